@@ -1,0 +1,205 @@
+//! Containers under Docker, with the hardened profile.
+//!
+//! - [`profile`] says what every container is made of, [`drift`] holds `docker inspect` against it;
+//! - [`network`] gives each a bridge of its own, [`guard`] keeps them off the host's ports;
+//! - [`lifecycle`] starts (secret over standard input), freezes and ends them, [`events`] tells of deaths;
+//! - [`import`] makes images without a registry. Nothing is ever pulled.
+
+pub mod drift;
+mod engine;
+mod events;
+pub mod guard;
+pub mod import;
+mod lifecycle;
+pub mod network;
+mod observe;
+pub mod profile;
+
+use std::{
+    net::IpAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{FutureExt as _, stream::BoxStream};
+use ocmt_types::NodeId;
+
+pub use engine::Engine;
+
+use crate::{
+    Call, CellAddress, ContainerRef, ContainerSpec, Egress, ImageRef, Isolation, Limits, Mode, Observed,
+    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, volume,
+};
+use drift::Bounds;
+use guard::{GuardState, HostGuard};
+use network::NetworkRange;
+
+/// What a node may do with Docker.
+#[derive(Debug, Clone)]
+pub struct DockerConfig {
+    /// Outside [`Mode::Production`] tags are images and direct egress may be allowed.
+    pub mode: Mode,
+    /// Whose containers these are; several nodes may share an engine.
+    pub node: NodeId,
+    /// Where the volumes are; made if it is not there.
+    pub data_dir: PathBuf,
+    /// Where the networks come from; must overlap nothing that this host routes.
+    pub networks: NetworkRange,
+    /// The images that containers may be made of. Empty means none.
+    pub images: Vec<ImageRef>,
+    /// The most that a container may use.
+    pub ceiling: Limits,
+    /// The most that a container may reach.
+    pub egress: Egress,
+    /// Name servers for containers with egress.
+    pub resolvers: Vec<IpAddr>,
+}
+
+/// Docker as a [`Runtime`].
+#[derive(Debug)]
+pub struct DockerRuntime {
+    engine: Arc<Engine>,
+    config: DockerConfig,
+    guard: HostGuard,
+    warnings: Mutex<Vec<String>>,
+    /// Creations of one node go one after the other: each looks for a free subnet.
+    creating: tokio::sync::Mutex<()>,
+}
+
+impl DockerRuntime {
+    /// Checks the configuration, makes the data folder, installs the host guard and surveys the engine. An
+    /// engine that does not answer is a warning, not an error: the node serves the rest.
+    ///
+    /// # Errors
+    /// `Refused` for a configuration that no container may run under; `Volume`.
+    pub async fn open(engine: Engine, config: DockerConfig) -> Result<Self, RuntimeError> {
+        let refuse = |why: &str| Err(RuntimeError::Refused(why.to_owned()));
+        if config.egress == Egress::Direct && !config.mode.is_development() {
+            return refuse("direct egress is for dev alone: it reaches private and metadata addresses");
+        }
+        if config.egress == Egress::Direct
+            && (config.resolvers.is_empty() || config.resolvers.iter().any(IpAddr::is_loopback))
+        {
+            return refuse("egress needs name servers, none of them on a loopback address");
+        }
+        if !config.mode.is_development() && config.images.iter().any(|image| !image.is_digest()) {
+            return refuse("images are named by digest");
+        }
+        let config = DockerConfig { data_dir: volume::data_dir(&config.data_dir)?, ..config };
+        let guard = HostGuard::new(config.networks);
+        let this = Self {
+            engine: Arc::new(engine),
+            guard,
+            config,
+            warnings: Mutex::default(),
+            creating: tokio::sync::Mutex::default(),
+        };
+        this.survey().await;
+        Ok(this)
+    }
+
+    /// Looks again at the engine and the host guard (bringing the guard back if it is gone), and says what
+    /// an operator should know. Also after the engine was away.
+    pub async fn survey(&self) -> Vec<String> {
+        let mut found = match self.engine.info().await {
+            Ok(info) => engine::shortcomings(&info),
+            Err(error) => vec![error.to_string()],
+        };
+        if let GuardState::Missing(why) = self.guard.install().await {
+            found.push(format!("host ports are not guarded from containers: {why}"));
+        }
+        for warning in &found {
+            tracing::warn!(warning, "docker does not hold the whole profile");
+        }
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&found);
+        found
+    }
+
+    /// The engine, for images.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The rules that keep containers off the host's ports.
+    pub const fn host_guard(&self) -> &HostGuard {
+        &self.guard
+    }
+
+    /// What this node allows, to hold its containers against.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            data_dir: self.config.data_dir.clone(),
+            ceiling: self.config.ceiling,
+            egress: self.config.egress,
+        }
+    }
+
+    /// Holds a container and its network against the profile as they are now.
+    ///
+    /// # Errors
+    /// They cannot be inspected.
+    pub async fn audit(&self, container: &ContainerRef) -> Result<Vec<profile::Drift>, RuntimeError> {
+        let (docker, name) = (self.engine.docker()?, container.to_string());
+        let fault = engine::fault_of(container, "audit");
+        let inspect = docker.inspect_container(&name, None).await.map_err(&fault)?;
+        let network = docker.inspect_network(&name, None).await.map_err(&fault)?;
+        let mut drifts = drift::check(&inspect, &self.bounds());
+        drifts.extend(network::check(&network, self.config.egress));
+        Ok(drifts)
+    }
+}
+
+impl Runtime for DockerRuntime {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Docker
+    }
+
+    fn isolation(&self) -> Isolation {
+        Isolation::Container
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Call<'a, ContainerRef> {
+        self.make(spec).boxed()
+    }
+
+    fn start<'a>(&'a self, container: &'a ContainerRef, secret: &'a StartSecret) -> Call<'a, CellAddress> {
+        self.launch(container, secret).boxed()
+    }
+
+    fn pause<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()> {
+        self.freeze(container).boxed()
+    }
+
+    fn unpause<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()> {
+        self.thaw(container).boxed()
+    }
+
+    fn stop<'a>(&'a self, container: &'a ContainerRef, grace: Duration) -> Call<'a, ()> {
+        self.end(container, grace).boxed()
+    }
+
+    fn kill<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()> {
+        self.end_now(container).boxed()
+    }
+
+    fn remove<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()> {
+        self.wipe(container).boxed()
+    }
+
+    fn inspect<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, Observed> {
+        self.look(container, "inspect").boxed()
+    }
+
+    fn list(&self) -> Call<'_, Vec<Observed>> {
+        self.adoptable().boxed()
+    }
+
+    fn events(&self) -> BoxStream<'static, RuntimeEvent> {
+        events::stream(Arc::clone(&self.engine), self.config.node)
+    }
+}

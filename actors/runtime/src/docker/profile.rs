@@ -1,0 +1,156 @@
+//! The hardened profile: what Docker is asked for, and nothing else ever.
+//!
+//! [`super::drift::check`] reads the same constants back out of `docker inspect`.
+
+use std::{collections::HashMap, net::IpAddr, path::PathBuf};
+
+use bollard::models::{
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig,
+    HostConfigCgroupnsModeEnum, HostConfigLogConfig, Mount, MountBindOptions,
+    MountBindOptionsPropagationEnum, MountType, NetworkingConfig, ResourcesUlimits, RestartPolicy,
+    RestartPolicyNameEnum,
+};
+
+use super::network::Subnet;
+use crate::{CELL_PORT, ContainerSpec, Egress, Labels, WORKDIR, volume::CONTAINER_UID};
+
+/// User and group of all processes in a container.
+pub(super) const USER: &str = "1000:1000";
+/// No setuid program gains anything.
+pub(super) const SECURITY_OPT: &str = "no-new-privileges";
+/// The writable folders of a read-only root; their sizes count as the container's memory.
+pub(super) const TMPFS: [(&str, &str); 2] = [("/tmp", "64m"), ("/run", "16m")];
+/// Open files, soft and hard.
+pub(super) const NOFILE: i64 = 8192;
+/// A core file would hold what the cell holds.
+pub(super) const CORE: i64 = 0;
+/// Docker's driver, size and count of rotated log files.
+pub(super) const LOG: (&str, &str, &str) = ("json-file", "10m", "3");
+
+/// One thing that is not as the profile has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// What, by the name Docker has for it.
+    pub item: &'static str,
+    /// As it should be.
+    pub expected: String,
+    /// As it is.
+    pub found: String,
+}
+
+/// All that a container's configuration is made of.
+pub(super) struct Profile<'a> {
+    pub(super) spec: &'a ContainerSpec,
+    pub(super) labels: Labels,
+    pub(super) volume: PathBuf,
+    pub(super) subnet: Subnet,
+    pub(super) resolvers: &'a [IpAddr],
+}
+
+/// The options of the tmpfs of this size.
+pub(super) fn tmpfs_options(size: &str) -> String {
+    format!("rw,noexec,nosuid,nodev,size={size},mode=0700,uid={CONTAINER_UID},gid={CONTAINER_UID}")
+}
+
+impl Profile<'_> {
+    /// What to create.
+    pub(super) fn body(&self) -> ContainerCreateBody {
+        let name = self.labels.container_ref().to_string();
+        let address = EndpointIpamConfig {
+            ipv4_address: Some(self.subnet.cell().to_string()),
+            ..EndpointIpamConfig::default()
+        };
+        let endpoint = EndpointSettings { ipam_config: Some(address), ..EndpointSettings::default() };
+        ContainerCreateBody {
+            hostname: Some("cell".to_owned()),
+            user: Some(USER.to_owned()),
+            attach_stdin: Some(true),
+            attach_stdout: Some(false),
+            attach_stderr: Some(false),
+            tty: Some(false),
+            // the start secret comes this way, and standard input ends with it
+            open_stdin: Some(true),
+            stdin_once: Some(true),
+            cmd: Some(self.spec.cell_args(&format!("0.0.0.0:{CELL_PORT}"))),
+            healthcheck: Some(HealthConfig {
+                test: Some(vec!["NONE".to_owned()]),
+                ..HealthConfig::default()
+            }),
+            image: Some(self.spec.image.to_string()),
+            working_dir: Some(WORKDIR.to_owned()),
+            labels: Some(self.labels.to_map()),
+            stop_signal: Some("SIGTERM".to_owned()),
+            networking_config: Some(NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(name.clone(), endpoint)])),
+            }),
+            host_config: Some(self.host(name)),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    fn host(&self, network: String) -> HostConfig {
+        let limits = &self.spec.limits;
+        let (driver, size, files) = LOG;
+        let log = HashMap::from(
+            [("max-size", size), ("max-file", files)].map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        HostConfig {
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec![SECURITY_OPT.to_owned()]),
+            privileged: Some(false),
+            readonly_rootfs: Some(true),
+            tmpfs: Some(TMPFS.iter().map(|(path, size)| ((*path).to_owned(), tmpfs_options(size))).collect()),
+            memory: Some(limits.memory_bytes),
+            memory_swap: Some(limits.memory_bytes),
+            oom_kill_disable: Some(false),
+            pids_limit: Some(limits.pids),
+            cpu_shares: Some(limits.cpu_shares),
+            ulimits: Some(vec![ulimit("nofile", NOFILE), ulimit("core", CORE)]),
+            log_config: Some(HostConfigLogConfig { typ: Some(driver.to_owned()), config: Some(log) }),
+            // each a namespace of its own; pid and uts are private when nothing is named
+            ipc_mode: Some("private".to_owned()),
+            cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
+            network_mode: Some(network),
+            dns: Some(self.resolvers()),
+            dns_options: Some(vec!["timeout:1".to_owned(), "attempts:1".to_owned()]),
+            dns_search: Some(vec![".".to_owned()]),
+            mounts: Some(vec![self.mount()]),
+            publish_all_ports: Some(false),
+            auto_remove: Some(false),
+            init: Some(false),
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::NO),
+                maximum_retry_count: None,
+            }),
+            ..HostConfig::default()
+        }
+    }
+
+    /// With egress off lookups go to the host's end of the bridge, where the host guard refuses them at
+    /// once: never to a loopback address, which Docker would ask from the *host's* network (CVE-2024-29018).
+    fn resolvers(&self) -> Vec<String> {
+        match self.spec.egress {
+            Egress::Off => vec![self.subnet.gateway().to_string()],
+            Egress::Direct => self.resolvers.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn mount(&self) -> Mount {
+        let options = MountBindOptions {
+            propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
+            ..MountBindOptions::default()
+        };
+        Mount {
+            target: Some(WORKDIR.to_owned()),
+            source: Some(self.volume.display().to_string()),
+            typ: Some(MountType::BIND),
+            read_only: Some(false),
+            bind_options: Some(options),
+            ..Mount::default()
+        }
+    }
+}
+
+fn ulimit(name: &str, bound: i64) -> ResourcesUlimits {
+    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(bound), hard: Some(bound) }
+}

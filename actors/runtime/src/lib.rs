@@ -1,0 +1,119 @@
+//! Containers: what an actor asks of an engine, and the three engines that answer.
+//!
+//! [`Runtime`] is the face (object-safe: actors hold an `Arc<dyn Runtime>`). [`docker`] runs containers
+//! under the hardened profile, [`process`] runs the cell as a bare child process for machines without
+//! Docker and isolates nothing, [`sim`] is memory alone, with faults, for the tests of others. The same
+//! conformance suite (`tests/conformance`) holds all three to the contract written at each method.
+//!
+//! A container is named by its id and generation ([`ContainerRef`]); the engine's name follows from it,
+//! so that a node that lost its memory finds its containers by label and adopts them.
+
+pub mod docker;
+mod error;
+mod image;
+mod observed;
+pub mod process;
+pub mod sim;
+mod spec;
+pub mod volume;
+
+use std::{fmt, time::Duration};
+
+use futures_util::{future::BoxFuture, stream::BoxStream};
+use ocmt_types::Secret;
+
+pub use error::RuntimeError;
+pub use image::{ImageRef, ParseImageError};
+pub use observed::{CellAddress, Exit, Observed, RuntimeEvent, State};
+pub use spec::{
+    CELL_PORT, ContainerRef, ContainerSpec, Egress, Labels, Limits, Mode, ParseLabelsError, WORKDIR,
+};
+
+/// What a call of a [`Runtime`] gives: a future that may be sent to another thread.
+pub type Call<'a, T> = BoxFuture<'a, Result<T, RuntimeError>>;
+
+/// The one-time start secret of a cell: 32 random bytes, fresh at each start.
+pub type StartSecret = Secret<[u8; 32]>;
+
+/// Which engine this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuntimeKind {
+    /// Docker, through its socket.
+    Docker,
+    /// Child processes of the node.
+    Process,
+    /// Memory alone.
+    Sim,
+}
+
+impl fmt::Display for RuntimeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Docker => "docker",
+            Self::Process => "process",
+            Self::Sim => "sim",
+        })
+    }
+}
+
+/// What stands between a workload and the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// Namespaces, cgroups, seccomp, no capabilities, a network of its own.
+    Container,
+    /// Nothing: the workload can do whatever the node's user can.
+    None,
+}
+
+/// An engine that runs containers.
+///
+/// Calls are safe to repeat after an outcome that is not known: what is already so is `Ok`. Where the
+/// container is in a state from which the call makes no sense the answer is [`RuntimeError::Conflict`],
+/// where it does not exist [`RuntimeError::NotFound`].
+pub trait Runtime: fmt::Debug + Send + Sync {
+    /// Which engine this is.
+    fn kind(&self) -> RuntimeKind;
+
+    /// What it isolates.
+    fn isolation(&self) -> Isolation;
+
+    /// What an operator should know about this engine on this machine (a host guard that could not be
+    /// installed, a kernel without swap accounting); empty when all is as the profile wants it.
+    fn warnings(&self) -> Vec<String>;
+
+    /// Makes the container, not started. `Refused` for what the profile or the configuration does not
+    /// allow, before the engine is called; `ImageMissing`; `Conflict` if the name exists.
+    fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Call<'a, ContainerRef>;
+
+    /// Starts a created or stopped container, hands `secret` to the cell's standard input (exactly its 32
+    /// bytes, then end of file) and says where the cell will listen. Readiness is the cell's own answer
+    /// there, not this one. `Conflict` if it runs or is paused.
+    fn start<'a>(&'a self, container: &'a ContainerRef, secret: &'a StartSecret) -> Call<'a, CellAddress>;
+
+    /// Freezes all processes. `Ok` if paused already, `Conflict` unless running.
+    fn pause<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()>;
+
+    /// Thaws them. `Ok` if running already, `Conflict` unless paused.
+    fn unpause<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()>;
+
+    /// SIGTERM (after thawing), then SIGKILL when `grace` has passed; back when it has ended. `Ok` if
+    /// it does not run.
+    fn stop<'a>(&'a self, container: &'a ContainerRef, grace: Duration) -> Call<'a, ()>;
+
+    /// SIGKILL, back when it has ended. `Ok` if it does not run.
+    fn kill<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()>;
+
+    /// Ends and removes the container and its network, never its volume. `Ok` if it is not there.
+    fn remove<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()>;
+
+    /// What it is doing now. Just after an unpause Docker 20.10 may say `Paused` for a few milliseconds more.
+    fn inspect<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, Observed>;
+
+    /// All containers labelled as this node's, in the order of their names: a node that starts adopts,
+    /// stops or removes each.
+    fn list(&self) -> Call<'_, Vec<Observed>>;
+
+    /// Deaths from now on. Never ends, reconnects by itself; after [`RuntimeEvent::Resync`] the listener
+    /// must `list` again, since deaths may have gone unseen. The first event is a `Resync`.
+    fn events(&self) -> BoxStream<'static, RuntimeEvent>;
+}

@@ -1,0 +1,332 @@
+//! An engine in memory: deterministic, without processes, with faults on order. For the tests of others.
+//!
+//! It keeps the contract of [`Runtime`] to the letter (the conformance suite runs on it), answers at once,
+//! and remembers what it was asked ([`SimRuntime::calls`]) and which secret each cell was given.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{FutureExt as _, future, stream::BoxStream};
+use ocmt_types::{Clock, NodeId, Secret};
+use tokio::sync::broadcast;
+
+use crate::{
+    CELL_PORT, Call, CellAddress, ContainerRef, ContainerSpec, Egress, Exit, Isolation, Limits, Observed,
+    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State,
+};
+
+/// A method of [`Runtime`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each is the method of its name")]
+pub enum Op {
+    Create,
+    Start,
+    Pause,
+    Unpause,
+    Stop,
+    Kill,
+    Remove,
+    Inspect,
+    List,
+}
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Not done; answers [`RuntimeError::EngineDown`].
+    EngineDown,
+    /// Done, but the answer is lost: [`RuntimeError::EngineDown`] all the same.
+    LostAnswer,
+    /// Not done; answers [`RuntimeError::Refused`].
+    Refused,
+    /// Not done, and never answers.
+    Hang,
+    /// Done, and the container dies at once with exit code 1.
+    Dies,
+}
+
+struct Sandbox {
+    observed: Observed,
+    secret: Option<StartSecret>,
+    listens_at: Option<SocketAddr>,
+}
+
+#[derive(Default)]
+struct Inner {
+    containers: BTreeMap<String, Sandbox>,
+    faults: HashMap<Op, VecDeque<Fault>>,
+    calls: Vec<(Op, Option<ContainerRef>)>,
+    down: bool,
+    starts: u32,
+}
+
+/// The engine. Clones are the same engine.
+#[derive(Clone)]
+pub struct SimRuntime {
+    node: NodeId,
+    clock: Arc<dyn Clock>,
+    ceiling: Limits,
+    inner: Arc<Mutex<Inner>>,
+    events: broadcast::Sender<RuntimeEvent>,
+}
+
+impl fmt::Debug for SimRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimRuntime").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+impl SimRuntime {
+    /// An engine without containers, those of `node` to come.
+    pub fn new(node: NodeId, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            node,
+            clock,
+            ceiling: Limits::default(),
+            inner: Arc::default(),
+            events: broadcast::channel(1024).0,
+        }
+    }
+
+    /// With another most that a container may use than the default [`Limits`].
+    #[must_use]
+    pub const fn with_ceiling(mut self, ceiling: Limits) -> Self {
+        self.ceiling = ceiling;
+        self
+    }
+
+    /// Whose containers these are.
+    pub const fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// The next call of `op` that has no fault yet meets `fault`.
+    pub fn fault(&self, op: Op, fault: Fault) {
+        self.lock().faults.entry(op).or_default().push_back(fault);
+    }
+
+    /// While down, every call answers [`RuntimeError::EngineDown`]; listeners get a `Resync` when it is back.
+    pub fn set_down(&self, down: bool) {
+        let was = std::mem::replace(&mut self.lock().down, down);
+        if was && !down {
+            self.tell(RuntimeEvent::Resync);
+        }
+    }
+
+    /// Ends a running or paused container as if by itself.
+    pub fn end(&self, container: &ContainerRef, exit: Exit) {
+        if let Some(sandbox) = self.lock().containers.get_mut(&container.to_string()) {
+            self.finish(sandbox, exit);
+        }
+    }
+
+    /// The cell of `container` listens at `address` from its next start on: for tests that run a cell of their own.
+    pub fn listen_at(&self, container: &ContainerRef, address: SocketAddr) {
+        if let Some(sandbox) = self.lock().containers.get_mut(&container.to_string()) {
+            sandbox.listens_at = Some(address);
+        }
+    }
+
+    /// The start secret that the cell of `container` was last given.
+    pub fn start_secret(&self, container: &ContainerRef) -> Option<[u8; 32]> {
+        self.lock().containers.get(&container.to_string())?.secret.as_ref().map(|secret| *secret.expose())
+    }
+
+    /// What it was asked so far, in order.
+    pub fn calls(&self) -> Vec<(Op, Option<ContainerRef>)> {
+        self.lock().calls.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, event: RuntimeEvent) {
+        // nobody listening is fine
+        let _ = self.events.send(event);
+    }
+
+    fn finish(&self, sandbox: &mut Sandbox, exit: Exit) {
+        if matches!(sandbox.observed.state, State::Running | State::Paused) {
+            sandbox.observed = Observed {
+                state: State::Stopped,
+                exit: Some(exit),
+                address: None,
+                ..sandbox.observed.clone()
+            };
+            self.tell(RuntimeEvent::Died {
+                container: sandbox.observed.container,
+                exit,
+                at: self.clock.now(),
+            });
+        }
+    }
+
+    /// Runs `body` on the state, unless a fault is due.
+    fn call<'a, T: Send + 'a>(
+        &'a self,
+        op: Op,
+        container: Option<ContainerRef>,
+        body: impl FnOnce(&Self, &mut Inner) -> Result<T, RuntimeError> + Send + 'a,
+    ) -> Call<'a, T> {
+        let down = || RuntimeError::EngineDown("simulated".to_owned());
+        future::lazy(move |_| {
+            let mut inner = self.lock();
+            inner.calls.push((op, container));
+            if inner.down {
+                return Some(Err(down()));
+            }
+            match inner.faults.get_mut(&op).and_then(VecDeque::pop_front) {
+                None => Some(body(self, &mut inner)),
+                Some(Fault::EngineDown) => Some(Err(down())),
+                Some(Fault::Refused) => Some(Err(RuntimeError::Refused("simulated".to_owned()))),
+                Some(Fault::Hang) => None,
+                Some(Fault::LostAnswer) => Some(body(self, &mut inner).and_then(|_| Err(down()))),
+                Some(Fault::Dies) => {
+                    let answer = body(self, &mut inner);
+                    if let Some(sandbox) = container.and_then(|it| inner.containers.get_mut(&it.to_string()))
+                    {
+                        self.finish(sandbox, Exit { code: Some(1), oom: false });
+                    }
+                    Some(answer)
+                }
+            }
+        })
+        .then(|answer| async { if let Some(answer) = answer { answer } else { future::pending().await } })
+        .boxed()
+    }
+
+    /// Moves a container from `from` to `to`; being in `to` already is fine.
+    fn shift<'a>(
+        &'a self,
+        op: Op,
+        name: &'static str,
+        container: &ContainerRef,
+        from: State,
+        to: State,
+    ) -> Call<'a, ()> {
+        let container = *container;
+        self.call(op, Some(container), move |_, inner| {
+            let observed = &mut found(inner, &container)?.observed;
+            if observed.state != from && observed.state != to {
+                return Err(RuntimeError::conflict(&container, name, observed.state));
+            }
+            observed.state = to;
+            Ok(())
+        })
+    }
+
+    fn finish_by(&self, op: Op, container: &ContainerRef, code: i64) -> Call<'_, ()> {
+        let container = *container;
+        self.call(op, Some(container), move |sim, inner| {
+            sim.finish(found(inner, &container)?, Exit { code: Some(code), oom: false });
+            Ok(())
+        })
+    }
+}
+
+fn found<'i>(inner: &'i mut Inner, container: &ContainerRef) -> Result<&'i mut Sandbox, RuntimeError> {
+    inner.containers.get_mut(&container.to_string()).ok_or(RuntimeError::NotFound(*container))
+}
+
+impl Runtime for SimRuntime {
+    fn kind(&self) -> RuntimeKind {
+        RuntimeKind::Sim
+    }
+
+    fn isolation(&self) -> Isolation {
+        Isolation::None
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Call<'a, ContainerRef> {
+        let container = spec.container_ref();
+        self.call(Op::Create, Some(container), move |sim, inner| {
+            spec.check(&sim.ceiling, Egress::Off)?;
+            let name = container.to_string();
+            if let Some(there) = inner.containers.get(&name) {
+                return Err(RuntimeError::conflict(&container, "create", there.observed.state));
+            }
+            let observed = Observed {
+                container,
+                labels: spec.labels(sim.node),
+                state: State::Created,
+                exit: None,
+                started_at: None,
+                address: None,
+            };
+            inner.containers.insert(name, Sandbox { observed, secret: None, listens_at: None });
+            Ok(container)
+        })
+    }
+
+    fn start<'a>(&'a self, container: &'a ContainerRef, secret: &'a StartSecret) -> Call<'a, CellAddress> {
+        self.call(Op::Start, Some(*container), move |sim, inner| {
+            let starts = inner.starts;
+            let sandbox = found(inner, container)?;
+            if matches!(sandbox.observed.state, State::Running | State::Paused) {
+                return Err(RuntimeError::conflict(container, "start", sandbox.observed.state));
+            }
+            // TEST-NET-1: nothing answers there by accident
+            let host = u8::try_from(starts % 254).unwrap_or(0) + 1;
+            let address = CellAddress(
+                sandbox.listens_at.unwrap_or_else(|| (Ipv4Addr::new(192, 0, 2, host), CELL_PORT).into()),
+            );
+            sandbox.secret = Some(Secret::new(*secret.expose()));
+            let observed = &mut sandbox.observed;
+            (observed.state, observed.exit) = (State::Running, None);
+            (observed.started_at, observed.address) = (Some(sim.clock.now()), Some(address));
+            inner.starts += 1;
+            Ok(address)
+        })
+    }
+
+    fn pause<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()> {
+        self.shift(Op::Pause, "pause", container, State::Running, State::Paused)
+    }
+
+    fn unpause<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()> {
+        self.shift(Op::Unpause, "unpause", container, State::Paused, State::Running)
+    }
+
+    fn stop<'a>(&'a self, container: &'a ContainerRef, _grace: Duration) -> Call<'a, ()> {
+        self.finish_by(Op::Stop, container, 0)
+    }
+
+    fn kill<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()> {
+        self.finish_by(Op::Kill, container, 137)
+    }
+
+    fn remove<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, ()> {
+        self.call(Op::Remove, Some(*container), move |sim, inner| {
+            if let Some(mut sandbox) = inner.containers.remove(&container.to_string()) {
+                sim.finish(&mut sandbox, Exit { code: Some(137), oom: false });
+            }
+            Ok(())
+        })
+    }
+
+    fn inspect<'a>(&'a self, container: &'a ContainerRef) -> Call<'a, Observed> {
+        self.call(Op::Inspect, Some(*container), move |_, inner| {
+            Ok(found(inner, container)?.observed.clone())
+        })
+    }
+
+    fn list(&self) -> Call<'_, Vec<Observed>> {
+        self.call(Op::List, None, |_, inner| {
+            Ok(inner.containers.values().map(|sandbox| sandbox.observed.clone()).collect())
+        })
+    }
+
+    fn events(&self) -> BoxStream<'static, RuntimeEvent> {
+        crate::observed::live(&self.events)
+    }
+}

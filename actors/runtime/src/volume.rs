@@ -1,0 +1,177 @@
+//! The folder of a user: `{data_dir}/{tenant}/{user}`, opened without following a link anywhere.
+//!
+//! What a container writes is under its user's folder alone, and the folder above is closed to it, so it
+//! can put no link where the next opening would follow it. The opening does not rely on that: each step
+//! is `openat2` with `RESOLVE_NO_SYMLINKS` (seen elsewhere: path writes that followed links a container
+//! had made, onto files of the host, as root).
+
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use ocmt_types::{TenantId, UserId};
+use rustix::fs::{CWD, Gid, Mode, OFlags, ResolveFlags, Uid};
+
+use crate::RuntimeError;
+
+/// The user and group of everything in a container.
+pub const CONTAINER_UID: u32 = 1000;
+
+/// An open volume. The path is good as long as nobody but the node's user can change the folders above.
+#[derive(Debug)]
+pub struct Volume {
+    /// The canonical path.
+    pub path: PathBuf,
+    /// The folder itself.
+    pub folder: OwnedFd,
+}
+
+/// Where the volume of this user is.
+pub fn path(data_dir: &Path, tenant: TenantId, user: UserId) -> PathBuf {
+    data_dir.join(tenant.to_string()).join(user.to_string())
+}
+
+/// Makes the data folder if it is not there and gives its canonical path. Links in the configured path are
+/// the operator's and are resolved here, once.
+///
+/// # Errors
+/// The folder cannot be made.
+pub fn data_dir(configured: &Path) -> Result<PathBuf, RuntimeError> {
+    std::fs::create_dir_all(configured)
+        .and_then(|()| std::fs::canonicalize(configured))
+        .map_err(|error| fault(configured, &error))
+}
+
+/// Opens the volume, made with mode 0700 if it is not there, and gives it to `owner` (else to the node's user).
+///
+/// # Errors
+/// A link or a file in the way, an owner that is not ours to change, a disk that refuses.
+pub fn open(
+    data_dir: &Path,
+    tenant: TenantId,
+    user: UserId,
+    owner: Option<u32>,
+) -> Result<Volume, RuntimeError> {
+    let ours = rustix::process::geteuid().as_raw();
+    let whole = path(data_dir, tenant, user);
+    let fail = |error: io::Error| fault(&whole, &error);
+    let root = rustix::fs::openat2(CWD, data_dir, folder_flags(), Mode::empty(), resolve())
+        .map_err(|errno| fail(errno.into()))?;
+    let above = step(&root, &tenant.to_string(), ours).map_err(fail)?;
+    let folder = step(&above, &user.to_string(), owner.unwrap_or(ours)).map_err(fail)?;
+    Ok(Volume { path: whole, folder })
+}
+
+fn step(above: &OwnedFd, name: &str, owner: u32) -> io::Result<OwnedFd> {
+    match rustix::fs::mkdirat(above.as_fd(), name, Mode::RWXU) {
+        Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    let folder = rustix::fs::openat2(
+        above.as_fd(),
+        name,
+        folder_flags(),
+        Mode::empty(),
+        resolve() | ResolveFlags::BENEATH,
+    )?;
+    let stat = rustix::fs::fstat(&folder)?;
+    if stat.st_uid != owner {
+        // ours is one that an interrupted opening left behind; anybody else's is not for us to give away
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
+            return Err(io::Error::other(format!("belongs to user {}, expected {owner}", stat.st_uid)));
+        }
+        rustix::fs::fchown(&folder, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner))).map_err(
+            |errno| {
+                io::Error::other(format!(
+                    "cannot be given to user {owner} ({errno}): run the node as root or with CAP_CHOWN"
+                ))
+            },
+        )?;
+    }
+    // its owner, the container, may have opened it wider
+    if stat.st_mode & 0o7777 != 0o700 {
+        rustix::fs::fchmod(&folder, Mode::RWXU)?;
+    }
+    Ok(folder)
+}
+
+fn folder_flags() -> OFlags {
+    OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC
+}
+
+fn resolve() -> ResolveFlags {
+    ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
+}
+
+fn fault(path: &Path, error: &io::Error) -> RuntimeError {
+    let why = match error.raw_os_error() {
+        Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
+            "is or holds a symbolic link".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    RuntimeError::Volume { path: path.display().to_string(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+
+    use ocmt_types::{IdGen, RandomIds};
+
+    use super::*;
+
+    fn ids() -> (TenantId, UserId) {
+        let ids: &dyn IdGen = &RandomIds;
+        (ids.id(), ids.id())
+    }
+
+    #[test]
+    fn a_volume_is_closed_to_all_but_its_owner_and_opens_again() {
+        let (base, (tenant, user)) = (tempfile::tempdir().unwrap(), ids());
+        let root = data_dir(&base.path().join("data")).unwrap();
+        let volume = open(&root, tenant, user, None).unwrap();
+        std::fs::write(volume.path.join("kept"), "x").unwrap();
+        std::fs::set_permissions(&volume.path, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let again = open(&root, tenant, user, None).unwrap();
+        assert_eq!(std::fs::metadata(&again.path).unwrap().mode() & 0o7777, 0o700);
+        assert_eq!(std::fs::metadata(again.path.parent().unwrap()).unwrap().mode() & 0o7777, 0o700);
+        assert!(again.path.join("kept").exists());
+    }
+
+    #[test]
+    fn no_link_is_followed_at_any_step() {
+        let (base, (tenant, user)) = (tempfile::tempdir().unwrap(), ids());
+        let (root, target) = (data_dir(&base.path().join("data")).unwrap(), base.path().join("target"));
+        std::fs::create_dir(&target).unwrap();
+        let refused = |what: &str| {
+            let error = open(&root, tenant, user, None).unwrap_err();
+            assert!(matches!(&error, RuntimeError::Volume { .. }), "{what}: {error}");
+        };
+        symlink(&target, root.join(tenant.to_string())).unwrap();
+        refused("the tenant's folder is a link");
+        std::fs::remove_file(root.join(tenant.to_string())).unwrap();
+        std::fs::create_dir(root.join(tenant.to_string())).unwrap();
+        symlink(&target, path(&root, tenant, user)).unwrap();
+        refused("the user's folder is a link");
+        let linked = base.path().join("linked");
+        symlink(&root, &linked).unwrap();
+        assert!(open(&linked, tenant, ids().1, None).is_err(), "the data folder is a link");
+        assert_eq!(std::fs::read_dir(&target).unwrap().count(), 0, "something was made behind a link");
+    }
+
+    #[test]
+    fn root_gives_it_to_the_container() {
+        let (base, (tenant, user)) = (tempfile::tempdir().unwrap(), ids());
+        let root = data_dir(base.path()).unwrap();
+        let opened = open(&root, tenant, user, Some(CONTAINER_UID));
+        if rustix::process::geteuid().is_root() {
+            assert_eq!(std::fs::metadata(opened.unwrap().path).unwrap().uid(), CONTAINER_UID);
+        } else if rustix::process::geteuid().as_raw() != CONTAINER_UID {
+            assert!(opened.unwrap_err().to_string().contains("CAP_CHOWN"));
+        }
+    }
+}

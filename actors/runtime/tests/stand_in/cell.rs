@@ -1,0 +1,84 @@
+//! A stand-in for `ocmt-cell`, of the standard library alone, so that `rustc` makes it static in a second.
+//!
+//! It keeps the cell's side of the start (32 bytes of standard input to their end, the line on standard
+//! output, a TCP port) and then does, on a line over TCP, what a test wants to see from inside.
+
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{TcpListener, TcpStream, ToSocketAddrs as _},
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+fn main() -> io::Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    let after = |flag: &str| args.iter().position(|arg| arg == flag).map_or(args.len(), |at| at + 1);
+    if args.get(1).is_some_and(|arg| arg == "child") {
+        loop {
+            thread::sleep(Duration::from_secs(3600));
+        }
+    }
+    let mut secret = Vec::new();
+    io::stdin().read_to_end(&mut secret)?;
+    let workload = args.get(after("--")..).unwrap_or_default().first().map_or("", String::as_str);
+    match workload {
+        "silent" => loop {
+            thread::sleep(Duration::from_secs(3600));
+        },
+        "dies" => {
+            eprintln!("no such workload");
+            std::process::exit(3);
+        }
+        "family" => {
+            use std::os::unix::process::CommandExt as _;
+            // one in the cell's group, one in a group of its own
+            Command::new(std::env::current_exe()?).arg("child").spawn()?;
+            Command::new(std::env::current_exe()?).arg("child").process_group(0).spawn()?;
+        }
+        _ => {}
+    }
+    let listener = TcpListener::bind(args.get(after("--listen")).map_or("0.0.0.0:7450", String::as_str))?;
+    println!("ocmt-cell listening {}", listener.local_addr()?);
+    for stream in listener.incoming().flatten() {
+        let secret = secret.clone();
+        thread::spawn(move || serve(stream, &secret));
+    }
+    Ok(())
+}
+
+fn serve(stream: TcpStream, secret: &[u8]) -> io::Result<()> {
+    let mut lines = BufReader::new(stream.try_clone()?).lines();
+    let mut stream = stream;
+    while let Some(Ok(line)) = lines.next() {
+        let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        let answer = match verb {
+            "secret" => secret.iter().map(|byte| format!("{byte:02x}")).collect(),
+            "env" => std::env::vars().map(|(key, _)| key).collect::<Vec<_>>().join(" "),
+            "cwd" => format!("{:?}", std::env::current_dir()),
+            "read" => format!("{:?}", fs::read_to_string(rest)),
+            "write" => format!("{:?}", fs::write(rest, "written").map_err(|error| error.kind())),
+            "connect" => match rest.parse() {
+                Ok(address) => format!("{:?}", TcpStream::connect_timeout(&address, Duration::from_secs(2)).map(|_| ()).map_err(|e| e.kind())),
+                Err(_) => "no address".to_owned(),
+            },
+            "resolve" => {
+                let start = Instant::now();
+                let found = (rest, 80).to_socket_addrs().is_ok();
+                format!("{found} {}", start.elapsed().as_millis())
+            }
+            "eat" => {
+                let mut eaten = Vec::new();
+                for _ in 0..rest.parse().unwrap_or(0) {
+                    eaten.push(vec![1_u8; 1 << 20]);
+                }
+                eaten.len().to_string()
+            }
+            "exit" => std::process::exit(rest.parse().unwrap_or(1)),
+            _ => "pong".to_owned(),
+        };
+        writeln!(stream, "{answer}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! Admission: how much unanswered work one tenant may have in the house, in calls and in bytes.
+//!
+//! ractor's mailboxes have no bound, so the bound is ours. A [`Permit`] is taken before a message is
+//! sent, travels inside it, and gives its share back when it is dropped, wherever that happens:
+//! after the answer, with a refused message, or in the unwinding of a panic.
+//!
+//! Whoever knows a tenant's id can make up tokens of it. So what comes from strangers (calls before
+//! sign-in, session tokens not met before) has a small pool of its own, and those who are signed in
+//! never wait for it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ocmt_types::{Digest32, TenantId};
+
+use crate::error::ActorError;
+
+/// Bounds of unanswered work.
+#[derive(Debug, Clone, Copy)]
+pub struct AdmissionLimits {
+    /// Calls of one tenant.
+    pub calls: usize,
+    /// Bytes of requests of one tenant.
+    pub bytes: usize,
+}
+
+impl Default for AdmissionLimits {
+    fn default() -> Self {
+        Self { calls: 256, bytes: 64 << 20 }
+    }
+}
+
+/// What strangers may have unanswered at one tenant: their requests are small and quickly answered.
+const STRANGERS: AdmissionLimits = AdmissionLimits { calls: 64, bytes: 1 << 20 };
+/// Tokens that are remembered as met; at more of them all are forgotten, and met again when shown.
+const MOST_MET: usize = 1 << 16;
+
+/// Whose work it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Pool {
+    /// Of those who are signed in, and of other tenants.
+    Known,
+    /// Of those who may be anybody.
+    Strangers,
+}
+
+#[derive(Default, Clone, Copy)]
+struct InUse {
+    calls: usize,
+    bytes: usize,
+}
+
+/// The gate that all calls pass. Tenants without unanswered work take no memory.
+pub(crate) struct Admission {
+    limits: AdmissionLimits,
+    in_use: Mutex<HashMap<(TenantId, Pool), InUse>>,
+    /// Hashes of session tokens that were good when last shown. It decides about the pool alone.
+    met: Mutex<HashSet<Digest32>>,
+}
+
+/// One call's share of its tenant's bound.
+pub(crate) struct Permit {
+    gate: Arc<Admission>,
+    pool: (TenantId, Pool),
+    bytes: usize,
+}
+
+impl Admission {
+    pub(crate) fn new(limits: AdmissionLimits) -> Arc<Self> {
+        Arc::new(Self { limits, in_use: Mutex::default(), met: Mutex::default() })
+    }
+
+    /// Takes a share for a call of `bytes`, or refuses. Never waits: the caller is told when to come back.
+    pub(crate) fn take(self: &Arc<Self>, tenant: TenantId, bytes: usize) -> Result<Permit, ActorError> {
+        self.take_from((tenant, Pool::Known), self.limits, bytes)
+    }
+
+    /// The same for somebody who may be anybody.
+    pub(crate) fn take_stranger(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        bytes: usize,
+    ) -> Result<Permit, ActorError> {
+        self.take_from((tenant, Pool::Strangers), STRANGERS, bytes)
+    }
+
+    /// The same for a look at a session token: a stranger's, unless it was met before.
+    pub(crate) fn take_token(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        token: &Digest32,
+        bytes: usize,
+    ) -> Result<Permit, ActorError> {
+        let met = self.met.lock().unwrap_or_else(PoisonError::into_inner).contains(token);
+        if met { self.take(tenant, bytes) } else { self.take_stranger(tenant, bytes) }
+    }
+
+    /// A session token was found good.
+    pub(crate) fn meet(&self, token: Digest32) {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        if met.len() >= MOST_MET {
+            met.clear();
+        }
+        met.insert(token);
+    }
+
+    /// A session token was refused: from now on it is a stranger's.
+    pub(crate) fn forget(&self, token: &Digest32) {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).remove(token);
+    }
+
+    fn take_from(
+        self: &Arc<Self>,
+        pool: (TenantId, Pool),
+        limits: AdmissionLimits,
+        bytes: usize,
+    ) -> Result<Permit, ActorError> {
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = in_use.get(&pool).copied().unwrap_or_default();
+        if used.calls >= limits.calls || used.bytes.saturating_add(bytes) > limits.bytes {
+            return Err(ActorError::ResourceExhausted {
+                reason: "TENANT_BUSY",
+                why: format!("this tenant has {} unanswered calls of {} bytes", used.calls, used.bytes),
+                retry_after: Some(Duration::from_millis(250)),
+            });
+        }
+        in_use.insert(pool, InUse { calls: used.calls + 1, bytes: used.bytes + bytes });
+        Ok(Permit { gate: Arc::clone(self), pool, bytes })
+    }
+
+    /// Whether the tenant has unanswered work anywhere in the house.
+    pub(crate) fn is_busy(&self, tenant: TenantId) -> bool {
+        let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        [Pool::Known, Pool::Strangers].iter().any(|pool| in_use.contains_key(&(tenant, *pool)))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut in_use = self.gate.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(used) = in_use.get_mut(&self.pool) {
+            used.calls -= 1;
+            used.bytes -= self.bytes;
+            if used.calls == 0 {
+                in_use.remove(&self.pool);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ocmt_types::Id as _;
+
+    use super::*;
+
+    #[test]
+    fn a_tenant_over_its_bound_is_refused_and_others_are_not() {
+        let gate = Admission::new(AdmissionLimits { calls: 2, bytes: 100 });
+        let (a, b) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+        let first = gate.take(a, 10).unwrap();
+        let _second = gate.take(a, 10).unwrap();
+        let refused = gate.take(a, 1).err().unwrap();
+        assert_eq!(refused.reason(), "TENANT_BUSY");
+        assert!(refused.is_retryable() && refused.retry_after().is_some());
+        assert!(gate.take(b, 100).is_ok());
+        drop(first);
+        assert!(gate.take(a, 91).is_err(), "bytes count as well as calls");
+        assert!(gate.take(a, 90).is_ok());
+    }
+
+    #[test]
+    fn strangers_at_their_bound_keep_nobody_out_who_is_known() {
+        let gate = Admission::new(AdmissionLimits { calls: 1, bytes: 100 });
+        let tenant = TenantId::from_bytes([1; 16]);
+        let (forged, good) = (Digest32([1; 32]), Digest32([2; 32]));
+        gate.meet(good);
+        let mut held = Vec::new();
+        while let Ok(permit) = gate.take_token(tenant, &forged, 64) {
+            held.push(permit);
+        }
+        assert_eq!(held.len(), STRANGERS.calls);
+        assert!(gate.take_stranger(tenant, 1).is_err());
+        assert!(gate.take_token(tenant, &good, 64).is_ok());
+        assert!(gate.take(tenant, 64).is_ok());
+        gate.forget(&good);
+        assert!(gate.take_token(tenant, &good, 64).is_err(), "refused once, it is a stranger's");
+        assert!(gate.is_busy(tenant));
+        held.clear();
+        assert!(!gate.is_busy(tenant));
+    }
+
+    #[test]
+    fn nothing_is_kept_for_a_tenant_at_rest() {
+        let gate = Admission::new(AdmissionLimits::default());
+        drop(gate.take(TenantId::from_bytes([1; 16]), 10).unwrap());
+        assert!(gate.in_use.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,125 @@
+//! `AlertDispatcher`: hands mails over to the carrier, beside all requests.
+//!
+//! Supervised by the node's root. Nothing of it is durable: a stored notice has a timer that hands
+//! it over again until its tenant was told that a carrier has it; a mail with a token lives in
+//! memory alone (tokens are not stored), is tried a few times, and asked for again by its person.
+
+mod state;
+
+use std::sync::Arc;
+
+use ocmt_types::{NoticeId, TenantId};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+use self::state::{Attempt, Queue};
+use crate::{
+    env::Env,
+    node::NodeMessage,
+    ports::{Mail, MailError},
+    supervisor,
+    tenant::TenantMessage,
+};
+
+/// A mail on its way.
+pub(crate) struct Parcel {
+    pub(crate) mail: Mail,
+    /// The stored notice behind it, and whose it is.
+    pub(crate) notice: Option<(TenantId, NoticeId)>,
+}
+
+/// What the dispatcher is told.
+pub(crate) enum AlertMessage {
+    /// Hand this over.
+    HandOver(Parcel),
+    /// An attempt has ended; the parcel comes back if it failed.
+    Attempted(Option<Attempt>, Result<(), MailError>),
+    /// Try again.
+    Again(Attempt),
+}
+
+/// The actor; what it holds is in [`AlertState`].
+pub(crate) struct AlertDispatcher;
+
+pub(crate) struct AlertState {
+    env: Arc<Env>,
+    queue: Queue,
+}
+
+impl Actor for AlertDispatcher {
+    type Msg = AlertMessage;
+    type State = AlertState;
+    type Arguments = Arc<Env>;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<AlertMessage>,
+        env: Arc<Env>,
+    ) -> Result<AlertState, ActorProcessingErr> {
+        Ok(AlertState { env, queue: Queue::default() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<AlertMessage>,
+        message: AlertMessage,
+        state: &mut AlertState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            AlertMessage::HandOver(parcel) => state.queue.push(Attempt::first(parcel)),
+            AlertMessage::Again(attempt) => state.queue.push(attempt),
+            AlertMessage::Attempted(failed, result) => {
+                state.queue.ended();
+                if let (Some(attempt), Err(error)) = (failed, result) {
+                    give_back(&myself, attempt, &error);
+                }
+            }
+        }
+        while let Some(attempt) = state.queue.next() {
+            hand_over(&myself, Arc::clone(&state.env), attempt);
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<AlertMessage>,
+        _: SupervisionEvent,
+        _: &mut AlertState,
+    ) -> Result<(), ActorProcessingErr> {
+        // it has no children
+        Ok(())
+    }
+}
+
+fn hand_over(myself: &ActorRef<AlertMessage>, env: Arc<Env>, attempt: Attempt) {
+    let myself = myself.clone();
+    supervisor::detach(async move {
+        let result = env.mailer.hand_over(&attempt.parcel.mail).await;
+        let failed = match (&result, attempt.parcel.notice) {
+            (Ok(()), Some((tenant, notice))) => {
+                env.to_root(NodeMessage::ToTenant(tenant, TenantMessage::HandedOver(notice)));
+                None
+            }
+            (Ok(()), None) => None,
+            (Err(_), _) => Some(attempt),
+        };
+        let _ = myself.cast(AlertMessage::Attempted(failed, result));
+    });
+}
+
+/// A notice is tried again by its own timer; a mail with a token by us, a few times.
+fn give_back(myself: &ActorRef<AlertMessage>, attempt: Attempt, error: &MailError) {
+    if attempt.parcel.notice.is_some() {
+        tracing::debug!(%error, "notice was not handed over, its timer tries again");
+        return;
+    }
+    let Some((again, wait)) = attempt.next() else {
+        tracing::warn!(%error, "mail was given up, its person has to ask again");
+        return;
+    };
+    let myself = myself.clone();
+    supervisor::detach(async move {
+        tokio::time::sleep(wait).await;
+        let _ = myself.cast(AlertMessage::Again(again));
+    });
+}

@@ -1,0 +1,13 @@
+//! What can be asked of a tenant, by area: plain domain types, no HTTP and no protobuf.
+//!
+//! Every request type is a [`crate::Call`]; `system.tenant(id).call(caller, meta, request)` answers
+//! with its `Answer`. Fields are already typed (the node has parsed and bounded them); whether the
+//! caller may do it is decided by the tenant's actor. Times are milliseconds since the Unix epoch.
+
+pub mod audit;
+pub mod auth;
+pub mod container;
+pub mod recovery;
+pub mod tenant;
+pub mod users;
+pub mod vault;

@@ -1,0 +1,103 @@
+//! What the frame writes into the tenant's audit chain: every call, done or refused.
+
+use ocmt_crypto::audit::{Actor, AuditRecord, Outcome};
+use ocmt_types::{Digest32, NodeId};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    caller::{Caller, Principal},
+    env::Scope,
+    error::ActorError,
+    work::Work,
+};
+
+/// Name of the detail that holds the stable reason of a refusal.
+const REASON: &str = "reason";
+
+/// Writes the record of a call that is about to be committed, in its transaction.
+pub(crate) async fn success(work: &mut Work, method: &'static str) -> Result<(), ActorError> {
+    let (object, details) = (std::mem::take(&mut work.object), std::mem::take(&mut work.details));
+    note(work, method, object, Outcome::Allowed, details).await
+}
+
+/// Writes a record of one's own (timers, messages of other tenants), in the transaction of the work.
+pub(crate) async fn note(
+    work: &mut Work,
+    action: &str,
+    object: String,
+    outcome: Outcome,
+    details: Vec<(String, String)>,
+) -> Result<(), ActorError> {
+    let caller = &work.standing.caller;
+    let record = AuditRecord {
+        tenant: work.ownership.tenant,
+        at: work.now,
+        request: caller.request,
+        actor: actor(caller, work.env.node),
+        action: action.to_owned(),
+        object,
+        outcome,
+        details,
+    };
+    work.tx.audit(&record).await?;
+    Ok(())
+}
+
+/// Writes the record of a refused call, in a transaction of its own: the call's was rolled back.
+pub(crate) async fn refusal(
+    scope: &Scope,
+    caller: &Caller,
+    method: &'static str,
+    error: &ActorError,
+) -> Result<(), ActorError> {
+    let outcome = match error {
+        ActorError::NotFound
+        | ActorError::Unauthenticated(_)
+        | ActorError::PermissionDenied(_)
+        | ActorError::StepUpRequired => Outcome::Denied,
+        _ => Outcome::Failed,
+    };
+    let record = AuditRecord {
+        tenant: scope.ownership.tenant,
+        at: scope.env.now(),
+        request: caller.request,
+        actor: actor(caller, scope.env.node),
+        action: method.to_owned(),
+        object: String::new(),
+        outcome,
+        details: vec![(REASON.to_owned(), error.reason().to_owned())],
+    };
+    let mut tx = scope.env.store.fenced(scope.ownership).await?;
+    tx.audit(&record).await?;
+    Ok(tx.commit().await?)
+}
+
+/// What a record says of the result: `OK`, or the reason of the refusal.
+pub(crate) fn result_of(record: &AuditRecord) -> String {
+    let reason = record.details.iter().find(|(name, _)| name == REASON).map(|(_, value)| value.clone());
+    match (record.outcome, reason) {
+        (Outcome::Allowed, _) => "OK".to_owned(),
+        (_, Some(reason)) => reason,
+        (Outcome::Denied, None) => "DENIED".to_owned(),
+        (Outcome::Failed, None) => "FAILED".to_owned(),
+    }
+}
+
+/// SHA-256 of some bytes.
+pub(crate) fn sha256(bytes: &[u8]) -> Digest32 {
+    Digest32(Sha256::digest(bytes).into())
+}
+
+fn actor(caller: &Caller, node: NodeId) -> Actor {
+    match &caller.principal {
+        Principal::User(who) => Actor::User(who.user),
+        Principal::Operator(subject) => {
+            let digest = sha256(subject.as_bytes()).0;
+            let mut id = [0; 16];
+            id.copy_from_slice(&digest[..16]);
+            Actor::Operator(id)
+        }
+        Principal::Anonymous => Actor::Anonymous,
+        Principal::System => Actor::Node(node),
+    }
+}

@@ -1,0 +1,271 @@
+//! The one place that decides whether a caller may do a thing to an object.
+//!
+//! [`Standing`] is the caller as the *stored state* knows him (session alive, role today), and
+//! [`Object`] holds the owner loaded from state in the same transaction; neither is taken from the
+//! request. Who may not know of an object gets NOT_FOUND, exactly as for an object that does not
+//! exist: [`authorize_found`] makes both answers out of the same line.
+
+use std::time::Duration;
+
+use ocmt_store::tables::UserRole;
+use ocmt_types::{SessionId, Timestamp, UserId};
+
+use crate::{
+    caller::{Assurance, Caller, Principal, SignedIn},
+    error::ActorError,
+};
+
+/// How long ago a sign-in may be to confirm a sensitive act.
+pub(crate) const STEP_UP_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// A user's role in the tenant, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Sees the tenant and its people.
+    Observer,
+    /// Has a vault and a container.
+    Member,
+    /// Invites, removes, reads the audit of the tenant.
+    Admin,
+    /// Sets policy and roles. A tenant always has one.
+    Owner,
+}
+
+impl From<UserRole> for Role {
+    fn from(stored: UserRole) -> Self {
+        match stored {
+            UserRole::Observer => Self::Observer,
+            UserRole::Member => Self::Member,
+            UserRole::Admin => Self::Admin,
+            UserRole::Owner => Self::Owner,
+        }
+    }
+}
+
+impl From<Role> for UserRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Observer => Self::Observer,
+            Role::Member => Self::Member,
+            Role::Admin => Self::Admin,
+            Role::Owner => Self::Owner,
+        }
+    }
+}
+
+/// A caller as the stored state knows him. Made by `work::standing` in the transaction of the call.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    pub(crate) caller: Caller,
+    /// Of a user: the role today.
+    pub(crate) role: Option<Role>,
+    pub(crate) now: Timestamp,
+}
+
+/// Whose an object is, loaded from state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The tenant's as a whole.
+    Tenant,
+    /// One user's.
+    User(UserId),
+}
+
+/// What is to be touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Object {
+    pub(crate) owner: Owner,
+    /// The recovery session to which a released ceremony has opened this vault.
+    pub(crate) released_to: Option<SessionId>,
+}
+
+impl Object {
+    pub(crate) const TENANT: Self = Self { owner: Owner::Tenant, released_to: None };
+
+    pub(crate) fn of(user: UserId) -> Self {
+        Self { owner: Owner::User(user), released_to: None }
+    }
+}
+
+/// What is to be done. One line in [`rule`] each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    ReadTenant,
+    ChangePolicy,
+    ListUsers,
+    InviteUser,
+    SetRole,
+    RemoveUser,
+    PublishIdentityKey,
+    ReadIdentityKey,
+    /// Who am I, and sign out: good for every session.
+    ReadSelf,
+    SignOut,
+    FoundTenant,
+    StepUp,
+    ReadSessions,
+    EndSessions,
+    QueryOwnAudit,
+    QueryTenantAudit,
+    CreateVault,
+    ReadVault,
+    WriteVault,
+    ChangeSlots,
+    RotateVault,
+    CreateContainer,
+    ReadContainer,
+    UseContainer,
+    RemoveContainer,
+    /// Into quarantine.
+    HoldContainer,
+    /// Out of quarantine.
+    ReleaseContainer,
+    ReadGuardians,
+    ChangeGuardians,
+    ActAsGuardian,
+    OpenCeremony,
+    ReadCeremony,
+    CancelCeremony,
+    CollectShares,
+    CompleteCeremony,
+    VetoCeremony,
+}
+
+/// What a recovery session may do of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InRecovery {
+    Never,
+    Always,
+    /// Only what a released ceremony has opened to this very session; that stands for step-up too.
+    AfterRelease,
+}
+
+struct Rule {
+    /// Least role, to one's own objects and the tenant's.
+    role: Role,
+    /// Least role to do it to another user's object; none: nobody.
+    others: Option<Role>,
+    step_up: bool,
+    recovery: InRecovery,
+}
+
+const fn rule(action: Action) -> Rule {
+    use Action as A;
+    use InRecovery::{AfterRelease, Always, Never};
+    const fn r(role: Role, others: Option<Role>, step_up: bool, recovery: InRecovery) -> Rule {
+        Rule { role, others, step_up, recovery }
+    }
+    match action {
+        A::ReadTenant | A::ListUsers | A::ReadIdentityKey => r(Role::Observer, None, false, Never),
+        A::ChangePolicy | A::SetRole => r(Role::Owner, None, true, Never),
+        A::InviteUser => r(Role::Admin, None, false, Never),
+        A::RemoveUser => r(Role::Admin, None, true, Never),
+        A::PublishIdentityKey => r(Role::Observer, None, false, Never),
+        A::ReadSelf | A::SignOut => r(Role::Observer, None, false, Always),
+        A::FoundTenant | A::StepUp | A::ReadSessions => r(Role::Observer, None, false, Never),
+        A::EndSessions => r(Role::Observer, Some(Role::Admin), false, Never),
+        A::QueryOwnAudit => r(Role::Observer, None, false, Never),
+        A::QueryTenantAudit => r(Role::Admin, None, false, Never),
+        A::CreateVault | A::WriteVault => r(Role::Observer, None, false, Never),
+        A::ReadVault => r(Role::Observer, None, false, AfterRelease),
+        // slots are set by the completion of a ceremony, within the rotation that it finishes
+        A::ChangeSlots => r(Role::Observer, None, true, Never),
+        A::RotateVault => r(Role::Observer, None, true, AfterRelease),
+        A::CreateContainer | A::UseContainer => r(Role::Member, None, false, Never),
+        A::ReadContainer => r(Role::Member, Some(Role::Admin), false, Never),
+        A::RemoveContainer => r(Role::Member, Some(Role::Admin), true, Never),
+        A::HoldContainer => r(Role::Member, Some(Role::Admin), false, Never),
+        A::ReleaseContainer => r(Role::Admin, Some(Role::Admin), false, Never),
+        A::ReadGuardians => r(Role::Observer, None, false, Always),
+        A::ChangeGuardians => r(Role::Observer, None, true, Never),
+        A::ActAsGuardian => r(Role::Observer, None, false, Never),
+        A::OpenCeremony | A::ReadCeremony | A::CancelCeremony | A::CollectShares | A::CompleteCeremony => {
+            r(Role::Observer, None, false, Always)
+        }
+        A::VetoCeremony => r(Role::Observer, None, true, Never),
+    }
+}
+
+/// Why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// The caller may not know whether it exists.
+    NotFound,
+    /// The caller is not signed in as anybody who has a role here.
+    NotSignedIn,
+    /// The caller may know of it and may not do this.
+    Forbidden(&'static str),
+    /// He may, after signing in again.
+    StepUp,
+}
+
+impl From<Denied> for ActorError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::NotFound => Self::NotFound,
+            Denied::NotSignedIn => Self::Unauthenticated("a session is needed"),
+            Denied::Forbidden(why) => Self::PermissionDenied(why),
+            Denied::StepUp => Self::StepUpRequired,
+        }
+    }
+}
+
+/// Decides. Pure; everything it looks at was loaded from state.
+pub(crate) fn authorize(standing: &Standing, action: Action, object: &Object) -> Result<(), Denied> {
+    match &standing.caller.principal {
+        Principal::User(who) => authorize_user(standing, *who, action, object),
+        // the tenant's own work asks nobody; operators have their own listener and acts
+        Principal::Operator(_) | Principal::System => Err(Denied::NotFound),
+        Principal::Anonymous => Err(Denied::NotSignedIn),
+    }
+}
+
+/// The same for an object that may not be there: unknown and foreign ones answer alike.
+pub(crate) fn authorize_found<T>(
+    standing: &Standing,
+    action: Action,
+    found: Option<T>,
+    object: impl FnOnce(&T) -> Object,
+) -> Result<T, Denied> {
+    let found = found.ok_or(Denied::NotFound)?;
+    authorize(standing, action, &object(&found)).map(|()| found)
+}
+
+/// For acts that want a fresh sign-in whatever the object.
+pub(crate) fn require_step_up(who: SignedIn, now: Timestamp) -> Result<(), Denied> {
+    if who.assurance == Assurance::Recovery || now.since(who.authenticated_at) > STEP_UP_WITHIN {
+        return Err(Denied::StepUp);
+    }
+    Ok(())
+}
+
+fn authorize_user(standing: &Standing, who: SignedIn, action: Action, object: &Object) -> Result<(), Denied> {
+    let rule = rule(action);
+    let Some(role) = standing.role else {
+        return Err(Denied::NotSignedIn);
+    };
+    match object.owner {
+        Owner::Tenant => {}
+        Owner::User(owner) if owner == who.user => {}
+        Owner::User(_) => {
+            if rule.others.is_none_or(|least| role < least) {
+                return Err(Denied::NotFound);
+            }
+        }
+    }
+    let released = object.released_to == Some(who.session);
+    if who.assurance == Assurance::Recovery {
+        match rule.recovery {
+            InRecovery::Always => {}
+            InRecovery::AfterRelease if released => return Ok(()),
+            InRecovery::AfterRelease | InRecovery::Never => {
+                return Err(Denied::Forbidden("a recovery session is good for ceremonies alone"));
+            }
+        }
+    }
+    if role < rule.role {
+        return Err(Denied::Forbidden("your role does not allow it"));
+    }
+    if rule.step_up { require_step_up(who, standing.now) } else { Ok(()) }
+}

@@ -1,0 +1,203 @@
+//! What a call is: a typed request, who asks, until when, and where the answer goes.
+//!
+//! `calls!` turns a list of methods of one area into the requests' [`Call`] implementations and the
+//! area's message enum, so that adding a method is one line here, its two types, and its handler.
+
+use std::sync::Arc;
+
+use ocmt_types::{Clock, Deadline, RequestId};
+use tokio::sync::oneshot;
+
+use crate::{admission::Permit, caller::Caller, error::ActorError};
+
+/// A client's key for a mutation, and the hash of the request it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// 16 to 64 bytes chosen by the client.
+    pub key: Vec<u8>,
+    /// SHA-256 of the request as it came over the wire: the same key with another request is refused.
+    pub request_hash: [u8; 32],
+}
+
+/// What travels beside a request.
+#[derive(Debug, Clone)]
+pub struct CallMeta {
+    /// When the answer is of no more use.
+    pub deadline: Deadline,
+    /// Given for mutations that the client may repeat.
+    pub idempotency: Option<IdempotencyKey>,
+    /// Size of the request in bytes, for admission.
+    pub bytes: usize,
+}
+
+impl From<Deadline> for CallMeta {
+    fn from(deadline: Deadline) -> Self {
+        Self { deadline, idempotency: None, bytes: 1024 }
+    }
+}
+
+/// What a repeat of a call with the same idempotency key gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// It runs again: reads, and what is single-use by its own nature.
+    Runs,
+    /// The stored answer of the first time.
+    Replays,
+}
+
+/// A typed request of one area's API. Implemented by `calls!` alone.
+pub trait Call: Send + Sized + 'static {
+    /// What it is answered with.
+    type Answer: Send + 'static;
+    /// Service and method, as audit records name it.
+    const METHOD: &'static str;
+    /// What a repeat gets.
+    const REPEAT: Repeat;
+    /// The answer in the form that is stored for repeats.
+    #[doc(hidden)]
+    fn encode(answer: &Self::Answer) -> Option<Vec<u8>>;
+    /// A stored answer.
+    #[doc(hidden)]
+    fn decode(stored: &[u8]) -> Option<Self::Answer>;
+    /// The message that carries it to the tenant's actor.
+    #[doc(hidden)]
+    fn into_message(incoming: Incoming<Self>) -> CallMessage;
+}
+
+/// Opaque outside of this crate: a call on its way to the tenant's actor.
+pub struct CallMessage(pub(crate) Area);
+
+/// The areas of the API; each enum is made by `calls!` in `api/`.
+pub(crate) enum Area {
+    Auth(crate::api::auth::AuthCall),
+    Tenant(crate::api::tenant::TenantCall),
+    Users(crate::api::users::UsersCall),
+    Audit(crate::api::audit::AuditCall),
+    Vault(crate::api::vault::VaultCall),
+    Container(crate::api::container::ContainerCall),
+    Recovery(crate::api::recovery::RecoveryCall),
+}
+
+/// A request with everything that belongs to it. Dropping it unanswered answers it (see [`Reply`]).
+pub struct Incoming<C: Call> {
+    pub(crate) request: C,
+    // boxed: a call passes through the mailboxes of four actors
+    pub(crate) caller: Box<Caller>,
+    pub(crate) meta: Box<CallMeta>,
+    pub(crate) reply: Reply<C::Answer>,
+}
+
+/// Where the answer goes. Carries the permit, which ends with it. Dropped without an answer, it
+/// answers by itself: INTERNAL with the request's id in the unwinding of a panic, else UNAVAILABLE.
+pub(crate) struct Reply<T> {
+    to: Option<oneshot::Sender<Result<T, ActorError>>>,
+    request: RequestId,
+    _permit: Option<Permit>,
+}
+
+impl<T> Reply<T> {
+    pub(crate) fn new(
+        request: RequestId,
+        permit: Option<Permit>,
+    ) -> (Self, oneshot::Receiver<Result<T, ActorError>>) {
+        let (to, from) = oneshot::channel();
+        (Self { to: Some(to), request, _permit: permit }, from)
+    }
+
+    /// Nobody listens any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.to.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    /// Answers; whether anybody still listens does not matter.
+    pub(crate) fn send(mut self, answer: Result<T, ActorError>) {
+        if let Some(to) = self.to.take() {
+            let _ = to.send(answer);
+        }
+    }
+}
+
+impl<T> Drop for Reply<T> {
+    fn drop(&mut self) {
+        let Some(to) = self.to.take() else { return };
+        let answer = if std::thread::panicking() {
+            tracing::error!(request = %self.request, "a call panicked");
+            ActorError::Internal(self.request)
+        } else {
+            ActorError::unavailable("RESTARTING", "the actor of this tenant is restarting; repeat")
+        };
+        let _ = to.send(Err(answer));
+    }
+}
+
+/// Waits for the answer, at most until the deadline.
+pub(crate) async fn answer_of<T>(
+    clock: &Arc<dyn Clock>,
+    deadline: Deadline,
+    from: oneshot::Receiver<Result<T, ActorError>>,
+) -> Result<T, ActorError> {
+    match tokio::time::timeout(deadline.remaining(&**clock), from).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => {
+            Err(ActorError::unavailable("RESTARTING", "the actor of this tenant is restarting; repeat"))
+        }
+        Err(_) => Err(ActorError::DeadlineExceeded),
+    }
+}
+
+impl Area {
+    /// There is no actor for it.
+    pub(crate) fn refuse(self, error: ActorError) {
+        match self {
+            Self::Auth(call) => call.refuse(error),
+            Self::Tenant(call) => call.refuse(error),
+            Self::Users(call) => call.refuse(error),
+            Self::Audit(call) => call.refuse(error),
+            Self::Vault(call) => call.refuse(error),
+            Self::Container(call) => call.refuse(error),
+            Self::Recovery(call) => call.refuse(error),
+        }
+    }
+}
+
+/// Lists the methods of an area: `read` (runs again on a repeat), `write` (the stored answer is
+/// replayed; the answer is serde-serialisable and holds no secret), `once` (a mutation that is
+/// single-use by its own nature or answers with a secret: never stored).
+macro_rules! calls {
+    ($(#[$doc:meta])* $area:ident: $message:ident of $service:literal { $($kind:ident $call:ident => $answer:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        pub(crate) enum $message {
+            $($call($crate::call::Incoming<$call>),)+
+        }
+
+        impl $message {
+            /// The tenant has no actor: everybody gets the same error.
+            pub(crate) fn refuse(self, error: $crate::error::ActorError) {
+                match self { $(Self::$call(incoming) => incoming.reply.send(Err(error)),)+ }
+            }
+        }
+
+        $(impl $crate::call::Call for $call {
+            type Answer = $answer;
+            const METHOD: &'static str = concat!($service, "/", stringify!($call));
+            const REPEAT: $crate::call::Repeat = calls!(@repeat $kind);
+            fn encode(answer: &$answer) -> Option<Vec<u8>> {
+                calls!(@encode $kind answer)
+            }
+            fn decode(stored: &[u8]) -> Option<$answer> {
+                calls!(@decode $kind stored)
+            }
+            fn into_message(incoming: $crate::call::Incoming<Self>) -> $crate::call::CallMessage {
+                $crate::call::CallMessage($crate::call::Area::$area($message::$call(incoming)))
+            }
+        })+
+    };
+    (@repeat read) => { $crate::call::Repeat::Runs };
+    (@repeat once) => { $crate::call::Repeat::Runs };
+    (@repeat write) => { $crate::call::Repeat::Replays };
+    (@encode write $answer:ident) => { serde_json::to_vec($answer).ok() };
+    (@encode $other:ident $answer:ident) => {{ let _ = $answer; None }};
+    (@decode write $stored:ident) => { serde_json::from_slice($stored).ok() };
+    (@decode $other:ident $stored:ident) => {{ let _ = $stored; None }};
+}
+pub(crate) use calls;

@@ -1,0 +1,24 @@
+//! What a piece of committed work asks of the tenant's actor: applied after the commit and before
+//! the caller is answered, so that whoever has the answer also sees the effect.
+
+use ocmt_types::{ContainerId, MessageId, NoticeId, SessionId, Timestamp};
+
+use crate::{host::message::What, policy::TenantPolicy, ports::Mail};
+
+/// One effect beside the durable one.
+pub(crate) enum Effect {
+    /// These sessions are over: their streams end now.
+    SessionsEnded(Vec<SessionId>),
+    /// The policy is another.
+    PolicyChanged(TenantPolicy),
+    /// This is for the host's actor of a container.
+    Container(ContainerId, Box<What>),
+    /// A timer was set: look again at the latest by then.
+    TimerSet(Timestamp),
+    /// The outbox holds this message: deliver it.
+    Posted(MessageId),
+    /// Hand this over from memory: it holds a token, and tokens are not stored.
+    Mail(Mail),
+    /// Hand a stored notice over; the tenant is told when the carrier has it.
+    HandOver(NoticeId, Mail),
+}

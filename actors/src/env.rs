@@ -1,0 +1,149 @@
+//! What every actor of one node shares: the store, time, ids, the ports, limits.
+
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use ocmt_crypto::sign::SigningKey;
+use ocmt_runtime::Runtime;
+use ocmt_store::Store;
+use ocmt_types::{Clock, Id, IdGen, Incarnation, NodeId, Ownership, RequestId, Timestamp};
+use ractor::ActorRef;
+use tokio::sync::watch;
+
+use crate::{
+    admission::{Admission, AdmissionLimits},
+    node::NodeMessage,
+    policy::{Mode, TenantPolicy},
+    ports::{CellLink, Mailer, NodeSigner, SealingKey},
+};
+
+/// Bounds and periods of the tree. The defaults suit a node; tests shorten them.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Unanswered work of one tenant.
+    pub admission: AdmissionLimits,
+    /// A tenant without calls, streams or deliveries for so long gives its memory back.
+    pub passivate_after: Duration,
+    /// How often due timers of sleeping tenants and undelivered notices are looked for at the latest.
+    pub poll_every: Duration,
+    /// Calls before sign-in that are worked on at the same time; more are refused.
+    pub lobby: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            admission: AdmissionLimits::default(),
+            passivate_after: Duration::from_secs(300),
+            poll_every: Duration::from_secs(2),
+            lobby: 64,
+        }
+    }
+}
+
+/// What a [`crate::System`] is made of.
+pub struct SystemConfig {
+    /// The truth.
+    pub store: Store,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub ids: Arc<dyn IdGen>,
+    /// Hands mails over.
+    pub mailer: Arc<dyn Mailer>,
+    /// Dials cells.
+    pub cells: Arc<dyn CellLink>,
+    /// This machine's engine for containers.
+    pub runtime: Arc<dyn Runtime>,
+    /// The node's identity.
+    pub signer: Arc<dyn NodeSigner>,
+    /// The cluster's sealing key.
+    pub sealing: SealingKey,
+    /// What a new tenant's policy is.
+    pub policy: TenantPolicy,
+    /// Which delays are lawful.
+    pub mode: Mode,
+    /// This life of the node, as registered in the store.
+    pub incarnation: Incarnation,
+    /// Bounds and periods.
+    pub limits: Limits,
+}
+
+/// The configuration at work.
+pub(crate) struct Env {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdGen>,
+    pub(crate) mailer: Arc<dyn Mailer>,
+    pub(crate) cells: Arc<dyn CellLink>,
+    pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) signer: Arc<dyn NodeSigner>,
+    /// Signs gateway tokens; fresh at each start of the node, so tokens end with it.
+    pub(crate) gateway_key: SigningKey,
+    pub(crate) sealing: SealingKey,
+    pub(crate) policy: TenantPolicy,
+    pub(crate) mode: Mode,
+    pub(crate) node: NodeId,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) limits: Limits,
+    pub(crate) admission: Arc<Admission>,
+    /// Calls of strangers that failed since the start; these leave no audit record.
+    pub(crate) strangers_refused: AtomicU64,
+    /// The root of the tree, once it stands. Actors of one branch reach another branch through it.
+    pub(crate) root: watch::Sender<Option<ActorRef<NodeMessage>>>,
+}
+
+impl Env {
+    pub(crate) fn new(config: SystemConfig) -> Self {
+        Self {
+            node: config.signer.node(),
+            admission: Admission::new(config.limits.admission),
+            strangers_refused: AtomicU64::new(0),
+            store: config.store,
+            clock: config.clock,
+            ids: config.ids,
+            mailer: config.mailer,
+            cells: config.cells,
+            runtime: config.runtime,
+            signer: config.signer,
+            gateway_key: SigningKey::generate(&mut rand::rng()),
+            sealing: config.sealing,
+            policy: config.policy,
+            mode: config.mode,
+            incarnation: config.incarnation,
+            limits: config.limits,
+            root: watch::Sender::new(None),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A fresh id.
+    pub(crate) fn id<I: Id>(&self) -> I {
+        self.ids.id()
+    }
+
+    /// An id for work that no request caused.
+    pub(crate) fn request_id(&self) -> RequestId {
+        self.id()
+    }
+
+    /// Sends to the root of the tree; a tree that is going down takes nothing.
+    pub(crate) fn to_root(&self, message: NodeMessage) {
+        let root = self.root.borrow().clone();
+        if let Some(root) = root {
+            let _ = root.cast(message);
+        }
+    }
+}
+
+/// What work on one tenant's state stands on.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    pub(crate) env: Arc<Env>,
+    pub(crate) ownership: Ownership,
+}

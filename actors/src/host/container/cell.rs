@@ -1,0 +1,174 @@
+//! The cell of a started container: its start secret, readiness, and the calls it takes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use ocmt_crypto::{
+    cell::{CellKeyOffer, CellKeyStatement, CellPlace, StartSecret},
+    sealing::{SealingKey, SealingKeys, SealingPlace},
+};
+use ocmt_runtime::CellAddress;
+use ocmt_store::tables::Container;
+use ocmt_types::Timestamp;
+use tokio::time::timeout;
+
+use crate::{
+    env::Env,
+    error::ActorError,
+    ports::{CellCall, CellError, CellStatus, CellTarget, LockReason},
+};
+
+/// A started cell answers its first call within this, or the start has failed.
+pub(super) const READY_WITHIN: Duration = Duration::from_secs(30);
+/// One call of a cell.
+const CALL: Duration = Duration::from_secs(10);
+/// A look at how it is; what does not answer that fast does no work.
+const STATUS: Duration = Duration::from_secs(2);
+/// Locking waits for the workload to end.
+const LOCK: Duration = Duration::from_secs(15);
+const FIRST_WAIT: Duration = Duration::from_millis(5);
+const LONGEST_WAIT: Duration = Duration::from_millis(200);
+
+/// A cell that this host started.
+pub(super) struct Cell {
+    pub(super) target: CellTarget,
+    start: StartSecret,
+    place: CellPlace,
+}
+
+impl Cell {
+    pub(super) fn new(row: &Container, start: StartSecret, address: CellAddress) -> Result<Self, ActorError> {
+        let token = start.control_token().map_err(|_| broken())?;
+        Ok(Self { target: CellTarget { address, token: Arc::new(token) }, start, place: place(row) })
+    }
+
+    /// The cell of a container that runs since before this node did.
+    pub(super) fn adopt(env: &Env, row: &Container, address: Option<CellAddress>) -> Option<Self> {
+        let wrapped = row.start_secret.as_deref()?;
+        let key = keys(env).unwrap(&SealingPlace { purpose: PURPOSE, row: &place_of(row) }, wrapped).ok()?;
+        let start = StartSecret::from_bytes(key.as_slice().try_into().ok()?);
+        let address = match address {
+            Some(address) => address,
+            None => CellAddress(row.cell_addr.as_deref()?.parse().ok()?),
+        };
+        Self::new(row, start, address).ok()
+    }
+
+    /// Ready when the cell has shown that it is the one we started. Never a sleep and a hope: it is asked
+    /// until it answers.
+    pub(super) async fn ready(&self, env: &Env, called_off: &AtomicBool) -> Result<(), ActorError> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            if called_off.load(Ordering::SeqCst) {
+                return Err(ActorError::precondition(
+                    "CONTAINER_HELD",
+                    "the container is held or being removed",
+                ));
+            }
+            match timeout(STATUS, env.cells.get_key(&self.target)).await {
+                Ok(Ok(offer)) => return self.open(&offer, env.now()).map(|_| ()),
+                Ok(Err(CellError::Refused { why, .. })) => {
+                    return Err(ActorError::unavailable(
+                        "WAKE_FAILED",
+                        format!("the cell refused its host: {why}"),
+                    ));
+                }
+                Ok(Err(CellError::Unreachable(_))) | Err(_) => {}
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+
+    fn open(&self, offer: &[u8], now: Timestamp) -> Result<CellKeyOffer, ActorError> {
+        CellKeyOffer::open(offer, &self.start, &self.place, now).map_err(|_| {
+            ActorError::unavailable(
+                "CELL_NOT_OURS",
+                "what answers at the cell's address is not the cell that was started",
+            )
+        })
+    }
+
+    /// The statement over the cell's key, and whether it holds an unlock.
+    pub(super) async fn statement(&self, env: &Env) -> Result<(Vec<u8>, bool), ActorError> {
+        let offer = bounded(CALL, env.cells.get_key(&self.target)).await?;
+        let offer = self.open(&offer, env.now())?;
+        let statement =
+            CellKeyStatement::sign_by(&offer, env.node, |purpose, message| env.signer.sign(purpose, message));
+        Ok((statement, offer.unlock.is_some()))
+    }
+
+    pub(super) async fn status(&self, env: &Env) -> Result<CellStatus, ActorError> {
+        bounded(STATUS, env.cells.status(&self.target)).await
+    }
+
+    pub(super) async fn lock(&self, env: &Env, reason: LockReason) -> Result<(), ActorError> {
+        bounded(LOCK, env.cells.lock(&self.target, reason)).await
+    }
+}
+
+const PURPOSE: &str = "start secret";
+
+/// A start secret as the row keeps it: a node that comes back finds its cells again.
+pub(super) fn wrap(env: &Env, row: &Container, start: &StartSecret) -> Result<Vec<u8>, ActorError> {
+    let place = SealingPlace { purpose: PURPOSE, row: &place_of(row) };
+    keys(env).wrap(&place, start.expose(), &mut rand::rng()).map_err(|_| broken())
+}
+
+fn keys(env: &Env) -> SealingKeys {
+    SealingKeys::new([SealingKey::from_bytes(env.sealing.generation, *env.sealing.key.expose())])
+}
+
+fn place_of(row: &Container) -> Vec<u8> {
+    [row.tenant_id.as_bytes().as_slice(), row.container_id.as_bytes()].concat()
+}
+
+fn place(row: &Container) -> CellPlace {
+    CellPlace {
+        tenant: row.tenant_id,
+        container: row.container_id,
+        generation: u64::try_from(row.generation).unwrap_or(0),
+    }
+}
+
+fn broken() -> ActorError {
+    ActorError::unavailable(
+        "SEALING_FAILED",
+        "the node's sealing key does not work; the operator has been told",
+    )
+}
+
+/// A call of a cell, with a bound.
+pub(super) async fn call<T>(call: CellCall<'_, T>) -> Result<T, ActorError> {
+    bounded(CALL, call).await
+}
+
+async fn bounded<T>(within: Duration, call: CellCall<'_, T>) -> Result<T, ActorError> {
+    match timeout(within, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(CellError::Unreachable(why))) => Err(unreachable(&why)),
+        Ok(Err(CellError::Refused { reason, why })) if reason == "CELL_LOCKED" => {
+            Err(ActorError::precondition(VAULT_LOCKED, why))
+        }
+        Ok(Err(CellError::Refused { reason, why })) => Err(ActorError::precondition(reason, why)),
+        Err(_) => Err(unreachable(&format!("no answer within {} s", within.as_secs()))),
+    }
+}
+
+/// Reason of an answer that needs an unlock first.
+pub(super) const VAULT_LOCKED: &str = "VAULT_LOCKED";
+const UNREACHABLE: &str = "CELL_UNREACHABLE";
+
+fn unreachable(why: &str) -> ActorError {
+    ActorError::unavailable(UNREACHABLE, format!("the cell does not answer: {why}"))
+}
+
+/// Whether the container may be doing something else than we think.
+pub(super) fn raises_doubt(error: &ActorError) -> bool {
+    matches!(error.reason(), UNREACHABLE | "CELL_NOT_OURS")
+}

@@ -1,0 +1,177 @@
+//! The one operation in flight: how it begins, and what follows from its end.
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use ocmt_store::tables::ContainerState;
+use ractor::ActorRef;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    ContainerActorState, ContainerMessage, cell,
+    job::{self, Opened, Then},
+    ops::{self, Ctx, Ended, How},
+    relay::Relay,
+    seen,
+    state::{self, Event, Op},
+    suspend, wake,
+};
+use crate::{
+    api::container::Woken,
+    error::ActorError,
+    host::{
+        gateway::{Connected, FRAMES_AHEAD, Gateway, GatewayEnd},
+        message::{Job, JobKind},
+    },
+    ports::LockReason,
+    supervisor,
+};
+
+impl ContainerActorState {
+    /// The next request that somebody still waits for.
+    pub(super) fn begin_job(&mut self, myself: &ActorRef<ContainerMessage>) {
+        let Some(job) = self.jobs.pop_front() else { return self.nothing_to_do(myself) };
+        let late = job.deadline.is_some_and(|deadline| deadline.has_passed(&*self.scope.env.clock));
+        let wake = job.wake;
+        match job.kind {
+            kind if late => kind.refuse(ActorError::DeadlineExceeded),
+            kind if kind.is_abandoned() => drop(kind),
+            JobKind::Nobody => {}
+            JobKind::Report(reply) => reply.send(self.info().map(|container| Woken { container, wake })),
+            kind => return self.begin(myself, Op::Job, Some(Job { kind, ..job })),
+        }
+        self.nothing_to_do(myself);
+    }
+
+    /// The operation that was begun had nothing to do.
+    fn nothing_to_do(&mut self, myself: &ActorRef<ContainerMessage>) {
+        let after = match &self.row {
+            Some(row) => ops::after(row, true, true),
+            None => return,
+        };
+        self.step(myself, Event::Ended(after));
+    }
+
+    pub(super) fn begin(&mut self, myself: &ActorRef<ContainerMessage>, op: Op, job: Option<Job>) {
+        let called_off = Arc::new(AtomicBool::new(false));
+        let ctx = Ctx {
+            container: self.container,
+            scope: self.scope.clone(),
+            row: self.row.clone(),
+            cell: self.cell.clone(),
+            shared: Arc::clone(&self.shared),
+            called_off: Arc::clone(&called_off),
+            clocks: self.life.clocks,
+            made: self.life.made,
+            grace: self.grace,
+            reason: if op == Op::Relock && self.life.lease_ended {
+                LockReason::Lease
+            } else {
+                self.lock_reason
+            },
+        };
+        if matches!(op, Op::Pause { .. } | Op::Stop { .. } | Op::Relock | Op::Remove) {
+            // frames wait from here on, and call an idle suspend off
+            self.shared.awake.send_replace(false);
+        }
+        let epoch = self.scope.ownership.epoch;
+        let myself = myself.clone();
+        let task = supervisor::task(async move {
+            let ended = match (op, job) {
+                (Op::Job, Some(job)) => job::run(&ctx, job).await,
+                (Op::Inspect | Op::Job, _) => seen::inspect(&ctx).await,
+                (Op::Wake(kind), _) => wake::wake(&ctx, kind).await,
+                (Op::Pause { idle }, _) => suspend::pause(&ctx, idle).await,
+                (Op::Stop { idle }, _) => suspend::stop(&ctx, idle).await,
+                (Op::Lock | Op::Relock, _) => suspend::lock(&ctx, op).await,
+                (Op::Remove, _) => suspend::remove(&ctx).await,
+            };
+            debug_assert!(epoch >= ctx.scope.ownership.epoch);
+            let _ = myself.cast(ContainerMessage::Ended(Box::new(ended)));
+        });
+        self.flight = Some((op, called_off, task));
+    }
+
+    pub(super) fn ended(&mut self, myself: &ActorRef<ContainerMessage>, ended: Ended) {
+        let Some((op, _, _)) = self.flight.take() else { return };
+        let Ended { op: done, how, row, cell, error, then } = ended;
+        match how {
+            How::Gone => return self.leave(myself, &ActorError::NotFound),
+            How::Lost => {
+                let error = error.unwrap_or(ActorError::OutcomeUnknown);
+                tracing::debug!(container = %self.container, ?op, %error, "container's actor stops: the truth is to be read anew");
+                return self.leave(myself, &error);
+            }
+            How::Inspected(facts) => {
+                self.take(row, cell);
+                self.shared.touch(facts.active_at);
+                self.after_move();
+                self.step(myself, Event::Inspected(facts));
+            }
+            How::After(after) => {
+                let before = self.row.as_ref().map(|row| row.version);
+                self.take(row, cell);
+                // whatever writes the row sets the timer too
+                if self.row.as_ref().map(|row| row.version) != before {
+                    self.armed = self.row.as_ref().and_then(|row| {
+                        state::due_at(row.observed, row.active_at, row.unlocked_until, self.life.clocks)
+                    });
+                }
+                self.answer_for(op, done, after.ok, error.as_ref());
+                self.after_move();
+                self.follow(then, myself);
+                self.step(myself, Event::Ended(after));
+                let doubtful = error
+                    .is_some_and(|error| cell::raises_doubt(&error) || error.is_refusal() && op != Op::Job);
+                if doubtful {
+                    self.step(myself, Event::Doubt);
+                }
+            }
+        }
+        // a frame that came while it was being frozen would wait for the next one
+        if self.life.phase == ContainerState::Paused
+            && self.life.op.is_none()
+            && self.row.as_ref().is_some_and(|row| self.shared.active_at() > row.active_at)
+            && !self.relays.is_empty()
+        {
+            self.frame(myself);
+        }
+    }
+
+    /// Frames pass while it runs; what does not live has no connections.
+    fn after_move(&mut self) {
+        let phase = self.row.as_ref().map(|row| row.observed);
+        self.shared.awake.send_replace(phase == Some(ContainerState::Running));
+        if !phase.is_some_and(ops::is_live) {
+            self.end_relays(GatewayEnd::Stopped);
+        }
+    }
+
+    pub(super) fn end_relays(&mut self, end: GatewayEnd) {
+        self.relays_over.send_replace(Some(end));
+        self.relays_over = watch::Sender::new(None);
+    }
+
+    fn follow(&mut self, then: Then, myself: &ActorRef<ContainerMessage>) {
+        let Then::Relay(opened) = then else { return };
+        let Opened { channel, ticket, reply, wake } = *opened;
+        let (to_cell, from_client) = mpsc::channel(FRAMES_AHEAD);
+        let (to_client, from_cell) = mpsc::channel(FRAMES_AHEAD);
+        let (ended, end) = oneshot::channel();
+        let id = self.next_relay;
+        self.next_relay += 1;
+        let relay = Relay {
+            id,
+            ticket,
+            cell: channel,
+            from_client,
+            to_client,
+            shared: Arc::clone(&self.shared),
+            clock: Arc::clone(&self.scope.env.clock),
+            actor: myself.clone(),
+            over: self.relays_over.subscribe(),
+            ended,
+        };
+        self.relays.insert(id, supervisor::task(relay.run()));
+        reply.send(Ok(Connected(Gateway { wake, to_cell, from_cell, ended: end })));
+    }
+}

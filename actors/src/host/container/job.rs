@@ -1,0 +1,142 @@
+//! What requests want of a running container's cell: its key, an unlock, a longer lease, a connection.
+
+use ocmt_store::tables::Container;
+use ocmt_types::{Timestamp, UnlockId};
+
+use super::{
+    cell::{self, Cell, VAULT_LOCKED},
+    ops::{Ctx, Ended},
+    state::Op,
+};
+use crate::{
+    api::container::{CellKeyStated, Unlocked, Wake},
+    call::Reply,
+    error::ActorError,
+    host::{
+        gateway::{Connected, Ticket},
+        message::{Job, JobKind},
+    },
+    ports::{CellChannel, CellUnlock},
+};
+
+/// What is left to the actor.
+pub(super) enum Then {
+    Nothing,
+    /// A channel is open: relay it.
+    Relay(Box<Opened>),
+}
+
+/// A channel that waits for its relay.
+pub(super) struct Opened {
+    pub(super) channel: CellChannel,
+    pub(super) ticket: Box<Ticket>,
+    pub(super) reply: Reply<Connected>,
+    pub(super) wake: Wake,
+}
+
+/// Does it, and answers.
+pub(super) async fn run(ctx: &Ctx, job: Job) -> Ended {
+    let (row, cell) = match (ctx.row(), ctx.cell.clone()) {
+        (Ok(row), Some(cell)) => (row, cell),
+        (Err(error), _) => return refuse(ctx, job.kind, error),
+        (Ok(_), None) => {
+            let error =
+                ActorError::unavailable("CELL_UNREACHABLE", "the cell's start secret is not known; repeat");
+            return refuse(ctx, job.kind, error);
+        }
+    };
+    match job.kind {
+        // answered by the actor itself
+        JobKind::Report(_) | JobKind::Nobody => ctx.done(Op::Job, row, Some(cell)),
+        JobKind::Key(reply) => {
+            let stated = key(ctx, &cell, job.wake).await;
+            answer(ctx, row, reply, stated)
+        }
+        JobKind::Unlock(unlock, reply) => {
+            let id = unlock.unlock;
+            let lease = unlocked(ctx, &cell, unlock).await;
+            leased(ctx, row, Some(id), job.wake, reply, lease).await
+        }
+        JobKind::Extend(extension, reply) => {
+            let lease = cell::call(ctx.env().cells.extend(&cell.target, extension)).await;
+            let until = lease.map(|lease| ctx.env().now() + lease);
+            leased(ctx, row, None, job.wake, reply, until).await
+        }
+        JobKind::Connect(ticket, reply) => connect(ctx, row, &cell, ticket, job.wake, reply).await,
+    }
+}
+
+async fn key(ctx: &Ctx, cell: &Cell, wake: Wake) -> Result<CellKeyStated, ActorError> {
+    let (statement, unlocked) = cell.statement(ctx.env()).await?;
+    Ok(CellKeyStated { statement, certificate_chain: ctx.env().signer.certificate_chain(), unlocked, wake })
+}
+
+async fn unlocked(ctx: &Ctx, cell: &Cell, unlock: CellUnlock) -> Result<Timestamp, ActorError> {
+    let lease = cell::call(ctx.env().cells.unlock(&cell.target, unlock)).await?;
+    Ok(ctx.env().now() + lease)
+}
+
+/// Writes the lease down before it is answered: its end in a frozen cell is a timer of ours.
+async fn leased(
+    ctx: &Ctx,
+    row: Container,
+    unlock: Option<UnlockId>,
+    wake: Wake,
+    reply: Reply<Unlocked>,
+    until: Result<Timestamp, ActorError>,
+) -> Ended {
+    let until = match until {
+        Ok(until) => until,
+        Err(error) => return answer(ctx, row, reply, Err(error)),
+    };
+    let action = if unlock.is_some() { "container.unlocked" } else { "container.lease_extended" };
+    let written = ctx.write(Some(action), move |row| {
+        row.unlock_id = unlock.or(row.unlock_id);
+        row.unlocked_until = Some(until);
+        Ok(())
+    });
+    match written.await {
+        Ok(row) => answer(ctx, row, reply, Ok(Unlocked { until, wake })),
+        Err(error) => {
+            reply.send(Err(error.clone()));
+            ctx.lost(Op::Job, error)
+        }
+    }
+}
+
+async fn connect(
+    ctx: &Ctx,
+    row: Container,
+    cell: &std::sync::Arc<Cell>,
+    ticket: Box<Ticket>,
+    wake: Wake,
+    reply: Reply<Connected>,
+) -> Ended {
+    let channel = async {
+        if cell.status(ctx.env()).await?.unlocked.is_none() {
+            return Err(ActorError::precondition(
+                VAULT_LOCKED,
+                "the cell is locked: unlock it, then connect again",
+            ));
+        }
+        cell::call(ctx.env().cells.open_channel(&cell.target)).await
+    };
+    match channel.await {
+        Ok(channel) => {
+            let then = Then::Relay(Box::new(Opened { channel, ticket, reply, wake }));
+            Ended { then, ..ctx.done(Op::Job, row, Some(cell.clone())) }
+        }
+        Err(error) => answer(ctx, row, reply, Err(error)),
+    }
+}
+
+fn answer<T>(ctx: &Ctx, row: Container, reply: Reply<T>, result: Result<T, ActorError>) -> Ended {
+    let error = result.as_ref().err().cloned();
+    reply.send(result);
+    Ended { error, ..ctx.done(Op::Job, row, ctx.cell.clone()) }
+}
+
+fn refuse(ctx: &Ctx, kind: JobKind, error: ActorError) -> Ended {
+    kind.refuse(error.clone());
+    ctx.lost(Op::Job, error)
+}

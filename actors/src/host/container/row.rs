@@ -1,0 +1,200 @@
+//! What is written down of a container: intents before the engine is called, results after, each with its
+//! audit record and timer in one fenced transaction.
+
+use std::time::Duration;
+
+use ocmt_crypto::audit::Outcome as AuditOutcome;
+use ocmt_store::tables::{Container, ContainerState};
+use ocmt_types::{ContainerId, Timestamp};
+
+use super::state::{Clocks, due_at};
+use crate::{
+    api::container::ContainerSpec,
+    audit,
+    effect::Effect,
+    env::Scope,
+    error::ActorError,
+    node::NodeMessage,
+    policy::{TenantPolicy, positive},
+    tenant::{TenantMessage, session_row::tenant_of},
+    work::{Outcome, SystemWork, Work, run_system},
+};
+
+/// Timer of the idle clock; its subject is the container.
+pub(crate) const LOOK: &str = "container.look";
+/// Timer of a lock that has to happen; its subject is the container.
+pub(crate) const LOCK: &str = "container.lock";
+/// An operation that was cut off is looked at after this.
+pub(crate) const CUT_OFF: Duration = Duration::from_secs(60);
+
+/// A change that meets another of the same row is applied anew, so often at most.
+const TRIES: usize = 4;
+
+/// Reads what a user chose.
+pub(crate) fn spec_of(row: &Container) -> Result<ContainerSpec, ActorError> {
+    serde_json::from_slice(&row.spec).map_err(|error| {
+        tracing::error!(container = %row.container_id, %error, "stored spec of a container cannot be read");
+        ActorError::unavailable("STORE_DAMAGED", "the container's stored spec cannot be read")
+    })
+}
+
+/// When a container sleeps: its own values before the tenant's.
+pub(super) fn clocks_of(row: &Container, policy: &TenantPolicy) -> Result<Clocks, ActorError> {
+    let spec = spec_of(row)?;
+    let pause_after = positive(spec.pause_after_ms.unwrap_or(policy.pause_after_ms));
+    let stop_after = positive(spec.stop_after_ms.unwrap_or(policy.stop_after_ms));
+    Ok(Clocks { pause_after, stop_after })
+}
+
+/// A change of the row.
+#[derive(Clone)]
+pub(super) struct Write<F> {
+    pub(super) container: ContainerId,
+    /// Applied to the row as it is in the transaction.
+    pub(super) change: F,
+    /// For the audit: what the node does or did; none for what nobody needs to read.
+    pub(super) action: Option<&'static str>,
+    pub(super) failed: bool,
+    /// It settles a lock that was asked for.
+    pub(super) locked: bool,
+}
+
+impl<F> SystemWork for Write<F>
+where
+    F: FnOnce(&mut Container) -> Result<(), ActorError> + Clone + Send + 'static,
+{
+    type Output = Container;
+
+    async fn perform(self, work: &mut Work) -> Result<Container, ActorError> {
+        let row = work.tx.get::<Container>(self.container).await?.ok_or(ActorError::NotFound)?;
+        let next = changed(work, row, self.change).await?;
+        let subject = next.container_id.to_string();
+        let due = match next.observed {
+            // in the middle of something: whoever is cut off here is found by this
+            ContainerState::Creating
+            | ContainerState::Waking
+            | ContainerState::Pausing
+            | ContainerState::Stopping => Some(work.now + CUT_OFF),
+            phase => {
+                let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
+                due_at(phase, next.active_at, next.unlocked_until, clocks_of(&next, &policy)?)
+            }
+        };
+        match due {
+            Some(due) => work.set_timer(LOOK, &subject, due, &[]).await?,
+            None => drop(work.tx.clear_timer(LOOK, &subject).await?),
+        }
+        if self.locked {
+            work.tx.clear_timer(LOCK, &subject).await?;
+        }
+        if let Some(action) = self.action {
+            let outcome = if self.failed { AuditOutcome::Failed } else { AuditOutcome::Allowed };
+            let details =
+                next.failure.iter().filter(|_| self.failed).map(|why| ("why".to_owned(), clip(why, 500)));
+            audit::note(work, action, format!("container/{subject}"), outcome, details.collect()).await?;
+        }
+        Ok(next)
+    }
+}
+
+/// Applies a change to the row that was read in this transaction.
+pub(crate) async fn changed(
+    work: &mut Work,
+    mut row: Container,
+    change: impl FnOnce(&mut Container) -> Result<(), ActorError>,
+) -> Result<Container, ActorError> {
+    let (version, before) = (row.version, row.observed);
+    change(&mut row)?;
+    if row.observed != before {
+        row.updated_at = work.now;
+    }
+    row.version += 1;
+    if !work.tx.update_if(&row, Container::version.eq(version)).await? {
+        return Err(ActorError::Aborted("the container"));
+    }
+    Ok(row)
+}
+
+/// Runs it, tells the tenant's actor of the timers, and answers with the row.
+pub(super) async fn write<F>(scope: &Scope, write: Write<F>) -> Result<Container, ActorError>
+where
+    F: FnOnce(&mut Container) -> Result<(), ActorError> + Clone + Send + 'static,
+{
+    for _ in 1..TRIES {
+        match run_system(scope, write.clone()).await {
+            Ok((row, effects)) => {
+                tell(scope, effects);
+                return Ok(row);
+            }
+            Err(error) if matches!(error.reason(), "CHANGED_MEANWHILE" | "STORE_CONFLICT") => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let (row, effects) = run_system(scope, write).await?;
+    tell(scope, effects);
+    Ok(row)
+}
+
+/// Gives effects to the tenant's actor.
+pub(super) fn tell(scope: &Scope, effects: Vec<Effect>) {
+    if !effects.is_empty() {
+        let outcome = Outcome { effects, ..Outcome::default() };
+        let message = TenantMessage::FromChild(Box::new(outcome));
+        scope.env.to_root(NodeMessage::ToTenant(scope.ownership.tenant, message));
+    }
+}
+
+/// Sets the timer of the idle clock anew, and writes the last activity down.
+pub(super) struct Rearm {
+    pub(super) container: ContainerId,
+    pub(super) active_at: Timestamp,
+    pub(super) due: Option<Timestamp>,
+}
+
+impl SystemWork for Rearm {
+    type Output = ();
+    async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
+        let Some(row) = work.tx.get::<Container>(self.container).await? else { return Ok(()) };
+        if row.active_at < self.active_at {
+            changed(work, row, |row| {
+                row.active_at = self.active_at;
+                Ok(())
+            })
+            .await?;
+        }
+        match self.due {
+            Some(due) => work.set_timer(LOOK, &self.container.to_string(), due, &[]).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The row is gone with all that belongs to it; the volume stays.
+pub(super) struct Forget(pub(super) ContainerId);
+
+impl SystemWork for Forget {
+    type Output = ();
+    async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
+        let subject = self.0.to_string();
+        work.tx.delete::<Container>(self.0).await?;
+        work.tx.clear_timer(LOOK, &subject).await?;
+        work.tx.clear_timer(LOCK, &subject).await?;
+        audit::note(
+            work,
+            "container.removed",
+            format!("container/{subject}"),
+            AuditOutcome::Allowed,
+            Vec::new(),
+        )
+        .await
+    }
+}
+
+/// At most `max` bytes, cut between characters.
+pub(super) fn clip(text: &str, max: usize) -> String {
+    let mut end = text.len().min(max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}

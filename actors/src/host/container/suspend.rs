@@ -1,0 +1,231 @@
+//! Pausing, stopping, locking and removing.
+
+use std::time::Duration;
+
+use ocmt_runtime::{ContainerRef, RuntimeError};
+use ocmt_store::tables::{Container, ContainerState as Phase, DesiredState as Desired};
+
+use super::{
+    job::Then,
+    ops::{Ctx, Ended, How, from_engine, is_live, reference},
+    row::{self, Forget, Write},
+    seen::rest,
+    state::Op,
+};
+use crate::{error::ActorError, ports::LockReason, work::run_system};
+
+/// Freezes it.
+pub(super) async fn pause(ctx: &Ctx, idle: bool) -> Ended {
+    let op = Op::Pause { idle };
+    let row = match ctx.row() {
+        Ok(row) => row,
+        Err(error) => return ctx.lost(op, error),
+    };
+    if idle && (works(ctx).await || ctx.is_called_off()) {
+        return ctx.unchanged(op, row);
+    }
+    let active_at = ctx.shared.active_at();
+    let intent = ctx.write(None, move |row| {
+        suspend(row, Desired::Paused, Phase::Pausing)?;
+        row.active_at = row.active_at.max(active_at);
+        Ok(())
+    });
+    let row = match intent.await {
+        Ok(row) => row,
+        Err(error) => return ctx.lost(op, error),
+    };
+    if idle && ctx.is_called_off() {
+        return back(ctx, op, Phase::Running).await;
+    }
+    if let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.pause(&reference(&row))).await {
+        return ctx.failed(op, &row, from_engine(error), Phase::Running).await;
+    }
+    let result = ctx.write(Some("container.paused"), |row| {
+        row.observed = Phase::Paused;
+        Ok(())
+    });
+    match result.await {
+        Ok(row) => ctx.done(op, row, ctx.cell.clone()),
+        Err(error) => ctx.lost(op, error),
+    }
+}
+
+/// Locks and stops it; a paused one is thawed for that, since a frozen cell cannot lock itself.
+pub(super) async fn stop(ctx: &Ctx, idle: bool) -> Ended {
+    let op = Op::Stop { idle };
+    let row = match ctx.row() {
+        Ok(row) => row,
+        Err(error) => return ctx.lost(op, error),
+    };
+    let before = row.observed;
+    if idle && (before == Phase::Running && works(ctx).await || ctx.is_called_off()) {
+        return ctx.unchanged(op, row);
+    }
+    let active_at = ctx.shared.active_at();
+    let intent = ctx.write(None, move |row| {
+        if row.desired != Desired::Held {
+            suspend(row, Desired::Stopped, Phase::Stopping)?;
+        }
+        row.observed = Phase::Stopping;
+        row.active_at = row.active_at.max(active_at);
+        Ok(())
+    });
+    let row = match intent.await {
+        Ok(row) => row,
+        Err(error) => return ctx.lost(op, error),
+    };
+    if idle && ctx.is_called_off() {
+        return back(ctx, op, before).await;
+    }
+    let of = reference(&row);
+    end(ctx, &of, before).await;
+    match ctx.engine(ctx.grace, ctx.env().runtime.stop(&of, ctx.grace)).await {
+        Ok(()) | Err(RuntimeError::NotFound(_)) => {}
+        Err(error) => return ctx.failed(op, &row, from_engine(error), before).await,
+    }
+    let change = |row: &mut Container| {
+        rest(row);
+        row.observed = if row.desired == Desired::Held { Phase::Held } else { Phase::Stopped };
+        Ok(())
+    };
+    let write = Write {
+        container: ctx.container,
+        change,
+        action: Some("container.stopped"),
+        failed: false,
+        locked: true,
+    };
+    match row::write(&ctx.scope, write).await {
+        Ok(row) => ctx.done(op, row, None),
+        Err(error) => ctx.lost(op, error),
+    }
+}
+
+/// Lets the cell lock before its end. What does not answer has its secrets wiped by the kernel.
+async fn end(ctx: &Ctx, of: &ContainerRef, before: Phase) {
+    if before == Phase::Paused && ctx.engine(Duration::ZERO, ctx.env().runtime.unpause(of)).await.is_err() {
+        return;
+    }
+    if let Some(cell) = &ctx.cell
+        && let Err(error) = cell.lock(ctx.env(), LockReason::Stop).await
+    {
+        tracing::debug!(container = %ctx.container, %error, "cell was not locked before its stop");
+    }
+}
+
+/// Locks the cell; a paused one is thawed, locked and frozen again. A cell that does not lock is ended:
+/// what was asked is that its secrets are gone.
+pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
+    let row = match ctx.row() {
+        Ok(row) => row,
+        Err(error) => return ctx.lost(op, error),
+    };
+    let of = reference(&row);
+    let frozen = op == Op::Relock;
+    if frozen && let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.unpause(&of)).await {
+        return ctx.failed(op, &row, from_engine(error), Phase::Paused).await;
+    }
+    let locked = match &ctx.cell {
+        Some(cell) => cell.lock(ctx.env(), ctx.reason).await,
+        None => Err(ActorError::unavailable("CELL_UNREACHABLE", "the cell's start secret is not known")),
+    };
+    if let Err(error) = locked {
+        tracing::warn!(container = %ctx.container, %error, "cell does not lock and is ended");
+        let killed = ctx.engine(Duration::ZERO, ctx.env().runtime.kill(&of)).await;
+        let error = killed.err().map_or(error, from_engine);
+        return ctx.failed(op, &row, error, Phase::Running).await;
+    }
+    if frozen && let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.pause(&of)).await {
+        return ctx.failed(op, &row, from_engine(error), Phase::Running).await;
+    }
+    let change = move |row: &mut Container| {
+        (row.unlock_id, row.unlocked_until) = (None, None);
+        row.observed = if frozen { Phase::Paused } else { Phase::Running };
+        Ok(())
+    };
+    let write = Write {
+        container: ctx.container,
+        change,
+        action: Some("container.locked"),
+        failed: false,
+        locked: true,
+    };
+    match row::write(&ctx.scope, write).await {
+        Ok(row) => ctx.done(op, row, ctx.cell.clone()),
+        Err(error) => ctx.lost(op, error),
+    }
+}
+
+/// Ends and forgets it.
+pub(super) async fn remove(ctx: &Ctx) -> Ended {
+    let op = Op::Remove;
+    let row = match ctx.row() {
+        Ok(row) => row,
+        Err(error) => return ctx.lost(op, error),
+    };
+    let (of, before) = (reference(&row), row.observed);
+    let intent = ctx.write(None, |row| {
+        row.desired = Desired::Absent;
+        row.observed = Phase::Stopping;
+        Ok(())
+    });
+    if let Err(error) = intent.await {
+        return ctx.lost(op, error);
+    }
+    if is_live(before) {
+        end(ctx, &of, before).await;
+    }
+    if let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.remove(&of)).await {
+        return ctx.failed(op, &row, from_engine(error), before).await;
+    }
+    match run_system(&ctx.scope, Forget(ctx.container)).await {
+        Ok(((), effects)) => {
+            row::tell(&ctx.scope, effects);
+            Ended { op, how: How::Gone, row: None, cell: None, error: None, then: Then::Nothing }
+        }
+        Err(error) => ctx.lost(op, error),
+    }
+}
+
+/// A suspend was called off after its intent was written.
+async fn back(ctx: &Ctx, op: Op, to: Phase) -> Ended {
+    let result = ctx.write(None, move |row| {
+        row.desired = if to == Phase::Paused { Desired::Paused } else { Desired::Running };
+        row.observed = to;
+        Ok(())
+    });
+    match result.await {
+        Ok(row) => ctx.unchanged(op, row),
+        Err(error) => ctx.lost(op, error),
+    }
+}
+
+/// Whether the cell itself reports work within the idle time; it is asked once, before a suspend.
+async fn works(ctx: &Ctx) -> bool {
+    let Some(cell) = &ctx.cell else { return false };
+    // a cell that does not answer does no work
+    let Ok(status) = cell.status(ctx.env()).await else { return false };
+    let now = ctx.env().now();
+    let worked_at = if status.execs > 0 || status.log_followers > 0 {
+        Some(now)
+    } else {
+        status.idle_for.filter(|idle| *idle < ctx.clocks.pause_after).map(|idle| now - idle)
+    };
+    match worked_at {
+        Some(at) => {
+            ctx.shared.touch(at);
+            true
+        }
+        None => false,
+    }
+}
+
+/// The intent of a suspend. What is held or to be removed is not suspended by anybody else.
+fn suspend(row: &mut Container, desired: Desired, phase: Phase) -> Result<(), ActorError> {
+    if matches!(row.desired, Desired::Held | Desired::Absent) {
+        let why = "the container is held, or being removed";
+        return Err(ActorError::precondition("CONTAINER_HELD", why));
+    }
+    (row.desired, row.observed) = (desired, phase);
+    Ok(())
+}

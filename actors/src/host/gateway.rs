@@ -1,0 +1,103 @@
+//! A gateway connection: frames between one client and the cell, as long as the session lives.
+//!
+//! Made by [`System::connect_gateway`] or [`System::open_channel`]. Frames are opaque (sealed channel) and
+//! pass one to one, with back-pressure in both directions; each counts as activity. The connection ends
+//! with the session, with a lock, with a stop, and when either side goes away.
+
+use bytes::Bytes;
+use ocmt_crypto::gateway_token::{self, GatewayKeys};
+use ocmt_types::{ContainerId, RequestId, TenantId};
+use std::net::IpAddr;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    api::container::{ConnectGateway, Wake},
+    call::CallMeta,
+    caller::{Assurance, Caller, SignedIn},
+    error::ActorError,
+    system::{StreamGuard, System},
+};
+
+/// Frames that wait in one direction; more hold up the sender.
+pub(crate) const FRAMES_AHEAD: usize = 8;
+
+/// An open connection to a cell.
+pub struct Gateway {
+    /// How the container was brought back.
+    pub wake: Wake,
+    /// Frames of the client. Dropping it ends the connection.
+    pub to_cell: mpsc::Sender<Bytes>,
+    /// Frames of the cell. Ends when the connection is over.
+    pub from_cell: mpsc::Receiver<Bytes>,
+    /// Why it is over. An error means that the container's actor failed: connect again.
+    pub ended: oneshot::Receiver<GatewayEnd>,
+}
+
+/// Why a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GatewayEnd {
+    /// The session has ended.
+    SessionOver,
+    /// The cell was locked.
+    Locked,
+    /// The container was stopped, held, removed, or died.
+    Stopped,
+    /// The cell closed the channel, or its connection was lost: resume by connecting again.
+    CellClosed,
+    /// The client went away.
+    ClientClosed,
+    /// The sleeping container could not be woken for a frame.
+    WakeFailed,
+}
+
+/// Ties a connection to the session: held by its relay.
+pub(crate) struct Ticket(pub(crate) StreamGuard);
+
+/// What the container's actor answers with.
+pub struct Connected(pub(crate) Gateway);
+
+impl System {
+    /// Connects to the cell of `container`, shown a gateway token. Wakes the container.
+    ///
+    /// # Errors
+    /// [`ActorError::Unauthenticated`] for a token that is not for this container, is over, or whose session
+    /// has ended; `VAULT_LOCKED` if the cell is locked; what waking says.
+    pub async fn connect_gateway(
+        &self,
+        container: ContainerId,
+        token: &str,
+        meta: CallMeta,
+        request: RequestId,
+        addr: Option<IpAddr>,
+    ) -> Result<Gateway, ActorError> {
+        let keys = GatewayKeys { current: self.env.gateway_key.verify_key(), previous: None };
+        let claims = gateway_token::verify(token, container, &keys, self.env.now())
+            .map_err(|_| ActorError::Unauthenticated("the gateway token is not good here: get another"))?;
+        // the session's row says what it is worth today; the frame of the call reads it
+        let who = SignedIn {
+            user: claims.user,
+            session: claims.session,
+            assurance: Assurance::Link,
+            authenticated_at: claims.issued_at,
+        };
+        let caller = Caller::signed_in(claims.tenant, who, request, addr);
+        self.open_channel(container, &caller, meta).await
+    }
+
+    /// Connects to the cell of `container` in the caller's session. Wakes the container.
+    ///
+    /// # Errors
+    /// Like [`Self::connect_gateway`].
+    pub async fn open_channel(
+        &self,
+        container: ContainerId,
+        caller: &Caller,
+        meta: CallMeta,
+    ) -> Result<Gateway, ActorError> {
+        let tenant: TenantId = caller.tenant();
+        let guard = self.tenant(tenant).open_stream(caller, meta.deadline).await?;
+        let connect = ConnectGateway { container, ticket: Ticket(guard) };
+        let Connected(gateway) = self.tenant(tenant).call(caller.clone(), meta, connect).await?;
+        Ok(gateway)
+    }
+}

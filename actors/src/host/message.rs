@@ -1,0 +1,138 @@
+//! What the host's branch of the tree is told.
+
+use std::time::Duration;
+
+use ocmt_runtime::RuntimeEvent;
+use ocmt_types::{ContainerId, Deadline, TenantId};
+
+use super::gateway::{Connected, Ticket};
+use crate::{
+    api::container::{CellKeyStated, ContainerInfo, IdleExplained, Unlocked, Wake, Woken},
+    call::Reply,
+    env::Scope,
+    error::ActorError,
+    policy::TenantPolicy,
+    ports::{CellUnlock, LockReason},
+};
+
+/// Everything the supervisor of this machine's containers takes.
+pub(crate) enum HostMessage {
+    /// For one container.
+    Order(Order),
+    /// The engine says something.
+    Event(RuntimeEvent),
+    /// Other clocks apply to the containers of a tenant.
+    Policy(TenantId, TenantPolicy),
+}
+
+impl HostMessage {
+    /// There is nobody for it: whoever waits gets this error.
+    pub(crate) fn refuse(self, error: ActorError) {
+        if let Self::Order(order) = self {
+            order.what.refuse(error);
+        }
+    }
+}
+
+/// Something for one container, admitted and audited by its tenant.
+pub(crate) struct Order {
+    pub(crate) container: ContainerId,
+    /// Of the tenant's activation that admitted it; what follows is written under it.
+    pub(crate) scope: Scope,
+    pub(crate) what: What,
+}
+
+/// What it is.
+pub(crate) enum What {
+    /// Something that needs it running.
+    Job(Job),
+    /// Freeze it.
+    Pause(Reply<ContainerInfo>),
+    /// Stop it.
+    Stop(Duration, Reply<ContainerInfo>),
+    /// Remove it.
+    Remove(Reply<()>),
+    /// Quarantine.
+    Hold(Reply<ContainerInfo>),
+    /// Out of quarantine.
+    Release(Reply<ContainerInfo>),
+    /// Say that it was made, when nothing is under way any more.
+    Report(Reply<Woken>),
+    /// Say how it is when nothing is under way any more.
+    Settle(Reply<ContainerInfo>),
+    /// Lock its cell.
+    Lock(LockReason, Option<Reply<()>>),
+    /// Why is it awake?
+    Explain(Reply<IdleExplained>),
+    /// A timer is due.
+    Look,
+    /// Engine and row may say something else than we think.
+    Doubt,
+}
+
+impl What {
+    pub(crate) fn refuse(self, error: ActorError) {
+        match self {
+            Self::Job(job) => job.kind.refuse(error),
+            Self::Pause(reply)
+            | Self::Stop(_, reply)
+            | Self::Hold(reply)
+            | Self::Release(reply)
+            | Self::Settle(reply) => reply.send(Err(error)),
+            Self::Remove(reply) | Self::Lock(_, Some(reply)) => reply.send(Err(error)),
+            Self::Explain(reply) => reply.send(Err(error)),
+            Self::Report(reply) => reply.send(Err(error)),
+            Self::Lock(_, None) | Self::Look | Self::Doubt => {}
+        }
+    }
+}
+
+/// A request that needs the container running.
+pub(crate) struct Job {
+    pub(crate) kind: JobKind,
+    /// Of no use any more after this; none for nobody's.
+    pub(crate) deadline: Option<Deadline>,
+    /// When it came, by the clock that does not jump.
+    pub(crate) since: Duration,
+    /// How the container was brought back for it.
+    pub(crate) wake: Wake,
+}
+
+/// Which.
+pub(crate) enum JobKind {
+    /// Only that it runs.
+    Report(Reply<Woken>),
+    /// The same, and nobody waits: a frame came, or a wake was cut off.
+    Nobody,
+    /// The cell's key, signed by this host.
+    Key(Reply<CellKeyStated>),
+    /// Unlock the cell.
+    Unlock(CellUnlock, Reply<Unlocked>),
+    /// Extend its lease.
+    Extend(Vec<u8>, Reply<Unlocked>),
+    /// Connect a client to it.
+    Connect(Box<Ticket>, Reply<Connected>),
+}
+
+impl JobKind {
+    pub(crate) fn refuse(self, error: ActorError) {
+        match self {
+            Self::Report(reply) => reply.send(Err(error)),
+            Self::Nobody => {}
+            Self::Key(reply) => reply.send(Err(error)),
+            Self::Unlock(_, reply) | Self::Extend(_, reply) => reply.send(Err(error)),
+            Self::Connect(_, reply) => reply.send(Err(error)),
+        }
+    }
+
+    /// Nobody waits for it any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Report(reply) => reply.is_abandoned(),
+            Self::Nobody => false,
+            Self::Key(reply) => reply.is_abandoned(),
+            Self::Unlock(_, reply) | Self::Extend(_, reply) => reply.is_abandoned(),
+            Self::Connect(_, reply) => reply.is_abandoned(),
+        }
+    }
+}

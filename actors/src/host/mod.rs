@@ -1,0 +1,142 @@
+//! This machine's containers: `HostSupervisor`, and under it a [`container`] actor for each.
+//!
+//! Supervised by the node's root. Nothing of it is durable but the containers' rows. It hears what the
+//! engine says, and when it is new to the engine (a start of the node, a lost connection) looks through all
+//! that the engine has: what a tenant knows of is adopted, what nobody knows of is removed.
+//! What a container is asked comes from its tenant alone, admitted and audited there (`tenant::container`).
+
+mod adopt;
+pub(crate) mod container;
+pub(crate) mod gateway;
+pub(crate) mod message;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, sync::Arc};
+
+use ocmt_runtime::{Exit, RuntimeEvent};
+use ocmt_types::ContainerId;
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, MessagingErr, SupervisionEvent};
+
+pub(crate) use message::HostMessage;
+use message::Order;
+
+use self::container::{ContainerActor, ContainerMessage, ContainerStart};
+use crate::{
+    env::Env,
+    error::ActorError,
+    supervisor::{self, Task},
+};
+
+/// The actor; what it holds is in [`HostState`].
+pub(crate) struct HostSupervisor;
+
+pub(crate) struct HostState {
+    env: Arc<Env>,
+    containers: HashMap<ContainerId, ActorRef<ContainerMessage>>,
+    by_actor: HashMap<ActorId, ContainerId>,
+    /// The look through the engine that runs.
+    adoption: Option<Task>,
+    /// Ends the listening with the actor.
+    _events: Task,
+}
+
+impl Actor for HostSupervisor {
+    type Msg = HostMessage;
+    type State = HostState;
+    type Arguments = Arc<Env>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<HostMessage>,
+        env: Arc<Env>,
+    ) -> Result<HostState, ActorProcessingErr> {
+        let events = supervisor::task(adopt::listen(Arc::clone(&env), myself));
+        Ok(HostState {
+            env,
+            containers: HashMap::new(),
+            by_actor: HashMap::new(),
+            adoption: None,
+            _events: events,
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<HostMessage>,
+        message: HostMessage,
+        state: &mut HostState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            HostMessage::Order(order) => state.order(&myself, order).await,
+            HostMessage::Event(event) => state.event(&event),
+            HostMessage::Policy(tenant, policy) => {
+                for actor in state.containers.values() {
+                    let _ = actor.cast(ContainerMessage::Policy(tenant, policy.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<HostMessage>,
+        event: SupervisionEvent,
+        state: &mut HostState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(exit) = supervisor::exit_of(&event, "host")
+            && let Some(container) = state.by_actor.remove(&exit.child)
+            && state.containers.get(&container).is_some_and(|actor| actor.get_id() == exit.child)
+        {
+            state.containers.remove(&container);
+        }
+        Ok(())
+    }
+}
+
+impl HostState {
+    async fn order(&mut self, myself: &ActorRef<HostMessage>, order: Order) {
+        let (container, mut order) = (order.container, Box::new(order));
+        if let Some(actor) = self.containers.get(&container) {
+            match actor.cast(ContainerMessage::Order(order)) {
+                // it has stopped, and the word of it is in our mailbox: a fresh one takes over
+                Err(MessagingErr::SendErr(ContainerMessage::Order(unsent))) => order = unsent,
+                _ => return,
+            }
+        }
+        let start = ContainerStart { container, scope: order.scope.clone() };
+        match ContainerActor::spawn_linked(None, ContainerActor, start, myself.get_cell()).await {
+            Ok((actor, _)) => {
+                self.by_actor.insert(actor.get_id(), container);
+                self.containers.insert(container, actor.clone());
+                let _ = actor.cast(ContainerMessage::Order(order));
+            }
+            Err(_) => order
+                .what
+                .refuse(ActorError::unavailable("RESTARTING", "the container could not be started; repeat")),
+        }
+    }
+
+    fn event(&mut self, event: &RuntimeEvent) {
+        match event {
+            RuntimeEvent::Resync => {
+                for actor in self.containers.values() {
+                    let _ = actor.cast(ContainerMessage::Doubt(None));
+                }
+                self.adoption = Some(supervisor::task(adopt::adopt_all(Arc::clone(&self.env))));
+            }
+            RuntimeEvent::Died { container, exit, .. } => self.doubt(container.container, *exit),
+            RuntimeEvent::OutOfMemory { container, .. } => {
+                self.doubt(container.container, Exit { code: None, oom: true });
+            }
+        }
+    }
+
+    /// A container without an actor here is looked at when somebody asks for it, or by its timer.
+    fn doubt(&self, container: ContainerId, exit: Exit) {
+        if let Some(actor) = self.containers.get(&container) {
+            let _ = actor.cast(ContainerMessage::Doubt(Some(exit)));
+        }
+    }
+}

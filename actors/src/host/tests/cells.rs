@@ -1,0 +1,187 @@
+//! Cells without processes: they know their start secret, hold unlocks, count locks, and echo frames.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use ocmt_crypto::cell::{CellKey, CellPlace, StartSecret};
+use ocmt_runtime::{ContainerRef, Observed, Runtime as _, State, sim::SimRuntime};
+use ocmt_types::{Clock, Timestamp, UnlockId};
+use rand::{SeedableRng as _, rngs::StdRng};
+use tokio::sync::mpsc;
+
+use crate::{
+    CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock, LockReason,
+    supervisor::{self, Task},
+};
+
+/// What the fake takes for a sealed payload, for a lease of less than an idle stop.
+pub(super) const PAYLOAD: &[u8] = b"sealed to the cell";
+pub(super) const LEASE: Duration = Duration::from_secs(100);
+
+#[derive(Default)]
+struct One {
+    unlock: Option<(UnlockId, Timestamp)>,
+    channels: Vec<Task>,
+}
+
+/// All cells of a runtime.
+pub(super) struct FakeCells {
+    runtime: SimRuntime,
+    clock: Arc<dyn Clock>,
+    by_token: Mutex<HashMap<String, One>>,
+    /// Nothing answers.
+    pub(super) dead: AtomicBool,
+    pub(super) key_asks: AtomicUsize,
+    pub(super) locks: Mutex<Vec<LockReason>>,
+    /// Bodies handed over with unlocks.
+    pub(super) objects: Mutex<Vec<(ocmt_types::Digest32, u64, Vec<u8>)>>,
+    /// What the cells report of their work.
+    pub(super) idle_for: Mutex<Option<Duration>>,
+    pub(super) execs: AtomicUsize,
+}
+
+impl FakeCells {
+    pub(super) fn new(runtime: SimRuntime, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            runtime,
+            clock,
+            by_token: Mutex::default(),
+            dead: AtomicBool::new(false),
+            key_asks: AtomicUsize::new(0),
+            locks: Mutex::default(),
+            objects: Mutex::default(),
+            idle_for: Mutex::default(),
+            execs: AtomicUsize::new(0),
+        }
+    }
+
+    /// The running container whose start secret this token is derived from.
+    async fn find(&self, cell: &CellTarget) -> Result<(Observed, StartSecret), CellError> {
+        let nobody = || CellError::Unreachable("connection refused".to_owned());
+        if self.dead.load(Ordering::SeqCst) {
+            return Err(nobody());
+        }
+        for observed in self.runtime.list().await.map_err(|_| nobody())? {
+            let Some(secret) = self.secret(&observed.container) else { continue };
+            let shown = cell.token.expose().as_bytes();
+            if secret.control_token().unwrap().matches(shown) && observed.address == Some(cell.address) {
+                return if observed.state == State::Running { Ok((observed, secret)) } else { Err(nobody()) };
+            }
+        }
+        Err(nobody())
+    }
+
+    fn secret(&self, container: &ContainerRef) -> Option<StartSecret> {
+        self.runtime.start_secret(container).map(StartSecret::from_bytes)
+    }
+
+    fn with<T>(&self, cell: &CellTarget, f: impl FnOnce(&mut One) -> T) -> T {
+        f(self.by_token.lock().unwrap().entry(cell.token.expose().to_owned()).or_default())
+    }
+
+    fn lease(&self, one: &One) -> Option<(UnlockId, Duration)> {
+        let now = self.clock.now();
+        one.unlock.filter(|(_, until)| *until > now).map(|(id, until)| (id, until.since(now)))
+    }
+}
+
+fn refused(reason: &str) -> CellError {
+    CellError::Refused { reason: reason.to_owned(), why: reason.to_lowercase() }
+}
+
+impl CellLink for FakeCells {
+    fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>> {
+        Box::pin(async move {
+            self.key_asks.fetch_add(1, Ordering::SeqCst);
+            let (observed, secret) = self.find(cell).await?;
+            let place = CellPlace {
+                tenant: observed.labels.tenant,
+                container: observed.labels.container,
+                generation: u64::try_from(observed.labels.generation).unwrap(),
+            };
+            let key = CellKey::generate(place, [1; 32], &mut StdRng::seed_from_u64(1));
+            Ok(key.offer(&secret, self.clock.now()).unwrap())
+        })
+    }
+
+    fn unlock<'a>(&'a self, cell: &'a CellTarget, unlock: CellUnlock) -> CellCall<'a, Duration> {
+        Box::pin(async move {
+            self.find(cell).await?;
+            if unlock.sealed_payload != PAYLOAD {
+                return Err(refused("CELL_PAYLOAD_REFUSED"));
+            }
+            let until = self.clock.now() + LEASE;
+            self.objects.lock().unwrap().extend(unlock.objects);
+            self.with(cell, |one| {
+                if self.lease(one).is_some() {
+                    return Err(refused("CELL_NOT_LOCKED"));
+                }
+                one.unlock = Some((unlock.unlock, until));
+                Ok(LEASE)
+            })
+        })
+    }
+
+    fn extend<'a>(&'a self, cell: &'a CellTarget, _: Vec<u8>) -> CellCall<'a, Duration> {
+        Box::pin(async move {
+            self.find(cell).await?;
+            let until = self.clock.now() + LEASE * 2;
+            self.with(cell, |one| match &mut one.unlock {
+                Some((_, end)) => {
+                    *end = until;
+                    Ok(LEASE * 2)
+                }
+                None => Err(refused("CELL_LOCKED")),
+            })
+        })
+    }
+
+    fn lock<'a>(&'a self, cell: &'a CellTarget, reason: LockReason) -> CellCall<'a, ()> {
+        Box::pin(async move {
+            self.find(cell).await?;
+            self.locks.lock().unwrap().push(reason);
+            self.with(cell, |one| *one = One::default());
+            Ok(())
+        })
+    }
+
+    fn status<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellStatus> {
+        Box::pin(async move {
+            self.find(cell).await?;
+            let (unlocked, channels) = self.with(cell, |one| (self.lease(one), one.channels.len()));
+            Ok(CellStatus {
+                unlocked,
+                boot_nonce: [1; 32],
+                channels: u32::try_from(channels).unwrap(),
+                execs: u32::try_from(self.execs.load(Ordering::SeqCst)).unwrap(),
+                log_followers: 0,
+                activity: 0,
+                idle_for: *self.idle_for.lock().unwrap(),
+            })
+        })
+    }
+
+    fn open_channel<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel> {
+        Box::pin(async move {
+            self.find(cell).await?;
+            let (to_cell, mut inbound) = mpsc::channel::<Bytes>(1);
+            let (outbound, from_cell) = mpsc::channel(1);
+            let echo = supervisor::task(async move {
+                while let Some(frame) = inbound.recv().await {
+                    if outbound.send([b"echo ", frame.as_ref()].concat().into()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            self.with(cell, |one| one.channels.push(echo));
+            Ok(CellChannel { to_cell, from_cell })
+        })
+    }
+}

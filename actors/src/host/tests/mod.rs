@@ -1,0 +1,174 @@
+//! Containers over the simulated engine, with cells that are only told of.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod cells;
+mod gateway;
+mod guard;
+mod restart;
+mod sleep;
+mod wake;
+
+use std::{sync::Arc, time::Duration};
+
+use ocmt_runtime::{
+    ContainerRef, Runtime as _, State,
+    sim::{Op, SimRuntime},
+};
+use ocmt_store::{Filter, tables::Timer};
+use ocmt_types::{ContainerId, Timestamp, UnlockId};
+
+use self::cells::{FakeCells, PAYLOAD};
+use crate::{
+    ActorError, SystemConfig,
+    api::{audit::QueryAudit, container::*},
+    tests::kit::{Kit, Person, until},
+};
+
+const IMAGE: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+const PAUSE: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_secs(600);
+
+/// A node with an engine and cells.
+struct World {
+    kit: Kit,
+    runtime: SimRuntime,
+    cells: Arc<FakeCells>,
+}
+
+/// The parts that outlive a node.
+fn parts(config: &SystemConfig) -> (SimRuntime, Arc<FakeCells>) {
+    let runtime = SimRuntime::new(config.signer.node(), config.clock.clone());
+    let cells = Arc::new(FakeCells::new(runtime.clone(), config.clock.clone()));
+    (runtime, cells)
+}
+
+impl World {
+    async fn sim() -> Self {
+        let mut made = None;
+        let kit = Kit::sim_with(|config| made = Some(Self::change(config))).await;
+        let (runtime, cells) = made.unwrap();
+        Self { kit, runtime, cells }
+    }
+
+    async fn sqlite() -> Self {
+        let mut made = None;
+        let kit = Kit::sqlite_with(|config| made = Some(Self::change(config))).await;
+        let (runtime, cells) = made.unwrap();
+        Self { kit, runtime, cells }
+    }
+
+    fn change(config: &mut SystemConfig) -> (SimRuntime, Arc<FakeCells>) {
+        let (runtime, cells) = parts(config);
+        config.runtime = Arc::new(runtime.clone());
+        config.cells = Arc::clone(&cells) as Arc<dyn crate::CellLink>;
+        (runtime, cells)
+    }
+
+    /// The node comes back after a crash, to the same engine and cells.
+    async fn restart(&mut self) {
+        let (runtime, cells) = (self.runtime.clone(), Arc::clone(&self.cells));
+        let system = self
+            .kit
+            .another_tree_with(|config| {
+                config.runtime = Arc::new(runtime);
+                config.cells = cells;
+            })
+            .await;
+        let before = std::mem::replace(&mut self.kit.system, system);
+        before.root.kill();
+    }
+
+    async fn container(&self, person: &Person) -> ContainerId {
+        let create = CreateContainer { user: None, spec: spec(), start: false };
+        self.kit.call(&person.caller, create).await.unwrap().container.id
+    }
+
+    async fn running(&self, person: &Person) -> ContainerId {
+        let container = self.container(person).await;
+        self.wake(person, container).await.unwrap();
+        container
+    }
+
+    async fn wake(&self, person: &Person, container: ContainerId) -> Result<Wake, ActorError> {
+        self.kit.call(&person.caller, WakeContainer { container }).await.map(|woken| woken.wake)
+    }
+
+    async fn info(&self, person: &Person, container: ContainerId) -> ContainerInfo {
+        self.kit.call(&person.caller, GetContainer { container }).await.unwrap()
+    }
+
+    /// Waits until the row says so.
+    async fn comes_to(&self, person: &Person, container: ContainerId, state: ContainerState) {
+        until(&format!("{state:?}"), async || self.info(person, container).await.state == state).await;
+    }
+
+    async fn engine(&self, container: ContainerId) -> Option<State> {
+        self.runtime.inspect(&of(container)).await.ok().map(|seen| seen.state)
+    }
+
+    /// Unlocks the cell with a vault that maps nothing.
+    async fn unlock(&self, person: &Person, container: ContainerId, vault: ocmt_types::VaultId) -> Timestamp {
+        let unlock = UnlockCell {
+            container,
+            unlock: unlock_id(),
+            sealed_payload: PAYLOAD.to_vec(),
+            vault,
+            objects: vec![],
+        };
+        self.kit.call(&person.caller, unlock).await.unwrap().until
+    }
+
+    /// When the idle clock of a container is due, as the store has it.
+    async fn due(&self, person: &Person, container: ContainerId) -> Option<Timestamp> {
+        let ownership = self.ownership(person).await;
+        let mut tx = self.kit.store.read(ownership).await.unwrap();
+        let timers = tx.find::<Timer>(Filter::all()).await.unwrap();
+        let subject = container.to_string();
+        timers
+            .iter()
+            .find(|timer| timer.kind == "container.look" && timer.subject == subject)
+            .map(|timer| timer.due_at)
+    }
+
+    async fn ownership(&self, person: &Person) -> ocmt_types::Ownership {
+        let owner = self.kit.store.cluster().owner(person.tenant).await.unwrap().unwrap();
+        ocmt_types::Ownership {
+            tenant: person.tenant,
+            incarnation: owner.incarnation.unwrap(),
+            epoch: owner.epoch,
+        }
+    }
+
+    /// How many calls of a method were admitted.
+    async fn admitted(&self, person: &Person, method: &str) -> usize {
+        let method = Some(format!("ContainerService/{method}"));
+        let query = QueryAudit { method, limit: 100, ..QueryAudit::default() };
+        self.kit.call(&person.caller, query).await.unwrap().records.len()
+    }
+
+    fn calls(&self, op: Op) -> usize {
+        self.runtime.calls().iter().filter(|(called, _)| *called == op).count()
+    }
+}
+
+fn spec() -> ContainerSpec {
+    ContainerSpec {
+        image: IMAGE.to_owned(),
+        argv: vec!["/app".to_owned()],
+        workload_port: Some(8080),
+        memory_bytes: None,
+        pids: None,
+        cpu_shares: None,
+        pause_after_ms: Some(60_000),
+        stop_after_ms: Some(600_000),
+    }
+}
+
+fn of(container: ContainerId) -> ContainerRef {
+    ContainerRef { container, generation: 1 }
+}
+
+fn unlock_id() -> UnlockId {
+    let ids: &dyn ocmt_types::IdGen = &ocmt_types::RandomIds;
+    ids.id()
+}

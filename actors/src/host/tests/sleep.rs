@@ -1,0 +1,174 @@
+//! The idle clock, leases that end in the cold, and suspends that are called off.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use ocmt_runtime::{
+    State,
+    sim::{Fault, Op},
+};
+
+use super::{PAUSE, STOP, World};
+use crate::{
+    LockReason,
+    api::container::*,
+    tenant::TenantMessage,
+    tests::{kit::until, vault},
+};
+
+const MOMENT: Duration = Duration::from_millis(1);
+
+#[tokio::test]
+async fn an_idle_container_is_paused_then_stopped_and_timers_that_come_double_do_no_harm() {
+    for world in [World::sim().await, World::sqlite().await] {
+        let ann = world.kit.founder("ann@example.com").await;
+        let container = world.running(&ann).await;
+        let look = || (0..5).for_each(|_| world.kit.system.send(ann.tenant, TenantMessage::TimerDue));
+        world.kit.clock.advance(PAUSE - MOMENT);
+        look();
+        assert_eq!(world.info(&ann, container).await.state, ContainerState::Running, "early");
+        world.kit.clock.advance(MOMENT);
+        look();
+        world.comes_to(&ann, container, ContainerState::Paused).await;
+        look();
+        world.kit.clock.advance(STOP - PAUSE);
+        look();
+        world.comes_to(&ann, container, ContainerState::Stopped).await;
+        look();
+        assert_eq!((world.calls(Op::Pause), world.calls(Op::Stop)), (1, 1));
+        until("its timer is gone", async || world.due(&ann, container).await.is_none()).await;
+    }
+}
+
+#[tokio::test]
+async fn requests_keep_it_awake_and_looking_does_not() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    world.kit.clock.advance(PAUSE - MOMENT);
+    world.wake(&ann, container).await.unwrap();
+    world.kit.clock.advance(PAUSE - MOMENT);
+    let explained = world.kit.call(&ann.caller, ExplainIdle { container }).await.unwrap();
+    assert_eq!(explained.state, ContainerState::Running);
+    assert_eq!(explained.pause_due_at, Some(explained.active_at + PAUSE));
+    assert_eq!(explained.pause_due_at, Some(ocmt_types::Clock::now(&world.kit.clock) + MOMENT));
+    world.kit.clock.advance(MOMENT);
+    world.comes_to(&ann, container, ContainerState::Paused).await;
+    let explained = world.kit.call(&ann.caller, ExplainIdle { container }).await.unwrap();
+    assert_eq!((explained.pause_due_at, explained.stop_due_at), (None, Some(explained.active_at + STOP)));
+    assert!(explained.reasons.is_empty());
+}
+
+#[tokio::test]
+async fn what_the_cell_reports_as_work_keeps_it_awake() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    *world.cells.idle_for.lock().unwrap() = Some(Duration::from_secs(20));
+    world.kit.clock.advance(PAUSE);
+    let due = ocmt_types::Clock::now(&world.kit.clock) + PAUSE - Duration::from_secs(20);
+    until("the clock is set anew", async || world.due(&ann, container).await == Some(due)).await;
+    assert_eq!(world.calls(Op::Pause), 0);
+    world.cells.execs.store(1, Ordering::SeqCst);
+    *world.cells.idle_for.lock().unwrap() = None;
+    world.kit.clock.advance(PAUSE);
+    let due = ocmt_types::Clock::now(&world.kit.clock) + PAUSE;
+    until("a program runs in it", async || world.due(&ann, container).await == Some(due)).await;
+    assert_eq!(world.calls(Op::Pause), 0);
+    let reasons = world.kit.call(&ann.caller, ExplainIdle { container }).await.unwrap().reasons;
+    assert!(reasons.iter().any(|reason| reason.kind == AwakeKind::Exec && reason.count == 1));
+}
+
+#[tokio::test]
+async fn a_request_during_a_suspend_finds_the_container_running() {
+    for _ in 0..20 {
+        let world = World::sim().await;
+        let ann = world.kit.founder("ann@example.com").await;
+        let container = world.running(&ann).await;
+        world.kit.clock.advance(PAUSE);
+        world.kit.system.send(ann.tenant, TenantMessage::TimerDue);
+        // somewhere before, in, or after the pause
+        world.wake(&ann, container).await.unwrap();
+        assert_eq!(world.engine(container).await, Some(State::Running));
+        assert_eq!(world.info(&ann, container).await.state, ContainerState::Running);
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_ends_while_paused_is_locked_and_frozen_again() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
+    let container = world.running(&ann).await;
+    let until_ = world.unlock(&ann, container, vault).await;
+    assert_eq!(world.info(&ann, container).await.unlocked_until, Some(until_));
+    let paused = world.kit.call(&ann.caller, PauseContainer { container }).await.unwrap();
+    assert_eq!(paused.unlocked_until, Some(until_), "paused memory keeps its unlock");
+    world.kit.clock.advance(super::cells::LEASE);
+    until("it is locked", async || *world.cells.locks.lock().unwrap() == [LockReason::Lease]).await;
+    world.comes_to(&ann, container, ContainerState::Paused).await;
+    until("it is frozen again", async || world.calls(Op::Pause) == 2).await;
+    assert_eq!(world.engine(container).await, Some(State::Paused));
+    assert_eq!(world.info(&ann, container).await.unlocked_until, None);
+}
+
+#[tokio::test]
+async fn a_frozen_cell_that_does_not_lock_is_ended() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
+    let container = world.running(&ann).await;
+    world.unlock(&ann, container, vault).await;
+    world.kit.call(&ann.caller, PauseContainer { container }).await.unwrap();
+    world.cells.dead.store(true, Ordering::SeqCst);
+    world.kit.clock.advance(super::cells::LEASE);
+    world.comes_to(&ann, container, ContainerState::Failed).await;
+    assert_eq!(world.engine(container).await, Some(State::Stopped));
+}
+
+#[tokio::test]
+async fn a_stop_locks_first_also_what_is_paused() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    world.kit.call(&ann.caller, PauseContainer { container }).await.unwrap();
+    world.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
+    assert_eq!(*world.cells.locks.lock().unwrap(), [LockReason::Stop]);
+    let ops: Vec<_> = world
+        .runtime
+        .calls()
+        .into_iter()
+        .map(|(op, _)| op)
+        .filter(|op| !matches!(op, Op::List | Op::Inspect))
+        .collect();
+    assert_eq!(ops, [Op::Create, Op::Start, Op::Pause, Op::Unpause, Op::Stop]);
+}
+
+#[tokio::test]
+async fn a_suspend_that_fails_is_tried_again_later_and_nothing_is_stuck() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    world.runtime.fault(Op::Pause, Fault::EngineDown);
+    world.kit.clock.advance(PAUSE);
+    until("it was tried", async || world.calls(Op::Pause) == 1).await;
+    world.comes_to(&ann, container, ContainerState::Running).await;
+    world.kit.clock.advance(Duration::from_secs(61));
+    world.comes_to(&ann, container, ContainerState::Paused).await;
+    assert_eq!(world.wake(&ann, container).await.unwrap().kind, WakeKind::Unpause);
+}
+
+#[tokio::test]
+async fn a_shorter_policy_applies_to_what_runs() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let own = ContainerSpec { pause_after_ms: None, stop_after_ms: None, ..super::spec() };
+    let create = CreateContainer { user: None, spec: own, start: true };
+    let container = world.kit.call(&ann.caller, create).await.unwrap().container.id;
+    let tenant = world.kit.call(&ann.caller, crate::api::tenant::GetTenant).await.unwrap();
+    let policy =
+        crate::api::tenant::TenantPolicy { pause_after_ms: 60_000, stop_after_ms: 120_000, ..tenant.policy };
+    let update = crate::api::tenant::UpdateTenantPolicy { policy, version: tenant.version };
+    world.kit.call(&ann.caller, update).await.unwrap();
+    world.kit.clock.advance(Duration::from_secs(60));
+    world.comes_to(&ann, container, ContainerState::Paused).await;
+}

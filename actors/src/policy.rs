@@ -1,0 +1,176 @@
+//! A tenant's policy: its delays and bounds, and what is refused as unsafe.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ActorError;
+
+/// What kind of system this is. Short delays are for `Dev` and `Demo` alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A developer's machine.
+    Dev,
+    /// `ocmt demo`: everything shortened.
+    Demo,
+    /// Anything else.
+    Production,
+}
+
+/// All values in milliseconds unless said otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantPolicy {
+    /// A session ends when unused for so long; at most 1 h.
+    pub session_idle_ms: i64,
+    /// A session ends so long after its issue; at most 24 h.
+    pub session_absolute_ms: i64,
+    /// Live sessions of one user, 1 to 100; a new one ends the oldest.
+    pub sessions_per_user: u32,
+    /// A mailed link lapses after so long; at most 1 h.
+    pub link_ttl_ms: i64,
+    /// An idle container is paused after so long.
+    pub pause_after_ms: i64,
+    /// An idle container is stopped after so long; not before it is paused.
+    pub stop_after_ms: i64,
+    /// A workload may start without secrets when a stopped container wakes.
+    pub start_locked: bool,
+    /// From the hand-over of the notice to the earliest release of a ceremony.
+    pub recovery_delay_ms: i64,
+    /// How long a guardian's lock lasts; the longest of the delays.
+    pub lock_ms: i64,
+    /// From asking for a change of guardians to its taking effect.
+    pub change_delay_ms: i64,
+    /// How long a change may be applied after its delay.
+    pub change_window_ms: i64,
+}
+
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+impl Default for TenantPolicy {
+    fn default() -> Self {
+        Self {
+            session_idle_ms: HOUR,
+            session_absolute_ms: DAY,
+            sessions_per_user: 10,
+            link_ttl_ms: 10 * MINUTE,
+            pause_after_ms: 30 * MINUTE,
+            stop_after_ms: 4 * HOUR,
+            start_locked: false,
+            recovery_delay_ms: 2 * DAY,
+            lock_ms: 5 * DAY,
+            change_delay_ms: 36 * HOUR,
+            change_window_ms: 12 * HOUR,
+        }
+    }
+}
+
+impl TenantPolicy {
+    /// Checks all values and how they stand to each other.
+    ///
+    /// # Errors
+    /// [`ActorError::InvalidArgument`] naming the first value that is out of bounds.
+    pub fn check(&self, mode: Mode) -> Result<(), ActorError> {
+        let short = matches!(mode, Mode::Dev | Mode::Demo);
+        let least = |production: i64, shortened: i64| if short { shortened } else { production };
+        for (field, value, low, high) in [
+            ("policy.session_idle_ms", self.session_idle_ms, least(MINUTE, 1_000), HOUR),
+            ("policy.session_absolute_ms", self.session_absolute_ms, least(5 * MINUTE, 1_000), DAY),
+            ("policy.sessions_per_user", i64::from(self.sessions_per_user), 1, 100),
+            ("policy.link_ttl_ms", self.link_ttl_ms, least(MINUTE, 1_000), HOUR),
+            ("policy.pause_after_ms", self.pause_after_ms, least(MINUTE, 500), 30 * DAY),
+            ("policy.stop_after_ms", self.stop_after_ms, least(MINUTE, 500), 90 * DAY),
+            ("policy.recovery_delay_ms", self.recovery_delay_ms, least(HOUR, 100), 90 * DAY),
+            ("policy.lock_ms", self.lock_ms, least(HOUR, 100), 90 * DAY),
+            ("policy.change_delay_ms", self.change_delay_ms, least(HOUR, 50), 90 * DAY),
+            ("policy.change_window_ms", self.change_window_ms, least(HOUR, 50), 90 * DAY),
+        ] {
+            if !(low..=high).contains(&value) {
+                return Err(ActorError::invalid(field, format!("{value} is not between {low} and {high}")));
+            }
+        }
+        self.check_order()
+    }
+
+    fn check_order(&self) -> Result<(), ActorError> {
+        if self.session_idle_ms > self.session_absolute_ms {
+            return Err(ActorError::invalid("policy.session_idle_ms", "is longer than session_absolute_ms"));
+        }
+        if self.stop_after_ms <= self.pause_after_ms {
+            return Err(ActorError::invalid("policy.stop_after_ms", "must be longer than pause_after_ms"));
+        }
+        if self.lock_ms < self.recovery_delay_ms {
+            return Err(ActorError::invalid("policy.lock_ms", "must be at least recovery_delay_ms"));
+        }
+        if self.recovery_delay_ms < self.change_delay_ms.saturating_add(self.change_window_ms) {
+            return Err(ActorError::invalid(
+                "policy.recovery_delay_ms",
+                "must be at least change_delay_ms + change_window_ms",
+            ));
+        }
+        Ok(())
+    }
+
+    /// [`Self::session_idle_ms`] as a duration.
+    pub(crate) fn session_idle(&self) -> Duration {
+        positive(self.session_idle_ms)
+    }
+
+    /// [`Self::session_absolute_ms`] as a duration.
+    pub(crate) fn session_absolute(&self) -> Duration {
+        positive(self.session_absolute_ms)
+    }
+
+    /// [`Self::link_ttl_ms`] as a duration.
+    pub(crate) fn link_ttl(&self) -> Duration {
+        positive(self.link_ttl_ms)
+    }
+}
+
+/// Milliseconds as a duration; negative ones are none.
+pub(crate) fn positive(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_lawful_in_production() {
+        TenantPolicy::default().check(Mode::Production).unwrap();
+    }
+
+    #[test]
+    fn seconds_are_for_dev_and_demo_alone() {
+        let short = TenantPolicy {
+            pause_after_ms: 2_000,
+            stop_after_ms: 4_000,
+            recovery_delay_ms: 1_000,
+            lock_ms: 1_000,
+            change_delay_ms: 400,
+            change_window_ms: 400,
+            ..TenantPolicy::default()
+        };
+        short.check(Mode::Demo).unwrap();
+        short.check(Mode::Dev).unwrap();
+        assert_eq!(short.check(Mode::Production).unwrap_err().reason(), "INVALID_ARGUMENT");
+    }
+
+    #[test]
+    fn the_delays_of_recovery_stand_in_order() {
+        let base = TenantPolicy::default();
+        assert!(
+            TenantPolicy { lock_ms: base.recovery_delay_ms - 1, ..base.clone() }
+                .check(Mode::Production)
+                .is_err()
+        );
+        assert!(
+            TenantPolicy { change_window_ms: 12 * HOUR + 1, ..base.clone() }.check(Mode::Production).is_err()
+        );
+        assert!(TenantPolicy { stop_after_ms: base.pause_after_ms, ..base }.check(Mode::Production).is_err());
+    }
+}

@@ -1,0 +1,186 @@
+//! What the actors ask of the world, implemented by `node`: mail, signatures, cells, other hosts.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use ocmt_crypto::{
+    cell::ControlToken,
+    sign::{Purpose, Signature, VerifyKey},
+};
+use ocmt_runtime::CellAddress;
+use ocmt_types::{Digest32, NodeId, Secret, TenantId, Timestamp, UnlockId};
+use tokio::sync::mpsc;
+
+/// One message to a person.
+pub struct Mail {
+    /// E-mail address.
+    pub to: String,
+    /// What it says; the node makes text of it.
+    pub body: MailBody,
+}
+
+/// What a mail says. Tokens are whole (`ocmt_…`); the node puts them into links.
+#[non_exhaustive]
+pub enum MailBody {
+    /// Finish a sign-up.
+    SignUp {
+        /// `ocmt_sup_…`
+        token: Secret<String>,
+    },
+    /// Sign in: one link for each tenant of the address.
+    SignIn {
+        /// Tenant name and `ocmt_lnk_…`.
+        links: Vec<(String, Secret<String>)>,
+        /// The sessions are good for recovery alone.
+        recovery: bool,
+    },
+    /// Join a tenant.
+    Invite {
+        /// Name of the tenant.
+        tenant: String,
+        /// `ocmt_inv_…`
+        token: Secret<String>,
+    },
+    /// A notice with a stable kind; fields are plain facts, no secret.
+    Notice {
+        /// Of which tenant.
+        tenant: TenantId,
+        /// Such as `ceremony_opened`.
+        kind: String,
+        /// Facts by name.
+        facts: Vec<(String, String)>,
+        /// When it became due.
+        at: Timestamp,
+    },
+}
+
+/// A mail could not be handed over; it is tried again.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("mail was not handed over: {0}")]
+pub struct MailError(pub String);
+
+/// Hands a mail over to whoever carries it.
+pub trait Mailer: Send + Sync {
+    /// Ready when the carrier has taken it.
+    fn hand_over<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), MailError>>;
+}
+
+/// Signs statements with the node's identity key.
+pub trait NodeSigner: Send + Sync {
+    /// Which node.
+    fn node(&self) -> NodeId;
+    /// The public half of the identity key.
+    fn verify_key(&self) -> VerifyKey;
+    /// Signs a statement.
+    fn sign(&self, purpose: Purpose, message: &[u8]) -> Signature;
+    /// Certificate of the identity key first, then its issuers, DER.
+    fn certificate_chain(&self) -> Vec<Vec<u8>>;
+}
+
+/// One started cell: where it listens, and what it asks its host to show.
+#[derive(Clone)]
+pub struct CellTarget {
+    /// Control service and gateway.
+    pub address: CellAddress,
+    /// Metadata `ocmt-cell-auth` of every call.
+    pub token: Arc<ControlToken>,
+}
+
+/// What a call of a cell gives.
+pub type CellCall<'a, T> = BoxFuture<'a, Result<T, CellError>>;
+
+/// Dials cells (`ocmt.cell.v1.CellService`). Connections may be kept; a target that was restarted has
+/// another token. Calls are bounded in time by the caller: dropping the future gives up.
+pub trait CellLink: Send + Sync {
+    /// The sealed key offer (`ocmt_crypto::cell::CellKeyOffer`). Answering it is readiness.
+    fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>>;
+    /// Hands a sealed payload over; answers with the time until the cell locks.
+    fn unlock<'a>(&'a self, cell: &'a CellTarget, unlock: CellUnlock) -> CellCall<'a, Duration>;
+    /// Hands a lease extension over; answers with the time until the cell locks.
+    fn extend<'a>(&'a self, cell: &'a CellTarget, extension: Vec<u8>) -> CellCall<'a, Duration>;
+    /// Locks; a locked cell is fine.
+    fn lock<'a>(&'a self, cell: &'a CellTarget, reason: LockReason) -> CellCall<'a, ()>;
+    /// How the cell is.
+    fn status<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellStatus>;
+    /// Opens one sealed channel: opaque frames both ways. The cell speaks only after the first frame, so
+    /// this answers without waiting for it.
+    fn open_channel<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel>;
+}
+
+/// What a cell is given to unlock.
+pub struct CellUnlock {
+    /// Chosen by the client.
+    pub unlock: UnlockId,
+    /// Sealed to the cell's key.
+    pub sealed_payload: Vec<u8>,
+    /// Object, version and ciphertext body of the mapped entries, at most 256.
+    pub objects: Vec<(Digest32, u64, Vec<u8>)>,
+}
+
+/// Why a cell is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockReason {
+    /// The user asked.
+    User,
+    /// Its lease ended.
+    Lease,
+    /// Before a pause, by policy.
+    Pause,
+    /// Before a stop.
+    Stop,
+    /// The vault was rotated or recovered.
+    Rotated,
+}
+
+/// How a cell is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CellStatus {
+    /// The unlock it is in and the time until it locks; none while it is locked.
+    pub unlocked: Option<(UnlockId, Duration)>,
+    /// Random at each start.
+    pub boot_nonce: [u8; 32],
+    /// Open sealed channels.
+    pub channels: u32,
+    /// Programs run over channels.
+    pub execs: u32,
+    /// Followers of the logs.
+    pub log_followers: u32,
+    /// Goes up with every frame, request and unit of reported work.
+    pub activity: u64,
+    /// Time since the last of them; none if there was none.
+    pub idle_for: Option<Duration>,
+}
+
+/// One channel to a cell. Bounded; both ends close by being dropped.
+pub struct CellChannel {
+    /// Frames to the cell.
+    pub to_cell: mpsc::Sender<Bytes>,
+    /// Frames of the cell.
+    pub from_cell: mpsc::Receiver<Bytes>,
+}
+
+/// What a cell answers that is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CellError {
+    /// No connection, or it was lost: whether the call was done is not known.
+    #[error("the cell does not answer: {0}")]
+    Unreachable(String),
+    /// It understood and refuses; `reason` is its stable word (`CELL_LOCKED`, `CELL_PAYLOAD_REFUSED`, …).
+    #[error("the cell refuses: {why}")]
+    Refused {
+        /// Metadata `ocmt-cell-reason`; `CELL_REFUSED` without one.
+        reason: String,
+        /// In words.
+        why: String,
+    },
+}
+
+/// The cluster's sealing key of one generation: wraps release keys and TOTP secrets at rest.
+#[derive(Clone)]
+pub struct SealingKey {
+    /// Grows when a node is revoked.
+    pub generation: u32,
+    /// On the nodes' disks, never in the database.
+    pub key: Arc<Secret<[u8; 32]>>,
+}

@@ -1,0 +1,178 @@
+//! The public face: start the tree, ask a tenant, stop.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use ocmt_crypto::token::{Token, TokenKind};
+use ocmt_types::{Deadline, RequestId, SessionId, TenantId};
+use ractor::{Actor as _, ActorRef};
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    call::{Call, CallMeta, Incoming, Reply, answer_of},
+    caller::{Caller, Principal},
+    env::{Env, SystemConfig},
+    error::ActorError,
+    node::{NodeMessage, NodeSupervisor},
+    tenant::{Authenticate, OpenStream, TenantMessage},
+};
+
+/// The actors of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct System {
+    pub(crate) env: Arc<Env>,
+    pub(crate) root: ActorRef<NodeMessage>,
+    /// Bounds the work before sign-in.
+    pub(crate) lobby: Arc<Semaphore>,
+}
+
+impl System {
+    /// Starts the tree. The node's incarnation is registered as live in the store before.
+    ///
+    /// # Errors
+    /// [`ActorError::Unavailable`] if the tree does not start; [`ActorError::InvalidArgument`] if the
+    /// default policy is not lawful in this mode.
+    pub async fn start(config: SystemConfig) -> Result<Self, ActorError> {
+        config.policy.check(config.mode)?;
+        let lobby = Arc::new(Semaphore::new(config.limits.lobby));
+        let env = Arc::new(Env::new(config));
+        let (root, _) = NodeSupervisor::spawn(None, NodeSupervisor, Arc::clone(&env))
+            .await
+            .map_err(|error| ActorError::unavailable("NOT_STARTED", error.to_string()))?;
+        Ok(Self { env, root, lobby })
+    }
+
+    /// Stops in good order: nothing new is taken, what runs is finished (for at most `patience`),
+    /// tenants are given up so that another node may take them.
+    ///
+    /// # Errors
+    /// [`ActorError::DeadlineExceeded`] if some work was cut off.
+    pub async fn stop(&self, patience: Duration) -> Result<(), ActorError> {
+        let deadline = Deadline::after(&*self.env.clock, patience);
+        let (reply, answer) = Reply::new(self.env.request_id(), None);
+        let _ = self.root.cast(NodeMessage::Drain(reply));
+        let drained = answer_of(&self.env.clock, deadline, answer).await;
+        self.env.root.send_replace(None);
+        let _ = self.root.stop_and_wait(Some("node stops".to_owned()), None).await;
+        drained
+    }
+
+    /// A tenant of this node, awake or not.
+    pub fn tenant(&self, tenant: TenantId) -> TenantHandle<'_> {
+        TenantHandle { system: self, tenant }
+    }
+
+    /// Whose session token this is. The caller it answers with is good for calls to its own tenant.
+    ///
+    /// # Errors
+    /// [`ActorError::Unauthenticated`] for whatever is not the token of a live session.
+    pub async fn authenticate(
+        &self,
+        token: &str,
+        request: RequestId,
+        addr: Option<IpAddr>,
+        deadline: Deadline,
+    ) -> Result<Caller, ActorError> {
+        let refused = ActorError::Unauthenticated("the session is unknown or has ended");
+        let token = Token::parse_kind(TokenKind::Session, token).map_err(|_| refused.clone())?;
+        let tenant = token.tenant().ok_or(refused.clone())?;
+        let permit = self.env.admission.take_token(tenant, &token.hash(), token.expose().len())?;
+        let (reply, answer) = Reply::new(request, Some(permit));
+        let ask = Authenticate { token_hash: token.hash(), request, addr, deadline, reply };
+        self.send(tenant, TenantMessage::Authenticate(ask));
+        match answer_of(&self.env.clock, deadline, answer).await {
+            Ok(caller) => {
+                self.env.admission.meet(token.hash());
+                Ok(caller)
+            }
+            // a tenant that does not exist has no sessions
+            Err(ActorError::NotFound) => Err(refused),
+            Err(error) => {
+                if matches!(error, ActorError::Unauthenticated(_)) {
+                    self.env.admission.forget(&token.hash());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    pub(crate) fn send(&self, tenant: TenantId, message: TenantMessage) {
+        let _ = self.root.cast(NodeMessage::ToTenant(tenant, message));
+    }
+}
+
+/// One tenant, to be asked.
+#[derive(Clone, Copy)]
+pub struct TenantHandle<'a> {
+    system: &'a System,
+    tenant: TenantId,
+}
+
+impl TenantHandle<'_> {
+    /// Asks the tenant's actor and waits for the answer, at most until the deadline.
+    ///
+    /// # Errors
+    /// What the call says; [`ActorError::ResourceExhausted`] if the tenant has too much unanswered
+    /// work; [`ActorError::NotFound`] for a caller of another tenant.
+    pub async fn call<C: Call>(
+        &self,
+        caller: Caller,
+        meta: impl Into<CallMeta> + Send,
+        request: C,
+    ) -> Result<C::Answer, ActorError> {
+        if caller.tenant != self.tenant {
+            return Err(ActorError::NotFound);
+        }
+        let meta = meta.into();
+        let admission = &self.system.env.admission;
+        let permit = match caller.principal {
+            Principal::Anonymous => admission.take_stranger(self.tenant, meta.bytes)?,
+            Principal::User(_) | Principal::Operator(_) | Principal::System => {
+                admission.take(self.tenant, meta.bytes)?
+            }
+        };
+        let deadline = meta.deadline;
+        let (reply, answer) = Reply::new(caller.request, Some(permit));
+        let message =
+            C::into_message(Incoming { request, caller: Box::new(caller), meta: Box::new(meta), reply });
+        self.system.send(self.tenant, TenantMessage::Call(Box::new(message.0)));
+        answer_of(&self.system.env.clock, deadline, answer).await
+    }
+
+    /// Ties a stream to the caller's session: the guard tells when the session is over.
+    ///
+    /// # Errors
+    /// [`ActorError::Unauthenticated`] if there is no live session.
+    pub async fn open_stream(&self, caller: &Caller, deadline: Deadline) -> Result<StreamGuard, ActorError> {
+        let who = caller.user().ok_or(ActorError::Unauthenticated("a session is needed"))?;
+        if caller.tenant != self.tenant {
+            return Err(ActorError::NotFound);
+        }
+        let permit = self.system.env.admission.take(self.tenant, 0)?;
+        let (reply, answer) = Reply::new(caller.request, Some(permit));
+        self.system.send(self.tenant, TenantMessage::OpenStream(OpenStream { session: who.session, reply }));
+        let over = answer_of(&self.system.env.clock, deadline, answer).await?;
+        Ok(StreamGuard { over, system: self.system.clone(), tenant: self.tenant, session: who.session })
+    }
+}
+
+/// Held by an open stream. The stream ends when [`StreamGuard::over`] is ready.
+pub struct StreamGuard {
+    over: watch::Receiver<bool>,
+    system: System,
+    tenant: TenantId,
+    session: SessionId,
+}
+
+impl StreamGuard {
+    /// The stream carried something in either direction: the session is in use. To be told in
+    /// batches, at most every 30 s or so.
+    pub fn used(&self) {
+        self.system.send(self.tenant, TenantMessage::Used(self.session));
+    }
+
+    /// Ready when the session was ended or its actor is gone: show the token again to find out.
+    pub async fn over(&mut self) {
+        // an error means that the session's actor is gone, and with it what could end the stream
+        let _ = self.over.wait_for(|over| *over).await;
+    }
+}

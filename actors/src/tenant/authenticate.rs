@@ -1,0 +1,114 @@
+//! From a shown token to a caller, and streams that end with their session.
+//!
+//! The map from token hash to session holds live sessions alone; a token that is not in it is
+//! looked up by a strict read beside the mailbox, so that sign-in never waits behind other work.
+
+use ocmt_store::tables::Session;
+use ractor::{ActorRef, MessagingErr};
+
+use super::{
+    Authenticate, OpenStream, TenantMessage, TenantState,
+    session::{SessionMessage, SessionStart},
+};
+use crate::{error::ActorError, policy::TenantPolicy, supervisor};
+
+/// What the strict read found.
+pub(crate) struct SessionLoaded {
+    ask: Ask,
+    /// [`Children::revision`](super::children::Children::revision) before the read.
+    revision: u64,
+    found: Result<Option<(Session, TenantPolicy)>, ActorError>,
+}
+
+/// Who waits for the row of a session.
+enum Ask {
+    Token(Authenticate),
+    Stream(OpenStream),
+}
+
+impl Ask {
+    fn refuse(self, error: ActorError) {
+        match self {
+            Self::Token(ask) => ask.reply.send(Err(error)),
+            Self::Stream(open) => open.reply.send(Err(error)),
+        }
+    }
+
+    fn message(self) -> SessionMessage {
+        match self {
+            Self::Token(ask) => SessionMessage::Authenticate(ask),
+            Self::Stream(open) => SessionMessage::OpenStream(open.reply),
+        }
+    }
+}
+
+impl TenantState {
+    pub(super) async fn authenticate(&mut self, myself: &ActorRef<TenantMessage>, ask: Authenticate) {
+        self.quiet.touch(self.scope.env.now());
+        if ask.deadline.has_passed(&*self.scope.env.clock) {
+            return ask.reply.send(Err(ActorError::DeadlineExceeded));
+        }
+        let mut ask = ask;
+        if let Some(actor) = self.children.session_of_token(&ask.token_hash) {
+            match actor.cast(SessionMessage::Authenticate(ask)) {
+                Err(MessagingErr::SendErr(SessionMessage::Authenticate(unsent))) => ask = unsent,
+                _ => return,
+            }
+        }
+        self.load(myself, Ask::Token(ask));
+    }
+
+    pub(super) async fn session_loaded(&mut self, myself: &ActorRef<TenantMessage>, loaded: SessionLoaded) {
+        let SessionLoaded { ask, revision, found } = loaded;
+        let (row, policy) = match found {
+            // a session ended between the read and now, perhaps this one: it must not come to life
+            Ok(Some(_)) if revision != self.children.revision() => return self.load(myself, ask),
+            Ok(Some(found)) => found,
+            Ok(None) => {
+                return ask.refuse(ActorError::Unauthenticated("the session is unknown or has ended"));
+            }
+            Err(error) => {
+                if error.is_terminal() {
+                    self.leave(myself);
+                }
+                return ask.refuse(error);
+            }
+        };
+        let start = SessionStart { row, policy, clock: self.scope.env.clock.clone(), tenant: myself.clone() };
+        match self.children.start_session(myself, start, self.scope.env.now()).await {
+            Ok(actor) => {
+                let _ = actor.cast(ask.message());
+            }
+            Err(error) => ask.refuse(error),
+        }
+    }
+
+    /// A session without an actor is read: a gateway token names one whose own token nobody shows.
+    pub(super) fn open_stream(&mut self, myself: &ActorRef<TenantMessage>, open: OpenStream) {
+        self.quiet.touch(self.scope.env.now());
+        let mut open = open;
+        if let Some(actor) = self.children.session(open.session) {
+            let session = open.session;
+            match actor.cast(SessionMessage::OpenStream(open.reply)) {
+                Err(MessagingErr::SendErr(SessionMessage::OpenStream(reply))) => {
+                    open = OpenStream { session, reply };
+                }
+                _ => return,
+            }
+        }
+        self.load(myself, Ask::Stream(open));
+    }
+
+    /// Reads a session's row beside the mailbox. Bounded by the permits that the asks carry.
+    fn load(&self, myself: &ActorRef<TenantMessage>, ask: Ask) {
+        let (scope, myself, revision) = (self.scope.clone(), myself.clone(), self.children.revision());
+        supervisor::detach(async move {
+            let found = match &ask {
+                Ask::Token(ask) => super::session_row::load_by_token(&scope, &ask.token_hash).await,
+                Ask::Stream(open) => super::session_row::load_by_id(&scope, open.session).await,
+            };
+            let loaded = SessionLoaded { ask, revision, found };
+            let _ = myself.cast(TenantMessage::SessionLoaded(Box::new(loaded)));
+        });
+    }
+}

@@ -1,0 +1,146 @@
+//! After release: the approvals are handed to the requester, and the rotation that ends the ceremony.
+
+use ocmt_crypto::{
+    slot::{KeySlot, SlotKind},
+    vault::ProofOf,
+};
+use ocmt_store::tables::{
+    Approval, GuardianSet, GuardianshipOut, Handout, Link, RotationMode, Slot, Vault, Verdict,
+};
+use ocmt_types::Secret;
+
+use super::{
+    super::{recovery, session_row, vault},
+    ground::{self, Loaded, advance},
+    state::Event,
+    stop::{own, requester, retire_all},
+};
+use crate::{
+    api::{
+        recovery::{CollectShares, Collected, CollectedApproval, CompleteCeremony, Completed},
+        vault::FinishRotation,
+    },
+    authorize::Action,
+    error::ActorError,
+    work::{Handle, Work},
+};
+
+impl Handle for CollectShares {
+    async fn handle(self, work: &mut Work) -> Result<Collected, ActorError> {
+        let mut loaded = own(work, Action::CollectShares, self.ceremony).await?;
+        requester(work, &loaded)?;
+        loaded.progress.step(Event::Collect, work.now)?;
+        let wrapped = loaded.row.release_private_wrapped.as_deref().ok_or_else(ground::damaged)?;
+        let place = ground::release_row(work, self.ceremony);
+        let opened =
+            ground::sealing(&work.env).unwrap(&ground::release_place(&place), wrapped).map_err(|_| {
+                ActorError::unavailable("SEALING_KEY", "the sealing key of this ceremony is missing")
+            })?;
+        let key: [u8; 32] = opened.as_slice().try_into().map_err(|_| ground::damaged())?;
+        let approvals = approvals(work, &loaded).await?;
+        work.details.push(("approvals".to_owned(), approvals.len().to_string()));
+        Ok(Collected { release_private_key: Secret::new(key), approvals, signed_set: loaded.set_row.body })
+    }
+}
+
+async fn approvals(work: &mut Work, loaded: &Loaded) -> Result<Vec<CollectedApproval>, ActorError> {
+    let of = Approval::ceremony_id.eq(loaded.row.ceremony_id).and(Approval::verdict.eq(Verdict::Approve));
+    let mut approvals = Vec::new();
+    for row in work.tx.find::<Approval>(of).await? {
+        let guardian = work.tx.get::<GuardianshipOut>(row.guardianship_id).await?;
+        approvals.push(CollectedApproval {
+            guardianship: row.guardianship_id,
+            guardian_email: guardian.map(|row| row.guardian_email).unwrap_or_default(),
+            approval: row.body,
+        });
+    }
+    Ok(approvals)
+}
+
+impl Handle for CompleteCeremony {
+    async fn handle(self, work: &mut Work) -> Result<Completed, ActorError> {
+        let mut loaded = own(work, Action::CompleteCeremony, self.ceremony).await?;
+        requester(work, &loaded)?;
+        let before = work.tx.get::<Vault>(loaded.row.vault_id).await?.ok_or(ActorError::NotFound)?;
+        self.proven(work, &before).await?;
+        self.check_slots(work, &before).await?;
+        self.note_bad_shares(work).await?;
+        // authorised once more inside, by the release that still stands at this point
+        let finish = FinishRotation {
+            vault: before.vault_id,
+            rotation: self.rotation,
+            slots: self.slots,
+            manifest: self.manifest,
+        };
+        let vault = vault::ground::load(work, Action::RotateVault, Some(before.vault_id)).await?;
+        let vault = vault::rotation::finish(work, vault, finish).await?.vault;
+        let vault = vault::ground::info(work, &vault).await?;
+        retire_set(work, &loaded).await?;
+        advance(work, &mut loaded, Event::Completed).await?;
+        let ended_credentials = session_row::end_all(work, loaded.row.user_id, None).await?;
+        retire_all(work, before.vault_id, Some(self.ceremony)).await?;
+        work.tx.delete_all::<Link>(Link::user_id.eq(loaded.row.user_id)).await?;
+        work.object = format!("ceremony/{}", self.ceremony);
+        Ok(Completed { vault, ceremony: ground::view(work, &loaded).await?, ended_credentials })
+    }
+}
+
+impl CompleteCeremony {
+    /// Whoever asks has the vault open: it stands for step-up.
+    async fn proven(&self, work: &mut Work, before: &Vault) -> Result<(), ActorError> {
+        let handout = work.tx.take::<Handout>((before.vault_id, self.handout)).await?;
+        let challenge = handout.ok_or(ActorError::NotFound)?.challenge;
+        vault::proven(before, ProofOf::Completion(self.ceremony), challenge, self.proof)
+    }
+
+    /// A new passphrase, and nothing that the old set's shares still open; all under fresh data keys.
+    async fn check_slots(&self, work: &mut Work, before: &Vault) -> Result<(), ActorError> {
+        if before.rotation_mode != Some(RotationMode::Rekey) {
+            return Err(ActorError::precondition(
+                "ROTATION_NEEDED",
+                "a recovery ends in a rotation that re-keys: begin one of that mode",
+            ));
+        }
+        let old = work.tx.find::<Slot>(Slot::vault_id.eq(before.vault_id)).await?;
+        let mut fresh = false;
+        for slot in &self.slots {
+            let slot = KeySlot::from_bytes(slot)
+                .map_err(|_| ActorError::invalid("slots", "has one that is no key slot"))?;
+            if slot.kind() == SlotKind::Recovery {
+                return Err(ActorError::invalid(
+                    "slots",
+                    "still has the recovery slot of the used set: drop it, and deal a new set afterwards",
+                ));
+            }
+            fresh |= slot.kind() == SlotKind::Passphrase && old.iter().all(|old| old.slot_id != slot.id());
+        }
+        if fresh { Ok(()) } else { Err(ActorError::invalid("slots", "has no new passphrase slot")) }
+    }
+
+    async fn note_bad_shares(&self, work: &mut Work) -> Result<(), ActorError> {
+        for guardianship in &self.bad_guardianships {
+            let key = (self.ceremony, *guardianship, Verdict::Approve);
+            let Some(approval) = work.tx.get::<Approval>(key).await? else {
+                return Err(ActorError::invalid("bad_guardianship_ids", "names one who has not approved"));
+            };
+            let bad = Approval {
+                verdict: Verdict::BadShare,
+                units: 0,
+                body: Vec::new(),
+                received_at: work.now,
+                ..approval
+            };
+            work.tx.upsert(&bad).await?;
+            if work.details.len() < 15 {
+                work.details.push(("bad_share".to_owned(), guardianship.to_string()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Its shares have served: nobody is to have them any more.
+async fn retire_set(work: &mut Work, loaded: &Loaded) -> Result<(), ActorError> {
+    let set = work.tx.get::<GuardianSet>(loaded.set_row.set_id).await?.ok_or_else(ground::damaged)?;
+    recovery::retire(work, set, &[]).await
+}

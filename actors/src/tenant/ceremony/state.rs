@@ -1,0 +1,205 @@
+//! A ceremony as a pure machine: `open → ready → released → completed`, or one of the ways to be stopped.
+//!
+//! It only moves forward. It is released when k units have approved *and* the delay, counted from the
+//! hand-over of the owner's notice, has passed *and* nothing has stopped it; each guardian counts once.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ocmt_types::{GuardianshipId, Timestamp};
+
+use crate::{api::recovery::CeremonyState, error::ActorError};
+
+/// Where a ceremony is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Progress {
+    pub(super) stage: CeremonyState,
+    /// k.
+    pub(super) needed: u32,
+    /// n.
+    pub(super) total: u32,
+    /// From the hand-over of the notice to the earliest release.
+    pub(super) delay: Duration,
+    /// Guardians who approved, and their units.
+    pub(super) approved: BTreeMap<GuardianshipId, u32>,
+    /// Guardians who denied, and their units.
+    pub(super) denied: BTreeMap<GuardianshipId, u32>,
+    /// When a channel of the owner took the notice.
+    pub(super) notified_at: Option<Timestamp>,
+    /// It is over from then on.
+    pub(super) expires_at: Timestamp,
+    pub(super) released_at: Option<Timestamp>,
+    pub(super) ended_at: Option<Timestamp>,
+}
+
+/// What happens to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    /// Time has passed.
+    Look,
+    /// A carrier took the owner's notice.
+    Notified,
+    /// A guardian approved with these units.
+    Approved(GuardianshipId, u32),
+    /// A guardian denied.
+    Denied(GuardianshipId, u32),
+    /// A guardian is not sure.
+    Doubted,
+    /// A guardian stopped it.
+    Locked,
+    /// The owner stopped it.
+    Vetoed,
+    /// Its set counts no more.
+    Retired,
+    /// The requester gave it up.
+    Cancelled,
+    /// The requester wants the approvals.
+    Collect,
+    /// The requester finished.
+    Completed,
+}
+
+/// Why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It is released: nothing is said in it any more.
+    Released,
+    /// It has ended.
+    Over,
+    /// It is not released yet.
+    NotReleased,
+    /// This guardian has approved or denied already.
+    Decided,
+}
+
+impl From<Refused> for ActorError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Released => Self::precondition("CEREMONY_RELEASED", "the ceremony is released already"),
+            Refused::Over => Self::precondition("CEREMONY_OVER", "the ceremony has ended"),
+            Refused::NotReleased => Self::precondition(
+                "CEREMONY_NOT_RELEASED",
+                "approvals or the delay are missing: wait, or ask the guardians",
+            ),
+            Refused::Decided => {
+                Self::precondition("ALREADY_DECIDED", "this guardian has approved or denied already")
+            }
+        }
+    }
+}
+
+impl Progress {
+    /// One step. `Ok` lists the stages entered, in order. After a refusal nothing of it is to be kept.
+    pub(super) fn step(&mut self, event: Event, now: Timestamp) -> Result<Vec<CeremonyState>, Refused> {
+        let mut entered = Vec::new();
+        self.pass(now, &mut entered);
+        match event {
+            Event::Look => {}
+            Event::Notified => {
+                // a notice that is taken late or twice changes nothing
+                if self.stage.is_live() && self.notified_at.is_none() {
+                    self.notified_at = Some(now);
+                }
+            }
+            Event::Approved(by, units) => {
+                self.may_decide(by)?;
+                self.approved.insert(by, units);
+            }
+            Event::Denied(by, units) => {
+                self.may_decide(by)?;
+                self.denied.insert(by, units);
+            }
+            Event::Doubted => self.still_asked()?,
+            Event::Locked => {
+                self.still_asked()?;
+                self.end(CeremonyState::Locked, now, &mut entered);
+            }
+            Event::Vetoed => {
+                self.still_asked()?;
+                self.end(CeremonyState::Vetoed, now, &mut entered);
+            }
+            Event::Retired => {
+                self.live()?;
+                self.end(CeremonyState::Vetoed, now, &mut entered);
+            }
+            Event::Cancelled => {
+                self.live()?;
+                self.end(CeremonyState::Cancelled, now, &mut entered);
+            }
+            Event::Collect => self.released()?,
+            Event::Completed => {
+                self.released()?;
+                self.end(CeremonyState::Completed, now, &mut entered);
+            }
+        }
+        self.pass(now, &mut entered);
+        Ok(entered)
+    }
+
+    /// When the delay will have passed; none while it does not count.
+    pub(super) fn matures_at(&self) -> Option<Timestamp> {
+        self.notified_at.map(|at| at + self.delay)
+    }
+
+    /// When to look again; none once it has ended.
+    pub(super) fn next_look(&self) -> Option<Timestamp> {
+        match (self.stage, self.matures_at()) {
+            (CeremonyState::Ready, Some(at)) => Some(at.min(self.expires_at)),
+            (stage, _) if stage.is_live() => Some(self.expires_at),
+            _ => None,
+        }
+    }
+
+    /// Units approved.
+    pub(super) fn approved_units(&self) -> u32 {
+        self.approved.values().sum()
+    }
+
+    /// What follows from the time and the counts alone.
+    fn pass(&mut self, now: Timestamp, entered: &mut Vec<CeremonyState>) {
+        if self.stage.is_live() && now >= self.expires_at {
+            return self.end(CeremonyState::Expired, now, entered);
+        }
+        if self.stage == CeremonyState::Open {
+            if self.approved_units() >= self.needed {
+                self.stage = CeremonyState::Ready;
+                entered.push(self.stage);
+            } else if self.total.saturating_sub(self.denied.values().sum()) < self.needed {
+                return self.end(CeremonyState::Denied, now, entered);
+            }
+        }
+        if self.stage == CeremonyState::Ready && self.matures_at().is_some_and(|at| now >= at) {
+            self.stage = CeremonyState::Released;
+            self.released_at = Some(now);
+            entered.push(self.stage);
+        }
+    }
+
+    fn end(&mut self, stage: CeremonyState, now: Timestamp, entered: &mut Vec<CeremonyState>) {
+        self.stage = stage;
+        self.ended_at = Some(now);
+        entered.push(stage);
+    }
+
+    fn live(&self) -> Result<(), Refused> {
+        if self.stage.is_live() { Ok(()) } else { Err(Refused::Over) }
+    }
+
+    /// Guardians and owner are still asked.
+    fn still_asked(&self) -> Result<(), Refused> {
+        self.live()?;
+        if self.stage == CeremonyState::Released { Err(Refused::Released) } else { Ok(()) }
+    }
+
+    fn released(&self) -> Result<(), Refused> {
+        self.live()?;
+        if self.stage == CeremonyState::Released { Ok(()) } else { Err(Refused::NotReleased) }
+    }
+
+    fn may_decide(&self, by: GuardianshipId) -> Result<(), Refused> {
+        self.still_asked()?;
+        if self.approved.contains_key(&by) || self.denied.contains_key(&by) {
+            return Err(Refused::Decided);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! The machine against any order of events and any clock.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ocmt_types::{GuardianshipId, Id as _, Timestamp};
+use proptest::prelude::*;
+
+use super::state::{Event, Progress, Refused};
+use crate::api::recovery::CeremonyState as S;
+
+const DELAY: Duration = Duration::from_millis(100);
+const EXPIRES: Timestamp = Timestamp(1_000);
+const WEIGHTS: [u32; 4] = [1, 1, 2, 1];
+const NEEDED: u32 = 3;
+
+fn guardian(n: usize) -> (GuardianshipId, u32) {
+    (GuardianshipId::from_bytes([u8::try_from(n).unwrap(); 16]), WEIGHTS[n])
+}
+
+fn fresh() -> Progress {
+    Progress {
+        stage: S::Open,
+        needed: NEEDED,
+        total: WEIGHTS.iter().sum(),
+        delay: DELAY,
+        approved: BTreeMap::new(),
+        denied: BTreeMap::new(),
+        notified_at: None,
+        expires_at: EXPIRES,
+        released_at: None,
+        ended_at: None,
+    }
+}
+
+fn rank(stage: S) -> u8 {
+    match stage {
+        S::Open => 0,
+        S::Ready => 1,
+        S::Released => 2,
+        S::Completed | S::Denied | S::Vetoed | S::Locked | S::Expired | S::Cancelled => 3,
+    }
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        3 => Just(Event::Look),
+        2 => Just(Event::Notified),
+        6 => (0..WEIGHTS.len()).prop_map(|n| { let (id, units) = guardian(n); Event::Approved(id, units) }),
+        2 => (0..WEIGHTS.len()).prop_map(|n| { let (id, units) = guardian(n); Event::Denied(id, units) }),
+        1 => Just(Event::Doubted),
+        1 => Just(Event::Locked),
+        1 => Just(Event::Vetoed),
+        1 => Just(Event::Retired),
+        1 => Just(Event::Cancelled),
+        2 => Just(Event::Collect),
+        1 => Just(Event::Completed),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Clocks go back, too: then nothing is released earlier than its delay by the clock that said so.
+    #[test]
+    fn r8_no_release_without_units_delay_and_peace_never_backwards_never_twice(
+        steps in prop::collection::vec((any_event(), 0_i64..1_200), 1..60),
+    ) {
+        let mut state = fresh();
+        let mut stopped = false;
+        let mut distinct: BTreeMap<GuardianshipId, u32> = BTreeMap::new();
+        let (mut releases, mut ends) = (0, 0);
+        for (event, at) in steps {
+            let now = Timestamp(at);
+            let before = state.clone();
+            let mut after = state.clone();
+            let Ok(entered) = after.step(event, now) else { continue };
+            state = after;
+            prop_assert!(rank(state.stage) >= rank(before.stage), "it moves forward");
+            if rank(before.stage) == 3 {
+                prop_assert_eq!(before.stage, state.stage, "an end is an end");
+                prop_assert!(entered.is_empty());
+            }
+            if let Event::Approved(id, units) = event {
+                prop_assert!(distinct.insert(id, units).is_none(), "each guardian counts once");
+                prop_assert!(!stopped);
+            }
+            if entered.contains(&S::Released) {
+                releases += 1;
+                prop_assert!(distinct.values().sum::<u32>() >= NEEDED);
+                prop_assert!(!stopped);
+                let told = state.notified_at.expect("nobody was told and it was released");
+                prop_assert!(now >= told + DELAY && now < EXPIRES);
+            }
+            // a deadline that has passed comes before what is said at the same time
+            stopped |= matches!(event, Event::Locked | Event::Vetoed | Event::Retired | Event::Cancelled);
+            if event == Event::Collect {
+                prop_assert!(state.released_at.is_some(), "nothing is collected before the release");
+            }
+            ends += entered.iter().filter(|stage| rank(**stage) == 3).count();
+        }
+        prop_assert!(releases <= 1 && ends <= 1);
+    }
+}
+
+fn approve(state: &mut Progress, n: usize, at: i64) -> Result<Vec<S>, Refused> {
+    let (id, units) = guardian(n);
+    state.step(Event::Approved(id, units), Timestamp(at))
+}
+
+#[test]
+fn units_are_counted_not_guardians() {
+    let mut state = fresh();
+    state.step(Event::Notified, Timestamp(0)).unwrap();
+    approve(&mut state, 0, 1).unwrap();
+    assert_eq!(approve(&mut state, 0, 2), Err(Refused::Decided));
+    assert_eq!(approve(&mut state, 2, 3).unwrap(), [S::Ready]);
+    assert_eq!(state.next_look(), Some(Timestamp(100)));
+    assert_eq!(state.step(Event::Look, Timestamp(99)).unwrap(), []);
+    assert_eq!(state.step(Event::Look, Timestamp(100)).unwrap(), [S::Released]);
+}
+
+#[test]
+fn a_delay_that_passed_first_waits_for_the_last_unit() {
+    let mut state = fresh();
+    state.step(Event::Notified, Timestamp(0)).unwrap();
+    approve(&mut state, 0, 500).unwrap();
+    assert_eq!(approve(&mut state, 2, 501).unwrap(), [S::Ready, S::Released]);
+    assert_eq!(approve(&mut state, 1, 502), Err(Refused::Released));
+    assert_eq!(state.step(Event::Vetoed, Timestamp(502)), Err(Refused::Released));
+}
+
+#[test]
+fn a_ceremony_that_nobody_could_be_told_of_never_matures() {
+    let mut state = fresh();
+    approve(&mut state, 0, 1).unwrap();
+    assert_eq!(approve(&mut state, 2, 2).unwrap(), [S::Ready]);
+    assert_eq!(state.step(Event::Look, Timestamp(999)).unwrap(), []);
+    assert_eq!(state.step(Event::Look, EXPIRES).unwrap(), [S::Expired]);
+}
+
+#[test]
+fn denials_close_it_when_the_threshold_is_out_of_reach() {
+    let mut state = fresh();
+    let deny = |state: &mut Progress, n| {
+        let (id, units) = guardian(n);
+        state.step(Event::Denied(id, units), Timestamp(1))
+    };
+    assert_eq!(deny(&mut state, 0).unwrap(), []);
+    assert_eq!(approve(&mut state, 0, 2), Err(Refused::Decided), "who denied has decided");
+    assert_eq!(deny(&mut state, 1).unwrap(), []);
+    assert_eq!(deny(&mut state, 3).unwrap(), [S::Denied]);
+}

@@ -1,0 +1,252 @@
+//! Admissions of what changes a container's life.
+
+use ocmt_store::tables::{Container, ContainerState, DesiredState};
+use ocmt_types::{ContainerId, UserId};
+
+use super::{About, Act, Admission, load, load_free, store, stored};
+use crate::{
+    api::container::{
+        ContainerInfo, ContainerSpec, CreateContainer, HoldContainer, PauseContainer, ReleaseContainer,
+        RemoveContainer, StartContainer, StopContainer, WakeContainer, Woken,
+    },
+    authorize::{Action, Object},
+    call::{Repeat, Reply},
+    error::ActorError,
+    host::{
+        container::{image, row::changed},
+        message::{JobKind, What},
+    },
+    work::Work,
+};
+
+/// The longest reason of a hold or release, in bytes.
+const REASON: usize = 500;
+const LONGEST_GRACE_MS: u128 = 300_000;
+
+/// What is the same for all acts: how they are stored.
+macro_rules! act {
+    ($request:ty, $reply:ty, $order:expr, $self:ident, $work:ident => $admit:block) => {
+        impl Admission for $request {
+            type Pass = Act;
+            const REPEAT: Repeat = Repeat::Replays;
+            fn store(pass: &Act) -> Option<Vec<u8>> {
+                store(pass)
+            }
+            fn stored(bytes: &[u8]) -> Option<Act> {
+                stored(bytes)
+            }
+            fn order(act: Act, about: About, reply: Reply<$reply>) -> (ContainerId, What) {
+                let order: fn(&Act, About, Reply<$reply>) -> What = $order;
+                (act.container, order(&act, about, reply))
+            }
+            async fn admit($self, $work: &mut Work) -> Result<Act, ActorError> $admit
+        }
+    };
+}
+
+act!(CreateContainer, Woken, created, self, work => {
+    let user = match self.user {
+        Some(user) => user,
+        None => work.user()?.user,
+    };
+    work.authorize(Action::CreateContainer, &Object::of(user))?;
+    let spec = self.spec;
+    check(&spec)?;
+    image(&spec.image, work.env.mode)?;
+    let container: ContainerId = work.env.id();
+    work.object = format!("container/{container}");
+    if work.tx.first::<Container>(Container::user_id.eq(user)).await?.is_some() {
+        return Err(ActorError::AlreadyExists("a container of this user"));
+    }
+    let row = fresh(work, container, user, &spec, self.start)?;
+    work.tx.insert(&row).await?;
+    Ok(Act { settled: !self.start, ..Act::on(container, work) })
+});
+
+fn created(act: &Act, about: About, reply: Reply<Woken>) -> What {
+    if act.settled { What::Report(reply) } else { about.job(JobKind::Report(reply)) }
+}
+
+fn fresh(
+    work: &Work,
+    container: ContainerId,
+    user: UserId,
+    spec: &ContainerSpec,
+    start: bool,
+) -> Result<Container, ActorError> {
+    let encoded = serde_json::to_vec(spec).map_err(|error| ActorError::invalid("spec", error.to_string()))?;
+    Ok(Container {
+        tenant_id: work.ownership.tenant,
+        container_id: container,
+        user_id: user,
+        name: String::new(),
+        host_node: work.env.node,
+        generation: 1,
+        desired: if start { DesiredState::Running } else { DesiredState::Stopped },
+        observed: ContainerState::Absent,
+        runtime_ref: None,
+        cell_addr: None,
+        image: spec.image.clone(),
+        spec: encoded,
+        active_at: work.now,
+        unlock_id: None,
+        unlocked_until: None,
+        start_secret: None,
+        failure: None,
+        exit_code: None,
+        exit_oom: false,
+        exited_at: None,
+        version: 1,
+        created_at: work.now,
+        updated_at: work.now,
+    })
+}
+
+/// Refuses what the engine would refuse later; how much is allowed is the engine's to say.
+fn check(spec: &ContainerSpec) -> Result<(), ActorError> {
+    if spec.argv.len() > 64 || spec.argv.iter().any(|arg| arg.len() > 4096 || arg.contains('\0')) {
+        return Err(ActorError::invalid(
+            "spec.workload_argv",
+            "must be at most 64 arguments of at most 4096 bytes",
+        ));
+    }
+    let day = 86_400_000;
+    for (field, value) in [
+        ("spec.hibernation.pause_after", spec.pause_after_ms),
+        ("spec.hibernation.stop_after", spec.stop_after_ms),
+    ] {
+        if value.is_some_and(|value| !(500..=90 * day).contains(&value)) {
+            return Err(ActorError::invalid(field, "is not between 500 ms and 90 days"));
+        }
+    }
+    if let (Some(pause), Some(stop)) = (spec.pause_after_ms, spec.stop_after_ms)
+        && stop <= pause
+    {
+        return Err(ActorError::invalid("spec.hibernation.stop_after", "must be longer than pause_after"));
+    }
+    Ok(())
+}
+
+async fn wake(work: &mut Work, container: ContainerId) -> Result<Act, ActorError> {
+    let row = load_free(work, Action::UseContainer, container).await?;
+    desire(work, row, DesiredState::Running).await
+}
+
+async fn desire(work: &mut Work, row: Container, desired: DesiredState) -> Result<Act, ActorError> {
+    let act = Act::on(row.container_id, work);
+    if row.desired != desired {
+        changed(work, row, |row| {
+            row.desired = desired;
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(act)
+}
+
+act!(StartContainer, Woken, |_, about, reply| about.job(JobKind::Report(reply)), self, work => {
+    wake(work, self.container).await
+});
+
+act!(WakeContainer, Woken, |_, about, reply| about.job(JobKind::Report(reply)), self, work => {
+    wake(work, self.container).await
+});
+
+act!(PauseContainer, ContainerInfo, paused, self, work => {
+    let row = load_free(work, Action::UseContainer, self.container).await?;
+    desire(work, row, DesiredState::Paused).await
+});
+
+fn paused(act: &Act, about: About, reply: Reply<ContainerInfo>) -> What {
+    if act.is_repeat(about) { What::Settle(reply) } else { What::Pause(reply) }
+}
+
+act!(StopContainer, ContainerInfo, stopped, self, work => {
+    let grace = self.grace.as_millis();
+    if grace > LONGEST_GRACE_MS {
+        return Err(ActorError::invalid("grace", "is longer than 300 s"));
+    }
+    let row = load_free(work, Action::UseContainer, self.container).await?;
+    let act = desire(work, row, DesiredState::Stopped).await?;
+    Ok(Act { grace_ms: u64::try_from(grace).unwrap_or(0), ..act })
+});
+
+fn stopped(act: &Act, about: About, reply: Reply<ContainerInfo>) -> What {
+    if act.is_repeat(about) {
+        return What::Settle(reply);
+    }
+    What::Stop(std::time::Duration::from_millis(act.grace_ms), reply)
+}
+
+act!(RemoveContainer, (), removed, self, work => {
+    if self.delete_volume {
+        return Err(ActorError::Unimplemented("deleting the volume of a container"));
+    }
+    let row = load(work, Action::RemoveContainer, self.container).await?;
+    if row.desired == DesiredState::Held {
+        return Err(ActorError::precondition("CONTAINER_HELD", "the container is held: it must be released first"));
+    }
+    desire(work, row, DesiredState::Absent).await
+});
+
+fn removed(_: &Act, _: About, reply: Reply<()>) -> What {
+    // a repeat finds it gone, or goes on with it
+    What::Remove(reply)
+}
+
+act!(HoldContainer, ContainerInfo, held, self, work => {
+    reason(&self.reason)?;
+    let row = load(work, Action::HoldContainer, self.container).await?;
+    if row.desired == DesiredState::Absent {
+        return Err(ActorError::NotFound);
+    }
+    let act = Act::on(row.container_id, work);
+    work.details.push(("reason".to_owned(), self.reason.clone()));
+    let why = self.reason;
+    changed(work, row, |row| {
+        row.desired = DesiredState::Held;
+        if matches!(row.observed, ContainerState::Absent | ContainerState::Stopped | ContainerState::Failed) {
+            row.observed = ContainerState::Held;
+        }
+        row.failure = Some(why);
+        Ok(())
+    })
+    .await?;
+    Ok(act)
+});
+
+fn held(_: &Act, _: About, reply: Reply<ContainerInfo>) -> What {
+    What::Hold(reply)
+}
+
+act!(ReleaseContainer, ContainerInfo, released, self, work => {
+    reason(&self.reason)?;
+    let row = load(work, Action::ReleaseContainer, self.container).await?;
+    if row.desired != DesiredState::Held {
+        return Err(ActorError::precondition("CONTAINER_NOT_HELD", "the container is not held"));
+    }
+    let act = Act::on(row.container_id, work);
+    work.details.push(("reason".to_owned(), self.reason));
+    changed(work, row, |row| {
+        row.desired = DesiredState::Stopped;
+        if row.observed == ContainerState::Held {
+            let made = row.runtime_ref.is_some();
+            row.observed = if made { ContainerState::Stopped } else { ContainerState::Absent };
+        }
+        row.failure = None;
+        Ok(())
+    })
+    .await?;
+    Ok(act)
+});
+
+fn released(act: &Act, about: About, reply: Reply<ContainerInfo>) -> What {
+    if act.is_repeat(about) { What::Settle(reply) } else { What::Release(reply) }
+}
+
+fn reason(text: &str) -> Result<(), ActorError> {
+    if (1..=REASON).contains(&text.len()) && !text.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(ActorError::invalid("reason", "must be a line of 1 to 500 bytes"))
+}

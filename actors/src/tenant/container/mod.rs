@@ -1,0 +1,206 @@
+//! What a tenant decides about its containers: who may do what, in the frame of all work; then the host's
+//! actor of the container does it.
+//!
+//! A call that acts has two parts. Its [`Admission`] runs in the tenant's lane like any handler (caller,
+//! permission, stored repeats, audit, and what is wanted from now on, in one transaction). The order it
+//! leads to then travels to the container's actor with the caller's reply, and is answered there. A repeat
+//! of a stored admission orders nothing again: it waits until the container is settled and hears how it is.
+
+mod acts;
+mod reads;
+pub(super) mod timers;
+mod unlock;
+
+use ocmt_store::tables::{Container, DesiredState};
+use ocmt_types::{ContainerId, Deadline, RequestId};
+use ractor::ActorRef;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use reads::info;
+pub(crate) use timers::lock_cells_of;
+
+use super::{TenantMessage, TenantState, message::Adopt};
+use crate::{
+    api::container::{ContainerCall, Wake},
+    authorize::{Action, Object},
+    call::{Call, Incoming, Repeat, Reply},
+    effect::Effect,
+    env::Scope,
+    error::ActorError,
+    host::message::{Job, JobKind, Order, What},
+    work::{self, Outcome, Piece, Work},
+};
+
+/// The part of a call that the tenant decides.
+pub(super) trait Admission: Call {
+    /// What the order is made of.
+    type Pass: Send + 'static;
+    /// What a repeat gets: stored passes know that they are repeats.
+    const REPEAT: Repeat;
+    /// Decides, and writes what is wanted from now on.
+    fn admit(self, work: &mut Work) -> impl Future<Output = Result<Self::Pass, ActorError>> + Send;
+    /// A pass as it is stored.
+    fn store(pass: &Self::Pass) -> Option<Vec<u8>>;
+    /// A stored pass.
+    fn stored(bytes: &[u8]) -> Option<Self::Pass>;
+    /// The order.
+    fn order(pass: Self::Pass, about: About, reply: Reply<Self::Answer>) -> (ContainerId, What);
+}
+
+/// What an order knows of its call.
+#[derive(Clone, Copy)]
+pub(super) struct About {
+    pub(super) request: RequestId,
+    pub(super) deadline: Deadline,
+    pub(super) since: std::time::Duration,
+}
+
+impl About {
+    fn job(self, kind: JobKind) -> What {
+        What::Job(Job { kind, deadline: Some(self.deadline), since: self.since, wake: Wake::NONE })
+    }
+}
+
+/// The pass of an act that is stored for repeats.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Act {
+    container: ContainerId,
+    /// The request that was admitted: another one is a repeat of it.
+    by: RequestId,
+    grace_ms: u64,
+    /// Nothing is left to do but to say how it is.
+    settled: bool,
+}
+
+impl Act {
+    fn on(container: ContainerId, work: &Work) -> Self {
+        Self { container, by: work.standing.caller.request, grace_ms: 0, settled: false }
+    }
+
+    fn is_repeat(&self, about: About) -> bool {
+        self.by != about.request
+    }
+}
+
+fn store(act: &Act) -> Option<Vec<u8>> {
+    serde_json::to_vec(act).ok()
+}
+
+fn stored(bytes: &[u8]) -> Option<Act> {
+    serde_json::from_slice(bytes).ok()
+}
+
+/// An admission in the frame of all work.
+struct Admit<C>(C);
+
+impl<C: Admission> Piece for Admit<C> {
+    type Answer = C::Pass;
+    const METHOD: &'static str = C::METHOD;
+    const REPEAT: Repeat = <C as Admission>::REPEAT;
+    fn encode(pass: &C::Pass) -> Option<Vec<u8>> {
+        C::store(pass)
+    }
+    fn decode(bytes: &[u8]) -> Option<C::Pass> {
+        C::stored(bytes)
+    }
+    async fn work(self, work: &mut Work) -> Result<C::Pass, ActorError> {
+        self.0.admit(work).await
+    }
+}
+
+async fn admit<C: Admission>(scope: Scope, incoming: Incoming<C>) -> Outcome {
+    let Incoming { request, caller, meta, reply } = incoming;
+    let about = About { request: caller.request, deadline: meta.deadline, since: scope.env.clock.boottime() };
+    match work::perform(&scope, Admit(request), &caller, &meta).await {
+        Ok((pass, mut effects)) => {
+            let (container, what) = C::order(pass, about, reply);
+            effects.push(Effect::Container(container, Box::new(what)));
+            Outcome { effects, ..Outcome::default() }
+        }
+        Err(error) => {
+            let terminal = error.is_terminal();
+            let answer: work::Answer = Box::new(move |instead| reply.send(instead.and(Err(error))));
+            Outcome { answer: Some(answer), terminal, ..Outcome::default() }
+        }
+    }
+}
+
+/// A container of the caller, or one that the rule of the action lets him reach. Unknown and foreign ones
+/// answer alike.
+async fn load(work: &mut Work, action: Action, container: ContainerId) -> Result<Container, ActorError> {
+    let found = work.tx.get::<Container>(container).await?;
+    let row = work.authorize_found(action, found, |row| Object::of(row.user_id))?;
+    work.object = format!("container/{container}");
+    Ok(row)
+}
+
+/// The same for what a held container refuses.
+async fn load_free(work: &mut Work, action: Action, container: ContainerId) -> Result<Container, ActorError> {
+    let row = load(work, action, container).await?;
+    match row.desired {
+        DesiredState::Held => Err(ActorError::precondition(
+            "CONTAINER_HELD",
+            "the container is held: it must be released first",
+        )),
+        DesiredState::Absent => Err(ActorError::NotFound),
+        DesiredState::Running | DesiredState::Paused | DesiredState::Stopped => Ok(row),
+    }
+}
+
+impl TenantState {
+    /// One line per method.
+    pub(super) fn container(&mut self, myself: &ActorRef<TenantMessage>, call: ContainerCall) {
+        match call {
+            ContainerCall::GetContainer(call) => self.work(myself, call),
+            ContainerCall::ListContainers(call) => self.work(myself, call),
+            ContainerCall::IssueGatewayToken(call) => self.work(myself, call),
+            ContainerCall::CreateContainer(call) => self.admit(myself, call),
+            ContainerCall::StartContainer(call) => self.admit(myself, call),
+            ContainerCall::WakeContainer(call) => self.admit(myself, call),
+            ContainerCall::PauseContainer(call) => self.admit(myself, call),
+            ContainerCall::StopContainer(call) => self.admit(myself, call),
+            ContainerCall::RemoveContainer(call) => self.admit(myself, call),
+            ContainerCall::HoldContainer(call) => self.admit(myself, call),
+            ContainerCall::ReleaseContainer(call) => self.admit(myself, call),
+            ContainerCall::ExplainIdle(call) => self.admit(myself, call),
+            ContainerCall::GetCellKey(call) => self.admit(myself, call),
+            ContainerCall::UnlockCell(call) => self.admit(myself, call),
+            ContainerCall::ExtendUnlock(call) => self.admit(myself, call),
+            ContainerCall::LockCell(call) => self.admit(myself, call),
+            ContainerCall::ConnectGateway(call) => self.admit(myself, call),
+        }
+    }
+
+    fn admit<C: Admission>(&mut self, myself: &ActorRef<TenantMessage>, call: Incoming<C>) {
+        self.lane.push(myself, admit(self.scope.clone(), call));
+    }
+
+    /// An order for a container of this tenant goes to its host.
+    pub(super) fn order(&self, container: ContainerId, what: What) {
+        let order = Order { container, scope: self.scope.clone(), what };
+        self.scope.env.to_root(crate::node::NodeMessage::ToHost(crate::host::HostMessage::Order(order)));
+    }
+
+    /// The host found a container at its engine: is it known here?
+    pub(super) fn adopt(&mut self, myself: &ActorRef<TenantMessage>, adopt: Adopt) {
+        let scope = self.scope.clone();
+        self.lane.push(myself, async move {
+            match work::run_system(&scope, timers::Known(adopt.container)).await {
+                Ok((known, effects)) => {
+                    adopt.reply.send(Ok(known));
+                    Outcome { effects, ..Outcome::default() }
+                }
+                Err(error) => {
+                    let terminal = error.is_terminal();
+                    adopt.reply.send(Err(error));
+                    Outcome { terminal, ..Outcome::default() }
+                }
+            }
+        });
+    }
+
+    /// A fresh activation: containers that were not at rest are looked at.
+    pub(super) fn look_at_containers(&mut self, myself: &ActorRef<TenantMessage>) {
+        self.background(myself, timers::LookAtAll);
+    }
+}

@@ -1,0 +1,120 @@
+//! Admissions of what is asked of a container's cell. None is stored for repeats: the cell itself takes one
+//! payload, and the rest has the same effect twice.
+
+use ocmt_types::ContainerId;
+
+use super::{About, Admission, load, load_free};
+use crate::{
+    api::container::{
+        CellKeyStated, ConnectGateway, ExplainIdle, ExtendUnlock, GetCellKey, IdleExplained, LockCell,
+        UnlockCell, Unlocked,
+    },
+    authorize::Action,
+    call::{Repeat, Reply},
+    error::ActorError,
+    host::{
+        gateway::{Connected, Ticket},
+        message::{JobKind, What},
+    },
+    ports::{CellUnlock, LockReason},
+    tenant::vault::{ground, read},
+    work::Work,
+};
+
+const MAX_PAYLOAD: usize = 256 * 1024;
+const MAX_OBJECTS: usize = 256;
+const MAX_EXTENSION: usize = 1024;
+
+macro_rules! asked {
+    ($request:ty, $pass:ty, $reply:ty, $order:expr, $self:ident, $work:ident => $admit:block) => {
+        impl Admission for $request {
+            type Pass = $pass;
+            const REPEAT: Repeat = Repeat::Runs;
+            fn store(_: &$pass) -> Option<Vec<u8>> {
+                None
+            }
+            fn stored(_: &[u8]) -> Option<$pass> {
+                None
+            }
+            fn order(pass: $pass, about: About, reply: Reply<$reply>) -> (ContainerId, What) {
+                let order: fn($pass, About, Reply<$reply>) -> (ContainerId, What) = $order;
+                order(pass, about, reply)
+            }
+            async fn admit($self, $work: &mut Work) -> Result<$pass, ActorError> $admit
+        }
+    };
+}
+
+asked!(ExplainIdle, ContainerId, IdleExplained, |container, _, reply| (container, What::Explain(reply)), self, work => {
+    Ok(load(work, Action::ReadContainer, self.container).await?.container_id)
+});
+
+asked!(
+    GetCellKey, ContainerId, CellKeyStated,
+    |container, about, reply| (container, about.job(JobKind::Key(reply))),
+    self, work => { Ok(load_free(work, Action::UseContainer, self.container).await?.container_id) }
+);
+
+asked!(
+    UnlockCell, (ContainerId, CellUnlock), Unlocked,
+    |(container, unlock), about, reply| (container, about.job(JobKind::Unlock(unlock, reply))),
+    self, work => {
+        if self.sealed_payload.len() > MAX_PAYLOAD {
+            return Err(ActorError::invalid("sealed_payload", "is longer than 256 KiB"));
+        }
+        if self.objects.len() > MAX_OBJECTS {
+            return Err(ActorError::invalid("objects", "are more than 256"));
+        }
+        let row = load_free(work, Action::UseContainer, self.container).await?;
+        let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
+        // the vault of the container's own user and of nobody else
+        if vault.owner_user != Some(row.user_id) {
+            return Err(ActorError::NotFound);
+        }
+        work.object = format!("container/{}", row.container_id);
+        let mut objects = Vec::with_capacity(self.objects.len());
+        for (id, version) in self.objects {
+            let object = read::object(work, vault.vault_id, id).await?.ok_or(ActorError::NotFound)?;
+            if object.version != version {
+                let why = "a mapped entry has another version by now: read the vault again";
+                return Err(ActorError::precondition("VERSION_CHANGED", why));
+            }
+            objects.push((id, version, object.body));
+        }
+        work.details.push(("objects".to_owned(), objects.len().to_string()));
+        work.details.push(("unlock".to_owned(), self.unlock.to_string()));
+        let unlock = CellUnlock { unlock: self.unlock, sealed_payload: self.sealed_payload, objects };
+        Ok((row.container_id, unlock))
+    }
+);
+
+asked!(
+    ExtendUnlock, (ContainerId, Vec<u8>), Unlocked,
+    |(container, extension), about, reply| (container, about.job(JobKind::Extend(extension, reply))),
+    self, work => {
+        if self.extension.len() > MAX_EXTENSION {
+            return Err(ActorError::invalid("extension", "is longer than 1024 bytes"));
+        }
+        let row = load_free(work, Action::UseContainer, self.container).await?;
+        // a lease that is over is not worth a wake
+        if row.unlocked_until.is_none_or(|until| until <= work.now) {
+            return Err(ActorError::precondition("VAULT_LOCKED", "the cell is locked: unlock it"));
+        }
+        Ok((row.container_id, self.extension))
+    }
+);
+
+asked!(
+    LockCell, ContainerId, (),
+    |container, _, reply| (container, What::Lock(LockReason::User, Some(reply))),
+    self, work => { Ok(load(work, Action::UseContainer, self.container).await?.container_id) }
+);
+
+asked!(
+    ConnectGateway, (ContainerId, Ticket), Connected,
+    |(container, ticket), about, reply| (container, about.job(JobKind::Connect(Box::new(ticket), reply))),
+    self, work => {
+        let row = load_free(work, Action::UseContainer, self.container).await?;
+        Ok((row.container_id, self.ticket))
+    }
+);

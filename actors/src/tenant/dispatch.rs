@@ -1,0 +1,125 @@
+//! From a call to the work that answers it: one line per method.
+//!
+//! `work!` puts the handler of the request type into the tenant's lane. Areas with an actor of
+//! their own (vaults, ceremonies, containers) forward instead.
+
+use ractor::ActorRef;
+
+use super::{
+    TenantMessage, TenantState,
+    ceremony::{self, CeremonyMessage},
+    vault::{self, VaultMessage},
+};
+use crate::{
+    api::{
+        audit::AuditCall, auth::AuthCall, recovery::RecoveryCall, tenant::TenantCall, users::UsersCall,
+        vault::VaultCall,
+    },
+    call::{Area, Incoming},
+    error::ActorError,
+    work::{self, Handle},
+};
+
+impl TenantState {
+    pub(super) async fn dispatch(&mut self, myself: &ActorRef<TenantMessage>, area: Area) {
+        self.quiet.touch(self.scope.env.now());
+        match area {
+            Area::Auth(call) => self.auth(myself, call),
+            Area::Tenant(call) => self.tenant(myself, call),
+            Area::Users(call) => self.users(myself, call),
+            Area::Audit(AuditCall::QueryAudit(call)) => self.work(myself, call),
+            Area::Vault(call) => self.vault(myself, call).await,
+            Area::Container(call) => self.container(myself, call),
+            Area::Recovery(call) => self.recovery(myself, call).await,
+        }
+    }
+
+    /// Puts a call's work into the tenant's lane.
+    pub(super) fn work<C: Handle>(&mut self, myself: &ActorRef<TenantMessage>, call: Incoming<C>) {
+        self.lane.push(myself, work::run(self.scope.clone(), call));
+    }
+
+    fn auth(&mut self, myself: &ActorRef<TenantMessage>, call: AuthCall) {
+        match call {
+            AuthCall::WhoAmI(call) => self.work(myself, call),
+            AuthCall::ListSessions(call) => self.work(myself, call),
+            AuthCall::RevokeSession(call) => self.work(myself, call),
+            AuthCall::RevokeOtherSessions(call) => self.work(myself, call),
+            AuthCall::StepUp(call) => self.work(myself, call),
+            AuthCall::SignOut(call) => self.work(myself, call),
+            AuthCall::IssueLink(call) => self.work(myself, call),
+            AuthCall::ConsumeLink(call) => self.work(myself, call),
+            AuthCall::DescribeTo(call) => self.work(myself, call),
+        }
+    }
+
+    fn tenant(&mut self, myself: &ActorRef<TenantMessage>, call: TenantCall) {
+        match call {
+            TenantCall::BeginFounding(call) => self.work(myself, call),
+            TenantCall::GetTenant(call) => self.work(myself, call),
+            TenantCall::UpdateTenantPolicy(call) => self.work(myself, call),
+        }
+    }
+
+    fn users(&mut self, myself: &ActorRef<TenantMessage>, call: UsersCall) {
+        match call {
+            UsersCall::InviteUser(call) => self.work(myself, call),
+            UsersCall::ConsumeInvite(call) => self.work(myself, call),
+            UsersCall::ListUsers(call) => self.work(myself, call),
+            UsersCall::SetRole(call) => self.work(myself, call),
+            UsersCall::RemoveUser(call) => self.work(myself, call),
+            UsersCall::PublishIdentityKey(call) => self.work(myself, call),
+            UsersCall::GetIdentityKey(call) => self.work(myself, call),
+        }
+    }
+
+    /// Vaults: to the actor of the named vault; "my own" is found in the tenant's lane.
+    async fn vault(&mut self, myself: &ActorRef<TenantMessage>, call: VaultCall) {
+        let Some(vault) = vault::named(&call) else {
+            return match call {
+                VaultCall::GetVault(call) => self.work(myself, call),
+                VaultCall::GetKeySlots(call) => self.work(myself, call),
+                named => named.refuse(ActorError::NotFound),
+            };
+        };
+        match self.children.vault(myself, vault, &self.scope).await {
+            // a vault's actor that has just stopped drops the call, which answers by itself
+            Ok(actor) => drop(actor.cast(VaultMessage::Call(call))),
+            Err(error) => call.refuse(error),
+        }
+    }
+
+    /// Guardians and a guardian's acts in the tenant's lane; what owner and requester do in one ceremony, to
+    /// its actor.
+    async fn recovery(&mut self, myself: &ActorRef<TenantMessage>, call: RecoveryCall) {
+        if let Some(ceremony) = ceremony::named(&call) {
+            return match self.children.ceremony(myself, ceremony, &self.scope).await {
+                // a ceremony's actor that has just stopped drops the call, which answers by itself
+                Ok(actor) => drop(actor.cast(CeremonyMessage::Call(Box::new(call)))),
+                Err(error) => call.refuse(error),
+            };
+        }
+        match call {
+            RecoveryCall::InviteGuardian(call) => self.work(myself, call),
+            RecoveryCall::AcceptGuardianship(call) => self.work(myself, call),
+            RecoveryCall::ResignGuardianship(call) => self.work(myself, call),
+            RecoveryCall::GetGuardianship(call) => self.work(myself, call),
+            RecoveryCall::ListGuardianships(call) => self.work(myself, call),
+            RecoveryCall::DealShares(call) => self.work(myself, call),
+            RecoveryCall::GetGuardianSet(call) => self.work(myself, call),
+            RecoveryCall::ChallengeGuardian(call) => self.work(myself, call),
+            RecoveryCall::AnswerChallenge(call) => self.work(myself, call),
+            RecoveryCall::GetCeremony(call) => self.work(myself, call),
+            RecoveryCall::ListCeremonies(call) => self.work(myself, call),
+            RecoveryCall::ApproveCeremony(call) => self.work(myself, call),
+            RecoveryCall::DenyCeremony(call) => self.work(myself, call),
+            RecoveryCall::VoiceDoubt(call) => self.work(myself, call),
+            RecoveryCall::LockCeremony(call) => self.work(myself, call),
+            RecoveryCall::OpenCeremony(call) => self.work(myself, call),
+            RecoveryCall::VetoCeremony(call) => self.work(myself, call),
+            RecoveryCall::CancelCeremony(call) => self.work(myself, call),
+            RecoveryCall::CollectShares(call) => self.work(myself, call),
+            RecoveryCall::CompleteCeremony(call) => self.work(myself, call),
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! Rows of sessions: found by token, checked in every call, issued under the cap, ended.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ocmt_crypto::token::{Token, TokenKind};
+use ocmt_store::{
+    ReadTx,
+    tables::{
+        Assurance as StoredAssurance, Ceremony, CeremonyState, Inbox, Invite, Link, Notice, Session, Tenant,
+        TenantState, User, UserState,
+    },
+};
+use ocmt_types::{Digest32, Secret, SessionId, Timestamp, UserId};
+
+use crate::{
+    api::auth::{Assurance, SessionInfo, SessionIssued},
+    authorize::Role,
+    caller::SignedIn,
+    effect::Effect,
+    env::{Env, Scope},
+    error::ActorError,
+    policy::TenantPolicy,
+    work::{SystemWork, Work},
+};
+
+/// Timer that drops what has lapsed.
+pub(crate) const SWEEP: &str = "session.sweep";
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// Ended sessions and stored answers are kept this long.
+const KEEP: Duration = Duration::from_secs(24 * 3600);
+/// Messages that were taken and notices that were handed over are kept this long.
+const KEEP_DELIVERED: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Within so long the unused links of a user are counted.
+pub(crate) const LINK_WINDOW: Duration = Duration::from_secs(10 * 60);
+/// Use is written down in steps of this, so that reading does not mean writing.
+const SEEN_STEP: Duration = Duration::from_secs(60);
+
+const ENDED: ActorError = ActorError::Unauthenticated("the session is unknown or has ended");
+
+/// The policy in force. What cannot be read is not replaced by a guess.
+pub(crate) fn policy_of(env: &Env, tenant: &Tenant) -> Result<TenantPolicy, ActorError> {
+    if tenant.policy.is_empty() {
+        return Ok(env.policy.clone());
+    }
+    serde_json::from_slice(&tenant.policy).map_err(|error| {
+        tracing::error!(tenant = %tenant.tenant_id, %error, "stored policy cannot be read");
+        ActorError::unavailable(
+            "POLICY_UNREADABLE",
+            "the tenant's policy cannot be read; the operator has been told",
+        )
+    })
+}
+
+/// The tenant's row and policy.
+pub(crate) async fn tenant_of(env: &Env, tx: &mut ReadTx) -> Result<(Tenant, TenantPolicy), ActorError> {
+    let tenant = tx.get::<Tenant>(()).await?.ok_or(ActorError::NotFound)?;
+    let policy = policy_of(env, &tenant)?;
+    Ok((tenant, policy))
+}
+
+/// The live session of a token, by a strict read.
+pub(crate) async fn load_by_token(
+    scope: &Scope,
+    token_hash: &Digest32,
+) -> Result<Option<(Session, TenantPolicy)>, ActorError> {
+    let mut tx = scope.env.store.read(scope.ownership).await?;
+    let found = tx.first::<Session>(Session::token_hash.eq(token_hash)).await?;
+    live_with_policy(scope, &mut tx, found).await
+}
+
+/// A live session by its id.
+pub(crate) async fn load_by_id(
+    scope: &Scope,
+    session: SessionId,
+) -> Result<Option<(Session, TenantPolicy)>, ActorError> {
+    let mut tx = scope.env.store.read(scope.ownership).await?;
+    let found = tx.get::<Session>(session).await?;
+    live_with_policy(scope, &mut tx, found).await
+}
+
+async fn live_with_policy(
+    scope: &Scope,
+    tx: &mut ReadTx,
+    found: Option<Session>,
+) -> Result<Option<(Session, TenantPolicy)>, ActorError> {
+    let Some(session) = found else {
+        return Ok(None);
+    };
+    let (tenant, policy) = tenant_of(&scope.env, tx).await?;
+    let user = tx.get::<User>(session.user_id).await?;
+    let active =
+        tenant.state == TenantState::Active && user.is_some_and(|user| user.state == UserState::Active);
+    let live = active && is_live(&session, &policy, scope.env.now());
+    Ok(live.then_some((session, policy)))
+}
+
+/// The session's user as the state knows him now, and the role of today, if the session lives; writes
+/// its use down in coarse steps.
+pub(crate) async fn stand_of_live(work: &mut Work, who: SignedIn) -> Result<(SignedIn, Role), ActorError> {
+    let now = work.now;
+    let session = work.tx.get::<Session>(who.session).await?.ok_or(ENDED)?;
+    let (tenant, policy) = tenant_of(&work.env, &mut work.tx).await?;
+    if session.user_id != who.user || tenant.state != TenantState::Active || !is_live(&session, &policy, now)
+    {
+        return Err(ENDED);
+    }
+    let who = SignedIn {
+        assurance: Assurance::from(session.assurance),
+        authenticated_at: session.authenticated_at,
+        ..who
+    };
+    let user =
+        work.tx.get::<User>(who.user).await?.filter(|user| user.state == UserState::Active).ok_or(ENDED)?;
+    if now.since(session.seen_at) >= SEEN_STEP.min(policy.session_idle() / 10) {
+        let idle_expires_at = now + policy.session_idle();
+        work.tx.update(&Session { seen_at: now, idle_expires_at, ..session }).await?;
+    }
+    Ok((who, user.role.into()))
+}
+
+/// A stream of the session was used: the session goes on.
+pub(crate) struct Touch(pub(crate) SessionId);
+
+impl SystemWork for Touch {
+    type Output = ();
+    async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
+        let now = work.now;
+        let Some(session) = work.tx.get::<Session>(self.0).await? else {
+            return Ok(());
+        };
+        let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
+        if is_live(&session, &policy, now) {
+            let idle_expires_at = now + policy.session_idle();
+            work.tx.update(&Session { seen_at: now, idle_expires_at, ..session }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Sessions that have opened a ceremony which is not over. Only they can collect, so they stay until then.
+pub(crate) async fn holders(work: &mut Work, user: UserId) -> Result<BTreeSet<SessionId>, ActorError> {
+    let mut holders = BTreeSet::new();
+    for state in [CeremonyState::Open, CeremonyState::Ready, CeremonyState::Released] {
+        let live = Ceremony::user_id.eq(user).and(Ceremony::state.eq(state));
+        holders.extend(work.tx.find::<Ceremony>(live).await?.into_iter().map(|row| row.opened_by));
+    }
+    Ok(holders)
+}
+
+/// Issues a session. The cap holds exactly, for recovery sessions and the others apart: the oldest live
+/// ones end in the same transaction, but none that a live ceremony needs.
+pub(crate) async fn issue(
+    work: &mut Work,
+    user: &User,
+    assurance: StoredAssurance,
+) -> Result<SessionIssued, ActorError> {
+    let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
+    let now = work.now;
+    let is_recovery = |of: StoredAssurance| of == StoredAssurance::Recovery;
+    let mut live = live_of(work, user.user_id, &policy).await?;
+    live.retain(|session| is_recovery(session.assurance) == is_recovery(assurance));
+    live.sort_by_key(|session| (session.created_at, session.session_id));
+    let cap = usize::try_from(policy.sessions_per_user).unwrap_or(1).max(1);
+    let too_many = (live.len() + 1).saturating_sub(cap);
+    if too_many > 0 {
+        let held = holders(work, user.user_id).await?;
+        live.retain(|session| !held.contains(&session.session_id));
+        end(work, live.into_iter().take(too_many)).await?;
+    }
+    let token = Token::issue(TokenKind::Session, work.ownership.tenant, &mut rand::rng());
+    let row = Session {
+        tenant_id: work.ownership.tenant,
+        session_id: work.env.id(),
+        user_id: user.user_id,
+        token_hash: token.hash(),
+        assurance,
+        client: String::new(),
+        created_at: now,
+        authenticated_at: now,
+        seen_at: now,
+        idle_expires_at: now + policy.session_idle(),
+        expires_at: now + policy.session_absolute(),
+        ended_at: None,
+    };
+    work.tx.insert(&row).await?;
+    work.object = format!("session/{}", row.session_id);
+    let session = info(&row, &policy);
+    Ok(SessionIssued { token: Secret::new(token.expose().to_owned()), tenant: row.tenant_id, session })
+}
+
+/// Live sessions of a user.
+pub(crate) async fn live_of(
+    work: &mut Work,
+    user: UserId,
+    policy: &TenantPolicy,
+) -> Result<Vec<Session>, ActorError> {
+    let now = work.now;
+    let mut rows = work.tx.find::<Session>(Session::user_id.eq(user).and(Session::ended_at.eq(None))).await?;
+    rows.retain(|row| is_live(row, policy, now));
+    Ok(rows)
+}
+
+/// Ends these sessions in the transaction, and their streams after it.
+pub(crate) async fn end(
+    work: &mut Work,
+    sessions: impl IntoIterator<Item = Session>,
+) -> Result<u32, ActorError> {
+    let now = work.now;
+    let mut ended: Vec<SessionId> = Vec::new();
+    for session in sessions {
+        ended.push(session.session_id);
+        work.tx.update(&Session { ended_at: Some(now), ..session }).await?;
+    }
+    let count = u32::try_from(ended.len()).unwrap_or(u32::MAX);
+    if count > 0 {
+        work.then(Effect::SessionsEnded(ended));
+    }
+    Ok(count)
+}
+
+/// Ends all sessions of a user but these.
+pub(crate) async fn end_all(
+    work: &mut Work,
+    user: UserId,
+    except: impl IntoIterator<Item = SessionId>,
+) -> Result<u32, ActorError> {
+    let except: BTreeSet<SessionId> = except.into_iter().collect();
+    let rows = work.tx.find::<Session>(Session::user_id.eq(user).and(Session::ended_at.eq(None))).await?;
+    end(work, rows.into_iter().filter(|row| !except.contains(&row.session_id))).await
+}
+
+/// A session as its user sees it.
+pub(crate) fn info(row: &Session, policy: &TenantPolicy) -> SessionInfo {
+    SessionInfo {
+        id: row.session_id,
+        user: row.user_id,
+        assurance: Assurance::from(row.assurance),
+        created_at: row.created_at,
+        authenticated_at: row.authenticated_at,
+        last_seen_at: row.seen_at,
+        expires_at: expires_at(row, policy),
+        idle_expires_at: idle_expires_at(row, policy),
+    }
+}
+
+/// Drops what has lapsed: links, invitations, sessions, kept answers, and deliveries of long ago.
+pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
+    let now = work.now;
+    // ended links are counted for as long as their window lasts
+    let ended = Link::expires_at.le(now).and(Link::created_at.le(now - LINK_WINDOW));
+    work.tx.delete_all::<Link>(ended).await?;
+    work.tx.delete_all::<Invite>(Invite::expires_at.le(now)).await?;
+    work.tx.delete_all::<Notice>(Notice::handed_over_at.le(Some(now - KEEP_DELIVERED))).await?;
+    work.tx.delete_all::<Inbox>(Inbox::received_at.le(now - KEEP_DELIVERED)).await?;
+    work.tx.delete_all::<Session>(Session::expires_at.le(now - KEEP)).await?;
+    work.tx.forget_answers(now - KEEP).await?;
+    work.set_timer(SWEEP, "", now + SWEEP_EVERY, &[]).await
+}
+
+fn is_live(session: &Session, policy: &TenantPolicy, now: Timestamp) -> bool {
+    session.ended_at.is_none() && now < expires_at(session, policy) && now < idle_expires_at(session, policy)
+}
+
+/// A recovery session waits for days, unused, until its ceremony is released: opening one sets its end.
+/// Any other ends when it is not used.
+pub(in crate::tenant) fn idle_expires_at(session: &Session, policy: &TenantPolicy) -> Timestamp {
+    match session.assurance {
+        StoredAssurance::Recovery => expires_at(session, policy),
+        StoredAssurance::Link | StoredAssurance::Mfa => session.seen_at + policy.session_idle(),
+    }
+}
+
+/// A policy that was made stricter applies to sessions that were issued before.
+pub(in crate::tenant) fn expires_at(session: &Session, policy: &TenantPolicy) -> Timestamp {
+    if session.assurance == StoredAssurance::Recovery {
+        return session.expires_at;
+    }
+    session.expires_at.min(session.created_at + policy.session_absolute())
+}

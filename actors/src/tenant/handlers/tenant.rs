@@ -1,0 +1,58 @@
+//! The tenant itself and its policy.
+
+use ocmt_store::tables::{Tenant, User};
+
+use super::session_row;
+use crate::{
+    api::tenant::{BeginFounding, FoundingTicket, GetTenant, TenantInfo, UpdateTenantPolicy},
+    authorize::{Action, Object},
+    effect::Effect,
+    error::ActorError,
+    policy::TenantPolicy,
+    work::{Handle, Work},
+};
+
+impl Handle for BeginFounding {
+    async fn handle(self, work: &mut Work) -> Result<FoundingTicket, ActorError> {
+        let who = work.user()?;
+        work.authorize(Action::FoundTenant, &Object::of(who.user))?;
+        let user = work.tx.get::<User>(who.user).await?.ok_or(ActorError::NotFound)?;
+        let ticket = FoundingTicket { tenant: work.env.id(), user: work.env.id(), email: user.email };
+        work.object = format!("tenant/{}", ticket.tenant);
+        Ok(ticket)
+    }
+}
+
+impl Handle for GetTenant {
+    async fn handle(self, work: &mut Work) -> Result<TenantInfo, ActorError> {
+        work.authorize(Action::ReadTenant, &Object::TENANT)?;
+        let (tenant, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+        Ok(info(tenant, policy))
+    }
+}
+
+impl Handle for UpdateTenantPolicy {
+    async fn handle(self, work: &mut Work) -> Result<TenantInfo, ActorError> {
+        work.authorize(Action::ChangePolicy, &Object::TENANT)?;
+        self.policy.check(work.env.mode)?;
+        let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+        let encoded = serde_json::to_vec(&self.policy)
+            .map_err(|error| ActorError::invalid("policy", error.to_string()))?;
+        let next = Tenant { policy: encoded, version: tenant.version + 1, ..tenant };
+        if !work.tx.update_if(&next, Tenant::version.eq(self.version)).await? {
+            return Err(ActorError::Aborted("policy"));
+        }
+        work.then(Effect::PolicyChanged(self.policy.clone()));
+        Ok(info(next, self.policy))
+    }
+}
+
+fn info(tenant: Tenant, policy: TenantPolicy) -> TenantInfo {
+    TenantInfo {
+        id: tenant.tenant_id,
+        name: tenant.name,
+        policy,
+        version: tenant.version,
+        created_at: tenant.created_at,
+    }
+}

@@ -1,0 +1,33 @@
+//! What the firing of each kind of durable timer does. One line per kind.
+
+use ocmt_store::tables::Timer;
+
+use super::{
+    super::{ceremony, container::timers as container, post as delivery, recovery},
+    notices, post, session_row,
+};
+use crate::{
+    error::ActorError,
+    host::container::row::{LOCK, LOOK},
+    work::Work,
+};
+
+/// The row was taken in this transaction; set it again for another firing.
+pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError> {
+    match timer.kind.as_str() {
+        delivery::TIMER => post::retry(work, &timer.subject).await,
+        notices::TIMER => notices::retry(work, &timer.subject).await,
+        session_row::SWEEP => session_row::sweep(work).await,
+        recovery::FIND => recovery::find(work, &timer).await,
+        ceremony::ground::TIMER => ceremony::stop::look(work, &timer.subject).await,
+        LOOK => container::look(work, &timer.subject).await,
+        LOCK => container::lock(work, &timer.subject).await,
+        #[cfg(test)]
+        "test.count" => crate::tests::timers::count(work, &timer).await,
+        unknown => {
+            // a row of a newer version of this program: it is kept for that one
+            tracing::warn!(tenant = %work.ownership.tenant, kind = unknown, "timer of unknown kind");
+            Err(ActorError::Unimplemented("timer kind"))
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! People of the tenant: invitations, roles, removal, identity keys.
+
+use std::time::Duration;
+
+use ocmt_crypto::token::{Token, TokenKind};
+use ocmt_store::tables::{Assurance, Invite, Link, User, UserRole, UserState};
+use ocmt_types::{Secret, UserId};
+
+use super::session_row;
+use crate::{
+    api::{
+        auth::SessionIssued,
+        users::{
+            ConsumeInvite, Done, GetIdentityKey, IdentityKey, InviteUser, Invited, ListUsers,
+            PublishIdentityKey, RemoveUser, SetRole, UserInfo, UserPage,
+        },
+    },
+    authorize::{Action, Object, Role, require_step_up},
+    effect::Effect,
+    email,
+    env::Scope,
+    error::ActorError,
+    ports::{Mail, MailBody},
+    work::{Handle, Work},
+};
+
+const INVITE_LASTS: Duration = Duration::from_secs(7 * 24 * 3600);
+const BAD_INVITE: ActorError =
+    ActorError::Unauthenticated("the invitation is unknown, used or expired: ask for a new one");
+const PAGE: u32 = 100;
+const LARGEST_PAGE: u32 = 500;
+
+impl Handle for InviteUser {
+    async fn handle(self, work: &mut Work) -> Result<Invited, ActorError> {
+        let who = work.user()?;
+        work.authorize(Action::InviteUser, &Object::TENANT)?;
+        if work.standing.role.is_none_or(|own| self.role > own) {
+            return Err(ActorError::PermissionDenied("nobody invites to a role above their own"));
+        }
+        let address = email::normalised(&self.email)?;
+        if work.tx.first::<User>(User::email.eq(&address)).await?.is_some() {
+            return Err(ActorError::AlreadyExists("a user with this address"));
+        }
+        work.tx.delete_all::<Invite>(Invite::email.eq(&address)).await?;
+        let token = Token::issue(TokenKind::Invite, work.ownership.tenant, &mut rand::rng());
+        let invite = Invite {
+            tenant_id: work.ownership.tenant,
+            invite_id: work.env.id(),
+            token_hash: token.hash(),
+            email: address.clone(),
+            role: self.role.into(),
+            invited_by: who.user,
+            created_at: work.now,
+            expires_at: work.now + INVITE_LASTS,
+        };
+        work.tx.insert(&invite).await?;
+        let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+        let body = MailBody::Invite { tenant: tenant.name, token: Secret::new(token.expose().to_owned()) };
+        work.then(Effect::Mail(Mail { to: address, body }));
+        work.object = format!("invite/{}", invite.invite_id);
+        Ok(Invited { invite: invite.invite_id, expires_at: invite.expires_at })
+    }
+}
+
+impl Handle for ConsumeInvite {
+    async fn look(&self, scope: &Scope) -> Result<(), ActorError> {
+        let mut tx = scope.env.store.read(scope.ownership).await?;
+        tx.first::<Invite>(Invite::token_hash.eq(self.token_hash)).await?.map(drop).ok_or(BAD_INVITE)
+    }
+
+    async fn handle(self, work: &mut Work) -> Result<SessionIssued, ActorError> {
+        let found =
+            work.tx.first::<Invite>(Invite::token_hash.eq(self.token_hash)).await?.ok_or(BAD_INVITE)?;
+        let alive = Invite::expires_at.gt(work.now);
+        let invite = work.tx.take_if::<Invite>(found.invite_id, alive).await?.ok_or(BAD_INVITE)?;
+        // an invitation is good for what its author could still give today
+        let author = work.tx.get::<User>(invite.invited_by).await?;
+        let author = author.filter(|user| user.state == UserState::Active).ok_or(BAD_INVITE)?;
+        if Role::from(author.role) < Role::from(invite.role).max(Role::Admin) {
+            return Err(BAD_INVITE);
+        }
+        let user = User {
+            tenant_id: work.ownership.tenant,
+            user_id: work.env.id(),
+            email: invite.email,
+            display_name: String::new(),
+            role: invite.role,
+            state: UserState::Active,
+            identity_public: None,
+            totp_wrapped: None,
+            totp_last_step: None,
+            created_at: work.now,
+        };
+        work.tx.insert(&user).await?;
+        work.tx.list_address(&user.email, user.user_id).await?;
+        session_row::issue(work, &user, Assurance::Link).await
+    }
+}
+
+impl Handle for ListUsers {
+    async fn handle(self, work: &mut Work) -> Result<UserPage, ActorError> {
+        work.authorize(Action::ListUsers, &Object::TENANT)?;
+        let limit = if self.limit == 0 { PAGE } else { self.limit.min(LARGEST_PAGE) };
+        let mut filter = User::state.eq(UserState::Active);
+        if let Some(after) = self.after {
+            filter = filter.and(User::user_id.gt(after));
+        }
+        let rows = work.tx.find::<User>(filter.limit(limit)).await?;
+        let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        let next = rows.last().filter(|_| full).map(|row| row.user_id);
+        Ok(UserPage { users: rows.into_iter().map(info).collect(), next })
+    }
+}
+
+impl Handle for SetRole {
+    async fn handle(self, work: &mut Work) -> Result<UserInfo, ActorError> {
+        let user = active(work, Action::SetRole, self.user).await?;
+        keep_an_owner(work, &user, self.role.into()).await?;
+        if self.role < Role::from(user.role) {
+            forget_invites(work, user.user_id).await?;
+        }
+        let user = User { role: self.role.into(), ..user };
+        work.tx.update(&user).await?;
+        Ok(info(user))
+    }
+}
+
+impl Handle for RemoveUser {
+    async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
+        let user = active(work, Action::RemoveUser, self.user).await?;
+        if work.standing.role.is_none_or(|own| Role::from(user.role) > own) {
+            return Err(ActorError::PermissionDenied("nobody removes a user of a higher role"));
+        }
+        keep_an_owner(work, &user, UserRole::Observer).await?;
+        session_row::end_all(work, user.user_id, None).await?;
+        forget_invites(work, user.user_id).await?;
+        work.tx.delete_all::<Link>(Link::user_id.eq(user.user_id)).await?;
+        work.tx.unlist_address(&user.email).await?;
+        // the row stays for the audit trail, and the address is free for a new user
+        let email = format!("removed:{}", user.user_id);
+        work.tx.update(&User { state: UserState::Removed, email, ..user }).await?;
+        Ok(Done)
+    }
+}
+
+impl Handle for PublishIdentityKey {
+    async fn handle(self, work: &mut Work) -> Result<IdentityKey, ActorError> {
+        let who = work.user()?;
+        work.authorize(Action::PublishIdentityKey, &Object::of(who.user))?;
+        let user = work.tx.get::<User>(who.user).await?.ok_or(ActorError::NotFound)?;
+        let before = identity_of(&user);
+        if let Some(before) = &before {
+            if (before.verify_key, before.seal_key) == (self.verify_key, self.seal_key) {
+                return Ok(before.clone());
+            }
+            // others seal shares to this key: who only holds a session does not replace it
+            require_step_up(who, work.now)?;
+        }
+        let version = before.as_ref().map_or(0, |key| key.version) + 1;
+        let key =
+            IdentityKey { user: who.user, verify_key: self.verify_key, seal_key: self.seal_key, version };
+        let stored = [&version.to_be_bytes()[..], &key.verify_key, &key.seal_key].concat();
+        work.tx.update(&User { identity_public: Some(stored), ..user }).await?;
+        work.object = format!("user/{}", who.user);
+        Ok(key)
+    }
+}
+
+impl Handle for GetIdentityKey {
+    async fn handle(self, work: &mut Work) -> Result<IdentityKey, ActorError> {
+        let user = active(work, Action::ReadIdentityKey, self.user).await?;
+        identity_of(&user).ok_or(ActorError::NotFound)
+    }
+}
+
+/// An active user of this tenant, for an act on the tenant's people.
+async fn active(work: &mut Work, action: Action, user: UserId) -> Result<User, ActorError> {
+    // the authority first: who may not do it at all learns nothing about the id
+    work.authorize(action, &Object::TENANT)?;
+    work.object = format!("user/{user}");
+    let found = work.tx.get::<User>(user).await?.filter(|user| user.state == UserState::Active);
+    Ok(work.authorize_found(action, found, |_| Object::TENANT)?)
+}
+
+/// Who loses authority does not come back through an invitation written before.
+async fn forget_invites(work: &mut Work, author: UserId) -> Result<(), ActorError> {
+    work.tx.delete_all::<Invite>(Invite::invited_by.eq(author)).await?;
+    Ok(())
+}
+
+/// A tenant always has an owner.
+async fn keep_an_owner(work: &mut Work, user: &User, becomes: UserRole) -> Result<(), ActorError> {
+    if user.role != UserRole::Owner || becomes == UserRole::Owner {
+        return Ok(());
+    }
+    let owners =
+        work.tx.count::<User>(User::role.eq(UserRole::Owner).and(User::state.eq(UserState::Active))).await?;
+    if owners < 2 {
+        return Err(ActorError::precondition(
+            "LAST_OWNER",
+            "the last owner of a tenant stays: make another user an owner first",
+        ));
+    }
+    Ok(())
+}
+
+/// Published keys: version (8 bytes, big-endian), Ed25519, X25519.
+pub(crate) fn identity_of(user: &User) -> Option<IdentityKey> {
+    let stored = user.identity_public.as_deref()?;
+    let (version, rest) = stored.split_first_chunk::<8>()?;
+    let (verify_key, seal_key) = rest.split_first_chunk::<32>()?;
+    let seal_key = seal_key.try_into().ok()?;
+    Some(IdentityKey {
+        user: user.user_id,
+        verify_key: *verify_key,
+        seal_key,
+        version: i64::from_be_bytes(*version),
+    })
+}
+
+fn info(user: User) -> UserInfo {
+    UserInfo {
+        id: user.user_id,
+        has_identity_key: user.identity_public.is_some(),
+        email: user.email,
+        role: user.role.into(),
+        created_at: user.created_at,
+    }
+}

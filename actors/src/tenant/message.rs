@@ -1,0 +1,115 @@
+//! What a tenant's actor is told.
+
+use std::net::IpAddr;
+
+use ocmt_runtime::ContainerRef;
+use ocmt_types::{Deadline, Digest32, MessageId, NoticeId, RequestId, SessionId};
+use tokio::sync::watch;
+
+pub(crate) use super::{authenticate::SessionLoaded, post::TakePost};
+use crate::{
+    call::{Area, Reply},
+    caller::Caller,
+    error::ActorError,
+    lane::Finished,
+    work::Outcome,
+};
+
+/// Everything a tenant's actor takes.
+pub(crate) enum TenantMessage {
+    /// A call of the API.
+    Call(Box<Area>),
+    /// Whose is this token?
+    Authenticate(Authenticate),
+    /// The row of a session that had no actor yet.
+    SessionLoaded(Box<SessionLoaded>),
+    /// A stream wants to end with its session.
+    OpenStream(OpenStream),
+    /// A stream of this session was used.
+    Used(SessionId),
+    /// So many streams are open on a session.
+    Streams(SessionId, usize),
+    /// The host found a container at its engine.
+    Adopt(Adopt),
+    /// A carrier has taken this notice.
+    HandedOver(NoticeId),
+    /// A message of another tenant.
+    Take(TakePost),
+    /// A message of ours was taken or refused, or could not be delivered yet.
+    Delivered(MessageId, Result<Vec<u8>, ActorError>),
+    /// Work of the lane is done.
+    Finished(Finished<Outcome>),
+    /// Work of a child is done: effects and answer.
+    FromChild(Box<Outcome>),
+    /// A durable timer may be due.
+    TimerDue,
+    /// Look whether to sleep.
+    Tick,
+    /// The node goes down: finish and stop.
+    Drain,
+    /// Sleep, if nothing has come up since asking.
+    Passivate,
+    /// Panics, to show that nobody else notices.
+    #[cfg(test)]
+    Poison(Poison, Reply<()>),
+}
+
+/// Where to panic.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Poison {
+    /// In a session's actor.
+    Session(SessionId),
+    /// In a handler of the tenant's actor.
+    Handler,
+    /// In a piece of work of the tenant's lane.
+    Work,
+}
+
+/// A presented session token, already hashed.
+pub(crate) struct Authenticate {
+    pub(crate) token_hash: Digest32,
+    pub(crate) request: RequestId,
+    pub(crate) addr: Option<IpAddr>,
+    pub(crate) deadline: Deadline,
+    pub(crate) reply: Reply<Caller>,
+}
+
+/// A stream that is to end with its session.
+pub(crate) struct OpenStream {
+    pub(crate) session: SessionId,
+    pub(crate) reply: Reply<watch::Receiver<bool>>,
+}
+
+/// A container that the engine has.
+pub(crate) struct Adopt {
+    pub(crate) container: ContainerRef,
+    /// Whether it is known here.
+    pub(crate) reply: Reply<bool>,
+}
+
+impl TenantMessage {
+    /// There is no actor for it: whoever waits gets this error.
+    pub(crate) fn refuse(self, error: ActorError) {
+        match self {
+            Self::Call(area) => area.refuse(error),
+            Self::Authenticate(ask) => ask.reply.send(Err(error)),
+            Self::OpenStream(open) => open.reply.send(Err(error)),
+            Self::Adopt(adopt) => adopt.reply.send(Err(error)),
+            Self::Take(post) => post.reply.send(Err(error)),
+            Self::SessionLoaded(_)
+            | Self::Used(_)
+            | Self::Streams(..)
+            | Self::HandedOver(_)
+            | Self::Delivered(..)
+            | Self::Finished(_)
+            | Self::FromChild(_)
+            | Self::TimerDue
+            | Self::Tick
+            | Self::Drain
+            | Self::Passivate => {}
+            #[cfg(test)]
+            Self::Poison(_, reply) => reply.send(Err(error)),
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The tenant's actor: the only way to a tenant's state.
+//!
+//! Supervised by `TenantSupervisor`, which activates it on demand with a fresh claim. Durable: all
+//! that matters (rows of the store); in memory stand only caches, the map of children and what
+//! waits for an answer. Its children (sessions, vaults, ceremonies) are private to this module:
+//! nothing outside can name their messages. A child that fails is started again by the next
+//! message to it, after the pause that `supervisor::RestartPolicy` asks for.
+
+mod authenticate;
+mod ceremony;
+mod children;
+pub(crate) mod container;
+mod dispatch;
+mod handlers;
+mod message;
+mod post;
+mod recovery;
+mod session;
+mod state;
+mod timers;
+pub(crate) mod vault;
+
+use std::{collections::HashMap, sync::Arc};
+
+use ocmt_types::{MessageId, NoticeId, Ownership, SessionId};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+pub(crate) use handlers::session_row;
+pub(crate) use message::{Adopt, Authenticate, OpenStream, TenantMessage};
+#[cfg(test)]
+pub(crate) use message::{Poison, TakePost};
+use state::{Quiet, QuietState};
+
+use crate::{
+    alert::Parcel,
+    effect::Effect,
+    env::{Env, Scope},
+    error::ActorError,
+    host::HostMessage,
+    lane::Lane,
+    node::NodeMessage,
+    supervisor::{self, Task},
+    tenants::TenantsMessage,
+    work::{Answer, Outcome, SystemWork, Work, run_system},
+};
+
+/// Reason of a stop after which the tenant may be given up.
+pub(crate) const CLEAN: &str = "clean";
+
+/// The actor; what it holds is in [`TenantState`].
+pub(crate) struct TenantActor;
+
+/// What a fresh activation begins with.
+pub(crate) struct Activation {
+    pub(crate) env: Arc<Env>,
+    pub(crate) ownership: Ownership,
+    pub(crate) supervisor: ActorRef<TenantsMessage>,
+}
+
+/// In memory, all of it lost with the actor and none of it missed.
+pub(crate) struct TenantState {
+    scope: Scope,
+    supervisor: ActorRef<TenantsMessage>,
+    /// The tenant's own work, one piece at a time.
+    lane: Lane<TenantMessage, Outcome>,
+    children: children::Children,
+    /// Answers that wait for a message to be taken by its tenant.
+    held: HashMap<MessageId, Answer>,
+    /// Messages on their way to their tenants.
+    deliveries: HashMap<MessageId, Task>,
+    /// The fast path of the earliest durable timer.
+    alarm: Option<timers::Alarm>,
+    /// A look at the timers waits in the lane.
+    looking: bool,
+    /// The node goes down: stop as soon as nothing is in the middle.
+    draining: bool,
+    /// When this tenant may give its memory back.
+    quiet: QuietState,
+    /// Ends the periodic look at [`Self::quiet`] with the actor.
+    _ticker: Task,
+}
+
+impl Actor for TenantActor {
+    type Msg = TenantMessage;
+    type State = TenantState;
+    type Arguments = Activation;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<TenantMessage>,
+        start: Activation,
+    ) -> Result<TenantState, ActorProcessingErr> {
+        let period = start.env.limits.passivate_after / 2;
+        let now = start.env.now();
+        let ticker = {
+            let myself = myself.clone();
+            supervisor::task(async move {
+                loop {
+                    tokio::time::sleep(period).await;
+                    if myself.cast(TenantMessage::Tick).is_err() {
+                        return;
+                    }
+                }
+            })
+        };
+        // what was due while it slept, and messages that were not delivered
+        myself.cast(TenantMessage::TimerDue)?;
+        let mut state = TenantState {
+            scope: Scope { env: start.env, ownership: start.ownership },
+            supervisor: start.supervisor,
+            lane: Lane::new(TenantMessage::Finished),
+            children: children::Children::default(),
+            held: HashMap::new(),
+            deliveries: HashMap::new(),
+            alarm: None,
+            looking: false,
+            draining: false,
+            quiet: QuietState::new(now),
+            _ticker: ticker,
+        };
+        state.look_at_containers(&myself);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<TenantMessage>,
+        message: TenantMessage,
+        state: &mut TenantState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TenantMessage::Call(area) => state.dispatch(&myself, *area).await,
+            TenantMessage::Authenticate(ask) => state.authenticate(&myself, ask).await,
+            TenantMessage::SessionLoaded(loaded) => state.session_loaded(&myself, *loaded).await,
+            TenantMessage::OpenStream(open) => state.open_stream(&myself, open),
+            TenantMessage::Used(session) => state.used(&myself, session),
+            TenantMessage::Streams(session, streams) => state.children.streams_are(session, streams),
+            TenantMessage::Take(post) => state.take_post(&myself, post),
+            TenantMessage::Delivered(message, result) => state.delivered(&myself, message, result),
+            TenantMessage::Finished(finished) => {
+                let outcome = state.lane.finish(&myself, finished)?;
+                state.settle(&myself, outcome);
+            }
+            TenantMessage::Adopt(adopt) => state.adopt(&myself, adopt),
+            TenantMessage::HandedOver(notice) => state.handed_over(&myself, notice),
+            TenantMessage::FromChild(outcome) => state.settle(&myself, Some(*outcome)),
+            TenantMessage::TimerDue => state.fire_due(&myself),
+            TenantMessage::Tick => state.tick(),
+            TenantMessage::Drain => state.drain(&myself),
+            TenantMessage::Passivate => state.passivate(&myself),
+            #[cfg(test)]
+            TenantMessage::Poison(at, reply) => state.poison(&myself, at, reply),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<TenantMessage>,
+        event: SupervisionEvent,
+        state: &mut TenantState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(exit) = supervisor::exit_of(&event, "tenant") {
+            state.children.gone(exit, state.scope.env.now());
+        }
+        Ok(())
+    }
+}
+
+struct HandedOver(NoticeId);
+
+impl SystemWork for HandedOver {
+    type Output = ();
+    async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
+        handlers::notices::handed_over(work, self.0).await
+    }
+}
+
+impl TenantState {
+    /// Applies what committed work asks for, then answers.
+    fn settle(&mut self, myself: &ActorRef<TenantMessage>, outcome: Option<Outcome>) {
+        let Some(outcome) = outcome else { return };
+        self.looking &= !outcome.looked;
+        if outcome.terminal {
+            self.leave(myself);
+        }
+        self.apply(myself, outcome.effects);
+        match (outcome.answer, outcome.answer_after) {
+            (Some(answer), Some(message)) => {
+                self.held.insert(message, answer);
+            }
+            (Some(answer), None) => answer(Ok(())),
+            (None, _) => {}
+        }
+        if self.draining {
+            self.drain(myself);
+        }
+    }
+
+    /// The ownership has ended, or a commit is in doubt: the next activation reads the truth. The
+    /// supervisor hears of it before the caller does, so that the caller's next call finds that one.
+    fn leave(&self, myself: &ActorRef<TenantMessage>) {
+        let ownership = self.scope.ownership;
+        tracing::info!(tenant = %ownership.tenant, epoch = ownership.epoch.0, "tenant stops: its ownership ended or a commit is in doubt");
+        let _ = self.supervisor.cast(TenantsMessage::Leaves(ownership));
+        myself.stop(Some("ownership ended".to_owned()));
+    }
+
+    /// Nothing new comes in: stop when the last piece of work is done.
+    fn drain(&mut self, myself: &ActorRef<TenantMessage>) {
+        self.draining = true;
+        if self.lane.is_idle() {
+            myself.stop(Some(CLEAN.to_owned()));
+        }
+    }
+
+    /// A carrier has taken a notice: written down, since delays count from it.
+    fn handed_over(&mut self, myself: &ActorRef<TenantMessage>, notice: NoticeId) {
+        // if it fails, its timer hands the notice over once more, which is better than never
+        self.background(myself, HandedOver(notice));
+    }
+
+    /// A stream of a session was used: the session goes on, in memory and in its row.
+    fn used(&mut self, myself: &ActorRef<TenantMessage>, session: SessionId) {
+        if self.children.used(session) {
+            self.background(myself, session_row::Touch(session));
+        }
+    }
+
+    #[cfg(test)]
+    #[expect(clippy::panic, reason = "that is what it is for")]
+    fn poison(
+        &mut self,
+        myself: &ActorRef<TenantMessage>,
+        at: message::Poison,
+        reply: crate::call::Reply<()>,
+    ) {
+        match at {
+            message::Poison::Session(session) => match self.children.session(session) {
+                Some(actor) => drop(actor.cast(session::SessionMessage::Poison(reply))),
+                None => reply.send(Err(ActorError::NotFound)),
+            },
+            message::Poison::Handler => {
+                let _held = reply;
+                panic!("poisoned handler");
+            }
+            message::Poison::Work => self.lane.push(myself, async move {
+                let _held = reply;
+                panic!("poisoned work");
+            }),
+        }
+    }
+
+    /// Puts work into the lane that nobody waits for and that may be lost.
+    fn background(&mut self, myself: &ActorRef<TenantMessage>, work: impl SystemWork<Output = ()>) {
+        let scope = self.scope.clone();
+        self.lane.push(myself, async move {
+            match run_system(&scope, work).await {
+                Ok(((), effects)) => Outcome { effects, ..Outcome::default() },
+                Err(error) => Outcome { terminal: error.is_terminal(), ..Outcome::default() },
+            }
+        });
+    }
+
+    fn apply(&mut self, myself: &ActorRef<TenantMessage>, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::SessionsEnded(sessions) => self.children.end_sessions(&sessions),
+                Effect::PolicyChanged(policy) => {
+                    self.children.policy_changed(&policy);
+                    let message = HostMessage::Policy(self.scope.ownership.tenant, policy);
+                    self.scope.env.to_root(NodeMessage::ToHost(message));
+                }
+                Effect::Container(container, what) => self.order(container, *what),
+                Effect::TimerSet(at) => self.arm(myself, at),
+                Effect::Posted(message) => self.deliver(myself, message),
+                Effect::Mail(mail) => {
+                    self.scope.env.to_root(NodeMessage::Mail(Parcel { mail, notice: None }));
+                }
+                Effect::HandOver(notice, mail) => {
+                    let notice = Some((self.scope.ownership.tenant, notice));
+                    self.scope.env.to_root(NodeMessage::Mail(Parcel { mail, notice }));
+                }
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let busy = !self.lane.is_idle()
+            || !self.deliveries.is_empty()
+            || !self.held.is_empty()
+            || self.children.streams() > 0
+            || self.scope.env.admission.is_busy(self.scope.ownership.tenant);
+        let now = self.scope.env.clock.now();
+        if self.quiet.step(busy, now, self.scope.env.limits.passivate_after) == Quiet::Sleep {
+            let _ = self.supervisor.cast(TenantsMessage::WantsSleep(self.scope.ownership));
+        }
+    }
+
+    /// The supervisor sends nothing more: all that it had sent before is behind us in the mailbox.
+    fn passivate(&mut self, myself: &ActorRef<TenantMessage>) {
+        let busy = self.scope.env.admission.is_busy(self.scope.ownership.tenant);
+        if !busy
+            && self.lane.is_idle()
+            && self.held.is_empty()
+            && self.deliveries.is_empty()
+            && self.children.streams() == 0
+        {
+            myself.stop(Some(CLEAN.to_owned()));
+        } else {
+            let _ = self.supervisor.cast(TenantsMessage::StaysAwake(self.scope.ownership));
+        }
+    }
+}

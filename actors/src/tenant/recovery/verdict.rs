@@ -1,0 +1,127 @@
+//! A guardian's side of a ceremony: told of it, and saying what one thinks. It has been said only once the
+//! owner's tenant has committed it; the answer waits for that.
+
+use ocmt_store::tables::{CeremonyRequest, GuardianshipIn, User};
+use ocmt_types::{Digest32, TenantId};
+
+use super::{
+    super::{
+        ceremony::{ground, read::asked},
+        handlers::notices::{self, NoticeText},
+    },
+    deal::from_owner,
+    letters::{self, Heard, SaidIn, Told, VerdictKind},
+};
+use crate::{
+    api::recovery::{ApproveCeremony, CeremonyView, DenyCeremony, Done, LockCeremony, VoiceDoubt},
+    authorize::{Action, Object},
+    error::ActorError,
+    work::{Handle, Work},
+};
+
+impl Handle for ApproveCeremony {
+    async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
+        say(work, self.ceremony, VerdictKind::Approve, self.approval).await
+    }
+}
+
+impl Handle for DenyCeremony {
+    async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
+        say(work, self.ceremony, VerdictKind::Deny, self.statement).await
+    }
+}
+
+impl Handle for VoiceDoubt {
+    async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
+        say(work, self.ceremony, VerdictKind::Doubt, self.statement).await
+    }
+}
+
+impl Handle for LockCeremony {
+    async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
+        say(work, self.ceremony, VerdictKind::Lock, self.statement).await
+    }
+}
+
+/// Sends it on. Repeatable: the owner's tenant counts each verdict of a guardian once.
+async fn say(
+    work: &mut Work,
+    ceremony: Digest32,
+    verdict: VerdictKind,
+    body: Vec<u8>,
+) -> Result<Done, ActorError> {
+    let who = work.user()?;
+    work.object = format!("ceremony/{ceremony}");
+    let found = asked(work, who.user, ceremony).await?;
+    let row = work.authorize_found(Action::ActAsGuardian, found, |row| Object::of(row.user_id))?;
+    let letter = SaidIn { ceremony: ceremony.0, guardianship: row.guardianship_id, verdict, body };
+    work.answer_after = Some(letters::send(work, row.owner_tenant, letters::SAID, &letter).await?);
+    Ok(Done)
+}
+
+/// Back from the owner's tenant: committed there, with the ceremony as it is now, or refused.
+pub(super) async fn settled(
+    work: &mut Work,
+    letter: SaidIn,
+    result: &Result<Vec<u8>, ActorError>,
+) -> Result<(), ActorError> {
+    let Ok(answer) = result else { return Ok(()) };
+    let heard: Heard = letters::read(answer)?;
+    let key = (Digest32(letter.ceremony), letter.guardianship);
+    let Some(mut row) = work.tx.get::<CeremonyRequest>(key).await? else { return Ok(()) };
+    row.verdict = Some(letter.verdict.into());
+    row.updated_at = work.now;
+    if row.version < heard.version {
+        row.version = heard.version;
+        row.state = heard.view.state.into();
+        row.view = letters::write(&heard.view);
+    }
+    work.tx.update(&row).await?;
+    Ok(())
+}
+
+/// A ceremony was opened, or has moved. An older word that comes later is not taken.
+pub(super) async fn told(work: &mut Work, from: TenantId, letter: Told) -> Result<Vec<u8>, ActorError> {
+    let guardianship = from_owner(work, from, letter.guardianship).await?;
+    let key = (Digest32(letter.view.id), letter.guardianship);
+    let before = work.tx.get::<CeremonyRequest>(key).await?;
+    let fresh = before.as_ref().is_none_or(|row| row.version < letter.version);
+    if fresh {
+        let row = CeremonyRequest {
+            tenant_id: work.ownership.tenant,
+            ceremony_id: key.0,
+            guardianship_id: letter.guardianship,
+            user_id: guardianship.user_id,
+            owner_tenant: from,
+            state: letter.view.state.into(),
+            view: letters::write(&letter.view),
+            version: letter.version,
+            verdict: before.and_then(|row| row.verdict),
+            opened_at: letter.view.opened_at,
+            expires_at: letter.view.expires_at,
+            updated_at: work.now,
+        };
+        work.tx.upsert(&row).await?;
+    }
+    if let Some(kind) = &letter.news {
+        notify(work, &guardianship, kind, &letter.view).await?;
+    }
+    Ok(Vec::new())
+}
+
+async fn notify(
+    work: &mut Work,
+    guardianship: &GuardianshipIn,
+    kind: &str,
+    view: &CeremonyView,
+) -> Result<(), ActorError> {
+    let Some(user) = work.tx.get::<User>(guardianship.user_id).await? else { return Ok(()) };
+    let text = NoticeText {
+        user: Some(user.user_id),
+        address: &user.email,
+        kind,
+        subject: &Digest32(view.id).to_string(),
+        facts: &ground::facts(view),
+    };
+    notices::write(work, text).await.map(drop)
+}

@@ -1,0 +1,238 @@
+//! What every handler of a vault stands on: loading it with the caller's right to it, and holding a new
+//! manifest against the state it claims to describe.
+
+use ocmt_crypto::{
+    codec::{Reader, Writer},
+    datakey::VaultScope,
+    manifest::{Leaf, MAX_OBJECTS, Manifest, SlotKey},
+    sign::VerifyKey,
+    slot::{KeySlot, SlotKind},
+    succession::MAX_CHAIN,
+};
+use ocmt_store::tables::{self, Ceremony, CeremonyState, Slot, Vault, VaultObject};
+use ocmt_types::{SessionId, UserId, VaultId};
+
+use crate::{
+    api::vault::VaultInfo,
+    authorize::{Action, Object},
+    error::ActorError,
+    work::Work,
+};
+
+/// The longest canonical slot or succession in a list of them.
+const MAX_PART: usize = 2048;
+
+/// A vault of this id, or the caller's own, if the caller may do this to it.
+pub(crate) async fn load(
+    work: &mut Work,
+    action: Action,
+    vault: Option<VaultId>,
+) -> Result<Vault, ActorError> {
+    let found = match vault {
+        Some(vault) => work.tx.get::<Vault>(vault).await?,
+        None => {
+            let who = work.user()?;
+            work.tx.first::<Vault>(Vault::owner_user.eq(Some(who.user))).await?
+        }
+    };
+    // a group's vault opens through ceremonies that are not built yet: to callers it is not there
+    let found = found.and_then(|vault| Some((vault.owner_user?, vault)));
+    let released_to = match &found {
+        Some((_, vault)) => released_to(work, vault.vault_id).await?,
+        None => None,
+    };
+    let (_, vault) =
+        work.authorize_found(action, found, |(owner, _)| Object { released_to, ..Object::of(*owner) })?;
+    work.object = format!("vault/{}", vault.vault_id);
+    Ok(vault)
+}
+
+/// The recovery session to which a released ceremony has opened this vault.
+async fn released_to(work: &mut Work, vault: VaultId) -> Result<Option<SessionId>, ActorError> {
+    let Some(who) = work.standing.caller.user() else {
+        return Ok(None);
+    };
+    let open = Ceremony::vault_id
+        .eq(vault)
+        .and(Ceremony::state.eq(CeremonyState::Released))
+        .and(Ceremony::opened_by.eq(who.session))
+        .and(Ceremony::expires_at.gt(work.now));
+    let released = work.tx.first::<Ceremony>(open).await?;
+    Ok(released.map(|ceremony| ceremony.opened_by))
+}
+
+/// What signatures and sealed bytes of this vault are bound to.
+pub(crate) fn scope(vault: &Vault) -> VaultScope {
+    VaultScope { tenant: vault.tenant_id, vault: vault.vault_id }
+}
+
+/// All leaves of a vault.
+pub(super) async fn leaves(work: &mut Work, vault: VaultId) -> Result<Vec<Leaf>, ActorError> {
+    Ok(heads(work, vault).await?.iter().map(leaf).collect())
+}
+
+/// All heads of a vault, page by page.
+pub(super) async fn heads(work: &mut Work, vault: VaultId) -> Result<Vec<VaultObject>, ActorError> {
+    let mut all: Vec<VaultObject> = Vec::new();
+    loop {
+        let of_vault = VaultObject::vault_id.eq(vault);
+        let page = match all.last() {
+            Some(last) => work.tx.find(of_vault.after(&(vault, last.object_id))).await?,
+            None => work.tx.find(of_vault).await?,
+        };
+        if page.is_empty() || all.len() > MAX_OBJECTS {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+pub(super) fn leaf(head: &VaultObject) -> Leaf {
+    Leaf { object_id: head.object_id, version: unsigned(head.version), body_hash: head.body_hash }
+}
+
+/// The stored slots, parsed.
+pub(super) async fn slots(work: &mut Work, vault: VaultId) -> Result<Vec<KeySlot>, ActorError> {
+    let rows = work.tx.find::<Slot>(Slot::vault_id.eq(vault)).await?;
+    rows.iter().map(|row| parse_slot(&row.body)).collect()
+}
+
+/// What a new manifest must be held against.
+pub(super) struct After<'a> {
+    pub(super) verify_key: VerifyKey,
+    pub(super) epoch: u32,
+    pub(super) leaves: &'a [Leaf],
+    pub(super) slots: &'a [KeySlot],
+}
+
+/// A manifest that describes exactly the state after the change, and is newer than the stored one.
+pub(super) fn check_manifest(
+    vault: &Vault,
+    manifest: &[u8],
+    after: &After<'_>,
+) -> Result<Manifest, ActorError> {
+    let wrong = |why: &str| ActorError::invalid("manifest", why);
+    let opened = Manifest::open(manifest, &scope(vault), &after.verify_key)
+        .map_err(|_| wrong("is not signed by the vault signing key"))?;
+    if opened.counter <= unsigned(vault.manifest_counter) {
+        return Err(ActorError::Aborted("the vault"));
+    }
+    let mut slots: Vec<SlotKey> = after.slots.iter().map(slot_key).collect();
+    slots.sort_unstable_by_key(|slot| slot.id);
+    if opened.epoch != after.epoch || opened.slots != slots {
+        return Err(wrong("names other slots or another key epoch than the vault will have"));
+    }
+    if !opened.proves(after.leaves) {
+        return Err(wrong("has another root than the objects it describes: read the vault again"));
+    }
+    i64::try_from(opened.counter).map_err(|_| wrong("has a counter out of bounds"))?;
+    Ok(opened)
+}
+
+/// Puts a checked manifest into the row; the guard makes two writers of one state meet.
+pub(super) async fn store_manifest(
+    work: &mut Work,
+    mut vault: Vault,
+    manifest: &Manifest,
+    signed: Vec<u8>,
+) -> Result<Vault, ActorError> {
+    let guard = Vault::manifest_counter.eq(vault.manifest_counter);
+    vault.manifest = signed;
+    vault.manifest_counter = i64::try_from(manifest.counter).unwrap_or(i64::MAX);
+    vault.manifest_root = manifest.root;
+    vault.object_count = i64::from(manifest.objects);
+    vault.updated_at = work.now;
+    if !work.tx.update_if(&vault, guard).await? {
+        return Err(ActorError::Aborted("the vault"));
+    }
+    Ok(vault)
+}
+
+pub(super) fn parse_slot(bytes: &[u8]) -> Result<KeySlot, ActorError> {
+    KeySlot::from_bytes(bytes).map_err(|_| ActorError::invalid("slot", "is not a key slot"))
+}
+
+/// A slot of this vault, signed by `key`, for the vault key of `epoch`.
+pub(super) fn verified_slot(
+    vault: &Vault,
+    bytes: &[u8],
+    key: &VerifyKey,
+    epoch: u32,
+) -> Result<KeySlot, ActorError> {
+    let slot = parse_slot(bytes)?;
+    if slot.epoch() != epoch || slot.verify(&scope(vault), key).is_err() {
+        return Err(ActorError::invalid("slot", "is not signed for this vault and key epoch"));
+    }
+    Ok(slot)
+}
+
+pub(super) fn slot_row(vault: &Vault, slot: &KeySlot, now: ocmt_types::Timestamp) -> Slot {
+    Slot {
+        tenant_id: vault.tenant_id,
+        vault_id: vault.vault_id,
+        slot_id: slot.id(),
+        kind: match slot.kind() {
+            SlotKind::Passphrase => tables::SlotKind::Passphrase,
+            SlotKind::Backup => tables::SlotKind::Backup,
+            SlotKind::Hardware => tables::SlotKind::Hardware,
+            SlotKind::Recovery => tables::SlotKind::Recovery,
+            SlotKind::Member => tables::SlotKind::Member,
+        },
+        body: slot.to_bytes(),
+        key_epoch: i64::from(slot.epoch()),
+        created_at: now,
+    }
+}
+
+fn slot_key(slot: &KeySlot) -> SlotKey {
+    SlotKey { id: slot.id(), kind: slot.kind(), public: slot.public() }
+}
+
+/// Canonical parts, one behind the other, as a column holds them.
+pub(super) fn join(parts: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = Writer::new();
+    out.count(parts.len());
+    for part in parts {
+        out.var(part);
+    }
+    out.into_vec()
+}
+
+/// The parts of such a column.
+pub(super) fn split(column: &[u8]) -> Result<Vec<Vec<u8>>, ActorError> {
+    let read = || {
+        let mut reader = Reader::new(column);
+        let parts = (0..reader.count(MAX_CHAIN, 4)?)
+            .map(|_| reader.var(MAX_PART).map(<[u8]>::to_vec))
+            .collect::<Result<Vec<_>, _>>()?;
+        reader.finish().map(|()| parts)
+    };
+    read().map_err(|_: ocmt_crypto::CryptoError| {
+        ActorError::unavailable("STORE_DAMAGED", "a stored list is damaged")
+    })
+}
+
+pub(super) fn epoch(vault: &Vault) -> u32 {
+    u32::try_from(vault.key_epoch).unwrap_or(0)
+}
+
+pub(super) fn unsigned(stored: i64) -> u64 {
+    u64::try_from(stored).unwrap_or(0)
+}
+
+/// Facts of a vault for its owner.
+pub(in crate::tenant) async fn info(work: &mut Work, vault: &Vault) -> Result<VaultInfo, ActorError> {
+    let slots = work.tx.count::<Slot>(Slot::vault_id.eq(vault.vault_id)).await?;
+    let user: UserId = vault.owner_user.ok_or(ActorError::NotFound)?;
+    Ok(VaultInfo {
+        id: vault.vault_id,
+        user,
+        key_epoch: epoch(vault),
+        counter: unsigned(vault.manifest_counter),
+        objects: u32::try_from(vault.object_count).unwrap_or(0),
+        slots: u32::try_from(slots).unwrap_or(0),
+        verify_key: vault.verify_key.0,
+        created_at: vault.created_at,
+        updated_at: vault.updated_at,
+    })
+}

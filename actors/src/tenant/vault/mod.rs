@@ -1,0 +1,135 @@
+//! One vault: its ciphertexts, key slots, manifest and rotation.
+//!
+//! Supervised by the tenant's actor, started by the first call for the vault after an activation, gone
+//! when the tenant sleeps. Durable: everything; this actor is the
+//! order in which one vault's calls are worked on, so that they never wait for another vault's.
+
+mod create;
+pub(super) mod ground;
+pub(super) mod read;
+pub(super) mod rotation;
+pub(super) mod slots;
+mod write;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+pub(super) use read::proven;
+
+use super::TenantMessage;
+use crate::{
+    api::vault::VaultCall,
+    call::Incoming,
+    env::Scope,
+    lane::{Finished, Lane},
+    work::{self, Handle, Outcome},
+};
+
+/// What a vault's actor is told.
+pub(super) enum VaultMessage {
+    /// A call for it.
+    Call(VaultCall),
+    /// Work of the lane is done.
+    Finished(Finished<Outcome>),
+}
+
+/// What it begins with.
+pub(super) struct VaultStart {
+    pub(super) scope: Scope,
+    pub(super) tenant: ActorRef<TenantMessage>,
+}
+
+/// The actor; what it holds is in [`VaultState`].
+pub(super) struct VaultActor;
+
+pub(super) struct VaultState {
+    scope: Scope,
+    tenant: ActorRef<TenantMessage>,
+    lane: Lane<VaultMessage, Outcome>,
+}
+
+impl Actor for VaultActor {
+    type Msg = VaultMessage;
+    type State = VaultState;
+    type Arguments = VaultStart;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<VaultMessage>,
+        start: VaultStart,
+    ) -> Result<VaultState, ActorProcessingErr> {
+        Ok(VaultState { scope: start.scope, tenant: start.tenant, lane: Lane::new(VaultMessage::Finished) })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<VaultMessage>,
+        message: VaultMessage,
+        state: &mut VaultState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            VaultMessage::Call(call) => state.dispatch(&myself, call),
+            VaultMessage::Finished(finished) => {
+                if let Some(outcome) = state.lane.finish(&myself, finished)? {
+                    state.tenant.cast(TenantMessage::FromChild(Box::new(outcome)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<VaultMessage>,
+        _: SupervisionEvent,
+        _: &mut VaultState,
+    ) -> Result<(), ActorProcessingErr> {
+        // it has no children
+        Ok(())
+    }
+}
+
+impl VaultState {
+    fn dispatch(&mut self, myself: &ActorRef<VaultMessage>, call: VaultCall) {
+        match call {
+            VaultCall::CreateVault(call) => self.work(myself, call),
+            VaultCall::GetVault(call) => self.work(myself, call),
+            VaultCall::ListEntries(call) => self.work(myself, call),
+            VaultCall::GetEntry(call) => self.work(myself, call),
+            VaultCall::BatchGetEntries(call) => self.work(myself, call),
+            VaultCall::PutEntry(call) => self.work(myself, call),
+            VaultCall::DeleteEntry(call) => self.work(myself, call),
+            VaultCall::BatchPutEntries(call) => self.work(myself, call),
+            VaultCall::GetKeySlots(call) => self.work(myself, call),
+            VaultCall::ReportUnlock(call) => self.work(myself, call),
+            VaultCall::AddKeySlot(call) => self.work(myself, call),
+            VaultCall::RemoveKeySlot(call) => self.work(myself, call),
+            VaultCall::BeginRotation(call) => self.work(myself, call),
+            VaultCall::PutRewrappedKeys(call) => self.work(myself, call),
+            VaultCall::FinishRotation(call) => self.work(myself, call),
+        }
+    }
+
+    fn work<C: Handle>(&mut self, myself: &ActorRef<VaultMessage>, call: Incoming<C>) {
+        self.lane.push(myself, work::run(self.scope.clone(), call));
+    }
+}
+
+/// The vault that a call names; none for "the caller's own", which only the store knows.
+pub(super) fn named(call: &VaultCall) -> Option<ocmt_types::VaultId> {
+    match call {
+        VaultCall::CreateVault(call) => Some(call.request.vault),
+        VaultCall::GetVault(call) => call.request.vault,
+        VaultCall::ListEntries(call) => Some(call.request.vault),
+        VaultCall::GetEntry(call) => Some(call.request.vault),
+        VaultCall::BatchGetEntries(call) => Some(call.request.vault),
+        VaultCall::PutEntry(call) => Some(call.request.0.vault),
+        VaultCall::DeleteEntry(call) => Some(call.request.0.vault),
+        VaultCall::BatchPutEntries(call) => Some(call.request.0.vault),
+        VaultCall::GetKeySlots(call) => call.request.vault,
+        VaultCall::ReportUnlock(call) => Some(call.request.vault),
+        VaultCall::AddKeySlot(call) => Some(call.request.vault),
+        VaultCall::RemoveKeySlot(call) => Some(call.request.vault),
+        VaultCall::BeginRotation(call) => Some(call.request.vault),
+        VaultCall::PutRewrappedKeys(call) => Some(call.request.vault),
+        VaultCall::FinishRotation(call) => Some(call.request.vault),
+    }
+}

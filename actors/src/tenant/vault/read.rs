@@ -1,0 +1,172 @@
+//! Reading: the vault with what proves it, heads, objects, and the hand-out of key slots.
+
+use std::time::Duration;
+
+use ocmt_crypto::{
+    object,
+    sign::VerifyKey,
+    vault::{Proof, ProofOf},
+};
+use ocmt_store::tables::{Handout as HandoutRow, ObjectBody, Slot, Vault, VaultObject};
+use ocmt_types::{Digest32, VaultId};
+
+use super::{
+    ground::{self, epoch, info, leaf, split, unsigned},
+    rotation,
+};
+use crate::{
+    api::vault::{
+        BatchGetEntries, Done, Entries, EntryPage, GetEntry, GetKeySlots, GetVault, Handout, ListEntries,
+        ObjectHead, ReportUnlock, StoredSlot, VaultView,
+    },
+    authorize::Action,
+    error::ActorError,
+    work::{Handle, Work},
+};
+
+/// How long an unlock may take from the hand-out to its proof.
+const HANDOUT_LASTS: Duration = Duration::from_secs(3600);
+const PAGE: u32 = 500;
+/// Objects of one answer: with bodies of 68 KiB it stays below 4 MiB.
+const BATCH: usize = 48;
+
+impl Handle for GetVault {
+    async fn handle(self, work: &mut Work) -> Result<VaultView, ActorError> {
+        let vault = ground::load(work, Action::ReadVault, self.vault).await?;
+        Ok(VaultView {
+            info: info(work, &vault).await?,
+            successions: split(&vault.successions)?,
+            rotation: rotation::standing(work, &vault).await?,
+            manifest: vault.manifest,
+        })
+    }
+}
+
+impl Handle for ListEntries {
+    async fn handle(self, work: &mut Work) -> Result<EntryPage, ActorError> {
+        let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
+        let limit = if self.limit == 0 { PAGE } else { self.limit };
+        let of_vault = VaultObject::vault_id.eq(self.vault);
+        let rows = match self.after {
+            Some(after) => work.tx.find(of_vault.after(&(self.vault, after)).limit(limit)).await?,
+            None => work.tx.find(of_vault.limit(limit)).await?,
+        };
+        let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(EntryPage {
+            next: rows.last().filter(|_| full).map(|row| row.object_id),
+            entries: rows.into_iter().map(head).collect(),
+            counter: unsigned(vault.manifest_counter),
+        })
+    }
+}
+
+fn head(row: VaultObject) -> ObjectHead {
+    ObjectHead {
+        leaf: leaf(&row),
+        wrapped_key: row.wrapped_key,
+        body_bytes: u32::try_from(row.body_bytes).unwrap_or(u32::MAX),
+        updated_at: row.updated_at,
+    }
+}
+
+impl Handle for GetEntry {
+    async fn handle(self, work: &mut Work) -> Result<Entries, ActorError> {
+        let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
+        let object = object(work, self.vault, self.object).await?.ok_or(ActorError::NotFound)?;
+        if self.version != 0 && self.version != object.version {
+            return Err(ActorError::NotFound);
+        }
+        work.details.push(("object".to_owned(), self.object.to_string()));
+        Ok(Entries { objects: vec![object], counter: unsigned(vault.manifest_counter) })
+    }
+}
+
+impl Handle for BatchGetEntries {
+    async fn handle(self, work: &mut Work) -> Result<Entries, ActorError> {
+        let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
+        if self.objects.len() > BATCH {
+            return Err(ActorError::invalid("object_ids", format!("are more than {BATCH}")));
+        }
+        let mut objects = Vec::with_capacity(self.objects.len());
+        for id in &self.objects {
+            objects.extend(object(work, self.vault, *id).await?);
+        }
+        work.details.push(("objects".to_owned(), objects.len().to_string()));
+        Ok(Entries { objects, counter: unsigned(vault.manifest_counter) })
+    }
+}
+
+/// One object with its body. The vault was authorised before.
+pub(crate) async fn object(
+    work: &mut Work,
+    vault: VaultId,
+    id: Digest32,
+) -> Result<Option<object::VaultObject>, ActorError> {
+    let Some(head) = work.tx.get::<VaultObject>((vault, id)).await? else {
+        return Ok(None);
+    };
+    let body = work.tx.get::<ObjectBody>((vault, id)).await?.ok_or(ActorError::NotFound)?;
+    Ok(Some(object::VaultObject {
+        object_id: id,
+        version: unsigned(head.version),
+        wrapped_key: head.wrapped_key,
+        body: body.body,
+    }))
+}
+
+impl Handle for GetKeySlots {
+    async fn handle(self, work: &mut Work) -> Result<Handout, ActorError> {
+        let vault = ground::load(work, Action::ReadVault, self.vault).await?;
+        let old =
+            HandoutRow::vault_id.eq(vault.vault_id).and(HandoutRow::created_at.le(work.now - HANDOUT_LASTS));
+        work.tx.delete_all::<HandoutRow>(old).await?;
+        let row = HandoutRow {
+            tenant_id: vault.tenant_id,
+            vault_id: vault.vault_id,
+            handout_id: work.env.id(),
+            challenge: Digest32(rand::random()),
+            created_at: work.now,
+        };
+        work.tx.insert(&row).await?;
+        let slots = work.tx.find::<Slot>(Slot::vault_id.eq(vault.vault_id)).await?;
+        Ok(Handout {
+            vault: vault.vault_id,
+            slots: slots.into_iter().map(stored_slot).collect::<Result<_, _>>()?,
+            key_epoch: epoch(&vault),
+            successions: split(&vault.successions)?,
+            manifest: vault.manifest,
+            handout: row.handout_id,
+            challenge: row.challenge,
+        })
+    }
+}
+
+fn stored_slot(row: Slot) -> Result<StoredSlot, ActorError> {
+    let kind = ground::parse_slot(&row.body)?.kind() as u8;
+    Ok(StoredSlot { id: row.slot_id, kind, created_at: row.created_at, slot: row.body })
+}
+
+impl Handle for ReportUnlock {
+    async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
+        let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
+        let row =
+            work.tx.take::<HandoutRow>((self.vault, self.handout)).await?.ok_or(ActorError::NotFound)?;
+        work.tx.get::<Slot>((self.vault, self.slot)).await?.ok_or(ActorError::NotFound)?;
+        proven(&vault, ProofOf::Unlock, row.challenge, self.proof)?;
+        work.details.push(("slot".to_owned(), self.slot.to_string()));
+        Ok(Done)
+    }
+}
+
+/// Whoever signed this had the vault open.
+pub(crate) fn proven(
+    vault: &Vault,
+    of: ProofOf,
+    challenge: Digest32,
+    signature: ocmt_crypto::sign::Signature,
+) -> Result<(), ActorError> {
+    let proof = Proof { of, challenge, signature };
+    proof
+        .verify(&ground::scope(vault), &VerifyKey(vault.verify_key.0))
+        .map_err(|_| ActorError::invalid("proof", "is not by the vault signing key over the challenge"))
+}

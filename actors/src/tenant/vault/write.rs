@@ -1,0 +1,107 @@
+//! Writing objects: compare-and-swap of each version, and one new manifest that describes them all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ocmt_crypto::{
+    manifest::{Leaf, MAX_OBJECTS},
+    object::keyring_id,
+    sign::VerifyKey,
+};
+use ocmt_store::tables::{ObjectBody, Vault, VaultObject};
+use ocmt_types::Digest32;
+
+use super::{
+    create::insert,
+    ground::{self, After, check_manifest, epoch, leaves, slots, store_manifest},
+};
+use crate::{
+    api::vault::{BatchPutEntries, DeleteEntry, PutEntry, Write, Written},
+    authorize::Action,
+    error::ActorError,
+    work::{Handle, Work},
+};
+
+impl Handle for PutEntry {
+    async fn handle(self, work: &mut Work) -> Result<Written, ActorError> {
+        write(work, self.0).await
+    }
+}
+
+impl Handle for DeleteEntry {
+    async fn handle(self, work: &mut Work) -> Result<Written, ActorError> {
+        write(work, self.0).await
+    }
+}
+
+impl Handle for BatchPutEntries {
+    async fn handle(self, work: &mut Work) -> Result<Written, ActorError> {
+        write(work, self.0).await
+    }
+}
+
+async fn write(work: &mut Work, change: Write) -> Result<Written, ActorError> {
+    let vault = ground::load(work, Action::WriteVault, Some(change.vault)).await?;
+    no_rotation(&vault)?;
+    let before = leaves(work, vault.vault_id).await?;
+    let after = after(&before, &change)?;
+    let slots = slots(work, vault.vault_id).await?;
+    let expected = After {
+        verify_key: VerifyKey(vault.verify_key.0),
+        epoch: epoch(&vault),
+        leaves: &after,
+        slots: &slots,
+    };
+    let manifest = check_manifest(&vault, &change.manifest, &expected)?;
+    work.details.push(("puts".to_owned(), change.puts.len().to_string()));
+    work.details.push(("deletes".to_owned(), change.deletes.len().to_string()));
+    for (id, _) in &change.deletes {
+        work.tx.delete::<VaultObject>((vault.vault_id, *id)).await?;
+        work.tx.delete::<ObjectBody>((vault.vault_id, *id)).await?;
+    }
+    for object in change.puts {
+        insert(work, &vault, object, epoch(&vault)).await?;
+    }
+    let vault = store_manifest(work, vault, &manifest, change.manifest).await?;
+    Ok(Written { counter: ground::unsigned(vault.manifest_counter) })
+}
+
+/// Writes would miss what a rotation has already taken over.
+pub(super) fn no_rotation(vault: &Vault) -> Result<(), ActorError> {
+    if vault.rotation_id.is_some() {
+        let why = "the vault is being rotated: finish or replace the rotation first";
+        return Err(ActorError::precondition("ROTATION_IN_PROGRESS", why));
+    }
+    Ok(())
+}
+
+/// The leaves after the change, each version one more than it was.
+fn after(before: &[Leaf], change: &Write) -> Result<Vec<Leaf>, ActorError> {
+    let mut leaves: BTreeMap<Digest32, Leaf> = before.iter().map(|leaf| (leaf.object_id, *leaf)).collect();
+    let mut touched = BTreeSet::new();
+    for (id, version) in &change.deletes {
+        if *id == keyring_id() || !touched.insert(*id) {
+            return Err(ActorError::invalid("deletes", "names the keyring, or an object twice"));
+        }
+        match leaves.remove(id) {
+            Some(leaf) if leaf.version == *version => {}
+            Some(_) | None => return Err(ActorError::Aborted("an object of the vault")),
+        }
+    }
+    for object in &change.puts {
+        if !touched.insert(object.object_id) {
+            return Err(ActorError::invalid("puts", "names an object twice"));
+        }
+        let present = leaves.get(&object.object_id).map_or(0, |leaf| leaf.version);
+        if Some(object.version) != present.checked_add(1) {
+            return Err(ActorError::Aborted("an object of the vault"));
+        }
+        leaves.insert(object.object_id, object.leaf());
+    }
+    if leaves.len() > MAX_OBJECTS {
+        return Err(ActorError::exhausted(
+            "VAULT_FULL",
+            format!("a vault holds at most {MAX_OBJECTS} objects"),
+        ));
+    }
+    Ok(leaves.into_values().collect())
+}

@@ -1,0 +1,231 @@
+//! `TenantSupervisor`: activates tenants on demand, puts idle ones to sleep, starts failed ones again.
+//!
+//! Supervised by the node's root. Nothing of it is durable: a tenant is activated by claiming it in
+//! the store, under a new epoch each time, so that whatever an earlier activation still has in
+//! flight is refused there. It is the only sender to tenants' actors; so what it has not sent
+//! cannot be lost when a tenant falls asleep.
+
+mod message;
+mod state;
+
+use std::{collections::HashMap, sync::Arc};
+
+use ocmt_store::Claim;
+use ocmt_types::{Ownership, TenantId};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+
+pub(crate) use message::TenantsMessage;
+use state::{Slot, Tenants};
+
+use crate::{
+    call::Reply,
+    env::Env,
+    error::ActorError,
+    supervisor,
+    tenant::{Activation, CLEAN, TenantActor, TenantMessage},
+};
+
+/// The actor; what it holds is in [`TenantsState`].
+pub(crate) struct TenantSupervisor;
+
+pub(crate) struct TenantsState {
+    env: Arc<Env>,
+    tenants: Tenants,
+    by_actor: HashMap<ActorId, TenantId>,
+    /// The node goes down: answered when no tenant is left.
+    draining: Option<Reply<()>>,
+}
+
+impl Actor for TenantSupervisor {
+    type Msg = TenantsMessage;
+    type State = TenantsState;
+    type Arguments = Arc<Env>;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<TenantsMessage>,
+        env: Arc<Env>,
+    ) -> Result<TenantsState, ActorProcessingErr> {
+        Ok(TenantsState { env, tenants: Tenants::default(), by_actor: HashMap::new(), draining: None })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<TenantsMessage>,
+        message: TenantsMessage,
+        state: &mut TenantsState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            TenantsMessage::Deliver(tenant, message) => state.deliver(&myself, tenant, message),
+            TenantsMessage::Claimed(tenant, claimed) => state.claimed(&myself, tenant, claimed).await,
+            TenantsMessage::WantsSleep(ownership) => state.wants_sleep(ownership),
+            TenantsMessage::Leaves(ownership) => drop(state.tenants.close(ownership)),
+            TenantsMessage::StaysAwake(ownership) => state.stays_awake(ownership),
+            TenantsMessage::Drain(reply) => state.drain(reply),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<TenantsMessage>,
+        event: SupervisionEvent,
+        state: &mut TenantsState,
+    ) -> Result<(), ActorProcessingErr> {
+        let clean =
+            matches!(&event, SupervisionEvent::ActorTerminated(_, _, Some(reason)) if reason == CLEAN);
+        if let Some(exit) = supervisor::exit_of(&event, "tenants")
+            && let Some(tenant) = state.by_actor.remove(&exit.child)
+        {
+            state.gone(&myself, tenant, exit.failed, clean);
+        }
+        Ok(())
+    }
+}
+
+impl TenantsState {
+    fn deliver(&mut self, myself: &ActorRef<TenantsMessage>, tenant: TenantId, message: TenantMessage) {
+        if self.draining.is_some() {
+            return message.refuse(ActorError::unavailable("DRAINING", "this node is going down; repeat"));
+        }
+        match self.tenants.slot(tenant) {
+            Some(slot @ Slot::Awake { .. }) => slot.send(message),
+            Some(Slot::Claiming { parked, .. } | Slot::FallingAsleep { parked, .. }) => parked.push(message),
+            None => match self.tenants.may_start(tenant, self.env.now()) {
+                Ok(()) => self.claim(myself, tenant, vec![message]),
+                Err(error) => message.refuse(error),
+            },
+        }
+    }
+
+    fn claim(&mut self, myself: &ActorRef<TenantsMessage>, tenant: TenantId, parked: Vec<TenantMessage>) {
+        let (env, myself) = (Arc::clone(&self.env), myself.clone());
+        let task = supervisor::task(async move {
+            let claimed = claim(&env, tenant).await;
+            let _ = myself.cast(TenantsMessage::Claimed(tenant, claimed));
+        });
+        self.tenants.insert(tenant, Slot::Claiming { parked, _task: task });
+    }
+
+    async fn claimed(
+        &mut self,
+        myself: &ActorRef<TenantsMessage>,
+        tenant: TenantId,
+        claimed: Result<Ownership, ActorError>,
+    ) {
+        let Some(Slot::Claiming { parked, .. }) = self.tenants.remove(tenant) else {
+            return;
+        };
+        let started = match claimed {
+            Ok(ownership) => self.start(myself, ownership).await,
+            Err(error) => Err(error),
+        };
+        match started {
+            Ok(actor) => parked.into_iter().for_each(|message| {
+                let _ = actor.cast(message);
+            }),
+            Err(error) => parked.into_iter().for_each(|message| message.refuse(error.clone())),
+        }
+    }
+
+    async fn start(
+        &mut self,
+        myself: &ActorRef<TenantsMessage>,
+        ownership: Ownership,
+    ) -> Result<ActorRef<TenantMessage>, ActorError> {
+        let start = Activation { env: Arc::clone(&self.env), ownership, supervisor: myself.clone() };
+        let (actor, _) = TenantActor::spawn_linked(None, TenantActor, start, myself.get_cell())
+            .await
+            .map_err(|_| ActorError::unavailable("RESTARTING", "the tenant could not be started; repeat"))?;
+        self.by_actor.insert(actor.get_id(), ownership.tenant);
+        self.tenants.insert(ownership.tenant, Slot::Awake { actor: actor.clone(), ownership });
+        if self.draining.is_some() {
+            let _ = actor.cast(TenantMessage::Drain);
+        }
+        Ok(actor)
+    }
+
+    fn wants_sleep(&mut self, ownership: Ownership) {
+        if let Some(actor) = self.tenants.close(ownership) {
+            let _ = actor.cast(TenantMessage::Passivate);
+        }
+    }
+
+    fn stays_awake(&mut self, ownership: Ownership) {
+        let tenant = ownership.tenant;
+        match self.tenants.remove(tenant) {
+            Some(Slot::FallingAsleep { actor, ownership: current, parked }) if current == ownership => {
+                for message in parked {
+                    let _ = actor.cast(message);
+                }
+                self.tenants.insert(tenant, Slot::Awake { actor, ownership });
+            }
+            Some(other) => self.tenants.insert(tenant, other),
+            None => {}
+        }
+    }
+
+    /// An actor has ended: by itself (asleep, or its ownership ended) or by a failure.
+    fn gone(&mut self, myself: &ActorRef<TenantsMessage>, tenant: TenantId, failed: bool, clean: bool) {
+        let (parked, ownership) = match self.tenants.remove(tenant) {
+            Some(Slot::FallingAsleep { parked, ownership, .. }) => (parked, Some(ownership)),
+            Some(Slot::Awake { ownership, .. }) => (Vec::new(), Some(ownership)),
+            Some(claiming @ Slot::Claiming { .. }) => {
+                self.tenants.insert(tenant, claiming);
+                (Vec::new(), None)
+            }
+            None => (Vec::new(), None),
+        };
+        if failed {
+            self.tenants.failed(tenant, self.env.now());
+        }
+        match ownership {
+            // another node may have it now; if somebody calls first, a new claim outdates this release
+            Some(ownership) if clean => release(&self.env, ownership),
+            _ => {}
+        }
+        for message in parked {
+            self.deliver(myself, tenant, message);
+        }
+        self.drained();
+    }
+
+    fn drain(&mut self, reply: Reply<()>) {
+        for actor in self.tenants.actors() {
+            let _ = actor.cast(TenantMessage::Drain);
+        }
+        self.draining = Some(reply);
+        self.drained();
+    }
+
+    fn drained(&mut self) {
+        if self.tenants.is_empty()
+            && let Some(reply) = self.draining.take()
+        {
+            reply.send(Ok(()));
+        }
+    }
+}
+
+/// Claims the tenant if it exists. The look before the claim keeps made-up ids from writing.
+async fn claim(env: &Env, tenant: TenantId) -> Result<Ownership, ActorError> {
+    if env.store.cluster().owner(tenant).await?.is_none() {
+        return Err(ActorError::NotFound);
+    }
+    match env.store.cluster().claim(tenant, env.node, env.incarnation).await? {
+        Claim::Taken(ownership) => Ok(ownership),
+        Claim::Owned { .. } => {
+            Err(ActorError::unavailable(crate::error::NOT_OWNER, "another node owns this tenant"))
+        }
+        Claim::NoTenant => Err(ActorError::NotFound),
+    }
+}
+
+fn release(env: &Arc<Env>, ownership: Ownership) {
+    let env = Arc::clone(env);
+    supervisor::detach(async move {
+        if let Err(error) = env.store.cluster().release(ownership).await {
+            tracing::debug!(tenant = %ownership.tenant, %error, "tenant was not released, its next claim outdates it");
+        }
+    });
+}

@@ -1,0 +1,368 @@
+//! A node with actors, a mailbox for mails and a clock to move: what the tests of all areas stand on.
+//!
+//! `Kit::sim()` or `Kit::sqlite()`, then `kit.founder("ann@example.com")` for somebody signed in as the
+//! owner of a tenant. `kit.call(&caller, Request)` asks the caller's tenant.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use ocmt_crypto::sign::{Purpose, Signature, SigningKey, VerifyKey};
+use ocmt_runtime::sim::SimRuntime;
+use ocmt_store::{Store, testing::TestNode};
+use ocmt_types::{
+    Clock, Deadline, Digest32, IdGen, Incarnation, ManualClock, NodeId, Ownership, RandomIds, RequestId,
+    Secret, TenantId, Timestamp, UserId,
+};
+use tokio::sync::watch;
+
+use crate::{
+    ActorError, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget,
+    CellUnlock, IdempotencyKey, Limits, LockReason, Mail, MailBody, MailError, Mailer, Mode, NodeSigner,
+    SealingKey, System, SystemConfig,
+    api::{
+        auth::{ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
+        tenant::TenantPolicy,
+        users::{AcceptInvite, InviteUser, Role},
+    },
+    audit::sha256,
+};
+
+pub(crate) const START: Timestamp = Timestamp(1_800_000_000_000);
+/// How long a test waits for a level at the most.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What was mailed, with tokens in clear.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivered {
+    pub(crate) to: String,
+    pub(crate) kind: String,
+    pub(crate) tokens: Vec<(String, String)>,
+    pub(crate) facts: Vec<(String, String)>,
+}
+
+/// A carrier that keeps what it gets.
+pub(crate) struct Mailbox {
+    mails: watch::Sender<Vec<Delivered>>,
+    pub(crate) refuses: AtomicBool,
+}
+
+impl Mailer for Mailbox {
+    fn hand_over<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), MailError>> {
+        Box::pin(async move {
+            if self.refuses.load(Ordering::SeqCst) {
+                return Err(MailError("refused by the test".to_owned()));
+            }
+            let (kind, tokens, facts) = match &mail.body {
+                MailBody::SignUp { token } => {
+                    ("sign_up".to_owned(), vec![(String::new(), token.expose().clone())], vec![])
+                }
+                MailBody::SignIn { links, recovery } => {
+                    let kind = if *recovery { "recovery" } else { "sign_in" };
+                    (
+                        kind.to_owned(),
+                        links.iter().map(|(name, token)| (name.clone(), token.expose().clone())).collect(),
+                        vec![],
+                    )
+                }
+                MailBody::Invite { tenant, token } => {
+                    ("invite".to_owned(), vec![(tenant.clone(), token.expose().clone())], vec![])
+                }
+                MailBody::Notice { kind, facts, .. } => (kind.clone(), vec![], facts.clone()),
+            };
+            self.mails
+                .send_modify(|mails| mails.push(Delivered { to: mail.to.clone(), kind, tokens, facts }));
+            Ok(())
+        })
+    }
+}
+
+impl Mailbox {
+    /// The `n`th mail to an address, when it has come.
+    pub(crate) async fn nth(&self, to: &str, n: usize) -> Delivered {
+        let mut mails = self.mails.subscribe();
+        let wanted = |mails: &Vec<Delivered>| mails.iter().filter(|mail| mail.to == to).count() > n;
+        let mails =
+            tokio::time::timeout(PATIENCE, mails.wait_for(wanted)).await.expect("no such mail came").unwrap();
+        mails.iter().filter(|mail| mail.to == to).nth(n).unwrap().clone()
+    }
+
+    /// The first mail with a token to an address behind its first `n` mails: notices may come in between.
+    pub(crate) async fn token_after(&self, to: &str, n: usize) -> Delivered {
+        let find = |mails: &Vec<Delivered>| {
+            mails.iter().filter(|mail| mail.to == to).skip(n).find(|mail| !mail.tokens.is_empty()).cloned()
+        };
+        let mut mails = self.mails.subscribe();
+        let wait = mails.wait_for(|mails| find(mails).is_some());
+        let mails = tokio::time::timeout(PATIENCE, wait).await.expect("no such mail came").unwrap();
+        find(&mails).unwrap()
+    }
+
+    /// How many came to an address.
+    pub(crate) fn count(&self, to: &str) -> usize {
+        self.mails.borrow().iter().filter(|mail| mail.to == to).count()
+    }
+}
+
+pub(crate) struct Signer {
+    node: NodeId,
+    key: SigningKey,
+}
+
+impl NodeSigner for Signer {
+    fn node(&self) -> NodeId {
+        self.node
+    }
+    fn verify_key(&self) -> VerifyKey {
+        self.key.verify_key()
+    }
+    fn sign(&self, purpose: Purpose, message: &[u8]) -> Signature {
+        self.key.sign(purpose, message)
+    }
+    fn certificate_chain(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
+
+pub(crate) struct NoCells;
+impl CellLink for NoCells {
+    fn get_key<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, Vec<u8>> {
+        nobody()
+    }
+    fn unlock<'a>(&'a self, _: &'a CellTarget, _: CellUnlock) -> CellCall<'a, Duration> {
+        nobody()
+    }
+    fn extend<'a>(&'a self, _: &'a CellTarget, _: Vec<u8>) -> CellCall<'a, Duration> {
+        nobody()
+    }
+    fn lock<'a>(&'a self, _: &'a CellTarget, _: LockReason) -> CellCall<'a, ()> {
+        nobody()
+    }
+    fn status<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellStatus> {
+        nobody()
+    }
+    fn open_channel<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellChannel> {
+        nobody()
+    }
+}
+
+fn nobody<'a, T: Send + 'a>() -> CellCall<'a, T> {
+    Box::pin(async { Err(CellError::Unreachable("there are no cells in this test".to_owned())) })
+}
+
+/// A node with actors.
+pub(crate) struct Kit {
+    pub(crate) system: System,
+    pub(crate) store: Store,
+    pub(crate) clock: ManualClock,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) node: TestNode,
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// Somebody signed in.
+#[derive(Clone)]
+pub(crate) struct Person {
+    pub(crate) email: String,
+    pub(crate) tenant: TenantId,
+    pub(crate) user: UserId,
+    pub(crate) token: String,
+    pub(crate) caller: Caller,
+}
+
+impl Kit {
+    pub(crate) async fn sim() -> Self {
+        Self::with(Store::sim(), None, |_| {}).await
+    }
+
+    pub(crate) async fn sim_with(change: impl FnOnce(&mut SystemConfig)) -> Self {
+        Self::with(Store::sim(), None, change).await
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        Self::sqlite_with(|_| {}).await
+    }
+
+    pub(crate) async fn sqlite_with(change: impl FnOnce(&mut SystemConfig)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::sqlite(folder.path()).await.unwrap();
+        Self::with(store, Some(folder), change).await
+    }
+
+    async fn with(
+        store: Store,
+        folder: Option<tempfile::TempDir>,
+        change: impl FnOnce(&mut SystemConfig),
+    ) -> Self {
+        let node = TestNode::start(&store, 1).await.unwrap();
+        let clock = ManualClock::at(START);
+        let mailbox =
+            Arc::new(Mailbox { mails: watch::Sender::new(Vec::new()), refuses: AtomicBool::new(false) });
+        let mut config = config(&store, &node, &clock, &mailbox);
+        change(&mut config);
+        let system = System::start(config).await.unwrap();
+        Self { system, store, clock, mailbox, node, _folder: folder }
+    }
+
+    /// The same node after a crash: a new tree over the same store.
+    pub(crate) async fn another_tree(&self) -> System {
+        System::start(config(&self.store, &self.node, &self.clock, &self.mailbox)).await.unwrap()
+    }
+
+    /// The same with another configuration.
+    pub(crate) async fn another_tree_with(&self, change: impl FnOnce(&mut SystemConfig)) -> System {
+        let mut config = config(&self.store, &self.node, &self.clock, &self.mailbox);
+        change(&mut config);
+        System::start(config).await.unwrap()
+    }
+
+    pub(crate) fn request(&self) -> RequestId {
+        let ids: &dyn IdGen = &RandomIds;
+        ids.id()
+    }
+
+    pub(crate) fn deadline(&self) -> Deadline {
+        Deadline::after(&self.clock, Duration::from_secs(30))
+    }
+
+    pub(crate) fn meta(&self) -> CallMeta {
+        self.deadline().into()
+    }
+
+    /// With an idempotency key of this seed, for a request of this seed.
+    pub(crate) fn keyed(&self, key: u8, request: u8) -> CallMeta {
+        CallMeta {
+            idempotency: Some(IdempotencyKey { key: vec![key; 16], request_hash: [request; 32] }),
+            ..self.meta()
+        }
+    }
+
+    pub(crate) async fn call<C: Call>(&self, caller: &Caller, request: C) -> Result<C::Answer, ActorError> {
+        self.system.tenant(caller.tenant()).call(caller.clone(), self.meta(), request).await
+    }
+
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<Caller, ActorError> {
+        self.system.authenticate(token, self.request(), None, self.deadline()).await
+    }
+
+    /// Signs somebody up as the owner of a tenant of their own.
+    pub(crate) async fn founder(&self, email: &str) -> Person {
+        let email = &email.to_lowercase();
+        let n = self.mailbox.count(email);
+        self.system
+            .sign_up(SignUp {
+                email: email.to_owned(),
+                tenant_name: format!("of {email}"),
+                binding_hash: binding().1,
+            })
+            .unwrap();
+        let mail = self.mailbox.token_after(email, n).await;
+        let issued = self.exchange(&mail.tokens[0].1).await.unwrap();
+        self.person(email, issued).await
+    }
+
+    /// Brings somebody into the tenant of `host`.
+    pub(crate) async fn member(&self, host: &Person, email: &str, role: Role) -> Person {
+        let n = self.mailbox.count(email);
+        self.call(&host.caller, InviteUser { email: email.to_owned(), role }).await.unwrap();
+        let mail = self.mailbox.token_after(email, n).await;
+        let accept = AcceptInvite { token: Secret::new(mail.tokens[0].1.clone()) };
+        let issued = self.system.accept_invite(accept, &self.meta(), self.request()).await.unwrap();
+        self.person(email, issued).await
+    }
+
+    /// Another session of somebody.
+    pub(crate) async fn sign_in(&self, person: &Person, purpose: LinkPurpose) -> Person {
+        let token = self.link(&person.email, purpose).await;
+        let issued = self.exchange(&token).await.unwrap();
+        self.person(&person.email, issued).await
+    }
+
+    /// A fresh link of an address with one tenant.
+    pub(crate) async fn link(&self, email: &str, purpose: LinkPurpose) -> String {
+        let n = self.mailbox.count(email);
+        let ask =
+            RequestMagicLink { email: email.to_owned(), tenant: None, purpose, binding_hash: binding().1 };
+        self.system.request_magic_link(ask, &self.meta(), self.request()).unwrap();
+        self.mailbox.token_after(email, n).await.tokens[0].1.clone()
+    }
+
+    pub(crate) async fn exchange(&self, token: &str) -> Result<SessionIssued, ActorError> {
+        self.exchange_bound(token, &binding().0).await
+    }
+
+    pub(crate) async fn exchange_bound(
+        &self,
+        token: &str,
+        secret: &[u8],
+    ) -> Result<SessionIssued, ActorError> {
+        let exchange = ExchangeMagicLink {
+            token: Secret::new(token.to_owned()),
+            binding_secret: Secret::new(secret.to_vec()),
+        };
+        self.system.exchange_magic_link(exchange, &self.meta(), self.request()).await
+    }
+
+    async fn person(&self, email: &str, issued: SessionIssued) -> Person {
+        let token = issued.token.expose().clone();
+        let caller = self.authenticate(&token).await.unwrap();
+        Person { email: email.to_owned(), tenant: issued.tenant, user: issued.session.user, token, caller }
+    }
+
+    /// Takes a tenant away from whoever has it here, as another claim would.
+    pub(crate) async fn steal(&self, tenant: TenantId) -> Ownership {
+        match self.store.cluster().claim(tenant, self.node.node_id, self.node.incarnation).await.unwrap() {
+            ocmt_store::Claim::Taken(ownership) => ownership,
+            other => panic!("not claimed: {other:?}"),
+        }
+    }
+
+    /// The epoch of a tenant's last claim.
+    pub(crate) async fn epoch(&self, tenant: TenantId) -> i64 {
+        self.store.cluster().owner(tenant).await.unwrap().unwrap().epoch.0
+    }
+}
+
+/// What a client keeps, and what it shows.
+pub(crate) fn binding() -> (Vec<u8>, Digest32) {
+    let secret = vec![7; 32];
+    let hash = sha256(&secret);
+    (secret, hash)
+}
+
+/// Asks again and again until it holds: a wait on a level, with a bound.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+    let wait = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never came true: {what}"));
+}
+
+fn config(store: &Store, node: &TestNode, clock: &ManualClock, mailbox: &Arc<Mailbox>) -> SystemConfig {
+    let incarnation: Incarnation = node.incarnation;
+    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+    SystemConfig {
+        store: store.clone(),
+        runtime: Arc::new(SimRuntime::new(node.node_id, clock.clone())),
+        clock,
+        ids: Arc::new(RandomIds),
+        mailer: mailbox.clone(),
+        cells: Arc::new(NoCells),
+        signer: Arc::new(Signer { node: node.node_id, key: SigningKey::from_bytes(&[9; 32]) }),
+        sealing: SealingKey { generation: 1, key: Arc::new(Secret::new([5; 32])) },
+        policy: TenantPolicy::default(),
+        mode: Mode::Dev,
+        incarnation,
+        limits: Limits { poll_every: Duration::from_millis(25), ..Limits::default() },
+    }
+}
+
+/// A place for what a test's own handlers see.
+pub(crate) type Seen<T> = Mutex<Vec<T>>;

@@ -1,0 +1,15 @@
+//! Tests of the tree as a whole, over the sim and over SQLite.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod authority;
+mod isolation;
+pub(crate) mod kit;
+mod ownership;
+pub(crate) mod post;
+mod recovery;
+mod sign_in;
+mod sleep;
+mod strangers;
+pub(crate) mod timers;
+mod users;
+pub(crate) mod vault;

@@ -1,0 +1,12 @@
+//! Guardians and ceremonies, from the client's cryptography to the rows.
+
+mod circle;
+mod crash;
+mod flow;
+mod foreign;
+mod holders;
+mod races;
+mod refusals;
+mod sessions;
+mod steps;
+mod ways_round;

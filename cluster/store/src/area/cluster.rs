@@ -1,0 +1,290 @@
+//! Which nodes there are, which of them owns which tenant, and what is due across tenants.
+//!
+//! A claim is the only way to an ownership. A node may take a tenant if nobody owns it, or if the owning
+//! *incarnation* is dead, which is final; every claim raises the epoch, so that whatever the owner before
+//! still has in flight is refused. The same incarnation may claim again: its actor was restarted, and the
+//! old actor's stragglers are to be fenced like anybody else's.
+
+use ocmt_types::{ClusterId, Epoch, Incarnation, NodeId, Ownership, TenantId, Timestamp};
+
+use crate::{
+    Filter, StoreError,
+    backend::{Backend, Tx},
+    kernel::{row::Row as _, value::Field as _},
+    tables::{Cluster, Node, NodeState, Outbox, TenantOwner, Timer},
+};
+
+/// What became of a claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Claim {
+    /// The tenant is the claimer's, under a new epoch.
+    Taken(Ownership),
+    /// A living incarnation owns it.
+    Owned {
+        /// Which node.
+        node_id: NodeId,
+        /// Which life of it.
+        incarnation: Incarnation,
+        /// Under which epoch.
+        epoch: Epoch,
+    },
+    /// There is no such tenant.
+    NoTenant,
+}
+
+/// The area of the cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct ClusterStore {
+    backend: Backend,
+}
+
+impl ClusterStore {
+    pub(crate) fn new(backend: Backend) -> Self {
+        Self { backend }
+    }
+
+    /// The cluster's row; made with `fresh` as its id if the database is new.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Full`].
+    pub async fn cluster(&self, fresh: ClusterId, now: Timestamp) -> Result<Cluster, StoreError> {
+        let mut tx = self.backend.begin().await?;
+        if let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? {
+            return Ok(cluster);
+        }
+        let cluster = Cluster { cluster_id: fresh, view_version: 1, created_at: now };
+        tx.insert(&cluster).await?;
+        tx.commit().await?;
+        Ok(cluster)
+    }
+
+    /// Registers an incarnation, and marks every earlier one of the same node dead. Only for whoever holds
+    /// that node's data folder lock: the lock is what proves that the earlier ones are gone.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] if the incarnation is known; [`StoreError::Unavailable`].
+    pub async fn register(&self, node: &Node) -> Result<(), StoreError> {
+        let mut tx = self.backend.begin().await?;
+        let mut deaths = 0;
+        for earlier in tx.find::<Node>(Node::node_id.eq(node.node_id), true).await? {
+            deaths += i64::from(earlier.incarnation != node.incarnation && bury(&mut tx, earlier).await?);
+        }
+        if deaths > 0 {
+            raise_view(&mut tx).await?;
+        }
+        if !tx.insert(node).await? {
+            return Err(StoreError::AlreadyExists { table: Node::table().name });
+        }
+        tx.commit().await
+    }
+
+    /// Moves a node to another state if it is in `from`; `false` if it is not. Death is [`ClusterStore::mark_dead`].
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for `to` dead, [`StoreError::Unavailable`].
+    pub async fn set_state(
+        &self,
+        incarnation: Incarnation,
+        from: NodeState,
+        to: NodeState,
+    ) -> Result<bool, StoreError> {
+        if to == NodeState::Dead || from == NodeState::Dead {
+            return Err(StoreError::Invalid {
+                table: Node::table().name,
+                what: "death is a call of its own, and final",
+            });
+        }
+        let mut tx = self.backend.begin().await?;
+        let Some(node) = tx.first::<Node>(Node::incarnation.eq(incarnation), false).await? else {
+            return Ok(false);
+        };
+        let done = tx.update_if(&Node { state: to, ..node }, Node::state.eq(from)).await?;
+        tx.commit().await?;
+        Ok(done)
+    }
+
+    /// Declares an incarnation dead and raises the view's version; `false` if it is not known or was dead.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
+    pub async fn mark_dead(&self, incarnation: Incarnation) -> Result<bool, StoreError> {
+        let mut tx = self.backend.begin().await?;
+        let Some(node) = tx.first::<Node>(Node::incarnation.eq(incarnation), true).await? else {
+            return Ok(false);
+        };
+        if !bury(&mut tx, node).await? {
+            return Ok(false);
+        }
+        raise_view(&mut tx).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Every incarnation that is not dead.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn living_nodes(&self) -> Result<Vec<Node>, StoreError> {
+        let mut tx = self.backend.begin_read().await?;
+        let mut living = Vec::new();
+        for state in [NodeState::Joining, NodeState::Live, NodeState::Draining] {
+            living.extend(tx.find::<Node>(Node::state.eq(state), false).await?);
+        }
+        Ok(living)
+    }
+
+    /// Who owns a tenant; none if it does not exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn owner(&self, tenant: TenantId) -> Result<Option<TenantOwner>, StoreError> {
+        self.backend.begin_read().await?.first(TenantOwner::tenant_id.eq(tenant), false).await
+    }
+
+    /// Claims a tenant for an incarnation that is live.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if the claimer itself is not live; [`StoreError::Conflict`] if a parallel claim
+    /// won; [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
+    pub async fn claim(
+        &self,
+        tenant: TenantId,
+        node_id: NodeId,
+        incarnation: Incarnation,
+    ) -> Result<Claim, StoreError> {
+        let mut tx = self.backend.begin().await?;
+        check_live(&mut tx, node_id, incarnation).await?;
+        let Some(owner) = tx.first::<TenantOwner>(TenantOwner::tenant_id.eq(tenant), false).await? else {
+            return Ok(Claim::NoTenant);
+        };
+        if let (Some(owner_node), Some(owner_incarnation)) = (owner.node_id, owner.incarnation)
+            && owner_incarnation != incarnation
+            && !is_dead(&mut tx, owner_incarnation).await?
+        {
+            return Ok(Claim::Owned {
+                node_id: owner_node,
+                incarnation: owner_incarnation,
+                epoch: owner.epoch,
+            });
+        }
+        let epoch = Epoch(owner.epoch.0 + 1);
+        let claimed =
+            TenantOwner { tenant_id: tenant, node_id: Some(node_id), incarnation: Some(incarnation), epoch };
+        let unchanged =
+            TenantOwner::epoch.eq(owner.epoch).and(TenantOwner::incarnation.eq(owner.incarnation));
+        if !tx.update_if(&claimed, unchanged).await? {
+            return Err(StoreError::Conflict);
+        }
+        tx.commit().await?;
+        tracing::debug!(%tenant, epoch = epoch.0, "claimed tenant");
+        Ok(Claim::Taken(Ownership { tenant, incarnation, epoch }))
+    }
+
+    /// Gives a tenant up, so that any node may claim it; `false` if the ownership is not the current one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
+    pub async fn release(&self, ownership: Ownership) -> Result<bool, StoreError> {
+        let mut tx = self.backend.begin().await?;
+        let free = TenantOwner {
+            tenant_id: ownership.tenant,
+            node_id: None,
+            incarnation: None,
+            epoch: ownership.epoch,
+        };
+        let current = TenantOwner::incarnation
+            .eq(Some(ownership.incarnation))
+            .and(TenantOwner::epoch.eq(ownership.epoch));
+        let done = tx.update_if(&free, current).await?;
+        tx.commit().await?;
+        Ok(done)
+    }
+
+    /// Timers of all tenants that are due at `now`, the longest due first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, StoreError> {
+        self.backend
+            .begin_read()
+            .await?
+            .find(Timer::due_at.le(now).asc(Timer::due_at).limit(limit), false)
+            .await
+    }
+
+    /// When the next timer of any tenant is due; none if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let first =
+            self.backend.begin_read().await?.first::<Timer>(Filter::all().asc(Timer::due_at), false).await?;
+        Ok(first.map(|timer| timer.due_at))
+    }
+
+    /// Tenants with messages to deliver at `now`, in the order of their ids and behind `after`, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn tenants_with_mail(
+        &self,
+        now: Timestamp,
+        after: Option<TenantId>,
+        limit: u32,
+    ) -> Result<Vec<TenantId>, StoreError> {
+        let mut due = Outbox::next_attempt_at.le(now);
+        if let Some(after) = after {
+            due = due.and(Outbox::tenant_id.gt(after));
+        }
+        let outcome = self.backend.begin_read().await?.distinct(due, 0, limit).await?;
+        let tenant = |row: Vec<_>| row.into_iter().next().and_then(TenantId::from_value);
+        let corrupt = || StoreError::Corrupt {
+            table: Outbox::table().name,
+            what: "column tenant_id holds no id".to_owned(),
+        };
+        outcome.rows.into_iter().map(|row| tenant(row).ok_or_else(corrupt)).collect()
+    }
+}
+
+/// Refuses unless this life of this node is live. The row is held: it cannot die before the commit.
+pub(super) async fn check_live(
+    tx: &mut Tx,
+    node_id: NodeId,
+    incarnation: Incarnation,
+) -> Result<(), StoreError> {
+    let live =
+        Node::incarnation.eq(incarnation).and(Node::node_id.eq(node_id)).and(Node::state.eq(NodeState::Live));
+    tx.first::<Node>(live, true).await?.map(drop).ok_or(StoreError::Fenced)
+}
+
+/// Whether an incarnation is dead. One that is not known is not.
+async fn is_dead(tx: &mut Tx, incarnation: Incarnation) -> Result<bool, StoreError> {
+    let dead = Node::incarnation.eq(incarnation).and(Node::state.eq(NodeState::Dead));
+    Ok(tx.first::<Node>(dead, false).await?.is_some())
+}
+
+/// Marks a node dead; `false` if it was.
+async fn bury(tx: &mut Tx, node: Node) -> Result<bool, StoreError> {
+    let (state, seen) = (node.state, node.incarnation);
+    if state == NodeState::Dead {
+        return Ok(false);
+    }
+    let done = tx.update_if(&Node { state: NodeState::Dead, ..node }, Node::state.eq(state)).await?;
+    tracing::info!(incarnation = %seen, "declared incarnation dead");
+    Ok(done)
+}
+
+async fn raise_view(tx: &mut Tx) -> Result<(), StoreError> {
+    let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? else {
+        return Ok(());
+    };
+    let seen = cluster.view_version;
+    let raised = Cluster { view_version: seen + 1, ..cluster };
+    if tx.update_if(&raised, Cluster::view_version.eq(seen)).await? {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict)
+    }
+}

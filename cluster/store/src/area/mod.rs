@@ -1,0 +1,8 @@
+//! What the store does beyond single rows, by area.
+
+pub(crate) mod audit;
+pub(crate) mod cluster;
+pub(crate) mod delivery;
+pub(crate) mod directory;
+pub(crate) mod idempotency;
+mod unscoped;

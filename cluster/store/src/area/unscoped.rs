@@ -1,0 +1,65 @@
+//! Statements that are not confined to a tenant, for the cluster and the directory. Private to the areas:
+//! nothing outside can reach a tenant's rows through them.
+
+use crate::{
+    Filter, Query, Row, StoreError,
+    backend::Tx,
+    kernel::statement::{Action, Outcome, Select, Statement, What},
+};
+
+impl Tx {
+    /// The rows of a query. `hold` keeps others from changing them until the transaction ends.
+    pub(super) async fn find<R: Row>(
+        &mut self,
+        query: impl Into<Query<R>>,
+        hold: bool,
+    ) -> Result<Vec<R>, StoreError> {
+        let select = Select { lock: hold, ..query.into().into_select() };
+        self.act::<R>(Action::Select(select)).await?.rows.into_iter().map(R::from_values).collect()
+    }
+
+    /// The first row of a query.
+    pub(super) async fn first<R: Row>(
+        &mut self,
+        query: impl Into<Query<R>>,
+        hold: bool,
+    ) -> Result<Option<R>, StoreError> {
+        self.find(query.into().limit(1), hold).await.map(|mut rows| rows.pop())
+    }
+
+    /// The different values of one column among the rows that the filter names, in their order.
+    pub(super) async fn distinct<R: Row>(
+        &mut self,
+        filter: Filter<R>,
+        column: usize,
+        limit: u32,
+    ) -> Result<Outcome, StoreError> {
+        let select =
+            Select { what: What::Distinct(column), order: vec![column], ..filter.limit(limit).into_select() };
+        self.act::<R>(Action::Select(select)).await
+    }
+
+    /// Writes a new row; `false` if its key or a unique value is taken.
+    pub(super) async fn insert<R: Row>(&mut self, row: &R) -> Result<bool, StoreError> {
+        Ok(self.act::<R>(Action::Insert(row.to_values())).await?.affected > 0)
+    }
+
+    /// Replaces the row of the same key if the guard holds for what is there.
+    pub(super) async fn update_if<R: Row>(&mut self, row: &R, guard: Filter<R>) -> Result<bool, StoreError> {
+        Ok(self.act::<R>(Action::Update { values: row.to_values(), guards: guard.conds }).await?.affected > 0)
+    }
+
+    /// Deletes what the filter names and tells how many rows that were.
+    pub(super) async fn delete<R: Row>(&mut self, filter: Filter<R>) -> Result<u64, StoreError> {
+        Ok(self.act::<R>(Action::Delete(filter.conds)).await?.affected)
+    }
+
+    /// Deletes what the filter names and returns it.
+    pub(super) async fn take<R: Row>(&mut self, filter: Filter<R>) -> Result<Vec<R>, StoreError> {
+        self.act::<R>(Action::Take(filter.conds)).await?.rows.into_iter().map(R::from_values).collect()
+    }
+
+    async fn act<R: Row>(&mut self, action: Action) -> Result<Outcome, StoreError> {
+        self.run(&Statement { table: R::table(), action }).await
+    }
+}

@@ -1,0 +1,188 @@
+//! The store in memory: ordered maps, one writer at a time, snapshots for readers. The same as SQLite to
+//! whoever looks at it, and deterministic.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+
+use super::faults::{Faults, Point};
+use crate::{
+    StoreError,
+    kernel::{
+        row::Table,
+        statement::{Action, Cond, Outcome, Select, Statement, What},
+        value::Value,
+    },
+};
+
+type Key = Vec<Value>;
+type Rows = BTreeMap<Key, Arc<Vec<Value>>>;
+/// Tables are shared between the committed state and snapshots, and copied when first written.
+type State = BTreeMap<&'static str, Arc<Rows>>;
+
+/// A database in memory.
+#[derive(Clone, Default)]
+pub(crate) struct Sim {
+    committed: Arc<Mutex<State>>,
+    writer: Arc<AsyncMutex<()>>,
+    faults: Faults,
+}
+
+impl Sim {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    pub(crate) async fn begin(&self) -> Result<SimTx, StoreError> {
+        self.faults.play(Point::Begin).await?;
+        let turn = Arc::clone(&self.writer).lock_owned().await;
+        Ok(SimTx { sim: self.clone(), state: self.snapshot(), turn: Some(turn) })
+    }
+
+    pub(crate) async fn begin_read(&self) -> Result<SimTx, StoreError> {
+        self.faults.play(Point::BeginRead).await?;
+        Ok(SimTx { sim: self.clone(), state: self.snapshot(), turn: None })
+    }
+
+    fn snapshot(&self) -> State {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A transaction on a snapshot; a writer's replaces the committed state.
+pub(crate) struct SimTx {
+    sim: Sim,
+    state: State,
+    /// The writer's turn; none for a reader.
+    turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl SimTx {
+    pub(crate) async fn run(&mut self, statement: &Statement) -> Result<Outcome, StoreError> {
+        self.sim.faults.play(Point::Statement).await?;
+        let table = statement.table;
+        match &statement.action {
+            Action::Select(query) => Ok(select(&self.rows(table), query)),
+            Action::Insert(values) => {
+                let rows = self.rows_mut(table);
+                if rows.contains_key(key(table, values)) || collides(table, rows, values) {
+                    return Ok(Outcome::default());
+                }
+                rows.insert(key(table, values).to_vec(), Arc::new(values.clone()));
+                Ok(touched(1))
+            }
+            Action::Upsert(values) => self.replace(table, values),
+            Action::Update { values, guards } => {
+                let found = self
+                    .rows(table)
+                    .get(key(table, values))
+                    .is_some_and(|row| guards.iter().all(|guard| guard.holds(row)));
+                if found { self.replace(table, values) } else { Ok(Outcome::default()) }
+            }
+            Action::Delete(conds) => Ok(touched(self.remove(table, conds).len())),
+            Action::Take(conds) => {
+                let rows = self.remove(table, conds);
+                Ok(Outcome { affected: rows.len() as u64, rows })
+            }
+        }
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        let unknown = self.sim.faults.play(Point::Commit).await?;
+        if self.turn.is_some() {
+            *self.sim.committed.lock().unwrap_or_else(PoisonError::into_inner) = self.state;
+        }
+        if unknown { Err(StoreError::OutcomeUnknown("injected fault".to_owned())) } else { Ok(()) }
+    }
+
+    fn rows(&self, table: &'static Table) -> Arc<Rows> {
+        self.state.get(table.name).cloned().unwrap_or_default()
+    }
+
+    fn rows_mut(&mut self, table: &'static Table) -> &mut Rows {
+        Arc::make_mut(self.state.entry(table.name).or_default())
+    }
+
+    fn replace(&mut self, table: &'static Table, values: &[Value]) -> Result<Outcome, StoreError> {
+        let rows = self.rows_mut(table);
+        if collides(table, rows, values) {
+            return Err(StoreError::AlreadyExists { table: table.name });
+        }
+        rows.insert(key(table, values).to_vec(), Arc::new(values.to_vec()));
+        Ok(touched(1))
+    }
+
+    fn remove(&mut self, table: &'static Table, conds: &[Cond]) -> Vec<Vec<Value>> {
+        let keys: Vec<Key> = matching(&self.rows(table), conds).map(|(key, _)| key.clone()).collect();
+        let rows = self.rows_mut(table);
+        keys.iter().filter_map(|key| rows.remove(key)).map(Arc::unwrap_or_clone).collect()
+    }
+}
+
+fn key<'v>(table: &Table, values: &'v [Value]) -> &'v [Value] {
+    &values[..table.key_len]
+}
+
+fn touched(rows: usize) -> Outcome {
+    Outcome { rows: Vec::new(), affected: rows as u64 }
+}
+
+/// Whether another row has the same values where they must be unique. As in SQL, NULL equals nothing.
+fn collides(table: &'static Table, rows: &Rows, values: &[Value]) -> bool {
+    table.unique.iter().any(|columns| {
+        let places: Vec<usize> = columns.iter().filter_map(|name| table.position(name)).collect();
+        !places.iter().any(|&i| values[i] == Value::Null)
+            && rows.iter().any(|(other, row)| {
+                other.as_slice() != key(table, values) && places.iter().all(|&i| row[i] == values[i])
+            })
+    })
+}
+
+fn matching<'r>(rows: &'r Rows, conds: &'r [Cond]) -> impl Iterator<Item = (&'r Key, &'r Arc<Vec<Value>>)> {
+    // keys begin with the tenant or the id asked for: go to the first that can match, stop at the last
+    let first = conds
+        .iter()
+        .find(|cond| cond.column == 0 && cond.op == crate::kernel::statement::Op::Eq)
+        .map(|cond| &cond.value);
+    let from = first.map(|value| vec![value.clone()]).unwrap_or_default();
+    rows.range(from..)
+        .take_while(move |(key, _)| first.is_none_or(|value| key.first() == Some(value)))
+        .filter(|(_, row)| conds.iter().all(|cond| cond.holds(row)))
+}
+
+fn select(rows: &Rows, query: &Select) -> Outcome {
+    let mut found: Vec<&Arc<Vec<Value>>> = matching(rows, &query.conds).map(|(_, row)| row).collect();
+    match query.what {
+        What::Count => {
+            let count = i64::try_from(found.len()).unwrap_or(i64::MAX);
+            return Outcome { rows: vec![vec![Value::Int(count)]], affected: 0 };
+        }
+        What::Distinct(column) => {
+            let values: std::collections::BTreeSet<Value> =
+                found.iter().map(|row| row[column].clone()).collect();
+            let rows = values.into_iter().take(query.limit as usize).map(|value| vec![value]).collect();
+            return Outcome { rows, affected: 0 };
+        }
+        What::Rows => {}
+    }
+    let place = |row: &Vec<Value>| query.order.iter().map(|&i| row[i].clone()).collect::<Vec<_>>();
+    found.sort_by_cached_key(|row| place(row));
+    if query.descending {
+        found.reverse();
+    }
+    let behind = |row: &&Arc<Vec<Value>>| match &query.after {
+        None => true,
+        Some(after) if query.descending => place(row) < *after,
+        Some(after) => place(row) > *after,
+    };
+    let rows =
+        found.into_iter().filter(behind).take(query.limit as usize).map(|row| row.as_ref().clone()).collect();
+    Outcome { rows, affected: 0 }
+}

@@ -1,0 +1,101 @@
+//! A statement as a value: what a database renders as SQL and the sim interprets.
+
+use super::{row::Table, value::Value};
+
+/// How a column is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    /// Equal; with NULL: is NULL.
+    Eq,
+    /// At most.
+    Le,
+    /// More than.
+    Gt,
+}
+
+/// One condition on one column.
+#[derive(Debug, Clone)]
+pub(crate) struct Cond {
+    pub(crate) column: usize,
+    pub(crate) op: Op,
+    pub(crate) value: Value,
+}
+
+impl Cond {
+    pub(crate) fn eq(column: usize, value: Value) -> Self {
+        Self { column, op: Op::Eq, value }
+    }
+
+    /// Whether `row` meets it. As in SQL, NULL is neither less nor more than anything.
+    pub(crate) fn holds(&self, row: &[Value]) -> bool {
+        let Some(found) = row.get(self.column) else {
+            return false;
+        };
+        match self.op {
+            Op::Eq => *found == self.value,
+            Op::Le => *found != Value::Null && *found <= self.value,
+            Op::Gt => *found != Value::Null && *found > self.value,
+        }
+    }
+}
+
+/// What a select returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Whole rows.
+    Rows,
+    /// One integer: how many there are. Order and limit are ignored.
+    Count,
+    /// The different values of one column, in their order.
+    Distinct(usize),
+}
+
+/// A read.
+#[derive(Debug, Clone)]
+pub(crate) struct Select {
+    pub(crate) conds: Vec<Cond>,
+    /// Columns to order by, all in one direction.
+    pub(crate) order: Vec<usize>,
+    pub(crate) descending: bool,
+    /// Only rows behind these values of the ordered columns.
+    pub(crate) after: Option<Vec<Value>>,
+    pub(crate) limit: u32,
+    pub(crate) what: What,
+    /// Keep others from changing the rows until the transaction ends. SQLite has one writer and needs
+    /// nothing for it; PostgreSQL takes `FOR SHARE`.
+    pub(crate) lock: bool,
+}
+
+/// What to do with a table.
+#[derive(Debug, Clone)]
+pub(crate) enum Action {
+    Select(Select),
+    /// Affects no row if the key or a unique value is taken.
+    Insert(Vec<Value>),
+    /// Writes the row whether or not its key exists.
+    Upsert(Vec<Value>),
+    /// Replaces the row of the same key if the guards hold for what is there.
+    Update {
+        values: Vec<Value>,
+        guards: Vec<Cond>,
+    },
+    Delete(Vec<Cond>),
+    /// Deletes and returns what was deleted, in no order.
+    Take(Vec<Cond>),
+}
+
+/// One statement on one table.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(crate) table: &'static Table,
+    pub(crate) action: Action,
+}
+
+/// What a statement did.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Rows read or taken.
+    pub(crate) rows: Vec<Vec<Value>>,
+    /// How many rows a write touched.
+    pub(crate) affected: u64,
+}

@@ -1,0 +1,39 @@
+//! Durable state of OCMT: typed rows, one fenced writer per tenant, SQLite and an in-memory sim.
+//!
+//! - [`Store::fenced`] is the only way to write a tenant's state. The transaction begins by checking the
+//!   claim (incarnation and epoch) and holds it until the commit, so that an old owner can never commit
+//!   after a new one has loaded. [`Store::read`] checks the same for strict reads.
+//! - [`Store::cluster`]: nodes, claims, and what is due across tenants. [`Store::directory`]: the only
+//!   state without a tenant, from address to tenants, and sign-ups.
+//! - [`tables`] has one typed row per table. Actors work on rows: `tx.get`, `find`, `insert`,
+//!   `update_if`, `take`.
+//!
+//! A transaction is short: read, write, commit, nothing awaited in between that is not the store. SQLite
+//! has one writer for all tenants, and whoever holds it holds up everybody.
+
+mod area;
+mod backend;
+mod error;
+pub mod kernel;
+mod migrate;
+mod store;
+pub mod tables;
+mod tx;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use area::{
+    audit::actor as actor_text,
+    cluster::{Claim, ClusterStore},
+    directory::{DirectoryStore, Founding, MOST_TENANTS_OF_ADDRESS},
+    idempotency::{Fresh, Idempotent, RequestKey},
+};
+pub use backend::faults::{Fault, Faults, Point, Stalled};
+pub use error::StoreError;
+pub use kernel::{
+    filter::{Col, Filter, MAX_LIMIT, Query},
+    row::{Row, TenantRow},
+};
+pub use store::Store;
+pub use tx::{FencedTx, ReadTx};

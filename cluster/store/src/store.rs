@@ -1,0 +1,87 @@
+//! The store's face: open it, then read and write under an ownership.
+
+use std::path::Path;
+
+use ocmt_types::Ownership;
+
+use crate::{
+    StoreError,
+    area::{cluster::ClusterStore, directory::DirectoryStore},
+    backend::{Backend, faults::Faults, sim::Sim, sqlite::Sqlite},
+    tx::{FencedTx, ReadTx},
+};
+
+/// Durable state. Cheap to clone; all clones are one store.
+#[derive(Clone)]
+pub struct Store {
+    backend: Backend,
+}
+
+impl Store {
+    /// Opens the SQLite database in the data folder `folder`, making both if need be, and brings its schema
+    /// up to date. Holds the folder's lock until the last clone is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] if another process has the folder, [`StoreError::Schema`] if the schema is
+    /// newer than this program or was altered, [`StoreError::Open`] if files cannot be made.
+    pub async fn sqlite(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Ok(Self { backend: Backend::Sqlite(Sqlite::open(folder.as_ref()).await?) })
+    }
+
+    /// A store in memory: the same behaviour, nothing durable, faults on request. For tests and simulation.
+    pub fn sim() -> Self {
+        Self { backend: Backend::Sim(Sim::new()) }
+    }
+
+    /// The faults to inject; none but the sim has them.
+    pub fn faults(&self) -> Option<&Faults> {
+        match &self.backend {
+            Backend::Sim(sim) => Some(sim.faults()),
+            Backend::Sqlite(_) => None,
+        }
+    }
+
+    /// Begins a transaction that may write the tenant's state, after checking the ownership in it. The claim
+    /// cannot change before the transaction ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if the ownership is not the current one; [`StoreError::Unavailable`].
+    pub async fn fenced(&self, ownership: Ownership) -> Result<FencedTx, StoreError> {
+        let mut tx = self.backend.begin().await?;
+        crate::tx::check_fence(&mut tx, ownership, true).await?;
+        Ok(FencedTx::new(tx, ownership))
+    }
+
+    /// Begins a strict read: one consistent snapshot in which the ownership was the current one.
+    ///
+    /// # Errors
+    /// As [`Store::fenced`].
+    pub async fn read(&self, ownership: Ownership) -> Result<ReadTx, StoreError> {
+        let mut tx = self.backend.begin_read().await?;
+        crate::tx::check_fence(&mut tx, ownership, false).await?;
+        Ok(ReadTx::new(tx, ownership))
+    }
+
+    /// Nodes, claims, and what is due across tenants.
+    pub fn cluster(&self) -> ClusterStore {
+        ClusterStore::new(self.backend.clone())
+    }
+
+    /// The state without a tenant.
+    pub fn directory(&self) -> DirectoryStore {
+        DirectoryStore::new(self.backend.clone())
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// Closes the files in good order. Calls on other clones fail from here on.
+    pub async fn close(&self) {
+        match &self.backend {
+            Backend::Sqlite(sqlite) => sqlite.close().await,
+            Backend::Sim(_) => {}
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What was done: the chained audit records, and answers kept for repeated requests.
+
+use ocmt_types::{Digest32, Timestamp};
+
+use crate::kernel::row::rows;
+
+rows! {
+    /// One audit record of the tenant. Written once, with the change it tells of.
+    pub struct AuditRow: tenant("audit") {
+        key {
+            /// 1, 2, 3 … without a gap.
+            seq: i64,
+        }
+        /// When it happened.
+        at: Timestamp,
+        /// Who did it, as text to search by: `user/<id>`.
+        actor: String,
+        /// What was done, as `area.verb`.
+        action: String,
+        /// Upon what, as `kind/id`; empty if upon nothing.
+        object: String,
+        /// The canonical bytes that are hashed (`docs/formats.md`).
+        record: Vec<u8>,
+        /// The chain's hash up to and with this record.
+        hash: Digest32,
+    } index(tenant_id, at);
+
+    /// The end of the tenant's audit chain.
+    pub struct AuditHead: tenant("audit_head") {
+        key {}
+        /// Number of the last record.
+        seq: i64,
+        /// Its hash.
+        hash: Digest32,
+    };
+
+    /// The answer to a request that may be repeated.
+    pub struct IdempotencyRow: tenant("idempotency") {
+        key {
+            /// Who asked, as text of the actor's choice.
+            principal: String,
+            /// The key the client chose, 16 to 64 bytes.
+            idempotency_key: Vec<u8>,
+        }
+        /// Which method.
+        method: String,
+        /// SHA-256 of the request without the key.
+        request_hash: Digest32,
+        /// What was answered.
+        response: Vec<u8>,
+        /// When; rows older than a day may be dropped.
+        created_at: Timestamp,
+    } index(tenant_id, created_at);
+}

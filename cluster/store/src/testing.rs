@@ -1,0 +1,129 @@
+//! Fixtures for tests: a store with a live node and tenants in it. Behind the feature `testing`.
+
+use ocmt_types::{Id, Incarnation, NodeId, Ownership, TenantId, Timestamp, UserId};
+
+use crate::{
+    Claim, FencedTx, Founding, Store, StoreError,
+    backend::Backend,
+    tables::{Node, NodeState, Tenant, TenantState, User, UserRole, UserState},
+};
+
+/// The `n`th id of its type: the same in each run, and in the order of `n`.
+pub fn id<I: Id>(n: u64) -> I {
+    let mut bytes = *b"test\0\0\0\0\0\0\0\0\0\0\0\0";
+    bytes[8..].copy_from_slice(&n.to_be_bytes());
+    I::from_bytes(bytes)
+}
+
+/// A live node on a store.
+#[derive(Clone)]
+pub struct TestNode {
+    /// The store.
+    pub store: Store,
+    /// The node.
+    pub node_id: NodeId,
+    /// This life of it.
+    pub incarnation: Incarnation,
+}
+
+impl TestNode {
+    /// Registers the `n`th test node as live.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn start(store: &Store, n: u64) -> Result<Self, StoreError> {
+        let node_id: NodeId = id(n);
+        let node = Self { store: store.clone(), node_id, incarnation: Incarnation(*node_id.as_bytes()) };
+        store
+            .cluster()
+            .register(&Node {
+                incarnation: node.incarnation,
+                node_id,
+                addr: format!("127.0.0.1:{n}"),
+                state: NodeState::Live,
+                renewals: 0,
+                capacity: 1,
+                registered_at: Timestamp(0),
+            })
+            .await?;
+        Ok(node)
+    }
+
+    /// Founds the `n`th test tenant with the `n`th test user as its owner, and owns it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn found(&self, n: u64) -> Result<Ownership, StoreError> {
+        let founding = self.founding(n);
+        let Some(tx) = self.store.directory().create_tenant(&founding).await? else {
+            return Err(StoreError::Conflict);
+        };
+        let ownership = tx.ownership();
+        tx.commit().await?;
+        Ok(ownership)
+    }
+
+    /// What [`TestNode::found`] founds.
+    pub fn founding(&self, n: u64) -> Founding {
+        Founding {
+            tenant: Tenant {
+                tenant_id: id(n),
+                name: format!("tenant {n}"),
+                state: TenantState::Active,
+                policy: Vec::new(),
+                version: 1,
+                created_at: Timestamp(0),
+            },
+            owner: user(id(n), n),
+            node_id: self.node_id,
+            incarnation: self.incarnation,
+            signup: None,
+        }
+    }
+
+    /// Claims a tenant.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if it cannot be had, and those of the store.
+    pub async fn claim(&self, tenant: TenantId) -> Result<Ownership, StoreError> {
+        match self.store.cluster().claim(tenant, self.node_id, self.incarnation).await? {
+            Claim::Taken(ownership) => Ok(ownership),
+            Claim::Owned { .. } | Claim::NoTenant => Err(StoreError::Fenced),
+        }
+    }
+
+    /// Begins a fenced transaction.
+    ///
+    /// # Errors
+    /// Those of [`Store::fenced`].
+    pub async fn write(&self, ownership: Ownership) -> Result<FencedTx, StoreError> {
+        self.store.fenced(ownership).await
+    }
+}
+
+/// The `n`th test user, in `tenant`.
+pub fn user(tenant: TenantId, n: u64) -> User {
+    User {
+        tenant_id: tenant,
+        user_id: id::<UserId>(n),
+        email: format!("user{n}@example.org"),
+        display_name: format!("user {n}"),
+        role: UserRole::Member,
+        state: UserState::Active,
+        identity_public: None,
+        totp_wrapped: None,
+        totp_last_step: None,
+        created_at: Timestamp(i64::try_from(n).unwrap_or(i64::MAX)),
+    }
+}
+
+/// Lets an SQLite database grow to `pages` pages of 4 KiB and no further: a full disk.
+///
+/// # Errors
+/// [`StoreError::Database`].
+pub async fn limit_pages(store: &Store, pages: u32) -> Result<(), StoreError> {
+    match store.backend() {
+        Backend::Sqlite(sqlite) => sqlite.limit_pages(pages).await,
+        Backend::Sim(_) => Ok(()),
+    }
+}

@@ -1,0 +1,91 @@
+//! What every backend has to show: the same functions run on each of them.
+//!
+//! A backend's test file says how to open a fresh store and calls [`suite!`].
+
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
+
+pub mod areas;
+pub mod fencing;
+pub mod orders;
+pub mod races;
+pub mod rows;
+
+/// One test per property. `$open` is an async function that returns a fresh store and what keeps it alive.
+#[macro_export]
+macro_rules! suite {
+    ($open:path: $($area:ident { $($property:ident),+ $(,)? })+) => {$(
+        mod $area {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+                async fn $property() {
+                    let (store, _kept) = $open().await;
+                    $crate::conformance::$area::$property(store).await;
+                }
+            )+
+        }
+    )+};
+    ($open:path) => {
+        $crate::suite!($open:
+            rows {
+                a_row_comes_back_as_it_was_written,
+                a_taken_key_is_refused_and_the_transaction_goes_on,
+                a_taken_unique_value_is_refused,
+                an_update_replaces_only_what_exists,
+                a_guarded_update_needs_its_guard,
+                upsert_writes_new_and_old,
+                take_returns_and_deletes,
+                delete_all_counts_what_it_deleted,
+                a_dropped_transaction_leaves_nothing,
+                a_rolled_back_transaction_leaves_nothing,
+                a_transaction_reads_its_own_writes,
+                a_strict_read_is_one_snapshot,
+            }
+            orders {
+                rows_come_in_the_order_asked_for,
+                pages_cover_everything_once_in_both_directions,
+                ranges_and_missing_values_select_like_sql,
+                count_and_limit_are_kept,
+            }
+            fencing {
+                a_stale_epoch_is_refused_for_writes_and_reads,
+                another_incarnation_is_refused,
+                a_living_owner_is_not_robbed,
+                a_dead_owner_is_followed_under_the_next_epoch,
+                a_released_tenant_is_free,
+                an_unknown_tenant_cannot_be_claimed,
+                a_dead_or_unknown_node_claims_nothing,
+                a_node_that_comes_back_buries_its_earlier_life,
+                claiming_again_fences_the_claim_before,
+                a_claim_waits_for_an_open_transaction,
+                nothing_of_the_old_owner_lands_after_the_new_one_loaded,
+                rows_of_another_tenant_are_refused,
+                rows_of_another_tenant_are_out_of_reach,
+            }
+            races {
+                of_parallel_compare_and_sets_one_wins,
+                of_parallel_takes_one_gets_the_row,
+                of_parallel_repeats_one_takes_effect,
+                of_parallel_claims_one_holds,
+                of_parallel_redemptions_of_a_sign_up_one_founds,
+                parallel_audit_has_no_gap,
+            }
+            areas {
+                the_cluster_row_is_made_once,
+                a_tenant_is_founded_whole_or_not_at_all,
+                a_sign_up_is_good_once_and_until_it_expires,
+                the_newer_sign_up_ends_the_older,
+                the_directory_follows_the_users,
+                sign_ups_of_other_devices_end_nothing_and_are_bounded,
+                ended_sign_ups_count_until_the_window_has_passed,
+                an_address_is_listed_in_twenty_tenants_at_the_most,
+                a_repeated_request_gets_the_first_answer,
+                due_timers_come_across_tenants_in_their_order,
+                a_timer_fires_once_and_not_early,
+                tenants_with_mail_are_told_once_each,
+                an_answer_to_a_message_is_kept,
+                the_audit_chain_verifies_and_pages,
+                an_audit_record_of_another_tenant_is_refused,
+            }
+        );
+    };
+}

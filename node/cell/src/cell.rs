@@ -1,0 +1,378 @@
+//! The cell: what is locked or unlocked, and the order in which the parts come and go.
+//!
+//! Unlocking and locking are serialised by one lock and run to their end even if the caller goes
+//! away, so that no half of either is left. What the state is, [`crate::state`] decides.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use ocmt_crypto::{
+    cell::{CellPlace, StartSecret},
+    unlock::{Lease, UnlockKey},
+};
+use ocmt_types::{Clock, UnlockId};
+use rustix::process::Signal;
+use tokio::{sync::Notify, time};
+
+use crate::{
+    CellError,
+    activity::{Activity, ActivityReading},
+    channels::{Channels, Ending, Surroundings, Transport},
+    children::Children,
+    keys::Keys,
+    logs::Logs,
+    opening::{self, SealedObject},
+    state::{Effect, Event, Refusal, State, step},
+    tasks::{self, Task},
+    workload::{Phase, Workload, WorkloadSpec},
+};
+
+/// The lease's timer looks at the clock at least this often: a suspended machine's timers stand.
+const LEASE_CHECK: Duration = Duration::from_secs(5);
+
+/// A lock does not wait longer than this for the workload to end in peace: until it has ended, its
+/// secrets are in memory.
+const LOCK_GRACE: Duration = Duration::from_secs(3);
+
+/// The cell. Dropped, it ends what it started.
+pub struct Cell {
+    place: CellPlace,
+    start_locked: bool,
+    clock: Arc<dyn Clock>,
+    children: Arc<Children>,
+    logs: Arc<Logs>,
+    activity: Arc<Activity>,
+    workload: Workload,
+    inner: Mutex<Inner>,
+    /// held over a whole unlock or lock
+    transition: tokio::sync::Mutex<()>,
+    lease_moved: Notify,
+    lease_timer: OnceLock<Task>,
+}
+
+struct Inner {
+    state: State,
+    keys: Keys,
+    unlocked: Option<Unlocked>,
+    stopping: bool,
+}
+
+struct Unlocked {
+    id: UnlockId,
+    lease: Lease,
+    key: UnlockKey,
+    channels: Arc<Channels>,
+}
+
+/// How the cell is.
+#[derive(Debug, Clone, Copy)]
+pub struct CellStatus {
+    /// The unlock it is in and what is left of its lease; `None` while it is locked.
+    pub unlocked: Option<(UnlockId, Duration)>,
+    /// Random at each start.
+    pub boot_nonce: [u8; 32],
+    /// How far the workload is.
+    pub workload: Phase,
+    /// Whether the workload runs with the mapped secrets.
+    pub workload_has_secrets: bool,
+    /// Counters since the start.
+    pub activity: ActivityReading,
+    /// Time since the last of them.
+    pub idle_for: Option<Duration>,
+    /// Open channels.
+    pub channels: usize,
+}
+
+impl Cell {
+    /// A locked cell. `start` has come over standard input.
+    pub fn new(
+        place: CellPlace,
+        start: StartSecret,
+        spec: WorkloadSpec,
+        start_locked: bool,
+        children: Arc<Children>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        let logs = Arc::new(Logs::default());
+        let cell = Arc::new(Self {
+            place,
+            start_locked,
+            clock,
+            workload: Workload::new(spec, Arc::clone(&children), Arc::clone(&logs)),
+            children,
+            logs,
+            activity: Arc::default(),
+            inner: Mutex::new(Inner {
+                state: State::Locked,
+                keys: Keys::new(place, start),
+                unlocked: None,
+                stopping: false,
+            }),
+            transition: tokio::sync::Mutex::new(()),
+            lease_moved: Notify::new(),
+            lease_timer: OnceLock::new(),
+        });
+        let timer = Task::start(keep_lease(Arc::downgrade(&cell)));
+        cell.lease_timer.get_or_init(|| timer);
+        cell
+    }
+
+    /// Starts the workload without secrets, if that is the policy.
+    pub fn start_locked_workload(&self) {
+        if !self.start_locked {
+            return;
+        }
+        if let Err(error) = self.workload.start(None) {
+            tracing::warn!(%error, "workload not started");
+        }
+    }
+
+    /// The offer of the cell's key, for the node to check and sign.
+    ///
+    /// # Errors
+    /// As [`Keys::offer`].
+    pub fn offer_key(&self) -> Result<Bytes, CellError> {
+        let (now, now_ms) = (self.clock.now(), self.now_ms());
+        self.lock_inner().keys.offer(now, now_ms)
+    }
+
+    /// Takes the one payload of this unlock, starts the workload with what it maps; returns what the
+    /// lease has left. Refused, it leaves the cell locked; once the payload itself has opened, under
+    /// a key that is not offered again.
+    ///
+    /// # Errors
+    /// [`CellError::AlreadyUnlocked`]; [`CellError::NotForThisCell`]; [`CellError::Spawn`].
+    pub async fn unlock(
+        self: &Arc<Self>,
+        unlock: UnlockId,
+        sealed: Bytes,
+        objects: Vec<SealedObject>,
+    ) -> Result<Duration, CellError> {
+        let cell = Arc::clone(self);
+        tasks::to_its_end(async move { cell.unlock_to_its_end(unlock, &sealed, &objects).await }).await?
+    }
+
+    async fn unlock_to_its_end(
+        &self,
+        unlock: UnlockId,
+        sealed: &[u8],
+        objects: &[SealedObject],
+    ) -> Result<Duration, CellError> {
+        let _transition = self.transition.lock().await;
+        self.step(Event::UnlockAsked)?;
+        match self.take_payload(unlock, sealed, objects).await {
+            Ok(lease_ms) => {
+                self.step(Event::UnlockOpened { lease_ms })?;
+                self.lease_moved.notify_one();
+                tracing::info!(%unlock, lease_ms, "unlocked");
+                Ok(self.lease_remaining().unwrap_or_default())
+            }
+            Err(error) => {
+                tracing::info!(reason = error.reason(), "unlock refused");
+                self.step(Event::UnlockFailed)?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn take_payload(
+        &self,
+        unlock: UnlockId,
+        sealed: &[u8],
+        objects: &[SealedObject],
+    ) -> Result<u64, CellError> {
+        let (now, now_ms) = (self.clock.now(), self.now_ms());
+        if self.lock_inner().stopping {
+            return Err(CellError::Locked);
+        }
+        let payload = self.lock_inner().keys.open(sealed, now_ms)?;
+        let opened = if payload.unlock == unlock {
+            opening::open_entries(self.place.tenant, &payload, objects)
+        } else {
+            Err(CellError::NotForThisCell)
+        };
+        let variables = opened.inspect_err(|_| self.lock_inner().keys.forget())?;
+        if payload.start_workload {
+            // it may run without secrets by policy
+            self.workload.stop(LOCK_GRACE).await;
+            if let Err(error) = self.workload.start(Some(&variables)) {
+                self.lock_inner().keys.forget();
+                return Err(error);
+            }
+        }
+        let mut inner = self.lock_inner();
+        let channels = Channels::new(inner.keys.channels(&payload)?, self.surroundings());
+        let lease = Lease::begin(unlock, payload.lease_ms, now);
+        inner.unlocked = Some(Unlocked { id: unlock, lease, key: payload.unlock_key, channels });
+        Ok(payload.lease_ms)
+    }
+
+    /// Moves the end of the lease, as a message authenticated under the payload says; returns what
+    /// is left then.
+    ///
+    /// # Errors
+    /// [`CellError::Locked`]; [`CellError::NotForThisCell`] if it is forged, replayed or over.
+    pub fn extend(&self, extension: &[u8]) -> Result<Duration, CellError> {
+        let now = self.clock.now();
+        let mut inner = self.lock_inner();
+        let unlocked = inner.unlocked.as_mut().ok_or(CellError::Locked)?;
+        let ends =
+            unlocked.lease.extend(extension, &unlocked.key, now).map_err(|_| CellError::NotForThisCell)?;
+        let lease = ends.since(now);
+        drop(inner);
+        self.step(Event::ExtendAsked { lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX) })?;
+        self.lease_moved.notify_one();
+        tracing::info!(lease_ms = lease.as_millis(), "lease extended");
+        Ok(lease)
+    }
+
+    /// Locks: ends channels, stops the workload and all below it, wipes. Returns when that is done;
+    /// a cell that is locked stays so.
+    ///
+    /// # Errors
+    /// [`CellError::Io`] if the lock itself panicked.
+    pub async fn lock(self: &Arc<Self>) -> Result<(), CellError> {
+        self.lock_on(Event::LockAsked).await
+    }
+
+    async fn lock_on(self: &Arc<Self>, event: Event) -> Result<(), CellError> {
+        let cell = Arc::clone(self);
+        tasks::to_its_end(async move {
+            let _transition = cell.transition.lock().await;
+            if matches!(cell.step(event), Ok(Effect::Wipe)) {
+                cell.wipe(LOCK_GRACE).await;
+                cell.start_locked_workload();
+            }
+        })
+        .await
+    }
+
+    /// Stops for good: as a lock, and nothing starts again.
+    pub async fn stop(&self) {
+        self.lock_inner().stopping = true;
+        let _transition = self.transition.lock().await;
+        // locked or not, a workload without secrets ends too
+        let _ = self.step(Event::LockAsked);
+        self.wipe(Duration::MAX).await;
+    }
+
+    async fn wipe(&self, grace: Duration) {
+        let unlocked = {
+            let mut inner = self.lock_inner();
+            inner.keys.forget();
+            inner.unlocked.take()
+        };
+        if let Some(unlocked) = unlocked {
+            unlocked.channels.end_all().await;
+            tracing::info!(unlock = %unlocked.id, "locking");
+        }
+        self.workload.stop(grace).await;
+        // never "locked" while a process with the secrets lives: a node that waits in vain kills the container
+        while !self.children.kill_all_below().await {
+            tracing::warn!("processes below the cell could not be ended yet");
+        }
+        self.logs.wipe();
+        // a wipe is always lawful
+        let _ = self.step(Event::Wiped);
+        tracing::info!("locked");
+    }
+
+    /// Connects a client's transport to the channel that its first frame is for.
+    ///
+    /// # Errors
+    /// [`Ending`].
+    pub async fn connect(&self, first: Bytes, transport: Transport) -> Result<(), Ending> {
+        let channels = self.lock_inner().unlocked.as_ref().map(|unlocked| Arc::clone(&unlocked.channels));
+        channels.ok_or(Ending::Locked)?.connect(first, transport).await
+    }
+
+    /// How the cell is.
+    pub fn status(&self) -> CellStatus {
+        let remaining = self.lease_remaining();
+        let activity = self.activity.read();
+        let inner = self.lock_inner();
+        let unlocked = inner.unlocked.as_ref().filter(|_| matches!(inner.state, State::Unlocked { .. }));
+        CellStatus {
+            unlocked: unlocked.zip(remaining).map(|(unlocked, remaining)| (unlocked.id, remaining)),
+            boot_nonce: *inner.keys.boot_nonce(),
+            workload: self.workload.phase(),
+            workload_has_secrets: self.workload.has_secrets(),
+            activity,
+            idle_for: (activity.last_ms > 0)
+                .then(|| Duration::from_millis(self.now_ms().saturating_sub(activity.last_ms))),
+            channels: unlocked.map_or(0, |unlocked| unlocked.channels.live()),
+        }
+    }
+
+    /// Passes a signal on to the workload.
+    pub fn signal_workload(&self, signal: Signal) {
+        self.workload.signal(signal);
+    }
+
+    /// What is left of the lease; `None` while locked.
+    fn lease_remaining(&self) -> Option<Duration> {
+        match self.lock_inner().state {
+            State::Unlocked { until_ms } => {
+                Some(Duration::from_millis(until_ms.saturating_sub(self.now_ms())))
+            }
+            State::Locked | State::Opening | State::Locking => None,
+        }
+    }
+
+    fn step(&self, event: Event) -> Result<Effect, CellError> {
+        let now_ms = self.now_ms();
+        let mut inner = self.lock_inner();
+        let (state, effect) = step(inner.state, event, now_ms)?;
+        inner.state = state;
+        Ok(effect)
+    }
+
+    fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            children: Arc::clone(&self.children),
+            logs: Arc::clone(&self.logs),
+            activity: Arc::clone(&self.activity),
+            clock: Arc::clone(&self.clock),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.clock.boottime().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn lock_inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Locks when the lease ends. Early, late and double looks are harmless: the state decides.
+async fn keep_lease(cell: Weak<Cell>) {
+    loop {
+        let Some(cell) = cell.upgrade() else { return };
+        match cell.lease_remaining() {
+            Some(Duration::ZERO) => {
+                tracing::info!("lease ended");
+                if let Err(error) = cell.lock_on(Event::Tick).await {
+                    tracing::error!(%error, "lock failed");
+                }
+            }
+            remaining => {
+                let wait = remaining.unwrap_or(LEASE_CHECK).min(LEASE_CHECK);
+                // an error is the time running out, which is the other way on
+                let _ = time::timeout(wait, cell.lease_moved.notified()).await;
+            }
+        }
+    }
+}
+
+impl From<Refusal> for CellError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Locked => Self::Locked,
+            Refusal::NotLocked => Self::AlreadyUnlocked,
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The command line. Nothing secret is ever on it: arguments are in the container's configuration.
+
+use std::{ffi::OsString, net::SocketAddr, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use ocmt_types::{ContainerId, TenantId};
+
+/// The gateway inside an OCMT container.
+#[derive(Debug, Parser)]
+#[command(name = "ocmt-cell", version = VERSION, about, long_about = None)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The version as shown; a build that can be told to leave its guard off says so.
+const VERSION: &str = if cfg!(feature = "attack-test") {
+    concat!(env!("CARGO_PKG_VERSION"), " (attack test build: never ship)")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run as the container's first process: starts locked, reads the start secret (32 bytes) from
+    /// standard input, serves the node, runs the workload.
+    #[command(
+        after_help = "Example:\n  ocmt-cell run --listen 0.0.0.0:7450 --tenant 2f6c… --container 9b1e… --generation 3 --workload-port 8080 -- /app/agent --serve"
+    )]
+    Run(RunOptions),
+    /// Take standard input as the controlling terminal and become the command: a step of the cell's own.
+    #[command(hide = true)]
+    Terminal {
+        /// The command.
+        #[arg(last = true, required = true)]
+        argv: Vec<OsString>,
+    },
+}
+
+/// Options of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunOptions {
+    /// Address the node reaches the cell at; port 0 takes a free one. The first line on standard
+    /// output names it.
+    #[arg(long)]
+    pub listen: SocketAddr,
+    /// Tenant this container belongs to.
+    #[arg(long)]
+    pub tenant: TenantId,
+    /// This container.
+    #[arg(long)]
+    pub container: ContainerId,
+    /// Generation of this container: grows each time it is made anew.
+    #[arg(long)]
+    pub generation: u64,
+    /// Port on 127.0.0.1 that the workload serves; it is told by the variable PORT. The workload
+    /// is ready when it accepts there.
+    #[arg(long)]
+    pub workload_port: Option<u16>,
+    /// Start the workload at once, without secrets; an unlock starts it anew with them.
+    #[arg(long)]
+    pub start_locked: bool,
+    /// How long the workload may take to end after SIGTERM before it is killed, in milliseconds.
+    #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u64).range(..=300_000))]
+    pub stop_grace_ms: u64,
+    /// Leave the memory readable: shows what the guard is worth. Not in a release.
+    #[cfg(feature = "attack-test")]
+    #[arg(long, hide = true)]
+    pub no_memory_guard: bool,
+    /// The workload: program and arguments; none for a cell that serves exec channels only.
+    #[arg(last = true)]
+    pub workload: Vec<OsString>,
+}
+
+impl RunOptions {
+    /// [`Self::stop_grace_ms`] as a duration.
+    pub fn stop_grace(&self) -> Duration {
+        Duration::from_millis(self.stop_grace_ms)
+    }
+
+    /// Whether the memory is guarded: always, but in the build of the attack test.
+    pub fn guards_memory(&self) -> bool {
+        #[cfg(feature = "attack-test")]
+        return !self.no_memory_guard;
+        #[cfg(not(feature = "attack-test"))]
+        true
+    }
+}

@@ -1,0 +1,35 @@
+//! `ocmt-demo-workload`: a small real workload for demonstrations and tests.
+//!
+//! It serves HTTP on `127.0.0.1:$PORT` (8080), proves that it holds `DEMO_SECRET` without showing
+//! it, and talks back. `attack PID` is the hostile side: what a workload of the cell's own uid can
+//! read of the cell's memory.
+
+mod attack;
+mod server;
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let outcome = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
+        (None | Some("serve"), None, _) => serve().map(|()| ExitCode::SUCCESS),
+        (Some("attack"), Some(pid), mark) => attack::run(&pid, mark.as_deref()),
+        _ => Err(anyhow::anyhow!("usage: ocmt-demo-workload [serve] | attack PID [HEX OF MARKED BYTES]")),
+    };
+    outcome.unwrap_or_else(|error| {
+        // nowhere is left to say that standard error is gone
+        let _ = writeln!(std::io::stderr(), "ocmt-demo-workload: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn serve() -> anyhow::Result<()> {
+    let port = match std::env::var("PORT") {
+        Ok(port) => port.parse().context("PORT is not a port number")?,
+        Err(_) => server::DEFAULT_PORT,
+    };
+    let secret = std::env::var_os("DEMO_SECRET").map(std::os::unix::ffi::OsStringExt::into_vec);
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(server::serve(port, secret))
+}

@@ -1,0 +1,88 @@
+//! What can go wrong in the cell, and what it tells the node. Nothing here carries a secret.
+
+use std::io;
+
+use tonic::{Code, Status};
+
+/// An error of the cell.
+#[derive(Debug, thiserror::Error)]
+pub enum CellError {
+    /// The call needs an unlocked cell.
+    #[error("the cell is locked: unlock it first")]
+    Locked,
+    /// An unlock payload came while the cell was not locked; it takes one per unlock.
+    #[error("the cell is not locked: it takes one unlock payload, and it has it")]
+    AlreadyUnlocked,
+    /// The sealed payload, an object or an extension did not open under the key of this unlock.
+    #[error("the sealed bytes do not open: they are for another cell, another unlock, or damaged")]
+    NotForThisCell,
+    /// The request was understood and asks for something outside the bounds.
+    #[error("refused: {0}")]
+    Invalid(&'static str),
+    /// A limit of the cell is reached.
+    #[error("too many: {0}")]
+    Exhausted(&'static str),
+    /// The operating system refused to make the memory unreadable, or another guard failed.
+    #[error("cannot guard the cell's memory: {0}")]
+    Guard(#[source] io::Error),
+    /// Standard input ended, or stayed silent, before the start secret was whole.
+    #[error("no start secret: {0}")]
+    StartSecret(&'static str),
+    /// A process could not be started.
+    #[error("cannot start {what}: {source}")]
+    Spawn {
+        /// `workload` or `exec`: never the arguments, which may be the user's.
+        what: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Any other failure of input or output.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl CellError {
+    /// Whether the same call may succeed later without anything else changing.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Exhausted(_) | Self::Spawn { .. })
+    }
+
+    /// The stable reason word that the node passes on.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Locked => "CELL_LOCKED",
+            Self::AlreadyUnlocked => "CELL_NOT_LOCKED",
+            Self::NotForThisCell => "CELL_PAYLOAD_REFUSED",
+            Self::Invalid(_) => "CELL_INVALID",
+            Self::Exhausted(_) => "CELL_EXHAUSTED",
+            Self::Guard(_) => "CELL_GUARD_FAILED",
+            Self::StartSecret(_) => "CELL_NO_START_SECRET",
+            Self::Spawn { .. } => "CELL_SPAWN_FAILED",
+            Self::Io { .. } => "CELL_IO",
+        }
+    }
+}
+
+impl From<CellError> for Status {
+    fn from(error: CellError) -> Self {
+        let code = match error {
+            CellError::Locked | CellError::AlreadyUnlocked => Code::FailedPrecondition,
+            CellError::NotForThisCell | CellError::Invalid(_) => Code::InvalidArgument,
+            CellError::Exhausted(_) => Code::ResourceExhausted,
+            CellError::Guard(_)
+            | CellError::StartSecret(_)
+            | CellError::Spawn { .. }
+            | CellError::Io { .. } => Code::Internal,
+        };
+        let mut status = Status::new(code, error.to_string());
+        status
+            .metadata_mut()
+            .insert("ocmt-cell-reason", tonic::metadata::MetadataValue::from_static(error.reason()));
+        status
+    }
+}

@@ -1,0 +1,33 @@
+//! `ocmt-cell`: what runs as PID 1 inside each container.
+//!
+//! It starts locked and undumpable, takes one start secret on standard input, shows a fresh key,
+//! takes one sealed unlock payload, and starts the workload with the mapped secrets in the
+//! *workload's* environment and nowhere else. It serves the sealed channel of the user's client,
+//! reaps children, and wipes everything on lock. It never calls out and knows no other host.
+//!
+//! From the outside in: [`cli`] and [`run`] put it together, [`service`] is the gRPC face for the
+//! node, [`cell`] is the cell itself, [`state`] decides (pure), [`workload`] and [`children`] own
+//! processes, [`channels`] carries the user's sealed streams.
+
+pub mod activity;
+pub mod auth;
+pub mod cell;
+pub mod channels;
+pub mod children;
+pub mod cli;
+pub mod environment;
+pub mod error;
+pub mod guard;
+pub mod keys;
+pub mod logs;
+pub mod opening;
+pub mod redact;
+pub mod run;
+pub mod service;
+pub mod start_secret;
+pub mod state;
+pub mod tasks;
+pub mod tree;
+pub mod workload;
+
+pub use error::CellError;

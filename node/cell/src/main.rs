@@ -1,0 +1,53 @@
+//! `ocmt-cell`: the binary. The guard comes before anything that could hold a secret.
+
+use std::{ffi::OsString, io::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use ocmt_cell::cli::{Cli, Command, RunOptions};
+
+// Freed memory is wiped: prost, h2 and std::process::Command copy what passes through them, and
+// after a lock none of it may be left.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(options) => run(options),
+        Command::Terminal { argv } => return become_command(&argv),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "cell ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a shell answers when a command cannot be started.
+const NOT_STARTED: u8 = 127;
+
+fn become_command(argv: &[OsString]) -> ExitCode {
+    let error = ocmt_cell::channels::become_command(argv);
+    // this is the user's terminal: the message is for them
+    let _ = writeln!(std::io::stderr(), "cannot start the command: {error}");
+    ExitCode::from(NOT_STARTED)
+}
+
+fn run(options: RunOptions) -> anyhow::Result<()> {
+    if options.guards_memory() {
+        ocmt_cell::guard::guard_memory()?;
+    }
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    let outcome = runtime.block_on(ocmt_cell::run::run(options));
+    // a read of standard input may still block its thread: nothing waits for it
+    runtime.shutdown_background();
+    outcome.map_err(Into::into)
+}

@@ -1,0 +1,194 @@
+//! The gRPC face for the node: thin; each method hands over to the cell.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use ocmt_crypto::cell::ControlToken;
+use ocmt_proto::cell::v1::{
+    ChannelRequest, ChannelResponse, ExtendRequest, ExtendResponse, GetKeyRequest, GetKeyResponse,
+    LockRequest, LockResponse, StatusRequest, StatusResponse, TakeInboxItemsRequest, TakeInboxItemsResponse,
+    UnlockRequest, UnlockResponse, WorkloadState,
+    cell_service_server::{CellService, CellServiceServer},
+};
+use ocmt_types::Digest32;
+use tokio::{net::TcpListener, sync::mpsc, time};
+use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
+use tonic::{
+    Request, Response, Status, Streaming, codegen::BoxStream, transport::Server,
+    transport::server::TcpIncoming,
+};
+
+use crate::{
+    CellError,
+    auth::ControlAuth,
+    cell::{Cell, CellStatus},
+    channels::{Ending, Outbound, Transport},
+    children::Exit,
+    opening::{MAX_OBJECTS, SealedObject},
+    tasks::Task,
+    workload::Phase,
+};
+
+/// Longest message taken: an unlock with all its objects, each at most 68 KiB.
+const MAX_MESSAGE: usize = 20 * 1024 * 1024;
+/// Longest sealed payload.
+const MAX_PAYLOAD: usize = 256 * 1024;
+/// Longest body of an object.
+const MAX_BODY: usize = 68 * 1024;
+/// Calls at the same time on one connection: the channels, and room for control.
+const MAX_STREAMS: u32 = 64;
+/// Frames that wait for the node, at most 64 KiB each.
+const FRAMES_AHEAD: usize = 8;
+/// How long a transport may stay silent before its first frame.
+const FIRST_FRAME_WITHIN: Duration = Duration::from_secs(10);
+
+/// Serves `cell` on `listener` until `stop`, to callers that show `token`.
+pub async fn serve(
+    listener: TcpListener,
+    cell: Arc<Cell>,
+    token: ControlToken,
+    stop: impl Future<Output = ()>,
+) {
+    let service = CellServiceServer::new(Face { cell }).max_decoding_message_size(MAX_MESSAGE);
+    let service = tonic::service::interceptor::InterceptedService::new(service, ControlAuth::new(token));
+    let served = Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        // tonic leaves this guard off: a peer that keeps resetting streams
+        .http2_max_local_error_reset_streams(Some(256))
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .add_service(service)
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stop)
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "server ended");
+    }
+}
+
+struct Face {
+    cell: Arc<Cell>,
+}
+
+#[tonic::async_trait]
+impl CellService for Face {
+    async fn get_key(&self, _: Request<GetKeyRequest>) -> Result<Response<GetKeyResponse>, Status> {
+        Ok(Response::new(GetKeyResponse { offer: self.cell.offer_key()? }))
+    }
+
+    async fn unlock(&self, request: Request<UnlockRequest>) -> Result<Response<UnlockResponse>, Status> {
+        let UnlockRequest { unlock_id, sealed_payload, objects } = request.into_inner();
+        let unlock =
+            unlock_id.parse().map_err(|_| CellError::Invalid("unlock_id is not a lower-case UUID"))?;
+        bound(sealed_payload.len() <= MAX_PAYLOAD, "sealed_payload is over 256 KiB")?;
+        bound(objects.len() <= MAX_OBJECTS, "over 256 objects")?;
+        let objects = objects.into_iter().map(sealed_object).collect::<Result<Vec<_>, _>>()?;
+        let lease = self.cell.unlock(unlock, sealed_payload, objects).await?;
+        Ok(Response::new(UnlockResponse { lease_remaining: duration(lease) }))
+    }
+
+    async fn extend(&self, request: Request<ExtendRequest>) -> Result<Response<ExtendResponse>, Status> {
+        let lease = self.cell.extend(&request.into_inner().extension)?;
+        Ok(Response::new(ExtendResponse { lease_remaining: duration(lease) }))
+    }
+
+    async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
+        // why is for the node's audit; a lock is never refused
+        tracing::info!(reason = request.get_ref().reason().as_str_name(), "lock asked");
+        self.cell.lock().await?;
+        Ok(Response::new(LockResponse {}))
+    }
+
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusResponse>, Status> {
+        Ok(Response::new(status_response(&self.cell.status())))
+    }
+
+    async fn channel(
+        &self,
+        request: Request<Streaming<ChannelRequest>>,
+    ) -> Result<Response<BoxStream<ChannelResponse>>, Status> {
+        let inbound = request.into_inner();
+        let (outbound, frames) = mpsc::channel::<Result<Bytes, Ending>>(FRAMES_AHEAD);
+        // the answer's head goes out at once: a node may wait for it before it relays the first frame
+        let opening = Task::start(open_channel(Arc::clone(&self.cell), inbound, outbound));
+        let frames = ReceiverStream::new(frames).map(move |frame| {
+            // a call that is gone opens nothing any more
+            let _held = &opening;
+            frame.map(|data| ChannelResponse { data }).map_err(Status::from)
+        });
+        Ok(Response::new(Box::pin(frames)))
+    }
+
+    async fn take_inbox_items(
+        &self,
+        _: Request<TakeInboxItemsRequest>,
+    ) -> Result<Response<TakeInboxItemsResponse>, Status> {
+        // nothing in the cell makes items yet (the OAuth exchange will): there are none to take
+        Ok(Response::new(TakeInboxItemsResponse { items: Vec::new() }))
+    }
+}
+
+/// Takes the first frame and connects its channel; what is refused is said in the call's status.
+async fn open_channel(cell: Arc<Cell>, mut inbound: Streaming<ChannelRequest>, outbound: Outbound) {
+    let first = match time::timeout(FIRST_FRAME_WITHIN, inbound.message()).await {
+        Ok(Ok(Some(first))) => Ok(first.data),
+        Ok(Ok(None) | Err(_)) => return,
+        Err(_) => Err(Ending::Silent),
+    };
+    // a stream that breaks is a transport that is lost: the driver waits for the next
+    let inbound = Box::pin(inbound.map_while(Result::ok).map(|request| request.data));
+    let transport = Transport { inbound, outbound: outbound.clone() };
+    let connected = match first {
+        Ok(first) => cell.connect(first, transport).await,
+        Err(ending) => Err(ending),
+    };
+    if let Err(ending) = connected {
+        // the call may be gone meanwhile
+        let _ = outbound.send(Err(ending)).await;
+    }
+}
+
+fn sealed_object(object: ocmt_proto::cell::v1::SealedObject) -> Result<SealedObject, CellError> {
+    bound(object.body.len() <= MAX_BODY, "an object's body is over 68 KiB")?;
+    let id = Digest32::try_from(object.object_id.as_ref())
+        .map_err(|_| CellError::Invalid("object_id is not 32 bytes"))?;
+    Ok(SealedObject { object: id, version: object.version, body: object.body })
+}
+
+fn bound(holds: bool, otherwise: &'static str) -> Result<(), CellError> {
+    if holds { Ok(()) } else { Err(CellError::Invalid(otherwise)) }
+}
+
+fn status_response(status: &CellStatus) -> StatusResponse {
+    let (workload_state, exit) = match status.workload {
+        Phase::Stopped => (WorkloadState::Waiting, None),
+        Phase::Starting => (WorkloadState::Running, None),
+        Phase::Ready => (WorkloadState::Ready, None),
+        Phase::Exited(exit) => (WorkloadState::Exited, Some(exit)),
+    };
+    let (exit_code, exit_signal) = match exit {
+        Some(Exit::Code(code)) => (code.unsigned_abs(), 0),
+        Some(Exit::Signal(signal)) => (0, signal.unsigned_abs()),
+        None => (0, 0),
+    };
+    let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    StatusResponse {
+        locked: status.unlocked.is_none(),
+        lease_remaining: status.unlocked.and_then(|(_, remaining)| duration(remaining)),
+        unlock_id: status.unlocked.map(|(unlock, _)| unlock.to_string()).unwrap_or_default(),
+        boot_nonce: Bytes::copy_from_slice(&status.boot_nonce),
+        workload_state: workload_state.into(),
+        exit_code,
+        exit_signal,
+        channels: count(status.channels),
+        execs: count(status.activity.execs),
+        log_followers: count(status.activity.log_followers),
+        activity: status.activity.total(),
+        idle_for: status.idle_for.and_then(duration),
+        inbox_items: 0,
+    }
+}
+
+fn duration(duration: Duration) -> Option<prost_types::Duration> {
+    let millis = Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    prost_types::Duration::try_from(millis).ok()
+}

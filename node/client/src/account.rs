@@ -1,0 +1,127 @@
+//! The account of whoever is signed in: who, and from which devices.
+
+use ocmt_proto::v1 as pb;
+use ocmt_types::{SessionId, TenantId, Timestamp, UserId};
+use serde::Serialize;
+
+use crate::{
+    Client, ClientError,
+    client::{id, idempotency_key},
+    wire::time,
+};
+
+/// Who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Me {
+    /// The tenant of the session.
+    pub tenant: TenantId,
+    /// Its name.
+    pub tenant_name: String,
+    /// The user.
+    pub user: UserId,
+    /// Their address.
+    pub email: String,
+    /// Their role.
+    pub role: String,
+    /// The session; none for an API key.
+    pub session: Option<SessionInfo>,
+}
+
+/// One session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SessionInfo {
+    /// Which.
+    pub id: SessionId,
+    /// `full`, `full with a second factor`, `recovery only` or `unfinished`.
+    pub kind: String,
+    /// Name of the device, if it gave one.
+    pub device: String,
+    /// When it was started.
+    pub created_at: Option<Timestamp>,
+    /// When it was last used.
+    pub last_used_at: Option<Timestamp>,
+    /// When it ends if it is not used.
+    pub idle_expires_at: Option<Timestamp>,
+    /// When it ends in any case.
+    pub expires_at: Option<Timestamp>,
+    /// Whether it is the one asking.
+    pub current: bool,
+}
+
+impl Client {
+    /// Who is signed in.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn who_am_i(&self) -> Result<Me, ClientError> {
+        let me = self.auth().who_am_i(pb::WhoAmIRequest {}).await?.into_inner();
+        Ok(Me {
+            tenant: id(&me.tenant_id, "tenant_id")?,
+            tenant_name: me.tenant_name,
+            user: id(&me.user_id, "user_id")?,
+            email: me.email,
+            role: me.role_id,
+            session: me.session.map(session).transpose()?,
+        })
+    }
+
+    /// All sessions of the user, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_sessions(&self) -> Result<Vec<SessionInfo>, ClientError> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = pb::ListSessionsRequest { page_size: 100, page_token };
+            let page = self.auth().list_sessions(request).await?.into_inner();
+            for one in page.sessions {
+                all.push(session(one)?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(all);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// Ends one session.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn revoke_session(&self, session: SessionId) -> Result<(), ClientError> {
+        let request =
+            pb::RevokeSessionRequest { session_id: session.to_string(), idempotency_key: idempotency_key() };
+        self.auth().revoke_session(request).await?;
+        Ok(())
+    }
+
+    /// Ends all sessions but this one; how many.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn revoke_other_sessions(&self) -> Result<u32, ClientError> {
+        let request = pb::RevokeOtherSessionsRequest { idempotency_key: idempotency_key() };
+        let ended = self.auth().revoke_other_sessions(request).await?.into_inner().revoked_count;
+        u32::try_from(ended).map_err(|_| ClientError::Answer("revoked_count"))
+    }
+}
+
+fn session(from: pb::Session) -> Result<SessionInfo, ClientError> {
+    let kind = match from.assurance() {
+        pb::Assurance::Unspecified => return Err(ClientError::Answer("assurance")),
+        pb::Assurance::PendingMfa => "unfinished",
+        pb::Assurance::Recovery => "recovery only",
+        pb::Assurance::Link => "full",
+        pb::Assurance::Mfa => "full with a second factor",
+    };
+    Ok(SessionInfo {
+        id: id(&from.session_id, "session_id")?,
+        kind: kind.to_owned(),
+        created_at: from.created_at.as_ref().map(time),
+        last_used_at: from.last_used_at.as_ref().map(time),
+        idle_expires_at: from.idle_expires_at.as_ref().map(time),
+        expires_at: from.expires_at.as_ref().map(time),
+        current: from.current,
+        device: from.client_name,
+    })
+}

@@ -1,0 +1,24 @@
+//! The Rust client of OCMT: gRPC calls, and everything that only the user's own device may do.
+//!
+//! Keys are made, opened and used here and in the cell, never on a node. The command line and the
+//! tests stand on this crate.
+
+pub mod account;
+pub mod audit;
+pub mod auth;
+pub mod ca;
+pub mod cell;
+pub mod channel;
+mod client;
+pub mod connect;
+pub mod container;
+mod error;
+pub mod gateway;
+pub mod recovery;
+pub mod state;
+pub mod tenant;
+pub mod vault;
+mod wire;
+
+pub use client::{Client, Identity};
+pub use error::ClientError;

@@ -1,0 +1,246 @@
+//! The tenant: its policy and its people.
+
+use std::time::Duration;
+
+use ocmt_proto::v1 as pb;
+use ocmt_types::{TenantId, Timestamp, UserId};
+use serde::Serialize;
+
+use crate::{
+    Client, ClientError,
+    client::{id, idempotency_key, present},
+    wire::{duration, millis, time},
+};
+
+/// A tenant with its policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tenant {
+    /// Which.
+    pub id: TenantId,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// Its policy.
+    pub policy: Policy,
+    /// For compare-and-swap.
+    pub policy_version: u64,
+}
+
+/// Times of the policy in milliseconds; none where the node's default holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Policy {
+    /// Idle time until a container is paused.
+    pub pause_after_ms: Option<u64>,
+    /// Idle time until it is stopped.
+    pub stop_after_ms: Option<u64>,
+    /// From the notice of a recovery to its release.
+    pub recovery_delay_ms: Option<u64>,
+    /// How long a guardian's lock holds.
+    pub lock_period_ms: Option<u64>,
+    /// Delay of a change of guardians.
+    pub change_delay_ms: Option<u64>,
+    /// How long that change may then be made.
+    pub change_window_ms: Option<u64>,
+}
+
+/// What to change of a policy; what is absent stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PolicyChange {
+    /// Idle time until a container is paused.
+    pub pause_after: Option<Duration>,
+    /// Idle time until it is stopped.
+    pub stop_after: Option<Duration>,
+    /// From the notice of a recovery to its release.
+    pub recovery_delay: Option<Duration>,
+    /// How long a guardian's lock holds.
+    pub lock_period: Option<Duration>,
+    /// Delay of a change of guardians.
+    pub change_delay: Option<Duration>,
+    /// How long that change may then be made.
+    pub change_window: Option<Duration>,
+}
+
+/// One person of the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    /// Which.
+    pub id: UserId,
+    /// Their address.
+    pub email: String,
+    /// Their role.
+    pub role: String,
+    /// When they came.
+    pub created_at: Option<Timestamp>,
+}
+
+impl PolicyChange {
+    fn paths(&self) -> Vec<String> {
+        let members = [
+            ("hibernation.pause_after", self.pause_after),
+            ("hibernation.stop_after", self.stop_after),
+            ("recovery.recovery_delay", self.recovery_delay),
+            ("recovery.lock_period", self.lock_period),
+            ("recovery.change_delay", self.change_delay),
+            ("recovery.change_window", self.change_window),
+        ];
+        let named = members.iter().filter(|(_, value)| value.is_some());
+        named.map(|(path, _)| (*path).to_owned()).collect()
+    }
+
+    fn policy(&self) -> pb::TenantPolicy {
+        pb::TenantPolicy {
+            hibernation: Some(pb::HibernationPolicy {
+                pause_after: self.pause_after.map(duration),
+                stop_after: self.stop_after.map(duration),
+                ..Default::default()
+            }),
+            recovery: Some(pb::RecoveryPolicy {
+                recovery_delay: self.recovery_delay.map(duration),
+                lock_period: self.lock_period.map(duration),
+                change_delay: self.change_delay.map(duration),
+                change_window: self.change_window.map(duration),
+                ..Default::default()
+            }),
+            ..Default::default()
+        }
+    }
+}
+
+impl Client {
+    /// The session's tenant.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn tenant(&self) -> Result<Tenant, ClientError> {
+        let answer = self.tenants().get_tenant(pb::GetTenantRequest::default()).await?.into_inner();
+        parse(present(answer.tenant, "tenant")?)
+    }
+
+    /// Makes another tenant with the caller's address as its owner; sign in to it by a link of its own.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn create_tenant(&self, name: &str) -> Result<Tenant, ClientError> {
+        let request = pb::CreateTenantRequest { name: name.to_owned(), idempotency_key: idempotency_key() };
+        let answer = self.tenants().create_tenant(request).await?.into_inner();
+        parse(present(answer.tenant, "tenant")?)
+    }
+
+    /// Changes the policy.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if nothing is to change.
+    pub async fn change_policy(&self, change: &PolicyChange) -> Result<Tenant, ClientError> {
+        let paths = change.paths();
+        if paths.is_empty() {
+            return Err(ClientError::Usage("name what is to change".to_owned()));
+        }
+        let request = pb::UpdateTenantPolicyRequest {
+            policy: Some(change.policy()),
+            update_mask: Some(prost_types::FieldMask { paths }),
+            policy_version: self.tenant().await?.policy_version,
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.tenants().update_tenant_policy(request).await?.into_inner();
+        parse(present(answer.tenant, "tenant")?)
+    }
+
+    /// The tenant's users.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_users(&self) -> Result<Vec<User>, ClientError> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = pb::ListUsersRequest { page_size: 100, page_token };
+            let page = self.users().list_users(request).await?.into_inner();
+            for one in page.users {
+                all.push(user(one)?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(all);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
+    /// Invites somebody by mail; when the invitation lapses.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn invite_user(&self, email: &str, role: &str) -> Result<Option<Timestamp>, ClientError> {
+        let request = pb::InviteUserRequest {
+            email: email.to_owned(),
+            role_id: role.to_owned(),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.users().invite_user(request).await?.into_inner();
+        Ok(answer.expires_at.as_ref().map(time))
+    }
+
+    /// Gives a user another role.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn set_role(&self, whom: UserId, role: &str) -> Result<User, ClientError> {
+        let request = pb::SetRoleRequest {
+            user_id: whom.to_string(),
+            role_id: role.to_owned(),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.users().set_role(request).await?.into_inner();
+        user(present(answer.user, "user")?)
+    }
+
+    /// Removes a user; their sessions end at once.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn remove_user(&self, whom: UserId) -> Result<(), ClientError> {
+        let request = pb::RemoveUserRequest { user_id: whom.to_string(), idempotency_key: idempotency_key() };
+        self.users().remove_user(request).await?;
+        Ok(())
+    }
+}
+
+fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
+    let policy = from.policy.unwrap_or_default();
+    let (sleep, recovery) = (policy.hibernation.unwrap_or_default(), policy.recovery.unwrap_or_default());
+    let ms = |time: &Option<prost_types::Duration>| time.as_ref().map(millis);
+    Ok(Tenant {
+        id: id(&from.tenant_id, "tenant_id")?,
+        name: from.name,
+        created_at: from.created_at.as_ref().map(time),
+        policy: Policy {
+            pause_after_ms: ms(&sleep.pause_after),
+            stop_after_ms: ms(&sleep.stop_after),
+            recovery_delay_ms: ms(&recovery.recovery_delay),
+            lock_period_ms: ms(&recovery.lock_period),
+            change_delay_ms: ms(&recovery.change_delay),
+            change_window_ms: ms(&recovery.change_window),
+        },
+        policy_version: from.policy_version,
+    })
+}
+
+fn user(from: pb::User) -> Result<User, ClientError> {
+    Ok(User {
+        id: id(&from.user_id, "user_id")?,
+        email: from.email,
+        role: from.role_id,
+        created_at: from.created_at.as_ref().map(time),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_named_is_changed() {
+        let change = PolicyChange { stop_after: Some(Duration::from_secs(7)), ..PolicyChange::default() };
+        assert_eq!(change.paths(), ["hibernation.stop_after"]);
+        assert!(PolicyChange::default().paths().is_empty());
+    }
+}

@@ -1,0 +1,162 @@
+//! A vault from its owner's device: everything is sealed here before it is sent, and checked here before
+//! it is believed.
+
+mod open;
+mod rotate;
+mod wire;
+
+use ocmt_crypto::{
+    entry::{Attributes, Entry, EntryName},
+    vault::{Change, UnlockedVault},
+};
+use ocmt_proto::v1 as pb;
+use ocmt_types::{Clock as _, Digest32, SystemClock, VaultId};
+use zeroize::Zeroizing;
+
+use crate::{Client, ClientError, client::idempotency_key, state::LocalState};
+
+pub use open::Key;
+pub(crate) use open::present_vault;
+pub use rotate::Added;
+pub(crate) use wire::{blocking, digest, to_object, to_pb};
+
+/// An unlocked vault and the connection it is kept through.
+pub struct Vault {
+    client: Client,
+    state: LocalState,
+    open: UnlockedVault,
+}
+
+/// A fact of an entry that is not its value.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: u64,
+    /// Size of its value in bytes.
+    pub bytes: usize,
+    /// When this version was written, in milliseconds since the Unix epoch.
+    pub written_at: i64,
+}
+
+impl Vault {
+    /// Which vault.
+    pub fn id(&self) -> VaultId {
+        self.open.scope().vault
+    }
+
+    /// The unlocked keys and manifest.
+    pub fn keys(&self) -> &UnlockedVault {
+        &self.open
+    }
+
+    /// The connection it is kept through.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn state(&self) -> &LocalState {
+        &self.state
+    }
+
+    /// Writes a secret, as a new one or a new version.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `CHANGED_MEANWHILE` if another device wrote first: open the vault again.
+    pub async fn put(&mut self, name: &str, value: &[u8]) -> Result<(), ClientError> {
+        let entry = Entry {
+            name: EntryName::new(name)?,
+            value: Zeroizing::new(value.to_vec()),
+            attributes: Attributes { written_at: SystemClock.now(), ..Attributes::default() },
+        };
+        let mut edit = self.open.edit();
+        edit.put(&entry, &mut rand::rng())?;
+        let change = edit.finish()?;
+        self.commit(change).await
+    }
+
+    /// Reads a secret.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if there is none of this name.
+    pub async fn get(&self, name: &str) -> Result<Entry, ClientError> {
+        let id = self.entry_id(name)?;
+        let object = self.object(id).await?;
+        Ok(self.open.open_entry(&object)?)
+    }
+
+    /// Deletes a secret.
+    ///
+    /// # Errors
+    /// As [`Vault::put`]; [`ClientError::Usage`] if there is none of this name.
+    pub async fn delete(&mut self, name: &str) -> Result<(), ClientError> {
+        self.entry_id(name)?;
+        let mut edit = self.open.edit();
+        edit.delete(&EntryName::new(name)?)?;
+        let change = edit.finish()?;
+        self.commit(change).await
+    }
+
+    /// All entries, by name.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list(&self) -> Result<Vec<Listed>, ClientError> {
+        let system = ocmt_crypto::object::keyring_id();
+        let ids: Vec<Digest32> =
+            self.open.leaves().map(|leaf| leaf.object_id).filter(|id| *id != system).collect();
+        let mut listed = Vec::with_capacity(ids.len());
+        for object in self.objects(&ids).await? {
+            // keys of conversations and volumes are objects too, but no entries
+            let Ok(entry) = self.open.open_entry(&object) else {
+                continue;
+            };
+            listed.push(Listed {
+                name: entry.name.expose().to_owned(),
+                version: object.version,
+                bytes: entry.value.len(),
+                written_at: entry.attributes.written_at.millis(),
+            });
+        }
+        listed.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(listed)
+    }
+
+    /// Sends one change, and takes it over when the node has committed it.
+    pub(crate) async fn commit(&mut self, change: Change) -> Result<(), ClientError> {
+        let request = pb::BatchPutEntriesRequest {
+            vault_id: self.id().to_string(),
+            puts: change.objects.iter().map(to_pb).collect(),
+            deletes: self.refs(&change.deleted),
+            manifest: change.manifest.clone().into(),
+            idempotency_key: idempotency_key(),
+        };
+        self.client.vaults().batch_put_entries(request).await?;
+        self.apply(change)
+    }
+
+    /// Takes over a change that the node has committed.
+    pub(crate) fn apply(&mut self, change: Change) -> Result<(), ClientError> {
+        self.open.apply(change)?;
+        self.state.saw(self.id(), &self.open.seen())
+    }
+
+    pub(crate) fn entry_id(&self, name: &str) -> Result<Digest32, ClientError> {
+        let id = self.open.entry_id(&EntryName::new(name)?);
+        if self.open.leaves().any(|leaf| leaf.object_id == id) {
+            return Ok(id);
+        }
+        Err(ClientError::Usage(format!("there is no secret named `{name}`")))
+    }
+
+    fn refs(&self, ids: &[Digest32]) -> Vec<pb::VaultObjectRef> {
+        let leaves = self.open.leaves().filter(|leaf| ids.contains(&leaf.object_id));
+        leaves
+            .map(|leaf| pb::VaultObjectRef {
+                object_id: leaf.object_id.0.to_vec().into(),
+                version: leaf.version,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,159 @@
+//! Rotation: a new vault key and signing key, every object taken over, and the old key gone.
+
+use ocmt_crypto::{
+    kdf::{Cost, Passphrase},
+    slot::{NewSlot, RecoveryKey, SlotKind},
+    vault::{Completed, Rotation, RotationMode},
+};
+use ocmt_proto::v1 as pb;
+use ocmt_types::SlotId;
+
+use super::{Vault, to_pb};
+use crate::{
+    ClientError,
+    client::{idempotency_key, present},
+};
+
+/// Objects re-encrypted and sent at once.
+const BATCH: usize = 48;
+
+/// A slot to add while rotating.
+pub enum Added {
+    /// Opened by a passphrase.
+    Passphrase(Passphrase, Cost),
+    /// Opened by the key that guardians share.
+    Recovery(RecoveryKey),
+}
+
+impl Added {
+    fn slot(&self) -> NewSlot<'_> {
+        match self {
+            Self::Passphrase(passphrase, cost) => NewSlot::Passphrase(passphrase, *cost),
+            Self::Recovery(key) => NewSlot::Recovery(key),
+        }
+    }
+}
+
+impl Vault {
+    /// The ids of slots of a kind.
+    pub fn slots_of(&self, kind: SlotKind) -> Vec<SlotId> {
+        self.open
+            .slots()
+            .iter()
+            .filter(|slot| slot.kind() == kind)
+            .map(ocmt_crypto::slot::KeySlot::id)
+            .collect()
+    }
+
+    /// Rotates: drops the slots `drop`, adds those of `add`, and converts every object. An unfinished
+    /// rotation of before is dropped with all it staged.
+    ///
+    /// # Errors
+    /// [`ClientError`]; nothing has changed then, or all of it.
+    pub async fn rotate(
+        &mut self,
+        mode: RotationMode,
+        drop: &[SlotId],
+        add: Vec<Added>,
+        reason: &str,
+    ) -> Result<(), ClientError> {
+        let completed = self.stage(mode, drop, &add, reason).await?;
+        self.finish(completed).await
+    }
+
+    /// Stages a rotation with all its objects; nothing counts before it is finished. Its id, and what
+    /// finishes it.
+    pub(crate) async fn stage(
+        &self,
+        mode: RotationMode,
+        drop: &[SlotId],
+        add: &[Added],
+        reason: &str,
+    ) -> Result<(String, Completed), ClientError> {
+        let new: Vec<NewSlot<'_>> = add.iter().map(Added::slot).collect();
+        // one Argon2id for each new passphrase: a client does nothing else meanwhile
+        let mut rotation =
+            tokio::task::block_in_place(|| self.open.begin_rotation(mode, drop, &new, &mut rand::rng()))?;
+        let rotation_id = self.begin(&rotation, mode, reason).await?;
+        let parts = self.convert(&mut rotation, &rotation_id, mode).await?;
+        self.client.vaults().put_rewrapped_keys(tokio_stream::iter(parts)).await?;
+        Ok((rotation_id, rotation.finish()?))
+    }
+
+    async fn begin(
+        &self,
+        rotation: &Rotation<'_>,
+        mode: RotationMode,
+        reason: &str,
+    ) -> Result<String, ClientError> {
+        let start = rotation.start();
+        let mode = match mode {
+            RotationMode::Rewrap => pb::RotationMode::Rewrap,
+            RotationMode::Rekey => pb::RotationMode::Rekey,
+        };
+        let request = pb::BeginRotationRequest {
+            vault_id: self.id().to_string(),
+            new_key_epoch: start.epoch,
+            new_verify_key: start.verify_key.0.to_vec().into(),
+            succession: start.succession.clone().into(),
+            mode: mode.into(),
+            staged_slots: start.slots.iter().cloned().map(Into::into).collect(),
+            reason: reason.to_owned(),
+            replace_unfinished: true,
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.client.vaults().begin_rotation(request).await?.into_inner();
+        Ok(present(answer.rotation, "rotation")?.rotation_id)
+    }
+
+    /// Every object under the new keys, as the messages that stage them.
+    async fn convert(
+        &self,
+        rotation: &mut Rotation<'_>,
+        rotation_id: &str,
+        mode: RotationMode,
+    ) -> Result<Vec<pb::PutRewrappedKeysRequest>, ClientError> {
+        use pb::put_rewrapped_keys_request::Part;
+        let start = pb::RotationStart {
+            vault_id: self.id().to_string(),
+            rotation_id: rotation_id.to_owned(),
+            idempotency_key: idempotency_key(),
+        };
+        let keyring = pb::RotationBatch { keys: Vec::new(), objects: vec![to_pb(&rotation.start().keyring)] };
+        let mut parts = vec![Part::Start(start), Part::Batch(keyring)];
+        for ids in rotation.left().chunks(BATCH) {
+            let mut batch = pb::RotationBatch::default();
+            for object in self.objects(ids).await? {
+                let converted = rotation.convert(&object, &mut rand::rng())?;
+                match mode {
+                    RotationMode::Rekey => batch.objects.push(to_pb(&converted)),
+                    RotationMode::Rewrap => batch.keys.push(pb::RewrappedKey {
+                        object_id: converted.object_id.0.to_vec().into(),
+                        version: converted.version,
+                        wrapped_key: converted.wrapped_key.clone().into(),
+                    }),
+                }
+            }
+            parts.push(Part::Batch(batch));
+        }
+        Ok(parts.into_iter().map(|part| pb::PutRewrappedKeysRequest { part: Some(part) }).collect())
+    }
+
+    async fn finish(&mut self, (rotation_id, completed): (String, Completed)) -> Result<(), ClientError> {
+        let request = pb::FinishRotationRequest {
+            vault_id: self.id().to_string(),
+            rotation_id,
+            slots: completed.slots.iter().cloned().map(Into::into).collect(),
+            manifest: completed.manifest.clone().into(),
+            idempotency_key: idempotency_key(),
+        };
+        self.client.vaults().finish_rotation(request).await?;
+        self.adopt(completed)
+    }
+
+    /// Takes over a rotation that the node has committed.
+    pub(crate) fn adopt(&mut self, completed: Completed) -> Result<(), ClientError> {
+        self.open.complete(completed)?;
+        self.state.saw(self.id(), &self.open.seen())
+    }
+}

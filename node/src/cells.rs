@@ -1,0 +1,200 @@
+//! Cells over gRPC: how the container actors reach the inside of a container.
+//!
+//! h2c on the container's own network; what matters goes through it sealed. Each start of a cell has a
+//! control token of its own, so connections are kept by address and thrown away with the first error.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use ocmt_actors::{
+    CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock, LockReason,
+};
+use ocmt_proto::cell::v1::{self as pb, cell_service_client::CellServiceClient};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+
+use crate::tasks;
+
+/// Metadata with the control token, on every call.
+const AUTH: &str = "ocmt-cell-auth";
+/// Metadata of a refusal: its stable word.
+const REASON: &str = "ocmt-cell-reason";
+const CONNECT: Duration = Duration::from_secs(2);
+/// Frames that wait in each direction of a channel: with the sockets' buffers, what back-pressure allows.
+const FRAMES: usize = 16;
+/// An unlock carries up to 256 bodies of 68 KiB.
+const UNLOCK_BYTES: usize = 24 << 20;
+
+/// Dials cells on the containers' own networks.
+#[derive(Default)]
+pub struct GrpcCells {
+    open: Mutex<HashMap<SocketAddr, Channel>>,
+}
+
+impl GrpcCells {
+    async fn client(&self, cell: &CellTarget) -> Result<CellServiceClient<Channel>, CellError> {
+        let address = cell.address.0;
+        let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&address).cloned();
+        let channel = match known {
+            Some(channel) => channel,
+            None => {
+                let channel = connect(address).await?;
+                self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(address, channel.clone());
+                channel
+            }
+        };
+        Ok(CellServiceClient::new(channel).max_encoding_message_size(UNLOCK_BYTES))
+    }
+
+    /// What a failed call means; a connection that broke is not used again.
+    fn failed(&self, cell: &CellTarget, status: &Status) -> CellError {
+        let transport = matches!(
+            status.code(),
+            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded
+        );
+        let reason = status.metadata().get(REASON).and_then(|reason| reason.to_str().ok());
+        if transport && reason.is_none() {
+            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&cell.address.0);
+            return CellError::Unreachable(status.message().to_owned());
+        }
+        CellError::Refused {
+            reason: reason.unwrap_or("CELL_REFUSED").to_owned(),
+            why: status.message().to_owned(),
+        }
+    }
+}
+
+async fn connect(address: SocketAddr) -> Result<Channel, CellError> {
+    let unreachable = |error: tonic::transport::Error| CellError::Unreachable(error.to_string());
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(unreachable)?;
+    endpoint.connect_timeout(CONNECT).tcp_nodelay(true).connect().await.map_err(unreachable)
+}
+
+fn with_token<T>(cell: &CellTarget, message: T) -> Result<Request<T>, CellError> {
+    let mut request = Request::new(message);
+    let mut token: MetadataValue<Ascii> = cell
+        .token
+        .expose()
+        .parse()
+        .map_err(|_| CellError::Unreachable("the control token is no header value".to_owned()))?;
+    token.set_sensitive(true);
+    request.metadata_mut().insert(AUTH, token);
+    Ok(request)
+}
+
+/// One unary call.
+macro_rules! call {
+    ($self:ident, $cell:ident, $method:ident, $message:expr) => {{
+        let request = with_token($cell, $message)?;
+        let answer = $self.client($cell).await?.$method(request).await;
+        answer.map(tonic::Response::into_inner).map_err(|status| $self.failed($cell, &status))
+    }};
+}
+
+impl CellLink for GrpcCells {
+    fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>> {
+        Box::pin(async move { Ok(call!(self, cell, get_key, pb::GetKeyRequest {})?.offer.to_vec()) })
+    }
+
+    fn unlock<'a>(&'a self, cell: &'a CellTarget, unlock: CellUnlock) -> CellCall<'a, Duration> {
+        Box::pin(async move {
+            let objects = unlock.objects.into_iter().map(|(id, version, body)| pb::SealedObject {
+                object_id: id.0.to_vec().into(),
+                version,
+                body: body.into(),
+            });
+            let message = pb::UnlockRequest {
+                unlock_id: unlock.unlock.to_string(),
+                sealed_payload: unlock.sealed_payload.into(),
+                objects: objects.collect(),
+            };
+            Ok(time(call!(self, cell, unlock, message)?.lease_remaining))
+        })
+    }
+
+    fn extend<'a>(&'a self, cell: &'a CellTarget, extension: Vec<u8>) -> CellCall<'a, Duration> {
+        Box::pin(async move {
+            let message = pb::ExtendRequest { extension: extension.into() };
+            Ok(time(call!(self, cell, extend, message)?.lease_remaining))
+        })
+    }
+
+    fn lock<'a>(&'a self, cell: &'a CellTarget, reason: LockReason) -> CellCall<'a, ()> {
+        Box::pin(async move {
+            let reason = match reason {
+                LockReason::User => pb::LockReason::User,
+                LockReason::Lease => pb::LockReason::Lease,
+                LockReason::Pause => pb::LockReason::Pause,
+                LockReason::Stop => pb::LockReason::Stop,
+                LockReason::Rotated => pb::LockReason::Rotated,
+            };
+            call!(self, cell, lock, pb::LockRequest { reason: reason.into() }).map(drop)
+        })
+    }
+
+    fn status<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellStatus> {
+        Box::pin(async move { status(&call!(self, cell, status, pb::StatusRequest {})?) })
+    }
+
+    fn open_channel<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel> {
+        Box::pin(async move {
+            let client = self.client(cell).await?;
+            let (to_cell, outgoing) = mpsc::channel::<Bytes>(FRAMES);
+            let (incoming, from_cell) = mpsc::channel::<Bytes>(FRAMES);
+            let frames = ReceiverStream::new(outgoing).map(|frame| pb::ChannelRequest { data: frame });
+            let request = with_token(cell, frames)?;
+            // the cell answers only after the first frame: whoever waits for the answer here waits for ever
+            tasks::spawn(carry(client, request, incoming));
+            Ok(CellChannel { to_cell, from_cell })
+        })
+    }
+}
+
+/// Carries the cell's frames until either end is dropped.
+async fn carry<S>(mut client: CellServiceClient<Channel>, request: Request<S>, incoming: mpsc::Sender<Bytes>)
+where
+    S: futures_util::Stream<Item = pb::ChannelRequest> + Send + 'static,
+{
+    let mut frames = match client.channel(request).await {
+        Ok(answer) => answer.into_inner(),
+        Err(error) => return tracing::debug!(code = ?error.code(), "the cell did not take a channel"),
+    };
+    while let Ok(Some(message)) = frames.message().await {
+        if incoming.send(message.data).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn status(answer: &pb::StatusResponse) -> Result<CellStatus, CellError> {
+    let wrong = |what: &str| CellError::Unreachable(format!("its status has no {what}"));
+    let unlocked = if answer.locked {
+        None
+    } else {
+        Some((answer.unlock_id.parse().map_err(|_| wrong("unlock"))?, time(answer.lease_remaining)))
+    };
+    Ok(CellStatus {
+        unlocked,
+        boot_nonce: answer.boot_nonce.as_ref().try_into().map_err(|_| wrong("boot nonce"))?,
+        channels: answer.channels,
+        execs: answer.execs,
+        log_followers: answer.log_followers,
+        activity: answer.activity,
+        idle_for: answer.idle_for.map(|idle| time(Some(idle))),
+    })
+}
+
+fn time(duration: Option<prost_types::Duration>) -> Duration {
+    duration.and_then(|duration| Duration::try_from(duration).ok()).unwrap_or_default()
+}

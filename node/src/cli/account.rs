@@ -1,0 +1,136 @@
+//! `ocmt login`, `logout`, `whoami`, `sessions`.
+
+use std::io;
+
+use anyhow::Context as _;
+use ocmt_client::{Client, ClientError, auth::Purpose};
+use zeroize::Zeroizing;
+
+use super::{
+    args::{LoginArgs, SessionsCommand},
+    context::Context,
+    output::{note, waiting},
+    show,
+};
+
+pub(super) async fn login(context: &Context, args: LoginArgs) -> anyhow::Result<()> {
+    let client = context.anonymous().await?;
+    let signed_in = match (&args.email, &args.tenant_name) {
+        (None, _) => {
+            note("Paste the link of your invitation:");
+            client.accept_invite(&link()?, &device()).await?
+        }
+        (Some(email), Some(name)) => {
+            let pending = client.sign_up(email, name).await?;
+            note(&format!(
+                "A link was sent to {email}. It finishes your sign-up, once, on this device. Paste it:"
+            ));
+            pending.finish(&link()?, &device()).await?
+        }
+        (Some(email), None) => {
+            let purpose = if args.recovery { Purpose::Recovery } else { Purpose::SignIn };
+            let pending = client.request_link(email, context.tenant(), purpose).await?;
+            note(&format!(
+                "If {email} has an account, a link was sent there. It works once, on this device. Paste it:"
+            ));
+            pending.finish(&link()?, &device()).await?
+        }
+    };
+    welcome(context, &signed_in, args).await
+}
+
+async fn welcome(context: &Context, client: &Client, args: LoginArgs) -> anyhow::Result<()> {
+    let me = client.who_am_i().await?;
+    context.keep(client, me.email.clone())?;
+    context.out.value(&me, || format!("signed in as {} in {}", me.email, me.tenant_name))?;
+    if context.out.json {
+        return Ok(());
+    }
+    if args.recovery {
+        note("This session is for recovering your vault and for nothing else. Next: `ocmt recovery open`.");
+    } else if args.sign_up || args.invited {
+        note("Next: `ocmt vault create` makes the vault that only you can open.");
+    }
+    Ok(())
+}
+
+pub(super) async fn logout(context: &Context) -> anyhow::Result<()> {
+    let session = context.session()?;
+    let ended = context.client().await?.sign_out().await;
+    match ended {
+        // a session that has ended already is signed out too
+        Err(error) if error.code() != Some(tonic::Code::Unauthenticated) => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    context.state.forget_session(&session.endpoint, session.user)?;
+    context.out.done(&format!("signed out {}", session.email))
+}
+
+pub(super) async fn whoami(context: &Context) -> anyhow::Result<()> {
+    let me = context.client().await?.who_am_i().await?;
+    context.out.value(&me, || {
+        let session = me.session.as_ref();
+        show::facts(&[
+            ("address", me.email.clone()),
+            ("user", me.user.to_string()),
+            ("role", me.role.clone()),
+            ("tenant", format!("{} ({})", me.tenant_name, me.tenant)),
+            ("session", session.map(|session| session.kind.clone()).unwrap_or_default()),
+            ("ends", session.map(|session| show::when(session.expires_at)).unwrap_or_default()),
+            (
+                "ends if unused",
+                session.map(|session| show::when(session.idle_expires_at)).unwrap_or_default(),
+            ),
+        ])
+    })
+}
+
+pub(super) async fn sessions(context: &Context, command: SessionsCommand) -> anyhow::Result<()> {
+    let client = context.client().await?;
+    match command {
+        SessionsCommand::Ls => {
+            let sessions = client.list_sessions().await?;
+            context.out.list(&sessions, &["SESSION", "KIND", "DEVICE", "LAST USED", "ENDS", ""], |one| {
+                vec![
+                    one.id.to_string(),
+                    one.kind.clone(),
+                    one.device.clone(),
+                    show::at(one.last_used_at),
+                    show::at(one.expires_at),
+                    if one.current { "this one".to_owned() } else { String::new() },
+                ]
+            })
+        }
+        SessionsCommand::Revoke { session } => {
+            client.revoke_session(session).await?;
+            context.out.done("the session has ended")
+        }
+        SessionsCommand::RevokeOthers => {
+            let ended = {
+                let _waiting = waiting("ending the other sessions");
+                client.revoke_other_sessions().await?
+            };
+            context
+                .out
+                .value(&serde_json::json!({ "ended": ended }), || format!("{ended} sessions were ended"))
+        }
+    }
+}
+
+/// One line from standard input: typed, or piped in.
+fn link() -> anyhow::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::with_capacity(1024));
+    io::stdin().read_line(&mut line).context("cannot read the link")?;
+    if line.trim().is_empty() {
+        return Err(ClientError::Usage("no link came: start again and paste it".to_owned()).into());
+    }
+    Ok(line)
+}
+
+/// What this device calls itself in the list of sessions.
+fn device() -> String {
+    let name = rustix::system::uname();
+    let host = name.nodename().to_string_lossy();
+    let clean: String = host.chars().filter(|c| !c.is_control()).take(80).collect();
+    format!("ocmt on {clean}").trim().to_owned()
+}

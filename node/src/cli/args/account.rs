@@ -1,0 +1,117 @@
+//! Arguments of sign-in, tenant and users.
+
+use clap::{Args, Subcommand};
+use ocmt_types::{SessionId, UserId};
+
+use crate::config::HumanDuration;
+
+/// `ocmt login`
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  ocmt login --email you@example.org\n  ocmt login --sign-up --email you@example.org --tenant-name Home --endpoint https://127.0.0.1:7443 --ca .ocmt/pki/ca.pem\n  ocmt login --recovery --email you@example.org\n\nThe link comes by mail (a node in `dev` prints it). Paste it when asked, or pipe it to standard input."
+)]
+pub struct LoginArgs {
+    /// Your address
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "invited")]
+    pub email: Option<String>,
+    /// Ask for an account and a tenant of your own
+    #[arg(long, requires = "tenant_name")]
+    pub sign_up: bool,
+    /// The name of that tenant
+    #[arg(long, value_name = "NAME", requires = "sign_up")]
+    pub tenant_name: Option<String>,
+    /// A session for recovering a vault, and for nothing else
+    #[arg(long, conflicts_with = "sign_up")]
+    pub recovery: bool,
+    /// Join a tenant with the link of an invitation
+    #[arg(long, conflicts_with_all = ["sign_up", "recovery", "email"])]
+    pub invited: bool,
+}
+
+/// `ocmt sessions`
+#[derive(Subcommand)]
+pub enum SessionsCommand {
+    /// List your sessions
+    #[command(after_help = "Example:\n  ocmt sessions ls")]
+    Ls,
+    /// End one session
+    #[command(after_help = "Example:\n  ocmt sessions revoke 0b8c2a54-…")]
+    Revoke {
+        /// Which, from `ocmt sessions ls`
+        session: SessionId,
+    },
+    /// End all sessions but this one
+    #[command(after_help = "Example:\n  ocmt sessions revoke-others")]
+    RevokeOthers,
+}
+
+/// `ocmt tenant`
+#[derive(Subcommand)]
+pub enum TenantCommand {
+    /// The tenant and its policy
+    #[command(after_help = "Example:\n  ocmt tenant get")]
+    Get,
+    /// Make another tenant with your address as its owner
+    #[command(after_help = "Example:\n  ocmt tenant create Work")]
+    Create {
+        /// Its name
+        name: String,
+    },
+    /// Change when idle containers are suspended and how long recovery takes
+    Policy(PolicyArgs),
+}
+
+/// `ocmt tenant policy`: what is not named stays
+#[derive(Args)]
+#[command(after_help = "Example:\n  ocmt tenant policy --pause-after 10m --stop-after 2h")]
+pub struct PolicyArgs {
+    /// Idle time after which a container is paused
+    #[arg(long, value_name = "TIME")]
+    pub pause_after: Option<HumanDuration>,
+    /// Idle time after which a container is stopped
+    #[arg(long, value_name = "TIME")]
+    pub stop_after: Option<HumanDuration>,
+    /// From the notice to the release of a recovery
+    #[arg(long, value_name = "TIME")]
+    pub recovery_delay: Option<HumanDuration>,
+    /// How long a guardian's lock holds
+    #[arg(long, value_name = "TIME")]
+    pub lock: Option<HumanDuration>,
+    /// Delay of a change of guardians
+    #[arg(long, value_name = "TIME")]
+    pub change_delay: Option<HumanDuration>,
+    /// Window in which such a change is finished
+    #[arg(long, value_name = "TIME")]
+    pub change_window: Option<HumanDuration>,
+}
+
+/// `ocmt user`
+#[derive(Subcommand)]
+pub enum UserCommand {
+    /// List the users of the tenant
+    #[command(after_help = "Example:\n  ocmt user ls")]
+    Ls,
+    /// Invite somebody
+    #[command(after_help = "Example:\n  ocmt user invite them@example.org --role member")]
+    Invite {
+        /// Their address
+        email: String,
+        /// observer, member, admin or owner
+        #[arg(long, default_value = "member")]
+        role: String,
+    },
+    /// Change a user's role
+    #[command(after_help = "Example:\n  ocmt user role 0b8c2a54-… admin")]
+    Role {
+        /// Which user
+        user: UserId,
+        /// observer, member, admin or owner
+        role: String,
+    },
+    /// Remove a user
+    #[command(after_help = "Example:\n  ocmt user rm 0b8c2a54-…")]
+    Rm {
+        /// Which user
+        user: UserId,
+    },
+}

@@ -1,0 +1,198 @@
+//! The commands and their arguments. Nothing secret is ever an argument: others on the machine see those.
+
+mod account;
+mod audit;
+mod container;
+mod node;
+mod recovery;
+mod vault;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use ocmt_types::{ContainerId, TenantId};
+
+pub use account::{LoginArgs, PolicyArgs, SessionsCommand, TenantCommand, UserCommand};
+pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
+pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
+pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
+pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
+pub use vault::{GetArgs, PutArgs, VaultCommand};
+
+/// One isolated container per user, readable by that user alone.
+#[derive(Parser)]
+#[command(name = "ocmt", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "Examples:\n  ocmt demo                      the whole main job on this machine\n  ocmt dev                       a node for development in ./.ocmt\n  ocmt login --email a@b.example sign in\n\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by the node, 4 the node cannot be reached"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// For every command.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Arguments of every command.
+#[derive(Args, Clone)]
+pub struct Global {
+    /// Print results as JSON (times in milliseconds since 1970)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The node to talk to, https://HOST:PORT; by default that of the last sign-in
+    #[arg(long, global = true, value_name = "URL", env = "OCMT_ENDPOINT")]
+    pub endpoint: Option<String>,
+    /// The cluster's certificate authority, a PEM file; by default that of the last sign-in
+    #[arg(long, global = true, value_name = "FILE", env = "OCMT_CA")]
+    pub ca: Option<PathBuf>,
+    /// The tenant to act in, if you are signed in to several
+    #[arg(long, global = true, value_name = "ID", env = "OCMT_TENANT")]
+    pub tenant: Option<TenantId>,
+    /// Where this client keeps its session; by default ~/.local/state/ocmt
+    #[arg(long, global = true, value_name = "DIR", env = "OCMT_STATE_DIR")]
+    pub state_dir: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run the whole main job on this machine, told step by step; nothing is left behind
+    Demo(DemoArgs),
+    /// Run one node for development: SQLite, a development CA, data in ./.ocmt, links printed
+    Dev(DevArgs),
+    /// Run a node
+    #[command(after_help = "Example:\n  ocmt node --config /etc/ocmt/ocmt.toml")]
+    Node(NodeArgs),
+    /// Bring the database of a node to this version's schema; exits non-zero if it could not
+    #[command(after_help = "Example:\n  ocmt migrate --config /etc/ocmt/ocmt.toml")]
+    Migrate(NodeArgs),
+    /// Check or print configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Sign in, sign up with --sign-up, or join with --invited
+    Login(LoginArgs),
+    /// End the session
+    #[command(after_help = "Example:\n  ocmt logout")]
+    Logout,
+    /// Who am I?
+    #[command(after_help = "Example:\n  ocmt whoami --json")]
+    Whoami,
+    /// List or end sessions
+    #[command(subcommand)]
+    Sessions(SessionsCommand),
+    /// The tenant: policy, and further tenants
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Users of the tenant
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Your vault: secrets that only you can read
+    #[command(subcommand)]
+    Vault(VaultCommand),
+    /// Your container, its cell, and what runs in it
+    #[command(subcommand)]
+    Container(ContainerCommand),
+    /// Guardians for your own vault, and getting it back with their help
+    #[command(subcommand)]
+    Recovery(RecoveryCommand),
+    /// Being a guardian of somebody else's vault
+    #[command(subcommand)]
+    Guardian(GuardianCommand),
+    /// The audit of the tenant
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Container images
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Print shell completions
+    #[command(after_help = "Example:\n  ocmt completions bash > /etc/bash_completion.d/ocmt")]
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write the pages of all commands
+    #[command(after_help = "Example:\n  ocmt man --dir /usr/local/share/man/man1")]
+    Man {
+        /// Write a page for each command into this folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// A container named by id, or the only one there is.
+#[derive(Args, Clone, Copy)]
+pub struct ContainerArg {
+    /// Which; may be left out if you have only one
+    pub container: Option<ContainerId>,
+}
+
+/// Where the passphrase comes from; asked for without any.
+#[derive(Args, Clone)]
+pub struct PassphraseArgs {
+    /// Read the vault's passphrase from this file
+    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_fd")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Read the vault's passphrase from this open file descriptor
+    #[arg(long, value_name = "N")]
+    pub passphrase_fd: Option<u32>,
+    /// Open the vault although the node shows an older state than this device has seen; only after
+    /// your operator restored a backup
+    #[arg(long)]
+    pub accept_rollback: bool,
+}
+
+/// Where a new passphrase comes from; asked for twice without any.
+#[derive(Args, Clone)]
+pub struct NewPassphraseArgs {
+    /// Read the new passphrase from this file
+    #[arg(long, value_name = "FILE", conflicts_with = "new_passphrase_fd")]
+    pub new_passphrase_file: Option<PathBuf>,
+    /// Read the new passphrase from this open file descriptor
+    #[arg(long, value_name = "N")]
+    pub new_passphrase_fd: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+        let path = format!("{path} {}", command.get_name());
+        if command.has_subcommands() {
+            command.get_subcommands().for_each(|inner| leaves(inner, &path, found));
+        } else {
+            found.push((path, command.get_after_help().map(ToString::to_string).unwrap_or_default()));
+        }
+    }
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example_of_itself() {
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "", &mut found);
+        assert!(found.len() > 50, "{}", found.len());
+        for (path, help) in found {
+            assert!(help.starts_with("Example") && help.contains(path.trim()), "{path}: {help}");
+        }
+    }
+
+    #[test]
+    fn no_secret_is_taken_as_an_argument() {
+        for line in [
+            "ocmt vault put name value",
+            "ocmt vault create --passphrase x",
+            "ocmt container unlock --map A=b --passphrase x",
+            "ocmt login --email a@b.example --token x",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

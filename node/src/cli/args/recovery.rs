@@ -1,0 +1,185 @@
+//! Arguments of `ocmt recovery` and `ocmt guardian`.
+
+use std::str::FromStr;
+
+use clap::{Args, Subcommand};
+use ocmt_types::GuardianshipId;
+
+use super::{NewPassphraseArgs, PassphraseArgs};
+
+/// `ocmt recovery`
+#[derive(Subcommand)]
+pub enum RecoveryCommand {
+    /// Name the guardians who can give your vault back; run it again when they have accepted
+    Setup(SetupArgs),
+    /// Where your guardians and any recovery stand, and what comes next
+    #[command(after_help = "Example:\n  ocmt recovery status")]
+    Status,
+    /// I have lost my passphrase: ask my guardians
+    #[command(after_help = "Example:\n  ocmt login --recovery --email you@example.org\n  ocmt recovery open")]
+    Open,
+    /// See whether the vault can be opened now, without changing anything
+    #[command(after_help = "Example:\n  ocmt recovery collect")]
+    Collect {
+        /// Which request, by the beginning of its id; may be left out if there is only one
+        ceremony: Option<String>,
+    },
+    /// Open the vault with the guardians' help and give it a new passphrase
+    #[command(after_help = "Example:\n  ocmt recovery complete")]
+    Complete {
+        /// Which request, by the beginning of its id; may be left out if there is only one
+        ceremony: Option<String>,
+        /// The passphrase to be.
+        #[command(flatten)]
+        new: NewPassphraseArgs,
+    },
+    /// Give up a recovery that you asked for
+    #[command(after_help = "Example:\n  ocmt recovery cancel")]
+    Cancel {
+        /// Which request, by the beginning of its id; may be left out if there is only one
+        ceremony: Option<String>,
+    },
+    /// That was not me: stop a recovery of my vault
+    #[command(after_help = "Example:\n  ocmt recovery veto")]
+    Veto {
+        /// Which request, by the beginning of its id; may be left out if there is only one
+        ceremony: Option<String>,
+    },
+    /// Ask your guardians to show that they could still help
+    #[command(after_help = "Example:\n  ocmt recovery drill")]
+    Drill,
+}
+
+/// `ocmt recovery setup`
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt recovery setup --guardian anna@example.org --guardian ben@example.org --guardian carl@example.org --need 2\n\nAny two of the three can then give the vault back to you, after a waiting time in which you can stop it."
+)]
+pub struct SetupArgs {
+    /// A guardian's address, with :N if they are to count as N; may be given more than once
+    #[arg(long, value_name = "ADDRESS[:N]", required = true)]
+    pub guardian: Vec<Asked>,
+    /// How many have to agree
+    #[arg(long, value_name = "K")]
+    pub need: u8,
+    /// I have compared the six words of every guardian by telephone: do not ask
+    #[arg(long)]
+    pub yes: bool,
+    /// Take waiting times under an hour if the tenant's policy has them (development only)
+    #[arg(long)]
+    pub short_delays: bool,
+    /// To open the vault.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// A guardian to be: where to ask, and how much they count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Their address.
+    pub email: String,
+    /// Units they will hold.
+    pub units: u32,
+}
+
+impl FromStr for Asked {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (email, units) = match text.rsplit_once(':') {
+            Some((email, units)) => (email, units.parse().unwrap_or(0)),
+            None => (text, 1),
+        };
+        if !email.contains('@') || units == 0 {
+            return Err(format!(
+                "`{text}` is no guardian: write ADDRESS, or ADDRESS:2 for one who counts as two"
+            ));
+        }
+        Ok(Self { email: email.to_owned(), units })
+    }
+}
+
+/// `ocmt guardian`
+#[derive(Subcommand)]
+pub enum GuardianCommand {
+    /// Say yes to somebody who asked you to be their guardian
+    #[command(after_help = "Example:\n  ocmt guardian accept")]
+    Accept {
+        /// Which, from `ocmt guardian list`; may be left out if only one waits
+        guardianship: Option<GuardianshipId>,
+        /// To open your own vault.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Say no, or stop being a guardian
+    #[command(after_help = "Example:\n  ocmt guardian resign 0b8c2a54-…")]
+    Resign {
+        /// Which, from `ocmt guardian list`
+        guardianship: GuardianshipId,
+    },
+    /// Whom you guard, and requests that wait for you
+    #[command(after_help = "Example:\n  ocmt guardian list")]
+    List,
+    /// Help: give your part, after comparing six words by telephone
+    #[command(
+        after_help = "Example:\n  ocmt guardian approve\n\nCall the person first, on a number you already had. Whoever merely writes to you may be somebody else."
+    )]
+    Approve {
+        /// Which request, by the beginning of its id; may be left out if there is only one
+        ceremony: Option<String>,
+        /// The six words you heard on the telephone, compared for you instead of asking
+        #[arg(long, value_name = "WORDS")]
+        words: Option<String>,
+        /// To open your own vault.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Refuse a request
+    #[command(after_help = "Example:\n  ocmt guardian deny")]
+    Deny {
+        /// Which request, by the beginning of its id; may be left out if there is only one
+        ceremony: Option<String>,
+        /// To open your own vault.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Say that you are not sure; the owner and the other guardians are told
+    #[command(after_help = "Example:\n  ocmt guardian doubt")]
+    Doubt {
+        /// Which request, by the beginning of its id; may be left out if there is only one
+        ceremony: Option<String>,
+        /// To open your own vault.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Something is wrong: stop every recovery of this vault for days
+    #[command(after_help = "Example:\n  ocmt guardian lock")]
+    Lock {
+        /// Which request, by the beginning of its id; may be left out if there is only one
+        ceremony: Option<String>,
+        /// To open your own vault.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Answer drills: show that you could still help
+    #[command(after_help = "Example:\n  ocmt guardian answer")]
+    Answer {
+        /// To open your own vault.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_guardian_counts_once_unless_said_otherwise() {
+        assert_eq!("a@b.example".parse::<Asked>().unwrap(), Asked { email: "a@b.example".into(), units: 1 });
+        assert_eq!("a@b.example:2".parse::<Asked>().unwrap().units, 2);
+        for bad in ["anna", "a@b.example:0", "a@b.example:x"] {
+            assert!(bad.parse::<Asked>().is_err(), "{bad} was taken");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! `ocmt container`.
+
+use std::process::ExitCode;
+
+use ocmt_client::{
+    Client, ClientError,
+    cell::UnlockedCell,
+    container::{Container, Idle, Spec},
+};
+use ocmt_crypto::channel::StreamKind;
+use ocmt_types::ContainerId;
+
+use super::{
+    args::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, PassphraseArgs, UnlockArgs},
+    context::Context,
+    output::{note, waiting},
+    show, streams,
+};
+
+pub(super) async fn run(context: &Context, command: ContainerCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ContainerCommand::Exec(args) => exec(context, args).await,
+        ContainerCommand::Logs(args) => logs(context, args).await,
+        command => life(context, command).await.map(|()| ExitCode::SUCCESS),
+    }
+}
+
+async fn life(context: &Context, command: ContainerCommand) -> anyhow::Result<()> {
+    let client = context.client().await?;
+    let out = context.out;
+    match command {
+        ContainerCommand::Create(args) => create(context, &client, args).await,
+        ContainerCommand::Start(which) => {
+            let id = client.container_or_only(which.container).await?;
+            let _waiting = waiting("starting the container");
+            tell(context, &client.start_container(id).await?)
+        }
+        ContainerCommand::Pause(which) => {
+            let id = client.container_or_only(which.container).await?;
+            tell(context, &client.pause_container(id).await?)
+        }
+        ContainerCommand::Stop { which, grace } => {
+            let id = client.container_or_only(which.container).await?;
+            let _waiting = waiting("stopping the container");
+            tell(context, &client.stop_container(id, Some(grace.0)).await?)
+        }
+        ContainerCommand::Wake(which) => wake(context, &client, which.container).await,
+        ContainerCommand::Status(which) => status(context, &client, which.container).await,
+        ContainerCommand::Explain(which) => {
+            let id = client.container_or_only(which.container).await?;
+            let idle = client.explain_idle(id).await?;
+            out.value(&idle, || explain(&idle))
+        }
+        ContainerCommand::Unlock(args) => unlock(context, &client, args).await,
+        ContainerCommand::Extend { which, lease, passphrase } => {
+            let id = client.container_or_only(which.container).await?;
+            let mut vault = context.vault(&client, &passphrase).await?;
+            let until = vault.extend_unlock(id, lease.0).await?;
+            let json = serde_json::json!({ "unlocked_until": until });
+            out.value(&json, || format!("unlocked until {}", show::when(Some(until))))
+        }
+        ContainerCommand::Lock(which) => {
+            let id = client.container_or_only(which.container).await?;
+            client.lock_container(id).await?;
+            out.done("locked: its secrets are wiped, its channels have ended")
+        }
+        ContainerCommand::Hold { which, reason } => {
+            let id = client.container_or_only(which.container).await?;
+            tell(context, &client.hold_container(id, &reason).await?)
+        }
+        ContainerCommand::Release { which, reason } => {
+            let id = client.container_or_only(which.container).await?;
+            tell(context, &client.release_container(id, &reason).await?)
+        }
+        ContainerCommand::Rm(which) => {
+            let id = client.container_or_only(which.container).await?;
+            client.remove_container(id).await?;
+            out.done("the container was removed; its volume stays")
+        }
+        ContainerCommand::Exec(_) | ContainerCommand::Logs(_) => Ok(()),
+    }
+}
+
+async fn create(context: &Context, client: &Client, args: CreateArgs) -> anyhow::Result<()> {
+    let spec = Spec {
+        image: args.image,
+        argv: args.argv,
+        workload_port: args.port,
+        memory_bytes: args.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
+        pids: args.pids,
+        cpu_shares: args.cpu_shares,
+        pause_after: args.pause_after.map(|time| time.0),
+        stop_after: args.stop_after.map(|time| time.0),
+    };
+    let made = {
+        let _waiting = waiting("making the container");
+        client.create_container(&spec, !args.no_start).await?
+    };
+    tell(context, &made)?;
+    if !context.out.json {
+        note("Next: `ocmt container unlock --map VARIABLE=SECRET` gives it secrets from your vault.");
+    }
+    Ok(())
+}
+
+async fn wake(context: &Context, client: &Client, which: Option<ContainerId>) -> anyhow::Result<()> {
+    let id = client.container_or_only(which).await?;
+    let (container, wake) = {
+        let _waiting = waiting("waking the container");
+        client.wake_container(id).await?
+    };
+    let json = serde_json::json!({ "container": container, "wake": wake });
+    context.out.value(&json, || {
+        let how = match wake.kind.as_str() {
+            "none" => "it was running".to_owned(),
+            kind => format!("{kind}, {} ms", wake.millis),
+        };
+        let locked = if container.locked { "locked" } else { "unlocked" };
+        format!("{} ({how}), {locked}", container.state)
+    })
+}
+
+async fn status(context: &Context, client: &Client, which: Option<ContainerId>) -> anyhow::Result<()> {
+    if let Some(id) = which {
+        return tell(context, &client.container(id).await?);
+    }
+    let all = client.list_containers().await?;
+    context.out.list(&all, &["CONTAINER", "STATE", "CELL", "RUNTIME", "LAST ACTIVITY"], |container| {
+        vec![
+            container.id.to_string(),
+            container.state.to_string(),
+            cell(container),
+            container.runtime.clone(),
+            show::when(container.last_activity_at),
+        ]
+    })
+}
+
+fn tell(context: &Context, container: &Container) -> anyhow::Result<()> {
+    context.out.value(container, || {
+        let exit = container.exit.map(|exit| {
+            let why = if exit.out_of_memory { ", out of memory" } else { "" };
+            format!("code {}{why}, {}", exit.code, show::when(exit.at))
+        });
+        show::facts(&[
+            ("container", container.id.to_string()),
+            ("state", format!("{} since {}", container.state, show::at(container.state_since))),
+            ("cell", cell(container)),
+            ("image", container.image.clone()),
+            ("host", container.host.map(|host| host.to_string()).unwrap_or_default()),
+            ("runtime", container.runtime.clone()),
+            ("last activity", show::when(container.last_activity_at)),
+            ("ended by itself", exit.unwrap_or_default()),
+            ("why", container.failure.clone()),
+        ])
+    })
+}
+
+fn cell(container: &Container) -> String {
+    if container.locked {
+        return "locked".to_owned();
+    }
+    format!("unlocked until {}", show::when(container.unlocked_until))
+}
+
+fn explain(idle: &Idle) -> String {
+    let mut lines = vec![format!("{}; last activity {}", idle.state, show::when(idle.last_activity_at))];
+    for reason in &idle.reasons {
+        let until =
+            reason.until.map(|until| format!(", until {}", show::when(Some(until)))).unwrap_or_default();
+        lines.push(format!("kept awake by: {} {}{until}", reason.count, reason.kind));
+    }
+    if idle.reasons.is_empty() {
+        lines.push("nothing keeps it awake".to_owned());
+    }
+    if idle.pause_due_at.is_some() {
+        lines.push(format!("will be paused {}", show::when(idle.pause_due_at)));
+    }
+    if idle.stop_due_at.is_some() {
+        lines.push(format!("will be stopped {}", show::when(idle.stop_due_at)));
+    }
+    lines.push(match idle.unlocked_until {
+        Some(until) => format!("its cell locks {}", show::when(Some(until))),
+        None => "its cell is locked".to_owned(),
+    });
+    lines.join("\n")
+}
+
+async fn unlock(context: &Context, client: &Client, args: UnlockArgs) -> anyhow::Result<()> {
+    let id = client.container_or_only(args.which.container).await?;
+    let mut vault = context.vault(client, &args.passphrase).await?;
+    let cell = {
+        let _waiting = waiting("waking the container and unlocking its cell");
+        vault.unlock_container(id, &args.map, args.lease.0, args.accept_host).await?
+    };
+    let json = serde_json::json!({
+        "container": id,
+        "unlock": cell.endpoints.place.unlock,
+        "unlocked_until": cell.unlocked_until,
+        "wake": cell.wake,
+    });
+    context.out.value(&json, || {
+        let secrets = show::count(args.map.len(), "secret");
+        format!("unlocked with {secrets} until {}", show::when(Some(cell.unlocked_until)))
+    })
+}
+
+async fn attach(
+    context: &Context,
+    client: &Client,
+    which: Option<ContainerId>,
+    passphrase: &PassphraseArgs,
+) -> anyhow::Result<UnlockedCell> {
+    let id = client.container_or_only(which).await?;
+    let mut vault = context.vault(client, passphrase).await?;
+    let _waiting = waiting("reaching the container");
+    let cell = vault.attach_container(id, false).await?;
+    Ok(cell.ok_or_else(|| {
+        ClientError::Usage("the cell is locked: unlock it with `ocmt container unlock` first".to_owned())
+    })?)
+}
+
+async fn exec(context: &Context, args: ExecArgs) -> anyhow::Result<ExitCode> {
+    let client = context.client().await?;
+    let cell = attach(context, &client, args.container, &args.passphrase).await?;
+    let kind = StreamKind::Exec { argv: args.argv, tty: args.tty };
+    let channel = client.open_channel(&cell.endpoints, kind).await?;
+    Box::pin(streams::run(channel, args.tty)).await
+}
+
+async fn logs(context: &Context, args: LogsArgs) -> anyhow::Result<ExitCode> {
+    let client = context.client().await?;
+    let cell = attach(context, &client, args.which.container, &args.passphrase).await?;
+    let channel = client.open_channel(&cell.endpoints, StreamKind::Logs { follow: args.follow }).await?;
+    Box::pin(streams::print(channel)).await
+}

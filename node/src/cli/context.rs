@@ -1,0 +1,120 @@
+//! What every command of a user stands on: the stored session, the connection, the vault.
+
+use std::{env, fs, path::PathBuf};
+
+use anyhow::{Context as _, bail};
+use ocmt_client::{
+    Client, ClientError, Identity,
+    ca::ClusterCa,
+    connect::{Credential, Target},
+    state::{LocalState, StoredSession},
+    vault::{Key, Vault},
+};
+use ocmt_crypto::{CryptoError, vault::Rollback};
+
+use super::{
+    args::{Global, PassphraseArgs},
+    output::{Output, waiting},
+    secrets,
+};
+
+/// The session of this command and how it shows its results.
+pub(super) struct Context {
+    global: Global,
+    /// What this device remembers.
+    pub(super) state: LocalState,
+    /// Where results go.
+    pub(super) out: Output,
+}
+
+impl Context {
+    pub(super) fn new(global: Global) -> anyhow::Result<Self> {
+        let folder = match &global.state_dir {
+            Some(folder) => folder.clone(),
+            None => default_state_dir()?,
+        };
+        let state = LocalState::open(&folder)?;
+        let out = Output { json: global.json };
+        Ok(Self { global, state, out })
+    }
+
+    /// The newest stored session that fits the arguments.
+    pub(super) fn session(&self) -> Result<StoredSession, ClientError> {
+        let found = self.state.session(self.global.endpoint.as_deref(), self.global.tenant)?;
+        found.ok_or_else(|| ClientError::Usage("not signed in: run `ocmt login`".to_owned()))
+    }
+
+    /// The tenant named on the command line.
+    pub(super) fn tenant(&self) -> Option<ocmt_types::TenantId> {
+        self.global.tenant
+    }
+
+    /// A connection with the stored session.
+    pub(super) async fn client(&self) -> anyhow::Result<Client> {
+        let session = self.session()?;
+        let pem = match &self.global.ca {
+            Some(file) => read_ca(file)?,
+            None => session.ca_pem.clone(),
+        };
+        let target = Target { endpoint: session.endpoint.clone(), ca: ClusterCa::from_pem(&pem)? };
+        let identity = Identity { tenant: session.tenant, user: session.user };
+        let client = Client::connect(target).await?;
+        Ok(client.signed_in(Credential::new(session.token.clone()), identity))
+    }
+
+    /// A connection without a session, to the node named, else that of the last sign-in.
+    pub(super) async fn anonymous(&self) -> anyhow::Result<Client> {
+        let last = self.state.session(self.global.endpoint.as_deref(), None)?;
+        let endpoint = self.global.endpoint.clone().or(last.as_ref().map(|last| last.endpoint.clone()));
+        let pem = match &self.global.ca {
+            Some(file) => Some(read_ca(file)?),
+            None => last.as_ref().map(|last| last.ca_pem.clone()),
+        };
+        let (Some(endpoint), Some(pem)) = (endpoint, pem) else {
+            let text = "name the node with --endpoint https://HOST:PORT and its authority with --ca FILE";
+            return Err(ClientError::Usage(text.to_owned()).into());
+        };
+        Ok(Client::connect(Target { endpoint, ca: ClusterCa::from_pem(&pem)? }).await?)
+    }
+
+    /// The user's vault, opened.
+    pub(super) async fn vault(&self, client: &Client, args: &PassphraseArgs) -> anyhow::Result<Vault> {
+        let passphrase = secrets::passphrase(args)?;
+        let rollback = if args.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
+        let _waiting = waiting("opening your vault");
+        let key = Key::Passphrase(passphrase);
+        match client.unlock_vault(None, key, &self.state, rollback).await {
+            // the one error of the cryptography does not say what was wrong; here it is nearly always a typo
+            Err(ClientError::Crypto(CryptoError::Refused)) => {
+                bail!("the vault does not open: the passphrase is wrong, or what the node shows was changed")
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Keeps a fresh session as the one to use from now on.
+    pub(super) fn keep(&self, client: &Client, email: String) -> anyhow::Result<()> {
+        let identity = client.identity()?;
+        let token = client.credential().map(|credential| credential.expose().to_owned());
+        self.state.put_session(StoredSession {
+            endpoint: client.target().endpoint.clone(),
+            ca_pem: client.target().ca.pem().to_owned(),
+            tenant: identity.tenant,
+            user: identity.user,
+            email,
+            token: token.unwrap_or_default(),
+        })?;
+        Ok(())
+    }
+}
+
+fn read_ca(file: &std::path::Path) -> anyhow::Result<String> {
+    fs::read_to_string(file)
+        .with_context(|| format!("cannot read the certificate authority {}", file.display()))
+}
+
+fn default_state_dir() -> anyhow::Result<PathBuf> {
+    let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
+    Ok(base.context("there is no home folder: name one with --state-dir")?.join("ocmt"))
+}

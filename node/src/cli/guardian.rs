@@ -1,0 +1,253 @@
+//! `ocmt guardian`: being a guardian of somebody else's vault.
+
+use ocmt_client::{
+    Client, ClientError,
+    recovery::{Ceremony, CeremonyState, Guardianship, GuardianshipState, Side, identity_words},
+};
+use ocmt_types::{Clock as _, GuardianshipId, SystemClock};
+
+use super::{
+    args::{GuardianCommand, PassphraseArgs},
+    context::Context,
+    output::{confirm, note, print, waiting},
+    recovery::pick,
+    show,
+    telling::{describe, ended},
+};
+
+pub(super) async fn run(context: &Context, command: GuardianCommand) -> anyhow::Result<()> {
+    let client = context.client().await?;
+    match command {
+        GuardianCommand::Accept { guardianship, passphrase } => {
+            accept(context, &client, guardianship, &passphrase).await
+        }
+        GuardianCommand::Resign { guardianship } => {
+            let ended = client.resign_guardianship(guardianship).await?;
+            if ended.side == Side::Owner {
+                context.state.forget_guardian(ended.vault, &ended.email)?;
+            }
+            context.out.value(&ended, || {
+                format!("You are no guardian of {} any more; they are told. Until they name others, your part still counts.", ended.email)
+            })
+        }
+        GuardianCommand::List => list(context, &client).await,
+        GuardianCommand::Approve { ceremony, words, passphrase } => {
+            Box::pin(approve(context, &client, ceremony, words, &passphrase)).await
+        }
+        GuardianCommand::Deny { ceremony, passphrase } => {
+            let id = asked(&client, ceremony.as_deref()).await?.id;
+            let after = context.vault(&client, &passphrase).await?.deny_ceremony(id).await?;
+            context.out.value(&after, || "You refused. The owner is told.".to_owned())
+        }
+        GuardianCommand::Doubt { ceremony, passphrase } => {
+            let id = asked(&client, ceremony.as_deref()).await?.id;
+            let after = context.vault(&client, &passphrase).await?.doubt_ceremony(id).await?;
+            context.out.value(&after, || {
+                "The owner and the other guardians are told that you are not sure. You can still approve or deny.".to_owned()
+            })
+        }
+        GuardianCommand::Lock { ceremony, passphrase } => lock(context, &client, ceremony, &passphrase).await,
+        GuardianCommand::Answer { passphrase } => answer(context, &client, &passphrase).await,
+    }
+}
+
+async fn accept(
+    context: &Context,
+    client: &Client,
+    which: Option<GuardianshipId>,
+    passphrase: &PassphraseArgs,
+) -> anyhow::Result<()> {
+    let mut invited = client.guardianships(Some(Side::Guardian)).await?;
+    invited
+        .retain(|one| one.state == GuardianshipState::Invited && which.is_none_or(|which| which == one.id));
+    let one = match invited.as_slice() {
+        [one] => one,
+        [] => return Err(ClientError::Usage("nobody's invitation waits for you".to_owned()).into()),
+        _ => {
+            return Err(ClientError::Usage(
+                "several invitations wait: name one of `ocmt guardian list`".to_owned(),
+            )
+            .into());
+        }
+    };
+    let vault = context.vault(client, passphrase).await?;
+    let accepted = vault.accept_guardianship(one.id).await?;
+    let keyring = vault.keys().keyring();
+    let words = identity_words(keyring.identity_signing.verify_key(), keyring.identity_seal.public()).await?;
+    let json = serde_json::json!({ "guardianship": accepted, "words": words });
+    context.out.value(&json, || {
+        format!(
+            "You are a guardian of {} now. You cannot read anything of theirs.\n\n  {words}\n\nThey will call you and compare these words of yours. Then you need do nothing, until they lose their passphrase: you will get a mail, and you call them before you approve.",
+            accepted.email
+        )
+    })
+}
+
+async fn list(context: &Context, client: &Client) -> anyhow::Result<()> {
+    let guarded = client.guardianships(Some(Side::Guardian)).await?;
+    let requests = requests(client).await?;
+    if context.out.json {
+        let json = serde_json::json!({ "guardianships": guarded, "requests": requests });
+        return print(&serde_json::to_string_pretty(&json)?);
+    }
+    context.out.list(&guarded, &["GUARDIANSHIP", "OF", "COUNTS AS", "STATE", "LAST DRILL"], row)?;
+    if let Some(keys) = guarded.iter().find_map(|one| one.keys) {
+        note(&format!(
+            "\nYour words, for owners who call: {}",
+            identity_words(keys.identity, keys.sealing).await?
+        ));
+    }
+    if guarded.iter().any(|one| one.challenge.is_some()) {
+        note("A drill waits for you: `ocmt guardian answer`.");
+    }
+    for request in requests.iter().filter(|request| request.state.is_live()) {
+        print("")?;
+        print(&describe(request).await?)?;
+        print(&next(request))?;
+    }
+    Ok(())
+}
+
+fn row(one: &Guardianship) -> Vec<String> {
+    let state = match one.state {
+        GuardianshipState::Invited => "asks you: `ocmt guardian accept`",
+        GuardianshipState::Accepted => "accepted, you hold nothing yet",
+        GuardianshipState::Dealt | GuardianshipState::Active => "you hold your part",
+        GuardianshipState::Resigned | GuardianshipState::Ended => "ended",
+    };
+    vec![
+        one.id.to_string(),
+        one.email.clone(),
+        one.units.to_string(),
+        state.to_owned(),
+        show::at(one.drilled_at),
+    ]
+}
+
+fn next(request: &Ceremony) -> String {
+    match request.state {
+        CeremonyState::Open | CeremonyState::Ready => format!(
+            "Call {} on a number you already had. If it is them and the six words are the same: `ocmt guardian approve {}`. If not: deny, doubt or lock.",
+            request.owner_email,
+            show::short(&request.id)
+        ),
+        CeremonyState::Released => {
+            "Enough guardians have approved; nothing is left for you to do.".to_owned()
+        }
+        over => ended(over).to_owned(),
+    }
+}
+
+async fn approve(
+    context: &Context,
+    client: &Client,
+    ceremony: Option<String>,
+    heard: Option<String>,
+    passphrase: &PassphraseArgs,
+) -> anyhow::Result<()> {
+    let id = asked(client, ceremony.as_deref()).await?.id;
+    let vault = context.vault(client, passphrase).await?;
+    let review = {
+        let _waiting = waiting("checking the request");
+        vault.review_ceremony(id).await?
+    };
+    let words = review.ceremony.words().await?;
+    note(&describe(&review.ceremony).await?);
+    match heard {
+        Some(heard) if same_words(&heard, &words) => {}
+        Some(_) => {
+            let text = "the words you heard are not those of this request: do not approve it. Whoever called you may be somebody else";
+            return Err(ClientError::Usage(text.to_owned()).into());
+        }
+        None => {
+            note(&format!(
+                "\nAsk the person on the telephone to read you the six words. They must be:\n\n  {words}\n"
+            ));
+            let question = format!(
+                "Did {} read exactly these to you, and did you know the voice?",
+                review.ceremony.owner_email
+            );
+            if !confirm(&question, "--words")? {
+                note("Nothing was done. If you are not sure, say so with `ocmt guardian doubt`.");
+                return Ok(());
+            }
+        }
+    }
+    let after = vault.approve_ceremony(&review).await?;
+    context.out.value(&after, || {
+        let given = format!("Your part is given: {} of {} needed.", after.units_approved, after.units_needed);
+        match after.releasable_at {
+            Some(at) if at <= SystemClock.now() => {
+                format!("{given} The waiting time is over; the owner can still stop it.")
+            }
+            at => format!("{given} It opens nothing before {}, and the owner can stop it.", show::when(at)),
+        }
+    })
+}
+
+/// Words as they are heard: in any case, with any spacing or punctuation between them.
+fn same_words(heard: &str, meant: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let parts = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
+        parts.map(str::to_lowercase).collect()
+    };
+    words(heard) == words(meant)
+}
+
+async fn lock(
+    context: &Context,
+    client: &Client,
+    ceremony: Option<String>,
+    passphrase: &PassphraseArgs,
+) -> anyhow::Result<()> {
+    let id = asked(client, ceremony.as_deref()).await?.id;
+    let (after, until) = context.vault(client, passphrase).await?.lock_ceremony(id).await?;
+    let json = serde_json::json!({ "ceremony": after, "locked_until": until });
+    context.out.value(&json, || {
+        let until = until.map_or_else(|| "for a lock period".to_owned(), |at| format!("until {}", show::when(Some(at))));
+        format!("Locked: nobody can recover this vault {until}. The owner and the other guardians are told. Call them.")
+    })
+}
+
+async fn answer(context: &Context, client: &Client, passphrase: &PassphraseArgs) -> anyhow::Result<()> {
+    let mut waiting_for = client.guardianships(Some(Side::Guardian)).await?;
+    waiting_for.retain(|one| one.challenge.is_some());
+    if waiting_for.is_empty() {
+        return context.out.done("no drill waits for you");
+    }
+    let vault = context.vault(client, passphrase).await?;
+    let mut answered = Vec::new();
+    for one in &waiting_for {
+        vault.answer_drill(one.id).await?;
+        answered.push(one.email.clone());
+    }
+    context.out.value(&serde_json::json!({ "answered": answered }), || {
+        format!("Answered: you could still help {}. Nothing of your part was shown.", answered.join(" and "))
+    })
+}
+
+/// Requests that the user is asked about as a guardian.
+async fn requests(client: &Client) -> Result<Vec<Ceremony>, ClientError> {
+    let email = client.who_am_i().await?.email;
+    let mut all = client.ceremonies(false).await?;
+    all.retain(|ceremony| ceremony.owner_email != email);
+    Ok(all)
+}
+
+async fn asked(client: &Client, named: Option<&str>) -> anyhow::Result<Ceremony> {
+    let mut live = requests(client).await?;
+    live.retain(|ceremony| ceremony.state.is_live());
+    Ok(pick(named, live)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_heard_on_the_telephone_are_compared_as_words() {
+        assert!(same_words("Zoo, able  baker\n", "zoo able baker"));
+        assert!(!same_words("zoo able", "zoo able baker"));
+        assert!(!same_words("able zoo baker", "zoo able baker"));
+    }
+}

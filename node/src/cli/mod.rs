@@ -1,0 +1,125 @@
+//! The command line: what people type, and what they get to see.
+//!
+//! Results go to standard output (tables for people, `--json` for programs), messages to standard
+//! error. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by the node, 4 the node cannot be
+//! reached; `container exec` exits with its program's.
+
+mod account;
+pub mod args;
+mod audit;
+mod container;
+mod context;
+mod guardian;
+mod image;
+mod manual;
+mod node;
+pub mod output;
+mod recovery;
+mod secrets;
+mod show;
+mod streams;
+mod telling;
+mod tenant;
+mod terminal;
+mod vault;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use ocmt_client::ClientError;
+
+use args::{Cli, Command, Global};
+use context::Context;
+
+/// Exit code of a failure that is not one of the others.
+const FAILED: u8 = 1;
+/// Something that cannot work was asked for.
+const USAGE: u8 = 2;
+/// The node refused.
+const REFUSED: u8 = 3;
+/// The node cannot be reached.
+const UNREACHABLE: u8 = 4;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::failure(&anyhow::Error::new(error).context("cannot start"), FAILED),
+    };
+    let ended = runtime.block_on(run(cli));
+    // a read of standard input cannot be cut short: do not wait for it
+    runtime.shutdown_background();
+    match ended {
+        Ok(code) => code,
+        Err(error) => {
+            let code = exit_code(&error);
+            output::failure(&error, code)
+        }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Refused(_)) => REFUSED,
+        Some(ClientError::Connect { .. }) => UNREACHABLE,
+        Some(ClientError::Usage(_)) => USAGE,
+        _ => FAILED,
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Demo(args) => Box::pin(crate::demo::run(&args)).await,
+        Command::Dev(args) => node::dev(&args).await,
+        Command::Node(args) => node::node(&args).await,
+        Command::Migrate(args) => node::migrate(&args).await,
+        Command::Config(command) => node::config(&command),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man { dir } => manual::pages(dir.as_deref()),
+        Command::Image(command) => image::run(&command, cli.global.json).await,
+        command => Box::pin(user_command(command, cli.global)).await,
+    }
+}
+
+/// What a user does, as whom the session says.
+async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCode> {
+    let context = Context::new(global)?;
+    match command {
+        Command::Login(args) => account::login(&context, args).await,
+        Command::Logout => account::logout(&context).await,
+        Command::Whoami => account::whoami(&context).await,
+        Command::Sessions(command) => account::sessions(&context, command).await,
+        Command::Tenant(command) => tenant::tenant(&context, command).await,
+        Command::User(command) => tenant::user(&context, command).await,
+        Command::Vault(command) => Box::pin(vault::run(&context, command)).await,
+        Command::Container(command) => return Box::pin(container::run(&context, command)).await,
+        Command::Recovery(command) => Box::pin(recovery::run(&context, command)).await,
+        Command::Guardian(command) => Box::pin(guardian::run(&context, command)).await,
+        Command::Audit(command) => audit::run(&context, command).await,
+        Command::Demo(_)
+        | Command::Dev(_)
+        | Command::Node(_)
+        | Command::Migrate(_)
+        | Command::Config(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Image(_) => Ok(()),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_can_tell_a_refusal_from_a_node_that_is_away_and_from_wrong_usage() {
+        let refused = ClientError::from(tonic::Status::permission_denied("no"));
+        let away = ClientError::Connect { endpoint: String::new(), why: String::new() };
+        let wrong = ClientError::Usage(String::new());
+        let codes = [refused, away, wrong].map(|error| exit_code(&anyhow::Error::new(error)));
+        assert_eq!(codes, [REFUSED, UNREACHABLE, USAGE]);
+        assert_eq!(exit_code(&anyhow::anyhow!("broken")), FAILED);
+    }
+}

@@ -1,0 +1,105 @@
+//! `ocmt node`, `dev`, `migrate`, `config`: running a node, and what belongs to it.
+
+use std::{path::Path, process::ExitCode};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{
+    args::{ConfigCommand, DemoRuntime, DevArgs, NodeArgs},
+    output,
+};
+use crate::{
+    config::{self, Config, Mode, RuntimeKind},
+    server::Node,
+    telemetry,
+};
+
+/// Runs a node until it is asked to stop.
+///
+/// # Errors
+/// When it cannot start; the text says what to do.
+pub(super) async fn node(args: &NodeArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.config)?;
+    telemetry::init(&config.telemetry);
+    let node = Box::pin(Node::start(&config)).await?;
+    wait_for_stop().await?;
+    node.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a node for development.
+///
+/// # Errors
+/// As [`node`].
+pub(super) async fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
+    let mut config = Config::default();
+    config.node.mode = Mode::Dev;
+    config.node.data_dir = std::path::absolute(&args.data_dir).context("cannot find the data folder")?;
+    config.telemetry.format = config::LogFormat::Text;
+    config.telemetry.filter = "warn,ocmt=info".to_owned();
+    config.containers.runtime = match args.runtime {
+        Some(DemoRuntime::Docker) => RuntimeKind::Docker,
+        Some(DemoRuntime::Process) => RuntimeKind::Process,
+        None => crate::demo::engine::pick(&mut config).await,
+    };
+    config::check(&config)?;
+    telemetry::init(&config.telemetry);
+    let node = Box::pin(Node::start(&config)).await?;
+    output::note(&format!(
+        "node for development at {}\n  containers run as: {}\n  state:             {}\n  sign up with:\n\n    ocmt login --sign-up --email you@example.org --tenant-name Home --endpoint {} --ca {}\n\nLinks are printed here. Ctrl-C stops the node.",
+        node.endpoints().client,
+        node.runtime(),
+        config.node.data_dir.display(),
+        node.endpoints().client,
+        node.ca_file().display(),
+    ));
+    wait_for_stop().await?;
+    node.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Brings the database to this version's schema.
+///
+/// # Errors
+/// When it could not; nothing has changed then.
+pub(super) async fn migrate(args: &NodeArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.config)?;
+    let folder = config.node.data_dir.join("db");
+    crate::pki::private_dir(&config.node.data_dir)?;
+    let store = ocmt_store::Store::sqlite(&folder).await.context("the schema is not up to date")?;
+    store.close().await;
+    output::note(&format!("the schema of {} is up to date", folder.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks or prints configuration.
+///
+/// # Errors
+/// When it is refused.
+pub(super) fn config(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        ConfigCommand::Check(args) => {
+            load(&args.config)?;
+            output::note("the configuration is fine");
+        }
+        ConfigCommand::Print { .. } => output::print(&toml::to_string_pretty(&Config::default())?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(file: &Path) -> anyhow::Result<Config> {
+    config::load(Some(file), std::env::vars()).with_context(|| format!("{} is refused", file.display()))
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn wait_for_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    Ok(())
+}

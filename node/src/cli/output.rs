@@ -1,0 +1,140 @@
+//! How results and failures are shown.
+
+use std::{
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use ocmt_client::ClientError;
+use serde::Serialize;
+
+/// Where results go and in which form.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// `--json`.
+    pub json: bool,
+}
+
+impl Output {
+    /// One value: its JSON, or the lines for people.
+    ///
+    /// # Errors
+    /// When standard output is closed.
+    pub fn value(self, value: &impl Serialize, people: impl FnOnce() -> String) -> anyhow::Result<()> {
+        let text = if self.json { serde_json::to_string_pretty(value)? } else { people() };
+        print(&text)
+    }
+
+    /// A list: a JSON array, or a table.
+    ///
+    /// # Errors
+    /// When standard output is closed.
+    pub fn list<T: Serialize>(
+        self,
+        items: &[T],
+        head: &[&str],
+        row: impl Fn(&T) -> Vec<String>,
+    ) -> anyhow::Result<()> {
+        if self.json {
+            return print(&serde_json::to_string_pretty(items)?);
+        }
+        if items.is_empty() {
+            note("nothing there");
+            return Ok(());
+        }
+        let mut table = Table::new();
+        table
+            .load_preset(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_header(head);
+        for item in items {
+            table.add_row(row(item));
+        }
+        table.column_iter_mut().for_each(|column| {
+            column.set_padding((0, 2));
+        });
+        print(&table.to_string())
+    }
+
+    /// What was done: `{"done": true}` for programs, a message for people.
+    ///
+    /// # Errors
+    /// When standard output is closed.
+    pub fn done(self, message: &str) -> anyhow::Result<()> {
+        if self.json {
+            return print("{\"done\": true}");
+        }
+        note(message);
+        Ok(())
+    }
+}
+
+/// Prints a result.
+///
+/// # Errors
+/// When standard output is closed.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", text.trim_end())?;
+    Ok(out.flush()?)
+}
+
+/// A message beside the result.
+pub fn note(text: &str) {
+    // nobody reads it when standard error is closed
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Says what went wrong.
+pub fn failure(error: &anyhow::Error, code: u8) -> ExitCode {
+    note(&format!("error: {error:#}"));
+    ExitCode::from(code)
+}
+
+/// Whether a person looks at standard error.
+pub fn is_watched() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Asks a question that is answered with yes or no.
+///
+/// # Errors
+/// [`ClientError::Usage`] where there is nobody to ask; `instead` says which argument answers then.
+pub fn confirm(question: &str, instead: &str) -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Err(ClientError::Usage(format!("there is no terminal to ask on: use {instead}")).into());
+    }
+    let mut err = io::stderr();
+    write!(err, "{question} [yes/no] ")?;
+    err.flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(matches!(line.trim().to_lowercase().as_str(), "yes" | "y"))
+}
+
+/// A line that turns on a terminal while something takes its time; gone when dropped.
+pub struct Waiting(Option<ProgressBar>);
+
+/// Shows that `what` is being done.
+pub fn waiting(what: &str) -> Waiting {
+    if !is_watched() {
+        return Waiting(None);
+    }
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    Waiting(Some(bar))
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

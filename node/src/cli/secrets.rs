@@ -1,0 +1,103 @@
+//! Secrets on their way in: from a file, an open descriptor, standard input or a prompt, never from an
+//! argument.
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal as _, Read as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, bail};
+use ocmt_client::ClientError;
+use ocmt_crypto::kdf::Passphrase;
+use zeroize::Zeroizing;
+
+use super::args::{NewPassphraseArgs, PassphraseArgs};
+
+/// A little over the largest secret: what is longer is refused later with a clear error.
+const MOST: u64 = 80 << 10;
+
+/// The vault's passphrase.
+pub(super) fn passphrase(args: &PassphraseArgs) -> anyhow::Result<Passphrase> {
+    match source(args.passphrase_file.as_deref(), args.passphrase_fd) {
+        Some(path) => from_file(&path),
+        None => Ok(Passphrase::new(&prompt("Passphrase of your vault: ", "--passphrase-file")?)?),
+    }
+}
+
+/// A passphrase to be; asked for twice.
+pub(super) fn new_passphrase(args: &NewPassphraseArgs) -> anyhow::Result<Passphrase> {
+    if let Some(path) = source(args.new_passphrase_file.as_deref(), args.new_passphrase_fd) {
+        return from_file(&path);
+    }
+    let first = prompt("New passphrase: ", "--new-passphrase-file")?;
+    let second = prompt("The same again: ", "--new-passphrase-file")?;
+    if *first != *second {
+        return Err(ClientError::Usage("the two are not the same: nothing was changed".to_owned()).into());
+    }
+    Ok(Passphrase::new(&first)?)
+}
+
+/// The value of a secret: from the file, else from standard input if that is no terminal, else typed.
+pub(super) fn value(file: Option<&Path>) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    match file {
+        Some(path) if path != Path::new("-") => read(open(path)?),
+        Some(_) => read(io::stdin().lock()),
+        None if !io::stdin().is_terminal() => read(io::stdin().lock()),
+        None => Ok(Zeroizing::new(prompt("Value (not shown): ", "--value-file")?.as_bytes().to_vec())),
+    }
+}
+
+fn source(file: Option<&Path>, descriptor: Option<u32>) -> Option<PathBuf> {
+    file.map(Path::to_owned).or_else(|| descriptor.map(|n| PathBuf::from(format!("/dev/fd/{n}"))))
+}
+
+fn from_file(path: &Path) -> anyhow::Result<Passphrase> {
+    let bytes = read(open(path)?)?;
+    let text = std::str::from_utf8(&bytes).context("the passphrase is not text")?;
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    Ok(Passphrase::new(line.strip_suffix('\r').unwrap_or(line))?)
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::open(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn read(from: impl io::Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    // room for all of it at once: a buffer that grows leaves pieces behind
+    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(MOST)? + 1));
+    from.take(MOST + 1).read_to_end(&mut bytes).context("cannot read it")?;
+    if bytes.len() as u64 > MOST {
+        bail!("too large: a secret is at most 64 KiB");
+    }
+    Ok(bytes)
+}
+
+fn prompt(text: &str, instead: &str) -> anyhow::Result<Zeroizing<String>> {
+    let typed = rpassword::prompt_password(text);
+    let typed =
+        typed.map_err(|_| ClientError::Usage(format!("there is no terminal to ask on: use {instead}")))?;
+    Ok(Zeroizing::new(typed))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_passphrase_file_may_end_its_line_and_a_value_is_taken_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p");
+        for (text, expected) in
+            [("open sesame", "open sesame"), ("a b \r\n", "a b "), ("two\nlines\n", "two\nlines")]
+        {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(from_file(&path).unwrap().expose(), expected.as_bytes());
+        }
+        std::fs::write(&path, "value\n").unwrap();
+        assert_eq!(value(Some(&path)).unwrap().as_slice(), b"value\n");
+        std::fs::write(&path, vec![0; 81 << 10]).unwrap();
+        assert!(value(Some(&path)).is_err());
+    }
+}

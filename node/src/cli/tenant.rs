@@ -1,0 +1,95 @@
+//! `ocmt tenant` and `ocmt user`.
+
+use std::time::Duration;
+
+use ocmt_client::tenant::{PolicyChange, Tenant};
+
+use super::{
+    args::{PolicyArgs, TenantCommand, UserCommand},
+    context::Context,
+    output::note,
+    show,
+};
+
+pub(super) async fn tenant(context: &Context, command: TenantCommand) -> anyhow::Result<()> {
+    let client = context.client().await?;
+    match command {
+        TenantCommand::Get => {
+            let tenant = client.tenant().await?;
+            context.out.value(&tenant, || describe(&tenant))
+        }
+        TenantCommand::Create { name } => {
+            let tenant = client.create_tenant(&name).await?;
+            context.out.value(&tenant, || format!("tenant {} ({})", tenant.name, tenant.id))?;
+            if !context.out.json {
+                let email = context.session()?.email.clone();
+                note(&format!(
+                    "Next: sign in to it with `ocmt login --email {email} --tenant {}`.",
+                    tenant.id
+                ));
+            }
+            Ok(())
+        }
+        TenantCommand::Policy(args) => {
+            let tenant = client.change_policy(&change(&args)).await?;
+            context.out.value(&tenant, || describe(&tenant))
+        }
+    }
+}
+
+fn change(args: &PolicyArgs) -> PolicyChange {
+    PolicyChange {
+        pause_after: args.pause_after.map(|time| time.0),
+        stop_after: args.stop_after.map(|time| time.0),
+        recovery_delay: args.recovery_delay.map(|time| time.0),
+        lock_period: args.lock.map(|time| time.0),
+        change_delay: args.change_delay.map(|time| time.0),
+        change_window: args.change_window.map(|time| time.0),
+    }
+}
+
+fn describe(tenant: &Tenant) -> String {
+    let time = |ms: Option<u64>| {
+        ms.map_or_else(|| "the node's default".to_owned(), |ms| show::span(Duration::from_millis(ms)))
+    };
+    let policy = &tenant.policy;
+    show::facts(&[
+        ("tenant", format!("{} ({})", tenant.name, tenant.id)),
+        ("since", show::at(tenant.created_at)),
+        ("idle containers pause after", time(policy.pause_after_ms)),
+        ("and stop after", time(policy.stop_after_ms)),
+        ("a recovery waits", time(policy.recovery_delay_ms)),
+        ("a guardian's lock holds", time(policy.lock_period_ms)),
+        ("a change of guardians waits", time(policy.change_delay_ms)),
+        ("and may be made within", time(policy.change_window_ms)),
+    ])
+}
+
+pub(super) async fn user(context: &Context, command: UserCommand) -> anyhow::Result<()> {
+    let client = context.client().await?;
+    match command {
+        UserCommand::Ls => {
+            let users = client.list_users().await?;
+            context.out.list(&users, &["USER", "ADDRESS", "ROLE", "SINCE"], |user| {
+                vec![user.id.to_string(), user.email.clone(), user.role.clone(), show::at(user.created_at)]
+            })
+        }
+        UserCommand::Invite { email, role } => {
+            let until = client.invite_user(&email, &role).await?;
+            context.out.value(&serde_json::json!({ "email": email, "expires_at": until }), || {
+                format!(
+                    "{email} was invited as {role}; the link in the mail is good until {}",
+                    show::when(until)
+                )
+            })
+        }
+        UserCommand::Role { user, role } => {
+            let user = client.set_role(user, &role).await?;
+            context.out.value(&user, || format!("{} is {} now", user.email, user.role))
+        }
+        UserCommand::Rm { user } => {
+            client.remove_user(user).await?;
+            context.out.done("the user was removed; their sessions have ended")
+        }
+    }
+}

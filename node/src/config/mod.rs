@@ -1,0 +1,313 @@
+//! What an operator may set, with secure defaults for all of it.
+//!
+//! One TOML file, environment overrides `OCMT__SECTION__KEY`, unknown keys refused with a suggestion
+//! ([`load`]). Sections whose feature is not built yet do not exist here: a setting that would be
+//! ignored is refused instead.
+
+mod check;
+mod duration;
+mod load;
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use check::check;
+pub use duration::HumanDuration;
+pub use load::{ConfigError, load};
+
+/// How much a node may relax.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The secure default: no short recovery delays, no `process` runtime, no printed links.
+    #[default]
+    Production,
+    /// One developer's machine: sign-in links are printed, short delays and the `process` runtime allowed.
+    Dev,
+    /// `ocmt demo`: as `dev`, and everything is gone afterwards.
+    Demo,
+}
+
+impl Mode {
+    /// Whether development shortcuts are allowed.
+    pub const fn is_relaxed(self) -> bool {
+        matches!(self, Self::Dev | Self::Demo)
+    }
+}
+
+/// The whole configuration of a node.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// This node.
+    pub node: Node,
+    /// Where it listens.
+    pub listen: Listen,
+    /// Certificates of the client listener.
+    pub tls: Tls,
+    /// Durable state.
+    pub store: Store,
+    /// Containers on this host.
+    pub containers: Containers,
+    /// When idle containers are suspended.
+    pub hibernation: Hibernation,
+    /// Sign-in and sessions.
+    pub sessions: Sessions,
+    /// Delays of recovery ceremonies that new tenants start with.
+    pub recovery: Recovery,
+    /// Bounds that keep one caller from starving others.
+    pub limits: Limits,
+    /// How notices and sign-in links leave the node.
+    pub mail: Mail,
+    /// Logs.
+    pub telemetry: Telemetry,
+}
+
+/// `[node]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Node {
+    /// `production`, `dev` or `demo`.
+    pub mode: Mode,
+    /// State of this node: database (SQLite), keys, certificates; made with mode 0700.
+    pub data_dir: PathBuf,
+}
+
+impl Default for Node {
+    fn default() -> Self {
+        Self { mode: Mode::Production, data_dir: PathBuf::from("/var/lib/ocmt") }
+    }
+}
+
+/// `[listen]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Listen {
+    /// gRPC, HTTP and WebSocket for users and programs (TLS 1.3).
+    pub client: SocketAddr,
+    /// `/healthz` and `/readyz` in clear; loopback unless you know why not.
+    pub telemetry: SocketAddr,
+    /// The address users reach the node under; in links and the TLS certificate. Empty: from `client`.
+    pub public_url: String,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            client: SocketAddr::from(([127, 0, 0, 1], 7443)),
+            telemetry: SocketAddr::from(([127, 0, 0, 1], 7445)),
+            public_url: String::new(),
+        }
+    }
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// PEM certificate chain of the client listener. Empty: one is issued by the node's own CA.
+    pub certificate: PathBuf,
+    /// PEM private key of `certificate`.
+    pub key: PathBuf,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// `sqlite:FOLDER`. Empty: `db` in the data folder.
+    pub url: String,
+}
+
+/// The engine that runs containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeKind {
+    /// A Docker engine: what isolates.
+    #[default]
+    Docker,
+    /// The cell as a child process: isolates nothing, for `dev` and `demo` only.
+    Process,
+}
+
+/// `[containers]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Containers {
+    /// `docker` or `process`.
+    pub runtime: RuntimeKind,
+    /// The engine's socket, `unix:///var/run/docker.sock` by default.
+    pub docker_host: String,
+    /// The image new containers run, `sha256:…`. A name is taken only in `dev` and `demo`.
+    pub image: String,
+    /// The cell's binary for the `process` runtime. Empty: `ocmt-cell` beside this program.
+    pub cell: PathBuf,
+    /// Memory of one container in MiB, swap included, 64 to 65536.
+    pub memory_mib: u32,
+    /// Processes of one container, 16 to 4096.
+    pub pids: u32,
+    /// CPU shares of one container, 2 to 262144 (Docker's own scale: 1024 is one share).
+    pub cpu_shares: u32,
+    /// Volumes, one folder per tenant and user. Empty: `volumes` in the data folder.
+    pub data_dir: PathBuf,
+    /// Networks of containers are /29s of this range.
+    pub network_range: String,
+}
+
+impl Default for Containers {
+    fn default() -> Self {
+        Self {
+            runtime: RuntimeKind::Docker,
+            docker_host: String::from("unix:///var/run/docker.sock"),
+            image: String::new(),
+            cell: PathBuf::new(),
+            memory_mib: 1536,
+            pids: 256,
+            cpu_shares: 512,
+            data_dir: PathBuf::new(),
+            network_range: String::from("10.213.0.0/16"),
+        }
+    }
+}
+
+/// `[hibernation]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hibernation {
+    /// Idle time after which a container is paused, at least 1 min (1 s in `dev`).
+    pub pause_after: HumanDuration,
+    /// Idle time after which it is stopped, longer than `pause_after`.
+    pub stop_after: HumanDuration,
+}
+
+impl Default for Hibernation {
+    fn default() -> Self {
+        Self { pause_after: HumanDuration::minutes(30), stop_after: HumanDuration::hours(4) }
+    }
+}
+
+/// `[sessions]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// A session ends after this time without a call.
+    pub idle: HumanDuration,
+    /// A session ends after this time in any case.
+    pub absolute: HumanDuration,
+    /// Sessions of one user at a time, 1 to 1000; the oldest gives way.
+    pub per_user: u32,
+    /// Life of a sign-in link, at most 1 h.
+    pub link: HumanDuration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            idle: HumanDuration::hours(1),
+            absolute: HumanDuration::hours(24),
+            per_user: 20,
+            link: HumanDuration::minutes(10),
+        }
+    }
+}
+
+/// `[recovery]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recovery {
+    /// How long a lock by a guardian holds.
+    pub lock: HumanDuration,
+    /// From the hand-over of the notice to release.
+    pub delay: HumanDuration,
+    /// Delay of a change of guardians.
+    pub change_delay: HumanDuration,
+    /// Window in which a change must be finished. `lock ≥ delay ≥ change_delay + change_window`.
+    pub change_window: HumanDuration,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self {
+            lock: HumanDuration::hours(5 * 24),
+            delay: HumanDuration::hours(48),
+            change_delay: HumanDuration::hours(36),
+            change_window: HumanDuration::hours(12),
+        }
+    }
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests of one tenant in work or waiting at once, 1 to 100000.
+    pub tenant_requests: u32,
+    /// Bytes of those requests, 1 MiB to 1 GiB.
+    pub tenant_bytes: u32,
+    /// Connections at once, 1 to 1000000.
+    pub connections: u32,
+    /// Connections of one address (of IPv6: of one /64) at once, 1 to 100000.
+    pub connections_per_address: u32,
+    /// Streams of one HTTP/2 connection at once, 1 to 10000.
+    pub streams_per_connection: u32,
+    /// The largest request message in bytes, 64 KiB to 64 MiB.
+    pub message_bytes: u32,
+    /// Longest time a call may take when the caller names no deadline.
+    pub call: HumanDuration,
+    /// A tenant without a call for this long is put to sleep; its state is durable.
+    pub idle_tenant: HumanDuration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            tenant_requests: 256,
+            tenant_bytes: 32 << 20,
+            connections: 10_000,
+            connections_per_address: 256,
+            streams_per_connection: 200,
+            message_bytes: 4 << 20,
+            call: HumanDuration::seconds(30),
+            idle_tenant: HumanDuration::minutes(10),
+        }
+    }
+}
+
+/// `[mail]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mail {
+    /// A folder that messages are written to, one `.eml` file each, for a mail server to pick up.
+    /// Needed outside `dev` and `demo`; there, links are printed too.
+    pub spool: PathBuf,
+    /// The sender's address.
+    pub from: String,
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// A filter as in `info,ocmt=debug`.
+    pub filter: String,
+    /// `json` or `text`.
+    pub format: LogFormat,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { filter: String::from("info,ractor=warn"), format: LogFormat::Json }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    #[default]
+    Json,
+    /// For people.
+    Text,
+}

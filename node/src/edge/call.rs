@@ -1,0 +1,113 @@
+//! From a gRPC or HTTP request to a call of the actors: credential, deadline, size, idempotency, where from.
+
+use std::{net::IpAddr, time::Duration};
+
+use http::{Extensions, HeaderMap, header};
+use ocmt_actors::ActorError;
+use ocmt_types::{Clock, Deadline, RequestId};
+
+use crate::server::PeerAddr;
+
+/// The longest credential that is looked at, in bytes.
+const CREDENTIAL_BYTES: usize = 512;
+
+/// `authorization: Bearer …`, exactly one of it.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, ActorError> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (all.next(), all.next()) else {
+        return Err(ActorError::Unauthenticated("send one `authorization: Bearer <token>`"));
+    };
+    value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.len() <= CREDENTIAL_BYTES
+        })
+        .map(|(_, token)| token)
+        .ok_or(ActorError::Unauthenticated("send `authorization: Bearer <token>`"))
+}
+
+/// The caller's deadline (`grpc-timeout`), at most `longest`.
+pub fn deadline(headers: &HeaderMap, clock: &dyn Clock, longest: Duration) -> Deadline {
+    let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(grpc_timeout);
+    Deadline::after(clock, asked.map_or(longest, |asked| asked.min(longest)))
+}
+
+/// The gRPC wire form: up to eight digits and a unit.
+fn grpc_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let n: u64 = digits.parse().ok()?;
+    Some(match unit {
+        "H" => Duration::from_secs(n * 3600),
+        "M" => Duration::from_secs(n * 60),
+        "S" => Duration::from_secs(n),
+        "m" => Duration::from_millis(n),
+        "u" => Duration::from_micros(n),
+        "n" => Duration::from_nanos(n),
+        _ => return None,
+    })
+}
+
+/// The address of the other end of the connection. Forwarding headers are not believed: there is no
+/// trusted proxy to set yet.
+pub fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<PeerAddr>().map(|peer| peer.0.ip())
+}
+
+/// The id that [`super::headers::stamp`] gave the request.
+pub fn request_id(extensions: &Extensions) -> Result<RequestId, ActorError> {
+    extensions.get::<RequestId>().copied().ok_or(ActorError::Unavailable {
+        reason: "NO_REQUEST_ID",
+        why: "the request did not come through the edge".to_owned(),
+        retry_after: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use http::HeaderValue;
+    use ocmt_types::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn exactly_one_bearer_credential_is_taken() {
+        let mut headers = HeaderMap::new();
+        assert!(bearer(&headers).is_err());
+        headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer ocmt_ses_x"));
+        assert_eq!(bearer(&headers).unwrap(), "ocmt_ses_x");
+        headers.append(header::AUTHORIZATION, HeaderValue::from_static("Bearer ocmt_ses_y"));
+        assert!(bearer(&headers).is_err());
+        for bad in ["Basic x", "Bearer", "Bearer ", "ocmt_ses_x"] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(bad));
+            assert!(bearer(&headers).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_the_callers_but_never_longer_than_ours() {
+        let clock = ManualClock::default();
+        let with = |timeout: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-timeout", HeaderValue::from_static(timeout));
+            deadline(&headers, &clock, Duration::from_secs(30)).remaining(&clock)
+        };
+        assert_eq!(with("5S"), Duration::from_secs(5));
+        assert_eq!(with("99999999H"), Duration::from_secs(30));
+        for bad in ["", "S", "5", "-5S", "123456789S", "5s", "٣S"] {
+            assert_eq!(with_text(bad, &clock), Duration::from_secs(30), "{bad}");
+        }
+    }
+
+    fn with_text(text: &str, clock: &ManualClock) -> Duration {
+        let mut headers = HeaderMap::new();
+        headers.insert("grpc-timeout", HeaderValue::from_bytes(text.as_bytes()).unwrap());
+        deadline(&headers, clock, Duration::from_secs(30)).remaining(clock)
+    }
+}

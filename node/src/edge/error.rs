@@ -1,0 +1,101 @@
+//! The one table from our errors to gRPC status and HTTP status: codes, `google.rpc` details, nothing internal.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use ocmt_actors::ActorError;
+use serde_json::json;
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// Domain of every `google.rpc.ErrorInfo` of ours.
+pub const DOMAIN: &str = "ocmt";
+
+/// How an error looks from outside, on every protocol.
+struct Face {
+    code: Code,
+    http: StatusCode,
+}
+
+fn face(error: &ActorError) -> Face {
+    let (code, http) = match error {
+        ActorError::NotFound => (Code::NotFound, StatusCode::NOT_FOUND),
+        ActorError::Unauthenticated(_) => (Code::Unauthenticated, StatusCode::UNAUTHORIZED),
+        ActorError::PermissionDenied(_) | ActorError::StepUpRequired => {
+            (Code::PermissionDenied, StatusCode::FORBIDDEN)
+        }
+        ActorError::InvalidArgument { .. } => (Code::InvalidArgument, StatusCode::BAD_REQUEST),
+        ActorError::FailedPrecondition { .. } => (Code::FailedPrecondition, StatusCode::CONFLICT),
+        ActorError::AlreadyExists(_) => (Code::AlreadyExists, StatusCode::CONFLICT),
+        ActorError::Aborted(_) => (Code::Aborted, StatusCode::CONFLICT),
+        ActorError::ResourceExhausted { .. } => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
+        ActorError::DeadlineExceeded => (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT),
+        ActorError::Unavailable { .. } | ActorError::OutcomeUnknown => {
+            (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE)
+        }
+        ActorError::Unimplemented(_) => (Code::Unimplemented, StatusCode::NOT_IMPLEMENTED),
+        // also what a later version may add: say nothing about it
+        _ => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    Face { code, http }
+}
+
+/// The error as a gRPC status with ErrorInfo, and BadRequest or RetryInfo where they apply.
+pub fn status(error: &ActorError) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_error_info(error.reason(), DOMAIN, std::collections::HashMap::<String, String>::new());
+    if let ActorError::InvalidArgument { field, why } = error {
+        details.add_bad_request_violation(*field, why);
+    }
+    if let Some(after) = error.retry_after() {
+        details.set_retry_info(Some(after));
+    }
+    Status::with_error_details(face(error).code, error.to_string(), details)
+}
+
+/// The error as RFC 9457 problem+json.
+pub fn problem(error: &ActorError) -> Response {
+    let status = face(error).http;
+    let body = Json(json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("error"),
+        "status": status.as_u16(),
+        "detail": error.to_string(),
+        "reason": error.reason(),
+    }));
+    let mut response = (status, body).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Some(after) = error.retry_after() {
+        let seconds = after.as_millis().div_ceil(1000).max(1);
+        if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
+            response.headers_mut().insert(header::RETRY_AFTER, value);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_carries_its_reason_and_nothing_internal() {
+        let status = status(&ActorError::invalid("email", "is not an address"));
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let details = status.get_error_details();
+        assert_eq!(
+            details.error_info().map(|info| (info.reason.as_str(), info.domain.as_str())),
+            Some(("INVALID_ARGUMENT", "ocmt"))
+        );
+        assert_eq!(details.bad_request().map(|bad| bad.field_violations[0].field.as_str()), Some("email"));
+    }
+
+    #[test]
+    fn what_may_be_retried_says_when() {
+        let error = ActorError::unavailable("RESTARTING", "x");
+        assert!(status(&error).get_error_details().retry_info().is_some());
+        assert_eq!(problem(&error).headers()[header::RETRY_AFTER], "1");
+    }
+}

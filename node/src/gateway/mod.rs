@@ -1,0 +1,91 @@
+//! `GET /gateway/{container}`: a WebSocket that carries one sealed channel, message by message.
+//!
+//! The gateway token comes as a subprotocol (`ocmt.token.…`), never in the URL or a cookie, and is never
+//! echoed. Everything is refused before the upgrade; a sleeping container is woken before it too, so the
+//! 101 says how (`ocmt-wake-kind`, `ocmt-wake-ms`).
+
+mod relay;
+mod token;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Path, State, WebSocketUpgrade},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use ocmt_actors::{ActorError, CallMeta, System, api::container::Wake};
+use ocmt_types::{Clock, ContainerId, Deadline};
+
+use crate::{
+    edge::{call, error::problem},
+    server::ConnectionSlot,
+};
+
+/// The subprotocol of the sealed channel.
+const SEALED: &str = "ocmt.v1";
+/// A frame of the channel is at most 64 KiB.
+const FRAME_BYTES: usize = 80 << 10;
+/// Longest time a connection waits for its container.
+const WAKE: Duration = Duration::from_secs(60);
+/// What a connection costs the tenant's admission, in bytes.
+const OPENING: usize = 1024;
+
+/// What the gateway stands on.
+#[derive(Clone)]
+pub struct GatewayState {
+    system: System,
+    clock: Arc<dyn Clock>,
+}
+
+/// The gateway's route.
+pub fn routes(system: System, clock: Arc<dyn Clock>) -> Router {
+    Router::new().route("/gateway/{container}", get(connect)).with_state(GatewayState { system, clock })
+}
+
+async fn connect(
+    State(state): State<GatewayState>,
+    Path(container): Path<String>,
+    headers: HeaderMap,
+    extensions: Extensions,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    match open(&state, &container, &headers, &extensions).await {
+        Ok(gateway) => {
+            let wake = gateway.wake;
+            let upgrade =
+                upgrade.max_message_size(FRAME_BYTES).max_frame_size(FRAME_BYTES).protocols([SEALED]);
+            let slot = extensions.get::<ConnectionSlot>().cloned();
+            let mut answer = upgrade.on_upgrade(move |socket| relay::run(socket, gateway, slot));
+            tell(answer.headers_mut(), wake);
+            answer
+        }
+        Err(error) => problem(&error).into_response(),
+    }
+}
+
+async fn open(
+    state: &GatewayState,
+    container: &str,
+    headers: &HeaderMap,
+    extensions: &Extensions,
+) -> Result<ocmt_actors::api::container::Gateway, ActorError> {
+    let container: ContainerId = container.parse().map_err(|_| ActorError::NotFound)?;
+    if headers.contains_key("origin") {
+        // pages of other origins must not drive a user's container; ours have no gateway yet
+        return Err(ActorError::PermissionDenied("browsers are not served here yet"));
+    }
+    let token = token::of(headers, SEALED)?;
+    let deadline = Deadline::after(&*state.clock, WAKE);
+    let meta = CallMeta { deadline, idempotency: None, bytes: OPENING };
+    let request = call::request_id(extensions)?;
+    state.system.connect_gateway(container, token, meta, request, call::peer(extensions)).await
+}
+
+fn tell(headers: &mut HeaderMap, wake: Wake) {
+    headers.insert(HeaderName::from_static("ocmt-wake-kind"), HeaderValue::from_static(wake.kind.as_str()));
+    let millis = u64::try_from(wake.time.as_millis()).unwrap_or(u64::MAX);
+    headers.insert(HeaderName::from_static("ocmt-wake-ms"), HeaderValue::from(millis));
+}

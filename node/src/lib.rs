@@ -1,0 +1,27 @@
+//! OCMT in one program: the node, the operator's tool and the user's client.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | what an operator may set |
+//! | [`server`] | a node put together, started and stopped |
+//! | [`edge`], [`rpc`], [`gateway`], [`web`] | the client listener: credentials and errors, gRPC, WebSocket, pages |
+//! | [`pki`], [`mail`], [`cells`] | what the actors ask of the world |
+//! | [`cli`], [`demo`] | what people type |
+//! | [`local`], [`canary`] | a node of one's own, and the search for leaks: for the demo and the tests |
+
+pub mod canary;
+pub mod cells;
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod edge;
+pub mod gateway;
+pub mod local;
+pub mod mail;
+pub mod pki;
+pub mod programs;
+pub mod rpc;
+pub mod server;
+mod tasks;
+pub mod telemetry;
+pub mod web;

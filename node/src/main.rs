@@ -1,0 +1,7 @@
+//! `ocmt`: the node, the operator's tool and the user's client in one program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ocmt::cli::main()
+}

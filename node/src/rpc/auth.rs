@@ -1,0 +1,171 @@
+//! AuthService: sign-up, magic links, sessions.
+
+use std::time::Duration;
+
+use ocmt_actors::api::auth::{
+    ExchangeMagicLink, LinkPurpose, ListSessions, RequestMagicLink, RevokeOtherSessions, RevokeSession,
+    SessionInfo, SessionIssued, SignOut, SignUp, StepUp, WhoAmI,
+};
+use ocmt_proto::v1::{self as pb, auth_service_server::AuthService};
+use ocmt_types::{Secret, SessionId};
+use tonic::{Request, Response, async_trait};
+
+use super::{Answer, Rpc, convert, refuse};
+
+/// What clients are told of links: the policy's default, the same for every address.
+const LINK_LIFETIME_MS: i64 = 10 * 60_000;
+
+/// How long a fresh sign-in is good for sensitive acts.
+const STEP_UP_LASTS: Duration = Duration::from_secs(15 * 60);
+
+#[async_trait]
+impl AuthService for Rpc {
+    async fn sign_up(&self, request: Request<pb::SignUpRequest>) -> Answer<pb::SignUpResponse> {
+        let it = request.into_inner();
+        let ask = SignUp {
+            email: it.email,
+            tenant_name: it.tenant_name,
+            binding_hash: convert::digest(&it.binding_hash, "binding_hash")?,
+        };
+        self.system.sign_up(ask).map_err(|e| refuse(&e))?;
+        Ok(Response::new(pb::SignUpResponse { link_lifetime: Some(convert::duration(LINK_LIFETIME_MS)) }))
+    }
+
+    async fn request_magic_link(
+        &self,
+        request: Request<pb::RequestMagicLinkRequest>,
+    ) -> Answer<pb::RequestMagicLinkResponse> {
+        let purpose = match request.get_ref().purpose() {
+            pb::MagicLinkPurpose::SignIn => LinkPurpose::SignIn,
+            pb::MagicLinkPurpose::Recovery => LinkPurpose::Recovery,
+            pb::MagicLinkPurpose::StepUp | pb::MagicLinkPurpose::Unspecified => {
+                return Err(convert::invalid(
+                    "purpose",
+                    "is not SIGN_IN or RECOVERY: a step-up takes a SIGN_IN link",
+                ));
+            }
+        };
+        let (meta, id) = (self.meta(&request, &[]), Self::request_id(&request)?);
+        let it = request.into_inner();
+        let ask = RequestMagicLink {
+            email: it.email,
+            tenant: convert::optional_id(&it.tenant_id, "tenant_id")?,
+            purpose,
+            binding_hash: convert::digest(&it.binding_hash, "binding_hash")?,
+        };
+        self.system.request_magic_link(ask, &meta, id).map_err(|e| refuse(&e))?;
+        Ok(Response::new(pb::RequestMagicLinkResponse {
+            link_lifetime: Some(convert::duration(LINK_LIFETIME_MS)),
+        }))
+    }
+
+    async fn exchange_magic_link(
+        &self,
+        request: Request<pb::ExchangeMagicLinkRequest>,
+    ) -> Answer<pb::ExchangeMagicLinkResponse> {
+        let (meta, id) = (self.meta(&request, &[]), Self::request_id(&request)?);
+        let it = request.into_inner();
+        let ask = ExchangeMagicLink {
+            token: Secret::new(it.token),
+            binding_secret: Secret::new(it.binding_secret.to_vec()),
+        };
+        let issued = self.system.exchange_magic_link(ask, &meta, id).await.map_err(|e| refuse(&e))?;
+        Ok(Response::new(pb::ExchangeMagicLinkResponse { sign_in: Some(sign_in(&issued)) }))
+    }
+
+    async fn who_am_i(&self, request: Request<pb::WhoAmIRequest>) -> Answer<pb::WhoAmIResponse> {
+        let me = self.ask(&request, &[], WhoAmI).await?;
+        Ok(Response::new(pb::WhoAmIResponse {
+            tenant_id: me.tenant.to_string(),
+            tenant_name: me.tenant_name,
+            user_id: me.user.to_string(),
+            email: me.email,
+            role_id: convert::role_id(me.role),
+            session: Some(session(&me.session, Some(me.session.id))),
+            ..Default::default()
+        }))
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<pb::ListSessionsRequest>,
+    ) -> Answer<pb::ListSessionsResponse> {
+        let current = self.caller(&request).await?.user().map(|who| who.session);
+        let sessions = self.ask(&request, &[], ListSessions).await?;
+        let sessions = sessions.iter().map(|info| session(info, current)).collect();
+        Ok(Response::new(pb::ListSessionsResponse { sessions, next_page_token: String::new() }))
+    }
+
+    async fn revoke_session(
+        &self,
+        request: Request<pb::RevokeSessionRequest>,
+    ) -> Answer<pb::RevokeSessionResponse> {
+        let it = request.get_ref();
+        let ask = RevokeSession { session: convert::id(&it.session_id, "session_id")? };
+        self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::RevokeSessionResponse {}))
+    }
+
+    async fn revoke_other_sessions(
+        &self,
+        request: Request<pb::RevokeOtherSessionsRequest>,
+    ) -> Answer<pb::RevokeOtherSessionsResponse> {
+        let done = self.ask(&request, &request.get_ref().idempotency_key, RevokeOtherSessions).await?;
+        Ok(Response::new(pb::RevokeOtherSessionsResponse {
+            revoked_count: i32::try_from(done.ended).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn step_up(&self, request: Request<pb::StepUpRequest>) -> Answer<pb::StepUpResponse> {
+        use pb::step_up_request::Proof;
+        let link = match request.get_ref().proof.clone() {
+            Some(Proof::Link(link)) => link,
+            Some(Proof::TotpCode(_) | Proof::BackupCode(_) | Proof::Vault(_)) => {
+                return Err(convert::invalid(
+                    "proof",
+                    "of this kind is not built yet: show a fresh sign-in link",
+                ));
+            }
+            None => return Err(convert::invalid("proof", "is missing")),
+        };
+        let ask = StepUp {
+            token: Secret::new(link.token),
+            binding_secret: Secret::new(link.binding_secret.to_vec()),
+        };
+        let info = self.ask(&request, &request.get_ref().idempotency_key, ask).await?;
+        let sign_in = pb::SignIn { session: Some(session(&info, Some(info.id))), ..Default::default() };
+        Ok(Response::new(pb::StepUpResponse {
+            sign_in: Some(sign_in),
+            stepped_up_until: Some(convert::time(info.authenticated_at + STEP_UP_LASTS)),
+        }))
+    }
+
+    async fn sign_out(&self, request: Request<pb::SignOutRequest>) -> Answer<pb::SignOutResponse> {
+        self.ask(&request, &request.get_ref().idempotency_key, SignOut).await?;
+        Ok(Response::new(pb::SignOutResponse {}))
+    }
+}
+
+/// A fresh session as its user gets it.
+pub(super) fn sign_in(issued: &SessionIssued) -> pb::SignIn {
+    pb::SignIn {
+        session_token: issued.token.expose().clone(),
+        session: Some(session(&issued.session, Some(issued.session.id))),
+        pending_factors: Vec::new(),
+        tenant_id: issued.tenant.to_string(),
+        user_id: issued.session.user.to_string(),
+    }
+}
+
+fn session(info: &SessionInfo, current: Option<SessionId>) -> pb::Session {
+    pb::Session {
+        session_id: info.id.to_string(),
+        assurance: convert::assurance(info.assurance),
+        created_at: Some(convert::time(info.created_at)),
+        last_used_at: Some(convert::time(info.last_seen_at)),
+        idle_expires_at: Some(convert::time(info.idle_expires_at)),
+        expires_at: Some(convert::time(info.expires_at)),
+        current: current == Some(info.id),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,88 @@
+//! Small translations that several services share. Field bounds were checked before decoding
+//! (`ocmt_proto::bounds`); what fails here is still answered, never assumed.
+
+use ocmt_actors::{
+    ActorError,
+    api::{auth::Assurance, users::Role},
+};
+use ocmt_proto::v1 as pb;
+use ocmt_types::{Digest32, Timestamp};
+use tonic::Status;
+
+use crate::edge::error;
+
+/// An id in a request.
+pub(super) fn id<T: std::str::FromStr>(text: &str, field: &'static str) -> Result<T, Status> {
+    text.parse().map_err(|_| invalid(field, "is not a lower-case hyphenated UUID"))
+}
+
+/// An id that may be left out.
+pub(super) fn optional_id<T: std::str::FromStr>(
+    text: &str,
+    field: &'static str,
+) -> Result<Option<T>, Status> {
+    if text.is_empty() { Ok(None) } else { id(text, field).map(Some) }
+}
+
+/// 32 bytes in a request.
+pub(super) fn digest(bytes: &[u8], field: &'static str) -> Result<Digest32, Status> {
+    Digest32::try_from(bytes).map_err(|_| invalid(field, "is not 32 bytes"))
+}
+
+/// A message that has to be there.
+pub(super) fn present<T>(message: Option<T>, field: &'static str) -> Result<T, Status> {
+    message.ok_or_else(|| invalid(field, "is missing"))
+}
+
+/// A wrong field.
+pub(super) fn invalid(field: &'static str, why: impl Into<String>) -> Status {
+    error::status(&ActorError::invalid(field, why))
+}
+
+/// A point of time.
+pub(super) fn time(at: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: at.millis().div_euclid(1000),
+        nanos: i32::try_from(at.millis().rem_euclid(1000)).unwrap_or(0) * 1_000_000,
+    }
+}
+
+/// A length of time in milliseconds.
+pub(super) fn duration(millis: i64) -> prost_types::Duration {
+    prost_types::Duration {
+        seconds: millis / 1000,
+        nanos: i32::try_from(millis % 1000).unwrap_or(0) * 1_000_000,
+    }
+}
+
+/// Milliseconds of a duration in a request.
+pub(super) fn millis(duration: &prost_types::Duration) -> i64 {
+    duration.seconds.saturating_mul(1000).saturating_add(i64::from(duration.nanos) / 1_000_000)
+}
+
+/// Role names on the wire are the built-in ones.
+const ROLES: [(&str, Role); 4] =
+    [("observer", Role::Observer), ("member", Role::Member), ("admin", Role::Admin), ("owner", Role::Owner)];
+
+pub(super) fn role(name: &str) -> Result<Role, Status> {
+    let found = ROLES.iter().find(|(id, _)| *id == name).map(|(_, role)| *role);
+    found.ok_or_else(|| invalid("role_id", "is not one of observer, member, admin, owner"))
+}
+
+pub(super) fn role_id(role: Role) -> String {
+    ROLES.iter().find(|(_, other)| *other == role).map(|(id, _)| (*id).to_owned()).unwrap_or_default()
+}
+
+pub(super) fn assurance(assurance: Assurance) -> i32 {
+    match assurance {
+        Assurance::Recovery => pb::Assurance::Recovery,
+        Assurance::Link => pb::Assurance::Link,
+        Assurance::Mfa => pb::Assurance::Mfa,
+    }
+    .into()
+}
+
+/// At most so many of a page; 0 means `usual`.
+pub(super) fn page_size(asked: i32, usual: u32) -> u32 {
+    u32::try_from(asked).ok().filter(|size| *size > 0).unwrap_or(usual)
+}

@@ -1,0 +1,142 @@
+//! The gRPC services: each method is a translation of its message into a typed call of the actors, and of
+//! the answer back. Nothing is decided here.
+
+mod audit;
+mod auth;
+mod container;
+mod container_channel;
+mod container_wire;
+mod convert;
+mod recovery;
+mod recovery_wire;
+mod tenant;
+pub mod unimplemented;
+mod user;
+mod vault;
+mod vault_rotation;
+mod vault_wire;
+
+use std::{sync::Arc, time::Duration};
+
+use ocmt_actors::{ActorError, Call, CallMeta, Caller, IdempotencyKey, System};
+use ocmt_types::{Clock, RequestId};
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+use tonic::{Request, Response, Status, service::Routes};
+
+use ocmt_proto::v1 as pb;
+
+use crate::edge::{call, error};
+
+/// What every service stands on.
+#[derive(Clone)]
+pub struct Rpc {
+    system: System,
+    clock: Arc<dyn Clock>,
+    longest_call: Duration,
+    /// What new containers run unless they name another.
+    default_image: Arc<str>,
+}
+
+/// Largest message of services that carry no ciphertext, in bytes.
+const SMALL: usize = 64 << 10;
+
+/// What a service method answers.
+type Answer<T> = Result<Response<T>, Status>;
+
+impl Rpc {
+    /// Services of this system; no call may take longer than `longest_call`.
+    pub fn new(system: System, clock: Arc<dyn Clock>, longest_call: Duration, default_image: &str) -> Self {
+        Self { system, clock, longest_call, default_image: default_image.into() }
+    }
+
+    /// All services of the client listener, with messages of at most `message_bytes`; `reflects` adds the
+    /// description of the services themselves.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be served.
+    pub fn routes(
+        &self,
+        message_bytes: usize,
+        reflects: bool,
+    ) -> Result<Routes, tonic_reflection::server::Error> {
+        let mut routes = Routes::builder();
+        macro_rules! serve {
+            ($bytes:expr; $($module:ident::$server:ident),+ $(,)?) => {
+                $(routes.add_service(pb::$module::$server::new(self.clone()).max_decoding_message_size($bytes));)+
+            };
+        }
+        serve!(
+            SMALL;
+            auth_service_server::AuthServiceServer,
+            tenant_service_server::TenantServiceServer,
+            user_service_server::UserServiceServer,
+            audit_service_server::AuditServiceServer,
+        );
+        serve!(
+            message_bytes;
+            vault_service_server::VaultServiceServer,
+            container_service_server::ContainerServiceServer,
+            recovery_service_server::RecoveryServiceServer,
+        );
+        let (_, health) = tonic_health::server::health_reporter();
+        routes.add_service(health);
+        if reflects {
+            let reflection = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(ocmt_proto::DESCRIPTOR)
+                .build_v1()?;
+            routes.add_service(reflection);
+        }
+        Ok(routes.routes())
+    }
+
+    /// What travels beside a request: its deadline, its size, its idempotency key.
+    fn meta<T: Message>(&self, request: &Request<T>, key: &[u8]) -> CallMeta {
+        let message = request.get_ref();
+        let idempotency = (!key.is_empty()).then(|| IdempotencyKey {
+            key: key.to_vec(),
+            request_hash: Sha256::digest(message.encode_to_vec()).into(),
+        });
+        let headers = request.metadata().clone().into_headers();
+        CallMeta {
+            deadline: call::deadline(&headers, &*self.clock, self.longest_call),
+            idempotency,
+            bytes: message.encoded_len(),
+        }
+    }
+
+    /// The id of a request.
+    fn request_id<T>(request: &Request<T>) -> Result<RequestId, Status> {
+        call::request_id(request.extensions()).map_err(|e| error::status(&e))
+    }
+
+    /// Who asks, by the session token of the request.
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let headers = request.metadata().clone().into_headers();
+        let id = Self::request_id(request)?;
+        let deadline = call::deadline(&headers, &*self.clock, self.longest_call);
+        let who = async {
+            let token = call::bearer(&headers)?;
+            self.system.authenticate(token, id, call::peer(request.extensions()), deadline).await
+        };
+        who.await.map_err(|e| error::status(&e))
+    }
+
+    /// Asks the caller's own tenant.
+    async fn ask<T: Message, C: Call>(
+        &self,
+        request: &Request<T>,
+        key: &[u8],
+        ask: C,
+    ) -> Result<C::Answer, Status> {
+        let caller = self.caller(request).await?;
+        let meta = self.meta(request, key);
+        let answer = self.system.tenant(caller.tenant()).call(caller, meta, ask).await;
+        answer.map_err(|e| error::status(&e))
+    }
+}
+
+/// A status for what a message says that no actor needs to be asked about.
+fn refuse(error: &ActorError) -> Status {
+    error::status(error)
+}

@@ -1,0 +1,153 @@
+//! TenantService: tenants and their policy.
+
+use ocmt_actors::{
+    ActorError,
+    api::tenant::{CreateTenant, GetTenant, TenantInfo, TenantPolicy, TenantSummary, UpdateTenantPolicy},
+};
+use ocmt_proto::v1::{self as pb, tenant_service_server::TenantService};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Answer, Rpc, convert, refuse};
+
+#[async_trait]
+impl TenantService for Rpc {
+    async fn create_tenant(
+        &self,
+        request: Request<pb::CreateTenantRequest>,
+    ) -> Answer<pb::CreateTenantResponse> {
+        let caller = self.caller(&request).await?;
+        let meta = self.meta(&request, &request.get_ref().idempotency_key);
+        let name = request.into_inner().name;
+        let made = self.system.create_tenant(caller, meta, CreateTenant { name: name.clone() }).await;
+        let made = made.map_err(|e| refuse(&e))?;
+        let tenant = pb::Tenant {
+            tenant_id: made.tenant.to_string(),
+            name,
+            state: pb::TenantState::Active.into(),
+            ..Default::default()
+        };
+        Ok(Response::new(pb::CreateTenantResponse { tenant: Some(tenant) }))
+    }
+
+    async fn get_tenant(&self, request: Request<pb::GetTenantRequest>) -> Answer<pb::GetTenantResponse> {
+        let own = self.caller(&request).await?.tenant();
+        match convert::optional_id::<ocmt_types::TenantId>(&request.get_ref().tenant_id, "tenant_id")? {
+            Some(asked) if asked != own => return Err(refuse(&ActorError::NotFound)),
+            Some(_) | None => {}
+        }
+        let info = self.ask(&request, &[], GetTenant).await?;
+        Ok(Response::new(pb::GetTenantResponse { tenant: Some(tenant(&info)) }))
+    }
+
+    async fn list_tenants(
+        &self,
+        request: Request<pb::ListTenantsRequest>,
+    ) -> Answer<pb::ListTenantsResponse> {
+        let caller = self.caller(&request).await?;
+        let meta = self.meta(&request, &[]);
+        let tenants = self.system.list_tenants(caller, meta).await.map_err(|e| refuse(&e))?;
+        Ok(Response::new(pb::ListTenantsResponse {
+            tenants: tenants.into_iter().map(summary).collect(),
+            next_page_token: String::new(),
+        }))
+    }
+
+    async fn update_tenant_policy(
+        &self,
+        request: Request<pb::UpdateTenantPolicyRequest>,
+    ) -> Answer<pb::UpdateTenantPolicyResponse> {
+        let now = self.ask(&request, &[], GetTenant).await?;
+        let it = request.get_ref();
+        let version = i64::try_from(it.policy_version).unwrap_or(i64::MAX);
+        if now.version != version {
+            return Err(refuse(&ActorError::Aborted("the policy")));
+        }
+        let wanted = convert::present(it.policy, "policy")?;
+        let mask = convert::present(it.update_mask.clone(), "update_mask")?;
+        let mut policy = now.policy;
+        for path in &mask.paths {
+            change(&mut policy, &wanted, path)?;
+        }
+        let ask = UpdateTenantPolicy { policy, version };
+        let info = self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::UpdateTenantPolicyResponse { tenant: Some(tenant(&info)) }))
+    }
+}
+
+/// Takes one member of the wanted policy over.
+fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> Result<(), Status> {
+    let hibernation = wanted.hibernation.unwrap_or_default();
+    let sessions = wanted.sessions.unwrap_or_default();
+    let recovery = wanted.recovery.unwrap_or_default();
+    let time = |value: Option<prost_types::Duration>| {
+        value
+            .map(|value| convert::millis(&value))
+            .ok_or_else(|| convert::invalid("policy", format!("has no {path}")))
+    };
+    match path {
+        "hibernation.pause_after" => policy.pause_after_ms = time(hibernation.pause_after)?,
+        "hibernation.stop_after" => policy.stop_after_ms = time(hibernation.stop_after)?,
+        "hibernation.start_locked" => policy.start_locked = hibernation.start_locked.unwrap_or_default(),
+        "sessions.idle_limit" => policy.session_idle_ms = time(sessions.idle_limit)?,
+        "sessions.absolute_limit" => policy.session_absolute_ms = time(sessions.absolute_limit)?,
+        "sessions.max_sessions" => policy.sessions_per_user = sessions.max_sessions.unwrap_or_default(),
+        "recovery.recovery_delay" => policy.recovery_delay_ms = time(recovery.recovery_delay)?,
+        "recovery.lock_period" => policy.lock_ms = time(recovery.lock_period)?,
+        "recovery.change_delay" => policy.change_delay_ms = time(recovery.change_delay)?,
+        "recovery.change_window" => policy.change_window_ms = time(recovery.change_window)?,
+        _ => {
+            return Err(convert::invalid(
+                "update_mask",
+                format!("names `{path}`, which cannot be changed yet"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn tenant(info: &TenantInfo) -> pb::Tenant {
+    pb::Tenant {
+        tenant_id: info.id.to_string(),
+        name: info.name.clone(),
+        state: pb::TenantState::Active.into(),
+        created_at: Some(convert::time(info.created_at)),
+        policy: Some(policy(&info.policy)),
+        policy_version: u64::try_from(info.version).unwrap_or(0),
+        deletes_at: None,
+    }
+}
+
+fn policy(policy: &TenantPolicy) -> pb::TenantPolicy {
+    let time = |millis| Some(convert::duration(millis));
+    pb::TenantPolicy {
+        hibernation: Some(pb::HibernationPolicy {
+            pause_after: time(policy.pause_after_ms),
+            stop_after: time(policy.stop_after_ms),
+            lock_before_pause: Some(false),
+            start_locked: Some(policy.start_locked),
+        }),
+        sessions: Some(pb::SessionPolicy {
+            idle_limit: time(policy.session_idle_ms),
+            absolute_limit: time(policy.session_absolute_ms),
+            max_sessions: Some(policy.sessions_per_user),
+            ..Default::default()
+        }),
+        recovery: Some(pb::RecoveryPolicy {
+            recovery_delay: time(policy.recovery_delay_ms),
+            lock_period: time(policy.lock_ms),
+            change_delay: time(policy.change_delay_ms),
+            change_window: time(policy.change_window_ms),
+            ..Default::default()
+        }),
+        vault: None,
+    }
+}
+
+fn summary(tenant: TenantSummary) -> pb::TenantSummary {
+    pb::TenantSummary {
+        tenant_id: tenant.id.to_string(),
+        name: tenant.name,
+        state: pb::TenantState::Active.into(),
+        role_id: convert::role_id(tenant.role),
+    }
+}

@@ -1,0 +1,138 @@
+//! What of the contract is not built yet: the one list, answered with UNIMPLEMENTED and a reason.
+//!
+//! A test walks every method of the descriptor: each is either on this list or served, never both and
+//! never neither. The list is empty when the project is whole.
+
+use axum::{
+    extract::Request,
+    http::StatusCode,
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::edge::error::DOMAIN;
+
+const GROUPS: &str = "groups, shares and their vaults are not built yet";
+const FACTORS: &str = "second factors, passkeys and single sign-on are not built yet";
+const KEYS: &str = "API keys are not built yet";
+const CLUSTER: &str = "this version runs on one node";
+const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
+const ADMINISTRATION: &str = "the operator listener is not built yet";
+const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
+
+/// Services of which nothing is there.
+const SERVICES: [(&str, &str); 10] = [
+    ("ocmt.v1.GroupService", GROUPS),
+    ("ocmt.v1.ShareService", GROUPS),
+    (
+        "ocmt.v1.TranscriptService",
+        "stored transcripts are not built yet; conversations go through the sealed channel",
+    ),
+    ("ocmt.v1.OAuthService", "connections to OAuth providers are not built yet"),
+    ("ocmt.v1.PairingService", "pairing is not built yet"),
+    ("ocmt.v1.AlertService", "alert channels are not built yet"),
+    ("ocmt.v1.ClusterService", CLUSTER),
+    ("ocmt.v1.NodeService", CLUSTER),
+    ("ocmt.v1.OperatorService", ADMINISTRATION),
+    ("ocmt.cell.v1.CellService", "cells serve this, nodes do not"),
+];
+
+/// Methods of services that are partly there.
+const METHODS: [(&str, &str); 50] = [
+    ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
+    ("/ocmt.v1.AuthService/BeginPasskeyAssertion", FACTORS),
+    ("/ocmt.v1.AuthService/BeginPasskeyRegistration", FACTORS),
+    ("/ocmt.v1.AuthService/BeginTotpEnrollment", FACTORS),
+    ("/ocmt.v1.AuthService/CompleteMfa", FACTORS),
+    ("/ocmt.v1.AuthService/ConfirmEmailChange", "changing the address is not built yet"),
+    ("/ocmt.v1.AuthService/ConfirmTotpEnrollment", FACTORS),
+    ("/ocmt.v1.AuthService/CreateApiKey", KEYS),
+    ("/ocmt.v1.AuthService/FinishOidcLogin", FACTORS),
+    ("/ocmt.v1.AuthService/FinishPasskeyAssertion", FACTORS),
+    ("/ocmt.v1.AuthService/FinishPasskeyRegistration", FACTORS),
+    ("/ocmt.v1.AuthService/ListApiKeys", KEYS),
+    ("/ocmt.v1.AuthService/ListPasskeys", FACTORS),
+    ("/ocmt.v1.AuthService/RegenerateBackupCodes", FACTORS),
+    ("/ocmt.v1.AuthService/RemovePasskey", FACTORS),
+    ("/ocmt.v1.AuthService/RemoveTotp", FACTORS),
+    ("/ocmt.v1.AuthService/RequestEmailChange", "changing the address is not built yet"),
+    ("/ocmt.v1.AuthService/RevokeApiKey", KEYS),
+    ("/ocmt.v1.AuditService/ExportAudit", PROOFS),
+    ("/ocmt.v1.AuditService/GetCheckpoint", PROOFS),
+    ("/ocmt.v1.AuditService/ProveConsistency", PROOFS),
+    ("/ocmt.v1.AuditService/ProveInclusion", PROOFS),
+    ("/ocmt.v1.AuditService/WatchAudit", PROOFS),
+    ("/ocmt.v1.ContainerService/CreateSnapshot", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/DeleteSchedule", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/GetAgentPolicy", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/GetEgressPolicy", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/ListSchedules", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/ListSnapshots", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/PutAgentPolicy", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/PutEgressPolicy", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/PutSchedule", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/RestoreSnapshot", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/WatchContainers", LATER_CONTAINERS),
+    ("/ocmt.v1.ContainerService/WatchUnlockRequests", LATER_CONTAINERS),
+    ("/ocmt.v1.RecoveryService/OverrideStop", "going on over a veto or lock is not built yet"),
+    ("/ocmt.v1.RecoveryService/WatchCeremonies", "watching ceremonies is not built yet: read them"),
+    ("/ocmt.v1.TenantService/DeleteTenant", ADMINISTRATION),
+    ("/ocmt.v1.TenantService/GetQuota", ADMINISTRATION),
+    ("/ocmt.v1.TenantService/ListInbox", "the inbox of a tenant is not built yet: ask the area itself"),
+    ("/ocmt.v1.TenantService/ResumeTenant", ADMINISTRATION),
+    ("/ocmt.v1.TenantService/SuspendTenant", ADMINISTRATION),
+    ("/ocmt.v1.TenantService/UpdateQuota", ADMINISTRATION),
+    ("/ocmt.v1.TenantService/WatchInbox", "the inbox of a tenant is not built yet: ask the area itself"),
+    ("/ocmt.v1.UserService/CreateRole", "custom roles are not built yet"),
+    ("/ocmt.v1.UserService/DeleteRole", "custom roles are not built yet"),
+    ("/ocmt.v1.UserService/ListRoles", "custom roles are not built yet"),
+    ("/ocmt.v1.VaultService/FileInboxItems", "the vault's inbox is not built yet"),
+    ("/ocmt.v1.VaultService/ListInboxItems", "the vault's inbox is not built yet"),
+    ("/ocmt.v1.VaultService/WatchVault", "watching a vault is not built yet: read it"),
+];
+
+/// Why the method of this path is not there; none if it is, or if there is no such method.
+pub fn reason(path: &str) -> Option<&'static str> {
+    let method = ocmt_proto::methods::find(path)?;
+    let service = SERVICES.iter().find(|(service, _)| *service == method.service);
+    service.or_else(|| METHODS.iter().find(|(listed, _)| *listed == path)).map(|(_, why)| *why)
+}
+
+/// Answers calls of methods that are not there.
+pub async fn refuse(request: Request, next: Next) -> Response {
+    match reason(request.uri().path()) {
+        Some(why) => status(why).into_http::<tonic::body::Body>().map(axum::body::Body::new).into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn status(why: &str) -> Status {
+    let mut details = ErrorDetails::new();
+    details.set_error_info("UNIMPLEMENTED", DOMAIN, std::collections::HashMap::<String, String>::new());
+    Status::with_error_details(Code::Unimplemented, why, details)
+}
+
+/// For a path that is neither a method nor a page.
+pub async fn not_found() -> StatusCode {
+    StatusCode::NOT_FOUND
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listed_method_and_service_exists() {
+        for (path, _) in METHODS {
+            assert!(ocmt_proto::methods::find(path).is_some(), "{path} is no method");
+        }
+        for (service, _) in SERVICES {
+            assert!(
+                ocmt_proto::methods::all().iter().any(|method| method.service == service),
+                "{service} is no service"
+            );
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Accepts TLS connections and serves HTTP/2, HTTP/1.1 and WebSocket upgrades on each.
+//!
+//! Everything a stranger can make wait or grow has a bound here: connections in all and of one address, the
+//! handshake, the first request, headers, streams, resets. tonic's own server leaves two of them off
+//! (lessons.md), so this one is ours.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Notify, Semaphore},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::slots::{ConnectionSlot, Slots};
+use crate::tasks;
+
+const HANDSHAKE: Duration = Duration::from_secs(5);
+const HEADERS: Duration = Duration::from_secs(10);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
+const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
+const HEADER_BYTES: u32 = 32 << 10;
+/// Rapid reset (CVE-2023-44487) and its sibling by local errors: GOAWAY past these.
+const PENDING_RESETS: usize = 20;
+const LOCAL_ERROR_RESETS: usize = 64;
+/// How long open requests may go on once the node stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// After a failed accept: out of descriptors passes, but not at once.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
+/// The address of the other end, in each request's extensions.
+#[derive(Debug, Clone, Copy)]
+pub struct PeerAddr(pub(crate) SocketAddr);
+
+/// Bounds of a listener.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ListenLimits {
+    /// Connections at once; a further one waits in the backlog.
+    pub(super) connections: usize,
+    /// Connections of one address at once; a further one is closed.
+    pub(super) per_address: usize,
+    /// Streams of one HTTP/2 connection at once.
+    pub(super) streams: u32,
+}
+
+/// Serves `app` on `listener` until `stop`, then lets open requests finish within 5 s.
+pub(super) async fn serve(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    app: Router,
+    limits: ListenLimits,
+    stop: CancellationToken,
+) {
+    let all = Arc::new(Semaphore::new(limits.connections));
+    let slots = Slots::new(limits.per_address);
+    let graceful = GracefulShutdown::new();
+    loop {
+        let Ok(place) = all.clone().acquire_owned().await else { break };
+        let (tcp, peer) = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                    continue;
+                }
+            },
+        };
+        let Some(slot) = slots.take(peer.ip(), place) else {
+            tracing::debug!(%peer, "too many connections of one address");
+            continue;
+        };
+        let (tls, watcher) = (tls.clone(), graceful.watcher());
+        let serving = Serving { app: app.clone(), slot, streams: limits.streams };
+        tasks::spawn(async move {
+            if let Err(error) = connection(tcp, peer, tls, serving, watcher).await {
+                tracing::debug!(%peer, error = %error, "connection ended");
+            }
+        });
+    }
+    drop(listener);
+    if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::info!("open requests did not finish in time");
+    }
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What one connection is served with.
+struct Serving {
+    app: Router,
+    slot: ConnectionSlot,
+    streams: u32,
+}
+
+async fn connection(
+    tcp: TcpStream,
+    peer: SocketAddr,
+    tls: TlsAcceptor,
+    Serving { app, slot, streams }: Serving,
+    watcher: hyper_util::server::graceful::Watcher,
+) -> Result<(), BoxError> {
+    // with Nagle on, small answers wait for 40 ms (measured, spike)
+    tcp.set_nodelay(true)?;
+    let stream = timeout(HANDSHAKE, tls.accept(tcp)).await??;
+    let first = Arc::new(Notify::new());
+    let asked = first.clone();
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        asked.notify_one();
+        request.extensions_mut().insert(PeerAddr(peer));
+        // an upgraded connection outlives this future: it keeps its slot for as long
+        request.extensions_mut().insert(slot.clone());
+        app.clone().oneshot(request)
+    });
+    let builder = protocol(streams);
+    let served = watcher.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    tokio::pin!(served);
+    // hyper's own header timeout begins only once it knows the protocol: silence before that has no other bound
+    tokio::select! {
+        biased;
+        ended = &mut served => return ended,
+        () = first.notified() => {}
+        () = tokio::time::sleep(HEADERS) => return Err("no request came".into()),
+    }
+    served.await
+}
+
+fn protocol(streams: u32) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(streams)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(LOCAL_ERROR_RESETS)
+        .max_header_list_size(HEADER_BYTES)
+        .keep_alive_interval(KEEPALIVE_EVERY)
+        .keep_alive_timeout(KEEPALIVE_ANSWER);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 << 10);
+    builder
+}

@@ -1,0 +1,12 @@
+//! A node: every part put together, started in order, stopped in order.
+
+mod engine;
+mod listen;
+mod ready;
+mod slots;
+mod start;
+mod telemetry;
+
+pub use listen::PeerAddr;
+pub use slots::ConnectionSlot;
+pub use start::{Node, StartError};

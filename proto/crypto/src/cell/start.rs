@@ -1,0 +1,67 @@
+//! The start secret: 32 bytes that the host gives a cell on its standard input, once a start.
+
+use data_encoding::HEXLOWER;
+use hkdf::Hkdf;
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::{CryptoError, Result, datakey};
+
+/// What ties a cell to the host that started it. Never on a disk, in an argument or the environment.
+pub struct StartSecret(Zeroizing<[u8; 32]>);
+
+impl StartSecret {
+    /// A fresh secret: the host's side.
+    pub fn generate(rng: &mut impl rand::CryptoRng) -> Self {
+        Self(datakey::random_key(rng))
+    }
+
+    /// The secret of these bytes: the cell's side.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes, for the cell's standard input.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// What the host shows the cell on every call.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn control_token(&self) -> Result<ControlToken> {
+        let token = self.derive(b"OCMT cell v1 control token")?;
+        Ok(ControlToken(Zeroizing::new(HEXLOWER.encode(token.as_slice()))))
+    }
+
+    /// The key of the MAC over the cell's key offers.
+    pub(super) fn offer_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+        self.derive(b"OCMT cell v1 key offer")
+    }
+
+    fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, self.0.as_slice())
+            .expand(label, key.as_mut_slice())
+            .map_err(|_| CryptoError::Refused)?;
+        Ok(key)
+    }
+}
+
+/// A bearer token between one host and one start of one cell: 64 lower-case hexadecimal digits, the
+/// value of the metadata `ocmt-cell-auth`.
+pub struct ControlToken(Zeroizing<String>);
+
+impl ControlToken {
+    /// The text, for the metadata of a call.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a caller showed the right token, in constant time.
+    pub fn matches(&self, shown: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(shown).into()
+    }
+}

@@ -1,0 +1,178 @@
+//! The envelope: how everything symmetric is stored.
+//!
+//! ```text
+//! "OCMT" | kind u8 | version u8 | alg u8 | 0 | key_epoch u32 | nonce (12 or 24) | ciphertext ‖ tag
+//! ```
+//!
+//! Header, nonce and the caller's context are the associated data, so that no bit, field or place can
+//! be changed or swapped. The kind fixes the algorithm: nobody chooses it by writing another byte.
+
+use rand::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::{CryptoError, Result, aead, codec::MAGIC, codec::Reader, codec::Writer, kind::Kind};
+
+/// The one version of the envelope.
+pub const VERSION: u8 = 1;
+const AES_256_GCM: u8 = 1;
+const XCHACHA20_POLY1305: u8 = 2;
+const HEADER_LEN: usize = 12;
+
+/// What an envelope says of itself in clear. Proven only once it has been opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// What it holds.
+    pub kind: Kind,
+    /// The epoch of the key that sealed it.
+    pub key_epoch: u32,
+}
+
+/// What an envelope held.
+pub struct Opened {
+    /// The epoch of the key that sealed it, proven.
+    pub key_epoch: u32,
+    /// The content.
+    pub plaintext: Zeroizing<Vec<u8>>,
+}
+
+/// Bytes that an envelope of `kind` is longer than its content.
+pub const fn overhead(kind: Kind) -> usize {
+    HEADER_LEN + nonce_len(kind) + aead::TAG_LEN
+}
+
+/// Seals `plaintext` under `key`, bound to `kind`, `key_epoch` and `context`.
+///
+/// # Errors
+/// [`CryptoError::Refused`] if the cipher refuses the length (over 64 GiB).
+pub fn seal(
+    kind: Kind,
+    key_epoch: u32,
+    key: &[u8; 32],
+    context: &[u8],
+    plaintext: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>> {
+    let mut nonce = [0; 24];
+    let nonce = nonce.get_mut(..nonce_len(kind)).ok_or(CryptoError::Refused)?;
+    rng.fill_bytes(nonce);
+    let mut out = Writer::with_capacity(overhead(kind) + plaintext.len());
+    out.fixed(&MAGIC).u8(kind.0).u8(VERSION).u8(algorithm(kind)).u8(0).u32(key_epoch).fixed(nonce);
+    let aad = [out.as_bytes(), context].concat();
+    let ciphertext = match algorithm(kind) {
+        XCHACHA20_POLY1305 => aead::xchacha_seal(key, array(nonce)?, &aad, plaintext)?,
+        _ => aead::aes_seal(key, array(nonce)?, &aad, plaintext)?,
+    };
+    out.fixed(&ciphertext);
+    Ok(out.into_vec())
+}
+
+/// Opens an envelope of `kind`, whatever epoch its key had; the epoch is in the answer.
+///
+/// # Errors
+/// [`CryptoError::Refused`], for anything that is wrong with it.
+pub fn open(kind: Kind, key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Result<Opened> {
+    let header = parse(sealed)?;
+    if header.kind != kind {
+        return Err(CryptoError::Refused);
+    }
+    let head_len = HEADER_LEN + nonce_len(kind);
+    let (head, ciphertext) = sealed.split_at_checked(head_len).ok_or(CryptoError::Refused)?;
+    let nonce = head.get(HEADER_LEN..).ok_or(CryptoError::Refused)?;
+    let aad = [head, context].concat();
+    let plaintext = match algorithm(kind) {
+        XCHACHA20_POLY1305 => aead::xchacha_open(key, array(nonce)?, &aad, ciphertext)?,
+        _ => aead::aes_open(key, array(nonce)?, &aad, ciphertext)?,
+    };
+    Ok(Opened { key_epoch: header.key_epoch, plaintext })
+}
+
+/// Opens an envelope of `kind` sealed at `key_epoch`, and no other epoch.
+///
+/// # Errors
+/// [`CryptoError::Refused`], for anything that is wrong with it.
+pub fn open_at(
+    kind: Kind,
+    key_epoch: u32,
+    key: &[u8; 32],
+    context: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>> {
+    if parse(sealed)?.key_epoch != key_epoch {
+        return Err(CryptoError::Refused);
+    }
+    open(kind, key, context, sealed).map(|opened| opened.plaintext)
+}
+
+/// Reads the header of a well-formed envelope, unproven: enough for a node to refuse a write under an
+/// old key epoch.
+///
+/// # Errors
+/// [`CryptoError::Refused`] if it is not a well-formed envelope of a known version.
+pub fn parse(sealed: &[u8]) -> Result<Header> {
+    let mut reader = Reader::new(sealed);
+    let (magic, kind, version) = (reader.array::<4>()?, Kind(reader.u8()?), reader.u8()?);
+    let (alg, zero, key_epoch) = (reader.u8()?, reader.u8()?, reader.u32()?);
+    let fits = reader.remaining() >= nonce_len(kind) + aead::TAG_LEN;
+    if magic == MAGIC && version == VERSION && alg == algorithm(kind) && zero == 0 && fits {
+        Ok(Header { kind, key_epoch })
+    } else {
+        Err(CryptoError::Refused)
+    }
+}
+
+/// Tells a user whose object was refused whether a later program made it. Says nothing of a damaged one.
+///
+/// # Errors
+/// [`CryptoError::UnsupportedVersion`] if the head names a later version than this program's.
+pub fn check_version(bytes: &[u8]) -> Result<()> {
+    match bytes.first_chunk::<6>() {
+        Some([a, b, c, d, _, version]) if [*a, *b, *c, *d] == MAGIC && *version > VERSION => {
+            Err(CryptoError::UnsupportedVersion)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Transcripts are appended at random for years under one key: they take the long nonce.
+const fn algorithm(kind: Kind) -> u8 {
+    if kind.0 == Kind::TRANSCRIPT_RECORD.0 { XCHACHA20_POLY1305 } else { AES_256_GCM }
+}
+
+const fn nonce_len(kind: Kind) -> usize {
+    if algorithm(kind) == XCHACHA20_POLY1305 { 24 } else { 12 }
+}
+
+fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
+    bytes.try_into().map_err(|_| CryptoError::Refused)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_envelope_opens_only_in_its_own_place() {
+        for kind in [Kind::OBJECT_BODY, Kind::TRANSCRIPT_RECORD] {
+            let sealed = seal(kind, 7, &[1; 32], b"here", b"content", &mut rand::rng()).unwrap();
+            let opened = open(kind, &[1; 32], b"here", &sealed).unwrap();
+            assert_eq!((opened.key_epoch, opened.plaintext.as_slice()), (7, b"content".as_slice()));
+            assert_eq!(sealed.len(), overhead(kind) + 7);
+            assert!(
+                open(kind, &[1; 32], b"there", &sealed).is_err()
+                    && open(kind, &[2; 32], b"here", &sealed).is_err()
+            );
+            assert!(open(Kind::WRAPPED_KEY, &[1; 32], b"here", &sealed).is_err());
+            assert!(open_at(kind, 6, &[1; 32], b"here", &sealed).is_err());
+        }
+    }
+
+    #[test]
+    fn a_later_version_is_named_only_on_request() {
+        let mut sealed = seal(Kind::OBJECT_BODY, 0, &[1; 32], b"", b"", &mut rand::rng()).unwrap();
+        check_version(&sealed).unwrap();
+        sealed[5] = 2;
+        assert_eq!(check_version(&sealed), Err(CryptoError::UnsupportedVersion));
+        assert!(matches!(open(Kind::OBJECT_BODY, &[1; 32], b"", &sealed), Err(CryptoError::Refused)));
+    }
+}

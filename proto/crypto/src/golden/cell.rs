@@ -1,0 +1,121 @@
+//! Offer, statement, payload, extension, inbox item, and what a node wraps.
+
+use ocmt_types::{ContainerId, ConversationId, Id as _, NodeId, TenantId, Timestamp, UnlockId, VaultId};
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::{
+    cell::{CellKeyOffer, CellKeyStatement, CellPlace, ExpectedCell, StartSecret},
+    seal::SealSecretKey,
+    sealing::{SealingKey, SealingKeys, SealingPlace},
+    sign::{SigningKey, VerifyKey},
+    unlock::{InboxItem, InboxPlace, Lease, LeaseExtension, UnlockKey, UnlockPayload, test_payload::payload},
+};
+
+use super::{array, bytes, hex};
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+const EXPIRES: Timestamp = Timestamp(1_800_000_600_000);
+const SEALED: SealingPlace<'_> = SealingPlace { purpose: "totp", row: b"row" };
+
+fn place() -> CellPlace {
+    CellPlace {
+        tenant: TenantId::from_bytes([1; 16]),
+        container: ContainerId::from_bytes([2; 16]),
+        generation: 3,
+    }
+}
+
+fn inbox_place() -> InboxPlace {
+    InboxPlace {
+        tenant: TenantId::from_bytes([1; 16]),
+        vault: VaultId::from_bytes([0x21; 16]),
+        unlock: UnlockId::from_bytes([7; 16]),
+        sequence: 1,
+    }
+}
+
+pub(super) fn make(rng: &mut StdRng) -> Value {
+    let (start, host, cell) =
+        (StartSecret::generate(rng), SigningKey::generate(rng), SealSecretKey::generate(rng));
+    let offer = CellKeyOffer {
+        place: place(),
+        boot_nonce: [4; 32],
+        expires: EXPIRES,
+        key: cell.public(),
+        unlock: None,
+    };
+    let node = NodeId::from_bytes([5; 16]);
+    let statement = CellKeyStatement::sign(&offer, node, &host);
+    let expected = ExpectedCell { tenant: place().tenant, container: place().container, node, now: NOW };
+    let verified = CellKeyStatement::verify(&statement, &host.verify_key(), &expected).unwrap();
+    let payload = payload(7);
+    let extension = LeaseExtension { unlock: payload.unlock, serial: 9, lease_ms: 120_000, expires: EXPIRES };
+    let (inbox, key) = (SealSecretKey::generate(rng), &payload.unlock_key);
+    let item = InboxItem { name: "oauth/calendar".into(), value: Zeroizing::new(b"token".to_vec()) };
+    let sealing = SealingKey::generate(6, rng);
+    let sealing_key = *sealing.expose();
+    let wrapped = SealingKeys::new([sealing]).wrap(&SEALED, b"secret", rng).unwrap();
+    json!({
+        "tenant": hex(place().tenant.as_bytes()),
+        "container": hex(place().container.as_bytes()),
+        "generation": 3,
+        "boot_nonce": hex([4; 32]),
+        "node": hex(node.as_bytes()),
+        "expires": EXPIRES.0,
+        "start_secret": hex(start.expose()),
+        "control_token": start.control_token().unwrap().expose(),
+        "cell_secret_key": hex(cell.expose()),
+        "cell_public_key": hex(cell.public().0),
+        "node_verify_key": hex(host.verify_key().0),
+        "offer": hex(offer.seal(&start).unwrap()),
+        "statement": hex(&statement),
+        "payload": hex(&*payload.encode()),
+        "sealed_payload": hex(payload.seal(&verified, rng).unwrap()),
+        "unlock_key": hex(key.expose()),
+        "extension": hex(extension.seal(key).unwrap()),
+        "inbox_secret_key": hex(inbox.expose()),
+        "inbox_item": hex(item.seal(&inbox_place(), &inbox.public(), key, rng).unwrap()),
+        "inbox_name": "oauth/calendar",
+        "inbox_value": hex(b"token"),
+        "sealing_generation": 6,
+        "sealing_key": hex(sealing_key),
+        "sealing_purpose": SEALED.purpose,
+        "sealing_row": hex(SEALED.row),
+        "wrapped": hex(wrapped),
+        "wrapped_secret": hex(b"secret"),
+    })
+}
+
+pub(super) fn check(v: &Value) {
+    let start = StartSecret::from_bytes(array(v, "start_secret"));
+    assert_eq!(start.control_token().unwrap().expose(), v["control_token"].as_str().unwrap());
+    let offer = CellKeyOffer::open(&bytes(v, "offer"), &start, &place(), NOW).unwrap();
+    assert_eq!((offer.boot_nonce, offer.key.0), (array(v, "boot_nonce"), array(v, "cell_public_key")));
+    let node = NodeId::from_bytes(array(v, "node"));
+    let expected = ExpectedCell { tenant: place().tenant, container: place().container, node, now: NOW };
+    let host = VerifyKey(array(v, "node_verify_key"));
+    let statement = CellKeyStatement::verify(&bytes(v, "statement"), &host, &expected).unwrap();
+    assert_eq!((*statement.key(), statement.place(), statement.unlock()), (offer.key, place(), None));
+
+    let cell = SealSecretKey::from_bytes(array(v, "cell_secret_key"));
+    let taken =
+        UnlockPayload::open(&place(), &array(v, "boot_nonce"), &cell, &bytes(v, "sealed_payload")).unwrap();
+    assert_eq!(*taken.encode(), bytes(v, "payload"));
+    assert_eq!(taken.conversations[0].conversation, ConversationId::from_bytes([0x22; 16]));
+    let key = UnlockKey::from_bytes(array(v, "unlock_key"));
+    assert_eq!(taken.unlock_key.expose(), key.expose());
+    let mut lease = Lease::begin(taken.unlock, taken.lease_ms, NOW);
+    assert_eq!(lease.extend(&bytes(v, "extension"), &key, NOW), Ok(Timestamp(NOW.0 + 120_000)));
+
+    let inbox = SealSecretKey::from_bytes(array(v, "inbox_secret_key"));
+    let item = InboxItem::open(&bytes(v, "inbox_item"), &inbox_place(), &inbox, &key).unwrap();
+    assert_eq!(
+        (item.name.as_str(), &*item.value),
+        (v["inbox_name"].as_str().unwrap(), &bytes(v, "inbox_value"))
+    );
+
+    let keys = SealingKeys::new([SealingKey::from_bytes(6, array(v, "sealing_key"))]);
+    assert_eq!(*keys.unwrap(&SEALED, &bytes(v, "wrapped")).unwrap(), bytes(v, "wrapped_secret"));
+}

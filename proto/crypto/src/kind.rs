@@ -1,0 +1,75 @@
+//! The register of kinds: the byte that says what an object is, so that none is taken for another.
+
+/// What an envelope or a canonical object is. Stands in its head, and so in what authenticates it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind(pub u8);
+
+/// Envelopes: encrypted.
+impl Kind {
+    /// Body of a vault object, under its data key.
+    pub const OBJECT_BODY: Self = Self(0x01);
+    /// A data key, under a vault key.
+    pub const WRAPPED_KEY: Self = Self(0x02);
+    /// The locked half of a key slot, under the slot's secret.
+    pub const LOCKED_HALF: Self = Self(0x03);
+    /// A record of a transcript, under its conversation's data key.
+    pub const TRANSCRIPT_RECORD: Self = Self(0x04);
+    /// What a node wraps under the cluster's sealing key.
+    pub const NODE_SEALED: Self = Self(0x05);
+    /// An item of a vault's inbox.
+    pub const INBOX_ITEM: Self = Self(0x06);
+}
+
+/// Canonical objects in clear, most of them signed.
+impl Kind {
+    /// A key slot.
+    pub const KEY_SLOT: Self = Self(0x10);
+    /// A manifest.
+    pub const MANIFEST: Self = Self(0x11);
+    /// A succession of vault signing keys.
+    pub const SUCCESSION: Self = Self(0x12);
+    /// The keyring, inside its object's body.
+    pub const KEYRING: Self = Self(0x13);
+    /// An entry, inside its object's body.
+    pub const ENTRY: Self = Self(0x14);
+    /// The history of a conversation or volume key, inside its object's body.
+    pub const KEY_HISTORY: Self = Self(0x15);
+    /// An audit record.
+    pub const AUDIT_RECORD: Self = Self(0x16);
+    /// A vault object with its wrapped key and body.
+    pub const VAULT_OBJECT: Self = Self(0x17);
+}
+
+/// Cell and channel.
+impl Kind {
+    /// A cell's key, signed by its host.
+    pub const CELL_KEY: Self = Self(0x20);
+    /// An unlock payload, inside its sealed box.
+    pub const UNLOCK_PAYLOAD: Self = Self(0x21);
+    /// An extension of a lease.
+    pub const EXTEND_LEASE: Self = Self(0x22);
+    /// A cell's key, offered to its host.
+    pub const CELL_KEY_OFFER: Self = Self(0x25);
+}
+
+/// Guardians and ceremonies.
+impl Kind {
+    /// A guardian set.
+    pub const GUARDIAN_SET: Self = Self(0x30);
+    /// A share unit, inside its sealed box.
+    pub const SHARE_UNIT: Self = Self(0x31);
+    /// The parameters of a ceremony.
+    pub const CEREMONY: Self = Self(0x32);
+    /// A node's statement of a release key.
+    pub const RELEASE_STATEMENT: Self = Self(0x33);
+    /// A guardian's approval.
+    pub const APPROVAL: Self = Self(0x34);
+    /// A denial, lock, doubt or veto.
+    pub const STOP_STATEMENT: Self = Self(0x35);
+    /// An answer to a drill.
+    pub const DRILL_ANSWER: Self = Self(0x36);
+    /// A drill's challenge.
+    pub const DRILL_CHALLENGE: Self = Self(0x37);
+    /// What a guardian releases of a unit, inside the inner box of an approval.
+    pub const RELEASED_UNITS: Self = Self(0x38);
+}

@@ -1,0 +1,59 @@
+//! The cryptography of OCMT: formats, keys and ceremonies, without I/O, clocks or a generator of its own.
+//!
+//! Client and cell use all of it; a node uses the half that parses and verifies. Every byte of every
+//! format stands in `docs/formats.md` and `docs/formats-cell-and-recovery.md`. Randomness is injected
+//! (`&mut impl rand::CryptoRng`); secret types are wiped when dropped and cannot be printed. What is
+//! opened from bytes fails with one error only, [`CryptoError::Refused`], whatever was wrong with it.
+
+mod aead;
+pub mod audit;
+pub mod backup_key;
+pub mod cell;
+pub mod ceremony;
+pub mod channel;
+pub mod codec;
+pub mod datakey;
+pub mod entry;
+pub mod envelope;
+pub mod error;
+pub mod gateway_token;
+#[cfg(test)]
+mod golden;
+pub mod guardian;
+pub mod kdf;
+pub mod keyring;
+pub mod kind;
+#[cfg(test)]
+mod known_answers;
+mod mac;
+pub mod manifest;
+pub mod merkle;
+pub mod object;
+#[cfg(test)]
+mod parsing_tests;
+pub mod pkce;
+pub mod seal;
+pub mod sealing;
+pub mod shamir;
+pub mod sign;
+pub mod slot;
+pub mod succession;
+#[cfg(test)]
+mod testing;
+pub mod token;
+pub mod totp;
+pub mod transcript;
+pub mod unlock;
+pub mod vault;
+pub mod words;
+
+pub use error::{CryptoError, Result};
+
+/// A fresh id: a version-4 UUID from the generator given.
+pub fn random_id<I: ocmt_types::Id>(rng: &mut impl rand::CryptoRng) -> I {
+    let mut bytes = [0; 16];
+    rng.fill_bytes(&mut bytes);
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    I::from_bytes(bytes)
+}

@@ -1,0 +1,57 @@
+//! The key of one unlock.
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::{CryptoError, Result, datakey};
+
+/// 32 bytes that client and cell share for one unlock. The client derives them from the vault's keyring
+/// and the unlock's id ([`crate::keyring::Keyring::inbox_mac_key`]), so that any of the user's clients
+/// can extend the lease and file the inbox.
+pub struct UnlockKey(Zeroizing<[u8; 32]>);
+
+impl From<Zeroizing<[u8; 32]>> for UnlockKey {
+    fn from(bytes: Zeroizing<[u8; 32]>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl UnlockKey {
+    /// A fresh key.
+    pub fn generate(rng: &mut impl rand::CryptoRng) -> Self {
+        Self(datakey::random_key(rng))
+    }
+
+    /// The key of these bytes.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes, for storing them encrypted.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A second holder of the same key.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    pub(super) fn lease_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+        self.derive(b"OCMT unlock v1 lease")
+    }
+
+    pub(super) fn inbox_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+        self.derive(b"OCMT unlock v1 inbox")
+    }
+
+    fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, self.0.as_slice())
+            .expand(label, key.as_mut_slice())
+            .map_err(|_| CryptoError::Refused)?;
+        Ok(key)
+    }
+}

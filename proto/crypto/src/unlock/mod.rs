@@ -1,0 +1,20 @@
+//! What a client gives a cell so that it can work, and what the cell gives back.
+//!
+//! The *payload* ([`UnlockPayload`]) is sealed to the cell's key: data keys of the entries that it may
+//! see, never the vault key. Everything later is authenticated under the payload's [`UnlockKey`]:
+//! extensions of the lease ([`LeaseExtension`]), and what the cell files into the vault's inbox
+//! ([`InboxItem`]).
+
+mod inbox;
+mod key;
+mod lease;
+mod payload;
+#[cfg(test)]
+pub(crate) mod test_payload;
+#[cfg(test)]
+mod tests;
+
+pub use inbox::{InboxItem, InboxPlace, MAX_INBOX_NAME, MAX_INBOX_VALUE};
+pub use key::UnlockKey;
+pub use lease::{Lease, LeaseExtension, MAX_LEASE_MS, MIN_LEASE_MS};
+pub use payload::{ConversationKey, MAX_CONVERSATIONS, MAX_ENTRIES, MAX_NAME, MappedEntry, UnlockPayload};

@@ -1,0 +1,72 @@
+//! Secret types cannot be printed, serialised or cloned by accident: held by the compiler, below.
+//!
+//! Each assertion asks the compiler to infer which of two implementations of a trait a type has. If the
+//! type implements what it must not, there are two, and this file does not compile.
+
+macro_rules! never {
+    ($($type:ty),+ $(,)?) => {$(
+        never!(@one $type, std::fmt::Debug);
+        never!(@one $type, std::fmt::Display);
+        never!(@one $type, serde::Serialize);
+        never!(@one $type, Clone);
+        never!(@one $type, Copy);
+    )+};
+    (@one $type:ty, $what:path) => {
+        const _: fn() = || {
+            trait AmbiguousIfSo<A> {
+                fn here() {}
+            }
+            impl<T: ?Sized> AmbiguousIfSo<()> for T {}
+            struct So;
+            impl<T: ?Sized + $what> AmbiguousIfSo<So> for T {}
+            let _ = <$type as AmbiguousIfSo<_>>::here;
+        };
+    };
+}
+
+never!(
+    ocmt_crypto::backup_key::BackupKey,
+    ocmt_crypto::cell::CellKey,
+    ocmt_crypto::cell::ControlToken,
+    ocmt_crypto::cell::StartSecret,
+    ocmt_crypto::channel::CellChannel,
+    ocmt_crypto::channel::CellChannels,
+    ocmt_crypto::channel::ClientChannel,
+    ocmt_crypto::codec::Writer,
+    ocmt_crypto::datakey::DataKey,
+    ocmt_crypto::datakey::VaultKey,
+    ocmt_crypto::entry::Entry,
+    ocmt_crypto::envelope::Opened,
+    ocmt_crypto::guardian::Dealt,
+    ocmt_crypto::guardian::Unit,
+    ocmt_crypto::kdf::Passphrase,
+    ocmt_crypto::keyring::Keyring,
+    ocmt_crypto::pkce::Verifier,
+    ocmt_crypto::seal::SealSecretKey,
+    ocmt_crypto::sealing::SealingKey,
+    ocmt_crypto::sealing::SealingKeys,
+    ocmt_crypto::shamir::Share,
+    ocmt_crypto::sign::SigningKey,
+    ocmt_crypto::slot::RecoveryKey,
+    ocmt_crypto::slot::SlotSecret<'static>,
+    ocmt_crypto::slot::NewSlot<'static>,
+    ocmt_crypto::token::Token,
+    ocmt_crypto::totp::TotpSecret,
+    ocmt_crypto::transcript::TranscriptReader,
+    ocmt_crypto::transcript::TranscriptWriter,
+    ocmt_crypto::unlock::ConversationKey,
+    ocmt_crypto::unlock::InboxItem,
+    ocmt_crypto::unlock::MappedEntry,
+    ocmt_crypto::unlock::UnlockKey,
+    ocmt_crypto::unlock::UnlockPayload,
+    ocmt_crypto::vault::KeyVersions,
+    ocmt_crypto::vault::UnlockedVault,
+    ocmt_crypto::vault::Completed,
+);
+
+#[test]
+fn secrets_have_no_debug_display_serialize_or_clone() {
+    // the names of entries are secret too, and may be cloned
+    fn never_printed<T: Clone + Ord>() {}
+    never_printed::<ocmt_crypto::entry::EntryName>();
+}

@@ -1,0 +1,112 @@
+//! Ids of another tenant, on every method that takes one: the answer is the one for ids of nothing.
+
+use std::time::Duration;
+
+use ocmt::local::wait_for;
+use ocmt_client::{auth::Purpose, container::Spec, recovery::Side, tenant::PolicyChange, vault::Vault};
+use ocmt_crypto::{guardian::Delays, slot::SlotKind};
+use ocmt_testkit::{Person, TestNode, raw};
+use tonic::Code;
+
+use crate::requests::{self, Ids};
+
+const SHORT: Duration = Duration::from_secs(2);
+const SHORTER: Duration = Duration::from_secs(1);
+
+/// Everything that somebody has, by id: a vault, a container, guardians, an open ceremony.
+async fn belongings(node: &TestNode, owner: &Person) -> Ids {
+    let mut vault = owner.vault("a passphrase of the owner").await.unwrap();
+    vault.put("entry", b"value").await.unwrap();
+    let (guardianship, set) = guarded(node, owner, &mut vault).await;
+    let spec = Spec { argv: vec!["/bin/sleep".to_owned(), "600".to_owned()], ..Spec::default() };
+    let container = owner.client.create_container(&spec, true).await.unwrap();
+    let me = owner.client.who_am_i().await.unwrap();
+    let object = vault.keys().leaves().next().unwrap().object_id.0;
+    Ids {
+        tenant: me.tenant.to_string(),
+        user: me.user.to_string(),
+        session: me.session.unwrap().id.to_string(),
+        vault: vault.id().to_string(),
+        object,
+        slot: vault.slots_of(SlotKind::Passphrase)[0].to_string(),
+        container: container.id.to_string(),
+        guardianship,
+        set,
+        ceremony: ceremony(node, owner).await,
+        ..Ids::random()
+    }
+}
+
+/// A guardianship and the set that was dealt.
+async fn guarded(node: &TestNode, owner: &Person, vault: &mut Vault) -> (String, String) {
+    let policy = PolicyChange {
+        recovery_delay: Some(SHORT),
+        lock_period: Some(SHORT),
+        change_delay: Some(SHORTER),
+        change_window: Some(SHORTER),
+        ..PolicyChange::default()
+    };
+    owner.client.change_policy(&policy).await.unwrap();
+    for name in ["grace", "hedy"] {
+        let guardian = node.person(name).await.unwrap();
+        let hers = guardian.vault("a passphrase of a guardian").await.unwrap();
+        let asked = vault.invite_guardian(&guardian.email, 1).await.unwrap();
+        let came = async || guardian.client.guardianship(asked.id, Side::Guardian).await.ok();
+        wait_for(Duration::from_secs(10), came).await.expect("the invitation did not come");
+        hers.accept_guardianship(asked.id).await.unwrap();
+    }
+    let accepted = owner.client.guardianships(Some(Side::Owner)).await.unwrap();
+    let delays = Delays { lock_ms: 2000, recovery_ms: 2000, change_ms: 1000, change_window_ms: 1000 };
+    let set = vault.deal_shares(2, &accepted, delays, true).await.unwrap();
+    (accepted[0].id.to_string(), set.to_string())
+}
+
+/// A ceremony that is open.
+async fn ceremony(node: &TestNode, owner: &Person) -> [u8; 32] {
+    let client = node.local().client().await.unwrap();
+    let pending = client.request_link(&owner.email, None, Purpose::Recovery).await.unwrap();
+    let link = node.link(&owner.email, "recovery link").await.unwrap();
+    let session = pending.finish(&link, "e2e").await.unwrap();
+    session.open_ceremony(None, &owner.device).await.unwrap().0.id().0
+}
+
+#[tokio::test]
+async fn a_foreign_tenants_ids_are_answered_like_ids_of_nothing_on_every_method() {
+    let node = TestNode::start().await.unwrap();
+    let channel = node.target().unwrap().connect().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let theirs = belongings(&node, &ada).await;
+    // Eve has a vault and a container herself, so that nothing fails for want of one
+    let eve = node.person("eve").await.unwrap();
+    eve.vault("a passphrase of Eve's").await.unwrap();
+    let token = eve.token().unwrap();
+    let nothing = Ids::random();
+    let (mut table, mut wrong) = (Vec::new(), Vec::new());
+    for (foreign, random) in requests::all(&theirs).into_iter().zip(requests::all(&nothing)) {
+        if foreign.names.is_empty() {
+            continue;
+        }
+        let seen = raw::call(&channel, &foreign.path, Some(&token), foreign.bytes).await.unwrap();
+        let unseen = raw::call(&channel, &random.path, Some(&token), random.bytes).await.unwrap();
+        let same = seen == unseen;
+        table.push(format!(
+            "{:<52} {:<22} {:<20} {}",
+            foreign.path,
+            foreign.names,
+            format!("{:?}", seen.code),
+            if same { "same" } else { "DIFFERS" }
+        ));
+        // an empty list shows nothing either
+        let shows = seen.code == Code::Ok && !seen.body.is_empty();
+        let known = matches!(seen.code, Code::Ok | Code::NotFound | Code::InvalidArgument);
+        if !same || shows || !known {
+            wrong.push(format!("{}: foreign {seen:?}, random {unseen:?}", foreign.path));
+        }
+    }
+    println!("{}", table.join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // and nothing of Ada's was touched
+    let container = ada.client.container(theirs.container.parse().unwrap()).await.unwrap();
+    assert_eq!(container.state, ocmt_client::container::State::Running);
+    ada.client.who_am_i().await.expect("her session was ended by a stranger");
+}

@@ -1,0 +1,13 @@
+//! All end-to-end tests in one program: a node is a large thing to link.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod canary;
+mod config;
+mod contract;
+mod crash;
+mod demo;
+mod foreign;
+mod gateway;
+mod headers;
+mod links;
+mod requests;

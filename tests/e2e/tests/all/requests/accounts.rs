@@ -1,0 +1,59 @@
+//! Signing in, tenants, users, the audit.
+
+use ocmt_proto::v1 as pb;
+
+use super::{Ids, Made, key};
+
+pub(super) fn signing_in(ids: &Ids) -> Vec<Made> {
+    let (email, hash) = ("somebody@e2e.example".to_owned(), bytes::Bytes::from(vec![5; 32]));
+    let token = "ocmt_lnk_AAAAAAAAAAAAAAAAAAAAAA".to_owned();
+    let link = pb::LinkProof { token: token.clone(), binding_secret: hash.clone() };
+    made! {
+        AuthService/SignUp "" => pb::SignUpRequest { email: email.clone(), tenant_name: "t".into(),
+            binding_hash: hash.clone(), idempotency_key: key() };
+        AuthService/RequestMagicLink "" => pb::RequestMagicLinkRequest { email: email.clone(),
+            tenant_id: ids.tenant.clone(), purpose: 1, binding_hash: hash.clone(), idempotency_key: key() };
+        AuthService/ExchangeMagicLink "" => pb::ExchangeMagicLinkRequest { token: token.clone(),
+            binding_secret: hash.clone(), client_name: String::new(), idempotency_key: key() };
+        AuthService/StepUp "" => pb::StepUpRequest { proof: Some(pb::step_up_request::Proof::Link(link)),
+            idempotency_key: key() };
+        AuthService/WhoAmI "" => pb::WhoAmIRequest {};
+        AuthService/ListSessions "" => pb::ListSessionsRequest::default();
+        AuthService/RevokeSession "session" => pb::RevokeSessionRequest { session_id: ids.session.clone(),
+            idempotency_key: key() };
+        AuthService/RevokeOtherSessions "" => pb::RevokeOtherSessionsRequest { idempotency_key: key() };
+        AuthService/SignOut "" => pb::SignOutRequest { idempotency_key: key() };
+    }
+}
+
+pub(super) fn people(ids: &Ids) -> Vec<Made> {
+    let (email, hash) = ("somebody@e2e.example".to_owned(), bytes::Bytes::from(vec![5; 32]));
+    let token = "ocmt_lnk_AAAAAAAAAAAAAAAAAAAAAA".to_owned();
+    let mask = prost_types::FieldMask { paths: vec!["hibernation.pause_after".into()] };
+    let pause = pb::HibernationPolicy {
+        pause_after: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        ..Default::default()
+    };
+    let policy = pb::TenantPolicy { hibernation: Some(pause), ..Default::default() };
+    made! {
+        TenantService/CreateTenant "" => pb::CreateTenantRequest { name: "t".into(),
+            idempotency_key: key() };
+        TenantService/GetTenant "tenant" => pb::GetTenantRequest { tenant_id: ids.tenant.clone() };
+        TenantService/ListTenants "" => pb::ListTenantsRequest::default();
+        TenantService/UpdateTenantPolicy "" => pb::UpdateTenantPolicyRequest { policy: Some(policy),
+            update_mask: Some(mask), policy_version: 1, idempotency_key: key() };
+        UserService/InviteUser "" => pb::InviteUserRequest { email, role_id: "member".into(),
+            idempotency_key: key() };
+        UserService/AcceptInvite "" => pb::AcceptInviteRequest { token, client_name: String::new(),
+            idempotency_key: key() };
+        UserService/ListUsers "" => pb::ListUsersRequest::default();
+        UserService/SetRole "user" => pb::SetRoleRequest { user_id: ids.user.clone(),
+            role_id: "member".into(), idempotency_key: key() };
+        UserService/RemoveUser "user" => pb::RemoveUserRequest { user_id: ids.user.clone(),
+            idempotency_key: key() };
+        UserService/PublishIdentityKey "" => pb::PublishIdentityKeyRequest { signing_key: hash.clone(),
+            sealing_key: hash, idempotency_key: key() };
+        UserService/GetIdentityKey "user" => pb::GetIdentityKeyRequest { user_id: ids.user.clone() };
+        AuditService/QueryAudit "" => pb::QueryAuditRequest { ascending: true, ..Default::default() };
+    }
+}

@@ -1,0 +1,41 @@
+//! Containers and their cells.
+
+use ocmt_proto::v1 as pb;
+
+use super::{Ids, Made, key, uuid, vaults::object_ref};
+
+pub(super) fn containers(ids: &Ids) -> Vec<Made> {
+    let (container_id, reason) = (ids.container.clone(), "a reason".to_owned());
+    made! {
+        ContainerService/CreateContainer "user" => pb::CreateContainerRequest { user_id: ids.user.clone(),
+            spec: Some(pb::ContainerSpec::default()), start: false, idempotency_key: key() };
+        ContainerService/GetContainer "container" => pb::GetContainerRequest { container_id: container_id.clone() };
+        ContainerService/ListContainers "user" => pb::ListContainersRequest { user_id: ids.user.clone(),
+            ..Default::default() };
+        ContainerService/StartContainer "container" => pb::StartContainerRequest { container_id: container_id.clone(), idempotency_key: key() };
+        ContainerService/PauseContainer "container" => pb::PauseContainerRequest { container_id: container_id.clone(), idempotency_key: key() };
+        ContainerService/StopContainer "container" => pb::StopContainerRequest { container_id: container_id.clone(), grace: None, idempotency_key: key() };
+        ContainerService/WakeContainer "container" => pb::WakeContainerRequest { container_id: container_id.clone(), idempotency_key: key() };
+        ContainerService/HoldContainer "container" => pb::HoldContainerRequest { container_id: container_id.clone(), reason: reason.clone(), idempotency_key: key() };
+        ContainerService/ReleaseContainer "container" => pb::ReleaseContainerRequest { container_id: container_id.clone(), reason, idempotency_key: key() };
+        ContainerService/ExplainIdle "container" => pb::ExplainIdleRequest { container_id: container_id.clone() };
+        ContainerService/RemoveContainer "container" => pb::RemoveContainerRequest { container_id,
+            delete_volume: false, idempotency_key: key() };
+    }
+}
+
+pub(super) fn cells(ids: &Ids) -> Vec<Made> {
+    let container_id = ids.container.clone();
+    let start = pb::ChannelStart { container_id: container_id.clone(), idempotency_key: key() };
+    made! {
+        ContainerService/GetCellKey "container" => pb::GetCellKeyRequest { container_id: container_id.clone() };
+        ContainerService/UnlockCell "container, vault" => pb::UnlockCellRequest { container_id: container_id.clone(), unlock_id: uuid(),
+            sealed_payload: vec![1; 64].into(), vault_id: ids.vault.clone(),
+            objects: vec![object_ref(ids)], idempotency_key: key() };
+        ContainerService/ExtendUnlock "container" => pb::ExtendUnlockRequest { container_id: container_id.clone(), extension: vec![1; 64].into(), idempotency_key: key() };
+        ContainerService/LockCell "container" => pb::LockCellRequest { container_id: container_id.clone(),
+            idempotency_key: key() };
+        ContainerService/IssueGatewayToken "container" => pb::IssueGatewayTokenRequest { container_id: container_id.clone(), lifetime: None, idempotency_key: key() };
+        ContainerService/OpenChannel "container" => pb::OpenChannelRequest { part: Some(pb::open_channel_request::Part::Start(start)) };
+    }
+}

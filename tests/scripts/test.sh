@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Everything that has to hold, from a clean clone: `make test`. Real engines, no skipped step.
+#
+# A failing check does not hide the next one: all run, a summary names those that failed, exit 1.
+# shellcheck disable=SC2317 # functions that `step` and `trap` call look unreachable to it
+set -euo pipefail
+
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=tests/scripts/lib.sh
+. "$here/lib.sh"
+cd "$here/../.."
+
+target=$(realpath --canonicalize-missing -- "${CARGO_TARGET_DIR:-target}")
+engines=
+declare -a summary=() failed=()
+
+cleanup() {
+    trap - EXIT INT TERM
+    [ -z "$engines" ] || "$here/engines.sh" stop "$engines" || say "the engines in $engines did not stop cleanly"
+}
+
+step() { # title, command...
+    local title=$1 started=$SECONDS verdict=ok
+    shift
+    say "" "--- $title"
+    "$@" </dev/null || { verdict=FAILED && failed+=("$title"); }
+    summary+=("$(printf '%-34s %-7s %4d s' "$title" "$verdict" $((SECONDS - started)))")
+}
+
+# Without these nothing after them means anything.
+needed() { # title, command...
+    local before=${#failed[@]}
+    step "$@"
+    [ "${#failed[@]}" -eq "$before" ] || finish
+}
+
+finish() {
+    say "" "=== summary (total $SECONDS s)"
+    printf '%s\n' "${summary[@]}" >&2
+    if [ "${#failed[@]}" -gt 0 ]; then
+        say "" "FAILED: ${#failed[@]} of ${#summary[@]} steps"
+        exit 1
+    fi
+    say "" "all passed"
+    exit 0
+}
+
+start_engines() {
+    # `set -e` is off below an `||`, so this one is said
+    engines=$("$here/engines.sh" start) || return 1
+    eval "$("$here/engines.sh" env "$engines")"
+}
+
+build() {
+    cargo build --workspace --bins --locked
+}
+
+main() {
+    export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto} CI=${CI:-true}
+    # tests look for the programs here, never on the PATH
+    export OCMT_TEST_BIN="$target/debug"
+    export OCMT_TEST_CELL="$target/x86_64-unknown-linux-gnu/cell"
+    trap cleanup EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+
+    needed "install what is missing" "$here/install.sh" test
+    step "format" cargo fmt --all --check
+    step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
+    step "dependencies and advisories" "$here/advisories.sh"
+    needed "build the cell (static)" "$here/cell.sh"
+    needed "build the programs" build
+    needed "start Docker, PostgreSQL, Redis" start_engines
+    step "tests" cargo nextest run --workspace --locked --profile ci
+    step "examples in the documentation" cargo test --doc --workspace --locked --quiet
+    finish
+}
+
+main "$@"

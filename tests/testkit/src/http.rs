@@ -1,0 +1,86 @@
+//! Plain HTTP/1.1 and HTTP/2 to a node, header by header.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use ocmt_client::connect::Target;
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body; empty for a switched protocol.
+    pub body: String,
+}
+
+/// `GET path` over HTTP/1.1 with these headers besides `host`.
+///
+/// # Errors
+/// The node cannot be reached.
+pub async fn get(target: &Target, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+    let authority = target.authority()?;
+    let stream = connect(target).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let mut request = Request::get(path).header(header::HOST, authority.as_str());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::<Bytes>::default())?;
+    let ask = async {
+        let answer = sender.send_request(request).await?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = if status == StatusCode::SWITCHING_PROTOCOLS {
+            Bytes::new()
+        } else {
+            answer.into_body().collect().await?.to_bytes()
+        };
+        Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    };
+    tokio::select! {
+        biased;
+        answer = ask => answer,
+        // it ends before its answer only when something is wrong, and then the answer says so
+        Err(error) = connection.with_upgrades() => Err(error.into()),
+    }
+}
+
+/// `GET path` that asks for a WebSocket with these further headers.
+///
+/// # Errors
+/// The node cannot be reached.
+pub async fn upgrade(target: &Target, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+    let mut all = vec![
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    all.extend_from_slice(headers);
+    get(target, path, &all).await
+}
+
+async fn connect(target: &Target) -> anyhow::Result<TlsStream<TcpStream>> {
+    let authority = target.authority()?;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(target.ca.pem().as_bytes())?)?;
+    let config =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+    let tcp = TcpStream::connect((authority.host(), authority.port_u16().context("no port")?)).await?;
+    Ok(TlsConnector::from(Arc::new(config))
+        .connect(ServerName::try_from(authority.host().to_owned())?, tcp)
+        .await?)
+}

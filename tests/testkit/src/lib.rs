@@ -1,0 +1,8 @@
+//! What end-to-end tests share: a node of their own, people on it, and calls that no polite client makes.
+
+pub mod http;
+pub mod node;
+pub mod programs;
+pub mod raw;
+
+pub use node::{Person, TestNode};

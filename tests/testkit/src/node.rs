@@ -1,0 +1,162 @@
+//! A node for one test, and people with accounts on it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use ocmt::{
+    config::{Config, HumanDuration, RuntimeKind},
+    local::{LocalNode, Mailbox},
+};
+use ocmt_client::{
+    Client,
+    auth::{PendingSignIn, Purpose},
+    connect::Target,
+    state::LocalState,
+    vault::Vault,
+};
+use ocmt_crypto::kdf::{Cost, Passphrase};
+use tempfile::TempDir;
+
+use crate::programs;
+
+/// A node of the test's own, gone with it.
+pub struct TestNode {
+    // declared first: the process ends before its folder goes
+    node: LocalNode,
+    mailbox: Mailbox,
+    folder: TempDir,
+}
+
+/// Somebody with an account in a tenant of their own.
+pub struct Person {
+    /// Their address.
+    pub email: String,
+    /// Signed in.
+    pub client: Client,
+    /// Their device.
+    pub device: LocalState,
+}
+
+impl TestNode {
+    /// A node on the `process` runtime.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with `change` made to its configuration.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
+        let folder = TempDir::with_prefix("ocmt-e2e.")?;
+        let cell = programs::of_the_cell("ocmt-cell")?;
+        let node = LocalNode::start(&programs::ocmt()?, folder.path(), |config| {
+            config.containers.runtime = RuntimeKind::Process;
+            config.containers.cell = cell;
+            // nothing falls asleep under a test that does not ask for it
+            config.limits.idle_tenant = HumanDuration::hours(1);
+            change(config);
+        })
+        .await?;
+        Ok(Self { mailbox: node.mailbox(), node, folder })
+    }
+
+    /// The process.
+    pub fn local(&self) -> &LocalNode {
+        &self.node
+    }
+
+    /// Its folder: `data/`, `mail/`, `node.log`, `ocmt.toml`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where it is and whom to believe there.
+    ///
+    /// # Errors
+    /// Its authority cannot be read.
+    pub fn target(&self) -> anyhow::Result<Target> {
+        Ok(self.node.target()?)
+    }
+
+    /// Kills it as a power cut would, and starts it again on what is left.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn crash_and_restart(self) -> anyhow::Result<Self> {
+        let Self { node, mailbox, folder } = self;
+        node.kill().await?;
+        let node = LocalNode::run(&programs::ocmt()?, folder.path()).await?;
+        Ok(Self { node, mailbox, folder })
+    }
+
+    /// Asks it to stop (SIGTERM): whether it exited 0, and its folder.
+    ///
+    /// # Errors
+    /// It cannot be asked.
+    pub async fn stop(self) -> anyhow::Result<(bool, TempDir)> {
+        Ok((self.node.stop().await?, self.folder))
+    }
+
+    /// A device of this name.
+    ///
+    /// # Errors
+    /// Its folder cannot be made.
+    pub fn device(&self, name: &str) -> anyhow::Result<LocalState> {
+        Ok(LocalState::open(&self.folder.path().join("devices").join(name))?)
+    }
+
+    /// The link in the next mail to `email` whose subject has these words.
+    ///
+    /// # Errors
+    /// None comes.
+    pub async fn link(&self, email: &str, subject: &str) -> anyhow::Result<String> {
+        let letter = self
+            .mailbox
+            .take(email, subject)
+            .await
+            .ok_or_else(|| anyhow!("no \"{subject}\" came to {email}"))?;
+        letter.link().map(str::to_owned).context("there is no link in it")
+    }
+
+    /// Signs somebody up.
+    ///
+    /// # Errors
+    /// It does not work.
+    pub async fn person(&self, name: &str) -> anyhow::Result<Person> {
+        let email = format!("{name}@e2e.example");
+        let pending = self.node.client().await?.sign_up(&email, &format!("{name}'s tenant")).await?;
+        let client = pending.finish(&self.link(&email, "Finish your sign-up").await?, "e2e").await?;
+        Ok(Person { email, client, device: self.device(name)? })
+    }
+
+    /// Asks for a sign-in link; the sign-in and the mailed link.
+    ///
+    /// # Errors
+    /// No link comes.
+    pub async fn request_link(&self, email: &str) -> anyhow::Result<(PendingSignIn, String)> {
+        let pending = self.node.client().await?.request_link(email, None, Purpose::SignIn).await?;
+        Ok((pending, self.link(email, "sign-in link").await?))
+    }
+}
+
+impl Person {
+    /// Makes their vault, cheaply.
+    ///
+    /// # Errors
+    /// It does not work.
+    pub async fn vault(&self, passphrase: &str) -> anyhow::Result<Vault> {
+        Ok(self.client.create_vault(Passphrase::new(passphrase)?, Cost::LEAST, &self.device).await?)
+    }
+
+    /// Their session token.
+    ///
+    /// # Errors
+    /// They are not signed in.
+    pub fn token(&self) -> anyhow::Result<String> {
+        Ok(self.client.credential().context("not signed in")?.expose().to_owned())
+    }
+}

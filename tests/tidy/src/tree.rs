@@ -1,0 +1,75 @@
+//! The tracked files of this repository, as git lists them.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+/// A tracked file that is text.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Path from the repository's root, with `/`.
+    pub path: String,
+    /// Its text as it stands on disk.
+    pub text: String,
+}
+
+impl Source {
+    /// Whether the name ends in `.extension`.
+    pub fn has_extension(&self, extension: &str) -> bool {
+        Path::new(&self.path).extension().is_some_and(|e| e == extension)
+    }
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The paths of all tracked files that are on disk, sorted.
+///
+/// # Errors
+/// When git does not list them: the rules hold for a repository, not for a loose copy of its files.
+pub fn paths() -> Result<Vec<String>> {
+    let root = root();
+    let listed =
+        Command::new("git").args(["ls-files", "-z"]).current_dir(&root).output().context("running git")?;
+    ensure!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
+    let names = String::from_utf8(listed.stdout).context("a file name that is not UTF-8")?;
+    let mut paths: Vec<String> = names
+        .split('\0')
+        .filter(|name| !name.is_empty() && root.join(name).is_file())
+        .map(str::to_owned)
+        .collect();
+    paths.sort();
+    ensure!(!paths.is_empty(), "git lists no files");
+    Ok(paths)
+}
+
+/// All tracked text files. Binary ones (archives, pictures) are left out.
+///
+/// # Errors
+/// As [`paths`], or when a file cannot be read.
+pub fn sources() -> Result<Vec<Source>> {
+    let root = root();
+    let mut sources = Vec::new();
+    for path in paths()? {
+        let bytes = std::fs::read(root.join(&path)).with_context(|| format!("reading {path}"))?;
+        if let Ok(text) = String::from_utf8(bytes) {
+            sources.push(Source { path, text });
+        }
+    }
+    Ok(sources)
+}
+
+/// The tracked Rust files.
+///
+/// # Errors
+/// As [`sources`].
+pub fn rust_sources() -> Result<Vec<Source>> {
+    let mut sources = sources()?;
+    sources.retain(|source| source.has_extension("rs"));
+    Ok(sources)
+}

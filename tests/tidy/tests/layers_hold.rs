@@ -1,0 +1,27 @@
+//! The dependencies between our crates follow the table of layers.
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+use ocmt_tidy::{
+    assert_none,
+    dependencies::{self, Edge},
+    tree,
+};
+
+#[test]
+fn every_crate_uses_only_what_its_layer_may() -> anyhow::Result<()> {
+    let metadata = MetadataCommand::new().manifest_path(tree::root().join("Cargo.toml")).no_deps().exec()?;
+    let edges: Vec<Edge> = metadata
+        .workspace_packages()
+        .iter()
+        .flat_map(|package| {
+            package.dependencies.iter().map(|dependency| Edge {
+                user: package.name.to_string(),
+                used: dependency.name.clone(),
+                dev: dependency.kind == DependencyKind::Development,
+            })
+        })
+        .collect();
+    assert!(edges.iter().any(|edge| edge.used.starts_with("ocmt")), "cargo metadata lists none of our edges");
+    assert_none(&dependencies::check(&edges));
+    Ok(())
+}
