@@ -47,7 +47,7 @@ async fn an_open_stream_keeps_its_tenant_awake() {
     let quiet = tokio::time::timeout(Duration::from_millis(150), async {
         loop {
             kit.clock.advance(Duration::from_millis(50));
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await; // why: lets the actors run between two looks, bounded by the timeout above
             if kit.store.cluster().owner(ann.tenant).await.unwrap().unwrap().incarnation.is_none() {
                 return;
             }

@@ -100,7 +100,7 @@ impl DataKey {
     ///
     /// # Errors
     /// [`CryptoError::Refused`].
-    pub fn unwrap(vault_key: &VaultKey, place: &ObjectPlace, wrapped: &[u8]) -> Result<Self> {
+    pub fn unwrap_from(vault_key: &VaultKey, place: &ObjectPlace, wrapped: &[u8]) -> Result<Self> {
         let key =
             envelope::open_at(Kind::WRAPPED_KEY, vault_key.epoch, &vault_key.key, &place.context(), wrapped)?;
         Self::from_slice(&key)
@@ -174,16 +174,16 @@ mod tests {
         let (vk, key) = (VaultKey::generate(5, rng), DataKey::generate(rng));
         let wrapped = key.wrap(&vk, &place, rng).unwrap();
         assert_eq!(wrapped.len(), 72);
-        assert!(DataKey::unwrap(&vk, &place, &wrapped).unwrap().expose() == key.expose());
+        assert!(DataKey::unwrap_from(&vk, &place, &wrapped).unwrap().expose() == key.expose());
         let other_vault = VaultScope { vault: VaultId::from_bytes([9; 16]), ..scope };
         for elsewhere in [
             ObjectPlace { version: 5, ..place },
             ObjectPlace { object: Digest32([4; 32]), ..place },
             ObjectPlace { scope: other_vault, ..place },
         ] {
-            assert!(DataKey::unwrap(&vk, &elsewhere, &wrapped).is_err());
+            assert!(DataKey::unwrap_from(&vk, &elsewhere, &wrapped).is_err());
         }
         let later = VaultKey::from_bytes(*vk.expose(), 6);
-        assert!(DataKey::unwrap(&later, &place, &wrapped).is_err());
+        assert!(DataKey::unwrap_from(&later, &place, &wrapped).is_err());
     }
 }

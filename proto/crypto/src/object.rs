@@ -75,7 +75,7 @@ impl VaultObject {
     /// # Errors
     /// [`CryptoError::Refused`].
     pub fn data_key(&self, scope: VaultScope, vk: &VaultKey) -> Result<DataKey> {
-        DataKey::unwrap(vk, &self.place(scope), &self.wrapped_key)
+        DataKey::unwrap_from(vk, &self.place(scope), &self.wrapped_key)
     }
 
     /// Its content.

@@ -101,7 +101,7 @@ impl SealingKeys {
     ///
     /// # Errors
     /// [`CryptoError::NotFound`] if its generation is not held; [`CryptoError::Refused`].
-    pub fn unwrap(&self, place: &SealingPlace<'_>, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    pub fn unwrap_secret(&self, place: &SealingPlace<'_>, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let generation = Self::generation_of(wrapped)?;
         let key = self.0.get(&generation).ok_or(CryptoError::NotFound("sealing key"))?;
         envelope::open_at(Kind::NODE_SEALED, generation, &key.key, &place.context(), wrapped)
@@ -134,18 +134,18 @@ mod tests {
         keys.insert(SealingKey::generate(2, &mut rng));
         let new = keys.wrap(&TOTP, b"secret", &mut rng).unwrap();
         assert_eq!((SealingKeys::generation_of(&old), SealingKeys::generation_of(&new)), (Ok(1), Ok(2)));
-        assert_eq!(keys.unwrap(&TOTP, &old).unwrap().as_slice(), b"secret");
-        assert_eq!(keys.unwrap(&TOTP, &new).unwrap().as_slice(), b"secret");
+        assert_eq!(keys.unwrap_secret(&TOTP, &old).unwrap().as_slice(), b"secret");
+        assert_eq!(keys.unwrap_secret(&TOTP, &new).unwrap().as_slice(), b"secret");
         for other in [
             SealingPlace { purpose: "release", ..TOTP },
             SealingPlace { row: b"tenant and another", ..TOTP },
             // the boundary between purpose and row is part of it
             SealingPlace { purpose: "totpt", row: b"enant and user" },
         ] {
-            assert_eq!(keys.unwrap(&other, &new).err(), Some(CryptoError::Refused));
+            assert_eq!(keys.unwrap_secret(&other, &new).err(), Some(CryptoError::Refused));
         }
         keys.erase(1);
-        assert_eq!(keys.unwrap(&TOTP, &old).err(), Some(CryptoError::NotFound("sealing key")));
+        assert_eq!(keys.unwrap_secret(&TOTP, &old).err(), Some(CryptoError::NotFound("sealing key")));
     }
 
     #[test]
@@ -153,6 +153,6 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(2);
         let keys = SealingKeys::new([SealingKey::generate(1, &mut rng)]);
         let wrapped = keys.wrap(&TOTP, b"secret", &mut rng).unwrap();
-        crate::testing::assert_brittle(&wrapped, |bytes| keys.unwrap(&TOTP, bytes).is_ok());
+        crate::testing::assert_brittle(&wrapped, |bytes| keys.unwrap_secret(&TOTP, bytes).is_ok());
     }
 }

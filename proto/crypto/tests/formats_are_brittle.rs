@@ -56,7 +56,7 @@ fn v1_v2_wrapped_keys_bodies_and_whole_objects() {
     let vk = VaultKey::generate(1, rng);
     let object = VaultObject::seal(&place(), &vk, b"content", rng).unwrap();
     let key = object.data_key(scope(), &vk).unwrap();
-    assert_brittle(&object.wrapped_key, |bytes| DataKey::unwrap(&vk, &place(), bytes));
+    assert_brittle(&object.wrapped_key, |bytes| DataKey::unwrap_from(&vk, &place(), bytes));
     assert_brittle(&object.body, |bytes| open_body(&key, &place(), bytes));
     assert_brittle(&object.to_bytes(), |bytes| VaultObject::from_bytes(bytes)?.open(scope(), &vk));
 }

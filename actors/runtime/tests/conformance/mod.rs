@@ -76,7 +76,7 @@ impl Bench {
                 if observed.state == state {
                     return observed;
                 }
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await; // why: the pause between two looks at a level, bounded by the timeout below
             }
         };
         timeout(SOON, reached).await.unwrap_or_else(|_| panic!("{container} did not become {state}"))
@@ -108,7 +108,7 @@ pub async fn ask(address: CellAddress, line: &str) -> String {
     let talk = async {
         loop {
             let Ok(mut stream) = TcpStream::connect(address.0).await else {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await; // why: the pause between two looks at a level, bounded by the timeout below
                 continue;
             };
             stream.write_all(format!("{line}\n").as_bytes()).await.unwrap();

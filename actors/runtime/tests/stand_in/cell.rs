@@ -17,7 +17,7 @@ fn main() -> io::Result<()> {
     let after = |flag: &str| args.iter().position(|arg| arg == flag).map_or(args.len(), |at| at + 1);
     if args.get(1).is_some_and(|arg| arg == "child") {
         loop {
-            thread::sleep(Duration::from_secs(3600));
+            thread::sleep(Duration::from_secs(3600)); // why: it plays a program that runs until it is killed
         }
     }
     let mut secret = Vec::new();
@@ -25,7 +25,7 @@ fn main() -> io::Result<()> {
     let workload = args.get(after("--")..).unwrap_or_default().first().map_or("", String::as_str);
     match workload {
         "silent" => loop {
-            thread::sleep(Duration::from_secs(3600));
+            thread::sleep(Duration::from_secs(3600)); // why: it plays a program that runs until it is killed
         },
         "dies" => {
             eprintln!("no such workload");

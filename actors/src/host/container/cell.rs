@@ -50,7 +50,8 @@ impl Cell {
     /// The cell of a container that runs since before this node did.
     pub(super) fn adopt(env: &Env, row: &Container, address: Option<CellAddress>) -> Option<Self> {
         let wrapped = row.start_secret.as_deref()?;
-        let key = keys(env).unwrap(&SealingPlace { purpose: PURPOSE, row: &place_of(row) }, wrapped).ok()?;
+        let key =
+            keys(env).unwrap_secret(&SealingPlace { purpose: PURPOSE, row: &place_of(row) }, wrapped).ok()?;
         let start = StartSecret::from_bytes(key.as_slice().try_into().ok()?);
         let address = match address {
             Some(address) => address,

@@ -195,7 +195,7 @@ pub async fn level<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             if let Some(found) = look() {
                 return found;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await; // why: the pause between two looks at a level, bounded by the timeout below
         }
     };
     tokio::time::timeout(SOON, waiting).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
@@ -216,7 +216,7 @@ pub async fn status_when(
             if is(&status) {
                 return status;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await; // why: the pause between two looks at a level, bounded by the timeout below
         }
     };
     tokio::time::timeout(SOON, waiting).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))

@@ -117,5 +117,5 @@ pub(super) fn check(v: &Value) {
     );
 
     let keys = SealingKeys::new([SealingKey::from_bytes(6, array(v, "sealing_key"))]);
-    assert_eq!(*keys.unwrap(&SEALED, &bytes(v, "wrapped")).unwrap(), bytes(v, "wrapped_secret"));
+    assert_eq!(*keys.unwrap_secret(&SEALED, &bytes(v, "wrapped")).unwrap(), bytes(v, "wrapped_secret"));
 }
