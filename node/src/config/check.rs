@@ -2,11 +2,12 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{Config, ConfigError, HumanDuration, RuntimeKind};
+use super::{Config, ConfigError, HumanDuration, RuntimeKind, StorePlace};
 
 /// Refuses what a node must not start with.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
     listeners(config)?;
+    store(config)?;
     containers(config)?;
     hibernation(config)?;
     sessions(config)?;
@@ -33,6 +34,18 @@ fn at_least(key: &'static str, value: HumanDuration, least: Duration) -> Result<
     Err(refuse(key, format!("{value} is shorter than {}", HumanDuration(least))))
 }
 
+fn between(
+    key: &'static str,
+    value: HumanDuration,
+    bounds: RangeInclusive<Duration>,
+) -> Result<(), ConfigError> {
+    if bounds.contains(&value.0) {
+        return Ok(());
+    }
+    let (least, most) = (HumanDuration(*bounds.start()), HumanDuration(*bounds.end()));
+    Err(refuse(key, format!("{value} is not between {least} and {most}")))
+}
+
 fn listeners(config: &Config) -> Result<(), ConfigError> {
     if !config.listen.telemetry.ip().is_loopback() {
         return Err(refuse(
@@ -48,10 +61,33 @@ fn listeners(config: &Config) -> Result<(), ConfigError> {
     if !url.is_empty() && !url.starts_with("https://") {
         return Err(refuse("listen.public_url", "must start with https://"));
     }
-    if !(config.store.url.is_empty() || config.store.url.starts_with("sqlite:")) {
-        return Err(refuse("store.url", "must be `sqlite:FOLDER`"));
-    }
     Ok(())
+}
+
+fn store(config: &Config) -> Result<(), ConfigError> {
+    match config.store.place() {
+        None if config.store.url.is_empty() => Ok(()),
+        None => Err(refuse("store.url", "must be `sqlite:FOLDER` or `postgres://USER@HOST:PORT/DATABASE`")),
+        Some(StorePlace::Sqlite(_)) => Ok(()),
+        Some(StorePlace::Postgres(_)) => cluster(config),
+    }
+}
+
+fn cluster(config: &Config) -> Result<(), ConfigError> {
+    let it = &config.cluster;
+    let port = it.advertise.rsplit_once(':').and_then(|(host, port)| {
+        (!host.is_empty() && !host.contains('/')).then(|| port.parse::<u16>().ok()).flatten()
+    });
+    if port.is_none() || it.advertise.len() > 256 {
+        return Err(refuse(
+            "cluster.advertise",
+            "must be the `HOST:PORT` under which other nodes reach listen.peers",
+        ));
+    }
+    within("cluster.capacity", it.capacity, 1..=1000)?;
+    within("cluster.memory_mib", it.memory_mib, 0..=1 << 24)?;
+    between("cluster.dead_man", it.dead_man, Duration::from_secs(60)..=Duration::from_secs(86_400))?;
+    between("cluster.drain", it.drain, Duration::from_secs(1)..=Duration::from_secs(600))
 }
 
 fn containers(config: &Config) -> Result<(), ConfigError> {
@@ -168,6 +204,22 @@ mod tests {
         let mut config = dev();
         config.recovery.lock = HumanDuration::hours(47);
         assert_eq!(key_refused(&config), Some("recovery.delay"));
+    }
+
+    #[test]
+    fn a_shared_database_wants_an_address_for_the_other_nodes() {
+        let mut config = dev();
+        config.store.url = "mysql://db/ocmt".to_owned();
+        assert_eq!(key_refused(&config), Some("store.url"));
+        config.store.url = "postgres://ocmt@db/ocmt".to_owned();
+        for bad in ["", "node-1", ":7444", "node-1:", "node-1:70000", "https://node-1:7444"] {
+            config.cluster.advertise = bad.to_owned();
+            assert_eq!(key_refused(&config), Some("cluster.advertise"), "{bad}");
+        }
+        config.cluster.advertise = "node-1:7444".to_owned();
+        assert_eq!(key_refused(&config), None);
+        config.cluster.dead_man = HumanDuration::seconds(59);
+        assert_eq!(key_refused(&config), Some("cluster.dead_man"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! ignored is refused instead.
 
 mod check;
+mod cluster;
 mod duration;
 mod load;
 
@@ -13,6 +14,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use check::check;
+pub use cluster::{Cluster, Store, StorePlace};
 pub use duration::HumanDuration;
 pub use load::{ConfigError, load};
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub tls: Tls,
     /// Durable state.
     pub store: Store,
+    /// This node among others.
+    pub cluster: Cluster,
     /// Containers on this host.
     pub containers: Containers,
     /// When idle containers are suspended.
@@ -86,6 +90,10 @@ impl Default for Node {
 pub struct Listen {
     /// gRPC, HTTP and WebSocket for users and programs (TLS 1.3).
     pub client: SocketAddr,
+    /// Other nodes, with certificates of the cluster; opened only in a cluster.
+    pub peers: SocketAddr,
+    /// Operators, with certificates of the cluster.
+    pub operators: SocketAddr,
     /// `/healthz` and `/readyz` in clear; loopback unless you know why not.
     pub telemetry: SocketAddr,
     /// The address users reach the node under; in links and the TLS certificate. Empty: from `client`.
@@ -96,6 +104,8 @@ impl Default for Listen {
     fn default() -> Self {
         Self {
             client: SocketAddr::from(([127, 0, 0, 1], 7443)),
+            peers: SocketAddr::from(([127, 0, 0, 1], 7444)),
+            operators: SocketAddr::from(([127, 0, 0, 1], 7446)),
             telemetry: SocketAddr::from(([127, 0, 0, 1], 7445)),
             public_url: String::new(),
         }
@@ -110,14 +120,6 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// PEM private key of `certificate`.
     pub key: PathBuf,
-}
-
-/// `[store]`
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Store {
-    /// `sqlite:FOLDER`. Empty: `db` in the data folder.
-    pub url: String,
 }
 
 /// The engine that runs containers.

@@ -20,7 +20,7 @@ use super::{
     telemetry,
 };
 use crate::{
-    config::{Config, Mode, RuntimeKind},
+    config::{Config, Mode, RuntimeKind, StorePlace},
     edge::{guard, headers},
     gateway,
     local::{ENDPOINT_FILE, Endpoints},
@@ -322,9 +322,11 @@ fn public_host(url: &str) -> Option<&str> {
 
 /// SQLite keeps its files in a folder of their own.
 fn store_folder(config: &Config) -> Result<PathBuf, StartError> {
-    match config.store.url.strip_prefix("sqlite:") {
-        _ if config.store.url.is_empty() => Ok(config.node.data_dir.join("db")),
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => Err(StartError::Setting("store.url must be `sqlite:FOLDER`".to_owned())),
+    match config.store.place() {
+        None => Ok(config.node.data_dir.join("db")),
+        Some(StorePlace::Sqlite(folder)) => Ok(folder),
+        Some(StorePlace::Postgres(_)) => Err(StartError::Setting(
+            "store.url: a node on PostgreSQL is not built yet, use `sqlite:FOLDER`".to_owned(),
+        )),
     }
 }
