@@ -95,18 +95,20 @@ start() {
 
 postgres_pid() { head -n 1 "$1/postgres/data/postmaster.pid" 2>/dev/null || true; }
 
+# One engine that does not end must not keep the others running: all are tried, then it fails.
 stop() {
-    local dir=$1 pid
+    local dir=$1 pid left=()
     [ -d "$dir" ] || return 0
     case ${dir##*/} in ocmt-engines.*) ;; *) die "not a folder of engines.sh: $dir" ;; esac
-    stop_docker "$dir"
+    stop_docker "$dir" || left+=(Docker)
     pid=$(postgres_pid "$dir")
     # INT is PostgreSQL's fast shutdown: open transactions are rolled back
-    [ -z "$pid" ] || end_process "$pid" 20 INT
+    [ -z "$pid" ] || end_process "$pid" 20 INT || left+=(PostgreSQL)
     if [ -f "$dir/redis/started" ]; then
-        end_process "$(cat "$dir/redis/started")" 10 TERM
+        end_process "$(cat "$dir/redis/started")" 10 TERM || left+=(Redis)
     fi
-    rm -rf --one-file-system -- "$dir"
+    rm -rf --one-file-system -- "$dir" || left+=("the folder")
+    [ "${#left[@]}" -eq 0 ] || die "of the engines in $dir did not end or go: ${left[*]}"
 }
 
 case ${1:-} in
