@@ -67,7 +67,7 @@ pub(crate) async fn refusal(
         outcome,
         details: vec![(REASON.to_owned(), error.reason().to_owned())],
     };
-    let mut tx = scope.env.store.fenced(scope.ownership).await?;
+    let mut tx = scope.fenced().await?;
     tx.audit(&record).await?;
     Ok(tx.commit().await?)
 }

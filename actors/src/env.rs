@@ -7,16 +7,17 @@ use std::{
 
 use ocmt_crypto::sign::SigningKey;
 use ocmt_runtime::Runtime;
-use ocmt_store::Store;
+use ocmt_store::{FencedTx, ReadTx, Store};
 use ocmt_types::{Clock, Id, IdGen, Incarnation, NodeId, Ownership, RequestId, Timestamp};
 use ractor::ActorRef;
 use tokio::sync::watch;
 
 use crate::{
     admission::{Admission, AdmissionLimits},
+    error::ActorError,
     node::NodeMessage,
     policy::{Mode, TenantPolicy},
-    ports::{CellLink, Mailer, NodeSigner, SealingKey},
+    ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingKey},
 };
 
 /// Bounds and periods of the tree. The defaults suit a node; tests shorten them.
@@ -61,6 +62,8 @@ pub struct SystemConfig {
     pub signer: Arc<dyn NodeSigner>,
     /// The cluster's sealing key.
     pub sealing: SealingKey,
+    /// The other nodes; [`crate::Alone`] if there are none.
+    pub neighbours: Arc<dyn Neighbours>,
     /// What a new tenant's policy is.
     pub policy: TenantPolicy,
     /// Which delays are lawful.
@@ -83,6 +86,7 @@ pub(crate) struct Env {
     /// Signs gateway tokens; fresh at each start of the node, so tokens end with it.
     pub(crate) gateway_key: SigningKey,
     pub(crate) sealing: SealingKey,
+    pub(crate) neighbours: Arc<dyn Neighbours>,
     pub(crate) policy: TenantPolicy,
     pub(crate) mode: Mode,
     pub(crate) node: NodeId,
@@ -110,6 +114,7 @@ impl Env {
             signer: config.signer,
             gateway_key: SigningKey::generate(&mut rand::rng()),
             sealing: config.sealing,
+            neighbours: config.neighbours,
             policy: config.policy,
             mode: config.mode,
             incarnation: config.incarnation,
@@ -146,4 +151,19 @@ impl Env {
 pub(crate) struct Scope {
     pub(crate) env: Arc<Env>,
     pub(crate) ownership: Ownership,
+}
+
+impl Scope {
+    /// A strict read: under a good lease, in a snapshot in which the ownership was the current one. The two
+    /// are not the same: a machine that was suspended believes in its lease until it looks at the clock.
+    pub(crate) async fn read(&self) -> Result<ReadTx, ActorError> {
+        self.env.neighbours.strict()?;
+        Ok(self.env.store.read(self.ownership).await?)
+    }
+
+    /// A transaction that may write, under the same.
+    pub(crate) async fn fenced(&self) -> Result<FencedTx, ActorError> {
+        self.env.neighbours.strict()?;
+        Ok(self.env.store.fenced(self.ownership).await?)
+    }
 }

@@ -1,8 +1,10 @@
 //! What a call to an actor may fail with. One table in `node` maps it to gRPC status and HTTP problem.
 
+mod wire;
+
 use std::{borrow::Cow, time::Duration};
 
-use ocmt_types::RequestId;
+use ocmt_types::{NodeId, RequestId};
 
 /// Why a call failed. Messages name what was wrong and what to do, and never another party's state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +67,12 @@ pub enum ActorError {
         /// When to come back.
         retry_after: Option<Duration>,
     },
+    /// This tenant is not worked on here, and nothing of the call was read or done: ask its owner.
+    #[error("this tenant is worked on by another node, or is on its way to one; repeat")]
+    NotOwner {
+        /// Who has it, if that is known; none while it moves.
+        owner: Option<NodeId>,
+    },
     /// The connection was lost at the commit: it may or may not have happened. A retry with the
     /// same idempotency key finds out.
     #[error("the outcome is unknown; repeat with the same idempotency key")]
@@ -98,6 +106,25 @@ impl ActorError {
         Self::Unavailable { reason, why: why.into(), retry_after: Some(Duration::from_millis(200)) }
     }
 
+    /// This node's lease is in doubt: what it knows may be out of date, so it neither reads nor writes.
+    pub fn no_lease() -> Self {
+        Self::unavailable(NO_LEASE, "this node's lease is in doubt; repeat, or ask another node")
+    }
+
+    /// The ownership ended under work that was under way: a part of it may have been done before.
+    pub(crate) fn moved() -> Self {
+        Self::unavailable(MOVED, "this tenant moved to another node meanwhile; repeat")
+    }
+
+    /// The same error when it met the first look at the state: if the ownership had ended, then nothing was
+    /// read or done, and the call may go to the owner unchanged.
+    pub(crate) fn before_it_was_read(self) -> Self {
+        match self {
+            Self::Unavailable { reason: MOVED, .. } => Self::NotOwner { owner: None },
+            other => other,
+        }
+    }
+
     /// The stable string that clients match on (`google.rpc.ErrorInfo.reason`, domain `ocmt`).
     pub fn reason(&self) -> &str {
         match self {
@@ -111,6 +138,7 @@ impl ActorError {
             Self::AlreadyExists(_) => "ALREADY_EXISTS",
             Self::Aborted(_) => "CHANGED_MEANWHILE",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
+            Self::NotOwner { .. } => NOT_OWNER,
             Self::OutcomeUnknown => "OUTCOME_UNKNOWN",
             Self::Internal(_) => "INTERNAL",
             Self::Unimplemented(_) => "UNIMPLEMENTED",
@@ -120,7 +148,7 @@ impl ActorError {
     /// Whether the same request may succeed later without the caller changing anything.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::OutcomeUnknown => true,
+            Self::Unavailable { .. } | Self::NotOwner { .. } | Self::OutcomeUnknown => true,
             Self::ResourceExhausted { retry_after, .. } => retry_after.is_some(),
             _ => false,
         }
@@ -137,6 +165,7 @@ impl ActorError {
             Self::ResourceExhausted { retry_after, .. } | Self::Unavailable { retry_after, .. } => {
                 *retry_after
             }
+            Self::NotOwner { .. } => Some(Duration::from_millis(50)),
             Self::OutcomeUnknown => Some(Duration::from_millis(200)),
             _ => None,
         }
@@ -144,7 +173,7 @@ impl ActorError {
 
     /// Whether the actor that met it must stop and be activated again from the stored truth.
     pub(crate) fn is_terminal(&self) -> bool {
-        matches!(self, Self::OutcomeUnknown | Self::Unavailable { reason: NOT_OWNER, .. })
+        matches!(self, Self::OutcomeUnknown | Self::NotOwner { .. } | Self::Unavailable { reason: MOVED, .. })
     }
 
     /// Whether it says something about the caller's request (and is audited as a refusal), rather
@@ -152,10 +181,18 @@ impl ActorError {
     pub(crate) fn is_refusal(&self) -> bool {
         !matches!(
             self,
-            Self::Unavailable { .. } | Self::OutcomeUnknown | Self::Internal(_) | Self::DeadlineExceeded
+            Self::Unavailable { .. }
+                | Self::NotOwner { .. }
+                | Self::OutcomeUnknown
+                | Self::Internal(_)
+                | Self::DeadlineExceeded
         )
     }
 }
 
-/// Reason of an answer from an actor whose ownership ended under it.
-pub(crate) const NOT_OWNER: &str = "NOT_OWNER";
+/// Reason of an answer of a node that does not have the tenant.
+const NOT_OWNER: &str = "NOT_OWNER";
+/// Reason of an answer of a node whose lease is in doubt.
+const NO_LEASE: &str = "NO_LEASE";
+/// Reason of an answer from work whose ownership ended in the middle.
+const MOVED: &str = "MOVED";

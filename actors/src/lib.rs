@@ -65,6 +65,7 @@ mod env;
 mod error;
 mod host;
 mod lane;
+mod letter;
 mod lobby;
 mod node;
 mod policy;
@@ -86,7 +87,7 @@ pub use env::{Limits, SystemConfig};
 pub use error::ActorError;
 pub use policy::Mode;
 pub use ports::{
-    CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock, LockReason, Mail,
-    MailBody, MailError, Mailer, NodeSigner, SealingKey,
+    Alone, CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock, HostSeen,
+    LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, RemoteChannel, SealingKey,
 };
 pub use system::{StreamGuard, System, TenantHandle};

@@ -14,8 +14,7 @@ use crate::{
     alert::Parcel,
     api::{
         auth::{
-            ConsumeLink, DescribeTo, ExchangeMagicLink, IssueLink, LinkPurpose, RequestMagicLink,
-            SessionIssued, SignUp, WhoAmI,
+            ConsumeLink, ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp, WhoAmI,
         },
         tenant::{BeginFounding, CreateTenant, TenantCreated, TenantSummary},
         users::{AcceptInvite, ConsumeInvite},
@@ -26,6 +25,7 @@ use crate::{
     caller::Caller,
     email,
     error::ActorError,
+    letter::{self, LinkWanted, WhoAreYou},
     node::NodeMessage,
     policy::positive,
     ports::{Mail, MailBody},
@@ -84,15 +84,15 @@ impl System {
     ) -> Result<(), ActorError> {
         let RequestMagicLink { email, tenant, purpose, binding_hash } = request;
         let email = email::normalised(&email)?;
-        let meta = CallMeta { idempotency: None, ..meta.clone() };
+        let deadline = meta.deadline;
         self.later(async move |system: System| {
             let mut links = Vec::new();
             let mut entries = system.env.store.directory().addresses(&email).await?;
             entries.retain(|entry| tenant.is_none_or(|named| named == entry.tenant_id));
             for entry in entries.into_iter().take(MOST_TENANTS_OF_ADDRESS) {
-                let issue = IssueLink { email: email.clone(), purpose, binding_hash };
-                let caller = Caller::anonymous(entry.tenant_id, id, None);
-                match system.tenant(entry.tenant_id).call(caller, meta.clone(), issue).await {
+                let binding_hash = binding_hash.0;
+                let wanted = LinkWanted { request: id, email: email.clone(), purpose, binding_hash };
+                match letter::send(&system.env, entry.tenant_id, wanted, deadline).await {
                     Ok(issued) => links.extend(issued.map(|link| (link.tenant_name, link.token))),
                     Err(error) => {
                         tracing::warn!(tenant = %entry.tenant_id, %error, "tenant gave no link");
@@ -194,19 +194,14 @@ impl System {
         caller: Caller,
         meta: CallMeta,
     ) -> Result<Vec<TenantSummary>, ActorError> {
-        let (id, addr) = (caller.request, caller.addr);
-        let me = self.tenant(caller.tenant).call(caller, meta.clone(), WhoAmI).await?;
+        let (request, deadline) = (caller.request, meta.deadline);
+        let me = self.tenant(caller.tenant).call(caller, meta, WhoAmI).await?;
         let mut tenants = Vec::new();
         for entry in
             self.env.store.directory().addresses(&me.email).await?.into_iter().take(MOST_TENANTS_OF_ADDRESS)
         {
-            let asks = Caller::anonymous(entry.tenant_id, id, addr);
-            let describe = DescribeTo { email: me.email.clone() };
-            tenants.extend(
-                self.tenant(entry.tenant_id)
-                    .call(asks, CallMeta { idempotency: None, ..meta.clone() }, describe)
-                    .await?,
-            );
+            let who = WhoAreYou { request, email: me.email.clone() };
+            tenants.extend(letter::send(&self.env, entry.tenant_id, who, deadline).await?);
         }
         Ok(tenants)
     }

@@ -1,4 +1,8 @@
-//! What the actors ask of the world, implemented by `node`: mail, signatures, cells, other hosts.
+//! What the actors ask of the world, implemented by `node`: mail, signatures, cells, other nodes.
+
+mod neighbours;
+
+pub use neighbours::{Alone, HostSeen, Neighbours, RemoteChannel};
 
 use std::{sync::Arc, time::Duration};
 

@@ -12,6 +12,7 @@ use crate::{
     caller::{Caller, Principal},
     env::{Env, SystemConfig},
     error::ActorError,
+    letter,
     node::{NodeMessage, NodeSupervisor},
     tenant::{Authenticate, OpenStream, TenantMessage},
 };
@@ -95,9 +96,46 @@ impl System {
         }
     }
 
+    /// Takes a letter for a tenant that another node brought ([`crate::Neighbours::deliver`] there), and
+    /// answers with what goes back.
+    ///
+    /// # Errors
+    /// [`ActorError::NotOwner`] if the tenant is worked on elsewhere: nothing was read. What the tenant says.
+    pub async fn deliver(
+        &self,
+        tenant: TenantId,
+        letter: Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<Vec<u8>, ActorError> {
+        letter::receive(&self.env, tenant, &letter, deadline).await
+    }
+
     pub(crate) fn send(&self, tenant: TenantId, message: TenantMessage) {
         let _ = self.root.cast(NodeMessage::ToTenant(tenant, message));
     }
+}
+
+/// Asks a tenant's actor on this node.
+pub(crate) async fn ask<C: Call>(
+    env: &Arc<Env>,
+    tenant: TenantId,
+    caller: Caller,
+    meta: CallMeta,
+    request: C,
+) -> Result<C::Answer, ActorError> {
+    env.neighbours.strict()?;
+    let permit = match caller.principal {
+        Principal::Anonymous => env.admission.take_stranger(tenant, meta.bytes)?,
+        Principal::User(_) | Principal::Operator(_) | Principal::System => {
+            env.admission.take(tenant, meta.bytes)?
+        }
+    };
+    let deadline = meta.deadline;
+    let (reply, answer) = Reply::new(caller.request, Some(permit));
+    let message =
+        C::into_message(Incoming { request, caller: Box::new(caller), meta: Box::new(meta), reply });
+    env.to_root(NodeMessage::ToTenant(tenant, TenantMessage::Call(Box::new(message.0))));
+    answer_of(&env.clock, deadline, answer).await
 }
 
 /// One tenant, to be asked.
@@ -122,20 +160,7 @@ impl TenantHandle<'_> {
         if caller.tenant != self.tenant {
             return Err(ActorError::NotFound);
         }
-        let meta = meta.into();
-        let admission = &self.system.env.admission;
-        let permit = match caller.principal {
-            Principal::Anonymous => admission.take_stranger(self.tenant, meta.bytes)?,
-            Principal::User(_) | Principal::Operator(_) | Principal::System => {
-                admission.take(self.tenant, meta.bytes)?
-            }
-        };
-        let deadline = meta.deadline;
-        let (reply, answer) = Reply::new(caller.request, Some(permit));
-        let message =
-            C::into_message(Incoming { request, caller: Box::new(caller), meta: Box::new(meta), reply });
-        self.system.send(self.tenant, TenantMessage::Call(Box::new(message.0)));
-        answer_of(&self.system.env.clock, deadline, answer).await
+        ask(&self.system.env, self.tenant, caller, meta.into(), request).await
     }
 
     /// Ties a stream to the caller's session: the guard tells when the session is over.

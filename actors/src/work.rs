@@ -246,10 +246,10 @@ async fn attempt<P: Piece>(
     caller: &Caller,
     meta: &CallMeta,
 ) -> Result<(P::Answer, Done), ActorError> {
-    piece.look(scope).await?;
+    piece.look(scope).await.map_err(ActorError::before_it_was_read)?;
     let now = scope.env.now();
     let standing = Standing { caller: caller.clone(), role: None, now };
-    let mut work = begin(scope, standing).await?;
+    let mut work = begin(scope, standing).await.map_err(ActorError::before_it_was_read)?;
     stand(&mut work).await?;
     let mut fresh = None;
     if let (Repeat::Replays, Some(key)) = (P::REPEAT, &meta.idempotency) {
@@ -296,7 +296,7 @@ async fn look_up(
 }
 
 async fn begin(scope: &Scope, standing: Standing) -> Result<Work, ActorError> {
-    let tx = scope.env.store.fenced(scope.ownership).await?;
+    let tx = scope.fenced().await?;
     Ok(Work::around(tx, Arc::clone(&scope.env), standing))
 }
 
@@ -314,7 +314,7 @@ async fn stand(work: &mut Work) -> Result<(), ActorError> {
 impl From<StoreError> for ActorError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Fenced => Self::unavailable(crate::error::NOT_OWNER, "this tenant moved; repeat"),
+            StoreError::Fenced => Self::moved(),
             StoreError::OutcomeUnknown(what) => {
                 tracing::warn!(%what, "outcome of a commit is unknown");
                 Self::OutcomeUnknown

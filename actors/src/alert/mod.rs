@@ -6,19 +6,21 @@
 
 mod state;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use ocmt_types::{NoticeId, TenantId};
+use ocmt_types::{Deadline, NoticeId, TenantId};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 use self::state::{Attempt, Queue};
 use crate::{
     env::Env,
-    node::NodeMessage,
+    letter::{self, HandedOver},
     ports::{Mail, MailError},
     supervisor,
-    tenant::TenantMessage,
 };
+
+/// How long a tenant may take to write down that a notice was handed over.
+const TELLING_TAKES: Duration = Duration::from_secs(10);
 
 /// A mail on its way.
 pub(crate) struct Parcel {
@@ -97,7 +99,7 @@ fn hand_over(myself: &ActorRef<AlertMessage>, env: Arc<Env>, attempt: Attempt) {
         let result = env.mailer.hand_over(&attempt.parcel.mail).await;
         let failed = match (&result, attempt.parcel.notice) {
             (Ok(()), Some((tenant, notice))) => {
-                env.to_root(NodeMessage::ToTenant(tenant, TenantMessage::HandedOver(notice)));
+                tell(&env, tenant, notice).await;
                 None
             }
             (Ok(()), None) => None,
@@ -105,6 +107,15 @@ fn hand_over(myself: &ActorRef<AlertMessage>, env: Arc<Env>, attempt: Attempt) {
         };
         let _ = myself.cast(AlertMessage::Attempted(failed, result));
     });
+}
+
+/// Tells the tenant, wherever it is by now. If it does not hear of it, its timer hands the notice over once
+/// more, which is better than never.
+async fn tell(env: &Arc<Env>, tenant: TenantId, notice: NoticeId) {
+    let deadline = Deadline::after(&*env.clock, TELLING_TAKES);
+    if let Err(error) = letter::send(env, tenant, HandedOver { notice }, deadline).await {
+        tracing::debug!(%tenant, %error, "tenant did not hear that its notice was handed over");
+    }
 }
 
 /// A notice is tried again by its own timer; a mail with a token by us, a few times.

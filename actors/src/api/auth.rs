@@ -146,10 +146,26 @@ pub(crate) struct IssueLink {
     pub(crate) binding_hash: Digest32,
 }
 
-/// The link that the lobby mails.
+/// The link that the lobby mails. It crosses to another node under mTLS and is stored nowhere.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct IssuedLink {
     pub(crate) tenant_name: String,
+    #[serde(with = "exposed")]
     pub(crate) token: Secret<String>,
+}
+
+/// For the one secret that travels between nodes.
+mod exposed {
+    use ocmt_types::Secret;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(secret: &Secret<String>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(secret.expose())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Secret<String>, D::Error> {
+        String::deserialize(from).map(Secret::new)
+    }
 }
 
 /// Of the lobby: consume a link of this tenant.

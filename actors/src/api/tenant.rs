@@ -55,7 +55,7 @@ pub(crate) struct FoundingTicket {
 }
 
 /// One tenant of an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TenantSummary {
     /// Which.
     pub id: TenantId,

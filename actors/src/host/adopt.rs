@@ -52,7 +52,7 @@ async fn adopt(env: &Arc<Env>, observed: &Observed) {
             Ok(true) => return,
             Ok(false) | Err(ActorError::NotFound) => return remove(env, observed).await,
             // its tenant is another node's: that one knows what it wants of its host
-            Err(error) if error.reason() == crate::error::NOT_OWNER => return,
+            Err(ActorError::NotOwner { .. }) => return,
             Err(error) => {
                 tracing::debug!(container = %observed.container, %error, "container was not adopted yet");
                 tokio::time::sleep(AGAIN_AFTER).await;

@@ -32,7 +32,7 @@ pub(crate) enum TenantMessage {
     /// The host found a container at its engine.
     Adopt(Adopt),
     /// A carrier has taken this notice.
-    HandedOver(NoticeId),
+    HandedOver(NoticeId, Reply<()>),
     /// A message of another tenant.
     Take(TakePost),
     /// A message of ours was taken or refused, or could not be delivered yet.
@@ -97,10 +97,10 @@ impl TenantMessage {
             Self::OpenStream(open) => open.reply.send(Err(error)),
             Self::Adopt(adopt) => adopt.reply.send(Err(error)),
             Self::Take(post) => post.reply.send(Err(error)),
+            Self::HandedOver(_, reply) => reply.send(Err(error)),
             Self::SessionLoaded(_)
             | Self::Used(_)
             | Self::Streams(..)
-            | Self::HandedOver(_)
             | Self::Delivered(..)
             | Self::Finished(_)
             | Self::FromChild(_)

@@ -26,13 +26,14 @@ use ocmt_types::{MessageId, NoticeId, Ownership, SessionId};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
 pub(crate) use handlers::session_row;
-pub(crate) use message::{Adopt, Authenticate, OpenStream, TenantMessage};
 #[cfg(test)]
-pub(crate) use message::{Poison, TakePost};
+pub(crate) use message::Poison;
+pub(crate) use message::{Adopt, Authenticate, OpenStream, TakePost, TenantMessage};
 use state::{Quiet, QuietState};
 
 use crate::{
     alert::Parcel,
+    call::Reply,
     effect::Effect,
     env::{Env, Scope},
     error::ActorError,
@@ -142,7 +143,7 @@ impl Actor for TenantActor {
                 state.settle(&myself, outcome);
             }
             TenantMessage::Adopt(adopt) => state.adopt(&myself, adopt),
-            TenantMessage::HandedOver(notice) => state.handed_over(&myself, notice),
+            TenantMessage::HandedOver(notice, reply) => state.handed_over(&myself, notice, reply),
             TenantMessage::FromChild(outcome) => state.settle(&myself, Some(*outcome)),
             TenantMessage::TimerDue => state.fire_due(&myself),
             TenantMessage::Tick => state.tick(),
@@ -215,9 +216,18 @@ impl TenantState {
     }
 
     /// A carrier has taken a notice: written down, since delays count from it.
-    fn handed_over(&mut self, myself: &ActorRef<TenantMessage>, notice: NoticeId) {
-        // if it fails, its timer hands the notice over once more, which is better than never
-        self.background(myself, HandedOver(notice));
+    fn handed_over(&mut self, myself: &ActorRef<TenantMessage>, notice: NoticeId, reply: Reply<()>) {
+        let scope = self.scope.clone();
+        self.lane.push(myself, async move {
+            let done = run_system(&scope, HandedOver(notice)).await;
+            let terminal = done.as_ref().err().is_some_and(ActorError::is_terminal);
+            let (effects, answer) = match done {
+                Ok(((), effects)) => (effects, Ok(())),
+                Err(error) => (Vec::new(), Err(error)),
+            };
+            let answer: Answer = Box::new(move |instead| reply.send(instead.and(answer)));
+            Outcome { effects, answer: Some(answer), terminal, ..Outcome::default() }
+        });
     }
 
     /// A stream of a session was used: the session goes on, in memory and in its row.
@@ -229,12 +239,7 @@ impl TenantState {
 
     #[cfg(test)]
     #[expect(clippy::panic, reason = "that is what it is for")]
-    fn poison(
-        &mut self,
-        myself: &ActorRef<TenantMessage>,
-        at: message::Poison,
-        reply: crate::call::Reply<()>,
-    ) {
+    fn poison(&mut self, myself: &ActorRef<TenantMessage>, at: message::Poison, reply: Reply<()>) {
         match at {
             message::Poison::Session(session) => match self.children.session(session) {
                 Some(actor) => drop(actor.cast(session::SessionMessage::Poison(reply))),

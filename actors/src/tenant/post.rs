@@ -1,5 +1,5 @@
-//! Messages between tenants: an outbox row in the sender's transaction, delivered through the
-//! `TenantSupervisor` into the receiver's inbox, once in effect however often it is delivered.
+//! Messages between tenants: an outbox row in the sender's transaction, brought by a [`letter`] into the
+//! receiver's inbox on whichever node has it, once in effect however often it is delivered.
 //!
 //! - Send: [`Work::post`] in the transaction of the change. The caller's answer can wait for it
 //!   ([`Work::answer_after`]); the sender's lane does not, so two tenants that write to each other
@@ -18,12 +18,12 @@ use ractor::ActorRef;
 use super::{TenantMessage, TenantState, handlers};
 use crate::{
     audit,
-    call::{Reply, answer_of},
+    call::Reply,
     caller::Caller,
     effect::Effect,
     env::Scope,
     error::ActorError,
-    node::NodeMessage,
+    letter::{self, Post, Posted},
     supervisor,
     work::{Answer, Outcome, SystemWork, Work, run_system},
 };
@@ -106,19 +106,16 @@ pub(super) fn retry_at(now: Timestamp, attempts: i64) -> Timestamp {
 
 async fn carry(scope: &Scope, message: MessageId) -> Result<Vec<u8>, ActorError> {
     let row = {
-        let mut tx = scope.env.store.read(scope.ownership).await?;
+        let mut tx = scope.read().await?;
         tx.get::<Outbox>(message).await?
     };
     // delivered meanwhile by the retry of its timer: its answer is not known here, its effect is there
     let Some(row) = row else {
         return Err(ActorError::unavailable("DELIVERED_ELSEWHERE", "repeat to see the result"));
     };
-    let permit = scope.env.admission.take(row.to_tenant, row.body.len())?;
-    let (reply, answer) = Reply::new(scope.env.request_id(), Some(permit));
-    let from = scope.ownership.tenant;
-    let take = TakePost { from, message, kind: row.kind, body: row.body, reply };
-    scope.env.to_root(NodeMessage::ToTenant(row.to_tenant, TenantMessage::Take(take)));
-    answer_of(&scope.env.clock, Deadline::after(&*scope.env.clock, DELIVERY_TAKES), answer).await
+    let post = Post { from: scope.ownership.tenant, message, kind: row.kind, body: row.body };
+    let deadline = Deadline::after(&*scope.env.clock, DELIVERY_TAKES);
+    letter::send(&scope.env, row.to_tenant, post, deadline).await.map(|Posted(answer)| answer)
 }
 
 /// At the receiver: takes the message once, and answers a repeat with the first answer.

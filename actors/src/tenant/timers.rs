@@ -83,7 +83,7 @@ async fn fire_all(scope: Scope) -> Outcome {
 async fn fire_batch(scope: &Scope, effects: &mut Vec<Effect>) -> Result<(), ActorError> {
     for _ in 0..BATCH {
         let next = {
-            let mut tx = scope.env.store.read(scope.ownership).await?;
+            let mut tx = scope.read().await?;
             tx.first::<Timer>(Filter::all().asc(Timer::due_at)).await?
         };
         let Some(timer) = next else { return Ok(()) };

@@ -10,7 +10,7 @@ mod state;
 
 use std::{collections::HashMap, sync::Arc};
 
-use ocmt_store::Claim;
+use ocmt_store::{Claim, StoreError};
 use ocmt_types::{Ownership, TenantId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
@@ -24,6 +24,9 @@ use crate::{
     supervisor,
     tenant::{Activation, CLEAN, TenantActor, TenantMessage},
 };
+
+/// How often a claim is tried that met another one, or whose outcome is unknown.
+const CLAIMS: usize = 3;
 
 /// The actor; what it holds is in [`TenantsState`].
 pub(crate) struct TenantSupervisor;
@@ -209,15 +212,32 @@ impl TenantsState {
 
 /// Claims the tenant if it exists. The look before the claim keeps made-up ids from writing.
 async fn claim(env: &Env, tenant: TenantId) -> Result<Ownership, ActorError> {
+    env.neighbours.strict()?;
     if env.store.cluster().owner(tenant).await?.is_none() {
         return Err(ActorError::NotFound);
     }
-    match env.store.cluster().claim(tenant, env.node, env.incarnation).await? {
-        Claim::Taken(ownership) => Ok(ownership),
-        Claim::Owned { .. } => {
-            Err(ActorError::unavailable(crate::error::NOT_OWNER, "another node owns this tenant"))
+    for _ in 1..CLAIMS {
+        match claim_once(env, tenant).await {
+            // of two claims at the same time one wins; and a claim in doubt is made good by another one
+            Err(StoreError::Conflict | StoreError::OutcomeUnknown(_)) => {}
+            other => return judged(other),
         }
-        Claim::NoTenant => Err(ActorError::NotFound),
+    }
+    judged(claim_once(env, tenant).await)
+}
+
+async fn claim_once(env: &Env, tenant: TenantId) -> Result<Claim, StoreError> {
+    env.store.cluster().claim(tenant, env.node, env.incarnation).await
+}
+
+fn judged(claim: Result<Claim, StoreError>) -> Result<Ownership, ActorError> {
+    match claim {
+        Ok(Claim::Taken(ownership)) => Ok(ownership),
+        Ok(Claim::Owned { node_id, .. }) => Err(ActorError::NotOwner { owner: Some(node_id) }),
+        Ok(Claim::NoTenant) => Err(ActorError::NotFound),
+        // this node takes no tenants: it is draining, or was declared dead
+        Err(StoreError::Fenced) => Err(ActorError::NotOwner { owner: None }),
+        Err(error) => Err(error.into()),
     }
 }
 

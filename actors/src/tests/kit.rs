@@ -22,9 +22,9 @@ use ocmt_types::{
 use tokio::sync::watch;
 
 use crate::{
-    ActorError, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget,
-    CellUnlock, IdempotencyKey, Limits, LockReason, Mail, MailBody, MailError, Mailer, Mode, NodeSigner,
-    SealingKey, System, SystemConfig,
+    ActorError, Alone, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellLink, CellStatus,
+    CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mail, MailBody, MailError, Mailer, Mode,
+    NodeSigner, SealingKey, System, SystemConfig,
     api::{
         auth::{ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
         tenant::TenantPolicy,
@@ -357,6 +357,7 @@ fn config(store: &Store, node: &TestNode, clock: &ManualClock, mailbox: &Arc<Mai
         cells: Arc::new(NoCells),
         signer: Arc::new(Signer { node: node.node_id, key: SigningKey::from_bytes(&[9; 32]) }),
         sealing: SealingKey { generation: 1, key: Arc::new(Secret::new([5; 32])) },
+        neighbours: Arc::new(Alone),
         policy: TenantPolicy::default(),
         mode: Mode::Dev,
         incarnation,

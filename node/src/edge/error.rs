@@ -1,5 +1,7 @@
 //! The one table from our errors to gRPC status and HTTP status: codes, `google.rpc` details, nothing internal.
 
+use std::collections::HashMap;
+
 use axum::{
     Json,
     http::{HeaderValue, StatusCode, header},
@@ -32,7 +34,7 @@ fn face(error: &ActorError) -> Face {
         ActorError::Aborted(_) => (Code::Aborted, StatusCode::CONFLICT),
         ActorError::ResourceExhausted { .. } => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
         ActorError::DeadlineExceeded => (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT),
-        ActorError::Unavailable { .. } | ActorError::OutcomeUnknown => {
+        ActorError::Unavailable { .. } | ActorError::NotOwner { .. } | ActorError::OutcomeUnknown => {
             (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE)
         }
         ActorError::Unimplemented(_) => (Code::Unimplemented, StatusCode::NOT_IMPLEMENTED),
@@ -45,7 +47,7 @@ fn face(error: &ActorError) -> Face {
 /// The error as a gRPC status with ErrorInfo, and BadRequest or RetryInfo where they apply.
 pub fn status(error: &ActorError) -> Status {
     let mut details = ErrorDetails::new();
-    details.set_error_info(error.reason(), DOMAIN, std::collections::HashMap::<String, String>::new());
+    details.set_error_info(error.reason(), DOMAIN, facts(error));
     if let ActorError::InvalidArgument { field, why } = error {
         details.add_bad_request_violation(*field, why);
     }
@@ -53,6 +55,16 @@ pub fn status(error: &ActorError) -> Status {
         details.set_retry_info(Some(after));
     }
     Status::with_error_details(face(error).code, error.to_string(), details)
+}
+
+/// What a program may want to know beside the reason: who has the tenant.
+fn facts(error: &ActorError) -> HashMap<String, String> {
+    match error {
+        ActorError::NotOwner { owner: Some(owner) } => {
+            HashMap::from([("owner".to_owned(), owner.to_string())])
+        }
+        _ => HashMap::new(),
+    }
 }
 
 /// The error as RFC 9457 problem+json.

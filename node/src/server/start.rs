@@ -216,6 +216,7 @@ fn system_config(
         runtime: parts.containers.runtime.clone(),
         signer: parts.identity.clone(),
         sealing,
+        neighbours: Arc::new(ocmt_actors::Alone),
         policy: policy(config),
         mode: match config.node.mode {
             Mode::Production => ActorMode::Production,

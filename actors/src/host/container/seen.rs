@@ -28,7 +28,7 @@ pub(super) async fn inspect(ctx: &Ctx) -> Ended {
 
 async fn look_around(ctx: &Ctx) -> Result<Ended, ActorError> {
     let (stored, clocks) = {
-        let mut tx = ctx.env().store.read(ctx.scope.ownership).await?;
+        let mut tx = ctx.scope.read().await?;
         let row = tx.get::<Container>(ctx.container).await?.ok_or(ActorError::NotFound)?;
         let clocks = clocks(ctx.env(), &mut tx, &row).await?;
         (row, clocks)

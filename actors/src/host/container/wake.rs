@@ -145,7 +145,7 @@ fn called_off() -> ActorError {
 
 async fn create(ctx: &Ctx, row: &Container) -> Result<(), ActorError> {
     let policy = {
-        let mut tx = ctx.env().store.read(ctx.scope.ownership).await?;
+        let mut tx = ctx.scope.read().await?;
         tenant_of(ctx.env(), &mut tx).await?.1
     };
     let spec = engine_spec(ctx, row, policy.start_locked)?;

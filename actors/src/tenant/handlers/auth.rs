@@ -172,7 +172,7 @@ async fn make_room(
 
 impl Handle for ConsumeLink {
     async fn look(&self, scope: &Scope) -> Result<(), ActorError> {
-        let mut tx = scope.env.store.read(scope.ownership).await?;
+        let mut tx = scope.read().await?;
         tx.get::<Link>(self.token_hash).await?.map(drop).ok_or(BAD_LINK)
     }
 

@@ -63,7 +63,7 @@ pub(crate) async fn load_by_token(
     scope: &Scope,
     token_hash: &Digest32,
 ) -> Result<Option<(Session, TenantPolicy)>, ActorError> {
-    let mut tx = scope.env.store.read(scope.ownership).await?;
+    let mut tx = scope.read().await?;
     let found = tx.first::<Session>(Session::token_hash.eq(token_hash)).await?;
     live_with_policy(scope, &mut tx, found).await
 }
@@ -73,7 +73,7 @@ pub(crate) async fn load_by_id(
     scope: &Scope,
     session: SessionId,
 ) -> Result<Option<(Session, TenantPolicy)>, ActorError> {
-    let mut tx = scope.env.store.read(scope.ownership).await?;
+    let mut tx = scope.read().await?;
     let found = tx.get::<Session>(session).await?;
     live_with_policy(scope, &mut tx, found).await
 }

@@ -64,7 +64,7 @@ impl Handle for InviteUser {
 
 impl Handle for ConsumeInvite {
     async fn look(&self, scope: &Scope) -> Result<(), ActorError> {
-        let mut tx = scope.env.store.read(scope.ownership).await?;
+        let mut tx = scope.read().await?;
         tx.first::<Invite>(Invite::token_hash.eq(self.token_hash)).await?.map(drop).ok_or(BAD_INVITE)
     }
 
