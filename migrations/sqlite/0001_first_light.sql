@@ -35,6 +35,47 @@ CREATE TABLE tenant_owner (
 ) STRICT;
 CREATE INDEX tenant_owner_by_incarnation ON tenant_owner (incarnation);
 
+-- Operators, and what they hand out and take away
+
+CREATE TABLE operators (
+    operator_id BLOB NOT NULL,
+    name        TEXT NOT NULL,
+    fingerprint BLOB NOT NULL,
+    created_at  INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    revoked_at  INTEGER,
+    PRIMARY KEY (operator_id)
+) STRICT;
+
+CREATE TABLE join_tokens (
+    token_hash BLOB NOT NULL,
+    created_by BLOB NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    PRIMARY KEY (token_hash)
+) STRICT;
+CREATE INDEX join_tokens_by_expires_at ON join_tokens (expires_at);
+
+CREATE TABLE destructive_acts (
+    act_id      BLOB NOT NULL,
+    operator_id BLOB NOT NULL,
+    act         TEXT NOT NULL,
+    object      TEXT NOT NULL,
+    token_hash  BLOB,
+    created_at  INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    PRIMARY KEY (act_id)
+) STRICT;
+CREATE UNIQUE INDEX destructive_acts_by_token_hash ON destructive_acts (token_hash);
+CREATE INDEX destructive_acts_by_expires_at ON destructive_acts (expires_at);
+
+CREATE TABLE sealing_generations (
+    generation INTEGER NOT NULL,
+    made_by    BLOB NOT NULL,
+    made_at    INTEGER NOT NULL,
+    PRIMARY KEY (generation)
+) STRICT;
+
 -- Before sign-in
 
 CREATE TABLE directory (

@@ -28,6 +28,8 @@ pub use area::{
     cluster::{Claim, ClusterStore},
     directory::{DirectoryStore, Founding, MOST_TENANTS_OF_ADDRESS},
     idempotency::{Fresh, Idempotent, RequestKey},
+    operator::{Confirmation, OperatorStore, Revocation},
+    trail::{ClusterAct, Remembered},
 };
 pub use backend::faults::{Fault, Faults, Point, Stalled};
 pub use error::StoreError;

@@ -6,7 +6,7 @@ use ocmt_types::Ownership;
 
 use crate::{
     StoreError,
-    area::{cluster::ClusterStore, directory::DirectoryStore},
+    area::{cluster::ClusterStore, directory::DirectoryStore, operator::OperatorStore},
     backend::{Backend, faults::Faults, sim::Sim, sqlite::Sqlite},
     tx::{FencedTx, ReadTx},
 };
@@ -65,6 +65,11 @@ impl Store {
     /// Nodes, claims, and what is due across tenants.
     pub fn cluster(&self) -> ClusterStore {
         ClusterStore::new(self.backend.clone())
+    }
+
+    /// Operators, and what they hand out and take away.
+    pub fn operators(&self) -> OperatorStore {
+        OperatorStore::new(self.backend.clone())
     }
 
     /// The state without a tenant.

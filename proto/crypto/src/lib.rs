@@ -20,6 +20,7 @@ pub mod gateway_token;
 #[cfg(test)]
 mod golden;
 pub mod guardian;
+pub mod join;
 pub mod kdf;
 pub mod keyring;
 pub mod kind;

@@ -35,6 +35,12 @@ impl SealingKey {
         self.generation
     }
 
+    /// A second holder of the same key.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self { generation: self.generation, key: self.key.clone() }
+    }
+
     /// The bytes, for the node's disk and for sealing them to a joining node.
     pub fn expose(&self) -> &[u8; 32] {
         &self.key
@@ -76,6 +82,11 @@ impl SealingKeys {
     /// Erases a generation, once nothing is wrapped under it.
     pub fn erase(&mut self, generation: u32) {
         self.0.remove(&generation);
+    }
+
+    /// The generations held, oldest first: for the node's disk and for sealing them to another node.
+    pub fn generations(&self) -> impl Iterator<Item = &SealingKey> {
+        self.0.values()
     }
 
     /// The latest generation.

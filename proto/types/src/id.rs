@@ -117,6 +117,10 @@ ids! {
     GuardianSetId,
     /// The tie between one guardian and one owner's vault.
     GuardianshipId,
+    /// An operator of the cluster, by certificate.
+    OperatorId,
+    /// A destructive act of an operator, from its first step to its end.
+    ActId,
     /// A message between two tenants.
     MessageId,
     /// A notice to a person on a verified channel.

@@ -5,4 +5,6 @@ pub(crate) mod cluster;
 pub(crate) mod delivery;
 pub(crate) mod directory;
 pub(crate) mod idempotency;
+pub(crate) mod operator;
+pub(crate) mod trail;
 mod unscoped;

@@ -4,9 +4,9 @@
 //! milliseconds since the Unix epoch, `bool` 0 or 1, small enums their text.
 
 use ocmt_types::{
-    ApiKeyId, ChannelId, ClusterId, ContainerId, ConversationId, Digest32, Epoch, GroupId, GuardianSetId,
-    GuardianshipId, HandoutId, Incarnation, InviteId, MessageId, NodeId, NoticeId, RequestId, RotationId,
-    SessionId, SlotId, TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
+    ActId, ApiKeyId, ChannelId, ClusterId, ContainerId, ConversationId, Digest32, Epoch, GroupId,
+    GuardianSetId, GuardianshipId, HandoutId, Incarnation, InviteId, MessageId, NodeId, NoticeId, OperatorId,
+    RequestId, RotationId, SessionId, SlotId, TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
 };
 
 /// One value of one column. The order is that of the databases: NULL first, bytes by unsigned value.
@@ -131,6 +131,8 @@ macro_rules! ids {
 }
 
 ids!(
+    ActId,
+    OperatorId,
     ApiKeyId,
     HandoutId,
     RotationId,

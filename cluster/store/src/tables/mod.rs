@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod container;
 pub mod delivery;
 pub mod directory;
+pub mod operator;
 pub mod recovery;
 pub mod tenant;
 pub mod trail;
@@ -14,6 +15,7 @@ pub use cluster::{Cluster, Node, NodeState, TenantOwner};
 pub use container::{Container, ContainerState, DesiredState};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
+pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration};
 pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
@@ -34,6 +36,10 @@ pub fn all() -> Vec<&'static Table> {
         Cluster::table(),
         Node::table(),
         TenantOwner::table(),
+        Operator::table(),
+        JoinToken::table(),
+        DestructiveAct::table(),
+        SealingGeneration::table(),
         Address::table(),
         Signup::table(),
         Tenant::table(),

@@ -6,6 +6,7 @@
 
 pub mod areas;
 pub mod fencing;
+pub mod operators;
 pub mod orders;
 pub mod races;
 pub mod rows;
@@ -60,6 +61,15 @@ macro_rules! suite {
                 nothing_of_the_old_owner_lands_after_the_new_one_loaded,
                 rows_of_another_tenant_are_refused,
                 rows_of_another_tenant_are_out_of_reach,
+            }
+            operators {
+                of_parallel_joins_with_one_invitation_one_comes_in,
+                an_invitation_ends_with_its_time,
+                a_confirmation_is_good_for_its_operator_act_and_object_once,
+                an_act_is_confirmed_once_and_by_who_began_it,
+                the_last_operator_stays,
+                the_cluster_has_a_chain_of_its_own_without_a_gap,
+                a_repeated_request_of_an_operator_finds_its_answer,
             }
             races {
                 of_parallel_compare_and_sets_one_wins,

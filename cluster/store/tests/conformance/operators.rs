@@ -1,0 +1,193 @@
+//! Operators: what is good once, by whom and for what; the audit of the cluster.
+
+use ocmt_crypto::audit::{Actor, ChainVerifier, Outcome};
+use ocmt_store::{
+    ClusterAct, Confirmation, Remembered, RequestKey, Revocation, Store, StoreError,
+    tables::{ActKind, DestructiveAct, JoinToken, Operator},
+    testing::id,
+};
+use ocmt_types::{ClusterId, Digest32, Id as _, OperatorId, TenantId, Timestamp};
+
+const NOW: Timestamp = Timestamp(1_000);
+
+fn act(action: &'static str) -> ClusterAct {
+    ClusterAct {
+        at: NOW,
+        request: id(7),
+        actor: Actor::Operator([1; 16]),
+        action,
+        object: "node/x".to_owned(),
+        outcome: Outcome::Allowed,
+        details: Vec::new(),
+        remember: None,
+    }
+}
+
+fn operator(n: u64) -> Operator {
+    Operator {
+        operator_id: id(n),
+        name: format!("operator {n}"),
+        fingerprint: Digest32([9; 32]),
+        created_at: Timestamp(0),
+        expires_at: Timestamp(100_000),
+        revoked_at: None,
+    }
+}
+
+async fn founded(store: &Store) {
+    store.cluster().cluster(id::<ClusterId>(99), Timestamp(0)).await.unwrap();
+}
+
+/// An act begun and confirmed by operator 1, and what shows it.
+async fn confirmed(store: &Store, kind: ActKind, object: &str) -> Confirmation {
+    let begun = DestructiveAct {
+        act_id: id(5),
+        operator_id: id(1),
+        act: kind,
+        object: object.to_owned(),
+        token_hash: None,
+        created_at: NOW,
+        expires_at: Timestamp(2_000),
+    };
+    let operators = store.operators();
+    operators.begin_act(&begun, &act("operator.begin")).await.unwrap();
+    let token_hash = Digest32([3; 32]);
+    let done = operators.confirm_act(id(5), id(1), token_hash, &act("operator.confirm")).await.unwrap();
+    assert!(done.is_some());
+    Confirmation { token_hash, operator: id(1), act: kind, object: object.to_owned() }
+}
+
+/// A store with the operators 1 and 2.
+async fn with_operators(store: &Store) {
+    founded(store).await;
+    for n in [1, 2] {
+        assert!(store.operators().add_operator(&operator(n), &act("operator.add")).await.unwrap());
+    }
+}
+
+pub async fn of_parallel_joins_with_one_invitation_one_comes_in(store: Store) {
+    founded(&store).await;
+    let token = JoinToken {
+        token_hash: Digest32([1; 32]),
+        created_by: id(1),
+        created_at: NOW,
+        expires_at: Timestamp(2_000),
+    };
+    store.operators().put_join_token(&token, &act("node.invite")).await.unwrap();
+    let tries = (0..6).map(|_| {
+        let operators = store.operators();
+        tokio::spawn(async move { operators.take_join_token(Digest32([1; 32]), &act("node.join")).await })
+    });
+    let mut taken = 0;
+    for attempt in tries.collect::<Vec<_>>() {
+        taken += usize::from(attempt.await.unwrap().unwrap().is_some());
+    }
+    assert_eq!(taken, 1);
+    assert!(!store.operators().has_join_token(Digest32([1; 32]), NOW).await.unwrap());
+}
+
+pub async fn an_invitation_ends_with_its_time(store: Store) {
+    founded(&store).await;
+    let token = JoinToken {
+        token_hash: Digest32([1; 32]),
+        created_by: id(1),
+        created_at: NOW,
+        expires_at: Timestamp(2_000),
+    };
+    store.operators().put_join_token(&token, &act("node.invite")).await.unwrap();
+    assert!(store.operators().has_join_token(token.token_hash, Timestamp(1_999)).await.unwrap());
+    let late = ClusterAct { at: Timestamp(2_000), ..act("node.join") };
+    assert_eq!(store.operators().take_join_token(token.token_hash, &late).await.unwrap(), None);
+    let other = store.operators().take_join_token(Digest32([2; 32]), &act("node.join")).await.unwrap();
+    assert_eq!(other, None);
+}
+
+pub async fn a_confirmation_is_good_for_its_operator_act_and_object_once(store: Store) {
+    with_operators(&store).await;
+    let second = id::<OperatorId>(2).to_string();
+    let good = confirmed(&store, ActKind::RevokeOperator, &second).await;
+    let wrong = [
+        Confirmation { operator: id(2), ..good.clone() },
+        Confirmation { act: ActKind::RevokeNode, ..good.clone() },
+        Confirmation { object: id::<OperatorId>(3).to_string(), ..good.clone() },
+        Confirmation { token_hash: Digest32([4; 32]), ..good.clone() },
+    ];
+    let revoke = async |confirmation: &Confirmation, at: i64| {
+        let revoked = ClusterAct { at: Timestamp(at), ..act("operator.revoke") };
+        store.operators().revoke_operator(id(2), confirmation, &revoked).await.unwrap()
+    };
+    for confirmation in &wrong {
+        assert_eq!(revoke(confirmation, 1_500).await, Revocation::Unconfirmed, "{confirmation:?}");
+    }
+    assert_eq!(revoke(&good, 2_000).await, Revocation::Unconfirmed, "it has expired");
+    assert_eq!(revoke(&good, 1_999).await, Revocation::Done);
+    assert_eq!(revoke(&good, 1_999).await, Revocation::Unconfirmed, "it was used");
+    let revoked = store.operators().operator(id(2)).await.unwrap().unwrap();
+    assert_eq!(revoked.revoked_at, Some(Timestamp(1_999)));
+}
+
+pub async fn an_act_is_confirmed_once_and_by_who_began_it(store: Store) {
+    with_operators(&store).await;
+    confirmed(&store, ActKind::RevokeNode, "x").await;
+    let again = |operator: u64| {
+        let operators = store.operators();
+        async move { operators.confirm_act(id(5), id(operator), Digest32([8; 32]), &act("x")).await.unwrap() }
+    };
+    assert_eq!(again(1).await, None, "confirmed twice");
+    assert_eq!(again(2).await, None, "confirmed by another");
+    assert_eq!(store.operators().act(id(5), id(2), NOW).await.unwrap(), None, "read by another");
+}
+
+pub async fn the_last_operator_stays(store: Store) {
+    founded(&store).await;
+    assert!(store.operators().add_operator(&operator(1), &act("operator.add")).await.unwrap());
+    assert!(!store.operators().add_operator(&operator(1), &act("operator.add")).await.unwrap());
+    // one whose certificate has ended is nobody to fall back on
+    let past = Operator { expires_at: NOW, ..operator(2) };
+    assert!(store.operators().add_operator(&past, &act("operator.add")).await.unwrap());
+    let confirmation = confirmed(&store, ActKind::RevokeOperator, &id::<OperatorId>(1).to_string()).await;
+    let done =
+        store.operators().revoke_operator(id(1), &confirmation, &act("operator.revoke")).await.unwrap();
+    assert_eq!(done, Revocation::Last);
+    assert_eq!(store.operators().operator(id(1)).await.unwrap().unwrap().revoked_at, None);
+}
+
+pub async fn the_cluster_has_a_chain_of_its_own_without_a_gap(store: Store) {
+    founded(&store).await;
+    let acts = (0..8).map(|_| {
+        let operators = store.operators();
+        tokio::spawn(async move {
+            for _ in 0..3 {
+                while let Err(error) = operators.record(&act("node.drain")).await {
+                    assert!(matches!(error, StoreError::Conflict), "{error}");
+                }
+            }
+        })
+    });
+    for done in acts.collect::<Vec<_>>() {
+        done.await.unwrap();
+    }
+    let rows = store.operators().audit_page(0, 100).await.unwrap();
+    assert_eq!(rows.len(), 24);
+    let mut chain = ChainVerifier::new(TenantId::from_bytes(id::<ClusterId>(99).into_bytes()));
+    for row in rows {
+        chain.next(row.seq.unsigned_abs(), &row.record, &row.hash).unwrap();
+    }
+}
+
+pub async fn a_repeated_request_of_an_operator_finds_its_answer(store: Store) {
+    founded(&store).await;
+    let key = RequestKey {
+        principal: "operator/1".to_owned(),
+        key: vec![1; 16],
+        method: "/x/Y",
+        request_hash: Digest32([1; 32]),
+    };
+    let remember = Some(Remembered { key: key.clone(), response: vec![5] });
+    store.operators().record(&ClusterAct { remember, ..act("node.drain") }).await.unwrap();
+    assert_eq!(store.operators().answered(&key).await.unwrap(), Some(vec![5]));
+    let another = RequestKey { request_hash: Digest32([2; 32]), ..key.clone() };
+    assert!(matches!(store.operators().answered(&another).await, Err(StoreError::Invalid { .. })));
+    let fresh = RequestKey { key: vec![2; 16], ..key };
+    assert_eq!(store.operators().answered(&fresh).await.unwrap(), None);
+}
