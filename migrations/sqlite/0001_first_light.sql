@@ -274,6 +274,7 @@ CREATE TABLE containers (
     cell_addr      TEXT,
     image          TEXT NOT NULL,
     spec           BLOB NOT NULL,
+    memory_mib     INTEGER NOT NULL,
     active_at      INTEGER NOT NULL,
     unlock_id      BLOB,
     unlocked_until INTEGER,
@@ -288,6 +289,14 @@ CREATE TABLE containers (
     PRIMARY KEY (tenant_id, container_id)
 ) STRICT;
 CREATE INDEX containers_by_user_id ON containers (tenant_id, user_id);
+CREATE INDEX containers_by_host_node ON containers (host_node);
+
+-- What the containers pinned to a node reserve of its memory
+CREATE TABLE host_memory (
+    node_id      BLOB NOT NULL,
+    reserved_mib INTEGER NOT NULL,
+    PRIMARY KEY (node_id)
+) STRICT;
 
 -- What has to happen later or elsewhere
 

@@ -104,7 +104,7 @@ impl ReadTx {
         self.run(R::table(), action).await?.rows.into_iter().map(R::from_values).collect()
     }
 
-    async fn run(&mut self, table: &'static Table, action: Action) -> Result<Outcome, StoreError> {
+    pub(crate) async fn run(&mut self, table: &'static Table, action: Action) -> Result<Outcome, StoreError> {
         self.tx.run(&Statement { table, action }).await
     }
 

@@ -88,6 +88,7 @@ fn fresh(
         cell_addr: None,
         image: spec.image.clone(),
         spec: encoded,
+        memory_mib: memory_mib(spec),
         active_at: work.now,
         unlock_id: None,
         unlocked_until: None,
@@ -100,6 +101,12 @@ fn fresh(
         created_at: work.now,
         updated_at: work.now,
     })
+}
+
+/// What a container reserves of its host's memory, in MiB, rounded up.
+fn memory_mib(spec: &ContainerSpec) -> i64 {
+    let bytes = spec.memory_bytes.unwrap_or(ocmt_runtime::Limits::default().memory_bytes);
+    bytes.max(0).saturating_add((1 << 20) - 1) >> 20
 }
 
 /// Refuses what the engine would refuse later; how much is allowed is the engine's to say.

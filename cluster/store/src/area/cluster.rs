@@ -44,6 +44,10 @@ impl ClusterStore {
         Self { backend }
     }
 
+    pub(super) async fn begin_read(&self) -> Result<Tx, StoreError> {
+        self.backend.begin_read().await
+    }
+
     /// The cluster's row; made with `fresh` as its id if the database is new.
     ///
     /// # Errors

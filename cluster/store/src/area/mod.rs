@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod cluster;
 pub(crate) mod delivery;
 pub(crate) mod directory;
+pub(crate) mod hosts;
 pub(crate) mod idempotency;
 pub(crate) mod operator;
 pub(crate) mod trail;

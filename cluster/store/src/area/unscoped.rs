@@ -4,7 +4,10 @@
 use crate::{
     Filter, Query, Row, StoreError,
     backend::Tx,
-    kernel::statement::{Action, Outcome, Select, Statement, What},
+    kernel::{
+        statement::{Action, Outcome, Select, Statement, What},
+        value::Value,
+    },
 };
 
 impl Tx {
@@ -25,6 +28,16 @@ impl Tx {
         hold: bool,
     ) -> Result<Option<R>, StoreError> {
         self.find(query.into().limit(1), hold).await.map(|mut rows| rows.pop())
+    }
+
+    /// How many rows the filter names.
+    pub(super) async fn count<R: Row>(&mut self, filter: Filter<R>) -> Result<i64, StoreError> {
+        let select = Select { what: What::Count, ..Query::from(filter).into_select() };
+        let outcome = self.act::<R>(Action::Select(select)).await?;
+        match outcome.rows.first().and_then(|row| row.first()) {
+            Some(Value::Int(count)) => Ok(*count),
+            _ => Err(StoreError::Corrupt { table: R::table().name, what: "a count is no number".to_owned() }),
+        }
     }
 
     /// The different values of one column among the rows that the filter names, in their order.

@@ -86,6 +86,7 @@ impl SimTx {
                     .is_some_and(|row| guards.iter().all(|guard| guard.holds(row)));
                 if found { self.replace(table, values) } else { Ok(Outcome::default()) }
             }
+            Action::Add { column, by, conds } => Ok(touched(self.add(table, *column, by, conds))),
             Action::Delete(conds) => Ok(touched(self.remove(table, conds).len())),
             Action::Take(conds) => {
                 let rows = self.remove(table, conds);
@@ -117,6 +118,20 @@ impl SimTx {
         }
         rows.insert(key(table, values).to_vec(), Arc::new(values.to_vec()));
         Ok(touched(1))
+    }
+
+    fn add(&mut self, table: &'static Table, column: usize, by: &Value, conds: &[Cond]) -> usize {
+        let keys: Vec<Key> = matching(&self.rows(table), conds).map(|(key, _)| key.clone()).collect();
+        let rows = self.rows_mut(table);
+        let mut done = 0;
+        for key in keys {
+            let row = rows.get_mut(&key).map(Arc::make_mut).and_then(|row| row.get_mut(column));
+            if let (Some(Value::Int(there)), Value::Int(by)) = (row, by) {
+                *there += by;
+                done += 1;
+            }
+        }
+        done
     }
 
     fn remove(&mut self, table: &'static Table, conds: &[Cond]) -> Vec<Vec<Value>> {

@@ -114,7 +114,11 @@ impl SqliteTx {
                 What::Distinct(column) => vec![table.columns[column].kind],
             }),
             Action::Take(_) => Some(kinds(table)),
-            Action::Insert(_) | Action::Upsert(_) | Action::Update { .. } | Action::Delete(_) => None,
+            Action::Insert(_)
+            | Action::Upsert(_)
+            | Action::Update { .. }
+            | Action::Add { .. }
+            | Action::Delete(_) => None,
         };
         let Some(columns) = columns else {
             let done = query.execute(&mut *self.0).await.map_err(|error| failed(table.name, error))?;

@@ -42,6 +42,13 @@ pub(crate) fn render(statement: &Statement, dialect: Dialect) -> (Cow<'static, s
             }
             (Cow::Owned(text), params)
         }
+        Action::Add { column, by, conds } => {
+            let name = table.columns[*column].name;
+            let mut text = format!("UPDATE {} SET {name} = {name} + $1", table.name);
+            let mut params = vec![by];
+            conditions(&mut text, table, conds, &mut params);
+            (Cow::Owned(text), params)
+        }
         Action::Delete(conds) => {
             let mut text = format!("DELETE FROM {}", table.name);
             let mut params = Vec::new();

@@ -79,6 +79,14 @@ pub(crate) enum Action {
         values: Vec<Value>,
         guards: Vec<Cond>,
     },
+    /// Adds to a column of numbers wherever the conditions hold. One statement: of parallel ones each sees
+    /// what the one before has left, so a guard among the conditions is kept (PostgreSQL reads the row again
+    /// after it has waited for its lock).
+    Add {
+        column: usize,
+        by: Value,
+        conds: Vec<Cond>,
+    },
     Delete(Vec<Cond>),
     /// Deletes and returns what was deleted, in no order.
     Take(Vec<Cond>),

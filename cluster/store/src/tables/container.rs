@@ -71,6 +71,8 @@ rows! {
         image: String,
         /// Workload, ports and limits in the actor's own encoding; never a secret.
         spec: Vec<u8>,
+        /// What it reserves of its host's memory, in MiB; counted in [`HostMemory`] as long as this row stands.
+        memory_mib: i64,
         /// Last activity of its user or its work.
         active_at: Timestamp,
         /// The unlock in force, if its cell is unlocked.
@@ -93,5 +95,16 @@ rows! {
         created_at: Timestamp,
         /// When it last changed state.
         updated_at: Timestamp,
-    } index(tenant_id, user_id);
+    } index(tenant_id, user_id) index(host_node);
+
+    /// How much memory the containers that are pinned to a node reserve. Written only with the container's
+    /// row, in one transaction, so that it is the sum of theirs.
+    pub struct HostMemory: global("host_memory") {
+        key {
+            /// The host.
+            node_id: NodeId,
+        }
+        /// In MiB.
+        reserved_mib: i64,
+    };
 }

@@ -12,7 +12,7 @@ pub mod trail;
 pub mod vault;
 
 pub use cluster::{Cluster, Node, NodeState, TenantOwner};
-pub use container::{Container, ContainerState, DesiredState};
+pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration};
@@ -55,6 +55,7 @@ pub fn all() -> Vec<&'static Table> {
         RotationObject::table(),
         VaultInboxItem::table(),
         Container::table(),
+        HostMemory::table(),
         Timer::table(),
         Outbox::table(),
         Inbox::table(),

@@ -6,6 +6,7 @@
 
 pub mod areas;
 pub mod fencing;
+pub mod hosts;
 pub mod operators;
 pub mod orders;
 pub mod races;
@@ -78,6 +79,11 @@ macro_rules! suite {
                 of_parallel_claims_one_holds,
                 of_parallel_redemptions_of_a_sign_up_one_founds,
                 parallel_audit_has_no_gap,
+            }
+            hosts {
+                parallel_reservations_never_exceed_a_host,
+                what_was_reserved_comes_back_and_a_rolled_back_reservation_was_none,
+                a_host_finds_its_containers_of_all_tenants,
             }
             areas {
                 the_cluster_row_is_made_once,

@@ -19,7 +19,7 @@ use super::{
 const CALLERS: i64 = 50;
 
 /// Runs `call` in [`CALLERS`] tasks that start together, and returns what each returned.
-async fn together<F, T>(store: &Store, call: impl Fn(Store, i64) -> F) -> Vec<T>
+pub(crate) async fn together<F, T>(store: &Store, call: impl Fn(Store, i64) -> F) -> Vec<T>
 where
     F: Future<Output = T> + Send + 'static,
     T: Send + 'static,
