@@ -34,7 +34,7 @@ const SERVICES: [(&str, &str); 10] = [
     ("ocmt.v1.PairingService", "pairing is not built yet"),
     ("ocmt.v1.AlertService", "alert channels are not built yet"),
     ("ocmt.v1.ClusterService", CLUSTER),
-    ("ocmt.v1.NodeService", CLUSTER),
+    ("ocmt.v1.NodeService", "nodes speak this to each other, on the peer listener"),
     ("ocmt.v1.OperatorService", ADMINISTRATION),
     ("ocmt.cell.v1.CellService", "cells serve this, nodes do not"),
 ];

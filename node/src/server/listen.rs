@@ -3,6 +3,9 @@
 //! Everything a stranger can make wait or grow has a bound here: connections in all and of one address, the
 //! handshake, the first request, headers, streams, resets. tonic's own server leaves two of them off
 //! (lessons.md), so this one is ours.
+//!
+//! Who may speak after the handshake, and until when, is the [`Doorman`]'s: anybody on the client listener,
+//! a node of the cluster on the peer listener.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,11 +19,14 @@ use tokio::{
     sync::{Notify, Semaphore},
     time::timeout,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::slots::{ConnectionSlot, Slots};
+use super::{
+    cut::CutStream,
+    slots::{ConnectionSlot, Slots},
+};
 use crate::tasks;
 
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -28,6 +34,8 @@ const HEADERS: Duration = Duration::from_secs(10);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
 const HEADER_BYTES: u32 = 32 << 10;
+/// RFC 9113, 6.9.1.
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 /// Rapid reset (CVE-2023-44487) and its sibling by local errors: GOAWAY past these.
 const PENDING_RESETS: usize = 20;
 const LOCAL_ERROR_RESETS: usize = 64;
@@ -42,21 +50,59 @@ pub struct PeerAddr(pub(crate) SocketAddr);
 
 /// Bounds of a listener.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ListenLimits {
+pub struct ListenLimits {
     /// Connections at once; a further one waits in the backlog.
-    pub(super) connections: usize,
+    pub connections: usize,
     /// Connections of one address at once; a further one is closed.
-    pub(super) per_address: usize,
+    pub per_address: usize,
     /// Streams of one HTTP/2 connection at once.
-    pub(super) streams: u32,
+    pub streams: u32,
+    /// What one stream may send ahead of its reader, in bytes; none leaves hyper's own. With one, the
+    /// connection may send as much as all its streams: a slow reader then holds up no other stream.
+    pub window: Option<u32>,
+}
+
+/// Decides about connections whose handshake is done.
+pub trait Doorman: Send + Sync + 'static {
+    /// Who that is and until when the connection lives.
+    ///
+    /// # Errors
+    /// Why it is closed at once.
+    fn admit(&self, tls: &rustls::ServerConnection) -> Result<Admitted, BoxError>;
+
+    /// Told of each connection that did not get through the handshake and [`Doorman::admit`].
+    fn refused(&self, address: SocketAddr, why: &BoxError) {
+        tracing::debug!(%address, %why, "connection was not taken");
+    }
+}
+
+/// What a doorman says of a connection.
+pub struct Admitted {
+    /// Go into each request of the connection.
+    pub extensions: http::Extensions,
+    /// When it ends, the connection is cut, and with it what it was upgraded to.
+    pub cut: Cut,
+}
+
+/// Ends when a connection has to.
+pub type Cut = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Takes everybody: who they are is asked of each request.
+pub struct Anybody;
+
+impl Doorman for Anybody {
+    fn admit(&self, _: &rustls::ServerConnection) -> Result<Admitted, BoxError> {
+        Ok(Admitted { extensions: http::Extensions::new(), cut: Box::pin(std::future::pending()) })
+    }
 }
 
 /// Serves `app` on `listener` until `stop`, then lets open requests finish within 5 s.
-pub(super) async fn serve(
+pub async fn serve(
     listener: TcpListener,
     tls: TlsAcceptor,
     app: Router,
     limits: ListenLimits,
+    doorman: Arc<dyn Doorman>,
     stop: CancellationToken,
 ) {
     let all = Arc::new(Semaphore::new(limits.connections));
@@ -81,7 +127,7 @@ pub(super) async fn serve(
             continue;
         };
         let (tls, watcher) = (tls.clone(), graceful.watcher());
-        let serving = Serving { app: app.clone(), slot, streams: limits.streams };
+        let serving = Serving { app: app.clone(), slot, limits, doorman: doorman.clone() };
         tasks::spawn(async move {
             if let Err(error) = connection(tcp, peer, tls, serving, watcher).await {
                 tracing::debug!(%peer, error = %error, "connection ended");
@@ -94,35 +140,44 @@ pub(super) async fn serve(
     }
 }
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Why a connection ended or was not taken.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What one connection is served with.
 struct Serving {
     app: Router,
     slot: ConnectionSlot,
-    streams: u32,
+    limits: ListenLimits,
+    doorman: Arc<dyn Doorman>,
 }
 
 async fn connection(
     tcp: TcpStream,
     peer: SocketAddr,
     tls: TlsAcceptor,
-    Serving { app, slot, streams }: Serving,
+    Serving { app, slot, limits, doorman }: Serving,
     watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), BoxError> {
     // with Nagle on, small answers wait for 40 ms (measured, spike)
     tcp.set_nodelay(true)?;
-    let stream = timeout(HANDSHAKE, tls.accept(tcp)).await??;
+    let (stream, extensions) = match let_in(tcp, tls, &*doorman).await {
+        Ok(let_in) => let_in,
+        Err(why) => {
+            doorman.refused(peer, &why);
+            return Ok(());
+        }
+    };
     let first = Arc::new(Notify::new());
     let asked = first.clone();
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         asked.notify_one();
+        request.extensions_mut().extend(extensions.clone());
         request.extensions_mut().insert(PeerAddr(peer));
         // an upgraded connection outlives this future: it keeps its slot for as long
         request.extensions_mut().insert(slot.clone());
         app.clone().oneshot(request)
     });
-    let builder = protocol(streams);
+    let builder = protocol(limits);
     let served = watcher.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     tokio::pin!(served);
     // hyper's own header timeout begins only once it knows the protocol: silence before that has no other bound
@@ -135,17 +190,33 @@ async fn connection(
     served.await
 }
 
-fn protocol(streams: u32) -> auto::Builder<TokioExecutor> {
+async fn let_in(
+    tcp: TcpStream,
+    tls: TlsAcceptor,
+    doorman: &dyn Doorman,
+) -> Result<(CutStream<TlsStream<TcpStream>>, http::Extensions), BoxError> {
+    let stream = timeout(HANDSHAKE, tls.accept(tcp)).await??;
+    let Admitted { extensions, cut } = doorman.admit(stream.get_ref().1)?;
+    Ok((CutStream::new(stream, cut), extensions))
+}
+
+fn protocol(limits: ListenLimits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(streams)
+        .max_concurrent_streams(limits.streams)
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .max_local_error_reset_streams(LOCAL_ERROR_RESETS)
         .max_header_list_size(HEADER_BYTES)
         .keep_alive_interval(KEEPALIVE_EVERY)
         .keep_alive_timeout(KEEPALIVE_ANSWER);
+    if let Some(window) = limits.window {
+        builder
+            .http2()
+            .initial_stream_window_size(window)
+            .initial_connection_window_size(window.saturating_mul(limits.streams).min(LARGEST_WINDOW));
+    }
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 << 10);
     builder
 }

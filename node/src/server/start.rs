@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     engine::Containers,
-    listen::{self, ListenLimits},
+    listen::{self, Anybody, ListenLimits},
     ready::Readiness,
     telemetry,
 };
@@ -120,10 +120,11 @@ impl Node {
             connections: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),
             per_address: usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX),
             streams: config.limits.streams_per_connection,
+            window: None,
         };
         let readiness = Arc::new(Readiness::new(store.clone(), containers.runtime.clone()));
         let listeners = vec![
-            tasks::spawn(listen::serve(client, tls, app, limits, stop.clone())),
+            tasks::spawn(listen::serve(client, tls, app, limits, Arc::new(Anybody), stop.clone())),
             tasks::spawn(telemetry::serve(telemetry_listener, readiness, stop.clone())),
         ];
         let started = Self {
