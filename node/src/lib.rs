@@ -5,6 +5,7 @@
 //! | [`config`] | what an operator may set |
 //! | [`server`] | a node put together, started and stopped |
 //! | [`edge`], [`rpc`], [`gateway`], [`web`] | the client listener: credentials and errors, gRPC, WebSocket, pages |
+//! | [`peers`] | other nodes: the peer listener, and the links to theirs |
 //! | [`pki`], [`mail`], [`cells`] | what the actors ask of the world |
 //! | [`cli`], [`demo`] | what people type |
 //! | [`local`], [`canary`] | a node of one's own, and the search for leaks: for the demo and the tests |
@@ -18,6 +19,7 @@ pub mod edge;
 pub mod gateway;
 pub mod local;
 pub mod mail;
+pub mod peers;
 pub mod pki;
 pub mod programs;
 pub mod rpc;

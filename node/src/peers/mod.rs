@@ -1,0 +1,53 @@
+//! Nodes among themselves: the peer listener, and the pool of connections to other nodes' peer listeners.
+//!
+//! Every connection is TLS 1.3 with node certificates on both sides. The one that dials takes nobody but
+//! the node it meant (`ocmt:node:<id>` in the certificate), the one that listens takes every node of the
+//! cluster, and neither takes a revoked one: on connecting, and on links that live when the view says so.
+//!
+//! Two connections to each peer keep lanes apart: what keeps the cluster alive (letters, orders) never waits
+//! behind users' bytes. Streams, messages and windows are bounded, so that a slow reader costs its own
+//! window and nothing else. WebSockets go over HTTP/1.1 connections of their own, one each: RFC 8441 is not
+//! spoken.
+
+mod ask;
+mod body;
+mod certificate;
+mod dial;
+mod hello;
+mod link;
+mod listener;
+mod pool;
+mod service;
+mod tls;
+mod view;
+
+pub use ask::AskError;
+pub use body::PeerBody;
+pub use certificate::node_of;
+pub use link::Link;
+pub use listener::{PEER_LIMITS, PeerDoor, PeerNode, routes};
+pub use pool::{Lane, Pool, PoolError, Unsent};
+pub use service::{Inbox, NodeRpc, RemoteChannel};
+pub use tls::{PeerTls, TlsError};
+pub use view::{Peer, View};
+
+use std::sync::Arc;
+
+use ocmt_types::{ClusterId, Incarnation, NodeId};
+use tokio::sync::watch;
+
+/// Who this node is among its peers.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// Of which cluster: a node of another is refused even under the same authority.
+    pub cluster: ClusterId,
+    /// Which node.
+    pub node: NodeId,
+    /// Which life of it.
+    pub incarnation: Incarnation,
+    /// Version of its software.
+    pub version: String,
+}
+
+/// The cluster as this node sees it, always the newest.
+pub type Views = watch::Receiver<Arc<View>>;

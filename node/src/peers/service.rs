@@ -1,0 +1,215 @@
+//! NodeService: what other nodes ask of this one. A translation into calls of the actors; nothing is decided.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream};
+use ocmt_proto::v1::{
+    self as pb, channel_request::Part as Inwards, channel_response::Part as Outwards,
+    node_service_server::NodeService,
+};
+use ocmt_types::{Clock, Deadline, TenantId};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::{Local, PeerNode, Views, hello};
+use crate::{edge::call, tasks};
+
+/// The longest that a letter or an order may take; a host may have to start a container for one.
+const LONGEST: Duration = Duration::from_secs(90);
+/// A caller that shares no version with us has so long to read that, then its connection ends.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// What this node's actors do for other nodes. Errors are the actors' own bytes.
+pub trait Inbox: Send + Sync + 'static {
+    /// Takes a letter to a tenant that lives here or may be claimed here.
+    fn deliver(
+        &self,
+        tenant: TenantId,
+        letter: Vec<u8>,
+        deadline: Deadline,
+    ) -> BoxFuture<'_, Result<Vec<u8>, Vec<u8>>>;
+    /// Takes an order to a container that runs here.
+    fn order(&self, order: Vec<u8>, deadline: Deadline) -> BoxFuture<'_, Result<Vec<u8>, Vec<u8>>>;
+    /// Opens a channel to a cell that runs here.
+    fn channel(&self, opening: Vec<u8>, deadline: Deadline) -> BoxFuture<'_, Result<RemoteChannel, Vec<u8>>>;
+    /// Finishes a tenant's work within `patience` and gives it up.
+    fn release(&self, tenant: TenantId, patience: Duration) -> BoxFuture<'_, Result<(), Vec<u8>>>;
+}
+
+/// Frames to and from a cell on another host; either side ends it by dropping its end.
+pub struct RemoteChannel {
+    /// How it was opened.
+    pub opened: Vec<u8>,
+    /// Towards the cell.
+    pub to_host: mpsc::Sender<Bytes>,
+    /// From the cell.
+    pub from_host: mpsc::Receiver<Bytes>,
+}
+
+/// The service. Cheap to clone.
+#[derive(Clone)]
+pub struct NodeRpc {
+    local: Local,
+    inbox: Arc<dyn Inbox>,
+    views: Views,
+    clock: Arc<dyn Clock>,
+}
+
+impl NodeRpc {
+    /// The service of this node over its actors.
+    pub fn new(local: Local, inbox: Arc<dyn Inbox>, views: Views, clock: Arc<dyn Clock>) -> Self {
+        Self { local, inbox, views, clock }
+    }
+
+    fn deadline<T>(&self, request: &Request<T>) -> Deadline {
+        call::deadline(request.metadata().as_ref(), &*self.clock, LONGEST)
+    }
+}
+
+#[async_trait]
+impl NodeService for NodeRpc {
+    async fn hello(&self, request: Request<pb::HelloRequest>) -> Result<Response<pb::HelloResponse>, Status> {
+        let peer = peer(&request)?;
+        let it = request.get_ref();
+        if it.node_id != peer.id.to_string() {
+            return Err(Status::permission_denied("the certificate names another node"));
+        }
+        if it.cluster_id != self.local.cluster.to_string() {
+            return Err(part(&peer, "this is another cluster"));
+        }
+        if hello::incarnation(&it.incarnation).is_none() {
+            return Err(Status::invalid_argument("incarnation: is not 16 bytes"));
+        }
+        let Some(protocol) = hello::agree(it.min_protocol, it.max_protocol) else {
+            tracing::warn!(peer = %peer.id, version = %it.version, min = it.min_protocol, max = it.max_protocol, "no common version of the peer protocol");
+            return Err(part(&peer, "no common version of the peer protocol: upgrade one release at a time"));
+        };
+        // said twice, the first counts
+        let protocol = *peer.agreed.get_or_init(|| protocol);
+        tracing::debug!(peer = %peer.id, version = %it.version, protocol, "a peer said hello");
+        Ok(Response::new(pb::HelloResponse {
+            node_id: self.local.node.to_string(),
+            incarnation: Bytes::copy_from_slice(&self.local.incarnation.0),
+            protocol,
+            version: self.local.version.clone(),
+            view_version: u64::try_from(self.views.borrow().version).unwrap_or(0),
+        }))
+    }
+
+    async fn ping(&self, request: Request<pb::PingRequest>) -> Result<Response<pb::PingResponse>, Status> {
+        let incarnation = Bytes::copy_from_slice(&self.local.incarnation.0);
+        Ok(Response::new(pb::PingResponse { payload: request.into_inner().payload, incarnation }))
+    }
+
+    async fn deliver(
+        &self,
+        request: Request<pb::DeliverRequest>,
+    ) -> Result<Response<pb::DeliverResponse>, Status> {
+        let deadline = self.deadline(&request);
+        let it = request.into_inner();
+        let (answer, error) =
+            split(self.inbox.deliver(tenant(&it.tenant_id)?, it.letter.into(), deadline).await);
+        Ok(Response::new(pb::DeliverResponse { answer, error }))
+    }
+
+    async fn order(&self, request: Request<pb::OrderRequest>) -> Result<Response<pb::OrderResponse>, Status> {
+        let deadline = self.deadline(&request);
+        let order = request.into_inner().order.into();
+        let (answer, error) = split(self.inbox.order(order, deadline).await);
+        Ok(Response::new(pb::OrderResponse { answer, error }))
+    }
+
+    async fn channel(
+        &self,
+        request: Request<Streaming<pb::ChannelRequest>>,
+    ) -> Result<Response<tonic::codegen::BoxStream<pb::ChannelResponse>>, Status> {
+        let deadline = self.deadline(&request);
+        let mut inwards = request.into_inner();
+        let Some(Inwards::Opening(opening)) = inwards.message().await?.and_then(|first| first.part) else {
+            return Err(Status::invalid_argument("part: the first message is the opening"));
+        };
+        let answer: tonic::codegen::BoxStream<_> = match self.inbox.channel(opening.into(), deadline).await {
+            Ok(RemoteChannel { opened, to_host, from_host }) => {
+                tasks::spawn(carry(inwards, to_host));
+                Box::pin(outwards(opened, from_host))
+            }
+            Err(error) => Box::pin(stream::iter([Ok(response(Outwards::Error(error.into())))])),
+        };
+        Ok(Response::new(answer))
+    }
+
+    async fn release(
+        &self,
+        request: Request<pb::ReleaseRequest>,
+    ) -> Result<Response<pb::ReleaseResponse>, Status> {
+        let it = request.into_inner();
+        let patience = it.patience.unwrap_or_default();
+        let patience = Duration::new(
+            u64::try_from(patience.seconds).unwrap_or(0),
+            u32::try_from(patience.nanos).unwrap_or(0),
+        );
+        let released = self.inbox.release(tenant(&it.tenant_id)?, patience).await;
+        Ok(Response::new(pb::ReleaseResponse { error: released.err().unwrap_or_default().into() }))
+    }
+}
+
+/// Frames of the other node into the host, as fast as the host takes them.
+async fn carry(mut inwards: Streaming<pb::ChannelRequest>, to_host: mpsc::Sender<Bytes>) {
+    loop {
+        let frame = tokio::select! {
+            biased;
+            () = to_host.closed() => return,
+            message = inwards.message() => match message {
+                Ok(Some(pb::ChannelRequest { part: Some(Inwards::Frame(frame)) })) => frame,
+                Ok(_) => return,
+                Err(status) => {
+                    tracing::debug!(error = status.message(), "a channel from a peer broke");
+                    return;
+                }
+            },
+        };
+        if to_host.send(frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn outwards(
+    opened: Vec<u8>,
+    from_host: mpsc::Receiver<Bytes>,
+) -> impl Stream<Item = Result<pb::ChannelResponse, Status>> + Send {
+    let opened = async move { Ok(response(Outwards::Opened(opened.into()))) }.into_stream();
+    opened.chain(ReceiverStream::new(from_host).map(|frame| Ok(response(Outwards::Frame(frame)))))
+}
+
+fn response(part: Outwards) -> pb::ChannelResponse {
+    pb::ChannelResponse { part: Some(part) }
+}
+
+fn split(answer: Result<Vec<u8>, Vec<u8>>) -> (Bytes, Bytes) {
+    match answer {
+        Ok(answer) => (answer.into(), Bytes::new()),
+        Err(error) => (Bytes::new(), error.into()),
+    }
+}
+
+fn peer<T>(request: &Request<T>) -> Result<PeerNode, Status> {
+    let peer = request.extensions().get::<PeerNode>().cloned();
+    peer.ok_or_else(|| Status::internal("the connection came in past the peer listener"))
+}
+
+fn tenant(text: &str) -> Result<TenantId, Status> {
+    text.parse().map_err(|_| Status::invalid_argument("tenant_id: is not a UUID"))
+}
+
+/// Refuses a caller that has no business here, and ends its connection once it can have read why.
+fn part(peer: &PeerNode, why: &'static str) -> Status {
+    let hang_up = peer.hang_up.clone();
+    tasks::spawn(async move {
+        tokio::time::sleep(PARTING).await;
+        hang_up.cancel();
+    });
+    Status::failed_precondition(why)
+}
