@@ -40,9 +40,11 @@ impl SingleNode {
             incarnation,
             node_id,
             addr: addr.to_owned(),
+            endpoint: format!("https://{addr}"),
             state: NodeState::Live,
-            renewals: 0,
             capacity: 1,
+            memory_mib: 0,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             registered_at: now,
         };
         store.cluster().register(&node).await?;

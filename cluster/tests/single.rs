@@ -4,8 +4,8 @@
 use ocmt_cluster::{ClusterError, SingleNode};
 use ocmt_store::{
     Founding, Store, StoreError,
-    tables::{Node, NodeState},
-    testing::{TestNode, id},
+    tables::Node,
+    testing::{TestNode, id, life_of},
 };
 use ocmt_types::{Epoch, Incarnation, ManualClock, NodeId, Ownership, SeededIds, Timestamp};
 
@@ -70,15 +70,7 @@ async fn what_cannot_be_claimed_is_told_apart() {
     let store = Store::sim();
     let node = start(&store, 1).await;
     assert!(matches!(node.claim(id(9)).await, Err(ClusterError::NoTenant)));
-    let other = Node {
-        incarnation: Incarnation([5; 16]),
-        node_id: id(2),
-        addr: "b:1".into(),
-        state: NodeState::Live,
-        renewals: 0,
-        capacity: 1,
-        registered_at: Timestamp(0),
-    };
+    let other = Node { incarnation: Incarnation([5; 16]), ..life_of(2) };
     store.cluster().register(&other).await.unwrap();
     let own = TestNode { store: store.clone(), node_id: id(2), incarnation: other.incarnation }
         .found(1)

@@ -18,13 +18,28 @@ CREATE TABLE nodes (
     incarnation   BLOB NOT NULL,
     node_id       BLOB NOT NULL,
     addr          TEXT NOT NULL,
+    endpoint      TEXT NOT NULL,
     state         TEXT NOT NULL,
-    renewals      INTEGER NOT NULL,
     capacity      INTEGER NOT NULL,
+    memory_mib    INTEGER NOT NULL,
+    version       TEXT NOT NULL,
     registered_at INTEGER NOT NULL,
     PRIMARY KEY (incarnation)
 ) STRICT;
 CREATE INDEX nodes_by_node_id ON nodes (node_id);
+
+CREATE TABLE leases (
+    incarnation BLOB NOT NULL,
+    renewals    INTEGER NOT NULL,
+    ended       INTEGER NOT NULL,
+    PRIMARY KEY (incarnation)
+) STRICT;
+
+CREATE TABLE revoked_nodes (
+    node_id    BLOB NOT NULL,
+    revoked_at INTEGER NOT NULL,
+    PRIMARY KEY (node_id)
+) STRICT;
 
 CREATE TABLE tenant_owner (
     tenant_id   BLOB NOT NULL,

@@ -28,10 +28,11 @@ pub use area::{
     cluster::{Claim, ClusterStore},
     directory::{DirectoryStore, Founding, MOST_TENANTS_OF_ADDRESS},
     idempotency::{Fresh, Idempotent, RequestKey},
+    nodes::Observed,
     operator::{Confirmation, OperatorStore, Revocation},
     trail::{ClusterAct, Remembered},
 };
-pub use backend::faults::{Fault, Faults, Point, Stalled};
+pub use backend::faults::{Fault, Faults, Link, Passage, Point, Stalled};
 pub use error::StoreError;
 pub use kernel::{
     filter::{Col, Filter, MAX_LIMIT, Query},

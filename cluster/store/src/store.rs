@@ -1,13 +1,18 @@
 //! The store's face: open it, then read and write under an ownership.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use ocmt_types::Ownership;
 
 use crate::{
     StoreError,
     area::{cluster::ClusterStore, directory::DirectoryStore, operator::OperatorStore},
-    backend::{Backend, faults::Faults, sim::Sim, sqlite::Sqlite},
+    backend::{
+        Backend,
+        faults::{Faults, Link},
+        sim::Sim,
+        sqlite::Sqlite,
+    },
     tx::{FencedTx, ReadTx},
 };
 
@@ -31,6 +36,15 @@ impl Store {
     /// A store in memory: the same behaviour, nothing durable, faults on request. For tests and simulation.
     pub fn sim() -> Self {
         Self { backend: Backend::Sim(Sim::new()) }
+    }
+
+    /// The same sim over a client's own way to it; itself for any other store.
+    #[must_use]
+    pub fn linked(&self, link: Arc<dyn Link>) -> Self {
+        match &self.backend {
+            Backend::Sim(sim) => Self { backend: Backend::Sim(sim.linked(link)) },
+            Backend::Sqlite(_) => self.clone(),
+        }
     }
 
     /// The faults to inject; none but the sim has them.

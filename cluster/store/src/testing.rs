@@ -34,18 +34,7 @@ impl TestNode {
     pub async fn start(store: &Store, n: u64) -> Result<Self, StoreError> {
         let node_id: NodeId = id(n);
         let node = Self { store: store.clone(), node_id, incarnation: Incarnation(*node_id.as_bytes()) };
-        store
-            .cluster()
-            .register(&Node {
-                incarnation: node.incarnation,
-                node_id,
-                addr: format!("127.0.0.1:{n}"),
-                state: NodeState::Live,
-                renewals: 0,
-                capacity: 1,
-                registered_at: Timestamp(0),
-            })
-            .await?;
+        store.cluster().register(&life_of(n)).await?;
         Ok(node)
     }
 
@@ -101,6 +90,22 @@ impl TestNode {
     }
 }
 
+/// A live life of the `n`th test node.
+pub fn life_of(n: u64) -> Node {
+    let node_id: NodeId = id(n);
+    Node {
+        incarnation: Incarnation(*node_id.as_bytes()),
+        node_id,
+        addr: format!("127.0.0.1:{n}"),
+        endpoint: format!("https://127.0.0.1:{n}"),
+        state: NodeState::Live,
+        capacity: 1,
+        memory_mib: 0,
+        version: "0.1.0".to_owned(),
+        registered_at: Timestamp(0),
+    }
+}
+
 /// The `n`th test user, in `tenant`.
 pub fn user(tenant: TenantId, n: u64) -> User {
     User {
@@ -125,5 +130,24 @@ pub async fn limit_pages(store: &Store, pages: u32) -> Result<(), StoreError> {
     match store.backend() {
         Backend::Sqlite(sqlite) => sqlite.limit_pages(pages).await,
         Backend::Sim(_) => Ok(()),
+    }
+}
+
+/// What [`save`] saved.
+pub use crate::backend::sim::SavedState;
+
+/// Every committed row of a sim, to be put back; none of another store.
+pub fn save(store: &Store) -> Option<SavedState> {
+    match store.backend() {
+        Backend::Sim(sim) => Some(sim.save()),
+        Backend::Sqlite(_) => None,
+    }
+}
+
+/// A sim as it was when it was saved: a backup restored under whoever uses it. Nothing for another store.
+pub fn put_back(store: &Store, saved: &SavedState) {
+    match store.backend() {
+        Backend::Sim(sim) => sim.put_back(saved),
+        Backend::Sqlite(_) => {}
     }
 }

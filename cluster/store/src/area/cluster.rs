@@ -1,17 +1,17 @@
-//! Which nodes there are, which of them owns which tenant, and what is due across tenants.
+//! Which node owns which tenant, and what is due across tenants. Which nodes there are: [`super::nodes`].
 //!
 //! A claim is the only way to an ownership. A node may take a tenant if nobody owns it, or if the owning
 //! *incarnation* is dead, which is final; every claim raises the epoch, so that whatever the owner before
 //! still has in flight is refused. The same incarnation may claim again: its actor was restarted, and the
 //! old actor's stragglers are to be fenced like anybody else's.
 
-use ocmt_types::{ClusterId, Epoch, Incarnation, NodeId, Ownership, TenantId, Timestamp};
+use ocmt_types::{Epoch, Incarnation, NodeId, Ownership, TenantId, Timestamp};
 
 use crate::{
     Filter, StoreError,
     backend::{Backend, Tx},
     kernel::{row::Row as _, value::Field as _},
-    tables::{Cluster, Node, NodeState, Outbox, TenantOwner, Timer},
+    tables::{Node, NodeState, Outbox, TenantOwner, Timer},
 };
 
 /// What became of a claim.
@@ -36,7 +36,7 @@ pub enum Claim {
 /// The area of the cluster. Cheap to clone.
 #[derive(Clone)]
 pub struct ClusterStore {
-    backend: Backend,
+    pub(super) backend: Backend,
 }
 
 impl ClusterStore {
@@ -46,96 +46,6 @@ impl ClusterStore {
 
     pub(super) async fn begin_read(&self) -> Result<Tx, StoreError> {
         self.backend.begin_read().await
-    }
-
-    /// The cluster's row; made with `fresh` as its id if the database is new.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::Full`].
-    pub async fn cluster(&self, fresh: ClusterId, now: Timestamp) -> Result<Cluster, StoreError> {
-        let mut tx = self.backend.begin().await?;
-        if let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? {
-            return Ok(cluster);
-        }
-        let cluster = Cluster { cluster_id: fresh, view_version: 1, created_at: now };
-        tx.insert(&cluster).await?;
-        tx.commit().await?;
-        Ok(cluster)
-    }
-
-    /// Registers an incarnation, and marks every earlier one of the same node dead. Only for whoever holds
-    /// that node's data folder lock: the lock is what proves that the earlier ones are gone.
-    ///
-    /// # Errors
-    /// [`StoreError::AlreadyExists`] if the incarnation is known; [`StoreError::Unavailable`].
-    pub async fn register(&self, node: &Node) -> Result<(), StoreError> {
-        let mut tx = self.backend.begin().await?;
-        let mut deaths = 0;
-        for earlier in tx.find::<Node>(Node::node_id.eq(node.node_id), true).await? {
-            deaths += i64::from(earlier.incarnation != node.incarnation && bury(&mut tx, earlier).await?);
-        }
-        if deaths > 0 {
-            raise_view(&mut tx).await?;
-        }
-        if !tx.insert(node).await? {
-            return Err(StoreError::AlreadyExists { table: Node::table().name });
-        }
-        tx.commit().await
-    }
-
-    /// Moves a node to another state if it is in `from`; `false` if it is not. Death is [`ClusterStore::mark_dead`].
-    ///
-    /// # Errors
-    /// [`StoreError::Invalid`] for `to` dead, [`StoreError::Unavailable`].
-    pub async fn set_state(
-        &self,
-        incarnation: Incarnation,
-        from: NodeState,
-        to: NodeState,
-    ) -> Result<bool, StoreError> {
-        if to == NodeState::Dead || from == NodeState::Dead {
-            return Err(StoreError::Invalid {
-                table: Node::table().name,
-                what: "death is a call of its own, and final",
-            });
-        }
-        let mut tx = self.backend.begin().await?;
-        let Some(node) = tx.first::<Node>(Node::incarnation.eq(incarnation), false).await? else {
-            return Ok(false);
-        };
-        let done = tx.update_if(&Node { state: to, ..node }, Node::state.eq(from)).await?;
-        tx.commit().await?;
-        Ok(done)
-    }
-
-    /// Declares an incarnation dead and raises the view's version; `false` if it is not known or was dead.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
-    pub async fn mark_dead(&self, incarnation: Incarnation) -> Result<bool, StoreError> {
-        let mut tx = self.backend.begin().await?;
-        let Some(node) = tx.first::<Node>(Node::incarnation.eq(incarnation), true).await? else {
-            return Ok(false);
-        };
-        if !bury(&mut tx, node).await? {
-            return Ok(false);
-        }
-        raise_view(&mut tx).await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-
-    /// Every incarnation that is not dead.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn living_nodes(&self) -> Result<Vec<Node>, StoreError> {
-        let mut tx = self.backend.begin_read().await?;
-        let mut living = Vec::new();
-        for state in [NodeState::Joining, NodeState::Live, NodeState::Draining] {
-            living.extend(tx.find::<Node>(Node::state.eq(state), false).await?);
-        }
-        Ok(living)
     }
 
     /// Who owns a tenant; none if it does not exist.
@@ -267,28 +177,4 @@ pub(super) async fn check_live(
 async fn is_dead(tx: &mut Tx, incarnation: Incarnation) -> Result<bool, StoreError> {
     let dead = Node::incarnation.eq(incarnation).and(Node::state.eq(NodeState::Dead));
     Ok(tx.first::<Node>(dead, false).await?.is_some())
-}
-
-/// Marks a node dead; `false` if it was.
-async fn bury(tx: &mut Tx, node: Node) -> Result<bool, StoreError> {
-    let (state, seen) = (node.state, node.incarnation);
-    if state == NodeState::Dead {
-        return Ok(false);
-    }
-    let done = tx.update_if(&Node { state: NodeState::Dead, ..node }, Node::state.eq(state)).await?;
-    tracing::info!(incarnation = %seen, "declared incarnation dead");
-    Ok(done)
-}
-
-async fn raise_view(tx: &mut Tx) -> Result<(), StoreError> {
-    let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? else {
-        return Ok(());
-    };
-    let seen = cluster.view_version;
-    let raised = Cluster { view_version: seen + 1, ..cluster };
-    if tx.update_if(&raised, Cluster::view_version.eq(seen)).await? {
-        Ok(())
-    } else {
-        Err(StoreError::Conflict)
-    }
 }

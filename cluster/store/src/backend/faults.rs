@@ -1,8 +1,16 @@
 //! Faults that the sim plays on request, in the order they were planned: no chance is involved.
+//!
+//! A simulation of several nodes gives each a [`Link`] of its own to one store, which delays its calls and
+//! decides which of them fail.
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::sync::Semaphore;
@@ -72,13 +80,35 @@ impl Stalled {
     }
 }
 
+/// What a [`Link`] returns.
+pub type Passage<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The way of one client to the sim store.
+pub trait Link: Send + Sync {
+    /// A call is on its way to the store; what goes wrong with it, if anything does.
+    fn ask(&self, point: Point) -> Passage<'_, Option<Fault>>;
+    /// Its answer is on the way back.
+    fn answer(&self, point: Point) -> Passage<'_, ()>;
+}
+
 /// The faults planned for a sim store.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     plan: Arc<Mutex<VecDeque<(Point, Fault)>>>,
+    restarts: Arc<AtomicU64>,
 }
 
 impl Faults {
+    /// The database restarts: nothing is lost, but observers see that it is another life of it.
+    pub fn restart(&self) {
+        self.restarts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Which life of the database this is.
+    pub(super) fn life(&self) -> String {
+        self.restarts.load(Ordering::SeqCst).to_string()
+    }
+
     /// Plays `fault` the next time a call comes to `point`; several are played one after the other.
     pub fn plan(&self, point: Point, fault: Fault) {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner).push_back((point, fault));
@@ -91,8 +121,12 @@ impl Faults {
 
     /// Plays the fault planned for `point`, if any. `Ok(true)` at the commit: the writes are applied and the
     /// outcome is reported unknown.
-    pub(super) async fn play(&self, point: Point) -> Result<bool, StoreError> {
-        match self.next(point) {
+    pub(super) async fn play(&self, point: Point, link: Option<&dyn Link>) -> Result<bool, StoreError> {
+        let on_the_way = match link {
+            Some(link) => link.ask(point).await,
+            None => None,
+        };
+        match on_the_way.or_else(|| self.next(point)) {
             None => Ok(false),
             Some(Fault::Unavailable) => Err(StoreError::Unavailable("injected fault".to_owned())),
             Some(Fault::Full) => Err(StoreError::Full),

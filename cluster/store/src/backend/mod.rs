@@ -51,6 +51,15 @@ impl Tx {
         }
     }
 
+    /// Which life of the database this is: another after a restart or a failover. For equality only.
+    pub(crate) async fn life(&mut self) -> Result<String, StoreError> {
+        match self {
+            // one process, one life: when it ends, so does its only node
+            Self::Sqlite(_) => Ok(String::new()),
+            Self::Sim(tx) => Ok(tx.life()),
+        }
+    }
+
     /// Makes the writes durable.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self {

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use super::faults::{Faults, Point};
+use super::faults::{Faults, Link, Point};
 use crate::{
     StoreError,
     kernel::{
@@ -23,12 +23,19 @@ type Rows = BTreeMap<Key, Arc<Vec<Value>>>;
 /// Tables are shared between the committed state and snapshots, and copied when first written.
 type State = BTreeMap<&'static str, Arc<Rows>>;
 
+/// What [`Sim::save`] saved.
+#[cfg(feature = "testing")]
+#[derive(Clone)]
+pub struct SavedState(State);
+
 /// A database in memory.
 #[derive(Clone, Default)]
 pub(crate) struct Sim {
     committed: Arc<Mutex<State>>,
     writer: Arc<AsyncMutex<()>>,
     faults: Faults,
+    /// This client's way to the database; none: at once and always.
+    link: Option<Arc<dyn Link>>,
 }
 
 impl Sim {
@@ -36,19 +43,50 @@ impl Sim {
         Self::default()
     }
 
+    /// The same database over a link.
+    pub(crate) fn linked(&self, link: Arc<dyn Link>) -> Self {
+        Self { link: Some(link), ..self.clone() }
+    }
+
+    /// Every committed row, to be put back.
+    #[cfg(feature = "testing")]
+    pub(crate) fn save(&self) -> SavedState {
+        SavedState(self.snapshot())
+    }
+
+    /// The database as it was when it was saved: a backup restored.
+    #[cfg(feature = "testing")]
+    pub(crate) fn put_back(&self, saved: &SavedState) {
+        *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = saved.0.clone();
+    }
+
     pub(crate) fn faults(&self) -> &Faults {
         &self.faults
     }
 
     pub(crate) async fn begin(&self) -> Result<SimTx, StoreError> {
-        self.faults.play(Point::Begin).await?;
+        self.play(Point::Begin).await?;
         let turn = Arc::clone(&self.writer).lock_owned().await;
-        Ok(SimTx { sim: self.clone(), state: self.snapshot(), turn: Some(turn) })
+        let tx = SimTx { sim: self.clone(), state: self.snapshot(), turn: Some(turn) };
+        self.answer(Point::Begin).await;
+        Ok(tx)
     }
 
     pub(crate) async fn begin_read(&self) -> Result<SimTx, StoreError> {
-        self.faults.play(Point::BeginRead).await?;
-        Ok(SimTx { sim: self.clone(), state: self.snapshot(), turn: None })
+        self.play(Point::BeginRead).await?;
+        let tx = SimTx { sim: self.clone(), state: self.snapshot(), turn: None };
+        self.answer(Point::BeginRead).await;
+        Ok(tx)
+    }
+
+    async fn play(&self, point: Point) -> Result<bool, StoreError> {
+        self.faults.play(point, self.link.as_deref()).await
+    }
+
+    async fn answer(&self, point: Point) {
+        if let Some(link) = &self.link {
+            link.answer(point).await;
+        }
     }
 
     fn snapshot(&self) -> State {
@@ -66,7 +104,18 @@ pub(crate) struct SimTx {
 
 impl SimTx {
     pub(crate) async fn run(&mut self, statement: &Statement) -> Result<Outcome, StoreError> {
-        self.sim.faults.play(Point::Statement).await?;
+        self.sim.play(Point::Statement).await?;
+        let outcome = self.apply(statement);
+        self.sim.answer(Point::Statement).await;
+        outcome
+    }
+
+    /// Which life of the database this is.
+    pub(crate) fn life(&self) -> String {
+        self.sim.faults.life()
+    }
+
+    fn apply(&mut self, statement: &Statement) -> Result<Outcome, StoreError> {
         let table = statement.table;
         match &statement.action {
             Action::Select(query) => Ok(select(&self.rows(table), query)),
@@ -96,10 +145,13 @@ impl SimTx {
     }
 
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        let unknown = self.sim.faults.play(Point::Commit).await?;
-        if self.turn.is_some() {
+        let unknown = self.sim.play(Point::Commit).await?;
+        if let Some(turn) = self.turn {
             *self.sim.committed.lock().unwrap_or_else(PoisonError::into_inner) = self.state;
+            // committed: the next writer does not wait for the answer's way back
+            drop(turn);
         }
+        self.sim.answer(Point::Commit).await;
         if unknown { Err(StoreError::OutcomeUnknown("injected fault".to_owned())) } else { Ok(()) }
     }
 

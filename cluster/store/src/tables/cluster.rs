@@ -18,6 +18,9 @@ text_enum! {
     }
 }
 
+/// How far an accepted restore raises the view's version, to the next multiple: above whatever a node has seen.
+pub const RESTORE_STEP: i64 = 1 << 32;
+
 rows! {
     /// The cluster itself: one row.
     pub struct Cluster: global("cluster") {
@@ -25,7 +28,8 @@ rows! {
             /// Made when the database was made.
             cluster_id: ClusterId,
         }
-        /// Grows with each death and each accepted restore; a node that sees a lower one stops.
+        /// Grows by one with each registration and death, and by [`RESTORE_STEP`] with an accepted restore; a
+        /// node that sees a lower one stops.
         view_version: i64,
         /// When the database was made.
         created_at: Timestamp,
@@ -41,15 +45,42 @@ rows! {
         node_id: NodeId,
         /// Where its peers reach it, `host:port`.
         addr: String,
+        /// Where clients reach it, an `https` URL.
+        endpoint: String,
         /// Where it is in its life.
         state: NodeState,
-        /// Lease renewals; only that it moves counts.
-        renewals: i64,
         /// Relative weight for placement, at least 1.
         capacity: i64,
+        /// Memory that it gives to containers, in MiB; 0 if it hosts none.
+        memory_mib: i64,
+        /// Of its program.
+        version: String,
         /// When this incarnation was registered.
         registered_at: Timestamp,
     } index(node_id);
+
+    /// The lease of one incarnation. A table of its own: a claim holds its node's row, and with the counter
+    /// in that row a stream of claims would keep the renewal waiting until the lease is gone.
+    pub struct NodeLease: global("leases") {
+        key {
+            /// Whose.
+            incarnation: Incarnation,
+        }
+        /// Grows by one with each renewal; only that it moves counts.
+        renewals: i64,
+        /// Whether the incarnation is dead: set with the death, in one transaction. Nothing renews then.
+        ended: bool,
+    };
+
+    /// A node whose certificates are not honoured any more.
+    pub struct RevokedNode: global("revoked_nodes") {
+        key {
+            /// Which node.
+            node_id: NodeId,
+        }
+        /// Since when.
+        revoked_at: Timestamp,
+    };
 
     /// Who owns a tenant. Nothing but claims and releases writes this table.
     pub struct TenantOwner: global("tenant_owner") {

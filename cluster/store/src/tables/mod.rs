@@ -11,7 +11,7 @@ pub mod tenant;
 pub mod trail;
 pub mod vault;
 
-pub use cluster::{Cluster, Node, NodeState, TenantOwner};
+pub use cluster::{Cluster, Node, NodeLease, NodeState, RESTORE_STEP, RevokedNode, TenantOwner};
 pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
@@ -35,6 +35,8 @@ pub fn all() -> Vec<&'static Table> {
     vec![
         Cluster::table(),
         Node::table(),
+        NodeLease::table(),
+        RevokedNode::table(),
         TenantOwner::table(),
         Operator::table(),
         JoinToken::table(),

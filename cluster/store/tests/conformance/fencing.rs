@@ -11,7 +11,7 @@ use std::{
 use ocmt_store::{
     Claim, Filter, Store, StoreError,
     tables::{Node, NodeState, Timer, User},
-    testing::{TestNode, id, user},
+    testing::{TestNode, id, life_of, user},
 };
 use ocmt_types::{Epoch, Incarnation, Ownership, Timestamp, UserId};
 use tokio::task::JoinSet;
@@ -123,11 +123,8 @@ pub async fn a_node_that_comes_back_buries_its_earlier_life(store: Store) {
     let life = Node {
         incarnation: Incarnation([9; 16]),
         node_id: first.node_id,
-        addr: "127.0.0.1:1".into(),
-        state: NodeState::Live,
-        renewals: 0,
-        capacity: 1,
         registered_at: Timestamp(5),
+        ..life_of(1)
     };
     store.cluster().register(&life).await.unwrap();
     let living: Vec<Incarnation> =

@@ -7,6 +7,7 @@
 pub mod areas;
 pub mod fencing;
 pub mod hosts;
+pub mod nodes;
 pub mod operators;
 pub mod orders;
 pub mod races;
@@ -71,6 +72,15 @@ macro_rules! suite {
                 the_last_operator_stays,
                 the_cluster_has_a_chain_of_its_own_without_a_gap,
                 a_repeated_request_of_an_operator_finds_its_answer,
+            }
+            nodes {
+                a_renewal_moves_the_counter_until_death,
+                a_death_needs_the_counter_that_was_seen,
+                the_dead_declare_nobody_dead,
+                of_a_renewal_and_a_death_one_comes_first,
+                an_observation_shows_the_living_with_their_counters,
+                registration_and_death_raise_the_view,
+                a_revoked_node_is_dead_and_stays_revoked,
             }
             races {
                 of_parallel_compare_and_sets_one_wins,

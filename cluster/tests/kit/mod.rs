@@ -1,0 +1,133 @@
+//! Nodes on one sim store, under tokio's paused clock: a boot time that the tests can move, and a memory
+//! that outlives a node.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs, dead_code)]
+
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ocmt_cluster::{ClusterError, Job, LeaseTimes, Membership, MembershipConfig, Memory, Remembered, Thread};
+use ocmt_store::{Store, tables::NodeState, testing::id};
+use ocmt_types::{Clock, SeededIds, Timestamp};
+
+/// Tokio's clock, and what a suspended machine missed.
+#[derive(Clone)]
+pub struct TestClock {
+    from: tokio::time::Instant,
+    ahead: Arc<AtomicU64>,
+}
+
+impl TestClock {
+    pub fn new() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "this is the clock of these tests: tokio's paused one")]
+        let from = tokio::time::Instant::now();
+        Self { from, ahead: Arc::default() }
+    }
+
+    pub fn jump(&self, by: Duration) {
+        self.ahead.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(i64::try_from(self.boottime().as_millis()).unwrap())
+    }
+
+    fn boottime(&self) -> Duration {
+        let ahead = Duration::from_millis(self.ahead.load(Ordering::SeqCst));
+        Duration::from_secs(1_000) + self.from.elapsed() + ahead
+    }
+}
+
+/// The heartbeat as a task.
+pub struct Task;
+
+impl Thread for Task {
+    fn run(&self, job: Job) -> io::Result<()> {
+        #[expect(clippy::disallowed_methods, reason = "the heartbeat of a test ends with its runtime")]
+        tokio::spawn(job);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Default)]
+pub struct TestMemory(pub Arc<Mutex<Option<Remembered>>>);
+
+impl Memory for TestMemory {
+    fn recall(&self) -> Result<Option<Remembered>, ClusterError> {
+        Ok(*self.0.lock().unwrap())
+    }
+
+    fn remember(&self, what: Remembered) {
+        *self.0.lock().unwrap() = Some(what);
+    }
+}
+
+/// The machine of a node: what outlives its lives.
+#[derive(Clone)]
+pub struct Machine {
+    pub n: u64,
+    pub clock: TestClock,
+    pub memory: TestMemory,
+    pub store: Store,
+}
+
+impl Machine {
+    pub fn new(store: &Store, n: u64) -> Self {
+        Self { n, clock: TestClock::new(), memory: TestMemory::default(), store: store.clone() }
+    }
+
+    pub fn config(&self, life: u64) -> MembershipConfig {
+        let store = self.store.clone();
+        MembershipConfig {
+            node_id: id(self.n),
+            addr: format!("127.0.0.1:{}", self.n),
+            endpoint: format!("https://127.0.0.1:{}", self.n),
+            capacity: 1,
+            memory_mib: 0,
+            version: "0.1.0".into(),
+            times: LeaseTimes::default(),
+            connect: Arc::new(move || {
+                let store = store.clone();
+                Box::pin(async move { Ok(store) })
+            }),
+            clock: Arc::new(self.clock.clone()),
+            ids: Arc::new(SeededIds::new(self.n * 1_000 + life)),
+            thread: Arc::new(Task),
+            memory: Arc::new(self.memory.clone()),
+        }
+    }
+
+    /// A life that does not tick.
+    pub async fn start_without_ticks(&self, life: u64) -> Membership {
+        let membership = Membership::start(self.config(life)).await.unwrap();
+        assert!(membership.set_state(NodeState::Live).await.unwrap());
+        membership
+    }
+
+    /// A life that serves; its ticks end when the guard is dropped.
+    pub async fn start(&self, life: u64) -> (Membership, tokio::task::JoinSet<()>) {
+        let membership = self.start_without_ticks(life).await;
+        let mut ticks = tokio::task::JoinSet::new();
+        ticks.spawn(membership.progress().run());
+        (membership, ticks)
+    }
+}
+
+/// Lets time pass, in steps that every task can follow.
+pub async fn pass(time: Duration) {
+    for _ in 0..time.as_millis() / 50 {
+        // why: the clock is paused, this is how it moves
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+pub fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
