@@ -17,7 +17,7 @@ use crate::{
     error::ActorError,
     node::NodeMessage,
     policy::{Mode, TenantPolicy},
-    ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingKey},
+    ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingRing},
 };
 
 /// Bounds and periods of the tree. The defaults suit a node; tests shorten them.
@@ -60,8 +60,8 @@ pub struct SystemConfig {
     pub runtime: Arc<dyn Runtime>,
     /// The node's identity.
     pub signer: Arc<dyn NodeSigner>,
-    /// The cluster's sealing key.
-    pub sealing: SealingKey,
+    /// The cluster's sealing keys.
+    pub sealing: SealingRing,
     /// The other nodes; [`crate::Alone`] if there are none.
     pub neighbours: Arc<dyn Neighbours>,
     /// What a new tenant's policy is.
@@ -85,7 +85,7 @@ pub(crate) struct Env {
     pub(crate) signer: Arc<dyn NodeSigner>,
     /// Signs gateway tokens; fresh at each start of the node, so tokens end with it.
     pub(crate) gateway_key: SigningKey,
-    pub(crate) sealing: SealingKey,
+    pub(crate) sealing: SealingRing,
     pub(crate) neighbours: Arc<dyn Neighbours>,
     pub(crate) policy: TenantPolicy,
     pub(crate) mode: Mode,

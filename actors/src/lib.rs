@@ -88,6 +88,6 @@ pub use error::ActorError;
 pub use policy::Mode;
 pub use ports::{
     Alone, CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock, HostSeen,
-    LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, RemoteChannel, SealingKey,
+    LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, RemoteChannel, SealingRing,
 };
 pub use system::{StreamGuard, System, TenantHandle};

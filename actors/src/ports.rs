@@ -4,12 +4,16 @@ mod neighbours;
 
 pub use neighbours::{Alone, HostSeen, Neighbours, RemoteChannel};
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use ocmt_crypto::{
     cell::ControlToken,
+    sealing::SealingKeys,
     sign::{Purpose, Signature, VerifyKey},
 };
 use ocmt_runtime::CellAddress;
@@ -180,11 +184,24 @@ pub enum CellError {
     },
 }
 
-/// The cluster's sealing key of one generation: wraps release keys and TOTP secrets at rest.
+/// The cluster's sealing keys, which wrap release keys and start secrets at rest. They are on the nodes'
+/// disks, never in the database. A new generation may come at any time: revoking a node makes one.
 #[derive(Clone)]
-pub struct SealingKey {
-    /// Grows when a node is revoked.
-    pub generation: u32,
-    /// On the nodes' disks, never in the database.
-    pub key: Arc<Secret<[u8; 32]>>,
+pub struct SealingRing(Arc<RwLock<Arc<SealingKeys>>>);
+
+impl SealingRing {
+    /// Begins with these generations.
+    pub fn new(keys: SealingKeys) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(keys))))
+    }
+
+    /// The generations held now.
+    pub fn now(&self) -> Arc<SealingKeys> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Holds these from now on.
+    pub fn replace(&self, keys: SealingKeys) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
 }

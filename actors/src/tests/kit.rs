@@ -12,7 +12,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use ocmt_crypto::sign::{Purpose, Signature, SigningKey, VerifyKey};
+use ocmt_crypto::{
+    sealing::{SealingKey, SealingKeys},
+    sign::{Purpose, Signature, SigningKey, VerifyKey},
+};
 use ocmt_runtime::sim::SimRuntime;
 use ocmt_store::{Store, testing::TestNode};
 use ocmt_types::{
@@ -24,7 +27,7 @@ use tokio::sync::watch;
 use crate::{
     ActorError, Alone, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellLink, CellStatus,
     CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mail, MailBody, MailError, Mailer, Mode,
-    NodeSigner, SealingKey, System, SystemConfig,
+    NodeSigner, SealingRing, System, SystemConfig,
     api::{
         auth::{ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
         tenant::TenantPolicy,
@@ -356,7 +359,7 @@ fn config(store: &Store, node: &TestNode, clock: &ManualClock, mailbox: &Arc<Mai
         mailer: mailbox.clone(),
         cells: Arc::new(NoCells),
         signer: Arc::new(Signer { node: node.node_id, key: SigningKey::from_bytes(&[9; 32]) }),
-        sealing: SealingKey { generation: 1, key: Arc::new(Secret::new([5; 32])) },
+        sealing: SealingRing::new(SealingKeys::new([SealingKey::from_bytes(1, [5; 32])])),
         neighbours: Arc::new(Alone),
         policy: TenantPolicy::default(),
         mode: Mode::Dev,

@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
 use super::PkiError;
 
 /// Makes `path` with mode 0700 if it is not there.
@@ -31,13 +33,40 @@ pub(super) fn read_private(path: &Path) -> Result<Option<zeroize::Zeroizing<Vec<
 }
 
 /// Writes a private file beside its place, then moves it there.
-pub(super) fn write_private(path: &Path, content: &[u8]) -> Result<(), PkiError> {
+pub fn write_private(path: &Path, content: &[u8]) -> Result<(), PkiError> {
     write(path, content, 0o600)
 }
 
 /// Writes a file that anybody may read.
 pub fn write_public(path: &Path, content: &[u8]) -> Result<(), PkiError> {
     write(path, content, 0o644)
+}
+
+/// Writes certificates, the leaf first.
+pub(super) fn write_chain(path: &Path, chain: &[CertificateDer<'static>]) -> Result<(), PkiError> {
+    let pem: String = chain.iter().map(pem_of).collect();
+    write_public(path, pem.as_bytes())
+}
+
+/// A certificate as text.
+pub fn pem_of(certificate: &CertificateDer<'_>) -> String {
+    let body = data_encoding::BASE64.encode(certificate);
+    let lines = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n");
+    format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
+}
+
+/// The certificates in a PEM file, or `None` if there is no such file.
+pub(super) fn read_chain(path: &Path) -> Result<Option<Vec<CertificateDer<'static>>>, PkiError> {
+    let pem = match fs::read(path) {
+        Ok(pem) => pem,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(at(path)(error)),
+    };
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(Some(chain)),
+        _ => Err(PkiError::content(path, "PEM certificates")),
+    }
 }
 
 fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), PkiError> {

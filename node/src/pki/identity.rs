@@ -1,47 +1,70 @@
 //! Who this node is: an id, an Ed25519 key and a certificate of the cluster's authority over both.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use ocmt_actors::NodeSigner;
 use ocmt_crypto::sign::{Purpose, Signature, SigningKey, VerifyKey};
-use ocmt_types::{Clock, IdGen, NodeId};
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
-use rustls_pki_types::CertificateDer;
+use ocmt_types::{Clock, NodeId};
+use rcgen::{CertificateParams, KeyPair};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use super::{
-    Authority, PkiError,
-    authority::named,
-    files::{at, read_private, write_private, write_public},
+    Authority, Lifetime, PkiError, Rotating, Subject,
+    files::{at, read_chain, read_private, write_chain, write_private, write_public},
+    subject::{key_of, subject_of},
 };
 
-/// A node certificate is made anew at each start, so it outlives any run between two upgrades.
-const LIFE: Duration = Duration::from_secs(90 * 86_400);
 /// RFC 8410: the PKCS #8 head of an Ed25519 private key; the 32-byte seed follows.
 const PKCS8_HEAD: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
-/// The node's name and key.
+/// The node's name and key. Its certificate may be replaced while the node runs.
 pub struct NodeIdentity {
     id: NodeId,
     key: SigningKey,
-    chain: Vec<CertificateDer<'static>>,
+    pair: KeyPair,
+    pem: PathBuf,
+    certificate: Arc<Rotating>,
 }
 
 impl NodeIdentity {
-    /// The identity in `folder`, made if there is none, with a fresh certificate.
-    pub fn load_or_create(
+    /// The identity in `folder`; none if there is no id, or no certificate of it.
+    pub fn load(folder: &Path) -> Result<Option<Self>, PkiError> {
+        let Some(id) = load_id(&folder.join("node.id"))? else { return Ok(None) };
+        let Some(key) = NodeKey::load(folder)? else { return Ok(None) };
+        let Some(chain) = read_chain(&folder.join("node.pem"))? else { return Ok(None) };
+        Self::from_parts(folder, id, key, chain).map(Some)
+    }
+
+    /// Keeps an identity: the authority has made `chain` for `id` and this key.
+    pub fn create(
         folder: &Path,
-        authority: &Authority,
-        clock: &dyn Clock,
-        ids: &dyn IdGen,
+        id: NodeId,
+        key: NodeKey,
+        chain: Vec<CertificateDer<'static>>,
     ) -> Result<Self, PkiError> {
-        let id = load_id(&folder.join("node.id"), ids)?;
-        let seed = load_seed(&folder.join("node.key"))?;
-        let pair = key_pair(&seed)?;
-        let certificate = authority.issue(params(id)?, &pair, clock.now(), LIFE)?;
-        write_public(&folder.join("node.pem"), certificate.pem().as_bytes())?;
-        let chain = vec![certificate.der().clone()];
-        Ok(Self { id, key: SigningKey::from_bytes(&seed), chain })
+        let identity = Self::from_parts(folder, id, key, chain.clone())?;
+        write_public(&folder.join("node.id"), format!("{id}\n").as_bytes())?;
+        write_chain(&folder.join("node.pem"), &chain)?;
+        Ok(identity)
+    }
+
+    fn from_parts(
+        folder: &Path,
+        id: NodeId,
+        key: NodeKey,
+        chain: Vec<CertificateDer<'static>>,
+    ) -> Result<Self, PkiError> {
+        let pem = folder.join("node.pem");
+        if chain.first().and_then(subject_of) != Some(Subject::Node(id)) {
+            return Err(PkiError::content(&pem, "the certificate of this node's id"));
+        }
+        let der = PrivateKeyDer::Pkcs8(key.pair.serialize_der().into());
+        let certificate = Arc::new(Rotating::new(chain, &der)?);
+        Ok(Self { id, key: key.key, pair: key.pair, pem, certificate })
     }
 
     /// The node's id, the same for as long as its data folder.
@@ -49,9 +72,47 @@ impl NodeIdentity {
         self.id
     }
 
-    /// The node's certificate, then those above it short of the authority's own.
-    pub fn chain(&self) -> &[CertificateDer<'static>] {
-        &self.chain
+    /// The certificate in use, for handshakes.
+    pub fn certificate(&self) -> Arc<Rotating> {
+        self.certificate.clone()
+    }
+
+    /// The certificate in use, then those above it short of the authority's own.
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.certificate.current().cert.clone()
+    }
+
+    /// Whether a third of the certificate's life is left, or less.
+    pub(super) fn is_due(&self, clock: &dyn Clock) -> bool {
+        self.certificate.lifetime().is_none_or(|life| life.is_due(clock.now()))
+    }
+
+    /// Until when the certificate in use is good.
+    pub fn lifetime(&self) -> Option<Lifetime> {
+        self.certificate.lifetime()
+    }
+
+    /// Asks for a certificate of this node's key (PKCS #10, DER).
+    pub(super) fn request(&self) -> Result<Vec<u8>, PkiError> {
+        request(&self.pair)
+    }
+
+    /// Takes a renewed certificate in: on disk first, then for new handshakes.
+    pub(super) fn install(&self, chain: Vec<CertificateDer<'static>>) -> Result<(), PkiError> {
+        let ours = chain.first().filter(|leaf| {
+            subject_of(leaf) == Some(Subject::Node(self.id))
+                && key_of(leaf).as_deref() == Some(self.key.verify_key().0.as_slice())
+        });
+        if ours.is_none() {
+            return Err(PkiError::Subject("the renewed certificate is not of this node and its key"));
+        }
+        write_chain(&self.pem, &chain)?;
+        self.certificate.replace(chain)
+    }
+
+    /// A certificate for this node from the authority beside it.
+    pub(super) fn renew(&self, authority: &Authority, clock: &dyn Clock) -> Result<(), PkiError> {
+        self.install(vec![authority.issue_node(self.id, &self.pair, clock.now())?])
     }
 }
 
@@ -69,70 +130,56 @@ impl NodeSigner for NodeIdentity {
     }
 
     fn certificate_chain(&self) -> Vec<Vec<u8>> {
-        self.chain.iter().map(|certificate| certificate.to_vec()).collect()
+        self.chain().iter().map(|certificate| certificate.to_vec()).collect()
     }
 }
 
-fn load_id(path: &Path, ids: &dyn IdGen) -> Result<NodeId, PkiError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => text.trim().parse().map_err(|_| PkiError::content(path, "a node id")),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let id: NodeId = ids.id();
-            write_public(path, format!("{id}\n").as_bytes())?;
-            Ok(id)
-        }
-        Err(error) => Err(at(path)(error)),
-    }
+/// A node's Ed25519 key, before or without a certificate.
+pub struct NodeKey {
+    key: SigningKey,
+    pub(super) pair: KeyPair,
 }
 
-fn load_seed(path: &Path) -> Result<Zeroizing<[u8; 32]>, PkiError> {
-    if let Some(stored) = read_private(path)? {
-        return <[u8; 32]>::try_from(stored.as_slice())
+impl NodeKey {
+    /// The key in `folder`; none if there is none.
+    pub(super) fn load(folder: &Path) -> Result<Option<Self>, PkiError> {
+        let path = folder.join("node.key");
+        let Some(stored) = read_private(&path)? else { return Ok(None) };
+        let seed = <[u8; 32]>::try_from(stored.as_slice())
             .map(Zeroizing::new)
-            .map_err(|_| PkiError::content(path, "a 32-byte Ed25519 seed"));
+            .map_err(|_| PkiError::content(&path, "a 32-byte Ed25519 seed"))?;
+        Self::from_seed(&seed).map(Some)
     }
-    let seed = Zeroizing::new(rand::random::<[u8; 32]>());
-    write_private(path, seed.as_slice())?;
-    Ok(seed)
+
+    /// The key in `folder`, made if there is none.
+    pub fn load_or_create(folder: &Path) -> Result<Self, PkiError> {
+        if let Some(key) = Self::load(folder)? {
+            return Ok(key);
+        }
+        let seed = Zeroizing::new(rand::random::<[u8; 32]>());
+        write_private(&folder.join("node.key"), seed.as_slice())?;
+        Self::from_seed(&seed)
+    }
+
+    fn from_seed(seed: &[u8; 32]) -> Result<Self, PkiError> {
+        let der = Zeroizing::new([PKCS8_HEAD.as_slice(), seed].concat());
+        Ok(Self { key: SigningKey::from_bytes(seed), pair: KeyPair::try_from(der.as_slice())? })
+    }
+
+    /// Asks for a certificate of this key (PKCS #10, DER).
+    pub fn request(&self) -> Result<Vec<u8>, PkiError> {
+        request(&self.pair)
+    }
 }
 
-fn key_pair(seed: &[u8; 32]) -> Result<KeyPair, PkiError> {
-    let der = Zeroizing::new([PKCS8_HEAD.as_slice(), seed].concat());
-    Ok(KeyPair::try_from(der.as_slice())?)
+fn request(pair: &KeyPair) -> Result<Vec<u8>, PkiError> {
+    Ok(CertificateParams::default().serialize_request(pair)?.der().to_vec())
 }
 
-fn params(id: NodeId) -> Result<CertificateParams, PkiError> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = named(&format!("OCMT node {id}"));
-    params.subject_alt_names = vec![SanType::URI(format!("ocmt:node:{id}").try_into()?)];
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    Ok(params)
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use ocmt_types::{RandomIds, SystemClock};
-
-    use super::*;
-
-    #[test]
-    fn the_identity_stays_and_its_certificate_names_node_and_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let authority = Authority::load_or_create(dir.path(), &SystemClock).unwrap();
-        let first = NodeIdentity::load_or_create(dir.path(), &authority, &SystemClock, &RandomIds).unwrap();
-        let again = Authority::load_or_create(dir.path(), &SystemClock).unwrap();
-        let second = NodeIdentity::load_or_create(dir.path(), &again, &SystemClock, &RandomIds).unwrap();
-        assert_eq!((first.id(), first.verify_key().0), (second.id(), second.verify_key().0));
-
-        let (_, certificate) = x509_parser::parse_x509_certificate(&second.chain()[0]).unwrap();
-        assert_eq!(
-            certificate.public_key().subject_public_key.data.as_ref(),
-            second.verify_key().0.as_slice()
-        );
-        let (_, ca) = x509_parser::parse_x509_certificate(authority.certificate()).unwrap();
-        assert_eq!(certificate.issuer(), ca.subject());
+fn load_id(path: &Path) -> Result<Option<NodeId>, PkiError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => text.trim().parse().map(Some).map_err(|_| PkiError::content(path, "a node id")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at(path)(error)),
     }
 }

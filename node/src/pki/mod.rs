@@ -1,29 +1,46 @@
 //! The keys and certificates of one node, in `pki/` of its data folder.
 //!
-//! | file | what |
-//! |---|---|
-//! | `ca.pem`, `ca.key` | the cluster's certificate authority; on the first node of `dev`, `demo` and single-node set-ups |
-//! | `node.id`, `node.key`, `node.pem` | the node's identity: an Ed25519 key whose certificate names the node; it signs cell keys and release keys |
-//! | `sealing.key` | wraps what the database must not be able to open: release keys of ceremonies |
+//! | file | what | made by |
+//! |---|---|---|
+//! | `ca.pem` | the cluster's certificate authority: whom everybody believes | `cluster init`, or the first start of a node alone; `join` brings it |
+//! | `ca.key` | its key | the same; on no other node |
+//! | `node.id`, `node.key`, `node.pem` | the node's identity: an Ed25519 key whose certificate names the node, for peers, cell keys and release keys | `init`, first start, `join` |
+//! | `listener.key`, `listener.pem` | what the client and operator listeners show | the same |
+//! | `sealing.keys` | generations of the key that wraps what the database must not be able to open | the same |
+//! | `first-operator.pem` | the certificate of the operator that `cluster init` made, for the node's first start to list | `cluster init` |
 //!
-//! The client listener's certificate is issued by the authority at each start and kept in memory,
-//! unless `[tls]` names another. Private files are made with mode 0600 in a folder of mode 0700, and refused when others may read them.
+//! Private files have mode 0600 in a folder of mode 0700, are refused when others may read them, and are
+//! replaced whole. Certificates are renewed by the running node when a third of their life is left (30 days for
+//! nodes and listeners), without a restart: handshakes from then on take the new one.
 
 mod authority;
 mod files;
 mod identity;
+mod listener;
+mod open;
+mod request;
+mod rotating;
 mod sealing;
-mod server;
+mod subject;
+#[doc(hidden)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+mod verify;
 
 use std::path::{Path, PathBuf};
 
-pub use authority::Authority;
-pub use files::{private_dir, write_public};
-pub use identity::NodeIdentity;
-pub use sealing::load_sealing_key;
-pub use server::{ServerNames, tls_config};
+pub use authority::{Authority, CaCertificate, fingerprint};
+pub use files::{pem_of, private_dir, write_private, write_public};
+pub use identity::{NodeIdentity, NodeKey};
+pub use listener::{JOIN_NAME, ListenerIdentity, ListenerKey, ServerNames};
+pub use open::{Pki, Renewed, Wanting};
+pub use request::Request;
+pub use rotating::Rotating;
+pub use subject::{Lifetime, Subject, node_of, operator_of, subject_of};
+pub use verify::RevokedNodes;
 
-/// What went wrong with a key or certificate file.
+/// What went wrong with a key or certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
     /// A file cannot be read or written.
@@ -52,6 +69,30 @@ pub enum PkiError {
         /// What it should hold.
         what: &'static str,
     },
+    /// The folder is of no cluster.
+    #[error(
+        "{folder} has no {what}: run `ocmt cluster init` for the first node of a cluster, `ocmt cluster join` for every other"
+    )]
+    NotOfACluster {
+        /// Which folder.
+        folder: PathBuf,
+        /// What is not there.
+        what: &'static str,
+    },
+    /// The folder has been set up before.
+    #[error("{0} is set up already; a new cluster or node begins with an empty data folder")]
+    SetUp(PathBuf),
+    /// Only the node with the authority's key can do this.
+    #[error(
+        "the key of the cluster's authority is not on this node: ask the one where `ocmt cluster init` ran"
+    )]
+    NoAuthority,
+    /// A certificate request is not taken.
+    #[error("the certificate request is refused: {0}")]
+    Request(&'static str),
+    /// A certificate is not the one that is needed.
+    #[error("{0}")]
+    Subject(&'static str),
     /// A certificate could not be made.
     #[error("cannot make a certificate: {0}")]
     Issue(#[from] rcgen::Error),

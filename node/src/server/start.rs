@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Router, middleware};
 use ocmt_actors::{
-    AdmissionLimits, Limits, Mode as ActorMode, SealingKey, System, SystemConfig, api::tenant::TenantPolicy,
+    AdmissionLimits, Limits, Mode as ActorMode, SealingRing, System, SystemConfig, api::tenant::TenantPolicy,
 };
 use ocmt_cluster::SingleNode;
 use ocmt_store::Store;
@@ -25,7 +25,7 @@ use crate::{
     gateway,
     local::{ENDPOINT_FILE, Endpoints},
     mail::SpoolMailer,
-    pki::{self, Authority, NodeIdentity, ServerNames},
+    pki::{self, NodeIdentity, Pki, ServerNames},
     rpc::{Rpc, unimplemented},
     tasks, web,
 };
@@ -88,15 +88,18 @@ impl Node {
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
         let pki_folder = config.node.data_dir.join("pki");
         pki::private_dir(&config.node.data_dir)?;
-        pki::private_dir(&pki_folder)?;
 
         let client = bind(config.listen.client).await?;
         let telemetry_listener = bind(config.listen.telemetry).await?;
         let endpoints = endpoints(config, &client, &telemetry_listener)?;
 
         let store = Store::sqlite(store_folder(config)?).await?;
-        let authority = Authority::load_or_create(&pki_folder, &*clock)?;
-        let identity = Arc::new(NodeIdentity::load_or_create(&pki_folder, &authority, &*clock, &*ids)?);
+        let names = ServerNames::of(
+            &[config.listen.client.ip(), config.listen.operators.ip()],
+            public_host(&endpoints.client).map(str::to_owned),
+        );
+        let pki = Pki::open(&pki_folder, true, names, clock.clone(), &*ids)?;
+        let identity = pki.identity();
         let (node, _cluster) =
             SingleNode::start(store.clone(), identity.id(), &endpoints.client, &*clock, &*ids).await?;
         let containers = Containers::open(config, identity.id(), clock.clone()).await?;
@@ -106,14 +109,14 @@ impl Node {
             store: &store,
             containers: &containers,
             identity,
+            sealing: pki.sealing(),
             endpoints: &endpoints,
             clock: &clock,
             ids: &ids,
         };
-        let system = System::start(system_config(config, &parts, node.incarnation(), &pki_folder)?).await?;
+        let system = System::start(system_config(config, &parts, node.incarnation())).await?;
 
-        let names = ServerNames::of(config.listen.client.ip(), public_host(&endpoints.client));
-        let tls = TlsAcceptor::from(pki::tls_config(&config.tls, &authority, &names, &*clock)?);
+        let tls = TlsAcceptor::from(pki.client_server(&config.tls)?);
         let app = app(config, &system, &clock, ids)?;
         let stop = CancellationToken::new();
         let limits = ListenLimits {
@@ -187,6 +190,7 @@ struct SystemParts<'a> {
     store: &'a Store,
     containers: &'a Containers,
     identity: Arc<NodeIdentity>,
+    sealing: SealingRing,
     endpoints: &'a Endpoints,
     clock: &'a Arc<dyn Clock>,
     ids: &'a Arc<dyn IdGen>,
@@ -196,8 +200,7 @@ fn system_config(
     config: &Config,
     parts: &SystemParts<'_>,
     incarnation: ocmt_types::Incarnation,
-    pki_folder: &std::path::Path,
-) -> Result<SystemConfig, StartError> {
+) -> SystemConfig {
     let spool = Some(config.mail.spool.clone()).filter(|folder| !folder.as_os_str().is_empty());
     let mailer = SpoolMailer::new(
         spool,
@@ -207,8 +210,7 @@ fn system_config(
         parts.clock.clone(),
         parts.ids.clone(),
     );
-    let sealing = SealingKey { generation: 1, key: Arc::new(pki::load_sealing_key(pki_folder)?) };
-    Ok(SystemConfig {
+    SystemConfig {
         store: parts.store.clone(),
         clock: parts.clock.clone(),
         ids: parts.ids.clone(),
@@ -216,7 +218,7 @@ fn system_config(
         cells: Arc::new(crate::cells::GrpcCells::default()),
         runtime: parts.containers.runtime.clone(),
         signer: parts.identity.clone(),
-        sealing,
+        sealing: parts.sealing.clone(),
         neighbours: Arc::new(ocmt_actors::Alone),
         policy: policy(config),
         mode: match config.node.mode {
@@ -233,7 +235,7 @@ fn system_config(
             passivate_after: config.limits.idle_tenant.0,
             ..Limits::default()
         },
-    })
+    }
 }
 
 /// What new tenants start with.

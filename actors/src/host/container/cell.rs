@@ -10,7 +10,7 @@ use std::{
 
 use ocmt_crypto::{
     cell::{CellKeyOffer, CellKeyStatement, CellPlace, StartSecret},
-    sealing::{SealingKey, SealingKeys, SealingPlace},
+    sealing::SealingPlace,
 };
 use ocmt_runtime::CellAddress;
 use ocmt_store::tables::Container;
@@ -50,8 +50,11 @@ impl Cell {
     /// The cell of a container that runs since before this node did.
     pub(super) fn adopt(env: &Env, row: &Container, address: Option<CellAddress>) -> Option<Self> {
         let wrapped = row.start_secret.as_deref()?;
-        let key =
-            keys(env).unwrap_secret(&SealingPlace { purpose: PURPOSE, row: &place_of(row) }, wrapped).ok()?;
+        let key = env
+            .sealing
+            .now()
+            .unwrap_secret(&SealingPlace { purpose: PURPOSE, row: &place_of(row) }, wrapped)
+            .ok()?;
         let start = StartSecret::from_bytes(key.as_slice().try_into().ok()?);
         let address = match address {
             Some(address) => address,
@@ -118,11 +121,7 @@ const PURPOSE: &str = "start secret";
 /// A start secret as the row keeps it: a node that comes back finds its cells again.
 pub(super) fn wrap(env: &Env, row: &Container, start: &StartSecret) -> Result<Vec<u8>, ActorError> {
     let place = SealingPlace { purpose: PURPOSE, row: &place_of(row) };
-    keys(env).wrap(&place, start.expose(), &mut rand::rng()).map_err(|_| broken())
-}
-
-fn keys(env: &Env) -> SealingKeys {
-    SealingKeys::new([SealingKey::from_bytes(env.sealing.generation, *env.sealing.key.expose())])
+    env.sealing.now().wrap(&place, start.expose(), &mut rand::rng()).map_err(|_| broken())
 }
 
 fn place_of(row: &Container) -> Vec<u8> {

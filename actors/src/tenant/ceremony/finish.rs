@@ -33,9 +33,9 @@ impl Handle for CollectShares {
         let wrapped = loaded.row.release_private_wrapped.as_deref().ok_or_else(ground::damaged)?;
         let place = ground::release_row(work, self.ceremony);
         let opened =
-            ground::sealing(&work.env).unwrap_secret(&ground::release_place(&place), wrapped).map_err(
-                |_| ActorError::unavailable("SEALING_KEY", "the sealing key of this ceremony is missing"),
-            )?;
+            work.env.sealing.now().unwrap_secret(&ground::release_place(&place), wrapped).map_err(|_| {
+                ActorError::unavailable("SEALING_KEY", "the sealing key of this ceremony is missing")
+            })?;
         let key: [u8; 32] = opened.as_slice().try_into().map_err(|_| ground::damaged())?;
         let approvals = approvals(work, &loaded).await?;
         work.details.push(("approvals".to_owned(), approvals.len().to_string()));

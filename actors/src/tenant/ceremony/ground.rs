@@ -3,11 +3,7 @@
 
 use std::time::Duration;
 
-use ocmt_crypto::{
-    ceremony::Ceremony as Params,
-    guardian::GuardianSet as SignedSet,
-    sealing::{SealingKey, SealingKeys, SealingPlace},
-};
+use ocmt_crypto::{ceremony::Ceremony as Params, guardian::GuardianSet as SignedSet, sealing::SealingPlace};
 use ocmt_store::tables::{
     Approval, Assurance, Ceremony, CeremonyPurpose as StoredPurpose, CeremonyState as Stored, GuardianSet,
     GuardianshipOut, Session, User, Verdict,
@@ -26,7 +22,6 @@ use crate::{
     api::recovery::{
         CeremonyAct, CeremonyActKind, CeremonyPurpose, CeremonyState, CeremonyView, NodeStatement,
     },
-    env::Env,
     error::ActorError,
     work::Work,
 };
@@ -267,12 +262,6 @@ async fn acts(work: &mut Work, row: &Ceremony) -> Result<Vec<CeremonyAct>, Actor
         acts.push(CeremonyAct { kind, guardianship: None, guardian_email: String::new(), units: 0, at });
     }
     Ok(acts)
-}
-
-/// The cluster's sealing key at work.
-pub(super) fn sealing(env: &Env) -> SealingKeys {
-    let key = SealingKey::from_bytes(env.sealing.generation, *env.sealing.key.expose());
-    SealingKeys::new([key])
 }
 
 /// Where a wrapped release key belongs.

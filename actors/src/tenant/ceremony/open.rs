@@ -136,7 +136,10 @@ fn new_row(
     let mut rng = rand::rng();
     let release = SealSecretKey::generate(&mut rng);
     let place = ground::release_row(work, id);
-    let wrapped = ground::sealing(&work.env)
+    let wrapped = work
+        .env
+        .sealing
+        .now()
         .wrap(&ground::release_place(&place), release.expose(), &mut rng)
         .map_err(|_| ActorError::unavailable("SEALING_KEY", "the sealing key is missing"))?;
     let signer = &work.env.signer;

@@ -7,6 +7,7 @@ use ocmt_store::{
     testing::id,
 };
 use ocmt_types::{ClusterId, Digest32, Id as _, OperatorId, TenantId, Timestamp};
+use tokio::task::JoinSet;
 
 const NOW: Timestamp = Timestamp(1_000);
 
@@ -74,14 +75,12 @@ pub async fn of_parallel_joins_with_one_invitation_one_comes_in(store: Store) {
         expires_at: Timestamp(2_000),
     };
     store.operators().put_join_token(&token, &act("node.invite")).await.unwrap();
-    let tries = (0..6).map(|_| {
+    let mut tries = JoinSet::new();
+    for _ in 0..6 {
         let operators = store.operators();
-        tokio::spawn(async move { operators.take_join_token(Digest32([1; 32]), &act("node.join")).await })
-    });
-    let mut taken = 0;
-    for attempt in tries.collect::<Vec<_>>() {
-        taken += usize::from(attempt.await.unwrap().unwrap().is_some());
+        tries.spawn(async move { operators.take_join_token(Digest32([1; 32]), &act("node.join")).await });
     }
+    let taken = tries.join_all().await.into_iter().filter(|taken| taken.as_ref().unwrap().is_some()).count();
     assert_eq!(taken, 1);
     assert!(!store.operators().has_join_token(Digest32([1; 32]), NOW).await.unwrap());
 }
@@ -154,19 +153,18 @@ pub async fn the_last_operator_stays(store: Store) {
 
 pub async fn the_cluster_has_a_chain_of_its_own_without_a_gap(store: Store) {
     founded(&store).await;
-    let acts = (0..8).map(|_| {
+    let mut acts = JoinSet::new();
+    for _ in 0..8 {
         let operators = store.operators();
-        tokio::spawn(async move {
+        acts.spawn(async move {
             for _ in 0..3 {
                 while let Err(error) = operators.record(&act("node.drain")).await {
                     assert!(matches!(error, StoreError::Conflict), "{error}");
                 }
             }
-        })
-    });
-    for done in acts.collect::<Vec<_>>() {
-        done.await.unwrap();
+        });
     }
+    acts.join_all().await;
     let rows = store.operators().audit_page(0, 100).await.unwrap();
     assert_eq!(rows.len(), 24);
     let mut chain = ChainVerifier::new(TenantId::from_bytes(id::<ClusterId>(99).into_bytes()));

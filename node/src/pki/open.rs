@@ -1,0 +1,304 @@
+//! All keys of a node together: found on disk, made where that is lawful, renewed while the node runs.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use ocmt_actors::SealingRing;
+use ocmt_crypto::{sealing::SealingKeys, sign::VerifyKey};
+use ocmt_types::{Clock, IdGen, NodeId};
+use rustls::ServerConfig;
+use rustls_pki_types::CertificateDer;
+
+use super::{
+    Authority, CaCertificate, ListenerIdentity, ListenerKey, NodeIdentity, NodeKey, PkiError, Request,
+    RevokedNodes, ServerNames,
+    files::private_dir,
+    listener::ClientCertificates,
+    sealing,
+    verify::{Verifier, Wanted},
+};
+use crate::config::Tls;
+
+const HTTP2_AND_1: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// The keys and certificates of this node. Cheap to clone.
+#[derive(Clone)]
+pub struct Pki(Arc<Inner>);
+
+struct Inner {
+    folder: PathBuf,
+    clock: Arc<dyn Clock>,
+    authority: Option<Arc<Authority>>,
+    ca: CaCertificate,
+    identity: Arc<NodeIdentity>,
+    listener: ListenerIdentity,
+    sealing: SealingRing,
+}
+
+/// What this node asks the authority for: requests (PKCS #10, DER), each only if it is due.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanting {
+    /// For its identity.
+    pub node: Option<Vec<u8>>,
+    /// For its listeners.
+    pub listener: Option<Vec<u8>>,
+}
+
+/// Certificates that answer a [`Wanting`], each a chain with the leaf first; empty where nothing was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Renewed {
+    /// Of its identity.
+    pub node: Vec<CertificateDer<'static>>,
+    /// Of its listeners.
+    pub listener: Vec<CertificateDer<'static>>,
+}
+
+impl Pki {
+    /// Opens `folder`. A node that stands `alone` makes there what is missing, its own authority included; any
+    /// other must have been set up by `cluster init` or `join`. With the authority beside it, the certificates
+    /// are made anew, for `names`; without, those on disk serve until they are renewed.
+    ///
+    /// # Errors
+    /// [`PkiError`]; each text says what to do.
+    pub fn open(
+        folder: &Path,
+        alone: bool,
+        names: ServerNames,
+        clock: Arc<dyn Clock>,
+        ids: &dyn IdGen,
+    ) -> Result<Self, PkiError> {
+        private_dir(folder)?;
+        let authority = match Authority::load(folder)? {
+            None if alone && CaCertificate::load(&folder.join("ca.pem"))?.is_none() => {
+                Some(Authority::create(folder, &*clock)?)
+            }
+            found => found,
+        };
+        let missing = |what| PkiError::NotOfACluster { folder: folder.into(), what };
+        let ca = match &authority {
+            Some(authority) => authority.certificate().clone(),
+            None => CaCertificate::load(&folder.join("ca.pem"))?.ok_or_else(|| missing("ca.pem"))?,
+        };
+        if let Some(authority) = &authority {
+            make_missing(folder, authority, &names, &*clock, ids)?;
+        }
+        let identity = NodeIdentity::load(folder)?.ok_or_else(|| missing("certificate of the node"))?;
+        let listener =
+            ListenerIdentity::load(folder, names)?.ok_or_else(|| missing("certificate of the listeners"))?;
+        if let Some(authority) = &authority {
+            identity.renew(authority, &*clock)?;
+            listener.renew(authority, &*clock)?;
+        }
+        let keys = sealing::load(folder)?.ok_or_else(|| missing("sealing key"))?;
+        Ok(Self(Arc::new(Inner {
+            folder: folder.into(),
+            clock,
+            authority: authority.map(Arc::new),
+            ca,
+            identity: Arc::new(identity),
+            listener,
+            sealing: SealingRing::new(keys),
+        })))
+    }
+
+    /// The folder all of it is in.
+    pub fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+
+    /// The node's name and key.
+    pub fn identity(&self) -> Arc<NodeIdentity> {
+        self.0.identity.clone()
+    }
+
+    /// The authority, on the node that has its key.
+    ///
+    /// # Errors
+    /// [`PkiError::NoAuthority`] on every other.
+    pub fn authority(&self) -> Result<Arc<Authority>, PkiError> {
+        self.0.authority.clone().ok_or(PkiError::NoAuthority)
+    }
+
+    /// The authority's certificate.
+    pub fn ca(&self) -> &CaCertificate {
+        &self.0.ca
+    }
+
+    /// The generations of the sealing key, for the actors.
+    pub fn sealing(&self) -> SealingRing {
+        self.0.sealing.clone()
+    }
+
+    /// Holds these generations from now on: on disk first.
+    ///
+    /// # Errors
+    /// [`PkiError::File`]; nothing has changed then.
+    pub fn hold(&self, keys: SealingKeys) -> Result<(), PkiError> {
+        sealing::store(&self.0.folder, &keys)?;
+        self.0.sealing.replace(keys);
+        Ok(())
+    }
+
+    /// TLS of the client listener: version 1.3 alone, HTTP/2 and HTTP/1.1.
+    ///
+    /// # Errors
+    /// [`PkiError`] if the operator's own certificate cannot be used.
+    pub fn client_server(&self, tls: &Tls) -> Result<Arc<ServerConfig>, PkiError> {
+        let Inner { identity, listener, ca, .. } = &*self.0;
+        let shown =
+            ClientCertificates::new(tls, listener.certificate(), identity.certificate(), ca.der().clone())?;
+        let config = server()?.with_no_client_auth().with_cert_resolver(Arc::new(shown));
+        Ok(with_protocols(config))
+    }
+
+    /// TLS of the operator listener: an operator's certificate is asked for.
+    ///
+    /// # Errors
+    /// [`PkiError`] if the authority's certificate cannot be used.
+    pub fn operator_server(&self) -> Result<Arc<ServerConfig>, PkiError> {
+        let verifier = Verifier::new(&self.0.ca, Wanted::Operator)?;
+        let config =
+            server()?.with_client_cert_verifier(verifier).with_cert_resolver(self.0.listener.certificate());
+        Ok(never_resumed(config))
+    }
+
+    /// TLS of the peer listener: the handshake fails unless the other end is a node of this cluster whose
+    /// certificate was not revoked.
+    ///
+    /// # Errors
+    /// As [`Pki::operator_server`].
+    pub fn peer_server(&self, revoked: RevokedNodes) -> Result<Arc<ServerConfig>, PkiError> {
+        let verifier = Verifier::new(&self.0.ca, Wanted::Node(None, revoked))?;
+        let config =
+            server()?.with_client_cert_verifier(verifier).with_cert_resolver(self.0.identity.certificate());
+        Ok(never_resumed(config))
+    }
+
+    /// TLS towards the peer `expected`: the handshake fails unless the other end is exactly that node and its
+    /// certificate was not revoked. The protocol is for the caller to set.
+    ///
+    /// # Errors
+    /// As [`Pki::operator_server`].
+    pub fn peer_client(
+        &self,
+        expected: NodeId,
+        revoked: RevokedNodes,
+    ) -> Result<Arc<rustls::ClientConfig>, PkiError> {
+        let verifier = Verifier::new(&self.0.ca, Wanted::Node(Some(expected), revoked))?;
+        let mut config =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_protocol_versions(&[&rustls::version::TLS13])?
+                .dangerous()
+                .with_custom_certificate_verifier(verifier)
+                .with_client_cert_resolver(self.0.identity.certificate());
+        // as for the listeners: every connection is verified
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(Arc::new(config))
+    }
+
+    /// What is to be renewed now; nothing most of the time. Where the authority is, it is done at once.
+    ///
+    /// # Errors
+    /// [`PkiError`]; the certificates in use stay.
+    pub fn wanting(&self) -> Result<Option<Wanting>, PkiError> {
+        let Inner { identity, listener, clock, authority, .. } = &*self.0;
+        let (node, names) = (identity.is_due(&**clock), listener.is_due(&**clock));
+        if let Some(authority) = authority {
+            if node {
+                identity.renew(authority, &**clock)?;
+            }
+            if names {
+                listener.renew(authority, &**clock)?;
+            }
+            return Ok(None);
+        }
+        if !node && !names {
+            return Ok(None);
+        }
+        Ok(Some(Wanting {
+            node: node.then(|| identity.request()).transpose()?,
+            listener: names.then(|| listener.request()).transpose()?,
+        }))
+    }
+
+    /// Takes renewed certificates in.
+    ///
+    /// # Errors
+    /// [`PkiError`] if one is not of this node's keys; the certificate in use stays.
+    pub fn install(&self, renewed: Renewed) -> Result<(), PkiError> {
+        if !renewed.node.is_empty() {
+            self.0.identity.install(renewed.node)?;
+        }
+        if !renewed.listener.is_empty() {
+            self.0.listener.install(renewed.listener)?;
+        }
+        Ok(())
+    }
+
+    /// Answers a node of the cluster, known by its certificate, which holds `key`.
+    ///
+    /// # Errors
+    /// [`PkiError::NoAuthority`] where the key is not; [`PkiError::Request`], also for a request of another key
+    /// than the node has.
+    pub fn renew_for(&self, node: NodeId, key: &VerifyKey, wanting: &Wanting) -> Result<Renewed, PkiError> {
+        let (authority, now) = (self.authority()?, self.0.clock.now());
+        let mut renewed = Renewed::default();
+        if let Some(der) = &wanting.node {
+            let request = Request::of_node(der)?;
+            if rcgen::PublicKeyData::der_bytes(request.key()) != key.0 {
+                return Err(PkiError::Request("it is not of the key in the node's certificate"));
+            }
+            renewed.node = vec![authority.issue_node(node, request.key(), now)?];
+        }
+        if let Some(der) = &wanting.listener {
+            let (key, names) = Request::of_listener(der)?.into_names();
+            renewed.listener = vec![authority.issue_listener(names, &key, now)?];
+        }
+        Ok(renewed)
+    }
+}
+
+/// What a first start or `cluster init` makes where the authority is.
+fn make_missing(
+    folder: &Path,
+    authority: &Authority,
+    names: &ServerNames,
+    clock: &dyn Clock,
+    ids: &dyn IdGen,
+) -> Result<(), PkiError> {
+    if NodeIdentity::load(folder)?.is_none() {
+        let (id, key) = (ids.id(), NodeKey::load_or_create(folder)?);
+        let chain = vec![authority.issue_node(id, &key.pair, clock.now())?];
+        NodeIdentity::create(folder, id, key, chain)?;
+    }
+    if ListenerIdentity::load(folder, names.clone())?.is_none() {
+        let key = ListenerKey::load_or_create(folder)?;
+        let (public, names_asked) = Request::of_listener(&key.request(names)?)?.into_names();
+        let chain = vec![authority.issue_listener(names_asked, &public, clock.now())?];
+        ListenerIdentity::create(folder, names.clone(), key, chain)?;
+    }
+    if sealing::load(folder)?.is_none() {
+        sealing::store(folder, &sealing::first())?;
+    }
+    Ok(())
+}
+
+fn server() -> Result<rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>, PkiError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13])?)
+}
+
+/// Every connection is verified: a session that is resumed would go on with a certificate that was revoked or
+/// has ended meanwhile.
+fn never_resumed(mut config: ServerConfig) -> Arc<ServerConfig> {
+    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    with_protocols(config)
+}
+
+fn with_protocols(mut config: ServerConfig) -> Arc<ServerConfig> {
+    config.alpn_protocols = HTTP2_AND_1.iter().map(|protocol| protocol.to_vec()).collect();
+    Arc::new(config)
+}

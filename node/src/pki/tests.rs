@@ -1,0 +1,230 @@
+//! Handshakes over the node's own TLS: who gets in (case N1), and certificates that change meanwhile.
+
+#![allow(clippy::unwrap_used)]
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use ocmt_types::{Clock as _, Id as _, ManualClock, NodeId, RandomIds, SystemClock};
+use rustls::{ClientConfig, ServerConfig};
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+
+use super::{
+    JOIN_NAME, Pki, PkiError, RevokedNodes, ServerNames, fingerprint, node_of,
+    testing::{self, Odd, mint},
+};
+use crate::config::Tls;
+
+fn nobody_is_revoked() -> RevokedNodes {
+    Arc::new(|_| false)
+}
+
+fn open(folder: &Path) -> Pki {
+    let names = ServerNames::of(&[], []);
+    Pki::open(folder, true, names, Arc::new(SystemClock), &RandomIds).unwrap()
+}
+
+type Ends = (client::TlsStream<DuplexStream>, server::TlsStream<DuplexStream>);
+
+/// Shakes hands and sends a byte each way: in TLS 1.3 a client learns that its certificate was refused only
+/// with the first answer.
+async fn shake(server: Arc<ServerConfig>, client: Arc<ClientConfig>, name: &str) -> std::io::Result<Ends> {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let both = async {
+        let dial = async {
+            let mut stream = TlsConnector::from(client).connect(name, near).await?;
+            stream.write_all(b"?").await?;
+            stream.read_exact(&mut [0]).await?;
+            std::io::Result::Ok(stream)
+        };
+        let take = async {
+            let mut stream = TlsAcceptor::from(server).accept(far).await?;
+            stream.read_exact(&mut [0]).await?;
+            stream.write_all(b"!").await?;
+            stream.flush().await?;
+            std::io::Result::Ok(stream)
+        };
+        tokio::try_join!(dial, take)
+    };
+    tokio::time::timeout(Duration::from_secs(10), both).await.unwrap()
+}
+
+fn shown<'a>(stream: &'a client::TlsStream<DuplexStream>) -> &'a CertificateDer<'static> {
+    &stream.get_ref().1.peer_certificates().unwrap()[0]
+}
+
+#[tokio::test]
+async fn n1_a_stranger_at_the_peer_listener_fails_in_the_handshake() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = open(dir.path());
+    let (authority, peer) = (pki.authority().unwrap(), NodeId::from_bytes([7; 16]));
+    let server = || pki.peer_server(nobody_is_revoked()).unwrap();
+    let good = mint(&authority, peer, Odd::Nothing).unwrap();
+    let (_, taken) = shake(server(), Arc::new(good.client().unwrap()), "x").await.unwrap();
+    let leaf = &taken.get_ref().1.peer_certificates().unwrap()[0];
+    assert_eq!(node_of(leaf).unwrap(), peer);
+
+    let mut taken = Vec::new();
+    for odd in Odd::REFUSED {
+        let stranger = mint(&authority, peer, odd).unwrap().client().unwrap();
+        if shake(server(), Arc::new(stranger), "x").await.is_ok() {
+            taken.push(odd);
+        }
+    }
+    assert_eq!(taken, []);
+    let anonymous = testing::anonymous().unwrap();
+    assert!(shake(server(), Arc::new(anonymous), "x").await.is_err(), "one without a certificate got in");
+}
+
+#[tokio::test]
+async fn n1_who_answers_is_exactly_the_node_that_was_dialled() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = open(dir.path());
+    let authority = pki.authority().unwrap();
+    let expected = NodeId::from_bytes([7; 16]);
+    let server = |odd| {
+        let minted = mint(&authority, expected, odd).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(minted.chain, minted.key)
+            .unwrap();
+        Arc::new(config)
+    };
+    let client = || pki.peer_client(expected, nobody_is_revoked()).unwrap();
+    shake(server(Odd::Nothing), client(), "x").await.unwrap();
+    for odd in Odd::REFUSED.into_iter().chain([Odd::OtherNode]) {
+        assert!(shake(server(odd), client(), "x").await.is_err(), "{odd:?} was believed");
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_node_opens_no_connection_in_either_direction() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = open(dir.path());
+    let peer = NodeId::from_bytes([7; 16]);
+    let revoked: RevokedNodes = Arc::new(move |node| node == peer);
+    let stranger = mint(&pki.authority().unwrap(), peer, Odd::Nothing).unwrap().client().unwrap();
+    assert!(shake(pki.peer_server(revoked.clone()).unwrap(), Arc::new(stranger), "x").await.is_err());
+    let itself = pki.identity().id();
+    let own: RevokedNodes = Arc::new(move |node| node == itself);
+    let server = pki.peer_server(nobody_is_revoked()).unwrap();
+    assert!(shake(server.clone(), pki.peer_client(itself, own).unwrap(), "x").await.is_err());
+    shake(server, pki.peer_client(itself, nobody_is_revoked()).unwrap(), "x").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_is_never_resumed_where_certificates_are_revoked() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = open(dir.path());
+    let server = pki.peer_server(nobody_is_revoked()).unwrap();
+    let minted = mint(&pki.authority().unwrap(), NodeId::from_bytes([7; 16]), Odd::Nothing).unwrap();
+    let client = Arc::new(minted.client().unwrap());
+    for _ in 0..2 {
+        let (near, _far) = shake(server.clone(), client.clone(), "x").await.unwrap();
+        assert_eq!(near.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
+    }
+}
+
+#[tokio::test]
+async fn certificates_rotate_without_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let clock = ManualClock::at(SystemClock.now());
+    let names = ServerNames::of(&[], []);
+    let pki = Pki::open(dir.path(), true, names, Arc::new(clock.clone()), &RandomIds).unwrap();
+    let server = pki.peer_server(nobody_is_revoked()).unwrap();
+    let client = pki.peer_client(pki.identity().id(), nobody_is_revoked()).unwrap();
+    let (mut before, mut far) = shake(server.clone(), client.clone(), "x").await.unwrap();
+    let first = shown(&before).clone();
+    assert_eq!(pki.wanting().unwrap(), None);
+    assert_eq!(pki.identity().chain()[0], first, "nothing was due");
+
+    clock.advance(Duration::from_secs(21 * 86_400));
+    assert_eq!(pki.wanting().unwrap(), None, "the authority is here: done at once");
+    let renewed = pki.identity().chain()[0].clone();
+    assert_ne!(renewed, first);
+    // the connection made before lives on its own certificate; a new one gets the new
+    before.write_all(b"x").await.unwrap();
+    before.flush().await.unwrap();
+    far.read_exact(&mut [0]).await.unwrap();
+    assert_eq!(shown(&before), &first);
+    let kept = super::files::read_chain(&dir.path().join("node.pem")).unwrap().unwrap();
+    assert_eq!(kept[0], renewed, "a restart goes on with it");
+}
+
+#[tokio::test]
+async fn whoever_comes_to_join_sees_the_nodes_own_certificate_and_the_authoritys() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = open(dir.path());
+    let server = pki.client_server(&Tls::default()).unwrap();
+    let client = Arc::new(testing::anonymous().unwrap());
+    let (joining, _) = shake(server.clone(), client.clone(), JOIN_NAME).await.unwrap();
+    let chain = joining.get_ref().1.peer_certificates().unwrap();
+    assert_eq!(node_of(&chain[0]).unwrap(), pki.identity().id());
+    assert_eq!(fingerprint(&chain[1]), pki.ca().fingerprint());
+    let (plain, _) = shake(server, client, "localhost").await.unwrap();
+    assert!(node_of(shown(&plain)).is_err());
+}
+
+/// A node that has no authority: as `join` leaves it.
+fn joined(folder: &Path, first: &Pki) -> Pki {
+    super::private_dir(folder).unwrap();
+    super::write_public(&folder.join("ca.pem"), first.ca().pem().as_bytes()).unwrap();
+    let (authority, now) = (first.authority().unwrap(), SystemClock.now());
+    let id = NodeId::from_bytes([9; 16]);
+    let key = super::NodeKey::load_or_create(folder).unwrap();
+    let chain = vec![authority.issue_node(id, &key.pair, now).unwrap()];
+    super::NodeIdentity::create(folder, id, key, chain).unwrap();
+    let names = ServerNames::of(&[], []);
+    let key = super::ListenerKey::load_or_create(folder).unwrap();
+    let (public, asked) = super::Request::of_listener(&key.request(&names).unwrap()).unwrap().into_names();
+    let chain = vec![authority.issue_listener(asked, &public, now).unwrap()];
+    super::ListenerIdentity::create(folder, names.clone(), key, chain).unwrap();
+    super::sealing::store(folder, &first.sealing().now()).unwrap();
+    Pki::open(folder, false, names, Arc::new(SystemClock), &RandomIds).unwrap()
+}
+
+#[test]
+fn a_node_without_the_authority_asks_for_its_renewal_and_takes_only_its_own() {
+    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = open(a.path());
+    let folder = b.path().join("pki");
+    drop(joined(&folder, &first));
+    let clock = ManualClock::at(SystemClock.now() + Duration::from_secs(21 * 86_400));
+    let names = ServerNames::of(&[], ["node9.example".to_owned()]);
+    let second = Pki::open(&folder, false, names, Arc::new(clock), &RandomIds).unwrap();
+    assert!(matches!(second.authority(), Err(PkiError::NoAuthority)));
+    let wanting = second.wanting().unwrap().unwrap();
+    assert!(wanting.node.is_some() && wanting.listener.is_some());
+
+    use ocmt_actors::NodeSigner as _;
+    let (id, key) = (second.identity().id(), second.identity().verify_key());
+    let foreign = first.renew_for(id, &first.identity().verify_key(), &wanting);
+    assert!(matches!(foreign, Err(PkiError::Request(_))), "another key than the certificate's");
+    let for_another = first.renew_for(NodeId::from_bytes([8; 16]), &key, &wanting).unwrap();
+    assert!(matches!(second.install(for_another), Err(PkiError::Subject(_))));
+    let renewed = first.renew_for(id, &key, &wanting).unwrap();
+    second.install(renewed.clone()).unwrap();
+    assert_eq!(second.identity().chain(), renewed.node);
+    assert!(matches!(second.renew_for(id, &key, &wanting), Err(PkiError::NoAuthority)));
+}
+
+#[test]
+fn a_node_of_a_cluster_does_not_start_in_an_empty_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("pki");
+    let opened = Pki::open(&folder, false, ServerNames::of(&[], []), Arc::new(SystemClock), &RandomIds);
+    assert!(matches!(opened, Err(PkiError::NotOfACluster { .. })));
+}
+
+#[test]
+fn the_identity_stays_over_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let id = open(dir.path()).identity().id();
+    assert_eq!(open(dir.path()).identity().id(), id);
+}
