@@ -109,6 +109,13 @@ impl<T> Reply<T> {
         self.to.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
+    /// Ready when nobody listens any more.
+    pub(crate) async fn abandoned(&mut self) {
+        if let Some(to) = &mut self.to {
+            to.closed().await;
+        }
+    }
+
     /// Answers; whether anybody still listens does not matter.
     pub(crate) fn send(mut self, answer: Result<T, ActorError>) {
         if let Some(to) = self.to.take() {

@@ -1,9 +1,13 @@
 //! What a piece of committed work asks of the tenant's actor: applied after the commit and before
 //! the caller is answered, so that whoever has the answer also sees the effect.
 
-use ocmt_types::{ContainerId, MessageId, NoticeId, SessionId, Timestamp};
+use ocmt_types::{MessageId, NoticeId, SessionId, Timestamp};
 
-use crate::{host::message::What, policy::TenantPolicy, ports::Mail};
+use crate::{
+    host::message::{At, What},
+    policy::TenantPolicy,
+    ports::Mail,
+};
 
 /// One effect beside the durable one.
 pub(crate) enum Effect {
@@ -11,8 +15,8 @@ pub(crate) enum Effect {
     SessionsEnded(Vec<SessionId>),
     /// The policy is another.
     PolicyChanged(TenantPolicy),
-    /// This is for the host's actor of a container.
-    Container(ContainerId, Box<What>),
+    /// This is for a container, at its host.
+    Container(At, Box<What>),
     /// A timer was set: look again at the latest by then.
     TimerSet(Timestamp),
     /// The outbox holds this message: deliver it.

@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use ocmt_crypto::sign::SigningKey;
 use ocmt_runtime::Runtime;
 use ocmt_store::{FencedTx, ReadTx, Store};
 use ocmt_types::{Clock, Id, IdGen, Incarnation, NodeId, Ownership, RequestId, Timestamp};
@@ -15,6 +14,7 @@ use tokio::sync::watch;
 use crate::{
     admission::{Admission, AdmissionLimits},
     error::ActorError,
+    host::{GatewayGeneration, Links},
     node::NodeMessage,
     policy::{Mode, TenantPolicy},
     ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingRing},
@@ -31,6 +31,8 @@ pub struct Limits {
     pub poll_every: Duration,
     /// Calls before sign-in that are worked on at the same time; more are refused.
     pub lobby: usize,
+    /// A connection whose session nobody can vouch for goes on for so long at most.
+    pub pinned_for: Duration,
 }
 
 impl Default for Limits {
@@ -40,6 +42,7 @@ impl Default for Limits {
             passivate_after: Duration::from_secs(300),
             poll_every: Duration::from_secs(2),
             lobby: 64,
+            pinned_for: Duration::from_secs(60),
         }
     }
 }
@@ -83,8 +86,8 @@ pub(crate) struct Env {
     pub(crate) cells: Arc<dyn CellLink>,
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) signer: Arc<dyn NodeSigner>,
-    /// Signs gateway tokens; fresh at each start of the node, so tokens end with it.
-    pub(crate) gateway_key: SigningKey,
+    /// Which generation signs gateway tokens, and until when the one before is taken.
+    pub(crate) gateway_generation: GatewayGeneration,
     pub(crate) sealing: SealingRing,
     pub(crate) neighbours: Arc<dyn Neighbours>,
     pub(crate) policy: TenantPolicy,
@@ -95,6 +98,10 @@ pub(crate) struct Env {
     pub(crate) admission: Arc<Admission>,
     /// Calls of strangers that failed since the start; these leave no audit record.
     pub(crate) strangers_refused: AtomicU64,
+    /// Channels of other nodes' clients to containers here.
+    pub(crate) links: Arc<Links>,
+    /// Whether this host has held its engine against its rows.
+    pub(crate) reconciled: watch::Sender<bool>,
     /// The root of the tree, once it stands. Actors of one branch reach another branch through it.
     pub(crate) root: watch::Sender<Option<ActorRef<NodeMessage>>>,
 }
@@ -112,13 +119,15 @@ impl Env {
             cells: config.cells,
             runtime: config.runtime,
             signer: config.signer,
-            gateway_key: SigningKey::generate(&mut rand::rng()),
+            gateway_generation: GatewayGeneration::new(&config.sealing),
             sealing: config.sealing,
             neighbours: config.neighbours,
             policy: config.policy,
             mode: config.mode,
             incarnation: config.incarnation,
             limits: config.limits,
+            links: Arc::default(),
+            reconciled: watch::Sender::new(false),
             root: watch::Sender::new(None),
         }
     }

@@ -85,9 +85,11 @@ pub use call::{Call, CallMeta, IdempotencyKey, Repeat};
 pub use caller::{Caller, Principal, SignedIn};
 pub use env::{Limits, SystemConfig};
 pub use error::ActorError;
+pub use host::dead_man;
 pub use policy::Mode;
 pub use ports::{
     Alone, CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock, HostSeen,
-    LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, RemoteChannel, SealingRing,
+    HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, RemoteChannel,
+    SealingRing,
 };
 pub use system::{StreamGuard, System, TenantHandle};

@@ -2,7 +2,7 @@
 
 mod neighbours;
 
-pub use neighbours::{Alone, HostSeen, Neighbours, RemoteChannel};
+pub use neighbours::{Alone, HostSeen, HostStanding, Neighbours, RemoteChannel};
 
 use std::{
     sync::{Arc, PoisonError, RwLock},

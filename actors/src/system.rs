@@ -172,32 +172,64 @@ impl TenantHandle<'_> {
         if caller.tenant != self.tenant {
             return Err(ActorError::NotFound);
         }
-        let permit = self.system.env.admission.take(self.tenant, 0)?;
-        let (reply, answer) = Reply::new(caller.request, Some(permit));
-        self.system.send(self.tenant, TenantMessage::OpenStream(OpenStream { session: who.session, reply }));
-        let over = answer_of(&self.system.env.clock, deadline, answer).await?;
-        Ok(StreamGuard { over, system: self.system.clone(), tenant: self.tenant, session: who.session })
+        StreamGuard::tie(&self.system.env, self.tenant, who.session, deadline).await
     }
 }
 
 /// Held by an open stream. The stream ends when [`StreamGuard::over`] is ready.
 pub struct StreamGuard {
     over: watch::Receiver<bool>,
-    system: System,
+    env: Arc<Env>,
     tenant: TenantId,
     session: SessionId,
 }
 
 impl StreamGuard {
+    async fn tie(
+        env: &Arc<Env>,
+        tenant: TenantId,
+        session: SessionId,
+        deadline: Deadline,
+    ) -> Result<Self, ActorError> {
+        let permit = env.admission.take(tenant, 0)?;
+        let (reply, answer) = Reply::new(env.request_id(), Some(permit));
+        let open = TenantMessage::OpenStream(OpenStream { session, reply });
+        env.to_root(NodeMessage::ToTenant(tenant, open));
+        let over = answer_of(&env.clock, deadline, answer).await?;
+        Ok(Self { over, env: Arc::clone(env), tenant, session })
+    }
+
+    /// The same anew, at a tenant of this node.
+    pub(crate) async fn again(&self, deadline: Deadline) -> Result<Self, ActorError> {
+        Self::tie(&self.env, self.tenant, self.session, deadline).await
+    }
+
+    pub(crate) fn env(&self) -> &Arc<Env> {
+        &self.env
+    }
+
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    pub(crate) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Ready when there is nothing more to wait for here: true if the session was ended, false if its actor
+    /// is gone.
+    pub(crate) async fn ended(&mut self) -> bool {
+        self.over.wait_for(|over| *over).await.is_ok()
+    }
+
     /// The stream carried something in either direction: the session is in use. To be told in
     /// batches, at most every 30 s or so.
     pub fn used(&self) {
-        self.system.send(self.tenant, TenantMessage::Used(self.session));
+        self.env.to_root(NodeMessage::ToTenant(self.tenant, TenantMessage::Used(self.session)));
     }
 
     /// Ready when the session was ended or its actor is gone: show the token again to find out.
     pub async fn over(&mut self) {
-        // an error means that the session's actor is gone, and with it what could end the stream
-        let _ = self.over.wait_for(|over| *over).await;
+        self.ended().await;
     }
 }

@@ -36,7 +36,8 @@ pub type Call<'a, T> = BoxFuture<'a, Result<T, RuntimeError>>;
 pub type StartSecret = Secret<[u8; 32]>;
 
 /// Which engine this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RuntimeKind {
     /// Docker, through its socket.
     Docker,

@@ -16,7 +16,25 @@ pub use crate::host::gateway::{Gateway, GatewayEnd};
 use crate::{
     call::calls,
     host::gateway::{Connected, Ticket},
+    ports::HostStanding,
 };
+
+/// States travel between nodes under the names they are stored by.
+mod state_text {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::ContainerState;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+    pub(super) fn serialize<S: Serializer>(state: &ContainerState, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(state.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ContainerState, D::Error> {
+        let text = String::deserialize(from)?;
+        ContainerState::parse(&text).ok_or_else(|| D::Error::custom("no state of a container"))
+    }
+}
 
 /// What a user chooses. Nothing here can widen the isolation profile; absent members mean the node's
 /// defaults.
@@ -41,14 +59,17 @@ pub struct ContainerSpec {
 }
 
 /// A container as its user sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerInfo {
     /// Which.
     pub id: ContainerId,
     /// Whose.
     pub user: UserId,
-    /// Where it is in its life.
+    /// Where it is in its life; with a host that is away, where it was when that was last known.
+    #[serde(with = "state_text")]
     pub state: ContainerState,
+    /// How its host stands: while it is away, the container can only be read about.
+    pub host_is: HostStanding,
     /// What it runs.
     pub spec: ContainerSpec,
     /// Goes up each time it is made anew; from 1.
@@ -72,7 +93,7 @@ pub struct ContainerInfo {
 }
 
 /// How a container ended by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerExit {
     /// Exit code, 128 + n for a signal; none when nobody saw it.
     pub code: Option<i64>,
@@ -83,7 +104,7 @@ pub struct ContainerExit {
 }
 
 /// How a container was brought back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum WakeKind {
     /// It was running.
     None,
@@ -108,7 +129,7 @@ impl WakeKind {
 }
 
 /// How, and how long the caller waited for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wake {
     /// How.
     pub kind: WakeKind,
@@ -173,7 +194,7 @@ pub struct WakeContainer {
 }
 
 /// Answer of [`CreateContainer`], [`StartContainer`] and [`WakeContainer`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Woken {
     /// As it is now.
     pub container: ContainerInfo,
@@ -232,9 +253,10 @@ pub struct ExplainIdle {
 }
 
 /// Answer of [`ExplainIdle`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdleExplained {
     /// Where it is.
+    #[serde(with = "state_text")]
     pub state: ContainerState,
     /// Last activity that counts.
     pub active_at: Timestamp,
@@ -249,7 +271,7 @@ pub struct IdleExplained {
 }
 
 /// Something that holds a container awake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwakeReason {
     /// What.
     pub kind: AwakeKind,
@@ -262,7 +284,7 @@ pub struct AwakeReason {
 }
 
 /// Kinds of what holds a container awake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AwakeKind {
     /// Frames of a sealed channel, over gateway or gRPC.
     Channel,
@@ -284,7 +306,7 @@ pub struct GetCellKey {
 }
 
 /// Answer of [`GetCellKey`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CellKeyStated {
     /// `ocmt_crypto::cell::CellKeyStatement`, signed by the host's identity key.
     pub statement: Vec<u8>,
@@ -321,7 +343,7 @@ pub struct ExtendUnlock {
 }
 
 /// Answer of [`UnlockCell`] and [`ExtendUnlock`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unlocked {
     /// When the cell locks unless the lease is extended.
     pub until: Timestamp,

@@ -5,17 +5,18 @@
 //! with the session, with a lock, with a stop, and when either side goes away.
 
 use bytes::Bytes;
-use ocmt_crypto::gateway_token::{self, GatewayKeys};
+use ocmt_crypto::gateway_token;
 use ocmt_types::{ContainerId, RequestId, TenantId};
 use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot};
 
+use super::{gateway_key, links::LinkSession, pin::Pinned};
 use crate::{
     api::container::{ConnectGateway, Wake},
     call::CallMeta,
     caller::{Assurance, Caller, SignedIn},
     error::ActorError,
-    system::{StreamGuard, System},
+    system::System,
 };
 
 /// Frames that wait in one direction; more hold up the sender.
@@ -51,7 +52,12 @@ pub enum GatewayEnd {
 }
 
 /// Ties a connection to the session: held by its relay.
-pub(crate) struct Ticket(pub(crate) StreamGuard);
+pub(crate) enum Ticket {
+    /// Let in at this node.
+    Session(Pinned),
+    /// Let in at another node, which tells us how the session stands.
+    Link(LinkSession),
+}
 
 /// What the container's actor answers with.
 pub struct Connected(pub(crate) Gateway);
@@ -70,7 +76,7 @@ impl System {
         request: RequestId,
         addr: Option<IpAddr>,
     ) -> Result<Gateway, ActorError> {
-        let keys = GatewayKeys { current: self.env.gateway_key.verify_key(), previous: None };
+        let keys = gateway_key::verify_keys(&self.env)?;
         let claims = gateway_token::verify(token, container, &keys, self.env.now())
             .map_err(|_| ActorError::Unauthenticated("the gateway token is not good here: get another"))?;
         // the session's row says what it is worth today; the frame of the call reads it
@@ -96,7 +102,7 @@ impl System {
     ) -> Result<Gateway, ActorError> {
         let tenant: TenantId = caller.tenant();
         let guard = self.tenant(tenant).open_stream(caller, meta.deadline).await?;
-        let connect = ConnectGateway { container, ticket: Ticket(guard) };
+        let connect = ConnectGateway { container, ticket: Ticket::Session(Pinned::start(guard)) };
         let Connected(gateway) = self.tenant(tenant).call(caller.clone(), meta, connect).await?;
         Ok(gateway)
     }

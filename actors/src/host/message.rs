@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use ocmt_runtime::RuntimeEvent;
-use ocmt_types::{ContainerId, Deadline, TenantId};
+use ocmt_types::{ContainerId, Deadline, Epoch, NodeId, TenantId};
 
-use super::gateway::{Connected, Ticket};
+use super::{
+    gateway::{Connected, Ticket},
+    reconcile::Reconciled,
+};
 use crate::{
     api::container::{CellKeyStated, ContainerInfo, IdleExplained, Unlocked, Wake, Woken},
     call::Reply,
@@ -21,6 +24,8 @@ pub(crate) enum HostMessage {
     Order(Order),
     /// The engine says something.
     Event(RuntimeEvent),
+    /// The engine was held against the rows.
+    Reconciled(Reconciled),
     /// Other clocks apply to the containers of a tenant.
     Policy(TenantId, TenantPolicy),
 }
@@ -34,12 +39,34 @@ impl HostMessage {
     }
 }
 
+/// A container and the host it is pinned to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct At {
+    pub(crate) container: ContainerId,
+    pub(crate) host: NodeId,
+}
+
+impl From<&ocmt_store::tables::Container> for At {
+    fn from(row: &ocmt_store::tables::Container) -> Self {
+        Self { container: row.container_id, host: row.host_node }
+    }
+}
+
 /// Something for one container, admitted and audited by its tenant.
 pub(crate) struct Order {
     pub(crate) container: ContainerId,
     /// Of the tenant's activation that admitted it; what follows is written under it.
     pub(crate) scope: Scope,
+    pub(crate) turn: Turn,
     pub(crate) what: What,
+}
+
+/// In which order a tenant ordered: orders for another host may overtake each other on their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn {
+    pub(crate) epoch: Epoch,
+    /// Counts up within an activation.
+    pub(crate) count: u64,
 }
 
 /// What it is.

@@ -1,16 +1,25 @@
 //! This machine's containers: `HostSupervisor`, and under it a [`container`] actor for each.
 //!
 //! Supervised by the node's root. Nothing of it is durable but the containers' rows. It hears what the
-//! engine says, and when it is new to the engine (a start of the node, a lost connection) looks through all
-//! that the engine has: what a tenant knows of is adopted, what nobody knows of is removed.
-//! What a container is asked comes from its tenant alone, admitted and audited there (`tenant::container`).
+//! engine says, and when it is new to the engine (a start of the node, a lost connection) holds all that the
+//! engine has against the rows of this host ([`reconcile`]); before that it takes no work.
+//! What a container is asked comes from its tenant alone, admitted and audited there (`tenant::container`):
+//! cast by a tenant that is owned here, or sent by its owner's node ([`remote`] there, [`take`] here).
 
-mod adopt;
 pub(crate) mod container;
+mod dead_man;
 pub(crate) mod gateway;
+pub(crate) mod gateway_key;
+mod links;
 pub(crate) mod message;
+mod owner;
+mod pin;
+mod reconcile;
+pub(crate) mod remote;
+mod take;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,10 +27,14 @@ use ocmt_runtime::{Exit, RuntimeEvent};
 use ocmt_types::ContainerId;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, MessagingErr, SupervisionEvent};
 
+pub use dead_man::dead_man;
+pub(crate) use gateway_key::GatewayGeneration;
+pub(crate) use links::Links;
 pub(crate) use message::HostMessage;
 use message::Order;
 
 use self::container::{ContainerActor, ContainerMessage, ContainerStart};
+use self::reconcile::{Gate, Reconciled};
 use crate::{
     env::Env,
     error::ActorError,
@@ -35,8 +48,10 @@ pub(crate) struct HostState {
     env: Arc<Env>,
     containers: HashMap<ContainerId, ActorRef<ContainerMessage>>,
     by_actor: HashMap<ActorId, ContainerId>,
-    /// The look through the engine that runs.
-    adoption: Option<Task>,
+    /// Closed until the engine was held against the rows.
+    gate: Gate,
+    /// That, and what follows from it.
+    reconciliation: Task,
     /// Ends the listening with the actor.
     _events: Task,
 }
@@ -51,12 +66,14 @@ impl Actor for HostSupervisor {
         myself: ActorRef<HostMessage>,
         env: Arc<Env>,
     ) -> Result<HostState, ActorProcessingErr> {
-        let events = supervisor::task(adopt::listen(Arc::clone(&env), myself));
+        let events = supervisor::task(reconcile::listen(Arc::clone(&env), myself.clone()));
+        let reconciliation = supervisor::task(reconcile::reconcile(Arc::clone(&env), myself));
         Ok(HostState {
             env,
             containers: HashMap::new(),
             by_actor: HashMap::new(),
-            adoption: None,
+            gate: Gate::closed(),
+            reconciliation,
             _events: events,
         })
     }
@@ -68,8 +85,13 @@ impl Actor for HostSupervisor {
         state: &mut HostState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            HostMessage::Order(order) => state.order(&myself, order).await,
-            HostMessage::Event(event) => state.event(&event),
+            HostMessage::Order(order) => {
+                if let Some(order) = state.gate.pass(order) {
+                    state.order(&myself, order).await;
+                }
+            }
+            HostMessage::Event(event) => state.event(&myself, &event),
+            HostMessage::Reconciled(said) => state.reconciled(&myself, said).await,
             HostMessage::Policy(tenant, policy) => {
                 for actor in state.containers.values() {
                     let _ = actor.cast(ContainerMessage::Policy(tenant, policy.clone()));
@@ -118,13 +140,24 @@ impl HostState {
         }
     }
 
-    fn event(&mut self, event: &RuntimeEvent) {
+    async fn reconciled(&mut self, myself: &ActorRef<HostMessage>, said: Reconciled) {
+        let done = matches!(said, Reconciled::But(_));
+        for order in self.gate.step(said) {
+            self.order(myself, order).await;
+        }
+        if done {
+            self.env.reconciled.send_replace(true);
+        }
+    }
+
+    fn event(&mut self, myself: &ActorRef<HostMessage>, event: &RuntimeEvent) {
         match event {
             RuntimeEvent::Resync => {
                 for actor in self.containers.values() {
                     let _ = actor.cast(ContainerMessage::Doubt(None));
                 }
-                self.adoption = Some(supervisor::task(adopt::adopt_all(Arc::clone(&self.env))));
+                let again = reconcile::reconcile(Arc::clone(&self.env), myself.clone());
+                self.reconciliation = supervisor::task(again);
             }
             RuntimeEvent::Died { container, exit, .. } => self.doubt(container.container, *exit),
             RuntimeEvent::OutOfMemory { container, .. } => {

@@ -10,6 +10,7 @@
 //!
 //! A new letter: a struct here, its [`Letter`] implementation, and a line in [`Kind`] and [`receive`].
 
+mod container;
 mod wire;
 
 use std::sync::Arc;
@@ -30,6 +31,8 @@ use crate::{
     system::ask,
     tenant::{TakePost, TenantMessage},
 };
+
+pub(crate) use container::{Adopt, TimerSet, WatchSession};
 
 /// Something that is asked of a tenant, here or elsewhere.
 pub(crate) trait Letter: Clone + Into<Kind> + Send + 'static {
@@ -52,6 +55,9 @@ pub(crate) enum Kind {
     LinkWanted(LinkWanted),
     WhoAreYou(WhoAreYou),
     HandedOver(HandedOver),
+    Adopt(Adopt),
+    TimerSet(TimerSet),
+    WatchSession(WatchSession),
 }
 
 /// A message of another tenant's outbox. Once in effect, however often it comes.
@@ -134,6 +140,9 @@ pub(crate) async fn receive(
         Kind::LinkWanted(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::WhoAreYou(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::HandedOver(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
+        Kind::Adopt(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
+        Kind::TimerSet(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
+        Kind::WatchSession(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
     }
 }
 

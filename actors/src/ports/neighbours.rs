@@ -60,16 +60,32 @@ pub trait Neighbours: Send + Sync {
         deadline: Deadline,
     ) -> BoxFuture<'a, Result<RemoteChannel, ActorError>>;
 
-    /// Live nodes that take containers, this one among them.
+    /// The nodes that are not dead, this one among them, for the placement of new containers. Empty for a node
+    /// that has no neighbours: it takes all, without a bound.
     fn hosts(&self) -> Vec<HostSeen>;
+
+    /// How a node stands to which containers are pinned. From the view, sync and cheap.
+    fn standing(&self, host: NodeId) -> HostStanding;
 }
 
-/// A node that takes containers.
+/// How a host stands, as this node sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostStanding {
+    /// It is there, or no worse is known.
+    Answers,
+    /// It is dead, and may come back.
+    Away,
+    /// It was struck off: what it had is lost.
+    Forgotten,
+}
+
+/// A node that may take containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HostSeen {
     /// Which.
     pub node: NodeId,
-    /// Memory for containers, in MiB.
+    /// Memory for containers, in MiB; zero if it takes no new ones.
     pub memory_mib: i64,
     /// Whether this node reaches it now.
     pub reachable: bool,
@@ -122,6 +138,10 @@ impl Neighbours for Alone {
 
     fn hosts(&self) -> Vec<HostSeen> {
         Vec::new()
+    }
+
+    fn standing(&self, _: NodeId) -> HostStanding {
+        HostStanding::Answers
     }
 }
 

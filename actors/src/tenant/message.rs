@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ocmt_runtime::ContainerRef;
-use ocmt_types::{Deadline, Digest32, MessageId, NoticeId, RequestId, SessionId};
+use ocmt_types::{Deadline, Digest32, MessageId, NodeId, NoticeId, RequestId, SessionId};
 use tokio::sync::watch;
 
 pub(crate) use super::{authenticate::SessionLoaded, post::TakePost};
@@ -83,6 +83,8 @@ pub(crate) struct OpenStream {
 
 /// A container that the engine has.
 pub(crate) struct Adopt {
+    /// Whose engine.
+    pub(crate) host: NodeId,
     pub(crate) container: ContainerRef,
     /// Whether it is known here.
     pub(crate) reply: Reply<bool>,

@@ -71,6 +71,8 @@ pub(crate) struct TenantState {
     deliveries: HashMap<MessageId, Task>,
     /// The fast path of the earliest durable timer.
     alarm: Option<timers::Alarm>,
+    /// Orders for containers so far.
+    orders: u64,
     /// A look at the timers waits in the lane.
     looking: bool,
     /// The node goes down: stop as soon as nothing is in the middle.
@@ -114,6 +116,7 @@ impl Actor for TenantActor {
             held: HashMap::new(),
             deliveries: HashMap::new(),
             alarm: None,
+            orders: 0,
             looking: false,
             draining: false,
             quiet: QuietState::new(now),
@@ -275,8 +278,9 @@ impl TenantState {
                     self.children.policy_changed(&policy);
                     let message = HostMessage::Policy(self.scope.ownership.tenant, policy);
                     self.scope.env.to_root(NodeMessage::ToHost(message));
+                    self.tell_hosts_elsewhere(myself);
                 }
-                Effect::Container(container, what) => self.order(container, *what),
+                Effect::Container(at, what) => self.order(at, *what),
                 Effect::TimerSet(at) => self.arm(myself, at),
                 Effect::Posted(message) => self.deliver(myself, message),
                 Effect::Mail(mail) => {

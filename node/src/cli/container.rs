@@ -144,7 +144,7 @@ fn tell(context: &Context, container: &Container) -> anyhow::Result<()> {
         });
         show::facts(&[
             ("container", container.id.to_string()),
-            ("state", format!("{} since {}", container.state, show::at(container.state_since))),
+            ("state", format!("{} since {}", state(container), show::at(container.state_since))),
             ("cell", cell(container)),
             ("image", container.image.clone()),
             ("host", container.host.map(|host| host.to_string()).unwrap_or_default()),
@@ -154,6 +154,13 @@ fn tell(context: &Context, container: &Container) -> anyhow::Result<()> {
             ("why", container.failure.clone()),
         ])
     })
+}
+
+fn state(container: &Container) -> String {
+    match container.last_known_state {
+        Some(last) => format!("{} (its host does not answer; it was {last})", container.state),
+        None => container.state.to_string(),
+    }
 }
 
 fn cell(container: &Container) -> String {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use ocmt_actors::api::container::{
-    AwakeKind, AwakeReason, ContainerExit, ContainerInfo, ContainerSpec, ContainerState, IdleExplained,
-    RuntimeKind, Wake, WakeKind,
+use ocmt_actors::{
+    HostStanding,
+    api::container::{
+        AwakeKind, AwakeReason, ContainerExit, ContainerInfo, ContainerSpec, ContainerState, IdleExplained,
+        RuntimeKind, Wake, WakeKind,
+    },
 };
 use ocmt_proto::v1 as pb;
 use tonic::{Response, Status, metadata::MetadataValue};
@@ -43,10 +46,12 @@ fn chosen(value: i64) -> Option<i64> {
 }
 
 pub(super) fn container(info: &ContainerInfo) -> pb::Container {
+    let away = info.host_is == HostStanding::Away;
     pb::Container {
         container_id: info.id.to_string(),
         user_id: info.user.to_string(),
-        state: state(info.state).into(),
+        state: if away { pb::ContainerState::Unreachable } else { state(info.state) }.into(),
+        last_known_state: if away { state(info.state) } else { pb::ContainerState::Unspecified }.into(),
         spec: Some(spec(&info.spec)),
         generation: info.generation,
         host_node_id: info.host.to_string(),

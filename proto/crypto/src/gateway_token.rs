@@ -6,6 +6,7 @@
 //! There is no algorithm to choose: anything that is not exactly this is refused, loose base64 too.
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use hkdf::Hkdf;
 use ocmt_types::{ContainerId, SessionId, TenantId, Timestamp, UserId};
 use pasetors::{
     keys::{AsymmetricPublicKey, AsymmetricSecretKey},
@@ -15,6 +16,7 @@ use pasetors::{
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use crate::{
     CryptoError, Result,
@@ -73,6 +75,22 @@ struct Payload {
 #[serde(deny_unknown_fields)]
 struct Footer {
     kid: String,
+}
+
+/// The key that signs the tokens of a cluster, derived from its sealing key of one generation: HKDF-SHA256
+/// without a salt, info `OCMT gateway signing key v1`, a zero byte, and the generation as four bytes.
+///
+/// # Errors
+/// None in practice.
+pub fn derive_key(sealing: &[u8; 32], generation: u32) -> Result<SigningKey> {
+    let mut seed = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(None, sealing)
+        .expand_multi_info(
+            &[b"OCMT gateway signing key v1\0", &generation.to_be_bytes()],
+            seed.as_mut_slice(),
+        )
+        .map_err(|_| CryptoError::Refused)?;
+    Ok(SigningKey::from_bytes(&seed))
 }
 
 /// Makes a token.

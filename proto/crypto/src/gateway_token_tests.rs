@@ -132,3 +132,19 @@ fn k6_the_previous_key_is_taken_only_in_its_window() {
     let forgotten = GatewayKeys { current: next, previous: None };
     assert!(verify(&text, claims().container, &forgotten, NOW).is_err());
 }
+
+#[test]
+fn nodes_with_one_sealing_key_take_each_others_tokens_and_another_generation_does_not() {
+    let (mine, theirs) = (derive_key(&[9; 32], 3).unwrap(), derive_key(&[9; 32], 3).unwrap());
+    let text = issue(&claims(), &mine, &mut rand::rng()).unwrap();
+    let keys = |key: &SigningKey| GatewayKeys { current: key.verify_key(), previous: None };
+    assert!(verify(&text, claims().container, &keys(&theirs), NOW).is_ok());
+    for other in [derive_key(&[9; 32], 4).unwrap(), derive_key(&[8; 32], 3).unwrap()] {
+        assert!(verify(&text, claims().container, &keys(&other), NOW).is_err());
+    }
+    assert_ne!(
+        mine.verify_key(),
+        SigningKey::from_bytes(&[9; 32]).verify_key(),
+        "not the sealing key itself"
+    );
+}

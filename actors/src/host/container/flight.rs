@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::{
     ContainerActorState, ContainerMessage, cell,
     job::{self, Opened, Then},
+    moved,
     ops::{self, Ctx, Ended, How},
     relay::Relay,
     seen,
@@ -73,7 +74,6 @@ impl ContainerActorState {
             // frames wait from here on, and call an idle suspend off
             self.shared.awake.send_replace(false);
         }
-        let epoch = self.scope.ownership.epoch;
         let myself = myself.clone();
         let task = supervisor::task(async move {
             let ended = match (op, job) {
@@ -85,7 +85,6 @@ impl ContainerActorState {
                 (Op::Lock | Op::Relock, _) => suspend::lock(&ctx, op).await,
                 (Op::Remove, _) => suspend::remove(&ctx).await,
             };
-            debug_assert!(epoch >= ctx.scope.ownership.epoch);
             let _ = myself.cast(ContainerMessage::Ended(Box::new(ended)));
         });
         self.flight = Some((op, called_off, task));
@@ -98,6 +97,9 @@ impl ContainerActorState {
             How::Gone => return self.leave(myself, &ActorError::NotFound),
             How::Lost => {
                 let error = error.unwrap_or(ActorError::OutcomeUnknown);
+                if moved::is_moved(&error) {
+                    return self.moved(myself, &error);
+                }
                 tracing::debug!(container = %self.container, ?op, %error, "container's actor stops: the truth is to be read anew");
                 return self.leave(myself, &error);
             }

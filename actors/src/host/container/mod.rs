@@ -3,14 +3,16 @@
 //! Supervised by the `HostSupervisor`, started by the first order for it, and by a look of a timer or an
 //! adoption too. Durable: the container's row, which says what is wanted, what was seen and, wrapped, the
 //! start secret of the running cell; a fresh actor begins with a look at row and engine, so one that failed
-//! or a node that was restarted goes on from there. It outlives activations of its tenant: each order brings
-//! the ownership under which what follows is written, and a tenant that moved refuses the rest.
+//! or a node that was restarted goes on from there. It outlives activations of its tenant, which may be owned
+//! by another node: each order brings the ownership under which what follows is written, and a newer one takes
+//! the place of the older. A write that the fence refuses makes it wait for the owner of today ([`moved`]).
 
 mod cell;
 mod event;
 mod explain;
 mod flight;
 mod job;
+mod moved;
 mod ops;
 mod relay;
 pub(crate) mod row;
@@ -43,7 +45,9 @@ use self::{
 };
 use super::{
     gateway::GatewayEnd,
-    message::{Job, JobKind, Order, What},
+    message::{Job, JobKind, Order, Turn, What},
+    owner::tell,
+    wire::is_barrier,
 };
 use crate::{
     api::container::{ContainerInfo, Wake},
@@ -55,6 +59,7 @@ use crate::{
     tenant::container::info,
 };
 
+pub(crate) use ops::from_engine;
 pub(crate) use wake::image;
 
 /// Activity is written down this often while there is some.
@@ -74,6 +79,10 @@ pub(crate) enum ContainerMessage {
     Doubt(Option<Exit>),
     /// Other clocks apply.
     Policy(TenantId, TenantPolicy),
+    /// The idle clock may be due.
+    Alarm,
+    /// Nobody owns the tenant who knows us, for too long.
+    Unowned,
 }
 
 /// What relays and operations share with the actor.
@@ -129,6 +138,12 @@ pub(crate) struct ContainerActorState {
     armed: Option<Timestamp>,
     woken_at: Option<Timestamp>,
     flush: Option<Task>,
+    /// Looks at the idle clock without the owner's word for it.
+    alarm: Option<Task>,
+    /// The last order that nothing ordered before it may follow.
+    barrier: Option<Turn>,
+    /// The ownership is not the current one: its owner is being asked.
+    moved: Option<Task>,
 }
 
 impl Actor for ContainerActor {
@@ -165,6 +180,9 @@ impl Actor for ContainerActor {
             armed: None,
             woken_at: None,
             flush: None,
+            alarm: None,
+            barrier: None,
+            moved: None,
         };
         state.carry_out(&myself, vec![first]);
         Ok(state)
@@ -183,6 +201,8 @@ impl Actor for ContainerActor {
             ContainerMessage::RelayEnded(relay) => drop(state.relays.remove(&relay)),
             ContainerMessage::Doubt(exit) => state.doubt(&myself, exit),
             ContainerMessage::Policy(tenant, policy) => state.policy(&myself, tenant, &policy),
+            ContainerMessage::Alarm => state.step(&myself, Event::Look),
+            ContainerMessage::Unowned => state.unowned(&myself),
         }
         Ok(())
     }
@@ -200,8 +220,8 @@ impl Actor for ContainerActor {
 
 impl ContainerActorState {
     fn order(&mut self, myself: &ActorRef<ContainerMessage>, order: Order) {
-        if order.scope.ownership.epoch > self.scope.ownership.epoch {
-            self.scope = order.scope;
+        if let Err(error) = self.take_ownership(myself, &order) {
+            return order.what.refuse(error);
         }
         let event = match order.what {
             What::Job(job) => {
@@ -250,6 +270,9 @@ impl ContainerActorState {
     }
 
     fn frame(&mut self, myself: &ActorRef<ContainerMessage>) {
+        if self.moved.is_some() {
+            return;
+        }
         if *self.shared.awake.borrow() || self.jobs.iter().any(|job| matches!(job.kind, JobKind::Nobody)) {
             return;
         }
@@ -281,12 +304,16 @@ impl ContainerActorState {
 
     /// One step of the pure state, and what follows from it.
     fn step(&mut self, myself: &ActorRef<ContainerMessage>, event: Event) {
+        if self.moved.is_some() {
+            // the look that the next ownership begins with sees it all
+            return;
+        }
         let now = self.scope.env.now();
         self.life.active_at = self.life.active_at.max(self.shared.active_at());
         let what = self.life.step(event, now);
         self.carry_out(myself, what);
         self.settle();
-        self.arm();
+        self.arm(myself);
     }
 
     fn carry_out(&mut self, myself: &ActorRef<ContainerMessage>, what: Vec<Do>) {
@@ -334,9 +361,10 @@ impl ContainerActorState {
 
     /// Sees to it that the timer row stands at the next time of the idle clock, and that activity is
     /// written down now and then.
-    fn arm(&mut self) {
+    fn arm(&mut self, myself: &ActorRef<ContainerMessage>) {
         let (Some(row), true) = (&self.row, self.life.op.is_none()) else { return };
         let due = self.life.next_due();
+        self.alarm = due.map(|due| self.alarm_at(myself, due));
         let lags = self.shared.active_at() > row.active_at + FLUSH_EVERY;
         if due.is_none() || (self.armed.is_some() && self.armed <= due && !lags) {
             return;
@@ -346,7 +374,7 @@ impl ContainerActorState {
         let scope = self.scope.clone();
         self.flush = Some(supervisor::task(async move {
             match crate::work::run_system(&scope, rearm).await {
-                Ok(((), effects)) => row::tell(&scope, effects),
+                Ok(((), effects)) => tell(&scope, effects),
                 // the row of the timer still stands at a time of before, and is looked at then
                 Err(error) => tracing::debug!(%error, "timer of a container was not set"),
             }

@@ -198,7 +198,7 @@ pub(super) fn reference(row: &Container) -> ContainerRef {
 
 /// What the engine said, for callers.
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
-pub(super) fn from_engine(error: RuntimeError) -> ActorError {
+pub(crate) fn from_engine(error: RuntimeError) -> ActorError {
     let why = error.to_string();
     match error {
         RuntimeError::EngineDown(_) | RuntimeError::TimedOut(_) => {

@@ -76,13 +76,17 @@ async fn told(over: &mut watch::Receiver<Option<GatewayEnd>>) -> GatewayEnd {
 
 /// Ready when the session is over. Use is told to it in batches.
 async fn session(ticket: Box<Ticket>, frames: &AtomicU64) {
-    let Ticket(mut guard) = *ticket;
-    let mut told = 0;
-    while timeout(TELL_USE, guard.over()).await.is_err() {
+    let mut session = match *ticket {
+        Ticket::Session(session) => session,
+        // its use is told where it was let in
+        Ticket::Link(mut session) => return session.over().await,
+    };
+    let (mut told, vouch) = (0, session.vouch());
+    while timeout(TELL_USE, session.over()).await.is_err() {
         let now = frames.load(Ordering::Relaxed);
         if now != told {
             told = now;
-            guard.used();
+            vouch.used();
         }
     }
 }

@@ -11,13 +11,12 @@ use super::state::{Clocks, due_at};
 use crate::{
     api::container::ContainerSpec,
     audit,
-    effect::Effect,
     env::Scope,
     error::ActorError,
-    node::NodeMessage,
+    host::owner::tell,
     policy::{TenantPolicy, positive},
-    tenant::{TenantMessage, session_row::tenant_of},
-    work::{Outcome, SystemWork, Work, run_system},
+    tenant::session_row::tenant_of,
+    work::{SystemWork, Work, run_system},
 };
 
 /// Timer of the idle clock; its subject is the container.
@@ -135,15 +134,6 @@ where
     Ok(row)
 }
 
-/// Gives effects to the tenant's actor.
-pub(super) fn tell(scope: &Scope, effects: Vec<Effect>) {
-    if !effects.is_empty() {
-        let outcome = Outcome { effects, ..Outcome::default() };
-        let message = TenantMessage::FromChild(Box::new(outcome));
-        scope.env.to_root(NodeMessage::ToTenant(scope.ownership.tenant, message));
-    }
-}
-
 /// Sets the timer of the idle clock anew, and writes the last activity down.
 pub(super) struct Rearm {
     pub(super) container: ContainerId,
@@ -170,13 +160,15 @@ impl SystemWork for Rearm {
 }
 
 /// The row is gone with all that belongs to it; the volume stays.
-pub(super) struct Forget(pub(super) ContainerId);
+pub(crate) struct Forget(pub(crate) ContainerId);
 
 impl SystemWork for Forget {
     type Output = ();
     async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
         let subject = self.0.to_string();
-        work.tx.delete::<Container>(self.0).await?;
+        if let Some(row) = work.tx.take::<Container>(self.0).await? {
+            work.tx.return_memory(row.host_node, row.memory_mib).await?;
+        }
         work.tx.clear_timer(LOOK, &subject).await?;
         work.tx.clear_timer(LOCK, &subject).await?;
         audit::note(

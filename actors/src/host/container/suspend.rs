@@ -12,7 +12,7 @@ use super::{
     seen::rest,
     state::Op,
 };
-use crate::{error::ActorError, ports::LockReason, work::run_system};
+use crate::{error::ActorError, host::owner::tell, ports::LockReason, work::run_system};
 
 /// Freezes it.
 pub(super) async fn pause(ctx: &Ctx, idle: bool) -> Ended {
@@ -180,7 +180,7 @@ pub(super) async fn remove(ctx: &Ctx) -> Ended {
     }
     match run_system(&ctx.scope, Forget(ctx.container)).await {
         Ok(((), effects)) => {
-            row::tell(&ctx.scope, effects);
+            tell(&ctx.scope, effects);
             Ended { op, how: How::Gone, row: None, cell: None, error: None, then: Then::Nothing }
         }
         Err(error) => ctx.lost(op, error),

@@ -122,16 +122,21 @@ impl ContainerActorState {
         }
     }
 
-    /// Stops; the next order starts a fresh actor, which reads the truth.
-    pub(super) fn leave(&mut self, myself: &ActorRef<ContainerMessage>, error: &ActorError) {
-        self.end_relays(GatewayEnd::Stopped);
-        self.refuse_jobs(error);
+    pub(super) fn refuse_waiters(&mut self, error: &ActorError) {
         for waiter in std::mem::take(&mut self.waiters) {
             match waiter {
                 Waiter::Remove(reply) if *error == ActorError::NotFound => reply.send(Ok(())),
                 waiter => waiter.refuse(error.clone()),
             }
         }
+    }
+
+    /// Stops; the next order starts a fresh actor, which reads the truth.
+    pub(super) fn leave(&mut self, myself: &ActorRef<ContainerMessage>, error: &ActorError) {
+        let gone = *error == ActorError::NotFound;
+        self.end_relays(if gone { GatewayEnd::Stopped } else { GatewayEnd::CellClosed });
+        self.refuse_jobs(error);
+        self.refuse_waiters(error);
         myself.stop(Some("the truth is to be read anew".to_owned()));
     }
 }

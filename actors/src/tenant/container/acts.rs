@@ -3,7 +3,7 @@
 use ocmt_store::tables::{Container, ContainerState, DesiredState};
 use ocmt_types::{ContainerId, UserId};
 
-use super::{About, Act, Admission, load, load_free, store, stored};
+use super::{About, Act, Admission, load, load_free, place::place, store, stored};
 use crate::{
     api::container::{
         ContainerInfo, ContainerSpec, CreateContainer, HoldContainer, PauseContainer, ReleaseContainer,
@@ -14,7 +14,7 @@ use crate::{
     error::ActorError,
     host::{
         container::{image, row::changed},
-        message::{JobKind, What},
+        message::{At, JobKind, What},
     },
     work::Work,
 };
@@ -35,9 +35,9 @@ macro_rules! act {
             fn stored(bytes: &[u8]) -> Option<Act> {
                 stored(bytes)
             }
-            fn order(act: Act, about: About, reply: Reply<$reply>) -> (ContainerId, What) {
+            fn order(act: Act, about: About, reply: Reply<$reply>) -> (At, What) {
                 let order: fn(&Act, About, Reply<$reply>) -> What = $order;
-                (act.container, order(&act, about, reply))
+                (act.at, order(&act, about, reply))
             }
             async fn admit($self, $work: &mut Work) -> Result<Act, ActorError> $admit
         }
@@ -58,9 +58,11 @@ act!(CreateContainer, Woken, created, self, work => {
     if work.tx.first::<Container>(Container::user_id.eq(user)).await?.is_some() {
         return Err(ActorError::AlreadyExists("a container of this user"));
     }
-    let row = fresh(work, container, user, &spec, self.start)?;
+    let host = place(work, memory_mib(&spec)).await?;
+    let row = fresh(work, At { container, host }, user, &spec, self.start)?;
     work.tx.insert(&row).await?;
-    Ok(Act { settled: !self.start, ..Act::on(container, work) })
+    work.details.push(("host".to_owned(), host.to_string()));
+    Ok(Act { settled: !self.start, ..Act::on(&row, work) })
 });
 
 fn created(act: &Act, about: About, reply: Reply<Woken>) -> What {
@@ -69,7 +71,7 @@ fn created(act: &Act, about: About, reply: Reply<Woken>) -> What {
 
 fn fresh(
     work: &Work,
-    container: ContainerId,
+    at: At,
     user: UserId,
     spec: &ContainerSpec,
     start: bool,
@@ -77,10 +79,10 @@ fn fresh(
     let encoded = serde_json::to_vec(spec).map_err(|error| ActorError::invalid("spec", error.to_string()))?;
     Ok(Container {
         tenant_id: work.ownership.tenant,
-        container_id: container,
+        container_id: at.container,
         user_id: user,
         name: String::new(),
-        host_node: work.env.node,
+        host_node: at.host,
         generation: 1,
         desired: if start { DesiredState::Running } else { DesiredState::Stopped },
         observed: ContainerState::Absent,
@@ -140,7 +142,7 @@ async fn wake(work: &mut Work, container: ContainerId) -> Result<Act, ActorError
 }
 
 async fn desire(work: &mut Work, row: Container, desired: DesiredState) -> Result<Act, ActorError> {
-    let act = Act::on(row.container_id, work);
+    let act = Act::on(&row, work);
     if row.desired != desired {
         changed(work, row, |row| {
             row.desired = desired;
@@ -207,7 +209,7 @@ act!(HoldContainer, ContainerInfo, held, self, work => {
     if row.desired == DesiredState::Absent {
         return Err(ActorError::NotFound);
     }
-    let act = Act::on(row.container_id, work);
+    let act = Act::on(&row, work);
     work.details.push(("reason".to_owned(), self.reason.clone()));
     let why = self.reason;
     changed(work, row, |row| {
@@ -232,7 +234,7 @@ act!(ReleaseContainer, ContainerInfo, released, self, work => {
     if row.desired != DesiredState::Held {
         return Err(ActorError::precondition("CONTAINER_NOT_HELD", "the container is not held"));
     }
-    let act = Act::on(row.container_id, work);
+    let act = Act::on(&row, work);
     work.details.push(("reason".to_owned(), self.reason));
     changed(work, row, |row| {
         row.desired = DesiredState::Stopped;

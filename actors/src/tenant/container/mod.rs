@@ -3,10 +3,12 @@
 //!
 //! A call that acts has two parts. Its [`Admission`] runs in the tenant's lane like any handler (caller,
 //! permission, stored repeats, audit, and what is wanted from now on, in one transaction). The order it
-//! leads to then travels to the container's actor with the caller's reply, and is answered there. A repeat
+//! leads to then travels to the container's actor with the caller's reply, and is answered there: cast if this
+//! node is the container's host, else sent to the node that is. A repeat
 //! of a stored admission orders nothing again: it waits until the container is settled and hears how it is.
 
 mod acts;
+mod place;
 mod reads;
 pub(super) mod timers;
 mod unlock;
@@ -27,7 +29,12 @@ use crate::{
     effect::Effect,
     env::Scope,
     error::ActorError,
-    host::message::{Job, JobKind, Order, What},
+    host::{
+        HostMessage,
+        message::{At, Job, JobKind, Order, Turn, What},
+        remote,
+    },
+    node::NodeMessage,
     work::{self, Outcome, Piece, Work},
 };
 
@@ -44,7 +51,7 @@ pub(super) trait Admission: Call {
     /// A stored pass.
     fn stored(bytes: &[u8]) -> Option<Self::Pass>;
     /// The order.
-    fn order(pass: Self::Pass, about: About, reply: Reply<Self::Answer>) -> (ContainerId, What);
+    fn order(pass: Self::Pass, about: About, reply: Reply<Self::Answer>) -> (At, What);
 }
 
 /// What an order knows of its call.
@@ -64,7 +71,7 @@ impl About {
 /// The pass of an act that is stored for repeats.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Act {
-    container: ContainerId,
+    at: At,
     /// The request that was admitted: another one is a repeat of it.
     by: RequestId,
     grace_ms: u64,
@@ -73,8 +80,8 @@ pub(super) struct Act {
 }
 
 impl Act {
-    fn on(container: ContainerId, work: &Work) -> Self {
-        Self { container, by: work.standing.caller.request, grace_ms: 0, settled: false }
+    fn on(row: &Container, work: &Work) -> Self {
+        Self { at: row.into(), by: work.standing.caller.request, grace_ms: 0, settled: false }
     }
 
     fn is_repeat(&self, about: About) -> bool {
@@ -113,8 +120,8 @@ async fn admit<C: Admission>(scope: Scope, incoming: Incoming<C>) -> Outcome {
     let about = About { request: caller.request, deadline: meta.deadline, since: scope.env.clock.boottime() };
     match work::perform(&scope, Admit(request), &caller, &meta).await {
         Ok((pass, mut effects)) => {
-            let (container, what) = C::order(pass, about, reply);
-            effects.push(Effect::Container(container, Box::new(what)));
+            let (at, what) = C::order(pass, about, reply);
+            effects.push(Effect::Container(at, Box::new(what)));
             Outcome { effects, ..Outcome::default() }
         }
         Err(error) => {
@@ -176,16 +183,23 @@ impl TenantState {
     }
 
     /// An order for a container of this tenant goes to its host.
-    pub(super) fn order(&self, container: ContainerId, what: What) {
-        let order = Order { container, scope: self.scope.clone(), what };
-        self.scope.env.to_root(crate::node::NodeMessage::ToHost(crate::host::HostMessage::Order(order)));
+    pub(super) fn order(&mut self, at: At, what: What) {
+        let (scope, epoch) = (self.scope.clone(), self.scope.ownership.epoch);
+        self.orders += 1;
+        let turn = Turn { epoch, count: self.orders };
+        let order = Order { container: at.container, scope, turn, what };
+        if at.host == self.scope.env.node {
+            self.scope.env.to_root(NodeMessage::ToHost(HostMessage::Order(order)));
+        } else {
+            remote::send(at.host, order);
+        }
     }
 
-    /// The host found a container at its engine: is it known here?
+    /// A host found a container at its engine: is it known here?
     pub(super) fn adopt(&mut self, myself: &ActorRef<TenantMessage>, adopt: Adopt) {
         let scope = self.scope.clone();
         self.lane.push(myself, async move {
-            match work::run_system(&scope, timers::Known(adopt.container)).await {
+            match work::run_system(&scope, timers::Known(adopt.host, adopt.container)).await {
                 Ok((known, effects)) => {
                     adopt.reply.send(Ok(known));
                     Outcome { effects, ..Outcome::default() }
@@ -201,6 +215,11 @@ impl TenantState {
 
     /// A fresh activation: containers that were not at rest are looked at.
     pub(super) fn look_at_containers(&mut self, myself: &ActorRef<TenantMessage>) {
-        self.background(myself, timers::LookAtAll);
+        self.background(myself, timers::LookAtAll { elsewhere: false });
+    }
+
+    /// The policy is another: hosts elsewhere read it when they look. Ours was told.
+    pub(super) fn tell_hosts_elsewhere(&mut self, myself: &ActorRef<TenantMessage>) {
+        self.background(myself, timers::LookAtAll { elsewhere: true });
     }
 }

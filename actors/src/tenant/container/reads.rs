@@ -16,7 +16,8 @@ use crate::{
     authorize::{Action, Object, Role},
     env::Env,
     error::ActorError,
-    host::container::row::spec_of,
+    host::{container::row::spec_of, gateway_key, remote},
+    ports::HostStanding,
     work::{Handle, Work},
 };
 
@@ -32,10 +33,17 @@ pub(crate) fn info(env: &Env, row: &Container) -> Result<ContainerInfo, ActorErr
         ContainerState::Running | ContainerState::Pausing | ContainerState::Paused | ContainerState::Waking
     );
     let now = env.now();
+    let host_is = if row.host_node == env.node {
+        HostStanding::Answers
+    } else {
+        env.neighbours.standing(row.host_node)
+    };
+    let lost = (host_is == HostStanding::Forgotten).then(|| remote::container_lost().to_string());
     Ok(ContainerInfo {
         id: row.container_id,
         user: row.user_id,
-        state: row.observed,
+        state: if lost.is_some() { ContainerState::Failed } else { row.observed },
+        host_is,
         spec: spec_of(row)?,
         generation: u64::try_from(row.generation).unwrap_or(0),
         host: row.host_node,
@@ -45,7 +53,7 @@ pub(crate) fn info(env: &Env, row: &Container) -> Result<ContainerInfo, ActorErr
         state_since: row.updated_at,
         active_at: row.active_at,
         exit: row.exited_at.map(|at| ContainerExit { code: row.exit_code, out_of_memory: row.exit_oom, at }),
-        failure: row.failure.clone(),
+        failure: lost.or_else(|| row.failure.clone()),
     })
 }
 
@@ -100,7 +108,7 @@ impl Handle for IssueGatewayToken {
             issued_at,
             expires_at: Timestamp(issued_at.0 + life_ms),
         };
-        let token = gateway_token::issue(&claims, &work.env.gateway_key, &mut rand::rng())
+        let token = gateway_token::issue(&claims, &gateway_key::signing_key(&work.env)?, &mut rand::rng())
             .map_err(|error| ActorError::invalid("lifetime", error.to_string()))?;
         Ok(GatewayToken { token: Secret::new(token), expires_at: claims.expires_at })
     }

@@ -2,7 +2,7 @@
 
 use ocmt_runtime::ContainerRef;
 use ocmt_store::tables::{Container, ContainerState};
-use ocmt_types::{ContainerId, UserId};
+use ocmt_types::{ContainerId, NodeId, UserId};
 
 use crate::{
     effect::Effect,
@@ -11,14 +11,14 @@ use crate::{
         container::row::{CUT_OFF, LOCK, LOOK},
         message::What,
     },
-    ports::LockReason,
+    ports::{HostStanding, LockReason},
     work::{SystemWork, Work},
 };
 
 /// The idle clock of a container is due: its actor looks, and sets the timer anew. Until it has, the timer
 /// stands where a crash in between is found.
 pub(crate) async fn look(work: &mut Work, subject: &str) -> Result<(), ActorError> {
-    let Some(row) = row_of(work, subject).await? else { return Ok(()) };
+    let Some(row) = row_of(work, subject).await?.filter(|row| !is_lost(work, row)) else { return Ok(()) };
     let again = work.now + CUT_OFF;
     work.set_timer(LOOK, subject, again, &[]).await?;
     // in the middle of something for so long: whoever did it is gone, or hangs
@@ -26,13 +26,13 @@ pub(crate) async fn look(work: &mut Work, subject: &str) -> Result<(), ActorErro
         ContainerState::Running | ContainerState::Paused => What::Look,
         _ => What::Doubt,
     };
-    work.then(Effect::Container(row.container_id, Box::new(what)));
+    work.then(Effect::Container((&row).into(), Box::new(what)));
     Ok(())
 }
 
 /// A lock is due, and due again until the cell has locked.
 pub(crate) async fn lock(work: &mut Work, subject: &str) -> Result<(), ActorError> {
-    let Some(row) = row_of(work, subject).await? else { return Ok(()) };
+    let Some(row) = row_of(work, subject).await?.filter(|row| !is_lost(work, row)) else { return Ok(()) };
     if matches!(
         row.observed,
         ContainerState::Stopped | ContainerState::Failed | ContainerState::Absent | ContainerState::Held
@@ -42,8 +42,13 @@ pub(crate) async fn lock(work: &mut Work, subject: &str) -> Result<(), ActorErro
     }
     let again = work.now + CUT_OFF;
     work.set_timer(LOCK, subject, again, &[]).await?;
-    work.then(Effect::Container(row.container_id, Box::new(What::Lock(LockReason::Rotated, None))));
+    work.then(Effect::Container((&row).into(), Box::new(What::Lock(LockReason::Rotated, None))));
     Ok(())
+}
+
+/// Its host was struck off: nobody looks at it any more.
+fn is_lost(work: &Work, row: &Container) -> bool {
+    work.env.neighbours.standing(row.host_node) == HostStanding::Forgotten
 }
 
 async fn row_of(work: &mut Work, subject: &str) -> Result<Option<Container>, ActorError> {
@@ -59,25 +64,29 @@ pub(crate) async fn lock_cells_of(work: &mut Work, user: UserId) -> Result<(), A
     Ok(())
 }
 
-/// Whether this making of a container is ours: its actor is told to look, and strays are removed.
-pub(super) struct Known(pub(super) ContainerRef);
+/// Whether this making of a container, at this host, is ours: its actor is told to look.
+pub(super) struct Known(pub(super) NodeId, pub(super) ContainerRef);
 
 impl SystemWork for Known {
     type Output = bool;
     async fn perform(self, work: &mut Work) -> Result<bool, ActorError> {
-        let row = work.tx.get::<Container>(self.0.container).await?;
-        let Some(row) =
-            row.filter(|row| row.generation == self.0.generation && row.host_node == work.env.node)
+        let Self(host, container) = self;
+        let row = work.tx.get::<Container>(container.container).await?;
+        let Some(row) = row.filter(|row| row.generation == container.generation && row.host_node == host)
         else {
             return Ok(false);
         };
-        work.then(Effect::Container(row.container_id, Box::new(What::Doubt)));
+        work.then(Effect::Container((&row).into(), Box::new(What::Doubt)));
         Ok(true)
     }
 }
 
-/// What was not at rest when this activation began is looked at.
-pub(super) struct LookAtAll;
+/// What is not at rest is looked at. An activation begins with it: so every host that runs something of the
+/// tenant's learns at once under which ownership it works now.
+pub(super) struct LookAtAll {
+    /// Only what other hosts have.
+    pub(super) elsewhere: bool,
+}
 
 impl SystemWork for LookAtAll {
     type Output = ();
@@ -91,7 +100,10 @@ impl SystemWork for LookAtAll {
             ContainerState::Waking,
         ] {
             for row in work.tx.find::<Container>(Container::observed.eq(state)).await? {
-                work.then(Effect::Container(row.container_id, Box::new(What::Doubt)));
+                if self.elsewhere && row.host_node == work.env.node {
+                    continue;
+                }
+                work.then(Effect::Container((&row).into(), Box::new(What::Doubt)));
             }
         }
         Ok(())

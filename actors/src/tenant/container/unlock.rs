@@ -1,8 +1,6 @@
 //! Admissions of what is asked of a container's cell. None is stored for repeats: the cell itself takes one
 //! payload, and the rest has the same effect twice.
 
-use ocmt_types::ContainerId;
-
 use super::{About, Admission, load, load_free};
 use crate::{
     api::container::{
@@ -14,7 +12,7 @@ use crate::{
     error::ActorError,
     host::{
         gateway::{Connected, Ticket},
-        message::{JobKind, What},
+        message::{At, JobKind, What},
     },
     ports::{CellUnlock, LockReason},
     tenant::vault::{ground, read},
@@ -36,8 +34,8 @@ macro_rules! asked {
             fn stored(_: &[u8]) -> Option<$pass> {
                 None
             }
-            fn order(pass: $pass, about: About, reply: Reply<$reply>) -> (ContainerId, What) {
-                let order: fn($pass, About, Reply<$reply>) -> (ContainerId, What) = $order;
+            fn order(pass: $pass, about: About, reply: Reply<$reply>) -> (At, What) {
+                let order: fn($pass, About, Reply<$reply>) -> (At, What) = $order;
                 order(pass, about, reply)
             }
             async fn admit($self, $work: &mut Work) -> Result<$pass, ActorError> $admit
@@ -45,19 +43,19 @@ macro_rules! asked {
     };
 }
 
-asked!(ExplainIdle, ContainerId, IdleExplained, |container, _, reply| (container, What::Explain(reply)), self, work => {
-    Ok(load(work, Action::ReadContainer, self.container).await?.container_id)
+asked!(ExplainIdle, At, IdleExplained, |at, _, reply| (at, What::Explain(reply)), self, work => {
+    Ok((&load(work, Action::ReadContainer, self.container).await?).into())
 });
 
 asked!(
-    GetCellKey, ContainerId, CellKeyStated,
-    |container, about, reply| (container, about.job(JobKind::Key(reply))),
-    self, work => { Ok(load_free(work, Action::UseContainer, self.container).await?.container_id) }
+    GetCellKey, At, CellKeyStated,
+    |at, about, reply| (at, about.job(JobKind::Key(reply))),
+    self, work => { Ok((&load_free(work, Action::UseContainer, self.container).await?).into()) }
 );
 
 asked!(
-    UnlockCell, (ContainerId, CellUnlock), Unlocked,
-    |(container, unlock), about, reply| (container, about.job(JobKind::Unlock(unlock, reply))),
+    UnlockCell, (At, CellUnlock), Unlocked,
+    |(at, unlock), about, reply| (at, about.job(JobKind::Unlock(unlock, reply))),
     self, work => {
         if self.sealed_payload.len() > MAX_PAYLOAD {
             return Err(ActorError::invalid("sealed_payload", "is longer than 256 KiB"));
@@ -84,13 +82,13 @@ asked!(
         work.details.push(("objects".to_owned(), objects.len().to_string()));
         work.details.push(("unlock".to_owned(), self.unlock.to_string()));
         let unlock = CellUnlock { unlock: self.unlock, sealed_payload: self.sealed_payload, objects };
-        Ok((row.container_id, unlock))
+        Ok(((&row).into(), unlock))
     }
 );
 
 asked!(
-    ExtendUnlock, (ContainerId, Vec<u8>), Unlocked,
-    |(container, extension), about, reply| (container, about.job(JobKind::Extend(extension, reply))),
+    ExtendUnlock, (At, Vec<u8>), Unlocked,
+    |(at, extension), about, reply| (at, about.job(JobKind::Extend(extension, reply))),
     self, work => {
         if self.extension.len() > MAX_EXTENSION {
             return Err(ActorError::invalid("extension", "is longer than 1024 bytes"));
@@ -100,21 +98,21 @@ asked!(
         if row.unlocked_until.is_none_or(|until| until <= work.now) {
             return Err(ActorError::precondition("VAULT_LOCKED", "the cell is locked: unlock it"));
         }
-        Ok((row.container_id, self.extension))
+        Ok(((&row).into(), self.extension))
     }
 );
 
 asked!(
-    LockCell, ContainerId, (),
-    |container, _, reply| (container, What::Lock(LockReason::User, Some(reply))),
-    self, work => { Ok(load(work, Action::UseContainer, self.container).await?.container_id) }
+    LockCell, At, (),
+    |at, _, reply| (at, What::Lock(LockReason::User, Some(reply))),
+    self, work => { Ok((&load(work, Action::UseContainer, self.container).await?).into()) }
 );
 
 asked!(
-    ConnectGateway, (ContainerId, Ticket), Connected,
-    |(container, ticket), about, reply| (container, about.job(JobKind::Connect(Box::new(ticket), reply))),
+    ConnectGateway, (At, Ticket), Connected,
+    |(at, ticket), about, reply| (at, about.job(JobKind::Connect(Box::new(ticket), reply))),
     self, work => {
         let row = load_free(work, Action::UseContainer, self.container).await?;
-        Ok((row.container_id, self.ticket))
+        Ok(((&row).into(), self.ticket))
     }
 );

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ocmt_types::{ContainerId, NodeId};
 
 use crate::{
-    ClusterStore, FencedTx, Filter, MAX_LIMIT, StoreError,
+    ClusterStore, FencedTx, Filter, MAX_LIMIT, Query, StoreError,
     kernel::{
         row::Row as _,
         statement::{Action, Cond, Op},
@@ -49,6 +49,18 @@ impl FencedTx {
     /// [`StoreError::Unavailable`], [`StoreError::Full`].
     pub async fn return_memory(&mut self, host: NodeId, mib: i64) -> Result<(), StoreError> {
         self.add_memory(host, -mib, None).await.map(drop)
+    }
+
+    /// What is reserved on each host, in MiB; none for hosts that never had a container.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn reserved_memory(&mut self) -> Result<BTreeMap<NodeId, i64>, StoreError> {
+        let all = Action::Select(Query::from(Filter::<HostMemory>::all()).into_select());
+        let rows = self.run(HostMemory::table(), all).await?.rows;
+        rows.into_iter()
+            .map(|row| HostMemory::from_values(row).map(|row| (row.node_id, row.reserved_mib)))
+            .collect()
     }
 
     async fn add_memory(&mut self, host: NodeId, mib: i64, room: Option<Cond>) -> Result<bool, StoreError> {

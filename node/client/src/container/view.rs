@@ -83,6 +83,8 @@ pub struct Container {
     pub user: UserId,
     /// Where it is in its life.
     pub state: State,
+    /// While its host does not answer: where it was when the host was last heard of.
+    pub last_known_state: Option<State>,
     /// The image it runs.
     pub image: String,
     /// Goes up each time it is made anew.
@@ -152,6 +154,7 @@ pub(super) fn parse(container: pb::Container) -> Result<Container, ClientError> 
         id: id(&container.container_id, "container_id")?,
         user: id(&container.user_id, "user_id")?,
         state: state(container.state())?,
+        last_known_state: state(container.last_known_state()).ok(),
         image: container.spec.map(|spec| spec.image).unwrap_or_default(),
         generation: container.generation,
         host,
