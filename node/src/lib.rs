@@ -19,6 +19,7 @@ pub mod edge;
 pub mod gateway;
 pub mod local;
 pub mod mail;
+pub mod operator;
 pub mod peers;
 pub mod pki;
 pub mod programs;

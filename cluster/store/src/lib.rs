@@ -1,4 +1,4 @@
-//! Durable state of OCMT: typed rows, one fenced writer per tenant, on SQLite, PostgreSQL or in memory.
+//! Durable state of OCMT: typed rows, one fenced writer per tenant, SQLite and an in-memory sim.
 //!
 //! - [`Store::fenced`] is the only way to write a tenant's state. The transaction begins by checking the
 //!   claim (incarnation and epoch) and holds it until the commit, so that an old owner can never commit
@@ -9,8 +9,7 @@
 //!   `update_if`, `take`.
 //!
 //! A transaction is short: read, write, commit, nothing awaited in between that is not the store. SQLite
-//! has one writer for all tenants, and whoever holds it holds up everybody; on PostgreSQL each tenant has one,
-//! and a transaction that rests for 2 s is ended.
+//! has one writer for all tenants, and whoever holds it holds up everybody.
 
 mod area;
 mod backend;
@@ -31,12 +30,10 @@ pub use area::{
     idempotency::{Fresh, Idempotent, RequestKey},
     nodes::Observed,
     operator::{Confirmation, OperatorStore, Revocation},
+    removal::Removal,
     trail::{ClusterAct, Remembered},
 };
-pub use backend::{
-    faults::{Fault, Faults, Link, Passage, Point, Stalled},
-    postgres::{PgConfig, PgRoles, PgTimes},
-};
+pub use backend::faults::{Fault, Faults, Link, Passage, Point, Stalled};
 pub use error::StoreError;
 pub use kernel::{
     filter::{Col, Filter, MAX_LIMIT, Query},

@@ -7,6 +7,7 @@
 mod account;
 pub mod args;
 mod audit;
+mod cluster;
 mod container;
 mod context;
 mod guardian;
@@ -77,6 +78,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Config(command) => node::config(&command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
+        Command::Cluster(command) => Box::pin(cluster::run(command, cli.global)).await,
         Command::Image(command) => image::run(&command, cli.global.json).await,
         command => Box::pin(user_command(command, cli.global)).await,
     }
@@ -104,6 +106,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         | Command::Config(_)
         | Command::Completions { .. }
         | Command::Man { .. }
+        | Command::Cluster(_)
         | Command::Image(_) => Ok(()),
     }
     .map(|()| ExitCode::SUCCESS)

@@ -131,6 +131,15 @@ pub fn waiting(what: &str) -> Waiting {
     Waiting(Some(bar))
 }
 
+impl Waiting {
+    /// Says something else from now on.
+    pub fn tell(&self, what: &str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(what.to_owned());
+        }
+    }
+}
+
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(bar) = &self.0 {

@@ -46,9 +46,9 @@ impl NodeIdentity {
         key: NodeKey,
         chain: Vec<CertificateDer<'static>>,
     ) -> Result<Self, PkiError> {
-        let identity = Self::from_parts(folder, id, key, chain.clone())?;
+        let identity = Self::from_parts(folder, id, key, chain)?;
         write_public(&folder.join("node.id"), format!("{id}\n").as_bytes())?;
-        write_chain(&folder.join("node.pem"), &chain)?;
+        write_chain(&identity.pem, &identity.chain())?;
         Ok(identity)
     }
 

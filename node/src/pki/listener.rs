@@ -71,8 +71,8 @@ impl ListenerIdentity {
         chain: Vec<CertificateDer<'static>>,
     ) -> Result<Self, PkiError> {
         let pem = folder.join("listener.pem");
-        let made = Self::from_parts(pem.clone(), names, key, chain.clone())?;
-        write_chain(&pem, &chain)?;
+        let made = Self::from_parts(pem, names, key, chain)?;
+        write_chain(&made.pem, &made.certificate.current().cert)?;
         Ok(made)
     }
 

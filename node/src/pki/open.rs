@@ -6,7 +6,10 @@ use std::{
 };
 
 use ocmt_actors::SealingRing;
-use ocmt_crypto::{sealing::SealingKeys, sign::VerifyKey};
+use ocmt_crypto::{
+    sealing::{SealingKey, SealingKeys},
+    sign::VerifyKey,
+};
 use ocmt_types::{Clock, IdGen, NodeId};
 use rustls::ServerConfig;
 use rustls_pki_types::CertificateDer;
@@ -132,13 +135,30 @@ impl Pki {
     }
 
     /// Holds these generations from now on: on disk first.
-    ///
-    /// # Errors
-    /// [`PkiError::File`]; nothing has changed then.
-    pub fn hold(&self, keys: SealingKeys) -> Result<(), PkiError> {
+    fn hold(&self, keys: SealingKeys) -> Result<(), PkiError> {
         sealing::store(&self.0.folder, &keys)?;
         self.0.sealing.replace(keys);
         Ok(())
+    }
+
+    /// Makes a generation of the sealing key and holds it beside those before; does nothing if it is held.
+    ///
+    /// # Errors
+    /// [`PkiError::File`]; nothing has changed then.
+    pub fn make_generation(&self, generation: u32) -> Result<(), PkiError> {
+        self.hold_also([SealingKey::generate(generation, &mut rand::rng())])
+    }
+
+    /// Holds further generations; those held stay as they are.
+    ///
+    /// # Errors
+    /// [`PkiError::File`]; nothing has changed then.
+    pub fn hold_also(&self, more: impl IntoIterator<Item = SealingKey>) -> Result<(), PkiError> {
+        let mut keys = SealingKeys::new(more);
+        for held in self.0.sealing.now().generations() {
+            keys.insert(held.duplicate());
+        }
+        self.hold(keys)
     }
 
     /// TLS of the client listener: version 1.3 alone, HTTP/2 and HTTP/1.1.
@@ -253,8 +273,7 @@ impl Pki {
             renewed.node = vec![authority.issue_node(node, request.key(), now)?];
         }
         if let Some(der) = &wanting.listener {
-            let (key, names) = Request::of_listener(der)?.into_names();
-            renewed.listener = vec![authority.issue_listener(names, &key, now)?];
+            renewed.listener = vec![Request::of_listener(der)?.issue_listener(&authority, now)?];
         }
         Ok(renewed)
     }
@@ -275,8 +294,7 @@ fn make_missing(
     }
     if ListenerIdentity::load(folder, names.clone())?.is_none() {
         let key = ListenerKey::load_or_create(folder)?;
-        let (public, names_asked) = Request::of_listener(&key.request(names)?)?.into_names();
-        let chain = vec![authority.issue_listener(names_asked, &public, clock.now())?];
+        let chain = vec![Request::of_listener(&key.request(names)?)?.issue_listener(authority, clock.now())?];
         ListenerIdentity::create(folder, names.clone(), key, chain)?;
     }
     if sealing::load(folder)?.is_none() {

@@ -1,10 +1,11 @@
 //! Certificate requests (PKCS #10) as the authority takes them: of each the key and, for listeners, the names.
 //! Who asks for what is not in them but in what came with them: an invitation, a peer's certificate.
 
+use ocmt_types::Timestamp;
 use rcgen::{CertificateSigningRequestParams, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKey, SanType};
-use rustls_pki_types::CertificateSigningRequestDer;
+use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
 
-use super::PkiError;
+use super::{Authority, PkiError};
 
 /// Most names of a listener.
 const MOST_NAMES: usize = 16;
@@ -71,8 +72,15 @@ impl Request {
         &self.key
     }
 
-    /// The names asked for.
-    pub(super) fn into_names(self) -> (PublicKey, Vec<SanType>) {
-        (self.key, self.names)
+    /// A listener's certificate for the key and names asked for.
+    ///
+    /// # Errors
+    /// [`PkiError::Issue`].
+    pub fn issue_listener(
+        self,
+        authority: &Authority,
+        now: Timestamp,
+    ) -> Result<CertificateDer<'static>, PkiError> {
+        authority.issue_listener(self.names, &self.key, now)
     }
 }

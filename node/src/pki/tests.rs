@@ -51,7 +51,7 @@ async fn shake(server: Arc<ServerConfig>, client: Arc<ClientConfig>, name: &str)
     tokio::time::timeout(Duration::from_secs(10), both).await.unwrap()
 }
 
-fn shown<'a>(stream: &'a client::TlsStream<DuplexStream>) -> &'a CertificateDer<'static> {
+fn shown(stream: &client::TlsStream<DuplexStream>) -> &CertificateDer<'static> {
     &stream.get_ref().1.peer_certificates().unwrap()[0]
 }
 
@@ -182,8 +182,8 @@ fn joined(folder: &Path, first: &Pki) -> Pki {
     super::NodeIdentity::create(folder, id, key, chain).unwrap();
     let names = ServerNames::of(&[], []);
     let key = super::ListenerKey::load_or_create(folder).unwrap();
-    let (public, asked) = super::Request::of_listener(&key.request(&names).unwrap()).unwrap().into_names();
-    let chain = vec![authority.issue_listener(asked, &public, now).unwrap()];
+    let asked = super::Request::of_listener(&key.request(&names).unwrap()).unwrap();
+    let chain = vec![asked.issue_listener(&authority, now).unwrap()];
     super::ListenerIdentity::create(folder, names.clone(), key, chain).unwrap();
     super::sealing::store(folder, &first.sealing().now()).unwrap();
     Pki::open(folder, false, names, Arc::new(SystemClock), &RandomIds).unwrap()

@@ -76,7 +76,7 @@ impl Verifier {
             Wanted::Node(..) => &[SERVER_AUTH, CLIENT_AUTH],
             Wanted::Operator => &[CLIENT_AUTH],
         };
-        let certificate = EndEntityCert::try_from(leaf).map_err(refused)?;
+        let certificate = EndEntityCert::try_from(leaf).map_err(|error| refused(&error))?;
         for usage in uses {
             certificate
                 .verify_for_usage(
@@ -88,7 +88,7 @@ impl Verifier {
                     None,
                     None,
                 )
-                .map_err(refused)?;
+                .map_err(|error| refused(&error))?;
         }
         match (&self.wanted, subject_of(leaf)) {
             (Wanted::Node(expected, revoked), Some(Subject::Node(node))) => {
@@ -106,7 +106,7 @@ impl Verifier {
     }
 }
 
-fn refused(error: webpki::Error) -> Error {
+fn refused(error: &webpki::Error) -> Error {
     Error::InvalidCertificate(match error {
         webpki::Error::CertExpired { .. } => CertificateError::Expired,
         webpki::Error::CertNotValidYet { .. } => CertificateError::NotValidYet,

@@ -12,12 +12,12 @@ use tonic::Status;
 use crate::edge::error;
 
 /// An id in a request.
-pub(super) fn id<T: std::str::FromStr>(text: &str, field: &'static str) -> Result<T, Status> {
+pub(crate) fn id<T: std::str::FromStr>(text: &str, field: &'static str) -> Result<T, Status> {
     text.parse().map_err(|_| invalid(field, "is not a lower-case hyphenated UUID"))
 }
 
 /// An id that may be left out.
-pub(super) fn optional_id<T: std::str::FromStr>(
+pub(crate) fn optional_id<T: std::str::FromStr>(
     text: &str,
     field: &'static str,
 ) -> Result<Option<T>, Status> {
@@ -25,22 +25,22 @@ pub(super) fn optional_id<T: std::str::FromStr>(
 }
 
 /// 32 bytes in a request.
-pub(super) fn digest(bytes: &[u8], field: &'static str) -> Result<Digest32, Status> {
+pub(crate) fn digest(bytes: &[u8], field: &'static str) -> Result<Digest32, Status> {
     Digest32::try_from(bytes).map_err(|_| invalid(field, "is not 32 bytes"))
 }
 
 /// A message that has to be there.
-pub(super) fn present<T>(message: Option<T>, field: &'static str) -> Result<T, Status> {
+pub(crate) fn present<T>(message: Option<T>, field: &'static str) -> Result<T, Status> {
     message.ok_or_else(|| invalid(field, "is missing"))
 }
 
 /// A wrong field.
-pub(super) fn invalid(field: &'static str, why: impl Into<String>) -> Status {
+pub(crate) fn invalid(field: &'static str, why: impl Into<String>) -> Status {
     error::status(&ActorError::invalid(field, why))
 }
 
 /// A point of time.
-pub(super) fn time(at: Timestamp) -> prost_types::Timestamp {
+pub(crate) fn time(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: at.millis().div_euclid(1000),
         nanos: i32::try_from(at.millis().rem_euclid(1000)).unwrap_or(0) * 1_000_000,
@@ -48,7 +48,7 @@ pub(super) fn time(at: Timestamp) -> prost_types::Timestamp {
 }
 
 /// A length of time in milliseconds.
-pub(super) fn duration(millis: i64) -> prost_types::Duration {
+pub(crate) fn duration(millis: i64) -> prost_types::Duration {
     prost_types::Duration {
         seconds: millis / 1000,
         nanos: i32::try_from(millis % 1000).unwrap_or(0) * 1_000_000,
@@ -56,7 +56,7 @@ pub(super) fn duration(millis: i64) -> prost_types::Duration {
 }
 
 /// Milliseconds of a duration in a request.
-pub(super) fn millis(duration: &prost_types::Duration) -> i64 {
+pub(crate) fn millis(duration: &prost_types::Duration) -> i64 {
     duration.seconds.saturating_mul(1000).saturating_add(i64::from(duration.nanos) / 1_000_000)
 }
 
@@ -83,6 +83,6 @@ pub(super) fn assurance(assurance: Assurance) -> i32 {
 }
 
 /// At most so many of a page; 0 means `usual`.
-pub(super) fn page_size(asked: i32, usual: u32) -> u32 {
+pub(crate) fn page_size(asked: i32, usual: u32) -> u32 {
     u32::try_from(asked).ok().filter(|size| *size > 0).unwrap_or(usual)
 }

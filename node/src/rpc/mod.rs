@@ -6,7 +6,7 @@ mod auth;
 mod container;
 mod container_channel;
 mod container_wire;
-mod convert;
+pub(crate) mod convert;
 mod recovery;
 mod recovery_wire;
 mod tenant;

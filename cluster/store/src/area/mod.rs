@@ -8,5 +8,6 @@ pub(crate) mod hosts;
 pub(crate) mod idempotency;
 pub(crate) mod nodes;
 pub(crate) mod operator;
+pub(crate) mod removal;
 pub(crate) mod trail;
 mod unscoped;

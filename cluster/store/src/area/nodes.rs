@@ -9,13 +9,13 @@ use ocmt_types::{ClusterId, Incarnation, NodeId, Timestamp};
 use super::cluster::ClusterStore;
 use crate::{
     Filter, StoreError,
-    backend::{Scope, Tx},
+    backend::Tx,
     kernel::row::Row as _,
     tables::{Cluster, Node, NodeLease, NodeState, RevokedNode},
 };
 
 /// The states of a node that is not dead.
-const ALIVE: [NodeState; 3] = [NodeState::Joining, NodeState::Live, NodeState::Draining];
+pub(super) const ALIVE: [NodeState; 3] = [NodeState::Joining, NodeState::Live, NodeState::Draining];
 
 /// What an observer sees of the cluster in one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,12 +36,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Full`].
     pub async fn cluster(&self, fresh: ClusterId, now: Timestamp) -> Result<Cluster, StoreError> {
-        let mut tx = self.backend.begin(Scope::Cluster).await?;
-        if let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? {
-            return Ok(cluster);
-        }
-        // nodes that start together on a new database: the first makes the row, the others find it
-        tx.serialise("cluster").await?;
+        let mut tx = self.backend.begin().await?;
         if let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? {
             return Ok(cluster);
         }
@@ -59,14 +54,12 @@ impl ClusterStore {
     /// [`StoreError::AlreadyExists`] if the incarnation is known; [`StoreError::Conflict`] if the view
     /// changed meanwhile; [`StoreError::Unavailable`].
     pub async fn register(&self, node: &Node) -> Result<(), StoreError> {
-        let mut tx = self.backend.begin(Scope::Cluster).await?;
-        let mut dead = Vec::new();
+        let mut tx = self.backend.begin().await?;
         for state in ALIVE {
             let earlier = Node::node_id.eq(node.node_id).and(Node::state.eq(state));
             for earlier in tx.find::<Node>(earlier, false).await? {
-                let incarnation = earlier.incarnation;
-                if incarnation != node.incarnation && bury(&mut tx, earlier, None).await? {
-                    dead.push(incarnation);
+                if earlier.incarnation != node.incarnation {
+                    bury(&mut tx, earlier, None).await?;
                 }
             }
         }
@@ -75,11 +68,7 @@ impl ClusterStore {
             return Err(StoreError::AlreadyExists { table: Node::table().name });
         }
         raise_view(&mut tx).await?;
-        tx.commit().await?;
-        for incarnation in dead {
-            self.backend.end_sessions_of(incarnation).await;
-        }
-        Ok(())
+        tx.commit().await
     }
 
     /// Moves a node to another state if it is in `from`; `false` if it is not. Death is [`ClusterStore::mark_dead`].
@@ -98,7 +87,7 @@ impl ClusterStore {
                 what: "death is a call of its own, and final",
             });
         }
-        let mut tx = self.backend.begin(Scope::Cluster).await?;
+        let mut tx = self.backend.begin().await?;
         let Some(node) = tx.first::<Node>(Node::incarnation.eq(incarnation), false).await? else {
             return Ok(false);
         };
@@ -113,7 +102,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
     pub async fn renew(&self, incarnation: Incarnation) -> Result<Option<i64>, StoreError> {
-        let mut tx = self.backend.begin(Scope::Cluster).await?;
+        let mut tx = self.backend.begin().await?;
         let Some(lease) = lease_of(&mut tx, incarnation).await? else {
             return Ok(None);
         };
@@ -131,7 +120,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn observe(&self) -> Result<Observed, StoreError> {
-        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
+        let mut tx = self.backend.begin_read().await?;
         let life = tx.life().await?;
         let cluster = tx.first::<Cluster>(Filter::all(), false).await?;
         let leases = tx.find::<NodeLease>(NodeLease::ended.eq(false), false).await?;
@@ -154,7 +143,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn renewals(&self, incarnation: Incarnation) -> Result<Option<i64>, StoreError> {
-        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
+        let mut tx = self.backend.begin_read().await?;
         let lease = tx.first::<NodeLease>(NodeLease::incarnation.eq(incarnation), false).await?;
         Ok(lease.map(|lease| lease.renewals))
     }
@@ -171,7 +160,7 @@ impl ClusterStore {
         incarnation: Incarnation,
         seen: i64,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.backend.begin(Scope::Cluster).await?;
+        let mut tx = self.backend.begin().await?;
         if lease_of(&mut tx, by).await?.is_none() {
             return Ok(false);
         }
@@ -184,7 +173,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
     pub async fn mark_dead(&self, incarnation: Incarnation) -> Result<bool, StoreError> {
-        let tx = self.backend.begin(Scope::Cluster).await?;
+        let tx = self.backend.begin().await?;
         self.end(tx, incarnation, None).await
     }
 
@@ -198,7 +187,6 @@ impl ClusterStore {
         raise_view(&mut tx).await?;
         tx.commit().await?;
         tracing::info!(%incarnation, "declared incarnation dead");
-        self.backend.end_sessions_of(incarnation).await;
         Ok(true)
     }
 
@@ -208,22 +196,17 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
     pub async fn revoke(&self, node_id: NodeId, now: Timestamp) -> Result<bool, StoreError> {
-        let mut tx = self.backend.begin(Scope::Cluster).await?;
+        let mut tx = self.backend.begin().await?;
         if !tx.insert(&RevokedNode { node_id, revoked_at: now }).await? {
             return Ok(false);
         }
-        let mut dead = Vec::new();
         for state in ALIVE {
             for life in tx.find::<Node>(Node::node_id.eq(node_id).and(Node::state.eq(state)), false).await? {
-                dead.push(life.incarnation);
                 bury(&mut tx, life, None).await?;
             }
         }
         raise_view(&mut tx).await?;
         tx.commit().await?;
-        for incarnation in dead {
-            self.backend.end_sessions_of(incarnation).await;
-        }
         tracing::warn!(node = %node_id, "revoked node");
         Ok(true)
     }
@@ -233,7 +216,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn living_nodes(&self) -> Result<Vec<Node>, StoreError> {
-        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
+        let mut tx = self.backend.begin_read().await?;
         let mut living = Vec::new();
         for state in ALIVE {
             living.extend(tx.find::<Node>(Node::state.eq(state), false).await?);
@@ -254,7 +237,7 @@ fn still(seen: i64) -> Filter<NodeLease> {
 }
 
 /// Marks a node dead, if its counter is `seen` where one is given; `false` if it was dead or renewed.
-async fn bury(tx: &mut Tx, node: Node, seen: Option<i64>) -> Result<bool, StoreError> {
+pub(super) async fn bury(tx: &mut Tx, node: Node, seen: Option<i64>) -> Result<bool, StoreError> {
     let (state, incarnation) = (node.state, node.incarnation);
     let Some(lease) = lease_of(tx, incarnation).await? else {
         return Ok(false);
@@ -271,8 +254,8 @@ async fn bury(tx: &mut Tx, node: Node, seen: Option<i64>) -> Result<bool, StoreE
     Ok(true)
 }
 
-async fn raise_view(tx: &mut Tx) -> Result<(), StoreError> {
-    let Some(cluster) = tx.first::<Cluster>(Filter::all(), true).await? else {
+pub(super) async fn raise_view(tx: &mut Tx) -> Result<(), StoreError> {
+    let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? else {
         return Ok(());
     };
     let seen = cluster.view_version;

@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod cluster;
 mod container;
 mod node;
 mod recovery;
@@ -15,6 +16,7 @@ use ocmt_types::{ContainerId, TenantId};
 
 pub use account::{LoginArgs, PolicyArgs, SessionsCommand, TenantCommand, UserCommand};
 pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
+pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs};
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
@@ -103,6 +105,9 @@ pub enum Command {
     /// The audit of the tenant
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Nodes of a cluster: set up, invite, join, drain, move, revoke
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Container images
     #[command(subcommand)]
     Image(ImageCommand),

@@ -1,0 +1,151 @@
+//! Nodes that do not come back: revoked, or dead and forgotten. And who owns what, for operators to see.
+
+use std::collections::BTreeMap;
+
+use ocmt_types::{NodeId, TenantId};
+
+use super::{
+    nodes::{ALIVE, bury, raise_view},
+    operator::{Confirmation, OperatorStore, consume, retried},
+    trail::{ClusterAct, Trail},
+};
+use crate::{
+    Filter, StoreError,
+    backend::Tx,
+    tables::{Node, NodeState, RevokedNode, SealingGeneration, TenantOwner},
+};
+
+/// What became of the removal of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Removal {
+    /// Its certificates are honoured no more. The generation of the sealing key to make, and to hand to the
+    /// nodes that stay.
+    Done {
+        /// Of the sealing key.
+        generation: i64,
+    },
+    /// It was removed before, or there never was such a node.
+    Unknown,
+    /// A life of it is not dead, and only a dead node was to be removed.
+    Alive,
+    /// The confirmation is not good for this.
+    Unconfirmed,
+}
+
+impl OperatorStore {
+    /// Honours a node's certificates no more, ends every life of it and raises the view's version. With
+    /// `only_dead` a node that lives stays. A new generation of the sealing key is due, to be made by `made_by`.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
+    pub async fn remove_node(
+        &self,
+        node: NodeId,
+        only_dead: bool,
+        confirmation: &Confirmation,
+        made_by: NodeId,
+        act: &ClusterAct,
+    ) -> Result<Removal, StoreError> {
+        retried!(async {
+            let mut tx = self.backend.begin().await?;
+            let trail = Trail::open(&mut tx).await?;
+            if !consume(&mut tx, confirmation, act.at).await? {
+                return Ok(Removal::Unconfirmed);
+            }
+            if tx.first::<Node>(Node::node_id.eq(node), false).await?.is_none() {
+                return Ok(Removal::Unknown);
+            }
+            let lives = lives(&mut tx, node).await?;
+            if only_dead && !lives.is_empty() {
+                return Ok(Removal::Alive);
+            }
+            if !tx.insert(&RevokedNode { node_id: node, revoked_at: act.at }).await? {
+                return Ok(Removal::Unknown);
+            }
+            for life in lives {
+                bury(&mut tx, life, None).await?;
+            }
+            raise_view(&mut tx).await?;
+            let generation = next_generation(&mut tx, made_by, act).await?;
+            trail.append(&mut tx, act).await?;
+            tx.commit().await?;
+            Ok(Removal::Done { generation })
+        })
+    }
+
+    /// The last life of each node that has none now, but for removed ones.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn dead_nodes(&self) -> Result<Vec<Node>, StoreError> {
+        let mut tx = self.backend.begin_read().await?;
+        let newest_first = Node::state.eq(NodeState::Dead).desc(Node::registered_at);
+        let mut last = BTreeMap::new();
+        for node in tx.find::<Node>(newest_first, false).await? {
+            last.entry(node.node_id).or_insert(node);
+        }
+        for state in ALIVE {
+            for node in tx.find::<Node>(Node::state.eq(state), false).await? {
+                last.remove(&node.node_id);
+            }
+        }
+        for removed in tx.find::<RevokedNode>(Filter::all(), false).await? {
+            last.remove(&removed.node_id);
+        }
+        Ok(last.into_values().collect())
+    }
+
+    /// How many tenants this life of a node owns.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn count_owned(&self, node: &Node) -> Result<i64, StoreError> {
+        let owned = TenantOwner::incarnation.eq(Some(node.incarnation));
+        self.backend.begin_read().await?.count(owned).await
+    }
+
+    /// Tenants behind `after` in the order of their ids, at most `limit`; those of one node, if named.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn placements(
+        &self,
+        of: Option<NodeId>,
+        after: Option<TenantId>,
+        limit: u32,
+    ) -> Result<Vec<TenantOwner>, StoreError> {
+        let mut rows = Filter::all();
+        if let Some(node) = of {
+            rows = rows.and(TenantOwner::node_id.eq(Some(node)));
+        }
+        if let Some(after) = after {
+            rows = rows.and(TenantOwner::tenant_id.gt(after));
+        }
+        self.backend.begin_read().await?.find(rows.limit(limit), false).await
+    }
+
+    /// The latest generation of the sealing key, and the node that was to make it; none before the second.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn latest_generation(&self) -> Result<Option<SealingGeneration>, StoreError> {
+        let latest = Filter::all().desc(SealingGeneration::generation);
+        self.backend.begin_read().await?.first(latest, false).await
+    }
+}
+
+async fn lives(tx: &mut Tx, node: NodeId) -> Result<Vec<Node>, StoreError> {
+    let mut lives = Vec::new();
+    for state in ALIVE {
+        lives.extend(tx.find::<Node>(Node::node_id.eq(node).and(Node::state.eq(state)), false).await?);
+    }
+    Ok(lives)
+}
+
+async fn next_generation(tx: &mut Tx, made_by: NodeId, act: &ClusterAct) -> Result<i64, StoreError> {
+    let latest = Filter::all().desc(SealingGeneration::generation);
+    let before = tx.first::<SealingGeneration>(latest, false).await?.map_or(1, |row| row.generation);
+    let row = SealingGeneration { generation: before + 1, made_by, made_at: act.at };
+    if tx.insert(&row).await? { Ok(row.generation) } else { Err(StoreError::Conflict) }
+}

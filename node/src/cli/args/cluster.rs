@@ -1,0 +1,201 @@
+//! Arguments of `ocmt cluster`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use ocmt_types::{NodeId, OperatorId, TenantId};
+
+use crate::config::HumanDuration;
+
+/// `ocmt cluster`
+#[derive(Subcommand)]
+pub enum ClusterCommand {
+    /// Set up the first node of a cluster: authority, sealing key, node identity, first operator
+    #[command(
+        after_help = "Example:\n  ocmt cluster init --data-dir /var/lib/ocmt --operator-out ~/ocmt-operator --name node1.example.org\n\nThe authority's key stays in this data folder: back it up, and keep this node."
+    )]
+    Init(InitArgs),
+    /// Make an invitation for one node; it is shown once
+    #[command(
+        after_help = "Example:\n  ocmt cluster invite --operator ~/ocmt-operator --lifetime 15min > token\n\nAsk the node where `ocmt cluster init` ran: it has the authority."
+    )]
+    Invite {
+        /// Who asks
+        #[command(flatten)]
+        operator: OperatorArg,
+        /// How long it is good, 1 min to 24 h
+        #[arg(long, value_name = "TIME", default_value = "1h")]
+        lifetime: HumanDuration,
+    },
+    /// Bring this machine in with an invitation, then start `ocmt node`
+    #[command(
+        after_help = "Example:\n  ocmt cluster join --data-dir /var/lib/ocmt --name node2.example.org --token-file token\n\nWithout --token-file the invitation is taken from OCMT_JOIN_TOKEN, else asked for: arguments are seen by others on the machine."
+    )]
+    Join(JoinArgs),
+    /// List the nodes
+    #[command(after_help = "Example:\n  ocmt cluster nodes --operator ~/ocmt-operator")]
+    Nodes(OperatorArg),
+    /// Show which node owns which tenant
+    #[command(after_help = "Example:\n  ocmt cluster placement --node 0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11")]
+    Placement {
+        /// Who asks
+        #[command(flatten)]
+        operator: OperatorArg,
+        /// Of this tenant alone
+        #[arg(long = "of", value_name = "TENANT", conflicts_with = "node")]
+        of: Option<TenantId>,
+        /// Of this node alone
+        #[arg(long, value_name = "NODE")]
+        node: Option<NodeId>,
+    },
+    /// Empty a node: its tenants go elsewhere, its containers keep running
+    #[command(
+        after_help = "Example:\n  ocmt cluster drain 0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11    waits until it owns no tenant"
+    )]
+    Drain {
+        /// Who asks
+        #[command(flatten)]
+        operator: OperatorArg,
+        /// Which node
+        node: NodeId,
+        /// Do not wait until it is empty
+        #[arg(long)]
+        no_wait: bool,
+        /// Fail if it is not empty by then
+        #[arg(long, value_name = "TIME", default_value = "5min")]
+        within: HumanDuration,
+    },
+    /// Give a drained node work again
+    #[command(after_help = "Example:\n  ocmt cluster resume 0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11")]
+    Resume {
+        /// Who asks
+        #[command(flatten)]
+        operator: OperatorArg,
+        /// Which node
+        node: NodeId,
+    },
+    /// Move one tenant to a node
+    #[command(
+        after_help = "Example:\n  ocmt cluster move 7a1d2b64-0d4b-4b0a-8a53-6c5a8cf0e0a7 0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"
+    )]
+    Move {
+        /// Who asks
+        #[command(flatten)]
+        operator: OperatorArg,
+        /// Which tenant
+        #[arg(value_name = "TENANT")]
+        moved: TenantId,
+        /// Where to
+        node: NodeId,
+    },
+    /// End a node's certificate at once: its key may be in wrong hands
+    #[command(after_help = "Example:\n  ocmt cluster revoke 0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11")]
+    Revoke(RemoveArgs),
+    /// Strike a dead node off; the volumes on it are lost
+    #[command(after_help = "Example:\n  ocmt cluster forget 0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11")]
+    Forget(RemoveArgs),
+    /// Print changes of the nodes as they come
+    #[command(after_help = "Example:\n  ocmt cluster watch --json")]
+    Watch {
+        /// Who asks
+        #[command(flatten)]
+        operator: OperatorArg,
+        /// Go on after the event with this token
+        #[arg(long, value_name = "TOKEN", default_value = "")]
+        resume: String,
+    },
+    /// The operators of the cluster
+    #[command(subcommand)]
+    Operators(OperatorsCommand),
+}
+
+/// `ocmt cluster operators`
+#[derive(Subcommand)]
+pub enum OperatorsCommand {
+    /// List them
+    #[command(after_help = "Example:\n  ocmt cluster operators ls")]
+    Ls(OperatorArg),
+    /// Make one, with a key made here
+    #[command(after_help = "Example:\n  ocmt cluster operators add Ada --out ./ada-operator")]
+    Add {
+        /// Who asks
+        #[command(flatten)]
+        operator: OperatorArg,
+        /// Name for people
+        name: String,
+        /// A folder for the new operator's files
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// End an operator's certificate at once
+    #[command(after_help = "Example:\n  ocmt cluster operators revoke 3f0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11")]
+    Revoke {
+        /// Who asks
+        #[command(flatten)]
+        operator: OperatorArg,
+        /// Which
+        #[arg(value_name = "OPERATOR")]
+        ended: OperatorId,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// An operator's files.
+#[derive(Args, Clone)]
+pub struct OperatorArg {
+    /// The operator's files, as `ocmt cluster init` made them
+    #[arg(
+        long = "operator",
+        value_name = "DIR",
+        env = "OCMT_OPERATOR_DIR",
+        default_value = "ocmt-operator",
+        id = "operator_dir"
+    )]
+    pub dir: PathBuf,
+}
+
+/// `ocmt cluster init`
+#[derive(Args)]
+pub struct InitArgs {
+    /// The node's data folder, as in its configuration
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// Where the first operator's files go
+    #[arg(long, value_name = "DIR", default_value = "ocmt-operator")]
+    pub operator_out: PathBuf,
+    /// A host name or address the node is reached under; may be given more than once
+    #[arg(long, value_name = "HOST")]
+    pub name: Vec<String>,
+}
+
+/// `ocmt cluster join`
+#[derive(Args)]
+pub struct JoinArgs {
+    /// The node's data folder, as in its configuration
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: PathBuf,
+    /// A file with the invitation, `-` for standard input
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A host name or address the node is reached under; may be given more than once
+    #[arg(long, value_name = "HOST")]
+    pub name: Vec<String>,
+    /// Where its peers will reach it, HOST:PORT; noted in the audit
+    #[arg(long, value_name = "HOST:PORT", default_value = "")]
+    pub advertise: String,
+}
+
+/// `ocmt cluster revoke`, `forget`
+#[derive(Args)]
+pub struct RemoveArgs {
+    /// Who asks
+    #[command(flatten)]
+    pub operator: OperatorArg,
+    /// Which node
+    pub node: NodeId,
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+}

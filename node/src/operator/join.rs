@@ -1,0 +1,156 @@
+//! New nodes: invitations, and coming in with one.
+//!
+//! JoinCluster is open to strangers, so it costs little before the invitation is known to be good, and is
+//! bounded in number. The invitation is consumed by one statement before anything is issued: of two nodes that
+//! come with the same one, one gets in. What is lost on the way back needs another invitation.
+
+use std::time::Duration;
+
+use axum::{
+    extract::Request as HttpRequest,
+    middleware::Next,
+    response::{IntoResponse as _, Response as HttpResponse},
+};
+use ocmt_actors::ActorError;
+use ocmt_crypto::{
+    audit::{Actor, Outcome},
+    join::{JoinToken, seal_sealing_keys},
+    seal::SealPublicKey,
+};
+use ocmt_proto::v1 as pb;
+use ocmt_store::{ClusterAct, tables};
+use ocmt_types::NodeId;
+use tonic::{Request, Response, Status};
+
+use super::{
+    OperatorRpc,
+    access::{Asking, NO_CERTIFICATE, of_keys, refuse, stored},
+};
+use crate::{edge::call, pki::Request as CertificateRequest, rpc::convert};
+
+/// The one method of operators' services that is served on the client listener.
+pub const JOIN: &str = "/ocmt.v1.ClusterService/JoinCluster";
+
+/// Tries to join, good or not, that this node answers within a [`WINDOW`].
+pub(super) const MOST_TRIES: u32 = 30;
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
+
+const INVITE: &str = "/ocmt.v1.ClusterService/CreateJoinToken";
+
+impl OperatorRpc {
+    pub(super) async fn invite(
+        &self,
+        request: Request<pb::CreateJoinTokenRequest>,
+    ) -> Result<Response<pb::CreateJoinTokenResponse>, Status> {
+        let key = request.get_ref().idempotency_key.clone();
+        let asking = self.asking(&request, INVITE, &key).await?;
+        self.answered::<pb::CreateJoinTokenResponse>(&asking).await?;
+        // a new node asks for its certificate where the token says, so that must be where the authority is
+        self.parts.pki.authority().map_err(|e| of_keys(&e))?;
+        let lifetime = convert::present(request.get_ref().lifetime, "lifetime")?;
+        let lifetime = Duration::from_millis(u64::try_from(convert::millis(&lifetime)).unwrap_or(0));
+        let token =
+            JoinToken::issue(self.parts.pki.ca().fingerprint(), &self.parts.endpoint, &mut rand::rng())
+                .map_err(|_| {
+                    refuse(&ActorError::precondition("ENDPOINT_TOO_LONG", "listen.public_url is too long"))
+                })?;
+        let row = tables::JoinToken {
+            token_hash: token.hash(),
+            created_by: asking.id,
+            created_at: asking.now,
+            expires_at: asking.now + lifetime,
+        };
+        let act = asking.secret_act("cluster.invite", String::new());
+        self.parts.store.operators().put_join_token(&row, &act).await.map_err(|e| stored(&e))?;
+        Ok(Response::new(pb::CreateJoinTokenResponse {
+            token: token.expose().to_owned(),
+            expires_at: Some(convert::time(row.expires_at)),
+        }))
+    }
+
+    pub(super) async fn join(
+        &self,
+        request: Request<pb::JoinClusterRequest>,
+    ) -> Result<Response<pb::JoinClusterResponse>, Status> {
+        self.joins.take(self.parts.clock.boottime()).map_err(|wait| {
+            refuse(&ActorError::ResourceExhausted {
+                reason: "TOO_MANY_JOINS",
+                why: "too many nodes try to join: wait".to_owned(),
+                retry_after: Some(wait),
+            })
+        })?;
+        let request_id = call::request_id(request.extensions()).map_err(|e| refuse(&e))?;
+        let it = request.get_ref();
+        let (token, now) = (JoinToken::parse(&it.token).map_err(|_| not_invited())?, self.parts.clock.now());
+        let operators = self.parts.store.operators();
+        if !operators.has_join_token(token.hash(), now).await.map_err(|e| stored(&e))? {
+            return Err(not_invited());
+        }
+        let authority = self.parts.pki.authority().map_err(|e| of_keys(&e))?;
+        let node_request =
+            CertificateRequest::of_node(&it.certificate_request_der).map_err(|e| of_keys(&e))?;
+        let listener = CertificateRequest::of_listener(&it.listener_request_der).map_err(|e| of_keys(&e))?;
+        let recipient = convert::digest(&it.sealing_recipient_key, "sealing_recipient_key")?;
+
+        let node: NodeId = self.parts.ids.id();
+        let act = ClusterAct {
+            at: now,
+            request: request_id,
+            actor: Actor::Anonymous,
+            action: "cluster.join",
+            object: format!("node/{node}"),
+            outcome: Outcome::Allowed,
+            details: vec![("address".to_owned(), it.address.clone())],
+            remember: None,
+        };
+        let taken = operators.take_join_token(token.hash(), &act).await.map_err(|e| stored(&e))?;
+        taken.ok_or_else(not_invited)?;
+
+        let certificate = authority.issue_node(node, node_request.key(), now).map_err(|e| of_keys(&e))?;
+        let listener = listener.issue_listener(&authority, now).map_err(|e| of_keys(&e))?;
+        let keys = self.parts.pki.sealing().now();
+        let sealed =
+            seal_sealing_keys(&keys, self.parts.cluster, node, &SealPublicKey(recipient.0), &mut rand::rng())
+                .map_err(|_| {
+                    convert::invalid("sealing_recipient_key", "is no X25519 public key to seal to")
+                })?;
+        tracing::info!(%node, address = %it.address, "a node joined");
+        Ok(Response::new(pb::JoinClusterResponse {
+            node_id: node.to_string(),
+            certificate_chain_der: vec![certificate.to_vec().into()],
+            listener_chain_der: vec![listener.to_vec().into()],
+            ca_der: self.parts.pki.ca().der().to_vec().into(),
+            sealed_sealing_keys: sealed.into(),
+            cluster_id: self.parts.cluster.to_string(),
+        }))
+    }
+
+    /// Refuses an act where the operator is right and the confirmation is not, and records it.
+    pub(super) async fn unconfirmed(&self, asking: &Asking, action: &'static str, object: String) -> Status {
+        let record = self.parts.store.operators().record(&asking.denied(action, object)).await;
+        if let Err(error) = record {
+            return stored(&error);
+        }
+        refuse(&ActorError::precondition(
+            "NOT_CONFIRMED",
+            "the confirmation is not good for this act on this object, was used or has expired: begin again with BeginDestructiveAct",
+        ))
+    }
+}
+
+fn not_invited() -> Status {
+    refuse(&ActorError::Unauthenticated(
+        "the invitation is unknown, was used or has expired: ask for another",
+    ))
+}
+
+/// On the client listener: operators' services are elsewhere, but for joining.
+pub async fn elsewhere(request: HttpRequest, next: Next) -> HttpResponse {
+    let path = request.uri().path();
+    let ours = ["/ocmt.v1.ClusterService/", "/ocmt.v1.OperatorService/"];
+    if path == JOIN || !ours.iter().any(|service| path.starts_with(service)) {
+        return next.run(request).await;
+    }
+    let refused = refuse(&ActorError::Unauthenticated(NO_CERTIFICATE));
+    refused.into_http::<tonic::body::Body>().map(axum::body::Body::new).into_response()
+}

@@ -1,0 +1,136 @@
+//! WatchCluster: the nodes as they change.
+//!
+//! It compares pictures, a second apart. A resume token is a digest of what its reader has seen of each node:
+//! what has changed since comes first, whichever node is asked and whenever; so no token is too old.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use data_encoding::BASE64URL_NOPAD;
+use ocmt_proto::v1 as pb;
+use ocmt_types::NodeId;
+use prost::Message as _;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, codegen::BoxStream};
+
+use super::{
+    OperatorRpc,
+    access::{NO_CERTIFICATE, refuse, stored},
+    describe,
+};
+use crate::{rpc::convert, tasks};
+
+const EVERY: Duration = Duration::from_secs(1);
+/// Most nodes a token can tell of: 6 bytes each, in base64, of 512.
+const MOST: usize = 60;
+/// What of a node's digest a token carries.
+const MARK: usize = 6;
+
+type Marks = BTreeMap<NodeId, [u8; MARK]>;
+pub(super) type Changes = BoxStream<pb::WatchClusterResponse>;
+
+impl OperatorRpc {
+    pub(super) async fn watch(
+        &self,
+        request: Request<pb::WatchClusterRequest>,
+    ) -> Result<Response<Changes>, Status> {
+        let asking = self.asking(&request, "/ocmt.v1.ClusterService/WatchCluster", &[]).await?;
+        let token = request.get_ref().resume_token.clone();
+        let mut seen = match token.as_str() {
+            "" => Seen::Nothing,
+            token => Seen::Token(parse(token)?),
+        };
+        let (events, to_reader) = mpsc::channel(16);
+        let rpc = self.clone();
+        tasks::spawn(async move {
+            let mut last: Option<Marks> = None;
+            loop {
+                if !rpc.still(&asking).await {
+                    let ended = ocmt_actors::ActorError::Unauthenticated(NO_CERTIFICATE);
+                    events.send(Err(refuse(&ended))).await.ok();
+                    return;
+                }
+                let (nodes, version) = match describe::nodes(&rpc.parts).await {
+                    Ok(seen) => seen,
+                    Err(error) => {
+                        events.send(Err(stored(&error))).await.ok();
+                        return;
+                    }
+                };
+                for event in seen.news(&mut last, nodes, version) {
+                    if events.send(Ok(event)).await.is_err() {
+                        return;
+                    }
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(EVERY) => {}
+                    () = events.closed() => return,
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(to_reader))))
+    }
+}
+
+/// What the reader knows when it begins.
+enum Seen {
+    /// Nothing: it gets all nodes as they are, then what changes.
+    Nothing,
+    /// The marks of its token, in the order of the nodes' ids; taken as none where they do not fit.
+    Token(Vec<[u8; MARK]>),
+}
+
+impl Seen {
+    fn news(
+        &mut self,
+        last: &mut Option<Marks>,
+        nodes: BTreeMap<NodeId, pb::Node>,
+        version: i64,
+    ) -> Vec<pb::WatchClusterResponse> {
+        let now: Marks = nodes.iter().map(|(id, node)| (*id, mark(node))).collect();
+        let before = last.take().unwrap_or_else(|| match self {
+            Self::Nothing => Marks::new(),
+            // a node is known by its mark, whatever its place: a mark that is there was seen
+            Self::Token(marks) => {
+                now.iter().filter(|(_, mark)| marks.contains(mark)).map(|(id, mark)| (*id, *mark)).collect()
+            }
+        });
+        let mut known = before.clone();
+        let mut news = Vec::new();
+        for (id, node) in nodes {
+            if before.get(&id) != now.get(&id) {
+                known.insert(id, mark(&node));
+                news.push((id, node));
+            }
+        }
+        known.retain(|id, _| now.contains_key(id));
+        let token = token(&known);
+        *last = Some(now);
+        let event = |(_, node): (NodeId, pb::Node)| pb::WatchClusterResponse {
+            view_version: u64::try_from(version).unwrap_or(0),
+            change: Some(pb::watch_cluster_response::Change::Node(node)),
+            resume_token: token.clone(),
+        };
+        news.into_iter().map(event).collect()
+    }
+}
+
+/// What of a node counts as a change: not its lease counter, which moves all the time.
+fn mark(node: &pb::Node) -> [u8; MARK] {
+    let still = pb::Node { lease_renewals: 0, certificate_expires_at: None, ..node.clone() };
+    let digest = Sha256::digest(still.encode_to_vec());
+    std::array::from_fn(|at| digest[at])
+}
+
+fn token(marks: &Marks) -> String {
+    let bytes: Vec<u8> = marks.values().take(MOST).flatten().copied().collect();
+    BASE64URL_NOPAD.encode(&bytes)
+}
+
+fn parse(token: &str) -> Result<Vec<[u8; MARK]>, Status> {
+    let wrong = || convert::invalid("resume_token", "is not one of ours");
+    let bytes = BASE64URL_NOPAD.decode(token.as_bytes()).map_err(|_| wrong())?;
+    let (marks, rest) = bytes.as_chunks::<MARK>();
+    if rest.is_empty() { Ok(marks.to_vec()) } else { Err(wrong()) }
+}
