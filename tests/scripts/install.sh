@@ -2,7 +2,8 @@
 # Installs what is missing on this machine, and only that: quick when all is there.
 #
 #   install.sh demo    what `make demo` needs (Docker engine, iptables, gdb for the memory search)
-#   install.sh test    the same and PostgreSQL, Redis, cargo-nextest and cargo-deny
+#   install.sh test    the same and PostgreSQL, Redis, network namespaces, checkers of scripts and units,
+#                      cargo-nextest and cargo-deny
 #
 # Packages come from Debian (apt) and crates.io, from nowhere else.
 set -euo pipefail
@@ -13,7 +14,8 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 
 # program -> Debian package that brings it
 needs_demo=(dockerd:docker.io iptables:iptables gcore:gdb cc:gcc git:git)
-needs_test=("${needs_demo[@]}" redis-server:redis-server)
+needs_test=("${needs_demo[@]}" redis-server:redis-server ip:iproute2 setpriv:util-linux shellcheck:shellcheck
+    systemd-analyze:systemd)
 
 debian_missing() {
     local pair program package

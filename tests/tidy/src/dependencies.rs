@@ -31,7 +31,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that only tests use; they may use everything.
-const FOR_TESTS: [&str; 3] = ["ocmt-testkit", "ocmt-e2e", "ocmt-tidy"];
+const FOR_TESTS: [&str; 4] = ["ocmt-testkit", "ocmt-e2e", "ocmt-cluster-tests", "ocmt-tidy"];
 
 /// Crates of others that a layer must not know: `actors` knows no HTTP and no protobuf, `cluster` no actor, and
 /// the cryptography does no I/O.

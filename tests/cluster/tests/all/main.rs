@@ -1,0 +1,4 @@
+//! All tests of several nodes in one program: a node is a large thing to link.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod checker;
