@@ -5,7 +5,7 @@
 //! | [`config`] | what an operator may set |
 //! | [`server`] | a node put together, started and stopped |
 //! | [`edge`], [`rpc`], [`gateway`], [`web`] | the client listener: credentials and errors, gRPC, WebSocket, pages |
-//! | [`peers`] | other nodes: the peer listener, and the links to theirs |
+//! | [`peers`], [`forward`] | other nodes: the peer listener and the links to theirs; calls for tenants that live there |
 //! | [`pki`], [`mail`], [`cells`] | what the actors ask of the world |
 //! | [`cli`], [`demo`] | what people type |
 //! | [`local`], [`canary`] | a node of one's own, and the search for leaks: for the demo and the tests |
@@ -16,6 +16,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod edge;
+pub mod forward;
 pub mod gateway;
 pub mod local;
 pub mod mail;

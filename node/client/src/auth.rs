@@ -1,6 +1,7 @@
 //! Signing up and in by a mailed link that works on the asking device alone.
 
 use bytes::Bytes;
+use ocmt_crypto::token::Token;
 use ocmt_proto::v1 as pb;
 use ocmt_types::{Secret, TenantId};
 use sha2::{Digest as _, Sha256};
@@ -79,6 +80,7 @@ impl Client {
             client_name: device.to_owned(),
             idempotency_key: idempotency_key(),
         };
+        let request = routed(token_of(link), request);
         let answer = self.users().accept_invite(request).await?.into_inner();
         begin(self, answer.sign_in)
     }
@@ -121,9 +123,20 @@ impl PendingSignIn {
             client_name: device.to_owned(),
             idempotency_key: idempotency_key(),
         };
+        let request = routed(token_of(link), request);
         let answer = self.client.auth().exchange_magic_link(request).await?.into_inner();
         begin(&self.client, answer.sign_in)
     }
+}
+
+/// A call whose token is in its message alone: says of which tenant it is, so that any node finds the way.
+fn routed<T>(token: &str, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    let tenant = Token::parse(token).ok().and_then(|token| token.tenant());
+    if let Some(tenant) = tenant.and_then(|tenant| tenant.to_string().parse().ok()) {
+        request.metadata_mut().insert("ocmt-route", tenant);
+    }
+    request
 }
 
 /// The token in a link's address, or the text itself.

@@ -1,16 +1,17 @@
-//! A client of one cluster, signed in or not: typed access to every service over one connection.
+//! A client of one cluster, signed in or not: typed access to every service of whichever node answers.
 
 use bytes::Bytes;
 use ocmt_proto::v1 as pb;
 use ocmt_types::{Clock, SystemClock, TenantId, UserId};
-use tonic::{service::interceptor::InterceptedService, transport::Channel};
+use tonic::service::interceptor::InterceptedService;
 
 use crate::{
     ClientError,
     connect::{Bearer, Credential, Target},
+    routes::Routes,
 };
 
-type Authed = InterceptedService<Channel, Bearer>;
+type Authed = InterceptedService<Routes, Bearer>;
 
 /// Who the client is signed in as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,11 +22,10 @@ pub struct Identity {
     pub user: UserId,
 }
 
-/// A connection and, once signed in, a credential. Cheap to clone.
+/// Connections and, once signed in, a credential. Cheap to clone.
 #[derive(Clone)]
 pub struct Client {
-    target: Target,
-    channel: Channel,
+    routes: Routes,
     bearer: Bearer,
     identity: Option<Identity>,
 }
@@ -34,7 +34,7 @@ macro_rules! services {
     ($($(#[$doc:meta])* $name:ident => $module:ident :: $client:ident),+ $(,)?) => {$(
         $(#[$doc])*
         pub fn $name(&self) -> pb::$module::$client<Authed> {
-            pb::$module::$client::with_interceptor(self.channel.clone(), self.bearer.clone())
+            pb::$module::$client::with_interceptor(self.routes.clone(), self.bearer.clone())
         }
     )+};
 }
@@ -45,14 +45,14 @@ impl Client {
     /// # Errors
     /// [`ClientError::Connect`] or [`ClientError::Usage`].
     pub async fn connect(target: Target) -> Result<Self, ClientError> {
-        let channel = target.connect().await?;
-        Ok(Self { target, channel, bearer: Bearer::default(), identity: None })
+        Ok(Self { routes: Routes::connect(target).await?, bearer: Bearer::default(), identity: None })
     }
 
-    /// The same connection with a credential.
+    /// The same connections with a credential; its calls find their own way.
     #[must_use]
     pub fn signed_in(&self, credential: Credential, identity: Identity) -> Self {
-        Self { bearer: Bearer(Some(credential)), identity: Some(identity), ..self.clone() }
+        let routes = self.routes.another();
+        Self { routes, bearer: Bearer(Some(credential)), identity: Some(identity) }
     }
 
     /// Who it is signed in as.
@@ -70,7 +70,12 @@ impl Client {
 
     /// Where it is connected to.
     pub fn target(&self) -> &Target {
-        &self.target
+        self.routes.target()
+    }
+
+    /// Where calls go, the best first: the node that answered last, then the others it was given.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.routes.endpoints()
     }
 
     /// The clock that certificates and statements are checked against.

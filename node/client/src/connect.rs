@@ -1,4 +1,4 @@
-//! The connection to a node: TLS against the cluster's authority, and the credential on each call.
+//! Connections to nodes: TLS against the cluster's authority, and the credential on each call.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,48 +20,65 @@ const CALL: Duration = Duration::from_secs(60);
 /// Where a cluster is reached, and whom to believe there.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// `https://HOST:PORT`.
+    /// `https://HOST:PORT`; several with commas between them, the preferred first.
     pub endpoint: String,
     /// The cluster's certificate authority.
     pub ca: ClusterCa,
 }
 
 impl Target {
-    /// The host name or address in the endpoint.
-    ///
-    /// # Errors
-    /// [`ClientError::Usage`] if the endpoint is not `https://HOST:PORT`.
-    pub fn authority(&self) -> Result<http::uri::Authority, ClientError> {
-        let uri: http::Uri = self.endpoint.parse().map_err(|_| bad_endpoint(&self.endpoint))?;
-        match (uri.scheme_str(), uri.authority()) {
-            (Some("https"), Some(authority)) => Ok(authority.clone()),
-            _ => Err(bad_endpoint(&self.endpoint)),
-        }
+    /// The endpoints, the preferred first.
+    pub fn endpoints(&self) -> impl Iterator<Item = &str> {
+        self.endpoint.split(',').map(str::trim).filter(|endpoint| !endpoint.is_empty())
     }
 
-    /// Opens the connection, or says why it cannot be.
+    /// The same authority at this endpoint alone.
+    #[must_use]
+    pub fn at(&self, endpoint: &str) -> Self {
+        Self { endpoint: endpoint.to_owned(), ca: self.ca.clone() }
+    }
+
+    /// The host and port of the first endpoint.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if it is not `https://HOST:PORT`.
+    pub fn authority(&self) -> Result<http::uri::Authority, ClientError> {
+        authority(self.endpoints().next().unwrap_or_default())
+    }
+
+    /// Opens a connection to the first endpoint, or says why it cannot be.
     ///
     /// # Errors
     /// [`ClientError::Connect`] or [`ClientError::Usage`].
     pub async fn connect(&self) -> Result<Channel, ClientError> {
-        let authority = self.authority()?;
-        let failed = |error: tonic::transport::Error| ClientError::Connect {
-            endpoint: self.endpoint.clone(),
-            why: innermost(&error),
-        };
+        let endpoint = self.endpoints().next().unwrap_or_default();
+        self.channel(endpoint)?.connect().await.map_err(|error| Self::failed(endpoint, &error))
+    }
+
+    /// How connections to `endpoint` are made.
+    pub(crate) fn channel(&self, endpoint: &str) -> Result<Endpoint, ClientError> {
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(self.ca.pem()))
-            .domain_name(host(&authority));
-        Endpoint::from_shared(self.endpoint.clone())
-            .and_then(|endpoint| endpoint.tls_config(tls))
-            .map_err(failed)?
+            .domain_name(host(&authority(endpoint)?));
+        let described = Endpoint::from_shared(endpoint.to_owned()).and_then(|it| it.tls_config(tls));
+        Ok(described
+            .map_err(|error| Self::failed(endpoint, &error))?
             .connect_timeout(CONNECT)
             .timeout(CALL)
             .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEPALIVE)
-            .connect()
-            .await
-            .map_err(failed)
+            .http2_keep_alive_interval(KEEPALIVE))
+    }
+
+    pub(crate) fn failed(endpoint: &str, error: &tonic::transport::Error) -> ClientError {
+        ClientError::Connect { endpoint: endpoint.to_owned(), why: innermost(error) }
+    }
+}
+
+fn authority(endpoint: &str) -> Result<http::uri::Authority, ClientError> {
+    let uri: http::Uri = endpoint.parse().map_err(|_| bad_endpoint(endpoint))?;
+    match (uri.scheme_str(), uri.authority()) {
+        (Some("https"), Some(authority)) => Ok(authority.clone()),
+        _ => Err(bad_endpoint(endpoint)),
     }
 }
 

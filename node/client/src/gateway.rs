@@ -91,6 +91,10 @@ impl Gateway {
                 "the container did not wake within {} s",
                 patience.as_secs()
             ))),
+            Ok(Err(WsError::Http(answer))) if answer.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                // for a while: the tenant or its container is between two nodes
+                Err(failed(refusal(WsError::Http(answer))))
+            }
             Ok(Err(error)) => Err(ClientError::Channel(refusal(error))),
             Ok(Ok((socket, answer))) => {
                 let spoken = answer.headers().get(header::SEC_WEBSOCKET_PROTOCOL);

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use http::{Extensions, HeaderMap, header};
+use http::{Extensions, HeaderMap, HeaderValue, header};
 use ocmt_actors::ActorError;
 use ocmt_types::{Clock, Deadline, RequestId};
 
@@ -30,12 +30,13 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, ActorError> {
 
 /// The caller's deadline (`grpc-timeout`), at most `longest`.
 pub fn deadline(headers: &HeaderMap, clock: &dyn Clock, longest: Duration) -> Deadline {
-    let asked = headers.get("grpc-timeout").and_then(|value| value.to_str().ok()).and_then(grpc_timeout);
+    let asked = headers.get("grpc-timeout").and_then(grpc_timeout);
     Deadline::after(clock, asked.map_or(longest, |asked| asked.min(longest)))
 }
 
 /// The gRPC wire form: up to eight digits and a unit.
-fn grpc_timeout(text: &str) -> Option<Duration> {
+pub fn grpc_timeout(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -52,8 +53,19 @@ fn grpc_timeout(text: &str) -> Option<Duration> {
     })
 }
 
-/// The address of the other end of the connection. Forwarding headers are not believed: there is no
-/// trusted proxy to set yet.
+/// The same, to be sent on: in the finest unit that eight digits hold. None for no time at all.
+pub fn grpc_timeout_text(time: Duration) -> Option<String> {
+    const MOST: u128 = 99_999_999;
+    match time.as_micros() {
+        0 => None,
+        micros @ ..=MOST => Some(format!("{micros}u")),
+        micros if micros / 1000 <= MOST => Some(format!("{}m", micros / 1000)),
+        micros => Some(format!("{}S", (micros / 1_000_000).min(MOST))),
+    }
+}
+
+/// The address of the client: the other end of the connection, or what the node that forwarded the call
+/// says. Forwarding headers of clients are not believed: there is no trusted proxy to set yet.
 pub fn peer(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<PeerAddr>().map(|peer| peer.0.ip())
 }
@@ -70,7 +82,6 @@ pub fn request_id(extensions: &Extensions) -> Result<RequestId, ActorError> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use http::HeaderValue;
     use ocmt_types::ManualClock;
 
     use super::*;
@@ -103,6 +114,17 @@ mod tests {
         for bad in ["", "S", "5", "-5S", "123456789S", "5s", "٣S"] {
             assert_eq!(with_text(bad, &clock), Duration::from_secs(30), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_timeout_is_sent_on_as_it_was_read() {
+        for time in
+            [1, 999, 99_999_999, 100_000_000, 99_999_999_000, 100_000_000_000].map(Duration::from_micros)
+        {
+            let text = grpc_timeout_text(time).unwrap();
+            assert_eq!(grpc_timeout(&HeaderValue::from_str(&text).unwrap()), Some(time), "{text}");
+        }
+        assert_eq!(grpc_timeout_text(Duration::ZERO), None);
     }
 
     fn with_text(text: &str, clock: &ManualClock) -> Duration {

@@ -12,6 +12,8 @@ use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::forward::names::NOT_OWNER;
+
 /// Domain of every `google.rpc.ErrorInfo` of ours.
 pub const DOMAIN: &str = "ocmt";
 
@@ -54,7 +56,21 @@ pub fn status(error: &ActorError) -> Status {
     if let Some(after) = error.retry_after() {
         details.set_retry_info(Some(after));
     }
-    Status::with_error_details(face(error).code, error.to_string(), details)
+    let mut status = Status::with_error_details(face(error).code, error.to_string(), details);
+    if let Some(owner) = owner(error).and_then(|owner| owner.parse().ok()) {
+        status.metadata_mut().insert("ocmt-not-owner", owner);
+    }
+    status
+}
+
+/// What the node that forwarded the call is told, on either protocol: nobody read it, and who would.
+fn owner(error: &ActorError) -> Option<String> {
+    match error {
+        ActorError::NotOwner { owner } => {
+            Some(owner.map_or_else(|| "-".to_owned(), |owner| owner.to_string()))
+        }
+        _ => None,
+    }
 }
 
 /// What a program may want to know beside the reason: who has the tenant.
@@ -84,6 +100,9 @@ pub fn problem(error: &ActorError) -> Response {
         if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
             response.headers_mut().insert(header::RETRY_AFTER, value);
         }
+    }
+    if let Some(owner) = owner(error).and_then(|owner| owner.parse().ok()) {
+        response.headers_mut().insert(NOT_OWNER, owner);
     }
     response
 }

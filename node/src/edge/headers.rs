@@ -10,6 +10,8 @@ use axum::{
 };
 use ocmt_types::{IdGen, RequestId};
 
+use crate::forward::Hopped;
+
 /// Names the request in answers, logs and audit records.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("ocmt-request-id");
 
@@ -28,9 +30,12 @@ const FIXED: [(HeaderName, &str); 8] = [
     (header::CACHE_CONTROL, "no-store"),
 ];
 
-/// Gives each request an id (never the client's own) and each answer the fixed headers.
+/// Gives each request an id (never the client's own, but that of the node that forwarded it) and each answer
+/// the fixed headers.
 pub async fn stamp(State(ids): State<Arc<dyn IdGen>>, mut request: Request, next: Next) -> Response {
-    let id: RequestId = ids.id();
+    let said = request.extensions().get::<Hopped>().and_then(|_| request.headers().get(&REQUEST_ID));
+    let said = said.and_then(|id| id.to_str().ok()?.parse().ok());
+    let id: RequestId = said.unwrap_or_else(|| ids.id());
     request.headers_mut().remove(&REQUEST_ID);
     request.extensions_mut().insert(id);
     let mut response = next.run(request).await;

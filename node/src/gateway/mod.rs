@@ -24,6 +24,8 @@ use crate::{
     server::ConnectionSlot,
 };
 
+/// Where gateways are, before the container's id.
+pub const PATH: &str = "/gateway/";
 /// The subprotocol of the sealed channel.
 const SEALED: &str = "ocmt.v1";
 /// A frame of the channel is at most 64 KiB.
@@ -43,6 +45,11 @@ pub struct GatewayState {
 /// The gateway's route.
 pub fn routes(system: System, clock: Arc<dyn Clock>) -> Router {
     Router::new().route("/gateway/{container}", get(connect)).with_state(GatewayState { system, clock })
+}
+
+/// The gateway token that a request offers, not looked into.
+pub fn token_of(headers: &HeaderMap) -> Option<&str> {
+    token::of(headers, SEALED).ok()
 }
 
 async fn connect(

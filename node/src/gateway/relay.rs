@@ -28,6 +28,7 @@ use crate::server::ConnectionSlot;
 const CLOSE_NORMAL: u16 = 1000;
 const CLOSE_GOING_AWAY: u16 = 1001;
 const CLOSE_TEXT: u16 = 1003;
+const CLOSE_RESTART: u16 = 1012;
 const CLOSE_REVOKED: u16 = 4401;
 const CLOSE_LOCKED: u16 = 4423;
 const CLOSE_STOPPED: u16 = 4503;
@@ -41,6 +42,9 @@ const REASON: Duration = Duration::from_secs(1);
 
 type Close = (u16, &'static str);
 
+/// Whoever would say why is gone: this node stops, or the tenant goes to another.
+const MOVING: Close = (CLOSE_RESTART, "connect again");
+
 /// Relays until the client, the cell or the session is done. The connection keeps its slot for as long.
 pub(super) async fn run(socket: WebSocket, gateway: Gateway, _slot: Option<ConnectionSlot>) {
     let Gateway { to_cell, from_cell, mut ended, .. } = gateway;
@@ -48,7 +52,7 @@ pub(super) async fn run(socket: WebSocket, gateway: Gateway, _slot: Option<Conne
     let answered = AtomicBool::new(true);
     let close = tokio::select! {
         biased;
-        end = &mut ended => Some(end.map_or((CLOSE_GOING_AWAY, "connect again"), closing)),
+        end = &mut ended => Some(end.map_or(MOVING, closing)),
         close = inwards(stream, to_cell, &answered) => close,
         close = outwards(&mut sink, from_cell, &answered) => close,
     };
@@ -115,7 +119,7 @@ async fn outwards(
 async fn end_of(ended: &mut oneshot::Receiver<GatewayEnd>) -> Close {
     match timeout(REASON, ended).await {
         Ok(Ok(end)) => closing(end),
-        Ok(Err(_)) | Err(_) => (CLOSE_GOING_AWAY, "connect again"),
+        Ok(Err(_)) | Err(_) => MOVING,
     }
 }
 

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use ocmt_actors::{ActorError, RemoteChannel};
 use ocmt_proto::v1::{self as pb, channel_request::Part as Outwards, channel_response::Part as Inwards};
 use ocmt_types::{Deadline, TenantId};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Lane, Peer, Pool, RemoteChannel, pool::UNSENT};
+use super::{Lane, Peer, Pool, pool::UNSENT};
 use crate::tasks;
 
 /// Frames that wait in each direction of a channel.
@@ -27,9 +28,9 @@ pub enum AskError {
     /// They may have been: the link broke, or no answer came in time.
     #[error("no answer came back: {0}")]
     Lost(String),
-    /// They refused, in their own bytes.
-    #[error("refused")]
-    Refused(Vec<u8>),
+    /// They refused.
+    #[error(transparent)]
+    Refused(ActorError),
 }
 
 impl From<Status> for AskError {
@@ -94,7 +95,7 @@ impl Pool {
                 tasks::spawn(carry(answers, from));
                 Ok(RemoteChannel { opened: opened.into(), to_host, from_host })
             }
-            Some(Inwards::Error(error)) => Err(AskError::Refused(error.into())),
+            Some(Inwards::Error(error)) => Err(refused(&error)),
             Some(Inwards::Frame(_)) | None => Err(AskError::Lost("the channel was not opened".to_owned())),
         }
     }
@@ -129,7 +130,11 @@ async fn within<T>(time: Duration, answer: impl Future<Output = Result<Response<
 }
 
 fn join(answer: Bytes, error: Bytes) -> Asked<Vec<u8>> {
-    if error.is_empty() { Ok(answer.into()) } else { Err(AskError::Refused(error.into())) }
+    if error.is_empty() { Ok(answer.into()) } else { Err(refused(&error)) }
+}
+
+fn refused(error: &[u8]) -> AskError {
+    AskError::Refused(ActorError::from_wire(error))
 }
 
 fn message(part: Outwards) -> pb::ChannelRequest {

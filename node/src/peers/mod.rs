@@ -19,17 +19,16 @@ mod listener;
 mod pool;
 mod service;
 mod tls;
-mod view;
 
 pub use ask::AskError;
 pub use body::PeerBody;
 pub use certificate::node_of;
 pub use link::Link;
 pub use listener::{PEER_LIMITS, PeerDoor, PeerNode, routes};
+pub use ocmt_cluster::{Peer, Route, View};
 pub use pool::{Lane, Pool, PoolError, Unsent};
-pub use service::{Inbox, NodeRpc, RemoteChannel};
+pub use service::{Inbox, NodeRpc};
 pub use tls::{PeerTls, TlsError};
-pub use view::{Peer, View};
 
 use std::sync::Arc;
 

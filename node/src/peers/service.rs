@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream};
+use ocmt_actors::{ActorError, RemoteChannel};
 use ocmt_proto::v1::{
     self as pb, channel_request::Part as Inwards, channel_response::Part as Outwards,
     node_service_server::NodeService,
@@ -21,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(90);
 /// A caller that shares no version with us has so long to read that, then its connection ends.
 const PARTING: Duration = Duration::from_secs(1);
 
-/// What this node's actors do for other nodes. Errors are the actors' own bytes.
+/// What this node's actors do for other nodes.
 pub trait Inbox: Send + Sync + 'static {
     /// Takes a letter to a tenant that lives here or may be claimed here.
     fn deliver(
@@ -29,23 +30,17 @@ pub trait Inbox: Send + Sync + 'static {
         tenant: TenantId,
         letter: Vec<u8>,
         deadline: Deadline,
-    ) -> BoxFuture<'_, Result<Vec<u8>, Vec<u8>>>;
+    ) -> BoxFuture<'_, Result<Vec<u8>, ActorError>>;
     /// Takes an order to a container that runs here.
-    fn order(&self, order: Vec<u8>, deadline: Deadline) -> BoxFuture<'_, Result<Vec<u8>, Vec<u8>>>;
+    fn order(&self, order: Vec<u8>, deadline: Deadline) -> BoxFuture<'_, Result<Vec<u8>, ActorError>>;
     /// Opens a channel to a cell that runs here.
-    fn channel(&self, opening: Vec<u8>, deadline: Deadline) -> BoxFuture<'_, Result<RemoteChannel, Vec<u8>>>;
+    fn channel(
+        &self,
+        opening: Vec<u8>,
+        deadline: Deadline,
+    ) -> BoxFuture<'_, Result<RemoteChannel, ActorError>>;
     /// Finishes a tenant's work within `patience` and gives it up.
-    fn release(&self, tenant: TenantId, patience: Duration) -> BoxFuture<'_, Result<(), Vec<u8>>>;
-}
-
-/// Frames to and from a cell on another host; either side ends it by dropping its end.
-pub struct RemoteChannel {
-    /// How it was opened.
-    pub opened: Vec<u8>,
-    /// Towards the cell.
-    pub to_host: mpsc::Sender<Bytes>,
-    /// From the cell.
-    pub from_host: mpsc::Receiver<Bytes>,
+    fn release(&self, tenant: TenantId, patience: Duration) -> BoxFuture<'_, Result<(), ActorError>>;
 }
 
 /// The service. Cheap to clone.
@@ -135,7 +130,7 @@ impl NodeService for NodeRpc {
                 tasks::spawn(carry(inwards, to_host));
                 Box::pin(outwards(opened, from_host))
             }
-            Err(error) => Box::pin(stream::iter([Ok(response(Outwards::Error(error.into())))])),
+            Err(error) => Box::pin(stream::iter([Ok(response(Outwards::Error(error.to_wire().into())))])),
         };
         Ok(Response::new(answer))
     }
@@ -151,7 +146,8 @@ impl NodeService for NodeRpc {
             u32::try_from(patience.nanos).unwrap_or(0),
         );
         let released = self.inbox.release(tenant(&it.tenant_id)?, patience).await;
-        Ok(Response::new(pb::ReleaseResponse { error: released.err().unwrap_or_default().into() }))
+        let error = released.err().map(|error| error.to_wire()).unwrap_or_default();
+        Ok(Response::new(pb::ReleaseResponse { error: error.into() }))
     }
 }
 
@@ -188,10 +184,10 @@ fn response(part: Outwards) -> pb::ChannelResponse {
     pb::ChannelResponse { part: Some(part) }
 }
 
-fn split(answer: Result<Vec<u8>, Vec<u8>>) -> (Bytes, Bytes) {
+fn split(answer: Result<Vec<u8>, ActorError>) -> (Bytes, Bytes) {
     match answer {
         Ok(answer) => (answer.into(), Bytes::new()),
-        Err(error) => (Bytes::new(), error.into()),
+        Err(error) => (Bytes::new(), error.to_wire().into()),
     }
 }
 

@@ -63,7 +63,14 @@ impl Client {
             ..Default::default()
         };
         let token = self.containers().issue_gateway_token(request).await?.into_inner().token;
-        Box::pin(Gateway::connect(self.target(), container, &token, WAKE)).await
+        let mut gone = None;
+        for endpoint in self.endpoints() {
+            match Box::pin(Gateway::connect(&self.target().at(&endpoint), container, &token, WAKE)).await {
+                Err(error @ ClientError::Connect { .. }) => gone = Some(error),
+                done => return done,
+            }
+        }
+        Err(gone.unwrap_or_else(|| ClientError::Usage("no endpoint is given".to_owned())))
     }
 
     /// Opens a channel of this kind to an unlocked cell.

@@ -1,0 +1,303 @@
+//! One call on its way: here, there, or again.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{body::Body, extract::Request, response::Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts, uri::Authority};
+use hyper::upgrade::OnUpgrade;
+use ocmt_actors::ActorError;
+use ocmt_types::{NodeId, RequestId, TenantId};
+use tokio::time::timeout;
+use tower::{Service, ServiceExt as _};
+
+use super::{
+    Forwarding,
+    answer::{Carried, Speech, refusal},
+    names::{CLIENT_ADDR, HOP, NOT_OWNER, OWNER, unhop},
+    replay::Replay,
+    tag, websocket,
+};
+use crate::{
+    edge::{call, headers::REQUEST_ID},
+    peers::{Lane, Peer, PoolError, Route},
+    server::{ConnectionSlot, PeerAddr},
+};
+
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+/// The first pause before a call is tried again; each is twice the one before, up to the longest.
+const PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(80);
+
+/// How long what may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// A call whose tenant is between two nodes waits so long.
+    pub patience: Duration,
+    /// The owner answers a unary call or a page within this; it bounds itself by less.
+    pub answer: Duration,
+    /// The owner answers an upgrade within this: a container may have to start for it.
+    pub upgrade: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(2),
+            answer: Duration::from_secs(80),
+            upgrade: Duration::from_secs(65),
+        }
+    }
+}
+
+/// A call, what it was sent with, and where it may go.
+pub(super) struct Onward<S> {
+    on: Arc<Forwarding>,
+    inner: S,
+    hop: u8,
+    head: Parts,
+    body: Replay,
+    tenant: Option<TenantId>,
+    began: Duration,
+}
+
+/// What came of one attempt.
+enum Tried {
+    /// The answer.
+    Done(Response),
+    /// Nobody read it. Perhaps somebody said who would; the answer is for when nobody does in time.
+    Unread(Option<NodeId>, Response),
+}
+
+impl<S> Onward<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    pub(super) fn new(on: Arc<Forwarding>, inner: S, hop: u8, request: Request) -> Self {
+        let (head, body) = request.into_parts();
+        let (tenant, began) = (tag::tenant_of(&head), on.clock.boottime());
+        Self { on, inner, hop, head, body: Replay::new(body), tenant, began }
+    }
+
+    pub(super) async fn serve(self) -> Response {
+        let (mut pause, mut tries, mut named) = (PAUSE, 0, None);
+        loop {
+            let (owner, answer) = match self.attempt(named.take()).await {
+                Tried::Done(answer) => return answer,
+                Tried::Unread(owner, answer) => (owner, answer),
+            };
+            tries += 1;
+            named = owner.and_then(|node| self.follow(node));
+            let again = match self.hop {
+                0 => self.spent() + pause <= self.on.times.patience,
+                // the first node waits for the tenant; here the call goes on to who was named, or back unread
+                _ => tries < 2 && named.is_some(),
+            };
+            if !again || !self.body.is_whole() {
+                return answer;
+            }
+            if named.is_none() || tries > 1 {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+
+    async fn attempt(&self, named: Option<Peer>) -> Tried {
+        let route = match (named, self.tenant) {
+            (Some(peer), _) => Route::There(peer),
+            (None, Some(tenant)) => match self.on.whereabouts.route(tenant).await {
+                Ok(route) => route,
+                Err(error) => {
+                    tracing::debug!(%tenant, %error, "cannot find a tenant's node");
+                    return Tried::Done(
+                        self.refuse(&away("the database does not say where the tenant lives")),
+                    );
+                }
+            },
+            (None, None) => Route::Here,
+        };
+        match route {
+            Route::Here => self.here().await,
+            Route::There(peer) if websocket::is_wanted(&self.head.headers) => self.joined(&peer).await,
+            Route::There(peer) => self.there(&peer).await,
+            Route::Nobody => Tried::Unread(None, self.unread(&away("no node can take the tenant now"))),
+        }
+    }
+
+    async fn here(&self) -> Tried {
+        let request = Request::from_parts(self.head.clone(), self.body.attempt());
+        match self.inner.clone().oneshot(request).await {
+            Ok(answer) => self.judge(answer),
+            Err(never) => match never {},
+        }
+    }
+
+    async fn there(&self, peer: &Peer) -> Tried {
+        let Some(request) = self.outgoing(self.body.attempt(), false) else {
+            return Tried::Done(self.refuse(&ActorError::DeadlineExceeded));
+        };
+        // hyper goes on sending a body whose answer nobody waits for any more: this ends it
+        let reading = self.body.reading();
+        let sent = self.on.pool.request(peer, Lane::Bulk, request);
+        let answered = match self.answer_within() {
+            Some(time) => timeout(time, sent).await.unwrap_or(Err(PoolError::Late)),
+            None => sent.await,
+        };
+        match answered {
+            Ok(answer) => {
+                let speech = Speech::of(&self.head.headers);
+                let answer = answer.map(|body| Body::new(Carried::new(body, speech, reading)));
+                self.judge(mark(answer, peer))
+            }
+            Err(error) => self.failed(peer, &error),
+        }
+    }
+
+    async fn joined(&self, peer: &Peer) -> Tried {
+        let client = self.head.extensions.get::<OnUpgrade>().cloned();
+        let (Some(upgrade), Some(request)) = (client, self.outgoing(Body::empty(), true)) else {
+            return Tried::Done(self.refuse(&ActorError::invalid("upgrade", "is not possible here")));
+        };
+        let slot = self.head.extensions.get::<ConnectionSlot>().cloned();
+        match self.on.pool.upgrade(peer, request, self.on.times.upgrade).await {
+            Ok(answer) => {
+                let client = websocket::Client { upgrade, slot };
+                let switching = websocket::answer(answer, client, self.on.stop.clone());
+                self.judge(owned(switching, peer))
+            }
+            Err(error) => self.failed(peer, &error),
+        }
+    }
+
+    fn failed(&self, peer: &Peer, error: &PoolError) -> Tried {
+        tracing::debug!(peer = %peer.node_id, %error, "a call was not forwarded");
+        let untouched = match error {
+            PoolError::Unsent(_) => true,
+            PoolError::Broken(_) => self.body.is_untouched() || self.head.method.is_safe(),
+            PoolError::Late => return Tried::Done(self.refuse(&ActorError::DeadlineExceeded)),
+        };
+        if let Some(tenant) = self.tenant {
+            self.on.whereabouts.forget(tenant);
+        }
+        if untouched {
+            Tried::Unread(None, self.unread(&away("the tenant's node does not answer")))
+        } else {
+            Tried::Done(self.refuse(&ActorError::OutcomeUnknown))
+        }
+    }
+
+    /// Whether an answer is one, or says that nobody read the call. Clients are not told who owns what.
+    fn judge(&self, mut answer: Response) -> Tried {
+        let Some(owner) = answer.headers().get(NOT_OWNER).cloned() else {
+            return Tried::Done(answer);
+        };
+        if self.hop == 0 {
+            answer.headers_mut().remove(NOT_OWNER);
+        }
+        Tried::Unread(owner.to_str().ok().and_then(|node| node.parse().ok()), answer)
+    }
+
+    /// The node that somebody said owns the tenant.
+    fn follow(&self, owner: NodeId) -> Option<Peer> {
+        let peer = self.on.whereabouts.peer(owner);
+        match (&peer, self.tenant) {
+            (Some(peer), Some(tenant)) => self.on.whereabouts.learn(tenant, peer),
+            (None, Some(tenant)) => self.on.whereabouts.forget(tenant),
+            (_, None) => {}
+        }
+        peer
+    }
+
+    fn refuse(&self, error: &ActorError) -> Response {
+        refusal(error, &self.head.headers)
+    }
+
+    /// A refusal that says, to the node that forwarded the call here, that nobody read it.
+    fn unread(&self, error: &ActorError) -> Response {
+        let mut answer = self.refuse(error);
+        if self.hop > 0 {
+            answer.headers_mut().insert(NOT_OWNER, HeaderValue::from_static("-"));
+        }
+        answer
+    }
+
+    fn spent(&self) -> Duration {
+        self.on.clock.boottime().saturating_sub(self.began)
+    }
+
+    /// What is left of the caller's own deadline, if he gave one.
+    fn left(&self) -> Option<Duration> {
+        call::grpc_timeout(self.head.headers.get(&TIMEOUT)?).map(|asked| asked.saturating_sub(self.spent()))
+    }
+
+    /// How long the head of the answer may take. A stream's may take as long as the stream.
+    fn answer_within(&self) -> Option<Duration> {
+        let method = ocmt_proto::methods::find(self.head.uri.path());
+        if method.is_some_and(|method| method.client_streaming || method.server_streaming) {
+            return self.left();
+        }
+        let longest = self.on.times.answer;
+        Some(self.left().map_or(longest, |left| left.min(longest)))
+    }
+
+    /// The request as it goes to another node; none if its deadline has passed.
+    fn outgoing(&self, body: Body, upgrade: bool) -> Option<http::Request<Body>> {
+        let mut request = http::Request::new(body);
+        *request.method_mut() = self.head.method.clone();
+        let headers = request.headers_mut();
+        headers.clone_from(&self.head.headers);
+        unhop(headers);
+        headers.insert(HOP, HeaderValue::from(u16::from(self.hop) + 1));
+        let client = self.head.extensions.get::<PeerAddr>().map(|client| client.0.to_string());
+        headers.insert(CLIENT_ADDR, client?.parse().ok()?);
+        if let Some(id) = self.head.extensions.get::<RequestId>() {
+            headers.insert(REQUEST_ID, id.to_string().parse().ok()?);
+        }
+        if let Some(left) = self.left() {
+            headers.insert(TIMEOUT, call::grpc_timeout_text(left)?.parse().ok()?);
+        }
+        let uri = if upgrade {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            Uri::from(self.head.uri.path_and_query()?.clone())
+        } else {
+            with_authority(self.head.uri.clone(), headers)
+        };
+        *request.uri_mut() = uri;
+        Some(request)
+    }
+}
+
+/// HTTP/1.1 names the host in a header, HTTP/2 in the address.
+fn with_authority(uri: Uri, headers: &mut HeaderMap) -> Uri {
+    let host = headers.remove(header::HOST);
+    if uri.authority().is_some() {
+        return uri;
+    }
+    let authority = host.as_ref().and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let mut parts = uri.clone().into_parts();
+    parts.scheme = authority.is_some().then_some(http::uri::Scheme::HTTPS);
+    parts.authority = authority;
+    Uri::from_parts(parts).unwrap_or(uri)
+}
+
+/// The owner's answer as the client gets it.
+fn mark(answer: Response, peer: &Peer) -> Response {
+    let mut answer = owned(answer, peer);
+    unhop(answer.headers_mut());
+    *answer.version_mut() = http::Version::default();
+    answer
+}
+
+/// Says where the answer came from; a node further on has said it already.
+fn owned(mut answer: Response, peer: &Peer) -> Response {
+    if let Ok(endpoint) = HeaderValue::from_str(&peer.endpoint) {
+        answer.headers_mut().entry(OWNER).or_insert(endpoint);
+    }
+    answer
+}
+
+fn away(why: &str) -> ActorError {
+    ActorError::unavailable("OWNER_AWAY", why)
+}
