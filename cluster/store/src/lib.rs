@@ -1,4 +1,4 @@
-//! Durable state of OCMT: typed rows, one fenced writer per tenant, SQLite and an in-memory sim.
+//! Durable state of OCMT: typed rows, one fenced writer per tenant, on SQLite, PostgreSQL or in memory.
 //!
 //! - [`Store::fenced`] is the only way to write a tenant's state. The transaction begins by checking the
 //!   claim (incarnation and epoch) and holds it until the commit, so that an old owner can never commit
@@ -9,7 +9,8 @@
 //!   `update_if`, `take`.
 //!
 //! A transaction is short: read, write, commit, nothing awaited in between that is not the store. SQLite
-//! has one writer for all tenants, and whoever holds it holds up everybody.
+//! has one writer for all tenants, and whoever holds it holds up everybody; on PostgreSQL each tenant has one,
+//! and a transaction that rests for 2 s is ended.
 
 mod area;
 mod backend;
@@ -33,7 +34,10 @@ pub use area::{
     removal::Removal,
     trail::{ClusterAct, Remembered},
 };
-pub use backend::faults::{Fault, Faults, Link, Passage, Point, Stalled};
+pub use backend::{
+    faults::{Fault, Faults, Link, Passage, Point, Stalled},
+    postgres::{PgConfig, PgRoles, PgTimes},
+};
 pub use error::StoreError;
 pub use kernel::{
     filter::{Col, Filter, MAX_LIMIT, Query},

@@ -8,8 +8,9 @@ use crate::{
     StoreError,
     area::{cluster::ClusterStore, directory::DirectoryStore, operator::OperatorStore},
     backend::{
-        Backend,
+        Backend, Scope,
         faults::{Faults, Link},
+        postgres::{PgConfig, Postgres},
         sim::Sim,
         sqlite::Sqlite,
     },
@@ -33,6 +34,26 @@ impl Store {
         Ok(Self { backend: Backend::Sqlite(Sqlite::open(folder.as_ref()).await?) })
     }
 
+    /// Opens a PostgreSQL database for one node of many. Its schema must be this program's: see
+    /// [`Store::migrate_postgres`]. Connections are opened as they are needed.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] if the schema is missing, older, newer or altered; [`StoreError::Open`] if the
+    /// configuration is of no use; [`StoreError::Unavailable`].
+    pub async fn postgres(config: &PgConfig) -> Result<Self, StoreError> {
+        Ok(Self { backend: Backend::Postgres(Postgres::open(config).await?) })
+    }
+
+    /// Brings the schema of a PostgreSQL database up to date, in one transaction, and gives each of the
+    /// roles its rights if they exist. Several may do it at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Schema`] if it cannot be done, and then nothing has changed; [`StoreError::Open`],
+    /// [`StoreError::Unavailable`].
+    pub async fn migrate_postgres(config: &PgConfig) -> Result<(), StoreError> {
+        Postgres::migrate(config).await
+    }
+
     /// A store in memory: the same behaviour, nothing durable, faults on request. For tests and simulation.
     pub fn sim() -> Self {
         Self { backend: Backend::Sim(Sim::new()) }
@@ -43,7 +64,7 @@ impl Store {
     pub fn linked(&self, link: Arc<dyn Link>) -> Self {
         match &self.backend {
             Backend::Sim(sim) => Self { backend: Backend::Sim(sim.linked(link)) },
-            Backend::Sqlite(_) => self.clone(),
+            Backend::Sqlite(_) | Backend::Postgres(_) => self.clone(),
         }
     }
 
@@ -51,7 +72,7 @@ impl Store {
     pub fn faults(&self) -> Option<&Faults> {
         match &self.backend {
             Backend::Sim(sim) => Some(sim.faults()),
-            Backend::Sqlite(_) => None,
+            Backend::Sqlite(_) | Backend::Postgres(_) => None,
         }
     }
 
@@ -61,7 +82,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] if the ownership is not the current one; [`StoreError::Unavailable`].
     pub async fn fenced(&self, ownership: Ownership) -> Result<FencedTx, StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Tenant).await?;
         crate::tx::check_fence(&mut tx, ownership, true).await?;
         Ok(FencedTx::new(tx, ownership))
     }
@@ -71,7 +92,7 @@ impl Store {
     /// # Errors
     /// As [`Store::fenced`].
     pub async fn read(&self, ownership: Ownership) -> Result<ReadTx, StoreError> {
-        let mut tx = self.backend.begin_read().await?;
+        let mut tx = self.backend.begin_read(Scope::Tenant).await?;
         crate::tx::check_fence(&mut tx, ownership, false).await?;
         Ok(ReadTx::new(tx, ownership))
     }
@@ -100,6 +121,7 @@ impl Store {
     pub async fn close(&self) {
         match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.close().await,
+            Backend::Postgres(postgres) => postgres.close().await,
             Backend::Sim(_) => {}
         }
     }

@@ -17,7 +17,8 @@ use crate::{
 
 /// Refuses unless the ownership is the current one. `hold` keeps the claim from changing until the
 /// transaction ends; without it an old owner's commit could follow a new owner's load (measured on
-/// PostgreSQL, architecture, "State and ownership").
+/// PostgreSQL, architecture, "State and ownership"). It also makes the tenant's writers come one after the
+/// other, so that what they read is what they write upon (ADR 0007).
 pub(crate) async fn check_fence(tx: &mut Tx, ownership: Ownership, hold: bool) -> Result<(), StoreError> {
     let fence = TenantOwner::tenant_id
         .eq(ownership.tenant)
@@ -237,6 +238,8 @@ impl FencedTx {
     /// [`StoreError::TooMany`] if it is listed in [`MOST_TENANTS_OF_ADDRESS`] tenants.
     pub async fn list_address(&mut self, email: &str, user: UserId) -> Result<(), StoreError> {
         let (table, most) = (Address::table(), MOST_TENANTS_OF_ADDRESS);
+        // counted across tenants, which the fence of one tenant does not serialise
+        self.0.tx.serialise(&format!("tenants of {email}")).await?;
         let of = Select { what: What::Count, ..Query::from(Address::email.eq(email)).into_select() };
         let listed = self.run(table, Action::Select(of)).await?;
         let room = match listed.rows.first().and_then(|row| row.first()) {

@@ -9,7 +9,7 @@ use ocmt_types::{Epoch, Incarnation, NodeId, Ownership, TenantId, Timestamp};
 
 use crate::{
     Filter, StoreError,
-    backend::{Backend, Tx},
+    backend::{Backend, Scope, Tx},
     kernel::{row::Row as _, value::Field as _},
     tables::{Node, NodeState, Outbox, TenantOwner, Timer},
 };
@@ -45,7 +45,7 @@ impl ClusterStore {
     }
 
     pub(super) async fn begin_read(&self) -> Result<Tx, StoreError> {
-        self.backend.begin_read().await
+        self.backend.begin_read(Scope::Cluster).await
     }
 
     /// Who owns a tenant; none if it does not exist.
@@ -53,7 +53,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn owner(&self, tenant: TenantId) -> Result<Option<TenantOwner>, StoreError> {
-        self.backend.begin_read().await?.first(TenantOwner::tenant_id.eq(tenant), false).await
+        self.backend.begin_read(Scope::Cluster).await?.first(TenantOwner::tenant_id.eq(tenant), false).await
     }
 
     /// Claims a tenant for an incarnation that is live.
@@ -67,20 +67,23 @@ impl ClusterStore {
         node_id: NodeId,
         incarnation: Incarnation,
     ) -> Result<Claim, StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
         check_live(&mut tx, node_id, incarnation).await?;
         let Some(owner) = tx.first::<TenantOwner>(TenantOwner::tenant_id.eq(tenant), false).await? else {
             return Ok(Claim::NoTenant);
         };
         if let (Some(owner_node), Some(owner_incarnation)) = (owner.node_id, owner.incarnation)
             && owner_incarnation != incarnation
-            && !is_dead(&mut tx, owner_incarnation).await?
         {
-            return Ok(Claim::Owned {
-                node_id: owner_node,
-                incarnation: owner_incarnation,
-                epoch: owner.epoch,
-            });
+            if !is_dead(&mut tx, owner_incarnation).await? {
+                return Ok(Claim::Owned {
+                    node_id: owner_node,
+                    incarnation: owner_incarnation,
+                    epoch: owner.epoch,
+                });
+            }
+            // whoever buried it may have died before it got to this
+            self.backend.end_sessions_of(owner_incarnation).await;
         }
         let epoch = Epoch(owner.epoch.0 + 1);
         let claimed =
@@ -100,7 +103,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
     pub async fn release(&self, ownership: Ownership) -> Result<bool, StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
         let free = TenantOwner {
             tenant_id: ownership.tenant,
             node_id: None,
@@ -121,7 +124,7 @@ impl ClusterStore {
     /// [`StoreError::Unavailable`].
     pub async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, StoreError> {
         self.backend
-            .begin_read()
+            .begin_read(Scope::Cluster)
             .await?
             .find(Timer::due_at.le(now).asc(Timer::due_at).limit(limit), false)
             .await
@@ -132,8 +135,12 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn next_due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let first =
-            self.backend.begin_read().await?.first::<Timer>(Filter::all().asc(Timer::due_at), false).await?;
+        let first = self
+            .backend
+            .begin_read(Scope::Cluster)
+            .await?
+            .first::<Timer>(Filter::all().asc(Timer::due_at), false)
+            .await?;
         Ok(first.map(|timer| timer.due_at))
     }
 
@@ -152,7 +159,7 @@ impl ClusterStore {
         if let Some(after) = after {
             due = due.and(Outbox::tenant_id.gt(after));
         }
-        let outcome = self.backend.begin_read().await?.distinct(due, 0, limit).await?;
+        let outcome = self.backend.begin_read(Scope::Cluster).await?.distinct(due, 0, limit).await?;
         let tenant = |row: Vec<_>| row.into_iter().next().and_then(TenantId::from_value);
         let corrupt = || StoreError::Corrupt {
             table: Outbox::table().name,
@@ -162,7 +169,9 @@ impl ClusterStore {
     }
 }
 
-/// Refuses unless this life of this node is live. The row is held: it cannot die before the commit.
+/// Refuses unless this life of this node is live. The row is not held: with hundreds of claims under way the
+/// node's own heartbeat, which writes that row, would wait behind them for its lease. It costs nothing: a claim
+/// that commits after its node was buried leaves a tenant whose owner is dead, which anybody may follow.
 pub(super) async fn check_live(
     tx: &mut Tx,
     node_id: NodeId,
@@ -170,7 +179,7 @@ pub(super) async fn check_live(
 ) -> Result<(), StoreError> {
     let live =
         Node::incarnation.eq(incarnation).and(Node::node_id.eq(node_id)).and(Node::state.eq(NodeState::Live));
-    tx.first::<Node>(live, true).await?.map(drop).ok_or(StoreError::Fenced)
+    tx.first::<Node>(live, false).await?.map(drop).ok_or(StoreError::Fenced)
 }
 
 /// Whether an incarnation is dead. One that is not known is not.

@@ -10,7 +10,7 @@ use ocmt_types::{Digest32, Epoch, Incarnation, NodeId, Ownership, TenantId, Time
 use super::cluster::check_live;
 use crate::{
     Filter, StoreError,
-    backend::Backend,
+    backend::{Backend, Scope},
     kernel::row::Row as _,
     tables::{Address, Signup, Tenant, TenantOwner, User},
     tx::FencedTx,
@@ -54,7 +54,7 @@ impl DirectoryStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn addresses(&self, email: &str) -> Result<Vec<Address>, StoreError> {
-        self.backend.begin_read().await?.find(Address::email.eq(email), false).await
+        self.backend.begin_read(Scope::Cluster).await?.find(Address::email.eq(email), false).await
     }
 
     /// The user behind an address in one tenant.
@@ -65,7 +65,7 @@ impl DirectoryStore {
         let entry = Address::email.eq(email).and(Address::tenant_id.eq(tenant));
         Ok(self
             .backend
-            .begin_read()
+            .begin_read(Scope::Cluster)
             .await?
             .first::<Address>(entry, false)
             .await?
@@ -80,7 +80,9 @@ impl DirectoryStore {
     /// [`StoreError::AlreadyExists`] if the token is known; [`StoreError::Unavailable`].
     pub async fn put_signup(&self, signup: &Signup) -> Result<bool, StoreError> {
         let now = signup.created_at;
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
+        // counted: two that ask together must not both be the fifth
+        tx.serialise(&format!("sign-ups of {}", signup.email)).await?;
         let earlier = tx.find(Signup::email.eq(&signup.email).desc(Signup::created_at), true).await?;
         if earlier.iter().filter(|row| row.created_at > now - SIGNUP_WINDOW).count() >= MOST_SIGNUPS {
             return Ok(false);
@@ -103,7 +105,7 @@ impl DirectoryStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn signup(&self, token_hash: Digest32, now: Timestamp) -> Result<Option<Signup>, StoreError> {
-        self.backend.begin_read().await?.first(alive(token_hash, now), false).await
+        self.backend.begin_read(Scope::Cluster).await?.first(alive(token_hash, now), false).await
     }
 
     /// Consumes a sign-up that has not expired: of many callers exactly one gets it.
@@ -115,7 +117,7 @@ impl DirectoryStore {
         token_hash: Digest32,
         now: Timestamp,
     ) -> Result<Option<Signup>, StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
         let taken = tx.take::<Signup>(alive(token_hash, now)).await?.pop();
         tx.commit().await?;
         Ok(taken)
@@ -126,7 +128,7 @@ impl DirectoryStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn drop_expired_signups(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
         let dropped =
             tx.delete(Signup::expires_at.le(now).and(Signup::created_at.le(now - SIGNUP_WINDOW))).await?;
         tx.commit().await?;
@@ -143,7 +145,7 @@ impl DirectoryStore {
     /// another, [`StoreError::Fenced`] if the node is not live, [`StoreError::TooMany`] if the address has as
     /// many tenants as it may have, [`StoreError::Unavailable`].
     pub async fn create_tenant(&self, founding: &Founding) -> Result<Option<FencedTx>, StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Tenant).await?;
         if let Some((token_hash, now)) = founding.signup
             && tx.take::<Signup>(alive(token_hash, now)).await?.is_empty()
         {

@@ -9,7 +9,7 @@ use ocmt_types::{ClusterId, Incarnation, NodeId, Timestamp};
 use super::cluster::ClusterStore;
 use crate::{
     Filter, StoreError,
-    backend::Tx,
+    backend::{Scope, Tx},
     kernel::row::Row as _,
     tables::{Cluster, Node, NodeLease, NodeState, RevokedNode},
 };
@@ -36,7 +36,12 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Full`].
     pub async fn cluster(&self, fresh: ClusterId, now: Timestamp) -> Result<Cluster, StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
+        if let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? {
+            return Ok(cluster);
+        }
+        // nodes that start together on a new database: the first makes the row, the others find it
+        tx.serialise("cluster").await?;
         if let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? {
             return Ok(cluster);
         }
@@ -54,12 +59,14 @@ impl ClusterStore {
     /// [`StoreError::AlreadyExists`] if the incarnation is known; [`StoreError::Conflict`] if the view
     /// changed meanwhile; [`StoreError::Unavailable`].
     pub async fn register(&self, node: &Node) -> Result<(), StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
+        let mut dead = Vec::new();
         for state in ALIVE {
             let earlier = Node::node_id.eq(node.node_id).and(Node::state.eq(state));
             for earlier in tx.find::<Node>(earlier, false).await? {
-                if earlier.incarnation != node.incarnation {
-                    bury(&mut tx, earlier, None).await?;
+                let incarnation = earlier.incarnation;
+                if incarnation != node.incarnation && bury(&mut tx, earlier, None).await? {
+                    dead.push(incarnation);
                 }
             }
         }
@@ -68,7 +75,11 @@ impl ClusterStore {
             return Err(StoreError::AlreadyExists { table: Node::table().name });
         }
         raise_view(&mut tx).await?;
-        tx.commit().await
+        tx.commit().await?;
+        for incarnation in dead {
+            self.backend.end_sessions_of(incarnation).await;
+        }
+        Ok(())
     }
 
     /// Moves a node to another state if it is in `from`; `false` if it is not. Death is [`ClusterStore::mark_dead`].
@@ -87,7 +98,7 @@ impl ClusterStore {
                 what: "death is a call of its own, and final",
             });
         }
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
         let Some(node) = tx.first::<Node>(Node::incarnation.eq(incarnation), false).await? else {
             return Ok(false);
         };
@@ -102,7 +113,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
     pub async fn renew(&self, incarnation: Incarnation) -> Result<Option<i64>, StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
         let Some(lease) = lease_of(&mut tx, incarnation).await? else {
             return Ok(None);
         };
@@ -120,7 +131,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn observe(&self) -> Result<Observed, StoreError> {
-        let mut tx = self.backend.begin_read().await?;
+        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let life = tx.life().await?;
         let cluster = tx.first::<Cluster>(Filter::all(), false).await?;
         let leases = tx.find::<NodeLease>(NodeLease::ended.eq(false), false).await?;
@@ -143,7 +154,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn renewals(&self, incarnation: Incarnation) -> Result<Option<i64>, StoreError> {
-        let mut tx = self.backend.begin_read().await?;
+        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let lease = tx.first::<NodeLease>(NodeLease::incarnation.eq(incarnation), false).await?;
         Ok(lease.map(|lease| lease.renewals))
     }
@@ -160,7 +171,7 @@ impl ClusterStore {
         incarnation: Incarnation,
         seen: i64,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
         if lease_of(&mut tx, by).await?.is_none() {
             return Ok(false);
         }
@@ -173,7 +184,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
     pub async fn mark_dead(&self, incarnation: Incarnation) -> Result<bool, StoreError> {
-        let tx = self.backend.begin().await?;
+        let tx = self.backend.begin(Scope::Cluster).await?;
         self.end(tx, incarnation, None).await
     }
 
@@ -187,6 +198,7 @@ impl ClusterStore {
         raise_view(&mut tx).await?;
         tx.commit().await?;
         tracing::info!(%incarnation, "declared incarnation dead");
+        self.backend.end_sessions_of(incarnation).await;
         Ok(true)
     }
 
@@ -196,17 +208,22 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
     pub async fn revoke(&self, node_id: NodeId, now: Timestamp) -> Result<bool, StoreError> {
-        let mut tx = self.backend.begin().await?;
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
         if !tx.insert(&RevokedNode { node_id, revoked_at: now }).await? {
             return Ok(false);
         }
+        let mut dead = Vec::new();
         for state in ALIVE {
             for life in tx.find::<Node>(Node::node_id.eq(node_id).and(Node::state.eq(state)), false).await? {
+                dead.push(life.incarnation);
                 bury(&mut tx, life, None).await?;
             }
         }
         raise_view(&mut tx).await?;
         tx.commit().await?;
+        for incarnation in dead {
+            self.backend.end_sessions_of(incarnation).await;
+        }
         tracing::warn!(node = %node_id, "revoked node");
         Ok(true)
     }
@@ -216,7 +233,7 @@ impl ClusterStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn living_nodes(&self) -> Result<Vec<Node>, StoreError> {
-        let mut tx = self.backend.begin_read().await?;
+        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let mut living = Vec::new();
         for state in ALIVE {
             living.extend(tx.find::<Node>(Node::state.eq(state), false).await?);
@@ -255,7 +272,7 @@ pub(super) async fn bury(tx: &mut Tx, node: Node, seen: Option<i64>) -> Result<b
 }
 
 pub(super) async fn raise_view(tx: &mut Tx) -> Result<(), StoreError> {
-    let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? else {
+    let Some(cluster) = tx.first::<Cluster>(Filter::all(), true).await? else {
         return Ok(());
     };
     let seen = cluster.view_version;

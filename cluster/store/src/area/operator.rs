@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Filter, StoreError,
-    backend::{Backend, Tx},
+    backend::{Backend, Scope, Tx},
     tables::{ActKind, AuditRow, DestructiveAct, IdempotencyRow, JoinToken, Operator},
 };
 
@@ -77,7 +77,7 @@ impl OperatorStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn operator(&self, id: OperatorId) -> Result<Option<Operator>, StoreError> {
-        self.backend.begin_read().await?.first(Operator::operator_id.eq(id), false).await
+        self.backend.begin_read(Scope::Cluster).await?.first(Operator::operator_id.eq(id), false).await
     }
 
     /// Operators behind `after`, in the order of their ids, at most `limit`.
@@ -90,7 +90,7 @@ impl OperatorStore {
         limit: u32,
     ) -> Result<Vec<Operator>, StoreError> {
         let behind = after.map_or_else(Filter::all, |after| Operator::operator_id.gt(after));
-        self.backend.begin_read().await?.find(behind.limit(limit), false).await
+        self.backend.begin_read(Scope::Cluster).await?.find(behind.limit(limit), false).await
     }
 
     /// Makes an operator; `false` if the id is known, revoked or not.
@@ -99,7 +99,7 @@ impl OperatorStore {
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
     pub async fn add_operator(&self, operator: &Operator, act: &ClusterAct) -> Result<bool, StoreError> {
         retried!(async {
-            let mut tx = self.backend.begin().await?;
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
             let trail = Trail::open(&mut tx).await?;
             if !tx.insert(operator).await? {
                 return Ok(false);
@@ -121,7 +121,7 @@ impl OperatorStore {
         act: &ClusterAct,
     ) -> Result<Revocation, StoreError> {
         retried!(async {
-            let mut tx = self.backend.begin().await?;
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
             let trail = Trail::open(&mut tx).await?;
             if !consume(&mut tx, confirmation, act.at).await? {
                 return Ok(Revocation::Unconfirmed);
@@ -150,7 +150,7 @@ impl OperatorStore {
     /// [`StoreError::AlreadyExists`], [`StoreError::Conflict`], [`StoreError::Unavailable`].
     pub async fn put_join_token(&self, token: &JoinToken, act: &ClusterAct) -> Result<(), StoreError> {
         retried!(async {
-            let mut tx = self.backend.begin().await?;
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
             let trail = Trail::open(&mut tx).await?;
             tx.delete::<JoinToken>(JoinToken::expires_at.le(act.at)).await?;
             if !tx.insert(token).await? {
@@ -166,7 +166,8 @@ impl OperatorStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn has_join_token(&self, token_hash: Digest32, now: Timestamp) -> Result<bool, StoreError> {
-        let found = self.backend.begin_read().await?.first(invitation(token_hash, now), false).await?;
+        let found =
+            self.backend.begin_read(Scope::Cluster).await?.first(invitation(token_hash, now), false).await?;
         Ok(found.is_some())
     }
 
@@ -180,7 +181,7 @@ impl OperatorStore {
         act: &ClusterAct,
     ) -> Result<Option<JoinToken>, StoreError> {
         retried!(async {
-            let mut tx = self.backend.begin().await?;
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
             let trail = Trail::open(&mut tx).await?;
             let Some(taken) = tx.take(invitation(token_hash, act.at)).await?.pop() else {
                 return Ok(None);
@@ -197,7 +198,7 @@ impl OperatorStore {
     /// [`StoreError::AlreadyExists`], [`StoreError::Conflict`], [`StoreError::Unavailable`].
     pub async fn begin_act(&self, begun: &DestructiveAct, act: &ClusterAct) -> Result<(), StoreError> {
         retried!(async {
-            let mut tx = self.backend.begin().await?;
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
             let trail = Trail::open(&mut tx).await?;
             tx.delete::<DestructiveAct>(DestructiveAct::expires_at.le(act.at)).await?;
             if !tx.insert(begun).await? {
@@ -218,7 +219,7 @@ impl OperatorStore {
         operator: OperatorId,
         now: Timestamp,
     ) -> Result<Option<DestructiveAct>, StoreError> {
-        self.backend.begin_read().await?.first(on_its_way(id, operator, now), false).await
+        self.backend.begin_read(Scope::Cluster).await?.first(on_its_way(id, operator, now), false).await
     }
 
     /// Second step: from here on the token with this hash does the act. Once for each act; `None` if there is
@@ -234,7 +235,7 @@ impl OperatorStore {
         act: &ClusterAct,
     ) -> Result<Option<DestructiveAct>, StoreError> {
         retried!(async {
-            let mut tx = self.backend.begin().await?;
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
             let trail = Trail::open(&mut tx).await?;
             let unconfirmed =
                 || on_its_way(id, operator, act.at).and(DestructiveAct::token_hash.eq(None::<Digest32>));
@@ -255,7 +256,7 @@ impl OperatorStore {
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
     pub async fn record(&self, act: &ClusterAct) -> Result<(), StoreError> {
         retried!(async {
-            let mut tx = self.backend.begin().await?;
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
             let trail = Trail::open(&mut tx).await?;
             trail.append(&mut tx, act).await?;
             tx.commit().await
@@ -267,7 +268,7 @@ impl OperatorStore {
     /// # Errors
     /// [`StoreError::Invalid`] if the key was used for another request; [`StoreError::Unavailable`].
     pub async fn answered(&self, request: &RequestKey) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut tx = self.backend.begin_read().await?;
+        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let kept = IdempotencyRow::tenant_id
             .eq(chain_of(&mut tx).await?)
             .and(IdempotencyRow::principal.eq(&request.principal))
@@ -289,7 +290,7 @@ impl OperatorStore {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
     pub async fn audit_page(&self, after: i64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
-        let mut tx = self.backend.begin_read().await?;
+        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let own = AuditRow::tenant_id.eq(chain_of(&mut tx).await?).and(AuditRow::seq.gt(after));
         tx.find(own.asc(AuditRow::seq).limit(limit), false).await
     }

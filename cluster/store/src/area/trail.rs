@@ -57,6 +57,8 @@ pub(super) struct Trail {
 impl Trail {
     /// Reads the end of the chain. First of all in a transaction, see above.
     pub(super) async fn open(tx: &mut Tx) -> Result<Self, StoreError> {
+        // acts are rare: they wait for each other rather than overtake
+        tx.serialise("acts of operators").await?;
         let chain_of = chain_of(tx).await?;
         let head = tx.first(AuditHead::tenant_id.eq(chain_of), false).await?;
         Ok(Self { chain_of, head })

@@ -1,10 +1,14 @@
-//! The databases. Each runs [`Statement`]s in transactions; PostgreSQL will be the third arm of the
-//! matches in here.
+//! The databases. Each runs [`Statement`]s in transactions.
 
 pub(crate) mod faults;
 mod folder;
+pub(crate) mod postgres;
 pub(crate) mod sim;
 pub(crate) mod sqlite;
+
+use ocmt_types::Incarnation;
+
+pub(crate) use postgres::Scope;
 
 use crate::{
     StoreError,
@@ -15,23 +19,33 @@ use crate::{
 #[derive(Clone)]
 pub(crate) enum Backend {
     Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
     Sim(sim::Sim),
 }
 
 impl Backend {
-    /// A transaction that may write.
-    pub(crate) async fn begin(&self) -> Result<Tx, StoreError> {
+    /// A transaction that may write. Where there is one writer at a time, the scope makes no difference.
+    pub(crate) async fn begin(&self, scope: Scope) -> Result<Tx, StoreError> {
         match self {
             Self::Sqlite(sqlite) => sqlite.begin().await.map(Tx::Sqlite),
+            Self::Postgres(postgres) => postgres.begin(scope).await.map(Tx::Postgres),
             Self::Sim(sim) => sim.begin().await.map(Tx::Sim),
         }
     }
 
     /// A transaction on one consistent snapshot that only reads.
-    pub(crate) async fn begin_read(&self) -> Result<Tx, StoreError> {
+    pub(crate) async fn begin_read(&self, scope: Scope) -> Result<Tx, StoreError> {
         match self {
             Self::Sqlite(sqlite) => sqlite.begin_read().await.map(Tx::Sqlite),
+            Self::Postgres(postgres) => postgres.begin_read(scope).await.map(Tx::Postgres),
             Self::Sim(sim) => sim.begin_read().await.map(Tx::Sim),
+        }
+    }
+
+    /// Ends what a dead incarnation left open in the database, where there is such a thing.
+    pub(crate) async fn end_sessions_of(&self, incarnation: Incarnation) {
+        if let Self::Postgres(postgres) = self {
+            postgres.end_sessions_of(incarnation).await;
         }
     }
 }
@@ -39,6 +53,7 @@ impl Backend {
 /// An open transaction. Dropped without commit it is rolled back.
 pub(crate) enum Tx {
     Sqlite(sqlite::SqliteTx),
+    Postgres(postgres::PgTx),
     Sim(sim::SimTx),
 }
 
@@ -47,6 +62,7 @@ impl Tx {
     pub(crate) async fn run(&mut self, statement: &Statement) -> Result<Outcome, StoreError> {
         match self {
             Self::Sqlite(tx) => tx.run(statement).await,
+            Self::Postgres(tx) => tx.run(statement).await,
             Self::Sim(tx) => tx.run(statement).await,
         }
     }
@@ -56,7 +72,17 @@ impl Tx {
         match self {
             // one process, one life: when it ends, so does its only node
             Self::Sqlite(_) => Ok(String::new()),
+            Self::Postgres(tx) => tx.life().await,
             Self::Sim(tx) => Ok(tx.life()),
+        }
+    }
+
+    /// Holds up everybody else who serialises on this name, until the transaction ends. For what a lock on
+    /// rows cannot hold: a count, or a row that is not there yet. One writer at a time needs nothing for it.
+    pub(crate) async fn serialise(&mut self, name: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(tx) => tx.serialise(name).await,
+            Self::Sqlite(_) | Self::Sim(_) => Ok(()),
         }
     }
 
@@ -64,6 +90,7 @@ impl Tx {
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
             Self::Sim(tx) => tx.commit().await,
         }
     }
@@ -72,6 +99,7 @@ impl Tx {
     pub(crate) async fn rollback(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => tx.rollback().await,
             Self::Sim(_) => Ok(()),
         }
     }

@@ -16,9 +16,8 @@ use super::folder::DataFolder;
 use crate::{
     StoreError,
     kernel::{
-        row::Table,
-        sql::{Dialect, render},
-        statement::{Action, Outcome, Statement, What},
+        sql::{Dialect, Param, render},
+        statement::{Outcome, Statement},
         value::{Kind, Value},
     },
     migrate,
@@ -107,20 +106,7 @@ impl SqliteTx {
         let (text, params) = render(statement, Dialect::Sqlite);
         let table = statement.table;
         let query = params.into_iter().fold(sqlx::query(AssertSqlSafe(text)), bind);
-        let columns: Option<Vec<Kind>> = match &statement.action {
-            Action::Select(select) => Some(match select.what {
-                What::Rows => kinds(table),
-                What::Count => vec![Kind::Int],
-                What::Distinct(column) => vec![table.columns[column].kind],
-            }),
-            Action::Take(_) => Some(kinds(table)),
-            Action::Insert(_)
-            | Action::Upsert(_)
-            | Action::Update { .. }
-            | Action::Add { .. }
-            | Action::Delete(_) => None,
-        };
-        let Some(columns) = columns else {
+        let Some(columns) = statement.columns() else {
             let done = query.execute(&mut *self.0).await.map_err(|error| failed(table.name, error))?;
             return Ok(Outcome { rows: Vec::new(), affected: done.rows_affected() });
         };
@@ -144,17 +130,13 @@ impl SqliteTx {
 
 type SqliteQuery<'q> = Query<'q, sqlx::Sqlite, SqliteArguments>;
 
-fn bind<'q>(query: SqliteQuery<'q>, value: &Value) -> SqliteQuery<'q> {
-    match value {
+fn bind<'q>(query: SqliteQuery<'q>, param: Param<'_>) -> SqliteQuery<'q> {
+    match param.value {
         Value::Null => query.bind(None::<i64>),
         Value::Int(int) => query.bind(*int),
         Value::Text(text) => query.bind(text.clone()),
         Value::Blob(bytes) => query.bind(bytes.clone()),
     }
-}
-
-fn kinds(table: &Table) -> Vec<Kind> {
-    table.columns.iter().map(|column| column.kind).collect()
 }
 
 fn decode(row: &SqliteRow, columns: &[Kind], table: &'static str) -> Result<Vec<Value>, StoreError> {

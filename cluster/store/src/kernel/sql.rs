@@ -4,9 +4,9 @@
 use std::{borrow::Cow, fmt::Write as _};
 
 use super::{
-    row::Table,
+    row::{Column, Table},
     statement::{Action, Cond, Op, Select, Statement, What},
-    value::Value,
+    value::{Kind, Value},
 };
 
 /// The texts that depend on the table alone, built once.
@@ -21,17 +21,25 @@ pub(crate) struct Texts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Sqlite,
+    Postgres,
+}
+
+/// A value to bind, with the type of its column: PostgreSQL wants to know of what type a NULL is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Param<'v> {
+    pub(crate) kind: Kind,
+    pub(crate) value: &'v Value,
 }
 
 /// The text and the values to bind, in their order.
-pub(crate) fn render(statement: &Statement, dialect: Dialect) -> (Cow<'static, str>, Vec<&Value>) {
+pub(crate) fn render(statement: &Statement, dialect: Dialect) -> (Cow<'static, str>, Vec<Param<'_>>) {
     let table = statement.table;
     match &statement.action {
         Action::Select(select) => render_select(table, select, dialect),
-        Action::Insert(values) => (Cow::Borrowed(&texts(table).insert), values.iter().collect()),
-        Action::Upsert(values) => (Cow::Borrowed(&texts(table).upsert), values.iter().collect()),
+        Action::Insert(values) => (Cow::Borrowed(&texts(table).insert), row(table, values)),
+        Action::Upsert(values) => (Cow::Borrowed(&texts(table).upsert), row(table, values)),
         Action::Update { values, guards } => {
-            let mut params: Vec<&Value> = values.iter().collect();
+            let mut params = row(table, values);
             if guards.is_empty() {
                 return (Cow::Borrowed(&texts(table).update), params);
             }
@@ -45,7 +53,7 @@ pub(crate) fn render(statement: &Statement, dialect: Dialect) -> (Cow<'static, s
         Action::Add { column, by, conds } => {
             let name = table.columns[*column].name;
             let mut text = format!("UPDATE {} SET {name} = {name} + $1", table.name);
-            let mut params = vec![by];
+            let mut params = vec![Param { kind: table.columns[*column].kind, value: by }];
             conditions(&mut text, table, conds, &mut params);
             (Cow::Owned(text), params)
         }
@@ -63,6 +71,11 @@ pub(crate) fn render(statement: &Statement, dialect: Dialect) -> (Cow<'static, s
             (Cow::Owned(text), params)
         }
     }
+}
+
+/// The values of a whole row.
+fn row<'v>(table: &Table, values: &'v [Value]) -> Vec<Param<'v>> {
+    table.columns.iter().zip(values).map(|(column, value)| Param { kind: column.kind, value }).collect()
 }
 
 fn texts(table: &'static Table) -> &'static Texts {
@@ -95,7 +108,7 @@ fn render_select<'v>(
     table: &'static Table,
     select: &'v Select,
     dialect: Dialect,
-) -> (Cow<'static, str>, Vec<&'v Value>) {
+) -> (Cow<'static, str>, Vec<Param<'v>>) {
     let what = match select.what {
         What::Rows => names(table, 0..table.columns.len()),
         What::Count => "COUNT(*)".to_owned(),
@@ -113,31 +126,48 @@ fn render_select<'v>(
         let word = if params.is_empty() { "WHERE" } else { "AND" };
         let than = if select.descending { '<' } else { '>' };
         let _ = write!(text, " {word} ({order}) {than} ({})", holders.join(", "));
-        params.extend(after);
+        let columns = select.order.iter().map(|&i| table.columns[i].kind);
+        params.extend(columns.zip(after).map(|(kind, value)| Param { kind, value }));
     }
     if !select.order.is_empty() {
         let direction = if select.descending { " DESC" } else { "" };
-        let columns: Vec<String> =
-            select.order.iter().map(|&i| format!("{}{direction}", table.columns[i].name)).collect();
+        let columns: Vec<String> = select
+            .order
+            .iter()
+            .map(|&i| {
+                let column = &table.columns[i];
+                format!("{}{direction}{}", column.name, nulls(column, select.descending, dialect))
+            })
+            .collect();
         let _ = write!(text, " ORDER BY {}", columns.join(", "));
     }
     let _ = write!(text, " LIMIT {}", select.limit);
     match (dialect, select.lock) {
-        // one writer at a time: whoever writes holds all locks already
-        (Dialect::Sqlite, true | false) => {}
+        (Dialect::Postgres, true) => text.push_str(" FOR UPDATE"),
+        // SQLite has one writer at a time: whoever writes holds all locks already
+        (Dialect::Sqlite, true) | (Dialect::Sqlite | Dialect::Postgres, false) => {}
     }
     (Cow::Owned(text), params)
 }
 
-fn conditions<'v>(text: &mut String, table: &Table, conds: &'v [Cond], params: &mut Vec<&'v Value>) {
+/// Where NULL stands in an order: SQLite takes it for the smallest value, PostgreSQL for the largest unless told.
+fn nulls(column: &Column, descending: bool, dialect: Dialect) -> &'static str {
+    match (dialect, column.nullable, descending) {
+        (Dialect::Postgres, true, false) => " NULLS FIRST",
+        (Dialect::Postgres, true, true) => " NULLS LAST",
+        (Dialect::Postgres, false, _) | (Dialect::Sqlite, _, _) => "",
+    }
+}
+
+fn conditions<'v>(text: &mut String, table: &Table, conds: &'v [Cond], params: &mut Vec<Param<'v>>) {
     for (n, cond) in conds.iter().enumerate() {
         text.push_str(if n == 0 { " WHERE " } else { " AND " });
         condition(text, table, cond, params);
     }
 }
 
-fn condition<'v>(text: &mut String, table: &Table, cond: &'v Cond, params: &mut Vec<&'v Value>) {
-    let name = table.columns[cond.column].name;
+fn condition<'v>(text: &mut String, table: &Table, cond: &'v Cond, params: &mut Vec<Param<'v>>) {
+    let Column { name, kind, .. } = table.columns[cond.column];
     let op = match (cond.op, &cond.value) {
         (Op::Eq, Value::Null) => {
             let _ = write!(text, "{name} IS NULL");
@@ -147,7 +177,7 @@ fn condition<'v>(text: &mut String, table: &Table, cond: &'v Cond, params: &mut 
         (Op::Le, _) => "<=",
         (Op::Gt, _) => ">",
     };
-    params.push(&cond.value);
+    params.push(Param { kind, value: &cond.value });
     let _ = write!(text, "{name} {op} ${}", params.len());
 }
 

@@ -1,6 +1,9 @@
 //! A statement as a value: what a database renders as SQL and the sim interprets.
 
-use super::{row::Table, value::Value};
+use super::{
+    row::Table,
+    value::{Kind, Value},
+};
 
 /// How a column is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +64,8 @@ pub(crate) struct Select {
     pub(crate) after: Option<Vec<Value>>,
     pub(crate) limit: u32,
     pub(crate) what: What,
-    /// Keep others from changing the rows until the transaction ends. SQLite has one writer and needs
-    /// nothing for it; PostgreSQL takes `FOR SHARE`.
+    /// Keep others from locking or changing the rows until the transaction ends. SQLite has one writer and
+    /// needs nothing for it; PostgreSQL takes `FOR UPDATE`.
     pub(crate) lock: bool,
 }
 
@@ -97,6 +100,26 @@ pub(crate) enum Action {
 pub(crate) struct Statement {
     pub(crate) table: &'static Table,
     pub(crate) action: Action,
+}
+
+impl Statement {
+    /// The types of the columns that it returns; none if it returns no rows.
+    pub(crate) fn columns(&self) -> Option<Vec<Kind>> {
+        let whole = || self.table.columns.iter().map(|column| column.kind).collect();
+        match &self.action {
+            Action::Select(select) => Some(match select.what {
+                What::Rows => whole(),
+                What::Count => vec![Kind::Int],
+                What::Distinct(column) => vec![self.table.columns[column].kind],
+            }),
+            Action::Take(_) => Some(whole()),
+            Action::Insert(_)
+            | Action::Upsert(_)
+            | Action::Update { .. }
+            | Action::Add { .. }
+            | Action::Delete(_) => None,
+        }
+    }
 }
 
 /// What a statement did.

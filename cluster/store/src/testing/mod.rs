@@ -1,5 +1,9 @@
 //! Fixtures for tests: a store with a live node and tenants in it. Behind the feature `testing`.
 
+mod postgres;
+
+pub use postgres::TestDatabase;
+
 use ocmt_types::{Id, Incarnation, NodeId, Ownership, TenantId, Timestamp, UserId};
 
 use crate::{
@@ -129,7 +133,7 @@ pub fn user(tenant: TenantId, n: u64) -> User {
 pub async fn limit_pages(store: &Store, pages: u32) -> Result<(), StoreError> {
     match store.backend() {
         Backend::Sqlite(sqlite) => sqlite.limit_pages(pages).await,
-        Backend::Sim(_) => Ok(()),
+        Backend::Postgres(_) | Backend::Sim(_) => Ok(()),
     }
 }
 
@@ -140,7 +144,7 @@ pub use crate::backend::sim::SavedState;
 pub fn save(store: &Store) -> Option<SavedState> {
     match store.backend() {
         Backend::Sim(sim) => Some(sim.save()),
-        Backend::Sqlite(_) => None,
+        Backend::Sqlite(_) | Backend::Postgres(_) => None,
     }
 }
 
@@ -148,6 +152,6 @@ pub fn save(store: &Store) -> Option<SavedState> {
 pub fn put_back(store: &Store, saved: &SavedState) {
     match store.backend() {
         Backend::Sim(sim) => sim.put_back(saved),
-        Backend::Sqlite(_) => {}
+        Backend::Sqlite(_) | Backend::Postgres(_) => {}
     }
 }

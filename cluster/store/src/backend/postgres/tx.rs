@@ -1,0 +1,220 @@
+//! One transaction on one connection, with a bound on every answer.
+//!
+//! The driver's own transaction object is not used: a connection that fell silent, or whose caller went away in
+//! the middle of a statement, is thrown away here at once, where the driver would wait for it and keep its
+//! place in the pool taken.
+
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use sqlx::{
+    AssertSqlSafe, Executor as _, Postgres, Row as _,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
+use tokio::time::timeout;
+
+use super::failure::{commit_failed, connection_lives, failed};
+use crate::{
+    StoreError,
+    kernel::{
+        sql::{Dialect, Param, render},
+        statement::{Outcome, Statement},
+        value::{Kind, Value},
+    },
+};
+
+pub(super) type Connection = PoolConnection<Postgres>;
+
+/// How long an undo may take that nobody waits for.
+const UNDO: Duration = Duration::from_secs(2);
+/// A crash of one server process restarts all others, checkpointer included, under the same postmaster.
+const LIFE: &str = "SELECT pg_postmaster_start_time()::text || coalesce((SELECT ' ' || max(pid)::text \
+                    FROM pg_stat_activity WHERE backend_type = 'checkpointer'), '')";
+const SERIALISE: &str = "SELECT pg_advisory_xact_lock($1)";
+
+/// An open transaction; dropped, it is rolled back in the background.
+pub(crate) struct PgTx {
+    connection: Option<Connection>,
+    state: State,
+    /// Bound on each answer; none for work on whole databases.
+    answer: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Ready for a statement.
+    Open,
+    /// A statement was refused: PostgreSQL answers nothing but ROLLBACK now.
+    Failed,
+    /// In the middle of a statement, or broken there.
+    Busy,
+}
+
+impl PgTx {
+    pub(super) async fn begin(
+        connection: Connection,
+        text: &'static str,
+        sign_of_life: Duration,
+        answer: Option<Duration>,
+    ) -> Result<Self, StoreError> {
+        let mut tx = Self { connection: Some(connection), state: State::Busy, answer };
+        let Some(connection) = tx.connection.as_mut() else { return Err(gone()) };
+        match timeout(sign_of_life, connection.execute(text)).await {
+            Ok(Ok(_)) => {
+                tx.state = State::Open;
+                Ok(tx)
+            }
+            Ok(Err(error)) => Err(failed("", error)),
+            Err(_) => Err(silent()),
+        }
+    }
+
+    pub(crate) async fn run(&mut self, statement: &Statement) -> Result<Outcome, StoreError> {
+        let (text, params) = render(statement, Dialect::Postgres);
+        let table = statement.table.name;
+        let columns = statement.columns();
+        let query = params.into_iter().fold(sqlx::query(AssertSqlSafe(text)), bind);
+        let Some(columns) = columns else {
+            let done =
+                self.answered(table, async |connection| query.execute(&mut **connection).await).await?;
+            return Ok(Outcome { rows: Vec::new(), affected: done.rows_affected() });
+        };
+        let rows = self.answered(table, async |connection| query.fetch_all(&mut **connection).await).await?;
+        let rows = rows.iter().map(|row| decode(row, &columns, table)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Outcome { affected: rows.len() as u64, rows })
+    }
+
+    /// Holds up everybody else who serialises on this name, until the transaction ends. The lock is a number
+    /// made from the name; two names that share one only wait for each other.
+    pub(crate) async fn serialise(&mut self, name: &str) -> Result<(), StoreError> {
+        let digest = Sha256::digest(name);
+        let key = digest.iter().take(8).fold(0_i64, |key, byte| (key << 8) | i64::from(*byte));
+        let query = sqlx::query(SERIALISE).bind(key);
+        self.answered("", async |connection| query.execute(&mut **connection).await).await.map(drop)
+    }
+
+    /// Which life of the server this is.
+    pub(crate) async fn life(&mut self) -> Result<String, StoreError> {
+        let query = sqlx::query_scalar(LIFE);
+        self.answered("", async |connection| query.fetch_one(&mut **connection).await).await
+    }
+
+    /// Runs `work` within the bound, and keeps track of what state that leaves the connection in.
+    async fn answered<T>(
+        &mut self,
+        table: &'static str,
+        work: impl AsyncFnOnce(&mut Connection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let (State::Open, Some(connection)) = (self.state, self.connection.as_mut()) else {
+            return Err(gone());
+        };
+        self.state = State::Busy;
+        let answer = match self.answer {
+            Some(bound) => timeout(bound, work(connection)).await.map_err(|_| silent())?,
+            None => work(connection).await,
+        };
+        match answer {
+            Ok(answer) => {
+                self.state = State::Open;
+                Ok(answer)
+            }
+            Err(error) => {
+                if connection_lives(&error) {
+                    self.state = State::Failed;
+                }
+                Err(failed(table, error))
+            }
+        }
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<(), StoreError> {
+        let (State::Open, Some(connection)) = (self.state, self.connection.as_mut()) else {
+            // PostgreSQL would answer COMMIT with ROLLBACK and call it a success
+            return Err(gone());
+        };
+        self.state = State::Busy;
+        let bound = self.answer.unwrap_or(Duration::MAX);
+        match timeout(bound, connection.execute("COMMIT")).await {
+            Ok(Ok(_)) => {
+                // back to the pool, with nothing open
+                drop(self.connection.take());
+                Ok(())
+            }
+            Ok(Err(error)) => Err(commit_failed(error)),
+            Err(_) => Err(StoreError::OutcomeUnknown("the database did not answer in time".to_owned())),
+        }
+    }
+
+    pub(crate) async fn rollback(mut self) -> Result<(), StoreError> {
+        if self.state == State::Busy {
+            return Err(gone());
+        }
+        match self.connection.take() {
+            Some(connection) => undo(connection).await,
+            None => Err(gone()),
+        }
+    }
+}
+
+impl Drop for PgTx {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        match (self.state, tokio::runtime::Handle::try_current()) {
+            (State::Open | State::Failed, Ok(runtime)) => {
+                // why: dropping cannot wait; the task is bounded, and the server ends the transaction without it
+                drop(runtime.spawn(undo(connection)));
+            }
+            // the server notices the closed socket and rolls back
+            (State::Busy, _) | (_, Err(_)) => drop(connection.detach()),
+        }
+    }
+}
+
+/// Rolls back and gives the connection to the pool, or throws it away.
+async fn undo(mut connection: Connection) -> Result<(), StoreError> {
+    match timeout(UNDO, connection.execute("ROLLBACK")).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            drop(connection.detach());
+            Err(failed("", error))
+        }
+        Err(_) => {
+            drop(connection.detach());
+            Err(silent())
+        }
+    }
+}
+
+fn silent() -> StoreError {
+    StoreError::Unavailable("the database did not answer in time".to_owned())
+}
+
+fn gone() -> StoreError {
+    StoreError::Unavailable("the transaction was ended by an earlier failure".to_owned())
+}
+
+type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
+
+fn bind<'q>(query: PgQuery<'q>, param: Param<'_>) -> PgQuery<'q> {
+    match (param.value, param.kind) {
+        (Value::Null, Kind::Int) => query.bind(None::<i64>),
+        (Value::Null, Kind::Text) => query.bind(None::<String>),
+        (Value::Null, Kind::Blob) => query.bind(None::<Vec<u8>>),
+        (Value::Int(int), _) => query.bind(*int),
+        (Value::Text(text), _) => query.bind(text.clone()),
+        (Value::Blob(bytes), _) => query.bind(bytes.clone()),
+    }
+}
+
+fn decode(row: &PgRow, columns: &[Kind], table: &'static str) -> Result<Vec<Value>, StoreError> {
+    let value = |(i, kind): (usize, &Kind)| match kind {
+        Kind::Int => row.try_get::<Option<i64>, _>(i).map(|int| int.map_or(Value::Null, Value::Int)),
+        Kind::Text => row.try_get::<Option<String>, _>(i).map(|text| text.map_or(Value::Null, Value::Text)),
+        Kind::Blob => {
+            row.try_get::<Option<Vec<u8>>, _>(i).map(|bytes| bytes.map_or(Value::Null, Value::Blob))
+        }
+    };
+    columns.iter().enumerate().map(value).collect::<Result<_, _>>().map_err(|error| failed(table, error))
+}

@@ -1,0 +1,139 @@
+//! The migrations make what the rows declare, on PostgreSQL too, and a schema that is not ours is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::{
+    kernel::{row::Table, value::Kind},
+    tables,
+    testing::TestDatabase,
+};
+
+async fn database() -> (PgConnection, TestDatabase) {
+    let database = TestDatabase::create().await.unwrap();
+    (PgConnection::connect(&database.url()).await.unwrap(), database)
+}
+
+async fn texts(connection: &mut PgConnection, query: String) -> Vec<String> {
+    let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(connection).await.unwrap();
+    rows.iter().map(|row| row.try_get(0).unwrap()).collect()
+}
+
+/// The columns of a table as the database has them: name, type, collation, NULL allowed.
+async fn columns(connection: &mut PgConnection, table: &str) -> Vec<String> {
+    let query = "SELECT column_name || ' ' || data_type || coalesce(' ' || collation_name, '') \
+                 || CASE is_nullable WHEN 'YES' THEN '' ELSE ' NOT NULL' END FROM information_schema.columns";
+    texts(
+        connection,
+        format!("{query} WHERE table_schema = 'public' AND table_name = '{table}' ORDER BY ordinal_position"),
+    )
+    .await
+}
+
+fn declared(table: &Table) -> Vec<String> {
+    let column = |column: &crate::kernel::row::Column| {
+        let kind = match column.kind {
+            Kind::Int => "bigint",
+            Kind::Text => "text C",
+            Kind::Blob => "bytea",
+        };
+        format!("{} {kind}{}", column.name, if column.nullable { "" } else { " NOT NULL" })
+    };
+    table.columns.iter().map(column).collect()
+}
+
+#[tokio::test]
+async fn every_row_has_its_table() {
+    let (mut connection, _kept) = database().await;
+    run(&mut connection).await.unwrap();
+    for table in tables::all() {
+        let found = columns(&mut connection, table.name).await;
+        assert_eq!(
+            found,
+            declared(table),
+            "the migration and the row of {} differ (left: migration)",
+            table.name
+        );
+    }
+    let query = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migrations'";
+    let there: BTreeSet<String> = texts(&mut connection, query.to_owned()).await.into_iter().collect();
+    let wanted: BTreeSet<String> = tables::all().iter().map(|table| table.name.to_owned()).collect();
+    assert_eq!(there, wanted);
+}
+
+#[tokio::test]
+async fn keys_and_indexes_are_those_declared() {
+    let (mut connection, _kept) = database().await;
+    run(&mut connection).await.unwrap();
+    for table in tables::all() {
+        let query = "SELECT CASE WHEN i.indisprimary THEN 'key ' WHEN i.indisunique THEN 'unique ' ELSE 'index ' END \
+                     || (SELECT string_agg(a.attname, ', ' ORDER BY k.place) FROM unnest(i.indkey) WITH ORDINALITY AS k (number, place) \
+                         JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number) FROM pg_index i";
+        let query = format!("{query} WHERE i.indrelid = '{}'::regclass", table.name);
+        let there: BTreeSet<String> = texts(&mut connection, query).await.into_iter().collect();
+        let key: Vec<&str> = table.columns[..table.key_len].iter().map(|column| column.name).collect();
+        let declared = std::iter::once(format!("key {}", key.join(", ")))
+            .chain(table.unique.iter().map(|columns| format!("unique {}", columns.join(", "))))
+            .chain(table.indexed.iter().map(|columns| format!("index {}", columns.join(", "))));
+        assert_eq!(there, declared.collect(), "{}", table.name);
+    }
+}
+
+#[tokio::test]
+async fn the_two_databases_have_the_same_versions() {
+    let steps = |migrations: &[Migration]| migrations.iter().map(|m| (m.version, m.name)).collect::<Vec<_>>();
+    assert_eq!(steps(POSTGRES), steps(super::super::SQLITE));
+}
+
+#[tokio::test]
+async fn migrations_that_are_started_together_run_once() {
+    let (mut connection, kept) = database().await;
+    let refused = is_current(&mut connection).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Schema(text) if text.contains("ocmt migrate")), "{refused}");
+    let mut runs = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let url = kept.url();
+        runs.spawn(async move { run(&mut PgConnection::connect(&url).await.unwrap()).await });
+    }
+    for done in runs.join_all().await {
+        done.unwrap();
+    }
+    is_current(&mut connection).await.unwrap();
+    let applied = texts(&mut connection, "SELECT name FROM schema_migrations".to_owned()).await;
+    assert_eq!(applied.len(), POSTGRES.len());
+}
+
+const ONE: Migration = Migration { version: 1, name: "a", text: "CREATE TABLE a (x BIGINT)" };
+
+#[tokio::test]
+async fn a_newer_an_older_and_an_edited_schema_are_refused() {
+    let (mut connection, _kept) = database().await;
+    let newer = [ONE, Migration { version: 2, name: "b", text: "CREATE TABLE b (x BIGINT)" }];
+    apply(&mut connection, &newer[..1]).await.unwrap();
+    let refused = |error: StoreError, why: &str| {
+        assert!(matches!(&error, StoreError::Schema(text) if text.contains(why)), "{error}");
+    };
+    refused(check(&mut connection, &newer).await.unwrap_err(), "ocmt migrate");
+    apply(&mut connection, &newer).await.unwrap();
+    for done in [check(&mut connection, &newer[..1]).await, apply(&mut connection, &newer[..1]).await] {
+        refused(done.unwrap_err(), "newer than this program");
+    }
+    let edited = [Migration { text: "CREATE TABLE a (y BIGINT)", ..ONE }];
+    for done in [check(&mut connection, &edited).await, apply(&mut connection, &edited).await] {
+        refused(done.unwrap_err(), "not the one that was applied");
+    }
+}
+
+#[tokio::test]
+async fn a_failing_migration_leaves_nothing_behind() {
+    let (mut connection, _kept) = database().await;
+    let steps = [
+        ONE,
+        Migration { version: 2, name: "b", text: "CREATE TABLE b (x BIGINT); CREATE TABLE b (x BIGINT)" },
+    ];
+    assert!(matches!(apply(&mut connection, &steps).await, Err(StoreError::Schema(_))));
+    let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'".to_owned();
+    assert_eq!(texts(&mut connection, tables).await, Vec::<String>::new());
+    apply(&mut connection, &steps[..1]).await.unwrap();
+}

@@ -1,0 +1,94 @@
+//! Who may do what in PostgreSQL. Rights follow the declarations of the tables, so that a new table has
+//! its rights with its row type; what differs from the rule stands here by name.
+//!
+//! The rule: rows of a tenant belong to `ocmt_tenant`, everything else to `ocmt_cluster`. `ocmt_migrate` owns
+//! the tables. The roles themselves are made by an administrator (`migrations/postgres/roles.sql`); where
+//! they do not exist, one login does everything and there is nothing to grant.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::{kernel::row::Table, tables};
+
+/// Rights of tenants' work on tables that are not a tenant's.
+const OF_TENANTS: &[(&str, &str)] = &[
+    // the fence reads and locks the row; the policies below keep it from changing one
+    ("tenant_owner", "SELECT, INSERT, UPDATE (tenant_id)"),
+    // a tenant is founded by a live node, with a sign-up that is used up by it
+    ("nodes", "SELECT"),
+    ("signups", "SELECT, DELETE"),
+    // an address is listed with the change that makes it somebody's
+    ("directory", "SELECT, INSERT, DELETE"),
+    // what a container reserves of its host is counted with the container's row
+    ("host_memory", "SELECT, INSERT, UPDATE"),
+    ("schema_migrations", "SELECT"),
+];
+
+/// Rights of work across tenants on tables of tenants: what is due, and what runs on which host.
+const OF_CLUSTER: &[(&str, &str)] =
+    &[("timers", "SELECT"), ("outbox", "SELECT"), ("containers", "SELECT"), ("schema_migrations", "SELECT")];
+
+/// Tables that tenants' work adds to and never takes from.
+const APPEND_ONLY: &[&str] = &["audit"];
+
+/// To lock a row needs the right to update it. Row security takes that right back where it would change
+/// something: an update must leave a row that nobody can leave. A tenant is born under epoch 1, and its key
+/// keeps a second birth out, so the insert robs nobody.
+const FENCE: &str = "
+    ALTER TABLE tenant_owner ENABLE ROW LEVEL SECURITY;
+    DROP POLICY IF EXISTS tenant_reads ON tenant_owner;
+    DROP POLICY IF EXISTS tenant_locks ON tenant_owner;
+    DROP POLICY IF EXISTS tenant_is_born ON tenant_owner;
+    DROP POLICY IF EXISTS cluster_claims ON tenant_owner;
+    CREATE POLICY tenant_reads ON tenant_owner FOR SELECT TO ocmt_tenant USING (true);
+    CREATE POLICY tenant_locks ON tenant_owner FOR UPDATE TO ocmt_tenant USING (true) WITH CHECK (false);
+    CREATE POLICY tenant_is_born ON tenant_owner FOR INSERT TO ocmt_tenant WITH CHECK (epoch = 1);
+    CREATE POLICY cluster_claims ON tenant_owner FOR ALL TO ocmt_cluster USING (true) WITH CHECK (true);
+";
+
+/// Tables where the acts of operators are kept beside those of tenants, under the cluster's id.
+const SHARED: &[&str] = &["audit", "audit_head", "idempotency"];
+
+const ROLES: &str = "SELECT count(*) FROM pg_roles WHERE rolname IN ('ocmt_tenant', 'ocmt_cluster')";
+
+/// Gives the roles their rights and takes away what they had beyond them.
+pub(super) async fn grant(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let roles: i64 = sqlx::query_scalar(ROLES).fetch_one(&mut *connection).await?;
+    if roles < 2 {
+        tracing::debug!("the roles do not exist, nothing is granted");
+        return Ok(());
+    }
+    let text = tables::all().into_iter().map(rights).chain([extras(), FENCE.to_owned()]);
+    let text = text.chain(SHARED.iter().copied().map(own_chain)).collect::<String>();
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await.map(drop)
+}
+
+fn rights(table: &Table) -> String {
+    let name = table.name;
+    let (role, rights) = match (table.of_tenant, APPEND_ONLY.contains(&name)) {
+        (true, true) => ("ocmt_tenant", "SELECT, INSERT"),
+        (true, false) => ("ocmt_tenant", "SELECT, INSERT, UPDATE, DELETE"),
+        (false, _) => ("ocmt_cluster", "SELECT, INSERT, UPDATE, DELETE"),
+    };
+    format!(
+        "REVOKE ALL ON {name} FROM PUBLIC, ocmt_tenant, ocmt_cluster; GRANT {rights} ON {name} TO {role};"
+    )
+}
+
+fn extras() -> String {
+    let to = |role: &'static str| {
+        move |(table, rights): &(&str, &str)| format!("GRANT {rights} ON {table} TO {role};")
+    };
+    OF_TENANTS.iter().map(to("ocmt_tenant")).chain(OF_CLUSTER.iter().map(to("ocmt_cluster"))).collect()
+}
+
+/// Tenants' work sees tenants' rows; work across tenants sees the cluster's.
+fn own_chain(table: &str) -> String {
+    let own = "tenant_id = (SELECT cluster_id FROM cluster)";
+    format!(
+        "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
+         DROP POLICY IF EXISTS tenants ON {table};
+         DROP POLICY IF EXISTS cluster ON {table};
+         CREATE POLICY tenants ON {table} FOR ALL TO ocmt_tenant USING (true) WITH CHECK (true);
+         CREATE POLICY cluster ON {table} FOR ALL TO ocmt_cluster USING ({own}) WITH CHECK ({own});"
+    )
+}

@@ -1,0 +1,98 @@
+//! A PostgreSQL database per test, on the server that `OCMT_TEST_POSTGRES` names.
+
+use std::env;
+
+use ocmt_types::{IdGen as _, RandomIds};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+
+use crate::{PgConfig, Store, StoreError};
+
+/// An empty database that goes away with this value.
+pub struct TestDatabase {
+    server: String,
+    name: String,
+}
+
+impl TestDatabase {
+    /// Makes one, without a schema.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] if `OCMT_TEST_POSTGRES` is not set or names no server that makes databases.
+    pub async fn create() -> Result<Self, StoreError> {
+        let server = env::var("OCMT_TEST_POSTGRES").map_err(|_| {
+            StoreError::Open(
+                "OCMT_TEST_POSTGRES is not set: start the engines with tests/scripts/engines.sh, or name a \
+                 PostgreSQL server on which tests may make databases, postgres://…/postgres"
+                    .to_owned(),
+            )
+        })?;
+        let name = RandomIds
+            .random16()
+            .iter()
+            .fold("ocmt_test_".to_owned(), |name, byte| format!("{name}{byte:02x}"));
+        statement(&server, format!("CREATE DATABASE {name}")).await?;
+        Ok(Self { server, name })
+    }
+
+    /// Makes one with the schema of this program.
+    ///
+    /// # Errors
+    /// As [`TestDatabase::create`] and [`Store::migrate_postgres`].
+    pub async fn migrated() -> Result<Self, StoreError> {
+        let database = Self::create().await?;
+        Store::migrate_postgres(&database.config()).await?;
+        Ok(database)
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        match self.server.rsplit_once('/') {
+            Some((server, _)) => format!("{server}/{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// The defaults for it, with few connections: many tests share one server.
+    pub fn config(&self) -> PgConfig {
+        PgConfig { tenant_connections: 6, cluster_connections: 3, ..PgConfig::new(self.url()) }
+    }
+
+    /// A store on it.
+    ///
+    /// # Errors
+    /// Those of [`Store::postgres`].
+    pub async fn open(&self) -> Result<Store, StoreError> {
+        Store::postgres(&self.config()).await
+    }
+
+    /// Runs a statement on it as its owner.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] with what the server said.
+    pub async fn run(&self, text: &str) -> Result<(), StoreError> {
+        statement(&self.url(), text.to_owned()).await
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        // its own thread and runtime: the test's runtime may be the one that is ending
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map(|runtime| {
+                runtime.block_on(statement(&server, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+            })
+        });
+        if !matches!(dropped.join(), Ok(Ok(Ok(())))) {
+            tracing::warn!(database = self.name, "cannot drop test database");
+        }
+    }
+}
+
+async fn statement(url: &str, text: String) -> Result<(), StoreError> {
+    let failed = |error: sqlx::Error| StoreError::Database(error.to_string());
+    let mut connection = PgConnection::connect(url).await.map_err(failed)?;
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(text))).await.map_err(failed)?;
+    connection.close().await.map_err(failed)
+}
