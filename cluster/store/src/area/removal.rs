@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Filter, StoreError,
-    backend::Tx,
+    backend::{Scope, Tx},
     tables::{Node, NodeState, RevokedNode, SealingGeneration, TenantOwner},
 };
 
@@ -48,7 +48,7 @@ impl OperatorStore {
         act: &ClusterAct,
     ) -> Result<Removal, StoreError> {
         retried!(async {
-            let mut tx = self.backend.begin().await?;
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
             let trail = Trail::open(&mut tx).await?;
             if !consume(&mut tx, confirmation, act.at).await? {
                 return Ok(Removal::Unconfirmed);
@@ -79,7 +79,7 @@ impl OperatorStore {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn dead_nodes(&self) -> Result<Vec<Node>, StoreError> {
-        let mut tx = self.backend.begin_read().await?;
+        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let newest_first = Node::state.eq(NodeState::Dead).desc(Node::registered_at);
         let mut last = BTreeMap::new();
         for node in tx.find::<Node>(newest_first, false).await? {
@@ -102,7 +102,7 @@ impl OperatorStore {
     /// [`StoreError::Unavailable`].
     pub async fn count_owned(&self, node: &Node) -> Result<i64, StoreError> {
         let owned = TenantOwner::incarnation.eq(Some(node.incarnation));
-        self.backend.begin_read().await?.count(owned).await
+        self.backend.begin_read(Scope::Cluster).await?.count(owned).await
     }
 
     /// Tenants behind `after` in the order of their ids, at most `limit`; those of one node, if named.
@@ -122,7 +122,7 @@ impl OperatorStore {
         if let Some(after) = after {
             rows = rows.and(TenantOwner::tenant_id.gt(after));
         }
-        self.backend.begin_read().await?.find(rows.limit(limit), false).await
+        self.backend.begin_read(Scope::Cluster).await?.find(rows.limit(limit), false).await
     }
 
     /// The latest generation of the sealing key, and the node that was to make it; none before the second.
@@ -131,7 +131,7 @@ impl OperatorStore {
     /// [`StoreError::Unavailable`].
     pub async fn latest_generation(&self) -> Result<Option<SealingGeneration>, StoreError> {
         let latest = Filter::all().desc(SealingGeneration::generation);
-        self.backend.begin_read().await?.first(latest, false).await
+        self.backend.begin_read(Scope::Cluster).await?.first(latest, false).await
     }
 }
 
