@@ -15,8 +15,9 @@ use std::{
 };
 
 use ocmt_types::{Digest32, TenantId};
+use tokio::sync::Notify;
 
-use crate::error::ActorError;
+use crate::{error::ActorError, tenants::MOVING};
 
 /// Bounds of unanswered work.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,10 @@ struct InUse {
 pub(crate) struct Admission {
     limits: AdmissionLimits,
     in_use: Mutex<HashMap<(TenantId, Pool), InUse>>,
+    /// Tenants that are leaving this node: whoever comes is refused before anything is read.
+    closed: Mutex<HashSet<TenantId>>,
+    /// Tells that a tenant has no unanswered work any more.
+    freed: Notify,
     /// Hashes of session tokens that were good when last shown. It decides about the pool alone.
     met: Mutex<HashSet<Digest32>>,
 }
@@ -70,7 +75,13 @@ pub(crate) struct Permit {
 
 impl Admission {
     pub(crate) fn new(limits: AdmissionLimits) -> Arc<Self> {
-        Arc::new(Self { limits, in_use: Mutex::default(), met: Mutex::default() })
+        Arc::new(Self {
+            limits,
+            in_use: Mutex::default(),
+            closed: Mutex::default(),
+            freed: Notify::new(),
+            met: Mutex::default(),
+        })
     }
 
     /// Takes a share for a call of `bytes`, or refuses. Never waits: the caller is told when to come back.
@@ -98,6 +109,16 @@ impl Admission {
         if met { self.take(tenant, bytes) } else { self.take_stranger(tenant, bytes) }
     }
 
+    /// Nothing new of this tenant is taken.
+    pub(crate) fn close(&self, tenant: TenantId) {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant);
+    }
+
+    /// It is taken again.
+    pub(crate) fn open(&self, tenant: TenantId) {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+    }
+
     /// A session token was found good.
     pub(crate) fn meet(&self, token: Digest32) {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
@@ -118,6 +139,9 @@ impl Admission {
         limits: AdmissionLimits,
         bytes: usize,
     ) -> Result<Permit, ActorError> {
+        if self.closed.lock().unwrap_or_else(PoisonError::into_inner).contains(&pool.0) {
+            return Err(MOVING);
+        }
         let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         let used = in_use.get(&pool).copied().unwrap_or_default();
         if used.calls >= limits.calls || used.bytes.saturating_add(bytes) > limits.bytes {
@@ -136,6 +160,19 @@ impl Admission {
         let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
         [Pool::Known, Pool::Strangers].iter().any(|pool| in_use.contains_key(&(tenant, *pool)))
     }
+
+    /// Ready when the tenant has no unanswered work.
+    pub(crate) async fn is_free(&self, tenant: TenantId) {
+        loop {
+            let mut freed = std::pin::pin!(self.freed.notified());
+            // before the look: what is freed in between is heard
+            freed.as_mut().enable();
+            if !self.is_busy(tenant) {
+                return;
+            }
+            freed.await;
+        }
+    }
 }
 
 impl Drop for Permit {
@@ -146,6 +183,7 @@ impl Drop for Permit {
             used.bytes -= self.bytes;
             if used.calls == 0 {
                 in_use.remove(&self.pool);
+                self.gate.freed.notify_waiters();
             }
         }
     }

@@ -88,10 +88,13 @@ pub struct Incoming<C: Call> {
 }
 
 /// Where the answer goes. Carries the permit, which ends with it. Dropped without an answer, it
-/// answers by itself: INTERNAL with the request's id in the unwinding of a panic, else UNAVAILABLE.
+/// answers by itself: INTERNAL with the request's id in the unwinding of a panic; that the outcome is
+/// unknown, if the work had begun; else UNAVAILABLE.
 pub(crate) struct Reply<T> {
     to: Option<oneshot::Sender<Result<T, ActorError>>>,
     request: RequestId,
+    /// The work was taken up: whoever drops it cannot say that nothing was done.
+    begun: bool,
     _permit: Option<Permit>,
 }
 
@@ -101,7 +104,12 @@ impl<T> Reply<T> {
         permit: Option<Permit>,
     ) -> (Self, oneshot::Receiver<Result<T, ActorError>>) {
         let (to, from) = oneshot::channel();
-        (Self { to: Some(to), request, _permit: permit }, from)
+        (Self { to: Some(to), request, begun: false, _permit: permit }, from)
+    }
+
+    /// From here on a lost answer means that the effect may be there.
+    pub(crate) fn begun(&mut self) {
+        self.begun = true;
     }
 
     /// Nobody listens any more.
@@ -130,6 +138,8 @@ impl<T> Drop for Reply<T> {
         let answer = if std::thread::panicking() {
             tracing::error!(request = %self.request, "a call panicked");
             ActorError::Internal(self.request)
+        } else if self.begun {
+            ActorError::OutcomeUnknown
         } else {
             ActorError::unavailable("RESTARTING", "the actor of this tenant is restarting; repeat")
         };

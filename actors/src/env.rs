@@ -1,7 +1,10 @@
 //! What every actor of one node shares: the store, time, ids, the ports, limits.
 
 use std::{
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -96,6 +99,10 @@ pub(crate) struct Env {
     pub(crate) incarnation: Incarnation,
     pub(crate) limits: Limits,
     pub(crate) admission: Arc<Admission>,
+    /// This life of the node is over: see [`crate::System::abort`].
+    pub(crate) ended: AtomicBool,
+    /// Tenants that are awake, or on their way.
+    pub(crate) awake: AtomicUsize,
     /// Calls of strangers that failed since the start; these leave no audit record.
     pub(crate) strangers_refused: AtomicU64,
     /// Channels of other nodes' clients to containers here.
@@ -111,6 +118,8 @@ impl Env {
         Self {
             node: config.signer.node(),
             admission: Admission::new(config.limits.admission),
+            ended: AtomicBool::new(false),
+            awake: AtomicUsize::new(0),
             strangers_refused: AtomicU64::new(0),
             store: config.store,
             clock: config.clock,
@@ -130,6 +139,14 @@ impl Env {
             reconciled: watch::Sender::new(false),
             root: watch::Sender::new(None),
         }
+    }
+
+    /// Whether this node may speak for its tenants.
+    pub(crate) fn strict(&self) -> Result<(), ActorError> {
+        if self.ended.load(Ordering::Acquire) {
+            return Err(ActorError::no_lease());
+        }
+        self.neighbours.strict()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -166,13 +183,13 @@ impl Scope {
     /// A strict read: under a good lease, in a snapshot in which the ownership was the current one. The two
     /// are not the same: a machine that was suspended believes in its lease until it looks at the clock.
     pub(crate) async fn read(&self) -> Result<ReadTx, ActorError> {
-        self.env.neighbours.strict()?;
+        self.env.strict()?;
         Ok(self.env.store.read(self.ownership).await?)
     }
 
     /// A transaction that may write, under the same.
     pub(crate) async fn fenced(&self) -> Result<FencedTx, ActorError> {
-        self.env.neighbours.strict()?;
+        self.env.strict()?;
         Ok(self.env.store.fenced(self.ownership).await?)
     }
 }

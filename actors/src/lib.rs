@@ -92,4 +92,4 @@ pub use ports::{
     HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, RemoteChannel,
     SealingRing,
 };
-pub use system::{StreamGuard, System, TenantHandle};
+pub use system::{StreamEnd, StreamGuard, System, TenantHandle};

@@ -1,11 +1,15 @@
 //! The public face: start the tree, ask a tenant, stop.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_types::{Deadline, RequestId, SessionId, TenantId};
 use ractor::{Actor as _, ActorRef};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
     call::{Call, CallMeta, Incoming, Reply, answer_of},
@@ -15,7 +19,13 @@ use crate::{
     letter,
     node::{NodeMessage, NodeSupervisor},
     tenant::{Authenticate, OpenStream, TenantMessage},
+    tenants::Drain,
 };
+
+/// What is cut off has left within this.
+const LAST_DEPARTURES: Duration = Duration::from_secs(5);
+/// How often a stream without a lease looks at the time.
+const PINNED_LOOK: Duration = Duration::from_millis(250);
 
 /// The actors of one node. Cheap to clone.
 #[derive(Clone)]
@@ -46,15 +56,73 @@ impl System {
     /// tenants are given up so that another node may take them.
     ///
     /// # Errors
-    /// [`ActorError::DeadlineExceeded`] if some work was cut off.
+    /// As [`System::drain`].
     pub async fn stop(&self, patience: Duration) -> Result<(), ActorError> {
-        let deadline = Deadline::after(&*self.env.clock, patience);
-        let (reply, answer) = Reply::new(self.env.request_id(), None);
-        let _ = self.root.cast(NodeMessage::Drain(reply));
-        let drained = answer_of(&self.env.clock, deadline, answer).await;
+        let drained = self.drain(patience, watch::Sender::new(0)).await;
         self.env.root.send_replace(None);
         let _ = self.root.stop_and_wait(Some("node stops".to_owned()), None).await;
         drained
+    }
+
+    /// Gives all tenants up, many at a time: each goes on until its turn, finishes what it has, and is free
+    /// for another node. No tenant is activated here from now on; calls for one that has left are refused
+    /// as [`ActorError::NotOwner`], unread. After `patience` tenants leave with work unfinished. `progress`
+    /// shows how many are left.
+    ///
+    /// # Errors
+    /// [`ActorError::DeadlineExceeded`] if some have not been given up; [`ActorError::Unavailable`] without
+    /// a lease.
+    pub async fn drain(&self, patience: Duration, progress: watch::Sender<usize>) -> Result<(), ActorError> {
+        let deadline = Deadline::after(&*self.env.clock, patience);
+        let (reply, answer) = Reply::new(self.env.request_id(), None);
+        let _ = self.root.cast(NodeMessage::Drain(Drain { patience: deadline, progress, reply }));
+        self.departed(deadline, answer).await
+    }
+
+    /// Takes tenants again after a [`System::drain`], whether that has ended or not.
+    pub fn resume(&self) {
+        let _ = self.root.cast(NodeMessage::Resume);
+    }
+
+    /// Gives one tenant up, for a move: finishes what it has (for at most `patience`) and answers when
+    /// another node may claim it. It is not claimed here again for two seconds.
+    ///
+    /// # Errors
+    /// As [`System::drain`].
+    pub async fn release(&self, tenant: TenantId, patience: Duration) -> Result<(), ActorError> {
+        let deadline = Deadline::after(&*self.env.clock, patience);
+        let (reply, answer) = Reply::new(self.env.request_id(), None);
+        let _ = self.root.cast(NodeMessage::Release(tenant, deadline, reply));
+        self.departed(deadline, answer).await
+    }
+
+    /// Those who leave after their patience do so within this.
+    async fn departed(
+        &self,
+        patience: Deadline,
+        answer: oneshot::Receiver<Result<(), ActorError>>,
+    ) -> Result<(), ActorError> {
+        let rest = patience.remaining(&*self.env.clock) + LAST_DEPARTURES;
+        answer_of(&self.env.clock, Deadline::after(&*self.env.clock, rest), answer).await
+    }
+
+    /// The node's lease is lost, or it was declared dead: every tenant's actor stops now. Nothing is given
+    /// up, for others take over by themselves; nothing is answered any more but with
+    /// [`ActorError::no_lease`]. Open streams go on for [`Limits::pinned_for`](crate::Limits::pinned_for).
+    /// Final for this `System`: the node's next life starts another.
+    pub async fn abort(&self) {
+        self.env.ended.store(true, Ordering::Release);
+        let (reply, answer) = Reply::new(self.env.request_id(), None);
+        let _ = self.root.cast(NodeMessage::Abort(reply));
+        let deadline = Deadline::after(&*self.env.clock, LAST_DEPARTURES);
+        if answer_of(&self.env.clock, deadline, answer).await.is_err() {
+            tracing::warn!("some tenants did not stop at once");
+        }
+    }
+
+    /// Tenants that are awake here, or on their way in or out.
+    pub fn awake(&self) -> usize {
+        self.env.awake.load(Ordering::Relaxed)
     }
 
     /// A tenant of this node, awake or not.
@@ -62,7 +130,10 @@ impl System {
         TenantHandle { system: self, tenant }
     }
 
-    /// Whose session token this is. The caller it answers with is good for calls to its own tenant.
+    /// Whose session token this is. The caller it answers with is good for calls to its own tenant, each of
+    /// which looks at the session again in a fenced transaction. By itself it proves nothing: a session that
+    /// is known is answered for from memory, under the lease alone, so nothing may be told to the caller
+    /// before such a call.
     ///
     /// # Errors
     /// [`ActorError::Unauthenticated`] for whatever is not the token of a live session.
@@ -76,6 +147,7 @@ impl System {
         let refused = ActorError::Unauthenticated("the session is unknown or has ended");
         let token = Token::parse_kind(TokenKind::Session, token).map_err(|_| refused.clone())?;
         let tenant = token.tenant().ok_or(refused.clone())?;
+        self.env.strict()?;
         let permit = self.env.admission.take_token(tenant, &token.hash(), token.expose().len())?;
         let (reply, answer) = Reply::new(request, Some(permit));
         let ask = Authenticate { token_hash: token.hash(), request, addr, deadline, reply };
@@ -123,7 +195,7 @@ pub(crate) async fn ask<C: Call>(
     meta: CallMeta,
     request: C,
 ) -> Result<C::Answer, ActorError> {
-    env.neighbours.strict()?;
+    env.strict()?;
     let permit = match caller.principal {
         Principal::Anonymous => env.admission.take_stranger(tenant, meta.bytes)?,
         Principal::User(_) | Principal::Operator(_) | Principal::System => {
@@ -176,12 +248,25 @@ impl TenantHandle<'_> {
     }
 }
 
+/// Why a stream has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// The session was ended, or its time is over.
+    SessionOver,
+    /// The tenant is worked on elsewhere by now, or its actor failed: open the stream again.
+    Moved,
+    /// This node has been without a lease for too long: open the stream again, at another node.
+    LeaseLost,
+}
+
 /// Held by an open stream. The stream ends when [`StreamGuard::over`] is ready.
 pub struct StreamGuard {
     over: watch::Receiver<bool>,
     env: Arc<Env>,
     tenant: TenantId,
     session: SessionId,
+    /// Since when nobody could tell it of an end, by the clock that does not jump.
+    alone_since: Option<Duration>,
 }
 
 impl StreamGuard {
@@ -191,12 +276,13 @@ impl StreamGuard {
         session: SessionId,
         deadline: Deadline,
     ) -> Result<Self, ActorError> {
+        env.strict()?;
         let permit = env.admission.take(tenant, 0)?;
         let (reply, answer) = Reply::new(env.request_id(), Some(permit));
         let open = TenantMessage::OpenStream(OpenStream { session, reply });
         env.to_root(NodeMessage::ToTenant(tenant, open));
         let over = answer_of(&env.clock, deadline, answer).await?;
-        Ok(Self { over, env: Arc::clone(env), tenant, session })
+        Ok(Self { over, env: Arc::clone(env), tenant, session, alone_since: None })
     }
 
     /// The same anew, at a tenant of this node.
@@ -228,8 +314,25 @@ impl StreamGuard {
         self.env.to_root(NodeMessage::ToTenant(self.tenant, TenantMessage::Used(self.session)));
     }
 
-    /// Ready when the session was ended or its actor is gone: show the token again to find out.
-    pub async fn over(&mut self) {
-        self.ended().await;
+    /// Ready when the stream has to end. If the session's actor is gone, and with it what could end the
+    /// stream, that is now; but a node that has lost its lease lets its streams go on for a bounded time, so
+    /// that a failing database does not end every terminal. It may be dropped and asked again.
+    pub async fn over(&mut self) -> StreamEnd {
+        if self.ended().await {
+            return StreamEnd::SessionOver;
+        }
+        let env = &self.env;
+        if !env.ended.load(Ordering::Acquire) {
+            return StreamEnd::Moved;
+        }
+        let since = *self.alone_since.get_or_insert_with(|| env.clock.boottime());
+        loop {
+            let alone = env.clock.boottime().saturating_sub(since);
+            match env.limits.pinned_for.checked_sub(alone) {
+                None | Some(Duration::ZERO) => return StreamEnd::LeaseLost,
+                // in steps: the runtime's timers stand still while the machine is suspended
+                Some(rest) => tokio::time::sleep(rest.min(PINNED_LOOK)).await,
+            }
+        }
     }
 }

@@ -162,11 +162,12 @@ pub(crate) struct Outcome {
 
 /// Runs a call from its deadline to its answer.
 pub(crate) async fn run<C: Handle>(scope: Scope, incoming: Incoming<C>) -> Outcome {
-    let Incoming { request, caller, meta, reply } = incoming;
+    let Incoming { request, caller, meta, mut reply } = incoming;
     if meta.deadline.has_passed(&*scope.env.clock) {
         reply.send(Err(ActorError::DeadlineExceeded));
         return Outcome::default();
     }
+    reply.begun();
     match audited(&scope, request, &caller, &meta).await {
         Ok((answer, done)) => answered(reply, Ok(answer), done),
         Err(error) => answered(reply, Err(error), Done::default()),

@@ -219,3 +219,9 @@ impl From<HandedOver> for Kind {
         Self::HandedOver(letter)
     }
 }
+
+/// A letter as another node would bring it.
+#[cfg(test)]
+pub(crate) fn encoded<L: Letter>(letter: L) -> Vec<u8> {
+    wire::encode(&letter.into()).unwrap_or_default()
+}

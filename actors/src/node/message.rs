@@ -1,9 +1,9 @@
 //! What the root of the tree is told.
 
-use ocmt_types::TenantId;
+use ocmt_types::{Deadline, TenantId};
 
 use super::Branch;
-use crate::{alert::Parcel, call::Reply, host::HostMessage, tenant::TenantMessage};
+use crate::{alert::Parcel, call::Reply, host::HostMessage, tenant::TenantMessage, tenants::Drain};
 
 /// Everything it takes.
 pub(crate) enum NodeMessage {
@@ -16,5 +16,11 @@ pub(crate) enum NodeMessage {
     /// Start a branch that has ended.
     Restart(Branch),
     /// Stop all tenants in good order.
-    Drain(Reply<()>),
+    Drain(Drain),
+    /// Give one tenant up.
+    Release(TenantId, Deadline, Reply<()>),
+    /// Take tenants again after a drain.
+    Resume,
+    /// Stop all tenants at once.
+    Abort(Reply<()>),
 }

@@ -100,7 +100,12 @@ impl Actor for NodeSupervisor {
             NodeMessage::ToHost(message) => state.to_host(message),
             NodeMessage::Mail(parcel) => state.to_alerts(AlertMessage::HandOver(parcel)),
             NodeMessage::Restart(branch) => state.restart(&myself, branch).await,
-            NodeMessage::Drain(reply) => state.to_tenants(TenantsMessage::Drain(reply)),
+            NodeMessage::Drain(drain) => state.to_tenants(TenantsMessage::Drain(drain)),
+            NodeMessage::Release(tenant, patience, reply) => {
+                state.to_tenants(TenantsMessage::Release(tenant, patience, reply));
+            }
+            NodeMessage::Resume => state.to_tenants(TenantsMessage::Resume),
+            NodeMessage::Abort(reply) => state.to_tenants(TenantsMessage::Abort(reply)),
         }
         Ok(())
     }

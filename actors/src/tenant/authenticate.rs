@@ -69,12 +69,12 @@ impl TenantState {
             }
             Err(error) => {
                 if error.is_terminal() {
-                    self.leave(myself);
+                    self.end(myself);
                 }
                 return ask.refuse(error);
             }
         };
-        let start = SessionStart { row, policy, clock: self.scope.env.clock.clone(), tenant: myself.clone() };
+        let start = SessionStart { row, policy, env: self.scope.env.clone(), tenant: myself.clone() };
         match self.children.start_session(myself, start, self.scope.env.now()).await {
             Ok(actor) => {
                 let _ = actor.cast(ask.message());
@@ -83,20 +83,16 @@ impl TenantState {
         }
     }
 
-    /// A session without an actor is read: a gateway token names one whose own token nobody shows.
+    /// A stream outlives what was checked when it began, so its session is read from the store each time:
+    /// an owner that was suspended opens none.
     pub(super) fn open_stream(&mut self, myself: &ActorRef<TenantMessage>, open: OpenStream) {
         self.quiet.touch(self.scope.env.now());
-        let mut open = open;
-        if let Some(actor) = self.children.session(open.session) {
-            let session = open.session;
-            match actor.cast(SessionMessage::OpenStream(open.reply)) {
-                Err(MessagingErr::SendErr(SessionMessage::OpenStream(reply))) => {
-                    open = OpenStream { session, reply };
-                }
-                _ => return,
-            }
-        }
         self.load(myself, Ask::Stream(open));
+    }
+
+    /// In memory the session is over. The row says it: another node may know of a later use.
+    pub(super) fn read_again(&self, myself: &ActorRef<TenantMessage>, ask: Authenticate) {
+        self.load(myself, Ask::Token(ask));
     }
 
     /// Reads a session's row beside the mailbox. Bounded by the permits that the asks carry.

@@ -23,6 +23,8 @@ pub(crate) enum TenantMessage {
     Authenticate(Authenticate),
     /// The row of a session that had no actor yet.
     SessionLoaded(Box<SessionLoaded>),
+    /// The same, of a session that is over in memory.
+    ReadAgain(Authenticate),
     /// A stream wants to end with its session.
     OpenStream(OpenStream),
     /// A stream of this session was used.
@@ -45,8 +47,12 @@ pub(crate) enum TenantMessage {
     TimerDue,
     /// Look whether to sleep.
     Tick,
-    /// The node goes down: finish and stop.
-    Drain,
+    /// Leave this node as soon as nothing is in the middle; `last`: in any case, and soon.
+    Leave { last: bool },
+    /// The time to leave is over.
+    LeaveIsOver,
+    /// Look whether it is quiet enough to leave.
+    LeaveNow,
     /// Sleep, if nothing has come up since asking.
     Passivate,
     /// Panics, to show that nobody else notices.
@@ -95,7 +101,7 @@ impl TenantMessage {
     pub(crate) fn refuse(self, error: ActorError) {
         match self {
             Self::Call(area) => area.refuse(error),
-            Self::Authenticate(ask) => ask.reply.send(Err(error)),
+            Self::Authenticate(ask) | Self::ReadAgain(ask) => ask.reply.send(Err(error)),
             Self::OpenStream(open) => open.reply.send(Err(error)),
             Self::Adopt(adopt) => adopt.reply.send(Err(error)),
             Self::Take(post) => post.reply.send(Err(error)),
@@ -108,7 +114,9 @@ impl TenantMessage {
             | Self::FromChild(_)
             | Self::TimerDue
             | Self::Tick
-            | Self::Drain
+            | Self::Leave { .. }
+            | Self::LeaveIsOver
+            | Self::LeaveNow
             | Self::Passivate => {}
             #[cfg(test)]
             Self::Poison(_, reply) => reply.send(Err(error)),

@@ -12,6 +12,7 @@ mod children;
 pub(crate) mod container;
 mod dispatch;
 mod handlers;
+mod leave;
 mod message;
 mod post;
 mod recovery;
@@ -75,8 +76,8 @@ pub(crate) struct TenantState {
     orders: u64,
     /// A look at the timers waits in the lane.
     looking: bool,
-    /// The node goes down: stop as soon as nothing is in the middle.
-    draining: bool,
+    /// On the way out of this node.
+    leaving: Option<leave::Leaving>,
     /// When this tenant may give its memory back.
     quiet: QuietState,
     /// Ends the periodic look at [`Self::quiet`] with the actor.
@@ -118,7 +119,7 @@ impl Actor for TenantActor {
             alarm: None,
             orders: 0,
             looking: false,
-            draining: false,
+            leaving: None,
             quiet: QuietState::new(now),
             _ticker: ticker,
         };
@@ -135,6 +136,7 @@ impl Actor for TenantActor {
         match message {
             TenantMessage::Call(area) => state.dispatch(&myself, *area).await,
             TenantMessage::Authenticate(ask) => state.authenticate(&myself, ask).await,
+            TenantMessage::ReadAgain(ask) => state.read_again(&myself, ask),
             TenantMessage::SessionLoaded(loaded) => state.session_loaded(&myself, *loaded).await,
             TenantMessage::OpenStream(open) => state.open_stream(&myself, open),
             TenantMessage::Used(session) => state.used(&myself, session),
@@ -150,7 +152,9 @@ impl Actor for TenantActor {
             TenantMessage::FromChild(outcome) => state.settle(&myself, Some(*outcome)),
             TenantMessage::TimerDue => state.fire_due(&myself),
             TenantMessage::Tick => state.tick(),
-            TenantMessage::Drain => state.drain(&myself),
+            TenantMessage::Leave { last } => state.leave(&myself, last),
+            TenantMessage::LeaveIsOver => state.leave_is_over(&myself),
+            TenantMessage::LeaveNow => state.leave_if_quiet(&myself),
             TenantMessage::Passivate => state.passivate(&myself),
             #[cfg(test)]
             TenantMessage::Poison(at, reply) => state.poison(&myself, at, reply),
@@ -186,7 +190,7 @@ impl TenantState {
         let Some(outcome) = outcome else { return };
         self.looking &= !outcome.looked;
         if outcome.terminal {
-            self.leave(myself);
+            self.end(myself);
         }
         self.apply(myself, outcome.effects);
         match (outcome.answer, outcome.answer_after) {
@@ -196,26 +200,16 @@ impl TenantState {
             (Some(answer), None) => answer(Ok(())),
             (None, _) => {}
         }
-        if self.draining {
-            self.drain(myself);
-        }
+        self.leave_if_quiet(myself);
     }
 
     /// The ownership has ended, or a commit is in doubt: the next activation reads the truth. The
     /// supervisor hears of it before the caller does, so that the caller's next call finds that one.
-    fn leave(&self, myself: &ActorRef<TenantMessage>) {
+    fn end(&self, myself: &ActorRef<TenantMessage>) {
         let ownership = self.scope.ownership;
         tracing::info!(tenant = %ownership.tenant, epoch = ownership.epoch.0, "tenant stops: its ownership ended or a commit is in doubt");
         let _ = self.supervisor.cast(TenantsMessage::Leaves(ownership));
         myself.stop(Some("ownership ended".to_owned()));
-    }
-
-    /// Nothing new comes in: stop when the last piece of work is done.
-    fn drain(&mut self, myself: &ActorRef<TenantMessage>) {
-        self.draining = true;
-        if self.lane.is_idle() {
-            myself.stop(Some(CLEAN.to_owned()));
-        }
     }
 
     /// A carrier has taken a notice: written down, since delays count from it.

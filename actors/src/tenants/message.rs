@@ -1,7 +1,8 @@
 //! What the supervisor of tenants is told.
 
-use ocmt_types::{Ownership, TenantId};
+use ocmt_types::{Deadline, Ownership, TenantId};
 
+use super::leave::Drain;
 use crate::{call::Reply, error::ActorError, tenant::TenantMessage};
 
 /// Everything it takes.
@@ -14,10 +15,20 @@ pub(crate) enum TenantsMessage {
     WantsSleep(Ownership),
     /// A tenant is about to stop: its ownership has ended. What comes now is for the next activation.
     Leaves(Ownership),
-    /// Something came up before it could sleep.
+    /// Something came up before it could sleep, or it has too much to do to leave now.
     StaysAwake(Ownership),
-    /// The node goes down: answered when all tenants have stopped.
-    Drain(Reply<()>),
+    /// Give a tenant up, with this patience: answered when another node may claim it.
+    Release(TenantId, Deadline, Reply<()>),
+    /// Try again to give it up.
+    LeaveAgain(TenantId),
+    /// The store has answered to a release.
+    Released(TenantId, Result<(), ActorError>),
+    /// The node goes down: answered when all tenants have been given up.
+    Drain(Drain),
+    /// The node stays: tenants are taken again.
+    Resume,
+    /// The node is nobody any more: all stop now, and nothing is given up. Answered when they have.
+    Abort(Reply<()>),
 }
 
 impl TenantsMessage {
@@ -25,8 +36,17 @@ impl TenantsMessage {
     pub(crate) fn refuse(self, error: ActorError) {
         match self {
             Self::Deliver(_, message) => message.refuse(error),
-            Self::Drain(reply) => reply.send(Err(error)),
-            Self::Claimed(..) | Self::WantsSleep(_) | Self::Leaves(_) | Self::StaysAwake(_) => {}
+            Self::Release(_, _, reply) => reply.send(Err(error)),
+            Self::Drain(drain) => drain.reply.send(Err(error)),
+            // without a supervisor there are no tenants
+            Self::Abort(reply) => reply.send(Ok(())),
+            Self::Claimed(..)
+            | Self::WantsSleep(_)
+            | Self::Leaves(_)
+            | Self::StaysAwake(_)
+            | Self::LeaveAgain(_)
+            | Self::Resume
+            | Self::Released(..) => {}
         }
     }
 }

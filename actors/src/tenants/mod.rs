@@ -5,15 +5,21 @@
 //! flight is refused there. It is the only sender to tenants' actors; so what it has not sent
 //! cannot be lost when a tenant falls asleep.
 
+mod leave;
 mod message;
 mod state;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use ocmt_store::{Claim, StoreError};
 use ocmt_types::{Ownership, TenantId};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 
+use leave::Departures;
+pub(crate) use leave::{Drain, HOLD, MOVING};
 pub(crate) use message::TenantsMessage;
 use state::{Slot, Tenants};
 
@@ -35,8 +41,10 @@ pub(crate) struct TenantsState {
     env: Arc<Env>,
     tenants: Tenants,
     by_actor: HashMap<ActorId, TenantId>,
-    /// The node goes down: answered when no tenant is left.
-    draining: Option<Reply<()>>,
+    /// Who is to leave this node.
+    departures: Departures,
+    /// The node is nobody any more: answered when no actor is left.
+    aborted: Option<Vec<Reply<()>>>,
 }
 
 impl Actor for TenantSupervisor {
@@ -49,7 +57,13 @@ impl Actor for TenantSupervisor {
         _: ActorRef<TenantsMessage>,
         env: Arc<Env>,
     ) -> Result<TenantsState, ActorProcessingErr> {
-        Ok(TenantsState { env, tenants: Tenants::default(), by_actor: HashMap::new(), draining: None })
+        Ok(TenantsState {
+            env,
+            tenants: Tenants::default(),
+            by_actor: HashMap::new(),
+            departures: Departures::default(),
+            aborted: None,
+        })
     }
 
     async fn handle(
@@ -63,9 +77,17 @@ impl Actor for TenantSupervisor {
             TenantsMessage::Claimed(tenant, claimed) => state.claimed(&myself, tenant, claimed).await,
             TenantsMessage::WantsSleep(ownership) => state.wants_sleep(ownership),
             TenantsMessage::Leaves(ownership) => drop(state.tenants.close(ownership)),
-            TenantsMessage::StaysAwake(ownership) => state.stays_awake(ownership),
-            TenantsMessage::Drain(reply) => state.drain(reply),
+            TenantsMessage::StaysAwake(ownership) => state.stays_awake(&myself, ownership),
+            TenantsMessage::Release(tenant, patience, reply) => {
+                state.release(&myself, tenant, patience, reply);
+            }
+            TenantsMessage::LeaveAgain(tenant) => state.leave(&myself, tenant),
+            TenantsMessage::Released(tenant, result) => state.released(&myself, tenant, &result),
+            TenantsMessage::Drain(drain) => state.drain(&myself, drain),
+            TenantsMessage::Resume => state.resume(),
+            TenantsMessage::Abort(reply) => state.abort(reply),
         }
+        state.count();
         Ok(())
     }
 
@@ -82,18 +104,22 @@ impl Actor for TenantSupervisor {
         {
             state.gone(&myself, tenant, exit.failed, clean);
         }
+        state.count();
         Ok(())
     }
 }
 
 impl TenantsState {
     fn deliver(&mut self, myself: &ActorRef<TenantsMessage>, tenant: TenantId, message: TenantMessage) {
-        if self.draining.is_some() {
-            return message.refuse(ActorError::unavailable("DRAINING", "this node is going down; repeat"));
+        if self.aborted.is_some() {
+            return message.refuse(ActorError::no_lease());
         }
+        let stays_away = self.stays_away(tenant);
         match self.tenants.slot(tenant) {
             Some(slot @ Slot::Awake { .. }) => slot.send(message),
             Some(Slot::Claiming { parked, .. } | Slot::FallingAsleep { parked, .. }) => parked.push(message),
+            Some(Slot::Leaving { .. } | Slot::Releasing) => message.refuse(MOVING),
+            None if stays_away => message.refuse(MOVING),
             None => match self.tenants.may_start(tenant, self.env.now()) {
                 Ok(()) => self.claim(myself, tenant, vec![message]),
                 Err(error) => message.refuse(error),
@@ -129,6 +155,9 @@ impl TenantsState {
             }),
             Err(error) => parked.into_iter().for_each(|message| message.refuse(error.clone())),
         }
+        if self.departures.concerns(tenant) {
+            self.leave(myself, tenant);
+        }
     }
 
     async fn start(
@@ -142,9 +171,6 @@ impl TenantsState {
             .map_err(|_| ActorError::unavailable("RESTARTING", "the tenant could not be started; repeat"))?;
         self.by_actor.insert(actor.get_id(), ownership.tenant);
         self.tenants.insert(ownership.tenant, Slot::Awake { actor: actor.clone(), ownership });
-        if self.draining.is_some() {
-            let _ = actor.cast(TenantMessage::Drain);
-        }
         Ok(actor)
     }
 
@@ -154,14 +180,19 @@ impl TenantsState {
         }
     }
 
-    fn stays_awake(&mut self, ownership: Ownership) {
+    fn stays_awake(&mut self, myself: &ActorRef<TenantsMessage>, ownership: Ownership) {
         let tenant = ownership.tenant;
         match self.tenants.remove(tenant) {
+            Some(Slot::Leaving { actor, ownership: current }) if current == ownership => {
+                self.tenants.insert(tenant, Slot::Awake { actor, ownership });
+                self.leaves_later(myself, ownership);
+            }
             Some(Slot::FallingAsleep { actor, ownership: current, parked }) if current == ownership => {
                 for message in parked {
                     let _ = actor.cast(message);
                 }
                 self.tenants.insert(tenant, Slot::Awake { actor, ownership });
+                self.leave(myself, tenant);
             }
             Some(other) => self.tenants.insert(tenant, other),
             None => {}
@@ -170,11 +201,15 @@ impl TenantsState {
 
     /// An actor has ended: by itself (asleep, or its ownership ended) or by a failure.
     fn gone(&mut self, myself: &ActorRef<TenantsMessage>, tenant: TenantId, failed: bool, clean: bool) {
-        let (parked, ownership) = match self.tenants.remove(tenant) {
+        let gone = self.tenants.remove(tenant);
+        let leaves = matches!(gone, Some(Slot::Leaving { .. })) || self.departures.concerns(tenant);
+        let (parked, ownership) = match gone {
             Some(Slot::FallingAsleep { parked, ownership, .. }) => (parked, Some(ownership)),
-            Some(Slot::Awake { ownership, .. }) => (Vec::new(), Some(ownership)),
-            Some(claiming @ Slot::Claiming { .. }) => {
-                self.tenants.insert(tenant, claiming);
+            Some(Slot::Awake { ownership, .. } | Slot::Leaving { ownership, .. }) => {
+                (Vec::new(), Some(ownership))
+            }
+            Some(other @ (Slot::Claiming { .. } | Slot::Releasing)) => {
+                self.tenants.insert(tenant, other);
                 (Vec::new(), None)
             }
             None => (Vec::new(), None),
@@ -183,6 +218,7 @@ impl TenantsState {
             self.tenants.failed(tenant, self.env.now());
         }
         match ownership {
+            Some(ownership) if leaves => self.give_up(myself, ownership),
             // another node may have it now; if somebody calls first, a new claim outdates this release
             Some(ownership) if clean => release(&self.env, ownership),
             _ => {}
@@ -190,29 +226,47 @@ impl TenantsState {
         for message in parked {
             self.deliver(myself, tenant, message);
         }
-        self.drained();
+        self.aborted();
     }
 
-    fn drain(&mut self, reply: Reply<()>) {
-        for actor in self.tenants.actors() {
-            let _ = actor.cast(TenantMessage::Drain);
+    /// Everything stops now. Nothing is given up: whoever buries this incarnation takes over.
+    fn abort(&mut self, reply: Reply<()>) {
+        for slot in self.tenants.take_all() {
+            match slot {
+                Slot::Claiming { parked, .. } => refuse_all(parked),
+                Slot::Awake { actor, .. } | Slot::Leaving { actor, .. } => actor.stop(None),
+                Slot::FallingAsleep { actor, parked, .. } => {
+                    actor.stop(None);
+                    refuse_all(parked);
+                }
+                Slot::Releasing => {}
+            }
         }
-        self.draining = Some(reply);
-        self.drained();
+        self.departures.refuse_all(&ActorError::no_lease());
+        self.aborted.get_or_insert_default().push(reply);
+        self.aborted();
     }
 
-    fn drained(&mut self) {
-        if self.tenants.is_empty()
-            && let Some(reply) = self.draining.take()
+    fn aborted(&mut self) {
+        if self.by_actor.is_empty()
+            && let Some(waiting) = &mut self.aborted
         {
-            reply.send(Ok(()));
+            waiting.drain(..).for_each(|reply| reply.send(Ok(())));
         }
     }
+
+    fn count(&self) {
+        self.env.awake.store(self.tenants.len(), Ordering::Relaxed);
+    }
+}
+
+fn refuse_all(parked: Vec<TenantMessage>) {
+    parked.into_iter().for_each(|message| message.refuse(ActorError::no_lease()));
 }
 
 /// Claims the tenant if it exists. The look before the claim keeps made-up ids from writing.
 async fn claim(env: &Env, tenant: TenantId) -> Result<Ownership, ActorError> {
-    env.neighbours.strict()?;
+    env.strict()?;
     if env.store.cluster().owner(tenant).await?.is_none() {
         return Err(ActorError::NotFound);
     }

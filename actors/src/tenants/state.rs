@@ -19,6 +19,10 @@ pub(super) enum Slot {
     Awake { actor: ActorRef<TenantMessage>, ownership: Ownership },
     /// Asked to sleep; messages wait for its answer.
     FallingAsleep { actor: ActorRef<TenantMessage>, ownership: Ownership, parked: Vec<TenantMessage> },
+    /// Finishing what it has; messages are refused unread.
+    Leaving { actor: ActorRef<TenantMessage>, ownership: Ownership },
+    /// The store is told that it is given up; messages are refused unread.
+    Releasing,
 }
 
 impl Slot {
@@ -30,6 +34,16 @@ impl Slot {
             *self =
                 Self::FallingAsleep { actor: actor.clone(), ownership: *ownership, parked: vec![message] };
         }
+    }
+}
+
+impl Slot {
+    /// From work to leaving.
+    pub(super) fn leave(&mut self) -> Option<ActorRef<TenantMessage>> {
+        let Self::Awake { actor, ownership } = self else { return None };
+        let (actor, ownership) = (actor.clone(), *ownership);
+        *self = Self::Leaving { actor: actor.clone(), ownership };
+        Some(actor)
     }
 }
 
@@ -66,15 +80,17 @@ impl Tenants {
         Some(actor)
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
     }
 
-    pub(super) fn actors(&self) -> impl Iterator<Item = &ActorRef<TenantMessage>> {
-        self.slots.values().filter_map(|slot| match slot {
-            Slot::Claiming { .. } => None,
-            Slot::Awake { actor, .. } | Slot::FallingAsleep { actor, .. } => Some(actor),
-        })
+    pub(super) fn ids(&self) -> impl Iterator<Item = TenantId> {
+        self.slots.keys().copied()
+    }
+
+    /// All of them, and none is left.
+    pub(super) fn take_all(&mut self) -> Vec<Slot> {
+        self.slots.drain().map(|(_, slot)| slot).collect()
     }
 
     /// Notes a failure.

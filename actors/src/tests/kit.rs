@@ -24,6 +24,7 @@ use ocmt_types::{
 };
 use tokio::sync::watch;
 
+use super::linked::Linked;
 use crate::{
     ActorError, Alone, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellLink, CellStatus,
     CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mail, MailBody, MailError, Mailer, Mode,
@@ -165,7 +166,9 @@ pub(crate) struct Kit {
     pub(crate) clock: ManualClock,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) node: TestNode,
-    _folder: Option<tempfile::TempDir>,
+    /// What this node believes of the others.
+    pub(crate) linked: Arc<Linked>,
+    _folder: Option<Arc<tempfile::TempDir>>,
 }
 
 /// Somebody signed in.
@@ -180,11 +183,11 @@ pub(crate) struct Person {
 
 impl Kit {
     pub(crate) async fn sim() -> Self {
-        Self::with(Store::sim(), None, |_| {}).await
+        Self::sim_with(|_| {}).await
     }
 
     pub(crate) async fn sim_with(change: impl FnOnce(&mut SystemConfig)) -> Self {
-        Self::with(Store::sim(), None, change).await
+        Self::with(Store::sim(), change).await
     }
 
     pub(crate) async fn sqlite() -> Self {
@@ -194,22 +197,71 @@ impl Kit {
     pub(crate) async fn sqlite_with(change: impl FnOnce(&mut SystemConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::sqlite(folder.path()).await.unwrap();
-        Self::with(store, Some(folder), change).await
+        Self { _folder: Some(Arc::new(folder)), ..Self::with(store, change).await }
     }
 
-    async fn with(
-        store: Store,
-        folder: Option<tempfile::TempDir>,
-        change: impl FnOnce(&mut SystemConfig),
-    ) -> Self {
-        let node = TestNode::start(&store, 1).await.unwrap();
+    /// A node alone on a store.
+    pub(crate) async fn with(store: Store, change: impl FnOnce(&mut SystemConfig)) -> Self {
         let clock = ManualClock::at(START);
         let mailbox =
             Arc::new(Mailbox { mails: watch::Sender::new(Vec::new()), refuses: AtomicBool::new(false) });
+        let node = TestNode::start(&store, 1).await.unwrap();
+        let linked = Linked::first(&store, &node);
+        Self::start(store, node, clock, mailbox, linked, change).await
+    }
+
+    /// The `n`th node over the same store: the two reach each other, see the same mails and the same clock.
+    pub(crate) async fn beside(&self, n: u64) -> Self {
+        self.beside_with(n, |_| {}).await
+    }
+
+    pub(crate) async fn beside_with(&self, n: u64, change: impl FnOnce(&mut SystemConfig)) -> Self {
+        let node = TestNode::start(&self.store, n).await.unwrap();
+        let linked = self.linked.beside(&node);
+        let (store, clock, mailbox) = (self.store.clone(), self.clock.clone(), self.mailbox.clone());
+        let kit = Self::start(store, node, clock, mailbox, linked, change).await;
+        Self { _folder: self._folder.clone(), ..kit }
+    }
+
+    async fn start(
+        store: Store,
+        node: TestNode,
+        clock: ManualClock,
+        mailbox: Arc<Mailbox>,
+        linked: Arc<Linked>,
+        change: impl FnOnce(&mut SystemConfig),
+    ) -> Self {
         let mut config = config(&store, &node, &clock, &mailbox);
+        config.neighbours = linked.clone();
         change(&mut config);
         let system = System::start(config).await.unwrap();
-        Self { system, store, clock, mailbox, node, _folder: folder }
+        linked.joined(system.clone());
+        Self { system, store, clock, mailbox, node, linked, _folder: None }
+    }
+
+    /// The node is declared dead. It does not know of it: its lease looks good and its actors are there.
+    pub(crate) async fn is_declared_dead(&self) {
+        assert!(self.store.cluster().mark_dead(self.node.incarnation).await.unwrap());
+    }
+
+    /// Asks a tenant as an edge does: at this node, and at the others when it is not the tenant's.
+    pub(crate) async fn ask_any<C: Call + Clone>(
+        nodes: &[&Self],
+        caller: &Caller,
+        meta: &CallMeta,
+        request: C,
+    ) -> Result<C::Answer, ActorError> {
+        for turn in 0.. {
+            let kit = nodes[turn % nodes.len()];
+            let tenant = kit.system.tenant(caller.tenant());
+            match tenant.call(caller.clone(), meta.clone(), request.clone()).await {
+                Err(ActorError::NotOwner { .. }) if turn < 2_000 => {
+                    tokio::time::sleep(Duration::from_millis(2)).await; // why: the pause between two tries of an edge, bounded by the turns
+                }
+                other => return other,
+            }
+        }
+        unreachable!("the turns are bounded")
     }
 
     /// The same node after a crash: a new tree over the same store.

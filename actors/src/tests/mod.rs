@@ -4,6 +4,8 @@
 mod authority;
 mod isolation;
 pub(crate) mod kit;
+mod linked;
+mod nodes;
 mod ownership;
 pub(crate) mod post;
 mod recovery;

@@ -52,11 +52,11 @@ impl SystemWork for Send {
     }
 }
 
-fn answers(tenant: TenantId) -> Vec<Result<Vec<u8>, ActorError>> {
+pub(crate) fn answers(tenant: TenantId) -> Vec<Result<Vec<u8>, ActorError>> {
     ECHOED.lock().unwrap().iter().filter(|(of, _)| *of == tenant).map(|(_, result)| result.clone()).collect()
 }
 
-async fn effects(kit: &Kit, tenant: TenantId) -> u8 {
+pub(crate) async fn effects(kit: &Kit, tenant: TenantId) -> u8 {
     let Some(ownership) = current(kit, tenant).await else {
         return 0;
     };
@@ -66,7 +66,7 @@ async fn effects(kit: &Kit, tenant: TenantId) -> u8 {
     tx.get::<Timer>(("test.effects".into(), String::new())).await.unwrap().map_or(0, |row| row.payload[0])
 }
 
-async fn waiting(kit: &Kit, tenant: TenantId) -> Option<i64> {
+pub(crate) async fn waiting(kit: &Kit, tenant: TenantId) -> Option<i64> {
     let ownership = current(kit, tenant).await?;
     kit.store.read(ownership).await.ok()?.count::<Outbox>(ocmt_store::Filter::all()).await.ok()
 }
@@ -77,7 +77,7 @@ async fn current(kit: &Kit, tenant: TenantId) -> Option<Ownership> {
 }
 
 /// Writes a message in a transaction of the sender, as a handler would, and wakes the sender.
-async fn send(kit: &Kit, from: TenantId, to: TenantId, body: &'static [u8]) {
+pub(crate) async fn send(kit: &Kit, from: TenantId, to: TenantId, body: &'static [u8]) {
     let ownership = kit.steal(from).await;
     let scope = Scope { env: kit.system.env.clone(), ownership };
     run_system(&scope, Send(to, body)).await.unwrap();

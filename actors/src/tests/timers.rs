@@ -16,7 +16,7 @@ pub(crate) async fn count(work: &mut Work, timer: &Timer) -> Result<(), ActorErr
     Ok(())
 }
 
-fn fired(tenant: TenantId) -> usize {
+pub(crate) fn fired(tenant: TenantId) -> usize {
     FIRED.lock().unwrap().iter().filter(|(of, _)| *of == tenant).count()
 }
 

@@ -20,6 +20,8 @@ use crate::{
 pub(crate) const TIMER: &str = "notice.hand_over";
 const FIRST_RETRY: Duration = Duration::from_secs(10);
 const LONGEST_RETRY: Duration = Duration::from_secs(3600);
+/// After so many attempts, which take a week, a notice is given up.
+const MOST_ATTEMPTS: i64 = 180;
 
 /// What a notice says.
 pub(crate) struct NoticeText<'a> {
@@ -66,6 +68,12 @@ pub(crate) async fn retry(work: &mut Work, notice: &str) -> Result<(), ActorErro
         return Ok(());
     };
     if row.handed_over_at.is_some() {
+        return Ok(());
+    }
+    if row.attempts >= MOST_ATTEMPTS {
+        tracing::warn!(tenant = %work.ownership.tenant, %notice, attempts = row.attempts, "notice was given up: no carrier took it");
+        row.next_attempt_at = None;
+        work.tx.update(&row).await?;
         return Ok(());
     }
     let again = retry_at(work.now, row.attempts);

@@ -19,7 +19,8 @@ pub(crate) async fn take(
         "test.echo" => crate::tests::post::echo(work, from, body).await,
         _ => {
             tracing::warn!(tenant = %work.ownership.tenant, %from, kind, bytes = body.len(), "message of unknown kind");
-            Err(ActorError::Unimplemented("message kind"))
+            // a node of a newer version may take the tenant any time: the sender tries again
+            Err(ActorError::unavailable("LETTER_UNREADABLE", "a message of another version of this program"))
         }
     }
 }

@@ -251,6 +251,8 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     work.tx.delete_all::<Link>(ended).await?;
     work.tx.delete_all::<Invite>(Invite::expires_at.le(now)).await?;
     work.tx.delete_all::<Notice>(Notice::handed_over_at.le(Some(now - KEEP_DELIVERED))).await?;
+    // and those that nobody took, long after they were given up
+    work.tx.delete_all::<Notice>(Notice::created_at.le(now - KEEP_DELIVERED)).await?;
     work.tx.delete_all::<Inbox>(Inbox::received_at.le(now - KEEP_DELIVERED)).await?;
     work.tx.delete_all::<Session>(Session::expires_at.le(now - KEEP)).await?;
     work.tx.forget_answers(now - KEEP).await?;

@@ -1,5 +1,7 @@
 //! What the firing of each kind of durable timer does. One line per kind.
 
+use std::time::Duration;
+
 use ocmt_store::tables::Timer;
 
 use super::{
@@ -11,6 +13,9 @@ use crate::{
     host::container::row::{LOCK, LOOK},
     work::Work,
 };
+
+/// A timer that this version of the program does not know is looked at again after this.
+const UNKNOWN_WAITS: Duration = Duration::from_secs(3600);
 
 /// The row was taken in this transaction; set it again for another firing.
 pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError> {
@@ -26,8 +31,9 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         "test.count" => crate::tests::timers::count(work, &timer).await,
         unknown => {
             // a row of a newer version of this program: it is kept for that one
-            tracing::warn!(tenant = %work.ownership.tenant, kind = unknown, "timer of unknown kind");
-            Err(ActorError::Unimplemented("timer kind"))
+            tracing::warn!(tenant = %work.ownership.tenant, kind = unknown, "timer of unknown kind is looked at later");
+            let later = work.now + UNKNOWN_WAITS;
+            work.set_timer(unknown, &timer.subject, later, &timer.payload).await
         }
     }
 }

@@ -6,7 +6,7 @@ use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::tables::{Assurance, Invite, Link, User, UserRole, UserState};
 use ocmt_types::{Secret, UserId};
 
-use super::session_row;
+use super::{super::container::lock_cells_of, session_row};
 use crate::{
     api::{
         auth::SessionIssued,
@@ -135,6 +135,7 @@ impl Handle for RemoveUser {
         session_row::end_all(work, user.user_id, None).await?;
         forget_invites(work, user.user_id).await?;
         work.tx.delete_all::<Link>(Link::user_id.eq(user.user_id)).await?;
+        lock_cells_of(work, user.user_id).await?;
         work.tx.unlist_address(&user.email).await?;
         // the row stays for the audit trail, and the address is free for a new user
         let email = format!("removed:{}", user.user_id);

@@ -10,7 +10,7 @@ mod state;
 use std::sync::Arc;
 
 use ocmt_store::tables::Session;
-use ocmt_types::{Clock, Timestamp};
+use ocmt_types::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::watch;
 
@@ -19,6 +19,7 @@ use super::{Authenticate, TenantMessage};
 use crate::{
     call::Reply,
     caller::{Assurance, Caller, SignedIn},
+    env::Env,
     error::ActorError,
     policy::TenantPolicy,
     supervisor::{self, Task},
@@ -47,7 +48,7 @@ pub(super) enum SessionMessage {
 pub(super) struct SessionStart {
     pub(super) row: Session,
     pub(super) policy: TenantPolicy,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) env: Arc<Env>,
     pub(super) tenant: ActorRef<TenantMessage>,
 }
 
@@ -57,7 +58,7 @@ pub(super) struct SessionActor;
 pub(super) struct SessionState {
     row: Session,
     live: LiveSession,
-    clock: Arc<dyn Clock>,
+    env: Arc<Env>,
     tenant: ActorRef<TenantMessage>,
     /// `true` tells all streams that the session is over.
     over: watch::Sender<bool>,
@@ -79,7 +80,7 @@ impl Actor for SessionActor {
         let mut state = SessionState {
             row: start.row,
             live,
-            clock: start.clock,
+            env: start.env,
             tenant: start.tenant,
             over: watch::Sender::new(false),
             told_streams: 0,
@@ -123,7 +124,11 @@ impl SessionState {
     fn authenticate(&mut self, myself: &ActorRef<SessionMessage>, ask: Authenticate) {
         self.advance(myself, Event::Shown);
         if self.live.is_over() {
-            return ask.reply.send(Err(ActorError::Unauthenticated("the session has ended")));
+            let _ = self.tenant.cast(TenantMessage::ReadAgain(ask));
+            return;
+        }
+        if let Err(error) = self.env.strict() {
+            return ask.reply.send(Err(error));
         }
         let who = SignedIn {
             user: self.row.user_id,
@@ -145,7 +150,7 @@ impl SessionState {
 
     /// One step of the pure state, and what follows from it.
     fn advance(&mut self, myself: &ActorRef<SessionMessage>, event: Event) {
-        match self.live.step(event, self.clock.now(), self.over.receiver_count()) {
+        match self.live.step(event, self.env.now(), self.over.receiver_count()) {
             Verdict::Lives => self.arm(myself),
             Verdict::Over => {
                 self.over.send_replace(true);
@@ -166,7 +171,7 @@ impl SessionState {
 
     /// The fast path of the next deadline; the comparison is with the clock when it fires.
     fn arm(&mut self, myself: &ActorRef<SessionMessage>) {
-        let now = self.clock.now();
+        let now = self.env.now();
         let at = self.live.next_look(now);
         if self.alarm.as_ref().is_some_and(|(armed, _)| *armed > now && *armed <= at) {
             return;

@@ -10,7 +10,7 @@ use ocmt_types::{Epoch, Incarnation, NodeId, Ownership, TenantId, Timestamp};
 use crate::{
     Filter, StoreError,
     backend::{Backend, Scope, Tx},
-    kernel::{row::Row as _, value::Field as _},
+    kernel::{row::Row, value::Field as _},
     tables::{Node, NodeState, Outbox, TenantOwner, Timer},
 };
 
@@ -130,6 +130,24 @@ impl ClusterStore {
             .await
     }
 
+    /// Tenants with timers that are due at `now`, in the order of their ids and behind `after`, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn tenants_with_timers(
+        &self,
+        now: Timestamp,
+        after: Option<TenantId>,
+        limit: u32,
+    ) -> Result<Vec<TenantId>, StoreError> {
+        let mut due = Timer::due_at.le(now);
+        if let Some(after) = after {
+            due = due.and(Timer::tenant_id.gt(after));
+        }
+        self.tenants_of(due, limit).await
+    }
+
     /// When the next timer of any tenant is due; none if there is none.
     ///
     /// # Errors
@@ -159,10 +177,15 @@ impl ClusterStore {
         if let Some(after) = after {
             due = due.and(Outbox::tenant_id.gt(after));
         }
-        let outcome = self.backend.begin_read(Scope::Cluster).await?.distinct(due, 0, limit).await?;
+        self.tenants_of(due, limit).await
+    }
+
+    /// The tenants of the rows that a filter names: the first column of every tenant's table.
+    async fn tenants_of<R: Row>(&self, rows: Filter<R>, limit: u32) -> Result<Vec<TenantId>, StoreError> {
+        let outcome = self.backend.begin_read(Scope::Cluster).await?.distinct(rows, 0, limit).await?;
         let tenant = |row: Vec<_>| row.into_iter().next().and_then(TenantId::from_value);
         let corrupt = || StoreError::Corrupt {
-            table: Outbox::table().name,
+            table: R::table().name,
             what: "column tenant_id holds no id".to_owned(),
         };
         outcome.rows.into_iter().map(|row| tenant(row).ok_or_else(corrupt)).collect()

@@ -229,10 +229,16 @@ pub async fn tenants_with_mail_are_told_once_each(store: Store) {
             tx.send(id(0), id(50), "test", b"", Timestamp(10)).await,
             Err(StoreError::AlreadyExists { .. })
         ));
+        for subject in ["a", "b"] {
+            tx.set_timer("test", subject, Timestamp(20), &[]).await.unwrap();
+        }
         tx.commit().await.unwrap();
         tenants.push(own.tenant);
     }
     let cluster = store.cluster();
+    assert_eq!(cluster.tenants_with_timers(Timestamp(19), None, 10).await.unwrap(), []);
+    assert_eq!(cluster.tenants_with_timers(Timestamp(20), None, 2).await.unwrap(), tenants[..2]);
+    assert_eq!(cluster.tenants_with_timers(Timestamp(20), Some(tenants[1]), 2).await.unwrap(), tenants[2..]);
     assert_eq!(cluster.tenants_with_mail(Timestamp(9), None, 10).await.unwrap(), []);
     assert_eq!(cluster.tenants_with_mail(Timestamp(10), None, 10).await.unwrap(), tenants);
     assert_eq!(cluster.tenants_with_mail(Timestamp(10), None, 2).await.unwrap(), tenants[..2]);

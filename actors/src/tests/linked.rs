@@ -1,0 +1,166 @@
+//! Nodes of one process that reach each other: [`Neighbours`] over the store's rows and direct calls.
+//!
+//! What crosses is bytes, errors included, as it is between processes. A test can take a node's lease, cut
+//! it off, let it believe something wrong, and lose answers.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use futures_util::future::BoxFuture;
+use ocmt_store::{Store, testing::TestNode};
+use ocmt_types::{Deadline, Incarnation, NodeId, TenantId};
+
+use crate::{ActorError, HostSeen, HostStanding, Neighbours, RemoteChannel, System, audit::sha256};
+
+/// What one node believes of the others.
+pub(crate) struct Linked {
+    store: Store,
+    node: NodeId,
+    nodes: Arc<Mutex<BTreeMap<NodeId, System>>>,
+    /// Whether this node's lease is good.
+    pub(crate) lease: AtomicBool,
+    /// Nobody is reached.
+    pub(crate) cut_off: AtomicBool,
+    /// So many answers are lost after the letter was taken.
+    pub(crate) loses: AtomicUsize,
+    /// The next answers to [`Neighbours::is_ours`], whatever the rows say.
+    pub(crate) believes: Mutex<VecDeque<bool>>,
+    /// Sleeping tenants are for this node, or never; none: for the one that the tenant's hash names.
+    pub(crate) prefers: Mutex<Option<bool>>,
+    /// Of whom it was asked whether they are this node's.
+    pub(crate) asked: Mutex<Vec<TenantId>>,
+}
+
+impl Linked {
+    pub(crate) fn first(store: &Store, node: &TestNode) -> Arc<Self> {
+        Self::new(store, node, Arc::default())
+    }
+
+    pub(crate) fn beside(&self, node: &TestNode) -> Arc<Self> {
+        Self::new(&self.store, node, self.nodes.clone())
+    }
+
+    fn new(store: &Store, node: &TestNode, nodes: Arc<Mutex<BTreeMap<NodeId, System>>>) -> Arc<Self> {
+        Arc::new(Self {
+            store: store.clone(),
+            node: node.node_id,
+            nodes,
+            lease: AtomicBool::new(true),
+            cut_off: AtomicBool::new(false),
+            loses: AtomicUsize::new(0),
+            believes: Mutex::default(),
+            prefers: Mutex::default(),
+            asked: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn joined(&self, system: System) {
+        self.nodes.lock().unwrap().insert(self.node, system);
+    }
+
+    /// How often it was asked for this tenant.
+    pub(crate) fn times_asked(&self, tenant: TenantId) -> usize {
+        self.asked.lock().unwrap().iter().filter(|asked| **asked == tenant).count()
+    }
+
+    /// A node by its id, unless this one is cut off.
+    pub(crate) fn reach(&self, node: NodeId) -> Result<System, ActorError> {
+        let away = || ActorError::unavailable("PEER_UNREACHABLE", "the node does not answer");
+        if self.cut_off.load(Ordering::SeqCst) {
+            return Err(away());
+        }
+        self.nodes.lock().unwrap().get(&node).cloned().ok_or_else(away)
+    }
+
+    /// Who has the tenant, or is to claim it.
+    async fn whose(&self, tenant: TenantId) -> Result<NodeId, ActorError> {
+        let cluster = self.store.cluster();
+        let living: BTreeMap<Incarnation, NodeId> =
+            cluster.living_nodes().await?.into_iter().map(|node| (node.incarnation, node.node_id)).collect();
+        let row = cluster.owner(tenant).await?;
+        if let Some(owner) = row.and_then(|row| row.incarnation).and_then(|owner| living.get(&owner)) {
+            return Ok(*owner);
+        }
+        let others = || living.values().copied().filter(|node| *node != self.node);
+        let by_hash = |node: &NodeId| sha256(&[&node.as_bytes()[..], tenant.as_bytes()].concat()).0;
+        Ok(match *self.prefers.lock().unwrap() {
+            Some(true) => self.node,
+            Some(false) => others().min_by_key(by_hash).unwrap_or(self.node),
+            None => living.values().copied().min_by_key(by_hash).unwrap_or(self.node),
+        })
+    }
+}
+
+/// As it is after a way over the network.
+fn crossed<T>(answer: Result<T, ActorError>) -> Result<T, ActorError> {
+    answer.map_err(|error| ActorError::from_wire(&error.to_wire()))
+}
+
+impl Neighbours for Linked {
+    fn strict(&self) -> Result<(), ActorError> {
+        if self.lease.load(Ordering::SeqCst) { Ok(()) } else { Err(ActorError::no_lease()) }
+    }
+
+    fn is_ours<'a>(&'a self, tenant: TenantId) -> BoxFuture<'a, Result<bool, ActorError>> {
+        Box::pin(async move {
+            self.asked.lock().unwrap().push(tenant);
+            let believed = self.believes.lock().unwrap().pop_front();
+            match believed {
+                Some(ours) => Ok(ours),
+                None => Ok(self.whose(tenant).await? == self.node),
+            }
+        })
+    }
+
+    fn deliver<'a>(
+        &'a self,
+        tenant: TenantId,
+        letter: Vec<u8>,
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<Vec<u8>, ActorError>> {
+        Box::pin(async move {
+            let system = self.reach(self.whose(tenant).await?)?;
+            let answer = crossed(system.deliver(tenant, letter, deadline).await);
+            let lost = |left: usize| left.checked_sub(1);
+            match self.loses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, lost) {
+                Ok(_) => Err(ActorError::OutcomeUnknown),
+                Err(_) => answer,
+            }
+        })
+    }
+
+    fn order<'a>(
+        &'a self,
+        host: NodeId,
+        order: Vec<u8>,
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<Vec<u8>, ActorError>> {
+        Box::pin(async move { crossed(self.reach(host)?.take_order(order, deadline).await) })
+    }
+
+    fn channel<'a>(
+        &'a self,
+        host: NodeId,
+        opening: Vec<u8>,
+        deadline: Deadline,
+    ) -> BoxFuture<'a, Result<RemoteChannel, ActorError>> {
+        Box::pin(async move { crossed(self.reach(host)?.take_channel(opening, deadline).await) })
+    }
+
+    fn hosts(&self) -> Vec<HostSeen> {
+        let nodes = self.nodes.lock().unwrap();
+        if nodes.len() < 2 {
+            return Vec::new();
+        }
+        nodes.keys().map(|node| HostSeen { node: *node, memory_mib: 4096, reachable: true }).collect()
+    }
+
+    fn standing(&self, _: NodeId) -> HostStanding {
+        HostStanding::Answers
+    }
+}

@@ -1,0 +1,16 @@
+//! Two nodes over one store: who answers, who may not, and what crosses.
+
+mod fence;
+mod leave;
+mod letters;
+mod remind;
+mod strict;
+
+use ocmt_types::{Incarnation, TenantId};
+
+use super::kit::Kit;
+
+/// Who has a tenant.
+async fn owner(kit: &Kit, tenant: TenantId) -> Option<Incarnation> {
+    kit.store.cluster().owner(tenant).await.unwrap().unwrap().incarnation
+}
