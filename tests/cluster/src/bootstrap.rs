@@ -12,7 +12,7 @@ use anyhow::Context as _;
 
 use crate::process::NodeProcess;
 
-/// The operator's certificate and key, made with the cluster, and how to reach the operator listener.
+/// The operator's certificate and key in a folder, made with the cluster, and the operator listener.
 pub struct Operator {
     credential: PathBuf,
     endpoint: String,
@@ -41,7 +41,7 @@ pub async fn form(
     names: &[String],
     endpoint: String,
 ) -> anyhow::Result<Operator> {
-    let operator = Operator { credential: folder.join("operator.pem"), endpoint };
+    let operator = Operator { credential: folder.join("operator"), endpoint };
     let (first, others) = nodes.split_first_mut().context("no nodes")?;
     let (first_name, other_names) = names.split_first().context("no names")?;
     let config = first.folder().join("ocmt.toml");
