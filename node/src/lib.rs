@@ -20,6 +20,7 @@ pub mod forward;
 pub mod gateway;
 pub mod local;
 pub mod mail;
+mod neighbours;
 pub mod operator;
 pub mod peers;
 pub mod pki;

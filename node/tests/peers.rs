@@ -107,13 +107,13 @@ async fn n1_only_exactly_the_node_that_was_dialled_is_spoken_to() {
     // a listener with each wrong certificate
     for wrong in [Wrong::Expired, Wrong::NotYet, Wrong::ClientUse, Wrong::NoNode, Wrong::TwoNodes] {
         let (chain, key) = mesh.papers.wrong(there.peer.node_id, wrong);
-        there.tls.renew(chain, key).unwrap();
+        there.shown.replace_key(chain, &key).unwrap();
         let fresh = mesh.node(4).await;
         assert!(fresh.pool.node(&there.peer).await.is_err(), "{wrong:?}");
     }
     // and again with a lawful one: renewed without a restart
     let (chain, key) = mesh.papers.node(there.peer.node_id);
-    there.tls.renew(chain, key).unwrap();
+    there.shown.replace_key(chain, &key).unwrap();
     assert!(mesh.node(5).await.pool.node(&there.peer).await.is_ok());
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{self, Config, Mode, RuntimeKind},
-    server::Node,
+    server::{Node, lives},
     telemetry,
 };
 
@@ -22,9 +22,8 @@ use crate::{
 pub(super) async fn node(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     let config = load(&args.config)?;
     telemetry::init(&config.telemetry);
-    let node = Box::pin(Node::start(&config)).await?;
-    wait_for_stop().await?;
-    node.stop().await;
+    let stop = stop_signal()?;
+    lives::run(&config, stop, |_| ()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -54,7 +53,7 @@ pub(super) async fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
         node.endpoints().client,
         node.ca_file().display(),
     ));
-    wait_for_stop().await?;
+    stop_signal()?.await;
     node.stop().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -92,14 +91,15 @@ fn load(file: &Path) -> anyhow::Result<Config> {
     config::load(Some(file), std::env::vars()).with_context(|| format!("{} is refused", file.display()))
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn wait_for_stop() -> anyhow::Result<()> {
+/// Ready with SIGTERM or SIGINT, which are caught from here on.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopping");
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+    })
 }

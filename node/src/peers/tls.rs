@@ -3,28 +3,28 @@
 //! Sessions are never resumed: a resumed one would skip the look at the certificate, and with it the
 //! revocation.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use ocmt_types::NodeId;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     ServerConfig, SignatureScheme,
     client::{
-        ResolvesClientCert, Resumption,
+        Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor,
     },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     server::{
-        ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier,
+        NoServerSessionStorage, ParsedCertificate, WebPkiClientVerifier,
         danger::{ClientCertVerified, ClientCertVerifier},
     },
-    sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::{Views, node_of};
+use crate::pki::Rotating;
 
 /// Why this node's certificate cannot be used among peers.
 #[derive(Debug, thiserror::Error)]
@@ -40,43 +40,26 @@ pub enum TlsError {
 /// This node's certificate, and who it believes. Cheap to clone.
 #[derive(Clone)]
 pub struct PeerTls {
-    own: Arc<Own>,
+    own: Arc<Rotating>,
     roots: Arc<RootCertStore>,
     provider: Arc<CryptoProvider>,
     views: Views,
 }
 
 impl PeerTls {
-    /// The node of this chain (leaf first) and key, in the cluster of this authority.
+    /// The node of this certificate, in the cluster of this authority. A certificate that replaces it is
+    /// shown from then on; connections that live keep theirs.
     ///
     /// # Errors
     /// [`TlsError`].
     pub fn new(
-        chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
+        own: Arc<Rotating>,
         authority: &CertificateDer<'static>,
         views: Views,
     ) -> Result<Self, TlsError> {
-        let provider = Arc::new(ring::default_provider());
-        let own = CertifiedKey::from_der(chain, key, &provider)?;
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone())?;
-        let own = Arc::new(Own(RwLock::new(Arc::new(own))));
-        Ok(Self { own, roots: Arc::new(roots), provider, views })
-    }
-
-    /// Shows another certificate from now on; connections that live keep theirs.
-    ///
-    /// # Errors
-    /// [`TlsError::Tls`]; the old one stays.
-    pub fn renew(
-        &self,
-        chain: Vec<CertificateDer<'static>>,
-        key: PrivateKeyDer<'static>,
-    ) -> Result<(), TlsError> {
-        let renewed = Arc::new(CertifiedKey::from_der(chain, key, &self.provider)?);
-        *self.own.0.write().unwrap_or_else(PoisonError::into_inner) = renewed;
-        Ok(())
+        Ok(Self { own, roots: Arc::new(roots), provider: Arc::new(ring::default_provider()), views })
     }
 
     /// The listener's side: any node of the cluster that is not revoked.
@@ -125,32 +108,6 @@ fn lawful(leaf: &CertificateDer<'_>, views: &Views) -> Result<NodeId, Error> {
         return Err(Error::InvalidCertificate(CertificateError::Revoked));
     }
     Ok(node)
-}
-
-/// What this node shows on both sides.
-#[derive(Debug)]
-struct Own(RwLock<Arc<CertifiedKey>>);
-
-impl Own {
-    fn current(&self) -> Arc<CertifiedKey> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl ResolvesServerCert for Own {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current())
-    }
-}
-
-impl ResolvesClientCert for Own {
-    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        Some(self.current())
-    }
-
-    fn has_certs(&self) -> bool {
-        true
-    }
 }
 
 #[derive(Debug)]

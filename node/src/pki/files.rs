@@ -17,7 +17,7 @@ pub fn private_dir(path: &Path) -> Result<(), PkiError> {
 }
 
 /// The content of a private file, or `None` if there is no such file.
-pub(super) fn read_private(path: &Path) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, PkiError> {
+pub(crate) fn read_private(path: &Path) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, PkiError> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -33,6 +33,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use authority::{Authority, CaCertificate, fingerprint};
+pub(crate) use files::read_private;
 pub use files::{pem_of, private_dir, write_private, write_public};
 pub use identity::{NodeIdentity, NodeKey};
 pub use joining::{Admission, Joining, joining_client};

@@ -16,31 +16,45 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{Lifetime, PkiError};
 
-/// The current certificate of one key.
+/// The current certificate and its key.
 pub struct Rotating {
-    key: Arc<dyn SigningKey>,
     current: RwLock<Arc<CertifiedKey>>,
 }
 
 impl Rotating {
     /// Begins with this chain, leaf first.
-    pub(super) fn new(
-        chain: Vec<CertificateDer<'static>>,
-        key: &PrivateKeyDer<'static>,
-    ) -> Result<Self, PkiError> {
+    ///
+    /// # Errors
+    /// [`PkiError::Tls`] if the key is of no use or another than the certificate's.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: &PrivateKeyDer<'static>) -> Result<Self, PkiError> {
         let key = rustls::crypto::ring::sign::any_supported_type(key)?;
-        let current = RwLock::new(Arc::new(certified(chain, &key)?));
-        Ok(Self { key, current })
+        Ok(Self { current: RwLock::new(Arc::new(certified(chain, &key)?)) })
     }
 
     /// Takes another certificate of the same key from now on.
     ///
     /// # Errors
     /// [`PkiError::Tls`] if it is of another key; the current one stays.
-    pub(super) fn replace(&self, chain: Vec<CertificateDer<'static>>) -> Result<(), PkiError> {
-        let next = Arc::new(certified(chain, &self.key)?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
+    pub fn replace(&self, chain: Vec<CertificateDer<'static>>) -> Result<(), PkiError> {
+        self.show(certified(chain, &self.current().key)?);
         Ok(())
+    }
+
+    /// Takes another certificate of another key from now on.
+    ///
+    /// # Errors
+    /// As [`Rotating::new`]; the current one stays.
+    pub fn replace_key(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        key: &PrivateKeyDer<'static>,
+    ) -> Result<(), PkiError> {
+        self.show(certified(chain, &rustls::crypto::ring::sign::any_supported_type(key)?)?);
+        Ok(())
+    }
+
+    fn show(&self, next: CertifiedKey) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
     }
 
     /// The certificate in use.

@@ -1,8 +1,14 @@
 //! A node: every part put together, started in order, stopped in order.
 
+mod actors;
+mod app;
 mod cut;
+mod endpoints;
 mod engine;
 pub mod listen;
+pub mod lives;
+mod peering;
+mod place;
 mod ready;
 mod slots;
 mod start;

@@ -1,37 +1,37 @@
-//! Start: keys, store, engine, actors, listeners. Stop: no new work, open work finished, everything closed.
+//! Start: keys, place, engine, actors, listeners. Stop: no new work, open work finished, everything closed.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{Router, middleware};
-use ocmt_actors::{
-    AdmissionLimits, Limits, Mode as ActorMode, SealingRing, System, SystemConfig, api::tenant::TenantPolicy,
-};
-use ocmt_cluster::SingleNode;
-use ocmt_store::Store;
+use ocmt_actors::{Alone, Neighbours, System};
+use ocmt_cluster::Ending;
+use ocmt_store::tables::NodeState;
 use ocmt_types::{Clock, IdGen, RandomIds, SystemClock};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    actors::{SystemParts, system_config},
+    app::app,
+    endpoints::{bind, endpoints, public_host},
     engine::Containers,
     listen::{self, Anybody, ListenLimits},
+    peering::Peering,
+    place::{Claimant, Place},
     ready::Readiness,
     telemetry,
 };
 use crate::{
-    config::{Config, Mode, RuntimeKind, StorePlace},
-    edge::{guard, headers},
-    gateway,
+    config::{Config, StorePlace},
+    forward::ForwardLayer,
     local::{ENDPOINT_FILE, Endpoints},
-    mail::SpoolMailer,
-    pki::{self, NodeIdentity, Pki, ServerNames},
-    rpc::{Rpc, unimplemented},
-    tasks, web,
+    operator::{self, OPERATOR_LIMITS, OperatorDoor},
+    pki::{self, Pki, ServerNames},
+    tasks,
 };
 
-/// How long work in flight may go on when the node stops.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long a start waits for the first look through the engine; without it no container is touched.
+const RECONCILE: Duration = Duration::from_secs(10);
 
 /// Why a node does not start; each text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,9 @@ pub enum StartError {
     /// Ownership.
     #[error("the node cannot take its place: {0}")]
     Cluster(#[from] ocmt_cluster::ClusterError),
+    /// Links to other nodes.
+    #[error("the peers' listener: {0}")]
+    Peers(#[from] crate::peers::TlsError),
     /// The engine for containers.
     #[error("containers: {0}")]
     Runtime(#[from] ocmt_runtime::RuntimeError),
@@ -70,10 +73,15 @@ pub struct Node {
     ca_file: PathBuf,
     runtime: String,
     system: System,
-    store: Store,
+    place: Place,
     containers: Containers,
+    drain: Duration,
+    /// Ends the listeners of clients and telemetry.
     stop: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
+    /// Ends the listener of peers: it serves until the last tenant was given up.
+    stop_peers: CancellationToken,
+    peers: Option<JoinHandle<()>>,
 }
 
 impl Node {
@@ -86,59 +94,80 @@ impl Node {
         rustls::crypto::ring::default_provider().install_default().ok();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
-        let pki_folder = config.node.data_dir.join("pki");
         pki::private_dir(&config.node.data_dir)?;
 
         let client = bind(config.listen.client).await?;
         let telemetry_listener = bind(config.listen.telemetry).await?;
         let endpoints = endpoints(config, &client, &telemetry_listener)?;
-
-        let store = Store::sqlite(store_folder(config)?).await?;
-        let names = ServerNames::of(
-            &[config.listen.client.ip(), config.listen.operators.ip()],
-            public_host(&endpoints.client).map(str::to_owned),
-        );
-        let pki = Pki::open(&pki_folder, true, names, clock.clone(), &*ids)?;
-        let identity = pki.identity();
-        let (node, _cluster) =
-            SingleNode::start(store.clone(), identity.id(), &endpoints.client, &*clock, &*ids).await?;
-        let containers = Containers::open(config, identity.id(), clock.clone()).await?;
-        let runtime = containers.runtime.kind().to_string();
-
+        let pki = open_pki(config, &endpoints, &clock, &*ids)?;
+        let node = pki.identity().id();
+        let place =
+            Place::take(&Claimant { config, node, endpoints: &endpoints, clock: &clock, ids: &ids }).await?;
+        let peering = match place.membership {
+            Some(_) => Some(Peering::open(config.listen.peers, &place, &pki, &clock).await?),
+            None => None,
+        };
+        let neighbours: Arc<dyn Neighbours> = match &peering {
+            Some(peering) => Arc::new(peering.neighbours(&place)),
+            None => Arc::new(Alone),
+        };
+        let containers = Containers::open(config, node, clock.clone()).await?;
         let parts = SystemParts {
-            store: &store,
+            place: &place,
+            neighbours,
             containers: &containers,
-            identity,
+            identity: pki.identity(),
             sealing: pki.sealing(),
             endpoints: &endpoints,
             clock: &clock,
             ids: &ids,
         };
-        let system = System::start(system_config(config, &parts, node.incarnation())).await?;
+        let system = System::start(system_config(config, &parts)).await?;
 
-        let tls = TlsAcceptor::from(pki.client_server(&config.tls)?);
-        let app = app(config, &system, &clock, ids)?;
-        let stop = CancellationToken::new();
-        let limits = ListenLimits {
-            connections: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),
-            per_address: usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX),
-            streams: config.limits.streams_per_connection,
-            window: None,
+        let (stop, stop_peers) = (CancellationToken::new(), CancellationToken::new());
+        let forward = match &peering {
+            Some(peering) => peering.forward(&place, stop.clone()),
+            None => ForwardLayer::alone(),
         };
-        let readiness = Arc::new(Readiness::new(store.clone(), containers.runtime.clone()));
-        let listeners = vec![
-            tasks::spawn(listen::serve(client, tls, app, limits, Arc::new(Anybody), stop.clone())),
+        let operators = match &peering {
+            Some(peering) => Some(peering.operators(&place, &pki, &endpoints, &ids)),
+            None => None,
+        };
+        let app = app(config, &system, &clock, ids, operators.as_ref(), forward)?;
+        let peers = match peering {
+            Some(peering) => Some(peering.serve(&system, app.clone(), stop_peers.clone())?),
+            None => None,
+        };
+        let tls = TlsAcceptor::from(pki.client_server(&config.tls)?);
+        let readiness = Arc::new(Readiness::new(place.store.clone(), containers.runtime.clone()));
+        let mut listeners = vec![
+            tasks::spawn(listen::serve(client, tls, app, limits(config), Arc::new(Anybody), stop.clone())),
             tasks::spawn(telemetry::serve(telemetry_listener, readiness, stop.clone())),
         ];
+        if let Some(operators) = &operators {
+            let listener = bind(config.listen.operators).await?;
+            let tls = TlsAcceptor::from(pki.operator_server()?);
+            let (app, door) = (operator::routes(operators), Arc::new(OperatorDoor));
+            let served = listen::serve(listener, tls, app, OPERATOR_LIMITS, door, stop.clone());
+            listeners.push(tasks::spawn(served));
+        }
+        // what this host runs is known before it takes work: nothing is started twice
+        if place.membership.is_some() && timeout(RECONCILE, system.reconciled()).await.is_err() {
+            tracing::warn!("the engine for containers does not answer: the node serves everything else");
+        }
+        place.stand(NodeState::Live).await?;
         let started = Self {
-            ca_file: pki_folder.join("ca.pem"),
+            ca_file: pki.folder().join("ca.pem"),
+            runtime: containers.runtime.kind().to_string(),
+            drain: config.cluster.drain.0,
             endpoints,
-            runtime,
             system,
-            store,
+            place,
             containers,
             stop,
             listeners,
+            stop_peers,
+            peers,
         };
         started.announce(config)?;
         Ok(started)
@@ -159,20 +188,54 @@ impl Node {
         &self.runtime
     }
 
-    /// Stops: listeners first, then the actors, then what they stand on.
+    /// Ready when this life of the node is over, though nobody asked it to stop: [`Node::abort`] it then. Never
+    /// for a node without peers.
+    pub async fn ended(&self) -> Ending {
+        self.place.ended().await
+    }
+
+    /// Stops in good order. Among other nodes: its tenants go to them first, one after the other, while calls
+    /// go on; then the listeners end, then what they stand on.
     pub async fn stop(self) {
-        self.stop.cancel();
-        for listener in self.listeners {
-            if let Err(error) = listener.await {
-                tracing::warn!(%error, "listener ended badly");
-            }
+        if self.place.membership.is_some() {
+            self.empty().await;
         }
-        if let Err(error) = self.system.stop(DRAIN).await {
+        self.stop.cancel();
+        finish(self.listeners).await;
+        if let Err(error) = self.system.stop(self.drain).await {
             tracing::warn!(%error, "some work was cut off");
         }
+        self.stop_peers.cancel();
+        finish(self.peers).await;
+        if let Some(membership) = self.place.membership.clone() {
+            membership.leave().await;
+        }
         self.containers.shut_down().await;
-        self.store.close().await;
+        self.place.store.close().await;
         tracing::info!("node stopped");
+    }
+
+    async fn empty(&self) {
+        if let Err(error) = self.place.stand(NodeState::Draining).await {
+            tracing::warn!(%error, "the other nodes do not know that this one stops");
+        }
+        let (progress, _) = watch::channel(0);
+        if let Err(error) = self.system.drain(self.drain, progress).await {
+            tracing::warn!(%error, "not every tenant was given up in time");
+        }
+    }
+
+    /// Stops at once, when this life is over: nothing is released, since nothing is this node's any more.
+    /// Containers go on running.
+    pub async fn abort(self) {
+        self.system.abort().await;
+        self.stop.cancel();
+        self.stop_peers.cancel();
+        for listener in self.listeners.into_iter().chain(self.peers) {
+            listener.abort();
+        }
+        self.containers.shut_down().await;
+        self.place.store.close().await;
     }
 
     /// Tells where it serves, for whoever started it.
@@ -186,151 +249,35 @@ impl Node {
     }
 }
 
-struct SystemParts<'a> {
-    store: &'a Store,
-    containers: &'a Containers,
-    identity: Arc<NodeIdentity>,
-    sealing: SealingRing,
-    endpoints: &'a Endpoints,
-    clock: &'a Arc<dyn Clock>,
-    ids: &'a Arc<dyn IdGen>,
-}
-
-fn system_config(
-    config: &Config,
-    parts: &SystemParts<'_>,
-    incarnation: ocmt_types::Incarnation,
-) -> SystemConfig {
-    let spool = Some(config.mail.spool.clone()).filter(|folder| !folder.as_os_str().is_empty());
-    let mailer = SpoolMailer::new(
-        spool,
-        config.mail.from.clone(),
-        parts.endpoints.client.clone(),
-        config.node.mode == Mode::Dev,
-        parts.clock.clone(),
-        parts.ids.clone(),
-    );
-    SystemConfig {
-        store: parts.store.clone(),
-        clock: parts.clock.clone(),
-        ids: parts.ids.clone(),
-        mailer: Arc::new(mailer),
-        cells: Arc::new(crate::cells::GrpcCells::default()),
-        runtime: parts.containers.runtime.clone(),
-        signer: parts.identity.clone(),
-        sealing: parts.sealing.clone(),
-        neighbours: Arc::new(ocmt_actors::Alone),
-        policy: policy(config),
-        mode: match config.node.mode {
-            Mode::Production => ActorMode::Production,
-            Mode::Dev => ActorMode::Dev,
-            Mode::Demo => ActorMode::Demo,
-        },
-        incarnation,
-        limits: Limits {
-            admission: AdmissionLimits {
-                calls: usize::try_from(config.limits.tenant_requests).unwrap_or(usize::MAX),
-                bytes: usize::try_from(config.limits.tenant_bytes).unwrap_or(usize::MAX),
-            },
-            passivate_after: config.limits.idle_tenant.0,
-            ..Limits::default()
-        },
+/// Waits for listeners that were told to end.
+async fn finish(listeners: impl IntoIterator<Item = JoinHandle<()>>) {
+    for listener in listeners {
+        if let Err(error) = listener.await {
+            tracing::warn!(%error, "listener ended badly");
+        }
     }
 }
 
-/// What new tenants start with.
-fn policy(config: &Config) -> TenantPolicy {
-    TenantPolicy {
-        session_idle_ms: config.sessions.idle.millis(),
-        session_absolute_ms: config.sessions.absolute.millis(),
-        sessions_per_user: config.sessions.per_user,
-        link_ttl_ms: config.sessions.link.millis(),
-        pause_after_ms: config.hibernation.pause_after.millis(),
-        stop_after_ms: config.hibernation.stop_after.millis(),
-        recovery_delay_ms: config.recovery.delay.millis(),
-        lock_ms: config.recovery.lock.millis(),
-        change_delay_ms: config.recovery.change_delay.millis(),
-        change_window_ms: config.recovery.change_window.millis(),
-        ..TenantPolicy::default()
-    }
-}
-
-/// Everything on the client listener.
-fn app(
+fn open_pki(
     config: &Config,
-    system: &System,
+    endpoints: &Endpoints,
     clock: &Arc<dyn Clock>,
-    ids: Arc<dyn IdGen>,
-) -> Result<Router, StartError> {
-    let rpc = Rpc::new(system.clone(), clock.clone(), config.limits.call.0, default_image(config));
-    let message_bytes = usize::try_from(config.limits.message_bytes).unwrap_or(usize::MAX);
-    let grpc = rpc
-        .routes(message_bytes, config.node.mode.is_relaxed())
-        .map_err(|error| StartError::Setting(format!("server reflection: {error}")))?
-        .prepare()
-        .into_axum_router()
-        .layer(tonic_web::GrpcWebLayer::new())
-        .layer(middleware::from_fn_with_state(config.limits.call.0, guard::stand))
-        .layer(middleware::from_fn(unimplemented::refuse));
-    Ok(web::routes()
-        .merge(gateway::routes(system.clone(), clock.clone()))
-        .fallback_service(tower::service_fn(move |request: axum::extract::Request| {
-            let grpc = grpc.clone();
-            async move {
-                // a path that is no method would otherwise be told that it is no gRPC
-                let known =
-                    request.uri().path().starts_with("/ocmt.") || request.uri().path().starts_with("/grpc.");
-                if known { tower::ServiceExt::oneshot(grpc, request).await } else { Ok(not_found()) }
-            }
-        }))
-        .layer(middleware::from_fn_with_state(ids, headers::stamp)))
+    ids: &dyn IdGen,
+) -> Result<Pki, StartError> {
+    let names = ServerNames::of(
+        &[config.listen.client.ip(), config.listen.operators.ip()],
+        public_host(&endpoints.client).map(str::to_owned),
+    );
+    // a node of a cluster was set up by `cluster init` or `join`: one that made its own keys would be a stranger
+    let alone = !matches!(config.store.place(), Some(StorePlace::Postgres(_)));
+    Ok(Pki::open(&config.node.data_dir.join("pki"), alone, names, clock.clone(), ids)?)
 }
 
-/// What containers run that name no image. The `process` runtime has none, and says so by name.
-fn default_image(config: &Config) -> &str {
-    match config.containers.runtime {
-        RuntimeKind::Process if config.containers.image.is_empty() => "process:none",
-        RuntimeKind::Process | RuntimeKind::Docker => &config.containers.image,
-    }
-}
-
-fn not_found() -> axum::response::Response {
-    axum::response::IntoResponse::into_response(axum::http::StatusCode::NOT_FOUND)
-}
-
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
-}
-
-fn endpoints(
-    config: &Config,
-    client: &TcpListener,
-    telemetry: &TcpListener,
-) -> Result<Endpoints, StartError> {
-    let at = |listener: &TcpListener, address| {
-        listener.local_addr().map_err(|source| StartError::Listen { address, source })
-    };
-    let client_address = at(client, config.listen.client)?;
-    let public = config.listen.public_url.trim_end_matches('/');
-    Ok(Endpoints {
-        client: if public.is_empty() { format!("https://{client_address}") } else { public.to_owned() },
-        telemetry: format!("http://{}", at(telemetry, config.listen.telemetry)?),
-    })
-}
-
-fn public_host(url: &str) -> Option<&str> {
-    let authority = url.strip_prefix("https://")?.split('/').next()?;
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    Some(host.trim_start_matches('[').trim_end_matches(']')).filter(|host| !host.is_empty())
-}
-
-/// SQLite keeps its files in a folder of their own.
-fn store_folder(config: &Config) -> Result<PathBuf, StartError> {
-    match config.store.place() {
-        None => Ok(config.node.data_dir.join("db")),
-        Some(StorePlace::Sqlite(folder)) => Ok(folder),
-        Some(StorePlace::Postgres(_)) => Err(StartError::Setting(
-            "store.url: a node on PostgreSQL is not built yet, use `sqlite:FOLDER`".to_owned(),
-        )),
+fn limits(config: &Config) -> ListenLimits {
+    ListenLimits {
+        connections: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),
+        per_address: usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX),
+        streams: config.limits.streams_per_connection,
+        window: None,
     }
 }

@@ -24,6 +24,7 @@ use ocmt::{
     edge::headers,
     forward::{ForwardLayer, Forwarding, Times, Whereabouts, arrive},
     peers::{self, Inbox, Local, NodeRpc, PEER_LIMITS, Peer, PeerDoor, PeerTls, Pool, Route, View},
+    pki::Rotating,
     server::listen::{self, Anybody, ListenLimits},
 };
 use ocmt_actors::{ActorError, RemoteChannel};
@@ -66,7 +67,7 @@ pub struct Node {
     pub peer: Peer,
     pub client_address: SocketAddr,
     pub pool: Pool,
-    pub tls: PeerTls,
+    pub shown: Arc<Rotating>,
     pub app: App,
     pub where_to: Arc<Placed>,
     stop: CancellationToken,
@@ -155,7 +156,8 @@ impl Mesh {
         });
         let (chain, key) = self.papers.node(peer.node_id);
         let views = self.view.subscribe();
-        let tls = PeerTls::new(chain, key, self.papers.authority(), views.clone()).unwrap();
+        let shown = Arc::new(Rotating::new(chain, &key).unwrap());
+        let tls = PeerTls::new(shown.clone(), self.papers.authority(), views.clone()).unwrap();
         let local = local(&peer);
         let clock = Arc::new(SystemClock);
         let pool = Pool::new(local.clone(), tls.clone(), views.clone(), clock.clone());
@@ -187,7 +189,7 @@ impl Mesh {
             listen::serve(clients, client_tls, served, limits, Arc::new(Anybody), stop.clone()),
             on,
         );
-        Node { peer, client_address, pool, tls, app, where_to, stop, listeners, runtime: Some(runtime) }
+        Node { peer, client_address, pool, shown, app, where_to, stop, listeners, runtime: Some(runtime) }
     }
 
     /// Changes the view.

@@ -1,0 +1,112 @@
+//! This node among its peers: the links to them, and the listener for theirs.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::Router;
+use ocmt_actors::System;
+use ocmt_types::{Clock, IdGen};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{StartError, endpoints::bind, listen, place::Place};
+use crate::{
+    forward::{ForwardLayer, Forwarding, Times, arrive},
+    local::Endpoints,
+    neighbours::{ActorsInbox, ClusterNeighbours, PeerHands},
+    operator::{self, OperatorRpc},
+    peers::{Local, NodeRpc, PEER_LIMITS, PeerDoor, PeerTls, Pool, Views, routes},
+    pki::Pki,
+    tasks,
+};
+
+/// Forwarded calls in work at once; more are refused, so that they never crowd out this node's own clients.
+const FORWARDED: usize = 4096;
+
+/// The peers' side of a node, before it serves.
+pub(super) struct Peering {
+    listener: TcpListener,
+    tls: PeerTls,
+    pool: Pool,
+    local: Local,
+    views: Views,
+    clock: Arc<dyn Clock>,
+}
+
+impl Peering {
+    /// Listens at `address` and gets ready to dial.
+    pub(super) async fn open(
+        address: SocketAddr,
+        place: &Place,
+        pki: &Pki,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
+        let views = place.views();
+        let tls = PeerTls::new(pki.identity().certificate(), pki.ca().der(), views.clone())?;
+        let local = Local {
+            cluster: place.cluster,
+            node: place.node,
+            incarnation: place.incarnation,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let pool = Pool::new(local.clone(), tls.clone(), views.clone(), clock.clone());
+        Ok(Self { listener: bind(address).await?, tls, pool, local, views, clock: clock.clone() })
+    }
+
+    /// What calls of tenants that live elsewhere go through; `stop` ends the WebSockets among them.
+    pub(super) fn forward(&self, place: &Place, stop: CancellationToken) -> ForwardLayer {
+        ForwardLayer::new(Forwarding {
+            whereabouts: Arc::new(place.router.clone()),
+            pool: self.pool.clone(),
+            clock: self.clock.clone(),
+            times: Times::default(),
+            stop,
+        })
+    }
+
+    /// What operators do, and what lets new nodes in.
+    pub(super) fn operators(
+        &self,
+        place: &Place,
+        pki: &Pki,
+        endpoints: &Endpoints,
+        ids: &Arc<dyn IdGen>,
+    ) -> OperatorRpc {
+        OperatorRpc::new(operator::Parts {
+            store: place.store.clone(),
+            pki: pki.clone(),
+            clock: self.clock.clone(),
+            ids: ids.clone(),
+            cluster: place.cluster,
+            endpoint: endpoints.client.clone(),
+            hands: Arc::new(PeerHands(self.pool.clone())),
+        })
+    }
+
+    /// The other nodes, for the actors.
+    pub(super) fn neighbours(&self, place: &Place) -> ClusterNeighbours {
+        let (lease, router) = (place.lease.clone(), place.router.clone());
+        ClusterNeighbours::new(lease, router, self.pool.clone(), self.views.clone())
+    }
+
+    /// Serves other nodes: what they ask of the actors, and `app` to the clients whose calls they forward.
+    pub(super) fn serve(
+        self,
+        system: &System,
+        app: Router,
+        stop: CancellationToken,
+    ) -> Result<JoinHandle<()>, StartError> {
+        let inbox = Arc::new(ActorsInbox(system.clone()));
+        let rpc = NodeRpc::new(self.local, inbox, self.views.clone(), self.clock);
+        let door = Arc::new(PeerDoor::new(self.views));
+        let acceptor = self.tls.acceptor()?;
+        let served = listen::serve(
+            self.listener,
+            acceptor,
+            routes(rpc, arrive(app, FORWARDED)),
+            PEER_LIMITS,
+            door,
+            stop,
+        );
+        Ok(tasks::spawn(served))
+    }
+}

@@ -1,0 +1,174 @@
+//! The node's place: alone with its database, or one of several on a database they share.
+//!
+//! On SQLite the lock of the data folder proves that nobody else serves. On PostgreSQL the lease does, and it
+//! can end at any time: [`Place::ended`] tells, and then this life of the node is over.
+
+use std::{path::PathBuf, sync::Arc};
+
+use ocmt_cluster::{
+    Connect, Ending, FolderMemory, HeartbeatThread, Lease, LeaseTimes, Membership, MembershipConfig, Router,
+    SingleNode, View,
+};
+use ocmt_store::{PgConfig, Store, tables::NodeState};
+use ocmt_types::{Clock, ClusterId, IdGen, Incarnation, NodeId, Secret};
+use tokio::sync::watch;
+
+use super::StartError;
+use crate::{
+    config::{Config, StorePlace},
+    local::Endpoints,
+    pki, tasks,
+};
+
+/// Connections of the heartbeat's own store.
+const HEARTBEAT_CONNECTIONS: u32 = 1;
+
+/// A node that is registered, and its store.
+pub(super) struct Place {
+    pub(super) store: Store,
+    pub(super) node: NodeId,
+    pub(super) incarnation: Incarnation,
+    pub(super) cluster: ClusterId,
+    pub(super) router: Router,
+    pub(super) lease: Lease,
+    /// None for a node without peers.
+    pub(super) membership: Option<Membership>,
+}
+
+/// What the place is taken with.
+pub(super) struct Claimant<'a> {
+    pub(super) config: &'a Config,
+    pub(super) node: NodeId,
+    pub(super) endpoints: &'a Endpoints,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    pub(super) ids: &'a Arc<dyn IdGen>,
+}
+
+impl Place {
+    /// Opens the store and registers this life of the node.
+    pub(super) async fn take(claimant: &Claimant<'_>) -> Result<Self, StartError> {
+        let config = claimant.config;
+        match config.store.place() {
+            None => Self::alone(claimant, config.node.data_dir.join("db")).await,
+            Some(StorePlace::Sqlite(folder)) => Self::alone(claimant, folder).await,
+            Some(StorePlace::Postgres(url)) => Self::among_others(claimant, &url).await,
+        }
+    }
+
+    async fn alone(claimant: &Claimant<'_>, folder: PathBuf) -> Result<Self, StartError> {
+        let store = Store::sqlite(folder).await?;
+        let Claimant { node, endpoints, clock, ids, .. } = claimant;
+        let (single, cluster) =
+            SingleNode::start(store.clone(), *node, &endpoints.client, &***clock, &***ids).await?;
+        Ok(Self {
+            store,
+            node: *node,
+            incarnation: single.incarnation(),
+            cluster: cluster.cluster_id,
+            router: Router::alone(),
+            lease: Lease::alone(),
+            membership: None,
+        })
+    }
+
+    async fn among_others(claimant: &Claimant<'_>, url: &str) -> Result<Self, StartError> {
+        let config = claimant.config;
+        let url = with_password(url, config)?;
+        let membership = Membership::start(membership(claimant, &url)?).await?;
+        tasks::spawn(membership.progress().run());
+        let identity = Some((claimant.node, membership.incarnation()));
+        let store = Store::postgres(&PgConfig { identity, ..PgConfig::new(url.expose().clone()) }).await?;
+        let cluster = store.cluster().cluster(claimant.ids.id(), claimant.clock.now()).await?;
+        Ok(Self {
+            node: claimant.node,
+            cluster: cluster.cluster_id,
+            incarnation: membership.incarnation(),
+            router: Router::new(store.clone(), &membership),
+            lease: membership.lease(),
+            store,
+            membership: Some(membership),
+        })
+    }
+
+    /// The cluster as observed last; empty for a node without peers.
+    pub(super) fn views(&self) -> watch::Receiver<Arc<View>> {
+        match &self.membership {
+            Some(membership) => membership.view(),
+            None => watch::channel(Arc::default()).1,
+        }
+    }
+
+    /// Ready when this life of the node is over; never for a node without peers.
+    pub(super) async fn ended(&self) -> Ending {
+        match &self.membership {
+            Some(membership) => membership.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells the others that this node serves, or that it empties itself.
+    pub(super) async fn stand(&self, state: NodeState) -> Result<(), StartError> {
+        if let Some(membership) = &self.membership {
+            membership.set_state(state).await?;
+        }
+        Ok(())
+    }
+}
+
+fn membership(claimant: &Claimant<'_>, url: &Secret<String>) -> Result<MembershipConfig, StartError> {
+    let Claimant { config, node, endpoints, clock, ids } = claimant;
+    let url = url.expose().clone();
+    let connect: Connect = Arc::new(move || {
+        let config = PgConfig {
+            tenant_connections: HEARTBEAT_CONNECTIONS,
+            cluster_connections: HEARTBEAT_CONNECTIONS,
+            ..PgConfig::new(url.clone())
+        };
+        Box::pin(async move { Store::postgres(&config).await })
+    });
+    Ok(MembershipConfig {
+        node_id: *node,
+        addr: config.cluster.advertise.clone(),
+        endpoint: endpoints.client.clone(),
+        capacity: i64::from(config.cluster.capacity),
+        memory_mib: i64::from(config.cluster.memory_mib),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        times: LeaseTimes::default(),
+        connect,
+        clock: Arc::clone(clock),
+        ids: Arc::clone(ids),
+        thread: Arc::new(HeartbeatThread),
+        memory: Arc::new(FolderMemory::open(&config.node.data_dir)?),
+    })
+}
+
+/// The address with the password of `password_file` in it.
+fn with_password(url: &str, config: &Config) -> Result<Secret<String>, StartError> {
+    let file = &config.store.password_file;
+    if file.as_os_str().is_empty() {
+        return Ok(Secret::new(url.to_owned()));
+    }
+    let wrong = |why: &str| StartError::Setting(format!("store.password_file: {why}"));
+    let password = pki::read_private(file)?.ok_or_else(|| wrong("there is no such file"))?;
+    let password = std::str::from_utf8(&password).map_err(|_| wrong("is not text"))?.trim_end();
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("store.url has no scheme"))?;
+    let (user, host) = rest.split_once('@').ok_or_else(|| wrong("store.url names no user"))?;
+    if user.contains(':') {
+        return Err(wrong("store.url has a password already: write it in one place"));
+    }
+    Ok(Secret::new(format!("{scheme}://{user}:{}@{host}", percent_encoded(password))))
+}
+
+/// RFC 3986: everything but the unreserved characters.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
