@@ -58,7 +58,7 @@ impl Pool {
         let message = pb::DeliverRequest { tenant_id: tenant.to_string(), letter: letter.into() };
         let (request, time) = self.timed(message, deadline);
         let answer = within(time, node.deliver(request)).await?;
-        join(answer.answer, answer.error)
+        join(answer.answer, &answer.error)
     }
 
     /// Hands an order to the containers at `peer`.
@@ -69,7 +69,7 @@ impl Pool {
         let mut node = self.node(peer).await.map_err(AskError::Unsent)?;
         let (request, time) = self.timed(pb::OrderRequest { order: order.into() }, deadline);
         let answer = within(time, node.order(request)).await?;
-        join(answer.answer, answer.error)
+        join(answer.answer, &answer.error)
     }
 
     /// Opens a channel to a cell at `peer`.
@@ -112,7 +112,7 @@ impl Pool {
         };
         let request = pb::ReleaseRequest { tenant_id: tenant.to_string(), patience: Some(patience_ms) };
         let answer = within(patience + TRANSFER, node.release(request)).await?;
-        join(Bytes::new(), answer.error).map(drop)
+        join(Bytes::new(), &answer.error).map(drop)
     }
 
     fn timed<T>(&self, message: T, deadline: Deadline) -> (Request<T>, Duration) {
@@ -129,8 +129,8 @@ async fn within<T>(time: Duration, answer: impl Future<Output = Result<Response<
     }
 }
 
-fn join(answer: Bytes, error: Bytes) -> Asked<Vec<u8>> {
-    if error.is_empty() { Ok(answer.into()) } else { Err(refused(&error)) }
+fn join(answer: Bytes, error: &Bytes) -> Asked<Vec<u8>> {
+    if error.is_empty() { Ok(answer.into()) } else { Err(refused(error)) }
 }
 
 fn refused(error: &[u8]) -> AskError {

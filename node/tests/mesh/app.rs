@@ -13,7 +13,7 @@ use axum::{
     body::Body,
     extract::{
         Request, State, WebSocketUpgrade,
-        ws::{CloseFrame, Message, WebSocket},
+        ws::{CloseFrame, Message as Said, WebSocket},
     },
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
@@ -29,7 +29,9 @@ use ocmt::{
     forward::Hopped,
 };
 use ocmt_actors::ActorError;
+use ocmt_proto::v1::WhoAmIResponse;
 use ocmt_types::NodeId;
+use prost::Message as _;
 
 /// Shared with the test.
 #[derive(Clone, Default)]
@@ -94,6 +96,7 @@ impl App {
             .route("/early", post(early))
             .route("/flood", post(flood))
             .route("/breaks", post(breaks))
+            .route("/ocmt.v1.AuthService/WhoAmI", post(who_am_i))
             .route("/gateway/{container}", get(gateway))
             .layer(middleware::from_fn_with_state(self.clone(), own))
             .with_state(self.clone())
@@ -145,6 +148,19 @@ async fn count(body: Body) -> String {
 async fn fail() -> Response {
     let frames = [Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"some"))), Ok(trailers("5"))];
     Response::new(Body::new(StreamBody::new(futures_util::stream::iter(frames))))
+}
+
+/// As a node answers it; says in the name how often the call was forwarded.
+async fn who_am_i(request: Request) -> Response {
+    let hop = request.extensions().get::<Hopped>().map_or(0, |hopped| hopped.hop);
+    let _ = request.into_body().collect().await;
+    let message = WhoAmIResponse { tenant_name: hop.to_string(), ..Default::default() }.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let framed = Bytes::from([&[0], length.as_slice(), &message].concat());
+    let frames = [Ok::<_, Infallible>(Frame::data(framed)), Ok(trailers("0"))];
+    let mut answer = Response::new(Body::new(StreamBody::new(futures_util::stream::iter(frames))));
+    answer.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    answer
 }
 
 /// What the owner knows of the call.
@@ -225,11 +241,11 @@ async fn gateway(upgrade: WebSocketUpgrade) -> Response {
 async fn talk(mut socket: WebSocket) {
     while let Some(Ok(message)) = socket.recv().await {
         let said = match message {
-            Message::Text(code) => {
+            Said::Text(code) => {
                 let close = CloseFrame { code: code.as_str().parse().unwrap(), reason: "as asked".into() };
-                socket.send(Message::Close(Some(close))).await
+                socket.send(Said::Close(Some(close))).await
             }
-            Message::Binary(bytes) => socket.send(Message::Binary(bytes)).await,
+            Said::Binary(bytes) => socket.send(Said::Binary(bytes)).await,
             _ => Ok(()),
         };
         if said.is_err() {

@@ -72,7 +72,7 @@ impl Papers {
         }
         params.subject_alt_names =
             names.into_iter().map(|name| SanType::URI(name.try_into().unwrap())).collect();
-        self.sign(params, &KeyPair::generate_for(&PKCS_ED25519).unwrap())
+        self.sign(&params, &KeyPair::generate_for(&PKCS_ED25519).unwrap())
     }
 
     /// A certificate that vouches for itself.
@@ -84,18 +84,24 @@ impl Papers {
         (vec![own.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
     }
 
-    fn sign(&self, params: CertificateParams, key: &KeyPair) -> Paper {
+    fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Paper {
         let signed = params.signed_by(key, &self.issuer).unwrap();
         (vec![signed.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
     }
 
     pub fn client_listener(&self) -> TlsAcceptor {
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let (chain, key) = self.sign(params, &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let params = CertificateParams::new(names).unwrap();
+        let (chain, key) = self.sign(&params, &KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
         let mut config =
             rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// The authority as a client is given it.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
     }
 
     pub fn roots(&self) -> rustls::RootCertStore {

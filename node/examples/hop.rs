@@ -1,0 +1,103 @@
+//! What one hop costs: the same calls to the node where the tenant lives, through another node, and by a client
+//! that follows to the owner. Everything in this process, over mutual TLS.
+//!
+//! `cargo run --release -p ocmt --example hop [seconds]`
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs)]
+#![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
+
+#[path = "../tests/mesh/mod.rs"]
+mod mesh;
+
+use std::time::{Duration, Instant};
+
+use mesh::{H2, Mesh, call};
+use tokio::task::JoinSet;
+
+/// Calls at once in the loaded runs.
+const LOAD: usize = 64;
+const BODY: usize = 100;
+
+fn main() {
+    let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(5);
+    let time = Duration::from_secs(seconds);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mesh = Mesh::new();
+        let (edge, owner) = mesh.pair().await;
+        let through = [mesh.client(&edge).await, mesh.client(&edge).await];
+        let straight = [mesh.client(&owner).await, mesh.client(&owner).await];
+        let _warm = (closed(&straight[0], time / 4).await, closed(&through[0], time / 4).await);
+        println!("one call at a time:");
+        // alternating, so that a disturbance meets both
+        let (mut local, mut hop) = (Vec::new(), Vec::new());
+        for _ in 0..4 {
+            local.extend(closed(&straight[0], time / 4).await);
+            hop.extend(closed(&through[0], time / 4).await);
+        }
+        let (local, hop) = (tell("local", local), tell("one hop", hop));
+        println!("  added p50 {} us", (hop.saturating_sub(local)).as_micros());
+        println!("{LOAD} at once:");
+        let (local, local_cpu) = loaded(&straight, time).await;
+        let (hop, hop_cpu) = loaded(&through, time).await;
+        println!("  local    {local:>8.0} calls/s  {local_cpu:>6.1} us CPU a call, client included");
+        println!("  one hop  {hop:>8.0} calls/s  {hop_cpu:>6.1} us CPU a call, client included");
+        println!("  ratio {:.2}, CPU of the hop {:.1} us", hop / local, hop_cpu - local_cpu);
+    });
+}
+
+/// One call after the other.
+async fn closed(client: &H2, time: Duration) -> Vec<Duration> {
+    let (began, mut took) = (Instant::now(), Vec::new());
+    while began.elapsed() < time {
+        let at = Instant::now();
+        once(client).await;
+        took.push(at.elapsed());
+    }
+    took
+}
+
+async fn once(client: &H2) {
+    assert_eq!(client.text("/count", mesh::bytes(BODY)).await, BODY.to_string());
+}
+
+fn tell(what: &str, mut took: Vec<Duration>) -> Duration {
+    took.sort_unstable();
+    let at = |part: usize| took[took.len() * part / 100];
+    println!(
+        "  {what:<8} {:>7} calls  p50 {:>5} us  p99 {:>5} us",
+        took.len(),
+        at(50).as_micros(),
+        at(99).as_micros()
+    );
+    at(50)
+}
+
+/// Many at once: calls a second, and CPU of this process for each, in microseconds.
+async fn loaded(clients: &[H2; 2], time: Duration) -> (f64, f64) {
+    let (began, cpu) = (Instant::now(), cpu());
+    let mut tasks = JoinSet::new();
+    for n in 0..LOAD {
+        let sender = clients[n % 2].sender.clone();
+        tasks.spawn(async move {
+            let mut calls = 0_u32;
+            while began.elapsed() < time {
+                let answer = sender.clone().send_request(call("/count", mesh::bytes(BODY))).await.unwrap();
+                assert_eq!(answer.status(), 200);
+                http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+                calls += 1;
+            }
+            calls
+        });
+    }
+    let calls: u32 = tasks.join_all().await.iter().sum();
+    (
+        f64::from(calls) / began.elapsed().as_secs_f64(),
+        (self::cpu() - cpu).as_secs_f64() * 1e6 / f64::from(calls),
+    )
+}
+
+/// CPU time of this process so far.
+fn cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap(), u32::try_from(time.tv_nsec).unwrap())
+}

@@ -1,0 +1,101 @@
+//! The Rust client goes to the node where its tenant lives, and back when that node fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod mesh;
+
+use mesh::{Mesh, PATIENCE, tenant, until};
+use ocmt::peers::Route;
+use ocmt_client::{
+    Client, ClientError, Identity,
+    ca::ClusterCa,
+    connect::{Credential, Target},
+};
+use ocmt_crypto::token::{Token, TokenKind};
+use ocmt_proto::v1::WhoAmIRequest;
+use ocmt_types::{Id as _, UserId};
+use tokio::time::timeout;
+
+async fn signed_in(mesh: &Mesh, endpoints: &[&str]) -> Client {
+    let target =
+        Target { endpoint: endpoints.join(","), ca: ClusterCa::from_pem(&mesh.papers.pem()).unwrap() };
+    let token = Token::issue(TokenKind::Session, tenant(1), &mut rand::rng());
+    let identity = Identity { tenant: tenant(1), user: UserId::from_bytes([1; 16]) };
+    let client = Client::connect(target).await.unwrap();
+    client.signed_in(Credential::new(token.expose().to_owned()), identity)
+}
+
+/// How often the call was forwarded.
+async fn hops(client: &Client) -> Result<String, ClientError> {
+    let asked = timeout(PATIENCE, client.auth().who_am_i(WhoAmIRequest {})).await.expect("it hangs");
+    Ok(asked?.into_inner().tenant_name)
+}
+
+#[tokio::test]
+async fn after_one_detour_calls_go_straight_to_the_owner() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let client = signed_in(&mesh, &[&edge.peer.endpoint]).await;
+    assert_eq!(hops(&client).await.unwrap(), "1");
+    assert_eq!(hops(&client).await.unwrap(), "0");
+    assert_eq!(client.endpoints()[0], owner.peer.endpoint);
+    // another session of the same connections is another tenant's: it finds its own way
+    let mut refused = Vec::new();
+    for _ in 0..2 {
+        let other = client.signed_in(client.credential().unwrap().clone(), client.identity().unwrap());
+        refused.push(hops(&other).await.unwrap());
+    }
+    assert_eq!(refused, ["0", "0"]);
+}
+
+#[tokio::test]
+async fn a_node_that_says_it_owns_nothing_is_left_and_the_call_repeated() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let client = signed_in(&mesh, &[&edge.peer.endpoint]).await;
+    assert_eq!(hops(&client).await.unwrap(), "1");
+    // the tenant moves: its old node knows of no other
+    let next = mesh.node(3).await;
+    owner.app.disown();
+    edge.where_to.put(tenant(1), Route::There(next.peer.clone()));
+    assert_eq!(hops(&client).await.unwrap(), "1");
+    assert_eq!(hops(&client).await.unwrap(), "0");
+    assert_eq!(client.endpoints()[0], next.peer.endpoint);
+}
+
+#[tokio::test]
+async fn the_first_endpoint_that_answers_is_taken_and_a_dead_owner_is_left() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dead = format!("https://{}", nowhere.local_addr().unwrap());
+    drop(nowhere);
+    let client = signed_in(&mesh, &[&dead, &edge.peer.endpoint]).await;
+    assert_eq!(hops(&client).await.unwrap(), "1");
+    assert_eq!(hops(&client).await.unwrap(), "0");
+    let next = mesh.node(3).await;
+    edge.where_to.put(tenant(1), Route::There(next.peer.clone()));
+    owner.kill();
+    // one call may meet the broken connection, and is not repeated: nobody knows what became of it
+    let mut lost = 0;
+    let mut found = None;
+    while found.is_none() {
+        match hops(&client).await {
+            Ok(hops) => found = Some(hops),
+            Err(_) => lost += 1,
+        }
+        assert!(lost <= 1, "the dead node is asked for ever");
+    }
+    assert_eq!(found.unwrap(), "1");
+    until("the new owner is known", || client.endpoints()[0] == next.peer.endpoint).await;
+}
+
+#[tokio::test]
+async fn a_tenant_that_nobody_takes_is_given_up_after_a_while() {
+    let mesh = Mesh::new();
+    let (edge, _owner) = mesh.pair().await;
+    edge.where_to.put(tenant(1), Route::Nobody);
+    let client = signed_in(&mesh, &[&edge.peer.endpoint]).await;
+    let refused = hops(&client).await.unwrap_err();
+    assert_eq!(refused.reason().as_deref(), Some("OWNER_AWAY"));
+    assert!(refused.is_retryable());
+}
