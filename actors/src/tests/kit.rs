@@ -4,31 +4,30 @@
 //! owner of a tenant. `kit.call(&caller, Request)` asks the caller's tenant.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use futures_util::future::BoxFuture;
 use ocmt_crypto::{
     sealing::{SealingKey, SealingKeys},
     sign::{Purpose, Signature, SigningKey, VerifyKey},
 };
 use ocmt_runtime::sim::SimRuntime;
-use ocmt_store::{Store, testing::TestNode};
+use ocmt_store::{
+    Store,
+    testing::{TestDatabase, TestNode},
+};
 use ocmt_types::{
     Clock, Deadline, Digest32, IdGen, Incarnation, ManualClock, NodeId, Ownership, RandomIds, RequestId,
     Secret, TenantId, Timestamp, UserId,
 };
-use tokio::sync::watch;
 
 use super::linked::Linked;
+pub(crate) use super::mailbox::Mailbox;
 use crate::{
     ActorError, Alone, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellLink, CellStatus,
-    CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mail, MailBody, MailError, Mailer, Mode,
-    NodeSigner, SealingRing, System, SystemConfig,
+    CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mode, NodeSigner, SealingRing, System,
+    SystemConfig,
     api::{
         auth::{ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
         tenant::TenantPolicy,
@@ -39,79 +38,7 @@ use crate::{
 
 pub(crate) const START: Timestamp = Timestamp(1_800_000_000_000);
 /// How long a test waits for a level at the most.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// What was mailed, with tokens in clear.
-#[derive(Debug, Clone)]
-pub(crate) struct Delivered {
-    pub(crate) to: String,
-    pub(crate) kind: String,
-    pub(crate) tokens: Vec<(String, String)>,
-    pub(crate) facts: Vec<(String, String)>,
-}
-
-/// A carrier that keeps what it gets.
-pub(crate) struct Mailbox {
-    mails: watch::Sender<Vec<Delivered>>,
-    pub(crate) refuses: AtomicBool,
-}
-
-impl Mailer for Mailbox {
-    fn hand_over<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), MailError>> {
-        Box::pin(async move {
-            if self.refuses.load(Ordering::SeqCst) {
-                return Err(MailError("refused by the test".to_owned()));
-            }
-            let (kind, tokens, facts) = match &mail.body {
-                MailBody::SignUp { token } => {
-                    ("sign_up".to_owned(), vec![(String::new(), token.expose().clone())], vec![])
-                }
-                MailBody::SignIn { links, recovery } => {
-                    let kind = if *recovery { "recovery" } else { "sign_in" };
-                    (
-                        kind.to_owned(),
-                        links.iter().map(|(name, token)| (name.clone(), token.expose().clone())).collect(),
-                        vec![],
-                    )
-                }
-                MailBody::Invite { tenant, token } => {
-                    ("invite".to_owned(), vec![(tenant.clone(), token.expose().clone())], vec![])
-                }
-                MailBody::Notice { kind, facts, .. } => (kind.clone(), vec![], facts.clone()),
-            };
-            self.mails
-                .send_modify(|mails| mails.push(Delivered { to: mail.to.clone(), kind, tokens, facts }));
-            Ok(())
-        })
-    }
-}
-
-impl Mailbox {
-    /// The `n`th mail to an address, when it has come.
-    pub(crate) async fn nth(&self, to: &str, n: usize) -> Delivered {
-        let mut mails = self.mails.subscribe();
-        let wanted = |mails: &Vec<Delivered>| mails.iter().filter(|mail| mail.to == to).count() > n;
-        let mails =
-            tokio::time::timeout(PATIENCE, mails.wait_for(wanted)).await.expect("no such mail came").unwrap();
-        mails.iter().filter(|mail| mail.to == to).nth(n).unwrap().clone()
-    }
-
-    /// The first mail with a token to an address behind its first `n` mails: notices may come in between.
-    pub(crate) async fn token_after(&self, to: &str, n: usize) -> Delivered {
-        let find = |mails: &Vec<Delivered>| {
-            mails.iter().filter(|mail| mail.to == to).skip(n).find(|mail| !mail.tokens.is_empty()).cloned()
-        };
-        let mut mails = self.mails.subscribe();
-        let wait = mails.wait_for(|mails| find(mails).is_some());
-        let mails = tokio::time::timeout(PATIENCE, wait).await.expect("no such mail came").unwrap();
-        find(&mails).unwrap()
-    }
-
-    /// How many came to an address.
-    pub(crate) fn count(&self, to: &str) -> usize {
-        self.mails.borrow().iter().filter(|mail| mail.to == to).count()
-    }
-}
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Signer {
     node: NodeId,
@@ -169,6 +96,7 @@ pub(crate) struct Kit {
     /// What this node believes of the others.
     pub(crate) linked: Arc<Linked>,
     _folder: Option<Arc<tempfile::TempDir>>,
+    _database: Option<Arc<TestDatabase>>,
 }
 
 /// Somebody signed in.
@@ -200,11 +128,16 @@ impl Kit {
         Self { _folder: Some(Arc::new(folder)), ..Self::with(store, change).await }
     }
 
+    pub(crate) async fn postgres() -> Self {
+        let database = TestDatabase::migrated().await.expect("a PostgreSQL for tests");
+        let store = database.open().await.unwrap();
+        Self { _database: Some(Arc::new(database)), ..Self::with(store, |_| {}).await }
+    }
+
     /// A node alone on a store.
     pub(crate) async fn with(store: Store, change: impl FnOnce(&mut SystemConfig)) -> Self {
         let clock = ManualClock::at(START);
-        let mailbox =
-            Arc::new(Mailbox { mails: watch::Sender::new(Vec::new()), refuses: AtomicBool::new(false) });
+        let mailbox = Arc::new(Mailbox::new());
         let node = TestNode::start(&store, 1).await.unwrap();
         let linked = Linked::first(&store, &node);
         Self::start(store, node, clock, mailbox, linked, change).await
@@ -220,7 +153,7 @@ impl Kit {
         let linked = self.linked.beside(&node);
         let (store, clock, mailbox) = (self.store.clone(), self.clock.clone(), self.mailbox.clone());
         let kit = Self::start(store, node, clock, mailbox, linked, change).await;
-        Self { _folder: self._folder.clone(), ..kit }
+        Self { _folder: self._folder.clone(), _database: self._database.clone(), ..kit }
     }
 
     async fn start(
@@ -236,7 +169,7 @@ impl Kit {
         change(&mut config);
         let system = System::start(config).await.unwrap();
         linked.joined(system.clone());
-        Self { system, store, clock, mailbox, node, linked, _folder: None }
+        Self { system, store, clock, mailbox, node, linked, _folder: None, _database: None }
     }
 
     /// The node is declared dead. It does not know of it: its lease looks good and its actors are there.

@@ -5,6 +5,7 @@ mod authority;
 mod isolation;
 pub(crate) mod kit;
 mod linked;
+mod mailbox;
 mod nodes;
 mod ownership;
 pub(crate) mod post;

@@ -17,12 +17,20 @@ use crate::{
 };
 
 fn is_not_owner<T>(answer: Result<T, ActorError>) -> bool {
-    matches!(answer, Err(ActorError::NotOwner { .. }))
+    answer.is_err_and(|error| matches!(error, ActorError::NotOwner { .. }))
 }
 
 #[tokio::test]
-async fn a_suspended_owner_answers_nothing_stale() {
-    let a = Kit::sim().await;
+async fn a_suspended_owner_answers_nothing_stale_on_sim() {
+    a_suspended_owner_answers_nothing_stale(Kit::sim().await).await;
+}
+
+#[tokio::test]
+async fn a_suspended_owner_answers_nothing_stale_on_postgres() {
+    a_suspended_owner_answers_nothing_stale(Kit::postgres().await).await;
+}
+
+async fn a_suspended_owner_answers_nothing_stale(a: Kit) {
     let b = a.beside(2).await;
     for ask in 0..6 {
         let a = if ask == 0 { &a } else { &a.beside(10 + ask).await };
@@ -93,8 +101,16 @@ async fn a_node_that_is_asked_for_a_tenant_of_another_says_whose_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_link_shown_a_hundred_times_over_both_nodes_works_once() {
-    let a = Kit::sim().await;
+async fn a_link_shown_a_hundred_times_over_both_nodes_works_once_on_sim() {
+    a_link_shown_a_hundred_times_over_both_nodes_works_once(Kit::sim().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_link_shown_a_hundred_times_over_both_nodes_works_once_on_postgres() {
+    a_link_shown_a_hundred_times_over_both_nodes_works_once(Kit::postgres().await).await;
+}
+
+async fn a_link_shown_a_hundred_times_over_both_nodes_works_once(a: Kit) {
     let b = a.beside(2).await;
     let ann = a.founder("ann@example.com").await;
     let link = a.link("ann@example.com", LinkPurpose::SignIn).await;

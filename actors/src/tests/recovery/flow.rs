@@ -68,12 +68,12 @@ async fn a_lost_vault_is_recovered(kit: Kit) {
 
 #[tokio::test]
 async fn r12_a_lost_vault_is_recovered_on_sim() {
-    a_lost_vault_is_recovered(Kit::sim_with(short).await).await;
+    Box::pin(a_lost_vault_is_recovered(Kit::sim_with(short).await)).await;
 }
 
 #[tokio::test]
 async fn r12_a_lost_vault_is_recovered_on_sqlite() {
-    a_lost_vault_is_recovered(Kit::sqlite_with(short).await).await;
+    Box::pin(a_lost_vault_is_recovered(Kit::sqlite_with(short).await)).await;
 }
 
 #[tokio::test]

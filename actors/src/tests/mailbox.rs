@@ -1,0 +1,85 @@
+//! A carrier of mails that keeps what it gets, for tests to read.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::kit::PATIENCE;
+use crate::{Mail, MailBody, MailError, Mailer};
+
+/// What was mailed, with tokens in clear.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivered {
+    pub(crate) to: String,
+    pub(crate) kind: String,
+    pub(crate) tokens: Vec<(String, String)>,
+    pub(crate) facts: Vec<(String, String)>,
+}
+
+/// A carrier that keeps what it gets.
+pub(crate) struct Mailbox {
+    mails: watch::Sender<Vec<Delivered>>,
+    pub(crate) refuses: AtomicBool,
+}
+
+impl Mailer for Mailbox {
+    fn hand_over<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), MailError>> {
+        Box::pin(async move {
+            if self.refuses.load(Ordering::SeqCst) {
+                return Err(MailError("refused by the test".to_owned()));
+            }
+            let (kind, tokens, facts) = match &mail.body {
+                MailBody::SignUp { token } => {
+                    ("sign_up".to_owned(), vec![(String::new(), token.expose().clone())], vec![])
+                }
+                MailBody::SignIn { links, recovery } => {
+                    let kind = if *recovery { "recovery" } else { "sign_in" };
+                    (
+                        kind.to_owned(),
+                        links.iter().map(|(name, token)| (name.clone(), token.expose().clone())).collect(),
+                        vec![],
+                    )
+                }
+                MailBody::Invite { tenant, token } => {
+                    ("invite".to_owned(), vec![(tenant.clone(), token.expose().clone())], vec![])
+                }
+                MailBody::Notice { kind, facts, .. } => (kind.clone(), vec![], facts.clone()),
+            };
+            self.mails
+                .send_modify(|mails| mails.push(Delivered { to: mail.to.clone(), kind, tokens, facts }));
+            Ok(())
+        })
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn new() -> Self {
+        Self { mails: watch::Sender::new(Vec::new()), refuses: AtomicBool::new(false) }
+    }
+
+    /// The `n`th mail to an address, when it has come.
+    pub(crate) async fn nth(&self, to: &str, n: usize) -> Delivered {
+        let mut mails = self.mails.subscribe();
+        let wanted = |mails: &Vec<Delivered>| mails.iter().filter(|mail| mail.to == to).count() > n;
+        let mails =
+            tokio::time::timeout(PATIENCE, mails.wait_for(wanted)).await.expect("no such mail came").unwrap();
+        mails.iter().filter(|mail| mail.to == to).nth(n).unwrap().clone()
+    }
+
+    /// The first mail with a token to an address behind its first `n` mails: notices may come in between.
+    pub(crate) async fn token_after(&self, to: &str, n: usize) -> Delivered {
+        let find = |mails: &Vec<Delivered>| {
+            mails.iter().filter(|mail| mail.to == to).skip(n).find(|mail| !mail.tokens.is_empty()).cloned()
+        };
+        let mut mails = self.mails.subscribe();
+        let wait = mails.wait_for(|mails| find(mails).is_some());
+        let mails = tokio::time::timeout(PATIENCE, wait).await.expect("no such mail came").unwrap();
+        find(&mails).unwrap()
+    }
+
+    /// How many came to an address.
+    pub(crate) fn count(&self, to: &str) -> usize {
+        self.mails.borrow().iter().filter(|mail| mail.to == to).count()
+    }
+}
