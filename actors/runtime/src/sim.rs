@@ -59,6 +59,7 @@ struct Sandbox {
 #[derive(Default)]
 struct Inner {
     containers: BTreeMap<String, Sandbox>,
+    removed: BTreeMap<String, Sandbox>,
     faults: HashMap<Op, VecDeque<Fault>>,
     calls: Vec<(Op, Option<ContainerRef>)>,
     down: bool,
@@ -135,6 +136,16 @@ impl SimRuntime {
     /// The start secret that the cell of `container` was last given.
     pub fn start_secret(&self, container: &ContainerRef) -> Option<[u8; 32]> {
         self.lock().containers.get(&container.to_string())?.secret.as_ref().map(|secret| *secret.expose())
+    }
+
+    /// A container that was removed is there again and runs, as after the engine was put back to an older state.
+    pub fn restore(&self, container: &ContainerRef) {
+        let mut inner = self.lock();
+        let removed = inner.removed.remove(&container.to_string());
+        if let Some(mut sandbox) = removed {
+            sandbox.observed.state = State::Running;
+            inner.containers.insert(container.to_string(), sandbox);
+        }
     }
 
     /// What it was asked so far, in order.
@@ -309,6 +320,7 @@ impl Runtime for SimRuntime {
         self.call(Op::Remove, Some(*container), move |sim, inner| {
             if let Some(mut sandbox) = inner.containers.remove(&container.to_string()) {
                 sim.finish(&mut sandbox, Exit { code: Some(137), oom: false });
+                inner.removed.insert(container.to_string(), sandbox);
             }
             Ok(())
         })

@@ -39,6 +39,8 @@ pub struct Gateway {
 pub enum GatewayEnd {
     /// The session has ended.
     SessionOver,
+    /// Nobody could say for too long whether the session is good: connect again.
+    Moved,
     /// The cell was locked.
     Locked,
     /// The container was stopped, held, removed, or died.

@@ -49,6 +49,11 @@ impl Links {
         (channel, LinkSession { said, channel, links: Arc::clone(self) })
     }
 
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The opener says how the session stands. A channel that is over hears nothing.
     pub(super) fn told(&self, word: SessionWord, at_most: Duration) {
         let links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,12 +73,12 @@ pub(crate) struct LinkSession {
 impl LinkSession {
     /// Ready when the session is over, or when nobody has vouched for it for too long. Not to be asked again
     /// and again: each asking counts the time anew.
-    pub(super) async fn over(&mut self) {
+    pub(super) async fn over(&mut self) -> GatewayEnd {
         loop {
-            let Some(good_for) = *self.said.borrow_and_update() else { return };
+            let Some(good_for) = *self.said.borrow_and_update() else { return GatewayEnd::SessionOver };
             match timeout(good_for, self.said.changed()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return,
+                Ok(Err(_)) | Err(_) => return GatewayEnd::Moved,
             }
         }
     }
@@ -153,12 +158,12 @@ impl NearEnd {
         let vouch = session.vouch();
         let end = tokio::select! {
             biased;
-            () = session.over() => GatewayEnd::SessionOver,
+            end = session.over() => end,
             end = down(frames.from_host, frames.to_client, &passed) => end,
             end = up(frames.from_client, frames.to_host, &passed) => end,
             never = keep_telling(&env, host, channel, &vouch, &passed) => match never {},
         };
-        if end == GatewayEnd::SessionOver {
+        if matches!(end, GatewayEnd::SessionOver | GatewayEnd::Moved) {
             // the link is dropped with this; where it does not carry that, this does
             supervisor::detach(async move { tell(&env, host, channel, None).await });
         }
@@ -239,13 +244,14 @@ fn tagged(tag: u8, bytes: &[u8]) -> Bytes {
     frame.freeze()
 }
 
-const ENDS: [(GatewayEnd, u8); 6] = [
+const ENDS: [(GatewayEnd, u8); 7] = [
     (GatewayEnd::SessionOver, 1),
     (GatewayEnd::Locked, 2),
     (GatewayEnd::Stopped, 3),
     (GatewayEnd::CellClosed, 4),
     (GatewayEnd::ClientClosed, 5),
     (GatewayEnd::WakeFailed, 6),
+    (GatewayEnd::Moved, 7),
 ];
 
 fn code(end: GatewayEnd) -> u8 {
@@ -278,14 +284,18 @@ mod tests {
         let links = Arc::new(Links::default());
         let (channel, mut session) = links.begin([1; 16], SHORT);
         timeout(LONG, session.over()).await.expect("nobody vouches for it");
-        assert!(timeout(SHORT * 2, session.over()).await.is_ok());
+        assert_eq!(timeout(SHORT * 2, session.over()).await, Ok(GatewayEnd::Moved));
         let (other, mut session) = links.begin([2; 16], SHORT);
         links.told(SessionWord { channel: other, good_for_ms: Some(1000) }, SHORT * 4);
         assert!(timeout(SHORT * 3, session.over()).await.is_err(), "it is vouched for");
         links.told(SessionWord { channel, good_for_ms: None }, SHORT);
         assert!(timeout(SHORT * 3, session.over()).await.is_err(), "another's word");
         links.told(SessionWord { channel: other, good_for_ms: None }, SHORT);
-        timeout(SHORT, session.over()).await.expect("it was said to be over");
+        assert_eq!(
+            timeout(SHORT, session.over()).await,
+            Ok(GatewayEnd::SessionOver),
+            "it was said to be over"
+        );
         drop(session);
         assert_eq!(links.0.lock().unwrap().len(), 1);
     }

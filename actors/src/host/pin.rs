@@ -17,7 +17,7 @@ use std::{
 use ocmt_types::Deadline;
 use tokio::{sync::watch, time::timeout};
 
-use super::owner;
+use super::{gateway::GatewayEnd, owner};
 use crate::{
     env::Env,
     error::ActorError,
@@ -37,8 +37,10 @@ enum Standing {
     Tied,
     /// It was good at this boot time; its owner is being asked.
     GoodAt(Duration),
-    /// It is over, or nobody could say for too long that it is not.
+    /// It is over.
     Over,
+    /// Nobody could say for too long whether it is.
+    Lost,
 }
 
 /// Held by a connection.
@@ -60,8 +62,12 @@ impl Pinned {
     }
 
     /// Ready when the session is over, or when nobody could vouch for it for too long.
-    pub(super) async fn over(&mut self) {
-        let _ = self.standing.wait_for(|standing| *standing == Standing::Over).await;
+    pub(super) async fn over(&mut self) -> GatewayEnd {
+        let ended = |standing: &Standing| matches!(standing, Standing::Over | Standing::Lost);
+        match self.standing.wait_for(ended).await.as_deref() {
+            Ok(Standing::Over) => GatewayEnd::SessionOver,
+            Ok(_) | Err(_) => GatewayEnd::Moved,
+        }
     }
 
     /// What may be asked while somebody waits for the end.
@@ -84,7 +90,7 @@ impl Vouch {
         match *self.standing.borrow() {
             Standing::Tied => pinned,
             Standing::GoodAt(at) => pinned.saturating_sub(self.env.clock.boottime().saturating_sub(at)),
-            Standing::Over => Duration::ZERO,
+            Standing::Over | Standing::Lost => Duration::ZERO,
         }
     }
 
@@ -110,13 +116,16 @@ enum Said {
 
 impl Watch {
     async fn run(mut self) {
-        loop {
-            if self.tied().await || !self.tie_again().await {
-                self.tell.send_replace(Standing::Over);
-                return;
+        let end = loop {
+            if self.tied().await {
+                break Standing::Over;
             }
-            self.tell.send_replace(Standing::Tied);
-        }
+            match self.tie_again().await {
+                Ok(()) => self.tell.send_replace(Standing::Tied),
+                Err(end) => break end,
+            };
+        };
+        self.tell.send_replace(end);
     }
 
     /// Waits at the session's actor; true if the session is over, false if the actor is gone.
@@ -131,8 +140,8 @@ impl Watch {
         }
     }
 
-    /// Asks whoever owns the tenant, until the session's actor is here again (true) or it is over (false).
-    async fn tie_again(&mut self) -> bool {
+    /// Asks whoever owns the tenant, until the session's actor is here again.
+    async fn tie_again(&mut self) -> Result<(), Standing> {
         let (pinned, clock) = {
             let env = self.guard.env();
             (env.limits.pinned_for, Arc::clone(&env.clock))
@@ -142,10 +151,11 @@ impl Watch {
             match timeout(pinned, self.ask_until_answered()).await {
                 Ok(Said::Tied(guard)) => {
                     self.guard = guard;
-                    return true;
+                    return Ok(());
                 }
                 Ok(Said::Good) => {}
-                Ok(Said::Over) | Err(_) => return false,
+                Ok(Said::Over) => return Err(Standing::Over),
+                Err(_) => return Err(Standing::Lost),
             }
         }
     }

@@ -4,7 +4,7 @@
 //! it off, let it believe something wrong, and lose answers.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -22,6 +22,10 @@ pub(crate) struct Linked {
     store: Store,
     node: NodeId,
     nodes: Arc<Mutex<BTreeMap<NodeId, System>>>,
+    /// What hosts have; 64 GiB those that are not in it.
+    memory: Arc<Mutex<BTreeMap<NodeId, i64>>>,
+    /// Hosts that were struck off.
+    forgotten: Mutex<BTreeSet<NodeId>>,
     /// Whether this node's lease is good.
     pub(crate) lease: AtomicBool,
     /// Nobody is reached.
@@ -38,18 +42,25 @@ pub(crate) struct Linked {
 
 impl Linked {
     pub(crate) fn first(store: &Store, node: &TestNode) -> Arc<Self> {
-        Self::new(store, node, Arc::default())
+        Self::new(store, node, Arc::default(), Arc::default())
     }
 
     pub(crate) fn beside(&self, node: &TestNode) -> Arc<Self> {
-        Self::new(&self.store, node, self.nodes.clone())
+        Self::new(&self.store, node, self.nodes.clone(), self.memory.clone())
     }
 
-    fn new(store: &Store, node: &TestNode, nodes: Arc<Mutex<BTreeMap<NodeId, System>>>) -> Arc<Self> {
+    fn new(
+        store: &Store,
+        node: &TestNode,
+        nodes: Arc<Mutex<BTreeMap<NodeId, System>>>,
+        memory: Arc<Mutex<BTreeMap<NodeId, i64>>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             store: store.clone(),
             node: node.node_id,
             nodes,
+            memory,
+            forgotten: Mutex::default(),
             lease: AtomicBool::new(true),
             cut_off: AtomicBool::new(false),
             loses: AtomicUsize::new(0),
@@ -61,6 +72,26 @@ impl Linked {
 
     pub(crate) fn joined(&self, system: System) {
         self.nodes.lock().unwrap().insert(self.node, system);
+    }
+
+    /// A host has so much memory, as all see it.
+    pub(crate) fn has_memory(&self, host: &TestNode, mib: i64) {
+        self.memory.lock().unwrap().insert(host.node_id, mib);
+    }
+
+    /// A host was struck off.
+    pub(crate) fn forget(&self, host: &TestNode) {
+        self.forgotten.lock().unwrap().insert(host.node_id);
+    }
+
+    /// Nobody reaches this node any more, and all see that.
+    pub(crate) fn leaves(&self) {
+        self.nodes.lock().unwrap().remove(&self.node);
+    }
+
+    /// Sleeping tenants are for this node, or never.
+    pub(crate) fn prefers_here(&self, here: bool) {
+        *self.prefers.lock().unwrap() = Some(here);
     }
 
     /// How often it was asked for this tenant.
@@ -153,14 +184,20 @@ impl Neighbours for Linked {
     }
 
     fn hosts(&self) -> Vec<HostSeen> {
-        let nodes = self.nodes.lock().unwrap();
-        if nodes.len() < 2 {
-            return Vec::new();
-        }
-        nodes.keys().map(|node| HostSeen { node: *node, memory_mib: 4096, reachable: true }).collect()
+        let (nodes, memory) = (self.nodes.lock().unwrap(), self.memory.lock().unwrap());
+        let seen = |node: &NodeId| HostSeen {
+            node: *node,
+            memory_mib: memory.get(node).copied().unwrap_or(1 << 16),
+            reachable: true,
+        };
+        nodes.keys().map(seen).collect()
     }
 
-    fn standing(&self, _: NodeId) -> HostStanding {
-        HostStanding::Answers
+    fn standing(&self, host: NodeId) -> HostStanding {
+        if self.forgotten.lock().unwrap().contains(&host) {
+            return HostStanding::Forgotten;
+        }
+        let there = self.nodes.lock().unwrap().contains_key(&host);
+        if there { HostStanding::Answers } else { HostStanding::Away }
     }
 }

@@ -129,7 +129,7 @@ fn closing(end: GatewayEnd) -> Close {
         GatewayEnd::Locked => (CLOSE_LOCKED, "the cell is locked"),
         GatewayEnd::Stopped => (CLOSE_STOPPED, "the container was stopped"),
         GatewayEnd::WakeFailed => (CLOSE_STOPPED, "the container could not be woken"),
-        GatewayEnd::CellClosed => (CLOSE_GOING_AWAY, "connect again"),
+        GatewayEnd::CellClosed | GatewayEnd::Moved => (CLOSE_GOING_AWAY, "connect again"),
         GatewayEnd::ClientClosed => (CLOSE_NORMAL, ""),
     }
 }

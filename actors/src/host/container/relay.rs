@@ -53,7 +53,7 @@ impl Relay {
         let end = tokio::select! {
             biased;
             end = told(&mut over) => end,
-            () = session(ticket, &frames) => GatewayEnd::SessionOver,
+            end = session(ticket, &frames) => end,
             end = up(from_client, cell.to_cell, &shared, &actor, &seen) => end,
             end = down(cell.from_cell, to_client, &seen) => end,
         };
@@ -74,15 +74,18 @@ async fn told(over: &mut watch::Receiver<Option<GatewayEnd>>) -> GatewayEnd {
     }
 }
 
-/// Ready when the session is over. Use is told to it in batches.
-async fn session(ticket: Box<Ticket>, frames: &AtomicU64) {
+/// Ready when the session is over, or nobody can tell any more. Use is told to it in batches.
+async fn session(ticket: Box<Ticket>, frames: &AtomicU64) -> GatewayEnd {
     let mut session = match *ticket {
         Ticket::Session(session) => session,
         // its use is told where it was let in
         Ticket::Link(mut session) => return session.over().await,
     };
     let (mut told, vouch) = (0, session.vouch());
-    while timeout(TELL_USE, session.over()).await.is_err() {
+    loop {
+        if let Ok(end) = timeout(TELL_USE, session.over()).await {
+            return end;
+        }
         let now = frames.load(Ordering::Relaxed);
         if now != told {
             told = now;

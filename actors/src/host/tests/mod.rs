@@ -4,6 +4,9 @@
 mod cells;
 mod gateway;
 mod guard;
+mod links;
+mod nodes;
+mod place;
 mod restart;
 mod sleep;
 mod wake;
@@ -14,8 +17,11 @@ use ocmt_runtime::{
     ContainerRef, Runtime as _, State,
     sim::{Op, SimRuntime},
 };
-use ocmt_store::{Filter, tables::Timer};
-use ocmt_types::{ContainerId, Timestamp, UnlockId};
+use ocmt_store::{
+    Filter,
+    tables::{Node, NodeState, Timer},
+};
+use ocmt_types::{ContainerId, Incarnation, Timestamp, UnlockId};
 
 use self::cells::{FakeCells, PAYLOAD};
 use crate::{
@@ -44,8 +50,34 @@ fn parts(config: &SystemConfig) -> (SimRuntime, Arc<FakeCells>) {
 
 impl World {
     async fn sim() -> Self {
+        Self::sim_with(|_| {}).await
+    }
+
+    async fn sim_with(change: impl FnOnce(&mut SystemConfig)) -> Self {
         let mut made = None;
-        let kit = Kit::sim_with(|config| made = Some(Self::change(config))).await;
+        let kit = Kit::sim_with(|config| {
+            made = Some(Self::change(config));
+            change(config);
+        })
+        .await;
+        let (runtime, cells) = made.unwrap();
+        Self { kit, runtime, cells }
+    }
+
+    /// The `n`th node over the same store, with an engine of its own.
+    async fn beside(&self, n: u64) -> Self {
+        self.beside_with(n, |_| {}).await
+    }
+
+    async fn beside_with(&self, n: u64, change: impl FnOnce(&mut SystemConfig)) -> Self {
+        let mut made = None;
+        let kit = self
+            .kit
+            .beside_with(n, |config| {
+                made = Some(Self::change(config));
+                change(config);
+            })
+            .await;
         let (runtime, cells) = made.unwrap();
         Self { kit, runtime, cells }
     }
@@ -76,6 +108,33 @@ impl World {
             .await;
         let before = std::mem::replace(&mut self.kit.system, system);
         before.root.kill();
+    }
+
+    /// The node comes back as another life of it, after it was declared dead.
+    async fn comes_back(&mut self, incarnation: Incarnation) {
+        let cluster = self.kit.store.cluster();
+        let node = Node {
+            incarnation,
+            node_id: self.kit.node.node_id,
+            addr: "127.0.0.1:9".to_owned(),
+            endpoint: "https://127.0.0.1:9".to_owned(),
+            state: NodeState::Live,
+            capacity: 1,
+            memory_mib: 0,
+            version: "test".to_owned(),
+            registered_at: Timestamp(0),
+        };
+        cluster.register(&node).await.unwrap();
+        let (runtime, cells) = (self.runtime.clone(), Arc::clone(&self.cells));
+        let linked = self.kit.linked.clone();
+        let change = |config: &mut SystemConfig| {
+            config.incarnation = incarnation;
+            config.runtime = Arc::new(runtime);
+            config.cells = cells;
+            config.neighbours = linked;
+        };
+        self.kit.system = self.kit.another_tree_with(change).await;
+        self.kit.linked.joined(self.kit.system.clone());
     }
 
     async fn container(&self, person: &Person) -> ContainerId {

@@ -14,7 +14,7 @@ use crate::{
     tests::{kit::until, vault},
 };
 
-fn stray(tenant: TenantId, container: u64) -> EngineSpec {
+pub(super) fn stray(tenant: TenantId, container: u64) -> EngineSpec {
     EngineSpec {
         tenant,
         user: ocmt_store::testing::id::<UserId>(5),
