@@ -221,7 +221,7 @@ mod tests {
     }
 
     fn cluster(view_version: i64) -> Cluster {
-        Cluster { cluster_id: id(1), view_version, created_at: Timestamp(0) }
+        Cluster { cluster_id: id(1), view_version, created_at: Timestamp(0), restored_at: None }
     }
 
     #[test]

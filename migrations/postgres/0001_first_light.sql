@@ -14,6 +14,7 @@ CREATE TABLE cluster (
     cluster_id   BYTEA NOT NULL,
     view_version BIGINT NOT NULL,
     created_at   BIGINT NOT NULL,
+    restored_at  BIGINT,
     PRIMARY KEY (cluster_id)
 );
 

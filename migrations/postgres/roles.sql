@@ -3,9 +3,10 @@
 --
 --   psql --set ON_ERROR_STOP=1 --single-transaction --file roles.sql postgres://admin@host/ocmt
 --
--- It makes roles without a login. Give each its own login, or one login that may assume all three:
+-- It makes roles without a login. Give each its own login, or one login that may assume all three (a node
+-- whose login is a member of all three does so by itself):
 --
---   CREATE ROLE ocmt_node LOGIN PASSWORD '…' IN ROLE ocmt_tenant, ocmt_cluster, ocmt_migrate NOINHERIT;
+--   CREATE ROLE ocmt_node LOGIN NOINHERIT PASSWORD '…' IN ROLE ocmt_tenant, ocmt_cluster, ocmt_migrate;
 --
 -- What each may do on the tables is granted by `ocmt migrate`, with the tables. Run `ocmt migrate` again after
 -- making the roles of a database that was migrated without them.
@@ -20,7 +21,7 @@ BEGIN
         END IF;
     END LOOP;
     -- the schema belongs to whoever migrates, and to nobody else
-    EXECUTE format('REVOKE CREATE ON SCHEMA public FROM PUBLIC');
+    REVOKE CREATE ON SCHEMA public FROM PUBLIC;
     EXECUTE format('GRANT CONNECT ON DATABASE %I TO ocmt_tenant, ocmt_cluster, ocmt_migrate', current_database());
 END
 $$;

@@ -11,6 +11,7 @@ CREATE TABLE cluster (
     cluster_id   BLOB NOT NULL,
     view_version INTEGER NOT NULL,
     created_at   INTEGER NOT NULL,
+    restored_at  INTEGER,
     PRIMARY KEY (cluster_id)
 ) STRICT;
 

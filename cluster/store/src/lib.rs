@@ -17,6 +17,7 @@ mod backend;
 mod error;
 pub mod kernel;
 mod migrate;
+mod portable;
 mod store;
 pub mod tables;
 mod tx;
@@ -32,6 +33,7 @@ pub use area::{
     nodes::Observed,
     operator::{Confirmation, OperatorStore, Revocation},
     removal::Removal,
+    restore::{Acceptance, Accepted},
     trail::{ClusterAct, Remembered},
 };
 pub use backend::{
@@ -43,5 +45,6 @@ pub use kernel::{
     filter::{Col, Filter, MAX_LIMIT, Query},
     row::{Row, TenantRow},
 };
+pub use portable::{Dump, DumpError, Purpose};
 pub use store::Store;
 pub use tx::{FencedTx, ReadTx};

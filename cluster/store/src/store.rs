@@ -112,7 +112,6 @@ impl Store {
         DirectoryStore::new(self.backend.clone())
     }
 
-    #[cfg(feature = "testing")]
     pub(crate) fn backend(&self) -> &Backend {
         &self.backend
     }

@@ -280,6 +280,11 @@ impl FencedTx {
         self.0.tx.rollback().await
     }
 
+    /// The transaction without its fence, for work on all tenants.
+    pub(crate) fn into_tx(self) -> Tx {
+        self.0.tx
+    }
+
     fn check<R: TenantRow>(&self, row: &R) -> Result<(), StoreError> {
         if row.tenant() == self.tenant() {
             Ok(())

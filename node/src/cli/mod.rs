@@ -18,6 +18,7 @@ pub mod output;
 mod recovery;
 mod secrets;
 mod show;
+mod store;
 mod streams;
 mod telling;
 mod tenant;
@@ -74,7 +75,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => Box::pin(crate::demo::run(&args)).await,
         Command::Dev(args) => node::dev(&args).await,
         Command::Node(args) => node::node(&args).await,
-        Command::Migrate(args) => node::migrate(&args).await,
+        Command::Migrate(args) => store::migrate(&args).await,
+        Command::Backup(args) => store::backup(&args).await,
+        Command::Restore(args) => store::restore(&args).await,
+        Command::Store(command) => store::run(&command).await,
         Command::Config(command) => node::config(&command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
@@ -103,6 +107,9 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         | Command::Dev(_)
         | Command::Node(_)
         | Command::Migrate(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Store(_)
         | Command::Config(_)
         | Command::Completions { .. }
         | Command::Man { .. }

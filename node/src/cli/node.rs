@@ -1,4 +1,4 @@
-//! `ocmt node`, `dev`, `migrate`, `config`: running a node, and what belongs to it.
+//! `ocmt node`, `dev`, `config`: running a node, and what belongs to it.
 
 use std::{path::Path, process::ExitCode};
 
@@ -55,20 +55,6 @@ pub(super) async fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
     ));
     stop_signal()?.await;
     node.stop().await;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Brings the database to this version's schema.
-///
-/// # Errors
-/// When it could not; nothing has changed then.
-pub(super) async fn migrate(args: &NodeArgs) -> anyhow::Result<ExitCode> {
-    let config = load(&args.config)?;
-    let folder = config.node.data_dir.join("db");
-    crate::pki::private_dir(&config.node.data_dir)?;
-    let store = ocmt_store::Store::sqlite(&folder).await.context("the schema is not up to date")?;
-    store.close().await;
-    output::note(&format!("the schema of {} is up to date", folder.display()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,5 +9,6 @@ pub(crate) mod idempotency;
 pub(crate) mod nodes;
 pub(crate) mod operator;
 pub(crate) mod removal;
+pub(crate) mod restore;
 pub(crate) mod trail;
 mod unscoped;

@@ -14,6 +14,9 @@ use crate::{
     tables::{Cluster, Node, NodeLease, NodeState, RevokedNode},
 };
 
+const RESTORED: &str =
+    "the database was put back to an older state: stop all nodes, then run `ocmt store accept-restore`";
+
 /// The states of a node that is not dead.
 pub(super) const ALIVE: [NodeState; 3] = [NodeState::Joining, NodeState::Live, NodeState::Draining];
 
@@ -45,7 +48,7 @@ impl ClusterStore {
         if let Some(cluster) = tx.first::<Cluster>(Filter::all(), false).await? {
             return Ok(cluster);
         }
-        let cluster = Cluster { cluster_id: fresh, view_version: 1, created_at: now };
+        let cluster = Cluster { cluster_id: fresh, view_version: 1, created_at: now, restored_at: None };
         tx.insert(&cluster).await?;
         tx.commit().await?;
         Ok(cluster)
@@ -56,10 +59,18 @@ impl ClusterStore {
     /// ones are gone.
     ///
     /// # Errors
+    /// [`StoreError::Schema`] if the database was restored and nobody has accepted that;
     /// [`StoreError::AlreadyExists`] if the incarnation is known; [`StoreError::Conflict`] if the view
     /// changed meanwhile; [`StoreError::Unavailable`].
     pub async fn register(&self, node: &Node) -> Result<(), StoreError> {
         let mut tx = self.backend.begin(Scope::Cluster).await?;
+        if tx
+            .first::<Cluster>(Filter::all(), false)
+            .await?
+            .is_some_and(|cluster| cluster.restored_at.is_some())
+        {
+            return Err(StoreError::Schema(RESTORED.to_owned()));
+        }
         let mut dead = Vec::new();
         for state in ALIVE {
             let earlier = Node::node_id.eq(node.node_id).and(Node::state.eq(state));

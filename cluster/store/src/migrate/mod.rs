@@ -62,6 +62,11 @@ fn missing<'m>(
     Ok(&migrations[applied.len()..])
 }
 
+/// The version of the schema that this program knows; the two databases have the same.
+pub(crate) fn version() -> i64 {
+    SQLITE.last().map_or(0, |migration| migration.version)
+}
+
 fn checksum_of(migration: &Migration) -> Vec<u8> {
     Sha256::digest(migration.text).to_vec()
 }

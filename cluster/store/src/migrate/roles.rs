@@ -24,8 +24,16 @@ const OF_TENANTS: &[(&str, &str)] = &[
 ];
 
 /// Rights of work across tenants on tables of tenants: what is due, and what runs on which host.
-const OF_CLUSTER: &[(&str, &str)] =
-    &[("timers", "SELECT"), ("outbox", "SELECT"), ("containers", "SELECT"), ("schema_migrations", "SELECT")];
+const OF_CLUSTER: &[(&str, &str)] = &[
+    ("timers", "SELECT"),
+    ("outbox", "SELECT"),
+    ("containers", "SELECT"),
+    // the cluster's own chain and answers, which the policies below keep apart from tenants'
+    ("audit", "SELECT, INSERT"),
+    ("audit_head", "SELECT, INSERT, UPDATE"),
+    ("idempotency", "SELECT, INSERT"),
+    ("schema_migrations", "SELECT"),
+];
 
 /// Tables that tenants' work adds to and never takes from.
 const APPEND_ONLY: &[&str] = &["audit"];

@@ -33,6 +33,8 @@ rows! {
         view_version: i64,
         /// When the database was made.
         created_at: Timestamp,
+        /// When it was put back to an older state, as long as nobody has accepted that; no node registers then.
+        restored_at: Option<Timestamp>,
     };
 
     /// One life of a node. A node that comes back is another incarnation, another row.

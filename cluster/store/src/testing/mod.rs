@@ -31,13 +31,18 @@ pub struct TestNode {
 }
 
 impl TestNode {
+    /// The `n`th test node as [`TestNode::start`] registers it.
+    pub fn unregistered(store: &Store, n: u64) -> Self {
+        let node_id: NodeId = id(n);
+        Self { store: store.clone(), node_id, incarnation: Incarnation(*node_id.as_bytes()) }
+    }
+
     /// Registers the `n`th test node as live.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn start(store: &Store, n: u64) -> Result<Self, StoreError> {
-        let node_id: NodeId = id(n);
-        let node = Self { store: store.clone(), node_id, incarnation: Incarnation(*node_id.as_bytes()) };
+        let node = Self::unregistered(store, n);
         store.cluster().register(&life_of(n)).await?;
         Ok(node)
     }

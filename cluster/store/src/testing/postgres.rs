@@ -7,6 +7,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use crate::{PgConfig, Store, StoreError};
 
+const ROLES: &str = include_str!("../../../../migrations/postgres/roles.sql");
+
 /// An empty database that goes away with this value.
 pub struct TestDatabase {
     server: String,
@@ -63,6 +65,34 @@ impl TestDatabase {
     /// Those of [`Store::postgres`].
     pub async fn open(&self) -> Result<Store, StoreError> {
         Store::postgres(&self.config()).await
+    }
+
+    /// Makes the roles of a database, a login that is a member of all three, and the schema as that login.
+    /// Returns the login's configuration; the login stays behind on the server, which is the tests' own.
+    ///
+    /// # Errors
+    /// As [`TestDatabase::create`] and [`Store::migrate_postgres`].
+    pub async fn with_roles(&self) -> Result<PgConfig, StoreError> {
+        let failed = |error: sqlx::Error| StoreError::Database(error.to_string());
+        // roles belong to the server: one test at a time makes them
+        let mut alone = PgConnection::connect(&self.server).await.map_err(failed)?;
+        alone.execute("SELECT pg_advisory_lock(hashtext('ocmt roles'))").await.map_err(failed)?;
+        self.run(ROLES).await?;
+        let login = self.name.replace("test", "login");
+        let make = format!(
+            "CREATE ROLE {login} LOGIN NOINHERIT PASSWORD '{login}' IN ROLE ocmt_tenant, ocmt_cluster, ocmt_migrate"
+        );
+        self.run(&make).await?;
+        alone.close().await.map_err(failed)?;
+        let url = self.url();
+        let host = url.rsplit_once('@').map_or(url.as_str(), |(_, host)| host);
+        let config = PgConfig {
+            tenant_connections: 6,
+            cluster_connections: 3,
+            ..PgConfig::new(format!("postgres://{login}:{login}@{host}"))
+        };
+        Store::migrate_postgres(&config).await?;
+        Ok(config)
     }
 
     /// Runs a statement on it as its owner.

@@ -10,6 +10,7 @@ pub mod hosts;
 pub mod nodes;
 pub mod operators;
 pub mod orders;
+pub mod portable;
 pub mod races;
 pub mod rows;
 
@@ -89,6 +90,15 @@ macro_rules! suite {
                 of_parallel_claims_one_holds,
                 of_parallel_redemptions_of_a_sign_up_one_founds,
                 parallel_audit_has_no_gap,
+                of_parallel_listings_of_an_address_twenty_stand,
+                of_parallel_sign_ups_of_an_address_five_stand,
+                nodes_that_start_together_make_one_cluster,
+            }
+            portable {
+                a_dump_comes_back_row_by_row,
+                a_dump_goes_into_an_empty_database_only,
+                a_damaged_dump_is_refused_where_it_is_and_changes_nothing,
+                a_restored_database_takes_no_node_until_that_is_accepted,
             }
             hosts {
                 parallel_reservations_never_exceed_a_host,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ocmt_crypto::audit::ChainVerifier;
 use ocmt_store::{
     Claim, FencedTx, Filter, Idempotent, RequestKey, Store, StoreError,
-    tables::{AuditRow, Link, LinkPurpose, Tenant, Timer, User},
+    tables::{AuditRow, Link, LinkPurpose, Signup, Tenant, Timer, User},
     testing::{TestNode, id, user},
 };
 use ocmt_types::{Digest32, Ownership, Timestamp};
@@ -187,4 +187,44 @@ pub async fn parallel_audit_has_no_gap(store: Store) {
     for row in &rows {
         chain.next(row.seq.unsigned_abs(), &row.record, &row.hash).unwrap();
     }
+}
+
+pub async fn of_parallel_listings_of_an_address_twenty_stand(store: Store) {
+    let node = TestNode::start(&store, 1).await.unwrap();
+    let mut owned = Vec::new();
+    for n in 0..CALLERS {
+        owned.push(node.found(1 + n.unsigned_abs()).await.unwrap());
+    }
+    let listed = together(&store, |store, n| {
+        let own = owned[usize::try_from(n).unwrap()];
+        async move {
+            let mut tx = store.fenced(own).await.unwrap();
+            let listed = tx.list_address("many@example.org", id(99)).await;
+            if listed.is_ok() {
+                tx.commit().await.unwrap();
+            }
+            listed.is_ok()
+        }
+    })
+    .await;
+    assert_eq!(listed.into_iter().filter(|listed| *listed).count(), 20);
+    assert_eq!(store.directory().addresses("many@example.org").await.unwrap().len(), 20);
+}
+
+pub async fn of_parallel_sign_ups_of_an_address_five_stand(store: Store) {
+    let kept = together(&store, |store, n| async move {
+        let n = u8::try_from(n).unwrap();
+        let own_device = Signup { binding_hash: Digest32([n; 32]), ..signup(n, "a@example.org") };
+        store.directory().put_signup(&own_device).await.unwrap()
+    })
+    .await;
+    assert_eq!(kept.into_iter().filter(|kept| *kept).count(), 5);
+}
+
+pub async fn nodes_that_start_together_make_one_cluster(store: Store) {
+    let seen = together(&store, |store, n| async move {
+        store.cluster().cluster(id(n.unsigned_abs()), Timestamp(n)).await.unwrap()
+    })
+    .await;
+    assert!(seen.iter().all(|cluster| *cluster == seen[0]), "{seen:?}");
 }

@@ -6,6 +6,7 @@ mod cluster;
 mod container;
 mod node;
 mod recovery;
+mod store;
 mod vault;
 
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsComm
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
+pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use vault::{GetArgs, PutArgs, VaultCommand};
 
 /// One isolated container per user, readable by that user alone.
@@ -70,6 +72,13 @@ pub enum Command {
     /// Bring the database of a node to this version's schema; exits non-zero if it could not
     #[command(after_help = "Example:\n  ocmt migrate --config /etc/ocmt/ocmt.toml")]
     Migrate(NodeArgs),
+    /// Write a dump of the whole database, as of one moment
+    Backup(BackupArgs),
+    /// Load a dump into an empty database
+    Restore(RestoreArgs),
+    /// The database as a whole: copy it, accept a restore
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Check or print configuration
     #[command(subcommand)]
     Config(ConfigCommand),

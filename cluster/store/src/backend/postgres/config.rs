@@ -12,6 +12,8 @@ use crate::StoreError;
 pub struct PgConfig {
     /// `postgres://user:password@host:port/database`; `sslmode=verify-full` for anything but this machine.
     pub url: Secret<String>,
+    /// The password of the login in `url`, where it does not stand in there.
+    pub password: Option<Secret<String>>,
     /// Which roles do the work.
     pub roles: PgRoles,
     /// Who asks. It stands in `application_name`, so that whoever follows a dead incarnation can end what
@@ -27,6 +29,9 @@ pub struct PgConfig {
 
 /// Which roles do the work (`migrations/postgres/roles.sql`).
 pub enum PgRoles {
+    /// As the database has it: [`PgRoles::Assumed`] where the login is a member of all three roles and is no
+    /// superuser, else [`PgRoles::One`].
+    Found,
     /// The login does everything: for development and tests.
     One,
     /// The login is a member of all three roles and takes on the one that a connection is for. It keeps our
@@ -46,6 +51,8 @@ pub enum PgRoles {
 pub struct PgTimes {
     /// For a connection while the database answers: the queue in front of the pool.
     pub turn: Duration,
+    /// For a new connection, where there is room for one.
+    pub connect: Duration,
     /// For a connection after the database has failed, and for the first answer on it: how long a caller
     /// of a lost database waits.
     pub sign_of_life: Duration,
@@ -65,6 +72,7 @@ impl Default for PgTimes {
     fn default() -> Self {
         Self {
             turn: Duration::from_secs(5),
+            connect: Duration::from_millis(1_500),
             sign_of_life: Duration::from_millis(800),
             lock: Duration::from_secs(4),
             statement: Duration::from_secs(5),
@@ -75,11 +83,12 @@ impl Default for PgTimes {
 }
 
 impl PgConfig {
-    /// The defaults for this address: one login for everything, 16 connections for tenants, 4 across them.
+    /// The defaults for this address: one login, roles as the database has them, 16 connections for tenants, 4 across them.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: Secret::new(url.into()),
-            roles: PgRoles::One,
+            password: None,
+            roles: PgRoles::Found,
             identity: None,
             tenant_connections: 16,
             cluster_connections: 4,
@@ -87,20 +96,26 @@ impl PgConfig {
         }
     }
 
-    /// How the connections of `scope` are opened.
-    pub(super) fn options(&self, scope: Scope) -> Result<PgConnectOptions, StoreError> {
+    /// How the connections of `scope` are opened; `assume` the scope's role or stay what the login is.
+    pub(super) fn options(&self, scope: Scope, assume: bool) -> Result<PgConnectOptions, StoreError> {
         let url = match (&self.roles, scope) {
             (PgRoles::Own { cluster, .. }, Scope::Cluster) => cluster,
             (PgRoles::Own { migrate, .. }, Scope::Schema) => migrate
                 .as_ref()
                 .ok_or_else(|| StoreError::Open("no login for the schema is configured".to_owned()))?,
-            (PgRoles::One | PgRoles::Assumed, _) | (PgRoles::Own { .. }, Scope::Tenant) => &self.url,
+            (PgRoles::Found | PgRoles::One | PgRoles::Assumed, _) | (PgRoles::Own { .. }, Scope::Tenant) => {
+                &self.url
+            }
         };
         let options = PgConnectOptions::from_str(url.expose())
             // the text of the error could hold the password
             .map_err(|_| StoreError::Open("the address of the database is no postgres:// URL".to_owned()))?;
+        let options = match &self.password {
+            Some(password) => options.password(password.expose()),
+            None => options,
+        };
         let mut settings = self.settings(scope);
-        if matches!(self.roles, PgRoles::Assumed) {
+        if assume {
             settings.push(("role", scope.role().to_owned()));
         }
         Ok(options
@@ -162,7 +177,7 @@ mod tests {
     #[test]
     fn an_address_that_is_none_is_refused_without_its_password() {
         let config = PgConfig::new("postgres://user:hunter2@[broken");
-        let error = config.options(Scope::Tenant).unwrap_err().to_string();
+        let error = config.options(Scope::Tenant, false).unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
     }
 }

@@ -83,7 +83,7 @@ pub(crate) struct Postgres {
 impl Postgres {
     /// Opens a database whose schema this program knows.
     pub(crate) async fn open(config: &PgConfig) -> Result<Self, StoreError> {
-        let store = Self::pools(config)?;
+        let store = Self::pools(config).await?;
         let mut connection = store.connection(&store.tenant).await?;
         migrate::postgres_is_current(&mut connection).await?;
         tracing::debug!("opened postgres store");
@@ -92,7 +92,7 @@ impl Postgres {
 
     /// Brings the schema up to date.
     pub(crate) async fn migrate(config: &PgConfig) -> Result<(), StoreError> {
-        let store = Self::pools(config)?;
+        let store = Self::pools(config).await?;
         let Some(pool) = &store.schema else {
             return Err(StoreError::Open("no login for the schema is configured".to_owned()));
         };
@@ -103,11 +103,18 @@ impl Postgres {
         done
     }
 
-    fn pools(config: &PgConfig) -> Result<Self, StoreError> {
-        let pool = |scope, most: u32| Ok(pool(config.options(scope)?, most.max(1), &config.times));
+    async fn pools(config: &PgConfig) -> Result<Self, StoreError> {
+        let assume = match config.roles {
+            PgRoles::Found => sessions::may_assume_roles(config).await?,
+            PgRoles::Assumed => true,
+            PgRoles::One | PgRoles::Own { .. } => false,
+        };
+        let pool = |scope, most: u32| Ok(pool(config.options(scope, assume)?, most.max(1), &config.times));
         let schema = match &config.roles {
             PgRoles::Own { migrate: None, .. } => None,
-            PgRoles::One | PgRoles::Assumed | PgRoles::Own { .. } => Some(pool(Scope::Schema, 2)?),
+            PgRoles::Found | PgRoles::One | PgRoles::Assumed | PgRoles::Own { .. } => {
+                Some(pool(Scope::Schema, 2)?)
+            }
         };
         Ok(Self {
             tenant: pool(Scope::Tenant, config.tenant_connections)?,
@@ -149,8 +156,14 @@ impl Postgres {
 
     /// A connection that answered within the last second or answers now.
     async fn connection(&self, pool: &PgPool) -> Result<tx::Connection, StoreError> {
-        let lost = self.lost.load(Ordering::Relaxed);
-        let patience = if lost { self.times.sign_of_life } else { self.times.turn };
+        let most = pool.options().get_max_connections();
+        let patience = if self.lost.load(Ordering::Relaxed) {
+            self.times.sign_of_life
+        } else if pool.num_idle() > 0 || pool.size() < most {
+            self.times.connect
+        } else {
+            self.times.turn
+        };
         match timeout(patience, pool.acquire()).await {
             Ok(acquired) => acquired.map_err(|error| failed("", error)),
             Err(_) => Err(StoreError::Unavailable("no connection to the database in time".to_owned())),

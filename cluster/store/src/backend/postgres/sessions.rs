@@ -10,13 +10,38 @@ use std::{
 
 use ocmt_types::Incarnation;
 
-use super::Postgres;
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::time::timeout;
+
+use super::{PgConfig, Postgres, Scope, failure::failed};
+use crate::StoreError;
 
 /// More dead incarnations than anybody follows between two restarts; then the memory begins again.
 const MOST_REMEMBERED: usize = 1_000;
 
 const END: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                    WHERE datname = current_database() AND application_name LIKE 'ocmt/%/' || $1";
+
+const MEMBER: &str = "SELECT NOT login.rolsuper AND count(role.rolname) = 3 AND bool_and(pg_has_role(role.oid, 'MEMBER')) \
+                      FROM pg_roles login LEFT JOIN pg_roles role \
+                      ON role.rolname IN ('ocmt_tenant', 'ocmt_cluster', 'ocmt_migrate') \
+                      WHERE login.rolname = session_user GROUP BY login.rolsuper";
+
+/// Whether the login is a member of all three roles. A superuser may do everything in any role, so that it
+/// takes one on would say more than it means.
+pub(super) async fn may_assume_roles(config: &PgConfig) -> Result<bool, StoreError> {
+    let options = config.options(Scope::Tenant, false)?;
+    let asked = async {
+        let mut connection = options.connect().await?;
+        let member: Option<bool> = sqlx::query_scalar(MEMBER).fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok(member.unwrap_or(false))
+    };
+    match timeout(config.times.turn, asked).await {
+        Ok(asked) => asked.map_err(|error| failed("", error)),
+        Err(_) => Err(StoreError::Unavailable("the database did not answer in time".to_owned())),
+    }
+}
 
 /// Incarnations whose sessions this process has ended: once is enough, since a process that comes back from
 /// suspension and opens new ones is held to the bounded time that every transaction has.

@@ -1,0 +1,215 @@
+//! Going back to an older state of the database, and saying so.
+//!
+//! A restore brings back what was ended since: sessions, links, invitations, ceremonies that were stopped. So a
+//! restored database carries a mark, no node registers on it, and accepting it ends everything of the kind at
+//! once. Every tenant's audit tells of it, in its own chain.
+
+use ocmt_crypto::audit::{Actor, AuditRecord, Outcome};
+use ocmt_types::{Epoch, Incarnation, Ownership, RequestId, TenantId, Timestamp};
+
+use super::trail::{ClusterAct, Trail};
+use crate::{
+    FencedTx, Filter, MAX_LIMIT, Query, Row, Store, StoreError,
+    backend::{Scope, Tx},
+    tables::{
+        Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct, Invite, JoinToken, Link, Node,
+        NodeLease, NodeState, RESTORE_STEP, Session, Signup, Tenant, TenantOwner,
+    },
+};
+
+/// The states of a ceremony that is not over.
+const OPEN: [CeremonyState; 3] = [CeremonyState::Open, CeremonyState::Ready, CeremonyState::Released];
+/// What the audit calls it.
+const ACTION: &str = "cluster.accept_restore";
+
+/// Who accepts a restore, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Acceptance {
+    /// When.
+    pub at: Timestamp,
+    /// In which request.
+    pub request: RequestId,
+    /// Who.
+    pub actor: Actor,
+    /// The highest version of the view that anybody has seen; 0 if that is not known.
+    pub floor: i64,
+}
+
+/// What was ended by it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// The version of the view from here on, above any that was seen.
+    pub view_version: i64,
+    /// Tenants, each with a record in its audit.
+    pub tenants: u64,
+    /// Sessions ended.
+    pub sessions: u64,
+    /// Links, invitations of users and of nodes, sign-ups and confirmations dropped.
+    pub tokens: u64,
+    /// Ceremonies cancelled.
+    pub ceremonies: u64,
+}
+
+impl Store {
+    /// Accepts that the database was put back: ends all sessions, drops every token that is good once, cancels
+    /// open ceremonies, buries all nodes, frees all tenants and raises the view's version above any seen. One
+    /// transaction, for when no node runs.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] if the database was not restored, or has no cluster; [`StoreError::Unavailable`],
+    /// [`StoreError::Full`], [`StoreError::OutcomeUnknown`].
+    pub async fn accept_restore(&self, acceptance: &Acceptance) -> Result<Accepted, StoreError> {
+        let mut tx = self.backend().begin(Scope::Schema).await?;
+        let invalid = |what| StoreError::Invalid { table: "cluster", what };
+        let Some(cluster) = tx.first::<Cluster>(Filter::all(), true).await? else {
+            return Err(invalid("the database has no cluster"));
+        };
+        if cluster.restored_at.is_none() {
+            return Err(invalid("the database was not restored, there is nothing to accept"));
+        }
+        let seen = cluster.view_version.max(acceptance.floor);
+        let view_version = (seen / RESTORE_STEP + 1) * RESTORE_STEP;
+        let trail = Trail::open(&mut tx).await?;
+        tx.update_if(&Cluster { view_version, restored_at: None, ..cluster }, Filter::all()).await?;
+        bury_nodes(&mut tx).await?;
+        let mut accepted = Accepted {
+            view_version,
+            sessions: end_sessions(&mut tx, acceptance.at).await?,
+            tokens: drop_tokens(&mut tx).await?,
+            ceremonies: cancel_ceremonies(&mut tx, acceptance.at).await?,
+            ..Accepted::default()
+        };
+        (tx, accepted.tenants) = tell_tenants(tx, acceptance).await?;
+        trail.append(&mut tx, &act(acceptance, &accepted)).await?;
+        tx.commit().await?;
+        Ok(accepted)
+    }
+}
+
+/// Marks the database as put back.
+pub(crate) async fn mark(tx: &mut Tx, at: Timestamp) -> Result<(), StoreError> {
+    if let Some(cluster) = tx.first::<Cluster>(Filter::all(), true).await? {
+        tx.update_if(&Cluster { restored_at: Some(at), ..cluster }, Filter::all()).await?;
+    }
+    Ok(())
+}
+
+/// Changes every row that the filter names, which must not name it afterwards.
+async fn change_all<R: Row>(
+    tx: &mut Tx,
+    filter: Filter<R>,
+    change: impl Fn(R) -> R,
+) -> Result<u64, StoreError> {
+    let mut changed = 0;
+    loop {
+        let rows = tx.find(Query::from(filter.clone()).limit(MAX_LIMIT), false).await?;
+        if rows.is_empty() {
+            return Ok(changed);
+        }
+        for row in rows {
+            if !tx.update_if(&change(row), filter.clone()).await? {
+                return Err(StoreError::Conflict);
+            }
+            changed += 1;
+        }
+    }
+}
+
+/// No life of before goes on: its claims and its leases are of a history that is no more.
+async fn bury_nodes(tx: &mut Tx) -> Result<(), StoreError> {
+    change_all(tx, NodeLease::ended.eq(false), |lease| NodeLease { ended: true, ..lease }).await?;
+    for state in [NodeState::Joining, NodeState::Live, NodeState::Draining] {
+        change_all(tx, Node::state.eq(state), |node| Node { state: NodeState::Dead, ..node }).await?;
+    }
+    Ok(())
+}
+
+async fn end_sessions(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
+    change_all(tx, Session::ended_at.eq(None), |session| Session { ended_at: Some(at), ..session }).await
+}
+
+async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
+    Ok(tx.delete::<Link>(Filter::all()).await?
+        + tx.delete::<Invite>(Filter::all()).await?
+        + tx.delete::<Signup>(Filter::all()).await?
+        + tx.delete::<JoinToken>(Filter::all()).await?
+        + tx.delete::<DestructiveAct>(Filter::all()).await?)
+}
+
+/// A ceremony that was stopped after the backup must not go on by it. Its release key goes with it.
+async fn cancel_ceremonies(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
+    let mut cancelled = 0;
+    for state in OPEN {
+        cancelled += change_all(tx, Ceremony::state.eq(state), |ceremony| Ceremony {
+            state: CeremonyState::Cancelled,
+            release_private_wrapped: None,
+            ended_at: Some(at),
+            version: ceremony.version + 1,
+            ..ceremony
+        })
+        .await?;
+        change_all(tx, CeremonyRequest::state.eq(state), |request| CeremonyRequest {
+            state: CeremonyState::Cancelled,
+            version: request.version + 1,
+            updated_at: at,
+            ..request
+        })
+        .await?;
+    }
+    Ok(cancelled)
+}
+
+/// Frees each tenant under the next epoch and appends to its chain.
+async fn tell_tenants(mut tx: Tx, acceptance: &Acceptance) -> Result<(Tx, u64), StoreError> {
+    let (mut told, mut after) = (0, None::<TenantId>);
+    loop {
+        let behind = after.map_or_else(Filter::all, |after| Tenant::tenant_id.gt(after));
+        let page = tx.find(behind.asc(Tenant::tenant_id).limit(MAX_LIMIT), false).await?;
+        let Some(last) = page.last() else { return Ok((tx, told)) };
+        after = Some(last.tenant_id);
+        for tenant in page {
+            let owner = tx.first::<TenantOwner>(TenantOwner::tenant_id.eq(tenant.tenant_id), true).await?;
+            let epoch = Epoch(owner.map_or(0, |owner| owner.epoch.0) + 1);
+            let free = TenantOwner { tenant_id: tenant.tenant_id, node_id: None, incarnation: None, epoch };
+            tx.update_if(&free, Filter::all()).await?;
+            // the audit of a tenant is written by its transactions; nobody owns it in this one
+            let ownership = Ownership { tenant: tenant.tenant_id, incarnation: Incarnation([0; 16]), epoch };
+            let mut fenced = FencedTx::new(tx, ownership);
+            fenced.audit(&record(tenant.tenant_id, acceptance)).await?;
+            tx = fenced.into_tx();
+            told += 1;
+        }
+    }
+}
+
+fn record(tenant: TenantId, acceptance: &Acceptance) -> AuditRecord {
+    AuditRecord {
+        tenant,
+        at: acceptance.at,
+        request: acceptance.request,
+        actor: acceptance.actor,
+        action: ACTION.to_owned(),
+        object: format!("tenant/{tenant}"),
+        outcome: Outcome::Allowed,
+        details: Vec::new(),
+    }
+}
+
+fn act(acceptance: &Acceptance, accepted: &Accepted) -> ClusterAct {
+    let count = |name: &str, count: u64| (name.to_owned(), count.to_string());
+    ClusterAct {
+        at: acceptance.at,
+        request: acceptance.request,
+        actor: acceptance.actor,
+        action: ACTION,
+        object: String::new(),
+        outcome: Outcome::Allowed,
+        details: vec![
+            count("tenants", accepted.tenants),
+            count("sessions", accepted.sessions),
+            count("tokens", accepted.tokens),
+            count("ceremonies", accepted.ceremonies),
+        ],
+        remember: None,
+    }
+}

@@ -1,0 +1,177 @@
+//! PostgreSQL where it hurts: frozen owners, lost connections, a silent or restarted server.
+use std::time::Duration;
+
+use crate::conformance::rows::timer;
+use crate::proxy::{Line, Proxy};
+use ocmt_store::{
+    Filter, PgConfig, PgTimes, Store, StoreError,
+    tables::Timer,
+    testing::{TestDatabase, TestNode},
+};
+use ocmt_types::{Clock as _, Ownership, SystemClock, Timestamp};
+use tokio::{sync::Barrier, task::JoinSet};
+
+/// The store of the `n`th test node, which says in its connections who it is.
+async fn store_of(n: u64, config: PgConfig) -> Store {
+    let node = TestNode::unregistered(&Store::sim(), n);
+    let identity = Some((node.node_id, node.incarnation));
+    let config = PgConfig { identity, tenant_connections: 6, cluster_connections: 3, ..config };
+    Store::postgres(&config).await.unwrap()
+}
+
+async fn timers(store: &Store, own: Ownership) -> i64 {
+    store.read(own).await.unwrap().count(Filter::<Timer>::all()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_owners_open_transaction_is_ended_by_whoever_buries_it() {
+    let database = TestDatabase::migrated().await.unwrap();
+    // no bound of the server's: what ends the transaction is the burial
+    let long = PgTimes { idle: Duration::from_secs(60), ..PgTimes::default() };
+    let first = store_of(1, PgConfig { times: long, ..PgConfig::new(database.url()) }).await;
+    let second = store_of(2, PgConfig::new(database.url())).await;
+    let owner = TestNode::start(&first, 1).await.unwrap();
+    let claimer = TestNode::start(&second, 2).await.unwrap();
+    let own = owner.found(1).await.unwrap();
+    let mut frozen = first.fenced(own).await.unwrap();
+    frozen.insert(&timer(own, "late", 1)).await.unwrap();
+    assert!(second.cluster().mark_dead(owner.incarnation).await.unwrap());
+    let new = claimer.claim(own.tenant).await.unwrap();
+    let late = frozen.insert(&timer(new, "later", 1)).await;
+    assert!(late.as_ref().is_err_and(StoreError::is_retryable), "{late:?}");
+    assert!(frozen.commit().await.is_err(), "a commit of a transaction that was ended");
+    assert_eq!(timers(&second, new).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_does_nothing_is_ended_by_the_server() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let first = store_of(1, PgConfig::new(database.url())).await;
+    let own = TestNode::start(&first, 1).await.unwrap().found(1).await.unwrap();
+    let mut frozen = first.fenced(own).await.unwrap();
+    frozen.insert(&timer(own, "late", 1)).await.unwrap();
+    // the next writer waits for the frozen one, and no longer than the server lets it stand
+    let mut next = first.fenced(own).await.unwrap();
+    next.insert(&timer(own, "next", 1)).await.unwrap();
+    next.commit().await.unwrap();
+    let lost = frozen.commit().await.unwrap_err();
+    assert!(lost.is_retryable(), "it says that nothing was committed: {lost:?}");
+    assert_eq!(timers(&first, own).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_that_touch_the_same_timers_in_any_order_do_not_deadlock() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let store = database.open().await.unwrap();
+    let own = TestNode::start(&store, 1).await.unwrap().found(1).await.unwrap();
+    for round in 0..20 {
+        let start = std::sync::Arc::new(Barrier::new(2));
+        let mut writers = JoinSet::new();
+        for order in [["a", "b"], ["b", "a"]] {
+            let (store, start) = (store.clone(), std::sync::Arc::clone(&start));
+            writers.spawn(async move {
+                start.wait().await;
+                let mut tx = store.fenced(own).await?;
+                for subject in order {
+                    tx.set_timer("test", subject, Timestamp(round), b"").await?;
+                    tokio::task::yield_now().await;
+                }
+                tx.commit().await
+            });
+        }
+        for done in writers.join_all().await {
+            done.unwrap();
+        }
+    }
+    assert_eq!(timers(&store, own).await, 2);
+}
+
+/// A store behind a proxy, and one that goes straight to the database.
+async fn behind_proxy(database: &TestDatabase) -> (Proxy, Store, Store) {
+    let url = database.url();
+    let (before, rest) = url.split_once('@').unwrap();
+    let (address, name) = rest.split_once('/').unwrap();
+    let proxy = Proxy::start(address.to_owned()).await;
+    let through = format!("{before}@127.0.0.1:{}/{name}?sslmode=disable", proxy.port);
+    let config = PgConfig { tenant_connections: 3, cluster_connections: 2, ..PgConfig::new(through) };
+    (proxy, Store::postgres(&config).await.unwrap(), database.open().await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_lost_at_commit_leaves_the_outcome_unknown() {
+    for (line, there) in [(Line::CutBeforeCommit, 0), (Line::CutBeforeAnswer, 1)] {
+        let database = TestDatabase::migrated().await.unwrap();
+        let (proxy, store, straight) = behind_proxy(&database).await;
+        let own = TestNode::start(&straight, 1).await.unwrap().found(1).await.unwrap();
+        let mut tx = store.fenced(own).await.unwrap();
+        tx.insert(&timer(own, "a", 1)).await.unwrap();
+        proxy.set(line);
+        let lost = tx.commit().await.unwrap_err();
+        assert!(lost.outcome_unknown() && !lost.is_retryable(), "{line:?}: {lost:?}");
+        proxy.set(Line::Good);
+        // a writer's turn comes when the server has done with the lost one, either way
+        drop(straight.fenced(own).await.unwrap());
+        assert_eq!(timers(&straight, own).await, there, "{line:?}");
+        drop(store.fenced(own).await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_database_is_told_as_unavailable_soon_and_heals() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let (proxy, store, straight) = behind_proxy(&database).await;
+    let own = TestNode::start(&straight, 1).await.unwrap().found(1).await.unwrap();
+    drop(store.fenced(own).await.unwrap());
+    proxy.set(Line::Silent);
+    let clock = SystemClock;
+    for _ in 0..8 {
+        let begun = clock.boottime();
+        let refused = store.fenced(own).await.err();
+        let waited = clock.boottime().saturating_sub(begun);
+        assert!(matches!(refused, Some(StoreError::Unavailable(_))), "{refused:?}");
+        assert!(waited < Duration::from_secs(2), "{waited:?}");
+    }
+    proxy.set(Line::Good);
+    drop(store.fenced(own).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_ends_every_session_is_unavailable_and_then_all_goes_on() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let store = database.open().await.unwrap();
+    let own = TestNode::start(&store, 1).await.unwrap().found(1).await.unwrap();
+    let mut open = store.fenced(own).await.unwrap();
+    open.insert(&timer(own, "a", 1)).await.unwrap();
+    database
+        .run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        .await
+        .unwrap();
+    let ended = open.insert(&timer(own, "b", 1)).await;
+    assert!(matches!(ended, Err(StoreError::Unavailable(_))), "{ended:?}");
+    drop(open);
+    let mut tries = 0;
+    let mut tx = loop {
+        tries += 1;
+        match store.fenced(own).await {
+            Ok(tx) => break tx,
+            // a connection of the pool that was ended too
+            Err(error) => assert!(error.is_retryable() && tries < 20, "{error:?}"),
+        }
+    };
+    assert_eq!(tx.count(Filter::<Timer>::all()).await.unwrap(), 0);
+    tx.insert(&timer(own, "c", 1)).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_after_a_refused_statement_is_no_success() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let store = database.open().await.unwrap();
+    let own = TestNode::start(&store, 1).await.unwrap().found(1).await.unwrap();
+    let mut tx = store.fenced(own).await.unwrap();
+    tx.insert(&timer(own, "a", 1)).await.unwrap();
+    let refused = tx.insert(&timer(own, "with a NUL \0", 1)).await;
+    assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{refused:?}");
+    assert!(tx.commit().await.is_err(), "PostgreSQL answers such a COMMIT with ROLLBACK and no error");
+    assert_eq!(timers(&store, own).await, 0);
+}

@@ -1,0 +1,17 @@
+//! PostgreSQL: the conformance suite, and what only a server can do, on a database of each test's own.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
+
+#[path = "../conformance/mod.rs"]
+mod conformance;
+mod faults;
+mod proxy;
+mod roles;
+
+use ocmt_store::{Store, testing::TestDatabase};
+
+async fn open() -> (Store, TestDatabase) {
+    let database = TestDatabase::migrated().await.unwrap();
+    (database.open().await.unwrap(), database)
+}
+
+suite!(crate::open);

@@ -1,0 +1,105 @@
+//! Three roles, each refused what is not its own.
+use crate::conformance::{areas::record, rows::timer};
+use ocmt_store::{
+    Filter, PgConfig, Store,
+    tables::{AuditRow, Timer},
+    testing::{TestDatabase, TestNode, id},
+};
+use ocmt_types::Timestamp;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, postgres::PgConnectOptions};
+
+async fn in_role(config: &PgConfig, role: &str) -> PgConnection {
+    let options: PgConnectOptions = config.url.expose().parse().unwrap();
+    options.options([("role", role)]).connect().await.unwrap()
+}
+
+/// Whether the statement is refused for want of the right.
+async fn refused(connection: &mut PgConnection, text: &str) {
+    match connection.execute(sqlx::raw_sql(AssertSqlSafe(text.to_owned()))).await {
+        Err(sqlx::Error::Database(error)) => {
+            assert_eq!(error.code().as_deref(), Some("42501"), "{text}: {}", error.message());
+        }
+        other => panic!("{text}: was not refused: {other:?}"),
+    }
+}
+
+async fn filled() -> (TestDatabase, PgConfig, Store) {
+    let database = TestDatabase::create().await.unwrap();
+    let config = database.with_roles().await.unwrap();
+    let store = Store::postgres(&config).await.unwrap();
+    store.cluster().cluster(id(1_000), Timestamp(0)).await.unwrap();
+    let node = TestNode::start(&store, 1).await.unwrap();
+    let own = node.found(1).await.unwrap();
+    let mut tx = store.fenced(own).await.unwrap();
+    tx.insert(&timer(own, "a", 1)).await.unwrap();
+    tx.audit(&record(own.tenant, 1)).await.unwrap();
+    assert!(tx.reserve_memory(id(1), 10, Some(20)).await.unwrap());
+    tx.commit().await.unwrap();
+    (database, config, store)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_work_is_done_in_its_roles() {
+    let (_kept, _, store) = filled().await;
+    let second = TestNode::start(&store, 2).await.unwrap();
+    assert!(store.cluster().mark_dead(TestNode::unregistered(&store, 1).incarnation).await.unwrap());
+    let own = second.claim(id(1)).await.unwrap();
+    assert_eq!(store.cluster().due_timers(Timestamp(9), 9).await.unwrap().len(), 1);
+    assert_eq!(store.cluster().reserved_memory().await.unwrap().len(), 1);
+    let mut tx = store.read(own).await.unwrap();
+    assert_eq!(tx.find::<Timer>(Filter::all()).await.unwrap().len(), 1);
+    let rows: Vec<AuditRow> = tx.audit_page(Filter::all(), 0, 9).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert!(
+        store.operators().audit_page(0, 9).await.unwrap().is_empty(),
+        "a tenant's record is not the cluster's"
+    );
+    let mut bytes = Vec::new();
+    store.dump(&mut bytes).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tenants_work_neither_rewrites_the_audit_nor_moves_a_claim() {
+    let (_kept, config, _store) = filled().await;
+    let mut tenant = in_role(&config, "ocmt_tenant").await;
+    for text in [
+        "UPDATE audit SET actor = 'nobody'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+        "UPDATE tenant_owner SET epoch = epoch + 1",
+        "UPDATE tenant_owner SET tenant_id = tenant_id",
+        "DELETE FROM tenant_owner",
+        "INSERT INTO tenant_owner (tenant_id, epoch) VALUES ('\\x00', 2)",
+        "UPDATE nodes SET state = 'dead'",
+        "UPDATE leases SET renewals = 0",
+        "SELECT FROM operators",
+        "UPDATE cluster SET view_version = 0",
+        "CREATE TABLE mine (x BIGINT)",
+        "DROP TABLE audit",
+        "ALTER TABLE audit DISABLE ROW LEVEL SECURITY",
+    ] {
+        refused(&mut tenant, text).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_across_tenants_sees_no_tenants_state() {
+    let (_kept, config, _store) = filled().await;
+    let mut cluster = in_role(&config, "ocmt_cluster").await;
+    for text in [
+        "SELECT FROM users",
+        "SELECT FROM sessions",
+        "SELECT FROM vaults",
+        "SELECT FROM object_bodies",
+        "UPDATE timers SET due_at = 0",
+        "DELETE FROM outbox",
+        "INSERT INTO tenants SELECT",
+        "DELETE FROM audit",
+        "INSERT INTO audit VALUES ('\\x01', 1, 1, 'a', 'b', 'c', '\\x', '\\x')",
+        "CREATE TABLE mine (x BIGINT)",
+    ] {
+        refused(&mut cluster, text).await;
+    }
+    let seen: i64 = sqlx::query_scalar("SELECT count(*) FROM audit").fetch_one(&mut cluster).await.unwrap();
+    assert_eq!(seen, 0, "it sees the records of a tenant");
+}
