@@ -156,7 +156,7 @@ impl Lease {
     /// # Errors
     /// [`ClusterError::NoLease`].
     pub fn strict(&self) -> Result<(), ClusterError> {
-        let strict = self.ask(|state, now| state.is_strict(now)).unwrap_or(true);
+        let strict = self.ask(LeaseState::is_strict).unwrap_or(true);
         if strict { Ok(()) } else { Err(ClusterError::NoLease) }
     }
 

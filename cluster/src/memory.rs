@@ -139,7 +139,7 @@ impl FolderMemory {
                 return Err(ClusterError::Memory(format!("cannot read {}: {error}", path.display())));
             }
         };
-        let parsed = serde_json::from_str::<Stored>(&text).ok().and_then(|stored| stored.parse());
+        let parsed = serde_json::from_str::<Stored>(&text).ok().and_then(Stored::parse);
         parsed.map(Some).ok_or_else(|| {
             ClusterError::Memory(format!(
                 "{} is damaged: a node that does not know what it saw cannot tell whether its database went \

@@ -99,12 +99,12 @@ async fn a_short_break_of_the_database_kills_nobody() {
     let (one, two) = (Machine::new(&store, 1), Machine::new(&store, 2));
     let ((first, _ticks), (second, _more)) = (one.start(1).await, two.start(1).await);
     pass(s(10)).await;
-    // both heartbeats stand in it for five seconds: longer than the strict time, shorter than the TTL
+    // both heartbeats stand in it for 4.5 s: longer than the strict time, shorter than the TTL
     let stalled: Vec<Stalled> = (0..12).map(|_| Stalled::default()).collect();
     for stall in &stalled {
         store.faults().unwrap().plan(Point::Begin, Fault::Stall(stall.clone()));
     }
-    pass(s(5)).await;
+    pass(s(9) / 2).await;
     assert!(first.lease().strict().is_err() && second.lease().strict().is_err());
     assert!(first.lease().lost_for().is_some());
     store.faults().unwrap().clear();

@@ -31,7 +31,8 @@ const LAYERS: [(&str, &[&str]); 10] = [
 ];
 
 /// Crates that only tests use; they may use everything.
-const FOR_TESTS: [&str; 4] = ["ocmt-testkit", "ocmt-e2e", "ocmt-cluster-tests", "ocmt-tidy"];
+const FOR_TESTS: [&str; 6] =
+    ["ocmt-testkit", "ocmt-e2e", "ocmt-cluster-tests", "ocmt-model", "ocmt-sim", "ocmt-tidy"];
 
 /// Crates of others that a layer must not know: `actors` knows no HTTP and no protobuf, `cluster` no actor, and
 /// the cryptography does no I/O.
