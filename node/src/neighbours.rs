@@ -6,14 +6,11 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use ocmt_actors::{ActorError, HostSeen, HostStanding, Neighbours, RemoteChannel, System};
 use ocmt_cluster::{ClusterError, Lease, Peer, Route, Router, View};
-use ocmt_store::tables::{Node, NodeState};
+use ocmt_store::tables::NodeState;
 use ocmt_types::{Deadline, NodeId, TenantId};
 use tokio::sync::watch;
 
-use crate::{
-    operator::Hands,
-    peers::{AskError, Inbox, Pool},
-};
+use crate::peers::{AskError, Inbox, Pool};
 
 /// The nodes of a cluster, to this one's actors.
 pub(crate) struct ClusterNeighbours {
@@ -144,23 +141,6 @@ fn nobody() -> ActorError {
 fn unrouted(error: &ClusterError) -> ActorError {
     tracing::debug!(%error, "the owner of a tenant could not be found out");
     ActorError::unavailable("NO_ROUTE", "the node that has the tenant could not be found out; repeat")
-}
-
-/// What operators ask of the nodes that run.
-pub(crate) struct PeerHands(pub(crate) Pool);
-
-impl Hands for PeerHands {
-    fn release<'a>(
-        &'a self,
-        owner: &'a Node,
-        tenant: TenantId,
-        patience: Duration,
-    ) -> BoxFuture<'a, Result<(), ActorError>> {
-        Box::pin(async move {
-            let peer = Peer::from(owner.clone());
-            self.0.release(&peer, tenant, patience).await.map_err(asked)
-        })
-    }
 }
 
 /// This node's actors, to other nodes.

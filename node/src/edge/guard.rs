@@ -14,11 +14,12 @@ use ocmt_crypto::token::{Token, TokenKind};
 use super::{call, error};
 
 /// Methods that need no session: what they show is in the message.
-const OPEN: [&str; 4] = [
+const OPEN: [&str; 5] = [
     "/ocmt.v1.AuthService/SignUp",
     "/ocmt.v1.AuthService/RequestMagicLink",
     "/ocmt.v1.AuthService/ExchangeMagicLink",
     "/ocmt.v1.UserService/AcceptInvite",
+    crate::operator::JOIN,
 ];
 
 /// On top of the longest call: what reading the message and writing the answer may take.

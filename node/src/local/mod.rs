@@ -30,6 +30,9 @@ pub struct Endpoints {
     pub client: String,
     /// `http://HOST:PORT` of the telemetry listener.
     pub telemetry: String,
+    /// `https://HOST:PORT` of the operator listener, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operators: Option<String>,
 }
 
 /// Name of that file.

@@ -13,11 +13,13 @@ mod access;
 mod acts;
 mod cluster;
 mod describe;
+mod desk;
 mod destroy;
 mod door;
 mod join;
 mod rate;
 mod service;
+mod upkeep;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
@@ -29,9 +31,11 @@ use ocmt_types::{Clock, ClusterId, IdGen, TenantId};
 
 use crate::pki::Pki;
 
+pub use desk::KeyDesk;
 pub use door::{OPERATOR_LIMITS, OperatorDoor};
 pub use join::{JOIN, elsewhere};
 pub use service::routes;
+pub use upkeep::{Upkeep, follow};
 
 /// What operators' acts ask of the nodes that run.
 pub trait Hands: Send + Sync + 'static {

@@ -8,7 +8,9 @@ use ocmt_proto::v1::{
 };
 use tonic::{Request, Response, Status, async_trait, service::Routes};
 
-use super::{OperatorRpc, watch::Changes};
+use ocmt_actors::ActorError;
+
+use super::{OperatorRpc, access::refuse, watch::Changes};
 use crate::edge::headers;
 
 /// Largest message, in bytes.
@@ -90,9 +92,7 @@ impl ClusterService for OperatorRpc {
         request: Request<pb::AcceptRestoreRequest>,
     ) -> Answer<pb::AcceptRestoreResponse> {
         self.asking(&request, "/ocmt.v1.ClusterService/AcceptRestore", &[]).await?;
-        Err(Status::unimplemented(
-            "use `ocmt cluster accept-restore --config FILE` on a node that is stopped",
-        ))
+        Err(refuse(&ActorError::Unimplemented("accepting a restore by an operator")))
     }
 
     async fn watch_cluster(&self, request: Request<pb::WatchClusterRequest>) -> Answer<Changes> {

@@ -12,6 +12,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
+use ocmt_crypto::sign::VerifyKey;
 use ocmt_proto::v1::node_service_server::NodeServiceServer;
 use ocmt_types::NodeId;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,10 @@ use super::{
     link::{STREAMS, WINDOW},
     node_of,
 };
-use crate::server::listen::{Admitted, BoxError, Doorman, ListenLimits};
+use crate::{
+    pki::verify_key_of,
+    server::listen::{Admitted, BoxError, Doorman, ListenLimits},
+};
 
 /// Bounds of the peer listener.
 pub const PEER_LIMITS: ListenLimits =
@@ -39,6 +43,8 @@ const HELLO: &str = "/ocmt.v1.NodeService/Hello";
 pub struct PeerNode {
     /// Which, by its certificate.
     pub id: NodeId,
+    /// The key in its certificate.
+    pub(super) key: VerifyKey,
     /// The version agreed in Hello.
     pub(super) agreed: Arc<OnceLock<u32>>,
     /// Ends the connection.
@@ -72,7 +78,8 @@ impl Doorman for PeerDoor {
             }
         };
         let mut extensions = http::Extensions::new();
-        extensions.insert(PeerNode { id, agreed: Arc::default(), hang_up });
+        let key = verify_key_of(leaf).ok_or("the key in the certificate is not Ed25519")?;
+        extensions.insert(PeerNode { id, key, agreed: Arc::default(), hang_up });
         Ok(Admitted { extensions, cut: Box::pin(cut) })
     }
 

@@ -15,7 +15,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::{Local, PeerNode, Views, hello};
-use crate::{edge::call, tasks};
+use crate::{edge::call, operator::KeyDesk, tasks};
 
 /// The longest that a letter or an order may take; a host may have to start a container for one.
 const LONGEST: Duration = Duration::from_secs(90);
@@ -50,12 +50,23 @@ pub struct NodeRpc {
     inbox: Arc<dyn Inbox>,
     views: Views,
     clock: Arc<dyn Clock>,
+    keys: Option<KeyDesk>,
 }
 
 impl NodeRpc {
     /// The service of this node over its actors.
     pub fn new(local: Local, inbox: Arc<dyn Inbox>, views: Views, clock: Arc<dyn Clock>) -> Self {
-        Self { local, inbox, views, clock }
+        Self { local, inbox, views, clock, keys: None }
+    }
+
+    /// Gives other nodes keys too.
+    #[must_use]
+    pub fn with_keys(self, keys: KeyDesk) -> Self {
+        Self { keys: Some(keys), ..self }
+    }
+
+    fn keys(&self) -> Result<&KeyDesk, Status> {
+        self.keys.as_ref().ok_or_else(|| Status::failed_precondition("this node gives no keys"))
     }
 
     fn deadline<T>(&self, request: &Request<T>) -> Deadline {
@@ -148,6 +159,22 @@ impl NodeService for NodeRpc {
         let released = self.inbox.release(tenant(&it.tenant_id)?, patience).await;
         let error = released.err().map(|error| error.to_wire()).unwrap_or_default();
         Ok(Response::new(pb::ReleaseResponse { error: error.into() }))
+    }
+
+    async fn renew_certificate(
+        &self,
+        request: Request<pb::RenewCertificateRequest>,
+    ) -> Result<Response<pb::RenewCertificateResponse>, Status> {
+        let peer = peer(&request)?;
+        self.keys()?.renew(peer.id, &peer.key, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn take_sealing_keys(
+        &self,
+        request: Request<pb::TakeSealingKeysRequest>,
+    ) -> Result<Response<pb::TakeSealingKeysResponse>, Status> {
+        let peer = peer(&request)?;
+        self.keys()?.sealing_keys(peer.id, request.into_inner()).await.map(Response::new)
     }
 }
 

@@ -42,7 +42,7 @@ pub use open::{Pki, Renewed, Wanting};
 pub use operator::{OperatorFiles, OperatorKey, first_operator, first_operator_of};
 pub use request::Request;
 pub use rotating::Rotating;
-pub use subject::{Lifetime, Subject, node_of, operator_of, subject_of};
+pub use subject::{Lifetime, Subject, node_of, operator_of, subject_of, verify_key_of};
 pub use verify::RevokedNodes;
 
 /// What went wrong with a key or certificate.

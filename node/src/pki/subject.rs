@@ -1,10 +1,14 @@
 //! Whom a certificate names, and for how long.
 
+use ocmt_crypto::sign::VerifyKey;
 use ocmt_types::{NodeId, OperatorId, Timestamp};
 use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::PkiError;
+
+/// Object identifier of Ed25519 keys, RFC 8410.
+const ED25519: &str = "1.3.101.112";
 
 /// Whom a certificate of the cluster names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,14 @@ pub fn operator_of(leaf: &CertificateDer<'_>) -> Result<OperatorId, PkiError> {
 pub(super) fn key_of(leaf: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
     Some(leaf.public_key().subject_public_key.data.to_vec())
+}
+
+/// The Ed25519 key of a certificate; none if it is another.
+pub fn verify_key_of(leaf: &CertificateDer<'_>) -> Option<VerifyKey> {
+    let (_, leaf) = X509Certificate::from_der(leaf).ok()?;
+    let key = leaf.public_key();
+    let is_ed25519 = key.algorithm.algorithm.to_id_string() == ED25519;
+    <[u8; 32]>::try_from(key.subject_public_key.data.as_ref()).ok().filter(|_| is_ed25519).map(VerifyKey)
 }
 
 /// From when until when a certificate is good.

@@ -17,13 +17,12 @@ use crate::edge::error::DOMAIN;
 const GROUPS: &str = "groups, shares and their vaults are not built yet";
 const FACTORS: &str = "second factors, passkeys and single sign-on are not built yet";
 const KEYS: &str = "API keys are not built yet";
-const CLUSTER: &str = "this version runs on one node";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
-const ADMINISTRATION: &str = "the operator listener is not built yet";
+const ADMINISTRATION: &str = "the administration of tenants by operators is not built yet";
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
 /// Services of which nothing is there.
-const SERVICES: [(&str, &str); 10] = [
+const SERVICES: [(&str, &str); 8] = [
     ("ocmt.v1.GroupService", GROUPS),
     ("ocmt.v1.ShareService", GROUPS),
     (
@@ -33,14 +32,13 @@ const SERVICES: [(&str, &str); 10] = [
     ("ocmt.v1.OAuthService", "connections to OAuth providers are not built yet"),
     ("ocmt.v1.PairingService", "pairing is not built yet"),
     ("ocmt.v1.AlertService", "alert channels are not built yet"),
-    ("ocmt.v1.ClusterService", CLUSTER),
     ("ocmt.v1.NodeService", "nodes speak this to each other, on the peer listener"),
-    ("ocmt.v1.OperatorService", ADMINISTRATION),
     ("ocmt.cell.v1.CellService", "cells serve this, nodes do not"),
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 50] = [
+const METHODS: [(&str, &str); 51] = [
+    ("/ocmt.v1.ClusterService/AcceptRestore", "accepting a restore by an operator is not built yet"),
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyAssertion", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyRegistration", FACTORS),

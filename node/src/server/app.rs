@@ -23,18 +23,15 @@ pub(super) fn app(
     system: &System,
     clock: &Arc<dyn Clock>,
     ids: Arc<dyn IdGen>,
-    operators: Option<&OperatorRpc>,
+    operators: &OperatorRpc,
     forward: ForwardLayer,
 ) -> Result<Router, StartError> {
     let rpc = Rpc::new(system.clone(), clock.clone(), config.limits.call.0, default_image(config));
     let message_bytes = usize::try_from(config.limits.message_bytes).unwrap_or(usize::MAX);
-    let mut services = rpc
+    let grpc = rpc
         .routes(message_bytes, config.node.mode.is_relaxed())
-        .map_err(|error| StartError::Setting(format!("server reflection: {error}")))?;
-    if let Some(operators) = operators {
-        services = services.add_service(operators.joining());
-    }
-    let grpc = services
+        .map_err(|error| StartError::Setting(format!("server reflection: {error}")))?
+        .add_service(operators.joining())
         .prepare()
         .into_axum_router()
         .layer(tonic_web::GrpcWebLayer::new())

@@ -26,6 +26,7 @@ pub(super) fn endpoints(
     Ok(Endpoints {
         client: if public.is_empty() { format!("https://{client_address}") } else { public.to_owned() },
         telemetry: format!("http://{}", at(telemetry, config.listen.telemetry)?),
+        operators: None,
     })
 }
 

@@ -7,6 +7,7 @@ mod endpoints;
 mod engine;
 pub mod listen;
 pub mod lives;
+mod operators;
 mod peering;
 mod place;
 mod ready;

@@ -4,16 +4,15 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::Router;
 use ocmt_actors::System;
-use ocmt_types::{Clock, IdGen};
+use ocmt_types::Clock;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{StartError, endpoints::bind, listen, place::Place};
 use crate::{
     forward::{ForwardLayer, Forwarding, Times, arrive},
-    local::Endpoints,
-    neighbours::{ActorsInbox, ClusterNeighbours, PeerHands},
-    operator::{self, OperatorRpc},
+    neighbours::{ActorsInbox, ClusterNeighbours},
+    operator::KeyDesk,
     peers::{Local, NodeRpc, PEER_LIMITS, PeerDoor, PeerTls, Pool, Views, routes},
     pki::Pki,
     tasks,
@@ -30,6 +29,7 @@ pub(super) struct Peering {
     local: Local,
     views: Views,
     clock: Arc<dyn Clock>,
+    keys: KeyDesk,
 }
 
 impl Peering {
@@ -48,8 +48,9 @@ impl Peering {
             incarnation: place.incarnation,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
+        let keys = KeyDesk::new(place.store.clone(), pki.clone(), place.cluster);
         let pool = Pool::new(local.clone(), tls.clone(), views.clone(), clock.clone());
-        Ok(Self { listener: bind(address).await?, tls, pool, local, views, clock: clock.clone() })
+        Ok(Self { listener: bind(address).await?, tls, pool, local, views, clock: clock.clone(), keys })
     }
 
     /// What calls of tenants that live elsewhere go through; `stop` ends the WebSockets among them.
@@ -63,23 +64,9 @@ impl Peering {
         })
     }
 
-    /// What operators do, and what lets new nodes in.
-    pub(super) fn operators(
-        &self,
-        place: &Place,
-        pki: &Pki,
-        endpoints: &Endpoints,
-        ids: &Arc<dyn IdGen>,
-    ) -> OperatorRpc {
-        OperatorRpc::new(operator::Parts {
-            store: place.store.clone(),
-            pki: pki.clone(),
-            clock: self.clock.clone(),
-            ids: ids.clone(),
-            cluster: place.cluster,
-            endpoint: endpoints.client.clone(),
-            hands: Arc::new(PeerHands(self.pool.clone())),
-        })
+    /// The links to other nodes.
+    pub(super) fn pool(&self) -> Pool {
+        self.pool.clone()
     }
 
     /// The other nodes, for the actors.
@@ -96,7 +83,7 @@ impl Peering {
         stop: CancellationToken,
     ) -> Result<JoinHandle<()>, StartError> {
         let inbox = Arc::new(ActorsInbox(system.clone()));
-        let rpc = NodeRpc::new(self.local, inbox, self.views.clone(), self.clock);
+        let rpc = NodeRpc::new(self.local, inbox, self.views.clone(), self.clock).with_keys(self.keys);
         let door = Arc::new(PeerDoor::new(self.views));
         let acceptor = self.tls.acceptor()?;
         let served = listen::serve(

@@ -16,6 +16,7 @@ use super::{
     endpoints::{bind, endpoints, public_host},
     engine::Containers,
     listen::{self, Anybody, ListenLimits},
+    operators::{Ground, Operating},
     peering::Peering,
     place::{Claimant, Place},
     ready::Readiness,
@@ -25,7 +26,6 @@ use crate::{
     config::{Config, StorePlace},
     forward::ForwardLayer,
     local::{ENDPOINT_FILE, Endpoints},
-    operator::{self, OPERATOR_LIMITS, OperatorDoor},
     pki::{self, Pki, ServerNames},
     tasks,
 };
@@ -98,7 +98,7 @@ impl Node {
 
         let client = bind(config.listen.client).await?;
         let telemetry_listener = bind(config.listen.telemetry).await?;
-        let endpoints = endpoints(config, &client, &telemetry_listener)?;
+        let mut endpoints = endpoints(config, &client, &telemetry_listener)?;
         let pki = open_pki(config, &endpoints, &clock, &*ids)?;
         let node = pki.identity().id();
         let place =
@@ -129,11 +129,19 @@ impl Node {
             Some(peering) => peering.forward(&place, stop.clone()),
             None => ForwardLayer::alone(),
         };
-        let operators = match &peering {
-            Some(peering) => Some(peering.operators(&place, &pki, &endpoints, &ids)),
-            None => None,
-        };
-        let app = app(config, &system, &clock, ids, operators.as_ref(), forward)?;
+        let operating = Operating::open(Ground {
+            config,
+            place: &place,
+            pki: &pki,
+            system: &system,
+            pool: peering.as_ref().map(Peering::pool),
+            endpoint: &endpoints.client,
+            clock: &clock,
+            ids: &ids,
+        })
+        .await?;
+        endpoints.operators = operating.endpoint();
+        let app = app(config, &system, &clock, ids, operating.rpc(), forward)?;
         let peers = match peering {
             Some(peering) => Some(peering.serve(&system, app.clone(), stop_peers.clone())?),
             None => None,
@@ -144,13 +152,7 @@ impl Node {
             tasks::spawn(listen::serve(client, tls, app, limits(config), Arc::new(Anybody), stop.clone())),
             tasks::spawn(telemetry::serve(telemetry_listener, readiness, stop.clone())),
         ];
-        if let Some(operators) = &operators {
-            let listener = bind(config.listen.operators).await?;
-            let tls = TlsAcceptor::from(pki.operator_server()?);
-            let (app, door) = (operator::routes(operators), Arc::new(OperatorDoor));
-            let served = listen::serve(listener, tls, app, OPERATOR_LIMITS, door, stop.clone());
-            listeners.push(tasks::spawn(served));
-        }
+        listeners.extend(operating.serve(&stop)?);
         // what this host runs is known before it takes work: nothing is started twice
         if place.membership.is_some() && timeout(RECONCILE, system.reconciled()).await.is_err() {
             tracing::warn!("the engine for containers does not answer: the node serves everything else");

@@ -9,11 +9,13 @@ use tonic::Code;
 use crate::requests::{self, Ids};
 
 /// Those that one calls in order to get a credential.
-const OPEN: [&str; 4] = [
+const OPEN: [&str; 5] = [
     "/ocmt.v1.AuthService/SignUp",
     "/ocmt.v1.AuthService/RequestMagicLink",
     "/ocmt.v1.AuthService/ExchangeMagicLink",
     "/ocmt.v1.UserService/AcceptInvite",
+    // a node's, by invitation
+    "/ocmt.v1.ClusterService/JoinCluster",
 ];
 
 #[tokio::test]

@@ -87,6 +87,7 @@ macro_rules! made {
 }
 mod accounts;
 mod containers;
+mod operators;
 mod recovery;
 mod vaults;
 
@@ -101,6 +102,8 @@ pub(crate) fn all(ids: &Ids) -> Vec<Made> {
         containers::cells(ids),
         recovery::guardians(ids),
         recovery::ceremonies(ids),
+        operators::nodes(),
+        operators::acts(),
     ]
     .into_iter()
     .flatten()

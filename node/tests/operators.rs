@@ -1,0 +1,218 @@
+//! A cluster as its operator sets it up: init, invite, join, and who may do what. A node in this process, the
+//! command line beside it.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    sync::Arc,
+};
+
+use ocmt::{
+    config::{Config, Mode, RuntimeKind},
+    pki::{OperatorFiles, Pki, PkiError, ServerNames},
+    server::Node,
+};
+use ocmt_crypto::join::JoinToken;
+use ocmt_proto::v1::{self as pb, cluster_service_client::ClusterServiceClient};
+use ocmt_types::{Digest32, RandomIds, SystemClock};
+use tokio::{io::AsyncWriteExt as _, process::Command};
+use tonic::{
+    Code,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
+
+/// Refused by the node; cannot be reached.
+const REFUSED: Option<i32> = Some(3);
+const UNREACHABLE: Option<i32> = Some(4);
+
+struct Cluster {
+    node: Node,
+    folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, operator) = (folder.path().join("data"), folder.path().join("operator"));
+        let args = ["cluster", "init", "--data-dir", text(&data), "--operator-out", text(&operator)];
+        done(&ocmt(&args, None).await);
+        let mut config = Config::default();
+        config.node.mode = Mode::Dev;
+        config.node.data_dir = data;
+        for listener in
+            [&mut config.listen.client, &mut config.listen.operators, &mut config.listen.telemetry]
+        {
+            listener.set_port(0);
+        }
+        config.containers.runtime = RuntimeKind::Process;
+        // no container is started here, so any program will do
+        config.containers.cell = "/bin/true".into();
+        Self { node: Box::pin(Node::start(&config)).await.unwrap(), folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn endpoint(&self) -> &str {
+        self.node.endpoints().operators.as_deref().unwrap()
+    }
+
+    /// `ocmt cluster …` as the operator with these files.
+    async fn as_operator(&self, operator: &str, command: &[&str]) -> Output {
+        let folder = self.path(operator);
+        let whole =
+            [&["cluster"], command, &["--operator", text(&folder), "--endpoint", self.endpoint(), "--json"]];
+        ocmt(&whole.concat(), None).await
+    }
+
+    async fn invitation(&self) -> String {
+        let made = done(&self.as_operator("operator", &["invite", "--lifetime", "10min"]).await);
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    async fn join(&self, folder: &str, token: &str) -> Output {
+        let folder = self.path(folder);
+        ocmt(&["cluster", "join", "--data-dir", text(&folder), "--token-file", "-", "--json"], Some(token))
+            .await
+    }
+
+    /// A connection that lasts, as this operator.
+    async fn channel(&self, operator: &str) -> Channel {
+        let files = OperatorFiles::load(&self.path(operator)).unwrap();
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(&files.ca))
+            .identity(Identity::from_pem(&files.certificate, files.key.as_bytes()));
+        let endpoint = Endpoint::from_shared(self.endpoint().to_owned()).unwrap().tls_config(tls).unwrap();
+        endpoint.connect().await.unwrap()
+    }
+}
+
+async fn ocmt(args: &[&str], input: Option<&str>) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ocmt"))
+        .args(args)
+        .env_remove("OCMT_JOIN_TOKEN")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.unwrap_or_default().as_bytes()).await.unwrap();
+    drop(stdin);
+    child.wait_with_output().await.unwrap()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// What a command that must succeed printed.
+fn done(output: &Output) -> serde_json::Value {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+fn opened(folder: &Path) -> Result<Pki, PkiError> {
+    let names = ServerNames::of(&[], []);
+    Pki::open(&folder.join("pki"), false, names, Arc::new(SystemClock), &RandomIds)
+}
+
+#[tokio::test]
+async fn of_two_nodes_with_one_invitation_one_joins_and_without_the_authoritys_key() {
+    let cluster = Cluster::start().await;
+    let token = cluster.invitation().await;
+    let (a, b) = tokio::join!(cluster.join("a", &token), cluster.join("b", &token));
+    let (winner, loser) = if a.status.success() { ("a", &b) } else { ("b", &a) };
+    done(if winner == "a" { &a } else { &b });
+    assert_eq!(loser.status.code(), REFUSED, "{}", String::from_utf8_lossy(&loser.stderr));
+    assert_eq!(cluster.join("c", &token).await.status.code(), REFUSED, "the invitation was good twice");
+
+    let joined = opened(&cluster.path(winner)).unwrap();
+    assert!(matches!(joined.authority(), Err(PkiError::NoAuthority)));
+    let first = Pki::open(
+        &cluster.path("data/pki"),
+        false,
+        ServerNames::of(&[], []),
+        Arc::new(SystemClock),
+        &RandomIds,
+    )
+    .unwrap();
+    let keys = |pki: &Pki| {
+        pki.sealing().now().generations().map(|key| (key.generation(), *key.expose())).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&joined), keys(&first));
+    assert_eq!(joined.ca().fingerprint(), first.ca().fingerprint());
+    assert_ne!(joined.identity().id(), first.identity().id());
+    assert!(opened(&cluster.path("c")).is_err(), "a node that was not let in has nothing to start with");
+    cluster.node.stop().await;
+}
+
+#[tokio::test]
+async fn an_invitation_is_not_said_to_another_authority_and_not_taken_when_changed() {
+    let cluster = Cluster::start().await;
+    let token = cluster.invitation().await;
+    let good = JoinToken::parse(&token).unwrap();
+    let elsewhere = JoinToken::issue(Digest32([1; 32]), good.endpoint(), &mut rand::rng()).unwrap();
+    let refused = cluster.join("a", elsewhere.expose()).await;
+    assert_eq!(refused.status.code(), UNREACHABLE, "{}", String::from_utf8_lossy(&refused.stderr));
+    // right authority, another secret
+    let forged = JoinToken::issue(good.ca(), good.endpoint(), &mut rand::rng()).unwrap();
+    assert_eq!(cluster.join("a", forged.expose()).await.status.code(), REFUSED);
+    let changed = format!("{}A", &token[..token.len() - 1]);
+    assert!(changed == token || cluster.join("a", &changed).await.status.code() == Some(2));
+    // none of that has used it up
+    done(&cluster.join("a", &token).await);
+    cluster.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_revoked_operator_is_refused_at_once_on_a_live_connection_and_the_last_one_stays() {
+    let cluster = Cluster::start().await;
+    let nodes = done(&cluster.as_operator("operator", &["nodes"]).await);
+    assert_eq!(nodes.as_array().unwrap().len(), 1);
+    let out = cluster.path("second");
+    let second =
+        done(&cluster.as_operator("operator", &["operators", "add", "Ada", "--out", text(&out)]).await);
+    let second = second["operator"].as_str().unwrap().to_owned();
+
+    let mut live = ClusterServiceClient::new(cluster.channel("second").await);
+    live.list_nodes(pb::ListNodesRequest::default()).await.unwrap();
+    done(&cluster.as_operator("operator", &["operators", "revoke", &second, "--yes"]).await);
+    let refused = live.list_nodes(pb::ListNodesRequest::default()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated, "{refused}");
+
+    let all = done(&cluster.as_operator("operator", &["operators", "ls"]).await);
+    let first = all.as_array().unwrap().iter().find(|operator| operator["revoked"] == false).unwrap();
+    let first = first["operator"].as_str().unwrap();
+    let last = cluster.as_operator("operator", &["operators", "revoke", first, "--yes"]).await;
+    assert_eq!(last.status.code(), REFUSED);
+    assert!(String::from_utf8_lossy(&last.stderr).contains("the last operator stays"));
+    cluster.node.stop().await;
+}
+
+#[tokio::test]
+async fn the_operator_listener_takes_nobody_but_operators_of_this_cluster() {
+    let (cluster, other) = (Cluster::start().await, Cluster::start().await);
+    let theirs = other.path("operator");
+    let args = ["cluster", "nodes", "--operator", text(&theirs), "--endpoint", cluster.endpoint()];
+    assert_eq!(ocmt(&args, None).await.status.code(), UNREACHABLE, "another authority's operator got in");
+    // their certificate and key, but believing this cluster: the server refuses, not the client
+    std::fs::copy(cluster.path("operator/ca.pem"), theirs.join("ca.pem")).unwrap();
+    let refused = ocmt(&args, None).await;
+    assert!(!refused.status.success(), "another authority's operator got in");
+    let files = OperatorFiles::load(&cluster.path("operator")).unwrap();
+    let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&files.ca));
+    let endpoint = Endpoint::from_shared(cluster.endpoint().to_owned()).unwrap().tls_config(tls).unwrap();
+    let nobody = match endpoint.connect().await {
+        Ok(channel) => {
+            ClusterServiceClient::new(channel).list_nodes(pb::ListNodesRequest::default()).await.is_err()
+        }
+        Err(_) => true,
+    };
+    assert!(nobody, "somebody without a certificate got in");
+    cluster.node.stop().await;
+    other.node.stop().await;
+}
