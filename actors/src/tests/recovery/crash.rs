@@ -42,10 +42,10 @@ async fn it_goes_on_after_crashes(kit: Kit) {
 
 #[tokio::test]
 async fn r13_it_goes_on_after_crashes_on_sim() {
-    it_goes_on_after_crashes(Kit::sim_with(short).await).await;
+    Box::pin(it_goes_on_after_crashes(Kit::sim_with(short).await)).await;
 }
 
 #[tokio::test]
 async fn r13_it_goes_on_after_crashes_on_sqlite() {
-    it_goes_on_after_crashes(Kit::sqlite_with(short).await).await;
+    Box::pin(it_goes_on_after_crashes(Kit::sqlite_with(short).await)).await;
 }
