@@ -5,6 +5,8 @@
 //! The gateway's connections are made by [`crate::System::connect_gateway`] (shown a gateway token) and
 //! [`crate::System::open_channel`] (in a session).
 
+mod state_text;
+
 use std::time::Duration;
 
 pub use ocmt_runtime::RuntimeKind;
@@ -18,23 +20,6 @@ use crate::{
     host::gateway::{Connected, Ticket},
     ports::HostStanding,
 };
-
-/// States travel between nodes under the names they are stored by.
-mod state_text {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    use super::ContainerState;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-    pub(super) fn serialize<S: Serializer>(state: &ContainerState, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(state.as_str())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ContainerState, D::Error> {
-        let text = String::deserialize(from)?;
-        ContainerState::parse(&text).ok_or_else(|| D::Error::custom("no state of a container"))
-    }
-}
 
 /// What a user chooses. Nothing here can widen the isolation profile; absent members mean the node's
 /// defaults.

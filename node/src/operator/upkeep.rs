@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use ocmt_actors::System;
 use ocmt_cluster::View;
-use ocmt_crypto::{join::open_sealing_keys, seal::SealSecretKey, sealing::SealingKeys};
+use ocmt_crypto::{join::open_sealing_keys, seal::SealSecretKey, sealing::{SealingKey, SealingKeys}};
 use ocmt_proto::v1 as pb;
 use ocmt_store::{
     Store,
@@ -141,7 +141,7 @@ impl Upkeep {
         for peer in others {
             match self.take_from(&peer).await {
                 Ok(keys) if keys.latest() >= Some(generation) => {
-                    let more: Vec<_> = keys.generations().map(|key| key.duplicate()).collect();
+                    let more: Vec<_> = keys.generations().map(SealingKey::duplicate).collect();
                     match self.pki.hold_also(more) {
                         Ok(()) => tracing::info!(generation, from = %peer.node_id, "took a new sealing key"),
                         Err(error) => tracing::error!(generation, %error, "the sealing key cannot be kept"),

@@ -33,8 +33,8 @@ use crate::{
 pub const PEER_LIMITS: ListenLimits =
     ListenLimits { connections: 4096, per_address: 2048, streams: STREAMS, window: Some(WINDOW) };
 
-/// Most of one message of NodeService, in bytes: a letter and its head.
-const MESSAGE_BYTES: usize = (1 << 20) + (64 << 10);
+/// Most of one message of NodeService, in bytes: an order that unlocks a cell carries up to 256 bodies.
+const MESSAGE_BYTES: usize = (32 << 20) + (64 << 10);
 const NODE_SERVICE: &str = "/ocmt.v1.NodeService/";
 const HELLO: &str = "/ocmt.v1.NodeService/Hello";
 

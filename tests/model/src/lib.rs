@@ -14,6 +14,7 @@
 
 mod database;
 mod healing;
+mod judgement;
 mod machine;
 mod world;
 

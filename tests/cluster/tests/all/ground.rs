@@ -2,7 +2,7 @@
 //! database comes back with what was committed, and nothing is left behind.
 
 use std::{
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -10,14 +10,23 @@ use ocmt_cluster_tests::{network::Network, postgres::Postgres, wait::until};
 
 const PORT: &str = "7444";
 
-/// Something on a host that answers; it ends with the network.
-fn serve(network: &Network, host: usize) {
+/// Something on a host that answers, until it is dropped.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn serve(network: &Network, host: usize) -> Served {
     let (namespace, address) = (network.namespace(host), network.address(host).to_string());
     let redis = ["redis-server", "--bind", &address, "--port", PORT, "--save", ""];
     let serve = ["netns", "exec", &namespace, "setpriv", "--pdeathsig", "KILL"];
     let mut command = Command::new("ip");
     command.args(serve).args(redis).current_dir("/").stdout(Stdio::null());
-    command.args(["--protected-mode", "no"]).spawn().unwrap();
+    Served(command.args(["--protected-mode", "no"]).spawn().unwrap())
 }
 
 /// Whether another host answers; a lost packet is waited for 1 s.
@@ -40,9 +49,7 @@ fn is_served(network: &Network, host: usize, port: u16) -> bool {
 async fn chaos_ground_cuts_what_it_is_told_and_mends_it_again() {
     let network = Network::new(3).unwrap();
     let mut postgres = Postgres::start(network.gateway()).await.unwrap();
-    for host in 0..3 {
-        serve(&network, host);
-    }
+    let _served: Vec<Served> = (0..3).map(|host| serve(&network, host)).collect();
     let all = async || Ok(reaches(&network, 0, 1) && reaches(&network, 1, 0) && reaches(&network, 1, 2));
     until("all hosts answer", Duration::from_secs(10), all).await.unwrap();
     assert!(reaches(&network, 0, 2));
