@@ -324,7 +324,7 @@ async fn x4_a_letter_past_its_bound_is_refused_without_being_taken() {
     let paper = mesh.papers.node(peer.peer.node_id);
     let link = H2::over(Client::as_peer(&node.peer.addr, Some(paper), b"h2").await.unwrap()).await;
     assert_eq!(status(&link, grpc(HELLO, &hello(&peer.peer, 1, 1).encode_to_vec())).await, "0");
-    assert_eq!(status(&link, grpc(DELIVER, &vec![0; 2 << 20])).await, "11");
+    assert_eq!(status(&link, grpc(DELIVER, &vec![0; 33 << 20])).await, "11");
     let lie = Request::post(format!("https://x{DELIVER}"))
         .header("content-type", "application/grpc")
         .body(Body::from(Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 1])))

@@ -36,8 +36,8 @@ pub(super) fn app(
         .into_axum_router()
         .layer(tonic_web::GrpcWebLayer::new())
         .layer(middleware::from_fn_with_state(config.limits.call.0, guard::stand))
-        .layer(middleware::from_fn(unimplemented::refuse))
-        .layer(middleware::from_fn(operator::elsewhere));
+        .layer(middleware::from_fn(operator::elsewhere))
+        .layer(middleware::from_fn(unimplemented::refuse));
     Ok(web::routes()
         .merge(gateway::routes(system.clone(), clock.clone()))
         .fallback_service(tower::service_fn(move |request: axum::extract::Request| {
