@@ -86,7 +86,6 @@ fn cluster(config: &Config) -> Result<(), ConfigError> {
     }
     within("cluster.capacity", it.capacity, 1..=1000)?;
     within("cluster.memory_mib", it.memory_mib, 0..=1 << 24)?;
-    between("cluster.dead_man", it.dead_man, Duration::from_secs(60)..=Duration::from_secs(86_400))?;
     between("cluster.drain", it.drain, Duration::from_secs(1)..=Duration::from_secs(600))
 }
 
@@ -218,8 +217,8 @@ mod tests {
         }
         config.cluster.advertise = "node-1:7444".to_owned();
         assert_eq!(key_refused(&config), None);
-        config.cluster.dead_man = HumanDuration::seconds(59);
-        assert_eq!(key_refused(&config), Some("cluster.dead_man"));
+        config.cluster.drain = HumanDuration::seconds(601);
+        assert_eq!(key_refused(&config), Some("cluster.drain"));
     }
 
     #[test]

@@ -47,8 +47,6 @@ pub struct Cluster {
     pub capacity: u32,
     /// Memory for containers on this host in MiB, 0 to 16777216. 0: it takes none.
     pub memory_mib: u32,
-    /// After so long without its lease the node pauses the containers it runs, 1 min to 24 h.
-    pub dead_man: HumanDuration,
     /// How long an orderly stop gives calls and tenants to finish, 1 s to 10 min.
     pub drain: HumanDuration,
 }
@@ -59,7 +57,6 @@ impl Default for Cluster {
             advertise: String::new(),
             capacity: 1,
             memory_mib: 0,
-            dead_man: HumanDuration::minutes(10),
             drain: HumanDuration::seconds(30),
         }
     }
