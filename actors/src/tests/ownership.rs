@@ -20,7 +20,8 @@ async fn the_loss_of_the_fence_stops_the_actor(kit: Kit) {
     let ann = kit.founder("ann@example.com").await;
     let stolen = kit.steal(ann.tenant).await;
     let error = kit.call(&ann.caller, GetTenant).await.unwrap_err();
-    assert_eq!(error.reason(), "NOT_OWNER");
+    // what the founding left to do may meet the lost fence first: the actor then ends under this call
+    assert!(["NOT_OWNER", "OUTCOME_UNKNOWN"].contains(&error.reason()), "{error:?}");
     assert!(error.is_retryable());
     // nothing was written under the old epoch, and the next activation has a newer one
     kit.call(&ann.caller, GetTenant).await.expect("the very next call finds the next activation");

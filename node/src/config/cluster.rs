@@ -53,11 +53,6 @@ pub struct Cluster {
 
 impl Default for Cluster {
     fn default() -> Self {
-        Self {
-            advertise: String::new(),
-            capacity: 1,
-            memory_mib: 0,
-            drain: HumanDuration::seconds(30),
-        }
+        Self { advertise: String::new(), capacity: 1, memory_mib: 0, drain: HumanDuration::seconds(30) }
     }
 }

@@ -6,7 +6,11 @@ use std::{sync::Arc, time::Duration};
 
 use ocmt_actors::System;
 use ocmt_cluster::View;
-use ocmt_crypto::{join::open_sealing_keys, seal::SealSecretKey, sealing::{SealingKey, SealingKeys}};
+use ocmt_crypto::{
+    join::open_sealing_keys,
+    seal::SealSecretKey,
+    sealing::{SealingKey, SealingKeys},
+};
 use ocmt_proto::v1 as pb;
 use ocmt_store::{
     Store,
