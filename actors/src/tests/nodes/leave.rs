@@ -75,16 +75,11 @@ async fn a_tenant_with_long_work_goes_on_until_its_time_is_over() {
     drop(held);
 }
 
+/// The figure for more tenants: `OCMT_DRAIN_TENANTS=1000 cargo nextest run -p ocmt-actors drains_under_load --no-capture`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_node_drains_under_load_without_a_failed_call() {
-    drains(40, 1).await;
-}
-
-/// The figure: `cargo nextest run -p ocmt-actors drains_a_thousand --run-ignored all --no-capture`.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[ignore = "a figure, not a property: takes a while"]
-async fn a_node_drains_a_thousand_tenants() {
-    drains(1_000, 1).await;
+    let tenants = std::env::var("OCMT_DRAIN_TENANTS").ok().and_then(|tenants| tenants.parse().ok());
+    drains(tenants.unwrap_or(40), 1).await;
 }
 
 /// Callers of so many tenants at once, each in a closed loop, while the node drains.
