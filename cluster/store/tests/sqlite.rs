@@ -182,7 +182,7 @@ async fn callers_that_go_away_hold_nothing_up_and_leave_no_gap() {
             tx.commit().await.unwrap();
         };
         // each gives up at another place: in the queue, between statements, in the commit
-        callers.spawn(tokio::time::timeout(Duration::from_micros(400 * n.unsigned_abs()), call));
+        callers.spawn(tokio::time::timeout(Duration::from_micros(4_000 * n.unsigned_abs()), call));
     }
     let finished = callers.join_all().await.iter().filter(|call| call.is_ok()).count();
     assert!(finished > 0);

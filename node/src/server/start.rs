@@ -103,14 +103,7 @@ impl Node {
         let node = pki.identity().id();
         let place =
             Place::take(&Claimant { config, node, endpoints: &endpoints, clock: &clock, ids: &ids }).await?;
-        let peering = match place.membership {
-            Some(_) => Some(Peering::open(config.listen.peers, &place, &pki, &clock).await?),
-            None => None,
-        };
-        let neighbours: Arc<dyn Neighbours> = match &peering {
-            Some(peering) => Arc::new(peering.neighbours(&place)),
-            None => Arc::new(Alone),
-        };
+        let (peering, neighbours) = peering(config, &place, &pki, &clock).await?;
         let containers = Containers::open(config, node, clock.clone()).await?;
         let parts = SystemParts {
             place: &place,
@@ -125,10 +118,7 @@ impl Node {
         let system = System::start(system_config(config, &parts)).await?;
 
         let (stop, stop_peers) = (CancellationToken::new(), CancellationToken::new());
-        let forward = match &peering {
-            Some(peering) => peering.forward(&place, stop.clone()),
-            None => ForwardLayer::alone(),
-        };
+        let forward = forward(peering.as_ref(), &place, &stop);
         let operating = Operating::open(Ground {
             config,
             place: &place,
@@ -153,11 +143,7 @@ impl Node {
             tasks::spawn(telemetry::serve(telemetry_listener, readiness, stop.clone())),
         ];
         listeners.extend(operating.serve(&stop)?);
-        // what this host runs is known before it takes work: nothing is started twice
-        if place.membership.is_some() && timeout(RECONCILE, system.reconciled()).await.is_err() {
-            tracing::warn!("the engine for containers does not answer: the node serves everything else");
-        }
-        place.stand(NodeState::Live).await?;
+        enter(&place, &system).await?;
         let started = Self {
             ca_file: pki.folder().join("ca.pem"),
             runtime: containers.runtime.kind().to_string(),
@@ -249,6 +235,33 @@ impl Node {
         tracing::info!(client = %self.endpoints.client, telemetry = %self.endpoints.telemetry, runtime = %self.runtime, "node serves");
         Ok(())
     }
+}
+
+/// The peers' side, if there are any, and what the actors see of them.
+async fn peering(
+    config: &Config,
+    place: &Place,
+    pki: &Pki,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Option<Peering>, Arc<dyn Neighbours>), StartError> {
+    if place.membership.is_none() {
+        return Ok((None, Arc::new(Alone)));
+    }
+    let peering = Peering::open(config.listen.peers, place, pki, clock).await?;
+    let neighbours = Arc::new(peering.neighbours(place));
+    Ok((Some(peering), neighbours))
+}
+
+fn forward(peering: Option<&Peering>, place: &Place, stop: &CancellationToken) -> ForwardLayer {
+    peering.map_or_else(ForwardLayer::alone, |peering| peering.forward(place, stop.clone()))
+}
+
+/// Takes work: what this host runs is known before, so that nothing is started twice.
+async fn enter(place: &Place, system: &System) -> Result<(), StartError> {
+    if place.membership.is_some() && timeout(RECONCILE, system.reconciled()).await.is_err() {
+        tracing::warn!("the engine for containers does not answer: the node serves everything else");
+    }
+    place.stand(NodeState::Live).await
 }
 
 /// Waits for listeners that were told to end.

@@ -32,7 +32,10 @@ async fn apply(connection: &mut PgConnection, migrations: &[Migration]) -> Resul
             .map_err(failed)?;
         tracing::info!(version = migration.version, name = migration.name, "applied migration");
     }
-    roles::grant(&mut tx).await.map_err(failed)?;
+    // the rights are of our own tables
+    if migrations.iter().map(|migration| migration.name).eq(POSTGRES.iter().map(|migration| migration.name)) {
+        roles::grant(&mut tx).await.map_err(failed)?;
+    }
     tx.commit().await.map_err(failed)
 }
 
