@@ -95,7 +95,6 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
         pki::private_dir(&config.node.data_dir)?;
-
         let client = bind(config.listen.client).await?;
         let telemetry_listener = bind(config.listen.telemetry).await?;
         let mut endpoints = endpoints(config, &client, &telemetry_listener)?;
@@ -116,7 +115,6 @@ impl Node {
             ids: &ids,
         };
         let system = System::start(system_config(config, &parts)).await?;
-
         let (stop, stop_peers) = (CancellationToken::new(), CancellationToken::new());
         let forward = forward(peering.as_ref(), &place, &stop);
         let operating = Operating::open(Ground {
