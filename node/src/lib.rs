@@ -27,6 +27,7 @@ pub mod pki;
 pub mod programs;
 pub mod rpc;
 pub mod server;
+mod shares;
 mod tasks;
 pub mod telemetry;
 pub mod web;

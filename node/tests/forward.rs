@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
-use mesh::{Client, Mesh, PATIENCE, bytes, call, empty, node_id, tenant, until};
+use mesh::{Bounds, Client, Mesh, PATIENCE, bytes, call, empty, node_id, tenant, until};
 use ocmt::{forward::Times, peers::Route};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
@@ -56,9 +56,12 @@ async fn both_directions_of_a_stream_flow_beside_each_other_and_trailers_follow(
     let mesh = Mesh::new();
     let (edge, _owner) = mesh.pair().await;
     let (feed, body) = fed();
+    feed.try_send(chunk("one")).unwrap();
     let mut answer = mesh.client(&edge).await.call("/echo", body).await.into_body();
     for said in ["one", "two", "three"] {
-        feed.send(chunk(said)).await.unwrap();
+        if said != "one" {
+            feed.send(chunk(said)).await.unwrap();
+        }
         let heard = timeout(PATIENCE, answer.frame()).await.expect("held back").unwrap().unwrap();
         assert_eq!(heard.into_data().unwrap(), said);
     }
@@ -104,6 +107,7 @@ async fn the_deadline_is_lessened_by_the_time_spent() {
     assert!((3_000_000..4_995_000).contains(&micros), "{left} of 5 s");
     // an owner that never answers does not keep the caller, nor a request that never ends the owner
     let (feed, body) = fed();
+    feed.try_send(chunk("begun")).unwrap();
     let late = client.send(timed("/hang", "100m").map(|_| body)).await;
     assert_eq!(late.headers()["grpc-status"], "4");
     until("the owner gave the call up", || owner.app.open() == 0).await;
@@ -117,6 +121,7 @@ async fn a_call_that_is_dropped_is_dropped_at_the_owner() {
     let client = mesh.client(&edge).await;
     // waiting for an answer, with a request that never ends
     let (feed, body) = fed();
+    feed.try_send(chunk("begun")).unwrap();
     let mut waiting = tokio::task::JoinSet::new();
     let sender = client.sender.clone();
     waiting.spawn(async move { sender.clone().send_request(call("/hang", body)).await.is_ok() });
@@ -132,6 +137,7 @@ async fn a_call_that_is_dropped_is_dropped_at_the_owner() {
     until("the owner gave the answer up", || owner.app.open() == 0).await;
     // in the middle of a request, the answer begun
     let (feed, body) = fed();
+    feed.try_send(chunk("begun")).unwrap();
     let answer = client.call("/early", body).await;
     assert_eq!(owner.app.open(), 1);
     feed.send(Err(std::io::Error::other("the caller resets its stream"))).await.unwrap();
@@ -350,7 +356,8 @@ async fn an_owner_killed_under_load_leaves_nobody_hanging_and_the_next_one_serve
 #[tokio::test]
 async fn an_owner_that_cannot_be_reached_is_said_to_be_away() {
     let mesh = Mesh::new();
-    let edge = mesh.node_with(1, Times { patience: Duration::from_millis(100), ..Times::default() }).await;
+    let times = Times { patience: Duration::from_millis(100), ..Times::default() };
+    let edge = mesh.node_with(1, Bounds { times, ..Bounds::default() }).await;
     let gone = mesh.node(2).await;
     edge.where_to.put(tenant(1), Route::There(gone.peer.clone()));
     let peer = gone.peer.node_id;

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, header};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use ocmt_actors::ActorError;
 
-use super::replay::Reading;
+use super::{crowd::Place, replay::Reading};
 use crate::{edge::error, peers::PeerBody};
 
 const GRPC: &[u8] = b"application/grpc";
@@ -56,11 +56,11 @@ pub(super) struct Carried {
     body: PeerBody,
     broken: Option<HeaderMap>,
     ended: bool,
-    _request: Reading,
+    _request: (Reading, Place),
 }
 
 impl Carried {
-    pub(super) fn new(body: PeerBody, speech: Speech, request: Reading) -> Self {
+    pub(super) fn new(body: PeerBody, speech: Speech, request: (Reading, Place)) -> Self {
         let broken = (speech == Speech::Grpc).then(outcome_unknown);
         Self { body, broken, ended: false, _request: request }
     }

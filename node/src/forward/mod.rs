@@ -10,11 +10,15 @@
 //! ([`names::NOT_OWNER`]), or the link broke with the message untouched. While a tenant is between two nodes
 //! its calls wait here, for at most [`Times::patience`].
 //!
+//! Whoever calls has proven nothing yet when the call goes out. So a call takes a place on a link only when the
+//! first of its message has come, and no tenant and no address fills a link ([`Crowd`]).
+//!
 //! The same layer stands before the same routes on the peer listener, where [`arrive`](fn@arrive) marks what
 //! other nodes send: such a call is served, or forwarded once more if its tenant has moved meanwhile.
 
 mod answer;
 mod arrive;
+mod crowd;
 mod frames;
 mod held;
 pub mod names;
@@ -25,6 +29,7 @@ mod websocket;
 mod whereabouts;
 
 pub use arrive::{Hopped, arrive};
+pub use crowd::Crowd;
 pub use onward::Times;
 pub use whereabouts::Whereabouts;
 
@@ -54,6 +59,10 @@ pub struct Forwarding {
     pub clock: Arc<dyn Clock>,
     /// How long what may take.
     pub times: Times,
+    /// Who may have how many calls on their way.
+    pub calls: Crowd,
+    /// And how many WebSockets.
+    pub sockets: Crowd,
     /// The node stops: WebSockets through it are told to connect again.
     pub stop: CancellationToken,
 }

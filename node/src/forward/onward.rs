@@ -1,6 +1,6 @@
 //! One call on its way: here, there, or again.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts, uri::Authority};
@@ -13,6 +13,7 @@ use tower::{Service, ServiceExt as _};
 use super::{
     Forwarding,
     answer::{Carried, Speech, refusal},
+    crowd::{Crowd, Place},
     names::{CLIENT_ADDR, HOP, NOT_OWNER, OWNER, unhop},
     replay::Replay,
     tag, websocket,
@@ -33,6 +34,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(80);
 pub struct Times {
     /// A call whose tenant is between two nodes waits so long.
     pub patience: Duration,
+    /// The first of a message comes within this of its call; a client's stream may take longer.
+    pub begin: Duration,
     /// The owner answers a unary call or a page within this; it bounds itself by less.
     pub answer: Duration,
     /// The owner answers an upgrade within this: a container may have to start for it.
@@ -43,6 +46,7 @@ impl Default for Times {
     fn default() -> Self {
         Self {
             patience: Duration::from_secs(2),
+            begin: Duration::from_secs(10),
             answer: Duration::from_secs(80),
             upgrade: Duration::from_secs(65),
         }
@@ -119,7 +123,7 @@ where
         };
         match route {
             Route::Here => self.here().await,
-            Route::There(peer) if websocket::is_wanted(&self.head.headers) => self.joined(&peer).await,
+            Route::There(peer) if websocket::is_wanted(&self.head) => self.joined(&peer).await,
             Route::There(peer) => self.there(&peer).await,
             Route::Nobody => Tried::Unread(None, self.unread(&away("no node can take the tenant now"))),
         }
@@ -134,6 +138,12 @@ where
     }
 
     async fn there(&self, peer: &Peer) -> Tried {
+        let Some(place) = self.enter(&self.on.calls).await else {
+            return Tried::Done(self.refuse(&crowded()));
+        };
+        if !self.has_begun().await {
+            return Tried::Done(self.refuse(&ActorError::DeadlineExceeded));
+        }
         let Some(request) = self.outgoing(self.body.attempt(), false) else {
             return Tried::Done(self.refuse(&ActorError::DeadlineExceeded));
         };
@@ -147,7 +157,7 @@ where
         match answered {
             Ok(answer) => {
                 let speech = Speech::of(&self.head.headers);
-                let answer = answer.map(|body| Body::new(Carried::new(body, speech, reading)));
+                let answer = answer.map(|body| Body::new(Carried::new(body, speech, (reading, place))));
                 self.judge(mark(answer, peer))
             }
             Err(error) => self.failed(peer, &error),
@@ -159,14 +169,33 @@ where
         let (Some(upgrade), Some(request)) = (client, self.outgoing(Body::empty(), true)) else {
             return Tried::Done(self.refuse(&ActorError::invalid("upgrade", "is not possible here")));
         };
+        let Some(place) = self.enter(&self.on.sockets).await else {
+            return Tried::Done(self.refuse(&crowded()));
+        };
         let slot = self.head.extensions.get::<ConnectionSlot>().cloned();
         match self.on.pool.upgrade(peer, request, self.on.times.upgrade).await {
             Ok(answer) => {
-                let client = websocket::Client { upgrade, slot };
+                let client = websocket::Client { upgrade, held: (slot, place) };
                 let switching = websocket::answer(answer, client, self.on.stop.clone());
                 self.judge(owned(switching, peer))
             }
             Err(error) => self.failed(peer, &error),
+        }
+    }
+
+    async fn enter(&self, crowd: &Crowd) -> Option<Place> {
+        crowd.enter(self.tenant, self.client()?).await
+    }
+
+    /// Whether there is something to send, now or soon.
+    async fn has_begun(&self) -> bool {
+        let streams = ocmt_proto::methods::find(self.head.uri.path()).is_some_and(|it| it.client_streaming);
+        match self.within(self.on.times.begin, streams) {
+            Some(time) => timeout(time, self.body.arrival()).await.is_ok(),
+            None => {
+                self.body.arrival().await;
+                true
+            }
         }
     }
 
@@ -234,11 +263,21 @@ where
     /// How long the head of the answer may take. A stream's may take as long as the stream.
     fn answer_within(&self) -> Option<Duration> {
         let method = ocmt_proto::methods::find(self.head.uri.path());
-        if method.is_some_and(|method| method.client_streaming || method.server_streaming) {
-            return self.left();
+        let streams = method.is_some_and(|method| method.client_streaming || method.server_streaming);
+        self.within(self.on.times.answer, streams)
+    }
+
+    /// What is left of the caller's deadline, of what is no stream at most `longest`.
+    fn within(&self, longest: Duration, streams: bool) -> Option<Duration> {
+        match self.left() {
+            left if streams => left,
+            left => Some(left.map_or(longest, |left| left.min(longest))),
         }
-        let longest = self.on.times.answer;
-        Some(self.left().map_or(longest, |left| left.min(longest)))
+    }
+
+    /// The client's address.
+    fn client(&self) -> Option<IpAddr> {
+        self.head.extensions.get::<PeerAddr>().map(|client| client.0.ip())
     }
 
     /// The request as it goes to another node; none if its deadline has passed.
@@ -260,6 +299,8 @@ where
         let uri = if upgrade {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            // it has no body: the owner would wait for one
+            headers.remove(header::CONTENT_LENGTH);
             Uri::from(self.head.uri.path_and_query()?.clone())
         } else {
             with_authority(self.head.uri.clone(), headers)
@@ -296,6 +337,15 @@ fn owned(mut answer: Response, peer: &Peer) -> Response {
         answer.headers_mut().entry(OWNER).or_insert(endpoint);
     }
     answer
+}
+
+fn crowded() -> ActorError {
+    ActorError::ResourceExhausted {
+        reason: "TOO_MANY_FORWARDED",
+        why: "too many calls of this address or tenant go through this node; call the tenant's own"
+            .to_owned(),
+        retry_after: Some(Duration::from_secs(1)),
+    }
 }
 
 fn away(why: &str) -> ActorError {

@@ -2,8 +2,12 @@
 //!
 //! A call is sent again when a node said that it did not read it. The body streams on meanwhile; once more
 //! than [`KEPT`] have passed, nothing is kept and the call has had its one chance.
+//!
+//! Only its beginning is waited for, and before it is sent anywhere ([`Replay::arrival`]): a caller that says
+//! nothing costs nobody but this node anything.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -30,6 +34,8 @@ struct Source {
     kept: Vec<Bytes>,
     bytes: usize,
     trailers: Option<HeaderMap>,
+    /// Came before anybody read.
+    early: Option<Result<Frame<Bytes>, axum::Error>>,
     /// More came than is kept.
     lost: bool,
     /// Something was taken from the body.
@@ -48,6 +54,7 @@ impl Replay {
             kept: Vec::new(),
             bytes: 0,
             trailers: None,
+            early: None,
             lost: false,
             begun: false,
             ended,
@@ -61,6 +68,11 @@ impl Replay {
         let mut source = self.source();
         source.next();
         Body::new(Attempt { of: self.clone(), number: source.attempt, at: 0 })
+    }
+
+    /// Ready when the first of the body has come, or its end.
+    pub(super) async fn arrival(&self) {
+        poll_fn(|cx| self.source().arrive(cx)).await;
     }
 
     /// Whether the whole body can be sent once more.
@@ -119,8 +131,21 @@ impl Source {
         }
     }
 
+    fn arrive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.begun || self.ended || self.lost || self.early.is_some() {
+            return Poll::Ready(());
+        }
+        self.body.frame().poll_unpin(cx).map(|first| {
+            self.ended = first.is_none();
+            self.early = first;
+        })
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let polled = self.body.frame().poll_unpin(cx);
+        let polled = match self.early.take() {
+            Some(first) => Poll::Ready(Some(first)),
+            None => self.body.frame().poll_unpin(cx),
+        };
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 self.begun = true;
@@ -181,12 +206,14 @@ impl HttpBody for Attempt {
         source.attempt == self.number
             && self.at >= source.kept.len()
             && source.trailers.is_none()
+            && source.early.is_none()
             && (source.ended || source.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
         let source = self.of.source();
-        if self.at == 0 && !source.begun { source.body.size_hint() } else { SizeHint::new() }
+        let untouched = self.at == 0 && !source.begun && source.early.is_none();
+        if untouched { source.body.size_hint() } else { SizeHint::new() }
     }
 }
 
@@ -237,6 +264,26 @@ mod tests {
         tokio::task::yield_now().await;
         drop(replay.reading());
         assert_eq!(waiting.join_all().await, [true]);
+    }
+
+    #[tokio::test]
+    async fn what_arrives_before_it_is_read_is_read_first() {
+        const BIG: &[u8] = &[7; KEPT + 1];
+        for body in [[b"one ".as_slice(), b"two"], [BIG, b"two"]] {
+            let frames = body.map(|chunk| Ok::<_, axum::Error>(Bytes::from_static(chunk)));
+            let replay = Replay::new(Body::from_stream(futures_util::stream::iter(frames)));
+            replay.arrival().await;
+            replay.arrival().await;
+            assert!(replay.is_untouched() && replay.is_whole());
+            let mut attempt = replay.attempt();
+            assert!(!attempt.is_end_stream());
+            assert_eq!(attempt.frame().await.unwrap().unwrap().into_data().unwrap(), body[0]);
+            assert_eq!(text(attempt).await.unwrap(), "two");
+        }
+        let nothing =
+            Replay::new(Body::from_stream(futures_util::stream::empty::<Result<Bytes, axum::Error>>()));
+        nothing.arrival().await;
+        assert!(!nothing.is_untouched() && nothing.attempt().is_end_stream());
     }
 
     #[tokio::test]

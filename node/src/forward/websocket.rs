@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::{body::Body, response::Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{Method, StatusCode, header, request::Parts};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -13,8 +13,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::frames::{Frames, close};
-use crate::{server::ConnectionSlot, tasks};
+use super::{
+    crowd::Place,
+    frames::{Frames, close},
+};
+use crate::{gateway, server::ConnectionSlot, tasks};
 
 /// "Service restart" of the registry of RFC 6455: connect again at once.
 const RESTART: u16 = 1012;
@@ -23,16 +26,20 @@ const CONNECT_AGAIN: &str = "connect again";
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const CHUNK: usize = 16 << 10;
 
-/// Whether a request asks for a WebSocket.
-pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
-    headers.get(header::UPGRADE).is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
+/// Whether a request asks for a WebSocket where there are some. Elsewhere the wish is passed over, as RFC 9110
+/// has it: a connection between two nodes is not for anybody who says a word.
+pub(super) fn is_wanted(request: &Parts) -> bool {
+    let upgrade = request.headers.get(header::UPGRADE);
+    request.method == Method::GET
+        && request.uri.path().starts_with(gateway::PATH)
+        && upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// The client's end of an upgrade to come.
 pub(super) struct Client {
     pub(super) upgrade: OnUpgrade,
-    /// Its place at the listener, for as long as the WebSocket lives.
-    pub(super) slot: Option<ConnectionSlot>,
+    /// Its places at the listener and among those that are forwarded, for as long as the WebSocket lives.
+    pub(super) held: (Option<ConnectionSlot>, Place),
 }
 
 /// Turns the owner's answer into the client's; after a 101 both are joined until `stop`.
@@ -43,12 +50,12 @@ pub(super) fn answer(answer: Response<Incoming>, client: Client, stop: Cancellat
     }
     let switched = Response::from_parts(head.clone(), body);
     tasks::spawn(async move {
-        let Client { upgrade, slot } = client;
+        let Client { upgrade, held } = client;
         match tokio::try_join!(upgrade, hyper::upgrade::on(switched)) {
             Ok((client, owner)) => join(TokioIo::new(client), TokioIo::new(owner), stop).await,
             Err(error) => tracing::debug!(%error, "a forwarded upgrade did not come about"),
         }
-        drop(slot);
+        drop(held);
     });
     Response::from_parts(head, Body::empty())
 }

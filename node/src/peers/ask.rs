@@ -77,7 +77,7 @@ impl Pool {
     /// # Errors
     /// [`AskError`].
     pub async fn channel(&self, peer: &Peer, opening: Vec<u8>, deadline: Deadline) -> Asked<RemoteChannel> {
-        let mut node = self.client(peer, Lane::Bulk).await.map_err(AskError::Unsent)?;
+        let mut node = self.client(peer, Lane::Channels).await.map_err(AskError::Unsent)?;
         let (to_host, frames) = mpsc::channel(FRAMES);
         let first = stream::iter([message(Outwards::Opening(opening.into()))]);
         let rest = ReceiverStream::new(frames).map(|frame| message(Outwards::Frame(frame)));

@@ -8,30 +8,45 @@ use std::{
 use axum::{
     Router,
     extract::Request,
-    http::{StatusCode, Version},
+    http::{StatusCode, Version, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
 use ocmt_crypto::sign::VerifyKey;
 use ocmt_proto::v1::node_service_server::NodeServiceServer;
 use ocmt_types::NodeId;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, service::Routes};
 use tower::ServiceExt as _;
 
 use super::{
     NodeRpc, Views,
+    dial::H2,
     link::{STREAMS, WINDOW},
     node_of,
 };
 use crate::{
     pki::verify_key_of,
     server::listen::{Admitted, BoxError, Doorman, ListenLimits},
+    shares::Shares,
 };
 
 /// Bounds of the peer listener.
 pub const PEER_LIMITS: ListenLimits =
     ListenLimits { connections: 4096, per_address: 2048, streams: STREAMS, window: Some(WINDOW) };
+
+/// Connections of the peer listener that are not links: each carries a WebSocket of another node's client.
+#[derive(Debug, Clone, Copy)]
+pub struct Upgrades {
+    /// Of one node, whatever its addresses.
+    pub of_node: usize,
+    /// Of all nodes.
+    pub all: usize,
+}
+
+/// A part of [`PEER_LIMITS`]: what is left over is for links.
+pub const UPGRADES: Upgrades = Upgrades { of_node: 1024, all: 3072 };
 
 /// Most of one message of NodeService, in bytes: an order that unlocks a cell carries up to 256 bodies.
 const MESSAGE_BYTES: usize = (32 << 20) + (64 << 10);
@@ -54,12 +69,15 @@ pub struct PeerNode {
 /// Lets nodes of the cluster in. The handshake has checked their certificates already.
 pub struct PeerDoor {
     views: Views,
+    of_node: Shares<NodeId>,
+    upgrades: Arc<Semaphore>,
 }
 
 impl PeerDoor {
     /// A door that revoked nodes do not pass, nor stay behind.
-    pub fn new(views: Views) -> Self {
-        Self { views }
+    pub fn new(views: Views, upgrades: Upgrades) -> Self {
+        let Upgrades { of_node, all } = upgrades;
+        Self { views, of_node: Shares::new(of_node), upgrades: Arc::new(Semaphore::new(all)) }
     }
 }
 
@@ -67,9 +85,17 @@ impl Doorman for PeerDoor {
     fn admit(&self, tls: &rustls::ServerConnection) -> Result<Admitted, BoxError> {
         let leaf = tls.peer_certificates().and_then(<[_]>::first).ok_or("no certificate")?;
         let id = node_of(leaf).ok_or("the certificate names no node")?;
+        let places = if tls.alpn_protocol() == Some(H2) {
+            None
+        } else {
+            let of_node = self.of_node.try_take(id).ok_or("the node has too many WebSockets here")?;
+            let of_all = self.upgrades.clone().try_acquire_owned();
+            Some((of_node, of_all.map_err(|_| "there are too many WebSockets here")?))
+        };
         let (mut views, hang_up) = (self.views.clone(), CancellationToken::new());
         let hung_up = hang_up.clone();
         let cut = async move {
+            let _places = places;
             tokio::select! {
                 Ok(_) = views.wait_for(|view| view.revoked.contains(&id)) => {
                     tracing::warn!(peer = %id, "cut a link of a revoked node");
@@ -104,14 +130,19 @@ pub fn routes(rpc: NodeRpc, forwarded: Router) -> Router {
         .layer(middleware::from_fn(introduced))
 }
 
-/// Nothing is served on a link before its Hello. An HTTP/1.1 connection carries one upgrade of a node that
-/// has said Hello on a link.
+/// Nothing is served on a link before its Hello. An HTTP/1.1 connection has no Hello and carries nothing but an
+/// upgrade for a client; what nodes say to each other goes over links.
 async fn introduced(request: Request, next: Next) -> Response {
     let Some(peer) = request.extensions().get::<PeerNode>() else {
         return StatusCode::FORBIDDEN.into_response();
     };
-    let agreed = peer.agreed.get().is_some();
-    if agreed || request.uri().path() == HELLO || request.version() < Version::HTTP_2 {
+    let path = request.uri().path();
+    let served = if request.version() < Version::HTTP_2 {
+        request.headers().contains_key(header::UPGRADE) && !path.starts_with(NODE_SERVICE)
+    } else {
+        peer.agreed.get().is_some() || path == HELLO
+    };
+    if served {
         return next.run(request).await;
     }
     let refused = Status::failed_precondition("say Hello first, once on each connection");

@@ -4,10 +4,10 @@
 //! the node it meant (`ocmt:node:<id>` in the certificate), the one that listens takes every node of the
 //! cluster, and neither takes a revoked one: on connecting, and on links that live when the view says so.
 //!
-//! Two connections to each peer keep lanes apart: what keeps the cluster alive (letters, orders) never waits
-//! behind users' bytes. Streams, messages and windows are bounded, so that a slow reader costs its own
+//! Three connections to each peer keep lanes apart: what keeps the cluster alive (letters, orders) never waits
+//! behind users' bytes, nor channels to cells behind calls. Streams, messages and windows are bounded, so that a slow reader costs its own
 //! window and nothing else. WebSockets go over HTTP/1.1 connections of their own, one each: RFC 8441 is not
-//! spoken.
+//! spoken. There are never so many of those that a link finds no room.
 
 mod ask;
 mod body;
@@ -24,7 +24,7 @@ pub use ask::AskError;
 pub use body::PeerBody;
 pub use certificate::node_of;
 pub use link::Link;
-pub use listener::{PEER_LIMITS, PeerDoor, PeerNode, routes};
+pub use listener::{PEER_LIMITS, PeerDoor, PeerNode, UPGRADES, Upgrades, routes};
 pub use ocmt_cluster::{Peer, Route, View};
 pub use pool::{Lane, Pool, PoolError, Unsent};
 pub use service::{Inbox, NodeRpc};

@@ -32,8 +32,10 @@ const ANSWER_BYTES: usize = (1 << 20) + (64 << 10);
 pub enum Lane {
     /// Small messages that the cluster lives by: letters, orders, releases.
     Control,
-    /// Users' bytes: forwarded calls, channels to cells.
+    /// Users' calls.
     Bulk,
+    /// Channels to cells: they last, and no storm of calls takes their places.
+    Channels,
 }
 
 /// Why a request has no answer.

@@ -109,7 +109,12 @@ pub async fn serve(
     let slots = Slots::new(limits.per_address);
     let graceful = GracefulShutdown::new();
     loop {
-        let Ok(place) = all.clone().acquire_owned().await else { break };
+        let place = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            place = all.clone().acquire_owned() => place,
+        };
+        let Ok(place) = place else { break };
         let (tcp, peer) = tokio::select! {
             biased;
             () = stop.cancelled() => break,

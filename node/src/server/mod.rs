@@ -18,4 +18,5 @@ mod telemetry;
 pub use cut::CutStream;
 pub use listen::PeerAddr;
 pub use slots::ConnectionSlot;
+pub(crate) use slots::network;
 pub use start::{Node, StartError};

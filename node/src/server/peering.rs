@@ -1,6 +1,6 @@
 //! This node among its peers: the links to them, and the listener for theirs.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::Router;
 use ocmt_actors::System;
@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{StartError, endpoints::bind, listen, place::Place};
 use crate::{
-    forward::{ForwardLayer, Forwarding, Times, arrive},
+    config::Config,
+    forward::{Crowd, ForwardLayer, Forwarding, Times, arrive},
     neighbours::{ActorsInbox, ClusterNeighbours},
     operator::KeyDesk,
-    peers::{Local, NodeRpc, PEER_LIMITS, PeerDoor, PeerTls, Pool, Views, routes},
+    peers::{Local, NodeRpc, PEER_LIMITS, PeerDoor, PeerTls, Pool, UPGRADES, Views, routes},
     pki::Pki,
     tasks,
 };
@@ -30,12 +31,14 @@ pub(super) struct Peering {
     views: Views,
     clock: Arc<dyn Clock>,
     keys: KeyDesk,
+    calls: Crowd,
+    sockets: Crowd,
 }
 
 impl Peering {
-    /// Listens at `address` and gets ready to dial.
+    /// Listens for peers and gets ready to dial them.
     pub(super) async fn open(
-        address: SocketAddr,
+        config: &Config,
         place: &Place,
         pki: &Pki,
         clock: &Arc<dyn Clock>,
@@ -50,7 +53,17 @@ impl Peering {
         };
         let keys = KeyDesk::new(place.store.clone(), pki.clone(), place.cluster);
         let pool = Pool::new(local.clone(), tls.clone(), views.clone(), clock.clone());
-        Ok(Self { listener: bind(address).await?, tls, pool, local, views, clock: clock.clone(), keys })
+        Ok(Self {
+            listener: bind(config.listen.peers).await?,
+            tls,
+            pool,
+            local,
+            views,
+            clock: clock.clone(),
+            keys,
+            calls: crowd(config),
+            sockets: crowd(config),
+        })
     }
 
     /// What calls of tenants that live elsewhere go through; `stop` ends the WebSockets among them.
@@ -60,6 +73,8 @@ impl Peering {
             pool: self.pool.clone(),
             clock: self.clock.clone(),
             times: Times::default(),
+            calls: self.calls.clone(),
+            sockets: self.sockets.clone(),
             stop,
         })
     }
@@ -84,7 +99,7 @@ impl Peering {
     ) -> Result<JoinHandle<()>, StartError> {
         let inbox = Arc::new(ActorsInbox(system.clone()));
         let rpc = NodeRpc::new(self.local, inbox, self.views.clone(), self.clock).with_keys(self.keys);
-        let door = Arc::new(PeerDoor::new(self.views));
+        let door = Arc::new(PeerDoor::new(self.views, UPGRADES));
         let acceptor = self.tls.acceptor()?;
         let served = listen::serve(
             self.listener,
@@ -96,4 +111,12 @@ impl Peering {
         );
         Ok(tasks::spawn(served))
     }
+}
+
+/// What a tenant may have unanswered at home it may have on its way there; of an address, half of what it may
+/// hold of connections, so that one alone does not use up a tenant's.
+fn crowd(config: &Config) -> Crowd {
+    let of_address = config.limits.connections_per_address.div_ceil(2);
+    let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    Crowd::new(count(config.limits.tenant_requests), count(of_address))
 }

@@ -33,6 +33,10 @@ use crate::{
 /// How long a start waits for the first look through the engine; without it no container is touched.
 const RECONCILE: Duration = Duration::from_secs(10);
 
+/// How long a listener has once it was told to end. It gives its open requests less; past this it hangs, and a
+/// node that hangs here would not leave its cluster in order.
+const LAST_CALLS: Duration = Duration::from_secs(10);
+
 /// Why a node does not start; each text says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -245,7 +249,7 @@ async fn peering(
     if place.membership.is_none() {
         return Ok((None, Arc::new(Alone)));
     }
-    let peering = Peering::open(config.listen.peers, place, pki, clock).await?;
+    let peering = Peering::open(config, place, pki, clock).await?;
     let neighbours = Arc::new(peering.neighbours(place));
     Ok((Some(peering), neighbours))
 }
@@ -264,9 +268,14 @@ async fn enter(place: &Place, system: &System) -> Result<(), StartError> {
 
 /// Waits for listeners that were told to end.
 async fn finish(listeners: impl IntoIterator<Item = JoinHandle<()>>) {
-    for listener in listeners {
-        if let Err(error) = listener.await {
-            tracing::warn!(%error, "listener ended badly");
+    for mut listener in listeners {
+        match timeout(LAST_CALLS, &mut listener).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "listener ended badly"),
+            Err(_) => {
+                tracing::warn!("a listener did not end in time and is cut off");
+                listener.abort();
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     task::JoinSet,
     time::timeout,
 };
@@ -25,6 +25,8 @@ use super::{PATIENCE, Papers, papers::Paper};
 pub struct Client {
     roots: rustls::RootCertStore,
     address: SocketAddr,
+    /// The machine's own addresses are all of 127.0.0.0/8: this is the last byte.
+    from: u8,
     name: ServerName<'static>,
 }
 
@@ -36,7 +38,12 @@ pub struct H2 {
 
 impl Client {
     pub fn new(papers: &Papers, address: SocketAddr) -> Self {
-        Self { roots: papers.roots(), address, name: ServerName::try_from("localhost").unwrap() }
+        Self { roots: papers.roots(), address, from: 1, name: ServerName::try_from("localhost").unwrap() }
+    }
+
+    /// Another client, at `127.0.0.<from>`.
+    pub fn from(self, from: u8) -> Self {
+        Self { from, ..self }
     }
 
     pub async fn tls(&self, protocol: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
@@ -59,6 +66,7 @@ impl Client {
         let client = Self {
             roots: rustls::RootCertStore::empty(),
             address: address.parse().unwrap(),
+            from: 1,
             name: ServerName::try_from("localhost").unwrap(),
         };
         client.connect(config, protocol).await
@@ -70,7 +78,9 @@ impl Client {
         protocol: &[u8],
     ) -> std::io::Result<TlsStream<TcpStream>> {
         config.alpn_protocols = vec![protocol.to_vec()];
-        let tcp = TcpStream::connect(self.address).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(([127, 0, 0, self.from], 0).into())?;
+        let tcp = socket.connect(self.address).await?;
         tcp.set_nodelay(true)?;
         TlsConnector::from(Arc::new(config)).connect(self.name.clone(), tcp).await
     }
@@ -81,13 +91,17 @@ impl Client {
 
     /// One HTTP/1.1 request.
     pub async fn h1(&self, request: Request<Body>) -> Response<Incoming> {
-        let stream = TokioIo::new(self.tls(b"http/1.1").await.unwrap());
-        let (mut sender, connection) = http1::handshake(stream).await.unwrap();
-        let mut driver = JoinSet::from_iter([connection.with_upgrades()]);
-        let answer = timeout(PATIENCE, sender.send_request(request)).await.expect("no answer").unwrap();
-        driver.detach_all();
-        answer
+        h1_over(self.tls(b"http/1.1").await.unwrap(), request).await
     }
+}
+
+/// One HTTP/1.1 request over this connection.
+pub async fn h1_over(stream: TlsStream<TcpStream>, request: Request<Body>) -> Response<Incoming> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let mut driver = JoinSet::from_iter([connection.with_upgrades()]);
+    let answer = timeout(PATIENCE, sender.send_request(request)).await.expect("no answer").unwrap();
+    driver.detach_all();
+    answer
 }
 
 impl H2 {
@@ -124,10 +138,15 @@ impl H2 {
 
 /// A gRPC call of tenant 1, as far as this layer can tell.
 pub fn call(path: &str, body: impl Into<Body>) -> Request<Body> {
+    call_of(1, path, body)
+}
+
+/// The same of another tenant.
+pub fn call_of(tenant: u8, path: &str, body: impl Into<Body>) -> Request<Body> {
     Request::post(format!("https://localhost{path}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
-        .header("ocmt-route", super::tenant(1).to_string())
+        .header("ocmt-route", super::tenant(tenant).to_string())
         .body(body.into())
         .unwrap()
 }

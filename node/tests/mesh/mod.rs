@@ -22,8 +22,11 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 use ocmt::{
     edge::headers,
-    forward::{ForwardLayer, Forwarding, Times, Whereabouts, arrive},
-    peers::{self, Inbox, Local, NodeRpc, PEER_LIMITS, Peer, PeerDoor, PeerTls, Pool, Route, View},
+    forward::{Crowd, ForwardLayer, Forwarding, Times, Whereabouts, arrive},
+    peers::{
+        self, Inbox, Local, NodeRpc, PEER_LIMITS, Peer, PeerDoor, PeerTls, Pool, Route, UPGRADES, Upgrades,
+        View,
+    },
     pki::Rotating,
     server::listen::{self, Anybody, ListenLimits},
 };
@@ -37,12 +40,12 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 pub use app::App;
-pub use client::{Client, H2, bytes, call, empty, read_h2_frames};
+pub use client::{Client, H2, bytes, call, call_of, empty, h1_over, read_h2_frames};
 pub use papers::{Papers, Wrong};
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// More than any test has at once.
-pub const HOPPED: usize = 1000;
+pub const HOPPED: usize = 3000;
 
 pub fn node_id(n: u8) -> NodeId {
     NodeId::from_bytes([n; 16])
@@ -80,6 +83,28 @@ impl Drop for Node {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
+        }
+    }
+}
+
+/// What a node allows.
+pub struct Bounds {
+    pub times: Times,
+    /// Calls on their way to other nodes: of a tenant, of an address.
+    pub calls: (usize, usize),
+    pub peers: ListenLimits,
+    pub clients: ListenLimits,
+    pub upgrades: Upgrades,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            times: Times { patience: Duration::from_millis(500), ..Times::default() },
+            calls: (HOPPED, HOPPED),
+            peers: PEER_LIMITS,
+            clients: ListenLimits { connections: 1000, per_address: 1000, streams: 200, window: None },
+            upgrades: UPGRADES,
         }
     }
 }
@@ -129,11 +154,11 @@ impl Mesh {
     }
 
     pub async fn node(&self, n: u8) -> Node {
-        self.node_with(n, Times { patience: Duration::from_millis(500), ..Times::default() }).await
+        self.node_with(n, Bounds::default()).await
     }
 
     /// Starts a node and puts it into the view.
-    pub async fn node_with(&self, n: u8, times: Times) -> Node {
+    pub async fn node_with(&self, n: u8, bounds: Bounds) -> Node {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (peers, clients) = (listener(&runtime), listener(&runtime));
@@ -166,7 +191,9 @@ impl Mesh {
             whereabouts: where_to.clone(),
             pool: pool.clone(),
             clock: clock.clone(),
-            times,
+            times: bounds.times,
+            calls: Crowd::new(bounds.calls.0, bounds.calls.1),
+            sockets: Crowd::new(HOPPED, HOPPED),
             stop: stop.clone(),
         };
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
@@ -176,17 +203,16 @@ impl Mesh {
             .layer(axum::middleware::from_fn_with_state(ids, headers::stamp));
         let rpc = NodeRpc::new(local, Arc::new(Echo), views.clone(), clock);
         let among_peers: Router = peers::routes(rpc, arrive(served.clone(), HOPPED));
-        let limits = ListenLimits { connections: 1000, per_address: 1000, streams: 200, window: None };
-        let door = Arc::new(PeerDoor::new(views));
+        let door = Arc::new(PeerDoor::new(views, bounds.upgrades));
         let mut listeners = JoinSet::new();
         let on = runtime.handle();
         listeners.spawn_on(
-            listen::serve(peers, tls.acceptor().unwrap(), among_peers, PEER_LIMITS, door, stop.clone()),
+            listen::serve(peers, tls.acceptor().unwrap(), among_peers, bounds.peers, door, stop.clone()),
             on,
         );
         let client_tls = self.papers.client_listener();
         listeners.spawn_on(
-            listen::serve(clients, client_tls, served, limits, Arc::new(Anybody), stop.clone()),
+            listen::serve(clients, client_tls, served, bounds.clients, Arc::new(Anybody), stop.clone()),
             on,
         );
         Node { peer, client_address, pool, shown, app, where_to, stop, listeners, runtime: Some(runtime) }
@@ -204,7 +230,12 @@ impl Mesh {
 
     /// Two nodes; the tenant lives at the second, and the first knows.
     pub async fn pair(&self) -> (Node, Node) {
-        let (edge, owner) = (self.node(1).await, self.node(2).await);
+        self.pair_with(Bounds::default()).await
+    }
+
+    /// The same; the first node with these bounds.
+    pub async fn pair_with(&self, bounds: Bounds) -> (Node, Node) {
+        let (edge, owner) = (self.node_with(1, bounds).await, self.node(2).await);
         edge.knows(&owner);
         owner.knows(&edge);
         edge.where_to.put(tenant(1), Route::There(owner.peer.clone()));

@@ -1,0 +1,209 @@
+//! A stranger with calls and connections to spare keeps nobody else from what this node forwards.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod mesh;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Request;
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::Frame;
+use mesh::{Bounds, Client, H2, Mesh, Node, PATIENCE, call, call_of, empty, node_id, tenant, until};
+use ocmt::peers::{PEER_LIMITS, Route, Upgrades};
+use ocmt_types::{Deadline, SystemClock};
+use tokio::{task::JoinSet, time::timeout};
+
+/// Places of a link.
+const PLACES: usize = 1024;
+/// A call waits so long for one of its own.
+const A_SECOND: Duration = Duration::from_secs(1);
+
+/// Calls that are kept open, on as many connections as it takes.
+async fn calls(
+    mesh: &Mesh,
+    edge: &Node,
+    count: usize,
+    call: impl Fn() -> Request<Body>,
+) -> (JoinSet<()>, Vec<H2>) {
+    let (mut calls, mut connections) = (JoinSet::new(), Vec::new());
+    for begun in 0..count {
+        // one stream of each is left free
+        if begun % 199 == 0 {
+            connections.push(mesh.client(edge).await);
+        }
+        let (mut sender, request) = (connections.last().unwrap().sender.clone(), call());
+        calls.spawn(async move {
+            let _answer = sender.send_request(request).await;
+            std::future::pending().await
+        });
+    }
+    // what came before on the same connection has been taken up
+    for connection in &connections {
+        let own = Request::post("https://localhost/early").body(empty()).unwrap();
+        timeout(PATIENCE, connection.send(own)).await.expect("the edge does not answer");
+    }
+    (calls, connections)
+}
+
+/// Waits until calls have ceased to come to the owner.
+async fn until_quiet(owner: &Node) {
+    let mut looks = Vec::new();
+    until("the owner is quiet", || {
+        looks.push(owner.app.asked());
+        looks.iter().rev().take(20).filter(|look| **look == owner.app.asked()).count() == 20
+    })
+    .await;
+}
+
+fn silent() -> Body {
+    Body::new(StreamBody::new(futures_util::stream::pending::<Result<Frame<bytes::Bytes>, std::io::Error>>()))
+}
+
+/// A tenant's call from elsewhere than the stranger's.
+async fn is_served(mesh: &Mesh, edge: &Node, from: u8, of: u8) -> bool {
+    let client = Client::new(&mesh.papers, edge.client_address).from(from).h2().await;
+    let answer = timeout(A_SECOND, client.send(call_of(of, "/count", "four"))).await;
+    let Ok(answer) = answer else { return false };
+    answer.into_body().collect().await.unwrap().to_bytes() == "4"
+}
+
+#[tokio::test]
+async fn calls_that_never_begin_take_no_place_on_a_link() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    edge.where_to.put(tenant(2), Route::There(owner.peer.clone()));
+    let (_open, _connections) = calls(&mesh, &edge, PLACES + 100, || call("/hang", silent())).await;
+    until_quiet(&owner).await;
+    assert!(is_served(&mesh, &edge, 2, 2).await, "another tenant's call finds no place");
+    assert_eq!(owner.app.asked(), 1);
+}
+
+#[tokio::test]
+async fn channels_to_cells_have_places_of_their_own() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let (_open, _connections) = calls(&mesh, &edge, PLACES, || call("/hang", "x")).await;
+    until("the link for calls is full", || owner.app.open() == PLACES).await;
+    assert!(!is_served(&mesh, &edge, 2, 1).await, "there is more room than was thought");
+    let soon = Deadline::after(&SystemClock, A_SECOND);
+    edge.pool.channel(&owner.peer, b"which".to_vec(), soon).await.expect("no place for a channel");
+}
+
+#[tokio::test]
+async fn neither_a_tenant_nor_an_address_has_all_places() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair_with(Bounds { calls: (12, 8), ..Bounds::default() }).await;
+    edge.where_to.put(tenant(2), Route::There(owner.peer.clone()));
+    let (first, _connections) = calls(&mesh, &edge, 20, || call("/hang", "x")).await;
+    until("the address has its share", || owner.app.open() == 8).await;
+    until_quiet(&owner).await;
+    assert_eq!(owner.app.open(), 8, "one address has more");
+    let same = mesh.client(&edge).await;
+    let refused = same.send(call_of(2, "/count", "x")).await;
+    assert_eq!(refused.headers()["grpc-status"], "8");
+    assert!(refused.headers().contains_key("grpc-status-details-bin"), "says when to come back");
+    // from elsewhere the same tenant has what is left of its share
+    let elsewhere = Client::new(&mesh.papers, edge.client_address).from(2).h2().await;
+    let mut second = JoinSet::new();
+    for _ in 0..6 {
+        let mut sender = elsewhere.sender.clone();
+        second.spawn(async move { sender.send_request(call("/hang", "x")).await.is_ok() });
+    }
+    until("the tenant has its share", || owner.app.open() == 12).await;
+    until_quiet(&owner).await;
+    assert_eq!(owner.app.open(), 12, "one tenant has more");
+    assert!(!is_served(&mesh, &edge, 3, 1).await);
+    assert!(is_served(&mesh, &edge, 3, 2).await, "another tenant has none");
+    // and it comes back
+    drop((first, _connections));
+    until("the first are gone", || owner.app.open() <= 6).await;
+    assert!(is_served(&mesh, &edge, 1, 1).await);
+}
+
+#[tokio::test]
+async fn a_node_has_room_for_a_link_however_many_websockets_it_carries() {
+    let mesh = Mesh::new();
+    let peers = mesh_limits(12, 8);
+    let upgrades = Upgrades { of_node: 4, all: 6 };
+    let node = mesh.node_with(1, Bounds { peers, upgrades, ..Bounds::default() }).await;
+    let other = mesh.node(2).await;
+    let mut open = Vec::new();
+    for of in [2, 3, 4] {
+        for _ in 0..8 {
+            let paper = mesh.papers.node(node_id(of));
+            open.extend(Client::as_peer(&node.peer.addr, Some(paper), b"http/1.1").await);
+        }
+    }
+    // those that were refused are gone soon; the others stay until their first request is late
+    let linked = async {
+        while other.pool.node(&node.peer).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await; // why: a level is looked at now and then; the bound is around the loop
+        }
+    };
+    timeout(Duration::from_secs(3), linked).await.expect("no room for a link");
+    let mut link = other.pool.node(&node.peer).await.unwrap();
+    assert!(link.ping(ocmt_proto::v1::PingRequest::default()).await.is_ok());
+    assert!(open.len() > 6, "{}", open.len());
+}
+
+fn mesh_limits(connections: usize, per_address: usize) -> ocmt::server::listen::ListenLimits {
+    ocmt::server::listen::ListenLimits { connections, per_address, ..PEER_LIMITS }
+}
+
+#[tokio::test]
+async fn a_wish_for_an_upgrade_is_passed_over_where_there_are_no_websockets() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let client = Client::new(&mesh.papers, edge.client_address);
+    let request = Request::post("/count")
+        .header("host", "localhost")
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("ocmt-route", tenant(1).to_string())
+        .body(Body::from("ten bytes."))
+        .unwrap();
+    let answer = timeout(A_SECOND, client.h1(request)).await.expect("the owner waits for a body");
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "10");
+    assert_eq!(owner.app.asked(), 1);
+}
+
+#[tokio::test]
+async fn nodes_say_nothing_to_each_other_below_http_2() {
+    let mesh = Mesh::new();
+    let (node, peer) = (mesh.node(1).await, mesh.node(2).await);
+    for (path, upgrade) in [
+        ("/ocmt.v1.NodeService/Deliver", false),
+        ("/ocmt.v1.NodeService/Deliver", true),
+        ("/ocmt.v1.NodeService/Hello", false),
+        ("/count", false),
+    ] {
+        let paper = mesh.papers.node(peer.peer.node_id);
+        let stream = Client::as_peer(&node.peer.addr, Some(paper), b"http/1.1").await.unwrap();
+        let mut request = Request::post(path)
+            .header("host", "node")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("ocmt-hop", "1")
+            .header("ocmt-client-addr", "203.0.113.7:1");
+        if upgrade {
+            request = request.header("connection", "upgrade").header("upgrade", "websocket");
+        }
+        let request = request.body(Body::from(vec![0_u8; 5])).unwrap();
+        let answer = mesh::h1_over(stream, request).await;
+        assert_eq!(answer.headers().get("grpc-status").unwrap(), "9", "{path}");
+    }
+    assert_eq!(node.app.asked(), 0);
+}
+
+#[tokio::test]
+async fn a_listener_that_is_full_hears_that_it_is_to_stop() {
+    let mesh = Mesh::new();
+    let clients = Bounds::default().clients;
+    let clients = ocmt::server::listen::ListenLimits { connections: 1, ..clients };
+    let node = mesh.node_with(1, Bounds { clients, ..Bounds::default() }).await;
+    let idle = mesh.client(&node).await;
+    assert_eq!(idle.text("/count", "four").await, "4");
+    timeout(PATIENCE, node.stop()).await.expect("it goes on");
+    until("the connection is told too", || idle.sender.is_closed()).await;
+}
