@@ -18,6 +18,7 @@ use crate::{
     error::ActorError,
     letter,
     node::{NodeMessage, NodeSupervisor},
+    supervisor,
     tenant::{Authenticate, OpenStream, TenantMessage},
     tenants::Drain,
 };
@@ -108,8 +109,8 @@ impl System {
 
     /// The node's lease is lost, or it was declared dead: every tenant's actor stops now. Nothing is given
     /// up, for others take over by themselves; nothing is answered any more but with
-    /// [`ActorError::no_lease`]. Open streams go on for [`Limits::pinned_for`](crate::Limits::pinned_for).
-    /// Final for this `System`: the node's next life starts another.
+    /// [`ActorError::no_lease`]. Open streams go on for [`Limits::pinned_for`](crate::Limits::pinned_for); with
+    /// them ends what is left of the tree. Final for this `System`: the node's next life starts another.
     pub async fn abort(&self) {
         self.env.ended.store(true, Ordering::Release);
         let (reply, answer) = Reply::new(self.env.request_id(), None);
@@ -118,6 +119,19 @@ impl System {
         if answer_of(&self.env.clock, deadline, answer).await.is_err() {
             tracing::warn!("some tenants did not stop at once");
         }
+        self.end_with_its_streams();
+    }
+
+    /// The containers' actors, their listener at the engine, reminder and mail go on for streams alone: without
+    /// an end, each lost lease would leave a tree behind for as long as the process lives.
+    fn end_with_its_streams(&self) {
+        let system = self.clone();
+        supervisor::detach(async move {
+            let since = system.env.clock.boottime().saturating_add(LAST_DEPARTURES);
+            pinned(&system.env, since).await;
+            system.env.root.send_replace(None);
+            let _ = system.root.stop_and_wait(Some("this life is over".to_owned()), None).await;
+        });
     }
 
     /// Tenants that are awake here, or on their way in or out.
@@ -326,13 +340,19 @@ impl StreamGuard {
             return StreamEnd::Moved;
         }
         let since = *self.alone_since.get_or_insert_with(|| env.clock.boottime());
-        loop {
-            let alone = env.clock.boottime().saturating_sub(since);
-            match env.limits.pinned_for.checked_sub(alone) {
-                None | Some(Duration::ZERO) => return StreamEnd::LeaseLost,
-                // in steps: the runtime's timers stand still while the machine is suspended
-                Some(rest) => tokio::time::sleep(rest.min(PINNED_LOOK)).await,
-            }
+        pinned(env, since).await;
+        StreamEnd::LeaseLost
+    }
+}
+
+/// Ready when what is pinned since that boot time has had its time.
+async fn pinned(env: &Env, since: Duration) {
+    loop {
+        let alone = env.clock.boottime().saturating_sub(since);
+        match env.limits.pinned_for.checked_sub(alone) {
+            None | Some(Duration::ZERO) => return,
+            // in steps: the runtime's timers stand still while the machine is suspended
+            Some(rest) => tokio::time::sleep(rest.min(PINNED_LOOK)).await,
         }
     }
 }

@@ -111,6 +111,11 @@ impl SimRuntime {
         self.lock().faults.entry(op).or_default().push_back(fault);
     }
 
+    /// How many listen to its events.
+    pub fn listeners(&self) -> usize {
+        self.events.receiver_count()
+    }
+
     /// While down, every call answers [`RuntimeError::EngineDown`]; listeners get a `Resync` when it is back.
     pub fn set_down(&self, down: bool) {
         let was = std::mem::replace(&mut self.lock().down, down);

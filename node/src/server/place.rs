@@ -12,6 +12,7 @@ use ocmt_cluster::{
 use ocmt_store::{PgConfig, Store, tables::NodeState};
 use ocmt_types::{Clock, ClusterId, IdGen, Incarnation, NodeId, Secret};
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::StartError;
 use crate::{
@@ -33,6 +34,8 @@ pub(super) struct Place {
     pub(super) lease: Lease,
     /// None for a node without peers.
     pub(super) membership: Option<Membership>,
+    /// Tells the heartbeat that this runtime moves, for as long as this life has its place.
+    _progress: Option<AbortOnDropHandle<()>>,
 }
 
 /// What the place is taken with.
@@ -68,6 +71,7 @@ impl Place {
             router: Router::alone(),
             lease: Lease::alone(),
             membership: None,
+            _progress: None,
         })
     }
 
@@ -75,7 +79,7 @@ impl Place {
         let config = claimant.config;
         let url = with_password(url, config)?;
         let membership = Membership::start(membership(claimant, &url)?).await?;
-        tasks::spawn(membership.progress().run());
+        let progress = AbortOnDropHandle::new(tasks::spawn(membership.progress().run()));
         let identity = Some((claimant.node, membership.incarnation()));
         let store = Store::postgres(&PgConfig { identity, ..PgConfig::new(url.expose().clone()) }).await?;
         let cluster = store.cluster().cluster(claimant.ids.id(), claimant.clock.now()).await?;
@@ -87,6 +91,7 @@ impl Place {
             lease: membership.lease(),
             store,
             membership: Some(membership),
+            _progress: Some(progress),
         })
     }
 

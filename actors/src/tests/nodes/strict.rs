@@ -1,6 +1,11 @@
 //! A node whose lease is in doubt neither reads nor writes, and its open streams end in time.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use ocmt_runtime::sim::SimRuntime;
 
 use super::owner;
 use crate::{
@@ -92,6 +97,26 @@ async fn pinned_streams_outlive_the_lease_for_a_minute_and_no_longer() {
     a.clock.advance(Duration::from_secs(1));
     let end = tokio::time::timeout(Duration::from_secs(5), stream.over()).await.expect("it is a minute");
     assert_eq!(end, StreamEnd::LeaseLost);
+}
+
+#[tokio::test]
+async fn a_life_that_is_over_leaves_nothing_behind_once_its_streams_have_ended() {
+    let kit = Kit::sim().await;
+    let engine = Arc::new(SimRuntime::new(kit.node.node_id, Arc::new(kit.clock.clone())));
+    let life = || kit.another_tree_with(|config| config.runtime = engine.clone());
+    for _ in 0..10 {
+        life().await.abort().await;
+    }
+    let _last = life().await;
+    until("each listens", async || engine.listeners() == 11).await;
+    kit.clock.advance(Duration::from_secs(59));
+    let gone = until("it is gone", async || engine.listeners() < 11);
+    assert!(
+        tokio::time::timeout(Duration::from_millis(600), gone).await.is_err(),
+        "streams may still need it"
+    );
+    kit.clock.advance(Duration::from_secs(10));
+    until("one life listens to the engine", async || engine.listeners() == 1).await;
 }
 
 #[tokio::test]
