@@ -6,11 +6,11 @@ mod kit;
 use kit::{Machine, pass, s};
 use ocmt_cluster::{ClusterError, Ending};
 use ocmt_store::{
-    Fault, Point, Stalled, Store, StoreError,
+    Fault, Point, Removal, Stalled, Store, StoreError,
     tables::NodeState,
-    testing::{id, put_back, save},
+    testing::{id, put_back, remove, save},
 };
-use ocmt_types::{NodeId, Timestamp};
+use ocmt_types::NodeId;
 use tokio::time::timeout;
 
 #[tokio::test(start_paused = true)]
@@ -152,7 +152,7 @@ async fn a_revoked_node_is_over_and_does_not_come_back() {
     let store = Store::sim();
     let machine = Machine::new(&store, 1);
     let (node, _ticks) = machine.start(1).await;
-    store.cluster().revoke(id(1), Timestamp(1)).await.unwrap();
+    assert_eq!(remove(&store, id(1), false).await.unwrap(), Removal::Done { generation: 2 });
     let ending = timeout(s(3), node.ended()).await.unwrap();
     assert!(matches!(ending, Ending::Revoked | Ending::DeclaredDead), "{ending}");
     let refused = ocmt_cluster::Membership::start(machine.config(2)).await.err().unwrap();

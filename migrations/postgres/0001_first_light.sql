@@ -39,6 +39,14 @@ CREATE TABLE leases (
     PRIMARY KEY (incarnation)
 );
 
+CREATE TABLE joined_nodes (
+    node_id   BYTEA NOT NULL,
+    addr      TEXT COLLATE "C" NOT NULL,
+    names     TEXT COLLATE "C" NOT NULL,
+    joined_at BIGINT NOT NULL,
+    PRIMARY KEY (node_id)
+);
+
 CREATE TABLE revoked_nodes (
     node_id    BYTEA NOT NULL,
     revoked_at BIGINT NOT NULL,
@@ -69,6 +77,7 @@ CREATE TABLE operators (
 CREATE TABLE join_tokens (
     token_hash BYTEA NOT NULL,
     created_by BYTEA NOT NULL,
+    names      TEXT COLLATE "C" NOT NULL,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     PRIMARY KEY (token_hash)

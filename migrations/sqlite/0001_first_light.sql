@@ -36,6 +36,14 @@ CREATE TABLE leases (
     PRIMARY KEY (incarnation)
 ) STRICT;
 
+CREATE TABLE joined_nodes (
+    node_id   BLOB NOT NULL,
+    addr      TEXT NOT NULL,
+    names     TEXT NOT NULL,
+    joined_at INTEGER NOT NULL,
+    PRIMARY KEY (node_id)
+) STRICT;
+
 CREATE TABLE revoked_nodes (
     node_id    BLOB NOT NULL,
     revoked_at INTEGER NOT NULL,
@@ -66,6 +74,7 @@ CREATE TABLE operators (
 CREATE TABLE join_tokens (
     token_hash BLOB NOT NULL,
     created_by BLOB NOT NULL,
+    names      TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
     PRIMARY KEY (token_hash)

@@ -216,3 +216,41 @@ async fn the_operator_listener_takes_nobody_but_operators_of_this_cluster() {
     cluster.node.stop().await;
     other.node.stop().await;
 }
+
+#[tokio::test]
+async fn a_node_that_joined_and_never_started_is_seen_and_revoked() {
+    let cluster = Cluster::start().await;
+    let token = cluster.invitation().await;
+    let joined = done(&cluster.join("a", &token).await)["node"].as_str().unwrap().to_owned();
+    let nodes = done(&cluster.as_operator("operator", &["nodes"]).await);
+    let seen = nodes.as_array().unwrap().iter().find(|node| node["node"] == joined.as_str());
+    assert_eq!(seen.unwrap()["state"], "joining", "{nodes}");
+    let revoke = ["revoke", joined.as_str(), "--yes"];
+    done(&cluster.as_operator("operator", &revoke).await);
+    let left = done(&cluster.as_operator("operator", &["nodes"]).await);
+    assert_eq!(left.as_array().unwrap().len(), 1, "{left}");
+    assert_eq!(cluster.as_operator("operator", &revoke).await.status.code(), REFUSED, "twice");
+    // what it holds of sealing keys is not the latest any more
+    let keys = std::fs::read_to_string(cluster.path("data/pki/sealing.keys")).unwrap();
+    let old = std::fs::read_to_string(cluster.path("a/pki/sealing.keys")).unwrap();
+    assert_eq!((keys.lines().count(), old.lines().count()), (2, 1));
+    cluster.node.stop().await;
+}
+
+#[tokio::test]
+async fn an_invitation_that_gives_names_lets_nobody_in_under_others() {
+    let cluster = Cluster::start().await;
+    let invite = ["invite", "--lifetime", "10min", "--name", "node2.example"];
+    let made = done(&cluster.as_operator("operator", &invite).await);
+    let token = made["token"].as_str().unwrap();
+    let folder = cluster.path("a");
+    let join = async |name: &str| {
+        let args =
+            ["cluster", "join", "--data-dir", text(&folder), "--token-file", "-", "--json", "--name", name];
+        ocmt(&args, Some(token)).await
+    };
+    assert_eq!(join("node1.example").await.status.code(), REFUSED, "another's name");
+    // which has not used it up
+    done(&join("node2.example").await);
+    cluster.node.stop().await;
+}

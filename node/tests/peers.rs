@@ -23,6 +23,8 @@ use tokio::{
 const HELLO: &str = "/ocmt.v1.NodeService/Hello";
 const PING: &str = "/ocmt.v1.NodeService/Ping";
 const DELIVER: &str = "/ocmt.v1.NodeService/Deliver";
+const TAKE_KEYS: &str = "/ocmt.v1.NodeService/TakeSealingKeys";
+const RENEW: &str = "/ocmt.v1.NodeService/RenewCertificate";
 
 fn soon() -> Deadline {
     Deadline::after(&SystemClock, Duration::from_secs(5))
@@ -335,4 +337,32 @@ async fn x4_a_letter_past_its_bound_is_refused_without_being_taken() {
     packed.headers_mut().insert("grpc-encoding", "gzip".parse().unwrap());
     *packed.body_mut() = Body::from(Bytes::from_static(&[1, 0, 0, 0, 1, 0]));
     assert_eq!(status(&link, packed).await, "12");
+}
+
+#[tokio::test]
+async fn a_certificate_opens_nothing_to_who_is_not_among_the_living() {
+    let mesh = Mesh::new();
+    let node = mesh.node(1).await;
+    let link = async || {
+        let paper = Some(mesh.papers.node(node_id(2)));
+        H2::over(Client::as_peer(&node.peer.addr, paper, b"h2").await.unwrap()).await
+    };
+    let life = |n: u8| Peer { node_id: node_id(2), incarnation: Incarnation([n; 16]), ..node.peer.clone() };
+    let said =
+        async |link: &H2, n: u8| status(link, grpc(HELLO, &hello(&life(n), 1, 1).encode_to_vec())).await;
+    // it was let in and has never registered
+    let stranger = link().await;
+    assert_eq!(said(&stranger, 7).await, "9");
+    until("its link is cut", || stranger.sender.is_closed()).await;
+    for unheard in [PING, DELIVER, TAKE_KEYS, RENEW] {
+        assert_eq!(status(&link().await, grpc(unheard, &[])).await, "9", "{unheard}");
+    }
+    // another life of it is the present one
+    mesh.change(|nodes, _| {
+        nodes.insert(node_id(2), life(8));
+    });
+    assert_eq!(said(&link().await, 7).await, "9", "a life that is over");
+    let lawful = link().await;
+    assert_eq!(said(&lawful, 8).await, "0");
+    assert_eq!(status(&lawful, grpc(PING, &[])).await, "0");
 }

@@ -6,7 +6,7 @@ use ocmt_cluster::preferred;
 use ocmt_proto::v1 as pb;
 use ocmt_store::{
     StoreError,
-    tables::{Node, NodeState, TenantOwner},
+    tables::{JoinedNode, Node, NodeState, TenantOwner},
 };
 use ocmt_types::NodeId;
 
@@ -15,7 +15,7 @@ use super::{OperatorRpc, Parts};
 /// Bytes of a MiB.
 const MIB: u64 = 1 << 20;
 
-/// Every node that was not removed, by its id: the life it has now, else the last it had.
+/// Every node that was let in and not removed, by its id: the life it has now, else the last it had.
 pub(super) async fn nodes(parts: &Parts) -> Result<(BTreeMap<NodeId, pb::Node>, i64), StoreError> {
     let seen = parts.store.cluster().observe().await?;
     let reserved = parts.store.cluster().reserved_memory().await?;
@@ -25,6 +25,9 @@ pub(super) async fn nodes(parts: &Parts) -> Result<(BTreeMap<NodeId, pb::Node>, 
     for (node, renewals) in dead.chain(seen.nodes) {
         let memory = reserved.get(&node.node_id).copied().unwrap_or(0);
         nodes.insert(node.node_id, describe(parts, &node, renewals, memory).await?);
+    }
+    for joined in parts.store.operators().joined_nodes().await? {
+        nodes.entry(joined.node_id).or_insert_with(|| never_started(joined));
     }
     Ok((nodes, version))
 }
@@ -68,6 +71,16 @@ async fn describe(
         lease_renewals: u64::try_from(renewals).unwrap_or(0),
         certificate_expires_at: expires.map(|life| crate::rpc::convert::time(life.until)),
     })
+}
+
+/// A node that was let in and has not come yet: it holds a certificate, so it is to be seen and removed.
+fn never_started(node: JoinedNode) -> pb::Node {
+    pb::Node {
+        node_id: node.node_id.to_string(),
+        state: pb::NodeState::Joining.into(),
+        address: node.addr,
+        ..pb::Node::default()
+    }
 }
 
 fn state(state: NodeState) -> pb::NodeState {

@@ -10,7 +10,7 @@ use ocmt_store::Store;
 use ocmt_types::{ClusterId, NodeId};
 use tonic::Status;
 
-use crate::pki::{Pki, PkiError, Wanting};
+use crate::pki::{Pki, PkiError, ServerNames, Wanting};
 
 /// The key side of NodeService. Cheap to clone.
 #[derive(Clone)]
@@ -42,7 +42,8 @@ impl KeyDesk {
             node: some(request.certificate_request_der),
             listener: some(request.listener_request_der),
         };
-        let renewed = self.pki.renew_for(node, key, &wanting).map_err(|error| match error {
+        let names = self.names_of(node).await?;
+        let renewed = self.pki.renew_for(node, key, &names, &wanting).map_err(|error| match error {
             PkiError::NoAuthority => Status::failed_precondition(error.to_string()),
             PkiError::Request(why) => Status::invalid_argument(why),
             error => {
@@ -77,6 +78,13 @@ impl KeyDesk {
         Ok(pb::TakeSealingKeysResponse { sealed_sealing_keys: sealed.map_err(|_| wrong())?.into() })
     }
 
+    /// What the node's listeners were given when it was let in; nothing to a node that never was.
+    async fn names_of(&self, node: NodeId) -> Result<ServerNames, Status> {
+        let joined = self.store.operators().joined_node(node).await;
+        let joined = joined.map_err(|_| Status::unavailable("the database does not answer"))?;
+        Ok(joined.map_or_else(ServerNames::default, |joined| ServerNames::from_text(&joined.names)))
+    }
+
     async fn not_revoked(&self, node: NodeId) -> Result<(), Status> {
         let seen = self.store.cluster().observe().await;
         let seen = seen.map_err(|_| Status::unavailable("the database does not answer"))?;
@@ -85,5 +93,49 @@ impl KeyDesk {
             return Err(Status::permission_denied("this node was revoked"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use ocmt_actors::NodeSigner as _;
+    use ocmt_crypto::{join::open_sealing_keys, seal::SealSecretKey};
+    use ocmt_store::testing::{TestNode, id, remove};
+    use ocmt_types::{RandomIds, SystemClock, Timestamp};
+    use tonic::Code;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_removed_node_gets_no_keys_and_a_living_one_no_names_that_it_was_not_given() {
+        let (folder, store) = (tempfile::tempdir().unwrap(), Store::sim());
+        let cluster = store.cluster().cluster(id(9), Timestamp(0)).await.unwrap().cluster_id;
+        let names = ServerNames::of(&[], []);
+        let pki = Pki::open(folder.path(), true, names.clone(), Arc::new(SystemClock), &RandomIds).unwrap();
+        let (desk, node) = (KeyDesk::new(store.clone(), pki.clone(), cluster), id::<NodeId>(2));
+        TestNode::start(&store, 2).await.unwrap();
+        let secret = SealSecretKey::generate(&mut rand::rng());
+        let take = || {
+            let request = pb::TakeSealingKeysRequest { recipient_key: secret.public().0.to_vec().into() };
+            desk.sealing_keys(node, request)
+        };
+        let given = take().await.unwrap().sealed_sealing_keys;
+        assert_eq!(open_sealing_keys(&secret, cluster, node, &given).unwrap().latest(), Some(1));
+
+        let key = pki.identity().verify_key();
+        let listener = crate::pki::ListenerKey::load_or_create(folder.path()).unwrap();
+        let renew = || {
+            let listener_request_der = listener.request(&names).unwrap().into();
+            let request = pb::RenewCertificateRequest { listener_request_der, ..Default::default() };
+            desk.renew(node, &key, request)
+        };
+        assert_eq!(renew().await.unwrap_err().code(), Code::InvalidArgument, "it was given no names");
+
+        let _ = remove(&store, node, false).await.unwrap();
+        assert_eq!(take().await.unwrap_err().code(), Code::PermissionDenied);
+        assert_eq!(renew().await.unwrap_err().code(), Code::PermissionDenied);
     }
 }

@@ -1,10 +1,13 @@
 //! New nodes: invitations, and coming in with one.
 //!
 //! JoinCluster is open to strangers, so it costs little before the invitation is known to be good, and is
-//! bounded in number. The invitation is consumed by one statement before anything is issued: of two nodes that
+//! bounded in failures by address. The invitation is consumed by one statement before anything is issued: of two nodes that
 //! come with the same one, one gets in. What is lost on the way back needs another invitation.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use axum::{
     extract::Request as HttpRequest,
@@ -13,6 +16,7 @@ use axum::{
 };
 use ocmt_actors::ActorError;
 use ocmt_crypto::{
+    CryptoError,
     audit::{Actor, Outcome},
     join::{JoinToken, seal_sealing_keys},
     seal::SealPublicKey,
@@ -20,21 +24,27 @@ use ocmt_crypto::{
 use ocmt_proto::v1 as pb;
 use ocmt_store::{ClusterAct, tables};
 use ocmt_types::NodeId;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::{
     OperatorRpc,
     access::{Asking, NO_CERTIFICATE, of_keys, refuse, stored},
 };
-use crate::{edge::call, pki::Request as CertificateRequest, rpc::convert};
+use crate::{
+    edge::call,
+    pki::{Request as CertificateRequest, ServerNames},
+    rpc::convert,
+};
 
 /// The one method of operators' services that is served on the client listener.
 pub const JOIN: &str = "/ocmt.v1.ClusterService/JoinCluster";
 
-/// Tries to join, good or not, that this node answers within a [`WINDOW`].
-pub(super) const MOST_TRIES: u32 = 30;
+/// Refused tries to join, of one address within a [`WINDOW`], that this node answers.
+pub(super) const MOST_FAILURES: u32 = 30;
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
 
+/// Stands for all whose address is not known.
+const UNKNOWN: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const INVITE: &str = "/ocmt.v1.ClusterService/CreateJoinToken";
 
 impl OperatorRpc {
@@ -47,6 +57,7 @@ impl OperatorRpc {
         self.answered::<pb::CreateJoinTokenResponse>(&asking).await?;
         // a new node asks for its certificate where the token says, so that must be where the authority is
         self.parts.pki.authority().map_err(|e| of_keys(&e))?;
+        let names = ServerNames::of(&[], request.get_ref().names.iter().cloned());
         let lifetime = convert::present(request.get_ref().lifetime, "lifetime")?;
         let lifetime = Duration::from_millis(u64::try_from(convert::millis(&lifetime)).unwrap_or(0));
         let token =
@@ -57,6 +68,7 @@ impl OperatorRpc {
         let row = tables::JoinToken {
             token_hash: token.hash(),
             created_by: asking.id,
+            names: if request.get_ref().names.is_empty() { String::new() } else { names.to_text() },
             created_at: asking.now,
             expires_at: asking.now + lifetime,
         };
@@ -72,24 +84,40 @@ impl OperatorRpc {
         &self,
         request: Request<pb::JoinClusterRequest>,
     ) -> Result<Response<pb::JoinClusterResponse>, Status> {
-        self.joins.take(self.parts.clock.boottime()).map_err(|wait| {
+        let from = call::peer(request.extensions()).unwrap_or(UNKNOWN);
+        self.joins.check(from, self.parts.clock.boottime()).map_err(|wait| {
             refuse(&ActorError::ResourceExhausted {
                 reason: "TOO_MANY_JOINS",
-                why: "too many nodes try to join: wait".to_owned(),
+                why: "too many tries to join from this address were refused: wait".to_owned(),
                 retry_after: Some(wait),
             })
         })?;
+        let joined = self.let_in(request).await;
+        // what is our own fault is nobody's failure
+        if joined.as_ref().is_err_and(|refused| refused.code() != Code::Unavailable) {
+            self.joins.count(from, self.parts.clock.boottime());
+        }
+        joined
+    }
+
+    async fn let_in(
+        &self,
+        request: Request<pb::JoinClusterRequest>,
+    ) -> Result<Response<pb::JoinClusterResponse>, Status> {
         let request_id = call::request_id(request.extensions()).map_err(|e| refuse(&e))?;
         let it = request.get_ref();
         let (token, now) = (JoinToken::parse(&it.token).map_err(|_| not_invited())?, self.parts.clock.now());
         let operators = self.parts.store.operators();
-        if !operators.has_join_token(token.hash(), now).await.map_err(|e| stored(&e))? {
-            return Err(not_invited());
-        }
+        let invited = operators.join_token(token.hash(), now).await.map_err(|e| stored(&e))?;
+        let invited = invited.ok_or_else(not_invited)?;
         let authority = self.parts.pki.authority().map_err(|e| of_keys(&e))?;
         let node_request =
             CertificateRequest::of_node(&it.certificate_request_der).map_err(|e| of_keys(&e))?;
         let listener = CertificateRequest::of_listener(&it.listener_request_der).map_err(|e| of_keys(&e))?;
+        let names = listener.server_names();
+        if !invited.names.is_empty() {
+            names.check_within(&ServerNames::from_text(&invited.names)).map_err(|e| of_keys(&e))?;
+        }
         let recipient = convert::digest(&it.sealing_recipient_key, "sealing_recipient_key")?;
 
         let node: NodeId = self.parts.ids.id();
@@ -100,20 +128,25 @@ impl OperatorRpc {
             action: "cluster.join",
             object: format!("node/{node}"),
             outcome: Outcome::Allowed,
-            details: vec![("address".to_owned(), it.address.clone())],
+            details: vec![
+                ("address".to_owned(), it.address.clone()),
+                // as much as a record takes
+                ("names".to_owned(), names.to_text().replace('\n', " ").chars().take(512).collect()),
+            ],
             remember: None,
         };
-        let taken = operators.take_join_token(token.hash(), &act).await.map_err(|e| stored(&e))?;
-        taken.ok_or_else(not_invited)?;
-
+        // all that can fail comes before the invitation is used up
         let certificate = authority.issue_node(node, node_request.key(), now).map_err(|e| of_keys(&e))?;
         let listener = listener.issue_listener(&authority, now).map_err(|e| of_keys(&e))?;
-        let keys = self.parts.pki.sealing().now();
-        let sealed =
-            seal_sealing_keys(&keys, self.parts.cluster, node, &SealPublicKey(recipient.0), &mut rand::rng())
-                .map_err(|_| {
-                    convert::invalid("sealing_recipient_key", "is no X25519 public key to seal to")
-                })?;
+        let sealed = self.sealed_for(node, &SealPublicKey(recipient.0))?;
+        let joined = tables::JoinedNode {
+            node_id: node,
+            addr: it.address.clone(),
+            names: names.to_text(),
+            joined_at: now,
+        };
+        let taken = operators.take_join_token(token.hash(), &joined, &act).await.map_err(|e| stored(&e))?;
+        taken.ok_or_else(not_invited)?;
         tracing::info!(%node, address = %it.address, "a node joined");
         Ok(Response::new(pb::JoinClusterResponse {
             node_id: node.to_string(),
@@ -123,6 +156,18 @@ impl OperatorRpc {
             sealed_sealing_keys: sealed.into(),
             cluster_id: self.parts.cluster.to_string(),
         }))
+    }
+
+    /// The generations held here, for a node that comes in.
+    fn sealed_for(&self, node: NodeId, to: &SealPublicKey) -> Result<Vec<u8>, Status> {
+        let keys = self.parts.pki.sealing().now();
+        seal_sealing_keys(&keys, self.parts.cluster, node, to, &mut rand::rng()).map_err(|error| match error {
+            CryptoError::TooLarge { .. } => refuse(&ActorError::precondition(
+                "TOO_MANY_GENERATIONS",
+                "there are more generations of the sealing key than a node can be given: earlier ones are to be erased first",
+            )),
+            _ => convert::invalid("sealing_recipient_key", "is no X25519 public key to seal to"),
+        })
     }
 
     /// Refuses an act where the operator is right and the confirmation is not, and records it.

@@ -70,13 +70,13 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct OperatorRpc {
     parts: Arc<Parts>,
-    joins: Arc<rate::Rate>,
+    joins: Arc<rate::Failures>,
 }
 
 impl OperatorRpc {
     /// The services over these parts.
     pub fn new(parts: Parts) -> Self {
-        let joins = Arc::new(rate::Rate::new(join::MOST_TRIES, join::WINDOW));
+        let joins = Arc::new(rate::Failures::new(join::MOST_FAILURES, join::WINDOW));
         Self { parts: Arc::new(parts), joins }
     }
 }

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ocmt_proto::v1::{HelloRequest, HelloResponse, node_service_client::NodeServiceClient};
-use ocmt_types::Incarnation;
+use ocmt_types::{Incarnation, NodeId};
 use tokio::time::timeout;
 
-use super::{Link, Local, Peer};
+use super::{Link, Local, Peer, Views};
 
 /// Versions of the peer protocol that this software speaks. A version is dropped one release after its
 /// successor came, so that neighbours in a rolling upgrade always share one.
 pub(super) const PROTOCOLS: std::ops::RangeInclusive<u32> = 1..=1;
 
 const HELLO: Duration = Duration::from_secs(1);
+/// A node that has just registered is known here with the next look at the cluster, which a Hello waits for:
+/// less than the other side waits for its answer.
+const NEWS: Duration = Duration::from_millis(800);
 
 /// Introduces this node on a fresh link; the version to speak.
 pub(super) async fn introduce(
@@ -52,6 +55,14 @@ fn check(answer: &HelloResponse, peer: &Peer) -> Result<u32, String> {
 pub(super) fn agree(min: u32, max: u32) -> Option<u32> {
     let highest = max.min(*PROTOCOLS.end());
     (highest >= min.max(*PROTOCOLS.start())).then_some(highest)
+}
+
+/// Whether this is a living life of that node, as far as this node sees within a moment. A certificate alone
+/// opens nothing: whoever was let in and never registered, or is dead, is no part of the cluster.
+pub(super) async fn is_living(views: &Views, node: NodeId, incarnation: Incarnation) -> bool {
+    let mut views = views.clone();
+    let seen = views.wait_for(|view| view.living(node, incarnation).is_some());
+    timeout(NEWS, seen).await.is_ok_and(|seen| seen.is_ok())
 }
 
 /// The incarnation in a message.

@@ -85,8 +85,12 @@ impl NodeService for NodeRpc {
         if it.cluster_id != self.local.cluster.to_string() {
             return Err(part(&peer, "this is another cluster"));
         }
-        if hello::incarnation(&it.incarnation).is_none() {
+        let Some(incarnation) = hello::incarnation(&it.incarnation) else {
             return Err(Status::invalid_argument("incarnation: is not 16 bytes"));
+        };
+        if !hello::is_living(&self.views, peer.id, incarnation).await {
+            tracing::warn!(peer = %peer.id, %incarnation, "refused a node that is not among the living");
+            return Err(part(&peer, "this life of the node is not registered here, or is dead"));
         }
         let Some(protocol) = hello::agree(it.min_protocol, it.max_protocol) else {
             tracing::warn!(peer = %peer.id, version = %it.version, min = it.min_protocol, max = it.max_protocol, "no common version of the peer protocol");

@@ -46,6 +46,30 @@ impl ServerNames {
     }
 }
 
+impl ServerNames {
+    /// As they are stored: one a line.
+    pub fn to_text(&self) -> String {
+        self.0.join("\n")
+    }
+
+    /// What [`ServerNames::to_text`] made.
+    pub fn from_text(text: &str) -> Self {
+        Self(text.lines().map(str::to_owned).collect())
+    }
+
+    /// Whether none of these names is outside of `lawful`. Hosts are compared without regard to case.
+    ///
+    /// # Errors
+    /// [`PkiError::Request`] if one is.
+    pub fn check_within(&self, lawful: &Self) -> Result<(), PkiError> {
+        let known = |name: &String| lawful.0.iter().any(|lawful| lawful.eq_ignore_ascii_case(name));
+        if self.0.iter().all(known) {
+            return Ok(());
+        }
+        Err(PkiError::Request("it has a name that was not given to this node when it was let in"))
+    }
+}
+
 /// The listeners' key, made when the node was, and its certificate.
 pub struct ListenerIdentity {
     pair: KeyPair,
@@ -91,17 +115,25 @@ impl ListenerIdentity {
         self.certificate.clone()
     }
 
-    /// Whether another certificate is wanted: the life nears its end, or the node got other names.
+    /// Whether another certificate is wanted: the life nears its end.
     pub(super) fn is_due(&self, clock: &dyn Clock) -> bool {
-        let current = self.certificate.current();
-        let named = current.cert.first().map(names_of).unwrap_or_default();
-        let covered = self.names.0.iter().all(|name| named.0.contains(name));
-        !covered || self.certificate.lifetime().is_none_or(|life: Lifetime| life.is_due(clock.now()))
+        self.certificate.lifetime().is_none_or(|life: Lifetime| life.is_due(clock.now()))
     }
 
-    /// Asks for a certificate of this key for these names.
+    /// Whether the certificate names all that it should.
+    pub(super) fn is_covered(&self) -> bool {
+        self.names.check_within(&self.named()).is_ok()
+    }
+
+    /// The names in the certificate.
+    fn named(&self) -> ServerNames {
+        self.certificate.current().cert.first().map(names_of).unwrap_or_default()
+    }
+
+    /// Asks for another certificate of this key, for the names that it has: they were given when the node was
+    /// let in, and no others are had later.
     pub(super) fn request(&self) -> Result<Vec<u8>, PkiError> {
-        request(&self.pair, &self.names)
+        request(&self.pair, &self.named())
     }
 
     /// Takes a renewed certificate in: on disk first, then for new handshakes.

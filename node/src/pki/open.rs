@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use ocmt_actors::SealingRing;
@@ -38,6 +38,8 @@ struct Inner {
     identity: Arc<NodeIdentity>,
     listener: ListenerIdentity,
     sealing: SealingRing,
+    /// Held while the generations are read, written and replaced: of two who add one, both are kept.
+    changing: Mutex<()>,
 }
 
 /// What this node asks the authority for: requests (PKCS #10, DER), each only if it is due.
@@ -93,6 +95,10 @@ impl Pki {
         if let Some(authority) = &authority {
             identity.renew(authority, &*clock)?;
             listener.renew(authority, &*clock)?;
+        } else if !listener.is_covered() {
+            tracing::warn!(
+                "the listeners' certificate does not name every host of the configuration: names are given when a node joins"
+            );
         }
         let keys = sealing::load(folder)?.ok_or_else(|| missing("sealing key"))?;
         Ok(Self(Arc::new(Inner {
@@ -103,6 +109,7 @@ impl Pki {
             identity: Arc::new(identity),
             listener,
             sealing: SealingRing::new(keys),
+            changing: Mutex::default(),
         })))
     }
 
@@ -154,6 +161,7 @@ impl Pki {
     /// # Errors
     /// [`PkiError::File`]; nothing has changed then.
     pub fn hold_also(&self, more: impl IntoIterator<Item = SealingKey>) -> Result<(), PkiError> {
+        let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = SealingKeys::new(more);
         for held in self.0.sealing.now().generations() {
             keys.insert(held.duplicate());
@@ -229,7 +237,7 @@ impl Pki {
             if node {
                 identity.renew(authority, &**clock)?;
             }
-            if names {
+            if names || !listener.is_covered() {
                 listener.renew(authority, &**clock)?;
             }
             return Ok(None);
@@ -257,12 +265,19 @@ impl Pki {
         Ok(())
     }
 
-    /// Answers a node of the cluster, known by its certificate, which holds `key`.
+    /// Answers a node of the cluster, known by its certificate, which holds `key`, and whose listeners were
+    /// given `names` when it was let in.
     ///
     /// # Errors
     /// [`PkiError::NoAuthority`] where the key is not; [`PkiError::Request`], also for a request of another key
-    /// than the node has.
-    pub fn renew_for(&self, node: NodeId, key: &VerifyKey, wanting: &Wanting) -> Result<Renewed, PkiError> {
+    /// than the node has, or with another name than it was given.
+    pub fn renew_for(
+        &self,
+        node: NodeId,
+        key: &VerifyKey,
+        names: &ServerNames,
+        wanting: &Wanting,
+    ) -> Result<Renewed, PkiError> {
         let (authority, now) = (self.authority()?, self.0.clock.now());
         let mut renewed = Renewed::default();
         if let Some(der) = &wanting.node {
@@ -273,7 +288,9 @@ impl Pki {
             renewed.node = vec![authority.issue_node(node, request.key(), now)?];
         }
         if let Some(der) = &wanting.listener {
-            renewed.listener = vec![Request::of_listener(der)?.issue_listener(&authority, now)?];
+            let request = Request::of_listener(der)?;
+            request.server_names().check_within(names)?;
+            renewed.listener = vec![request.issue_listener(&authority, now)?];
         }
         Ok(renewed)
     }

@@ -5,7 +5,7 @@ use ocmt_types::Timestamp;
 use rcgen::{CertificateSigningRequestParams, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKey, SanType};
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
 
-use super::{Authority, PkiError};
+use super::{Authority, PkiError, ServerNames};
 
 /// Most names of a listener.
 const MOST_NAMES: usize = 16;
@@ -65,6 +65,16 @@ impl Request {
         let read = CertificateSigningRequestParams::from_der(&CertificateSigningRequestDer::from(der))
             .map_err(|_| PkiError::Request("it is no PKCS #10 request signed by its own key"))?;
         Ok(Self { key: read.public_key, names: read.params.subject_alt_names })
+    }
+
+    /// The names asked for.
+    pub fn server_names(&self) -> ServerNames {
+        let text = |name: &SanType| match name {
+            SanType::IpAddress(ip) => Some(ip.to_string()),
+            SanType::DnsName(name) => Some(name.as_str().to_owned()),
+            _ => None,
+        };
+        ServerNames(self.names.iter().filter_map(text).collect())
     }
 
     /// The key to certify.

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
 use super::{
-    JOIN_NAME, Pki, PkiError, RevokedNodes, ServerNames, fingerprint, node_of,
+    JOIN_NAME, Pki, PkiError, RevokedNodes, ServerNames, Wanting, fingerprint, node_of,
     testing::{self, Odd, mint},
 };
 use crate::config::Tls;
@@ -196,22 +196,87 @@ fn a_node_without_the_authority_asks_for_its_renewal_and_takes_only_its_own() {
     let folder = b.path().join("pki");
     drop(joined(&folder, &first));
     let clock = ManualClock::at(SystemClock.now() + Duration::from_secs(21 * 86_400));
-    let names = ServerNames::of(&[], ["node9.example".to_owned()]);
-    let second = Pki::open(&folder, false, names, Arc::new(clock), &RandomIds).unwrap();
+    let names = ServerNames::of(&[], []);
+    let second = Pki::open(&folder, false, names.clone(), Arc::new(clock), &RandomIds).unwrap();
     assert!(matches!(second.authority(), Err(PkiError::NoAuthority)));
     let wanting = second.wanting().unwrap().unwrap();
     assert!(wanting.node.is_some() && wanting.listener.is_some());
 
     use ocmt_actors::NodeSigner as _;
     let (id, key) = (second.identity().id(), second.identity().verify_key());
-    let foreign = first.renew_for(id, &first.identity().verify_key(), &wanting);
+    let foreign = first.renew_for(id, &first.identity().verify_key(), &names, &wanting);
     assert!(matches!(foreign, Err(PkiError::Request(_))), "another key than the certificate's");
-    let for_another = first.renew_for(NodeId::from_bytes([8; 16]), &key, &wanting).unwrap();
+    let for_another = first.renew_for(NodeId::from_bytes([8; 16]), &key, &names, &wanting).unwrap();
     assert!(matches!(second.install(for_another), Err(PkiError::Subject(_))));
-    let renewed = first.renew_for(id, &key, &wanting).unwrap();
+    let renewed = first.renew_for(id, &key, &names, &wanting).unwrap();
     second.install(renewed.clone()).unwrap();
     assert_eq!(second.identity().chain(), renewed.node);
-    assert!(matches!(second.renew_for(id, &key, &wanting), Err(PkiError::NoAuthority)));
+    assert!(matches!(second.renew_for(id, &key, &names, &wanting), Err(PkiError::NoAuthority)));
+}
+
+#[test]
+fn a_listener_is_certified_for_the_names_it_was_given_and_for_no_other() {
+    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = open(a.path());
+    let second = joined(&b.path().join("pki"), &first);
+    use ocmt_actors::NodeSigner as _;
+    let (id, key) = (second.identity().id(), second.identity().verify_key());
+    let given = ServerNames::of(&[], ["node9.example".to_owned()]);
+    let listener = super::ListenerKey::load_or_create(&b.path().join("pki")).unwrap();
+    let renew = |names: &[&str], given: &ServerNames| {
+        let names = ServerNames(names.iter().map(|name| (*name).to_owned()).collect());
+        let wanting = Wanting { node: None, listener: Some(listener.request(&names).unwrap()) };
+        first.renew_for(id, &key, given, &wanting)
+    };
+    assert_eq!(renew(&["localhost", "127.0.0.1", "NODE9.example"], &given).unwrap().listener.len(), 1);
+    for foreign in ["node1.example", "ocmt.example", "10.0.0.1", "x.node9.example"] {
+        let refused = renew(&["localhost", foreign], &given);
+        assert!(matches!(refused, Err(PkiError::Request(_))), "{foreign}");
+    }
+    let none = renew(&["localhost"], &ServerNames::default());
+    assert!(matches!(none, Err(PkiError::Request(_))), "a node that was given no names");
+}
+
+#[test]
+fn a_node_asks_for_the_names_in_its_certificate_whatever_its_configuration_says() {
+    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (first, folder) = (open(a.path()), b.path().join("pki"));
+    drop(joined(&folder, &first));
+    let clock = ManualClock::at(SystemClock.now() + Duration::from_secs(21 * 86_400));
+    let others = ServerNames::of(&[], ["node1.example".to_owned()]);
+    let second = Pki::open(&folder, false, others, Arc::new(clock), &RandomIds).unwrap();
+    let asked = second.wanting().unwrap().unwrap().listener.unwrap();
+    let asked = super::Request::of_listener(&asked).unwrap().server_names();
+    asked.check_within(&ServerNames::of(&[], [])).unwrap();
+}
+
+#[test]
+fn of_a_generation_there_is_one_key_whoever_makes_it_and_none_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = open(dir.path());
+    let key_of = |generation| {
+        let keys = pki.sealing().now();
+        let held = keys.generations().find(|key| key.generation() == generation);
+        held.map(|key| *key.expose())
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for generation in 2..=100 {
+                    pki.make_generation(generation).unwrap();
+                    let made = key_of(generation).expect("made and not held");
+                    for _ in 0..10 {
+                        assert_eq!(key_of(generation), Some(made), "generation {generation} was made twice");
+                    }
+                }
+            });
+        }
+    });
+    let kept = super::sealing::load(dir.path()).unwrap().unwrap();
+    assert_eq!(kept.generations().count(), 100);
+    for key in kept.generations() {
+        assert_eq!(key_of(key.generation()), Some(*key.expose()), "the disk holds another");
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ const FIXED: usize = 1 + 32 + 32 + 4;
 /// Longest endpoint of an invitation, in bytes.
 pub const MAX_ENDPOINT: usize = 256;
 /// Most generations of the sealing key that are handed over at once.
-pub const MAX_GENERATIONS: usize = 64;
+pub const MAX_GENERATIONS: usize = 1024;
 const KEYS: &[u8] = b"OCMT sealing keys v1\0";
 
 /// An invitation for one node. Wiped when dropped.
@@ -220,5 +220,18 @@ mod tests {
         let other = SealSecretKey::generate(&mut rng);
         assert!(open_sealing_keys(&other, cluster, id, &sealed).is_err());
         crate::testing::assert_brittle(&sealed, |bytes| open_sealing_keys(&node, cluster, id, bytes).is_ok());
+    }
+    #[test]
+    fn a_thousand_generations_are_handed_over_and_no_more_are_tried() {
+        let mut rng = StdRng::seed_from_u64(4);
+        let node = SealSecretKey::generate(&mut rng);
+        let (cluster, id) = (ClusterId::from_bytes([1; 16]), NodeId::from_bytes([2; 16]));
+        let mut keys = SealingKeys::new((1..=1024).map(|n| SealingKey::generate(n, &mut rng)));
+        let sealed = seal_sealing_keys(&keys, cluster, id, &node.public(), &mut rng).unwrap();
+        assert!(sealed.len() <= 40_960, "{} bytes, past the bound of the field", sealed.len());
+        assert_eq!(open_sealing_keys(&node, cluster, id, &sealed).unwrap().generations().count(), 1024);
+        keys.insert(SealingKey::generate(1025, &mut rng));
+        let refused = seal_sealing_keys(&keys, cluster, id, &node.public(), &mut rng);
+        assert!(matches!(refused, Err(CryptoError::TooLarge { .. })));
     }
 }

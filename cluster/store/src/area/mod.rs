@@ -6,6 +6,7 @@ pub(crate) mod delivery;
 pub(crate) mod directory;
 pub(crate) mod hosts;
 pub(crate) mod idempotency;
+pub(crate) mod joins;
 pub(crate) mod nodes;
 pub(crate) mod operator;
 pub(crate) mod removal;

@@ -4,11 +4,13 @@
 //! death both compare-and-set that row, so one of them comes first. A death that comes second finds another
 //! counter and does nothing; a renewal that comes second finds the lease ended and says so.
 
+use std::collections::BTreeSet;
+
 use ocmt_types::{ClusterId, Incarnation, NodeId, Timestamp};
 
 use super::cluster::ClusterStore;
 use crate::{
-    Filter, StoreError,
+    Filter, MAX_LIMIT, StoreError,
     backend::{Scope, Tx},
     kernel::row::Row as _,
     tables::{Cluster, Node, NodeLease, NodeState, RevokedNode},
@@ -155,8 +157,7 @@ impl ClusterStore {
             }
         }
         nodes.sort_by_key(|(node, _)| node.incarnation);
-        let revoked = tx.find::<RevokedNode>(Filter::all(), false).await?;
-        let revoked = revoked.into_iter().map(|row| row.node_id).collect();
+        let revoked = revoked(&mut tx).await?.into_iter().collect();
         Ok(Observed { life, cluster, nodes, revoked })
     }
 
@@ -213,32 +214,6 @@ impl ClusterStore {
         Ok(true)
     }
 
-    /// Honours a node's certificates no more, marks every life of it dead, and raises the view's version;
-    /// `false` if it was revoked before.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
-    pub async fn revoke(&self, node_id: NodeId, now: Timestamp) -> Result<bool, StoreError> {
-        let mut tx = self.backend.begin(Scope::Cluster).await?;
-        if !tx.insert(&RevokedNode { node_id, revoked_at: now }).await? {
-            return Ok(false);
-        }
-        let mut dead = Vec::new();
-        for state in ALIVE {
-            for life in tx.find::<Node>(Node::node_id.eq(node_id).and(Node::state.eq(state)), false).await? {
-                dead.push(life.incarnation);
-                bury(&mut tx, life, None).await?;
-            }
-        }
-        raise_view(&mut tx).await?;
-        tx.commit().await?;
-        for incarnation in dead {
-            self.backend.end_sessions_of(incarnation).await;
-        }
-        tracing::warn!(node = %node_id, "revoked node");
-        Ok(true)
-    }
-
     /// Every incarnation that is not dead.
     ///
     /// # Errors
@@ -250,6 +225,19 @@ impl ClusterStore {
             living.extend(tx.find::<Node>(Node::state.eq(state), false).await?);
         }
         Ok(living)
+    }
+}
+
+/// Every node whose certificates are not honoured.
+pub(super) async fn revoked(tx: &mut Tx) -> Result<BTreeSet<NodeId>, StoreError> {
+    let mut all = BTreeSet::new();
+    loop {
+        let behind = all.last().map_or_else(Filter::all, |last| RevokedNode::node_id.gt(*last));
+        let page = tx.find::<RevokedNode>(behind.limit(MAX_LIMIT), false).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page.into_iter().map(|row| row.node_id));
     }
 }
 

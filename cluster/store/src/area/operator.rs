@@ -1,4 +1,4 @@
-//! Operators, invitations of nodes, and acts that take two steps.
+//! Operators, and acts that take two steps. Invitations: [`super::joins`].
 //!
 //! Everything here is strict SQL that any node may do. What changes something is audited in the same
 //! transaction ([`ClusterAct`]); what is good once is consumed by one statement, so that of many callers on
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Filter, StoreError,
     backend::{Backend, Scope, Tx},
-    tables::{ActKind, AuditRow, DestructiveAct, IdempotencyRow, JoinToken, Operator},
+    tables::{ActKind, AuditRow, DestructiveAct, IdempotencyRow, Operator},
 };
 
 /// How often an act is tried that other acts keep overtaking.
@@ -144,54 +144,6 @@ impl OperatorStore {
         })
     }
 
-    /// Keeps an invitation, and drops those that have expired.
-    ///
-    /// # Errors
-    /// [`StoreError::AlreadyExists`], [`StoreError::Conflict`], [`StoreError::Unavailable`].
-    pub async fn put_join_token(&self, token: &JoinToken, act: &ClusterAct) -> Result<(), StoreError> {
-        retried!(async {
-            let mut tx = self.backend.begin(Scope::Cluster).await?;
-            let trail = Trail::open(&mut tx).await?;
-            tx.delete::<JoinToken>(JoinToken::expires_at.le(act.at)).await?;
-            if !tx.insert(token).await? {
-                return Err(StoreError::AlreadyExists { table: "join_tokens" });
-            }
-            trail.append(&mut tx, act).await?;
-            tx.commit().await
-        })
-    }
-
-    /// Whether the invitation is good, without consuming it.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn has_join_token(&self, token_hash: Digest32, now: Timestamp) -> Result<bool, StoreError> {
-        let found =
-            self.backend.begin_read(Scope::Cluster).await?.first(invitation(token_hash, now), false).await?;
-        Ok(found.is_some())
-    }
-
-    /// Consumes an invitation: of many callers exactly one gets it.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
-    pub async fn take_join_token(
-        &self,
-        token_hash: Digest32,
-        act: &ClusterAct,
-    ) -> Result<Option<JoinToken>, StoreError> {
-        retried!(async {
-            let mut tx = self.backend.begin(Scope::Cluster).await?;
-            let trail = Trail::open(&mut tx).await?;
-            let Some(taken) = tx.take(invitation(token_hash, act.at)).await?.pop() else {
-                return Ok(None);
-            };
-            trail.append(&mut tx, act).await?;
-            tx.commit().await?;
-            Ok(Some(taken))
-        })
-    }
-
     /// First step of a destructive act. Drops those that have expired.
     ///
     /// # Errors
@@ -309,10 +261,6 @@ pub(super) async fn consume(
         .and(DestructiveAct::object.eq(&confirmation.object))
         .and(DestructiveAct::expires_at.gt(now));
     Ok(!tx.take::<DestructiveAct>(fits).await?.is_empty())
-}
-
-fn invitation(token_hash: Digest32, now: Timestamp) -> Filter<JoinToken> {
-    JoinToken::token_hash.eq(token_hash).and(JoinToken::expires_at.gt(now))
 }
 
 fn on_its_way(id: ActId, operator: OperatorId, now: Timestamp) -> Filter<DestructiveAct> {

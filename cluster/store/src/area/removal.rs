@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ocmt_types::{NodeId, TenantId};
+use ocmt_types::{Incarnation, NodeId, TenantId};
 
 use super::{
-    nodes::{ALIVE, bury, raise_view},
+    joins::has_joined,
+    nodes::{ALIVE, bury, raise_view, revoked},
     operator::{Confirmation, OperatorStore, consume, retried},
     trail::{ClusterAct, Trail},
 };
@@ -35,7 +36,8 @@ pub enum Removal {
 
 impl OperatorStore {
     /// Honours a node's certificates no more, ends every life of it and raises the view's version. With
-    /// `only_dead` a node that lives stays. A new generation of the sealing key is due, to be made by `made_by`.
+    /// `only_dead` a node that lives stays. A node that was let in and never started is removed like any
+    /// other. A new generation of the sealing key is due, to be made by `made_by`.
     ///
     /// # Errors
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
@@ -47,22 +49,42 @@ impl OperatorStore {
         made_by: NodeId,
         act: &ClusterAct,
     ) -> Result<Removal, StoreError> {
+        let (removal, dead) = self.removed(node, only_dead, confirmation, made_by, act).await?;
+        // what those lives have in flight is not waited for
+        for incarnation in dead {
+            self.backend.end_sessions_of(incarnation).await;
+        }
+        Ok(removal)
+    }
+
+    /// The same, and the lives that it ended.
+    async fn removed(
+        &self,
+        node: NodeId,
+        only_dead: bool,
+        confirmation: &Confirmation,
+        made_by: NodeId,
+        act: &ClusterAct,
+    ) -> Result<(Removal, Vec<Incarnation>), StoreError> {
+        let nothing = |removal| Ok((removal, Vec::new()));
         retried!(async {
             let mut tx = self.backend.begin(Scope::Cluster).await?;
             let trail = Trail::open(&mut tx).await?;
             if !consume(&mut tx, confirmation, act.at).await? {
-                return Ok(Removal::Unconfirmed);
+                return nothing(Removal::Unconfirmed);
             }
-            if tx.first::<Node>(Node::node_id.eq(node), false).await?.is_none() {
-                return Ok(Removal::Unknown);
+            let started = tx.first::<Node>(Node::node_id.eq(node), false).await?.is_some();
+            if !started && !has_joined(&mut tx, node).await? {
+                return nothing(Removal::Unknown);
             }
             let lives = lives(&mut tx, node).await?;
             if only_dead && !lives.is_empty() {
-                return Ok(Removal::Alive);
+                return nothing(Removal::Alive);
             }
             if !tx.insert(&RevokedNode { node_id: node, revoked_at: act.at }).await? {
-                return Ok(Removal::Unknown);
+                return nothing(Removal::Unknown);
             }
+            let dead = lives.iter().map(|life| life.incarnation).collect();
             for life in lives {
                 bury(&mut tx, life, None).await?;
             }
@@ -70,7 +92,8 @@ impl OperatorStore {
             let generation = next_generation(&mut tx, made_by, act).await?;
             trail.append(&mut tx, act).await?;
             tx.commit().await?;
-            Ok(Removal::Done { generation })
+            tracing::warn!(%node, "removed node");
+            Ok((Removal::Done { generation }, dead))
         })
     }
 
@@ -90,8 +113,8 @@ impl OperatorStore {
                 last.remove(&node.node_id);
             }
         }
-        for removed in tx.find::<RevokedNode>(Filter::all(), false).await? {
-            last.remove(&removed.node_id);
+        for removed in revoked(&mut tx).await? {
+            last.remove(&removed);
         }
         Ok(last.into_values().collect())
     }

@@ -53,7 +53,7 @@ impl Tx {
     }
 
     /// Writes a new row; `false` if its key or a unique value is taken.
-    pub(super) async fn insert<R: Row>(&mut self, row: &R) -> Result<bool, StoreError> {
+    pub(crate) async fn insert<R: Row>(&mut self, row: &R) -> Result<bool, StoreError> {
         Ok(self.act::<R>(Action::Insert(row.to_values())).await?.affected > 0)
     }
 

@@ -74,6 +74,21 @@ rows! {
         ended: bool,
     };
 
+    /// A node that was let in, whether it has ever started or not. Its certificates are honoured until it
+    /// stands among the revoked ones.
+    pub struct JoinedNode: global("joined_nodes") {
+        key {
+            /// Which node.
+            node_id: NodeId,
+        }
+        /// Where it said that its peers reach it, `host:port`; empty if it did not.
+        addr: String,
+        /// The hosts and addresses that its listeners may be certified for, one a line.
+        names: String,
+        /// When it came in.
+        joined_at: Timestamp,
+    };
+
     /// A node whose certificates are not honoured any more.
     pub struct RevokedNode: global("revoked_nodes") {
         key {

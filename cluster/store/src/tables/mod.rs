@@ -11,7 +11,7 @@ pub mod tenant;
 pub mod trail;
 pub mod vault;
 
-pub use cluster::{Cluster, Node, NodeLease, NodeState, RESTORE_STEP, RevokedNode, TenantOwner};
+pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP, RevokedNode, TenantOwner};
 pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
@@ -36,6 +36,7 @@ pub fn all() -> Vec<&'static Table> {
         Cluster::table(),
         Node::table(),
         NodeLease::table(),
+        JoinedNode::table(),
         RevokedNode::table(),
         TenantOwner::table(),
         Operator::table(),

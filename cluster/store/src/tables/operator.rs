@@ -47,6 +47,8 @@ rows! {
         }
         /// The operator who asked for it.
         created_by: OperatorId,
+        /// The hosts and addresses that the node may ask for, one a line; empty if the operator named none.
+        names: String,
         /// When.
         created_at: Timestamp,
         /// It is dead from then on.

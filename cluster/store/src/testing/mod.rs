@@ -4,12 +4,17 @@ mod postgres;
 
 pub use postgres::TestDatabase;
 
-use ocmt_types::{Id, Incarnation, NodeId, Ownership, TenantId, Timestamp, UserId};
+use ocmt_crypto::audit::{Actor, Outcome};
+use ocmt_types::{
+    Digest32, Id, IdGen, Incarnation, NodeId, OperatorId, Ownership, RandomIds, TenantId, Timestamp, UserId,
+};
 
 use crate::{
-    Claim, FencedTx, Founding, Store, StoreError,
-    backend::Backend,
-    tables::{Node, NodeState, Tenant, TenantState, User, UserRole, UserState},
+    Claim, ClusterAct, Confirmation, FencedTx, Founding, Removal, Store, StoreError,
+    backend::{Backend, Scope},
+    tables::{
+        ActKind, DestructiveAct, Node, NodeState, RevokedNode, Tenant, TenantState, User, UserRole, UserState,
+    },
 };
 
 /// The `n`th id of its type: the same in each run, and in the order of `n`.
@@ -129,6 +134,60 @@ pub fn user(tenant: TenantId, n: u64) -> User {
         totp_last_step: None,
         created_at: Timestamp(i64::try_from(n).unwrap_or(i64::MAX)),
     }
+}
+
+/// Removes a node as an operator does, in two steps.
+///
+/// # Errors
+/// Those of the store.
+pub async fn remove(store: &Store, node: NodeId, only_dead: bool) -> Result<Removal, StoreError> {
+    let (ids, at): (&dyn IdGen, _) = (&RandomIds, Timestamp(1));
+    let (operators, operator) = (store.operators(), ids.id());
+    let kind = if only_dead { ActKind::ForgetNode } else { ActKind::RevokeNode };
+    let act = ClusterAct {
+        at,
+        request: ids.id(),
+        actor: Actor::Operator(*OperatorId::as_bytes(&operator)),
+        action: "cluster.revoke",
+        object: format!("node/{node}"),
+        outcome: Outcome::Allowed,
+        details: Vec::new(),
+        remember: None,
+    };
+    let (act_id, token_hash, object) = (ids.id(), Digest32(random32(ids)), node.to_string());
+    let begun = DestructiveAct {
+        act_id,
+        operator_id: operator,
+        act: kind,
+        object: object.clone(),
+        token_hash: None,
+        created_at: at,
+        expires_at: Timestamp(i64::MAX),
+    };
+    operators.begin_act(&begun, &act).await?;
+    operators.confirm_act(act_id, operator, token_hash, &act).await?;
+    let confirmation = Confirmation { token_hash, operator, act: kind, object };
+    operators.remove_node(node, only_dead, &confirmation, id(1), &act).await
+}
+
+fn random32(ids: &dyn IdGen) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    let (first, second) = bytes.split_at_mut(16);
+    first.copy_from_slice(&ids.random16());
+    second.copy_from_slice(&ids.random16());
+    bytes
+}
+
+/// Writes `n` further nodes down as removed, without more.
+///
+/// # Errors
+/// Those of the store.
+pub async fn mark_removed(store: &Store, n: u64) -> Result<(), StoreError> {
+    let mut tx = store.backend().begin(Scope::Cluster).await?;
+    for n in 0..n {
+        tx.insert(&RevokedNode { node_id: id(1_000_000 + n), revoked_at: Timestamp(0) }).await?;
+    }
+    tx.commit().await
 }
 
 /// Lets an SQLite database grow to `pages` pages of 4 KiB and no further: a full disk.

@@ -12,6 +12,7 @@ pub mod operators;
 pub mod orders;
 pub mod portable;
 pub mod races;
+pub mod removal;
 pub mod rows;
 
 /// One test per property. `$open` is an async function that returns a fresh store and what keeps it alive.
@@ -81,7 +82,14 @@ macro_rules! suite {
                 of_a_renewal_and_a_death_one_comes_first,
                 an_observation_shows_the_living_with_their_counters,
                 registration_and_death_raise_the_view,
-                a_revoked_node_is_dead_and_stays_revoked,
+            }
+            removal {
+                a_removed_node_is_dead_and_stays_removed,
+                each_removal_makes_a_generation_of_the_sealing_key_due,
+                a_node_that_joined_and_never_started_is_removed_like_any_other,
+                a_living_node_is_revoked_and_not_forgotten,
+                a_removal_uses_its_confirmation_up,
+                every_removed_node_is_seen_however_many,
             }
             races {
                 of_parallel_compare_and_sets_one_wins,

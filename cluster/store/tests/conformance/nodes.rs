@@ -1,11 +1,11 @@
 //! Nodes: leases, what an observer sees, and death.
 
 use ocmt_store::{
-    Store, StoreError,
+    Store,
     tables::{Node, NodeState},
     testing::{TestNode, id, life_of},
 };
-use ocmt_types::{ClusterId, Incarnation, NodeId, Timestamp};
+use ocmt_types::{ClusterId, Incarnation, Timestamp};
 use tokio::task::JoinSet;
 
 async fn two(store: &Store) -> (Incarnation, Incarnation) {
@@ -91,17 +91,4 @@ pub async fn registration_and_death_raise_the_view(store: Store) {
     assert_eq!(version(&store).await, before + 2);
     store.cluster().renew(Incarnation([9; 16])).await.unwrap();
     assert_eq!(version(&store).await, before + 2, "a renewal changes no view");
-}
-
-pub async fn a_revoked_node_is_dead_and_stays_revoked(store: Store) {
-    let (first, second) = two(&store).await;
-    let node_id: NodeId = id(1);
-    assert!(store.cluster().revoke(node_id, Timestamp(5)).await.unwrap());
-    assert!(!store.cluster().revoke(node_id, Timestamp(6)).await.unwrap(), "once");
-    let seen = store.cluster().observe().await.unwrap();
-    assert_eq!(seen.revoked, [node_id]);
-    assert_eq!(seen.nodes.iter().map(|(node, _)| node.incarnation).collect::<Vec<_>>(), [second]);
-    assert_eq!(store.cluster().renew(first).await.unwrap(), None);
-    let claim = store.cluster().claim(id(1), node_id, first).await;
-    assert!(matches!(claim, Err(StoreError::Fenced)), "{claim:?}");
 }

@@ -3,7 +3,7 @@
 use ocmt_crypto::audit::{Actor, ChainVerifier, Outcome};
 use ocmt_store::{
     ClusterAct, Confirmation, Remembered, RequestKey, Revocation, Store, StoreError,
-    tables::{ActKind, DestructiveAct, JoinToken, Operator},
+    tables::{ActKind, DestructiveAct, JoinToken, JoinedNode, Operator},
     testing::id,
 };
 use ocmt_types::{ClusterId, Digest32, Id as _, OperatorId, TenantId, Timestamp};
@@ -22,6 +22,10 @@ fn act(action: &'static str) -> ClusterAct {
         details: Vec::new(),
         remember: None,
     }
+}
+
+fn newcomer(n: u64) -> JoinedNode {
+    JoinedNode { node_id: id(n), addr: String::new(), names: String::new(), joined_at: NOW }
 }
 
 fn operator(n: u64) -> Operator {
@@ -71,18 +75,22 @@ pub async fn of_parallel_joins_with_one_invitation_one_comes_in(store: Store) {
     let token = JoinToken {
         token_hash: Digest32([1; 32]),
         created_by: id(1),
+        names: String::new(),
         created_at: NOW,
         expires_at: Timestamp(2_000),
     };
     store.operators().put_join_token(&token, &act("node.invite")).await.unwrap();
     let mut tries = JoinSet::new();
-    for _ in 0..6 {
+    for n in 0..6 {
         let operators = store.operators();
-        tries.spawn(async move { operators.take_join_token(Digest32([1; 32]), &act("node.join")).await });
+        tries.spawn(async move {
+            operators.take_join_token(Digest32([1; 32]), &newcomer(n), &act("node.join")).await
+        });
     }
     let taken = tries.join_all().await.into_iter().filter(|taken| taken.as_ref().unwrap().is_some()).count();
     assert_eq!(taken, 1);
-    assert!(!store.operators().has_join_token(Digest32([1; 32]), NOW).await.unwrap());
+    assert_eq!(store.operators().joined_nodes().await.unwrap().len(), 1);
+    assert_eq!(store.operators().join_token(Digest32([1; 32]), NOW).await.unwrap(), None);
 }
 
 pub async fn an_invitation_ends_with_its_time(store: Store) {
@@ -90,14 +98,19 @@ pub async fn an_invitation_ends_with_its_time(store: Store) {
     let token = JoinToken {
         token_hash: Digest32([1; 32]),
         created_by: id(1),
+        names: String::new(),
         created_at: NOW,
         expires_at: Timestamp(2_000),
     };
     store.operators().put_join_token(&token, &act("node.invite")).await.unwrap();
-    assert!(store.operators().has_join_token(token.token_hash, Timestamp(1_999)).await.unwrap());
+    assert_eq!(
+        store.operators().join_token(token.token_hash, Timestamp(1_999)).await.unwrap(),
+        Some(token.clone())
+    );
     let late = ClusterAct { at: Timestamp(2_000), ..act("node.join") };
-    assert_eq!(store.operators().take_join_token(token.token_hash, &late).await.unwrap(), None);
-    let other = store.operators().take_join_token(Digest32([2; 32]), &act("node.join")).await.unwrap();
+    assert_eq!(store.operators().take_join_token(token.token_hash, &newcomer(1), &late).await.unwrap(), None);
+    let other =
+        store.operators().take_join_token(Digest32([2; 32]), &newcomer(1), &act("node.join")).await.unwrap();
     assert_eq!(other, None);
 }
 

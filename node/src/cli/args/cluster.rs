@@ -17,7 +17,7 @@ pub enum ClusterCommand {
     Init(InitArgs),
     /// Make an invitation for one node; it is shown once
     #[command(
-        after_help = "Example:\n  ocmt cluster invite --operator ~/ocmt-operator --lifetime 15min > token\n\nAsk the node where `ocmt cluster init` ran: it has the authority."
+        after_help = "Example:\n  ocmt cluster invite --operator ~/ocmt-operator --lifetime 15min --name node2.example.org > token\n\nAsk the node where `ocmt cluster init` ran: it has the authority."
     )]
     Invite {
         /// Who asks
@@ -26,6 +26,10 @@ pub enum ClusterCommand {
         /// How long it is good, 1 min to 24 h
         #[arg(long, value_name = "TIME", default_value = "1h")]
         lifetime: HumanDuration,
+        /// A host name or address that the node may have certified for its listeners, beside loopback; may be
+        /// given more than once. Without, the node says which it wants when it joins
+        #[arg(long, value_name = "HOST")]
+        name: Vec<String>,
     },
     /// Bring this machine in with an invitation, then start `ocmt node`
     #[command(

@@ -37,7 +37,9 @@ pub(super) async fn run(command: ClusterCommand, global: Global) -> anyhow::Resu
     match command {
         ClusterCommand::Init(args) => init(&args, out),
         ClusterCommand::Join(args) => join::run(&args, out).await,
-        ClusterCommand::Invite { operator, lifetime } => nodes::invite(&at, &operator, lifetime.0).await,
+        ClusterCommand::Invite { operator, lifetime, name } => {
+            nodes::invite(&at, &operator, lifetime.0, name).await
+        }
         ClusterCommand::Nodes(operator) => nodes::list(&at, &operator).await,
         ClusterCommand::Placement { operator, of, node } => nodes::placement(&at, &operator, of, node).await,
         ClusterCommand::Drain { operator, node, no_wait, within } => {

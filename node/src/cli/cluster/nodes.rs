@@ -19,13 +19,18 @@ use crate::cli::{
 /// How often a drain is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-pub(super) async fn invite(at: &At, operator: &OperatorArg, lifetime: Duration) -> anyhow::Result<()> {
+pub(super) async fn invite(
+    at: &At,
+    operator: &OperatorArg,
+    lifetime: Duration,
+    names: Vec<String>,
+) -> anyhow::Result<()> {
     let mut cluster = Operator::connect(at, operator).await?.cluster();
     let lifetime = prost_types::Duration {
         seconds: i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(lifetime.subsec_nanos()).unwrap_or(0),
     };
-    let request = pb::CreateJoinTokenRequest { lifetime: Some(lifetime), idempotency_key: key() };
+    let request = pb::CreateJoinTokenRequest { lifetime: Some(lifetime), names, idempotency_key: key() };
     let answer = cluster.create_join_token(request).await.map_err(refused)?.into_inner();
     let expires = time(answer.expires_at);
     at.out.value(&serde_json::json!({ "token": answer.token, "expires_at": expires }), || {

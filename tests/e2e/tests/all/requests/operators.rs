@@ -9,7 +9,8 @@ pub(super) fn nodes() -> Vec<Made> {
     let lifetime = Some(prost_types::Duration { seconds: 600, nanos: 0 });
     let confirmation_token = "ocmt_act_AAAAAAAA".to_owned();
     made! {
-        ClusterService/CreateJoinToken "" => pb::CreateJoinTokenRequest { lifetime, idempotency_key: key() };
+        ClusterService/CreateJoinToken "" => pb::CreateJoinTokenRequest { lifetime, names: Vec::new(),
+            idempotency_key: key() };
         ClusterService/JoinCluster "" => pb::JoinClusterRequest { token: token.clone(),
             certificate_request_der: vec![1].into(), listener_request_der: vec![1].into(),
             sealing_recipient_key: vec![9; 32].into(), address: String::new(), idempotency_key: key() };
