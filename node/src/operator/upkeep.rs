@@ -128,23 +128,30 @@ impl Upkeep {
         if self.pki.sealing().now().latest() >= Some(generation) {
             return;
         }
-        // this node was to make it and did not get as far: nobody has it, so it is made now
-        if latest.made_by == self.own() {
-            if let Err(error) = self.pki.make_generation(generation) {
-                tracing::error!(generation, %error, "the sealing key cannot be kept");
-            }
+        let view = self.views.borrow().clone();
+        if self.pool.is_some() && !view.nodes.contains_key(&self.own()) {
+            // who else lives is not known yet
             return;
         }
-        self.fetch_from_others(&latest, generation).await;
+        self.obtain(&latest, generation, &self.others(), self).await;
     }
 
-    async fn fetch_from_others(&self, latest: &SealingGeneration, generation: u32) {
-        let mut others = self.others();
+    /// Takes a generation from whoever of `others` has it. If all of them say that they have not, and this node
+    /// was to make it, nobody has it: it is made now. Asked comes first even so: a node that came back with an
+    /// older copy of its disk would make another key for a generation that is in use.
+    async fn obtain(
+        &self,
+        latest: &SealingGeneration,
+        generation: u32,
+        others: &[Peer],
+        holders: &impl Holders,
+    ) {
+        let mut all_lack_it = true;
         // its maker first
-        others.sort_by_key(|peer| peer.node_id != latest.made_by);
-        for peer in others {
-            match self.take_from(&peer).await {
-                Ok(keys) if keys.latest() >= Some(generation) => {
+        let (makers, rest): (Vec<_>, Vec<_>) = others.iter().partition(|peer| peer.node_id == latest.made_by);
+        for peer in makers.into_iter().chain(rest) {
+            match holders.take_from(peer).await {
+                Ok(keys) if keys.generations().any(|key| key.generation() == generation) => {
                     let more: Vec<_> = keys.generations().map(SealingKey::duplicate).collect();
                     match self.pki.hold_also(more) {
                         Ok(()) => tracing::info!(generation, from = %peer.node_id, "took a new sealing key"),
@@ -153,12 +160,30 @@ impl Upkeep {
                     return;
                 }
                 Ok(_) => {}
-                Err(why) => tracing::debug!(peer = %peer.node_id, why, "no sealing keys from that node"),
+                Err(why) => {
+                    all_lack_it = false;
+                    tracing::debug!(peer = %peer.node_id, why, "no sealing keys from that node");
+                }
             }
         }
-        tracing::warn!(generation, maker = %latest.made_by, "no node that answers has the newest sealing key");
+        if !all_lack_it || latest.made_by != self.own() {
+            tracing::warn!(generation, maker = %latest.made_by, "no node that answers has the newest sealing key");
+            return;
+        }
+        match self.pki.make_generation(generation) {
+            Ok(()) => tracing::info!(generation, "made a sealing key that nobody had"),
+            Err(error) => tracing::error!(generation, %error, "the sealing key cannot be kept"),
+        }
     }
+}
 
+/// Nodes that can be asked for their sealing keys.
+trait Holders {
+    /// What `peer` holds; why not, if it gave no answer.
+    fn take_from(&self, peer: &Peer) -> impl Future<Output = Result<SealingKeys, String>> + Send;
+}
+
+impl Holders for Upkeep {
     async fn take_from(&self, peer: &Peer) -> Result<SealingKeys, String> {
         let pool = self.pool.as_ref().ok_or("there are no links to other nodes")?;
         let secret = SealSecretKey::generate(&mut rand::rng());
@@ -205,5 +230,70 @@ pub async fn follow(
             changed = views.changed() => if changed.is_err() { return },
             () = stop.cancelled() => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use ocmt_store::testing::{id, life_of};
+    use ocmt_types::{RandomIds, SystemClock, Timestamp};
+
+    use super::*;
+    use crate::pki::ServerNames;
+
+    /// What each node answers; none of one that does not.
+    struct Answers(BTreeMap<NodeId, Option<Pki>>);
+
+    impl Holders for Answers {
+        async fn take_from(&self, peer: &Peer) -> Result<SealingKeys, String> {
+            let pki = self.0[&peer.node_id].as_ref().ok_or("it is away")?;
+            let held = pki.sealing().now();
+            Ok(SealingKeys::new(held.generations().map(SealingKey::duplicate)))
+        }
+    }
+
+    fn node() -> (Pki, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ServerNames::of(&[], []);
+        let pki = Pki::open(folder.path(), true, names, Arc::new(SystemClock), &RandomIds).unwrap();
+        (pki, folder)
+    }
+
+    fn key(pki: &Pki, generation: u32) -> Option<[u8; 32]> {
+        let held = pki.sealing().now();
+        held.generations().find(|key| key.generation() == generation).map(|key| *key.expose())
+    }
+
+    /// A node that was to make generation 2 and does not hold it asks nodes 1 and 2, who answer so.
+    async fn obtained(first: Option<&Pki>, second: Option<&Pki>) -> Option<[u8; 32]> {
+        let (pki, _folder) = node();
+        let made_by = pki.identity().id();
+        let upkeep = Upkeep {
+            store: Store::sim(),
+            pki: pki.clone(),
+            cluster: id(9),
+            views: watch::Sender::new(Arc::default()).subscribe(),
+            pool: None,
+        };
+        let latest = SealingGeneration { generation: 2, made_by, made_at: Timestamp(0) };
+        let others: Vec<Peer> = [1, 2].map(|n| Peer::from(life_of(n))).into();
+        let answers = Answers(BTreeMap::from([(id(1), first.cloned()), (id(2), second.cloned())]));
+        upkeep.obtain(&latest, 2, &others, &answers).await;
+        key(&pki, 2)
+    }
+
+    #[tokio::test]
+    async fn a_generation_that_a_node_made_and_lost_is_taken_from_who_has_it() {
+        let ((with, _a), (without, _b)) = (node(), node());
+        with.make_generation(2).unwrap();
+        let known = key(&with, 2);
+        assert_eq!(obtained(Some(&without), Some(&with)).await, known);
+        assert_eq!(obtained(None, Some(&with)).await, known);
+        assert_eq!(obtained(Some(&without), None).await, None, "who is away may have it");
+        let made = obtained(Some(&without), Some(&without)).await;
+        assert!(made.is_some() && made != known, "nobody has it, so its maker makes it");
     }
 }
