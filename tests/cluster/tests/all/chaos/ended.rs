@@ -1,0 +1,72 @@
+//! A node's process ends, or stands still past its lease.
+
+use std::time::Duration;
+
+use ocmt_cluster_tests::{
+    stage::{Cost, Stage},
+    wait::{now, since},
+};
+use rustix::process::Signal;
+
+/// A node that comes back marks its own earlier life dead: nobody waits for the lease.
+pub(super) async fn killed_and_started_again(stage: &mut Stage, node: usize) -> Cost {
+    let before = stage.cluster.living(node).await.unwrap().expect("the node lives").incarnation;
+    let cost = stage
+        .play(async |cluster| {
+            cluster.nodes[node].kill().await?;
+            cluster.nodes[node].start().await?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let after = stage.cluster.living(node).await.unwrap().expect("the node lives again").incarnation;
+    assert_ne!(before, after, "a new life has a new incarnation");
+    assert_eq!(cost.unanswered, 0, "{cost}");
+    assert!(cost.recovery < Duration::from_secs(6), "the lease was waited for: {cost}");
+    cost
+}
+
+/// Without a restart others wait for the lease, and no longer.
+pub(super) async fn killed_without_restart(stage: &mut Stage, node: usize) -> Cost {
+    let before = stage.cluster.living(node).await.unwrap().expect("the node lives").incarnation;
+    let cost = stage
+        .play(async |cluster| {
+            cluster.nodes[node].kill().await?;
+            cluster.dead(&before, Duration::from_secs(12)).await?;
+            cluster.for_a_while(Duration::from_secs(2)).await?;
+            cluster.nodes[node].start().await?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(cost.unanswered, 0, "{cost}");
+    // 8 s on a machine of its own; the figures say what it is there
+    assert!(cost.recovery < Duration::from_secs(10), "{cost}");
+    cost
+}
+
+/// What a suspended node had on its way comes too late and is refused; it comes back as another life.
+pub(super) async fn suspended(stage: &mut Stage, node: usize) -> Cost {
+    let before = stage.cluster.living(node).await.unwrap().expect("the node lives").incarnation;
+    let frozen = before.clone();
+    let cost = stage
+        .play(async |cluster| {
+            let began = now();
+            cluster.nodes[node].signal(Signal::STOP)?;
+            cluster.dead(&frozen, Duration::from_secs(12)).await?;
+            let owned = ocmt_cluster_tests::rows::owned(&cluster.pool, &frozen).await?;
+            cluster.for_a_while(Duration::from_secs(30).saturating_sub(since(began))).await?;
+            // while it stood still, others took what people asked for
+            let left = ocmt_cluster_tests::rows::owned(&cluster.pool, &frozen).await?;
+            anyhow::ensure!(left == 0, "{left} of {owned} tenants still with a dead incarnation");
+            cluster.nodes[node].signal(Signal::CONT)?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let after = stage.cluster.living(node).await.unwrap().expect("the node lives again").incarnation;
+    assert_ne!(before, after, "the suspended life went on");
+    assert_eq!(cost.unanswered, 0, "{cost}");
+    assert!(cost.recovery < Duration::from_secs(12), "{cost}");
+    cost
+}
