@@ -221,7 +221,11 @@ impl System {
             .ok_or(BAD_LINK)?;
         let (tenant, user) = (self.env.id(), self.env.id());
         let founding = self.founding(tenant, user, signup.tenant_name, signup.email, Some(token_hash));
-        let tx = directory.create_tenant(&founding).await?.ok_or(BAD_LINK)?;
+        let tx = match directory.create_tenant(&founding).await {
+            // this node takes no tenants now, and nothing was used up: another one may found it
+            Err(ocmt_store::StoreError::Fenced) => return Err(ActorError::NotOwner { owner: None }),
+            founded => founded?.ok_or(BAD_LINK)?,
+        };
         let mut work = self.birth(tx, tenant, id).await?;
         let issued = session_row::issue(&mut work, &founding.owner, Assurance::Link).await?;
         audit::success(&mut work, "AuthService/ExchangeMagicLink").await?;

@@ -82,6 +82,15 @@ impl Router {
         Ok(inner.to(peer))
     }
 
+    /// Where a call goes that is about no tenant: here, unless this node is joining or draining and another
+    /// is live.
+    pub fn anybody(&self) -> Route {
+        let Some(inner) = &self.inner else {
+            return Route::Here;
+        };
+        next_live(&inner.view.borrow(), inner.own).map_or(Route::Here, |peer| inner.to(peer))
+    }
+
     /// What was known of the tenant's owner is not so.
     pub fn forget(&self, tenant: TenantId) {
         if let Some(inner) = &self.inner {
@@ -124,6 +133,13 @@ fn favourite(view: &View, tenant: TenantId) -> Option<&Peer> {
     view.nodes.get(&node)
 }
 
+/// This node if it is live, else the next that is in the order of ids: so several nodes that leave do not all
+/// lean on one.
+fn next_live(view: &View, own: NodeId) -> Option<&Peer> {
+    let from_here = view.nodes.range(own..).chain(view.nodes.range(..own));
+    from_here.map(|(_, peer)| peer).find(|peer| peer.state == NodeState::Live)
+}
+
 /// Bounded: when the young generation is full it becomes the old one, and what nobody asked for since is
 /// dropped.
 #[derive(Default)]
@@ -157,12 +173,39 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use ocmt_store::testing::id;
 
     use super::*;
 
     fn owner(n: u8) -> (NodeId, Incarnation) {
         (id(u64::from(n)), Incarnation([n; 16]))
+    }
+
+    #[test]
+    fn what_is_about_no_tenant_goes_to_a_live_node() {
+        let mut view = View::default();
+        for n in 1..=3 {
+            let (node_id, incarnation) = owner(n);
+            let peer = Peer {
+                node_id,
+                incarnation,
+                addr: String::new(),
+                endpoint: String::new(),
+                state: NodeState::Live,
+                capacity: 1,
+                memory_mib: 0,
+                version: String::new(),
+            };
+            view.nodes.insert(node_id, peer);
+        }
+        let found = |view: &View, own: u8| next_live(view, owner(own).0).map(|peer| peer.node_id);
+        view.nodes.get_mut(&owner(3).0).unwrap().state = NodeState::Draining;
+        assert_eq!((found(&view, 1), found(&view, 3)), (Some(owner(1).0), Some(owner(1).0)));
+        view.nodes.get_mut(&owner(1).0).unwrap().state = NodeState::Joining;
+        assert_eq!((found(&view, 1), found(&view, 3)), (Some(owner(2).0), Some(owner(2).0)));
+        view.nodes.get_mut(&owner(2).0).unwrap().state = NodeState::Draining;
+        assert_eq!(found(&view, 1), None);
     }
 
     #[test]

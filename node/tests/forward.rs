@@ -289,6 +289,30 @@ async fn a_tenant_between_two_nodes_is_waited_for_but_not_for_ever() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_has_left_is_looked_for_anew() {
+    let mesh = Mesh::new();
+    let (edge, old) = mesh.pair().await;
+    // the old owner reads nothing and names nobody; a fresh look finds the tenant here
+    old.app.disown();
+    *edge.where_to.comes_home.lock().unwrap() = true;
+    assert_eq!(mesh.client(&edge).await.text("/count", "x").await, "1");
+    assert_eq!((old.app.asked(), edge.app.asked()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_node_that_takes_no_work_hands_on_what_is_about_no_tenant() {
+    let mesh = Mesh::new();
+    let (edge, live) = mesh.pair().await;
+    *edge.where_to.elsewhere.lock().unwrap() = Some(live.peer.clone());
+    // two that both leave do not play ball with it
+    *live.where_to.elsewhere.lock().unwrap() = Some(edge.peer.clone());
+    let untagged = Request::post("https://localhost/count").body(Body::from("four")).unwrap();
+    let answer = mesh.client(&edge).await.send(untagged).await.into_body().collect().await.unwrap();
+    assert_eq!(answer.to_bytes(), "4");
+    assert_eq!((edge.app.asked(), live.app.asked()), (0, 1));
+}
+
+#[tokio::test]
 async fn what_was_streamed_away_is_not_sent_twice() {
     let mesh = Mesh::new();
     let (edge, owner) = mesh.pair().await;

@@ -16,7 +16,7 @@ use ocmt_types::{Deadline, Ownership, TenantId};
 use ractor::ActorRef;
 use tokio::sync::watch;
 
-use super::{TenantsMessage, TenantsState, state::Slot};
+use super::{TenantsMessage, TenantsState, state::Slot, sweep::Draining};
 use crate::{call::Reply, error::ActorError, supervisor, tenant::TenantMessage};
 
 /// So long at most a tenant refuses calls before it is either gone or takes them again.
@@ -40,8 +40,8 @@ pub(super) struct Departures {
     queue: VecDeque<TenantId>,
     /// Those that refuse calls at this moment.
     under_way: HashSet<TenantId>,
-    /// The node drains: who sees how many are left, and who waits for the last.
-    drain: Option<(watch::Sender<usize>, Option<Reply<()>>)>,
+    /// The node drains.
+    pub(super) drain: Option<Draining>,
     /// Tenants that were moved away, until when they are not claimed again.
     away: HashMap<TenantId, Deadline>,
 }
@@ -74,8 +74,8 @@ impl Departures {
     pub(super) fn refuse_all(&mut self, error: &ActorError) {
         let waiting = self.tenants.drain().flat_map(|(_, departure)| departure.waiting);
         waiting.for_each(|reply| reply.send(Err(error.clone())));
-        if let Some((_, Some(reply))) = self.drain.take() {
-            reply.send(Err(error.clone()));
+        if let Some(drain) = self.drain.take() {
+            drain.answer(&Err(error.clone()));
         }
         self.queue.clear();
     }
@@ -125,7 +125,7 @@ impl TenantsState {
         }
         tracing::info!(tenants = tenants.len(), "drains");
         self.departures.queue = tenants.into();
-        self.departures.drain = Some((drain.progress, Some(drain.reply)));
+        self.departures.drain.get_or_insert_default().wait(drain);
         self.next_to_leave(myself);
     }
 
@@ -143,13 +143,10 @@ impl TenantsState {
             self.leave(myself, tenant);
         }
         let left = self.tenants.len();
-        let Some((progress, reply)) = &mut self.departures.drain else { return };
-        progress.send_if_modified(|progress| std::mem::replace(progress, left) != left);
-        // it goes on draining: nothing is activated here any more
-        if left == 0
-            && let Some(reply) = reply.take()
-        {
-            reply.send(Ok(()));
+        let Some(drain) = &mut self.departures.drain else { return };
+        drain.tell(left);
+        if left == 0 && drain.is_awaited() {
+            self.sweep(myself);
         }
     }
 

@@ -23,6 +23,10 @@ pub(crate) enum TenantsMessage {
     LeaveAgain(TenantId),
     /// The store has answered to a release.
     Released(TenantId, Result<(), ActorError>),
+    /// Ask the store again to take back what no actor here stands for.
+    Sweep,
+    /// The store was asked to take back what no actor here stands for.
+    Swept(Result<u64, ActorError>),
     /// The node goes down: answered when all tenants have been given up.
     Drain(Drain),
     /// The node stays: tenants are taken again.
@@ -46,6 +50,8 @@ impl TenantsMessage {
             | Self::StaysAwake(_)
             | Self::LeaveAgain(_)
             | Self::Resume
+            | Self::Sweep
+            | Self::Swept(_)
             | Self::Released(..) => {}
         }
     }

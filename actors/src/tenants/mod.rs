@@ -8,6 +8,7 @@
 mod leave;
 mod message;
 mod state;
+mod sweep;
 
 use std::{
     collections::HashMap,
@@ -83,6 +84,8 @@ impl Actor for TenantSupervisor {
             }
             TenantsMessage::LeaveAgain(tenant) => state.leave(&myself, tenant),
             TenantsMessage::Released(tenant, result) => state.released(&myself, tenant, &result),
+            TenantsMessage::Sweep => state.sweep(&myself),
+            TenantsMessage::Swept(result) => state.swept(&myself, result),
             TenantsMessage::Drain(drain) => state.drain(&myself, drain),
             TenantsMessage::Resume => state.resume(),
             TenantsMessage::Abort(reply) => state.abort(reply),
@@ -119,7 +122,10 @@ impl TenantsState {
             Some(slot @ Slot::Awake { .. }) => slot.send(message),
             Some(Slot::Claiming { parked, .. } | Slot::FallingAsleep { parked, .. }) => parked.push(message),
             Some(Slot::Leaving { .. } | Slot::Releasing) => message.refuse(MOVING),
-            None if stays_away => message.refuse(MOVING),
+            None if stays_away => {
+                message.refuse(MOVING);
+                self.sweep_again(myself);
+            }
             None => match self.tenants.may_start(tenant, self.env.now()) {
                 Ok(()) => self.claim(myself, tenant, vec![message]),
                 Err(error) => message.refuse(error),

@@ -241,6 +241,13 @@ impl Kit {
     /// Signs somebody up as the owner of a tenant of their own.
     pub(crate) async fn founder(&self, email: &str) -> Person {
         let email = &email.to_lowercase();
+        let link = self.sign_up_link(email).await;
+        let issued = self.exchange(&link).await.unwrap();
+        self.person(email, issued).await
+    }
+
+    /// The link of a sign-up.
+    pub(crate) async fn sign_up_link(&self, email: &str) -> String {
         let n = self.mailbox.count(email);
         self.system
             .sign_up(SignUp {
@@ -249,9 +256,7 @@ impl Kit {
                 binding_hash: binding().1,
             })
             .unwrap();
-        let mail = self.mailbox.token_after(email, n).await;
-        let issued = self.exchange(&mail.tokens[0].1).await.unwrap();
-        self.person(email, issued).await
+        self.mailbox.token_after(email, n).await.tokens[0].1.clone()
     }
 
     /// Brings somebody into the tenant of `host`.

@@ -91,7 +91,10 @@ where
                 Tried::Unread(owner, answer) => (owner, answer),
             };
             tries += 1;
-            named = owner.and_then(|node| self.follow(node));
+            named = match owner {
+                Some(node) => self.follow(node),
+                None => self.lose(),
+            };
             let again = match self.hop {
                 0 => self.spent() + pause <= self.on.times.patience,
                 // the first node waits for the tenant; here the call goes on to who was named, or back unread
@@ -119,7 +122,9 @@ where
                     );
                 }
             },
-            (None, None) => Route::Here,
+            // whoever was asked by another node answers, or says that it does not
+            (None, None) if self.hop > 0 => Route::Here,
+            (None, None) => self.on.whereabouts.anybody(),
         };
         match route {
             Route::Here => self.here().await,
@@ -206,9 +211,7 @@ where
             PoolError::Broken(_) => self.body.is_untouched() || self.head.method.is_safe(),
             PoolError::Late => return Tried::Done(self.refuse(&ActorError::DeadlineExceeded)),
         };
-        if let Some(tenant) = self.tenant {
-            self.on.whereabouts.forget(tenant);
-        }
+        self.lose();
         if untouched {
             Tried::Unread(None, self.unread(&away("the tenant's node does not answer")))
         } else {
@@ -236,6 +239,14 @@ where
             (_, None) => {}
         }
         peer
+    }
+
+    /// Whoever was asked does not have the tenant, and nobody was named: the next look is a fresh one.
+    fn lose(&self) -> Option<Peer> {
+        if let Some(tenant) = self.tenant {
+            self.on.whereabouts.forget(tenant);
+        }
+        None
     }
 
     fn refuse(&self, error: &ActorError) -> Response {

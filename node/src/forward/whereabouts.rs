@@ -8,6 +8,8 @@ use ocmt_types::{NodeId, TenantId};
 pub trait Whereabouts: Send + Sync + 'static {
     /// Where a call for this tenant goes.
     fn route(&self, tenant: TenantId) -> BoxFuture<'_, Result<Route, ClusterError>>;
+    /// Where a call goes that is about no tenant.
+    fn anybody(&self) -> Route;
     /// What was known of this tenant is not so.
     fn forget(&self, tenant: TenantId);
     /// This tenant lives there.
@@ -19,6 +21,10 @@ pub trait Whereabouts: Send + Sync + 'static {
 impl Whereabouts for Router {
     fn route(&self, tenant: TenantId) -> BoxFuture<'_, Result<Route, ClusterError>> {
         self.route(tenant).boxed()
+    }
+
+    fn anybody(&self) -> Route {
+        self.anybody()
     }
 
     fn forget(&self, tenant: TenantId) {

@@ -161,7 +161,7 @@ impl OperatorRpc {
             if let Some(now) = living.iter().find(|node| Some(node.incarnation) == owner.incarnation) {
                 self.parts.hands.release(now, tenant, PATIENCE).await.map_err(|e| refuse(&e))?;
             }
-            match cluster.claim(tenant, target.node_id, target.incarnation).await {
+            match cluster.claim_for(target, tenant).await {
                 Ok(Claim::Taken(_)) => return Ok(()),
                 Ok(Claim::Owned { .. }) | Err(ocmt_store::StoreError::Conflict) => {}
                 Ok(Claim::NoTenant) => return Err(refuse(&ActorError::NotFound)),

@@ -139,7 +139,7 @@ impl Node {
             None => None,
         };
         let tls = TlsAcceptor::from(pki.client_server(&config.tls)?);
-        let readiness = Arc::new(Readiness::new(place.store.clone(), containers.runtime.clone()));
+        let readiness = Arc::new(readiness(&place, &containers));
         let mut listeners = vec![
             tasks::spawn(listen::serve(client, tls, app, limits(config), Arc::new(Anybody), stop.clone())),
             tasks::spawn(telemetry::serve(telemetry_listener, readiness, stop.clone())),
@@ -293,6 +293,10 @@ fn open_pki(
     // a node of a cluster was set up by `cluster init` or `join`: one that made its own keys would be a stranger
     let alone = !matches!(config.store.place(), Some(StorePlace::Postgres(_)));
     Ok(Pki::open(&config.node.data_dir.join("pki"), alone, names, clock.clone(), ids)?)
+}
+
+fn readiness(place: &Place, containers: &Containers) -> Readiness {
+    Readiness::new(place.store.clone(), containers.runtime.clone(), place.node, place.views())
 }
 
 fn limits(config: &Config) -> ListenLimits {

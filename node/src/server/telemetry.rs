@@ -27,5 +27,11 @@ async fn healthz() -> &'static str {
 async fn readyz(State(readiness): State<Arc<Readiness>>) -> (StatusCode, Json<serde_json::Value>) {
     let report = readiness.report().await;
     let status = if report.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": report.ready(), "store": report.store, "containers": report.containers })))
+    let said = json!({
+        "ready": report.ready(),
+        "state": report.state,
+        "store": report.store,
+        "containers": report.containers,
+    });
+    (status, Json(said))
 }

@@ -115,6 +115,8 @@ pub struct Placed {
     routes: Mutex<HashMap<TenantId, Route>>,
     peers: Mutex<HashMap<NodeId, Peer>>,
     pub forgotten: Mutex<usize>,
+    /// Who takes calls that are about no tenant, if not this node.
+    pub elsewhere: Mutex<Option<Peer>>,
     /// Whether forgetting a tenant leads home: as a claim would.
     pub comes_home: Mutex<bool>,
 }
@@ -129,6 +131,10 @@ impl Whereabouts for Placed {
     fn route(&self, tenant: TenantId) -> BoxFuture<'_, Result<Route, ClusterError>> {
         let route = self.routes.lock().unwrap().get(&tenant).cloned().unwrap_or(Route::Here);
         Box::pin(async move { Ok(route) })
+    }
+
+    fn anybody(&self) -> Route {
+        self.elsewhere.lock().unwrap().clone().map_or(Route::Here, Route::There)
     }
 
     fn forget(&self, tenant: TenantId) {

@@ -177,8 +177,7 @@ impl Cluster {
         let began = crate::wait::now();
         while crate::wait::since(began) < time {
             self.tend()?;
-            // why: the fault lasts this long; nothing is waited for
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await; // why: the fault lasts this long
         }
         Ok(())
     }

@@ -37,6 +37,19 @@ pub struct Asked<T> {
     pub answer: Result<T, Status>,
     /// What it took.
     pub timed: Timed,
+    /// Why it was sent again, one for each time.
+    pub again: Vec<Again>,
+}
+
+/// An answer after which a call was sent again.
+#[derive(Debug, Clone)]
+pub struct Again {
+    /// Which node gave it.
+    pub door: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// What was said.
+    pub why: String,
 }
 
 impl Doors {
@@ -64,33 +77,35 @@ impl Doors {
     where
         F: Future<Output = Result<T, Status>>,
     {
-        let began = now();
-        let mut attempts = 0;
+        let (began, mut attempts, mut again) = (now(), 0, Vec::new());
         loop {
             let mut last = Status::unavailable("no door");
             for step in 0..self.channels.len() {
-                let Some(way) = self.way((first + step) % self.channels.len(), bearer.clone()) else {
-                    continue;
-                };
+                let door = (first + step) % self.channels.len();
+                let Some(way) = self.way(door, bearer.clone()) else { continue };
                 attempts += 1;
+                let sent = now();
                 let answer = match tokio::time::timeout(ATTEMPT, call(way)).await {
                     Ok(answer) => answer,
                     Err(_) => Err(Status::deadline_exceeded("no answer")),
                 };
                 match answer {
-                    Err(status) if may_pass(&status) => last = status,
+                    Err(status) if may_pass(&status) => {
+                        let why = format!("{:?}: {}", status.code(), status.message());
+                        again.push(Again { door, took: since(sent), why });
+                        last = status;
+                    }
                     answer => {
                         let timed = Timed { began, took: since(began), attempts, answered: true };
-                        return Asked { answer, timed };
+                        return Asked { answer, timed, again };
                     }
                 }
             }
             if since(began) > CALL {
                 let timed = Timed { began, took: since(began), attempts, answered: false };
-                return Asked { answer: Err(last), timed };
+                return Asked { answer: Err(last), timed, again };
             }
-            // why: a round over all nodes failed; the next one comes a little later, inside a bounded loop
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(PAUSE).await; // why: between two rounds over all nodes, at most CALL long
         }
     }
 }

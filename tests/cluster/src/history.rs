@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use crate::doors::Again;
+
 /// The order of all beginnings and ends of calls, over all histories of the process.
 static ORDER: AtomicU64 = AtomicU64::new(1);
 
@@ -91,6 +93,8 @@ pub struct Seen {
     pub times: Vec<Timed>,
     /// Answers that no fault excuses, in words.
     pub wrong: Vec<String>,
+    /// Answers after which a call was sent again.
+    pub again: Vec<Again>,
 }
 
 impl History {

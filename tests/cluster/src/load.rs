@@ -73,8 +73,7 @@ impl Device {
             if rand::random() || self.swap(door, serial).await? == Some(Swapped::Refused) {
                 read(&self.account, &self.doors, door).await?;
             }
-            // why: the pace of the load
-            tokio::time::sleep(self.pause.mul_f64(rand::random_range(0.5..1.5))).await;
+            tokio::time::sleep(self.pause.mul_f64(rand::random_range(0.5..1.5))).await; // why: the pace of the load
         }
         Ok(())
     }
@@ -90,6 +89,7 @@ impl Device {
             })
             .await;
         let returned = tick();
+        self.account.history.note(|seen| seen.again.extend(asked.again));
         let ended = match &asked.answer {
             Ok(_) => Swapped::Done,
             Err(status) if status.code() == Code::Aborted => Swapped::Refused,
@@ -123,6 +123,7 @@ pub async fn read(account: &Account, doors: &Doors, door: usize) -> anyhow::Resu
         })
         .await;
     let returned = Some(tick());
+    account.history.note(|seen| seen.again.extend(asked.again));
     match &asked.answer {
         Ok(answer) => match shown(answer.get_ref()) {
             Some(state) => {

@@ -112,6 +112,7 @@ pub async fn ask(registered: &Registered, doors: &Doors, door: usize) -> bool {
     let answered = asked.answer.is_ok();
     registered.history.note(|seen| {
         seen.times.push(asked.timed);
+        seen.again.extend(asked.again);
         if let Err(status) = asked.answer {
             seen.wrong.push(format!("{:?}: {}", status.code(), status.message()));
         }
@@ -137,8 +138,7 @@ impl Callers {
                 while !stop.load(Ordering::SeqCst) {
                     let turn = next.fetch_add(1, Ordering::SeqCst) % all.len();
                     ask(&all[turn], &doors, rand::random_range(0..doors.count())).await;
-                    // why: the pace of the load
-                    tokio::time::sleep(pause).await;
+                    tokio::time::sleep(pause).await; // why: the pace of the load
                 }
             });
         }

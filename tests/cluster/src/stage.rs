@@ -79,6 +79,11 @@ impl Stage {
         let outcome = self.under_load(fault).await;
         load.stop().await?;
         let cost = outcome.with_context(|| self.cluster.words())?;
+        for account in &self.accounts {
+            account.history.note(|seen| {
+                seen.again.drain(..).for_each(|again| eprintln!("{again:?}"));
+            });
+        }
         self.judge().await.with_context(|| self.cluster.words())?;
         Ok(cost)
     }

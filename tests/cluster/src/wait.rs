@@ -22,8 +22,7 @@ pub async fn until(
         if since(started) > patience {
             bail!("not within {patience:?}: {what}");
         }
-        // why: a pause between two looks, inside a bounded wait
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await; // why: between two looks of a bounded wait
     }
 }
 

@@ -14,6 +14,9 @@ use crate::{
     tables::{Node, NodeState, Outbox, TenantOwner, Timer},
 };
 
+/// Tenants that are given up in one transaction.
+const RELEASED_AT_ONCE: u32 = 200;
+
 /// What became of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
@@ -31,6 +34,22 @@ pub enum Claim {
     },
     /// There is no such tenant.
     NoTenant,
+}
+
+/// In whose name a claim is made, and whether that node makes it itself: its restarted actor fences the one
+/// before, but nobody else fences a living owner.
+#[derive(Clone, Copy)]
+struct Claimer {
+    node_id: NodeId,
+    incarnation: Incarnation,
+    itself: bool,
+}
+
+/// One look at a tenant's owner, and what it came to.
+enum Attempt {
+    Ended(Claim),
+    /// The owner is dead, and may have left open in the database what the claim would wait for.
+    Behind(Incarnation),
 }
 
 /// The area of the cluster. Cheap to clone.
@@ -67,23 +86,49 @@ impl ClusterStore {
         node_id: NodeId,
         incarnation: Incarnation,
     ) -> Result<Claim, StoreError> {
+        self.take(tenant, Claimer { node_id, incarnation, itself: true }).await
+    }
+
+    async fn take(&self, tenant: TenantId, claimer: Claimer) -> Result<Claim, StoreError> {
+        let unended = |dead| self.backend.may_have_sessions(dead);
+        let dead = match self.attempt(tenant, claimer, unended).await? {
+            Attempt::Ended(claim) => return Ok(claim),
+            Attempt::Behind(dead) => dead,
+        };
+        // whoever buried it may have died before it got to this; outside of any transaction, since who waits
+        // for a second connection while holding one can wait for others that do the same
+        self.backend.end_sessions_of(dead).await;
+        match self.attempt(tenant, claimer, |_| false).await? {
+            Attempt::Ended(claim) => Ok(claim),
+            Attempt::Behind(_) => Err(StoreError::Conflict),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        tenant: TenantId,
+        claimer: Claimer,
+        unended: impl Fn(Incarnation) -> bool,
+    ) -> Result<Attempt, StoreError> {
+        let Claimer { node_id, incarnation, itself } = claimer;
         let mut tx = self.backend.begin(Scope::Cluster).await?;
         check_live(&mut tx, node_id, incarnation).await?;
         let Some(owner) = tx.first::<TenantOwner>(TenantOwner::tenant_id.eq(tenant), false).await? else {
-            return Ok(Claim::NoTenant);
+            return Ok(Attempt::Ended(Claim::NoTenant));
         };
         if let (Some(owner_node), Some(owner_incarnation)) = (owner.node_id, owner.incarnation)
-            && owner_incarnation != incarnation
+            && !(itself && owner_incarnation == incarnation)
         {
             if !is_dead(&mut tx, owner_incarnation).await? {
-                return Ok(Claim::Owned {
+                return Ok(Attempt::Ended(Claim::Owned {
                     node_id: owner_node,
                     incarnation: owner_incarnation,
                     epoch: owner.epoch,
-                });
+                }));
             }
-            // whoever buried it may have died before it got to this
-            self.backend.end_sessions_of(owner_incarnation).await;
+            if unended(owner_incarnation) {
+                return Ok(Attempt::Behind(owner_incarnation));
+            }
         }
         let epoch = Epoch(owner.epoch.0 + 1);
         let claimed =
@@ -95,7 +140,16 @@ impl ClusterStore {
         }
         tx.commit().await?;
         tracing::debug!(%tenant, epoch = epoch.0, "claimed tenant");
-        Ok(Claim::Taken(Ownership { tenant, incarnation, epoch }))
+        Ok(Attempt::Ended(Claim::Taken(Ownership { tenant, incarnation, epoch })))
+    }
+
+    /// Claims a tenant for another node, which keeps the epoch that it may have it under already.
+    ///
+    /// # Errors
+    /// As [`ClusterStore::claim`].
+    pub async fn claim_for(&self, node: &Node, tenant: TenantId) -> Result<Claim, StoreError> {
+        self.take(tenant, Claimer { node_id: node.node_id, incarnation: node.incarnation, itself: false })
+            .await
     }
 
     /// Gives a tenant up, so that any node may claim it; `false` if the ownership is not the current one.
@@ -116,6 +170,29 @@ impl ClusterStore {
         let done = tx.update_if(&free, current).await?;
         tx.commit().await?;
         Ok(done)
+    }
+
+    /// Gives up everything that an incarnation owns, so that any node may claim it; how many tenants that were.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`]: repeat.
+    pub async fn release_all(&self, incarnation: Incarnation) -> Result<u64, StoreError> {
+        let mut released = 0;
+        loop {
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
+            let owned = TenantOwner::incarnation.eq(Some(incarnation)).limit(RELEASED_AT_ONCE);
+            let owned = tx.find::<TenantOwner>(owned, false).await?;
+            if owned.is_empty() {
+                return Ok(released);
+            }
+            for owner in owned {
+                let current =
+                    TenantOwner::incarnation.eq(owner.incarnation).and(TenantOwner::epoch.eq(owner.epoch));
+                let free = TenantOwner { node_id: None, incarnation: None, ..owner };
+                released += u64::from(tx.update_if(&free, current).await?);
+            }
+            tx.commit().await?;
+        }
     }
 
     /// Timers of all tenants that are due at `now`, the longest due first, at most `limit`.

@@ -42,7 +42,16 @@ impl Backend {
         }
     }
 
-    /// Ends what a dead incarnation left open in the database, where there is such a thing.
+    /// Whether an incarnation may have left something open in the database that nobody here has ended.
+    pub(crate) fn may_have_sessions(&self, incarnation: Incarnation) -> bool {
+        match self {
+            Self::Postgres(postgres) => postgres.may_have_sessions(incarnation),
+            Self::Sqlite(_) | Self::Sim(_) => false,
+        }
+    }
+
+    /// Ends what a dead incarnation left open in the database, where there is such a thing. Takes a connection
+    /// of its own: never called inside a transaction.
     pub(crate) async fn end_sessions_of(&self, incarnation: Incarnation) {
         if let Self::Postgres(postgres) = self {
             postgres.end_sessions_of(incarnation).await;

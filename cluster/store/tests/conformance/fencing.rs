@@ -91,6 +91,38 @@ pub async fn a_released_tenant_is_free(store: Store) {
     drop(store.fenced(new).await.unwrap());
 }
 
+pub async fn all_that_a_life_owns_is_given_up_and_no_more(store: Store) {
+    let (first, second, own) = two_nodes(&store).await;
+    let mut owned = vec![own.tenant];
+    for n in 100..450 {
+        owned.push(first.found(n).await.unwrap().tenant);
+    }
+    let other = second.found(99).await.unwrap();
+    assert_eq!(store.cluster().release_all(first.incarnation).await.unwrap(), 351);
+    assert_eq!(store.cluster().release_all(first.incarnation).await.unwrap(), 0);
+    assert_fenced(&store, own).await;
+    drop(store.fenced(other).await.unwrap());
+    for tenant in owned {
+        assert_eq!(store.cluster().owner(tenant).await.unwrap().unwrap().incarnation, None);
+    }
+    assert_eq!(second.claim(own.tenant).await.unwrap().epoch, Epoch(own.epoch.0 + 1));
+}
+
+pub async fn a_claim_in_another_nodes_name_does_not_fence_it(store: Store) {
+    let (first, second, own) = two_nodes(&store).await;
+    let living = store.cluster().living_nodes().await.unwrap();
+    let node = |of: &TestNode| living.iter().find(|node| node.incarnation == of.incarnation).unwrap();
+    let kept = store.cluster().claim_for(node(&first), own.tenant).await.unwrap();
+    assert!(matches!(kept, Claim::Owned { incarnation, epoch, .. }
+        if incarnation == first.incarnation && epoch == own.epoch));
+    drop(store.fenced(own).await.unwrap());
+    let refused = store.cluster().claim_for(node(&second), own.tenant).await.unwrap();
+    assert!(matches!(refused, Claim::Owned { incarnation, .. } if incarnation == first.incarnation));
+    assert!(store.cluster().release(own).await.unwrap());
+    let taken = store.cluster().claim_for(node(&second), own.tenant).await.unwrap();
+    assert!(matches!(taken, Claim::Taken(new) if new.incarnation == second.incarnation));
+}
+
 pub async fn an_unknown_tenant_cannot_be_claimed(store: Store) {
     let (first, _, _) = two_nodes(&store).await;
     let claim = store.cluster().claim(id(77), first.node_id, first.incarnation).await.unwrap();

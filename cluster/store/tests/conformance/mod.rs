@@ -52,6 +52,8 @@ macro_rules! suite {
                 count_and_limit_are_kept,
             }
             fencing {
+                all_that_a_life_owns_is_given_up_and_no_more,
+                a_claim_in_another_nodes_name_does_not_fence_it,
                 a_stale_epoch_is_refused_for_writes_and_reads,
                 another_incarnation_is_refused,
                 a_living_owner_is_not_robbed,

@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::conformance::rows::timer;
 use crate::proxy::{Line, Proxy};
 use ocmt_store::{
-    Filter, PgConfig, PgTimes, Store, StoreError,
+    Claim, Filter, PgConfig, PgTimes, Store, StoreError,
     tables::Timer,
     testing::{TestDatabase, TestNode},
 };
@@ -41,6 +41,30 @@ async fn a_frozen_owners_open_transaction_is_ended_by_whoever_buries_it() {
     assert!(late.as_ref().is_err_and(StoreError::is_retryable), "{late:?}");
     assert!(frozen.commit().await.is_err(), "a commit of a transaction that was ended");
     assert_eq!(timers(&second, new).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn claims_that_meet_dead_owners_need_no_second_connection() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let buried = database.open().await.unwrap();
+    let mut left = Vec::new();
+    for n in 1..=3 {
+        let owner = TestNode::start(&buried, n).await.unwrap();
+        left.push(owner.found(n).await.unwrap().tenant);
+        buried.cluster().mark_dead(owner.incarnation).await.unwrap();
+    }
+    // this store has ended nobody's sessions yet, and has one connection for all three claims
+    let config = PgConfig { cluster_connections: 1, ..PgConfig::new(database.url()) };
+    let store = Store::postgres(&config).await.unwrap();
+    let claimer = TestNode::start(&store, 9).await.unwrap();
+    let mut claims = JoinSet::new();
+    for tenant in left {
+        let (cluster, node, incarnation) = (store.cluster(), claimer.node_id, claimer.incarnation);
+        claims.spawn(async move { cluster.claim(tenant, node, incarnation).await });
+    }
+    while let Some(claim) = claims.join_next().await {
+        assert!(matches!(claim.unwrap(), Ok(Claim::Taken(_))));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

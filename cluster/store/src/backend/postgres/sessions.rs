@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use ocmt_types::Incarnation;
@@ -49,31 +49,54 @@ pub(super) async fn may_assume_roles(config: &PgConfig) -> Result<bool, StoreErr
 pub(super) struct Ended(Arc<Mutex<HashSet<Incarnation>>>);
 
 impl Ended {
-    fn is_new(&self, incarnation: Incarnation) -> bool {
-        let mut ended = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn holds(&self, incarnation: Incarnation) -> bool {
+        self.lock().contains(&incarnation)
+    }
+
+    /// `false` if it was in there before.
+    fn insert(&self, incarnation: Incarnation) -> bool {
+        let mut ended = self.lock();
         if ended.len() >= MOST_REMEMBERED {
             ended.clear();
         }
         ended.insert(incarnation)
     }
+
+    fn remove(&self, incarnation: Incarnation) {
+        self.lock().remove(&incarnation);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<Incarnation>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Postgres {
+    pub(crate) fn may_have_sessions(&self, incarnation: Incarnation) -> bool {
+        !self.ended.holds(incarnation)
+    }
+
     /// Ends the sessions of an incarnation that is dead. Only a convenience, so a failure is told and no
-    /// more: without it a claim waits until the server ends an idle transaction.
+    /// more, and whoever comes next tries again: without it a claim waits until the server ends an idle
+    /// transaction.
     pub(crate) async fn end_sessions_of(&self, incarnation: Incarnation) {
-        if !self.ended.is_new(incarnation) {
+        if !self.ended.insert(incarnation) {
             return;
         }
-        let ended: Result<i64, _> =
-            sqlx::query_scalar(END).bind(incarnation.to_string()).fetch_one(&self.cluster).await;
-        match ended {
-            Ok(0) => {}
-            Ok(sessions) => {
+        let asked = sqlx::query_scalar(END).bind(incarnation.to_string()).fetch_one(&self.cluster);
+        match timeout(self.times.answer, asked).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(sessions)) => {
+                let sessions: i64 = sessions;
                 tracing::info!(%incarnation, sessions, "ended database sessions of dead incarnation");
             }
-            Err(error) => {
+            Ok(Err(error)) => {
+                self.ended.remove(incarnation);
                 tracing::warn!(%incarnation, %error, "cannot end database sessions of dead incarnation");
+            }
+            Err(_) => {
+                self.ended.remove(incarnation);
+                tracing::warn!(%incarnation, "the database did not end sessions of dead incarnation in time");
             }
         }
     }
