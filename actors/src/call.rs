@@ -93,7 +93,7 @@ pub struct Incoming<C: Call> {
 pub(crate) struct Reply<T> {
     to: Option<oneshot::Sender<Result<T, ActorError>>>,
     request: RequestId,
-    /// The work was taken up: whoever drops it cannot say that nothing was done.
+    /// Its transaction is open: whoever drops it cannot say that nothing was done.
     begun: bool,
     _permit: Option<Permit>,
 }

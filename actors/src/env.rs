@@ -177,19 +177,36 @@ impl Env {
 pub(crate) struct Scope {
     pub(crate) env: Arc<Env>,
     pub(crate) ownership: Ownership,
+    closed: Arc<AtomicBool>,
 }
 
 impl Scope {
+    /// The work of one activation, or of one order.
+    pub(crate) fn new(env: Arc<Env>, ownership: Ownership) -> Self {
+        Self { env, ownership, closed: Arc::default() }
+    }
+
+    /// Nothing begins any more, in none of the clones: it finds the ownership gone, without asking for it.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    fn open(&self) -> Result<(), ActorError> {
+        if self.closed.load(Ordering::Relaxed) { Err(ActorError::moved()) } else { Ok(()) }
+    }
+
     /// A strict read: under a good lease, in a snapshot in which the ownership was the current one. The two
     /// are not the same: a machine that was suspended believes in its lease until it looks at the clock.
     pub(crate) async fn read(&self) -> Result<ReadTx, ActorError> {
         self.env.strict()?;
+        self.open()?;
         Ok(self.env.store.read(self.ownership).await?)
     }
 
     /// A transaction that may write, under the same.
     pub(crate) async fn fenced(&self) -> Result<FencedTx, ActorError> {
         self.env.strict()?;
+        self.open()?;
         Ok(self.env.store.fenced(self.ownership).await?)
     }
 }

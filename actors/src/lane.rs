@@ -27,6 +27,13 @@ pub(crate) struct Finished<O> {
     outcome: Result<O, String>,
 }
 
+impl<O> Finished<O> {
+    /// What came of it; none of a panic.
+    pub(crate) fn outcome(&self) -> Option<&O> {
+        self.outcome.as_ref().ok()
+    }
+}
+
 /// The ordered work of one actor whose messages are `M`.
 pub(crate) struct Lane<M, O> {
     waiting: VecDeque<Job<O>>,

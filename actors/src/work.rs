@@ -167,8 +167,7 @@ pub(crate) async fn run<C: Handle>(scope: Scope, incoming: Incoming<C>) -> Outco
         reply.send(Err(ActorError::DeadlineExceeded));
         return Outcome::default();
     }
-    reply.begun();
-    match audited(&scope, request, &caller, &meta).await {
+    match audited(&scope, request, &caller, &meta, || reply.begun()).await {
         Ok((answer, done)) => answered(reply, Ok(answer), done),
         Err(error) => answered(reply, Err(error), Done::default()),
     }
@@ -184,7 +183,7 @@ pub(crate) async fn perform<P: Piece>(
     if meta.deadline.has_passed(&*scope.env.clock) {
         return Err(ActorError::DeadlineExceeded);
     }
-    audited(scope, piece, caller, meta).await.map(|(answer, done)| (answer, done.effects))
+    audited(scope, piece, caller, meta, || {}).await.map(|(answer, done)| (answer, done.effects))
 }
 
 async fn audited<P: Piece>(
@@ -192,8 +191,9 @@ async fn audited<P: Piece>(
     piece: P,
     caller: &Caller,
     meta: &CallMeta,
+    begins: impl FnOnce() + Send,
 ) -> Result<(P::Answer, Done), ActorError> {
-    let error = match attempt(scope, piece, caller, meta).await {
+    let error = match attempt(scope, piece, caller, meta, begins).await {
         Ok(done) => return Ok(done),
         Err(error) => error,
     };
@@ -246,11 +246,13 @@ async fn attempt<P: Piece>(
     piece: P,
     caller: &Caller,
     meta: &CallMeta,
+    begins: impl FnOnce() + Send,
 ) -> Result<(P::Answer, Done), ActorError> {
     piece.look(scope).await.map_err(ActorError::before_it_was_read)?;
     let now = scope.env.now();
     let standing = Standing { caller: caller.clone(), role: None, now };
     let mut work = begin(scope, standing).await.map_err(ActorError::before_it_was_read)?;
+    begins();
     stand(&mut work).await?;
     let mut fresh = None;
     if let (Repeat::Replays, Some(key)) = (P::REPEAT, &meta.idempotency) {

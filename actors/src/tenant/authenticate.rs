@@ -20,6 +20,13 @@ pub(crate) struct SessionLoaded {
     found: Result<Option<(Session, TenantPolicy)>, ActorError>,
 }
 
+impl SessionLoaded {
+    /// There is no actor for it.
+    pub(super) fn refuse(self, error: ActorError) {
+        self.ask.refuse(error);
+    }
+}
+
 /// Who waits for the row of a session.
 enum Ask {
     Token(Authenticate),

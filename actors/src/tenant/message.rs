@@ -55,6 +55,8 @@ pub(crate) enum TenantMessage {
     LeaveNow,
     /// Sleep, if nothing has come up since asking.
     Passivate,
+    /// The supervisor knows of the end: nothing of it comes behind this.
+    Unread,
     /// Panics, to show that nobody else notices.
     #[cfg(test)]
     Poison(Poison, Reply<()>),
@@ -106,8 +108,8 @@ impl TenantMessage {
             Self::Adopt(adopt) => adopt.reply.send(Err(error)),
             Self::Take(post) => post.reply.send(Err(error)),
             Self::HandedOver(_, reply) => reply.send(Err(error)),
-            Self::SessionLoaded(_)
-            | Self::Used(_)
+            Self::SessionLoaded(loaded) => loaded.refuse(error),
+            Self::Used(_)
             | Self::Streams(..)
             | Self::Delivered(..)
             | Self::Finished(_)
@@ -117,7 +119,8 @@ impl TenantMessage {
             | Self::Leave { .. }
             | Self::LeaveIsOver
             | Self::LeaveNow
-            | Self::Passivate => {}
+            | Self::Passivate
+            | Self::Unread => {}
             #[cfg(test)]
             Self::Poison(_, reply) => reply.send(Err(error)),
         }

@@ -14,6 +14,7 @@ mod dispatch;
 mod handlers;
 mod leave;
 mod message;
+mod over;
 mod post;
 mod recovery;
 mod session;
@@ -76,6 +77,8 @@ pub(crate) struct TenantState {
     orders: u64,
     /// A look at the timers waits in the lane.
     looking: bool,
+    /// The ownership has ended.
+    end: over::End,
     /// On the way out of this node.
     leaving: Option<leave::Leaving>,
     /// When this tenant may give its memory back.
@@ -110,7 +113,7 @@ impl Actor for TenantActor {
         // what was due while it slept, and messages that were not delivered
         myself.cast(TenantMessage::TimerDue)?;
         let mut state = TenantState {
-            scope: Scope { env: start.env, ownership: start.ownership },
+            scope: Scope::new(start.env, start.ownership),
             supervisor: start.supervisor,
             lane: Lane::new(TenantMessage::Finished),
             children: children::Children::default(),
@@ -119,6 +122,7 @@ impl Actor for TenantActor {
             alarm: None,
             orders: 0,
             looking: false,
+            end: over::End::default(),
             leaving: None,
             quiet: QuietState::new(now),
             _ticker: ticker,
@@ -133,6 +137,9 @@ impl Actor for TenantActor {
         message: TenantMessage,
         state: &mut TenantState,
     ) -> Result<(), ActorProcessingErr> {
+        if state.end != over::End::NotYet {
+            return state.see_out(&myself, message);
+        }
         match message {
             TenantMessage::Call(area) => state.dispatch(&myself, *area).await,
             TenantMessage::Authenticate(ask) => state.authenticate(&myself, ask).await,
@@ -143,10 +150,7 @@ impl Actor for TenantActor {
             TenantMessage::Streams(session, streams) => state.children.streams_are(session, streams),
             TenantMessage::Take(post) => state.take_post(&myself, post),
             TenantMessage::Delivered(message, result) => state.delivered(&myself, message, result),
-            TenantMessage::Finished(finished) => {
-                let outcome = state.lane.finish(&myself, finished)?;
-                state.settle(&myself, outcome);
-            }
+            TenantMessage::Finished(finished) => state.finished(&myself, finished)?,
             TenantMessage::Adopt(adopt) => state.adopt(&myself, adopt),
             TenantMessage::HandedOver(notice, reply) => state.handed_over(&myself, notice, reply),
             TenantMessage::FromChild(outcome) => state.settle(&myself, Some(*outcome)),
@@ -156,6 +160,8 @@ impl Actor for TenantActor {
             TenantMessage::LeaveIsOver => state.leave_is_over(&myself),
             TenantMessage::LeaveNow => state.leave_if_quiet(&myself),
             TenantMessage::Passivate => state.passivate(&myself),
+            // only the supervisor's answer to our own word
+            TenantMessage::Unread => {}
             #[cfg(test)]
             TenantMessage::Poison(at, reply) => state.poison(&myself, at, reply),
         }
@@ -201,15 +207,6 @@ impl TenantState {
             (None, _) => {}
         }
         self.leave_if_quiet(myself);
-    }
-
-    /// The ownership has ended, or a commit is in doubt: the next activation reads the truth. The
-    /// supervisor hears of it before the caller does, so that the caller's next call finds that one.
-    fn end(&self, myself: &ActorRef<TenantMessage>) {
-        let ownership = self.scope.ownership;
-        tracing::info!(tenant = %ownership.tenant, epoch = ownership.epoch.0, "tenant stops: its ownership ended or a commit is in doubt");
-        let _ = self.supervisor.cast(TenantsMessage::Leaves(ownership));
-        myself.stop(Some("ownership ended".to_owned()));
     }
 
     /// A carrier has taken a notice: written down, since delays count from it.

@@ -1,6 +1,7 @@
 //! What the supervisor of tenants is told.
 
 use ocmt_types::{Deadline, Ownership, TenantId};
+use ractor::ActorRef;
 
 use super::leave::Drain;
 use crate::{call::Reply, error::ActorError, tenant::TenantMessage};
@@ -13,8 +14,9 @@ pub(crate) enum TenantsMessage {
     Claimed(TenantId, Result<Ownership, ActorError>),
     /// A tenant has nothing to do.
     WantsSleep(Ownership),
-    /// A tenant is about to stop: its ownership has ended. What comes now is for the next activation.
-    Leaves(Ownership),
+    /// A tenant is about to stop: its ownership has ended. What comes now is for the next activation, and the
+    /// actor is told so.
+    Leaves(Ownership, ActorRef<TenantMessage>),
     /// Something came up before it could sleep, or it has too much to do to leave now.
     StaysAwake(Ownership),
     /// Give a tenant up, with this patience: answered when another node may claim it.
@@ -46,7 +48,7 @@ impl TenantsMessage {
             Self::Abort(reply) => reply.send(Ok(())),
             Self::Claimed(..)
             | Self::WantsSleep(_)
-            | Self::Leaves(_)
+            | Self::Leaves(..)
             | Self::StaysAwake(_)
             | Self::LeaveAgain(_)
             | Self::Resume

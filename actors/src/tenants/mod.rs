@@ -77,7 +77,10 @@ impl Actor for TenantSupervisor {
             TenantsMessage::Deliver(tenant, message) => state.deliver(&myself, tenant, message),
             TenantsMessage::Claimed(tenant, claimed) => state.claimed(&myself, tenant, claimed).await,
             TenantsMessage::WantsSleep(ownership) => state.wants_sleep(ownership),
-            TenantsMessage::Leaves(ownership) => drop(state.tenants.close(ownership)),
+            TenantsMessage::Leaves(ownership, actor) => {
+                drop(state.tenants.close(ownership));
+                let _ = actor.cast(TenantMessage::Unread);
+            }
             TenantsMessage::StaysAwake(ownership) => state.stays_awake(&myself, ownership),
             TenantsMessage::Release(tenant, patience, reply) => {
                 state.release(&myself, tenant, patience, reply);

@@ -79,7 +79,7 @@ async fn current(kit: &Kit, tenant: TenantId) -> Option<Ownership> {
 /// Writes a message in a transaction of the sender, as a handler would, and wakes the sender.
 pub(crate) async fn send(kit: &Kit, from: TenantId, to: TenantId, body: &'static [u8]) {
     let ownership = kit.steal(from).await;
-    let scope = Scope { env: kit.system.env.clone(), ownership };
+    let scope = Scope::new(kit.system.env.clone(), ownership);
     run_system(&scope, Send(to, body)).await.unwrap();
     kit.clock.advance(Duration::from_secs(6));
     kit.system.send(from, TenantMessage::TimerDue);
@@ -129,7 +129,7 @@ async fn a_message_whose_answer_was_lost_is_delivered_again_and_works_once() {
     kit.call(&bob.caller, GetTenant).await.unwrap();
     // the receiver commits, but cannot know it: the sender hears nothing good and tries again later
     let ownership = kit.steal(ann.tenant).await;
-    let scope = Scope { env: kit.system.env.clone(), ownership };
+    let scope = Scope::new(kit.system.env.clone(), ownership);
     run_system(&scope, Send(bob.tenant, b"hello")).await.unwrap();
     let row = kit
         .store
@@ -168,12 +168,8 @@ async fn two_tenants_that_write_to_each_other_do_not_wait_for_each_other() {
     let (ann, bob) = (kit.founder("ann@example.com").await, kit.founder("bob@example.com").await);
     let (one, two) = (kit.steal(ann.tenant).await, kit.steal(bob.tenant).await);
     for _ in 0..5 {
-        run_system(&Scope { env: kit.system.env.clone(), ownership: one }, Send(bob.tenant, b"to bob"))
-            .await
-            .unwrap();
-        run_system(&Scope { env: kit.system.env.clone(), ownership: two }, Send(ann.tenant, b"to ann"))
-            .await
-            .unwrap();
+        run_system(&Scope::new(kit.system.env.clone(), one), Send(bob.tenant, b"to bob")).await.unwrap();
+        run_system(&Scope::new(kit.system.env.clone(), two), Send(ann.tenant, b"to ann")).await.unwrap();
     }
     kit.clock.advance(Duration::from_secs(6));
     kit.system.send(ann.tenant, TenantMessage::TimerDue);
