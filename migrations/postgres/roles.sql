@@ -8,6 +8,8 @@
 --
 --   CREATE ROLE ocmt_node LOGIN NOINHERIT PASSWORD '…' IN ROLE ocmt_tenant, ocmt_cluster, ocmt_migrate;
 --
+-- A login for each: docs/postgresql.md.
+--
 -- What each may do on the tables is granted by `ocmt migrate`, with the tables. Run `ocmt migrate` again after
 -- making the roles of a database that was migrated without them.
 

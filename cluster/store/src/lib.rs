@@ -38,7 +38,7 @@ pub use area::{
 };
 pub use backend::{
     faults::{Fault, Faults, Link, Passage, Point, Stalled},
-    postgres::{PgConfig, PgRoles, PgTimes},
+    postgres::{PgConfig, PgLogin, PgRoles, PgTimes},
 };
 pub use error::StoreError;
 pub use kernel::{

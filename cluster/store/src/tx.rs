@@ -101,6 +101,17 @@ impl ReadTx {
         }
     }
 
+    /// Users behind an address (normalised by the caller), one per tenant, in the order of the tenants' ids. Read
+    /// here and not through [`DirectoryStore::addresses`](crate::DirectoryStore::addresses): that takes a second
+    /// connection, which a claim may hold that waits for this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn addresses(&mut self, email: &str) -> Result<Vec<Address>, StoreError> {
+        let listed = Query::from(Address::email.eq(email)).into_select();
+        self.rows(Action::Select(listed)).await
+    }
+
     async fn rows<R: Row>(&mut self, action: Action) -> Result<Vec<R>, StoreError> {
         self.run(R::table(), action).await?.rows.into_iter().map(R::from_values).collect()
     }

@@ -120,7 +120,7 @@ pub(in crate::tenant) async fn find(work: &mut Work, timer: &Timer) -> Result<()
         work.tx.update(&GuardianshipOut { state: State::Removed, updated_at: work.now, ..row }).await?;
         return Ok(());
     }
-    let behind = work.env.store.directory().addresses(&row.guardian_email).await?;
+    let behind = work.tx.addresses(&row.guardian_email).await?;
     if behind.is_empty() {
         let tries = timer.payload.first().copied().unwrap_or(0);
         let wait = FIRST_LOOK_AGAIN.saturating_mul(1 << tries.min(16)).min(LONGEST_BETWEEN_LOOKS);
@@ -346,7 +346,8 @@ async fn came_from_guardian(
     if row.guardian_tenant == Some(from) {
         return Ok(true);
     }
-    Ok(work.env.store.directory().user_at(&row.guardian_email, from).await?.is_some())
+    let behind = work.tx.addresses(&row.guardian_email).await?;
+    Ok(behind.iter().any(|entry| entry.tenant_id == from))
 }
 
 /// Two keys as a column holds them.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ocmt_types::{Digest32, Epoch, Incarnation, NodeId, Ownership, TenantId, Timestamp, UserId};
+use ocmt_types::{Digest32, Epoch, Incarnation, NodeId, Ownership, Timestamp};
 
 use super::cluster::check_live;
 use crate::{
@@ -55,21 +55,6 @@ impl DirectoryStore {
     /// [`StoreError::Unavailable`].
     pub async fn addresses(&self, email: &str) -> Result<Vec<Address>, StoreError> {
         self.backend.begin_read(Scope::Cluster).await?.find(Address::email.eq(email), false).await
-    }
-
-    /// The user behind an address in one tenant.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn user_at(&self, email: &str, tenant: TenantId) -> Result<Option<UserId>, StoreError> {
-        let entry = Address::email.eq(email).and(Address::tenant_id.eq(tenant));
-        Ok(self
-            .backend
-            .begin_read(Scope::Cluster)
-            .await?
-            .first::<Address>(entry, false)
-            .await?
-            .map(|address| address.user_id))
     }
 
     /// Keeps a sign-up. It ends the earlier ones of the same address *and device* (the binding hash): others

@@ -2,10 +2,10 @@
 
 use std::env;
 
-use ocmt_types::{IdGen as _, RandomIds};
+use ocmt_types::{IdGen as _, RandomIds, Secret};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-use crate::{PgConfig, Store, StoreError};
+use crate::{PgConfig, PgLogin, PgRoles, Store, StoreError};
 
 const ROLES: &str = include_str!("../../../../migrations/postgres/roles.sql");
 
@@ -73,26 +73,46 @@ impl TestDatabase {
     /// # Errors
     /// As [`TestDatabase::create`] and [`Store::migrate_postgres`].
     pub async fn with_roles(&self) -> Result<PgConfig, StoreError> {
+        let login = self.name.replace("test", "login");
+        self.make_logins(&[(&login, "ocmt_tenant, ocmt_cluster, ocmt_migrate")]).await?;
+        let config = PgConfig { url: Secret::new(self.url_of(&login)), ..self.config() };
+        Store::migrate_postgres(&config).await?;
+        Ok(config)
+    }
+
+    /// The same with a login for each role, each a member of that one alone. A login's password is its name.
+    ///
+    /// # Errors
+    /// As [`TestDatabase::with_roles`].
+    pub async fn with_logins(&self) -> Result<PgConfig, StoreError> {
+        let [tenant, cluster, migrate] =
+            ["tenant", "across", "schema"].map(|of| self.name.replace("test", of));
+        let logins = [(&*tenant, "ocmt_tenant"), (&*cluster, "ocmt_cluster"), (&*migrate, "ocmt_migrate")];
+        self.make_logins(&logins).await?;
+        let login = |user: String| PgLogin { password: Some(Secret::new(user.clone())), user };
+        let roles = PgRoles::Own { cluster: login(cluster), migrate: Some(login(migrate)) };
+        let config = PgConfig { url: Secret::new(self.url_of(&tenant)), roles, ..self.config() };
+        Store::migrate_postgres(&config).await?;
+        Ok(config)
+    }
+
+    async fn make_logins(&self, logins: &[(&str, &str)]) -> Result<(), StoreError> {
         let failed = |error: sqlx::Error| StoreError::Database(error.to_string());
         // roles belong to the server: one test at a time makes them
         let mut alone = PgConnection::connect(&self.server).await.map_err(failed)?;
         alone.execute("SELECT pg_advisory_lock(hashtext('ocmt roles'))").await.map_err(failed)?;
         self.run(ROLES).await?;
-        let login = self.name.replace("test", "login");
-        let make = format!(
-            "CREATE ROLE {login} LOGIN NOINHERIT PASSWORD '{login}' IN ROLE ocmt_tenant, ocmt_cluster, ocmt_migrate"
-        );
-        self.run(&make).await?;
-        alone.close().await.map_err(failed)?;
+        for (login, roles) in logins {
+            self.run(&format!("CREATE ROLE {login} LOGIN NOINHERIT PASSWORD '{login}' IN ROLE {roles}"))
+                .await?;
+        }
+        alone.close().await.map_err(failed)
+    }
+
+    fn url_of(&self, login: &str) -> String {
         let url = self.url();
         let host = url.rsplit_once('@').map_or(url.as_str(), |(_, host)| host);
-        let config = PgConfig {
-            tenant_connections: 6,
-            cluster_connections: 3,
-            ..PgConfig::new(format!("postgres://{login}:{login}@{host}"))
-        };
-        Store::migrate_postgres(&config).await?;
-        Ok(config)
+        format!("postgres://{login}:{login}@{host}")
     }
 
     /// Runs a statement on it as its owner.

@@ -51,8 +51,11 @@ pub async fn a_tenant_is_founded_whole_or_not_at_all(store: Store) {
     let mut tx = store.read(own).await.unwrap();
     assert_eq!(tx.get(()).await.unwrap(), Some(founding.tenant.clone()));
     assert_eq!(tx.find::<User>(Filter::all()).await.unwrap(), std::slice::from_ref(&founding.owner));
-    let at = store.directory().user_at(&founding.owner.email, own.tenant).await.unwrap();
-    assert_eq!(at, Some(founding.owner.user_id));
+    let at = tx.addresses(&founding.owner.email).await.unwrap();
+    assert_eq!(
+        at.iter().map(|entry| (entry.tenant_id, entry.user_id)).collect::<Vec<_>>(),
+        [(own.tenant, founding.owner.user_id)]
+    );
     assert!(matches!(node.found(1).await, Err(StoreError::AlreadyExists { .. })));
     let mut stranger = node.founding(2);
     stranger.owner.tenant_id = id(1);

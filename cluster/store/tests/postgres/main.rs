@@ -4,8 +4,10 @@
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod faults;
+mod fence;
 mod proxy;
 mod roles;
+mod serial;
 
 use ocmt_store::{Store, testing::TestDatabase};
 

@@ -1,8 +1,11 @@
 //! A TCP proxy in front of the database that breaks the line where a test wants it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::{
@@ -26,6 +29,10 @@ pub enum Line {
     CutBeforeAnswer = 2,
     /// Passes nothing on, and says nothing.
     Silent = 3,
+    /// Holds a COMMIT back until the line is good.
+    HoldCommit = 4,
+    /// Passes a COMMIT on and holds its answer back until the line is good.
+    HoldAnswer = 5,
 }
 
 /// The proxy; ends with its value.
@@ -78,6 +85,11 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, line: &AtomicU8, 
             return;
         }
         committing |= commits && is(Line::CutBeforeAnswer);
+        if (commits && is(Line::HoldCommit)) || (!of_client && is(Line::HoldAnswer)) {
+            while !is(Line::Good) {
+                tokio::time::sleep(Duration::from_millis(5)).await; // why: the pause between two looks at the line, which every test sets good again
+            }
+        }
         if is(Line::Silent) {
             std::future::pending::<()>().await;
         }

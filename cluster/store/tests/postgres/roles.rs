@@ -1,7 +1,7 @@
 //! Three roles, each refused what is not its own.
 use crate::conformance::{areas::record, rows::timer};
 use ocmt_store::{
-    Filter, PgConfig, Store,
+    Filter, PgConfig, PgRoles, Store, StoreError,
     tables::{AuditRow, Timer},
     testing::{TestDatabase, TestNode, id},
 };
@@ -26,7 +26,12 @@ async fn refused(connection: &mut PgConnection, text: &str) {
 async fn filled() -> (TestDatabase, PgConfig, Store) {
     let database = TestDatabase::create().await.unwrap();
     let config = database.with_roles().await.unwrap();
-    let store = Store::postgres(&config).await.unwrap();
+    let store = fill(&config).await;
+    (database, config, store)
+}
+
+async fn fill(config: &PgConfig) -> Store {
+    let store = Store::postgres(config).await.unwrap();
     store.cluster().cluster(id(1_000), Timestamp(0)).await.unwrap();
     let node = TestNode::start(&store, 1).await.unwrap();
     let own = node.found(1).await.unwrap();
@@ -35,14 +40,45 @@ async fn filled() -> (TestDatabase, PgConfig, Store) {
     tx.audit(&record(own.tenant, 1)).await.unwrap();
     assert!(tx.reserve_memory(id(1), 10, Some(20)).await.unwrap());
     tx.commit().await.unwrap();
-    (database, config, store)
+    store
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_work_is_done_in_its_roles() {
     let (_kept, _, store) = filled().await;
-    let second = TestNode::start(&store, 2).await.unwrap();
-    assert!(store.cluster().mark_dead(TestNode::unregistered(&store, 1).incarnation).await.unwrap());
+    works(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_work_is_done_by_logins_of_their_own_that_can_do_no_more() {
+    let database = TestDatabase::create().await.unwrap();
+    let config = database.with_logins().await.unwrap();
+    let store = fill(&config).await;
+    works(&store).await;
+    let PgRoles::Own { cluster, .. } = &config.roles else { panic!("not of their own") };
+    let url: PgConnectOptions = config.url.expose().parse().unwrap();
+    let across = url.clone().username(&cluster.user).password(cluster.password.as_ref().unwrap().expose());
+    for (login, others) in
+        [(url, ["ocmt_cluster", "ocmt_migrate"]), (across, ["ocmt_tenant", "ocmt_migrate"])]
+    {
+        let mut connection = login.connect().await.unwrap();
+        for role in others {
+            refused(&mut connection, &format!("SET ROLE {role}")).await;
+        }
+        refused(&mut connection, "DROP TABLE audit").await;
+    }
+    // a node is given no login for the schema, and cannot do what needs one
+    let PgRoles::Own { cluster, .. } = config.duplicate().roles else { panic!("not of their own") };
+    let node = PgConfig { roles: PgRoles::Own { cluster, migrate: None }, ..config };
+    let dumped = Store::postgres(&node).await.unwrap().dump(&mut Vec::new()).await;
+    assert!(dumped.is_err(), "{dumped:?}");
+    let migrated = Store::migrate_postgres(&node).await;
+    assert!(matches!(migrated, Err(StoreError::Open(_))), "{migrated:?}");
+}
+
+async fn works(store: &Store) {
+    let second = TestNode::start(store, 2).await.unwrap();
+    assert!(store.cluster().mark_dead(TestNode::unregistered(store, 1).incarnation).await.unwrap());
     let own = second.claim(id(1)).await.unwrap();
     assert_eq!(store.cluster().due_timers(Timestamp(9), 9).await.unwrap().len(), 1);
     assert_eq!(store.cluster().reserved_memory().await.unwrap().len(), 1);

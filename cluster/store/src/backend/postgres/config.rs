@@ -37,13 +37,41 @@ pub enum PgRoles {
     /// The login is a member of all three roles and takes on the one that a connection is for. It keeps our
     /// own mistakes in bounds; whoever could run SQL of their own could change the role back.
     Assumed,
-    /// A login of its own for each role; `url` is that of tenants' work.
+    /// A login of its own for each role, at the same address; the one in `url` is that of tenants' work. Each
+    /// takes on its role, so that what the schema's login makes belongs to the role and not to it.
     Own {
         /// The login for work across tenants.
-        cluster: Secret<String>,
+        cluster: PgLogin,
         /// The login that makes the schema and copies whole databases; none on a node that never does.
-        migrate: Option<Secret<String>>,
+        migrate: Option<PgLogin>,
     },
+}
+
+/// A login of the database.
+pub struct PgLogin {
+    /// Its name.
+    pub user: String,
+    /// Its password; none where the server asks for none.
+    pub password: Option<Secret<String>>,
+}
+
+impl PgRoles {
+    fn duplicate(&self) -> Self {
+        match self {
+            Self::Found => Self::Found,
+            Self::One => Self::One,
+            Self::Assumed => Self::Assumed,
+            Self::Own { cluster, migrate } => {
+                Self::Own { cluster: cluster.duplicate(), migrate: migrate.as_ref().map(PgLogin::duplicate) }
+            }
+        }
+    }
+}
+
+impl PgLogin {
+    fn duplicate(&self) -> Self {
+        Self { user: self.user.clone(), password: self.password.as_ref().map(Secret::duplicate) }
+    }
 }
 
 /// Bounds on waiting. Each is a trade: shorter notices a lost database sooner, longer forgives a slow one.
@@ -96,23 +124,33 @@ impl PgConfig {
         }
     }
 
+    /// The same once more, for a store beside the first.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self {
+            url: self.url.duplicate(),
+            password: self.password.as_ref().map(Secret::duplicate),
+            roles: self.roles.duplicate(),
+            identity: self.identity,
+            tenant_connections: self.tenant_connections,
+            cluster_connections: self.cluster_connections,
+            times: self.times,
+        }
+    }
+
     /// How the connections of `scope` are opened; `assume` the scope's role or stay what the login is.
     pub(super) fn options(&self, scope: Scope, assume: bool) -> Result<PgConnectOptions, StoreError> {
-        let url = match (&self.roles, scope) {
-            (PgRoles::Own { cluster, .. }, Scope::Cluster) => cluster,
-            (PgRoles::Own { migrate, .. }, Scope::Schema) => migrate
-                .as_ref()
-                .ok_or_else(|| StoreError::Open("no login for the schema is configured".to_owned()))?,
-            (PgRoles::Found | PgRoles::One | PgRoles::Assumed, _) | (PgRoles::Own { .. }, Scope::Tenant) => {
-                &self.url
-            }
-        };
-        let options = PgConnectOptions::from_str(url.expose())
+        let options = PgConnectOptions::from_str(self.url.expose())
             // the text of the error could hold the password
             .map_err(|_| StoreError::Open("the address of the database is no postgres:// URL".to_owned()))?;
-        let options = match &self.password {
-            Some(password) => options.password(password.expose()),
-            None => options,
+        let options = match (self.login(scope)?, &self.password) {
+            // never with the password of another login
+            (Some(own), _) => {
+                let password = own.password.as_ref().map_or("", |password| password.expose().as_str());
+                options.username(&own.user).password(password)
+            }
+            (None, Some(password)) => options.password(password.expose()),
+            (None, None) => options,
         };
         let mut settings = self.settings(scope);
         if assume {
@@ -123,6 +161,20 @@ impl PgConfig {
             .options(settings)
             .statement_cache_capacity(512)
             .disable_statement_logging())
+    }
+
+    /// The scope's own login, if it is not the one in `url`.
+    fn login(&self, scope: Scope) -> Result<Option<&PgLogin>, StoreError> {
+        match (&self.roles, scope) {
+            (PgRoles::Own { cluster, .. }, Scope::Cluster) => Ok(Some(cluster)),
+            (PgRoles::Own { migrate: Some(migrate), .. }, Scope::Schema) => Ok(Some(migrate)),
+            (PgRoles::Own { migrate: None, .. }, Scope::Schema) => {
+                Err(StoreError::Open("no login for the schema is configured".to_owned()))
+            }
+            (PgRoles::Found | PgRoles::One | PgRoles::Assumed, _) | (PgRoles::Own { .. }, Scope::Tenant) => {
+                Ok(None)
+            }
+        }
     }
 
     /// Settings of each connection. They are given in the start packet, so there is no moment without them.
@@ -179,5 +231,18 @@ mod tests {
         let config = PgConfig::new("postgres://user:hunter2@[broken");
         let error = config.options(Scope::Tenant, false).unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn each_scope_has_its_own_login_and_no_other_ones_password() {
+        let login = |user: &str| PgLogin { user: user.to_owned(), password: None };
+        let roles = PgRoles::Own { cluster: login("across"), migrate: None };
+        let config = PgConfig { roles, ..PgConfig::new("postgres://one:hunter2@h/d") };
+        let user = |scope| config.options(scope, true).unwrap().get_username().to_owned();
+        assert_eq!((user(Scope::Tenant), user(Scope::Cluster)), ("one".to_owned(), "across".to_owned()));
+        let across = config.options(Scope::Cluster, true).unwrap();
+        assert!(!across.to_url_lossy().as_str().contains("hunter2"), "{}", across.to_url_lossy());
+        let none = config.options(Scope::Schema, true);
+        assert!(matches!(none, Err(StoreError::Open(_))), "{none:?}");
     }
 }

@@ -29,7 +29,7 @@ use sqlx::{
 };
 use tokio::time::timeout;
 
-pub use config::{PgConfig, PgRoles, PgTimes};
+pub use config::{PgConfig, PgLogin, PgRoles, PgTimes};
 pub(crate) use tx::PgTx;
 
 use crate::{StoreError, migrate};
@@ -106,8 +106,8 @@ impl Postgres {
     async fn pools(config: &PgConfig) -> Result<Self, StoreError> {
         let assume = match config.roles {
             PgRoles::Found => sessions::may_assume_roles(config).await?,
-            PgRoles::Assumed => true,
-            PgRoles::One | PgRoles::Own { .. } => false,
+            PgRoles::Assumed | PgRoles::Own { .. } => true,
+            PgRoles::One => false,
         };
         let pool = |scope, most: u32| Ok(pool(config.options(scope, assume)?, most.max(1), &config.times));
         let schema = match &config.roles {
