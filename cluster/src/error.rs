@@ -30,7 +30,7 @@ pub enum ClusterError {
     Over,
     /// The database is an older state of itself: restored from a backup, or a standby that lagged behind.
     #[error(
-        "{0}: if a restore was meant, accept it with `ocmt cluster accept-restore`, otherwise bring back the newer database"
+        "{0}: if a restore was meant, accept it with `ocmt store accept-restore`, otherwise bring back the newer database"
     )]
     WentBack(#[from] WentBack),
     /// The database is another cluster's.

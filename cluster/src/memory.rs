@@ -36,7 +36,7 @@ impl Remembered {
     /// Whether the database is the one remembered, and not an older state of it. `renewals` is the counter
     /// that it has for the remembered incarnation.
     ///
-    /// An accepted restore (`ocmt cluster accept-restore`) raises the upper half of the view version: then
+    /// An accepted restore (`ocmt store accept-restore`) raises the upper half of the view version: then
     /// the counters of lives before it count no more.
     ///
     /// # Errors

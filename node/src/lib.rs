@@ -6,7 +6,7 @@
 //! | [`server`] | a node put together, started and stopped |
 //! | [`edge`], [`rpc`], [`gateway`], [`web`] | the client listener: credentials and errors, gRPC, WebSocket, pages |
 //! | [`peers`], [`forward`] | other nodes: the peer listener and the links to theirs; calls for tenants that live there |
-//! | [`pki`], [`mail`], [`cells`] | what the actors ask of the world |
+//! | [`database`], [`pki`], [`mail`], [`cells`] | what the actors ask of the world |
 //! | [`cli`], [`demo`] | what people type |
 //! | [`local`], [`canary`] | a node of one's own, and the search for leaks: for the demo and the tests |
 
@@ -14,6 +14,7 @@ pub mod canary;
 pub mod cells;
 pub mod cli;
 pub mod config;
+pub mod database;
 pub mod demo;
 pub mod edge;
 pub mod forward;

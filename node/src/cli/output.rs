@@ -90,8 +90,20 @@ pub fn note(text: &str) {
 
 /// Says what went wrong.
 pub fn failure(error: &anyhow::Error, code: u8) -> ExitCode {
-    note(&format!("error: {error:#}"));
+    note(&format!("error: {}", reasons(error)));
     ExitCode::from(code)
+}
+
+/// The error and its causes, each said once: many an error names its cause itself.
+fn reasons(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !said.ends_with(&cause) {
+            let pause = if said.is_empty() { "" } else { ": " };
+            said = format!("{said}{pause}{cause}");
+        }
+    }
+    said
 }
 
 /// Whether a person looks at standard error.
@@ -145,5 +157,19 @@ impl Drop for Waiting {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error =
+            anyhow!("no such file").context("cannot read a.toml: no such file").context("it is refused");
+        assert_eq!(reasons(&error), "it is refused: cannot read a.toml: no such file");
     }
 }

@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use ocmt_crypto::audit::Actor;
-use ocmt_store::{Acceptance, Dump, PgConfig, Purpose, Store};
-use ocmt_types::{Clock as _, IdGen, RandomIds, Secret, SystemClock};
+use ocmt_store::{Acceptance, Dump, Purpose, Store, StoreError};
+use ocmt_types::{Clock as _, IdGen, RandomIds, SystemClock};
 use tokio::{
     fs,
     io::{AsyncWriteExt as _, BufReader, BufWriter, duplex, sink},
@@ -18,7 +18,10 @@ use super::{
     args::{AcceptArgs, BackupArgs, CopyArgs, NodeArgs, RestoreArgs, StoreCommand},
     output,
 };
-use crate::config::{self, Config, StorePlace};
+use crate::{
+    config::{self, Config, StorePlace},
+    database,
+};
 
 /// Bytes of a copy that are under way.
 const UNDER_WAY: usize = 1 << 20;
@@ -29,7 +32,7 @@ const UNDER_WAY: usize = 1 << 20;
 /// When it could not; nothing has changed then.
 pub(super) async fn migrate(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     let place = Place::of(&load(&args.config)?)?;
-    place.migrate().await.context("the schema is not up to date")?;
+    place.migrate().await?;
     output::note(&format!("the schema of {place} is up to date"));
     Ok(ExitCode::SUCCESS)
 }
@@ -84,10 +87,11 @@ pub(super) async fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let loaded = Box::pin(store.load(&mut BufReader::new(file), purpose)).await;
     store.close().await;
     let dump = loaded.with_context(|| format!("nothing was restored into {place}"))?;
-    output::note(&format!(
-        "{} into {place}\nno node starts on it before `ocmt store accept-restore`",
-        told(&dump)
-    ));
+    output::note(&format!("{} into {place}", told(&dump)));
+    // an empty database has no cluster to be marked
+    if dump.rows.iter().any(|(_, rows)| *rows > 0) {
+        output::note("no node starts on it before `ocmt store accept-restore`");
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -146,10 +150,17 @@ async fn accept(args: &AcceptArgs) -> anyhow::Result<ExitCode> {
     };
     let accepted = Box::pin(store.accept_restore(&acceptance)).await;
     store.close().await;
-    let accepted = accepted?;
+    let accepted = match accepted {
+        Err(StoreError::Invalid { what, .. }) => bail!("{what}"),
+        other => other?,
+    };
     output::note(&format!(
-        "accepted: {} sessions ended, {} links and invitations dropped, {} ceremonies cancelled, told to {} tenants' audits; the view is at version {}",
-        accepted.sessions, accepted.tokens, accepted.ceremonies, accepted.tenants, accepted.view_version
+        "accepted: {} ended, {} dropped, {} cancelled; it stands in the audit of the cluster and of {}\nthe view is at version {}: start the nodes",
+        counted(accepted.sessions, "session", "sessions"),
+        counted(accepted.tokens, "link or invitation", "links and invitations"),
+        counted(accepted.ceremonies, "ceremony", "ceremonies"),
+        counted(accepted.tenants, "tenant", "tenants"),
+        accepted.view_version
     ));
     Ok(ExitCode::SUCCESS)
 }
@@ -157,60 +168,57 @@ async fn accept(args: &AcceptArgs) -> anyhow::Result<ExitCode> {
 /// A database, where it is.
 enum Place {
     Sqlite(PathBuf),
-    Postgres { url: String, password: Option<PathBuf> },
+    Postgres { url: String, logins: config::Store },
 }
 
 impl Place {
     fn of(config: &Config) -> anyhow::Result<Self> {
         crate::pki::private_dir(&config.node.data_dir)?;
-        let password = Some(config.store.password_file.clone()).filter(|file| !file.as_os_str().is_empty());
         Ok(match config.store.place() {
             None => Self::Sqlite(config.node.data_dir.join("db")),
             Some(StorePlace::Sqlite(folder)) => Self::Sqlite(folder),
-            Some(StorePlace::Postgres(url)) => Self::Postgres { url, password },
+            Some(StorePlace::Postgres(url)) => Self::Postgres { url, logins: config.store.clone() },
         })
     }
 
     /// One that was named on the command line, where no secret may stand.
     fn named(url: &str, password: Option<&Path>) -> anyhow::Result<Self> {
-        let store = config::Store { url: url.to_owned(), ..config::Store::default() };
+        let password_file = password.map(Path::to_owned).unwrap_or_default();
+        let store = config::Store { url: url.to_owned(), password_file, ..config::Store::default() };
         match store.place() {
             Some(StorePlace::Sqlite(folder)) => Ok(Self::Sqlite(folder)),
             Some(StorePlace::Postgres(url)) => {
-                let login = url.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
-                if login.is_some_and(|(login, _)| login.contains(':')) {
+                if database::holds_password(&url) {
                     bail!("others see the arguments of a command: put the password into a file");
                 }
-                Ok(Self::Postgres { url, password: password.map(Path::to_owned) })
+                Ok(Self::Postgres { url, logins: store })
             }
             None => bail!("{url} is neither sqlite:FOLDER nor postgres://USER@HOST:PORT/DATABASE"),
         }
     }
 
     async fn open(&self) -> anyhow::Result<Store> {
-        Ok(match self {
-            Self::Sqlite(folder) => Store::sqlite(folder).await?,
-            Self::Postgres { .. } => Store::postgres(&self.postgres()?).await?,
-        })
+        let opened = match self {
+            Self::Sqlite(folder) => Store::sqlite(folder).await,
+            Self::Postgres { url, logins } => Store::postgres(&database::postgres(logins, url)?).await,
+        };
+        opened.with_context(|| format!("cannot open {self}"))
     }
 
     async fn migrate(&self) -> anyhow::Result<()> {
-        match self {
-            Self::Sqlite(folder) => Store::sqlite(folder).await?.close().await,
-            Self::Postgres { .. } => Store::migrate_postgres(&self.postgres()?).await?,
-        }
-        Ok(())
-    }
-
-    fn postgres(&self) -> anyhow::Result<PgConfig> {
-        let Self::Postgres { url, password } = self else { bail!("this is no PostgreSQL database") };
-        let read = |file: &PathBuf| {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("cannot read the password in {}", file.display()))?;
-            anyhow::Ok(Secret::new(text.trim_end().to_owned()))
+        let done = match self {
+            Self::Sqlite(folder) => match Store::sqlite(folder).await {
+                Ok(store) => {
+                    store.close().await;
+                    Ok(())
+                }
+                Err(error) => Err(error),
+            },
+            Self::Postgres { url, logins } => {
+                Store::migrate_postgres(&database::postgres(logins, url)?).await
+            }
         };
-        let password = password.as_ref().map(read).transpose()?;
-        Ok(PgConfig { password, ..PgConfig::new(url.clone()) })
+        done.with_context(|| format!("the schema of {self} is not up to date"))
     }
 }
 
@@ -225,6 +233,10 @@ impl std::fmt::Display for Place {
             }
         }
     }
+}
+
+fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 fn told(dump: &Dump) -> String {

@@ -1,8 +1,8 @@
 //! The bounds of each setting, and the combinations that are refused.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, path::Path, time::Duration};
 
-use super::{Config, ConfigError, HumanDuration, RuntimeKind, StorePlace};
+use super::{Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace};
 
 /// Refuses what a node must not start with.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
@@ -69,7 +69,7 @@ fn store(config: &Config) -> Result<(), ConfigError> {
         None if config.store.url.is_empty() => Ok(()),
         None => Err(refuse("store.url", "must be `sqlite:FOLDER` or `postgres://USER@HOST:PORT/DATABASE`")),
         Some(StorePlace::Sqlite(_)) => Ok(()),
-        Some(StorePlace::Postgres(_)) => cluster(config),
+        Some(StorePlace::Postgres(_)) => logins(config).and_then(|()| cluster(config)),
     }
 }
 
@@ -85,8 +85,25 @@ fn cluster(config: &Config) -> Result<(), ConfigError> {
         ));
     }
     within("cluster.capacity", it.capacity, 1..=1000)?;
-    within("cluster.memory_mib", it.memory_mib, 0..=1 << 24)?;
-    between("cluster.drain", it.drain, Duration::from_secs(1)..=Duration::from_secs(600))
+    if let HostMemory::Mib(mib) = it.memory_mib {
+        within("cluster.memory_mib", mib, 0..=1 << 24)?;
+    }
+    between("cluster.drain", it.drain, Duration::from_secs(1)..=Duration::from_secs(600))?;
+    // shorter than a failover of the database it would pause what people work with
+    let least = if config.node.mode.is_relaxed() { 1 } else { 30 };
+    between("cluster.dead_man", it.dead_man, Duration::from_secs(least)..=Duration::from_secs(24 * 3600))
+}
+
+fn logins(config: &Config) -> Result<(), ConfigError> {
+    let it = &config.store;
+    let is_set = |file: &Path| !file.as_os_str().is_empty();
+    if it.cluster_user.is_empty() && (is_set(&it.cluster_password_file) || !it.migrate_user.is_empty()) {
+        return Err(refuse("store.cluster_user", "is needed with any other login of its own"));
+    }
+    if it.migrate_user.is_empty() && is_set(&it.migrate_password_file) {
+        return Err(refuse("store.migrate_user", "is needed with store.migrate_password_file"));
+    }
+    Ok(())
 }
 
 fn containers(config: &Config) -> Result<(), ConfigError> {
@@ -219,6 +236,43 @@ mod tests {
         assert_eq!(key_refused(&config), None);
         config.cluster.drain = HumanDuration::seconds(601);
         assert_eq!(key_refused(&config), Some("cluster.drain"));
+    }
+
+    #[test]
+    fn the_dead_man_waits_longer_than_a_failover_and_a_day_at_the_most() {
+        let mut config = dev();
+        config.store.url = "postgres://ocmt@db/ocmt".to_owned();
+        config.cluster.advertise = "node-1:7444".to_owned();
+        config.mail.spool = "/var/spool/ocmt".into();
+        for (mode, seconds, fine) in [
+            (Mode::Production, 29, false),
+            (Mode::Production, 30, true),
+            (Mode::Dev, 0, false),
+            (Mode::Dev, 1, true),
+            (Mode::Dev, 86_401, false),
+        ] {
+            config.node.mode = mode;
+            config.cluster.dead_man = HumanDuration::seconds(seconds);
+            let expected = (!fine).then_some("cluster.dead_man");
+            assert_eq!(key_refused(&config), expected, "{mode:?}: {seconds} s");
+        }
+    }
+
+    #[test]
+    fn logins_of_their_own_come_with_their_names() {
+        let mut config = dev();
+        config.store.url = "postgres://ocmt@db/ocmt".to_owned();
+        config.cluster.advertise = "node-1:7444".to_owned();
+        config.store.cluster_password_file = "/etc/ocmt/cluster.password".into();
+        assert_eq!(key_refused(&config), Some("store.cluster_user"));
+        config.store.cluster_user = "ocmt_across".to_owned();
+        assert_eq!(key_refused(&config), None);
+        config.store.migrate_password_file = "/etc/ocmt/migrate.password".into();
+        assert_eq!(key_refused(&config), Some("store.migrate_user"));
+        config.store.migrate_user = "ocmt_schema".to_owned();
+        assert_eq!(key_refused(&config), None);
+        (config.store.cluster_user, config.store.cluster_password_file) = Default::default();
+        assert_eq!(key_refused(&config), Some("store.cluster_user"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use check::check;
-pub use cluster::{Cluster, Store, StorePlace};
+pub use cluster::{Cluster, HostMemory, Store, StorePlace};
 pub use duration::HumanDuration;
 pub use load::{ConfigError, load};
 

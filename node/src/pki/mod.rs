@@ -58,7 +58,7 @@ pub enum PkiError {
     },
     /// A private file is open to others.
     #[error(
-        "{path} may be read by others (mode {mode:o}): chmod 600 it, and replace the key if somebody could have read it"
+        "{path} may be read by others (mode {mode:o}): chmod 600 it, and replace what is in it if somebody could have read it"
     )]
     Exposed {
         /// Which file.

@@ -1,17 +1,19 @@
 //! The lives of a node in one process: when one is over it comes back as a new incarnation.
 //!
 //! A node whose lease ran out, or that others declared dead, stops at once and joins again; its containers go
-//! on running meanwhile and are adopted by the next life. What a repetition cannot mend ends the process: a
-//! revoked node, and a database that went back in time.
+//! on running meanwhile and are adopted by the next life, or are paused if that takes too long
+//! ([`super::dead_man`]). A node that starts before its database waits for it in the same way. What a repetition
+//! cannot mend ends the process: a revoked node, and a database that went back in time.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use ocmt_cluster::{ClusterError, Ending};
+use ocmt_types::{Clock, SystemClock};
 
-use super::{Node, StartError};
-use crate::config::Config;
+use super::{Node, StartError, dead_man::DeadMan, lapse::Lapse};
+use crate::config::{Config, StorePlace};
 
-/// Between two attempts to join again.
+/// Between two attempts to join.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why a node is over for good.
@@ -35,8 +37,17 @@ pub async fn run(
     mut serves: impl FnMut(&Node),
 ) -> Result<(), Over> {
     tokio::pin!(stop);
-    let mut node = Box::pin(Node::start(config)).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let lapse = Lapse::begin(Arc::clone(&clock));
+    let _dead_man = DeadMan::stand_by(config, &lapse, clock).await?;
+    let mut again: fn(&Config, &StartError) -> bool = waits_at_first;
     loop {
+        let node = tokio::select! {
+            biased;
+            () = &mut stop => return Ok(()),
+            node = join(config, &lapse, again) => node?,
+        };
+        again = waits_later;
         serves(&node);
         let ending = tokio::select! {
             biased;
@@ -51,24 +62,23 @@ pub async fn run(
         if !may_return(&ending) {
             return Err(Over::Ended(ending));
         }
-        node = tokio::select! {
-            biased;
-            () = &mut stop => return Ok(()),
-            next = rejoin(config) => next?,
-        };
     }
 }
 
-/// Tries until it is in again: the database may still be away.
-async fn rejoin(config: &Config) -> Result<Node, Over> {
+/// Tries until it is in, as long as `again` says that another try may succeed.
+async fn join(
+    config: &Config,
+    lapse: &Lapse,
+    again: fn(&Config, &StartError) -> bool,
+) -> Result<Node, StartError> {
     loop {
-        match Box::pin(Node::start(config)).await {
+        match Box::pin(Node::start_in(config, lapse)).await {
             Ok(node) => return Ok(node),
-            Err(error) if is_passing(&error) => {
-                tracing::warn!(%error, "cannot join the cluster again yet");
+            Err(error) if again(config, &error) => {
+                tracing::warn!(%error, "cannot join the cluster yet, trying again");
                 tokio::time::sleep(AGAIN).await;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -80,14 +90,30 @@ fn may_return(ending: &Ending) -> bool {
     }
 }
 
-/// Whether the same start may succeed later. The lives before this one may still hold the data folder and the
+/// Whether the first start may succeed later: the database of the cluster is away. What else is wrong is told
+/// to whoever starts the node.
+fn waits_at_first(config: &Config, error: &StartError) -> bool {
+    let among_others = matches!(config.store.place(), Some(StorePlace::Postgres(_)));
+    among_others
+        && match error {
+            StartError::Store(error) => error.is_retryable(),
+            StartError::Cluster(error) => error.is_retryable(),
+            _ => false,
+        }
+}
+
+/// Whether a later start may succeed when repeated. The lives before it may still hold the data folder and the
 /// listeners for a moment.
-fn is_passing(error: &StartError) -> bool {
+fn waits_later(_: &Config, error: &StartError) -> bool {
     match error {
         StartError::Store(error) => error.is_retryable(),
         StartError::Cluster(ClusterError::Memory(_)) | StartError::Listen { .. } => true,
         StartError::Cluster(error) => error.is_retryable(),
         StartError::Actors(error) => error.is_retryable(),
-        StartError::Pki(_) | StartError::Peers(_) | StartError::Runtime(_) | StartError::Setting(_) => false,
+        StartError::Login(_)
+        | StartError::Pki(_)
+        | StartError::Peers(_)
+        | StartError::Runtime(_)
+        | StartError::Setting(_) => false,
     }
 }

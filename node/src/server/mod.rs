@@ -3,8 +3,11 @@
 mod actors;
 mod app;
 mod cut;
+mod dead_man;
 mod endpoints;
 mod engine;
+mod host_memory;
+mod lapse;
 pub mod listen;
 pub mod lives;
 mod operators;

@@ -10,15 +10,16 @@ use ocmt_cluster::{
     SingleNode, View,
 };
 use ocmt_store::{PgConfig, Store, tables::NodeState};
-use ocmt_types::{Clock, ClusterId, IdGen, Incarnation, NodeId, Secret};
+use ocmt_types::{Clock, ClusterId, IdGen, Incarnation, NodeId};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::StartError;
+use super::{StartError, host_memory};
 use crate::{
     config::{Config, StorePlace},
+    database,
     local::Endpoints,
-    pki, tasks,
+    tasks,
 };
 
 /// Connections of the heartbeat's own store.
@@ -77,11 +78,12 @@ impl Place {
 
     async fn among_others(claimant: &Claimant<'_>, url: &str) -> Result<Self, StartError> {
         let config = claimant.config;
-        let url = with_password(url, config)?;
-        let membership = Membership::start(membership(claimant, &url)?).await?;
+        let database = database::postgres(&config.store, url)?;
+        let memory_mib = host_memory::offered(config).await;
+        let membership = Membership::start(membership(claimant, memory_mib, &database)?).await?;
         let progress = AbortOnDropHandle::new(tasks::spawn(membership.progress().run()));
         let identity = Some((claimant.node, membership.incarnation()));
-        let store = Store::postgres(&PgConfig { identity, ..PgConfig::new(url.expose().clone()) }).await?;
+        let store = Store::postgres(&PgConfig { identity, ..database }).await?;
         let cluster = store.cluster().cluster(claimant.ids.id(), claimant.clock.now()).await?;
         Ok(Self {
             node: claimant.node,
@@ -120,23 +122,27 @@ impl Place {
     }
 }
 
-fn membership(claimant: &Claimant<'_>, url: &Secret<String>) -> Result<MembershipConfig, StartError> {
+fn membership(
+    claimant: &Claimant<'_>,
+    memory_mib: u32,
+    database: &PgConfig,
+) -> Result<MembershipConfig, StartError> {
     let Claimant { config, node, endpoints, clock, ids } = claimant;
-    let url = url.expose().clone();
+    let own = PgConfig {
+        tenant_connections: HEARTBEAT_CONNECTIONS,
+        cluster_connections: HEARTBEAT_CONNECTIONS,
+        ..database.duplicate()
+    };
     let connect: Connect = Arc::new(move || {
-        let config = PgConfig {
-            tenant_connections: HEARTBEAT_CONNECTIONS,
-            cluster_connections: HEARTBEAT_CONNECTIONS,
-            ..PgConfig::new(url.clone())
-        };
-        Box::pin(async move { Store::postgres(&config).await })
+        let own = own.duplicate();
+        Box::pin(async move { Store::postgres(&own).await })
     });
     Ok(MembershipConfig {
         node_id: *node,
         addr: config.cluster.advertise.clone(),
         endpoint: endpoints.client.clone(),
         capacity: i64::from(config.cluster.capacity),
-        memory_mib: i64::from(config.cluster.memory_mib),
+        memory_mib: i64::from(memory_mib),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         times: LeaseTimes::default(),
         connect,
@@ -145,35 +151,4 @@ fn membership(claimant: &Claimant<'_>, url: &Secret<String>) -> Result<Membershi
         thread: Arc::new(HeartbeatThread),
         memory: Arc::new(FolderMemory::open(&config.node.data_dir)?),
     })
-}
-
-/// The address with the password of `password_file` in it.
-fn with_password(url: &str, config: &Config) -> Result<Secret<String>, StartError> {
-    let file = &config.store.password_file;
-    if file.as_os_str().is_empty() {
-        return Ok(Secret::new(url.to_owned()));
-    }
-    let wrong = |why: &str| StartError::Setting(format!("store.password_file: {why}"));
-    let password = pki::read_private(file)?.ok_or_else(|| wrong("there is no such file"))?;
-    let password = std::str::from_utf8(&password).map_err(|_| wrong("is not text"))?.trim_end();
-    let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("store.url has no scheme"))?;
-    let (user, host) = rest.split_once('@').ok_or_else(|| wrong("store.url names no user"))?;
-    if user.contains(':') {
-        return Err(wrong("store.url has a password already: write it in one place"));
-    }
-    Ok(Secret::new(format!("{scheme}://{user}:{}@{host}", percent_encoded(password))))
-}
-
-/// RFC 3986: everything but the unreserved characters.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }

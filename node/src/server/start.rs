@@ -15,6 +15,7 @@ use super::{
     app::app,
     endpoints::{bind, endpoints, public_host},
     engine::Containers,
+    lapse::Lapse,
     listen::{self, Anybody, ListenLimits},
     operators::{Ground, Operating},
     peering::Peering,
@@ -46,6 +47,9 @@ pub enum StartError {
     /// The database.
     #[error("the database cannot be opened: {0}")]
     Store(#[from] ocmt_store::StoreError),
+    /// The logins to it.
+    #[error("[store]: {0}")]
+    Login(#[from] crate::database::LoginError),
     /// Ownership.
     #[error("the node cannot take its place: {0}")]
     Cluster(#[from] ocmt_cluster::ClusterError),
@@ -89,11 +93,17 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node with this (checked) configuration; it serves when this returns.
+    /// Starts a node with this (checked) configuration; it serves when this returns. One life alone:
+    /// [`super::lives::run`] starts the next.
     ///
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_in(config, &Lapse::begin(Arc::new(SystemClock))).await
+    }
+
+    /// One life of several; its lease ends the lapse.
+    pub(super) async fn start_in(config: &Config, lapse: &Lapse) -> Result<Self, StartError> {
         // a second provider in the process would make rustls ask which one is meant
         rustls::crypto::ring::default_provider().install_default().ok();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -106,6 +116,7 @@ impl Node {
         let node = pki.identity().id();
         let place =
             Place::take(&Claimant { config, node, endpoints: &endpoints, clock: &clock, ids: &ids }).await?;
+        lapse.ended_by(place.lease.clone());
         let (peering, neighbours) = peering(config, &place, &pki, &clock).await?;
         let containers = Containers::open(config, node, clock.clone()).await?;
         let parts = SystemParts {

@@ -1,8 +1,8 @@
 //! A node for one test, and people with accounts on it.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use ocmt::{
     config::{Config, HumanDuration, RuntimeKind},
     local::{LocalNode, Mailbox},
@@ -17,7 +17,7 @@ use ocmt_client::{
 use ocmt_crypto::kdf::{Cost, Passphrase};
 use tempfile::TempDir;
 
-use crate::programs;
+use crate::{command, programs};
 
 /// A node of the test's own, gone with it.
 pub struct TestNode {
@@ -51,7 +51,41 @@ impl TestNode {
     /// # Errors
     /// It does not start.
     pub async fn start_with(change: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
+        Self::start_in(TempDir::with_prefix("ocmt-e2e.")?, change).await
+    }
+
+    /// The only node of a cluster on the PostgreSQL database at `url`, which has its schema.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_on(url: &str, change: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("ocmt-e2e.")?;
+        let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+        let (data, operator) = (at("data"), at("operator"));
+        let init = ["cluster", "init", "--data-dir", &data, "--operator-out", &operator];
+        let said = command::ocmt(&init).await?;
+        ensure!(said.code == Some(0), "{}", said.err);
+        let change = |config: &mut Config| {
+            among_others(config, url);
+            change(config);
+        };
+        Self::start_in(folder, change).await
+    }
+
+    /// Starts it again on what it left in `folder`, with `change` made to its configuration.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_again(folder: TempDir, change: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
+        let file = folder.path().join("ocmt.toml");
+        let mut config: Config = toml::from_str(&fs::read_to_string(&file)?)?;
+        change(&mut config);
+        fs::write(&file, toml::to_string(&config)?)?;
+        let node = LocalNode::run(&programs::ocmt()?, folder.path()).await?;
+        Ok(Self { mailbox: node.mailbox(), node, folder })
+    }
+
+    async fn start_in(folder: TempDir, change: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
         let cell = programs::of_the_cell("ocmt-cell")?;
         let node = LocalNode::start(&programs::ocmt()?, folder.path(), |config| {
             config.containers.runtime = RuntimeKind::Process;
@@ -141,6 +175,15 @@ impl TestNode {
         let pending = self.node.client().await?.request_link(email, None, Purpose::SignIn).await?;
         Ok((pending, self.link(email, "sign-in link").await?))
     }
+}
+
+/// What a node of a cluster needs in its configuration.
+pub fn among_others(config: &mut Config, url: &str) {
+    config.store.url = url.to_owned();
+    config.listen.peers.set_port(0);
+    config.listen.operators.set_port(0);
+    // nobody asks for it there: it is alone
+    config.cluster.advertise = "127.0.0.1:7444".to_owned();
 }
 
 impl Person {

@@ -1,0 +1,44 @@
+//! The program under test as a command: what it was asked, what it said, how it ended.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{process::Command, time::timeout};
+
+use crate::programs;
+
+/// Longer than any command of a test takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Said {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+/// Runs `ocmt` with these arguments and nothing in its environment, and waits for its end.
+///
+/// # Errors
+/// It cannot be started, or does not end in time.
+pub async fn ocmt(arguments: &[&str]) -> anyhow::Result<Said> {
+    let mut command = Command::new(programs::ocmt()?);
+    command.args(arguments).stdin(Stdio::null()).env_clear().kill_on_drop(true);
+    let ended = timeout(PATIENCE, command.output()).await;
+    let output = ended.with_context(|| format!("ocmt {} does not end", arguments.join(" ")))??;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) })
+}
+
+/// The same with `--config FILE` behind the arguments.
+///
+/// # Errors
+/// As [`ocmt`].
+pub async fn ocmt_with(arguments: &[&str], config: &Path) -> anyhow::Result<Said> {
+    let config = config.to_str().context("the path is no text")?;
+    ocmt(&[arguments, &["--config", config]].concat()).await
+}
