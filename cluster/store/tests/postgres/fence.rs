@@ -59,8 +59,7 @@ async fn a_fence_in_a_clause_that_nobody_reads_fences_nothing_and_ours_is_read()
     let new = second.claim(old.tenant).await.unwrap();
     let stale = async |connection: &mut PgConnection| {
         let query = sqlx::query(UNREAD).bind(&old.tenant.as_bytes()[..]).bind(&old.incarnation.0[..]);
-        let epoch = i64::try_from(old.epoch.0).unwrap();
-        query.bind(epoch).execute(connection).await.unwrap().rows_affected()
+        query.bind(old.epoch.0).execute(connection).await.unwrap().rows_affected()
     };
     assert_eq!(stale(&mut raw(&database).await).await, 1, "then this test has lost its reason");
     database.run("DELETE FROM timers").await.unwrap();

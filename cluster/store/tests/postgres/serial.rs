@@ -1,5 +1,7 @@
 //! What is counted across tenants, or made once: two that have both looked before either has written. The table
 //! is held against writes until both wait, so that nothing is left to chance.
+use std::time::Duration;
+
 use crate::conformance::areas::signup;
 use ocmt_store::{
     MOST_TENANTS_OF_ADDRESS, Store, StoreError,
@@ -27,8 +29,11 @@ where
     for call in calls {
         callers.spawn(call);
     }
-    // a level: the server says it, and its own bound on locks ends the test if it never comes
-    while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut *hold).await.unwrap() < 2 {}
+    // on a connection of its own: a transaction sees the same activity all along
+    let mut looker = PgConnection::connect(&database.url()).await.unwrap();
+    let both_wait =
+        async { while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut looker).await.unwrap() < 2 {} };
+    tokio::time::timeout(Duration::from_secs(3), both_wait).await.expect("they do not meet");
     hold.commit().await.unwrap();
     callers.join_all().await
 }
@@ -60,7 +65,7 @@ async fn of_two_tenants_that_list_an_address_for_the_last_place_one_gets_it() {
     for own in owned {
         list(own).await.unwrap();
     }
-    let listed = meet(&database, "directory", [list(one), list(other)]).await;
+    let listed = Box::pin(meet(&database, "directory", [list(one), list(other)])).await;
     assert_eq!(listed.iter().filter(|listed| listed.is_ok()).count(), 1, "{listed:?}");
     assert!(listed.iter().any(|listed| matches!(listed, Err(StoreError::TooMany { .. }))), "{listed:?}");
     assert_eq!(store.directory().addresses("many@example.org").await.unwrap().len(), MOST_TENANTS_OF_ADDRESS);
@@ -77,7 +82,7 @@ async fn of_two_sign_ups_for_the_last_place_one_is_kept() {
     for n in 1..5 {
         assert!(put(n).await);
     }
-    let mut kept = meet(&database, "signups", [put(5), put(6)]).await;
+    let mut kept = Box::pin(meet(&database, "signups", [put(5), put(6)])).await;
     kept.sort_unstable();
     assert_eq!(kept, [false, true]);
 }
@@ -89,6 +94,6 @@ async fn of_two_nodes_that_find_a_new_database_one_makes_the_cluster() {
         let store = store.clone();
         async move { store.cluster().cluster(id(n), Timestamp(1)).await.unwrap().cluster_id }
     };
-    let seen = meet(&database, "cluster", [start(1), start(2)]).await;
+    let seen = Box::pin(meet(&database, "cluster", [start(1), start(2)])).await;
     assert_eq!(seen[0], seen[1]);
 }
