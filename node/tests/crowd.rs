@@ -35,7 +35,7 @@ async fn calls(
         let (mut sender, request) = (connections.last().unwrap().sender.clone(), call());
         calls.spawn(async move {
             let _answer = sender.send_request(request).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
     }
     // what came before on the same connection has been taken up
