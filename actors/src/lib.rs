@@ -88,8 +88,8 @@ pub use error::ActorError;
 pub use host::dead_man;
 pub use policy::Mode;
 pub use ports::{
-    Alone, CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock, HostSeen,
-    HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, RemoteChannel,
-    SealingRing,
+    Alone, Answering, CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock,
+    HostSeen, HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner,
+    RemoteChannel, SealingRing,
 };
 pub use system::{StreamEnd, StreamGuard, System, TenantHandle};

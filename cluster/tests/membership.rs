@@ -3,7 +3,7 @@
 
 mod kit;
 
-use kit::{Machine, pass, s};
+use kit::{Machine, Two, pass, s};
 use ocmt_cluster::{ClusterError, Ending};
 use ocmt_store::{
     Fault, Point, Removal, Stalled, Store, StoreError,
@@ -15,9 +15,7 @@ use tokio::time::timeout;
 
 #[tokio::test(start_paused = true)]
 async fn nodes_see_each_other_and_keep_their_leases() {
-    let store = Store::sim();
-    let (one, two) = (Machine::new(&store, 1), Machine::new(&store, 2));
-    let ((first, _ticks), (second, _more)) = (one.start(1).await, two.start(1).await);
+    let Two { nodes: [first, second], ticks: _ticks, .. } = Two::live().await;
     pass(s(60)).await;
     first.lease().strict().unwrap();
     assert!(first.lease().held_for().unwrap() >= s(59));
@@ -32,10 +30,7 @@ async fn nodes_see_each_other_and_keep_their_leases() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_whose_runtime_stands_still_loses_its_lease_and_is_declared_dead() {
-    let store = Store::sim();
-    let (one, two) = (Machine::new(&store, 1), Machine::new(&store, 2));
-    let (first, _ticks) = one.start(1).await;
-    let (second, ticks) = two.start(1).await;
+    let Two { nodes: [first, second], ticks: [_ticks, ticks], .. } = Two::live().await;
     pass(s(10)).await;
     drop(ticks);
     pass(s(7)).await;
@@ -48,10 +43,7 @@ async fn a_node_whose_runtime_stands_still_loses_its_lease_and_is_declared_dead(
 
 #[tokio::test(start_paused = true)]
 async fn a_node_stops_serving_before_it_can_be_declared_dead() {
-    let store = Store::sim();
-    let (one, two) = (Machine::new(&store, 1), Machine::new(&store, 2));
-    let (first, _ticks) = one.start(1).await;
-    let (second, ticks) = two.start(1).await;
+    let Two { store, nodes: [first, second], ticks: [_ticks, ticks], .. } = Two::live().await;
     pass(s(10)).await;
     drop(ticks);
     for _ in 0..400 {
@@ -80,10 +72,7 @@ async fn a_suspended_node_is_over_when_it_wakes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restarted_node_buries_its_earlier_life_at_once() {
-    let store = Store::sim();
-    let (one, two) = (Machine::new(&store, 1), Machine::new(&store, 2));
-    let (first, _ticks) = one.start(1).await;
-    let (old, _more) = two.start(1).await;
+    let Two { machines: [_, two], nodes: [first, old], ticks: _ticks, .. } = Two::live().await;
     pass(s(3)).await;
     let (new, _again) = two.start(2).await;
     assert_ne!(new.incarnation(), old.incarnation());
@@ -95,9 +84,7 @@ async fn a_restarted_node_buries_its_earlier_life_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_short_break_of_the_database_kills_nobody() {
-    let store = Store::sim();
-    let (one, two) = (Machine::new(&store, 1), Machine::new(&store, 2));
-    let ((first, _ticks), (second, _more)) = (one.start(1).await, two.start(1).await);
+    let Two { store, nodes: [first, second], ticks: _ticks, .. } = Two::live().await;
     pass(s(10)).await;
     // both heartbeats stand in it for 4.5 s: longer than the strict time, shorter than the TTL
     let stalled: Vec<Stalled> = (0..12).map(|_| Stalled::default()).collect();
@@ -161,9 +148,7 @@ async fn a_revoked_node_is_over_and_does_not_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_leaves_is_not_waited_for() {
-    let store = Store::sim();
-    let (one, two) = (Machine::new(&store, 1), Machine::new(&store, 2));
-    let ((first, _ticks), (second, _more)) = (one.start(1).await, two.start(1).await);
+    let Two { nodes: [first, second], ticks: _ticks, .. } = Two::live().await;
     let lease = second.lease();
     second.clone().leave().await;
     assert!(lease.strict().is_err());

@@ -3,8 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::BoxFuture;
-use ocmt_actors::{ActorError, HostSeen, HostStanding, Neighbours, RemoteChannel, System};
+use ocmt_actors::{ActorError, Answering, HostSeen, HostStanding, Neighbours, RemoteChannel, System};
 use ocmt_cluster::{ClusterError, Lease, Peer, Route, Router, View};
 use ocmt_store::tables::NodeState;
 use ocmt_types::{Deadline, NodeId, TenantId};
@@ -42,7 +41,7 @@ impl Neighbours for ClusterNeighbours {
         self.lease.strict().map_err(|_| ActorError::no_lease())
     }
 
-    fn is_ours<'a>(&'a self, tenant: TenantId) -> BoxFuture<'a, Result<bool, ActorError>> {
+    fn is_ours(&self, tenant: TenantId) -> Answering<'_, bool> {
         Box::pin(async move {
             match self.router.route(tenant).await.map_err(|error| unrouted(&error))? {
                 Route::Here => Ok(true),
@@ -52,12 +51,7 @@ impl Neighbours for ClusterNeighbours {
         })
     }
 
-    fn deliver<'a>(
-        &'a self,
-        tenant: TenantId,
-        letter: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'a, Result<Vec<u8>, ActorError>> {
+    fn deliver(&self, tenant: TenantId, letter: Vec<u8>, deadline: Deadline) -> Answering<'_> {
         Box::pin(async move {
             let peer = match self.router.route(tenant).await.map_err(|error| unrouted(&error))? {
                 Route::There(peer) => peer,
@@ -73,24 +67,14 @@ impl Neighbours for ClusterNeighbours {
         })
     }
 
-    fn order<'a>(
-        &'a self,
-        host: NodeId,
-        order: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'a, Result<Vec<u8>, ActorError>> {
+    fn order(&self, host: NodeId, order: Vec<u8>, deadline: Deadline) -> Answering<'_> {
         Box::pin(async move {
             let peer = self.host(host)?;
             self.pool.order(&peer, order, deadline).await.map_err(asked)
         })
     }
 
-    fn channel<'a>(
-        &'a self,
-        host: NodeId,
-        opening: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'a, Result<RemoteChannel, ActorError>> {
+    fn channel(&self, host: NodeId, opening: Vec<u8>, deadline: Deadline) -> Answering<'_, RemoteChannel> {
         Box::pin(async move {
             let peer = self.host(host)?;
             self.pool.channel(&peer, opening, deadline).await.map_err(asked)
@@ -147,28 +131,19 @@ fn unrouted(error: &ClusterError) -> ActorError {
 pub(crate) struct ActorsInbox(pub(crate) System);
 
 impl Inbox for ActorsInbox {
-    fn deliver(
-        &self,
-        tenant: TenantId,
-        letter: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'_, Result<Vec<u8>, ActorError>> {
+    fn deliver(&self, tenant: TenantId, letter: Vec<u8>, deadline: Deadline) -> Answering<'_> {
         Box::pin(self.0.deliver(tenant, letter, deadline))
     }
 
-    fn order(&self, order: Vec<u8>, deadline: Deadline) -> BoxFuture<'_, Result<Vec<u8>, ActorError>> {
+    fn order(&self, order: Vec<u8>, deadline: Deadline) -> Answering<'_> {
         Box::pin(self.0.take_order(order, deadline))
     }
 
-    fn channel(
-        &self,
-        opening: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'_, Result<RemoteChannel, ActorError>> {
+    fn channel(&self, opening: Vec<u8>, deadline: Deadline) -> Answering<'_, RemoteChannel> {
         Box::pin(self.0.take_channel(opening, deadline))
     }
 
-    fn release(&self, tenant: TenantId, patience: Duration) -> BoxFuture<'_, Result<(), ActorError>> {
+    fn release(&self, tenant: TenantId, patience: Duration) -> Answering<'_, ()> {
         Box::pin(self.0.release(tenant, patience))
     }
 }

@@ -7,6 +7,9 @@ use tokio::sync::mpsc;
 
 use crate::error::ActorError;
 
+/// What another node answers: bytes, if not said otherwise.
+pub type Answering<'a, T = Vec<u8>> = BoxFuture<'a, Result<T, ActorError>>;
+
 /// The other nodes of the cluster, and whether this one may still speak for its tenants.
 pub trait Neighbours: Send + Sync {
     /// Whether this node's lease is good. Asked before each look at a tenant's state and each write of it;
@@ -21,7 +24,7 @@ pub trait Neighbours: Send + Sync {
     ///
     /// # Errors
     /// [`ActorError::Unavailable`] if it cannot be told.
-    fn is_ours<'a>(&'a self, tenant: TenantId) -> BoxFuture<'a, Result<bool, ActorError>>;
+    fn is_ours(&self, tenant: TenantId) -> Answering<'_, bool>;
 
     /// Brings a letter to the node that has the tenant ([`crate::System::deliver`] there) and the answer
     /// back. On [`ActorError::NotOwner`] the implementation forgets what it believed before it answers:
@@ -31,34 +34,19 @@ pub trait Neighbours: Send + Sync {
     /// [`ActorError::NotOwner`] if it was not read; [`ActorError::Unavailable`] if it did not leave this
     /// node; [`ActorError::OutcomeUnknown`] or [`ActorError::DeadlineExceeded`] if the answer was lost; and
     /// what the other node says.
-    fn deliver<'a>(
-        &'a self,
-        tenant: TenantId,
-        letter: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'a, Result<Vec<u8>, ActorError>>;
+    fn deliver(&self, tenant: TenantId, letter: Vec<u8>, deadline: Deadline) -> Answering<'_>;
 
     /// Brings an order to the host of a container ([`crate::System::take_order`] there) and the answer back.
     ///
     /// # Errors
     /// As [`Neighbours::deliver`].
-    fn order<'a>(
-        &'a self,
-        host: NodeId,
-        order: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'a, Result<Vec<u8>, ActorError>>;
+    fn order(&self, host: NodeId, order: Vec<u8>, deadline: Deadline) -> Answering<'_>;
 
     /// Opens a channel to the host of a container ([`crate::System::take_channel`] there).
     ///
     /// # Errors
     /// As [`Neighbours::deliver`].
-    fn channel<'a>(
-        &'a self,
-        host: NodeId,
-        opening: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'a, Result<RemoteChannel, ActorError>>;
+    fn channel(&self, host: NodeId, opening: Vec<u8>, deadline: Deadline) -> Answering<'_, RemoteChannel>;
 
     /// The nodes that are not dead, this one among them, for the placement of new containers. Empty for a node
     /// that has no neighbours: it takes all, without a bound.
@@ -110,29 +98,19 @@ impl Neighbours for Alone {
         Ok(())
     }
 
-    fn is_ours<'a>(&'a self, _: TenantId) -> BoxFuture<'a, Result<bool, ActorError>> {
+    fn is_ours(&self, _: TenantId) -> Answering<'_, bool> {
         Box::pin(async { Ok(true) })
     }
 
-    fn deliver<'a>(
-        &'a self,
-        _: TenantId,
-        _: Vec<u8>,
-        _: Deadline,
-    ) -> BoxFuture<'a, Result<Vec<u8>, ActorError>> {
+    fn deliver(&self, _: TenantId, _: Vec<u8>, _: Deadline) -> Answering<'_> {
         Box::pin(async { Err(ActorError::NotOwner { owner: None }) })
     }
 
-    fn order<'a>(&'a self, _: NodeId, _: Vec<u8>, _: Deadline) -> BoxFuture<'a, Result<Vec<u8>, ActorError>> {
+    fn order(&self, _: NodeId, _: Vec<u8>, _: Deadline) -> Answering<'_> {
         Box::pin(async { Err(no_such_host()) })
     }
 
-    fn channel<'a>(
-        &'a self,
-        _: NodeId,
-        _: Vec<u8>,
-        _: Deadline,
-    ) -> BoxFuture<'a, Result<RemoteChannel, ActorError>> {
+    fn channel(&self, _: NodeId, _: Vec<u8>, _: Deadline) -> Answering<'_, RemoteChannel> {
         Box::pin(async { Err(no_such_host()) })
     }
 

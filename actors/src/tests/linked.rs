@@ -11,11 +11,12 @@ use std::{
     },
 };
 
-use futures_util::future::BoxFuture;
 use ocmt_store::{Store, testing::TestNode};
 use ocmt_types::{Deadline, Incarnation, NodeId, TenantId};
 
-use crate::{ActorError, HostSeen, HostStanding, Neighbours, RemoteChannel, System, audit::sha256};
+use crate::{
+    ActorError, Answering, HostSeen, HostStanding, Neighbours, RemoteChannel, System, audit::sha256,
+};
 
 /// What one node believes of the others.
 pub(crate) struct Linked {
@@ -137,7 +138,7 @@ impl Neighbours for Linked {
         if self.lease.load(Ordering::SeqCst) { Ok(()) } else { Err(ActorError::no_lease()) }
     }
 
-    fn is_ours<'a>(&'a self, tenant: TenantId) -> BoxFuture<'a, Result<bool, ActorError>> {
+    fn is_ours(&self, tenant: TenantId) -> Answering<'_, bool> {
         Box::pin(async move {
             self.asked.lock().unwrap().push(tenant);
             let believed = self.believes.lock().unwrap().pop_front();
@@ -148,12 +149,7 @@ impl Neighbours for Linked {
         })
     }
 
-    fn deliver<'a>(
-        &'a self,
-        tenant: TenantId,
-        letter: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'a, Result<Vec<u8>, ActorError>> {
+    fn deliver(&self, tenant: TenantId, letter: Vec<u8>, deadline: Deadline) -> Answering<'_> {
         Box::pin(async move {
             let system = self.reach(self.whose(tenant).await?)?;
             let answer = crossed(system.deliver(tenant, letter, deadline).await);
@@ -165,21 +161,11 @@ impl Neighbours for Linked {
         })
     }
 
-    fn order<'a>(
-        &'a self,
-        host: NodeId,
-        order: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'a, Result<Vec<u8>, ActorError>> {
+    fn order(&self, host: NodeId, order: Vec<u8>, deadline: Deadline) -> Answering<'_> {
         Box::pin(async move { crossed(self.reach(host)?.take_order(order, deadline).await) })
     }
 
-    fn channel<'a>(
-        &'a self,
-        host: NodeId,
-        opening: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'a, Result<RemoteChannel, ActorError>> {
+    fn channel(&self, host: NodeId, opening: Vec<u8>, deadline: Deadline) -> Answering<'_, RemoteChannel> {
         Box::pin(async move { crossed(self.reach(host)?.take_channel(opening, deadline).await) })
     }
 

@@ -120,11 +120,29 @@ impl Machine {
     }
 }
 
+/// Two nodes that live on one store and serve.
+pub struct Two {
+    pub store: Store,
+    pub machines: [Machine; 2],
+    pub nodes: [Membership; 2],
+    /// Whoever drops one of them has that node stand still.
+    pub ticks: [tokio::task::JoinSet<()>; 2],
+}
+
+impl Two {
+    pub async fn live() -> Self {
+        let store = Store::sim();
+        let machines = [1, 2].map(|n| Machine::new(&store, n));
+        let (first, ticks) = machines[0].start(1).await;
+        let (second, more) = machines[1].start(1).await;
+        Self { store, machines, nodes: [first, second], ticks: [ticks, more] }
+    }
+}
+
 /// Lets time pass, in steps that every task can follow.
 pub async fn pass(time: Duration) {
     for _ in 0..time.as_millis() / 50 {
-        // why: the clock is paused, this is how it moves
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await; // why: the clock is paused, this moves it
     }
 }
 

@@ -24,8 +24,8 @@ pub(crate) async fn client(world: World, n: u64, until: u64) -> turmoil::Result 
         let node = rng.random_range(0..world.machines.len());
         let writes = rng.random_range(0..2) == 0;
         call(&world, n * 1_000_000 + count, tenant, node, writes).await;
-        // why: a client thinks between its calls
-        tokio::time::sleep(Duration::from_millis(rng.random_range(10..150))).await;
+        let thinks = Duration::from_millis(rng.random_range(10..150));
+        tokio::time::sleep(thinks).await; // why: a client thinks between its calls
     }
     Ok(())
 }
@@ -62,8 +62,7 @@ fn understood(op: u64, answer: &str) -> Event {
 /// After the healing: every tenant is written and read through every node; whoever cannot be is reported.
 pub(crate) async fn last_look(world: World, from: u64) -> turmoil::Result {
     while world.now() < from {
-        // why: the chaos and the healing take their simulated time
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await; // why: chaos and healing take simulated time
     }
     let mut op = 9_000_000;
     for tenant in 1..=TENANTS {
@@ -76,8 +75,7 @@ pub(crate) async fn last_look(world: World, from: u64) -> turmoil::Result {
                     if done {
                         break;
                     }
-                    // why: a node that has just learnt of an owner asks again
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    tokio::time::sleep(Duration::from_millis(200)).await; // why: it has just learnt of an owner
                 }
                 if !done {
                     let starts = world.machines[node].starts.load(Ordering::SeqCst);

@@ -2,6 +2,25 @@
 //! transaction. What was applied is kept with its checksum; a database that a newer program made, or
 //! whose migrations were edited since, is refused instead of guessed at.
 
+/// Applies those of `$migrations` that are not among `$applied`, in the transaction `$tx`. A macro, since the
+/// two drivers have no type in common that could be named in fewer words.
+macro_rules! apply_missing {
+    ($tx:ident, $migrations:expr, $applied:expr) => {
+        for migration in $crate::migrate::missing($migrations, &$applied)? {
+            let text = sqlx::AssertSqlSafe(migration.text);
+            sqlx::raw_sql(text).execute(&mut *$tx).await.map_err($crate::migrate::failed)?;
+            sqlx::query($crate::migrate::APPLY)
+                .bind(migration.version)
+                .bind(migration.name)
+                .bind($crate::migrate::checksum_of(migration))
+                .execute(&mut *$tx)
+                .await
+                .map_err($crate::migrate::failed)?;
+            tracing::info!(version = migration.version, name = migration.name, "applied migration");
+        }
+    };
+}
+
 mod postgres;
 mod roles;
 mod sqlite;

@@ -1,8 +1,8 @@
 //! Migrations on PostgreSQL: done by `ocmt migrate` alone. A node only looks whether the schema is its own.
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _};
 
-use super::{APPLIED, APPLY, Migration, POSTGRES, checksum_of, failed, missing, roles};
+use super::{APPLIED, Migration, POSTGRES, failed, missing, roles};
 use crate::StoreError;
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum BYTEA NOT NULL)";
@@ -21,17 +21,7 @@ async fn apply(connection: &mut PgConnection, migrations: &[Migration]) -> Resul
     sqlx::query(ALONE).execute(&mut *tx).await.map_err(failed)?;
     sqlx::query(MADE).execute(&mut *tx).await.map_err(failed)?;
     let applied = applied(&mut tx).await.map_err(failed)?;
-    for migration in missing(migrations, &applied)? {
-        sqlx::raw_sql(AssertSqlSafe(migration.text)).execute(&mut *tx).await.map_err(failed)?;
-        sqlx::query(APPLY)
-            .bind(migration.version)
-            .bind(migration.name)
-            .bind(checksum_of(migration))
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
-        tracing::info!(version = migration.version, name = migration.name, "applied migration");
-    }
+    apply_missing!(tx, migrations, applied);
     // the rights are of our own tables
     if migrations.iter().map(|migration| migration.name).eq(POSTGRES.iter().map(|migration| migration.name)) {
         roles::grant(&mut tx).await.map_err(failed)?;

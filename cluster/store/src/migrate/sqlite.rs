@@ -1,8 +1,8 @@
 //! Migrations on SQLite: done by whoever opens the data folder, which is its only user.
 
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, SqlitePool};
+use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool};
 
-use super::{APPLIED, APPLY, Migration, SQLITE, checksum_of, failed, missing};
+use super::{APPLIED, Migration, SQLITE, failed};
 use crate::StoreError;
 
 const MADE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL, checksum BLOB NOT NULL) STRICT";
@@ -26,17 +26,7 @@ pub(super) async fn run(
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
         .collect::<Result<Vec<(i64, Vec<u8>)>, sqlx::Error>>()
         .map_err(failed)?;
-    for migration in missing(migrations, &applied)? {
-        sqlx::raw_sql(AssertSqlSafe(migration.text)).execute(&mut *tx).await.map_err(failed)?;
-        sqlx::query(APPLY)
-            .bind(migration.version)
-            .bind(migration.name)
-            .bind(checksum_of(migration))
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
-        tracing::info!(version = migration.version, name = migration.name, "applied migration");
-    }
+    apply_missing!(tx, migrations, applied);
     tx.commit().await.map_err(failed)
 }
 

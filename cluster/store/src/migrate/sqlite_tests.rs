@@ -14,7 +14,7 @@ async fn database() -> SqliteConnection {
 }
 
 async fn texts(connection: &mut SqliteConnection, query: String) -> Vec<String> {
-    let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(connection).await.unwrap();
+    let rows = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_all(connection).await.unwrap();
     rows.iter().map(|row| row.try_get(0).unwrap()).collect()
 }
 
