@@ -13,9 +13,10 @@ use zeroize::Zeroizing;
 use crate::{ClientError, ca::ClusterCa};
 
 const CONNECT: Duration = Duration::from_secs(5);
-const KEEPALIVE: Duration = Duration::from_secs(20);
+/// A call that waits for a node that is gone without a word is known to be lost after twice this, and repeated.
+const KEEPALIVE: Duration = Duration::from_secs(5);
 /// A call's deadline unless it names another: waking a container from nothing may take a while.
-const CALL: Duration = Duration::from_secs(60);
+pub(crate) const CALL: Duration = Duration::from_secs(60);
 
 /// Where a cluster is reached, and whom to believe there.
 #[derive(Debug, Clone)]
@@ -66,7 +67,8 @@ impl Target {
             .connect_timeout(CONNECT)
             .timeout(CALL)
             .tcp_nodelay(true)
-            .http2_keep_alive_interval(KEEPALIVE))
+            .http2_keep_alive_interval(KEEPALIVE)
+            .keep_alive_timeout(KEEPALIVE))
     }
 
     pub(crate) fn failed(endpoint: &str, error: &tonic::transport::Error) -> ClientError {

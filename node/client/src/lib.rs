@@ -15,6 +15,7 @@ pub mod container;
 mod error;
 pub mod gateway;
 pub mod recovery;
+mod repeat;
 mod routes;
 pub mod state;
 pub mod tenant;

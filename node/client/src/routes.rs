@@ -4,37 +4,33 @@
 //! When that node fails, calls go to the first endpoint again. The same authority vouches for all of them, so
 //! a node that names a stranger gains nothing.
 //!
-//! A unary call is repeated only if no node has read it: the connection was never made, or the answer says so.
-//! Streams are never repeated.
+//! A unary call is repeated, at another endpoint, if no node has read it or if it was lost on the way ([`repeat`]);
+//! streams are not.
 
 use std::{
     collections::HashMap,
-    error::Error as StdError,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
-    time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::BodyExt as _;
+use ocmt_types::{Clock as _, SystemClock};
 use tonic::{
-    Code, ConnectError, Status,
+    Status,
     body::Body,
     transport::{Channel, Error as TransportError},
 };
-use tonic_types::StatusExt as _;
 use tower::{Service, ServiceExt as _};
 
-use crate::{ClientError, connect::Target};
+use crate::{
+    ClientError,
+    connect::{CALL, Target},
+    repeat::{self, Fate, Tries},
+};
 
-/// Reasons of answers that nobody read the call for.
-const UNREAD: [&str; 3] = ["NOT_OWNER", "OWNER_AWAY", "NODE_BUSY"];
 const OWNER: &str = "ocmt-owner";
-/// How often a call goes out at most. With the pauses: about 3 s, beside what the nodes wait themselves.
-const TRIES: usize = 6;
-const PAUSE: Duration = Duration::from_millis(100);
 /// Connections that are kept; a cluster has a handful of nodes.
 const CHANNELS: usize = 16;
 
@@ -142,60 +138,36 @@ impl Routes {
         let endpoint = self.here();
         let answer = self.once(&endpoint, request).await;
         match &answer {
-            Ok(answer) if !is_unread(answer.headers()) => {}
+            Ok(answer) if repeat::fate(answer.headers()) != Fate::Unread => {}
             _ => self.leave(&endpoint),
         }
         answer
     }
 
     async fn unary(self, request: Request<Body>) -> Result<Response<Body>, TransportError> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let message = match body.collect().await {
             Ok(message) => message.to_bytes(),
             Err(status) => return Ok(status.into_http()),
         };
-        let mut tries = 0;
+        let mut tries = Tries::new(&head.headers, CALL, SystemClock.boottime());
         loop {
             let endpoint = self.here();
-            let body = Body::new(Full::<Bytes>::new(message.clone()));
-            let answer = self.once(&endpoint, Request::from_parts(head.clone(), body)).await;
-            let unread = match &answer {
-                Ok(answer) => is_unread(answer.headers()),
-                Err(error) => {
-                    self.leave(&endpoint);
-                    never_sent(error)
-                }
-            };
-            tries += 1;
-            if !unread || tries == TRIES {
+            tries.begin(&mut head.headers, SystemClock.boottime());
+            let request = Request::from_parts(head.clone(), repeat::body(&message));
+            let (fate, answer) = repeat::whole(self.once(&endpoint, request).await).await;
+            if fate == Fate::Done {
                 return answer;
             }
             self.leave(&endpoint);
-            tokio::time::sleep(PAUSE * u32::try_from(tries).unwrap_or(1)).await;
+            let Some(pause) = tries.pause(SystemClock.boottime(), rand::random()) else { return answer };
+            tokio::time::sleep(pause).await;
         }
     }
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether an answer says that nobody read the call.
-fn is_unread(headers: &HeaderMap) -> bool {
-    let Some(status) = Status::from_header_map(headers) else { return false };
-    let reason = status.get_details_error_info().map(|info| info.reason);
-    status.code() == Code::Unavailable && reason.is_some_and(|reason| UNREAD.contains(&reason.as_str()))
-}
-
-fn never_sent(error: &TransportError) -> bool {
-    let mut source = error.source();
-    while let Some(error) = source {
-        if error.is::<ConnectError>() {
-            return true;
-        }
-        source = error.source();
-    }
-    false
 }
 
 impl Service<Request<Body>> for Routes {

@@ -29,7 +29,7 @@ use ocmt::{
     forward::Hopped,
 };
 use ocmt_actors::ActorError;
-use ocmt_proto::v1::WhoAmIResponse;
+use ocmt_proto::v1::{SignOutResponse, WhoAmIResponse};
 use ocmt_types::NodeId;
 use prost::Message as _;
 
@@ -47,6 +47,9 @@ struct Shared {
     hops: Mutex<Vec<u8>>,
     open: AtomicUsize,
     produced: AtomicU64,
+    /// Calls of the contract are read, and not answered.
+    holds: AtomicBool,
+    messages: Mutex<Vec<Bytes>>,
 }
 
 impl App {
@@ -76,6 +79,16 @@ impl App {
         self.0.hops.lock().unwrap().clone()
     }
 
+    /// It reads calls of the contract from now on, and answers none.
+    pub fn hold(&self) {
+        self.0.holds.store(true, Ordering::SeqCst);
+    }
+
+    /// The messages of the contract's calls, framed, as they came.
+    pub fn messages(&self) -> Vec<Bytes> {
+        self.0.messages.lock().unwrap().clone()
+    }
+
     /// Calls that hang now.
     pub fn open(&self) -> usize {
         self.0.open.load(Ordering::SeqCst)
@@ -84,6 +97,16 @@ impl App {
     /// Bytes that `/flood` has made.
     pub fn produced(&self) -> u64 {
         self.0.produced.load(Ordering::SeqCst)
+    }
+
+    /// Takes a call of the contract in; never ends while calls are held.
+    async fn read(&self, request: Request) {
+        let message = request.into_body().collect().await.unwrap().to_bytes();
+        self.0.messages.lock().unwrap().push(message);
+        if self.0.holds.load(Ordering::SeqCst) {
+            let _open = Open::new(self);
+            std::future::pending::<()>().await;
+        }
     }
 
     pub fn routes(&self) -> Router {
@@ -97,6 +120,7 @@ impl App {
             .route("/flood", post(flood))
             .route("/breaks", post(breaks))
             .route("/ocmt.v1.AuthService/WhoAmI", post(who_am_i))
+            .route("/ocmt.v1.AuthService/SignOut", post(sign_out))
             .route("/gateway/{container}", get(gateway))
             .layer(middleware::from_fn_with_state(self.clone(), own))
             .with_state(self.clone())
@@ -151,10 +175,19 @@ async fn fail() -> Response {
 }
 
 /// As a node answers it; says in the name how often the call was forwarded.
-async fn who_am_i(request: Request) -> Response {
+async fn who_am_i(State(app): State<App>, request: Request) -> Response {
     let hop = request.extensions().get::<Hopped>().map_or(0, |hopped| hopped.hop);
-    let _ = request.into_body().collect().await;
-    let message = WhoAmIResponse { tenant_name: hop.to_string(), ..Default::default() }.encode_to_vec();
+    app.read(request).await;
+    answer(&WhoAmIResponse { tenant_name: hop.to_string(), ..Default::default() })
+}
+
+async fn sign_out(State(app): State<App>, request: Request) -> Response {
+    app.read(request).await;
+    answer(&SignOutResponse {})
+}
+
+fn answer(message: &impl prost::Message) -> Response {
+    let message = message.encode_to_vec();
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     let framed = Bytes::from([&[0], length.as_slice(), &message].concat());
     let frames = [Ok::<_, Infallible>(Frame::data(framed)), Ok(trailers("0"))];
