@@ -132,7 +132,7 @@ async fn a_node_has_room_for_a_link_however_many_websockets_it_carries() {
     for of in [2, 3, 4] {
         for _ in 0..8 {
             let paper = mesh.papers.node(node_id(of));
-            open.extend(Client::as_peer(&node.peer.addr, Some(paper), b"http/1.1").await);
+            open.extend(Client::as_peer(&node.peer.addr, Some(&paper), b"http/1.1").await);
         }
     }
     // those that were refused are gone soon; the others stay until their first request is late
@@ -179,7 +179,7 @@ async fn nodes_say_nothing_to_each_other_below_http_2() {
         ("/count", false),
     ] {
         let paper = mesh.papers.node(peer.peer.node_id);
-        let stream = Client::as_peer(&node.peer.addr, Some(paper), b"http/1.1").await.unwrap();
+        let stream = Client::as_peer(&node.peer.addr, Some(&paper), b"http/1.1").await.unwrap();
         let mut request = Request::post(path)
             .header("host", "node")
             .header("content-type", "application/grpc")

@@ -9,8 +9,11 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt as _;
-use mesh::{Client, H2, Mesh, PATIENCE, Papers, Wrong, empty, node_id, read_h2_frames, tenant, until};
-use ocmt::peers::{AskError, Lane, Peer, PoolError};
+use mesh::{Client, H2, Mesh, PATIENCE, empty, node_id, read_h2_frames, tenant, until};
+use ocmt::{
+    peers::{AskError, Lane, Peer, PoolError},
+    pki::testing::{Minted, Odd},
+};
 use ocmt_actors::ActorError;
 use ocmt_proto::v1::HelloRequest;
 use ocmt_types::{Deadline, Incarnation, SystemClock};
@@ -64,10 +67,7 @@ fn hello(from: &Peer, min: u32, max: u32) -> HelloRequest {
 }
 
 /// Whether a request gets an answer over a connection with this certificate.
-async fn is_let_in(
-    node: &mesh::Node,
-    paper: Option<(Vec<rustls_pki_types::CertificateDer<'static>>, rustls_pki_types::PrivateKeyDer<'static>)>,
-) -> bool {
+async fn is_let_in(node: &mesh::Node, paper: Option<&Minted>) -> bool {
     let Ok(mut stream) = Client::as_peer(&node.peer.addr, paper, b"http/1.1").await else { return false };
     let asked = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
     // in TLS 1.3 the dialling side learns of its refusal when it reads
@@ -80,14 +80,10 @@ async fn is_let_in(
 async fn n1_only_a_lawful_node_certificate_gets_onto_the_listener() {
     let mesh = Mesh::new();
     let node = mesh.node(1).await;
-    assert!(is_let_in(&node, Some(mesh.papers.node(node_id(2)))).await, "a lawful node is refused");
+    assert!(is_let_in(&node, Some(&mesh.papers.node(node_id(2)))).await, "a lawful node is refused");
     assert!(!is_let_in(&node, None).await, "no certificate");
-    assert!(!is_let_in(&node, Some(Papers::self_signed(node_id(2)))).await, "self-signed");
-    assert!(!is_let_in(&node, Some(Papers::new().node(node_id(2)))).await, "another authority");
-    for wrong in
-        [Wrong::Expired, Wrong::NotYet, Wrong::ListenerUse, Wrong::NoNode, Wrong::TwoNodes, Wrong::Operator]
-    {
-        assert!(!is_let_in(&node, Some(mesh.papers.wrong(node_id(2), wrong))).await, "{wrong:?}");
+    for odd in Odd::REFUSED {
+        assert!(!is_let_in(&node, Some(&mesh.papers.odd(node_id(2), odd))).await, "{odd:?}");
     }
     // and the client listener has no use for one: it asks for none
     let client = mesh.client(&node).await;
@@ -107,15 +103,15 @@ async fn n1_only_exactly_the_node_that_was_dialled_is_spoken_to() {
     let refused = here.pool.node(&mistaken).await.err().unwrap();
     assert!(refused.contains("certificate"), "{refused}");
     // a listener with each wrong certificate
-    for wrong in [Wrong::Expired, Wrong::NotYet, Wrong::ClientUse, Wrong::NoNode, Wrong::TwoNodes] {
-        let (chain, key) = mesh.papers.wrong(there.peer.node_id, wrong);
-        there.shown.replace_key(chain, &key).unwrap();
+    for odd in Odd::REFUSED.into_iter().chain([Odd::OtherNode]) {
+        let shown = mesh.papers.odd(there.peer.node_id, odd);
+        there.shown.replace_key(shown.chain, &shown.key).unwrap();
         let fresh = mesh.node(4).await;
-        assert!(fresh.pool.node(&there.peer).await.is_err(), "{wrong:?}");
+        assert!(fresh.pool.node(&there.peer).await.is_err(), "{odd:?}");
     }
     // and again with a lawful one: renewed without a restart
-    let (chain, key) = mesh.papers.node(there.peer.node_id);
-    there.shown.replace_key(chain, &key).unwrap();
+    let shown = mesh.papers.node(there.peer.node_id);
+    there.shown.replace_key(shown.chain, &shown.key).unwrap();
     assert!(mesh.node(5).await.pool.node(&there.peer).await.is_ok());
 }
 
@@ -123,10 +119,10 @@ async fn n1_only_exactly_the_node_that_was_dialled_is_spoken_to() {
 async fn a_revoked_node_is_refused_and_its_live_links_are_cut() {
     let mesh = Mesh::new();
     let (good, bad) = (mesh.node(1).await, mesh.node(2).await);
-    let paper = || mesh.papers.node(bad.peer.node_id);
+    let paper = mesh.papers.node(bad.peer.node_id);
     let ours = good.pool.node(&bad.peer).await.unwrap();
     // a link of the revoked one, by a program of its own that keeps to no rule
-    let theirs = Client::as_peer(&good.peer.addr, Some(paper()), b"h2").await.unwrap();
+    let theirs = Client::as_peer(&good.peer.addr, Some(&paper), b"h2").await.unwrap();
     let theirs = H2::over(theirs).await;
     assert_eq!(status(&theirs, grpc(HELLO, &hello(&bad.peer, 1, 1).encode_to_vec())).await, "0");
     assert_eq!(status(&theirs, grpc(PING, &[])).await, "0");
@@ -134,11 +130,25 @@ async fn a_revoked_node_is_refused_and_its_live_links_are_cut() {
         revoked.insert(bad.peer.node_id);
     });
     until("its link is cut", || theirs.sender.is_closed()).await;
-    assert!(!is_let_in(&good, Some(paper())).await, "it came back");
+    assert!(!is_let_in(&good, Some(&paper)).await, "it came back");
     // nor does anybody speak to it
     assert!(good.pool.node(&bad.peer).await.is_err());
     let mut ours = ours;
     assert!(ours.ping(ocmt_proto::v1::PingRequest::default()).await.is_err(), "our link to it lives");
+}
+
+#[tokio::test]
+async fn a_session_is_never_resumed_where_certificates_are_revoked() {
+    let mesh = Mesh::new();
+    let node = mesh.node(1).await;
+    let same = mesh.papers.node(node_id(2)).client().unwrap();
+    for _ in 0..2 {
+        let mut stream = Client::over(&node.peer.addr, same.clone(), b"http/1.1").await.unwrap();
+        // a ticket would come with the first answer
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        timeout(PATIENCE, stream.read_exact(&mut [0; 8])).await.expect("no answer").unwrap();
+        assert_eq!(stream.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
+    }
 }
 
 #[tokio::test]
@@ -164,7 +174,7 @@ async fn nothing_is_served_on_a_link_before_hello() {
     let (node, peer) = (mesh.node(1).await, mesh.node(2).await);
     let link = || async {
         let paper = mesh.papers.node(peer.peer.node_id);
-        H2::over(Client::as_peer(&node.peer.addr, Some(paper), b"h2").await.unwrap()).await
+        H2::over(Client::as_peer(&node.peer.addr, Some(&paper), b"h2").await.unwrap()).await
     };
     let silent = link().await;
     assert_eq!(status(&silent, grpc(PING, &[])).await, "9");
@@ -267,7 +277,7 @@ async fn a_peer_that_is_away_is_known_to_be_within_a_second_or_so() {
 /// A connection of a node that has said hello, and what follows is up to the test.
 async fn raw(mesh: &Mesh, node: &mesh::Node) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
     let paper = mesh.papers.node(node_id(2));
-    let mut stream = Client::as_peer(&node.peer.addr, Some(paper), b"h2").await.unwrap();
+    let mut stream = Client::as_peer(&node.peer.addr, Some(&paper), b"h2").await.unwrap();
     // preface and empty SETTINGS
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     stream
@@ -324,7 +334,7 @@ async fn x4_a_letter_past_its_bound_is_refused_without_being_taken() {
     let mesh = Mesh::new();
     let (node, peer) = (mesh.node(1).await, mesh.node(2).await);
     let paper = mesh.papers.node(peer.peer.node_id);
-    let link = H2::over(Client::as_peer(&node.peer.addr, Some(paper), b"h2").await.unwrap()).await;
+    let link = H2::over(Client::as_peer(&node.peer.addr, Some(&paper), b"h2").await.unwrap()).await;
     assert_eq!(status(&link, grpc(HELLO, &hello(&peer.peer, 1, 1).encode_to_vec())).await, "0");
     assert_eq!(status(&link, grpc(DELIVER, &vec![0; 33 << 20])).await, "11");
     let lie = Request::post(format!("https://x{DELIVER}"))
@@ -344,8 +354,8 @@ async fn a_certificate_opens_nothing_to_who_is_not_among_the_living() {
     let mesh = Mesh::new();
     let node = mesh.node(1).await;
     let link = async || {
-        let paper = Some(mesh.papers.node(node_id(2)));
-        H2::over(Client::as_peer(&node.peer.addr, paper, b"h2").await.unwrap()).await
+        let paper = mesh.papers.node(node_id(2));
+        H2::over(Client::as_peer(&node.peer.addr, Some(&paper), b"h2").await.unwrap()).await
     };
     let life = |n: u8| Peer { node_id: node_id(2), incarnation: Incarnation([n; 16]), ..node.peer.clone() };
     let said =

@@ -24,10 +24,9 @@ use super::{
     NodeRpc, Views,
     dial::H2,
     link::{STREAMS, WINDOW},
-    node_of,
 };
 use crate::{
-    pki::verify_key_of,
+    pki::{node_of, verify_key_of},
     server::listen::{Admitted, BoxError, Doorman, ListenLimits},
     shares::Shares,
 };
@@ -84,7 +83,7 @@ impl PeerDoor {
 impl Doorman for PeerDoor {
     fn admit(&self, tls: &rustls::ServerConnection) -> Result<Admitted, BoxError> {
         let leaf = tls.peer_certificates().and_then(<[_]>::first).ok_or("no certificate")?;
-        let id = node_of(leaf).ok_or("the certificate names no node")?;
+        let id = node_of(leaf)?;
         let places = if tls.alpn_protocol() == Some(H2) {
             None
         } else {

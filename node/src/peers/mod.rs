@@ -11,7 +11,6 @@
 
 mod ask;
 mod body;
-mod certificate;
 mod dial;
 mod hello;
 mod link;
@@ -22,13 +21,12 @@ mod tls;
 
 pub use ask::AskError;
 pub use body::PeerBody;
-pub use certificate::node_of;
 pub use link::Link;
 pub use listener::{PEER_LIMITS, PeerDoor, PeerNode, UPGRADES, Upgrades, routes};
 pub use ocmt_cluster::{Peer, Route, View};
 pub use pool::{Lane, Pool, PoolError, Unsent};
 pub use service::{Inbox, NodeRpc};
-pub use tls::{PeerTls, TlsError};
+pub use tls::PeerTls;
 
 use std::sync::Arc;
 

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures_util::{FutureExt as _, Stream, StreamExt as _, future::BoxFuture, stream};
-use ocmt_actors::{ActorError, RemoteChannel};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
+use ocmt_actors::{ActorError, Answering, RemoteChannel};
 use ocmt_proto::v1::{
     self as pb, channel_request::Part as Inwards, channel_response::Part as Outwards,
     node_service_server::NodeService,
@@ -25,22 +25,13 @@ const PARTING: Duration = Duration::from_secs(1);
 /// What this node's actors do for other nodes.
 pub trait Inbox: Send + Sync + 'static {
     /// Takes a letter to a tenant that lives here or may be claimed here.
-    fn deliver(
-        &self,
-        tenant: TenantId,
-        letter: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'_, Result<Vec<u8>, ActorError>>;
+    fn deliver(&self, tenant: TenantId, letter: Vec<u8>, deadline: Deadline) -> Answering<'_>;
     /// Takes an order to a container that runs here.
-    fn order(&self, order: Vec<u8>, deadline: Deadline) -> BoxFuture<'_, Result<Vec<u8>, ActorError>>;
+    fn order(&self, order: Vec<u8>, deadline: Deadline) -> Answering<'_>;
     /// Opens a channel to a cell that runs here.
-    fn channel(
-        &self,
-        opening: Vec<u8>,
-        deadline: Deadline,
-    ) -> BoxFuture<'_, Result<RemoteChannel, ActorError>>;
+    fn channel(&self, opening: Vec<u8>, deadline: Deadline) -> Answering<'_, RemoteChannel>;
     /// Finishes a tenant's work within `patience` and gives it up.
-    fn release(&self, tenant: TenantId, patience: Duration) -> BoxFuture<'_, Result<(), ActorError>>;
+    fn release(&self, tenant: TenantId, patience: Duration) -> Answering<'_, ()>;
 }
 
 /// The service. Cheap to clone.

@@ -41,12 +41,6 @@ impl CaCertificate {
         }
     }
 
-    /// This certificate.
-    pub(super) fn of(der: CertificateDer<'static>) -> Self {
-        let pem = super::pem_of(&der);
-        Self { der, pem }
-    }
-
     fn from_pem(pem: String, path: &Path) -> Result<Self, PkiError> {
         let der = CertificateDer::from_pem_slice(pem.as_bytes())
             .map_err(|_| PkiError::content(path, "a PEM certificate"))?;

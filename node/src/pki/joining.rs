@@ -1,29 +1,21 @@
 //! Coming into a cluster: keys made here, certificates that come back, and whom to believe meanwhile.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use ocmt_crypto::{
     join::open_sealing_keys,
     seal::{SealPublicKey, SealSecretKey},
 };
 use ocmt_types::{ClusterId, Digest32, NodeId};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{ring, verify_tls13_signature},
-};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::ClientConfig;
+use rustls_pki_types::CertificateDer;
 
 use super::{
-    CaCertificate, ListenerIdentity, ListenerKey, NodeIdentity, NodeKey, PkiError, ServerNames,
+    ListenerIdentity, ListenerKey, NodeIdentity, NodeKey, PkiError, ServerNames,
     authority::fingerprint,
     files::{private_dir, write_public},
-    sealing,
-    verify::{Verifier, Wanted},
+    sealing, tls,
+    verify::Verifier,
 };
 
 /// A node that asks to come in.
@@ -118,65 +110,7 @@ impl Joining {
 /// # Errors
 /// [`PkiError::Tls`].
 pub fn joining_client(authority: Digest32) -> Result<ClientConfig, PkiError> {
-    let provider = Arc::new(ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(ByFingerprint(authority)))
-        .with_no_client_auth();
+    let mut config = tls::client(Verifier::by_fingerprint(authority))?.with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
-}
-
-/// Believes a node whose authority, sent along, has this fingerprint.
-struct ByFingerprint(Digest32);
-
-impl fmt::Debug for ByFingerprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ByFingerprint")
-    }
-}
-
-impl ServerCertVerifier for ByFingerprint {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        above: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let authority = above.iter().find(|der| fingerprint(der) == self.0);
-        let unknown = || Error::InvalidCertificate(CertificateError::UnknownIssuer);
-        let ca = CaCertificate::of(authority.ok_or_else(unknown)?.clone().into_owned());
-        let verifier = Verifier::new(&ca, Wanted::Node(None, Arc::new(|_| false))).map_err(|_| unknown())?;
-        verifier.verify_server_cert(leaf, &[], name, ocsp, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken here".to_owned()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            leaf,
-            signed,
-            &ring::default_provider().signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -28,6 +28,7 @@ mod subject;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -38,12 +39,15 @@ pub use files::{pem_of, private_dir, write_private, write_public};
 pub use identity::{NodeIdentity, NodeKey};
 pub use joining::{Admission, Joining, joining_client};
 pub use listener::{JOIN_NAME, ListenerIdentity, ListenerKey, ServerNames};
+pub(crate) use open::sealing_of;
 pub use open::{Pki, Renewed, Wanting};
 pub use operator::{OperatorFiles, OperatorKey, first_operator, first_operator_of};
 pub use request::Request;
 pub use rotating::Rotating;
 pub use subject::{Lifetime, Subject, node_of, operator_of, subject_of, verify_key_of};
+pub(crate) use tls::{verifying_client, verifying_server};
 pub use verify::RevokedNodes;
+pub(crate) use verify::{Verifier, Wanted};
 
 /// What went wrong with a key or certificate.
 #[derive(Debug, thiserror::Error)]

@@ -16,15 +16,13 @@ use rustls_pki_types::CertificateDer;
 
 use super::{
     Authority, CaCertificate, ListenerIdentity, ListenerKey, NodeIdentity, NodeKey, PkiError, Request,
-    RevokedNodes, ServerNames,
+    ServerNames,
     files::private_dir,
     listener::ClientCertificates,
-    sealing,
+    sealing, tls,
     verify::{Verifier, Wanted},
 };
 use crate::config::Tls;
-
-const HTTP2_AND_1: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// The keys and certificates of this node. Cheap to clone.
 #[derive(Clone)]
@@ -169,16 +167,29 @@ impl Pki {
         self.hold(keys)
     }
 
+    /// Erases all generations before this one, here and on disk, if it is held itself.
+    ///
+    /// # Errors
+    /// [`PkiError::File`]; nothing has changed then.
+    pub fn erase_before(&self, generation: u32) -> Result<(), PkiError> {
+        let held = self.0.sealing.now();
+        if held.generations().all(|key| key.generation() != generation) {
+            return Ok(());
+        }
+        let stay = held.generations().filter(|key| key.generation() >= generation);
+        self.hold(SealingKeys::new(stay.map(SealingKey::duplicate)))
+    }
+
     /// TLS of the client listener: version 1.3 alone, HTTP/2 and HTTP/1.1.
     ///
     /// # Errors
     /// [`PkiError`] if the operator's own certificate cannot be used.
-    pub fn client_server(&self, tls: &Tls) -> Result<Arc<ServerConfig>, PkiError> {
+    pub fn client_server(&self, given: &Tls) -> Result<Arc<ServerConfig>, PkiError> {
         let Inner { identity, listener, ca, .. } = &*self.0;
         let shown =
-            ClientCertificates::new(tls, listener.certificate(), identity.certificate(), ca.der().clone())?;
-        let config = server()?.with_no_client_auth().with_cert_resolver(Arc::new(shown));
-        Ok(with_protocols(config))
+            ClientCertificates::new(given, listener.certificate(), identity.certificate(), ca.der().clone())?;
+        let config = tls::server()?.with_no_client_auth().with_cert_resolver(Arc::new(shown));
+        Ok(tls::with_protocols(config))
     }
 
     /// TLS of the operator listener: an operator's certificate is asked for.
@@ -187,43 +198,7 @@ impl Pki {
     /// [`PkiError`] if the authority's certificate cannot be used.
     pub fn operator_server(&self) -> Result<Arc<ServerConfig>, PkiError> {
         let verifier = Verifier::new(&self.0.ca, Wanted::Operator)?;
-        let config =
-            server()?.with_client_cert_verifier(verifier).with_cert_resolver(self.0.listener.certificate());
-        Ok(never_resumed(config))
-    }
-
-    /// TLS of the peer listener: the handshake fails unless the other end is a node of this cluster whose
-    /// certificate was not revoked.
-    ///
-    /// # Errors
-    /// As [`Pki::operator_server`].
-    pub fn peer_server(&self, revoked: RevokedNodes) -> Result<Arc<ServerConfig>, PkiError> {
-        let verifier = Verifier::new(&self.0.ca, Wanted::Node(None, revoked))?;
-        let config =
-            server()?.with_client_cert_verifier(verifier).with_cert_resolver(self.0.identity.certificate());
-        Ok(never_resumed(config))
-    }
-
-    /// TLS towards the peer `expected`: the handshake fails unless the other end is exactly that node and its
-    /// certificate was not revoked. The protocol is for the caller to set.
-    ///
-    /// # Errors
-    /// As [`Pki::operator_server`].
-    pub fn peer_client(
-        &self,
-        expected: NodeId,
-        revoked: RevokedNodes,
-    ) -> Result<Arc<rustls::ClientConfig>, PkiError> {
-        let verifier = Verifier::new(&self.0.ca, Wanted::Node(Some(expected), revoked))?;
-        let mut config =
-            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_protocol_versions(&[&rustls::version::TLS13])?
-                .dangerous()
-                .with_custom_certificate_verifier(verifier)
-                .with_client_cert_resolver(self.0.identity.certificate());
-        // as for the listeners: every connection is verified
-        config.resumption = rustls::client::Resumption::disabled();
-        Ok(Arc::new(config))
+        tls::verifying_server(verifier, self.0.listener.certificate())
     }
 
     /// What is to be renewed now; nothing most of the time. Where the authority is, it is done at once.
@@ -296,6 +271,13 @@ impl Pki {
     }
 }
 
+/// The node whose keys are in `folder` and the latest generation of the sealing key that it holds; none if there
+/// are no keys.
+pub(crate) fn sealing_of(folder: &Path) -> Result<Option<(NodeId, u32)>, PkiError> {
+    let (identity, keys) = (NodeIdentity::load(folder)?, sealing::load(folder)?);
+    Ok(identity.zip(keys.and_then(|keys| keys.latest())).map(|(identity, latest)| (identity.id(), latest)))
+}
+
 /// What a first start or `cluster init` makes where the authority is.
 fn make_missing(
     folder: &Path,
@@ -318,22 +300,4 @@ fn make_missing(
         sealing::store(folder, &sealing::first())?;
     }
     Ok(())
-}
-
-fn server() -> Result<rustls::ConfigBuilder<ServerConfig, rustls::WantsVerifier>, PkiError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(ServerConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13])?)
-}
-
-/// Every connection is verified: a session that is resumed would go on with a certificate that was revoked or
-/// has ended meanwhile.
-fn never_resumed(mut config: ServerConfig) -> Arc<ServerConfig> {
-    config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    with_protocols(config)
-}
-
-fn with_protocols(mut config: ServerConfig) -> Arc<ServerConfig> {
-    config.alpn_protocols = HTTP2_AND_1.iter().map(|protocol| protocol.to_vec()).collect();
-    Arc::new(config)
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ocmt_types::{Clock, NodeId, OperatorId, SystemClock, Timestamp};
+use ocmt_types::{Clock, NodeId, SystemClock};
 use rcgen::{
     CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, KeyPair, PKCS_ED25519, SanType,
 };
@@ -113,16 +113,6 @@ pub fn mint(authority: &Authority, node: NodeId, odd: Odd) -> Result<Minted, Pki
         }
         _ => authority.issue(params, &key, from, life)?,
     };
-    Ok(Minted { chain: vec![leaf], key: PrivateKeyDer::Pkcs8(key.serialize_der().into()) })
-}
-
-/// A lawful operator's certificate by `authority`.
-///
-/// # Errors
-/// [`PkiError::Issue`].
-pub fn operator(authority: &Authority, id: OperatorId, at: Timestamp) -> Result<Minted, PkiError> {
-    let key = KeyPair::generate_for(&PKCS_ED25519)?;
-    let leaf = authority.issue_operator(id, &key, at)?;
     Ok(Minted { chain: vec![leaf], key: PrivateKeyDer::Pkcs8(key.serialize_der().into()) })
 }
 

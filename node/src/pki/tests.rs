@@ -1,4 +1,5 @@
-//! Handshakes over the node's own TLS: who gets in (case N1), and certificates that change meanwhile.
+//! Certificates that change while the node runs, and what is shown to whom. Who gets in is tested at the real
+//! peer listener (`tests/peers.rs`).
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,15 +11,8 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
-use super::{
-    JOIN_NAME, Pki, PkiError, RevokedNodes, ServerNames, Wanting, fingerprint, node_of,
-    testing::{self, Odd, mint},
-};
+use super::{JOIN_NAME, Pki, PkiError, ServerNames, Wanting, fingerprint, node_of, testing};
 use crate::config::Tls;
-
-fn nobody_is_revoked() -> RevokedNodes {
-    Arc::new(|_| false)
-}
 
 fn open(folder: &Path) -> Pki {
     let names = ServerNames::of(&[], []);
@@ -56,90 +50,16 @@ fn shown(stream: &client::TlsStream<DuplexStream>) -> &CertificateDer<'static> {
 }
 
 #[tokio::test]
-async fn n1_a_stranger_at_the_peer_listener_fails_in_the_handshake() {
-    let dir = tempfile::tempdir().unwrap();
-    let pki = open(dir.path());
-    let (authority, peer) = (pki.authority().unwrap(), NodeId::from_bytes([7; 16]));
-    let server = || pki.peer_server(nobody_is_revoked()).unwrap();
-    let good = mint(&authority, peer, Odd::Nothing).unwrap();
-    let (_, taken) = shake(server(), Arc::new(good.client().unwrap()), "x").await.unwrap();
-    let leaf = &taken.get_ref().1.peer_certificates().unwrap()[0];
-    assert_eq!(node_of(leaf).unwrap(), peer);
-
-    let mut taken = Vec::new();
-    for odd in Odd::REFUSED {
-        let stranger = mint(&authority, peer, odd).unwrap().client().unwrap();
-        if shake(server(), Arc::new(stranger), "x").await.is_ok() {
-            taken.push(odd);
-        }
-    }
-    assert_eq!(taken, []);
-    let anonymous = testing::anonymous().unwrap();
-    assert!(shake(server(), Arc::new(anonymous), "x").await.is_err(), "one without a certificate got in");
-}
-
-#[tokio::test]
-async fn n1_who_answers_is_exactly_the_node_that_was_dialled() {
-    let dir = tempfile::tempdir().unwrap();
-    let pki = open(dir.path());
-    let authority = pki.authority().unwrap();
-    let expected = NodeId::from_bytes([7; 16]);
-    let server = |odd| {
-        let minted = mint(&authority, expected, odd).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(minted.chain, minted.key)
-            .unwrap();
-        Arc::new(config)
-    };
-    let client = || pki.peer_client(expected, nobody_is_revoked()).unwrap();
-    shake(server(Odd::Nothing), client(), "x").await.unwrap();
-    for odd in Odd::REFUSED.into_iter().chain([Odd::OtherNode]) {
-        assert!(shake(server(odd), client(), "x").await.is_err(), "{odd:?} was believed");
-    }
-}
-
-#[tokio::test]
-async fn a_revoked_node_opens_no_connection_in_either_direction() {
-    let dir = tempfile::tempdir().unwrap();
-    let pki = open(dir.path());
-    let peer = NodeId::from_bytes([7; 16]);
-    let revoked: RevokedNodes = Arc::new(move |node| node == peer);
-    let stranger = mint(&pki.authority().unwrap(), peer, Odd::Nothing).unwrap().client().unwrap();
-    assert!(shake(pki.peer_server(revoked.clone()).unwrap(), Arc::new(stranger), "x").await.is_err());
-    let itself = pki.identity().id();
-    let own: RevokedNodes = Arc::new(move |node| node == itself);
-    let server = pki.peer_server(nobody_is_revoked()).unwrap();
-    assert!(shake(server.clone(), pki.peer_client(itself, own).unwrap(), "x").await.is_err());
-    shake(server, pki.peer_client(itself, nobody_is_revoked()).unwrap(), "x").await.unwrap();
-}
-
-#[tokio::test]
-async fn a_session_is_never_resumed_where_certificates_are_revoked() {
-    let dir = tempfile::tempdir().unwrap();
-    let pki = open(dir.path());
-    let server = pki.peer_server(nobody_is_revoked()).unwrap();
-    let minted = mint(&pki.authority().unwrap(), NodeId::from_bytes([7; 16]), Odd::Nothing).unwrap();
-    let client = Arc::new(minted.client().unwrap());
-    for _ in 0..2 {
-        let (near, _far) = shake(server.clone(), client.clone(), "x").await.unwrap();
-        assert_eq!(near.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
-    }
-}
-
-#[tokio::test]
 async fn certificates_rotate_without_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
     let clock = ManualClock::at(SystemClock.now());
     let names = ServerNames::of(&[], []);
     let pki = Pki::open(dir.path(), true, names, Arc::new(clock.clone()), &RandomIds).unwrap();
-    let server = pki.peer_server(nobody_is_revoked()).unwrap();
-    let client = pki.peer_client(pki.identity().id(), nobody_is_revoked()).unwrap();
-    let (mut before, mut far) = shake(server.clone(), client.clone(), "x").await.unwrap();
+    // the node's own certificate is shown to whoever comes to join
+    let server = pki.client_server(&Tls::default()).unwrap();
+    let client = Arc::new(testing::anonymous().unwrap());
+    let (mut before, mut far) = shake(server.clone(), client, JOIN_NAME).await.unwrap();
     let first = shown(&before).clone();
     assert_eq!(pki.wanting().unwrap(), None);
     assert_eq!(pki.identity().chain()[0], first, "nothing was due");
@@ -153,6 +73,10 @@ async fn certificates_rotate_without_a_restart() {
     before.flush().await.unwrap();
     far.read_exact(&mut [0]).await.unwrap();
     assert_eq!(shown(&before), &first);
+    // another client: the same one would resume its session, which this listener allows
+    let another = Arc::new(testing::anonymous().unwrap());
+    let (after, _) = shake(server, another, JOIN_NAME).await.unwrap();
+    assert_eq!(shown(&after), &renewed);
     let kept = super::files::read_chain(&dir.path().join("node.pem")).unwrap().unwrap();
     assert_eq!(kept[0], renewed, "a restart goes on with it");
 }

@@ -2,11 +2,12 @@
 //!
 //! A handshake fails unless the certificate is of the cluster's authority, good now, for the use at hand, and
 //! names exactly one subject of the right kind. Of nodes both uses are asked for, so that a certificate for
-//! one end alone (an operator's, a listener's) opens no peer connection; and a revoked node has none.
+//! one end alone (an operator's, a listener's) opens no peer connection; and a revoked node has none. All of
+//! it is decided here, and nowhere else.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use ocmt_types::NodeId;
+use ocmt_types::{Digest32, NodeId};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -16,7 +17,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use super::{CaCertificate, PkiError, Subject, subject::subject_of};
+use super::{CaCertificate, PkiError, Subject, fingerprint, subject::subject_of};
 
 /// Whether the certificates of a node are honoured no more.
 pub type RevokedNodes = Arc<dyn Fn(NodeId) -> bool + Send + Sync>;
@@ -26,31 +27,59 @@ const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
 /// id-kp-clientAuth.
 const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
 
-/// Whom to believe.
-#[derive(Clone)]
-pub(super) enum Wanted {
+/// Who is wanted at the other end.
+pub(crate) enum Wanted {
     /// A node that was not revoked; that one, if named.
     Node(Option<NodeId>, RevokedNodes),
     /// An operator. Whether the certificate was revoked is asked with each request.
     Operator,
 }
 
+/// Whose word is taken for it.
+enum Trusted {
+    Authority(TrustAnchor<'static>),
+    /// The authority that is sent along and has this fingerprint: all that a node that joins knows of it.
+    Fingerprint(Digest32),
+}
+
 /// Believes certificates of the cluster's authority.
-pub(super) struct Verifier {
-    anchor: TrustAnchor<'static>,
+pub(crate) struct Verifier {
+    trusted: Trusted,
     hints: Vec<DistinguishedName>,
     algorithms: WebPkiSupportedAlgorithms,
     wanted: Wanted,
 }
 
 impl Verifier {
-    pub(super) fn new(ca: &CaCertificate, wanted: Wanted) -> Result<Arc<Self>, PkiError> {
+    /// Believes this authority.
+    pub(crate) fn new(ca: &CaCertificate, wanted: Wanted) -> Result<Arc<Self>, PkiError> {
         let anchor = anchor_from_trusted_cert(ca.der())
             .map_err(|_| PkiError::Subject("the cluster's certificate is no authority"))?
             .to_owned();
         let hints = vec![DistinguishedName::in_sequence(&anchor.subject)];
+        Ok(Self::of(Trusted::Authority(anchor), hints, wanted))
+    }
+
+    /// Believes a node whose authority, sent along, has this fingerprint. Who was revoked is not known yet.
+    pub(super) fn by_fingerprint(authority: Digest32) -> Arc<Self> {
+        let any_node = Wanted::Node(None, Arc::new(|_| false));
+        Self::of(Trusted::Fingerprint(authority), Vec::new(), any_node)
+    }
+
+    fn of(trusted: Trusted, hints: Vec<DistinguishedName>, wanted: Wanted) -> Arc<Self> {
         let algorithms = ring::default_provider().signature_verification_algorithms;
-        Ok(Arc::new(Self { anchor, hints, algorithms, wanted }))
+        Arc::new(Self { trusted, hints, algorithms, wanted })
+    }
+
+    /// The authority to check against, of those known or sent along.
+    fn anchor<'a>(&'a self, above: &'a [CertificateDer<'_>]) -> Result<Cow<'a, TrustAnchor<'a>>, Error> {
+        let wanted = match &self.trusted {
+            Trusted::Authority(anchor) => return Ok(Cow::Borrowed(anchor)),
+            Trusted::Fingerprint(wanted) => wanted,
+        };
+        let sent = above.iter().find(|der| fingerprint(der) == *wanted);
+        let anchor = sent.and_then(|der| anchor_from_trusted_cert(der).ok());
+        anchor.map(Cow::Owned).ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
     }
 
     fn verify(
@@ -76,12 +105,13 @@ impl Verifier {
             Wanted::Node(..) => &[SERVER_AUTH, CLIENT_AUTH],
             Wanted::Operator => &[CLIENT_AUTH],
         };
+        let anchor = self.anchor(above)?;
         let certificate = EndEntityCert::try_from(leaf).map_err(|error| refused(&error))?;
         for usage in uses {
             certificate
                 .verify_for_usage(
                     self.algorithms.all,
-                    std::slice::from_ref(&self.anchor),
+                    std::slice::from_ref(&*anchor),
                     above,
                     now,
                     KeyUsage::required(usage),

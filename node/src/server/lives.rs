@@ -110,10 +110,6 @@ fn waits_later(_: &Config, error: &StartError) -> bool {
         StartError::Cluster(ClusterError::Memory(_)) | StartError::Listen { .. } => true,
         StartError::Cluster(error) => error.is_retryable(),
         StartError::Actors(error) => error.is_retryable(),
-        StartError::Login(_)
-        | StartError::Pki(_)
-        | StartError::Peers(_)
-        | StartError::Runtime(_)
-        | StartError::Setting(_) => false,
+        StartError::Login(_) | StartError::Pki(_) | StartError::Runtime(_) | StartError::Setting(_) => false,
     }
 }

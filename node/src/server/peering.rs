@@ -44,7 +44,7 @@ impl Peering {
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
         let views = place.views();
-        let tls = PeerTls::new(pki.identity().certificate(), pki.ca().der(), views.clone())?;
+        let tls = PeerTls::new(pki.identity().certificate(), pki.ca().clone(), views.clone());
         let local = Local {
             cluster: place.cluster,
             node: place.node,

@@ -11,6 +11,7 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use ocmt::pki::testing::{Minted, anonymous};
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
@@ -20,7 +21,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{PATIENCE, Papers, papers::Paper};
+use super::{PATIENCE, Papers};
 
 pub struct Client {
     roots: rustls::RootCertStore,
@@ -54,15 +55,19 @@ impl Client {
     /// To a peer listener, with this certificate; who answers there is not looked at.
     pub async fn as_peer(
         address: &str,
-        paper: Option<Paper>,
+        paper: Option<&Minted>,
         protocol: &[u8],
     ) -> std::io::Result<TlsStream<TcpStream>> {
-        let config =
-            rustls::ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(Anything));
-        let config = match paper {
-            Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
-            None => config.with_no_client_auth(),
-        };
+        let config = paper.map_or_else(anonymous, Minted::client).unwrap();
+        Self::over(address, config, protocol).await
+    }
+
+    /// To `address` with this TLS.
+    pub async fn over(
+        address: &str,
+        config: rustls::ClientConfig,
+        protocol: &[u8],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let client = Self {
             roots: rustls::RootCertStore::empty(),
             address: address.parse().unwrap(),
@@ -174,45 +179,6 @@ pub async fn read_h2_frames(
         }
     };
     timeout(PATIENCE, reading).await.unwrap_or(false)
-}
-
-/// Believes everybody: these tests ask what the *listener* believes.
-#[derive(Debug)]
-struct Anything;
-
-impl rustls::client::danger::ServerCertVerifier for Anything {
-    fn verify_server_cert(
-        &self,
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &[rustls_pki_types::CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: rustls_pki_types::UnixTime,
-    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
-        Ok(rustls::client::danger::ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &rustls_pki_types::CertificateDer<'_>,
-        _: &rustls::DigitallySignedStruct,
-    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
-    }
 }
 
 pub fn empty() -> Body {

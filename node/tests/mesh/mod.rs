@@ -41,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use app::App;
 pub use client::{Client, H2, bytes, call, call_of, empty, h1_over, read_h2_frames};
-pub use papers::{Papers, Wrong};
+pub use papers::Papers;
 
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// More than any test has at once.
@@ -185,10 +185,10 @@ impl Mesh {
             next.version += 1;
             *view = Arc::new(next);
         });
-        let (chain, key) = self.papers.node(peer.node_id);
+        let paper = self.papers.node(peer.node_id);
         let views = self.view.subscribe();
-        let shown = Arc::new(Rotating::new(chain, &key).unwrap());
-        let tls = PeerTls::new(shown.clone(), self.papers.authority(), views.clone()).unwrap();
+        let shown = Arc::new(Rotating::new(paper.chain, &paper.key).unwrap());
+        let tls = PeerTls::new(shown.clone(), self.papers.authority().clone(), views.clone());
         let local = local(&peer);
         let clock = Arc::new(SystemClock);
         let pool = Pool::new(local.clone(), tls.clone(), views.clone(), clock.clone());
@@ -329,8 +329,7 @@ impl Inbox for Echo {
 pub async fn until(what: &str, mut level: impl FnMut() -> bool) {
     let reached = async {
         while !level() {
-            // why: a level is looked at now and then; the bound is around the loop
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await; // why: between looks at a level, bounded below
         }
     };
     tokio::time::timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("never: {what}"));
