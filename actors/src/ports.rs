@@ -2,18 +2,22 @@
 
 mod neighbours;
 
-pub use neighbours::{Alone, HostSeen, HostStanding, Neighbours, RemoteChannel};
+pub use neighbours::{Alone, Answering, HostSeen, HostStanding, Neighbours, RemoteChannel};
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use ocmt_crypto::{
+    CryptoError,
     cell::ControlToken,
-    sealing::SealingKeys,
+    sealing::{SealingKeys, SealingPlace},
     sign::{Purpose, Signature, VerifyKey},
 };
 use ocmt_runtime::CellAddress;
@@ -187,12 +191,42 @@ pub enum CellError {
 /// The cluster's sealing keys, which wrap release keys and start secrets at rest. They are on the nodes'
 /// disks, never in the database. A new generation may come at any time: revoking a node makes one.
 #[derive(Clone)]
-pub struct SealingRing(Arc<RwLock<Arc<SealingKeys>>>);
+pub struct SealingRing(Arc<RwLock<Arc<SealingKeys>>>, Arc<AtomicU32>);
 
 impl SealingRing {
     /// Begins with these generations.
     pub fn new(keys: SealingKeys) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(keys))))
+        Self(Arc::new(RwLock::new(Arc::new(keys))), Arc::default())
+    }
+
+    /// Nothing is wrapped under a generation before this one any more: other nodes have erased those.
+    pub fn require(&self, generation: u32) {
+        self.1.fetch_max(generation, Ordering::SeqCst);
+    }
+
+    /// Wraps `secret` under the latest generation, bound to `place`.
+    ///
+    /// # Errors
+    /// [`CryptoError::NotFound`] if the latest that is held is not good for it any more.
+    pub fn wrap(
+        &self,
+        place: &SealingPlace<'_>,
+        secret: &[u8],
+        rng: &mut impl rand::CryptoRng,
+    ) -> Result<Vec<u8>, CryptoError> {
+        let keys = self.now();
+        if keys.latest() < Some(self.1.load(Ordering::SeqCst)) {
+            return Err(CryptoError::NotFound("sealing key"));
+        }
+        keys.wrap(place, secret, rng)
+    }
+
+    /// What was wrapped for `place` under whatever generation, under the latest.
+    ///
+    /// # Errors
+    /// As [`SealingRing::wrap`] and [`SealingKeys::unwrap_secret`].
+    pub fn rewrap(&self, place: &SealingPlace<'_>, wrapped: &[u8]) -> Result<Vec<u8>, CryptoError> {
+        self.wrap(place, &self.now().unwrap_secret(place, wrapped)?, &mut rand::rng())
     }
 
     /// The generations held now.

@@ -182,6 +182,26 @@ impl System {
         }
     }
 
+    /// Wraps what a tenant of this node has under an earlier generation of the sealing key under the latest.
+    /// Nothing is done for a tenant that is another node's to work for. In small transactions; cut off anywhere,
+    /// it goes on with the next call.
+    ///
+    /// # Errors
+    /// What the tenant says; [`ActorError::DeadlineExceeded`] if there is more than fits in the time.
+    pub async fn rewrap(&self, tenant: TenantId, deadline: Deadline) -> Result<(), ActorError> {
+        if !self.env.neighbours.is_ours(tenant).await? {
+            return Ok(());
+        }
+        loop {
+            let permit = self.env.admission.take(tenant, 0)?;
+            let (reply, answer) = Reply::new(self.env.request_id(), Some(permit));
+            self.send(tenant, TenantMessage::Rewrap(reply));
+            if !answer_of(&self.env.clock, deadline, answer).await? {
+                return Ok(());
+            }
+        }
+    }
+
     /// Takes a letter for a tenant that another node brought ([`crate::Neighbours::deliver`] there), and
     /// answers with what goes back.
     ///

@@ -98,10 +98,17 @@ CREATE UNIQUE INDEX destructive_acts_by_token_hash ON destructive_acts (token_ha
 CREATE INDEX destructive_acts_by_expires_at ON destructive_acts (expires_at);
 
 CREATE TABLE sealing_generations (
-    generation BIGINT NOT NULL,
-    made_by    BYTEA NOT NULL,
-    made_at    BIGINT NOT NULL,
+    generation  BIGINT NOT NULL,
+    made_by     BYTEA NOT NULL,
+    made_at     BIGINT NOT NULL,
+    alone_since BIGINT,
     PRIMARY KEY (generation)
+);
+
+CREATE TABLE sealing_holders (
+    node_id    BYTEA NOT NULL,
+    generation BIGINT NOT NULL,
+    PRIMARY KEY (node_id)
 );
 
 -- Before sign-in

@@ -95,10 +95,17 @@ CREATE UNIQUE INDEX destructive_acts_by_token_hash ON destructive_acts (token_ha
 CREATE INDEX destructive_acts_by_expires_at ON destructive_acts (expires_at);
 
 CREATE TABLE sealing_generations (
-    generation INTEGER NOT NULL,
-    made_by    BLOB NOT NULL,
-    made_at    INTEGER NOT NULL,
+    generation  INTEGER NOT NULL,
+    made_by     BLOB NOT NULL,
+    made_at     INTEGER NOT NULL,
+    alone_since INTEGER,
     PRIMARY KEY (generation)
+) STRICT;
+
+CREATE TABLE sealing_holders (
+    node_id    BLOB NOT NULL,
+    generation INTEGER NOT NULL,
+    PRIMARY KEY (node_id)
 ) STRICT;
 
 -- Before sign-in

@@ -35,6 +35,8 @@ pub(crate) enum TenantMessage {
     Adopt(Adopt),
     /// A carrier has taken this notice.
     HandedOver(NoticeId, Reply<()>),
+    /// Wrap under the latest sealing key what is under an earlier one; whether there is more to do.
+    Rewrap(Reply<bool>),
     /// A message of another tenant.
     Take(TakePost),
     /// A message of ours was taken or refused, or could not be delivered yet.
@@ -109,6 +111,7 @@ impl TenantMessage {
             Self::Take(post) => post.reply.send(Err(error)),
             Self::HandedOver(_, reply) => reply.send(Err(error)),
             Self::SessionLoaded(loaded) => loaded.refuse(error),
+            Self::Rewrap(reply) => reply.send(Err(error)),
             Self::Used(_)
             | Self::Streams(..)
             | Self::Delivered(..)

@@ -17,6 +17,7 @@ mod message;
 mod over;
 mod post;
 mod recovery;
+mod rewrap;
 mod session;
 mod state;
 mod timers;
@@ -152,7 +153,9 @@ impl Actor for TenantActor {
             TenantMessage::Delivered(message, result) => state.delivered(&myself, message, result),
             TenantMessage::Finished(finished) => state.finished(&myself, finished)?,
             TenantMessage::Adopt(adopt) => state.adopt(&myself, adopt),
-            TenantMessage::HandedOver(notice, reply) => state.handed_over(&myself, notice, reply),
+            // written down, since delays count from it
+            TenantMessage::HandedOver(notice, reply) => state.answered(&myself, HandedOver(notice), reply),
+            TenantMessage::Rewrap(reply) => state.rewrap(&myself, reply),
             TenantMessage::FromChild(outcome) => state.settle(&myself, Some(*outcome)),
             TenantMessage::TimerDue => state.fire_due(&myself),
             TenantMessage::Tick => state.tick(),
@@ -209,14 +212,17 @@ impl TenantState {
         self.leave_if_quiet(myself);
     }
 
-    /// A carrier has taken a notice: written down, since delays count from it.
-    fn handed_over(&mut self, myself: &ActorRef<TenantMessage>, notice: NoticeId, reply: Reply<()>) {
+    /// Puts work into the lane that no caller asks for, and somebody waits for.
+    fn answered<S: SystemWork>(&mut self, myself: &ActorRef<TenantMessage>, work: S, reply: Reply<S::Output>)
+    where
+        S::Output: 'static,
+    {
         let scope = self.scope.clone();
         self.lane.push(myself, async move {
-            let done = run_system(&scope, HandedOver(notice)).await;
+            let done = run_system(&scope, work).await;
             let terminal = done.as_ref().err().is_some_and(ActorError::is_terminal);
             let (effects, answer) = match done {
-                Ok(((), effects)) => (effects, Ok(())),
+                Ok((output, effects)) => (effects, Ok(output)),
                 Err(error) => (Vec::new(), Err(error)),
             };
             let answer: Answer = Box::new(move |instead| reply.send(instead.and(answer)));

@@ -349,7 +349,7 @@ fn config(store: &Store, node: &TestNode, clock: &ManualClock, mailbox: &Arc<Mai
         mailer: mailbox.clone(),
         cells: Arc::new(NoCells),
         signer: Arc::new(Signer { node: node.node_id, key: SigningKey::from_bytes(&[9; 32]) }),
-        sealing: SealingRing::new(SealingKeys::new([SealingKey::from_bytes(1, [5; 32])])),
+        sealing: SealingRing::new(SealingKeys::new([sealing_key(1)])),
         neighbours: Arc::new(Alone),
         policy: TenantPolicy::default(),
         mode: Mode::Dev,
@@ -360,3 +360,9 @@ fn config(store: &Store, node: &TestNode, clock: &ManualClock, mailbox: &Arc<Mai
 
 /// A place for what a test's own handlers see.
 pub(crate) type Seen<T> = Mutex<Vec<T>>;
+
+/// A generation of the cluster's sealing key; nodes begin with the first alone.
+pub(crate) fn sealing_key(generation: u32) -> SealingKey {
+    let byte = u8::try_from(generation).unwrap_or(0) + 4;
+    SealingKey::from_bytes(generation, [byte; 32])
+}

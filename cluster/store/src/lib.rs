@@ -34,6 +34,7 @@ pub use area::{
     operator::{Confirmation, OperatorStore, Revocation},
     removal::Removal,
     restore::{Acceptance, Accepted},
+    sealing::{Rewrap, Rewrapping},
     trail::{ClusterAct, Remembered},
 };
 pub use backend::{

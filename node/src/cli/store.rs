@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use ocmt_cluster::FolderMemory;
 use ocmt_crypto::audit::Actor;
 use ocmt_store::{Acceptance, Dump, Purpose, Store, StoreError};
 use ocmt_types::{Clock as _, IdGen, RandomIds, SystemClock};
@@ -21,6 +22,7 @@ use super::{
 use crate::{
     config::{self, Config, StorePlace},
     database,
+    pki,
 };
 
 /// Bytes of a copy that are under way.
@@ -138,15 +140,23 @@ async fn copy(args: &CopyArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn accept(args: &AcceptArgs) -> anyhow::Result<ExitCode> {
-    let store = Place::of(&load(&args.config)?)?.open().await?;
+/// Accepts that the database was put back.
+///
+/// # Errors
+/// When it was not, or cannot be written; nothing has changed then.
+pub(super) async fn accept(args: &AcceptArgs) -> anyhow::Result<ExitCode> {
+    let config = load(&args.config)?;
+    let remembered = FolderMemory::peek(&config.node.data_dir)?.map_or(0, |seen| seen.view_version);
+    let sealing = pki::sealing_of(&config.node.data_dir.join("pki"))?;
+    let store = Place::of(&config)?.open().await?;
     let ids: &dyn IdGen = &RandomIds;
     let acceptance = Acceptance {
         at: SystemClock.now(),
         request: ids.id(),
         // whoever holds the database's login; no certificate of an operator is asked for
         actor: Actor::Anonymous,
-        floor: args.floor,
+        floor: args.floor.max(remembered),
+        sealing,
     };
     let accepted = Box::pin(store.accept_restore(&acceptance)).await;
     store.close().await;
@@ -154,6 +164,9 @@ async fn accept(args: &AcceptArgs) -> anyhow::Result<ExitCode> {
         Err(StoreError::Invalid { what, .. }) => bail!("{what}"),
         other => other?,
     };
+    if accepted.sealing_generation.is_none() {
+        output::note("no keys in this data folder: the sealing key stays the one that it was");
+    }
     output::note(&format!(
         "accepted: {} ended, {} dropped, {} cancelled; it stands in the audit of the cluster and of {}\nthe view is at version {}: start the nodes",
         counted(accepted.sessions, "session", "sessions"),

@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status};
 use super::{
     OperatorRpc,
     access::{of_keys, refuse, stored},
-    destroy::{confirmation, hash},
+    destroy::{confirmation, hash, not_restored},
 };
 use crate::{
     pki::{Lifetime, Request as CertificateRequest, fingerprint},
@@ -180,12 +180,7 @@ impl OperatorRpc {
             ActKind::DeleteTenant => {
                 Err(refuse(&ActorError::Unimplemented("deleting a tenant is not built yet")))
             }
-            ActKind::AcceptRestore => {
-                if object != self.parts.cluster.to_string() {
-                    return Err(convert::invalid("object_id", "is not this cluster's id"));
-                }
-                Ok("every session, API key and one-time token ends, and open ceremonies are cancelled: the database was put back to an older state.".to_owned())
-            }
+            ActKind::AcceptRestore => Err(refuse(&not_restored())),
         }
     }
 }

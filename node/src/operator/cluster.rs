@@ -45,6 +45,7 @@ impl OperatorRpc {
             nodes: behind,
             next_page_token: next.unwrap_or_default(),
             view_version: u64::try_from(version).unwrap_or(0),
+            sealing: Some(describe::sealing(&self.parts).await.map_err(|e| stored(&e))?),
         }))
     }
 

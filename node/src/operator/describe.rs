@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use ocmt_cluster::preferred;
+use ocmt_crypto::sealing::SealingKey;
 use ocmt_proto::v1 as pb;
 use ocmt_store::{
-    StoreError,
+    Rewrap, StoreError,
     tables::{JoinedNode, Node, NodeState, TenantOwner},
 };
 use ocmt_types::NodeId;
@@ -30,6 +31,29 @@ pub(super) async fn nodes(parts: &Parts) -> Result<(BTreeMap<NodeId, pb::Node>, 
         nodes.entry(joined.node_id).or_insert_with(|| never_started(joined));
     }
     Ok((nodes, version))
+}
+
+/// How far the latest generation of the sealing key is, as this node sees it.
+pub(super) async fn sealing(parts: &Parts) -> Result<pb::SealingState, StoreError> {
+    let held = parts.pki.sealing().now();
+    let latest = parts.store.operators().latest_generation().await?;
+    let generation = latest.as_ref().and_then(|latest| u32::try_from(latest.generation).ok());
+    let generation = generation.max(held.latest()).unwrap_or(1);
+    let alone_since = latest.as_ref().and_then(|latest| latest.alone_since);
+    let mut state = pb::SealingState {
+        generation,
+        alone_since: alone_since.map(crate::rpc::convert::time),
+        ..pb::SealingState::default()
+    };
+    if latest.is_none() || alone_since.is_some() {
+        return Ok(state);
+    }
+    let lowest = held.generations().next().map_or(1, SealingKey::generation);
+    let what = Rewrap { lowest, latest: generation };
+    let seen = parts.store.operators().rewrapping(what).await?;
+    state.left_to_rewrap = u64::try_from(seen.left).unwrap_or(0);
+    state.waiting_for_node_ids = seen.behind.iter().take(1000).map(ToString::to_string).collect();
+    Ok(state)
 }
 
 impl OperatorRpc {

@@ -101,3 +101,13 @@ pub(super) fn confirmation(
 pub(super) fn hash(token: &str) -> Digest32 {
     Digest32(Sha256::digest(token.as_bytes()).into())
 }
+
+/// A restore cannot be accepted through a node (ADR 0010): none runs on a database that went back, so whichever
+/// is asked runs on one that did not.
+pub(super) fn not_restored() -> ActorError {
+    ActorError::precondition(
+        "NOT_RESTORED",
+        "this node runs, so its database was not put back; one that was is accepted while no node runs, by \
+         `ocmt cluster accept-restore --config FILE` on the machine of one",
+    )
+}

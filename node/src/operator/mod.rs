@@ -17,7 +17,9 @@ mod desk;
 mod destroy;
 mod door;
 mod join;
+mod laps;
 mod rate;
+mod sealing;
 mod service;
 mod upkeep;
 mod watch;
@@ -34,6 +36,7 @@ use crate::pki::Pki;
 pub use desk::KeyDesk;
 pub use door::{OPERATOR_LIMITS, OperatorDoor};
 pub use join::{JOIN, elsewhere};
+pub use sealing::require_what_stands_alone;
 pub use service::routes;
 pub use upkeep::{Upkeep, follow};
 

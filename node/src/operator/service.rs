@@ -8,9 +8,7 @@ use ocmt_proto::v1::{
 };
 use tonic::{Request, Response, Status, async_trait, service::Routes};
 
-use ocmt_actors::ActorError;
-
-use super::{OperatorRpc, access::refuse, watch::Changes};
+use super::{OperatorRpc, access::refuse, destroy::not_restored, watch::Changes};
 use crate::edge::headers;
 
 /// Largest message, in bytes.
@@ -92,7 +90,7 @@ impl ClusterService for OperatorRpc {
         request: Request<pb::AcceptRestoreRequest>,
     ) -> Answer<pb::AcceptRestoreResponse> {
         self.asking(&request, "/ocmt.v1.ClusterService/AcceptRestore", &[]).await?;
-        Err(refuse(&ActorError::Unimplemented("accepting a restore by an operator")))
+        Err(refuse(&not_restored()))
     }
 
     async fn watch_cluster(&self, request: Request<pb::WatchClusterRequest>) -> Answer<Changes> {

@@ -16,11 +16,12 @@ use ocmt_store::{
     Store,
     tables::{NodeState, SealingGeneration},
 };
-use ocmt_types::{ClusterId, NodeId};
+use ocmt_types::{Clock, ClusterId, IdGen, NodeId};
 use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::sealing::Retiring;
 use crate::{
     peers::{Peer, Pool},
     pki::{Pki, Renewed, Wanting},
@@ -44,11 +45,15 @@ pub struct Upkeep {
     pub views: watch::Receiver<Arc<View>>,
     /// Other nodes; none for a node alone.
     pub pool: Option<Pool>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Ids.
+    pub ids: Arc<dyn IdGen>,
 }
 
 impl Upkeep {
-    /// Keeps certificates and sealing keys fresh until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
+    /// Keeps certificates and sealing keys fresh until `stop`, and what `system` has under the latter.
+    pub async fn run(self, system: System, stop: CancellationToken) {
         let certificates = async {
             loop {
                 self.renew().await;
@@ -61,11 +66,26 @@ impl Upkeep {
                 tokio::time::sleep(GENERATIONS).await;
             }
         };
+        let retiring = self.retiring();
+        let earlier = async {
+            loop {
+                if let Err(error) = retiring.round(&system).await {
+                    tracing::debug!(%error, "earlier sealing keys stay for now");
+                }
+                tokio::time::sleep(GENERATIONS).await;
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => {}
             () = certificates => {}
             () = generations => {}
+            () = earlier => {}
         }
+    }
+
+    fn retiring(&self) -> Retiring {
+        let Self { store, pki, clock, ids, .. } = self.clone();
+        Retiring { store, pki, clock, ids, met: Arc::default() }
     }
 
     fn own(&self) -> NodeId {
@@ -125,6 +145,9 @@ impl Upkeep {
             }
         };
         let Ok(generation) = u32::try_from(latest.generation) else { return };
+        if let Err(error) = self.retiring().erase(&latest) {
+            tracing::error!(%error, "earlier sealing keys cannot be erased");
+        }
         if self.pki.sealing().now().latest() >= Some(generation) {
             return;
         }
@@ -277,8 +300,10 @@ mod tests {
             cluster: id(9),
             views: watch::Sender::new(Arc::default()).subscribe(),
             pool: None,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
         };
-        let latest = SealingGeneration { generation: 2, made_by, made_at: Timestamp(0) };
+        let latest = SealingGeneration { generation: 2, made_by, made_at: Timestamp(0), alone_since: None };
         let others: Vec<Peer> = [1, 2].map(|n| Peer::from(life_of(n))).into();
         let answers = Answers(BTreeMap::from([(id(1), first.cloned()), (id(2), second.cloned())]));
         upkeep.obtain(&latest, 2, &others, &answers).await;

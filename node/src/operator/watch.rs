@@ -1,12 +1,13 @@
-//! WatchCluster: the nodes as they change.
+//! WatchCluster: nodes and ownership as they change.
 //!
-//! It compares pictures, a second apart. A resume token is a digest of what its reader has seen of each node:
+//! It compares pictures, a second apart; of ownership a page of them ([`Laps`]). A resume token is a digest of what its reader has seen of each node:
 //! what has changed since comes first, whichever node is asked and whenever; so no token is too old.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
 use ocmt_proto::v1 as pb;
+use ocmt_store::{StoreError, tables::TenantOwner};
 use ocmt_types::NodeId;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
@@ -18,6 +19,7 @@ use super::{
     OperatorRpc,
     access::{NO_CERTIFICATE, refuse, stored},
     describe,
+    laps::Laps,
 };
 use crate::{rpc::convert, tasks};
 
@@ -44,21 +46,26 @@ impl OperatorRpc {
         let (events, to_reader) = mpsc::channel(16);
         let rpc = self.clone();
         tasks::spawn(async move {
-            let mut last: Option<Marks> = None;
+            let (mut last, mut laps) = (None::<Marks>, Laps::default());
             loop {
                 if !rpc.still(&asking).await {
                     let ended = ocmt_actors::ActorError::Unauthenticated(NO_CERTIFICATE);
                     events.send(Err(refuse(&ended))).await.ok();
                     return;
                 }
-                let (nodes, version) = match describe::nodes(&rpc.parts).await {
-                    Ok(seen) => seen,
+                let looked = async {
+                    let (nodes, version) = describe::nodes(&rpc.parts).await?;
+                    let nodes = seen.news(&mut last, nodes, version);
+                    Ok([nodes, rpc.moved(&mut laps, version, last.as_ref()).await?].concat())
+                };
+                let news = match looked.await {
+                    Ok(news) => news,
                     Err(error) => {
                         events.send(Err(stored(&error))).await.ok();
                         return;
                     }
                 };
-                for event in seen.news(&mut last, nodes, version) {
+                for event in news {
                     if events.send(Ok(event)).await.is_err() {
                         return;
                     }
@@ -70,6 +77,30 @@ impl OperatorRpc {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(to_reader))))
+    }
+
+    /// Tenants that have another owner, with the token of the nodes that were told before.
+    async fn moved(
+        &self,
+        laps: &mut Laps,
+        version: i64,
+        told: Option<&Marks>,
+    ) -> Result<Vec<pb::WatchClusterResponse>, StoreError> {
+        let moved = laps.look(&self.parts.store).await?;
+        if moved.is_empty() {
+            return Ok(Vec::new());
+        }
+        let living = self.parts.store.cluster().living_nodes().await?;
+        let resume_token = told.map(token).unwrap_or_default();
+        let event = |owner: &TenantOwner| {
+            let placement = describe::placement(owner, &living);
+            pb::WatchClusterResponse {
+                view_version: u64::try_from(version).unwrap_or(0),
+                change: Some(pb::watch_cluster_response::Change::Placement(placement)),
+                resume_token: resume_token.clone(),
+            }
+        };
+        Ok(moved.iter().map(event).collect())
     }
 }
 

@@ -172,6 +172,7 @@ impl Pki {
     /// # Errors
     /// [`PkiError::File`]; nothing has changed then.
     pub fn erase_before(&self, generation: u32) -> Result<(), PkiError> {
+        let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let held = self.0.sealing.now();
         if held.generations().all(|key| key.generation() != generation) {
             return Ok(());

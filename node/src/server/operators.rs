@@ -66,6 +66,8 @@ impl Operating {
             cluster: place.cluster,
             views: place.views(),
             pool,
+            clock: clock.clone(),
+            ids: ids.clone(),
         };
         let listener = if operated { Some(bind(config.listen.operators).await?) } else { None };
         Ok(Self {
@@ -93,7 +95,7 @@ impl Operating {
         let acceptor = TlsAcceptor::from(self.pki.operator_server()?);
         let (own, views) = (self.pki.identity().id(), self.upkeep.views.clone());
         let mut served = vec![
-            tasks::spawn(self.upkeep.run(stop.clone())),
+            tasks::spawn(self.upkeep.run(self.system.clone(), stop.clone())),
             tasks::spawn(follow(own, views, self.system, self.drain, stop.clone())),
         ];
         if let Some(listener) = self.listener {

@@ -27,6 +27,7 @@ use crate::{
     config::{Config, StorePlace},
     forward::ForwardLayer,
     local::{ENDPOINT_FILE, Endpoints},
+    operator::require_what_stands_alone,
     pki::{self, Pki, ServerNames},
     tasks,
 };
@@ -53,9 +54,6 @@ pub enum StartError {
     /// Ownership.
     #[error("the node cannot take its place: {0}")]
     Cluster(#[from] ocmt_cluster::ClusterError),
-    /// Links to other nodes.
-    #[error("the peers' listener: {0}")]
-    Peers(#[from] crate::peers::TlsError),
     /// The engine for containers.
     #[error("containers: {0}")]
     Runtime(#[from] ocmt_runtime::RuntimeError),
@@ -129,6 +127,7 @@ impl Node {
             clock: &clock,
             ids: &ids,
         };
+        require_what_stands_alone(&place.store, &pki).await?;
         let system = System::start(system_config(config, &parts)).await?;
         let (stop, stop_peers) = (CancellationToken::new(), CancellationToken::new());
         let forward = forward(peering.as_ref(), &place, &stop);

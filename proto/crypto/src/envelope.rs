@@ -56,7 +56,8 @@ pub fn seal(
     let nonce = nonce.get_mut(..nonce_len(kind)).ok_or(CryptoError::Refused)?;
     rng.fill_bytes(nonce);
     let mut out = Writer::with_capacity(overhead(kind) + plaintext.len());
-    out.fixed(&MAGIC).u8(kind.0).u8(VERSION).u8(algorithm(kind)).u8(0).u32(key_epoch).fixed(nonce);
+    head(&mut out, kind, key_epoch);
+    out.fixed(nonce);
     let aad = [out.as_bytes(), context].concat();
     let ciphertext = match algorithm(kind) {
         XCHACHA20_POLY1305 => aead::xchacha_seal(key, array(nonce)?, &aad, plaintext)?,
@@ -118,6 +119,18 @@ pub fn parse(sealed: &[u8]) -> Result<Header> {
     } else {
         Err(CryptoError::Refused)
     }
+}
+
+/// The head of every envelope of `kind` at `key_epoch`: in the order of bytes, all of earlier epochs come before
+/// it and all of this one and later ones behind.
+pub fn floor_of(kind: Kind, key_epoch: u32) -> Vec<u8> {
+    let mut out = Writer::with_capacity(HEADER_LEN);
+    head(&mut out, kind, key_epoch);
+    out.into_vec()
+}
+
+fn head(out: &mut Writer, kind: Kind, key_epoch: u32) {
+    out.fixed(&MAGIC).u8(kind.0).u8(VERSION).u8(algorithm(kind)).u8(0).u32(key_epoch);
 }
 
 /// Tells a user whose object was refused whether a later program made it. Says nothing of a damaged one.

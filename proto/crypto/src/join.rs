@@ -178,6 +178,18 @@ mod tests {
         assert!(token.expose().len() <= 512);
     }
 
+    /// The text in docs/formats.md, made by another implementation.
+    #[test]
+    fn the_published_invitation_is_the_one_of_its_parts() {
+        let token = JoinToken::build(Digest32([7; 32]), &[3; 32], "https://node1.example:7443");
+        assert_eq!(token.expose(), PUBLISHED);
+        assert_eq!(token.hash().to_string(), PUBLISHED_HASH);
+        assert_eq!(JoinToken::parse(PUBLISHED).unwrap().endpoint(), "https://node1.example:7443");
+    }
+
+    const PUBLISHED: &str = "ocmt_join_AQcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwNodHRwczovL25vZGUxLmV4YW1wbGU6NzQ0M83gFFQ";
+    const PUBLISHED_HASH: &str = "333f71c1cbcf7b0c7ad881a47cb74dcf278d86ddb39ef8feba4328bbbc825dad";
+
     #[test]
     fn k1_every_changed_character_of_an_invitation_is_refused() {
         let token = JoinToken::issue(Digest32([7; 32]), "https://a:1", &mut rand::rng()).unwrap();

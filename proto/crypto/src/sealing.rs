@@ -118,6 +118,12 @@ impl SealingKeys {
         envelope::open_at(Kind::NODE_SEALED, generation, &key.key, &place.context(), wrapped)
     }
 
+    /// The first bytes of everything that `generation` wraps: in the order of bytes it stands behind all that
+    /// earlier generations wrapped and before the rest. For finding in a database what is still to be rewrapped.
+    pub fn floor_of(generation: u32) -> Vec<u8> {
+        envelope::floor_of(Kind::NODE_SEALED, generation)
+    }
+
     /// Which generation wraps it: for finding what is still to be rewrapped. Not verified.
     ///
     /// # Errors
@@ -155,6 +161,8 @@ mod tests {
         ] {
             assert_eq!(keys.unwrap_secret(&other, &new).err(), Some(CryptoError::Refused));
         }
+        let floors = [1, 2, 3].map(SealingKeys::floor_of);
+        assert!(floors[0] < old && old < floors[1] && floors[1] < new && new < floors[2]);
         keys.erase(1);
         assert_eq!(keys.unwrap_secret(&TOTP, &old).err(), Some(CryptoError::NotFound("sealing key")));
     }

@@ -121,7 +121,14 @@ const PURPOSE: &str = "start secret";
 /// A start secret as the row keeps it: a node that comes back finds its cells again.
 pub(super) fn wrap(env: &Env, row: &Container, start: &StartSecret) -> Result<Vec<u8>, ActorError> {
     let place = SealingPlace { purpose: PURPOSE, row: &place_of(row) };
-    env.sealing.now().wrap(&place, start.expose(), &mut rand::rng()).map_err(|_| broken())
+    env.sealing.wrap(&place, start.expose(), &mut rand::rng()).map_err(|_| broken())
+}
+
+/// The start secret of the row under the latest generation of the sealing key.
+pub(crate) fn rewrapped(env: &Env, row: &Container) -> Result<Option<Vec<u8>>, ActorError> {
+    let (place_of, wrapped) = (place_of(row), row.start_secret.as_deref());
+    let place = SealingPlace { purpose: PURPOSE, row: &place_of };
+    wrapped.map(|wrapped| env.sealing.rewrap(&place, wrapped)).transpose().map_err(|_| broken())
 }
 
 fn place_of(row: &Container) -> Vec<u8> {

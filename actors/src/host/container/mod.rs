@@ -22,6 +22,8 @@ mod suspend;
 mod waiters;
 mod wake;
 
+pub(crate) use cell::rewrapped;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{

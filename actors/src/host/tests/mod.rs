@@ -8,6 +8,7 @@ mod links;
 mod nodes;
 mod place;
 mod restart;
+mod rewrap;
 mod sleep;
 mod wake;
 
@@ -98,12 +99,18 @@ impl World {
 
     /// The node comes back after a crash, to the same engine and cells.
     async fn restart(&mut self) {
+        self.restart_with(|_| {}).await;
+    }
+
+    /// The same with another configuration.
+    async fn restart_with(&mut self, change: impl FnOnce(&mut SystemConfig)) {
         let (runtime, cells) = (self.runtime.clone(), Arc::clone(&self.cells));
         let system = self
             .kit
             .another_tree_with(|config| {
                 config.runtime = Arc::new(runtime);
                 config.cells = cells;
+                change(config);
             })
             .await;
         let before = std::mem::replace(&mut self.kit.system, system);

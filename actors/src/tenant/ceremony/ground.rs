@@ -269,6 +269,14 @@ pub(super) fn release_place(row: &[u8]) -> SealingPlace<'_> {
     SealingPlace { purpose: "release key", row }
 }
 
+/// The release key of the row under the latest generation of the sealing key.
+pub(in crate::tenant) fn rewrapped(work: &Work, row: &Ceremony) -> Result<Option<Vec<u8>>, ActorError> {
+    let (place, wrapped) = (release_row(work, row.ceremony_id), row.release_private_wrapped.as_deref());
+    let rewrap = |wrapped| work.env.sealing.rewrap(&release_place(&place), wrapped);
+    let missing = |_| ActorError::unavailable("SEALING_KEY", "the sealing key of this ceremony is missing");
+    wrapped.map(rewrap).transpose().map_err(missing)
+}
+
 /// The row of a wrapped release key: tenant and ceremony.
 pub(super) fn release_row(work: &Work, ceremony: Digest32) -> Vec<u8> {
     [work.ownership.tenant.as_bytes().as_slice(), &ceremony.0].concat()

@@ -139,7 +139,6 @@ fn new_row(
     let wrapped = work
         .env
         .sealing
-        .now()
         .wrap(&ground::release_place(&place), release.expose(), &mut rng)
         .map_err(|_| ActorError::unavailable("SEALING_KEY", "the sealing key is missing"))?;
     let signer = &work.env.signer;

@@ -7,6 +7,7 @@ mod foreign;
 mod holders;
 mod races;
 mod refusals;
+mod rewrap;
 mod sessions;
 mod steps;
 mod ways_round;

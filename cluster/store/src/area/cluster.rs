@@ -10,7 +10,6 @@ use ocmt_types::{Epoch, Incarnation, NodeId, Ownership, TenantId, Timestamp};
 use crate::{
     Filter, StoreError,
     backend::{Backend, Scope, Tx},
-    kernel::{row::Row, value::Field as _},
     tables::{Node, NodeState, Outbox, TenantOwner, Timer},
 };
 
@@ -222,7 +221,7 @@ impl ClusterStore {
         if let Some(after) = after {
             due = due.and(Timer::tenant_id.gt(after));
         }
-        self.tenants_of(due, limit).await
+        self.backend.begin_read(Scope::Cluster).await?.tenants_of(due, limit).await
     }
 
     /// When the next timer of any tenant is due; none if there is none.
@@ -254,18 +253,7 @@ impl ClusterStore {
         if let Some(after) = after {
             due = due.and(Outbox::tenant_id.gt(after));
         }
-        self.tenants_of(due, limit).await
-    }
-
-    /// The tenants of the rows that a filter names: the first column of every tenant's table.
-    async fn tenants_of<R: Row>(&self, rows: Filter<R>, limit: u32) -> Result<Vec<TenantId>, StoreError> {
-        let outcome = self.backend.begin_read(Scope::Cluster).await?.distinct(rows, 0, limit).await?;
-        let tenant = |row: Vec<_>| row.into_iter().next().and_then(TenantId::from_value);
-        let corrupt = || StoreError::Corrupt {
-            table: R::table().name,
-            what: "column tenant_id holds no id".to_owned(),
-        };
-        outcome.rows.into_iter().map(|row| tenant(row).ok_or_else(corrupt)).collect()
+        self.backend.begin_read(Scope::Cluster).await?.tenants_of(due, limit).await
     }
 }
 

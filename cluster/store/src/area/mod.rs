@@ -11,5 +11,6 @@ pub(crate) mod nodes;
 pub(crate) mod operator;
 pub(crate) mod removal;
 pub(crate) mod restore;
+pub(crate) mod sealing;
 pub(crate) mod trail;
 mod unscoped;

@@ -8,12 +8,13 @@ use super::{
     joins::has_joined,
     nodes::{ALIVE, bury, raise_view, revoked},
     operator::{Confirmation, OperatorStore, consume, retried},
+    sealing::make_generation,
     trail::{ClusterAct, Trail},
 };
 use crate::{
     Filter, StoreError,
     backend::{Scope, Tx},
-    tables::{Node, NodeState, RevokedNode, SealingGeneration, TenantOwner},
+    tables::{Node, NodeState, RevokedNode, TenantOwner},
 };
 
 /// What became of the removal of a node.
@@ -89,7 +90,7 @@ impl OperatorStore {
                 bury(&mut tx, life, None).await?;
             }
             raise_view(&mut tx).await?;
-            let generation = next_generation(&mut tx, made_by, act).await?;
+            let generation = make_generation(&mut tx, made_by, 1, act.at).await?;
             trail.append(&mut tx, act).await?;
             tx.commit().await?;
             tracing::warn!(%node, "removed node");
@@ -147,15 +148,6 @@ impl OperatorStore {
         }
         self.backend.begin_read(Scope::Cluster).await?.find(rows.limit(limit), false).await
     }
-
-    /// The latest generation of the sealing key, and the node that was to make it; none before the second.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn latest_generation(&self) -> Result<Option<SealingGeneration>, StoreError> {
-        let latest = Filter::all().desc(SealingGeneration::generation);
-        self.backend.begin_read(Scope::Cluster).await?.first(latest, false).await
-    }
 }
 
 async fn lives(tx: &mut Tx, node: NodeId) -> Result<Vec<Node>, StoreError> {
@@ -164,11 +156,4 @@ async fn lives(tx: &mut Tx, node: NodeId) -> Result<Vec<Node>, StoreError> {
         lives.extend(tx.find::<Node>(Node::node_id.eq(node).and(Node::state.eq(state)), false).await?);
     }
     Ok(lives)
-}
-
-async fn next_generation(tx: &mut Tx, made_by: NodeId, act: &ClusterAct) -> Result<i64, StoreError> {
-    let latest = Filter::all().desc(SealingGeneration::generation);
-    let before = tx.first::<SealingGeneration>(latest, false).await?.map_or(1, |row| row.generation);
-    let row = SealingGeneration { generation: before + 1, made_by, made_at: act.at };
-    if tx.insert(&row).await? { Ok(row.generation) } else { Err(StoreError::Conflict) }
 }

@@ -5,9 +5,12 @@
 //! once. Every tenant's audit tells of it, in its own chain.
 
 use ocmt_crypto::audit::{Actor, AuditRecord, Outcome};
-use ocmt_types::{Epoch, Incarnation, Ownership, RequestId, TenantId, Timestamp};
+use ocmt_types::{Epoch, Incarnation, NodeId, Ownership, RequestId, TenantId, Timestamp};
 
-use super::trail::{ClusterAct, Trail};
+use super::{
+    sealing::make_generation,
+    trail::{ClusterAct, Trail},
+};
 use crate::{
     FencedTx, Filter, MAX_LIMIT, Query, Row, Store, StoreError,
     backend::{Scope, Tx},
@@ -31,8 +34,12 @@ pub struct Acceptance {
     pub request: RequestId,
     /// Who.
     pub actor: Actor,
-    /// The highest version of the view that anybody has seen; 0 if that is not known.
+    /// The highest version of the view that anybody has seen; 0 if that is not known. A database that shows an
+    /// older one was put back, by whatever means.
     pub floor: i64,
+    /// Who makes the next generation of the sealing key, and the latest that it holds; none if this is not
+    /// done from a node's data folder.
+    pub sealing: Option<(NodeId, u32)>,
 }
 
 /// What was ended by it.
@@ -48,12 +55,14 @@ pub struct Accepted {
     pub tokens: u64,
     /// Ceremonies cancelled.
     pub ceremonies: u64,
+    /// The generation of the sealing key that is due, if it is known who makes it.
+    pub sealing_generation: Option<i64>,
 }
 
 impl Store {
     /// Accepts that the database was put back: ends all sessions, drops every token that is good once, cancels
-    /// open ceremonies, buries all nodes, frees all tenants and raises the view's version above any seen. One
-    /// transaction, for when no node runs.
+    /// open ceremonies, buries all nodes, frees all tenants, has a new generation of the sealing key made and
+    /// raises the view's version above any seen. One transaction, for when no node runs.
     ///
     /// # Errors
     /// [`StoreError::Invalid`] if the database was not restored, or has no cluster; [`StoreError::Unavailable`],
@@ -64,7 +73,7 @@ impl Store {
         let Some(cluster) = tx.first::<Cluster>(Filter::all(), true).await? else {
             return Err(invalid("the database has no cluster"));
         };
-        if cluster.restored_at.is_none() {
+        if cluster.restored_at.is_none() && acceptance.floor <= cluster.view_version {
             return Err(invalid("the database was not restored, there is nothing to accept"));
         }
         let seen = cluster.view_version.max(acceptance.floor);
@@ -79,6 +88,10 @@ impl Store {
             ceremonies: cancel_ceremonies(&mut tx, acceptance.at).await?,
             ..Accepted::default()
         };
+        if let Some((made_by, held)) = acceptance.sealing {
+            let due = make_generation(&mut tx, made_by, i64::from(held), acceptance.at).await?;
+            accepted.sealing_generation = Some(due);
+        }
         (tx, accepted.tenants) = tell_tenants(tx, acceptance).await?;
         trail.append(&mut tx, &act(acceptance, &accepted)).await?;
         tx.commit().await?;

@@ -1,12 +1,14 @@
 //! Statements that are not confined to a tenant, for the cluster and the directory. Private to the areas:
 //! nothing outside can reach a tenant's rows through them.
 
+use ocmt_types::TenantId;
+
 use crate::{
     Filter, Query, Row, StoreError,
     backend::Tx,
     kernel::{
         statement::{Action, Outcome, Select, Statement, What},
-        value::Value,
+        value::{Field as _, Value},
     },
 };
 
@@ -50,6 +52,22 @@ impl Tx {
         let select =
             Select { what: What::Distinct(column), order: vec![column], ..filter.limit(limit).into_select() };
         self.act::<R>(Action::Select(select)).await
+    }
+
+    /// The tenants of the rows that the filter names, in the order of their ids: the first column of every
+    /// tenant's table.
+    pub(super) async fn tenants_of<R: Row>(
+        &mut self,
+        rows: Filter<R>,
+        limit: u32,
+    ) -> Result<Vec<TenantId>, StoreError> {
+        let outcome = self.distinct(rows, 0, limit).await?;
+        let tenant = |row: Vec<_>| row.into_iter().next().and_then(TenantId::from_value);
+        let corrupt = || StoreError::Corrupt {
+            table: R::table().name,
+            what: "column tenant_id holds no id".to_owned(),
+        };
+        outcome.rows.into_iter().map(|row| tenant(row).ok_or_else(corrupt)).collect()
     }
 
     /// Writes a new row; `false` if its key or a unique value is taken.

@@ -28,6 +28,8 @@ const OF_CLUSTER: &[(&str, &str)] = &[
     ("timers", "SELECT"),
     ("outbox", "SELECT"),
     ("containers", "SELECT"),
+    // which tenants have a release key under an old generation of the sealing key
+    ("ceremonies", "SELECT (tenant_id, release_private_wrapped)"),
     // the cluster's own chain and answers, which the policies below keep apart from tenants'
     ("audit", "SELECT, INSERT"),
     ("audit_head", "SELECT, INSERT, UPDATE"),

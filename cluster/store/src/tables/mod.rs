@@ -15,7 +15,7 @@ pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP,
 pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
-pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration};
+pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
 pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
@@ -43,6 +43,7 @@ pub fn all() -> Vec<&'static Table> {
         JoinToken::table(),
         DestructiveAct::table(),
         SealingGeneration::table(),
+        SealingHolder::table(),
         Address::table(),
         Signup::table(),
         Tenant::table(),

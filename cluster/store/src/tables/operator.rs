@@ -85,5 +85,17 @@ rows! {
         made_by: NodeId,
         /// When.
         made_at: Timestamp,
+        /// Since when nothing is wrapped under an earlier one, so that nodes erase those.
+        alone_since: Option<Timestamp>,
+    };
+
+    /// The generation of the sealing key that a node wraps under.
+    pub struct SealingHolder: global("sealing_holders") {
+        key {
+            /// Which node.
+            node_id: NodeId,
+        }
+        /// It has nothing in hand that is wrapped under an earlier one.
+        generation: i64,
     };
 }

@@ -9,7 +9,7 @@ use ocmt_types::{ContainerId, NodeId, Ownership, Timestamp};
 
 use super::{races::together, rows::one_tenant};
 
-fn container(own: Ownership, n: u64, host: NodeId) -> Container {
+pub fn container(own: Ownership, n: u64, host: NodeId) -> Container {
     Container {
         tenant_id: own.tenant,
         container_id: id(n),

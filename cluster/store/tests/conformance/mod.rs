@@ -14,6 +14,7 @@ pub mod portable;
 pub mod races;
 pub mod removal;
 pub mod rows;
+pub mod sealing;
 
 /// One test per property. `$open` is an async function that returns a fresh store and what keeps it alive.
 #[macro_export]
@@ -109,6 +110,10 @@ macro_rules! suite {
                 a_dump_goes_into_an_empty_database_only,
                 a_damaged_dump_is_refused_where_it_is_and_changes_nothing,
                 a_restored_database_takes_no_node_until_that_is_accepted,
+            }
+            sealing {
+                what_is_under_an_earlier_generation_is_found_by_its_tenants,
+                a_generation_stands_alone_once_nothing_and_nobody_is_under_an_earlier_one,
             }
             hosts {
                 parallel_reservations_never_exceed_a_host,

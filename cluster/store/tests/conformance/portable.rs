@@ -170,8 +170,14 @@ pub async fn a_damaged_dump_is_refused_where_it_is_and_changes_nothing(store: St
 pub async fn a_restored_database_takes_no_node_until_that_is_accepted(store: Store) {
     let source = Store::sim();
     let owned = fill(&source).await;
-    let acceptance = Acceptance { at: NOW, request: id(9), actor: Actor::Operator([5; 16]), floor: 77 };
-    let none = source.accept_restore(&acceptance).await.unwrap_err();
+    let acceptance = Acceptance {
+        at: NOW,
+        request: id(9),
+        actor: Actor::Operator([5; 16]),
+        floor: 77,
+        sealing: Some((id(1), 3)),
+    };
+    let none = source.accept_restore(&Acceptance { floor: 0, ..acceptance }).await.unwrap_err();
     assert!(matches!(none, StoreError::Invalid { .. }), "{none}");
     let bytes = dumped(&source).await;
     store.load(&mut bytes.as_slice(), Purpose::Restore(NOW)).await.unwrap();

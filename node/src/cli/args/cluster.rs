@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use ocmt_types::{NodeId, OperatorId, TenantId};
 
+use super::AcceptArgs;
 use crate::config::HumanDuration;
 
 /// `ocmt cluster`
@@ -98,7 +99,15 @@ pub enum ClusterCommand {
     /// Strike a dead node off; the volumes on it are lost
     #[command(after_help = "Example:\n  ocmt cluster forget 0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11")]
     Forget(RemoveArgs),
-    /// Print changes of the nodes as they come
+    /// Accept that the database was put back; the same as `ocmt store accept-restore`
+    ///
+    /// For when no node runs, on the machine of one of them. Nodes refuse a restored database until this was done.
+    #[command(after_help = "Example:\n  ocmt cluster accept-restore --config /etc/ocmt/ocmt.toml")]
+    AcceptRestore(AcceptArgs),
+    /// Show how the cluster stands: nodes, and how far a new sealing key is
+    #[command(after_help = "Example:\n  ocmt cluster status --operator ~/ocmt-operator")]
+    Status(OperatorArg),
+    /// Print changes of nodes and of who owns which tenant, as they come
     #[command(after_help = "Example:\n  ocmt cluster watch --json")]
     Watch {
         /// Who asks

@@ -42,7 +42,7 @@ pub enum StoreCommand {
     Copy(CopyArgs),
     /// Accept that the database was put back: ends all sessions, links, invitations and open ceremonies
     ///
-    /// For when no node runs. Nodes refuse a restored database until this was done.
+    /// For when no node runs, on the machine of one of them. Nodes refuse a restored database until this was done.
     #[command(after_help = "Example:\n  ocmt store accept-restore --config /etc/ocmt/ocmt.toml")]
     AcceptRestore(AcceptArgs),
 }
@@ -70,7 +70,8 @@ pub struct AcceptArgs {
     /// The configuration, a TOML file; OCMT__SECTION__KEY in the environment wins over it
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// The highest version of the view that a node has seen, if one complained of it
+    /// The highest version of the view that any node has seen; what the node of this data folder has seen is
+    /// known without
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub floor: i64,
 }

@@ -6,6 +6,7 @@ mod nodes;
 mod operators;
 mod remove;
 mod seen;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -49,7 +50,9 @@ pub(super) async fn run(command: ClusterCommand, global: Global) -> anyhow::Resu
         ClusterCommand::Move { operator, moved, node } => nodes::move_to(&at, &operator, moved, node).await,
         ClusterCommand::Revoke(args) => remove::revoke(&at, &args).await,
         ClusterCommand::Forget(args) => remove::forget(&at, &args).await,
-        ClusterCommand::Watch { operator, resume } => nodes::watch(&at, &operator, resume).await,
+        ClusterCommand::AcceptRestore(args) => return Box::pin(super::store::accept(&args)).await,
+        ClusterCommand::Status(operator) => watch::status(&at, &operator).await,
+        ClusterCommand::Watch { operator, resume } => watch::watch(&at, &operator, resume).await,
         ClusterCommand::Operators(command) => operators::run(&at, command).await,
     }
     .map(|()| ExitCode::SUCCESS)

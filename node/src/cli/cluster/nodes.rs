@@ -12,7 +12,7 @@ use super::{
 };
 use crate::cli::{
     args::OperatorArg,
-    output::{note, print, waiting},
+    output::{note, waiting},
     show,
 };
 
@@ -136,28 +136,4 @@ pub(super) async fn move_to(
     let answer = cluster.move_tenant(request).await.map_err(refused)?.into_inner();
     let placement = PlacementSeen::from(answer.placement.unwrap_or_default());
     at.out.value(&placement, || format!("tenant {tenant} is on node {node}, epoch {}", placement.epoch))
-}
-
-/// Prints events until the node ends or the stream does.
-pub(super) async fn watch(at: &At, operator: &OperatorArg, resume_token: String) -> anyhow::Result<()> {
-    let mut cluster = Operator::connect(at, operator).await?.cluster();
-    let request = pb::WatchClusterRequest { resume_token };
-    let mut events = cluster.watch_cluster(request).await.map_err(refused)?.into_inner();
-    while let Some(event) = events.message().await.map_err(refused)? {
-        let Some(pb::watch_cluster_response::Change::Node(node)) = event.change else { continue };
-        let seen = NodeSeen::from(node);
-        if at.out.json {
-            print(&serde_json::to_string(&serde_json::json!({
-                "view_version": event.view_version,
-                "node": seen,
-                "resume_token": event.resume_token,
-            }))?)?;
-        } else {
-            print(&format!(
-                "view {}: node {} ({}) is {}, owns {} tenants, hosts {} containers",
-                event.view_version, seen.node, seen.address, seen.state, seen.tenants, seen.containers
-            ))?;
-        }
-    }
-    Ok(())
 }

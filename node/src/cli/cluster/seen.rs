@@ -4,6 +4,8 @@ use ocmt_proto::v1 as pb;
 use ocmt_types::Timestamp;
 use serde::Serialize;
 
+use crate::cli::show;
+
 /// A node.
 #[derive(Serialize)]
 pub(super) struct NodeSeen {
@@ -79,6 +81,41 @@ impl PlacementSeen {
     pub(super) fn row(&self) -> Vec<String> {
         let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
         vec![self.tenant.clone(), or_dash(&self.owner), self.epoch.to_string(), or_dash(&self.preferred)]
+    }
+}
+
+/// The cluster's sealing key.
+#[derive(Serialize)]
+pub(super) struct SealingSeen {
+    pub(super) generation: u32,
+    pub(super) left_to_rewrap: u64,
+    pub(super) waiting_for: Vec<String>,
+    pub(super) alone_since: Option<Timestamp>,
+}
+
+impl From<pb::SealingState> for SealingSeen {
+    fn from(state: pb::SealingState) -> Self {
+        Self {
+            generation: state.generation,
+            left_to_rewrap: state.left_to_rewrap,
+            waiting_for: state.waiting_for_node_ids,
+            alone_since: time(state.alone_since),
+        }
+    }
+}
+
+impl SealingSeen {
+    pub(super) fn text(&self) -> String {
+        let generation = self.generation;
+        match self.alone_since {
+            Some(since) => format!("generation {generation}, alone since {}", show::when(Some(since))),
+            None if generation == 1 => "generation 1".to_owned(),
+            None => format!(
+                "generation {generation}; {} under an earlier one, {} behind",
+                show::count(usize::try_from(self.left_to_rewrap).unwrap_or(usize::MAX), "secret"),
+                show::count(self.waiting_for.len(), "node"),
+            ),
+        }
     }
 }
 

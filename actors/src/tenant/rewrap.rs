@@ -1,0 +1,57 @@
+//! After a new generation of the cluster's sealing key: what of this tenant is wrapped under an earlier one is
+//! wrapped anew, a few rows in a transaction. Wherever it is cut off, the rows themselves say what is left.
+
+use ocmt_store::{Rewrap, tables::Ceremony};
+use ractor::ActorRef;
+
+use super::{TenantMessage, TenantState, ceremony::ground};
+use crate::{
+    call::Reply,
+    error::ActorError,
+    host::container::{rewrapped, row::changed},
+    work::{SystemWork, Work},
+};
+
+/// Rows of a kind in one transaction.
+const BATCH: u32 = 32;
+
+/// One batch; whether there may be more.
+struct Batch;
+
+impl SystemWork for Batch {
+    type Output = bool;
+
+    async fn perform(self, work: &mut Work) -> Result<bool, ActorError> {
+        let held = work.env.sealing.now();
+        let mut generations = held.generations().map(ocmt_crypto::sealing::SealingKey::generation);
+        let (Some(lowest), Some(latest)) = (generations.next(), held.latest()) else { return Ok(false) };
+        let what = Rewrap { lowest, latest };
+        let ceremonies = work.tx.ceremonies_to_rewrap(what, BATCH).await?;
+        let containers = work.tx.containers_to_rewrap(what, BATCH).await?;
+        let full = |rows: usize| u32::try_from(rows).is_ok_and(|rows| rows >= BATCH);
+        let more = full(ceremonies.len()) || full(containers.len());
+        for row in ceremonies {
+            let guard = Ceremony::version.eq(row.version);
+            let wrapped = ground::rewrapped(work, &row)?;
+            let next = Ceremony { release_private_wrapped: wrapped, version: row.version + 1, ..row };
+            if !work.tx.update_if(&next, guard).await? {
+                return Err(ActorError::Aborted("the ceremony"));
+            }
+        }
+        for row in containers {
+            let wrapped = rewrapped(&work.env, &row)?;
+            changed(work, row, |row| {
+                row.start_secret = wrapped;
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(more)
+    }
+}
+
+impl TenantState {
+    pub(super) fn rewrap(&mut self, myself: &ActorRef<TenantMessage>, reply: Reply<bool>) {
+        self.answered(myself, Batch, reply);
+    }
+}

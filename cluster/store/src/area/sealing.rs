@@ -1,0 +1,204 @@
+//! Generations of the sealing key: which there are, which node holds which, and what is still wrapped under an
+//! earlier one. The keys themselves are on the nodes' disks.
+//!
+//! A generation stands *alone* when nothing is wrapped under an earlier one and no node wraps under an earlier
+//! one any more. That is decided once, in one transaction, and written down; the nodes erase earlier ones after
+//! it. A node that registers meanwhile comes before the decision, which then waits for it, or sees it.
+
+use ocmt_types::{NodeId, TenantId, Timestamp};
+
+use super::{
+    nodes::ALIVE,
+    operator::{OperatorStore, retried},
+    trail::{ClusterAct, Trail},
+};
+use crate::{
+    Filter, Row, StoreError,
+    backend::{Scope, Tx},
+    kernel::filter::Col,
+    tables::{Ceremony, Cluster, Container, Node, SealingGeneration, SealingHolder},
+};
+
+/// The earliest generation that nodes hold and the one to wrap under: what lies between is to be rewrapped. What
+/// is under generations before `lowest` opens nowhere any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rewrap {
+    /// The earliest.
+    pub lowest: u32,
+    /// The latest.
+    pub latest: u32,
+}
+
+/// How far the rewrapping is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewrapping {
+    /// Wrapped secrets under an earlier generation.
+    pub left: i64,
+    /// Living nodes that have not said that they wrap under the latest.
+    pub behind: Vec<NodeId>,
+}
+
+impl Rewrapping {
+    /// Whether nothing stands in the way of erasing.
+    pub fn is_done(&self) -> bool {
+        self.left == 0 && self.behind.is_empty()
+    }
+}
+
+impl Rewrap {
+    fn of<R: Row>(self, column: Col<R, Option<Vec<u8>>>) -> Filter<R> {
+        let floor = |generation| Some(ocmt_crypto::sealing::SealingKeys::floor_of(generation));
+        column.gt(floor(self.lowest)).and(column.le(floor(self.latest)))
+    }
+
+    fn ceremonies(self) -> Filter<Ceremony> {
+        self.of(Ceremony::release_private_wrapped)
+    }
+
+    fn containers(self) -> Filter<Container> {
+        self.of(Container::start_secret)
+    }
+}
+
+impl crate::FencedTx {
+    /// Ceremonies of the tenant whose release key is under an earlier generation, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn ceremonies_to_rewrap(
+        &mut self,
+        what: Rewrap,
+        limit: u32,
+    ) -> Result<Vec<Ceremony>, StoreError> {
+        self.find(what.ceremonies().limit(limit)).await
+    }
+
+    /// Containers of the tenant whose start secret is under an earlier generation, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn containers_to_rewrap(
+        &mut self,
+        what: Rewrap,
+        limit: u32,
+    ) -> Result<Vec<Container>, StoreError> {
+        self.find(what.containers().limit(limit)).await
+    }
+}
+
+impl OperatorStore {
+    /// The latest generation of the sealing key, and the node that was to make it; none before the second.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn latest_generation(&self) -> Result<Option<SealingGeneration>, StoreError> {
+        self.backend.begin_read(Scope::Cluster).await?.first(newest(), false).await
+    }
+
+    /// A node says that it wraps under `generation` and under none before it, from now on and since all that it
+    /// has in hand.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
+    pub async fn wraps_under(&self, node_id: NodeId, generation: u32) -> Result<(), StoreError> {
+        let mut tx = self.backend.begin(Scope::Cluster).await?;
+        let row = SealingHolder { node_id, generation: i64::from(generation) };
+        if !tx.insert(&row).await? {
+            tx.update_if(&row, SealingHolder::generation.le(row.generation)).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Tenants with something to rewrap, in the order of their ids and behind `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn tenants_to_rewrap(
+        &self,
+        what: Rewrap,
+        after: Option<TenantId>,
+        limit: u32,
+    ) -> Result<Vec<TenantId>, StoreError> {
+        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
+        let (mut ceremonies, mut containers) = (what.ceremonies(), what.containers());
+        if let Some(after) = after {
+            ceremonies = ceremonies.and(Ceremony::tenant_id.gt(after));
+            containers = containers.and(Container::tenant_id.gt(after));
+        }
+        let mut tenants = tx.tenants_of(ceremonies, limit).await?;
+        tenants.extend(tx.tenants_of(containers, limit).await?);
+        tenants.sort_unstable();
+        tenants.dedup();
+        tenants.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(tenants)
+    }
+
+    /// How far it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn rewrapping(&self, what: Rewrap) -> Result<Rewrapping, StoreError> {
+        look(&mut self.backend.begin_read(Scope::Cluster).await?, what).await
+    }
+
+    /// Has the latest generation stand alone, if it does: `false` if something is under an earlier one still, or
+    /// a living node may wrap under one.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
+    pub async fn stand_alone(&self, what: Rewrap, act: &ClusterAct) -> Result<bool, StoreError> {
+        retried!(async {
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
+            let trail = Trail::open(&mut tx).await?;
+            // whoever registers raises the view's version: before this, or after the end of it
+            tx.first::<Cluster>(Filter::all(), true).await?;
+            let latest = tx.first::<SealingGeneration>(newest(), true).await?;
+            let latest = latest.filter(|row| row.generation == i64::from(what.latest));
+            let Some(latest) = latest else { return Ok(false) };
+            if latest.alone_since.is_some() {
+                return Ok(true);
+            }
+            if !look(&mut tx, what).await?.is_done() {
+                return Ok(false);
+            }
+            let alone = SealingGeneration { alone_since: Some(act.at), ..latest };
+            if !tx.update_if(&alone, SealingGeneration::alone_since.eq(None)).await? {
+                return Err(StoreError::Conflict);
+            }
+            trail.append(&mut tx, act).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+    }
+}
+
+/// Writes down that `made_by` makes the next generation, above `held` and all that are written down.
+pub(super) async fn make_generation(
+    tx: &mut Tx,
+    made_by: NodeId,
+    held: i64,
+    at: Timestamp,
+) -> Result<i64, StoreError> {
+    let before = tx.first::<SealingGeneration>(newest(), false).await?.map_or(held, |row| row.generation);
+    let row = SealingGeneration { generation: before.max(held) + 1, made_by, made_at: at, alone_since: None };
+    if tx.insert(&row).await? { Ok(row.generation) } else { Err(StoreError::Conflict) }
+}
+
+fn newest() -> crate::Query<SealingGeneration> {
+    Filter::all().desc(SealingGeneration::generation)
+}
+
+async fn look(tx: &mut Tx, what: Rewrap) -> Result<Rewrapping, StoreError> {
+    let left = tx.count(what.ceremonies()).await? + tx.count(what.containers()).await?;
+    let holders = SealingHolder::generation.gt(i64::from(what.latest) - 1);
+    let holders = tx.find::<SealingHolder>(holders, false).await?;
+    let mut behind = Vec::new();
+    for state in ALIVE {
+        for node in tx.find::<Node>(Node::state.eq(state), false).await? {
+            if !holders.iter().any(|holder| holder.node_id == node.node_id) {
+                behind.push(node.node_id);
+            }
+        }
+    }
+    Ok(Rewrapping { left, behind })
+}
