@@ -291,7 +291,9 @@ async fn a_tenant_between_two_nodes_is_waited_for_but_not_for_ever() {
 #[tokio::test]
 async fn a_tenant_that_has_left_is_looked_for_anew() {
     let mesh = Mesh::new();
-    let (edge, old) = mesh.pair().await;
+    let (edge, old) = (mesh.node(1).await, mesh.node(2).await);
+    edge.knows(&old);
+    edge.where_to.put(tenant(1), Route::There(old.peer.clone()));
     // the old owner reads nothing and names nobody; a fresh look finds the tenant here
     old.app.disown();
     *edge.where_to.comes_home.lock().unwrap() = true;

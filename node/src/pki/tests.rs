@@ -11,7 +11,9 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
-use super::{JOIN_NAME, Pki, PkiError, ServerNames, Wanting, fingerprint, node_of, testing};
+use super::{
+    JOIN_NAME, Pki, PkiError, ServerNames, Verifier, Wanted, Wanting, fingerprint, node_of, testing,
+};
 use crate::config::Tls;
 
 fn open(folder: &Path) -> Pki {
@@ -47,6 +49,27 @@ async fn shake(server: Arc<ServerConfig>, client: Arc<ClientConfig>, name: &str)
 
 fn shown(stream: &client::TlsStream<DuplexStream>) -> &CertificateDer<'static> {
     &stream.get_ref().1.peer_certificates().unwrap()[0]
+}
+
+/// The peer listener's door would cut such a connection too, so this is asked of the handshake itself.
+#[test]
+fn the_handshake_itself_refuses_a_revoked_node() {
+    use rustls::server::danger::ClientCertVerifier as _;
+    let dir = tempfile::tempdir().unwrap();
+    let pki = open(dir.path());
+    let node = NodeId::from_bytes([7; 16]);
+    let minted = testing::mint(&pki.authority().unwrap(), node, testing::Odd::Nothing).unwrap();
+    let now = rustls_pki_types::UnixTime::since_unix_epoch(Duration::from_millis(
+        u64::try_from(SystemClock.now().millis()).unwrap(),
+    ));
+    let taken = |revoked: NodeId| {
+        let wanted = Wanted::Node(None, Arc::new(move |node| node == revoked));
+        let verifier = Verifier::new(pki.ca(), wanted).unwrap();
+        verifier.verify_client_cert(&minted.chain[0], &[], now).map(drop)
+    };
+    taken(NodeId::from_bytes([8; 16])).unwrap();
+    let revoked = rustls::Error::InvalidCertificate(rustls::CertificateError::Revoked);
+    assert_eq!(taken(node).unwrap_err(), revoked);
 }
 
 #[tokio::test]
