@@ -21,8 +21,7 @@ use super::{
 };
 use crate::{
     config::{self, Config, StorePlace},
-    database,
-    pki,
+    database, pki,
 };
 
 /// Bytes of a copy that are under way.
