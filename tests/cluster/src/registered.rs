@@ -76,13 +76,12 @@ pub async fn register(
         .bind(now + DAY_MS)
         .execute(&mut *tx)
         .await?;
-        if !owners.is_empty() {
-            let (node, incarnation) = &owners[number % owners.len()];
-            let claim = "INSERT INTO tenant_owner (tenant_id, node_id, incarnation, epoch) \
-                 VALUES ($1, decode($2, 'hex'), decode($3, 'hex'), 1)";
-            let claim = sqlx::query(claim).bind(tenant.as_bytes().as_slice()).bind(node).bind(incarnation);
-            claim.execute(&mut *tx).await?;
-        }
+        // without an owner it is anybody's to claim
+        let (node, incarnation) = owners.get(number % owners.len().max(1)).cloned().unzip();
+        let owner = "INSERT INTO tenant_owner (tenant_id, node_id, incarnation, epoch) \
+                     VALUES ($1, decode($2, 'hex'), decode($3, 'hex'), 1)";
+        let owner = sqlx::query(owner).bind(tenant.as_bytes().as_slice()).bind(node).bind(incarnation);
+        owner.execute(&mut *tx).await?;
         all.push(Arc::new(Registered {
             tenant: hex(tenant.as_bytes()),
             bearer: Bearer(Some(Credential::new(token.expose().to_owned()))),

@@ -155,7 +155,12 @@ fn tell(what: &str, moved: usize, all: &[Arc<Registered>], moment: Duration) {
         times.get(times.len().saturating_sub(1) * part / 100).map_or(Duration::ZERO, |t| t.took)
     };
     let again = times.iter().filter(|timed| timed.attempts > 1).count();
-    let failed: usize = all.iter().map(|one| one.history.seen().wrong.len()).sum();
+    let mut wrong = Vec::new();
+    all.iter().for_each(|one| one.history.note(|seen| wrong.append(&mut seen.wrong)));
+    let failed = wrong.len();
+    if let Some(first) = wrong.first() {
+        eprintln!("{failed} calls failed, the first with: {first}");
+    }
     println!(
         "| {what} | {moved} | {} | {again} | {failed} | {:.2?} | {:.2?} | {:.2?} |",
         times.len(),
