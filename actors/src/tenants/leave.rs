@@ -24,7 +24,7 @@ pub(crate) const HOLD: Duration = Duration::from_millis(150);
 /// Between two tries to leave.
 const PAUSE: Duration = Duration::from_millis(300);
 /// Tenants of a drain that leave at the same time.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 8;
 /// A tenant that was moved away is not claimed here again for so long: the next owner comes first.
 const STAYS_AWAY: Duration = Duration::from_secs(2);
 

@@ -1,6 +1,6 @@
 //! A cluster, people at work on it, and one fault after another; after each the judgement over all of it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -30,7 +30,7 @@ pub struct Stage {
 }
 
 /// What a fault cost the people at work.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub struct Cost {
     /// Calls that ended during it.
     pub calls: usize,
@@ -42,6 +42,8 @@ pub struct Cost {
     pub longest: Duration,
     /// The longest time from the fault until an account had its first answer to a call made after it.
     pub recovery: Duration,
+    /// Why calls were sent again, and how often.
+    pub reasons: BTreeMap<String, usize>,
 }
 
 impl fmt::Display for Cost {
@@ -50,7 +52,8 @@ impl fmt::Display for Cost {
             f,
             "{} calls, {} repeated, {} unanswered, longest {:.2?}, all answered again after {:.2?}",
             self.calls, self.repeated, self.unanswered, self.longest, self.recovery
-        )
+        )?;
+        self.reasons.iter().try_for_each(|(reason, times)| write!(f, "\n    {times} x {reason}"))
     }
 }
 
@@ -79,11 +82,6 @@ impl Stage {
         let outcome = self.under_load(fault).await;
         load.stop().await?;
         let cost = outcome.with_context(|| self.cluster.words())?;
-        for account in &self.accounts {
-            account.history.note(|seen| {
-                seen.again.drain(..).for_each(|again| eprintln!("{again:?}"));
-            });
-        }
         self.judge().await.with_context(|| self.cluster.words())?;
         Ok(cost)
     }
@@ -113,8 +111,7 @@ impl Stage {
     }
 
     fn cost(&self, began: Duration) -> Cost {
-        let mut cost =
-            Cost { calls: 0, repeated: 0, unanswered: 0, longest: Duration::ZERO, recovery: Duration::ZERO };
+        let mut cost = Cost::default();
         for account in &self.accounts {
             for timed in account.history.since(began) {
                 cost.calls += 1;
@@ -122,6 +119,9 @@ impl Stage {
                 cost.unanswered += usize::from(!timed.answered);
                 cost.longest = cost.longest.max(timed.took);
             }
+            account.history.note(|seen| {
+                seen.again.drain(..).for_each(|again| *cost.reasons.entry(again.why).or_default() += 1);
+            });
             let first = answers_since(account, began).map(|timed| timed.began + timed.took).min();
             cost.recovery = cost.recovery.max(first.unwrap_or(now()).saturating_sub(began));
         }
