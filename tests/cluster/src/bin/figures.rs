@@ -159,7 +159,7 @@ fn tell(what: &str, moved: usize, all: &[Arc<Registered>], moment: Duration) {
     all.iter().for_each(|one| one.history.note(|seen| wrong.append(&mut seen.wrong)));
     let failed = wrong.len();
     if let Some(first) = wrong.first() {
-        eprintln!("{failed} calls failed, the first with: {first}");
+        println!("{failed} calls failed, the first with: {first}");
     }
     println!(
         "| {what} | {moved} | {} | {again} | {failed} | {:.2?} | {:.2?} | {:.2?} |",
