@@ -82,15 +82,15 @@ mod tests {
     #[test]
     fn an_address_that_fails_waits_for_its_next_window_and_others_do_not() {
         let (failures, s) = (Failures::new(2, MINUTE), Duration::from_secs);
-        failures.count(ip("10.0.0.1"), s(100));
-        assert_eq!(failures.check(ip("10.0.0.1"), s(101)), Ok(()));
-        failures.count(ip("10.0.0.1"), s(101));
-        assert_eq!(failures.check(ip("10.0.0.1"), s(110)), Err(s(50)));
-        assert_eq!(failures.check(ip("::ffff:10.0.0.1"), s(110)), Err(s(50)), "the same in another form");
-        assert_eq!(failures.check(ip("10.0.0.2"), s(110)), Ok(()));
-        assert_eq!(failures.check(ip("10.0.0.1"), s(160)), Ok(()));
-        failures.count(ip("10.0.0.1"), s(160));
-        assert_eq!(failures.check(ip("10.0.0.1"), s(160)), Ok(()), "a window counts from nothing");
+        failures.count(ip("203.0.113.1"), s(100));
+        assert_eq!(failures.check(ip("203.0.113.1"), s(101)), Ok(()));
+        failures.count(ip("203.0.113.1"), s(101));
+        assert_eq!(failures.check(ip("203.0.113.1"), s(110)), Err(s(50)));
+        assert_eq!(failures.check(ip("::ffff:203.0.113.1"), s(110)), Err(s(50)), "the same in another form");
+        assert_eq!(failures.check(ip("203.0.113.2"), s(110)), Ok(()));
+        assert_eq!(failures.check(ip("203.0.113.1"), s(160)), Ok(()));
+        failures.count(ip("203.0.113.1"), s(160));
+        assert_eq!(failures.check(ip("203.0.113.1"), s(160)), Ok(()), "a window counts from nothing");
     }
 
     #[test]
