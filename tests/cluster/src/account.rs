@@ -15,7 +15,7 @@ use ocmt_client::{
     Client, Identity,
     connect::{Bearer, Target},
     state::LocalState,
-    vault::Key,
+    vault::{Key, Vault},
 };
 use ocmt_crypto::{
     datakey::VaultScope,
@@ -140,13 +140,21 @@ impl Account {
     /// # Errors
     /// It is not what its owner signed, or cannot be reached.
     pub async fn unlock(&self, target: Target, device: &LocalState) -> anyhow::Result<State> {
+        let vault = self.open(target, device).await?;
+        vault.list().await?;
+        Ok(state_of(vault.keys()))
+    }
+
+    /// The vault on a device of its own. Whoever writes there has the devices of a load lose track.
+    ///
+    /// # Errors
+    /// As [`Account::unlock`].
+    pub async fn open(&self, target: Target, device: &LocalState) -> anyhow::Result<Vault> {
         let client = Client::connect(target).await?;
         let credential = self.bearer.0.clone().context("not signed in")?;
         let client = client.signed_in(credential, self.identity);
         let key = Key::Passphrase(Passphrase::new(PASSPHRASE)?);
-        let vault = client.unlock_vault(Some(self.vault), key, device, Rollback::Refuse).await?;
-        vault.list().await?;
-        Ok(state_of(vault.keys()))
+        Ok(client.unlock_vault(Some(self.vault), key, device, Rollback::Refuse).await?)
     }
 
     fn keys(&self) -> MutexGuard<'_, Keys> {

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use ocmt::{
-    config::{Config, HumanDuration, Mode, RuntimeKind},
+    config::{Config, HostMemory, HumanDuration, Mode, RuntimeKind},
     local::Mailbox,
 };
 use ocmt_client::{ca::ClusterCa, connect::Target, state::LocalState};
@@ -25,6 +25,8 @@ use crate::{
 
 /// The cluster's database.
 pub const DATABASE: &str = "ocmt";
+/// What each node gives to containers; they share this machine's.
+const HOST_MEMORY_MIB: u32 = 4_096;
 const CLIENT_PORT: u16 = 7443;
 const PEER_PORT: u16 = 7444;
 const OPERATOR_PORT: u16 = 7446;
@@ -87,6 +89,12 @@ impl Cluster {
     /// Where a node's client listener is, and whom to believe there.
     pub fn target(&self, node: usize) -> Target {
         Target { endpoint: self.nodes[node].endpoint().to_owned(), ca: self.ca.clone() }
+    }
+
+    /// Every node's client listener, as a client that may go to any of them takes it.
+    pub fn everywhere(&self) -> Target {
+        let endpoints: Vec<_> = self.nodes.iter().map(NodeProcess::endpoint).collect();
+        Target { endpoint: endpoints.join(","), ca: self.ca.clone() }
     }
 
     /// Connections to every node.
@@ -212,6 +220,7 @@ fn config(folder: &Path, mail: &Path, client: SocketAddr, postgres: &Postgres) -
     config.listen.operators = SocketAddr::from((client.ip(), OPERATOR_PORT));
     config.store.url = postgres.url(DATABASE);
     config.cluster.advertise = format!("{}:{PEER_PORT}", client.ip());
+    config.cluster.memory_mib = HostMemory::Mib(HOST_MEMORY_MIB);
     config.cluster.drain = HumanDuration::seconds(20);
     config.mail.spool = mail.to_owned();
     config.containers.runtime = RuntimeKind::Process;

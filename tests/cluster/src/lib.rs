@@ -22,4 +22,5 @@ pub mod process;
 pub mod registered;
 pub mod rows;
 pub mod stage;
+pub mod talk;
 pub mod wait;

@@ -43,7 +43,7 @@ async fn drain_and_rolling_restart_fail_no_call() {
     for round in 0..rounds() {
         let node = round % stage.cluster.nodes.len();
         tell(round, "drained and resumed", &planned::drained(&mut stage, node).await);
-        tell(round, "rolling restart", &planned::rolling_restart(&mut stage).await);
+        tell(round, "rolling restart", &planned::rolling_restart(&mut stage, round).await);
     }
     stage.unlock_all().await.unwrap();
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ocmt_cluster_tests::{
     rows,
     stage::{Cost, Stage},
+    talk::Talk,
     wait::until,
 };
 
@@ -32,8 +33,10 @@ pub(super) async fn drained(stage: &mut Stage, node: usize) -> Cost {
     cost
 }
 
-/// SIGTERM drains; each node is live again before the next one stops.
-pub(super) async fn rolling_restart(stage: &mut Stage) -> Cost {
+/// SIGTERM drains; each node is live again before the next one stops. Containers go on, and so does a
+/// conversation with one.
+pub(super) async fn rolling_restart(stage: &mut Stage, round: usize) -> Cost {
+    let talk = Talk::begin(&stage.cluster, &format!("talker-{round}")).await.unwrap();
     let cost = stage
         .play(async |cluster| {
             for node in 0..cluster.nodes.len() {
@@ -45,6 +48,8 @@ pub(super) async fn rolling_restart(stage: &mut Stage) -> Cost {
         })
         .await
         .unwrap();
+    let spoken = talk.end().await.unwrap();
+    println!("a channel into a container meanwhile: {spoken:?}");
     assert_eq!(cost.unanswered, 0, "{cost}");
     cost
 }
