@@ -67,12 +67,15 @@ impl Router {
             return Ok(Route::Here);
         };
         let view = Arc::clone(&inner.view.borrow());
-        if let Some((node, incarnation)) = inner.cache().get(tenant)
-            && let Some(peer) = view.living(node, incarnation)
-        {
-            return Ok(inner.to(peer));
+        if let Some(known) = inner.known(&view, tenant) {
+            return Ok(known);
         }
-        let Some(owner) = inner.store.cluster().owner(tenant).await? else {
+        // who asks has proven nothing yet: he waits for a turn, and then somebody may have found it for him
+        let look = inner.store.cluster().look().await?;
+        if let Some(known) = inner.known(&view, tenant) {
+            return Ok(known);
+        }
+        let Some(owner) = look.owner(tenant).await? else {
             return Ok(Route::Here);
         };
         let Some(peer) = owner_in(&view, &owner).or_else(|| favourite(&view, tenant)) else {
@@ -114,6 +117,11 @@ impl Router {
 impl Inner {
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, view: &View, tenant: TenantId) -> Option<Route> {
+        let (node, incarnation) = self.cache().get(tenant)?;
+        view.living(node, incarnation).map(|peer| self.to(peer))
     }
 
     fn to(&self, peer: &Peer) -> Route {

@@ -273,10 +273,11 @@ fn refuse_all(parked: Vec<TenantMessage>) {
     parked.into_iter().for_each(|message| message.refuse(ActorError::no_lease()));
 }
 
-/// Claims the tenant if it exists. The look before the claim keeps made-up ids from writing.
+/// Claims the tenant if it exists. The look before the claim keeps made-up ids from writing, and has its turn
+/// among looks alone.
 async fn claim(env: &Env, tenant: TenantId) -> Result<Ownership, ActorError> {
     env.strict()?;
-    if env.store.cluster().owner(tenant).await?.is_none() {
+    if env.store.cluster().look().await?.owner(tenant).await?.is_none() {
         return Err(ActorError::NotFound);
     }
     for _ in 1..CLAIMS {

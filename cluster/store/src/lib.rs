@@ -30,6 +30,7 @@ pub use area::{
     cluster::{Claim, ClusterStore},
     directory::{DirectoryStore, Founding, MOST_TENANTS_OF_ADDRESS},
     idempotency::{Fresh, Idempotent, RequestKey},
+    look::Look,
     nodes::Observed,
     operator::{Confirmation, OperatorStore, Revocation},
     removal::Removal,

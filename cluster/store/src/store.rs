@@ -6,7 +6,7 @@ use ocmt_types::Ownership;
 
 use crate::{
     StoreError,
-    area::{cluster::ClusterStore, directory::DirectoryStore, operator::OperatorStore},
+    area::{cluster::ClusterStore, directory::DirectoryStore, look::Looks, operator::OperatorStore},
     backend::{
         Backend, Scope,
         faults::{Faults, Link},
@@ -17,10 +17,14 @@ use crate::{
     tx::{FencedTx, ReadTx},
 };
 
+/// Connections that a store without a pool is taken for.
+const UNPOOLED: u32 = 4;
+
 /// Durable state. Cheap to clone; all clones are one store.
 #[derive(Clone)]
 pub struct Store {
     backend: Backend,
+    looks: Looks,
 }
 
 impl Store {
@@ -31,7 +35,7 @@ impl Store {
     /// [`StoreError::Locked`] if another process has the folder, [`StoreError::Schema`] if the schema is
     /// newer than this program or was altered, [`StoreError::Open`] if files cannot be made.
     pub async fn sqlite(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
-        Ok(Self { backend: Backend::Sqlite(Sqlite::open(folder.as_ref()).await?) })
+        Ok(Self::over(Backend::Sqlite(Sqlite::open(folder.as_ref()).await?)))
     }
 
     /// Opens a PostgreSQL database for one node of many. Its schema must be this program's: see
@@ -41,7 +45,8 @@ impl Store {
     /// [`StoreError::Schema`] if the schema is missing, older, newer or altered; [`StoreError::Open`] if the
     /// configuration is of no use; [`StoreError::Unavailable`].
     pub async fn postgres(config: &PgConfig) -> Result<Self, StoreError> {
-        Ok(Self { backend: Backend::Postgres(Postgres::open(config).await?) })
+        let looks = Looks::over(config.cluster_connections);
+        Ok(Self { looks, ..Self::over(Backend::Postgres(Postgres::open(config).await?)) })
     }
 
     /// Brings the schema of a PostgreSQL database up to date, in one transaction, and gives each of the
@@ -56,14 +61,18 @@ impl Store {
 
     /// A store in memory: the same behaviour, nothing durable, faults on request. For tests and simulation.
     pub fn sim() -> Self {
-        Self { backend: Backend::Sim(Sim::new()) }
+        Self::over(Backend::Sim(Sim::new()))
+    }
+
+    fn over(backend: Backend) -> Self {
+        Self { backend, looks: Looks::over(UNPOOLED) }
     }
 
     /// The same sim over a client's own way to it; itself for any other store.
     #[must_use]
     pub fn linked(&self, link: Arc<dyn Link>) -> Self {
         match &self.backend {
-            Backend::Sim(sim) => Self { backend: Backend::Sim(sim.linked(link)) },
+            Backend::Sim(sim) => Self { backend: Backend::Sim(sim.linked(link)), ..self.clone() },
             Backend::Sqlite(_) | Backend::Postgres(_) => self.clone(),
         }
     }
@@ -99,7 +108,7 @@ impl Store {
 
     /// Nodes, claims, and what is due across tenants.
     pub fn cluster(&self) -> ClusterStore {
-        ClusterStore::new(self.backend.clone())
+        ClusterStore::new(self.backend.clone(), self.looks.clone())
     }
 
     /// Operators, and what they hand out and take away.

@@ -7,6 +7,7 @@
 
 use ocmt_types::{Epoch, Incarnation, NodeId, Ownership, TenantId, Timestamp};
 
+use super::look::Looks;
 use crate::{
     Filter, StoreError,
     backend::{Backend, Scope, Tx},
@@ -55,18 +56,19 @@ enum Attempt {
 #[derive(Clone)]
 pub struct ClusterStore {
     pub(super) backend: Backend,
+    pub(super) looks: Looks,
 }
 
 impl ClusterStore {
-    pub(crate) fn new(backend: Backend) -> Self {
-        Self { backend }
+    pub(crate) fn new(backend: Backend, looks: Looks) -> Self {
+        Self { backend, looks }
     }
 
     pub(super) async fn begin_read(&self) -> Result<Tx, StoreError> {
         self.backend.begin_read(Scope::Cluster).await
     }
 
-    /// Who owns a tenant; none if it does not exist.
+    /// Who owns a tenant; none if it does not exist. For what a stranger names: [`ClusterStore::look`].
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

@@ -7,6 +7,7 @@ pub(crate) mod directory;
 pub(crate) mod hosts;
 pub(crate) mod idempotency;
 pub(crate) mod joins;
+pub(crate) mod look;
 pub(crate) mod nodes;
 pub(crate) mod operator;
 pub(crate) mod removal;

@@ -6,9 +6,10 @@ use crate::proxy::{Line, Proxy};
 use ocmt_store::{
     Claim, Filter, PgConfig, PgTimes, Store, StoreError,
     tables::Timer,
-    testing::{TestDatabase, TestNode},
+    testing::{TestDatabase, TestNode, id},
 };
 use ocmt_types::{Clock as _, Ownership, SystemClock, Timestamp};
+use sqlx::Connection as _;
 use tokio::{sync::Barrier, task::JoinSet};
 
 /// The store of the `n`th test node, which says in its connections who it is.
@@ -108,6 +109,43 @@ async fn writers_that_touch_the_same_timers_in_any_order_do_not_deadlock() {
         }
     }
     assert_eq!(timers(&store, own).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn looks_for_made_up_tenants_leave_room_for_everything_else() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let store = database.open().await.unwrap();
+    let mut slow = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    // another: within a transaction the server's view of its sessions stands still
+    let mut watch = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    // looks take for ever, as on a database that is slow, or with very many of them
+    sqlx::raw_sql("BEGIN; LOCK TABLE tenant_owner IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut slow)
+        .await
+        .unwrap();
+    let mut looks = JoinSet::new();
+    for n in 0..500 {
+        let store = store.clone();
+        looks.spawn(async move { store.cluster().look().await?.owner(id(n)).await });
+    }
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let wait = async {
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut watch).await.unwrap() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await; // why: the pause between two looks at a level, bounded by the timeout below
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(3), wait).await.expect("looks do not look");
+    let other = tokio::time::timeout(Duration::from_secs(1), store.cluster().living_nodes()).await;
+    other.expect("no connection is left for the cluster's work").unwrap();
+    sqlx::raw_sql("ROLLBACK").execute(&mut slow).await.unwrap();
+    // each has had its turn, or was told to come back
+    for owner in looks.join_all().await {
+        assert!(
+            matches!(&owner, Ok(None)) || owner.as_ref().is_err_and(StoreError::is_retryable),
+            "{owner:?}"
+        );
+    }
+    assert_eq!(store.cluster().look().await.unwrap().owner(id(1)).await.unwrap(), None);
 }
 
 /// A store behind a proxy, and one that goes straight to the database.
