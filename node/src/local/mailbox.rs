@@ -51,7 +51,8 @@ impl Mailbox {
     pub fn look(&self, to: &str, subject: &str) -> Option<Letter> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let mut files: Vec<_> = fs::read_dir(&self.folder).ok()?.filter_map(Result::ok).collect();
-        files.sort_by_key(|file| file.metadata().and_then(|meta| meta.modified()).ok());
+        // asked once for each: letters are renamed and removed while this looks
+        files.sort_by_cached_key(|file| file.metadata().and_then(|meta| meta.modified()).ok());
         for file in files {
             let path = file.path();
             if path.extension().is_none_or(|extension| extension != "eml") || taken.contains(&path) {
