@@ -144,10 +144,8 @@ impl Node {
         .await?;
         endpoints.operators = operating.endpoint();
         let app = app(config, &system, &clock, ids, operating.rpc(), forward)?;
-        let peers = match peering {
-            Some(peering) => Some(peering.serve(&system, app.clone(), stop_peers.clone())?),
-            None => None,
-        };
+        let peers = peering.map(|peering| peering.serve(&system, app.clone(), stop_peers.clone()));
+        let peers = peers.transpose()?;
         let tls = TlsAcceptor::from(pki.client_server(&config.tls)?);
         let readiness = Arc::new(readiness(&place, &containers));
         let mut listeners = vec![
