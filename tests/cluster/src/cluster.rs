@@ -112,11 +112,19 @@ impl Cluster {
     pub async fn accounts(&self, name: &str, count: usize) -> anyhow::Result<Vec<Arc<Account>>> {
         let mut accounts = Vec::new();
         for number in 0..count {
-            let target = self.target(number % self.nodes.len());
-            let account = Account::found(&format!("{name}-{number}"), target, &self.mailbox).await;
-            accounts.push(Arc::new(account.with_context(|| format!("signing up {name}-{number}"))?));
+            let account = self.account(&format!("{name}-{number}"), number % self.nodes.len()).await?;
+            accounts.push(Arc::new(account));
         }
         Ok(accounts)
+    }
+
+    /// Signs somebody up through a node, which owns their tenant then.
+    ///
+    /// # Errors
+    /// It does not work.
+    pub async fn account(&self, name: &str, node: usize) -> anyhow::Result<Account> {
+        let account = Account::found(name, self.target(node), &self.mailbox).await;
+        account.with_context(|| format!("signing up {name}"))
     }
 
     /// A device of this name, with no memory of any vault.

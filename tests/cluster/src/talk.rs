@@ -45,12 +45,13 @@ pub struct Spoken {
 }
 
 impl Talk {
-    /// Has somebody new make a container, unlock it, and begin to talk with a command that repeats each line.
+    /// Has somebody new sign up at a node, make a container, unlock it, and begin to talk with a command that
+    /// repeats each line.
     ///
     /// # Errors
     /// It does not work.
-    pub async fn begin(cluster: &Cluster, name: &str) -> anyhow::Result<Self> {
-        let account = cluster.accounts(name, 1).await?.pop().context("nobody signed up")?;
+    pub async fn begin(cluster: &Cluster, name: &str, node: usize) -> anyhow::Result<Self> {
+        let account = cluster.account(name, node).await?;
         let mut vault = account.open(cluster.everywhere(), &cluster.device(name)?).await?;
         vault.put("a word", b"known to its owner").await?;
         let client = vault.client().clone();

@@ -114,7 +114,9 @@ async fn writers_that_touch_the_same_timers_in_any_order_do_not_deadlock() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn looks_for_made_up_tenants_leave_room_for_everything_else() {
     let database = TestDatabase::migrated().await.unwrap();
-    let store = database.open().await.unwrap();
+    // two may look at once
+    let config = PgConfig { cluster_connections: 4, ..PgConfig::new(database.url()) };
+    let store = Store::postgres(&config).await.unwrap();
     let mut slow = sqlx::PgConnection::connect(&database.url()).await.unwrap();
     // another: within a transaction the server's view of its sessions stands still
     let mut watch = sqlx::PgConnection::connect(&database.url()).await.unwrap();

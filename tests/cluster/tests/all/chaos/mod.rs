@@ -42,8 +42,8 @@ async fn drain_and_rolling_restart_fail_no_call() {
     let mut stage = Stage::set(PEOPLE).await.unwrap();
     for round in 0..rounds() {
         let node = round % stage.cluster.nodes.len();
-        tell(round, "drained and resumed", &planned::drained(&mut stage, node).await);
-        tell(round, "rolling restart", &planned::rolling_restart(&mut stage, round).await);
+        tell(round, "drained and resumed", &planned::drained(&mut stage, node, round).await);
+        tell(round, "rolling restart", &planned::rolling_restart(&mut stage).await);
     }
     stage.unlock_all().await.unwrap();
 }

@@ -9,8 +9,15 @@ use ocmt_cluster_tests::{
     wait::until,
 };
 
-/// A drained node owns nothing and still answers by forwarding; resumed, it takes tenants again.
-pub(super) async fn drained(stage: &mut Stage, node: usize) -> Cost {
+/// A drained node owns nothing and still answers by forwarding; resumed, it takes tenants again. Containers stay
+/// where they are, and conversations with them go on.
+pub(super) async fn drained(stage: &mut Stage, node: usize, round: usize) -> Cost {
+    // one in each node's hands, so that one of the tenants moves, and one channel keeps its host
+    let mut talks = Vec::new();
+    for number in 0..stage.cluster.nodes.len() {
+        let name = format!("talker-{round}-{number}");
+        talks.push(Talk::begin(&stage.cluster, &name, number).await.unwrap());
+    }
     let row = stage.cluster.living(node).await.unwrap().expect("the node lives");
     let cost = stage
         .play(async |cluster| {
@@ -29,14 +36,15 @@ pub(super) async fn drained(stage: &mut Stage, node: usize) -> Cost {
         })
         .await
         .unwrap();
+    for talk in talks {
+        println!("a channel into a container meanwhile: {:?}", talk.end().await.unwrap());
+    }
     assert_eq!(cost.unanswered, 0, "{cost}");
     cost
 }
 
-/// SIGTERM drains; each node is live again before the next one stops. Containers go on, and so does a
-/// conversation with one.
-pub(super) async fn rolling_restart(stage: &mut Stage, round: usize) -> Cost {
-    let talk = Talk::begin(&stage.cluster, &format!("talker-{round}")).await.unwrap();
+/// SIGTERM drains; each node is live again before the next one stops.
+pub(super) async fn rolling_restart(stage: &mut Stage) -> Cost {
     let cost = stage
         .play(async |cluster| {
             for node in 0..cluster.nodes.len() {
@@ -48,8 +56,6 @@ pub(super) async fn rolling_restart(stage: &mut Stage, round: usize) -> Cost {
         })
         .await
         .unwrap();
-    let spoken = talk.end().await.unwrap();
-    println!("a channel into a container meanwhile: {spoken:?}");
     assert_eq!(cost.unanswered, 0, "{cost}");
     cost
 }
