@@ -24,20 +24,22 @@ fn main() {
     runtime.block_on(async {
         let mesh = Mesh::new();
         let (edge, owner) = mesh.pair().await;
-        let through = [mesh.client(&edge).await, mesh.client(&edge).await];
-        let straight = [mesh.client(&owner).await, mesh.client(&owner).await];
-        let _warm = (closed(&straight[0], time / 4).await, closed(&through[0], time / 4).await);
+        let (straight, through) = (mesh.client(&owner).await, mesh.client(&edge).await);
+        let _warm = (closed(&straight, time / 4).await, closed(&through, time / 4).await);
         println!("one call at a time:");
         // alternating, so that a disturbance meets both
         let (mut local, mut hop) = (Vec::new(), Vec::new());
         for _ in 0..4 {
-            local.extend(closed(&straight[0], time / 4).await);
-            hop.extend(closed(&through[0], time / 4).await);
+            local.extend(closed(&straight, time / 4).await);
+            hop.extend(closed(&through, time / 4).await);
         }
         let (local, hop) = (tell("local", local), tell("one hop", hop));
         println!("  added p50 {} us", (hop.saturating_sub(local)).as_micros());
         println!("{LOAD} at once:");
+        // new ones: a connection that nobody used meanwhile has been closed
+        let straight = [mesh.client(&owner).await, mesh.client(&owner).await];
         let (local, local_cpu) = loaded(&straight, time).await;
+        let through = [mesh.client(&edge).await, mesh.client(&edge).await];
         let (hop, hop_cpu) = loaded(&through, time).await;
         println!("  local    {local:>8.0} calls/s  {local_cpu:>6.1} us CPU a call, client included");
         println!("  one hop  {hop:>8.0} calls/s  {hop_cpu:>6.1} us CPU a call, client included");
