@@ -16,7 +16,18 @@ declare -a summary=() failed=()
 
 cleanup() {
     trap - EXIT INT TERM
+    end_cells
     [ -z "$engines" ] || "$here/engines.sh" stop "$engines" || say "the engines in $engines did not stop cleanly"
+}
+
+# Tests that kill a node as a power cut would leave its process cells behind, as that node's next life wants
+# them: those of this build whose node is gone, and which are younger than this run.
+end_cells() {
+    local cell="$target/x86_64-unknown-linux-gnu/cell/ocmt-cell" pid
+    for pid in $(ps -eo pid=,ppid=,etimes=,args= | awk -v cell="$cell" -v most="$SECONDS" \
+        '$2 == 1 && $3 <= most && $4 == cell && $5 == "run" { print $1 }'); do
+        kill -TERM "$pid" 2>/dev/null || true
+    done
 }
 
 step() { # title, command...
