@@ -11,6 +11,7 @@ use crate::{
     doors::Doors,
     history::{Call, Swapped, Timed},
     load::{self, Load},
+    rows,
     wait::{now, until},
 };
 
@@ -40,8 +41,8 @@ pub struct Cost {
     pub unanswered: usize,
     /// The longest call.
     pub longest: Duration,
-    /// The longest time from the fault until an account had its first answer to a call made after it.
-    pub recovery: Duration,
+    /// The longest time, from the fault on, in which an account had no answer at all.
+    pub silence: Duration,
     /// Why calls were sent again, and how often.
     pub reasons: BTreeMap<String, usize>,
 }
@@ -50,8 +51,8 @@ impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} calls, {} repeated, {} unanswered, longest {:.2?}, all answered again after {:.2?}",
-            self.calls, self.repeated, self.unanswered, self.longest, self.recovery
+            "{} calls, {} repeated, {} unanswered, longest {:.2?}, nobody without an answer for more than {:.2?}",
+            self.calls, self.repeated, self.unanswered, self.longest, self.silence
         )?;
         self.reasons.iter().try_for_each(|(reason, times)| write!(f, "\n    {times} x {reason}"))
     }
@@ -66,6 +67,20 @@ impl Stage {
         let cluster = Cluster::start(3).await?;
         let accounts = cluster.accounts("person", people).await.with_context(|| cluster.words())?;
         Ok(Self { doors: cluster.doors()?, cluster, accounts })
+    }
+
+    /// Has a node own its part of the people, so that what is done to it concerns somebody; its life.
+    ///
+    /// # Errors
+    /// It is not live, or the tenants cannot be moved.
+    pub async fn busy(&self, node: usize) -> anyhow::Result<String> {
+        let life = self.cluster.living(node).await?.context("the node is not live")?;
+        for account in self.accounts.iter().skip(node).step_by(self.cluster.nodes.len()) {
+            self.cluster.operate(&["move", &account.identity.tenant.to_string(), &life.id()]).await?;
+        }
+        let owned = rows::owned(&self.cluster.pool, &life.incarnation).await?;
+        ensure!(owned > 0, "the node owns nobody");
+        Ok(life.incarnation)
     }
 
     /// Plays a fault while everybody works; what it cost. Afterwards every history is checked and every
@@ -122,8 +137,7 @@ impl Stage {
             account.history.note(|seen| {
                 seen.again.drain(..).for_each(|again| *cost.reasons.entry(again.why).or_default() += 1);
             });
-            let first = answers_since(account, began).map(|timed| timed.began + timed.took).min();
-            cost.recovery = cost.recovery.max(first.unwrap_or(now()).saturating_sub(began));
+            cost.silence = cost.silence.max(silence(account, began));
         }
         cost
     }
@@ -168,6 +182,16 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// The longest time between two answers that an account had, from `began` on.
+fn silence(account: &Account, began: Duration) -> Duration {
+    let answered = account.history.since(began).into_iter().filter(|timed| timed.answered);
+    let mut ends: Vec<_> = answered.map(|timed| timed.began + timed.took).collect();
+    ends.sort_unstable();
+    let earlier = std::iter::once(began).chain(ends.iter().copied());
+    let gaps = earlier.zip(&ends).map(|(earlier, end)| end.saturating_sub(earlier));
+    gaps.max().unwrap_or_else(|| now().saturating_sub(began))
 }
 
 fn answers_since(account: &Account, moment: Duration) -> impl Iterator<Item = Timed> {

@@ -38,7 +38,7 @@ impl HostLink {
     async fn travel(&self) {
         // one in thirty packets is slow
         let ms = if self.roll(30) == 0 { self.roll(400) } else { self.roll(4) };
-        tokio::time::sleep(Duration::from_millis(ms)).await;
+        tokio::time::sleep(Duration::from_millis(ms)).await; // why: the packet's way, in simulated time
         self.world.thaw(self.machine).await;
     }
 
@@ -46,7 +46,7 @@ impl HostLink {
         let before = self.world.now();
         self.travel().await;
         if self.is_cut() {
-            tokio::time::sleep(PATIENCE).await;
+            tokio::time::sleep(PATIENCE).await; // why: the caller's patience with a dead line, simulated
             // nobody knows whether a commit arrived before the line broke
             let applied = self.roll(2) == 0;
             return Some(match point {

@@ -50,8 +50,7 @@ pub(crate) async fn process(world: World, machine: usize) -> turmoil::Result {
             note(&world, machine, &format!("did not start: {error}"));
         }
         world.bury(machine);
-        // why: a supervisor waits a little before it starts a process again
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await; // why: a supervisor's pause before a restart, simulated
     }
 }
 

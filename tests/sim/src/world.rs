@@ -80,8 +80,7 @@ impl World {
     /// Waits until the machine moves.
     pub(crate) async fn thaw(&self, machine: usize) {
         while self.now() < self.machines[machine].frozen_until.load(Ordering::SeqCst) {
-            // why: a frozen machine waits for the simulated time to pass
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await; // why: a frozen machine, in simulated time
         }
     }
 

@@ -1,4 +1,5 @@
-//! The life of a container under any order of events, and its rules one by one.
+//! The life of a container under any order of events, and its rules one by one. Compiled for tests alone, by
+//! the `#[cfg(test)]` at the module.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use ocmt_store::tables::{ContainerState as Phase, DesiredState as Desired};

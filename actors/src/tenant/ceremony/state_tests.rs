@@ -1,4 +1,5 @@
-//! The machine against any order of events and any clock.
+//! The machine against any order of events and any clock. Compiled for tests alone, by the `#[cfg(test)]` at
+//! the module.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{collections::BTreeMap, time::Duration};

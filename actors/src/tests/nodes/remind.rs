@@ -21,11 +21,11 @@ async fn asleep_with_timers(kit: &Kit, email: &str, timers: u32) -> TenantId {
         tx.set_timer("test.count", &n.to_string(), due, &[]).await.unwrap();
     }
     tx.commit().await.unwrap();
-    fall_asleep(kit, own).await;
+    put_to_rest(kit, own).await;
     tenant
 }
 
-async fn fall_asleep(kit: &Kit, own: Ownership) {
+async fn put_to_rest(kit: &Kit, own: Ownership) {
     kit.system.release(own.tenant, Duration::from_secs(5)).await.unwrap();
     let _ = kit.store.cluster().release(own).await.unwrap();
     assert_eq!(owner(kit, own.tenant).await, None);

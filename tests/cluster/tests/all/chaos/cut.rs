@@ -11,6 +11,8 @@ use ocmt_cluster_tests::{
 };
 use ocmt_proto::v1::{self as pb, vault_service_client::VaultServiceClient};
 
+use super::life;
+
 /// How long links stay cut: well past the lease.
 const CUT: Duration = Duration::from_secs(12);
 
@@ -21,6 +23,7 @@ async fn incarnations(cluster: &Cluster) -> Vec<String> {
 
 /// The lease is with the database: who cannot reach its peers keeps what it owns, and nobody dies.
 pub(super) async fn from_peers(stage: &mut Stage, node: usize) -> Cost {
+    stage.busy(node).await.unwrap();
     let before = incarnations(&stage.cluster).await;
     let cost = stage
         .play(async |cluster| {
@@ -39,7 +42,7 @@ pub(super) async fn from_peers(stage: &mut Stage, node: usize) -> Cost {
 
 /// Strict calls there are refused in time, and others take over once its lease is over.
 pub(super) async fn from_the_database(stage: &mut Stage, node: usize) -> Cost {
-    let before = stage.cluster.living(node).await.unwrap().expect("the node lives").incarnation;
+    let before = stage.busy(node).await.unwrap();
     let (lost, doors, accounts) = (before.clone(), stage.doors.clone(), stage.accounts.clone());
     let cost = stage
         .play(async |cluster| {
@@ -66,16 +69,16 @@ pub(super) async fn from_the_database(stage: &mut Stage, node: usize) -> Cost {
         })
         .await
         .unwrap();
-    let after = stage.cluster.living(node).await.unwrap().expect("the node lives again").incarnation;
+    let after = life(stage, node).await;
     assert_ne!(before, after, "a life without a lease went on");
     assert_eq!(cost.unanswered, 0, "{cost}");
-    assert!(cost.recovery < Duration::from_secs(12), "{cost}");
+    assert!(cost.silence < Duration::from_secs(12), "{cost}");
     cost
 }
 
 /// A split of one and two: the one serves nothing that is leader's work, and comes back as another life.
 pub(super) async fn from_everything(stage: &mut Stage, node: usize) -> Cost {
-    let before = stage.cluster.living(node).await.unwrap().expect("the node lives").incarnation;
+    let before = stage.busy(node).await.unwrap();
     let majority: Vec<_> =
         incarnations(&stage.cluster).await.into_iter().filter(|one| *one != before).collect();
     let lost = before.clone();

@@ -8,9 +8,11 @@ use ocmt_cluster_tests::{
 };
 use rustix::process::Signal;
 
+use super::life;
+
 /// A node that comes back marks its own earlier life dead: nobody waits for the lease.
 pub(super) async fn killed_and_started_again(stage: &mut Stage, node: usize) -> Cost {
-    let before = stage.cluster.living(node).await.unwrap().expect("the node lives").incarnation;
+    let before = stage.busy(node).await.unwrap();
     let cost = stage
         .play(async |cluster| {
             cluster.nodes[node].kill().await?;
@@ -19,16 +21,16 @@ pub(super) async fn killed_and_started_again(stage: &mut Stage, node: usize) -> 
         })
         .await
         .unwrap();
-    let after = stage.cluster.living(node).await.unwrap().expect("the node lives again").incarnation;
+    let after = life(stage, node).await;
     assert_ne!(before, after, "a new life has a new incarnation");
     assert_eq!(cost.unanswered, 0, "{cost}");
-    assert!(cost.recovery < Duration::from_secs(6), "the lease was waited for: {cost}");
+    assert!(cost.silence < Duration::from_secs(6), "the lease was waited for: {cost}");
     cost
 }
 
 /// Without a restart others wait for the lease, and no longer.
 pub(super) async fn killed_without_restart(stage: &mut Stage, node: usize) -> Cost {
-    let before = stage.cluster.living(node).await.unwrap().expect("the node lives").incarnation;
+    let before = stage.busy(node).await.unwrap();
     let cost = stage
         .play(async |cluster| {
             cluster.nodes[node].kill().await?;
@@ -40,14 +42,14 @@ pub(super) async fn killed_without_restart(stage: &mut Stage, node: usize) -> Co
         .await
         .unwrap();
     assert_eq!(cost.unanswered, 0, "{cost}");
-    // 8 s on a machine of its own; the figures say what it is there
-    assert!(cost.recovery < Duration::from_secs(10), "{cost}");
+    // 8 s with release nodes: docs/testing.md; a frozen node holds its callers for their own patience on top
+    assert!(cost.silence < Duration::from_secs(12), "{cost}");
     cost
 }
 
 /// What a suspended node had on its way comes too late and is refused; it comes back as another life.
 pub(super) async fn suspended(stage: &mut Stage, node: usize) -> Cost {
-    let before = stage.cluster.living(node).await.unwrap().expect("the node lives").incarnation;
+    let before = stage.busy(node).await.unwrap();
     let frozen = before.clone();
     let cost = stage
         .play(async |cluster| {
@@ -64,9 +66,9 @@ pub(super) async fn suspended(stage: &mut Stage, node: usize) -> Cost {
         })
         .await
         .unwrap();
-    let after = stage.cluster.living(node).await.unwrap().expect("the node lives again").incarnation;
+    let after = life(stage, node).await;
     assert_ne!(before, after, "the suspended life went on");
     assert_eq!(cost.unanswered, 0, "{cost}");
-    assert!(cost.recovery < Duration::from_secs(12), "{cost}");
+    assert!(cost.silence < Duration::from_secs(15), "{cost}");
     cost
 }

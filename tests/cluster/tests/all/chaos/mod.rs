@@ -17,6 +17,11 @@ fn rounds() -> usize {
     std::env::var("OCMT_CHAOS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
 }
 
+/// The present life of a node.
+async fn life(stage: &Stage, node: usize) -> String {
+    stage.cluster.living(node).await.unwrap().expect("the node lives again").incarnation
+}
+
 fn tell(round: usize, what: &str, cost: &Cost) {
     println!("round {round}: {what}: {cost}");
 }

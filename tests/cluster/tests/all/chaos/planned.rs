@@ -18,6 +18,7 @@ pub(super) async fn drained(stage: &mut Stage, node: usize, round: usize) -> Cos
         let name = format!("talker-{round}-{number}");
         talks.push(Talk::begin(&stage.cluster, &name, number).await.unwrap());
     }
+    stage.busy(node).await.unwrap();
     let row = stage.cluster.living(node).await.unwrap().expect("the node lives");
     let cost = stage
         .play(async |cluster| {
