@@ -62,6 +62,17 @@ async fn confirmed(store: &Store, kind: ActKind, object: &str) -> Confirmation {
     Confirmation { token_hash, operator: id(1), act: kind, object: object.to_owned() }
 }
 
+/// An invitation that is good for a second.
+pub fn invitation() -> JoinToken {
+    JoinToken {
+        token_hash: Digest32([1; 32]),
+        created_by: id(1),
+        names: String::new(),
+        created_at: NOW,
+        expires_at: Timestamp(2_000),
+    }
+}
+
 /// A store with the operators 1 and 2.
 async fn with_operators(store: &Store) {
     founded(store).await;
@@ -72,13 +83,7 @@ async fn with_operators(store: &Store) {
 
 pub async fn of_parallel_joins_with_one_invitation_one_comes_in(store: Store) {
     founded(&store).await;
-    let token = JoinToken {
-        token_hash: Digest32([1; 32]),
-        created_by: id(1),
-        names: String::new(),
-        created_at: NOW,
-        expires_at: Timestamp(2_000),
-    };
+    let token = invitation();
     store.operators().put_join_token(&token, &act("node.invite")).await.unwrap();
     let mut tries = JoinSet::new();
     for n in 0..6 {
@@ -95,13 +100,7 @@ pub async fn of_parallel_joins_with_one_invitation_one_comes_in(store: Store) {
 
 pub async fn an_invitation_ends_with_its_time(store: Store) {
     founded(&store).await;
-    let token = JoinToken {
-        token_hash: Digest32([1; 32]),
-        created_by: id(1),
-        names: String::new(),
-        created_at: NOW,
-        expires_at: Timestamp(2_000),
-    };
+    let token = invitation();
     store.operators().put_join_token(&token, &act("node.invite")).await.unwrap();
     assert_eq!(
         store.operators().join_token(token.token_hash, Timestamp(1_999)).await.unwrap(),

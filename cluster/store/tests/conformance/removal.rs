@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_store::{
     ClusterAct, Confirmation, Removal, Store, StoreError,
-    tables::{ActKind, DestructiveAct, JoinToken, JoinedNode},
+    tables::{ActKind, DestructiveAct, JoinedNode},
     testing::{TestNode, id, mark_removed, remove},
 };
 use ocmt_types::{ClusterId, Digest32, Incarnation, NodeId, Timestamp};
@@ -34,13 +34,7 @@ async fn two(store: &Store) -> (Incarnation, Incarnation) {
 
 /// Lets a node in with an invitation, as one that has not started.
 async fn join(store: &Store, node_id: NodeId) {
-    let token = JoinToken {
-        token_hash: Digest32([1; 32]),
-        created_by: id(1),
-        names: String::new(),
-        created_at: NOW,
-        expires_at: Timestamp(2_000),
-    };
+    let token = super::operators::invitation();
     store.operators().put_join_token(&token, &act()).await.unwrap();
     let node = JoinedNode { node_id, addr: "10.0.0.3:7444".into(), names: "n3".into(), joined_at: NOW };
     assert!(store.operators().take_join_token(token.token_hash, &node, &act()).await.unwrap().is_some());
