@@ -2,32 +2,61 @@
 
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use super::StartError;
 use crate::{config::Config, local::Endpoints};
 
-/// A listener there.
-pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+/// Connections that the kernel keeps until they are accepted.
+const BACKLOG: u32 = 1_024;
+
+/// An address that is this node's, and refuses connections until it listens. One that listened while the node
+/// still waits for its place would have the kernel take connections that nobody answers: callers would wait
+/// instead of asking another node.
+pub(super) struct Reserved {
+    socket: TcpSocket,
+    address: SocketAddr,
 }
 
-/// What the bound listeners are called.
-pub(super) fn endpoints(
-    config: &Config,
-    client: &TcpListener,
-    telemetry: &TcpListener,
-) -> Result<Endpoints, StartError> {
-    let at = |listener: &TcpListener, address| {
-        listener.local_addr().map_err(|source| StartError::Listen { address, source })
-    };
-    let client_address = at(client, config.listen.client)?;
+impl Reserved {
+    /// Takes the address.
+    ///
+    /// # Errors
+    /// Somebody else has it.
+    pub(super) fn take(address: SocketAddr) -> Result<Self, StartError> {
+        let refused = |source| StartError::Listen { address, source };
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let socket = socket.map_err(refused)?;
+        // connections of the life before, or of the process before, may still be closing
+        socket.set_reuseaddr(true).map_err(refused)?;
+        socket.bind(address).map_err(refused)?;
+        let address = socket.local_addr().map_err(refused)?;
+        Ok(Self { socket, address })
+    }
+
+    /// Which it is, with the port that the kernel chose where 0 was asked for.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on connections are taken.
+    ///
+    /// # Errors
+    /// Somebody else listens there.
+    pub(super) fn listen(self) -> Result<TcpListener, StartError> {
+        let address = self.address;
+        self.socket.listen(BACKLOG).map_err(|source| StartError::Listen { address, source })
+    }
+}
+
+/// What the listeners are called.
+pub(super) fn endpoints(config: &Config, client: SocketAddr, telemetry: SocketAddr) -> Endpoints {
     let public = config.listen.public_url.trim_end_matches('/');
-    Ok(Endpoints {
-        client: if public.is_empty() { format!("https://{client_address}") } else { public.to_owned() },
-        telemetry: format!("http://{}", at(telemetry, config.listen.telemetry)?),
+    Endpoints {
+        client: if public.is_empty() { format!("https://{client}") } else { public.to_owned() },
+        telemetry: format!("http://{telemetry}"),
         operators: None,
-    })
+    }
 }
 
 /// The host of an `https` URL.

@@ -10,7 +10,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use ocmt_cluster::{ClusterError, Ending};
 use ocmt_types::{Clock, SystemClock};
 
-use super::{Node, StartError, dead_man::DeadMan, lapse::Lapse};
+use super::{Node, StartError, dead_man::DeadMan, lapse::Lapse, telemetry::Telemetry};
 use crate::config::{Config, StorePlace};
 
 /// Between two attempts to join.
@@ -39,13 +39,14 @@ pub async fn run(
     tokio::pin!(stop);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let lapse = Lapse::begin(Arc::clone(&clock));
+    let telemetry = Telemetry::open(config.listen.telemetry).await?;
     let _dead_man = DeadMan::stand_by(config, &lapse, clock).await?;
     let mut again: fn(&Config, &StartError) -> bool = waits_at_first;
     loop {
         let node = tokio::select! {
             biased;
             () = &mut stop => return Ok(()),
-            node = join(config, &lapse, again) => node?,
+            node = join(config, &lapse, &telemetry, again) => node?,
         };
         again = waits_later;
         serves(&node);
@@ -69,10 +70,11 @@ pub async fn run(
 async fn join(
     config: &Config,
     lapse: &Lapse,
+    telemetry: &Telemetry,
     again: fn(&Config, &StartError) -> bool,
 ) -> Result<Node, StartError> {
     loop {
-        match Box::pin(Node::start_in(config, lapse)).await {
+        match Box::pin(Node::start_in(config, lapse, telemetry)).await {
             Ok(node) => return Ok(node),
             Err(error) if again(config, &error) => {
                 tracing::warn!(%error, "cannot join the cluster yet, trying again");

@@ -7,11 +7,11 @@ use ocmt_actors::{ActorError, System};
 use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_store::{ClusterAct, tables};
 use ocmt_types::{Clock, IdGen, Incarnation, TenantId};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{StartError, endpoints::bind, listen, place::Place};
+use super::{StartError, endpoints::Reserved, listen, place::Place};
 use crate::{
     config::Config,
     operator::{Hands, OPERATOR_LIMITS, OperatorDoor, OperatorRpc, Parts, Upkeep, follow, routes},
@@ -23,7 +23,7 @@ use crate::{
 /// The operators' side of a node, before it serves.
 pub(super) struct Operating {
     /// None where there are no operators: a node alone that `cluster init` did not set up.
-    listener: Option<TcpListener>,
+    door: Option<Reserved>,
     rpc: OperatorRpc,
     pki: Pki,
     upkeep: Upkeep,
@@ -44,7 +44,7 @@ pub(super) struct Ground<'a> {
 }
 
 impl Operating {
-    /// Listens for operators, where there are some.
+    /// Takes the address for operators, where there are some.
     pub(super) async fn open(ground: Ground<'_>) -> Result<Self, StartError> {
         let Ground { config, place, pki, system, pool, endpoint, clock, ids } = ground;
         let first = first_operator_of(pki.folder())?;
@@ -69,9 +69,9 @@ impl Operating {
             clock: clock.clone(),
             ids: ids.clone(),
         };
-        let listener = if operated { Some(bind(config.listen.operators).await?) } else { None };
+        let door = if operated { Some(Reserved::take(config.listen.operators)?) } else { None };
         Ok(Self {
-            listener,
+            door,
             rpc,
             pki: pki.clone(),
             upkeep,
@@ -87,7 +87,7 @@ impl Operating {
 
     /// Where operators reach it.
     pub(super) fn endpoint(&self) -> Option<String> {
-        self.listener.as_ref()?.local_addr().ok().map(|address| format!("https://{address}"))
+        self.door.as_ref().map(|door| format!("https://{}", door.address()))
     }
 
     /// Serves operators and keeps the node up until `stop`.
@@ -98,14 +98,14 @@ impl Operating {
             tasks::spawn(self.upkeep.run(self.system.clone(), stop.clone())),
             tasks::spawn(follow(own, views, self.system, self.drain, stop.clone())),
         ];
-        if let Some(listener) = self.listener {
-            let (app, door) = (routes(&self.rpc), Arc::new(OperatorDoor));
+        if let Some(door) = self.door {
+            let (app, doorman) = (routes(&self.rpc), Arc::new(OperatorDoor));
             served.push(tasks::spawn(listen::serve(
-                listener,
+                door.listen()?,
                 acceptor,
                 app,
                 OPERATOR_LIMITS,
-                door,
+                doorman,
                 stop.clone(),
             )));
         }

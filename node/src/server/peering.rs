@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::Router;
 use ocmt_actors::System;
 use ocmt_types::Clock;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{StartError, endpoints::bind, listen, place::Place};
+use super::{StartError, endpoints::Reserved, listen, place::Place};
 use crate::{
     config::Config,
     forward::{Crowd, ForwardLayer, Forwarding, Times, arrive},
@@ -24,7 +24,7 @@ const FORWARDED: usize = 4096;
 
 /// The peers' side of a node, before it serves.
 pub(super) struct Peering {
-    listener: TcpListener,
+    door: Reserved,
     tls: PeerTls,
     pool: Pool,
     local: Local,
@@ -36,7 +36,7 @@ pub(super) struct Peering {
 }
 
 impl Peering {
-    /// Listens for peers and gets ready to dial them.
+    /// Takes the address for peers and gets ready to dial them.
     pub(super) async fn open(
         config: &Config,
         place: &Place,
@@ -54,7 +54,7 @@ impl Peering {
         let keys = KeyDesk::new(place.store.clone(), pki.clone(), place.cluster);
         let pool = Pool::new(local.clone(), tls.clone(), views.clone(), clock.clone());
         Ok(Self {
-            listener: bind(config.listen.peers).await?,
+            door: Reserved::take(config.listen.peers)?,
             tls,
             pool,
             local,
@@ -99,14 +99,14 @@ impl Peering {
     ) -> Result<JoinHandle<()>, StartError> {
         let inbox = Arc::new(ActorsInbox(system.clone()));
         let rpc = NodeRpc::new(self.local, inbox, self.views.clone(), self.clock).with_keys(self.keys);
-        let door = Arc::new(PeerDoor::new(self.views, UPGRADES));
+        let doorman = Arc::new(PeerDoor::new(self.views, UPGRADES));
         let acceptor = self.tls.acceptor()?;
         let served = listen::serve(
-            self.listener,
+            self.door.listen()?,
             acceptor,
             routes(rpc, arrive(app, FORWARDED)),
             PEER_LIMITS,
-            door,
+            doorman,
             stop,
         );
         Ok(tasks::spawn(served))

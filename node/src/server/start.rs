@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     actors::{SystemParts, system_config},
     app::app,
-    endpoints::{bind, endpoints, public_host},
+    endpoints::{Reserved, endpoints, public_host},
     engine::Containers,
     lapse::Lapse,
     listen::{self, Anybody, ListenLimits},
@@ -21,7 +21,7 @@ use super::{
     peering::Peering,
     place::{Claimant, Place},
     ready::Readiness,
-    telemetry,
+    telemetry::Telemetry,
 };
 use crate::{
     config::{Config, StorePlace},
@@ -82,7 +82,8 @@ pub struct Node {
     place: Place,
     containers: Containers,
     drain: Duration,
-    /// Ends the listeners of clients and telemetry.
+    telemetry: Telemetry,
+    /// Ends the listeners of clients and operators.
     stop: CancellationToken,
     listeners: Vec<JoinHandle<()>>,
     /// Ends the listener of peers: it serves until the last tenant was given up.
@@ -97,19 +98,23 @@ impl Node {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: &Config) -> Result<Self, StartError> {
-        Self::start_in(config, &Lapse::begin(Arc::new(SystemClock))).await
+        let telemetry = Telemetry::open(config.listen.telemetry).await?;
+        Self::start_in(config, &Lapse::begin(Arc::new(SystemClock)), &telemetry).await
     }
 
     /// One life of several; its lease ends the lapse.
-    pub(super) async fn start_in(config: &Config, lapse: &Lapse) -> Result<Self, StartError> {
+    pub(super) async fn start_in(
+        config: &Config,
+        lapse: &Lapse,
+        telemetry: &Telemetry,
+    ) -> Result<Self, StartError> {
         // a second provider in the process would make rustls ask which one is meant
         rustls::crypto::ring::default_provider().install_default().ok();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
         pki::private_dir(&config.node.data_dir)?;
-        let client = bind(config.listen.client).await?;
-        let telemetry_listener = bind(config.listen.telemetry).await?;
-        let mut endpoints = endpoints(config, &client, &telemetry_listener)?;
+        let client = Reserved::take(config.listen.client)?;
+        let mut endpoints = endpoints(config, client.address(), telemetry.address());
         let pki = open_pki(config, &endpoints, &clock, &*ids)?;
         let node = pki.identity().id();
         let place =
@@ -147,17 +152,17 @@ impl Node {
         let peers = peering.map(|peering| peering.serve(&system, app.clone(), stop_peers.clone()));
         let peers = peers.transpose()?;
         let tls = TlsAcceptor::from(pki.client_server(&config.tls)?);
-        let readiness = Arc::new(readiness(&place, &containers));
-        let mut listeners = vec![
-            tasks::spawn(listen::serve(client, tls, app, limits(config), Arc::new(Anybody), stop.clone())),
-            tasks::spawn(telemetry::serve(telemetry_listener, readiness, stop.clone())),
-        ];
+        let anybody = Arc::new(Anybody);
+        let serving = listen::serve(client.listen()?, tls, app, limits(config), anybody, stop.clone());
+        let mut listeners = vec![tasks::spawn(serving)];
         listeners.extend(operating.serve(&stop)?);
+        telemetry.show(Some(Arc::new(readiness(&place, &containers))));
         enter(&place, &system).await?;
         let started = Self {
             ca_file: pki.folder().join("ca.pem"),
             runtime: containers.runtime.kind().to_string(),
             drain: config.cluster.drain.0,
+            telemetry: telemetry.clone(),
             endpoints,
             system,
             place,
@@ -226,8 +231,10 @@ impl Node {
     /// Stops at once, when this life is over: nothing is released, since nothing is this node's any more.
     /// Containers go on running.
     pub async fn abort(self) {
-        self.system.abort().await;
+        // callers are turned away first: the actors may need a moment to stop
+        self.telemetry.show(None);
         self.stop.cancel();
+        self.system.abort().await;
         self.stop_peers.cancel();
         for listener in self.listeners.into_iter().chain(self.peers) {
             listener.abort();
