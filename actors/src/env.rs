@@ -107,7 +107,7 @@ pub(crate) struct Env {
     pub(crate) strangers_refused: AtomicU64,
     /// Channels of other nodes' clients to containers here.
     pub(crate) links: Arc<Links>,
-    /// Whether this host has held its engine against its rows.
+    /// Whether this host has tried to hold its engine against its rows: before that nothing is known of what runs.
     pub(crate) reconciled: watch::Sender<bool>,
     /// The root of the tree, once it stands. Actors of one branch reach another branch through it.
     pub(crate) root: watch::Sender<Option<ActorRef<NodeMessage>>>,

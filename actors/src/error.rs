@@ -176,6 +176,12 @@ impl ActorError {
         matches!(self, Self::OutcomeUnknown | Self::NotOwner { .. } | Self::Unavailable { reason: MOVED, .. })
     }
 
+    /// Whether asking again, as often as one likes, meets the same answer. A receiver that is busy refuses, and
+    /// says nothing about what it was sent: whoever took that for an answer would act on a word never given.
+    pub(crate) fn is_final(&self) -> bool {
+        self.is_refusal() && !self.is_retryable() && !matches!(self, Self::Aborted(_))
+    }
+
     /// Whether it says something about the caller's request (and is audited as a refusal), rather
     /// than about us.
     pub(crate) fn is_refusal(&self) -> bool {

@@ -128,12 +128,17 @@ impl Heart {
     /// Beats until this life is over.
     pub(crate) async fn beat(mut self) -> End {
         loop {
+            let (began, heartbeat) = (self.config.clock.boottime(), self.config.times.heartbeat);
             let pause = match self.round().await {
-                Ok(()) => self.config.times.heartbeat,
+                // from beginning to beginning, but never without a pause
+                Ok(()) => {
+                    let took = self.config.clock.boottime().saturating_sub(began);
+                    heartbeat.saturating_sub(took).max(heartbeat / 4)
+                }
                 Err(Trouble::Store(error)) => {
                     tracing::debug!(%error, "the database did not answer the heartbeat");
                     self.observer.unanswered();
-                    self.config.times.heartbeat / 4
+                    heartbeat / 4
                 }
                 Err(Trouble::Over(ending)) => return self.over(ending),
             };
@@ -272,7 +277,7 @@ impl Heart {
     }
 
     async fn call<T>(&self, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, Trouble> {
-        bounded(self.config.times.heartbeat, call).await.map_err(Trouble::Store)
+        bounded(self.config.times.call(), call).await.map_err(Trouble::Store)
     }
 }
 

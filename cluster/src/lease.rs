@@ -50,6 +50,14 @@ impl Default for LeaseTimes {
     }
 }
 
+impl LeaseTimes {
+    /// How long one call of the heartbeat may take: a renewal that is answered after this can still be followed
+    /// by another before strict calls are refused. A database that answers slowly costs no lease by that alone.
+    pub(crate) fn call(&self) -> Duration {
+        self.strict.saturating_sub(self.heartbeat)
+    }
+}
+
 /// What happened to a renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LeaseEvent {

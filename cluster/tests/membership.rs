@@ -3,7 +3,9 @@
 
 mod kit;
 
-use kit::{Machine, Two, pass, s};
+use std::{sync::Arc, time::Duration};
+
+use kit::{Machine, Slow, Two, pass, s};
 use ocmt_cluster::{ClusterError, Ending};
 use ocmt_store::{
     Fault, Point, Removal, Stalled, Store, StoreError,
@@ -164,4 +166,21 @@ async fn a_database_that_does_not_answer_lets_no_node_start() {
     let machine = Machine::new(&store, 1);
     let refused = ocmt_cluster::Membership::start(machine.config(1)).await.err().unwrap();
     assert!(matches!(refused, ClusterError::Store(StoreError::Unavailable(_))) && refused.is_retryable());
+}
+
+/// Ten round trips a heartbeat, as over a long way: none of them is late enough to cost a lease.
+#[tokio::test(start_paused = true)]
+async fn a_database_that_is_far_away_costs_no_lease_and_the_dead_are_noticed() {
+    let store = Store::sim().linked(Arc::new(Slow(Duration::from_millis(70))));
+    let (first, _ticks) = Machine::new(&store, 1).start_ticking(1).await;
+    let (second, ticks) = Machine::new(&store, 2).start_ticking(1).await;
+    for _ in 0..40 {
+        pass(Duration::from_millis(500)).await;
+        first.lease().strict().expect("the lease holds without a gap");
+    }
+    assert_eq!(first.view().borrow().nodes.len(), 2);
+    drop((second, ticks));
+    pass(s(30)).await;
+    assert_eq!(first.view().borrow().nodes.len(), 1, "the dead one was not noticed");
+    first.lease().strict().expect("the lease holds");
 }

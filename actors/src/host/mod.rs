@@ -141,13 +141,10 @@ impl HostState {
     }
 
     async fn reconciled(&mut self, myself: &ActorRef<HostMessage>, said: Reconciled) {
-        let done = matches!(said, Reconciled::But(_));
         for order in self.gate.step(said) {
             self.order(myself, order).await;
         }
-        if done {
-            self.env.reconciled.send_replace(true);
-        }
+        self.env.reconciled.send_replace(true);
     }
 
     fn event(&mut self, myself: &ActorRef<HostMessage>, event: &RuntimeEvent) {

@@ -48,11 +48,17 @@ pub(crate) enum Reconciled {
 
 /// Holds engine and rows against each other, and ends when all owners that need to know have been told.
 pub(super) async fn reconcile(env: Arc<Env>, host: ActorRef<HostMessage>) {
+    let mut said = String::new();
     let (observed, rows) = loop {
         match look(&env).await {
             Ok(found) => break found,
             Err(error) => {
-                tracing::warn!(%error, "engine and rows could not be held against each other, tried again");
+                // once for each reason: an engine may be away for as long as the node runs
+                let text = error.to_string();
+                if said != text {
+                    tracing::warn!(%error, "engine and rows could not be held against each other, tried again every second");
+                    said = text;
+                }
                 let _ = host.cast(HostMessage::Reconciled(Reconciled::NotYet(error)));
                 tokio::time::sleep(AGAIN_AFTER).await;
             }
@@ -137,7 +143,7 @@ fn needs_a_look(row: &Container, seen: Option<State>) -> bool {
 
 async fn tell_owner(env: &Arc<Env>, tenant: TenantId, container: ContainerRef) {
     while let Err(error) = owner::adopt(env, tenant, container).await {
-        if error.is_refusal() {
+        if error.is_final() {
             return;
         }
         tracing::debug!(%container, %error, "owner of a container was not told of it yet");

@@ -73,7 +73,8 @@ impl System {
         Ok(links::far_end(opened, gateway))
     }
 
-    /// Ready when this host has held its engine against its rows, and takes work for its containers.
+    /// Ready when this host has held its engine against its rows, and takes work for its containers; or when it
+    /// is known that this cannot be done now, and such work is refused until it can.
     pub async fn reconciled(&self) {
         let _ = self.env.reconciled.subscribe().wait_for(|done| *done).await;
     }

@@ -81,7 +81,7 @@ impl TenantState {
         self.deliveries.remove(&message);
         let held = self.held.remove(&message);
         match result {
-            Err(error) if !error.is_refusal() => {
+            Err(error) if !error.is_final() => {
                 tracing::debug!(tenant = %self.scope.ownership.tenant, %message, %error, "message was not delivered, its timer tries again");
                 if let Some(answer) = held {
                     answer(Err(error));

@@ -9,15 +9,17 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
+use ocmt_store::{StoreError, tables::TenantOwner};
 use ocmt_types::{Deadline, Ownership, TenantId};
 use ractor::ActorRef;
 use tokio::sync::watch;
 
 use super::{TenantsMessage, TenantsState, state::Slot, sweep::Draining};
-use crate::{call::Reply, error::ActorError, supervisor, tenant::TenantMessage};
+use crate::{call::Reply, env::Env, error::ActorError, supervisor, tenant::TenantMessage};
 
 /// So long at most a tenant refuses calls before it is either gone or takes them again.
 pub(crate) const HOLD: Duration = Duration::from_millis(150);
@@ -81,6 +83,23 @@ impl Departures {
     }
 }
 
+/// Gives up a tenant that has no actor here: one that was claimed in this node's name and not called since, or
+/// whose actor ended by itself. It is not claimed here meanwhile, and if it were, its epoch would be another.
+fn give_back(env: &Arc<Env>, tenant: TenantId, reply: Reply<()>) {
+    let env = Arc::clone(env);
+    supervisor::detach(async move {
+        let cluster = env.store.cluster();
+        let given_up = async {
+            let owner = cluster.owner(tenant).await?.filter(|it| it.incarnation == Some(env.incarnation));
+            if let Some(TenantOwner { epoch, .. }) = owner {
+                cluster.release(Ownership { tenant, incarnation: env.incarnation, epoch }).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        reply.send(given_up.await.map_err(ActorError::from));
+    });
+}
+
 impl TenantsState {
     /// Whether the tenant may not be activated here now.
     pub(super) fn stays_away(&mut self, tenant: TenantId) -> bool {
@@ -103,7 +122,7 @@ impl TenantsState {
         let until = Deadline::after(&*self.env.clock, STAYS_AWAY);
         self.departures.away.insert(tenant, until);
         if self.tenants.slot(tenant).is_none() {
-            return reply.send(Ok(()));
+            return give_back(&self.env, tenant, reply);
         }
         let departure = self
             .departures

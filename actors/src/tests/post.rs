@@ -71,6 +71,12 @@ pub(crate) async fn waiting(kit: &Kit, tenant: TenantId) -> Option<i64> {
     kit.store.read(ownership).await.ok()?.count::<Outbox>(ocmt_store::Filter::all()).await.ok()
 }
 
+async fn attempts(kit: &Kit, tenant: TenantId) -> Option<i64> {
+    let mut tx = kit.store.read(current(kit, tenant).await?).await.ok()?;
+    let row = tx.first::<Outbox>(ocmt_store::Filter::all()).await.ok()?;
+    row.map(|row| row.attempts)
+}
+
 async fn current(kit: &Kit, tenant: TenantId) -> Option<Ownership> {
     let owner = kit.store.cluster().owner(tenant).await.unwrap()?;
     Some(Ownership { tenant, incarnation: owner.incarnation?, epoch: owner.epoch })
@@ -181,4 +187,27 @@ async fn two_tenants_that_write_to_each_other_do_not_wait_for_each_other() {
     })
     .await;
     assert_eq!((effects(&kit, ann.tenant).await, effects(&kit, bob.tenant).await), (5, 5));
+}
+
+#[tokio::test]
+async fn a_message_to_a_tenant_that_is_busy_is_no_refusal_and_works_later() {
+    let kit = Kit::sim().await;
+    let (ann, bob) = (kit.founder("ann@example.com").await, kit.founder("bob@example.com").await);
+    let admission = &kit.system.env.admission;
+    let work: Vec<_> = std::iter::from_fn(|| admission.take(bob.tenant, 0).ok()).collect();
+    send(&kit, ann.tenant, bob.tenant, b"hello").await;
+    until("several attempts were made", async || {
+        kit.clock.advance(Duration::from_secs(5));
+        attempts(&kit, ann.tenant).await >= Some(3)
+    })
+    .await;
+    assert_eq!(answers(ann.tenant), []);
+    drop(work);
+    until("it is settled", async || {
+        kit.clock.advance(Duration::from_secs(5));
+        waiting(&kit, ann.tenant).await == Some(0)
+    })
+    .await;
+    assert_eq!(answers(ann.tenant), [Ok(b"hello".to_vec())]);
+    assert_eq!(effects(&kit, bob.tenant).await, 1);
 }

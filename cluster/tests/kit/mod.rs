@@ -12,7 +12,7 @@ use std::{
 };
 
 use ocmt_cluster::{ClusterError, Job, LeaseTimes, Membership, MembershipConfig, Memory, Remembered, Thread};
-use ocmt_store::{Store, tables::NodeState, testing::id};
+use ocmt_store::{Fault, Link, Passage, Point, Store, tables::NodeState, testing::id};
 use ocmt_types::{Clock, SeededIds, Timestamp};
 
 /// Tokio's clock, and what a suspended machine missed.
@@ -111,12 +111,37 @@ impl Machine {
         membership
     }
 
+    /// The same, moving from its registration on.
+    pub async fn start_ticking(&self, life: u64) -> (Membership, tokio::task::JoinSet<()>) {
+        let membership = Membership::start(self.config(life)).await.unwrap();
+        let mut ticks = tokio::task::JoinSet::new();
+        ticks.spawn(membership.progress().run());
+        assert!(membership.set_state(NodeState::Live).await.unwrap());
+        (membership, ticks)
+    }
+
     /// A life that serves; its ticks end when the guard is dropped.
     pub async fn start(&self, life: u64) -> (Membership, tokio::task::JoinSet<()>) {
         let membership = self.start_without_ticks(life).await;
         let mut ticks = tokio::task::JoinSet::new();
         ticks.spawn(membership.progress().run());
         (membership, ticks)
+    }
+}
+
+/// A way to the database on which each question and each answer takes this long.
+pub struct Slow(pub Duration);
+
+impl Link for Slow {
+    fn ask(&self, _: Point) -> Passage<'_, Option<Fault>> {
+        Box::pin(async move {
+            tokio::time::sleep(self.0).await; // why: the way of a packet, under the paused clock
+            None
+        })
+    }
+
+    fn answer(&self, _: Point) -> Passage<'_, ()> {
+        Box::pin(tokio::time::sleep(self.0)) // why: the way back
     }
 }
 

@@ -71,13 +71,15 @@ async fn join(
     config: &Config,
     lapse: &Lapse,
     telemetry: &Telemetry,
-    again: fn(&Config, &StartError) -> bool,
+    mut again: fn(&Config, &StartError) -> bool,
 ) -> Result<Node, StartError> {
     loop {
         match Box::pin(Node::start_in(config, lapse, telemetry)).await {
             Ok(node) => return Ok(node),
             Err(error) if again(config, &error) => {
                 tracing::warn!(%error, "cannot join the cluster yet, trying again");
+                // what an attempt took (the lock of the data folder, the addresses) it may not have let go of yet
+                again = waits_later;
                 tokio::time::sleep(AGAIN).await;
             }
             Err(error) => return Err(error),

@@ -140,7 +140,12 @@ async fn list_first_operator(
         details: Vec::new(),
         remember: None,
     };
-    place.store.operators().add_operator(&operator, &act).await?;
+    let operators = place.store.operators();
+    if !operators.add_first_operator(&operator, &act).await?
+        && operators.operator(operator_id).await?.is_none()
+    {
+        tracing::warn!(operator = %operator_id, "this node's folder names a first operator, and the cluster has operators already: it is not one of them");
+    }
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use ocmt_cluster::{
     Connect, Ending, FolderMemory, HeartbeatThread, Lease, LeaseTimes, Membership, MembershipConfig, Router,
     SingleNode, View,
 };
-use ocmt_store::{PgConfig, Store, tables::NodeState};
+use ocmt_store::{PgConfig, Store, StoreError, tables::NodeState};
 use ocmt_types::{Clock, ClusterId, IdGen, Incarnation, NodeId};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
@@ -24,6 +24,10 @@ use crate::{
 
 /// Connections of the heartbeat's own store.
 const HEARTBEAT_CONNECTIONS: u32 = 1;
+
+const STRANGER: &str = "this node was never let into the cluster of this database, or was removed from it, or joined \
+    after the backup that was restored: let it in with `ocmt cluster invite` and `ocmt cluster join`, in an empty \
+    data folder";
 
 /// A node that is registered, and its store.
 pub(super) struct Place {
@@ -122,6 +126,15 @@ impl Place {
     }
 }
 
+/// The store, if the node belongs to the cluster that lives in it.
+async fn of_the_cluster(store: Store, node: NodeId) -> Result<Store, StoreError> {
+    if store.cluster().belongs(node).await? {
+        Ok(store)
+    } else {
+        Err(StoreError::Schema(STRANGER.to_owned()))
+    }
+}
+
 fn membership(
     claimant: &Claimant<'_>,
     memory_mib: u32,
@@ -133,9 +146,10 @@ fn membership(
         cluster_connections: HEARTBEAT_CONNECTIONS,
         ..database.duplicate()
     };
+    let id = *node;
     let connect: Connect = Arc::new(move || {
         let own = own.duplicate();
-        Box::pin(async move { Store::postgres(&own).await })
+        Box::pin(async move { of_the_cluster(Store::postgres(&own).await?, id).await })
     });
     Ok(MembershipConfig {
         node_id: *node,

@@ -157,7 +157,6 @@ impl Node {
         let mut listeners = vec![tasks::spawn(serving)];
         listeners.extend(operating.serve(&stop)?);
         telemetry.show(Some(Arc::new(readiness(&place, &containers))));
-        enter(&place, &system).await?;
         let started = Self {
             ca_file: pki.folder().join("ca.pem"),
             runtime: containers.runtime.kind().to_string(),
@@ -172,8 +171,14 @@ impl Node {
             stop_peers,
             peers,
         };
-        started.announce(config)?;
-        Ok(started)
+        // what listens by now has to be closed again, or the next life finds its addresses taken
+        match enter(&started.place, &started.system).await.and_then(|()| started.announce(config)) {
+            Ok(()) => Ok(started),
+            Err(error) => {
+                started.abort().await;
+                Err(error)
+            }
+        }
     }
 
     /// Where it serves.
@@ -276,7 +281,7 @@ fn forward(peering: Option<&Peering>, place: &Place, stop: &CancellationToken) -
 /// Takes work: what this host runs is known before, so that nothing is started twice.
 async fn enter(place: &Place, system: &System) -> Result<(), StartError> {
     if place.membership.is_some() && timeout(RECONCILE, system.reconciled()).await.is_err() {
-        tracing::warn!("the engine for containers does not answer: the node serves everything else");
+        tracing::warn!("the engine for containers does not answer in time: the node serves everything else");
     }
     place.stand(NodeState::Live).await
 }

@@ -6,6 +6,7 @@
 use ocmt_types::{Digest32, NodeId, Timestamp};
 
 use super::{
+    cluster::ClusterStore,
     nodes::revoked,
     operator::{OperatorStore, retried},
     trail::{ClusterAct, Trail},
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     Filter, MAX_LIMIT, StoreError,
     backend::{Scope, Tx},
-    tables::{JoinToken, JoinedNode},
+    tables::{JoinToken, JoinedNode, Node},
 };
 
 impl OperatorStore {
@@ -90,6 +91,26 @@ impl OperatorStore {
         let mut all = joined(&mut tx).await?;
         all.retain(|node| !removed.contains(&node.node_id));
         Ok(all)
+    }
+}
+
+impl ClusterStore {
+    /// Whether a node belongs to this cluster: it was let in, it has served here before, or it is the first of a
+    /// new cluster. One that shares nothing with the others but the database would own tenants whom nobody could
+    /// reach: its authority is another.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn belongs(&self, node: NodeId) -> Result<bool, StoreError> {
+        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
+        if has_joined(&mut tx, node).await? {
+            return Ok(true);
+        }
+        if tx.first::<Node>(Node::node_id.eq(node), false).await?.is_some() {
+            return Ok(true);
+        }
+        let others = tx.first::<Node>(Filter::all(), false).await?.is_some();
+        Ok(!others && tx.first::<JoinedNode>(Filter::all(), false).await?.is_none())
     }
 }
 

@@ -110,6 +110,28 @@ impl OperatorStore {
         })
     }
 
+    /// Makes the first operator of a cluster; `false` if there is or was any.
+    ///
+    /// # Errors
+    /// As [`OperatorStore::add_operator`].
+    pub async fn add_first_operator(
+        &self,
+        operator: &Operator,
+        act: &ClusterAct,
+    ) -> Result<bool, StoreError> {
+        retried!(async {
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
+            // whoever changes operators writes this trail, so nobody is made between the look and the end
+            let trail = Trail::open(&mut tx).await?;
+            if tx.first::<Operator>(Filter::all(), false).await?.is_some() || !tx.insert(operator).await? {
+                return Ok(false);
+            }
+            trail.append(&mut tx, act).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+    }
+
     /// Ends an operator's certificate; the last one that is good stays.
     ///
     /// # Errors

@@ -75,6 +75,7 @@ macro_rules! suite {
                 a_confirmation_is_good_for_its_operator_act_and_object_once,
                 an_act_is_confirmed_once_and_by_who_began_it,
                 the_last_operator_stays,
+                only_a_cluster_without_operators_gets_a_first_one,
                 the_cluster_has_a_chain_of_its_own_without_a_gap,
                 a_repeated_request_of_an_operator_finds_its_answer,
             }
@@ -85,6 +86,7 @@ macro_rules! suite {
                 of_a_renewal_and_a_death_one_comes_first,
                 an_observation_shows_the_living_with_their_counters,
                 registration_and_death_raise_the_view,
+                a_node_that_nobody_let_in_does_not_belong,
             }
             removal {
                 a_removed_node_is_dead_and_stays_removed,

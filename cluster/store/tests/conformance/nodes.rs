@@ -92,3 +92,16 @@ pub async fn registration_and_death_raise_the_view(store: Store) {
     store.cluster().renew(Incarnation([9; 16])).await.unwrap();
     assert_eq!(version(&store).await, before + 2, "a renewal changes no view");
 }
+
+pub async fn a_node_that_nobody_let_in_does_not_belong(store: Store) {
+    let cluster = store.cluster();
+    cluster.cluster(id::<ClusterId>(99), Timestamp(0)).await.unwrap();
+    assert!(cluster.belongs(id(1)).await.unwrap(), "the first of a new cluster");
+    let first = TestNode::start(&store, 1).await.unwrap();
+    assert!(!cluster.belongs(id(2)).await.unwrap());
+    cluster.mark_dead(first.incarnation).await.unwrap();
+    assert!(cluster.belongs(id(1)).await.unwrap(), "a later life of the first");
+    assert!(!cluster.belongs(id(2)).await.unwrap());
+    super::removal::join(&store, id(2)).await;
+    assert!(cluster.belongs(id(2)).await.unwrap());
+}

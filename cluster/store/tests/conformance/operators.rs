@@ -163,6 +163,20 @@ pub async fn the_last_operator_stays(store: Store) {
     assert_eq!(store.operators().operator(id(1)).await.unwrap().unwrap().revoked_at, None);
 }
 
+pub async fn only_a_cluster_without_operators_gets_a_first_one(store: Store) {
+    founded(&store).await;
+    let mut tries = JoinSet::new();
+    for n in 1..=4 {
+        let operators = store.operators();
+        tries.spawn(async move { operators.add_first_operator(&operator(n), &act("operator.first")).await });
+    }
+    let made = tries.join_all().await.into_iter().filter(|made| *made.as_ref().unwrap()).count();
+    assert_eq!(made, 1);
+    let operators = store.operators();
+    assert_eq!(operators.operators(None, 10).await.unwrap().len(), 1);
+    assert!(!operators.add_first_operator(&operator(5), &act("operator.first")).await.unwrap());
+}
+
 pub async fn the_cluster_has_a_chain_of_its_own_without_a_gap(store: Store) {
     founded(&store).await;
     let mut acts = JoinSet::new();

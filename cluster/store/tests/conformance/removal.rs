@@ -33,10 +33,10 @@ async fn two(store: &Store) -> (Incarnation, Incarnation) {
 }
 
 /// Lets a node in with an invitation, as one that has not started.
-async fn join(store: &Store, node_id: NodeId) {
+pub async fn join(store: &Store, node_id: NodeId) {
     let token = super::operators::invitation();
     store.operators().put_join_token(&token, &act()).await.unwrap();
-    let node = JoinedNode { node_id, addr: "10.0.0.3:7444".into(), names: "n3".into(), joined_at: NOW };
+    let node = JoinedNode { node_id, addr: "192.0.2.3:7444".into(), names: "n3".into(), joined_at: NOW };
     assert!(store.operators().take_join_token(token.token_hash, &node, &act()).await.unwrap().is_some());
 }
 

@@ -79,10 +79,11 @@ impl PgLogin {
 pub struct PgTimes {
     /// For a connection while the database answers: the queue in front of the pool.
     pub turn: Duration,
-    /// For a new connection, where there is room for one.
+    /// For a new connection, where there is room for one. Callers of a lost database may wait for this once.
     pub connect: Duration,
-    /// For a connection after the database has failed, and for the first answer on it: how long a caller
-    /// of a lost database waits.
+    /// For the answer to a question that waits for no lock, and for a connection once the database is lost: how
+    /// long a caller of a lost database waits, if at all. Strict calls promise an answer within 1 s, so it is
+    /// about half.
     pub sign_of_life: Duration,
     /// For a lock that another transaction holds. Longer than `idle`, or a claim gives up before a frozen
     /// owner's transaction is ended.
@@ -100,8 +101,8 @@ impl Default for PgTimes {
     fn default() -> Self {
         Self {
             turn: Duration::from_secs(5),
-            connect: Duration::from_millis(1_500),
-            sign_of_life: Duration::from_millis(800),
+            connect: Duration::from_millis(750),
+            sign_of_life: Duration::from_millis(500),
             lock: Duration::from_secs(4),
             statement: Duration::from_secs(5),
             answer: Duration::from_secs(6),

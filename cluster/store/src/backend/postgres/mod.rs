@@ -12,28 +12,24 @@
 
 mod config;
 mod failure;
+mod pulse;
 mod sessions;
 mod tx;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use sqlx::{
     Connection as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::time::timeout;
 
 pub use config::{PgConfig, PgLogin, PgRoles, PgTimes};
+use tx::Patience;
 pub(crate) use tx::PgTx;
 
 use crate::{StoreError, migrate};
 use failure::failed;
+use pulse::Pulse;
 use sessions::Ended;
 
 /// Whose work a connection is for; each has its own role.
@@ -74,9 +70,10 @@ pub(crate) struct Postgres {
     cluster: PgPool,
     /// For whoever may make the schema; opens no connection before it is needed.
     schema: Option<PgPool>,
+    /// One connection, opened when it is needed: whether the database is there while all others wait.
+    probe: PgPool,
     times: PgTimes,
-    /// The database did not answer when last asked: callers wait for a shorter time.
-    lost: Arc<AtomicBool>,
+    pulse: Pulse,
     ended: Ended,
 }
 
@@ -109,7 +106,9 @@ impl Postgres {
             PgRoles::Assumed | PgRoles::Own { .. } => true,
             PgRoles::One => false,
         };
-        let pool = |scope, most: u32| Ok(pool(config.options(scope, assume)?, most.max(1), &config.times));
+        let pulse = Pulse::new(config.times);
+        let pool =
+            |scope, most: u32| Ok(pool(config.options(scope, assume)?, most.max(1), &config.times, &pulse));
         let schema = match &config.roles {
             PgRoles::Own { migrate: None, .. } => None,
             PgRoles::Found | PgRoles::One | PgRoles::Assumed | PgRoles::Own { .. } => {
@@ -119,9 +118,10 @@ impl Postgres {
         Ok(Self {
             tenant: pool(Scope::Tenant, config.tenant_connections)?,
             cluster: pool(Scope::Cluster, config.cluster_connections)?,
+            probe: pool(Scope::Cluster, 1)?,
             schema,
             times: config.times,
-            lost: Arc::new(AtomicBool::new(false)),
+            pulse,
             ended: Ended::default(),
         })
     }
@@ -143,62 +143,72 @@ impl Postgres {
                 .as_ref()
                 .ok_or_else(|| StoreError::Open("no login for the schema is configured".to_owned()))?,
         };
-        let begun = match self.connection(pool).await {
-            Ok(connection) => {
-                let answer = if scope == Scope::Schema { None } else { Some(self.times.answer) };
-                PgTx::begin(connection, begin, self.times.sign_of_life, answer).await
-            }
-            Err(error) => Err(error),
-        };
-        self.lost.store(matches!(begun, Err(StoreError::Unavailable(_))), Ordering::Relaxed);
-        begun
+        let connection = self.connection(pool).await?;
+        let patience = (scope != Scope::Schema).then(|| Patience {
+            answer: self.times.answer,
+            pulse: self.pulse.clone(),
+            probe: self.probe.clone(),
+        });
+        PgTx::begin(connection, begin, &self.pulse, patience).await
     }
 
     /// A connection that answered within the last second or answers now.
     async fn connection(&self, pool: &PgPool) -> Result<tx::Connection, StoreError> {
         let most = pool.options().get_max_connections();
-        let patience = if self.lost.load(Ordering::Relaxed) {
+        let late = || StoreError::Unavailable("no connection to the database in time".to_owned());
+        if !self.pulse.may_try() {
+            return Err(StoreError::Unavailable("the database does not answer".to_owned()));
+        }
+        let lost = self.pulse.is_lost();
+        let patience = if lost {
             self.times.sign_of_life
         } else if pool.num_idle() > 0 || pool.size() < most {
             self.times.connect
         } else {
             self.times.turn
         };
-        match timeout(patience, pool.acquire()).await {
-            Ok(acquired) => acquired.map_err(|error| failed("", error)),
-            Err(_) => Err(StoreError::Unavailable("no connection to the database in time".to_owned())),
-        }
+        let acquired = tokio::select! {
+            biased;
+            acquired = self.pulse.wait(patience, Box::pin(pool.acquire())) => acquired.ok_or_else(late)?,
+            // found out by somebody else meanwhile; whoever comes later tries it
+            () = self.pulse.loss(), if !lost => return Err(late()),
+        };
+        acquired.map_err(|error| failed("", error))
     }
 
     pub(crate) async fn close(&self) {
         self.tenant.close().await;
         self.cluster.close().await;
+        self.probe.close().await;
         if let Some(schema) = &self.schema {
             schema.close().await;
         }
     }
 }
 
-fn pool(options: PgConnectOptions, most: u32, times: &PgTimes) -> PgPool {
-    let sign_of_life = times.sign_of_life;
+fn pool(options: PgConnectOptions, most: u32, times: &PgTimes, pulse: &Pulse) -> PgPool {
+    let (asked, opened) = (pulse.clone(), pulse.clone());
     PgPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(times.turn)
         .idle_timeout(IDLE_CONNECTION)
         .test_before_acquire(false)
         .before_acquire(move |connection, meta| {
+            let asked = asked.clone();
             Box::pin(async move {
                 if meta.idle_for < RESTED {
                     return Ok(true);
                 }
-                Ok(matches!(timeout(sign_of_life, connection.ping()).await, Ok(Ok(()))))
+                Ok(matches!(asked.ask(connection.ping()).await, Some(Ok(()))))
             })
         })
         // a standby answers reads from the past, which no strict read may be
-        .after_connect(|connection, _| {
+        .after_connect(move |connection, _| {
+            let opened = opened.clone();
             Box::pin(async move {
                 let standby: bool =
                     sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(connection).await?;
+                opened.beat();
                 if standby { Err(sqlx::Error::Protocol("this server is a standby".to_owned())) } else { Ok(()) }
             })
         })

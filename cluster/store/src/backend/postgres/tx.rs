@@ -8,14 +8,17 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use sqlx::{
-    AssertSqlSafe, Executor as _, Postgres, Row as _,
+    AssertSqlSafe, Executor as _, PgPool, Postgres, Row as _,
     pool::PoolConnection,
     postgres::{PgArguments, PgRow},
     query::Query,
 };
 use tokio::time::timeout;
 
-use super::failure::{commit_failed, connection_lives, failed};
+use super::{
+    failure::{commit_failed, connection_lives, failed},
+    pulse::Pulse,
+};
 use crate::{
     StoreError,
     kernel::{
@@ -38,8 +41,34 @@ const SERIALISE: &str = "SELECT pg_advisory_xact_lock($1)";
 pub(crate) struct PgTx {
     connection: Option<Connection>,
     state: State,
-    /// Bound on each answer; none for work on whole databases.
-    answer: Option<Duration>,
+    /// None for work on whole databases, which takes what it takes.
+    patience: Option<Patience>,
+}
+
+/// How long an answer is waited for.
+pub(super) struct Patience {
+    /// At most, though the database answers others: a lock may be waited for.
+    pub(super) answer: Duration,
+    /// Ends the wait for a database that answers nobody.
+    pub(super) pulse: Pulse,
+    /// What that is asked over.
+    pub(super) probe: PgPool,
+}
+
+/// The outcome of `work`, or none if it was waited for long enough.
+async fn patient<T>(
+    patience: Option<&Patience>,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Option<Result<T, sqlx::Error>> {
+    let Some(Patience { answer, pulse, probe }) = patience else { return Some(work.await) };
+    let outcome = tokio::select! {
+        // an answer that is there counts, however late this task came to look for it
+        biased;
+        outcome = work => Some(outcome),
+        () = pulse.in_vain(probe) => None,
+        () = tokio::time::sleep(*answer) => None,
+    };
+    outcome.inspect(|outcome| pulse.note(outcome))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,18 +85,18 @@ impl PgTx {
     pub(super) async fn begin(
         connection: Connection,
         text: &'static str,
-        sign_of_life: Duration,
-        answer: Option<Duration>,
+        pulse: &Pulse,
+        patience: Option<Patience>,
     ) -> Result<Self, StoreError> {
-        let mut tx = Self { connection: Some(connection), state: State::Busy, answer };
+        let mut tx = Self { connection: Some(connection), state: State::Busy, patience };
         let Some(connection) = tx.connection.as_mut() else { return Err(gone()) };
-        match timeout(sign_of_life, connection.execute(text)).await {
-            Ok(Ok(_)) => {
+        match pulse.ask(connection.execute(text)).await {
+            Some(Ok(_)) => {
                 tx.state = State::Open;
                 Ok(tx)
             }
-            Ok(Err(error)) => Err(failed("", error)),
-            Err(_) => Err(silent()),
+            Some(Err(error)) => Err(failed("", error)),
+            None => Err(silent()),
         }
     }
 
@@ -111,11 +140,7 @@ impl PgTx {
             return Err(gone());
         };
         self.state = State::Busy;
-        let answer = match self.answer {
-            Some(bound) => timeout(bound, work(connection)).await.map_err(|_| silent())?,
-            None => work(connection).await,
-        };
-        match answer {
+        match patient(self.patience.as_ref(), work(connection)).await.ok_or_else(silent)? {
             Ok(answer) => {
                 self.state = State::Open;
                 Ok(answer)
@@ -135,15 +160,14 @@ impl PgTx {
             return Err(gone());
         };
         self.state = State::Busy;
-        let bound = self.answer.unwrap_or(Duration::MAX);
-        match timeout(bound, connection.execute("COMMIT")).await {
-            Ok(Ok(_)) => {
+        match patient(self.patience.as_ref(), connection.execute("COMMIT")).await {
+            Some(Ok(_)) => {
                 // back to the pool, with nothing open
                 drop(self.connection.take());
                 Ok(())
             }
-            Ok(Err(error)) => Err(commit_failed(error)),
-            Err(_) => Err(StoreError::OutcomeUnknown("the database did not answer in time".to_owned())),
+            Some(Err(error)) => Err(commit_failed(error)),
+            None => Err(StoreError::OutcomeUnknown("the database did not answer in time".to_owned())),
         }
     }
 
