@@ -32,5 +32,5 @@ pub use observer::{Observer, Sighting, WentBack};
 pub use placement::preferred;
 pub use progress::Progress;
 pub use router::{Route, Router};
-pub use single::SingleNode;
+pub use single::{Alone, SingleNode};
 pub use view::{Peer, View};

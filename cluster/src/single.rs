@@ -12,6 +12,17 @@ use ocmt_types::{Clock, IdGen, Incarnation, NodeId, Ownership, TenantId};
 
 use crate::ClusterError;
 
+/// What a node without peers says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Alone<'a> {
+    /// Which node.
+    pub node_id: NodeId,
+    /// `host:port` where it is reached.
+    pub addr: &'a str,
+    /// Version of its software.
+    pub version: &'a str,
+}
+
 /// A node without peers.
 #[derive(Clone)]
 pub struct SingleNode {
@@ -21,15 +32,13 @@ pub struct SingleNode {
 }
 
 impl SingleNode {
-    /// Registers a new incarnation of this node, reachable for peers at `addr` (`host:port`), as live, and
-    /// buries the earlier ones. Only for the holder of the data folder's lock, which an open SQLite store is.
+    /// Registers a new incarnation of this node as live, and buries the earlier ones. Only for the holder of the data folder's lock, which an open SQLite store is.
     ///
     /// # Errors
     /// [`ClusterError::Store`].
     pub async fn start(
         store: Store,
-        node_id: NodeId,
-        addr: &str,
+        Alone { node_id, addr, version }: Alone<'_>,
         clock: &dyn Clock,
         ids: &dyn IdGen,
     ) -> Result<(Self, Cluster), ClusterError> {
@@ -44,7 +53,7 @@ impl SingleNode {
             state: NodeState::Live,
             capacity: 1,
             memory_mib: 0,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: version.to_owned(),
             registered_at: now,
         };
         store.cluster().register(&node).await?;

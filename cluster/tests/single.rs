@@ -1,7 +1,7 @@
 //! A node without peers: its claims, and what a restart does to them.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
-use ocmt_cluster::{ClusterError, SingleNode};
+use ocmt_cluster::{Alone, ClusterError, SingleNode};
 use ocmt_store::{
     Founding, Store, StoreError,
     tables::Node,
@@ -9,13 +9,16 @@ use ocmt_store::{
 };
 use ocmt_types::{Epoch, Incarnation, ManualClock, NodeId, Ownership, SeededIds, Timestamp};
 
+fn alone(addr: &str) -> Alone<'_> {
+    Alone { node_id: id::<NodeId>(1), addr, version: "0.1.0" }
+}
+
 /// A life of the node; `seed` is another for each.
 async fn start(store: &Store, seed: u64) -> SingleNode {
     let clock = ManualClock::at(Timestamp(1_000));
-    let (node, _) =
-        SingleNode::start(store.clone(), id::<NodeId>(1), "127.0.0.1:7444", &clock, &SeededIds::new(seed))
-            .await
-            .unwrap();
+    let (node, _) = SingleNode::start(store.clone(), alone("127.0.0.1:7444"), &clock, &SeededIds::new(seed))
+        .await
+        .unwrap();
     node
 }
 
@@ -48,9 +51,9 @@ async fn a_restart_takes_over_its_tenants_and_fences_its_earlier_life() {
 #[tokio::test]
 async fn the_cluster_keeps_its_id_over_restarts() {
     let store = Store::sim();
-    let (clock, node) = (ManualClock::at(Timestamp(1)), id::<NodeId>(1));
-    let (_, made) = SingleNode::start(store.clone(), node, "a:1", &clock, &SeededIds::new(1)).await.unwrap();
-    let (_, found) = SingleNode::start(store.clone(), node, "a:1", &clock, &SeededIds::new(2)).await.unwrap();
+    let (clock, node) = (ManualClock::at(Timestamp(1)), alone("a:1"));
+    let (_, made) = SingleNode::start(store.clone(), node, &clock, &SeededIds::new(1)).await.unwrap();
+    let (_, found) = SingleNode::start(store.clone(), node, &clock, &SeededIds::new(2)).await.unwrap();
     assert_eq!(found.cluster_id, made.cluster_id);
     assert_eq!(found.view_version, made.view_version + 1, "the death of the earlier life is in the view");
 }

@@ -8,6 +8,7 @@
 //! | [`peers`], [`forward`] | other nodes: the peer listener and the links to theirs; calls for tenants that live there |
 //! | [`database`], [`pki`], [`mail`], [`cells`] | what the actors ask of the world |
 //! | [`cli`], [`demo`] | what people type |
+//! | [`software`] | which release this is |
 //! | [`local`], [`canary`] | a node of one's own, and the search for leaks: for the demo and the tests |
 
 pub mod canary;
@@ -29,6 +30,7 @@ pub mod programs;
 pub mod rpc;
 pub mod server;
 mod shares;
+pub mod software;
 mod tasks;
 pub mod telemetry;
 pub mod web;

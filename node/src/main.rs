@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use ocmt::software::Software;
+
 fn main() -> ExitCode {
-    ocmt::cli::main()
+    ocmt::cli::main(Software::this())
 }

@@ -10,6 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use ocmt::{
     config::{Config, Mode, RuntimeKind},
     server::Node,
+    software::Software,
 };
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
@@ -36,7 +37,7 @@ impl Edge {
         // no container is started here, so any program will do
         config.containers.cell = "/bin/true".into();
         change(&mut config);
-        let node = Box::pin(Node::start(&config)).await.unwrap();
+        let node = Box::pin(Node::start(&config, Software::this())).await.unwrap();
         let address = node.endpoints().client.strip_prefix("https://").unwrap().parse().unwrap();
         let ca = CertificateDer::from_pem_file(node.ca_file()).unwrap();
         let mut roots = rustls::RootCertStore::empty();

@@ -13,6 +13,7 @@ use mesh::{Client, H2, Mesh, PATIENCE, empty, node_id, read_h2_frames, tenant, u
 use ocmt::{
     peers::{AskError, Lane, Peer, PoolError},
     pki::testing::{Minted, Odd},
+    software::Software,
 };
 use ocmt_actors::ActorError;
 use ocmt_proto::v1::HelloRequest;
@@ -54,7 +55,7 @@ async fn status(connection: &H2, request: Request<Body>) -> String {
 }
 
 fn hello(from: &Peer, min: u32, max: u32) -> HelloRequest {
-    let local = mesh::local(from);
+    let local = mesh::local(from, Software::this());
     HelloRequest {
         cluster_id: local.cluster.to_string(),
         node_id: local.node.to_string(),

@@ -33,6 +33,8 @@ use ocmt_client::ClientError;
 use args::{Cli, Command, Global};
 use context::Context;
 
+use crate::software::Software;
+
 /// Exit code of a failure that is not one of the others.
 const FAILED: u8 = 1;
 /// Something that cannot work was asked for.
@@ -42,14 +44,14 @@ const REFUSED: u8 = 3;
 /// The node cannot be reached.
 const UNREACHABLE: u8 = 4;
 
-/// Runs the command line of this process.
-pub fn main() -> ExitCode {
+/// Runs the command line of this process; nodes that it starts are `software`.
+pub fn main(software: Software) -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return output::failure(&anyhow::Error::new(error).context("cannot start"), FAILED),
     };
-    let ended = runtime.block_on(run(cli));
+    let ended = runtime.block_on(run(cli, software));
     // a read of standard input cannot be cut short: do not wait for it
     runtime.shutdown_background();
     match ended {
@@ -70,11 +72,11 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn run(cli: Cli, software: Software) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => Box::pin(crate::demo::run(&args)).await,
-        Command::Dev(args) => node::dev(&args).await,
-        Command::Node(args) => node::node(&args).await,
+        Command::Dev(args) => node::dev(&args, software).await,
+        Command::Node(args) => node::node(&args, software).await,
         Command::Migrate(args) => store::migrate(&args).await,
         Command::Backup(args) => store::backup(&args).await,
         Command::Restore(args) => store::restore(&args).await,

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     config::{self, Config, Mode, RuntimeKind},
     server::{Node, lives},
+    software::Software,
     telemetry,
 };
 
@@ -19,11 +20,11 @@ use crate::{
 ///
 /// # Errors
 /// When it cannot start; the text says what to do.
-pub(super) async fn node(args: &NodeArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn node(args: &NodeArgs, software: Software) -> anyhow::Result<ExitCode> {
     let config = load(&args.config)?;
     telemetry::init(&config.telemetry);
     let stop = stop_signal()?;
-    lives::run(&config, stop, |_| ()).await?;
+    lives::run(&config, software, stop, |_| ()).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -31,7 +32,7 @@ pub(super) async fn node(args: &NodeArgs) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// As [`node`].
-pub(super) async fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn dev(args: &DevArgs, software: Software) -> anyhow::Result<ExitCode> {
     let mut config = Config::default();
     config.node.mode = Mode::Dev;
     config.node.data_dir = std::path::absolute(&args.data_dir).context("cannot find the data folder")?;
@@ -44,7 +45,7 @@ pub(super) async fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
     };
     config::check(&config)?;
     telemetry::init(&config.telemetry);
-    let node = Box::pin(Node::start(&config)).await?;
+    let node = Box::pin(Node::start(&config, software)).await?;
     output::note(&format!(
         "node for development at {}\n  containers run as: {}\n  state:             {}\n  sign up with:\n\n    ocmt login --sign-up --email you@example.org --tenant-name Home --endpoint {} --ca {}\n\nLinks are printed here. Ctrl-C stops the node.",
         node.endpoints().client,

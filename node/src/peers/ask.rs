@@ -9,7 +9,7 @@ use ocmt_proto::v1::{self as pb, channel_request::Part as Outwards, channel_resp
 use ocmt_types::{Deadline, TenantId};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{Lane, Peer, Pool, pool::UNSENT};
 use crate::tasks;
@@ -36,6 +36,13 @@ pub enum AskError {
 impl From<Status> for AskError {
     fn from(status: Status) -> Self {
         let why = status.message().to_owned();
+        if status.code() == Code::Unimplemented {
+            // it runs an older release: nothing was done, and once it is upgraded the same will be
+            return Self::Refused(ActorError::unavailable(
+                "PEER_TOO_OLD",
+                "the node runs a release that cannot do this yet",
+            ));
+        }
         if status.metadata().contains_key(UNSENT) { Self::Unsent(why) } else { Self::Lost(why) }
     }
 }
@@ -159,5 +166,16 @@ async fn carry(mut answers: Streaming<pb::ChannelResponse>, from: mpsc::Sender<B
         if from.send(frame).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_does_not_know_the_method_has_done_nothing_and_may_later() {
+        let told = AskError::from(Status::unimplemented("")); // as tonic answers
+        assert!(matches!(told, AskError::Refused(ActorError::Unavailable { .. })), "{told:?}");
     }
 }

@@ -38,6 +38,7 @@ const SEND_BUFFER: usize = 64 << 10;
 #[derive(Clone)]
 pub struct Link {
     pub(super) incarnation: Incarnation,
+    protocol: Option<u32>,
     sender: http2::SendRequest<Body>,
     places: Arc<Semaphore>,
 }
@@ -63,7 +64,17 @@ impl Link {
             }
         });
         let places = usize::try_from(STREAMS).unwrap_or(usize::MAX);
-        Ok(Self { incarnation, sender, places: Arc::new(Semaphore::new(places)) })
+        Ok(Self { incarnation, protocol: None, sender, places: Arc::new(Semaphore::new(places)) })
+    }
+
+    /// The same link once its Hello agreed on a version.
+    pub(super) fn speaking(self, protocol: u32) -> Self {
+        Self { protocol: Some(protocol), ..self }
+    }
+
+    /// The version of the peer protocol that is spoken on it; none before its Hello.
+    pub fn protocol(&self) -> Option<u32> {
+        self.protocol
     }
 
     /// Whether requests can still go over it.

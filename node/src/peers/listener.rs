@@ -65,6 +65,14 @@ pub struct PeerNode {
     pub(super) hang_up: CancellationToken,
 }
 
+impl PeerNode {
+    /// The version of the peer protocol that is spoken on this connection; none before its Hello, nor where a
+    /// connection has none.
+    pub fn protocol(&self) -> Option<u32> {
+        self.agreed.get().copied()
+    }
+}
+
 /// Lets nodes of the cluster in. The handshake has checked their certificates already.
 pub struct PeerDoor {
     views: Views,
@@ -139,7 +147,7 @@ async fn introduced(request: Request, next: Next) -> Response {
     let served = if request.version() < Version::HTTP_2 {
         request.headers().contains_key(header::UPGRADE) && !path.starts_with(NODE_SERVICE)
     } else {
-        peer.agreed.get().is_some() || path == HELLO
+        peer.protocol().is_some() || path == HELLO
     };
     if served {
         return next.run(request).await;

@@ -33,6 +33,8 @@ use std::sync::Arc;
 use ocmt_types::{ClusterId, Incarnation, NodeId};
 use tokio::sync::watch;
 
+use crate::software::Software;
+
 /// Who this node is among its peers.
 #[derive(Debug, Clone)]
 pub struct Local {
@@ -42,8 +44,8 @@ pub struct Local {
     pub node: NodeId,
     /// Which life of it.
     pub incarnation: Incarnation,
-    /// Version of its software.
-    pub version: String,
+    /// Its release.
+    pub software: Software,
 }
 
 /// The cluster as this node sees it, always the newest.

@@ -189,6 +189,16 @@ impl Pool {
         self.client(peer, Lane::Control).await
     }
 
+    /// The version of the peer protocol that is spoken with a peer: what to ask before a message that only a
+    /// later one has. Both sides say the same until one of them begins another life.
+    ///
+    /// # Errors
+    /// Why the node cannot be reached.
+    pub async fn protocol(&self, peer: &Peer) -> Result<u32, String> {
+        let link = self.link(peer, Lane::Control).await?;
+        link.protocol().ok_or_else(|| "nothing is agreed with it".to_owned())
+    }
+
     pub(super) async fn client(&self, peer: &Peer, lane: Lane) -> Result<NodeServiceClient<Link>, String> {
         Ok(client(self.link(peer, lane).await?))
     }
@@ -231,8 +241,8 @@ impl Pool {
         let stream = dial(tls, views, peer, H2).await?;
         let link = Link::open(stream, peer.incarnation).await?;
         let view_version = views.borrow().version;
-        hello::introduce(client(link.clone()), local, peer, view_version).await?;
-        Ok(link)
+        let protocol = hello::introduce(client(link.clone()), local, peer, view_version).await?;
+        Ok(link.speaking(protocol))
     }
 
     fn slot(&self, node: NodeId, lane: Lane) -> Arc<Slot> {

@@ -83,10 +83,11 @@ impl NodeService for NodeRpc {
             tracing::warn!(peer = %peer.id, %incarnation, "refused a node that is not among the living");
             return Err(part(&peer, "this life of the node is not registered here, or is dead"));
         }
-        let Some(protocol) = hello::agree(it.min_protocol, it.max_protocol) else {
-            tracing::warn!(peer = %peer.id, version = %it.version, min = it.min_protocol, max = it.max_protocol, "no common version of the peer protocol");
-            return Err(part(&peer, "no common version of the peer protocol: upgrade one release at a time"));
-        };
+        let software = &self.local.software;
+        let protocol = software.agree(&it.version, it.min_protocol..=it.max_protocol).map_err(|why| {
+            tracing::warn!(peer = %peer.id, %why, "refused a node of a release that is too far from this one");
+            part(&peer, &why.to_string())
+        })?;
         // said twice, the first counts
         let protocol = *peer.agreed.get_or_init(|| protocol);
         tracing::debug!(peer = %peer.id, version = %it.version, protocol, "a peer said hello");
@@ -94,7 +95,7 @@ impl NodeService for NodeRpc {
             node_id: self.local.node.to_string(),
             incarnation: Bytes::copy_from_slice(&self.local.incarnation.0),
             protocol,
-            version: self.local.version.clone(),
+            version: software.version.clone(),
             view_version: u64::try_from(self.views.borrow().version).unwrap_or(0),
         }))
     }
@@ -223,7 +224,7 @@ fn tenant(text: &str) -> Result<TenantId, Status> {
 }
 
 /// Refuses a caller that has no business here, and ends its connection once it can have read why.
-fn part(peer: &PeerNode, why: &'static str) -> Status {
+fn part(peer: &PeerNode, why: &str) -> Status {
     let hang_up = peer.hang_up.clone();
     tasks::spawn(async move {
         tokio::time::sleep(PARTING).await;

@@ -11,7 +11,10 @@ use ocmt_cluster::{ClusterError, Ending};
 use ocmt_types::{Clock, SystemClock};
 
 use super::{Node, StartError, dead_man::DeadMan, lapse::Lapse, telemetry::Telemetry};
-use crate::config::{Config, StorePlace};
+use crate::{
+    config::{Config, StorePlace},
+    software::Software,
+};
 
 /// Between two attempts to join.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -27,12 +30,13 @@ pub enum Over {
     Ended(Ending),
 }
 
-/// Runs a node, life after life, until `stop`. `serves` is told of each life that serves.
+/// Runs a node of this release, life after life, until `stop`. `serves` is told of each life that serves.
 ///
 /// # Errors
 /// [`Over`]: why the first life could not begin, or why none may follow.
 pub async fn run(
     config: &Config,
+    software: Software,
     stop: impl Future<Output = ()>,
     mut serves: impl FnMut(&Node),
 ) -> Result<(), Over> {
@@ -46,7 +50,7 @@ pub async fn run(
         let node = tokio::select! {
             biased;
             () = &mut stop => return Ok(()),
-            node = join(config, &lapse, &telemetry, again) => node?,
+            node = join(config, &software, &lapse, &telemetry, again) => node?,
         };
         again = waits_later;
         serves(&node);
@@ -69,12 +73,13 @@ pub async fn run(
 /// Tries until it is in, as long as `again` says that another try may succeed.
 async fn join(
     config: &Config,
+    software: &Software,
     lapse: &Lapse,
     telemetry: &Telemetry,
     mut again: fn(&Config, &StartError) -> bool,
 ) -> Result<Node, StartError> {
     loop {
-        match Box::pin(Node::start_in(config, lapse, telemetry)).await {
+        match Box::pin(Node::start_in(config, software, lapse, telemetry)).await {
             Ok(node) => return Ok(node),
             Err(error) if again(config, &error) => {
                 tracing::warn!(%error, "cannot join the cluster yet, trying again");

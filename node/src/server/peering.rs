@@ -8,7 +8,12 @@ use ocmt_types::Clock;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{StartError, endpoints::Reserved, listen, place::Place};
+use super::{
+    StartError,
+    endpoints::Reserved,
+    listen,
+    place::{Claimant, Place},
+};
 use crate::{
     config::Config,
     forward::{Crowd, ForwardLayer, Forwarding, Times, arrive},
@@ -37,19 +42,15 @@ pub(super) struct Peering {
 
 impl Peering {
     /// Takes the address for peers and gets ready to dial them.
-    pub(super) async fn open(
-        config: &Config,
-        place: &Place,
-        pki: &Pki,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Self, StartError> {
+    pub(super) async fn open(claimant: &Claimant<'_>, place: &Place, pki: &Pki) -> Result<Self, StartError> {
+        let Claimant { config, software, clock, .. } = *claimant;
         let views = place.views();
         let tls = PeerTls::new(pki.identity().certificate(), pki.ca().clone(), views.clone());
         let local = Local {
             cluster: place.cluster,
             node: place.node,
             incarnation: place.incarnation,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            software: software.clone(),
         };
         let keys = KeyDesk::new(place.store.clone(), pki.clone(), place.cluster);
         let pool = Pool::new(local.clone(), tls.clone(), views.clone(), clock.clone());

@@ -6,8 +6,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use ocmt_cluster::{
-    Connect, Ending, FolderMemory, HeartbeatThread, Lease, LeaseTimes, Membership, MembershipConfig, Router,
-    SingleNode, View,
+    Alone, Connect, Ending, FolderMemory, HeartbeatThread, Lease, LeaseTimes, Membership, MembershipConfig,
+    Router, SingleNode, View,
 };
 use ocmt_store::{PgConfig, Store, StoreError, tables::NodeState};
 use ocmt_types::{Clock, ClusterId, IdGen, Incarnation, NodeId};
@@ -19,6 +19,7 @@ use crate::{
     config::{Config, StorePlace},
     database,
     local::Endpoints,
+    software::Software,
     tasks,
 };
 
@@ -46,6 +47,7 @@ pub(super) struct Place {
 /// What the place is taken with.
 pub(super) struct Claimant<'a> {
     pub(super) config: &'a Config,
+    pub(super) software: &'a Software,
     pub(super) node: NodeId,
     pub(super) endpoints: &'a Endpoints,
     pub(super) clock: &'a Arc<dyn Clock>,
@@ -65,9 +67,9 @@ impl Place {
 
     async fn alone(claimant: &Claimant<'_>, folder: PathBuf) -> Result<Self, StartError> {
         let store = Store::sqlite(folder).await?;
-        let Claimant { node, endpoints, clock, ids, .. } = claimant;
-        let (single, cluster) =
-            SingleNode::start(store.clone(), *node, &endpoints.client, &***clock, &***ids).await?;
+        let Claimant { software, node, endpoints, clock, ids, .. } = claimant;
+        let who = Alone { node_id: *node, addr: &endpoints.client, version: &software.version };
+        let (single, cluster) = SingleNode::start(store.clone(), who, &***clock, &***ids).await?;
         Ok(Self {
             store,
             node: *node,
@@ -140,7 +142,7 @@ fn membership(
     memory_mib: u32,
     database: &PgConfig,
 ) -> Result<MembershipConfig, StartError> {
-    let Claimant { config, node, endpoints, clock, ids } = claimant;
+    let Claimant { config, software, node, endpoints, clock, ids } = claimant;
     let own = PgConfig {
         tenant_connections: HEARTBEAT_CONNECTIONS,
         cluster_connections: HEARTBEAT_CONNECTIONS,
@@ -157,7 +159,7 @@ fn membership(
         endpoint: endpoints.client.clone(),
         capacity: i64::from(config.cluster.capacity),
         memory_mib: i64::from(memory_mib),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: software.version.clone(),
         times: LeaseTimes::default(),
         connect,
         clock: Arc::clone(clock),

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use axum::Router;
 use ocmt_actors::{Alone, Neighbours, System};
 use ocmt_cluster::Ending;
 use ocmt_store::tables::NodeState;
@@ -29,6 +30,7 @@ use crate::{
     local::{ENDPOINT_FILE, Endpoints},
     operator::require_what_stands_alone,
     pki::{self, Pki, ServerNames},
+    software::Software,
     tasks,
 };
 
@@ -92,19 +94,20 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node with this (checked) configuration; it serves when this returns. One life alone:
+    /// Starts a node of a release with this (checked) configuration; it serves when this returns. One life alone:
     /// [`super::lives::run`] starts the next.
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(config: &Config) -> Result<Self, StartError> {
+    pub async fn start(config: &Config, software: Software) -> Result<Self, StartError> {
         let telemetry = Telemetry::open(config.listen.telemetry).await?;
-        Self::start_in(config, &Lapse::begin(Arc::new(SystemClock)), &telemetry).await
+        Self::start_in(config, &software, &Lapse::begin(Arc::new(SystemClock)), &telemetry).await
     }
 
     /// One life of several; its lease ends the lapse.
     pub(super) async fn start_in(
         config: &Config,
+        software: &Software,
         lapse: &Lapse,
         telemetry: &Telemetry,
     ) -> Result<Self, StartError> {
@@ -117,10 +120,10 @@ impl Node {
         let mut endpoints = endpoints(config, client.address(), telemetry.address());
         let pki = open_pki(config, &endpoints, &clock, &*ids)?;
         let node = pki.identity().id();
-        let place =
-            Place::take(&Claimant { config, node, endpoints: &endpoints, clock: &clock, ids: &ids }).await?;
+        let claimant = Claimant { config, software, node, endpoints: &endpoints, clock: &clock, ids: &ids };
+        let place = Place::take(&claimant).await?;
         lapse.ended_by(place.lease.clone());
-        let (peering, neighbours) = peering(config, &place, &pki, &clock).await?;
+        let (peering, neighbours) = peering(&claimant, &place, &pki).await?;
         let containers = Containers::open(config, node, clock.clone()).await?;
         let parts = SystemParts {
             place: &place,
@@ -151,10 +154,7 @@ impl Node {
         let app = app(config, &system, &clock, ids, operating.rpc(), forward)?;
         let peers = peering.map(|peering| peering.serve(&system, app.clone(), stop_peers.clone()));
         let peers = peers.transpose()?;
-        let tls = TlsAcceptor::from(pki.client_server(&config.tls)?);
-        let anybody = Arc::new(Anybody);
-        let serving = listen::serve(client.listen()?, tls, app, limits(config), anybody, stop.clone());
-        let mut listeners = vec![tasks::spawn(serving)];
+        let mut listeners = vec![serve_clients(config, &pki, client, app, &stop)?];
         listeners.extend(operating.serve(&stop)?);
         telemetry.show(Some(Arc::new(readiness(&place, &containers))));
         let started = Self {
@@ -261,21 +261,33 @@ impl Node {
 
 /// The peers' side, if there are any, and what the actors see of them.
 async fn peering(
-    config: &Config,
+    claimant: &Claimant<'_>,
     place: &Place,
     pki: &Pki,
-    clock: &Arc<dyn Clock>,
 ) -> Result<(Option<Peering>, Arc<dyn Neighbours>), StartError> {
     if place.membership.is_none() {
         return Ok((None, Arc::new(Alone)));
     }
-    let peering = Peering::open(config, place, pki, clock).await?;
+    let peering = Peering::open(claimant, place, pki).await?;
     let neighbours = Arc::new(peering.neighbours(place));
     Ok((Some(peering), neighbours))
 }
 
 fn forward(peering: Option<&Peering>, place: &Place, stop: &CancellationToken) -> ForwardLayer {
     peering.map_or_else(ForwardLayer::alone, |peering| peering.forward(place, stop.clone()))
+}
+
+/// Serves whoever calls.
+fn serve_clients(
+    config: &Config,
+    pki: &Pki,
+    client: Reserved,
+    app: Router,
+    stop: &CancellationToken,
+) -> Result<JoinHandle<()>, StartError> {
+    let tls = TlsAcceptor::from(pki.client_server(&config.tls)?);
+    let (door, anybody) = (client.listen()?, Arc::new(Anybody));
+    Ok(tasks::spawn(listen::serve(door, tls, app, limits(config), anybody, stop.clone())))
 }
 
 /// Takes work: what this host runs is known before, so that nothing is started twice.

@@ -121,6 +121,7 @@ impl App {
             .route("/breaks", post(breaks))
             .route("/ocmt.v1.AuthService/WhoAmI", post(who_am_i))
             .route("/ocmt.v1.AuthService/SignOut", post(sign_out))
+            .route("/ocmt.v1.AuthService/OfTomorrow", post(of_tomorrow))
             .route("/gateway/{container}", get(gateway))
             .layer(middleware::from_fn_with_state(self.clone(), own))
             .with_state(self.clone())
@@ -184,6 +185,13 @@ async fn who_am_i(State(app): State<App>, request: Request) -> Response {
 async fn sign_out(State(app): State<App>, request: Request) -> Response {
     app.read(request).await;
     answer(&SignOutResponse {})
+}
+
+/// As a node answers a method that its release does not have.
+async fn of_tomorrow() -> Response {
+    let mut status = tonic::Status::with_details(tonic::Code::Unimplemented, "", Bytes::from_static(b"why"));
+    status.metadata_mut().insert("x-of-ours", "kept".parse().unwrap());
+    status.into_http::<tonic::body::Body>().map(Body::new)
 }
 
 fn answer(message: &impl prost::Message) -> Response {

@@ -29,6 +29,7 @@ use ocmt::{
     },
     pki::Rotating,
     server::listen::{self, Anybody, ListenLimits},
+    software::Software,
 };
 use ocmt_actors::{ActorError, RemoteChannel};
 use ocmt_cluster::ClusterError;
@@ -95,6 +96,8 @@ pub struct Bounds {
     pub peers: ListenLimits,
     pub clients: ListenLimits,
     pub upgrades: Upgrades,
+    /// Its release.
+    pub software: Software,
 }
 
 impl Default for Bounds {
@@ -105,6 +108,7 @@ impl Default for Bounds {
             peers: PEER_LIMITS,
             clients: ListenLimits { connections: 1000, per_address: 1000, streams: 200, window: None },
             upgrades: UPGRADES,
+            software: Software::this(),
         }
     }
 }
@@ -177,7 +181,7 @@ impl Mesh {
             state: NodeState::Live,
             capacity: 1,
             memory_mib: 0,
-            version: "0.1.0".to_owned(),
+            version: bounds.software.version.clone(),
         };
         self.view.send_modify(|view| {
             let mut next = View::clone(view);
@@ -189,7 +193,7 @@ impl Mesh {
         let views = self.view.subscribe();
         let shown = Arc::new(Rotating::new(paper.chain, &paper.key).unwrap());
         let tls = PeerTls::new(shown.clone(), self.papers.authority().clone(), views.clone());
-        let local = local(&peer);
+        let local = local(&peer, bounds.software);
         let clock = Arc::new(SystemClock);
         let pool = Pool::new(local.clone(), tls.clone(), views.clone(), clock.clone());
         let (app, where_to, stop) = (App::new(), Arc::new(Placed::default()), CancellationToken::new());
@@ -271,13 +275,8 @@ impl Node {
     }
 }
 
-pub fn local(peer: &Peer) -> Local {
-    Local {
-        cluster: cluster_id(),
-        node: peer.node_id,
-        incarnation: peer.incarnation,
-        version: "0.1.0".to_owned(),
-    }
+pub fn local(peer: &Peer, software: Software) -> Local {
+    Local { cluster: cluster_id(), node: peer.node_id, incarnation: peer.incarnation, software }
 }
 
 fn listener(on: &tokio::runtime::Runtime) -> TcpListener {

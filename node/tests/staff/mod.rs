@@ -10,6 +10,7 @@ use ocmt::{
     config::{Config, Mode, RuntimeKind},
     pki::OperatorFiles,
     server::Node,
+    software::Software,
 };
 use tokio::{io::AsyncWriteExt as _, process::Command};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -38,7 +39,7 @@ impl Cluster {
         config.containers.runtime = RuntimeKind::Process;
         // no container is started here, so any program will do
         config.containers.cell = "/bin/true".into();
-        Self { node: Box::pin(Node::start(&config)).await.unwrap(), folder }
+        Self { node: Box::pin(Node::start(&config, Software::this())).await.unwrap(), folder }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
