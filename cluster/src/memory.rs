@@ -161,9 +161,8 @@ impl Memory for FolderMemory {
     }
 }
 
-/// The file's content.
+/// The file's content. What a newer release adds is passed over: a node that was upgraded may go back.
 #[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Stored {
     cluster_id: ClusterId,
     view_version: i64,
@@ -271,5 +270,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(FILE), "{\"view_version\":").unwrap();
         assert!(matches!(FolderMemory::peek(folder.path()), Err(ClusterError::Memory(_))));
+    }
+
+    #[test]
+    fn what_a_newer_release_adds_to_the_file_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), seen()).unwrap();
+        let file = folder.path().join(FILE);
+        let newer = std::fs::read_to_string(&file).unwrap().replacen('{', "{\"of_tomorrow\":1,", 1);
+        std::fs::write(&file, newer).unwrap();
+        assert_eq!(FolderMemory::peek(folder.path()).unwrap(), Some(seen()));
     }
 }

@@ -33,16 +33,16 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Locked`] if another process has the folder, [`StoreError::Schema`] if the schema is
-    /// newer than this program or was altered, [`StoreError::Open`] if files cannot be made.
+    /// newer than what this program can work on, or was altered, [`StoreError::Open`] if files cannot be made.
     pub async fn sqlite(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
         Ok(Self::over(Backend::Sqlite(Sqlite::open(folder.as_ref()).await?)))
     }
 
-    /// Opens a PostgreSQL database for one node of many. Its schema must be this program's: see
-    /// [`Store::migrate_postgres`]. Connections are opened as they are needed.
+    /// Opens a PostgreSQL database for one node of many. Its schema must be this program's, or a later one that
+    /// this program can work on: see [`Store::migrate_postgres`]. Connections are opened as they are needed.
     ///
     /// # Errors
-    /// [`StoreError::Schema`] if the schema is missing, older, newer or altered; [`StoreError::Open`] if the
+    /// [`StoreError::Schema`] if the schema is missing, older, too new or altered; [`StoreError::Open`] if the
     /// configuration is of no use; [`StoreError::Unavailable`].
     pub async fn postgres(config: &PgConfig) -> Result<Self, StoreError> {
         let looks = Looks::over(config.cluster_connections);

@@ -13,6 +13,7 @@ pub(crate) use postgres::Scope;
 use crate::{
     StoreError,
     kernel::statement::{Outcome, Statement},
+    migrate,
 };
 
 /// Where state is kept.
@@ -83,6 +84,16 @@ impl Tx {
             Self::Sqlite(_) => Ok(String::new()),
             Self::Postgres(tx) => tx.life().await,
             Self::Sim(tx) => Ok(tx.life()),
+        }
+    }
+
+    /// The newest step of the schema that the database has: this program's own, or a later one that it can use.
+    pub(crate) async fn schema(&mut self) -> Result<i64, StoreError> {
+        match self {
+            Self::Sqlite(tx) => tx.schema().await,
+            Self::Postgres(tx) => tx.schema().await,
+            // made by this program, in its memory
+            Self::Sim(_) => Ok(migrate::version()),
         }
     }
 

@@ -115,6 +115,12 @@ impl SqliteTx {
         Ok(Outcome { affected: rows.len() as u64, rows })
     }
 
+    /// The newest step of the schema.
+    pub(crate) async fn schema(&mut self) -> Result<i64, StoreError> {
+        let newest = sqlx::query_scalar(migrate::NEWEST).fetch_one(&mut *self.0).await;
+        newest.map_err(|error| failed("schema_migrations", error))
+    }
+
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         self.0.commit().await.map_err(|error| match failed("", error) {
             // the commit record did not fit, so the write-ahead log ends before it

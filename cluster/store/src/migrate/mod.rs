@@ -1,6 +1,10 @@
 //! The schema: forward-only migrations, compiled in, each applied once and in order, all in one
-//! transaction. What was applied is kept with its checksum; a database that a newer program made, or
-//! whose migrations were edited since, is refused instead of guessed at.
+//! transaction. What was applied is kept with its checksum; a database whose migrations were edited since is
+//! refused instead of guessed at.
+//!
+//! Nodes of two releases work on one database while a cluster is upgraded, so a step also says which is the
+//! oldest program that can work on what it makes (`usable_from`, ADR 0011). A program takes a schema that is newer
+//! than its own as long as every step that it does not know says so; it never changes one.
 
 /// Applies those of `$migrations` that are not among `$applied`, in the transaction `$tx`. A macro, since the
 /// two drivers have no type in common that could be named in fewer words.
@@ -13,6 +17,7 @@ macro_rules! apply_missing {
                 .bind(migration.version)
                 .bind(migration.name)
                 .bind($crate::migrate::checksum_of(migration))
+                .bind(migration.usable_from)
                 .execute(&mut *$tx)
                 .await
                 .map_err($crate::migrate::failed)?;
@@ -29,7 +34,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::StoreError;
 
-pub(crate) use postgres::{is_current as postgres_is_current, run as postgres};
+pub(crate) use postgres::{is_ready as postgres_is_ready, run as postgres};
 pub(crate) use sqlite::open as sqlite;
 
 /// One step of the schema.
@@ -38,6 +43,10 @@ pub(crate) struct Migration {
     pub(crate) version: i64,
     pub(crate) name: &'static str,
     pub(crate) text: &'static str,
+    /// The oldest schema version whose program can work on a database that has this step: what it reads and writes
+    /// is there and means the same. A step that adds names an earlier one, at least that of the release before;
+    /// a step that takes away names the version from which nobody asks for it.
+    pub(crate) usable_from: i64,
 }
 
 /// SQLite's steps, oldest first, numbered from 1 without a gap.
@@ -45,6 +54,7 @@ pub(crate) const SQLITE: &[Migration] = &[Migration {
     version: 1,
     name: "first_light",
     text: include_str!("../../../../migrations/sqlite/0001_first_light.sql"),
+    usable_from: 1,
 }];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -52,33 +62,78 @@ pub(crate) const POSTGRES: &[Migration] = &[Migration {
     version: 1,
     name: "first_light",
     text: include_str!("../../../../migrations/postgres/0001_first_light.sql"),
+    usable_from: 1,
 }];
 
-const APPLIED: &str = "SELECT version, checksum FROM schema_migrations ORDER BY version";
-const APPLY: &str = "INSERT INTO schema_migrations (version, name, checksum) VALUES ($1, $2, $3)";
+const APPLIED: &str = "SELECT version, checksum, usable_from FROM schema_migrations ORDER BY version";
+/// The newest step that was applied.
+pub(crate) const NEWEST: &str = "SELECT COALESCE(MAX(version), 0) FROM schema_migrations";
+const APPLY: &str =
+    "INSERT INTO schema_migrations (version, name, checksum, usable_from) VALUES ($1, $2, $3, $4)";
 
-/// Those of `migrations` that are missing, given what was applied: version and checksum, oldest first.
-fn missing<'m>(
-    migrations: &'m [Migration],
-    applied: &[(i64, Vec<u8>)],
-) -> Result<&'m [Migration], StoreError> {
-    for (version, checksum) in applied {
-        match migrations.iter().find(|migration| migration.version == *version) {
-            None => {
+/// A step that was applied, as the database has it.
+#[derive(Debug)]
+struct Applied {
+    version: i64,
+    checksum: Vec<u8>,
+    usable_from: i64,
+}
+
+/// Those of `migrations` that are missing, given what was applied, oldest first.
+fn missing<'m>(migrations: &'m [Migration], applied: &[Applied]) -> Result<&'m [Migration], StoreError> {
+    match newer(migrations, applied)? {
+        0 => Ok(migrations.get(applied.len()..).unwrap_or_default()),
+        version => Err(StoreError::Schema(format!(
+            "the database has schema version {version}, which is newer than this program: use a newer one"
+        ))),
+    }
+}
+
+/// The newest of the steps that `migrations` does not have, 0 if it has them all. The others must be the same.
+fn newer(migrations: &[Migration], applied: &[Applied]) -> Result<i64, StoreError> {
+    let mut newest = 0;
+    for step in applied {
+        match migrations.iter().find(|migration| migration.version == step.version) {
+            None => newest = newest.max(step.version),
+            Some(migration) if checksum_of(migration) != step.checksum => {
                 return Err(StoreError::Schema(format!(
-                    "the database has schema version {version}, which is newer than this program: use a newer one"
-                )));
-            }
-            Some(migration) if checksum_of(migration) != *checksum => {
-                return Err(StoreError::Schema(format!(
-                    "migration {version} ({}) is not the one that was applied: use the program that made this database, or a new database",
-                    migration.name
+                    "migration {} ({}) is not the one that was applied: use the program that made this database, or a new database",
+                    migration.version, migration.name
                 )));
             }
             Some(_) => {}
         }
     }
-    Ok(&migrations[applied.len()..])
+    Ok(newest)
+}
+
+/// Whether a program with these `migrations` can work on the database: it has all of them, and what it has beyond
+/// them says that they are enough.
+fn is_usable(migrations: &[Migration], applied: &[Applied]) -> Result<(), StoreError> {
+    let own = migrations.last().map_or(0, |migration| migration.version);
+    let newest = newer(migrations, applied)?;
+    let needs = applied.iter().filter(|step| step.version > own).map(|step| step.usable_from).max();
+    if let Some(needs) = needs.filter(|needs| *needs > own) {
+        return Err(StoreError::Schema(format!(
+            "the database has schema version {newest}, which programs can use that know version {needs}; this one is older, it knows {own}: use a newer one"
+        )));
+    }
+    let there = applied.iter().filter(|step| step.version <= own).count();
+    match migrations.len().saturating_sub(there) {
+        0 if newest > 0 => {
+            tracing::info!(
+                schema = newest,
+                known = own,
+                "the schema is newer than this program, and made for it too"
+            );
+            Ok(())
+        }
+        0 => Ok(()),
+        steps => Err(StoreError::Schema(format!(
+            "the database lacks {steps} of the {} steps of the schema: run `ocmt migrate` first",
+            migrations.len()
+        ))),
+    }
 }
 
 /// The version of the schema that this program knows; the two databases have the same.

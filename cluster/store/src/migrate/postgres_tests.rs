@@ -89,7 +89,7 @@ async fn the_two_databases_have_the_same_versions() {
 #[tokio::test]
 async fn migrations_that_are_started_together_run_once() {
     let (mut connection, kept) = database().await;
-    let refused = is_current(&mut connection).await.unwrap_err();
+    let refused = is_ready(&mut connection).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Schema(text) if text.contains("ocmt migrate")), "{refused}");
     let mut runs = tokio::task::JoinSet::new();
     for _ in 0..4 {
@@ -99,39 +99,70 @@ async fn migrations_that_are_started_together_run_once() {
     for done in runs.join_all().await {
         done.unwrap();
     }
-    is_current(&mut connection).await.unwrap();
+    is_ready(&mut connection).await.unwrap();
     let applied = texts(&mut connection, "SELECT name FROM schema_migrations".to_owned()).await;
     assert_eq!(applied.len(), POSTGRES.len());
 }
 
-const ONE: Migration = Migration { version: 1, name: "a", text: "CREATE TABLE a (x BIGINT)" };
+const ONE: Migration = Migration { version: 1, name: "a", text: "CREATE TABLE a (x BIGINT)", usable_from: 1 };
+/// Adds what a program of the version before passes over.
+const EXPAND: Migration =
+    Migration { version: 2, name: "b", text: "ALTER TABLE a ADD COLUMN y BIGINT", usable_from: 1 };
+/// Takes away what only the first version asked for.
+const CONTRACT: Migration =
+    Migration { version: 3, name: "c", text: "ALTER TABLE a DROP COLUMN x", usable_from: 2 };
 
 #[tokio::test]
-async fn a_newer_an_older_and_an_edited_schema_are_refused() {
+async fn an_older_and_an_edited_schema_are_refused() {
     let (mut connection, _kept) = database().await;
-    let newer = [ONE, Migration { version: 2, name: "b", text: "CREATE TABLE b (x BIGINT)" }];
-    apply(&mut connection, &newer[..1]).await.unwrap();
-    let refused = |error: StoreError, why: &str| {
-        assert!(matches!(&error, StoreError::Schema(text) if text.contains(why)), "{error}");
-    };
-    refused(check(&mut connection, &newer).await.unwrap_err(), "ocmt migrate");
-    apply(&mut connection, &newer).await.unwrap();
-    for done in [check(&mut connection, &newer[..1]).await, apply(&mut connection, &newer[..1]).await] {
-        refused(done.unwrap_err(), "newer than this program");
-    }
+    apply(&mut connection, &[ONE]).await.unwrap();
+    refused(check(&mut connection, &[ONE, EXPAND]).await, "ocmt migrate");
     let edited = [Migration { text: "CREATE TABLE a (y BIGINT)", ..ONE }];
     for done in [check(&mut connection, &edited).await, apply(&mut connection, &edited).await] {
-        refused(done.unwrap_err(), "not the one that was applied");
+        refused(done, "not the one that was applied");
     }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_worked_on_as_long_as_each_of_its_steps_says_so_and_never_changed() {
+    let (mut connection, _kept) = database().await;
+    let all = [ONE, EXPAND, CONTRACT];
+    apply(&mut connection, &all[..2]).await.unwrap();
+    check(&mut connection, &all[..1]).await.unwrap();
+    refused(apply(&mut connection, &all[..1]).await, "newer than this program");
+    apply(&mut connection, &all).await.unwrap();
+    check(&mut connection, &all[..2]).await.unwrap();
+    check(&mut connection, &all).await.unwrap();
+    refused(check(&mut connection, &all[..1]).await, "which programs can use that know version 2");
+    // of what it knows itself nothing may be missing
+    sqlx::raw_sql("DELETE FROM schema_migrations WHERE version = 1").execute(&mut connection).await.unwrap();
+    refused(check(&mut connection, &all[..2]).await, "ocmt migrate");
+}
+
+#[tokio::test]
+async fn a_migration_gives_up_before_those_who_queue_behind_it_do() {
+    let (mut connection, kept) = database().await;
+    apply(&mut connection, &[ONE]).await.unwrap();
+    let mut reader = PgConnection::connect(&kept.url()).await.unwrap();
+    let mut reading = reader.begin().await.unwrap();
+    sqlx::query("SELECT x FROM a").execute(&mut *reading).await.unwrap();
+    let all = [ONE, EXPAND];
+    let patience = std::time::Duration::from_secs(4);
+    let waiting = tokio::time::timeout(patience, apply(&mut connection, &all)).await;
+    refused(waiting.expect("calls wait no longer than this"), "lock timeout");
+    reading.rollback().await.unwrap();
+    apply(&mut connection, &all).await.unwrap();
+}
+
+fn refused(done: Result<(), StoreError>, why: &str) {
+    let error = done.unwrap_err();
+    assert!(matches!(&error, StoreError::Schema(text) if text.contains(why)), "{error}");
 }
 
 #[tokio::test]
 async fn a_failing_migration_leaves_nothing_behind() {
     let (mut connection, _kept) = database().await;
-    let steps = [
-        ONE,
-        Migration { version: 2, name: "b", text: "CREATE TABLE b (x BIGINT); CREATE TABLE b (x BIGINT)" },
-    ];
+    let steps = [ONE, Migration { text: "CREATE TABLE b (x BIGINT); CREATE TABLE b (x BIGINT)", ..EXPAND }];
     assert!(matches!(apply(&mut connection, &steps).await, Err(StoreError::Schema(_))));
     let tables = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'".to_owned();
     assert_eq!(texts(&mut connection, tables).await, Vec::<String>::new());

@@ -97,27 +97,41 @@ async fn migrations_run_once() {
     assert!(SQLITE.iter().zip(1..).all(|(migration, n)| migration.version == n), "versions have gaps");
 }
 
+const ONE: Migration = Migration { version: 1, name: "a", text: "SELECT 1", usable_from: 1 };
+
 #[tokio::test]
-async fn a_newer_schema_is_refused() {
+async fn a_newer_schema_is_worked_on_as_long_as_each_of_its_steps_says_so() {
     let mut connection = database().await;
-    let newer = [
-        Migration { version: 1, name: "a", text: "SELECT 1" },
-        Migration { version: 2, name: "b", text: "SELECT 1" },
+    let all = [
+        ONE,
+        Migration { version: 2, name: "b", text: "SELECT 1", usable_from: 1 },
+        Migration { version: 3, name: "c", text: "SELECT 1", usable_from: 2 },
     ];
-    run(&mut connection, &newer).await.unwrap();
-    let error = run(&mut connection, &newer[..1]).await.unwrap_err();
+    run(&mut connection, &all[..2]).await.unwrap();
+    run(&mut connection, &all[..1]).await.unwrap();
+    run(&mut connection, &all).await.unwrap();
+    run(&mut connection, &all[..2]).await.unwrap();
+    let error = run(&mut connection, &all[..1]).await.unwrap_err();
     assert!(
-        matches!(&error, StoreError::Schema(text) if text.contains("newer than this program")),
+        matches!(&error, StoreError::Schema(text) if text.contains("which programs can use that know version 2")),
         "{error}"
     );
+    let applied = texts(&mut connection, "SELECT name FROM schema_migrations".to_owned()).await;
+    assert_eq!(applied.len(), all.len());
+}
+
+#[test]
+fn a_step_names_a_program_that_can_use_it() {
+    for migration in SQLITE.iter().chain(super::super::POSTGRES) {
+        assert!((1..=migration.version).contains(&migration.usable_from), "{migration:?}");
+    }
 }
 
 #[tokio::test]
 async fn an_edited_migration_is_refused() {
     let mut connection = database().await;
-    run(&mut connection, &[Migration { version: 1, name: "a", text: "SELECT 1" }]).await.unwrap();
-    let error =
-        run(&mut connection, &[Migration { version: 1, name: "a", text: "SELECT 2" }]).await.unwrap_err();
+    run(&mut connection, &[ONE]).await.unwrap();
+    let error = run(&mut connection, &[Migration { text: "SELECT 2", ..ONE }]).await.unwrap_err();
     assert!(
         matches!(&error, StoreError::Schema(text) if text.contains("not the one that was applied")),
         "{error}"
@@ -128,11 +142,12 @@ async fn an_edited_migration_is_refused() {
 async fn a_failing_migration_leaves_nothing_behind() {
     let mut connection = database().await;
     let steps = [
-        Migration { version: 1, name: "a", text: "CREATE TABLE a (x INTEGER) STRICT" },
+        Migration { text: "CREATE TABLE a (x INTEGER) STRICT", ..ONE },
         Migration {
             version: 2,
             name: "b",
             text: "CREATE TABLE b (x INTEGER) STRICT; CREATE TABLE b (x INTEGER) STRICT",
+            usable_from: 1,
         },
     ];
     assert!(matches!(run(&mut connection, &steps).await, Err(StoreError::Schema(_))));

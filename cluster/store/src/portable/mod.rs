@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     Store, StoreError,
-    backend::Scope,
+    backend::{Scope, Tx},
     kernel::{
         row::Table,
         statement::{Action, Outcome, Select, Statement, What},
@@ -64,6 +64,16 @@ pub enum DumpError {
         /// Of this program.
         program: i64,
     },
+    /// The database has a schema that this program can work on, and does not know all of.
+    #[error(
+        "the database has schema version {database}, this program has {program} and would leave out what it does not know: use the newer program"
+    )]
+    Newer {
+        /// Of the database.
+        database: i64,
+        /// Of this program.
+        program: i64,
+    },
     /// It is not what was written.
     #[error("the dump is damaged at byte {at}, {place}: {what}")]
     Damaged {
@@ -103,9 +113,10 @@ impl Store {
     /// Writes every table, as of one moment.
     ///
     /// # Errors
-    /// [`DumpError::Io`], [`DumpError::Store`].
+    /// [`DumpError::Io`], [`DumpError::Store`], [`DumpError::Newer`].
     pub async fn dump(&self, into: &mut (impl AsyncWrite + Unpin)) -> Result<Dump, DumpError> {
         let mut tx = self.backend().begin_read(Scope::Schema).await?;
+        is_own(&mut tx).await?;
         let mut writer = write::Writer::begin(into, migrate::version()).await?;
         for table in tables::all() {
             writer.table(table).await?;
@@ -146,6 +157,7 @@ impl Store {
         purpose: Purpose,
     ) -> Result<Dump, DumpError> {
         let mut tx = self.backend().begin(Scope::Schema).await?;
+        is_own(&mut tx).await?;
         for table in tables::all() {
             if count(&mut tx, table).await? > 0 {
                 return Err(DumpError::NotEmpty { table: table.name });
@@ -160,7 +172,14 @@ impl Store {
     }
 }
 
-async fn count(tx: &mut crate::backend::Tx, table: &'static Table) -> Result<i64, StoreError> {
+/// Refuses a database with more than this program knows of, though a node can work on it: what it does not know
+/// would be missing in the copy.
+async fn is_own(tx: &mut Tx) -> Result<(), DumpError> {
+    let (database, program) = (tx.schema().await?, migrate::version());
+    if database == program { Ok(()) } else { Err(DumpError::Newer { database, program }) }
+}
+
+async fn count(tx: &mut Tx, table: &'static Table) -> Result<i64, StoreError> {
     let select = Select {
         conds: Vec::new(),
         order: Vec::new(),

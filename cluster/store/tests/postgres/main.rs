@@ -5,6 +5,7 @@
 mod conformance;
 mod faults;
 mod fence;
+mod newer;
 mod proxy;
 mod roles;
 mod serial;

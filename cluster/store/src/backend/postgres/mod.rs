@@ -78,11 +78,11 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// Opens a database whose schema this program knows.
+    /// Opens a database whose schema this program can work on.
     pub(crate) async fn open(config: &PgConfig) -> Result<Self, StoreError> {
         let store = Self::pools(config).await?;
         let mut connection = store.connection(&store.tenant).await?;
-        migrate::postgres_is_current(&mut connection).await?;
+        migrate::postgres_is_ready(&mut connection).await?;
         tracing::debug!("opened postgres store");
         Ok(store)
     }

@@ -26,6 +26,7 @@ use crate::{
         statement::{Outcome, Statement},
         value::{Kind, Value},
     },
+    migrate,
 };
 
 pub(super) type Connection = PoolConnection<Postgres>;
@@ -128,6 +129,12 @@ impl PgTx {
     pub(crate) async fn life(&mut self) -> Result<String, StoreError> {
         let query = sqlx::query_scalar(LIFE);
         self.answered("", async |connection| query.fetch_one(&mut **connection).await).await
+    }
+
+    /// The newest step of the schema.
+    pub(crate) async fn schema(&mut self) -> Result<i64, StoreError> {
+        let query = sqlx::query_scalar(migrate::NEWEST);
+        self.answered("schema_migrations", async |connection| query.fetch_one(&mut **connection).await).await
     }
 
     /// Runs `work` within the bound, and keeps track of what state that leaves the connection in.
