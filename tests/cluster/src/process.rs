@@ -18,6 +18,24 @@ use crate::{postgres::tail, wait::until};
 const START: Duration = Duration::from_secs(40);
 const STOP: Duration = Duration::from_secs(40);
 
+/// Which program a node runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// `ocmt`.
+    This,
+    /// `ocmt-next`: the same as the next release would be.
+    Next,
+}
+
+impl Release {
+    fn program(self) -> anyhow::Result<PathBuf> {
+        match self {
+            Self::This => programs::ocmt(),
+            Self::Next => programs::ocmt_next(),
+        }
+    }
+}
+
 /// A node of the cluster, running or not.
 pub struct NodeProcess {
     namespace: String,
@@ -25,6 +43,8 @@ pub struct NodeProcess {
     endpoint: String,
     child: Option<Child>,
     wanted: bool,
+    /// What is started from now on.
+    pub release: Release,
 }
 
 impl NodeProcess {
@@ -36,7 +56,7 @@ impl NodeProcess {
         fs::create_dir_all(&config.node.data_dir)?;
         fs::write(folder.join("ocmt.toml"), toml::to_string(config)?)?;
         let endpoint = config.listen.public_url.clone();
-        Ok(Self { namespace, folder, endpoint, child: None, wanted: false })
+        Ok(Self { namespace, folder, endpoint, child: None, wanted: false, release: Release::This })
     }
 
     /// Its folder: `data/`, `node.log`, `ocmt.toml`.
@@ -85,7 +105,7 @@ impl NodeProcess {
     /// There is no such program.
     pub fn spawn(&mut self) -> anyhow::Result<()> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder.join("node.log"))?;
-        let mut command = self.on_host(&programs::ocmt()?);
+        let mut command = self.on_host(&self.release.program()?);
         command.arg("node").arg("--config").arg(self.folder.join("ocmt.toml"));
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         (self.child, self.wanted) = (Some(child), true);
@@ -160,7 +180,7 @@ impl NodeProcess {
     /// # Errors
     /// It exits with another code than 0; the text is what it said.
     pub async fn tool(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut command = self.on_host(&programs::ocmt()?);
+        let mut command = self.on_host(&self.release.program()?);
         let output = command.args(arguments).stdin(Stdio::null()).output().await?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {

@@ -15,6 +15,8 @@ pub struct NodeRow {
     pub state: String,
     /// `host:port` of its peer listener.
     pub addr: String,
+    /// Of its software.
+    pub version: String,
 }
 
 impl NodeRow {
@@ -30,18 +32,29 @@ impl NodeRow {
 /// # Errors
 /// The database.
 pub async fn nodes(pool: &PgPool) -> anyhow::Result<Vec<NodeRow>> {
-    let rows = sqlx::query("SELECT node_id, incarnation, state, addr FROM nodes ORDER BY registered_at")
-        .fetch_all(pool)
-        .await?;
+    let rows =
+        sqlx::query("SELECT node_id, incarnation, state, addr, version FROM nodes ORDER BY registered_at")
+            .fetch_all(pool)
+            .await?;
     let node = |row: &sqlx::postgres::PgRow| {
         Ok(NodeRow {
             node: hex(row.try_get("node_id")?),
             incarnation: hex(row.try_get("incarnation")?),
             state: row.try_get("state")?,
             addr: row.try_get("addr")?,
+            version: row.try_get("version")?,
         })
     };
     rows.iter().map(node).collect()
+}
+
+/// The incarnation that owns a tenant, in hex.
+///
+/// # Errors
+/// The database.
+pub async fn owner(pool: &PgPool, tenant: &str) -> anyhow::Result<Option<String>> {
+    let query = "SELECT encode(incarnation, 'hex') FROM tenant_owner WHERE tenant_id = decode($1, 'hex')";
+    Ok(sqlx::query_scalar(query).bind(tenant.replace('-', "")).fetch_optional(pool).await?.flatten())
 }
 
 /// How many tenants each incarnation owns.

@@ -9,6 +9,18 @@ use anyhow::Context as _;
 /// # Errors
 /// It is not there: build it first.
 pub fn ocmt() -> anyhow::Result<PathBuf> {
+    of_this_build("ocmt", "ocmt")
+}
+
+/// The same as the next release would be, to upgrade to: built with the tests of several nodes.
+///
+/// # Errors
+/// It is not there: build it first.
+pub fn ocmt_next() -> anyhow::Result<PathBuf> {
+    of_this_build("ocmt-next", "ocmt-cluster-tests")
+}
+
+fn of_this_build(name: &str, package: &str) -> anyhow::Result<PathBuf> {
     let folder = match std::env::var_os("OCMT_TEST_BIN") {
         Some(folder) => PathBuf::from(folder),
         None => {
@@ -17,8 +29,8 @@ pub fn ocmt() -> anyhow::Result<PathBuf> {
             own.ancestors().nth(2).context("this test lies in no target folder")?.to_owned()
         }
     };
-    let program = folder.join("ocmt");
-    anyhow::ensure!(program.is_file(), "{} is not there: cargo build -p ocmt", program.display());
+    let program = folder.join(name);
+    anyhow::ensure!(program.is_file(), "{} is not there: cargo build -p {package} --bins", program.display());
     Ok(program)
 }
 

@@ -7,11 +7,14 @@ mod cut;
 mod database;
 mod ended;
 mod planned;
+mod upgrade;
 
 use ocmt_cluster_tests::stage::{Cost, Stage};
 
 /// People with a tenant each, two devices each.
 const PEOPLE: usize = 9;
+/// And where each of them is moved again and again.
+const UPGRADED: usize = 6;
 
 fn rounds() -> usize {
     std::env::var("OCMT_CHAOS_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1)
@@ -50,5 +53,13 @@ async fn drain_and_rolling_restart_fail_no_call() {
         tell(round, "drained and resumed", &planned::drained(&mut stage, node, round).await);
         tell(round, "rolling restart", &planned::rolling_restart(&mut stage).await);
     }
+    stage.unlock_all().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_upgrade_and_back_fails_no_call_while_both_releases_own_and_forward() {
+    let mut stage = Stage::set(UPGRADED).await.unwrap();
+    tell(0, "upgraded", &upgrade::one_after_the_other_and_one_back(&mut stage).await);
+    upgrade::a_step_that_takes_away_keeps_the_older_release_out(&mut stage).await;
     stage.unlock_all().await.unwrap();
 }
