@@ -12,7 +12,7 @@ use hyper::body::Frame;
 use mesh::{Bounds, Client, H2, Mesh, Node, PATIENCE, call, call_of, empty, node_id, tenant, until};
 use ocmt::peers::{PEER_LIMITS, Route, Upgrades};
 use ocmt_types::{Deadline, SystemClock};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{io::AsyncWriteExt as _, task::JoinSet, time::timeout};
 
 /// Places of a link.
 const PLACES: usize = 1024;
@@ -206,4 +206,80 @@ async fn a_listener_that_is_full_hears_that_it_is_to_stop() {
     assert_eq!(idle.text("/count", "four").await, "4");
     timeout(PATIENCE, node.stop()).await.expect("it goes on");
     until("the connection is told too", || idle.sender.is_closed()).await;
+}
+
+/// Another tenant's call, held open over the link that strangers' calls share.
+async fn held(mesh: &Mesh, edge: &Node, owner: &Node) -> (JoinSet<()>, H2) {
+    edge.where_to.put(tenant(2), Route::There(owner.peer.clone()));
+    let client = Client::new(&mesh.papers, edge.client_address).from(2).h2().await;
+    let (mut call, mut sender) = (JoinSet::new(), client.sender.clone());
+    call.spawn(async move {
+        let _ended = sender.send_request(call_of(2, "/hang", "x")).await;
+    });
+    until("the owner has the call", || owner.app.open() == 1).await;
+    (call, client)
+}
+
+fn chunks(chunks: impl Iterator<Item = &'static [u8]> + Send + 'static) -> Body {
+    let frames = chunks.map(|chunk| Ok::<_, std::io::Error>(Frame::data(bytes::Bytes::from_static(chunk))));
+    Body::new(StreamBody::new(futures_util::stream::iter(frames)))
+}
+
+#[tokio::test]
+async fn calls_that_are_answered_unread_end_no_link() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let (mut held, _client) = held(&mesh, &edge, &owner).await;
+    let mut strangers = JoinSet::new();
+    // each of their connections may have few resets of its own
+    for _ in 0..25 {
+        let client = mesh.client(&edge).await;
+        strangers.spawn(async move {
+            let (client, mut calls) = (&client, JoinSet::new());
+            for _ in 0..20 {
+                let mut sender = client.sender.clone();
+                let body = chunks(std::iter::repeat_n([7; 1024].as_slice(), 256));
+                calls.spawn(async move { sender.send_request(call("/unread", body)).await.is_ok() });
+            }
+            calls.join_all().await.into_iter().filter(|answered| *answered).count()
+        });
+    }
+    let answered: usize = strangers.join_all().await.into_iter().sum();
+    assert!(owner.app.asked() >= 400 && answered >= 400, "{answered} of {}", owner.app.asked());
+    assert_eq!((held.try_join_next().is_none(), owner.app.open()), (true, 1), "the link broke");
+}
+
+/// Streams that are begun and given up at once, in one packet.
+fn given_up(count: u32) -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    let mut sent = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[])].concat();
+    for stream in (0..count).map(|n| 2 * n + 1) {
+        // POST https / of authority "x", by the static table of HPACK; then CANCEL
+        sent.extend(frame(1, 4, stream, &[0x83, 0x87, 0x84, 0x41, 1, b'x']));
+        sent.extend(frame(3, 0, stream, &[0, 0, 0, 8]));
+    }
+    sent.extend(frame(6, 0, 0, &[1; 8]));
+    sent
+}
+
+#[tokio::test]
+async fn calls_that_are_given_up_before_they_are_taken_end_a_clients_connection_and_no_link() {
+    let mesh = Mesh::new();
+    let node = mesh.node(1).await;
+    let paper = mesh.papers.node(mesh.node(2).await.peer.node_id);
+    let link = Client::as_peer(&node.peer.addr, Some(&paper), b"h2").await.unwrap();
+    let client = Client::new(&mesh.papers, node.client_address).tls(b"h2").await.unwrap();
+    for (mut stream, goes_on) in [(link, true), (client, false)] {
+        stream.write_all(&given_up(30)).await.unwrap();
+        let (mut pong, mut goodbye) = (false, false);
+        mesh::read_h2_frames(&mut stream, |kind, _, _| {
+            (pong, goodbye) = (pong || kind == 6, goodbye || kind == 7);
+            pong || goodbye
+        })
+        .await;
+        assert_eq!((pong, goodbye), (goes_on, !goes_on));
+    }
 }

@@ -52,6 +52,8 @@ impl Link {
             .initial_connection_window_size(WINDOW * STREAMS)
             .max_send_buf_size(SEND_BUFFER)
             .max_header_list_size(HEADER_BYTES)
+            // answers to calls that were given up are errors of the other side's, counted over the link's life
+            .max_local_error_reset_streams(None)
             .keep_alive_interval(KEEPALIVE_EVERY)
             .keep_alive_timeout(KEEPALIVE_ANSWER)
             .keep_alive_while_idle(true)

@@ -27,13 +27,20 @@ use super::{
 };
 use crate::{
     pki::{node_of, verify_key_of},
-    server::listen::{Admitted, BoxError, Doorman, ListenLimits},
+    server::listen::{Admitted, BoxError, Doorman, ListenLimits, Resets},
     shares::Shares,
 };
 
 /// Bounds of the peer listener.
-pub const PEER_LIMITS: ListenLimits =
-    ListenLimits { connections: 4096, per_address: 2048, streams: STREAMS, window: Some(WINDOW) };
+pub const PEER_LIMITS: ListenLimits = ListenLimits {
+    connections: 4096,
+    per_address: 2048,
+    streams: STREAMS,
+    window: Some(WINDOW),
+    // a link carries everybody's calls, and what a stranger sends into one that is answered would be the link's error;
+    // more that are given up untaken than a link has places are of a node that has gone mad
+    resets: Resets { untaken: STREAMS as usize, errors: None },
+};
 
 /// Connections of the peer listener that are not links: each carries a WebSocket of another node's client.
 #[derive(Debug, Clone, Copy)]

@@ -36,9 +36,6 @@ const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
 const HEADER_BYTES: u32 = 32 << 10;
 /// RFC 9113, 6.9.1.
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
-/// Rapid reset (CVE-2023-44487) and its sibling by local errors: GOAWAY past these.
-const PENDING_RESETS: usize = 20;
-const LOCAL_ERROR_RESETS: usize = 64;
 /// How long open requests may go on once the node stops.
 const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept: out of descriptors passes, but not at once.
@@ -60,6 +57,24 @@ pub struct ListenLimits {
     /// What one stream may send ahead of its reader, in bytes; none leaves hyper's own. With one, the
     /// connection may send as much as all its streams: a slow reader then holds up no other stream.
     pub window: Option<u32>,
+    /// How many streams of one HTTP/2 connection may be reset before it ends.
+    pub resets: Resets,
+}
+
+/// Rapid reset (CVE-2023-44487) and its sibling by local errors: GOAWAY past these.
+#[derive(Debug, Clone, Copy)]
+pub struct Resets {
+    /// Streams that the other side gave up before anybody took them up, at once.
+    pub untaken: usize,
+    /// Streams that this side reset for an error of the other's, over the whole life of the connection: data for a
+    /// stream that is over counts, whoever is to blame. None where one connection carries the calls of many people:
+    /// whoever of them asks for resets would end it for all.
+    pub errors: Option<usize>,
+}
+
+impl Resets {
+    /// Of one client.
+    pub const OF_A_CLIENT: Self = Self { untaken: 20, errors: Some(64) };
 }
 
 /// Decides about connections whose handshake is done.
@@ -211,8 +226,8 @@ fn protocol(limits: ListenLimits) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
-        .max_pending_accept_reset_streams(PENDING_RESETS)
-        .max_local_error_reset_streams(LOCAL_ERROR_RESETS)
+        .max_pending_accept_reset_streams(limits.resets.untaken)
+        .max_local_error_reset_streams(limits.resets.errors)
         .max_header_list_size(HEADER_BYTES)
         .keep_alive_interval(KEEPALIVE_EVERY)
         .keep_alive_timeout(KEEPALIVE_ANSWER);

@@ -17,7 +17,7 @@ use super::{
     endpoints::{Reserved, endpoints, public_host},
     engine::Containers,
     lapse::Lapse,
-    listen::{self, Anybody, ListenLimits},
+    listen::{self, Anybody, ListenLimits, Resets},
     operators::{Ground, Operating},
     peering::Peering,
     place::{Claimant, Place},
@@ -337,5 +337,6 @@ fn limits(config: &Config) -> ListenLimits {
         per_address: usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX),
         streams: config.limits.streams_per_connection,
         window: None,
+        resets: Resets::OF_A_CLIENT,
     }
 }

@@ -28,8 +28,8 @@ use ocmt::{
         View,
     },
     pki::Rotating,
-    server::listen::{self, Anybody, ListenLimits},
     software::Software,
+    server::listen::{self, Anybody, ListenLimits, Resets},
 };
 use ocmt_actors::{ActorError, RemoteChannel};
 use ocmt_cluster::ClusterError;
@@ -106,7 +106,13 @@ impl Default for Bounds {
             times: Times { patience: Duration::from_millis(500), ..Times::default() },
             calls: (HOPPED, HOPPED),
             peers: PEER_LIMITS,
-            clients: ListenLimits { connections: 1000, per_address: 1000, streams: 200, window: None },
+            clients: ListenLimits {
+                connections: 1000,
+                per_address: 1000,
+                streams: 200,
+                window: None,
+                resets: Resets::OF_A_CLIENT,
+            },
             upgrades: UPGRADES,
             software: Software::this(),
         }
