@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     edge::{call, headers::REQUEST_ID},
+    gateway,
     peers::{Lane, Peer, PoolError, Route},
     server::{ConnectionSlot, PeerAddr},
 };
@@ -128,7 +129,7 @@ where
         };
         match route {
             Route::Here => self.here().await,
-            Route::There(peer) if websocket::is_wanted(&self.head) => self.joined(&peer).await,
+            Route::There(peer) if gateway::is_wanted(&self.head) => self.joined(&peer).await,
             Route::There(peer) => self.there(&peer).await,
             Route::Nobody => Tried::Unread(None, self.unread(&away("no node can take the tenant now"))),
         }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::{body::Body, response::Response};
-use http::{Method, StatusCode, header, request::Parts};
+use http::StatusCode;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -17,7 +17,7 @@ use super::{
     crowd::Place,
     frames::{Frames, close},
 };
-use crate::{gateway, server::ConnectionSlot, tasks};
+use crate::{server::ConnectionSlot, tasks};
 
 /// "Service restart" of the registry of RFC 6455: connect again at once.
 const RESTART: u16 = 1012;
@@ -25,15 +25,6 @@ const CONNECT_AGAIN: &str = "connect again";
 /// What the owner may still say once the client has said its last, and the client may take to read a close.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const CHUNK: usize = 16 << 10;
-
-/// Whether a request asks for a WebSocket where there are some. Elsewhere the wish is passed over, as RFC 9110
-/// has it: a connection between two nodes is not for anybody who says a word.
-pub(super) fn is_wanted(request: &Parts) -> bool {
-    let upgrade = request.headers.get(header::UPGRADE);
-    request.method == Method::GET
-        && request.uri.path().starts_with(gateway::PATH)
-        && upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
-}
 
 /// The client's end of an upgrade to come.
 pub(super) struct Client {

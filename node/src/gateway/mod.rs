@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{Path, State, WebSocketUpgrade},
-    http::{Extensions, HeaderMap, HeaderName, HeaderValue},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, header, request::Parts},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -45,6 +45,15 @@ pub struct GatewayState {
 /// The gateway's route.
 pub fn routes(system: System, clock: Arc<dyn Clock>) -> Router {
     Router::new().route("/gateway/{container}", get(connect)).with_state(GatewayState { system, clock })
+}
+
+/// Whether a request asks for a WebSocket where there are some. Elsewhere the wish is passed over, as RFC 9110
+/// has it: a connection between two nodes is not for anybody who says a word.
+pub fn is_wanted(request: &Parts) -> bool {
+    let upgrade = request.headers.get(header::UPGRADE);
+    request.method == Method::GET
+        && request.uri.path().starts_with(PATH)
+        && upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// The gateway token that a request offers, not looked into.

@@ -7,8 +7,8 @@ use std::{
 
 use axum::{
     Router,
-    extract::Request,
-    http::{StatusCode, Version, header},
+    extract::{Request, State},
+    http::{StatusCode, Version},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
@@ -26,6 +26,7 @@ use super::{
     link::{STREAMS, WINDOW},
 };
 use crate::{
+    gateway,
     pki::{node_of, verify_key_of},
     server::listen::{Admitted, BoxError, Doorman, ListenLimits, Resets},
     shares::Shares,
@@ -130,6 +131,7 @@ impl Doorman for PeerDoor {
 
 /// Everything on the peer listener: NodeService, and what `forwarded` serves of other nodes' clients.
 pub fn routes(rpc: NodeRpc, forwarded: Router) -> Router {
+    let views = rpc.views();
     let node = Routes::new(NodeServiceServer::new(rpc).max_decoding_message_size(MESSAGE_BYTES))
         .prepare()
         .into_axum_router();
@@ -141,23 +143,24 @@ pub fn routes(rpc: NodeRpc, forwarded: Router) -> Router {
                 if own { node.oneshot(request).await } else { forwarded.oneshot(request).await }
             }
         }))
-        .layer(middleware::from_fn(introduced))
+        .layer(middleware::from_fn_with_state(views, introduced))
 }
 
-/// Nothing is served on a link before its Hello. An HTTP/1.1 connection has no Hello and carries nothing but an
-/// upgrade for a client; what nodes say to each other goes over links.
-async fn introduced(request: Request, next: Next) -> Response {
-    let Some(peer) = request.extensions().get::<PeerNode>() else {
+/// Nothing is served on a link before its Hello. An HTTP/1.1 connection has no Hello: it carries nothing but a
+/// WebSocket of a client, of a node that lives as far as this one sees. Whoever brings one has just said Hello on a
+/// link, so the view has it.
+async fn introduced(State(views): State<Views>, request: Request, next: Next) -> Response {
+    let Some(peer) = request.extensions().get::<PeerNode>().cloned() else {
         return StatusCode::FORBIDDEN.into_response();
     };
-    let path = request.uri().path();
-    let served = if request.version() < Version::HTTP_2 {
-        request.headers().contains_key(header::UPGRADE) && !path.starts_with(NODE_SERVICE)
+    let (head, body) = request.into_parts();
+    let served = if head.version < Version::HTTP_2 {
+        gateway::is_wanted(&head) && views.borrow().nodes.contains_key(&peer.id)
     } else {
-        peer.protocol().is_some() || path == HELLO
+        peer.protocol().is_some() || head.uri.path() == HELLO
     };
     if served {
-        return next.run(request).await;
+        return next.run(Request::from_parts(head, body)).await;
     }
     let refused = Status::failed_precondition("say Hello first, once on each connection");
     refused.into_http::<tonic::body::Body>().map(axum::body::Body::new).into_response()

@@ -56,6 +56,11 @@ impl NodeRpc {
         Self { keys: Some(keys), ..self }
     }
 
+    /// The cluster as this node sees it.
+    pub(super) fn views(&self) -> Views {
+        self.views.clone()
+    }
+
     fn keys(&self) -> Result<&KeyDesk, Status> {
         self.keys.as_ref().ok_or_else(|| Status::failed_precondition("this node gives no keys"))
     }
