@@ -302,16 +302,18 @@ async fn a_tenant_that_has_left_is_looked_for_anew() {
 }
 
 #[tokio::test]
-async fn a_node_that_takes_no_work_hands_on_what_is_about_no_tenant() {
+async fn a_node_that_takes_no_work_hands_on_what_is_about_no_tenant_but_for_joining() {
     let mesh = Mesh::new();
-    let (edge, live) = mesh.pair().await;
+    let (edge, live) = (mesh.node(1).await, mesh.node(2).await);
     *edge.where_to.elsewhere.lock().unwrap() = Some(live.peer.clone());
     // two that both leave do not play ball with it
     *live.where_to.elsewhere.lock().unwrap() = Some(edge.peer.clone());
-    let untagged = Request::post("https://localhost/count").body(Body::from("four")).unwrap();
-    let answer = mesh.client(&edge).await.send(untagged).await.into_body().collect().await.unwrap();
-    assert_eq!(answer.to_bytes(), "4");
-    assert_eq!((edge.app.asked(), live.app.asked()), (0, 1));
+    for (path, asked) in [("/count", (0, 1)), (ocmt::operator::JOIN, (1, 1))] {
+        let untagged = Request::post(format!("https://localhost{path}")).body(Body::from("four")).unwrap();
+        let answer = mesh.client(&edge).await.send(untagged).await.into_body().collect().await.unwrap();
+        assert_eq!(answer.to_bytes(), "4");
+        assert_eq!((edge.app.asked(), live.app.asked()), asked, "{path}");
+    }
 }
 
 #[tokio::test]

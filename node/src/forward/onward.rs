@@ -21,6 +21,7 @@ use super::{
 use crate::{
     edge::{call, headers::REQUEST_ID},
     gateway,
+    operator::JOIN,
     peers::{Lane, Peer, PoolError, Route},
     server::{ConnectionSlot, PeerAddr},
 };
@@ -125,6 +126,8 @@ where
             },
             // whoever was asked by another node answers, or says that it does not
             (None, None) if self.hop > 0 => Route::Here,
+            // an invitation names the node that has the authority, whether or not that takes other work
+            (None, None) if self.head.uri.path() == JOIN => Route::Here,
             (None, None) => self.on.whereabouts.anybody(),
         };
         match route {

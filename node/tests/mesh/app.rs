@@ -116,6 +116,7 @@ impl App {
             .route("/fail", post(fail))
             .route("/seen", get(seen).post(seen))
             .route("/hang", post(hang))
+            .route(ocmt::operator::JOIN, post(count))
             .route("/unread", post(|| async { "as read" }))
             .route("/early", post(early))
             .route("/flood", post(flood))
