@@ -108,9 +108,10 @@ impl Router {
         }
     }
 
-    /// The node, if it is not dead in the view.
+    /// The node, if it is not dead in the view, and another than this one.
     pub fn peer(&self, node: NodeId) -> Option<Peer> {
-        self.inner.as_ref()?.view.borrow().nodes.get(&node).cloned()
+        let inner = self.inner.as_ref().filter(|inner| inner.own != node)?;
+        inner.view.borrow().nodes.get(&node).cloned()
     }
 }
 

@@ -139,5 +139,6 @@ async fn a_tenant_that_does_not_exist_is_looked_for_here() {
 async fn peers_are_found_by_their_id() {
     let cluster = three().await;
     assert_eq!(cluster.routers[0].peer(id(2)).unwrap().addr, "127.0.0.1:2");
+    assert!(cluster.routers[0].peer(id(1)).is_none(), "a call would go from this node to itself");
     assert!(cluster.routers[0].peer(id(9)).is_none() && Router::alone().peer(id(2)).is_none());
 }
