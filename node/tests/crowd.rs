@@ -10,7 +10,11 @@ use http::Request;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use mesh::{Bounds, Client, H2, Mesh, Node, PATIENCE, call, call_of, empty, node_id, tenant, until};
-use ocmt::peers::{PEER_LIMITS, Route, Upgrades};
+use ocmt::{
+    forward::Room,
+    peers::{PEER_LIMITS, Route, Upgrades},
+};
+use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_types::{Deadline, SystemClock};
 use tokio::{io::AsyncWriteExt as _, task::JoinSet, time::timeout};
 
@@ -93,7 +97,9 @@ async fn channels_to_cells_have_places_of_their_own() {
 #[tokio::test]
 async fn neither_a_tenant_nor_an_address_has_all_places() {
     let mesh = Mesh::new();
-    let (edge, owner) = mesh.pair_with(Bounds { calls: (12, 8), ..Bounds::default() }).await;
+    let (edge, owner) = mesh
+        .pair_with(Bounds { calls: Room { known: 1, strangers: 12, address: 8 }, ..Bounds::default() })
+        .await;
     edge.where_to.put(tenant(2), Route::There(owner.peer.clone()));
     let (first, _connections) = calls(&mesh, &edge, 20, || call("/hang", "x")).await;
     until("the address has its share", || owner.app.open() == 8).await;
@@ -119,6 +125,74 @@ async fn neither_a_tenant_nor_an_address_has_all_places() {
     drop((first, _connections));
     until("the first are gone", || owner.app.open() <= 6).await;
     assert!(is_served(&mesh, &edge, 1, 1).await);
+}
+
+/// Eight calls of tenant 1 that hang, from an address of their own.
+async fn eight(mesh: &Mesh, edge: &Node, from: u8, body: fn() -> Body) -> (JoinSet<()>, H2) {
+    let client = Client::new(&mesh.papers, edge.client_address).from(from).h2().await;
+    let mut open = JoinSet::new();
+    for _ in 0..8 {
+        let mut sender = client.sender.clone();
+        open.spawn(async move {
+            let _answer = sender.send_request(call("/hang", body())).await;
+            std::future::pending::<()>().await;
+        });
+    }
+    // they have been taken up
+    let own = Request::post("https://localhost/early").body(empty()).unwrap();
+    timeout(PATIENCE, client.send(own)).await.expect("the edge does not answer");
+    (open, client)
+}
+
+/// Room for few.
+fn few() -> Bounds {
+    Bounds { calls: Room { known: 12, strangers: 4, address: 8 }, ..Bounds::default() }
+}
+
+#[tokio::test]
+async fn calls_that_never_begin_take_no_place_of_their_tenants() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair_with(few()).await;
+    let _silent = [eight(&mesh, &edge, 1, silent).await, eight(&mesh, &edge, 2, silent).await];
+    until_quiet(&owner).await;
+    assert!(is_served(&mesh, &edge, 3, 1).await, "the tenant is shut out");
+}
+
+#[tokio::test]
+async fn strangers_leave_room_for_whom_the_owner_knows() {
+    const WHO: &str = "/ocmt.v1.AuthService/WhoAmI";
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair_with(few()).await;
+    let client = Client::new(&mesh.papers, edge.client_address).from(3).h2().await;
+    let shows = |path: &str, token: &Token| {
+        let bearer = format!("Bearer {}", token.expose()).parse().unwrap();
+        let mut request = call(path, "x");
+        request.headers_mut().insert("authorization", bearer);
+        // it counts when the owner says it
+        request.headers_mut().insert("ocmt-token-good", "1".parse().unwrap());
+        request
+    };
+    let [known, unseen, ended] =
+        [(); 3].map(|()| Token::issue(TokenKind::Session, tenant(1), &mut rand::rng()));
+    for token in [&known, &ended] {
+        let answer = client.send(shows(WHO, token)).await;
+        assert_eq!((answer.status().as_u16(), answer.headers().get("ocmt-token-good")), (200, None));
+    }
+    let mut once_more = shows(WHO, &ended);
+    once_more.headers_mut().insert("x-ended", "1".parse().unwrap());
+    client.send(once_more).await;
+    // whoever calls a method that asks for no sign-in is answered, and nobody has looked at the token
+    assert!(!client.send(shows("/count", &unseen)).await.headers().contains_key("grpc-status"));
+    let _strangers =
+        [eight(&mesh, &edge, 1, || "x".into()).await, eight(&mesh, &edge, 2, || "x".into()).await];
+    until("they have their share", || owner.app.open() >= 4).await;
+    until_quiet(&owner).await;
+    assert_eq!(owner.app.open(), 4, "strangers have more than their share");
+    for (token, status) in [(&unseen, Some("8")), (&ended, Some("8")), (&known, None)] {
+        let answer = client.send(shows("/count", token)).await;
+        let said = answer.headers().get("grpc-status").map(|said| said.to_str().unwrap());
+        assert_eq!(said, status);
+    }
 }
 
 #[tokio::test]

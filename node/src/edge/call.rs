@@ -1,6 +1,10 @@
 //! From a gRPC or HTTP request to a call of the actors: credential, deadline, size, idempotency, where from.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use http::{Extensions, HeaderMap, HeaderValue, header};
 use ocmt_actors::ActorError;
@@ -26,6 +30,28 @@ pub fn bearer(headers: &HeaderMap) -> Result<&str, ActorError> {
         })
         .map(|(_, token)| token)
         .ok_or(ActorError::Unauthenticated("send `authorization: Bearer <token>`"))
+}
+
+/// What was found of the token that a call shows, for whoever brought the call: in the extensions of calls that
+/// other nodes forward.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict(Arc<OnceLock<bool>>);
+
+impl Verdict {
+    /// Of this call, if somebody wants to know.
+    pub fn wanted(extensions: &Extensions) -> Option<Self> {
+        extensions.get().cloned()
+    }
+
+    /// Somebody looked at the token. The first look counts.
+    pub fn note(&self, good: bool) {
+        self.0.get_or_init(|| good);
+    }
+
+    /// Whether the token is good; none if nobody looked.
+    pub fn said(&self) -> Option<bool> {
+        self.0.get().copied()
+    }
 }
 
 /// The caller's deadline (`grpc-timeout`), at most `longest`.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
@@ -15,9 +15,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::{
     answer,
     held::Held,
-    names::{CLIENT_ADDR, HOP, MAX_HOPS},
+    names::{CLIENT_ADDR, HOP, MAX_HOPS, TOKEN_GOOD},
 };
-use crate::{peers::PeerNode, server::PeerAddr};
+use crate::{edge::call::Verdict, peers::PeerNode, server::PeerAddr};
 
 /// A call that came from another node. Only the peer listener makes one.
 #[derive(Debug, Clone, Copy)]
@@ -44,9 +44,15 @@ async fn take(State(places): State<Arc<Semaphore>>, mut request: Request, next: 
     request.headers_mut().remove(CLIENT_ADDR);
     request.extensions_mut().insert(Hopped { hop });
     request.extensions_mut().insert(PeerAddr(client));
-    next.run(request)
-        .await
-        .map(|body| axum::body::Body::new(Held::<_, OwnedSemaphorePermit>::new(body, place)))
+    let verdict = Verdict::default();
+    request.extensions_mut().insert(verdict.clone());
+    let mut answer = next.run(request).await;
+    // a node further on may have said it already
+    if let Some(good) = verdict.said() {
+        let said = HeaderValue::from_static(if good { "1" } else { "0" });
+        answer.headers_mut().insert(TOKEN_GOOD, said);
+    }
+    answer.map(|body| axum::body::Body::new(Held::<_, OwnedSemaphorePermit>::new(body, place)))
 }
 
 /// Hop and client of a forwarded call; none if it is no such call.

@@ -21,6 +21,7 @@ mod arrive;
 mod crowd;
 mod frames;
 mod held;
+mod met;
 pub mod names;
 mod onward;
 mod replay;
@@ -29,7 +30,7 @@ mod websocket;
 mod whereabouts;
 
 pub use arrive::{Hopped, arrive};
-pub use crowd::Crowd;
+pub use crowd::{Crowd, Room};
 pub use onward::Times;
 pub use whereabouts::Whereabouts;
 

@@ -8,6 +8,8 @@ pub const HOP: HeaderName = HeaderName::from_static("ocmt-hop");
 pub const CLIENT_ADDR: HeaderName = HeaderName::from_static("ocmt-client-addr");
 /// On an answer between nodes: nobody read the call; the id of the node to ask, or `-`.
 pub const NOT_OWNER: HeaderName = HeaderName::from_static("ocmt-not-owner");
+/// On an answer between nodes: whether the token that the call showed is good, `1` or `0`; absent if nobody looked.
+pub const TOKEN_GOOD: HeaderName = HeaderName::from_static("ocmt-token-good");
 /// On an answer to a client: the endpoint of the node that answered, to go there next time.
 pub const OWNER: HeaderName = HeaderName::from_static("ocmt-owner");
 /// From a client that has no session yet: the tenant its one-time token is of. A hint, and nothing more.
@@ -18,7 +20,7 @@ pub const MAX_HOPS: u8 = 2;
 
 /// Takes away what only nodes may say.
 pub(super) fn strip(headers: &mut HeaderMap) {
-    for name in [HOP, CLIENT_ADDR, NOT_OWNER] {
+    for name in [HOP, CLIENT_ADDR, NOT_OWNER, TOKEN_GOOD] {
         headers.remove(name);
     }
 }

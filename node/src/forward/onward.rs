@@ -6,15 +6,15 @@ use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts, uri::Authority};
 use hyper::upgrade::OnUpgrade;
 use ocmt_actors::ActorError;
-use ocmt_types::{NodeId, RequestId, TenantId};
+use ocmt_types::{Digest32, NodeId, RequestId, TenantId};
 use tokio::time::timeout;
 use tower::{Service, ServiceExt as _};
 
 use super::{
     Forwarding,
     answer::{Carried, Speech, refusal},
-    crowd::{Crowd, Place},
-    names::{CLIENT_ADDR, HOP, NOT_OWNER, OWNER, unhop},
+    crowd::{Crowd, Face, Place},
+    names::{CLIENT_ADDR, HOP, NOT_OWNER, OWNER, TOKEN_GOOD, unhop},
     replay::Replay,
     tag, websocket,
 };
@@ -63,6 +63,8 @@ pub(super) struct Onward<S> {
     head: Parts,
     body: Replay,
     tenant: Option<TenantId>,
+    /// Hash of the token it shows.
+    token: Option<Digest32>,
     began: Duration,
 }
 
@@ -82,7 +84,8 @@ where
     pub(super) fn new(on: Arc<Forwarding>, inner: S, hop: u8, request: Request) -> Self {
         let (head, body) = request.into_parts();
         let (tenant, began) = (tag::tenant_of(&head), on.clock.boottime());
-        Self { on, inner, hop, head, body: Replay::new(body), tenant, began }
+        let token = tag::token_of(&head).map(|token| token.hash());
+        Self { on, inner, hop, head, body: Replay::new(body), tenant, token, began }
     }
 
     pub(super) async fn serve(self) -> Response {
@@ -147,12 +150,12 @@ where
     }
 
     async fn there(&self, peer: &Peer) -> Tried {
-        let Some(place) = self.enter(&self.on.calls).await else {
-            return Tried::Done(self.refuse(&crowded()));
+        let begun = async { self.has_begun().await.then_some(()).ok_or(ActorError::DeadlineExceeded) };
+        let face = Face::Showing(self.token.as_ref());
+        let place = match self.enter(&self.on.calls, face, begun).await {
+            Ok(place) => place,
+            Err(refused) => return Tried::Done(self.refuse(&refused)),
         };
-        if !self.has_begun().await {
-            return Tried::Done(self.refuse(&ActorError::DeadlineExceeded));
-        }
         let Some(request) = self.outgoing(self.body.attempt(), false) else {
             return Tried::Done(self.refuse(&ActorError::DeadlineExceeded));
         };
@@ -178,8 +181,10 @@ where
         let (Some(upgrade), Some(request)) = (client, self.outgoing(Body::empty(), true)) else {
             return Tried::Done(self.refuse(&ActorError::invalid("upgrade", "is not possible here")));
         };
-        let Some(place) = self.enter(&self.on.sockets).await else {
-            return Tried::Done(self.refuse(&crowded()));
+        // it has no message, and the owner reads its token before it answers
+        let place = match self.enter(&self.on.sockets, Face::LookedAt, async { Ok(()) }).await {
+            Ok(place) => place,
+            Err(refused) => return Tried::Done(self.refuse(&refused)),
         };
         let slot = self.head.extensions.get::<ConnectionSlot>().cloned();
         match self.on.pool.upgrade(peer, request, self.on.times.upgrade).await {
@@ -192,8 +197,17 @@ where
         }
     }
 
-    async fn enter(&self, crowd: &Crowd) -> Option<Place> {
-        crowd.enter(self.tenant, self.client()?).await
+    /// A place among those on their way. Whoever has not begun takes none of his tenant's.
+    async fn enter(
+        &self,
+        crowd: &Crowd,
+        face: Face<'_>,
+        begun: impl Future<Output = Result<(), ActorError>>,
+    ) -> Result<Place, ActorError> {
+        let client = self.client().ok_or_else(crowded)?;
+        let comer = crowd.come(client).await.ok_or_else(crowded)?;
+        begun.await?;
+        crowd.enter(comer, self.tenant, face).await.ok_or_else(crowded)
     }
 
     /// Whether there is something to send, now or soon.
@@ -225,6 +239,7 @@ where
 
     /// Whether an answer is one, or says that nobody read the call. Clients are not told who owns what.
     fn judge(&self, mut answer: Response) -> Tried {
+        self.heed(&mut answer);
         let Some(owner) = answer.headers().get(NOT_OWNER).cloned() else {
             return Tried::Done(answer);
         };
@@ -232,6 +247,18 @@ where
             answer.headers_mut().remove(NOT_OWNER);
         }
         Tried::Unread(owner.to_str().ok().and_then(|node| node.parse().ok()), answer)
+    }
+
+    /// Takes the owner's word about the caller's token. Nodes alone say it to each other, and it decides about
+    /// places alone.
+    fn heed(&self, answer: &mut Response) {
+        let Some(said) = answer.headers().get(TOKEN_GOOD).cloned() else { return };
+        if self.hop == 0 {
+            answer.headers_mut().remove(TOKEN_GOOD);
+        }
+        if let Some(token) = &self.token {
+            self.on.calls.found(token, said == "1");
+        }
     }
 
     /// The node that somebody said owns the tenant.

@@ -13,7 +13,7 @@ use crate::{edge::call, gateway};
 /// The tenant that a request is about; none for what any node answers (pages, sign-up, asking for a link).
 pub fn tenant_of(request: &Parts) -> Option<TenantId> {
     if request.headers.contains_key(http::header::AUTHORIZATION) {
-        return call::bearer(&request.headers).ok().and_then(|token| Token::parse(token).ok())?.tenant();
+        return token_of(request)?.tenant();
     }
     if request.uri.path().starts_with(gateway::PATH) {
         return gateway_token::routing_tag(gateway::token_of(&request.headers)?);
@@ -23,6 +23,11 @@ pub fn tenant_of(request: &Parts) -> Option<TenantId> {
         (Some(tenant), None) => tenant.to_str().ok()?.parse().ok(),
         _ => None,
     }
+}
+
+/// The token that a request shows, if it has the form of one.
+pub fn token_of(request: &Parts) -> Option<Token> {
+    Token::parse(call::bearer(&request.headers).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -26,7 +26,10 @@ use tonic::{Request, Response, Status, service::Routes};
 
 use ocmt_proto::v1 as pb;
 
-use crate::edge::{call, error};
+use crate::edge::{
+    call::{self, Verdict},
+    error,
+};
 
 /// What every service stands on.
 #[derive(Clone)]
@@ -115,11 +118,18 @@ impl Rpc {
         let headers = request.metadata().clone().into_headers();
         let id = Self::request_id(request)?;
         let deadline = call::deadline(&headers, &*self.clock, self.longest_call);
+        let (from, verdict) = (call::peer(request.extensions()), Verdict::wanted(request.extensions()));
         let who = async {
             let token = call::bearer(&headers)?;
-            self.system.authenticate(token, id, call::peer(request.extensions()), deadline).await
+            self.system.authenticate(token, id, from, deadline).await
         };
-        who.await.map_err(|e| error::status(&e))
+        let who = who.await;
+        match (&who, verdict) {
+            (Ok(_), Some(verdict)) => verdict.note(true),
+            (Err(ActorError::Unauthenticated(_)), Some(verdict)) => verdict.note(false),
+            (_, _) => {}
+        }
+        who.map_err(|e| error::status(&e))
     }
 
     /// Asks the caller's own tenant.

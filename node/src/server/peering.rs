@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    forward::{Crowd, ForwardLayer, Forwarding, Times, arrive},
+    forward::{Crowd, ForwardLayer, Forwarding, Room, Times, arrive},
     neighbours::{ActorsInbox, ClusterNeighbours},
     operator::KeyDesk,
     peers::{Local, NodeRpc, PEER_LIMITS, PeerDoor, PeerTls, Pool, UPGRADES, Views, routes},
@@ -26,6 +26,8 @@ use crate::{
 
 /// Forwarded calls in work at once; more are refused, so that they never crowd out this node's own clients.
 const FORWARDED: usize = 4096;
+/// Calls of one tenant on their way whose callers may be anybody.
+const STRANGERS: usize = 64;
 
 /// The peers' side of a node, before it serves.
 pub(super) struct Peering {
@@ -114,10 +116,11 @@ impl Peering {
     }
 }
 
-/// What a tenant may have unanswered at home it may have on its way there; of an address, half of what it may
-/// hold of connections, so that one alone does not use up a tenant's.
+/// What a tenant may have unanswered at home it may have on its way there, and strangers likewise; of an address,
+/// half of what it may hold of connections, so that one alone does not use up a tenant's.
 fn crowd(config: &Config) -> Crowd {
     let of_address = config.limits.connections_per_address.div_ceil(2);
     let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
-    Crowd::new(count(config.limits.tenant_requests), count(of_address))
+    let known = count(config.limits.tenant_requests);
+    Crowd::new(Room { known, strangers: known.min(STRANGERS), address: count(of_address) })
 }

@@ -177,8 +177,12 @@ async fn fail() -> Response {
     Response::new(Body::new(StreamBody::new(futures_util::stream::iter(frames))))
 }
 
-/// As a node answers it; says in the name how often the call was forwarded.
+/// As a node answers it; says in the name how often the call was forwarded. Any token is good until its caller says
+/// that it has ended.
 async fn who_am_i(State(app): State<App>, request: Request) -> Response {
+    if let Some(verdict) = call::Verdict::wanted(request.extensions()) {
+        verdict.note(!request.headers().contains_key("x-ended"));
+    }
     let hop = request.extensions().get::<Hopped>().map_or(0, |hopped| hopped.hop);
     app.read(request).await;
     answer(&WhoAmIResponse { tenant_name: hop.to_string(), ..Default::default() })

@@ -22,7 +22,7 @@ use axum::Router;
 use futures_util::future::BoxFuture;
 use ocmt::{
     edge::headers,
-    forward::{Crowd, ForwardLayer, Forwarding, Times, Whereabouts, arrive},
+    forward::{Crowd, ForwardLayer, Forwarding, Room, Times, Whereabouts, arrive},
     peers::{
         self, Inbox, Local, NodeRpc, PEER_LIMITS, Peer, PeerDoor, PeerTls, Pool, Route, UPGRADES, Upgrades,
         View,
@@ -47,6 +47,7 @@ pub use papers::Papers;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// More than any test has at once.
 pub const HOPPED: usize = 3000;
+const ROOM: Room = Room { known: HOPPED, strangers: HOPPED, address: HOPPED };
 
 pub fn node_id(n: u8) -> NodeId {
     NodeId::from_bytes([n; 16])
@@ -91,8 +92,8 @@ impl Drop for Node {
 /// What a node allows.
 pub struct Bounds {
     pub times: Times,
-    /// Calls on their way to other nodes: of a tenant, of an address.
-    pub calls: (usize, usize),
+    /// For calls on their way to other nodes.
+    pub calls: Room,
     pub peers: ListenLimits,
     pub clients: ListenLimits,
     pub upgrades: Upgrades,
@@ -104,7 +105,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             times: Times { patience: Duration::from_millis(500), ..Times::default() },
-            calls: (HOPPED, HOPPED),
+            calls: ROOM,
             peers: PEER_LIMITS,
             clients: ListenLimits {
                 connections: 1000,
@@ -208,8 +209,8 @@ impl Mesh {
             pool: pool.clone(),
             clock: clock.clone(),
             times: bounds.times,
-            calls: Crowd::new(bounds.calls.0, bounds.calls.1),
-            sockets: Crowd::new(HOPPED, HOPPED),
+            calls: Crowd::new(bounds.calls),
+            sockets: Crowd::new(ROOM),
             stop: stop.clone(),
         };
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
