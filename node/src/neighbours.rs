@@ -34,6 +34,24 @@ impl ClusterNeighbours {
             .cloned()
             .ok_or_else(|| away("the host is not in the cluster now"))
     }
+
+    /// The node that has the tenant, if it is another.
+    async fn owner(&self, tenant: TenantId) -> Result<Peer, ActorError> {
+        match self.router.route(tenant).await.map_err(|error| unrouted(&error))? {
+            Route::There(peer) => Ok(peer),
+            // it came here meanwhile: the caller looks again
+            Route::Here => Err(ActorError::NotOwner { owner: None }),
+            Route::Nobody => Err(nobody()),
+        }
+    }
+
+    /// What a letter came back with; whoever did not take it does not have the tenant.
+    fn judge(&self, tenant: TenantId, answer: Result<Vec<u8>, ActorError>) -> Result<Vec<u8>, ActorError> {
+        if matches!(answer, Err(ActorError::NotOwner { .. } | ActorError::Unavailable { .. })) {
+            self.router.forget(tenant);
+        }
+        answer
+    }
 }
 
 impl Neighbours for ClusterNeighbours {
@@ -53,17 +71,17 @@ impl Neighbours for ClusterNeighbours {
 
     fn deliver(&self, tenant: TenantId, letter: Vec<u8>, deadline: Deadline) -> Answering<'_> {
         Box::pin(async move {
-            let peer = match self.router.route(tenant).await.map_err(|error| unrouted(&error))? {
-                Route::There(peer) => peer,
-                // it came here meanwhile: the caller looks again
-                Route::Here => return Err(ActorError::NotOwner { owner: None }),
-                Route::Nobody => return Err(nobody()),
-            };
+            let peer = self.owner(tenant).await?;
             let answer = self.pool.deliver(&peer, tenant, letter, deadline).await.map_err(asked);
-            if matches!(answer, Err(ActorError::NotOwner { .. } | ActorError::Unavailable { .. })) {
-                self.router.forget(tenant);
-            }
-            answer
+            self.judge(tenant, answer)
+        })
+    }
+
+    fn deliver_held(&self, tenant: TenantId, letter: Vec<u8>, deadline: Deadline) -> Answering<'_> {
+        Box::pin(async move {
+            let peer = self.owner(tenant).await?;
+            let answer = self.pool.deliver_held(&peer, tenant, letter, deadline).await.map_err(asked);
+            self.judge(tenant, answer)
         })
     }
 

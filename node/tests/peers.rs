@@ -238,6 +238,20 @@ async fn letters_orders_and_releases_reach_the_other_nodes_actors() {
 }
 
 #[tokio::test]
+async fn letters_that_are_held_keep_nothing_else_waiting() {
+    let mesh = Mesh::new();
+    let (here, there) = (mesh.node(1).await, mesh.node(2).await);
+    let mut held = tokio::task::JoinSet::new();
+    for _ in 0..1024 {
+        let (pool, peer) = (here.pool.clone(), there.peer.clone());
+        held.spawn(async move { pool.deliver_held(&peer, tenant(5), b"?".to_vec(), soon()).await.is_ok() });
+    }
+    until("they are held", || there.app.open() == 1024).await;
+    let order = here.pool.order(&there.peer, b"order".to_vec(), soon());
+    assert!(timeout(Duration::from_secs(1), order).await.is_ok_and(|answer| answer.is_ok()));
+}
+
+#[tokio::test]
 async fn a_channel_carries_frames_both_ways_and_ends_with_either_side() {
     let mesh = Mesh::new();
     let (here, there) = (mesh.node(1).await, mesh.node(2).await);

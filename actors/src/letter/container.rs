@@ -69,6 +69,7 @@ impl Letter for TimerSet {
 
 impl Letter for WatchSession {
     type Answer = bool;
+    const HELD: bool = true;
     async fn take(self, env: &Arc<Env>, tenant: TenantId, deadline: Deadline) -> Result<bool, ActorError> {
         let permit = env.admission.take(tenant, 0)?;
         let (reply, answer) = Reply::new(env.request_id(), Some(permit));

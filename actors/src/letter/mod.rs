@@ -38,6 +38,8 @@ pub(crate) use container::{Adopt, TimerSet, WatchSession};
 pub(crate) trait Letter: Clone + Into<Kind> + Send + 'static {
     /// What comes back.
     type Answer: Serialize + DeserializeOwned + Send;
+    /// Its reader answers when something has happened, and may take long.
+    const HELD: bool = false;
     /// Does it at a tenant of this node.
     fn take(
         self,
@@ -119,7 +121,12 @@ async fn once<L: Letter>(
     if env.neighbours.is_ours(tenant).await? {
         return letter.take(env, tenant, deadline).await;
     }
-    let answer = env.neighbours.deliver(tenant, wire::encode(&letter.into())?, deadline).await?;
+    let letter = wire::encode(&letter.into())?;
+    let answer = if L::HELD {
+        env.neighbours.deliver_held(tenant, letter, deadline).await?
+    } else {
+        env.neighbours.deliver(tenant, letter, deadline).await?
+    };
     // it was done there, whatever it says
     wire::decode(&answer).map_err(|_| ActorError::OutcomeUnknown)
 }

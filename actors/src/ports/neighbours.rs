@@ -36,6 +36,10 @@ pub trait Neighbours: Send + Sync {
     /// what the other node says.
     fn deliver(&self, tenant: TenantId, letter: Vec<u8>, deadline: Deadline) -> Answering<'_>;
 
+    /// As [`Neighbours::deliver`], of a letter that its reader holds until something happens: however many of them
+    /// are held, nothing else waits for them.
+    fn deliver_held(&self, tenant: TenantId, letter: Vec<u8>, deadline: Deadline) -> Answering<'_>;
+
     /// Brings an order to the host of a container ([`crate::System::take_order`] there) and the answer back.
     ///
     /// # Errors
@@ -103,6 +107,10 @@ impl Neighbours for Alone {
     }
 
     fn deliver(&self, _: TenantId, _: Vec<u8>, _: Deadline) -> Answering<'_> {
+        Box::pin(async { Err(ActorError::NotOwner { owner: None }) })
+    }
+
+    fn deliver_held(&self, _: TenantId, _: Vec<u8>, _: Deadline) -> Answering<'_> {
         Box::pin(async { Err(ActorError::NotOwner { owner: None }) })
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Linked {
     pub(crate) cut_off: AtomicBool,
     /// So many answers are lost after the letter was taken.
     pub(crate) loses: AtomicUsize,
+    /// Letters that were given out as held.
+    pub(crate) held: AtomicUsize,
     /// The next answers to [`Neighbours::is_ours`], whatever the rows say.
     pub(crate) believes: Mutex<VecDeque<bool>>,
     /// Sleeping tenants are for this node, or never; none: for the one that the tenant's hash names.
@@ -65,6 +67,7 @@ impl Linked {
             lease: AtomicBool::new(true),
             cut_off: AtomicBool::new(false),
             loses: AtomicUsize::new(0),
+            held: AtomicUsize::new(0),
             believes: Mutex::default(),
             prefers: Mutex::default(),
             asked: Mutex::default(),
@@ -159,6 +162,11 @@ impl Neighbours for Linked {
                 Err(_) => answer,
             }
         })
+    }
+
+    fn deliver_held(&self, tenant: TenantId, letter: Vec<u8>, deadline: Deadline) -> Answering<'_> {
+        self.held.fetch_add(1, Ordering::SeqCst);
+        self.deliver(tenant, letter, deadline)
     }
 
     fn order(&self, host: NodeId, order: Vec<u8>, deadline: Deadline) -> Answering<'_> {

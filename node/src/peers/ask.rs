@@ -61,7 +61,32 @@ impl Pool {
         letter: Vec<u8>,
         deadline: Deadline,
     ) -> Asked<Vec<u8>> {
-        let mut node = self.node(peer).await.map_err(AskError::Unsent)?;
+        self.hand(peer, Lane::Control, tenant, letter, deadline).await
+    }
+
+    /// Hands over one that is held there until something happens. It takes no place of what is answered at once.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub async fn deliver_held(
+        &self,
+        peer: &Peer,
+        tenant: TenantId,
+        letter: Vec<u8>,
+        deadline: Deadline,
+    ) -> Asked<Vec<u8>> {
+        self.hand(peer, Lane::Held, tenant, letter, deadline).await
+    }
+
+    async fn hand(
+        &self,
+        peer: &Peer,
+        lane: Lane,
+        tenant: TenantId,
+        letter: Vec<u8>,
+        deadline: Deadline,
+    ) -> Asked<Vec<u8>> {
+        let mut node = self.client(peer, lane).await.map_err(AskError::Unsent)?;
         let message = pb::DeliverRequest { tenant_id: tenant.to_string(), letter: letter.into() };
         let (request, time) = self.timed(message, deadline);
         let answer = within(time, node.deliver(request)).await?;

@@ -4,8 +4,8 @@
 //! the node it meant (`ocmt:node:<id>` in the certificate), the one that listens takes every node of the
 //! cluster, and neither takes a revoked one: on connecting, and on links that live when the view says so.
 //!
-//! Three connections to each peer keep lanes apart: what keeps the cluster alive (letters, orders) never waits
-//! behind users' bytes, nor channels to cells behind calls. Streams, messages and windows are bounded, so that a slow reader costs its own
+//! Four connections to each peer keep lanes apart: what keeps the cluster alive (letters, orders) never waits
+//! behind users' bytes nor behind letters that are held, nor channels to cells behind calls. Streams, messages and windows are bounded, so that a slow reader costs its own
 //! window and nothing else. WebSockets go over HTTP/1.1 connections of their own, one each: RFC 8441 is not
 //! spoken. There are never so many of those that a link finds no room.
 

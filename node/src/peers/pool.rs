@@ -36,6 +36,8 @@ pub enum Lane {
     Bulk,
     /// Channels to cells: they last, and no storm of calls takes their places.
     Channels,
+    /// Letters that are held there, such as the watches of sessions of connections here.
+    Held,
 }
 
 /// Why a request has no answer.

@@ -109,6 +109,12 @@ impl App {
         }
     }
 
+    /// Never ends.
+    pub async fn hang(&self) {
+        let _open = Open::new(self);
+        std::future::pending::<()>().await;
+    }
+
     pub fn routes(&self) -> Router {
         Router::new()
             .route("/echo", post(echo))

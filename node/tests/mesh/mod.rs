@@ -218,7 +218,7 @@ impl Mesh {
             .routes()
             .layer(ForwardLayer::new(forwarding))
             .layer(axum::middleware::from_fn_with_state(ids, headers::stamp));
-        let rpc = NodeRpc::new(local, Arc::new(Echo), views.clone(), clock);
+        let rpc = NodeRpc::new(local, Arc::new(Echo(app.clone())), views.clone(), clock);
         let among_peers: Router = peers::routes(rpc, arrive(served.clone(), HOPPED));
         let door = Arc::new(PeerDoor::new(views, bounds.upgrades));
         let mut listeners = JoinSet::new();
@@ -293,8 +293,8 @@ fn listener(on: &tokio::runtime::Runtime) -> TcpListener {
     TcpListener::from_std(bound).unwrap()
 }
 
-/// Actors that say what they were told; a letter that begins with `!` is refused.
-pub struct Echo;
+/// Actors that say what they were told; a letter that begins with `!` is refused, one with `?` held for good.
+pub struct Echo(App);
 
 impl Inbox for Echo {
     fn deliver(
@@ -306,6 +306,9 @@ impl Inbox for Echo {
         Box::pin(async move {
             if letter.starts_with(b"!") {
                 return Err(ActorError::NotOwner { owner: Some(node_id(9)) });
+            }
+            if letter.starts_with(b"?") {
+                self.0.hang().await;
             }
             Ok([tenant.as_bytes().as_slice(), &letter].concat())
         })

@@ -125,6 +125,7 @@ async fn a_connection_outlives_the_move_of_its_tenant_and_ends_with_its_session_
     tokio::time::sleep(PINNED * 2).await; // why: the time after which an unwatched session would end is what is looked at
     assert_eq!(says(&mut gateway, "two").await, "echo two");
     assert_eq!(c.ownership(&ann).await.incarnation, c.kit.node.incarnation);
+    assert!(a.kit.linked.held.load(Ordering::SeqCst) > 0, "its session is watched among other letters");
     c.kit.call(&ann.caller, SignOut).await.unwrap();
     assert_eq!(end(&mut gateway).await, GatewayEnd::SessionOver);
     until("the host has ended it", async || b.kit.system.env.links.count() == 0).await;
