@@ -12,7 +12,7 @@ use hyper::body::Frame;
 use mesh::{Bounds, Client, H2, Mesh, Node, PATIENCE, call, call_of, empty, node_id, tenant, until};
 use ocmt::{
     forward::Room,
-    peers::{PEER_LIMITS, Route, Upgrades},
+    peers::{Lane, PEER_LIMITS, Route, Upgrades},
 };
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_types::{Deadline, SystemClock};
@@ -97,9 +97,8 @@ async fn channels_to_cells_have_places_of_their_own() {
 #[tokio::test]
 async fn neither_a_tenant_nor_an_address_has_all_places() {
     let mesh = Mesh::new();
-    let (edge, owner) = mesh
-        .pair_with(Bounds { calls: Room { known: 1, strangers: 12, address: 8 }, ..Bounds::default() })
-        .await;
+    let calls_at_once = Room { known: 1, strangers: 12, address: 8 };
+    let (edge, owner) = mesh.pair_with(Bounds { calls: calls_at_once, ..Bounds::default() }).await;
     edge.where_to.put(tenant(2), Route::There(owner.peer.clone()));
     let (first, _connections) = calls(&mesh, &edge, 20, || call("/hang", "x")).await;
     until("the address has its share", || owner.app.open() == 8).await;
@@ -328,6 +327,25 @@ async fn calls_that_are_answered_unread_end_no_link() {
     }
     let answered: usize = strangers.join_all().await.into_iter().sum();
     assert!(owner.app.asked() >= 400 && answered >= 400, "{answered} of {}", owner.app.asked());
+    assert_eq!((held.try_join_next().is_none(), owner.app.open()), (true, 1), "the link broke");
+}
+
+#[tokio::test]
+async fn answers_that_nobody_waits_for_end_no_link() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let (mut held, _client) = held(&mesh, &edge, &owner).await;
+    for _ in 0..4 {
+        let mut strangers = JoinSet::new();
+        for _ in 0..1000 {
+            let (pool, peer, mut request) = (edge.pool.clone(), owner.peer.clone(), call("/flood", "x"));
+            request.headers_mut().insert("ocmt-hop", 1.into());
+            request.headers_mut().insert("ocmt-client-addr", "203.0.113.7:1".parse().unwrap());
+            // its body is not read
+            strangers.spawn(async move { pool.request(&peer, Lane::Bulk, request).await.is_ok() });
+        }
+        assert!(strangers.join_all().await.into_iter().all(|answered| answered), "the link broke");
+    }
     assert_eq!((held.try_join_next().is_none(), owner.app.open()), (true, 1), "the link broke");
 }
 
