@@ -6,7 +6,7 @@
 use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use ocmt_store::{
-    ClusterStore, Observed, StoreError,
+    ClusterStore, Observed, Revocations, StoreError,
     tables::{Node, NodeState},
 };
 use ocmt_types::{ClusterId, Incarnation};
@@ -69,6 +69,8 @@ pub(crate) struct Heart {
     view: watch::Sender<Arc<View>>,
     inbox: mpsc::Receiver<Order>,
     remembered: Option<Remembered>,
+    /// Everybody whom this node has ever seen revoked.
+    revoked: Revocations,
 }
 
 impl Heart {
@@ -82,8 +84,9 @@ impl Heart {
         let bound = config.times.ttl;
         let store = within(bound, (config.connect)()).await?.cluster();
         let remembered = config.memory.recall()?;
+        let revoked = config.memory.recall_revoked()?;
         let seen = within(bound, store.observe()).await?;
-        if seen.revoked.contains(&config.node_id) {
+        if seen.revoked.nodes.contains(&config.node_id) || revoked.nodes.contains(&config.node_id) {
             return Err(ClusterError::Revoked);
         }
         if let Some(remembered) = &remembered {
@@ -92,6 +95,12 @@ impl Heart {
         }
         let now = config.clock.now();
         let cluster = within(bound, store.cluster(config.ids.id(), now)).await?;
+        let forgotten = revoked.without(&seen.revoked);
+        // before it is let in itself; a restore that nobody has accepted lets nobody in
+        if cluster.restored_at.is_none() && !forgotten.is_empty() {
+            let again = store.revoke_again(config.node_id, &forgotten, config.ids.id(), now);
+            within(bound, Box::pin(again)).await?;
+        }
         let (incarnation, sent) = register(&config, &store).await?;
         let lease = Lease::new(LeaseState::registered(config.times, sent), Arc::clone(&config.clock));
         let highest = cluster.view_version.max(remembered.map_or(0, |seen| seen.view_version));
@@ -106,6 +115,7 @@ impl Heart {
             view,
             inbox,
             remembered: None,
+            revoked,
             config,
         };
         match heart.observe().await {
@@ -186,16 +196,36 @@ impl Heart {
     /// Looks at the cluster, and makes the view of what it sees.
     async fn observe(&mut self) -> Result<(), Trouble> {
         let asked = self.config.clock.boottime();
-        let observed = self.call(self.store.observe()).await?;
+        let mut observed = self.call(self.store.observe()).await?;
         let counters = observed.nodes.iter().map(|(node, renewals)| (node.incarnation, *renewals)).collect();
         let view_version = observed.cluster.as_ref().map_or(0, |cluster| cluster.view_version);
         let sighting = Sighting { life: &observed.life, view_version, counters, asked };
         self.observer.sighted(&sighting, self.config.clock.boottime()).map_err(went_back)?;
-        if observed.revoked.contains(&self.config.node_id) {
+        self.keep_revoked(&mut observed).await?;
+        if observed.revoked.nodes.contains(&self.config.node_id) {
             return Err(Trouble::Over(Ending::Revoked));
         }
         self.remember();
         self.publish(observed);
+        Ok(())
+    }
+
+    /// Who was seen revoked is refused from then on, whatever a database says that was put back meanwhile.
+    async fn keep_revoked(&mut self, observed: &mut Observed) -> Result<(), Trouble> {
+        if observed.revoked == self.revoked {
+            return Ok(());
+        }
+        let forgotten = self.revoked.without(&observed.revoked);
+        observed.revoked.extend(&self.revoked);
+        if observed.revoked != self.revoked {
+            self.config.memory.remember_revoked(&observed.revoked);
+            self.revoked = observed.revoked.clone();
+        }
+        if !forgotten.is_empty() {
+            let (request, now) = (self.config.ids.id(), self.config.clock.now());
+            let again = self.store.revoke_again(self.config.node_id, &forgotten, request, now);
+            self.call(Box::pin(again)).await?;
+        }
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! What a node remembers over restarts: the highest view version it saw and its own last counter.
+//! What a node remembers over restarts: the highest view version it saw and its own last counter, and who was
+//! revoked ([`RevokedFile`]).
 //!
 //! So a database that was rolled back while the node was down is noticed before the node says a word in it.
 //! It lives in a small file of the data folder. What the file holds may lag behind by some seconds: lower is
@@ -6,18 +7,24 @@
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
+    io,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, Sender, channel},
     thread,
 };
 
-use ocmt_store::tables::{Cluster, RESTORE_STEP};
+use ocmt_store::{
+    Revocations,
+    tables::{Cluster, RESTORE_STEP},
+};
 use ocmt_types::{ClusterId, Incarnation};
 use serde::{Deserialize, Serialize};
 
-use crate::{ClusterError, WentBack};
+use crate::{
+    ClusterError, WentBack,
+    revoked::{RevokedFile, replace},
+};
 
 /// What is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,12 +83,19 @@ pub trait Memory: Send + Sync {
     fn recall(&self) -> Result<Option<Remembered>, ClusterError>;
     /// Remembers; does not block, and what comes later replaces what is not written yet.
     fn remember(&self, what: Remembered);
+    /// Whom this node has seen revoked.
+    ///
+    /// # Errors
+    /// [`ClusterError::Memory`] if it cannot be read.
+    fn recall_revoked(&self) -> Result<Revocations, ClusterError>;
+    /// Remembers whom, as [`Memory::remember`] does.
+    fn remember_revoked(&self, revoked: &Revocations);
 }
 
 /// The memory in a node's data folder, which it holds locked: so the lives before this one are gone.
 pub struct FolderMemory {
     folder: PathBuf,
-    writer: Sender<Remembered>,
+    writer: Sender<Seen>,
     _lock: File,
 }
 
@@ -157,7 +171,15 @@ impl Memory for FolderMemory {
 
     fn remember(&self, what: Remembered) {
         // an error means that the writer is gone, which it says itself
-        let _ = self.writer.send(what);
+        let _ = self.writer.send(Seen::Life(what));
+    }
+
+    fn recall_revoked(&self) -> Result<Revocations, ClusterError> {
+        RevokedFile::of(&self.folder).read()
+    }
+
+    fn remember_revoked(&self, revoked: &Revocations) {
+        let _ = self.writer.send(Seen::Revoked(revoked.clone()));
     }
 }
 
@@ -182,16 +204,29 @@ impl Stored {
     }
 }
 
-fn write_all(folder: &Path, queue: &Receiver<Remembered>) {
+/// What is to be written.
+enum Seen {
+    Life(Remembered),
+    Revoked(Revocations),
+}
+
+fn write_all(folder: &Path, queue: &Receiver<Seen>) {
     while let Ok(first) = queue.recv() {
-        let latest = queue.try_iter().last().unwrap_or(first);
-        if let Err(error) = write(folder, latest) {
+        let (mut life, mut revoked) = (None, None);
+        for seen in std::iter::once(first).chain(queue.try_iter()) {
+            match seen {
+                Seen::Life(latest) => life = Some(latest),
+                Seen::Revoked(latest) => revoked = Some(latest),
+            }
+        }
+        // the revoked first: what the other file says of the database may count once this one is there
+        let written = revoked.map_or(Ok(()), |revoked| RevokedFile::of(folder).write(&revoked));
+        if let Err(error) = written.and_then(|()| life.map_or(Ok(()), |life| write(folder, life))) {
             tracing::warn!(folder = %folder.display(), %error, "cannot write what this node saw of the cluster");
         }
     }
 }
 
-/// Replaces the file: whoever reads sees the old or the new one, whole.
 fn write(folder: &Path, what: Remembered) -> io::Result<()> {
     let stored = Stored {
         cluster_id: what.cluster_id,
@@ -199,12 +234,7 @@ fn write(folder: &Path, what: Remembered) -> io::Result<()> {
         incarnation: what.incarnation.to_string(),
         renewals: what.renewals,
     };
-    let beside = folder.join("cluster.json.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(&serde_json::to_vec(&stored)?)?;
-    file.sync_all()?;
-    std::fs::rename(&beside, folder.join(FILE))?;
-    File::open(folder)?.sync_all()
+    replace(folder, FILE, &serde_json::to_vec(&stored)?)
 }
 
 #[cfg(test)]

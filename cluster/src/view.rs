@@ -74,7 +74,7 @@ impl From<Observed> for View {
         Self {
             version: observed.cluster.map_or(0, |cluster| cluster.view_version),
             nodes,
-            revoked: observed.revoked.into_iter().collect(),
+            revoked: observed.revoked.nodes,
         }
     }
 }

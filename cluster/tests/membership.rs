@@ -8,11 +8,11 @@ use std::{sync::Arc, time::Duration};
 use kit::{Machine, Slow, Two, pass, s};
 use ocmt_cluster::{ClusterError, Ending};
 use ocmt_store::{
-    Fault, Point, Removal, Stalled, Store, StoreError,
+    Acceptance, Fault, Point, Removal, Stalled, Store, StoreError,
     tables::NodeState,
-    testing::{id, put_back, remove, save},
+    testing::{acceptance, id, put_back, remove, save},
 };
-use ocmt_types::NodeId;
+use ocmt_types::{NodeId, Timestamp};
 use tokio::time::timeout;
 
 #[tokio::test(start_paused = true)]
@@ -183,4 +183,27 @@ async fn a_database_that_is_far_away_costs_no_lease_and_the_dead_are_noticed() {
     pass(s(30)).await;
     assert_eq!(first.view().borrow().nodes.len(), 1, "the dead one was not noticed");
     first.lease().strict().expect("the lease holds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_seen_revoked_is_not_honoured_again_by_a_database_that_was_put_back() {
+    let Two { store, machines: [one, two], nodes: [first, second], ticks: _ticks } = Two::live().await;
+    pass(s(3)).await;
+    let backup = save(&store).unwrap();
+    assert_eq!(remove(&store, id(2), false).await.unwrap(), Removal::Done { generation: 2 });
+    pass(s(3)).await;
+    drop(second);
+    first.leave().await;
+    put_back(&store, &backup);
+    let floor = one.memory.0.lock().unwrap().unwrap().view_version;
+    // accepted where nobody remembers who was revoked
+    let acceptance = Acceptance { floor, ..acceptance(Timestamp(1)) };
+    store.accept_restore(&acceptance).await.unwrap();
+    assert!(store.cluster().revocations().await.unwrap().is_empty(), "the backup honours it");
+    let (first, _again) = one.start(2).await;
+    assert!(first.view().borrow().revoked.contains(&id(2)), "a stolen key is honoured again");
+    assert_eq!(store.cluster().revocations().await.unwrap().nodes, [id::<NodeId>(2)].into());
+    let thief = Machine::new(&store, 2);
+    let refused = ocmt_cluster::Membership::start(Machine { memory: thief.memory, ..two }.config(2)).await;
+    assert!(matches!(refused.err().unwrap(), ClusterError::Revoked));
 }

@@ -53,6 +53,9 @@ pub enum StoreError {
     /// Another process uses the data folder.
     #[error("the data folder {0} is in use by another process, stop that one first")]
     Locked(String),
+    /// Nodes run on a database that is to be had alone.
+    #[error("the database is in use by {0}: stop every node first")]
+    NodesRun(String),
     /// The schema on disk is not one that this program knows.
     #[error("{0}")]
     Schema(String),

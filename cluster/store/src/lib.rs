@@ -29,18 +29,20 @@ pub use area::{
     audit::actor as actor_text,
     cluster::{Claim, ClusterStore},
     directory::{DirectoryStore, Founding, MOST_TENANTS_OF_ADDRESS},
+    honoured::Honoured,
     idempotency::{Fresh, Idempotent, RequestKey},
     look::Look,
     nodes::Observed,
     operator::{Confirmation, OperatorStore, Revocation},
     removal::Removal,
     restore::{Acceptance, Accepted},
+    revoked::Revocations,
     sealing::{Rewrap, Rewrapping},
     trail::{ClusterAct, Remembered},
 };
 pub use backend::{
     faults::{Fault, Faults, Link, Passage, Point, Stalled},
-    postgres::{PgConfig, PgLogin, PgRoles, PgTimes},
+    postgres::{PgConfig, PgIdentity, PgLogin, PgRoles, PgTimes},
 };
 pub use error::StoreError;
 pub use kernel::{

@@ -12,7 +12,7 @@ use std::{
 };
 
 use ocmt_cluster::{ClusterError, Job, LeaseTimes, Membership, MembershipConfig, Memory, Remembered, Thread};
-use ocmt_store::{Fault, Link, Passage, Point, Store, tables::NodeState, testing::id};
+use ocmt_store::{Fault, Link, Passage, Point, Revocations, Store, tables::NodeState, testing::id};
 use ocmt_types::{Clock, SeededIds, Timestamp};
 
 /// Tokio's clock, and what a suspended machine missed.
@@ -57,7 +57,7 @@ impl Thread for Task {
 }
 
 #[derive(Clone, Default)]
-pub struct TestMemory(pub Arc<Mutex<Option<Remembered>>>);
+pub struct TestMemory(pub Arc<Mutex<Option<Remembered>>>, pub Arc<Mutex<Revocations>>);
 
 impl Memory for TestMemory {
     fn recall(&self) -> Result<Option<Remembered>, ClusterError> {
@@ -66,6 +66,14 @@ impl Memory for TestMemory {
 
     fn remember(&self, what: Remembered) {
         *self.0.lock().unwrap() = Some(what);
+    }
+
+    fn recall_revoked(&self) -> Result<Revocations, ClusterError> {
+        Ok(self.1.lock().unwrap().clone())
+    }
+
+    fn remember_revoked(&self, revoked: &Revocations) {
+        *self.1.lock().unwrap() = revoked.clone();
     }
 }
 

@@ -4,6 +4,7 @@
 //! error. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by the node, 4 the node cannot be
 //! reached; `container exec` exits with its program's.
 
+mod accept;
 mod account;
 pub mod args;
 mod audit;

@@ -6,22 +6,20 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use ocmt_cluster::FolderMemory;
-use ocmt_crypto::audit::Actor;
-use ocmt_store::{Acceptance, Dump, Purpose, Store, StoreError};
-use ocmt_types::{Clock as _, IdGen, RandomIds, SystemClock};
+use ocmt_store::{Dump, Purpose, Store};
+use ocmt_types::{Clock as _, SystemClock};
 use tokio::{
     fs,
     io::{AsyncWriteExt as _, BufReader, BufWriter, duplex, sink},
 };
 
 use super::{
-    args::{AcceptArgs, BackupArgs, CopyArgs, NodeArgs, RestoreArgs, StoreCommand},
+    args::{BackupArgs, CopyArgs, NodeArgs, RestoreArgs, StoreCommand},
     output,
 };
 use crate::{
     config::{self, Config, StorePlace},
-    database, pki,
+    database,
 };
 
 /// Bytes of a copy that are under way.
@@ -103,7 +101,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
 pub(super) async fn run(command: &StoreCommand) -> anyhow::Result<ExitCode> {
     match command {
         StoreCommand::Copy(args) => Box::pin(copy(args)).await,
-        StoreCommand::AcceptRestore(args) => accept(args).await,
+        StoreCommand::AcceptRestore(args) => Box::pin(super::accept::accept(args)).await,
     }
 }
 
@@ -139,52 +137,14 @@ async fn copy(args: &CopyArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Accepts that the database was put back.
-///
-/// # Errors
-/// When it was not, or cannot be written; nothing has changed then.
-pub(super) async fn accept(args: &AcceptArgs) -> anyhow::Result<ExitCode> {
-    let config = load(&args.config)?;
-    let remembered = FolderMemory::peek(&config.node.data_dir)?.map_or(0, |seen| seen.view_version);
-    let sealing = pki::sealing_of(&config.node.data_dir.join("pki"))?;
-    let store = Place::of(&config)?.open().await?;
-    let ids: &dyn IdGen = &RandomIds;
-    let acceptance = Acceptance {
-        at: SystemClock.now(),
-        request: ids.id(),
-        // whoever holds the database's login; no certificate of an operator is asked for
-        actor: Actor::Anonymous,
-        floor: args.floor.max(remembered),
-        sealing,
-    };
-    let accepted = Box::pin(store.accept_restore(&acceptance)).await;
-    store.close().await;
-    let accepted = match accepted {
-        Err(StoreError::Invalid { what, .. }) => bail!("{what}"),
-        other => other?,
-    };
-    if accepted.sealing_generation.is_none() {
-        output::note("no keys in this data folder: the sealing key stays the one that it was");
-    }
-    output::note(&format!(
-        "accepted: {} ended, {} dropped, {} cancelled; it stands in the audit of the cluster and of {}\nthe view is at version {}: start the nodes",
-        counted(accepted.sessions, "session", "sessions"),
-        counted(accepted.tokens, "link or invitation", "links and invitations"),
-        counted(accepted.ceremonies, "ceremony", "ceremonies"),
-        counted(accepted.tenants, "tenant", "tenants"),
-        accepted.view_version
-    ));
-    Ok(ExitCode::SUCCESS)
-}
-
 /// A database, where it is.
-enum Place {
+pub(super) enum Place {
     Sqlite(PathBuf),
     Postgres { url: String, logins: config::Store },
 }
 
 impl Place {
-    fn of(config: &Config) -> anyhow::Result<Self> {
+    pub(super) fn of(config: &Config) -> anyhow::Result<Self> {
         crate::pki::private_dir(&config.node.data_dir)?;
         Ok(match config.store.place() {
             None => Self::Sqlite(config.node.data_dir.join("db")),
@@ -209,7 +169,7 @@ impl Place {
         }
     }
 
-    async fn open(&self) -> anyhow::Result<Store> {
+    pub(super) async fn open(&self) -> anyhow::Result<Store> {
         let opened = match self {
             Self::Sqlite(folder) => Store::sqlite(folder).await,
             Self::Postgres { url, logins } => Store::postgres(&database::postgres(logins, url)?).await,
@@ -247,16 +207,12 @@ impl std::fmt::Display for Place {
     }
 }
 
-fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
-}
-
 fn told(dump: &Dump) -> String {
     let rows: u64 = dump.rows.iter().map(|(_, rows)| rows).sum();
     let digest = dump.digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
     format!("{rows} rows of {} tables, SHA-256 {digest},", dump.rows.len())
 }
 
-fn load(file: &Path) -> anyhow::Result<Config> {
+pub(super) fn load(file: &Path) -> anyhow::Result<Config> {
     config::load(Some(file), std::env::vars()).with_context(|| format!("{} is refused", file.display()))
 }

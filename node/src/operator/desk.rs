@@ -88,7 +88,7 @@ impl KeyDesk {
     async fn not_revoked(&self, node: NodeId) -> Result<(), Status> {
         let seen = self.store.cluster().observe().await;
         let seen = seen.map_err(|_| Status::unavailable("the database does not answer"))?;
-        if seen.revoked.contains(&node) {
+        if seen.revoked.nodes.contains(&node) {
             tracing::warn!(%node, "a revoked node asked for keys");
             return Err(Status::permission_denied("this node was revoked"));
         }

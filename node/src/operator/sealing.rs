@@ -146,6 +146,7 @@ mod tests {
     use ocmt_store::{
         Acceptance,
         tables::{Node, NodeState},
+        testing::acceptance,
     };
     use ocmt_types::{Incarnation, ManualClock, RandomIds, SystemClock, Timestamp};
 
@@ -195,8 +196,7 @@ mod tests {
         let ids: &dyn IdGen = &RandomIds;
         store.cluster().cluster(ids.id(), Timestamp(0)).await.unwrap();
         let sealing = Some((by.pki.identity().id(), 1));
-        let actor = Actor::Anonymous;
-        let restore = Acceptance { at: Timestamp(1), request: ids.id(), actor, floor: 100, sealing };
+        let restore = Acceptance { floor: 100, sealing, ..acceptance(Timestamp(1)) };
         assert_eq!(store.accept_restore(&restore).await.unwrap().sealing_generation, Some(2));
         by.pki.make_generation(2).unwrap();
     }

@@ -14,6 +14,7 @@ mod operators;
 mod peering;
 mod place;
 mod ready;
+mod revoked;
 mod slots;
 mod start;
 mod telemetry;

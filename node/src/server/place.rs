@@ -7,14 +7,14 @@ use std::{path::PathBuf, sync::Arc};
 
 use ocmt_cluster::{
     Alone, Connect, Ending, FolderMemory, HeartbeatThread, Lease, LeaseTimes, Membership, MembershipConfig,
-    Router, SingleNode, View,
+    RevokedFile, Router, SingleNode, View,
 };
-use ocmt_store::{PgConfig, Store, StoreError, tables::NodeState};
+use ocmt_store::{PgConfig, PgIdentity, Store, StoreError, tables::NodeState};
 use ocmt_types::{Clock, ClusterId, IdGen, Incarnation, NodeId};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{StartError, host_memory};
+use super::{StartError, host_memory, revoked};
 use crate::{
     config::{Config, StorePlace},
     database,
@@ -40,8 +40,9 @@ pub(super) struct Place {
     pub(super) lease: Lease,
     /// None for a node without peers.
     pub(super) membership: Option<Membership>,
-    /// Tells the heartbeat that this runtime moves, for as long as this life has its place.
-    _progress: Option<AbortOnDropHandle<()>>,
+    /// Tells the heartbeat that this runtime moves, or keeps in mind who is revoked where there is none; for as
+    /// long as this life has its place.
+    _beside: AbortOnDropHandle<()>,
 }
 
 /// What the place is taken with.
@@ -70,6 +71,8 @@ impl Place {
         let Claimant { software, node, endpoints, clock, ids, .. } = claimant;
         let who = Alone { node_id: *node, addr: &endpoints.client, version: &software.version };
         let (single, cluster) = SingleNode::start(store.clone(), who, &***clock, &***ids).await?;
+        let revoked = RevokedFile::of(&claimant.config.node.data_dir);
+        let remembering = revoked::keep(store.clone(), revoked, *node, &***clock, &***ids).await?;
         Ok(Self {
             store,
             node: *node,
@@ -78,7 +81,7 @@ impl Place {
             router: Router::alone(),
             lease: Lease::alone(),
             membership: None,
-            _progress: None,
+            _beside: remembering,
         })
     }
 
@@ -88,7 +91,7 @@ impl Place {
         let memory_mib = host_memory::offered(config).await;
         let membership = Membership::start(membership(claimant, memory_mib, &database)?).await?;
         let progress = AbortOnDropHandle::new(tasks::spawn(membership.progress().run()));
-        let identity = Some((claimant.node, membership.incarnation()));
+        let identity = PgIdentity::Life(claimant.node, membership.incarnation());
         let store = Store::postgres(&PgConfig { identity, ..database }).await?;
         let cluster = store.cluster().cluster(claimant.ids.id(), claimant.clock.now()).await?;
         Ok(Self {
@@ -99,7 +102,7 @@ impl Place {
             lease: membership.lease(),
             store,
             membership: Some(membership),
-            _progress: Some(progress),
+            _beside: progress,
         })
     }
 
@@ -144,6 +147,7 @@ fn membership(
 ) -> Result<MembershipConfig, StartError> {
     let Claimant { config, software, node, endpoints, clock, ids } = claimant;
     let own = PgConfig {
+        identity: PgIdentity::Heartbeat(*node),
         tenant_connections: HEARTBEAT_CONNECTIONS,
         cluster_connections: HEARTBEAT_CONNECTIONS,
         ..database.duplicate()

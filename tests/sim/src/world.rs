@@ -10,7 +10,7 @@ use std::{
 };
 
 use ocmt_cluster::{ClusterError, Job, Lease, Memory, Remembered, Thread};
-use ocmt_store::Store;
+use ocmt_store::{Revocations, Store};
 use ocmt_types::{Clock, Incarnation, Timestamp};
 
 use crate::oracle::Oracle;
@@ -130,7 +130,7 @@ impl Thread for HostTask {
 
 /// A data folder in memory.
 #[derive(Clone, Default)]
-pub(crate) struct FolderOfOne(Arc<Mutex<Option<Remembered>>>);
+pub(crate) struct FolderOfOne(Arc<Mutex<Option<Remembered>>>, Arc<Mutex<Revocations>>);
 
 impl Memory for FolderOfOne {
     fn recall(&self) -> Result<Option<Remembered>, ClusterError> {
@@ -139,5 +139,13 @@ impl Memory for FolderOfOne {
 
     fn remember(&self, what: Remembered) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    }
+
+    fn recall_revoked(&self) -> Result<Revocations, ClusterError> {
+        Ok(self.1.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn remember_revoked(&self, revoked: &Revocations) {
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = revoked.clone();
     }
 }

@@ -7,8 +7,8 @@ use ocmt_types::{Digest32, NodeId, Timestamp};
 
 use super::{
     cluster::ClusterStore,
-    nodes::revoked,
     operator::{OperatorStore, retried},
+    revoked::revoked_nodes,
     trail::{ClusterAct, Trail},
 };
 use crate::{
@@ -87,7 +87,7 @@ impl OperatorStore {
     /// [`StoreError::Unavailable`].
     pub async fn joined_nodes(&self) -> Result<Vec<JoinedNode>, StoreError> {
         let mut tx = self.backend.begin_read(Scope::Cluster).await?;
-        let removed = revoked(&mut tx).await?;
+        let removed = revoked_nodes(&mut tx).await?;
         let mut all = joined(&mut tx).await?;
         all.retain(|node| !removed.contains(&node.node_id));
         Ok(all)

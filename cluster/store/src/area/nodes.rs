@@ -4,16 +4,17 @@
 //! death both compare-and-set that row, so one of them comes first. A death that comes second finds another
 //! counter and does nothing; a renewal that comes second finds the lease ended and says so.
 
-use std::collections::BTreeSet;
+use ocmt_types::{ClusterId, Incarnation, Timestamp};
 
-use ocmt_types::{ClusterId, Incarnation, NodeId, Timestamp};
-
-use super::cluster::ClusterStore;
+use super::{
+    cluster::ClusterStore,
+    revoked::{Revocations, revocations},
+};
 use crate::{
-    Filter, MAX_LIMIT, StoreError,
+    Filter, StoreError,
     backend::{Scope, Tx},
     kernel::row::Row as _,
-    tables::{Cluster, Node, NodeLease, NodeState, RevokedNode},
+    tables::{Cluster, Node, NodeLease, NodeState},
 };
 
 const RESTORED: &str =
@@ -31,8 +32,8 @@ pub struct Observed {
     pub cluster: Option<Cluster>,
     /// The incarnations that are not dead, each with its lease counter, by incarnation.
     pub nodes: Vec<(Node, i64)>,
-    /// Nodes whose certificates are not honoured.
-    pub revoked: Vec<NodeId>,
+    /// Nodes and operators whose certificates are not honoured.
+    pub revoked: Revocations,
 }
 
 impl ClusterStore {
@@ -157,7 +158,7 @@ impl ClusterStore {
             }
         }
         nodes.sort_by_key(|(node, _)| node.incarnation);
-        let revoked = revoked(&mut tx).await?.into_iter().collect();
+        let revoked = revocations(&mut tx).await?;
         Ok(Observed { life, cluster, nodes, revoked })
     }
 
@@ -225,19 +226,6 @@ impl ClusterStore {
             living.extend(tx.find::<Node>(Node::state.eq(state), false).await?);
         }
         Ok(living)
-    }
-}
-
-/// Every node whose certificates are not honoured.
-pub(super) async fn revoked(tx: &mut Tx) -> Result<BTreeSet<NodeId>, StoreError> {
-    let mut all = BTreeSet::new();
-    loop {
-        let behind = all.last().map_or_else(Filter::all, |last| RevokedNode::node_id.gt(*last));
-        let page = tx.find::<RevokedNode>(behind.limit(MAX_LIMIT), false).await?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.extend(page.into_iter().map(|row| row.node_id));
     }
 }
 

@@ -6,8 +6,9 @@ use ocmt_types::{Incarnation, NodeId, TenantId};
 
 use super::{
     joins::has_joined,
-    nodes::{ALIVE, bury, raise_view, revoked},
+    nodes::{ALIVE, bury, raise_view},
     operator::{Confirmation, OperatorStore, consume, retried},
+    revoked::revoked_nodes,
     sealing::make_generation,
     trail::{ClusterAct, Trail},
 };
@@ -114,7 +115,7 @@ impl OperatorStore {
                 last.remove(&node.node_id);
             }
         }
-        for removed in revoked(&mut tx).await? {
+        for removed in revoked_nodes(&mut tx).await? {
             last.remove(&removed);
         }
         Ok(last.into_values().collect())
@@ -150,7 +151,7 @@ impl OperatorStore {
     }
 }
 
-async fn lives(tx: &mut Tx, node: NodeId) -> Result<Vec<Node>, StoreError> {
+pub(super) async fn lives(tx: &mut Tx, node: NodeId) -> Result<Vec<Node>, StoreError> {
     let mut lives = Vec::new();
     for state in ALIVE {
         lives.extend(tx.find::<Node>(Node::node_id.eq(node).and(Node::state.eq(state)), false).await?);

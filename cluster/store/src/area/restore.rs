@@ -8,6 +8,8 @@ use ocmt_crypto::audit::{Actor, AuditRecord, Outcome};
 use ocmt_types::{Epoch, Incarnation, NodeId, Ownership, RequestId, TenantId, Timestamp};
 
 use super::{
+    honoured::no_node_runs,
+    revoked::{self, Again, Revocations},
     sealing::make_generation,
     trail::{ClusterAct, Trail},
 };
@@ -26,7 +28,7 @@ const OPEN: [CeremonyState; 3] = [CeremonyState::Open, CeremonyState::Ready, Cer
 const ACTION: &str = "cluster.accept_restore";
 
 /// Who accepts a restore, and when.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Acceptance {
     /// When.
     pub at: Timestamp,
@@ -37,9 +39,21 @@ pub struct Acceptance {
     /// The highest version of the view that anybody has seen; 0 if that is not known. A database that shows an
     /// older one was put back, by whatever means.
     pub floor: i64,
+    /// Whether somebody knows that it was put back, although its view is not older than any seen: nodes renew
+    /// their leases many times between two versions of the view.
+    pub went_back: bool,
+    /// Nodes and operators that are known to have been revoked, whatever the database says.
+    pub revoked: Revocations,
     /// Who makes the next generation of the sealing key, and the latest that it holds; none if this is not
     /// done from a node's data folder.
     pub sealing: Option<(NodeId, u32)>,
+}
+
+impl Acceptance {
+    /// Whether there is something to accept.
+    pub fn is_due(&self, cluster: &Cluster) -> bool {
+        cluster.restored_at.is_some() || self.floor > cluster.view_version || self.went_back
+    }
 }
 
 /// What was ended by it.
@@ -55,37 +69,45 @@ pub struct Accepted {
     pub tokens: u64,
     /// Ceremonies cancelled.
     pub ceremonies: u64,
+    /// Nodes and operators revoked that the database honoured.
+    pub revoked: u64,
     /// The generation of the sealing key that is due, if it is known who makes it.
     pub sealing_generation: Option<i64>,
 }
 
 impl Store {
-    /// Accepts that the database was put back: ends all sessions, drops every token that is good once, cancels
-    /// open ceremonies, buries all nodes, frees all tenants, has a new generation of the sealing key made and
-    /// raises the view's version above any seen. One transaction, for when no node runs.
+    /// Accepts that the database was put back: revokes whom it has forgotten to be revoked, ends all sessions,
+    /// drops every token that is good once, cancels open ceremonies, buries all nodes, frees all tenants, has a
+    /// new generation of the sealing key made and raises the view's version above any seen. One transaction, for
+    /// when no node runs.
     ///
     /// # Errors
-    /// [`StoreError::Invalid`] if the database was not restored, or has no cluster; [`StoreError::Unavailable`],
-    /// [`StoreError::Full`], [`StoreError::OutcomeUnknown`].
+    /// [`StoreError::NodesRun`] if a node does; [`StoreError::Invalid`] if the database was not restored, or has
+    /// no cluster; [`StoreError::Unavailable`], [`StoreError::Full`], [`StoreError::OutcomeUnknown`].
     pub async fn accept_restore(&self, acceptance: &Acceptance) -> Result<Accepted, StoreError> {
         let mut tx = self.backend().begin(Scope::Schema).await?;
         let invalid = |what| StoreError::Invalid { table: "cluster", what };
         let Some(cluster) = tx.first::<Cluster>(Filter::all(), true).await? else {
             return Err(invalid("the database has no cluster"));
         };
-        if cluster.restored_at.is_none() && acceptance.floor <= cluster.view_version {
+        if !acceptance.is_due(&cluster) {
             return Err(invalid("the database was not restored, there is nothing to accept"));
         }
+        // whoever registers now waits for the row above; whoever did before is connected
+        no_node_runs(&mut tx).await?;
         let seen = cluster.view_version.max(acceptance.floor);
         let view_version = (seen / RESTORE_STEP + 1) * RESTORE_STEP;
-        let trail = Trail::open(&mut tx).await?;
         tx.update_if(&Cluster { view_version, restored_at: None, ..cluster }, Filter::all()).await?;
+        let again = Again { at: acceptance.at, request: acceptance.request, actor: acceptance.actor };
+        let revoked = revoked::write(&mut tx, &acceptance.revoked, &again).await?;
+        let trail = Trail::open(&mut tx).await?;
         bury_nodes(&mut tx).await?;
         let mut accepted = Accepted {
             view_version,
             sessions: end_sessions(&mut tx, acceptance.at).await?,
             tokens: drop_tokens(&mut tx).await?,
             ceremonies: cancel_ceremonies(&mut tx, acceptance.at).await?,
+            revoked: revoked.len() as u64,
             ..Accepted::default()
         };
         if let Some((made_by, held)) = acceptance.sealing {
@@ -222,6 +244,7 @@ fn act(acceptance: &Acceptance, accepted: &Accepted) -> ClusterAct {
             count("sessions", accepted.sessions),
             count("tokens", accepted.tokens),
             count("ceremonies", accepted.ceremonies),
+            count("revoked", accepted.revoked),
         ],
         remember: None,
     }

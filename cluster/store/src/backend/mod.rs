@@ -97,6 +97,15 @@ impl Tx {
         }
     }
 
+    /// The nodes that are connected to the database, by the beginnings of their ids. Where the database is one
+    /// process's own, there is none but whoever asks.
+    pub(crate) async fn connected_nodes(&mut self) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Postgres(tx) => tx.connected_nodes().await,
+            Self::Sqlite(_) | Self::Sim(_) => Ok(Vec::new()),
+        }
+    }
+
     /// Holds up everybody else who serialises on this name, until the transaction ends. For what a lock on
     /// rows cannot hold: a count, or a row that is not there yet. One writer at a time needs nothing for it.
     pub(crate) async fn serialise(&mut self, name: &str) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use ocmt_types::{
 };
 
 use crate::{
-    Claim, ClusterAct, Confirmation, FencedTx, Founding, Removal, Store, StoreError,
+    Acceptance, Claim, ClusterAct, Confirmation, FencedTx, Founding, Removal, Revocations, Store, StoreError,
     backend::{Backend, Scope},
     tables::{
         ActKind, DestructiveAct, Node, NodeState, RevokedNode, Tenant, TenantState, User, UserRole, UserState,
@@ -168,6 +168,19 @@ pub async fn remove(store: &Store, node: NodeId, only_dead: bool) -> Result<Remo
     operators.confirm_act(act_id, operator, token_hash, &act).await?;
     let confirmation = Confirmation { token_hash, operator, act: kind, object };
     operators.remove_node(node, only_dead, &confirmation, id(1), &act).await
+}
+
+/// The acceptance of a restore by nobody, with nothing known beside the database.
+pub fn acceptance(at: Timestamp) -> Acceptance {
+    Acceptance {
+        at,
+        request: id(9),
+        actor: Actor::Anonymous,
+        floor: 0,
+        went_back: false,
+        revoked: Revocations::default(),
+        sealing: None,
+    }
 }
 
 fn random32(ids: &dyn IdGen) -> [u8; 32] {

@@ -13,6 +13,7 @@ pub mod orders;
 pub mod portable;
 pub mod races;
 pub mod removal;
+pub mod restored;
 pub mod rows;
 pub mod sealing;
 
@@ -112,6 +113,12 @@ macro_rules! suite {
                 a_dump_goes_into_an_empty_database_only,
                 a_damaged_dump_is_refused_where_it_is_and_changes_nothing,
                 a_restored_database_takes_no_node_until_that_is_accepted,
+            }
+            restored {
+                who_was_revoked_stays_so_over_a_restore,
+                an_accepted_restore_leaves_nothing_that_is_good_once,
+                a_revocation_that_the_database_forgot_is_written_again_once,
+                a_database_that_went_back_to_the_same_version_is_accepted,
             }
             sealing {
                 what_is_under_an_earlier_generation_is_found_by_its_tenants,

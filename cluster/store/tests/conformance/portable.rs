@@ -2,7 +2,7 @@
 
 use ocmt_crypto::audit::{Actor, ChainVerifier};
 use ocmt_store::{
-    Acceptance, DumpError, Filter, Purpose, Store, StoreError,
+    Acceptance, DumpError, Filter, Purpose, Revocations, Store, StoreError,
     tables::{
         Assurance, AuditRow, Ceremony, CeremonyPurpose, CeremonyState, Link, LinkPurpose, ObjectBody,
         Session, User,
@@ -175,9 +175,11 @@ pub async fn a_restored_database_takes_no_node_until_that_is_accepted(store: Sto
         request: id(9),
         actor: Actor::Operator([5; 16]),
         floor: 77,
+        went_back: false,
+        revoked: Revocations::default(),
         sealing: Some((id(1), 3)),
     };
-    let none = source.accept_restore(&Acceptance { floor: 0, ..acceptance }).await.unwrap_err();
+    let none = source.accept_restore(&Acceptance { floor: 0, ..acceptance.clone() }).await.unwrap_err();
     assert!(matches!(none, StoreError::Invalid { .. }), "{none}");
     let bytes = dumped(&source).await;
     store.load(&mut bytes.as_slice(), Purpose::Restore(NOW)).await.unwrap();

@@ -7,7 +7,7 @@ use ocmt_crypto::{
 use ocmt_store::{
     Acceptance, ClusterAct, Rewrap, Store,
     tables::Container,
-    testing::{TestNode, id},
+    testing::{TestNode, acceptance, id},
 };
 use ocmt_types::{ClusterId, Ownership, TenantId, Timestamp};
 
@@ -43,8 +43,7 @@ async fn put(store: &Store, own: Ownership, n: u64, generation: u32) {
 async fn third(store: &Store) {
     store.cluster().cluster(id::<ClusterId>(99), Timestamp(0)).await.unwrap();
     let sealing = Some((id(1), 2));
-    let restore =
-        Acceptance { at: Timestamp(1), request: id(8), actor: Actor::Anonymous, floor: 100, sealing };
+    let restore = Acceptance { floor: 100, sealing, ..acceptance(Timestamp(1)) };
     assert_eq!(store.accept_restore(&restore).await.unwrap().sealing_generation, Some(3));
 }
 

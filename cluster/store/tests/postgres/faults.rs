@@ -4,7 +4,7 @@ use std::time::Duration;
 use crate::conformance::rows::timer;
 use crate::proxy::{Line, Proxy};
 use ocmt_store::{
-    Claim, Filter, PgConfig, PgTimes, Store, StoreError,
+    Claim, Filter, PgConfig, PgIdentity, PgTimes, Store, StoreError,
     tables::Timer,
     testing::{TestDatabase, TestNode, id},
 };
@@ -15,7 +15,7 @@ use tokio::{sync::Barrier, task::JoinSet};
 /// The store of the `n`th test node, which says in its connections who it is.
 async fn store_of(n: u64, config: PgConfig) -> Store {
     let node = TestNode::unregistered(&Store::sim(), n);
-    let identity = Some((node.node_id, node.incarnation));
+    let identity = PgIdentity::Life(node.node_id, node.incarnation);
     let config = PgConfig { identity, tenant_connections: 6, cluster_connections: 3, ..config };
     Store::postgres(&config).await.unwrap()
 }

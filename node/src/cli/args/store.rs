@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use ocmt_types::{NodeId, OperatorId};
 
 /// `ocmt backup`
 #[derive(Args)]
@@ -70,8 +71,25 @@ pub struct AcceptArgs {
     /// The configuration, a TOML file; OCMT__SECTION__KEY in the environment wins over it
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// The highest version of the view that any node has seen; what the node of this data folder has seen is
-    /// known without
+    /// The data folder of another node, or a copy of `cluster.json` and `revoked.json` of it: what that node has seen
+    /// counts too; may be given more than once. The data folder of this configuration is read without
+    #[arg(long, value_name = "DIR")]
+    pub memory: Vec<PathBuf>,
+    /// The highest version of the view that any node has seen, as far as no data folder tells. If the database
+    /// shows this version itself, it says that it was put back all the same
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub floor: i64,
+    /// A node that was revoked since the backup; may be given more than once. What the data folders remember of
+    /// revocations is known without
+    #[arg(long, value_name = "NODE")]
+    pub revoke_node: Vec<NodeId>,
+    /// An operator who was revoked since the backup; may be given more than once
+    #[arg(long, value_name = "OPERATOR")]
+    pub revoke_operator: Vec<OperatorId>,
+    /// Make another operator, with the files in this folder; on the machine where `ocmt cluster init` ran
+    #[arg(long, value_name = "DIR")]
+    pub operator_out: Option<PathBuf>,
+    /// Do not ask whether those are the nodes and operators to honour
+    #[arg(long)]
+    pub yes: bool,
 }

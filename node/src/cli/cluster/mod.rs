@@ -50,7 +50,7 @@ pub(super) async fn run(command: ClusterCommand, global: Global) -> anyhow::Resu
         ClusterCommand::Move { operator, moved, node } => nodes::move_to(&at, &operator, moved, node).await,
         ClusterCommand::Revoke(args) => remove::revoke(&at, &args).await,
         ClusterCommand::Forget(args) => remove::forget(&at, &args).await,
-        ClusterCommand::AcceptRestore(args) => return Box::pin(super::store::accept(&args)).await,
+        ClusterCommand::AcceptRestore(args) => return Box::pin(super::accept::accept(&args)).await,
         ClusterCommand::Status(operator) => watch::status(&at, &operator).await,
         ClusterCommand::Watch { operator, resume } => watch::watch(&at, &operator, resume).await,
         ClusterCommand::Operators(command) => operators::run(&at, command).await,

@@ -12,4 +12,5 @@ mod gateway;
 mod headers;
 mod links;
 mod requests;
+mod restore;
 mod store;

@@ -126,7 +126,10 @@ async fn what_was_backed_up_serves_again_once_the_restore_is_accepted() {
     assert!(said.err.contains("accept-restore"), "{}", said.err);
     let refused = ocmt_with(&["node"], &config).await.unwrap();
     failed(&refused, "ocmt store accept-restore");
-    let said = ocmt_with(&["store", "accept-restore"], &config).await.unwrap();
+    let unasked = ocmt_with(&["store", "accept-restore"], &config).await.unwrap();
+    assert_eq!(unasked.code, Some(2), "nobody was asked whom to honour: {}", unasked.err);
+    assert!(unasked.err.contains("This database honours:\n  node "), "{}", unasked.err);
+    let said = ocmt_with(&["store", "accept-restore", "--yes"], &config).await.unwrap();
     done(&said);
     assert!(said.err.contains("1 session ended"), "{}", said.err);
 

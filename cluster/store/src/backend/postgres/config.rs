@@ -16,15 +16,26 @@ pub struct PgConfig {
     pub password: Option<Secret<String>>,
     /// Which roles do the work.
     pub roles: PgRoles,
-    /// Who asks. It stands in `application_name`, so that whoever follows a dead incarnation can end what
-    /// that one left open. None for tools.
-    pub identity: Option<(NodeId, Incarnation)>,
+    /// Who asks.
+    pub identity: PgIdentity,
     /// Connections for tenants' work, the most at once. At least 1.
     pub tenant_connections: u32,
     /// Connections for work across tenants, the most at once. At least 1.
     pub cluster_connections: u32,
     /// How long to wait for what.
     pub times: PgTimes,
+}
+
+/// Who asks. It stands in `application_name`, so that whoever follows a dead incarnation can end what that one left
+/// open, and that a restore is not accepted under a node that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PgIdentity {
+    /// A tool.
+    Tool,
+    /// The heartbeat of a node, which is connected for as long as the node lives, whichever incarnation it is.
+    Heartbeat(NodeId),
+    /// One life of a node.
+    Life(NodeId, Incarnation),
 }
 
 /// Which roles do the work (`migrations/postgres/roles.sql`).
@@ -118,7 +129,7 @@ impl PgConfig {
             url: Secret::new(url.into()),
             password: None,
             roles: PgRoles::Found,
-            identity: None,
+            identity: PgIdentity::Tool,
             tenant_connections: 16,
             cluster_connections: 4,
             times: PgTimes::default(),
@@ -207,8 +218,9 @@ impl PgConfig {
     /// incarnation alone is what they are found by.
     fn application_name(&self) -> String {
         match self.identity {
-            None => "ocmt".to_owned(),
-            Some((node, incarnation)) => format!("ocmt/{:.23}/{incarnation}", node.to_string()),
+            PgIdentity::Tool => "ocmt".to_owned(),
+            PgIdentity::Heartbeat(node) => format!("ocmt/{node}/heartbeat"),
+            PgIdentity::Life(node, incarnation) => format!("ocmt/{:.23}/{incarnation}", node.to_string()),
         }
     }
 }
@@ -222,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_incarnation_is_not_cut_off_the_name() {
-        let identity = Some((NodeId::from_bytes([0xff; 16]), Incarnation([0xee; 16])));
+        let identity = PgIdentity::Life(NodeId::from_bytes([0xff; 16]), Incarnation([0xee; 16]));
         let name = PgConfig { identity, ..PgConfig::new("postgres://h/d") }.application_name();
         assert!(name.len() <= 63 && name.ends_with(&"ee".repeat(16)), "{name}");
     }

@@ -23,7 +23,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-pub use config::{PgConfig, PgLogin, PgRoles, PgTimes};
+pub use config::{PgConfig, PgIdentity, PgLogin, PgRoles, PgTimes};
 use tx::Patience;
 pub(crate) use tx::PgTx;
 

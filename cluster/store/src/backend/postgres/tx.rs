@@ -36,6 +36,9 @@ const UNDO: Duration = Duration::from_secs(2);
 /// A crash of one server process restarts all others, checkpointer included, under the same postmaster.
 const LIFE: &str = "SELECT pg_postmaster_start_time()::text || coalesce((SELECT ' ' || max(pid)::text \
                     FROM pg_stat_activity WHERE backend_type = 'checkpointer'), '')";
+// the name is shown to every login, whoever the session is of; a node's own cut is 23 characters
+const NODES: &str = "SELECT DISTINCT left(split_part(application_name, '/', 2), 23) FROM pg_stat_activity \
+                     WHERE datname = current_database() AND application_name LIKE 'ocmt/%/%' ORDER BY 1";
 const SERIALISE: &str = "SELECT pg_advisory_xact_lock($1)";
 
 /// An open transaction; dropped, it is rolled back in the background.
@@ -135,6 +138,12 @@ impl PgTx {
     pub(crate) async fn schema(&mut self) -> Result<i64, StoreError> {
         let query = sqlx::query_scalar(migrate::NEWEST);
         self.answered("schema_migrations", async |connection| query.fetch_one(&mut **connection).await).await
+    }
+
+    /// The nodes that are connected to the database, by the first 23 characters of their ids.
+    pub(crate) async fn connected_nodes(&mut self) -> Result<Vec<String>, StoreError> {
+        let query = sqlx::query_scalar(NODES);
+        self.answered("", async |connection| query.fetch_all(&mut **connection).await).await
     }
 
     /// Runs `work` within the bound, and keeps track of what state that leaves the connection in.
