@@ -7,7 +7,7 @@ use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::{Fault, Point, Stalled, tables::Link};
 use ocmt_types::Secret;
 
-use super::kit::{Kit, START, binding, until};
+use super::kit::{Kit, Person, START, binding, until};
 use crate::{
     ActorError, Limits,
     api::{
@@ -195,20 +195,26 @@ async fn s3_idle_and_absolute_limits_end_a_session() {
     assert!(kit.authenticate(&again.token).await.is_err(), "idle");
 }
 
-async fn the_cap_of_sessions_is_exact(kit: Kit) {
+/// Somebody who may have so many sessions.
+pub(super) async fn capped(kit: &Kit, sessions_per_user: u32) -> Person {
     let ann = kit.founder("ann@example.com").await;
     let info = kit.call(&ann.caller, GetTenant).await.unwrap();
-    let policy = TenantPolicy { sessions_per_user: 5, ..info.policy };
+    let policy = TenantPolicy { sessions_per_user, ..info.policy };
     kit.call(&ann.caller, UpdateTenantPolicy { policy, version: info.version }).await.unwrap();
-    // links that stand side by side, which the lobby would never make: all are exchanged at once
-    let mut tx = kit.store.fenced(kit.steal(ann.tenant).await).await.unwrap();
-    let mut links = Vec::new();
-    for _ in 0..12 {
-        let token = Token::issue(TokenKind::Link, ann.tenant, &mut rand::rng());
+    ann
+}
+
+/// Links that stand side by side, which the lobby would never make, so that all can be exchanged at once. The tenant's
+/// actor loses its ownership by it.
+pub(super) async fn links_side_by_side(kit: &Kit, person: &Person, n: usize) -> Vec<String> {
+    let mut tx = kit.store.fenced(kit.steal(person.tenant).await).await.unwrap();
+    let mut links = Vec::with_capacity(n);
+    for _ in 0..n {
+        let token = Token::issue(TokenKind::Link, person.tenant, &mut rand::rng());
         let link = Link {
-            tenant_id: ann.tenant,
+            tenant_id: person.tenant,
             token_hash: token.hash(),
-            user_id: ann.user,
+            user_id: person.user,
             purpose: ocmt_store::tables::LinkPurpose::SignIn,
             binding_hash: binding().1,
             created_at: START,
@@ -218,6 +224,12 @@ async fn the_cap_of_sessions_is_exact(kit: Kit) {
         links.push(token.expose().to_owned());
     }
     tx.commit().await.unwrap();
+    links
+}
+
+async fn the_cap_of_sessions_is_exact(kit: Kit) {
+    let ann = capped(&kit, 5).await;
+    let links = links_side_by_side(&kit, &ann, 12).await;
     kit.clock.advance(Duration::from_secs(1));
     // the tenant's actor has lost its ownership: the first call finds out, the next activates anew
     let _ = kit.call(&ann.caller, WhoAmI).await;

@@ -1,5 +1,6 @@
 //! Two nodes over one store: who answers, who may not, and what crosses.
 
+mod cap;
 mod fence;
 mod leave;
 mod letters;
