@@ -233,7 +233,7 @@ pub(super) async fn ownership(kit: &Kit, tenant: TenantId) -> Option<Ownership> 
 }
 
 /// With a slot that needs no Argon2id, and published identity keys.
-async fn make_vault(kit: &Kit, owner: &Person, rng: &mut StdRng) -> UnlockedVault {
+pub(super) async fn make_vault(kit: &Kit, owner: &Person, rng: &mut StdRng) -> UnlockedVault {
     let scope = VaultScope { tenant: owner.tenant, vault: VaultId::from_bytes(rng.random()) };
     let slot = NewSlot::Member(SealSecretKey::generate(rng).public());
     let (vault, upload) = vault::create(scope, &[slot], rng).unwrap();

@@ -5,6 +5,7 @@ mod crash;
 mod flow;
 mod foreign;
 mod holders;
+mod mutual;
 mod races;
 mod refusals;
 mod rewrap;
