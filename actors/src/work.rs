@@ -77,6 +77,14 @@ impl Work {
         self.standing.caller.user().ok_or(ActorError::Unauthenticated("a session is needed"))
     }
 
+    /// Refuses to write what is wrapped under a generation of the sealing key that was given up meanwhile.
+    pub(crate) async fn check_wrapped(&mut self, wrapped: &[u8]) -> Result<(), ActorError> {
+        if self.tx.may_write_wrapped(wrapped).await? {
+            return Ok(());
+        }
+        Err(ActorError::unavailable("SEALING_KEY", "a newer sealing key is in force; repeat"))
+    }
+
     /// Adds an effect.
     pub(crate) fn then(&mut self, effect: Effect) {
         self.effects.push(effect);

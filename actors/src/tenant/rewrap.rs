@@ -33,6 +33,9 @@ impl SystemWork for Batch {
         for row in ceremonies {
             let guard = Ceremony::version.eq(row.version);
             let wrapped = ground::rewrapped(work, &row)?;
+            if let Some(wrapped) = &wrapped {
+                work.check_wrapped(wrapped).await?;
+            }
             let next = Ceremony { release_private_wrapped: wrapped, version: row.version + 1, ..row };
             if !work.tx.update_if(&next, guard).await? {
                 return Err(ActorError::Aborted("the ceremony"));

@@ -291,6 +291,11 @@ impl FencedTx {
         self.0.tx.rollback().await
     }
 
+    /// What is beneath the fence, for what is not the tenant's.
+    pub(crate) fn beneath(&mut self) -> &mut Tx {
+        &mut self.0.tx
+    }
+
     /// The transaction without its fence, for work on all tenants.
     pub(crate) fn into_tx(self) -> Tx {
         self.0.tx

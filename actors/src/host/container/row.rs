@@ -102,8 +102,11 @@ pub(crate) async fn changed(
     mut row: Container,
     change: impl FnOnce(&mut Container) -> Result<(), ActorError>,
 ) -> Result<Container, ActorError> {
-    let (version, before) = (row.version, row.observed);
+    let (version, before, secret) = (row.version, row.observed, row.start_secret.clone());
     change(&mut row)?;
+    if let Some(wrapped) = row.start_secret.as_deref().filter(|wrapped| secret.as_deref() != Some(wrapped)) {
+        work.check_wrapped(wrapped).await?;
+    }
     if row.observed != before {
         row.updated_at = work.now;
     }

@@ -60,6 +60,9 @@ impl Handle for OpenCeremony {
         check(work, &params, &set_row).await?;
         let session = limited(work).await?;
         let row = new_row(work, &params, &set_row, &session)?;
+        if let Some(wrapped) = &row.release_private_wrapped {
+            work.check_wrapped(wrapped).await?;
+        }
         work.tx.insert(&row).await?;
         hold_session(work, session, &row).await?;
         let loaded = ground::load(work, id).await?.ok_or_else(ground::damaged)?;

@@ -3,8 +3,10 @@
 //!
 //! A generation stands *alone* when nothing is wrapped under an earlier one and no node wraps under an earlier
 //! one any more. That is decided once, in one transaction, and written down; the nodes erase earlier ones after
-//! it. A node that registers meanwhile comes before the decision, which then waits for it, or sees it.
+//! it. A node that registers meanwhile comes before the decision, which then waits for it, or sees it. So does whoever
+//! writes something wrapped ([`FencedTx::may_write_wrapped`](crate::FencedTx::may_write_wrapped)).
 
+use ocmt_crypto::sealing::SealingKeys;
 use ocmt_types::{NodeId, TenantId, Timestamp};
 
 use super::{
@@ -18,6 +20,9 @@ use crate::{
     kernel::filter::Col,
     tables::{Ceremony, Cluster, Container, Node, SealingGeneration, SealingHolder},
 };
+
+/// The lock of whoever writes something wrapped, and of whoever decides that a generation stands alone.
+const WRITERS: &str = "wrapped secrets";
 
 /// The earliest generation that nodes hold and the one to wrap under: what lies between is to be rewrapped. What
 /// is under generations before `lowest` opens nowhere any more.
@@ -47,7 +52,7 @@ impl Rewrapping {
 
 impl Rewrap {
     fn of<R: Row>(self, column: Col<R, Option<Vec<u8>>>) -> Filter<R> {
-        let floor = |generation| Some(ocmt_crypto::sealing::SealingKeys::floor_of(generation));
+        let floor = |generation| Some(SealingKeys::floor_of(generation));
         column.gt(floor(self.lowest)).and(column.le(floor(self.latest)))
     }
 
@@ -83,6 +88,23 @@ impl crate::FencedTx {
         limit: u32,
     ) -> Result<Vec<Container>, StoreError> {
         self.find(what.containers().limit(limit)).await
+    }
+}
+
+impl crate::FencedTx {
+    /// Whether what is wrapped may be written in this transaction: not if its generation was given up since. It is
+    /// not given up before this transaction ends, so a node that stood still between wrapping and writing leaves no
+    /// row that nobody opens.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn may_write_wrapped(&mut self, wrapped: &[u8]) -> Result<bool, StoreError> {
+        let tx = self.beneath();
+        tx.serialise_shared(WRITERS).await?;
+        let alone = SealingGeneration::alone_since.gt(Some(Timestamp(i64::MIN)));
+        let alone = tx.first::<SealingGeneration>(alone.desc(SealingGeneration::generation), false).await?;
+        let lowest = alone.map_or(0, |row| u32::try_from(row.generation).unwrap_or(u32::MAX));
+        Ok(wrapped > SealingKeys::floor_of(lowest).as_slice())
     }
 }
 
@@ -158,6 +180,8 @@ impl OperatorStore {
             if latest.alone_since.is_some() {
                 return Ok(true);
             }
+            // whoever writes something wrapped comes before the count, or reads what is decided here
+            tx.serialise(WRITERS).await?;
             if !look(&mut tx, what).await?.is_done() {
                 return Ok(false);
             }

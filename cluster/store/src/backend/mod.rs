@@ -115,6 +115,14 @@ impl Tx {
         }
     }
 
+    /// Holds up whoever serialises on this name, and not others who ask for it shared, until the transaction ends.
+    pub(crate) async fn serialise_shared(&mut self, name: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(tx) => tx.serialise_shared(name).await,
+            Self::Sqlite(_) | Self::Sim(_) => Ok(()),
+        }
+    }
+
     /// Makes the writes durable.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self {

@@ -123,6 +123,7 @@ macro_rules! suite {
             sealing {
                 what_is_under_an_earlier_generation_is_found_by_its_tenants,
                 a_generation_stands_alone_once_nothing_and_nobody_is_under_an_earlier_one,
+                nothing_is_written_under_a_generation_that_was_given_up,
             }
             hosts {
                 parallel_reservations_never_exceed_a_host,

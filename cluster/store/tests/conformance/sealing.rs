@@ -5,11 +5,12 @@ use ocmt_crypto::{
     sealing::SealingKeys,
 };
 use ocmt_store::{
-    Acceptance, ClusterAct, Rewrap, Store,
+    Acceptance, ClusterAct, FencedTx, Rewrap, Store,
     tables::Container,
     testing::{TestNode, acceptance, id},
 };
 use ocmt_types::{ClusterId, Ownership, TenantId, Timestamp};
+use tokio::task::JoinSet;
 
 use super::hosts::container;
 
@@ -30,6 +31,16 @@ fn act() -> ClusterAct {
 
 fn wrapped(generation: u32) -> Vec<u8> {
     [SealingKeys::floor_of(generation), vec![7; 40]].concat()
+}
+
+/// Writes what was wrapped, as whoever wrapped it does; `false` if it may not be.
+async fn write(tx: &mut FencedTx, own: Ownership, n: u64, generation: u32) -> bool {
+    let wrapped = wrapped(generation);
+    if !tx.may_write_wrapped(&wrapped).await.unwrap() {
+        return false;
+    }
+    tx.upsert(&Container { start_secret: Some(wrapped), ..container(own, n, id(70)) }).await.unwrap();
+    true
 }
 
 async fn put(store: &Store, own: Ownership, n: u64, generation: u32) {
@@ -93,4 +104,30 @@ pub async fn a_generation_stands_alone_once_nothing_and_nobody_is_under_an_earli
     assert!(operators.stand_alone(WHAT, &act()).await.unwrap());
     assert_eq!(latest().await, Some(Timestamp(9)));
     assert!(operators.stand_alone(WHAT, &act()).await.unwrap(), "it does, whoever asks again");
+}
+
+pub async fn nothing_is_written_under_a_generation_that_was_given_up(store: Store) {
+    third(&store).await;
+    let node = TestNode::start(&store, 1).await.unwrap();
+    let (own, other) = (node.found(1).await.unwrap(), node.found(2).await.unwrap());
+    store.operators().wraps_under(node.node_id, 3).await.unwrap();
+    // the decision waits for whoever is about to write under the earlier one, and finds what they wrote
+    let mut tx = store.fenced(own).await.unwrap();
+    assert!(write(&mut tx, own, 10, 2).await);
+    let operators = store.operators();
+    let mut deciding = JoinSet::new();
+    deciding.spawn(async move { operators.stand_alone(WHAT, &act()).await.unwrap() });
+    // why: on PostgreSQL the decision is under way beside the open transaction; elsewhere it has not begun
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    tx.commit().await.unwrap();
+    let alone = async || store.operators().latest_generation().await.unwrap().unwrap().alone_since.is_some();
+    let decided = deciding.join_all().await;
+    assert!(!decided[0] && !alone().await, "something is under the earlier one");
+    put(&store, own, 10, 3).await;
+    assert!(store.operators().stand_alone(WHAT, &act()).await.unwrap());
+    // and whoever comes after it with what was wrapped before is refused
+    let mut late = store.fenced(other).await.unwrap();
+    assert!(!write(&mut late, other, 11, 2).await, "a row that nobody opens");
+    assert!(write(&mut late, other, 11, 3).await);
+    late.commit().await.unwrap();
 }

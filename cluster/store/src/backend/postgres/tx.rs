@@ -40,6 +40,7 @@ const LIFE: &str = "SELECT pg_postmaster_start_time()::text || coalesce((SELECT 
 const NODES: &str = "SELECT DISTINCT left(split_part(application_name, '/', 2), 23) FROM pg_stat_activity \
                      WHERE datname = current_database() AND application_name LIKE 'ocmt/%/%' ORDER BY 1";
 const SERIALISE: &str = "SELECT pg_advisory_xact_lock($1)";
+const SERIALISE_SHARED: &str = "SELECT pg_advisory_xact_lock_shared($1)";
 
 /// An open transaction; dropped, it is rolled back in the background.
 pub(crate) struct PgTx {
@@ -122,9 +123,18 @@ impl PgTx {
     /// Holds up everybody else who serialises on this name, until the transaction ends. The lock is a number
     /// made from the name; two names that share one only wait for each other.
     pub(crate) async fn serialise(&mut self, name: &str) -> Result<(), StoreError> {
+        self.lock_name(SERIALISE, name).await
+    }
+
+    /// The same, beside others who ask for it shared.
+    pub(crate) async fn serialise_shared(&mut self, name: &str) -> Result<(), StoreError> {
+        self.lock_name(SERIALISE_SHARED, name).await
+    }
+
+    async fn lock_name(&mut self, how: &'static str, name: &str) -> Result<(), StoreError> {
         let digest = Sha256::digest(name);
         let key = digest.iter().take(8).fold(0_i64, |key, byte| (key << 8) | i64::from(*byte));
-        let query = sqlx::query(SERIALISE).bind(key);
+        let query = sqlx::query(how).bind(key);
         self.answered("", async |connection| query.execute(&mut **connection).await).await.map(drop)
     }
 
