@@ -28,8 +28,8 @@ use ocmt::{
         View,
     },
     pki::Rotating,
-    software::Software,
     server::listen::{self, Anybody, ListenLimits, Resets},
+    software::Software,
 };
 use ocmt_actors::{ActorError, RemoteChannel};
 use ocmt_cluster::ClusterError;
