@@ -3,8 +3,16 @@
 
 mod mesh;
 
-use mesh::{Client, Mesh, PATIENCE, tenant};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::Extension;
+use mesh::{Client, Mesh, PATIENCE, tenant, until};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
 async fn a_forwarded_upgrade_is_a_websocket_with_its_close_codes() {
@@ -40,11 +48,95 @@ async fn a_websocket_whose_node_goes_is_told_to_connect_again() {
     assert_eq!(closed(&mut socket).await, 1012);
 }
 
+#[tokio::test]
+async fn a_listener_that_stops_waits_for_what_its_connections_were_upgraded_to() {
+    use ocmt::server::{ConnectionSlot, listen};
+    let mesh = Mesh::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::new(&mesh.papers, listener.local_addr().unwrap());
+    // as a WebSocket does that still has something to say
+    let held: Arc<Mutex<Option<ConnectionSlot>>> = Arc::default();
+    let keep = held.clone();
+    let app = axum::Router::new().fallback(async move |Extension(slot): Extension<ConnectionSlot>| {
+        keep.lock().unwrap().replace(slot);
+    });
+    let (limits, stop) = (mesh::Bounds::default().clients, CancellationToken::new());
+    let tls = mesh.papers.client_listener();
+    let serving = listen::serve(listener, tls, app, limits, Arc::new(listen::Anybody), stop.clone());
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => panic!("nobody has told it to stop"),
+        answer = client.h1(http::Request::new(mesh::empty())) => assert_eq!(answer.status(), 200),
+    }
+    stop.cancel();
+    assert!(timeout(Duration::from_millis(500), &mut serving).await.is_err(), "it did not wait");
+    drop(held.lock().unwrap().take());
+    // well before it would have given up
+    timeout(Duration::from_secs(3), serving).await.expect("it goes on");
+}
+
+#[tokio::test]
+async fn no_websocket_begins_on_a_node_that_stops_and_its_client_may_try_another() {
+    use tokio_tungstenite::tungstenite::Error;
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let held = owner.app.hold_gateways().await;
+    let address = edge.client_address;
+    let stops = async {
+        until("the owner is asked", || owner.app.open() == 1).await;
+        let stopping = edge.stop();
+        tokio::pin!(stopping);
+        // it waits for what is open; only then is there an answer
+        assert!(futures_util::poll!(&mut stopping).is_pending());
+        drop(held);
+        stopping.await;
+    };
+    let (asked, ()) = tokio::join!(asked(&mesh, address), stops);
+    match asked.map(drop) {
+        Err(Error::Http(answer)) => assert_eq!(answer.status(), 503),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_client_whose_node_breaks_off_before_the_answer_may_try_again() {
+    let mesh = Mesh::new();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("https://{}", listener.local_addr().unwrap());
+    let tls = mesh.papers.client_listener();
+    // as a node that stops does: the connection is taken, the request is not
+    let breaks_off = async {
+        let stream = tls.accept(listener.accept().await.unwrap().0).await.unwrap();
+        drop(stream);
+    };
+    let target = ocmt_client::connect::Target {
+        endpoint,
+        ca: ocmt_client::ca::ClusterCa::from_pem(&mesh.papers.pem()).unwrap(),
+    };
+    let container = ocmt_types::Id::from_bytes([1; 16]);
+    let connect = ocmt_client::gateway::Gateway::connect(&target, container, "a-token", PATIENCE);
+    let (_, connected) = tokio::join!(breaks_off, connect);
+    let error = connected.err().expect("nobody answered");
+    assert!(error.is_retryable(), "{error:?}");
+}
+
 type Socket = tokio_tungstenite::WebSocketStream<tokio_rustls::client::TlsStream<tokio::net::TcpStream>>;
 
 async fn websocket(mesh: &Mesh, edge: &mesh::Node) -> Socket {
+    let (socket, answer) = asked(mesh, edge.client_address).await.unwrap();
+    assert_eq!(answer.headers()["ocmt-wake-kind"], "start");
+    assert!(answer.headers().contains_key("ocmt-owner"), "it was not forwarded");
+    socket
+}
+
+type Answer = tokio_tungstenite::tungstenite::handshake::client::Response;
+
+async fn asked(
+    mesh: &Mesh,
+    node: SocketAddr,
+) -> Result<(Socket, Answer), tokio_tungstenite::tungstenite::Error> {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-    let stream = Client::new(&mesh.papers, edge.client_address).tls(b"http/1.1").await.unwrap();
+    let stream = Client::new(&mesh.papers, node).tls(b"http/1.1").await.unwrap();
     let mut request = "wss://localhost/gateway/x".into_client_request().unwrap();
     let key = ocmt_crypto::sign::SigningKey::from_bytes(&[9; 32]);
     let claims = ocmt_crypto::gateway_token::GatewayClaims {
@@ -58,11 +150,7 @@ async fn websocket(mesh: &Mesh, edge: &mesh::Node) -> Socket {
     let token = ocmt_crypto::gateway_token::issue(&claims, &key, &mut rand::rng()).unwrap();
     let offered = format!("ocmt.v1, ocmt.token.{token}");
     request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
-    let (socket, answer) =
-        timeout(PATIENCE, tokio_tungstenite::client_async(request, stream)).await.unwrap().unwrap();
-    assert_eq!(answer.headers()["ocmt-wake-kind"], "start");
-    assert!(answer.headers().contains_key("ocmt-owner"), "it was not forwarded");
-    socket
+    timeout(PATIENCE, tokio_tungstenite::client_async(request, stream)).await.unwrap()
 }
 
 async fn closed(socket: &mut Socket) -> u16 {

@@ -11,7 +11,10 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{Error as WsError, Message, client::IntoClientRequest as _, protocol::WebSocketConfig},
+    tungstenite::{
+        Error as WsError, Message, client::IntoClientRequest as _, error::ProtocolError,
+        protocol::WebSocketConfig,
+    },
 };
 
 use crate::{
@@ -95,6 +98,8 @@ impl Gateway {
                 // for a while: the tenant or its container is between two nodes
                 Err(failed(refusal(WsError::Http(answer))))
             }
+            // a node that stops may break off before it has answered
+            Ok(Err(error)) if is_lost(&error) => Err(failed(error.to_string())),
             Ok(Err(error)) => Err(ClientError::Channel(refusal(error))),
             Ok(Ok((socket, answer))) => {
                 let spoken = answer.headers().get(header::SEC_WEBSOCKET_PROTOCOL);
@@ -185,6 +190,15 @@ fn wake(headers: &HeaderMap) -> Result<Wake, ClientError> {
     let millis =
         text("ocmt-wake-ms").and_then(|ms| ms.parse().ok()).ok_or(ClientError::Answer("ocmt-wake-ms"))?;
     Ok(Wake { kind: kind.to_owned(), millis })
+}
+
+/// Whether the connection ended before there was an answer.
+fn is_lost(error: &WsError) -> bool {
+    match error {
+        WsError::Io(_) | WsError::ConnectionClosed | WsError::AlreadyClosed => true,
+        WsError::Protocol(error) => matches!(error, ProtocolError::HandshakeIncomplete),
+        _ => false,
+    }
 }
 
 /// The node's problem+json says why; its `detail` is for people.

@@ -46,7 +46,8 @@ pub async fn stamp(State(ids): State<Arc<dyn IdGen>>, mut request: Request, next
     response
 }
 
-fn secure(headers: &mut HeaderMap) {
+/// The fixed headers alone.
+pub(crate) fn secure(headers: &mut HeaderMap) {
     for (name, value) in FIXED {
         headers.insert(name, HeaderValue::from_static(value));
     }

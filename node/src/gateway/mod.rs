@@ -18,6 +18,7 @@ use axum::{
 };
 use ocmt_actors::{ActorError, CallMeta, System, api::container::Wake};
 use ocmt_types::{Clock, ContainerId, Deadline};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     edge::{call, error::problem},
@@ -40,11 +41,14 @@ const OPENING: usize = 1024;
 pub struct GatewayState {
     system: System,
     clock: Arc<dyn Clock>,
+    stop: CancellationToken,
 }
 
-/// The gateway's route.
-pub fn routes(system: System, clock: Arc<dyn Clock>) -> Router {
-    Router::new().route("/gateway/{container}", get(connect)).with_state(GatewayState { system, clock })
+/// The gateway's route. At `stop` its clients are told to connect again, while there is still somebody to tell
+/// them.
+pub fn routes(system: System, clock: Arc<dyn Clock>, stop: CancellationToken) -> Router {
+    let state = GatewayState { system, clock, stop };
+    Router::new().route("/gateway/{container}", get(connect)).with_state(state)
 }
 
 /// Whether a request asks for a WebSocket where there are some. Elsewhere the wish is passed over, as RFC 9110
@@ -74,7 +78,8 @@ async fn connect(
             let upgrade =
                 upgrade.max_message_size(FRAME_BYTES).max_frame_size(FRAME_BYTES).protocols([SEALED]);
             let slot = extensions.get::<ConnectionSlot>().cloned();
-            let mut answer = upgrade.on_upgrade(move |socket| relay::run(socket, gateway, slot));
+            let stop = state.stop.clone();
+            let mut answer = upgrade.on_upgrade(move |socket| relay::run(socket, gateway, stop, slot));
             tell(answer.headers_mut(), wake);
             answer
         }

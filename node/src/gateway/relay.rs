@@ -21,6 +21,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval, timeout},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::server::ConnectionSlot;
 
@@ -45,14 +46,21 @@ type Close = (u16, &'static str);
 /// Whoever would say why is gone: this node stops, or the tenant goes to another.
 const MOVING: Close = (CLOSE_RESTART, "connect again");
 
-/// Relays until the client, the cell or the session is done. The connection keeps its slot for as long.
-pub(super) async fn run(socket: WebSocket, gateway: Gateway, _slot: Option<ConnectionSlot>) {
+/// Relays until the client, the cell or the session is done, or the node stops. The connection keeps its slot
+/// for as long.
+pub(super) async fn run(
+    socket: WebSocket,
+    gateway: Gateway,
+    stop: CancellationToken,
+    _slot: Option<ConnectionSlot>,
+) {
     let Gateway { to_cell, from_cell, mut ended, .. } = gateway;
     let (mut sink, stream) = socket.split();
     let answered = AtomicBool::new(true);
     let close = tokio::select! {
         biased;
         end = &mut ended => Some(end.map_or(MOVING, closing)),
+        () = stop.cancelled() => Some(MOVING),
         close = inwards(stream, to_cell, &answered) => close,
         close = outwards(&mut sink, from_cell, &answered) => close,
     };
@@ -131,5 +139,60 @@ fn closing(end: GatewayEnd) -> Close {
         GatewayEnd::WakeFailed => (CLOSE_STOPPED, "the container could not be woken"),
         GatewayEnd::CellClosed | GatewayEnd::Moved => (CLOSE_GOING_AWAY, "connect again"),
         GatewayEnd::ClientClosed => (CLOSE_NORMAL, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use axum::extract::{Request, WebSocketUpgrade};
+    use hyper_util::rt::TokioIo;
+    use ocmt_actors::api::container::{Wake, WakeKind};
+    use tokio::io::duplex;
+    use tokio_tungstenite::{client_async, tungstenite::Message as Heard};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::tasks;
+
+    /// A relay over a connection in memory, and the client's end of it.
+    async fn relayed(
+        gateway: Gateway,
+        stop: CancellationToken,
+    ) -> tokio_tungstenite::WebSocketStream<tokio::io::DuplexStream> {
+        let (here, there) = duplex(4096);
+        let gateway = std::sync::Arc::new(std::sync::Mutex::new(Some(gateway)));
+        let app = axum::Router::new().fallback(async move |upgrade: WebSocketUpgrade| {
+            let gateway = gateway.lock().unwrap().take().unwrap();
+            upgrade.on_upgrade(move |socket| run(socket, gateway, stop, None))
+        });
+        let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+            app.clone().oneshot(request.map(axum::body::Body::new) as Request)
+        });
+        let serving =
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(there), service);
+        tasks::spawn(serving.with_upgrades());
+        client_async("ws://node/", here).await.unwrap().0
+    }
+
+    #[tokio::test]
+    async fn a_client_is_told_to_connect_again_when_the_node_stops() {
+        let (to_cell, _cell_hears) = mpsc::channel(1);
+        let (_cell_says, from_cell) = mpsc::channel(1);
+        let (_tell, ended) = oneshot::channel();
+        let wake = Wake { kind: WakeKind::None, time: Duration::ZERO };
+        let stop = CancellationToken::new();
+        let mut client = relayed(Gateway { wake, to_cell, from_cell, ended }, stop.clone()).await;
+        stop.cancel();
+        let closed = async {
+            loop {
+                match client.next().await.unwrap().unwrap() {
+                    Heard::Close(close) => return u16::from(close.unwrap().code),
+                    Heard::Ping(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        assert_eq!(timeout(SEND, closed).await.unwrap(), CLOSE_RESTART);
     }
 }

@@ -11,22 +11,25 @@ use crate::{
     config::{Config, RuntimeKind},
     edge::{guard, headers},
     forward::ForwardLayer,
-    gateway,
     operator::{self, OperatorRpc},
     rpc::{Rpc, unimplemented},
     web,
 };
 
+/// The users' services.
+pub(super) fn rpc(config: &Config, system: &System, clock: &Arc<dyn Clock>) -> Rpc {
+    Rpc::new(system.clone(), clock.clone(), config.limits.call.0, default_image(config))
+}
+
 /// The routes.
 pub(super) fn app(
     config: &Config,
-    system: &System,
-    clock: &Arc<dyn Clock>,
-    ids: Arc<dyn IdGen>,
+    rpc: &Rpc,
     operators: &OperatorRpc,
+    gateway: Router,
     forward: ForwardLayer,
+    ids: Arc<dyn IdGen>,
 ) -> Result<Router, StartError> {
-    let rpc = Rpc::new(system.clone(), clock.clone(), config.limits.call.0, default_image(config));
     let message_bytes = usize::try_from(config.limits.message_bytes).unwrap_or(usize::MAX);
     let grpc = rpc
         .routes(message_bytes, config.node.mode.is_relaxed())
@@ -39,7 +42,7 @@ pub(super) fn app(
         .layer(middleware::from_fn(operator::elsewhere))
         .layer(middleware::from_fn(unimplemented::refuse));
     Ok(web::routes()
-        .merge(gateway::routes(system.clone(), clock.clone()))
+        .merge(gateway)
         .fallback_service(tower::service_fn(move |request: axum::extract::Request| {
             let grpc = grpc.clone();
             async move {

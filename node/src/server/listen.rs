@@ -9,11 +9,12 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, http::StatusCode, response::Response};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
+use ocmt_actors::ActorError;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Notify, Semaphore},
@@ -27,7 +28,10 @@ use super::{
     cut::CutStream,
     slots::{ConnectionSlot, Slots},
 };
-use crate::tasks;
+use crate::{
+    edge::{error::problem, headers::secure},
+    tasks,
+};
 
 const HANDSHAKE: Duration = Duration::from_secs(5);
 const HEADERS: Duration = Duration::from_secs(10);
@@ -36,7 +40,7 @@ const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
 const HEADER_BYTES: u32 = 32 << 10;
 /// RFC 9113, 6.9.1.
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
-/// How long open requests may go on once the node stops.
+/// How long open requests, and what connections were upgraded to, may go on once the node stops.
 const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept: out of descriptors passes, but not at once.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
@@ -111,7 +115,9 @@ impl Doorman for Anybody {
     }
 }
 
-/// Serves `app` on `listener` until `stop`, then lets open requests finish within 5 s.
+/// Serves `app` on `listener` until `stop`, then lets open requests and WebSockets finish within 5 s. A
+/// WebSocket counts for as long as it holds its [`ConnectionSlot`]: who ends it at `stop` has told its client so
+/// before this returns, and the process may end.
 pub async fn serve(
     listener: TcpListener,
     tls: TlsAcceptor,
@@ -147,7 +153,8 @@ pub async fn serve(
             continue;
         };
         let (tls, watcher) = (tls.clone(), graceful.watcher());
-        let serving = Serving { app: app.clone(), slot, limits, doorman: doorman.clone() };
+        let serving =
+            Serving { app: app.clone(), slot, limits, doorman: doorman.clone(), stop: stop.clone() };
         tasks::spawn(async move {
             if let Err(error) = connection(tcp, peer, tls, serving, watcher).await {
                 tracing::debug!(%peer, error = %error, "connection ended");
@@ -155,7 +162,12 @@ pub async fn serve(
         });
     }
     drop(listener);
-    if timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    let ended = async {
+        graceful.shutdown().await;
+        // hyper's part is over at an upgrade; a slot comes back with the last of what it was upgraded to
+        let _ = all.acquire_many(u32::try_from(limits.connections).unwrap_or(u32::MAX)).await;
+    };
+    if timeout(DRAIN, ended).await.is_err() {
         tracing::info!("open requests did not finish in time");
     }
 }
@@ -169,13 +181,14 @@ struct Serving {
     slot: ConnectionSlot,
     limits: ListenLimits,
     doorman: Arc<dyn Doorman>,
+    stop: CancellationToken,
 }
 
 async fn connection(
     tcp: TcpStream,
     peer: SocketAddr,
     tls: TlsAcceptor,
-    Serving { app, slot, limits, doorman }: Serving,
+    Serving { app, slot, limits, doorman, stop }: Serving,
     watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), BoxError> {
     // with Nagle on, small answers wait for 40 ms (measured, spike)
@@ -195,7 +208,8 @@ async fn connection(
         request.extensions_mut().insert(PeerAddr(peer));
         // an upgraded connection outlives this future: it keeps its slot for as long
         request.extensions_mut().insert(slot.clone());
-        app.clone().oneshot(request)
+        let (answer, stop) = (app.clone().oneshot(request), stop.clone());
+        async move { answer.await.map(|answer| unless_stopped(answer, &stop)) }
     });
     let builder = protocol(limits);
     let served = watcher.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
@@ -208,6 +222,17 @@ async fn connection(
         () = tokio::time::sleep(HEADERS) => return Err("no request came".into()),
     }
     served.await
+}
+
+/// No WebSocket begins on a listener that ends. hyper would call it `upgrade, close`, which clients refuse for
+/// good, while another node may take them.
+fn unless_stopped(answer: Response, stop: &CancellationToken) -> Response {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS || !stop.is_cancelled() {
+        return answer;
+    }
+    let mut refusal = problem(&ActorError::unavailable("NODE_STOPS", "the node stops: connect to another"));
+    secure(refusal.headers_mut());
+    refusal
 }
 
 async fn let_in(

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     actors::{SystemParts, system_config},
-    app::app,
+    app::{app, rpc},
     endpoints::{Reserved, endpoints, public_host},
     engine::Containers,
     lapse::Lapse,
@@ -27,6 +27,7 @@ use super::{
 use crate::{
     config::{Config, StorePlace},
     forward::ForwardLayer,
+    gateway,
     local::{ENDPOINT_FILE, Endpoints},
     operator::require_what_stands_alone,
     pki::{self, Pki, ServerNames},
@@ -85,12 +86,21 @@ pub struct Node {
     containers: Containers,
     drain: Duration,
     telemetry: Telemetry,
-    /// Ends the listeners of clients and operators.
-    stop: CancellationToken,
+    stops: Stops,
+    /// Of clients and operators.
     listeners: Vec<JoinHandle<()>>,
-    /// Ends the listener of peers: it serves until the last tenant was given up.
-    stop_peers: CancellationToken,
     peers: Option<JoinHandle<()>>,
+}
+
+/// What ends what.
+#[derive(Default)]
+struct Stops {
+    /// The listeners of clients and operators, and WebSockets on their way to other nodes.
+    listeners: CancellationToken,
+    /// WebSockets to cells. Those of a life that is over go on for a while: it does not cancel this.
+    gateways: CancellationToken,
+    /// The listener of peers: it serves until the last tenant was given up.
+    peers: CancellationToken,
 }
 
 impl Node {
@@ -137,8 +147,8 @@ impl Node {
         };
         require_what_stands_alone(&place.store, &pki).await?;
         let system = System::start(system_config(config, &parts)).await?;
-        let (stop, stop_peers) = (CancellationToken::new(), CancellationToken::new());
-        let forward = forward(peering.as_ref(), &place, &stop);
+        let stops = Stops::default();
+        let forward = forward(peering.as_ref(), &place, &stops.listeners);
         let operating = Operating::open(Ground {
             config,
             place: &place,
@@ -151,11 +161,13 @@ impl Node {
         })
         .await?;
         endpoints.operators = operating.endpoint();
-        let app = app(config, &system, &clock, ids, operating.rpc(), forward)?;
-        let peers = peering.map(|peering| peering.serve(&system, app.clone(), stop_peers.clone()));
+        let gateway = gateway::routes(system.clone(), clock.clone(), stops.gateways.clone());
+        let rpc = rpc(config, &system, &clock);
+        let app = app(config, &rpc, operating.rpc(), gateway, forward, ids)?;
+        let peers = peering.map(|peering| peering.serve(&system, app.clone(), stops.peers.clone()));
         let peers = peers.transpose()?;
-        let mut listeners = vec![serve_clients(config, &pki, client, app, &stop)?];
-        listeners.extend(operating.serve(&stop)?);
+        let mut listeners = vec![serve_clients(config, &pki, client, app, &stops.listeners)?];
+        listeners.extend(operating.serve(&stops.listeners)?);
         telemetry.show(Some(Arc::new(readiness(&place, &containers))));
         let started = Self {
             ca_file: pki.folder().join("ca.pem"),
@@ -166,9 +178,8 @@ impl Node {
             system,
             place,
             containers,
-            stop,
+            stops,
             listeners,
-            stop_peers,
             peers,
         };
         // what listens by now has to be closed again, or the next life finds its addresses taken
@@ -208,12 +219,13 @@ impl Node {
         if self.place.membership.is_some() {
             self.empty().await;
         }
-        self.stop.cancel();
+        self.stops.gateways.cancel();
+        self.stops.listeners.cancel();
         finish(self.listeners).await;
         if let Err(error) = self.system.stop(self.drain).await {
             tracing::warn!(%error, "some work was cut off");
         }
-        self.stop_peers.cancel();
+        self.stops.peers.cancel();
         finish(self.peers).await;
         if let Some(membership) = self.place.membership.clone() {
             membership.leave().await;
@@ -238,9 +250,9 @@ impl Node {
     pub async fn abort(self) {
         // callers are turned away first: the actors may need a moment to stop
         self.telemetry.show(None);
-        self.stop.cancel();
+        self.stops.listeners.cancel();
         self.system.abort().await;
-        self.stop_peers.cancel();
+        self.stops.peers.cancel();
         for listener in self.listeners.into_iter().chain(self.peers) {
             listener.abort();
         }

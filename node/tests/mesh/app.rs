@@ -50,6 +50,8 @@ struct Shared {
     /// Calls of the contract are read, and not answered.
     holds: AtomicBool,
     messages: Mutex<Vec<Bytes>>,
+    /// Held while gateways are not to answer.
+    gateways: tokio::sync::Mutex<()>,
 }
 
 impl App {
@@ -97,6 +99,11 @@ impl App {
     /// Bytes that `/flood` has made.
     pub fn produced(&self) -> u64 {
         self.0.produced.load(Ordering::SeqCst)
+    }
+
+    /// Gateways answer when this is dropped.
+    pub async fn hold_gateways(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.gateways.lock().await
     }
 
     /// Takes a call of the contract in; never ends while calls are held.
@@ -284,7 +291,9 @@ async fn breaks(State(app): State<App>) -> Response {
     Response::new(Body::from_stream(begun.chain(never)))
 }
 
-async fn gateway(upgrade: WebSocketUpgrade) -> Response {
+async fn gateway(State(app): State<App>, upgrade: WebSocketUpgrade) -> Response {
+    let _open = Open::new(&app);
+    drop(app.0.gateways.lock().await);
     let mut answer = upgrade.protocols(["ocmt.v1"]).on_upgrade(talk);
     answer.headers_mut().insert("ocmt-wake-kind", HeaderValue::from_static("start"));
     answer

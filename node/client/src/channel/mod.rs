@@ -244,7 +244,13 @@ impl SealedChannel {
 
     async fn reconnect(&mut self, frame: &[u8]) -> Result<(), ClientError> {
         let mut gateway = self.client.gateway(self.container).await?;
-        gateway.send(Bytes::copy_from_slice(frame)).await?;
+        if let Err(error) = gateway.send(Bytes::copy_from_slice(frame)).await {
+            // lost again already, as the one before
+            return Err(ClientError::Connect {
+                endpoint: self.container.to_string(),
+                why: error.to_string(),
+            });
+        }
         self.gateway = Some(gateway);
         Ok(())
     }
