@@ -16,7 +16,7 @@ use crate::{
     account::Account,
     bootstrap::{self, Operator},
     doors::Doors,
-    network::Network,
+    network::{Ground, Network},
     postgres::Postgres,
     process::NodeProcess,
     rows::{self, NodeRow},
@@ -48,12 +48,24 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster of that many nodes, all of them serving.
+    /// A cluster of that many nodes on hosts of their own, all of them serving. Containers are processes.
     ///
     /// # Errors
     /// The machine does not allow it, or a node does not start.
     pub async fn start(count: usize) -> anyhow::Result<Self> {
-        let network = Network::new(count)?;
+        Self::start_on(Ground::Hosts, count, |_| ()).await
+    }
+
+    /// The same on this ground, with `change` made to the configuration of each node.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn start_on(
+        ground: Ground,
+        count: usize,
+        change: impl Fn(&mut Config),
+    ) -> anyhow::Result<Self> {
+        let network = Network::on(ground, count)?;
         let postgres = Postgres::start(network.gateway()).await?;
         let pool = postgres.pool("postgres").await?;
         sqlx::query("CREATE DATABASE ocmt").execute(&pool).await?;
@@ -64,9 +76,14 @@ impl Cluster {
         let mut nodes = Vec::new();
         for number in 0..count {
             let at = folder.path().join(format!("node-{number}"));
-            let config =
-                config(&at, &mail, SocketAddr::from((network.address(number), CLIENT_PORT)), &postgres);
-            nodes.push(NodeProcess::new(network.namespace(number), at, &config?)?);
+            let client = SocketAddr::from((network.address(number), CLIENT_PORT));
+            let mut config = config(&at, &mail, client, &postgres)?;
+            if ground == Ground::Machine {
+                // elsewhere each host has a loopback of its own
+                config.listen.telemetry.set_ip(client.ip());
+            }
+            change(&mut config);
+            nodes.push(NodeProcess::new(network.prefix(number), at, &config)?);
         }
         let names: Vec<_> = (0..count).map(|number| network.address(number).to_string()).collect();
         let operators = format!("https://{}:{OPERATOR_PORT}", network.address(0));

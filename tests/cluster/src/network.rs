@@ -1,9 +1,13 @@
-//! Hosts of a test's own: one network namespace each, on a bridge in a namespace of its own, so that
-//! neither Docker's rules nor another run of the same tests meets their packets.
+//! Hosts of a test's own, on one of two grounds.
+//!
+//! - [`Ground::Hosts`]: one network namespace each, on a bridge in a namespace of its own, so that neither
+//!   Docker's rules nor another run of the same tests meets their packets. Links can be cut.
+//! - [`Ground::Machine`]: addresses of this machine's loopback. Beside a Docker engine, whose bridges cannot
+//!   be reached out of a namespace.
 //!
 //! A run takes a number that nobody else holds (a lock on a file, which ends with the process) and with it
-//! the names and the subnet 198.18.N.0/24, of the range that RFC 2544 keeps for tests. What a run that was
-//! killed has left under that number is cleared away by whoever takes it next.
+//! the names and the subnet 198.18.N.0/24, of the range that RFC 2544 keeps for tests, or 127.18.N.0/24. What
+//! a run that was killed has left under that number is cleared away by whoever takes it next.
 
 use std::{
     fs::{self, File},
@@ -12,14 +16,24 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Where the locks on numbers lie: gone with a restart of the machine, as the namespaces are.
 const LOCKS: &str = "/run/ocmt-cluster-tests";
 
+/// What the hosts of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// Network namespaces.
+    Hosts,
+    /// Addresses of this machine.
+    Machine,
+}
+
 /// The hosts of one run; all of it is gone when this is dropped.
 pub struct Network {
+    ground: Ground,
     number: u8,
     hosts: usize,
     // held for its lock
@@ -27,28 +41,54 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network of that many hosts.
+    /// A network of that many hosts, each a namespace.
     ///
     /// # Errors
     /// The kernel refuses: not root, or no network namespaces here.
     pub fn new(hosts: usize) -> anyhow::Result<Self> {
+        Self::on(Ground::Hosts, hosts)
+    }
+
+    /// A network of that many hosts.
+    ///
+    /// # Errors
+    /// As [`Network::new`].
+    pub fn on(ground: Ground, hosts: usize) -> anyhow::Result<Self> {
         let (number, lock) = free_number()?;
         clear(number);
         // from here on a failure clears away too
-        let network = Self { number, hosts, _lock: lock };
-        network.build().context("network namespaces need root and a kernel that allows them")?;
+        let network = Self { ground, number, hosts, _lock: lock };
+        if ground == Ground::Hosts {
+            network.build().context("network namespaces need root and a kernel that allows them")?;
+        }
         Ok(network)
     }
 
     /// This machine's address on it: where the database is.
     pub fn gateway(&self) -> Ipv4Addr {
-        Ipv4Addr::new(198, 18, self.number, 1)
+        self.numbered(1)
     }
 
     /// The address of a host.
     pub fn address(&self, host: usize) -> Ipv4Addr {
-        let last = u8::try_from(host).unwrap_or(0).saturating_add(11);
-        Ipv4Addr::new(198, 18, self.number, last)
+        self.numbered(u8::try_from(host).unwrap_or(0).saturating_add(11))
+    }
+
+    fn numbered(&self, last: u8) -> Ipv4Addr {
+        match self.ground {
+            Ground::Hosts => Ipv4Addr::new(198, 18, self.number, last),
+            Ground::Machine => Ipv4Addr::new(127, 18, self.number, last),
+        }
+    }
+
+    /// What a program is started with to run on a host.
+    pub fn prefix(&self, host: usize) -> Vec<String> {
+        match self.ground {
+            Ground::Hosts => {
+                ["ip", "netns", "exec"].map(str::to_owned).into_iter().chain([self.namespace(host)]).collect()
+            }
+            Ground::Machine => Vec::new(),
+        }
     }
 
     /// The name of its namespace, for `ip netns exec`.
@@ -85,6 +125,7 @@ impl Network {
     }
 
     fn rule(&self, host: usize, rule: &[&str]) -> anyhow::Result<()> {
+        ensure!(self.ground == Ground::Hosts, "hosts that are this machine have no links to cut");
         let namespace = self.namespace(host);
         let command = ["netns", "exec", &namespace, "iptables", "-w", "5"];
         ip(&[&command, rule].concat())

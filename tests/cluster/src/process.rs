@@ -38,7 +38,7 @@ impl Release {
 
 /// A node of the cluster, running or not.
 pub struct NodeProcess {
-    namespace: String,
+    prefix: Vec<String>,
     folder: PathBuf,
     endpoint: String,
     child: Option<Child>,
@@ -48,15 +48,15 @@ pub struct NodeProcess {
 }
 
 impl NodeProcess {
-    /// A node in `folder` on the host of `namespace`, with this configuration; not started yet.
+    /// A node in `folder` with this configuration, not started yet; `prefix` starts programs on its host.
     ///
     /// # Errors
     /// Its folder cannot be written.
-    pub fn new(namespace: String, folder: PathBuf, config: &Config) -> anyhow::Result<Self> {
+    pub fn new(prefix: Vec<String>, folder: PathBuf, config: &Config) -> anyhow::Result<Self> {
         fs::create_dir_all(&config.node.data_dir)?;
         fs::write(folder.join("ocmt.toml"), toml::to_string(config)?)?;
         let endpoint = config.listen.public_url.clone();
-        Ok(Self { namespace, folder, endpoint, child: None, wanted: false, release: Release::This })
+        Ok(Self { prefix, folder, endpoint, child: None, wanted: false, release: Release::This })
     }
 
     /// Its folder: `data/`, `node.log`, `ocmt.toml`.
@@ -191,9 +191,10 @@ impl NodeProcess {
 
     /// A program on this host that ends when this process does, however that ends.
     fn on_host(&self, program: &Path) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace, "setpriv", "--pdeathsig", "KILL"]);
-        command.arg(program).current_dir(&self.folder).kill_on_drop(true);
+        let with = ["setpriv", "--pdeathsig", "KILL"].map(str::to_owned);
+        let mut words = self.prefix.iter().chain(&with);
+        let mut command = Command::new(words.next().unwrap_or(&with[0]));
+        command.args(words).arg(program).current_dir(&self.folder).kill_on_drop(true);
         command
     }
 }

@@ -64,7 +64,14 @@ impl Stage {
     /// # Errors
     /// The cluster does not start.
     pub async fn set(people: usize) -> anyhow::Result<Self> {
-        let cluster = Cluster::start(3).await?;
+        Self::on(Cluster::start(3).await?, people).await
+    }
+
+    /// That many people on this cluster.
+    ///
+    /// # Errors
+    /// They cannot sign up.
+    pub async fn on(cluster: Cluster, people: usize) -> anyhow::Result<Self> {
         let accounts = cluster.accounts("person", people).await.with_context(|| cluster.words())?;
         Ok(Self { doors: cluster.doors()?, cluster, accounts })
     }

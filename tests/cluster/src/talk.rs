@@ -27,10 +27,29 @@ use crate::{
 const LEASE: Duration = Duration::from_secs(1_800);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What runs in a container, and what repeats each line there.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// Stays until it is ended.
+    pub stays: Vec<String>,
+    /// Says each line back.
+    pub repeats: Vec<String>,
+}
+
+impl Programs {
+    /// Of this machine: for containers that are processes.
+    pub fn of_this_machine() -> Self {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Self { stays: words(&["/bin/sleep", "3600"]), repeats: words(&["/bin/cat"]) }
+    }
+}
+
 /// A conversation under way.
 pub struct Talk {
-    client: Client,
-    container: Container,
+    /// Signed in as the one who talks.
+    pub client: Client,
+    /// With whom.
+    pub container: Container,
     stop: Arc<AtomicBool>,
     speaker: JoinSet<anyhow::Result<Spoken>>,
 }
@@ -50,15 +69,20 @@ impl Talk {
     ///
     /// # Errors
     /// It does not work.
-    pub async fn begin(cluster: &Cluster, name: &str, node: usize) -> anyhow::Result<Self> {
+    pub async fn begin(
+        cluster: &Cluster,
+        name: &str,
+        node: usize,
+        programs: Programs,
+    ) -> anyhow::Result<Self> {
         let account = cluster.account(name, node).await?;
         let mut vault = account.open(cluster.everywhere(), &cluster.device(name)?).await?;
         vault.put("a word", b"known to its owner").await?;
         let client = vault.client().clone();
-        let spec = Spec { argv: vec!["/bin/sleep".to_owned(), "3600".to_owned()], ..Spec::default() };
+        let spec = Spec { argv: programs.stays, ..Spec::default() };
         let made = client.create_container(&spec, true).await?;
         let cell = vault.unlock_container(made.id, &[("A_WORD", "a word").into()], LEASE, true).await?;
-        let echo = StreamKind::Exec { argv: vec!["/bin/cat".to_owned()], tty: false };
+        let echo = StreamKind::Exec { argv: programs.repeats, tty: false };
         let channel = Box::pin(client.open_channel(&cell.endpoints, echo)).await?;
         let container = client.container(made.id).await?;
         let (stop, mut speaker) = (Arc::new(AtomicBool::new(false)), JoinSet::new());

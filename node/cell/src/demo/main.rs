@@ -1,13 +1,16 @@
 //! `ocmt-demo-workload`: a small real workload for demonstrations and tests.
 //!
 //! It serves HTTP on `127.0.0.1:$PORT` (8080), proves that it holds `DEMO_SECRET` without showing
-//! it, and talks back. `attack PID` is the hostile side: what a workload of the cell's own uid can
-//! read of the cell's memory.
+//! it, and talks back. `repeat` says everything back that comes in, as `cat` does where there is one.
+//! `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory.
 
 mod attack;
 mod server;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{
+    io::{BufRead as _, Write as _},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 
@@ -15,14 +18,29 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let outcome = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
         (None | Some("serve"), None, _) => serve().map(|()| ExitCode::SUCCESS),
+        (Some("repeat"), None, _) => repeat().map(|()| ExitCode::SUCCESS),
         (Some("attack"), Some(pid), mark) => attack::run(&pid, mark.as_deref()),
-        _ => Err(anyhow::anyhow!("usage: ocmt-demo-workload [serve] | attack PID [HEX OF MARKED BYTES]")),
+        _ => Err(anyhow::anyhow!(
+            "usage: ocmt-demo-workload [serve] | repeat | attack PID [HEX OF MARKED BYTES]"
+        )),
     };
     outcome.unwrap_or_else(|error| {
         // nowhere is left to say that standard error is gone
         let _ = writeln!(std::io::stderr(), "ocmt-demo-workload: {error:#}");
         ExitCode::from(2)
     })
+}
+
+/// By lines: whoever said one waits to hear it.
+fn repeat() -> anyhow::Result<()> {
+    let (mut from, mut to) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line)? > 0 {
+        to.write_all(&line)?;
+        to.flush()?;
+        line.clear();
+    }
+    Ok(())
 }
 
 fn serve() -> anyhow::Result<()> {

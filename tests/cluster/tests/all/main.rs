@@ -4,4 +4,5 @@
 mod chaos;
 mod checker;
 mod deploy;
+mod docker;
 mod ground;

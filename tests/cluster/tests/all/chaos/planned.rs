@@ -5,7 +5,7 @@ use std::time::Duration;
 use ocmt_cluster_tests::{
     rows,
     stage::{Cost, Stage},
-    talk::Talk,
+    talk::{Programs, Talk},
     wait::until,
 };
 
@@ -16,7 +16,8 @@ pub(super) async fn drained(stage: &mut Stage, node: usize, round: usize) -> Cos
     let mut talks = Vec::new();
     for number in 0..stage.cluster.nodes.len() {
         let name = format!("talker-{round}-{number}");
-        talks.push(Talk::begin(&stage.cluster, &name, number).await.unwrap());
+        let talk = Talk::begin(&stage.cluster, &name, number, Programs::of_this_machine()).await;
+        talks.push(talk.unwrap());
     }
     stage.busy(node).await.unwrap();
     let row = stage.cluster.living(node).await.unwrap().expect("the node lives");
