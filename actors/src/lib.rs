@@ -85,7 +85,7 @@ pub use call::{Call, CallMeta, IdempotencyKey, Repeat};
 pub use caller::{Caller, Principal, SignedIn};
 pub use env::{Limits, SystemConfig};
 pub use error::ActorError;
-pub use host::dead_man;
+pub use host::{dead_man, stop_all};
 pub use policy::Mode;
 pub use ports::{
     Alone, Answering, CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock,

@@ -35,6 +35,19 @@ pub async fn dead_man(
     }
 }
 
+/// Stops whatever of this node runs or is paused, all at once, each with `grace` to seal and lock itself first. For
+/// a node that is over for good: nobody can reach its containers any more, nobody will thaw what is frozen, and
+/// an unlocked cell holds keys. Best effort: what does not stop is logged.
+pub async fn stop_all(runtime: &dyn Runtime, grace: Duration) {
+    let mut left = in_state(runtime, State::Running).await;
+    left.extend(in_state(runtime, State::Paused).await);
+    let stopped = left.iter().map(async |container| match runtime.stop(container, grace).await {
+        Ok(()) => tracing::warn!(%container, "container was stopped: its node is over for good"),
+        Err(error) => tracing::error!(%container, %error, "container was not stopped: stop it by hand"),
+    });
+    futures_util::future::join_all(stopped).await;
+}
+
 async fn keep_paused(runtime: &dyn Runtime, is_over: &(dyn Fn() -> bool + Send + Sync)) {
     loop {
         let mut waited = Duration::ZERO;

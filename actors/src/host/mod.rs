@@ -27,7 +27,7 @@ use ocmt_runtime::{Exit, RuntimeEvent};
 use ocmt_types::ContainerId;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, MessagingErr, SupervisionEvent};
 
-pub use dead_man::dead_man;
+pub use dead_man::{dead_man, stop_all};
 pub(crate) use gateway_key::GatewayGeneration;
 pub(crate) use links::Links;
 pub(crate) use message::HostMessage;

@@ -4,9 +4,12 @@
 //! It belongs to the process and not to a life of the node, since a node that cannot come back has none. It
 //! talks to the engine over a connection of its own. Cells of the `process` runtime end with the life that
 //! started them, so there is nothing to pause.
+//!
+//! A node that is over for good (revoked, or its database went back) does not wait: it stops what it runs.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use ocmt_runtime::Runtime;
 use ocmt_types::Clock;
 use tokio::task::JoinHandle;
 
@@ -17,8 +20,16 @@ use crate::{
     tasks,
 };
 
+/// How long a container may take to stop when its node is over for good: its cell seals and locks.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// Ends with this value.
-pub(super) struct DeadMan(Option<JoinHandle<()>>);
+pub(super) struct DeadMan(Option<Standing>);
+
+struct Standing {
+    runtime: Arc<dyn Runtime>,
+    watch: JoinHandle<()>,
+}
 
 impl DeadMan {
     /// Stands by from now on, where there is a lease to lose and a container that outlives it.
@@ -40,14 +51,21 @@ impl DeadMan {
         };
         let runtime = Containers::open(config, identity.id(), clock).await?.runtime;
         let (limit, lapse) = (config.cluster.dead_man.0, lapse.clone());
-        let watch = ocmt_actors::dead_man(runtime, limit, move || lapse.length());
-        Ok(Self(Some(tasks::spawn(watch))))
+        let watch = ocmt_actors::dead_man(runtime.clone(), limit, move || lapse.length());
+        Ok(Self(Some(Standing { runtime, watch: tasks::spawn(watch) })))
+    }
+
+    /// The node is over for good: its process ends, and with it whoever could pause anything later.
+    pub(super) async fn stop_all(&self) {
+        if let Some(Standing { runtime, .. }) = &self.0 {
+            ocmt_actors::stop_all(&**runtime, GRACE).await;
+        }
     }
 }
 
 impl Drop for DeadMan {
     fn drop(&mut self) {
-        if let Some(watch) = &self.0 {
+        if let Some(Standing { watch, .. }) = &self.0 {
             watch.abort();
         }
     }

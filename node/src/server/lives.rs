@@ -44,7 +44,7 @@ pub async fn run(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let lapse = Lapse::begin(Arc::clone(&clock));
     let telemetry = Telemetry::open(config.listen.telemetry).await?;
-    let _dead_man = DeadMan::stand_by(config, &lapse, clock).await?;
+    let dead_man = DeadMan::stand_by(config, &lapse, clock).await?;
     let mut again: fn(&Config, &StartError) -> bool = waits_at_first;
     loop {
         let node = tokio::select! {
@@ -65,6 +65,7 @@ pub async fn run(
         tracing::error!(%ending, "this life of the node is over, its tenants go to others");
         node.abort().await;
         if !may_return(&ending) {
+            dead_man.stop_all().await;
             return Err(Over::Ended(ending));
         }
     }

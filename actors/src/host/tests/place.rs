@@ -13,7 +13,7 @@ use super::{World, of, spec};
 use crate::{
     ActorError,
     api::{container::*, users::Role},
-    dead_man,
+    dead_man, stop_all,
     tests::kit::{Person, until},
 };
 
@@ -124,13 +124,32 @@ async fn orders_wait_for_the_first_look_and_hear_why_there_is_none() {
     world.kit.system.reconciled().await;
     world.runtime.set_down(true);
     world.restart().await;
+    // the node serves everything else meanwhile
+    world.kit.system.reconciled().await;
     until("it is said", async || {
         world.wake(&ann, container).await.is_err_and(|error| error.reason() == "ENGINE_DOWN")
     })
     .await;
     world.runtime.set_down(false);
-    world.kit.system.reconciled().await;
-    world.wake(&ann, container).await.unwrap();
+    until("it is woken", async || world.wake(&ann, container).await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_over_for_good_stops_what_runs_and_what_is_frozen() {
+    let clock: Arc<dyn ocmt_types::Clock> = Arc::new(ocmt_types::ManualClock::at(crate::tests::kit::START));
+    let runtime = ocmt_runtime::sim::SimRuntime::new(id(1), clock);
+    let secret = ocmt_types::Secret::new([1; 32]);
+    let mut containers = Vec::new();
+    for n in [5, 6] {
+        let container = runtime.create(&super::restart::stray(id(1), n)).await.unwrap();
+        runtime.start(&container, &secret).await.unwrap();
+        containers.push(container);
+    }
+    runtime.pause(&containers[1]).await.unwrap();
+    stop_all(&runtime, Duration::from_secs(1)).await;
+    for container in &containers {
+        assert_eq!(runtime.inspect(container).await.unwrap().state, State::Stopped);
+    }
 }
 
 #[tokio::test(start_paused = true)]
