@@ -53,6 +53,7 @@ fn listeners(config: &Config) -> Result<(), ConfigError> {
             "is in clear: use a loopback address and a proxy of your own",
         ));
     }
+    distinct(config)?;
     let tls = &config.tls;
     if tls.certificate.as_os_str().is_empty() != tls.key.as_os_str().is_empty() {
         return Err(refuse("tls.certificate", "and tls.key go together: set both or neither"));
@@ -64,8 +65,37 @@ fn listeners(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// No two listeners have one address; the peers' is only used with others.
+fn distinct(config: &Config) -> Result<(), ConfigError> {
+    let it = &config.listen;
+    let mut all = vec![
+        ("listen.client", it.client),
+        ("listen.telemetry", it.telemetry),
+        ("listen.operators", it.operators),
+    ];
+    if matches!(config.store.place(), Some(StorePlace::Postgres(_))) {
+        all.push(("listen.peers", it.peers));
+    }
+    for (n, (key, address)) in all.iter().enumerate() {
+        // the kernel chooses another port for each 0
+        let other = all[..n].iter().find(|(_, taken)| taken == address && address.port() != 0);
+        if let Some((other, _)) = other {
+            return Err(refuse(
+                key,
+                format!("is {address} like {other}: each listener has an address of its own"),
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn store(config: &Config) -> Result<(), ConfigError> {
     match config.store.place() {
+        // a node of a cluster that lost its address would serve an empty database of its own, and say nothing
+        None if config.store.url.is_empty() && !config.cluster.advertise.is_empty() => Err(refuse(
+            "store.url",
+            "is empty though cluster.advertise is set: name the cluster's database, `postgres://USER@HOST:PORT/DATABASE`",
+        )),
         None if config.store.url.is_empty() => Ok(()),
         None => Err(refuse("store.url", "must be `sqlite:FOLDER` or `postgres://USER@HOST:PORT/DATABASE`")),
         Some(StorePlace::Sqlite(_)) => Ok(()),
@@ -213,6 +243,18 @@ mod tests {
         assert_eq!(key_refused(&config), None);
         config.node.mode = Mode::Production;
         assert_eq!(key_refused(&config), Some("recovery.lock"));
+    }
+
+    #[test]
+    fn two_listeners_never_have_one_address_and_a_cluster_has_a_database() {
+        let mut config = dev();
+        config.listen.operators = config.listen.client;
+        assert_eq!(key_refused(&config), Some("listen.operators"));
+        config.listen.operators.set_port(0);
+        config.listen.client.set_port(0);
+        assert_eq!(key_refused(&config), None, "the kernel chooses two");
+        config.cluster.advertise = "node-1:7444".to_owned();
+        assert_eq!(key_refused(&config), Some("store.url"));
     }
 
     #[test]

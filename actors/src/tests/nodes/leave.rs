@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ocmt_store::{Fault, Point, Stalled, tables::NodeState};
+use ocmt_store::{Claim, Fault, Point, Stalled, tables::NodeState};
 use ocmt_types::{Clock as _, SystemClock};
 use tokio::{sync::watch, task::JoinSet};
 
@@ -195,4 +195,20 @@ async fn a_node_that_may_take_no_tenants_leaves_a_sign_up_to_another() {
     let refused = a.exchange(&link).await.map(drop).unwrap_err();
     assert_eq!(refused, ActorError::NotOwner { owner: None }, "unread: whoever is asked next may do it");
     b.exchange(&link).await.expect("nothing was used up");
+}
+
+#[tokio::test]
+async fn a_tenant_that_nobody_called_since_it_came_can_be_moved_on() {
+    let a = Kit::sim().await;
+    let b = a.beside(2).await;
+    let ann = a.founder("ann@example.com").await;
+    a.system.release(ann.tenant, Duration::from_secs(5)).await.unwrap();
+    // an operator gives it to b, where no actor of it comes up before the next move
+    let living = a.store.cluster().living_nodes().await.unwrap();
+    let target = living.iter().find(|node| node.node_id == b.node.node_id).unwrap();
+    assert!(matches!(a.store.cluster().claim_for(target, ann.tenant).await.unwrap(), Claim::Taken(_)));
+    a.system.release(ann.tenant, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(owner(&a, ann.tenant).await, Some(b.node.incarnation), "what is another's is not given up");
+    b.system.release(ann.tenant, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(owner(&a, ann.tenant).await, None);
 }
