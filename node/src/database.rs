@@ -52,6 +52,14 @@ pub fn postgres(store: &Store, url: &str) -> Result<PgConfig, LoginError> {
     Ok(PgConfig { password, roles, ..PgConfig::new(url) })
 }
 
+/// What whoever stands between here and the database could do, if they could do something.
+pub fn warning(url: &str) -> Option<String> {
+    let host = ocmt_store::unverified_host(url)?;
+    Some(format!(
+        "the certificate of the database at {host} is not checked, so whoever stands in between may read and change everything: write sslmode=verify-full into store.url"
+    ))
+}
+
 /// Whether the login in an address comes with its password.
 pub fn holds_password(url: &str) -> bool {
     let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));

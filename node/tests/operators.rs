@@ -33,7 +33,9 @@ async fn of_two_nodes_with_one_invitation_one_joins_and_without_the_authoritys_k
     let (winner, loser) = if a.status.success() { ("a", &b) } else { ("b", &a) };
     done(if winner == "a" { &a } else { &b });
     assert_eq!(loser.status.code(), REFUSED, "{}", String::from_utf8_lossy(&loser.stderr));
-    assert_eq!(cluster.join("c", &token).await.status.code(), REFUSED, "the invitation was good twice");
+    let used = cluster.join("c", &token).await;
+    assert_eq!(used.status.code(), REFUSED, "the invitation was good twice");
+    assert!(!String::from_utf8_lossy(&used.stderr).contains("sign in"), "nobody signs in here");
 
     let joined = opened(&cluster.path(winner)).unwrap();
     assert!(matches!(joined.authority(), Err(PkiError::NoAuthority)));
@@ -130,6 +132,8 @@ async fn a_node_that_joined_and_never_started_is_seen_and_revoked() {
     let nodes = done(&cluster.as_operator("operator", &["nodes"]).await);
     let seen = nodes.as_array().unwrap().iter().find(|node| node["node"] == joined.as_str());
     assert_eq!(seen.unwrap()["state"], "joining", "{nodes}");
+    let drained = cluster.as_operator("operator", &["drain", &joined]).await;
+    assert!(String::from_utf8_lossy(&drained.stderr).contains("never started"));
     let revoke = ["revoke", joined.as_str(), "--yes"];
     done(&cluster.as_operator("operator", &revoke).await);
     let left = done(&cluster.as_operator("operator", &["nodes"]).await);
@@ -154,8 +158,65 @@ async fn an_invitation_that_gives_names_lets_nobody_in_under_others() {
             ["cluster", "join", "--data-dir", text(&folder), "--token-file", "-", "--json", "--name", name];
         ocmt(&args, Some(token)).await
     };
-    assert_eq!(join("node1.example").await.status.code(), REFUSED, "another's name");
+    let refused = join("node1.example").await;
+    assert_eq!(refused.status.code(), REFUSED, "another's name");
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(errors.contains("is for node2.example, not for node1.example"), "{errors}");
     // which has not used it up
     done(&join("node2.example").await);
+    cluster.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_set_up_that_cannot_be_whole_is_not_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("data"), folder.path().join("operator"));
+    let args = ["cluster", "init", "--data-dir", text(&data), "--operator-out", text(&out)];
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join("operator.key"), "somebody else's").unwrap();
+    assert_eq!(ocmt(&args, None).await.status.code(), Some(1));
+    assert!(!data.exists(), "half a node was made");
+    std::fs::remove_file(out.join("operator.key")).unwrap();
+    done(&ocmt(&args, None).await);
+    let wrong = ["cluster", "init", "--data-dir", text(&data), "--name", "https://node-1.example"];
+    assert_eq!(ocmt(&wrong, None).await.status.code(), Some(2), "a URL was taken for a name");
+}
+
+#[tokio::test]
+async fn a_node_that_no_operator_was_made_with_gets_one_and_a_second_is_made_by_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, out) = (folder.path().join("data"), folder.path().join("operator"));
+    let first = ["cluster", "operators", "first", "--data-dir", text(&data), "--out", text(&out), "--json"];
+    assert_eq!(ocmt(&first, None).await.status.code(), Some(1), "there is no authority here");
+    let names = ServerNames::of(&[], []);
+    // as `ocmt dev` makes it
+    Pki::open(&data.join("pki"), true, names, Arc::new(SystemClock), &RandomIds).unwrap();
+    let made = done(&ocmt(&first, None).await)["operator"].as_str().unwrap().to_owned();
+    let cluster = Cluster::start_on(folder).await;
+    let listed = done(&cluster.as_operator("operator", &["operators", "ls"]).await);
+    assert_eq!(listed[0]["operator"], made.as_str(), "{listed}");
+    let again = cluster.path("again");
+    let again = ["cluster", "operators", "first", "--data-dir", text(&data), "--out", text(&again)];
+    assert_eq!(ocmt(&again, None).await.status.code(), Some(1), "one was made here before");
+    cluster.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_makes_the_folder_for_its_letters() {
+    let cluster = Cluster::start().await;
+    assert!(cluster.path("mail").is_dir());
+    cluster.node.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named() {
+    let cluster = Cluster::start().await;
+    let nobody = "0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11";
+    for (command, thing) in [(["drain", nobody], "node"), (["placement", "--of"], "tenant")] {
+        let command = if thing == "node" { command.to_vec() } else { [&command[..], &[nobody]].concat() };
+        let refused = cluster.as_operator("operator", &command).await;
+        let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(errors.contains(&format!("there is no {thing} {nobody}")), "{errors}");
+    }
     cluster.node.stop().await;
 }

@@ -42,7 +42,7 @@ pub use area::{
 };
 pub use backend::{
     faults::{Fault, Faults, Link, Passage, Point, Stalled},
-    postgres::{PgConfig, PgIdentity, PgLogin, PgRoles, PgTimes},
+    postgres::{PgConfig, PgIdentity, PgLogin, PgRoles, PgTimes, check_address, unverified_host},
 };
 pub use error::StoreError;
 pub use kernel::{

@@ -33,7 +33,7 @@ pub enum ClientError {
     Crypto(#[from] CryptoError),
     /// The server's copy of the vault is older than one this device has seen.
     #[error(
-        "the server shows an older state of the vault (counter {shown}) than this device has seen ({seen}): it was rolled back. Accept it only if your operator restored a backup"
+        "the server shows an older state of the vault (counter {shown}) than this device has seen ({seen}): it was rolled back. If your operator restored a backup, and only then, accept it with --accept-rollback, with each command until the vault is changed the next time"
     )]
     RolledBack {
         /// Highest counter this device has seen.

@@ -40,8 +40,20 @@ impl Context {
 
     /// The newest stored session that fits the arguments.
     pub(super) fn session(&self) -> Result<StoredSession, ClientError> {
-        let found = self.state.session(self.global.endpoint.as_deref(), self.global.tenant)?;
-        found.ok_or_else(|| ClientError::Usage("not signed in: run `ocmt login`".to_owned()))
+        let (endpoint, tenant) = (self.global.endpoint.as_deref(), self.global.tenant);
+        if let Some(found) = self.state.session(endpoint, tenant)? {
+            return Ok(found);
+        }
+        // a session is good at every node, and kept under the endpoint that it was got at
+        let text = match (endpoint, self.state.session(None, tenant)?) {
+            (Some(asked), Some(other)) => format!(
+                "signed in at {}, not at {asked}: leave --endpoint (OCMT_ENDPOINT) out, or `ocmt login` there. \
+                 Several nodes of one cluster are given together, at login: --endpoint https://a:7443,https://b:7443",
+                other.endpoint
+            ),
+            _ => "not signed in: run `ocmt login`".to_owned(),
+        };
+        Err(ClientError::Usage(text))
     }
 
     /// The tenant named on the command line.
@@ -117,4 +129,37 @@ fn default_state_dir() -> anyhow::Result<PathBuf> {
     let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
     Ok(base.context("there is no home folder: name one with --state-dir")?.join("ocmt"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ocmt_types::{IdGen, RandomIds};
+
+    use super::*;
+
+    #[test]
+    fn who_asks_at_another_endpoint_is_told_where_they_are_signed_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = |endpoint: Option<&str>| {
+            let endpoint = endpoint.map(str::to_owned);
+            let state_dir = Some(folder.path().to_owned());
+            Context::new(Global { json: false, endpoint, ca: None, tenant: None, state_dir }).unwrap()
+        };
+        let refused = |endpoint| context(endpoint).session().err().map(|error| error.to_string());
+        assert!(refused(Some("https://b:7443")).unwrap().contains("not signed in"));
+        let ids: &dyn IdGen = &RandomIds;
+        let session = StoredSession {
+            endpoint: "https://a:7443".to_owned(),
+            ca_pem: String::new(),
+            tenant: ids.id(),
+            user: ids.id(),
+            email: String::new(),
+            token: String::new(),
+        };
+        context(None).state.put_session(session).unwrap();
+        assert_eq!(refused(None), None);
+        let text = refused(Some("https://b:7443")).unwrap();
+        assert!(text.contains("signed in at https://a:7443, not at https://b:7443"), "{text}");
+    }
 }

@@ -74,14 +74,15 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 }
 
 async fn run(cli: Cli, software: Software) -> anyhow::Result<ExitCode> {
+    let out = output::Output { json: cli.global.json };
     match cli.command {
         Command::Demo(args) => Box::pin(crate::demo::run(&args)).await,
         Command::Dev(args) => node::dev(&args, software).await,
         Command::Node(args) => node::node(&args, software).await,
-        Command::Migrate(args) => store::migrate(&args).await,
-        Command::Backup(args) => store::backup(&args).await,
-        Command::Restore(args) => store::restore(&args).await,
-        Command::Store(command) => store::run(&command).await,
+        Command::Migrate(args) => store::migrate(&args, out).await,
+        Command::Backup(args) => store::backup(&args, out).await,
+        Command::Restore(args) => store::restore(&args, out).await,
+        Command::Store(command) => store::run(&command, out).await,
         Command::Config(command) => node::config(&command),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),

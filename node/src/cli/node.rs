@@ -10,8 +10,9 @@ use super::{
     output,
 };
 use crate::{
-    config::{self, Config, Mode, RuntimeKind},
-    server::{Node, lives},
+    config::{self, Config, Listen, Mode, RuntimeKind},
+    database,
+    server::{Node, StartError, lives},
     software::Software,
     telemetry,
 };
@@ -23,9 +24,31 @@ use crate::{
 pub(super) async fn node(args: &NodeArgs, software: Software) -> anyhow::Result<ExitCode> {
     let config = load(&args.config)?;
     telemetry::init(&config.telemetry);
+    if let Some(warning) = database::warning(&config.store.url) {
+        tracing::warn!("{warning}");
+    }
     let stop = stop_signal()?;
-    lives::run(&config, software, stop, |_| ()).await?;
+    lives::run(&config, software, stop, |_| ()).await.map_err(|error| named(&config.listen, error.into()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says of an address that cannot be listened on by which key it was given.
+fn named(listen: &Listen, error: anyhow::Error) -> anyhow::Error {
+    let start = match error.downcast_ref::<lives::Over>() {
+        Some(lives::Over::Start(start)) => Some(start),
+        _ => error.downcast_ref::<StartError>(),
+    };
+    let Some(StartError::Listen { address, .. }) = start else { return error };
+    let keys = [
+        ("client", listen.client),
+        ("peers", listen.peers),
+        ("operators", listen.operators),
+        ("telemetry", listen.telemetry),
+    ];
+    match keys.into_iter().find(|(_, given)| given == address) {
+        Some((key, _)) => error.context(format!("listen.{key} has to be another address")),
+        None => error,
+    }
 }
 
 /// Runs a node for development.
@@ -45,7 +68,8 @@ pub(super) async fn dev(args: &DevArgs, software: Software) -> anyhow::Result<Ex
     };
     config::check(&config)?;
     telemetry::init(&config.telemetry);
-    let node = Box::pin(Node::start(&config, software)).await?;
+    let node = Box::pin(Node::start(&config, software)).await;
+    let node = node.map_err(|error| named(&config.listen, error.into()))?;
     output::note(&format!(
         "node for development at {}\n  containers run as: {}\n  state:             {}\n  sign up with:\n\n    ocmt login --sign-up --email you@example.org --tenant-name Home --endpoint {} --ca {}\n\nLinks are printed here. Ctrl-C stops the node.",
         node.endpoints().client,
@@ -66,7 +90,10 @@ pub(super) async fn dev(args: &DevArgs, software: Software) -> anyhow::Result<Ex
 pub(super) fn config(command: &ConfigCommand) -> anyhow::Result<ExitCode> {
     match command {
         ConfigCommand::Check(args) => {
-            load(&args.config)?;
+            let config = load(&args.config)?;
+            if let Some(warning) = database::warning(&config.store.url) {
+                output::note(&format!("warning: {warning}"));
+            }
             output::note("the configuration is fine");
         }
         ConfigCommand::Print { .. } => output::print(&toml::to_string_pretty(&Config::default())?)?,
@@ -89,4 +116,18 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
         }
         tracing::info!("stopping");
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_taken_is_told_by_its_key() {
+        let listen = Listen::default();
+        let source = std::io::ErrorKind::AddrInUse.into();
+        let taken = StartError::Listen { address: listen.telemetry, source };
+        let error = named(&listen, lives::Over::Start(taken).into());
+        assert!(error.to_string().contains("listen.telemetry"), "{error}");
+    }
 }

@@ -6,7 +6,8 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use ocmt_store::{Dump, Purpose, Store};
+use ocmt_client::ClientError;
+use ocmt_store::{Dump, Purpose, Store, StoreError};
 use ocmt_types::{Clock as _, SystemClock};
 use tokio::{
     fs,
@@ -15,7 +16,7 @@ use tokio::{
 
 use super::{
     args::{BackupArgs, CopyArgs, NodeArgs, RestoreArgs, StoreCommand},
-    output,
+    output::{self, Output},
 };
 use crate::{
     config::{self, Config, StorePlace},
@@ -29,10 +30,10 @@ const UNDER_WAY: usize = 1 << 20;
 ///
 /// # Errors
 /// When it could not; nothing has changed then.
-pub(super) async fn migrate(args: &NodeArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn migrate(args: &NodeArgs, out: Output) -> anyhow::Result<ExitCode> {
     let place = Place::of(&load(&args.config)?)?;
     place.migrate().await?;
-    output::note(&format!("the schema of {place} is up to date"));
+    out.done(&format!("the schema of {place} is up to date"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -40,7 +41,7 @@ pub(super) async fn migrate(args: &NodeArgs) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// When the file is there or cannot be written, or the database cannot be read; no dump is there then.
-pub(super) async fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn backup(args: &BackupArgs, out: Output) -> anyhow::Result<ExitCode> {
     let store = Place::of(&load(&args.config)?)?.open().await?;
     if fs::try_exists(&args.to).await? {
         bail!("{} is there already: give another file", args.to.display());
@@ -57,15 +58,15 @@ pub(super) async fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
         }
     };
     fs::rename(&partial, &args.to).await?;
-    output::note(&format!("{} in {}", told(&dump), args.to.display()));
+    say(out, &dump, &format!("in {}", args.to.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn write(store: &Store, file: &Path) -> anyhow::Result<Dump> {
     let mut options = fs::OpenOptions::new();
     // addresses of people are in it
-    let file = options.write(true).create(true).truncate(true).mode(0o600).open(file).await?;
-    let mut file = BufWriter::new(file);
+    let opened = options.write(true).create(true).truncate(true).mode(0o600).open(file).await;
+    let mut file = BufWriter::new(opened.with_context(|| format!("cannot write {}", file.display()))?);
     let dump = store.dump(&mut file).await?;
     file.flush().await?;
     file.into_inner().sync_all().await?;
@@ -76,7 +77,7 @@ async fn write(store: &Store, file: &Path) -> anyhow::Result<Dump> {
 ///
 /// # Errors
 /// When the dump is damaged or the database is not empty; nothing has changed then.
-pub(super) async fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn restore(args: &RestoreArgs, out: Output) -> anyhow::Result<ExitCode> {
     let file =
         fs::File::open(&args.from).await.with_context(|| format!("cannot read {}", args.from.display()))?;
     let place = Place::of(&load(&args.config)?)?;
@@ -86,7 +87,7 @@ pub(super) async fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let loaded = Box::pin(store.load(&mut BufReader::new(file), purpose)).await;
     store.close().await;
     let dump = loaded.with_context(|| format!("nothing was restored into {place}"))?;
-    output::note(&format!("{} into {place}", told(&dump)));
+    say(out, &dump, &format!("into {place}"))?;
     // an empty database has no cluster to be marked
     if dump.rows.iter().any(|(_, rows)| *rows > 0) {
         output::note("no node starts on it before `ocmt store accept-restore`");
@@ -98,29 +99,27 @@ pub(super) async fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// Those of the command.
-pub(super) async fn run(command: &StoreCommand) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(command: &StoreCommand, out: Output) -> anyhow::Result<ExitCode> {
     match command {
-        StoreCommand::Copy(args) => Box::pin(copy(args)).await,
+        StoreCommand::Copy(args) => Box::pin(copy(args, out)).await,
         StoreCommand::AcceptRestore(args) => Box::pin(super::accept::accept(args)).await,
     }
 }
 
-async fn copy(args: &CopyArgs) -> anyhow::Result<ExitCode> {
+async fn copy(args: &CopyArgs, out: Output) -> anyhow::Result<ExitCode> {
     let from = Place::named(&args.from, args.from_password_file.as_deref())?;
     let to = Place::named(&args.to, args.to_password_file.as_deref())?;
-    if let Place::Sqlite(folder) = &from
-        && !fs::try_exists(folder.join("ocmt.db")).await?
-    {
-        bail!("there is no database in {}", folder.display());
+    if let Place::Sqlite(folder) = &from {
+        is_there(folder).await?;
     }
     // the folder's lock refuses a node that runs
     let source = from.open().await?;
     to.migrate().await?;
     let target = to.open().await?;
-    let (mut out, mut into) = duplex(UNDER_WAY);
+    let (mut writes, mut into) = duplex(UNDER_WAY);
     let dump = async {
-        let dump = source.dump(&mut out).await;
-        drop(out);
+        let dump = source.dump(&mut writes).await;
+        drop(writes);
         dump
     };
     let (dumped, loaded) = tokio::join!(dump, target.load(&mut into, Purpose::Copy));
@@ -133,8 +132,23 @@ async fn copy(args: &CopyArgs) -> anyhow::Result<ExitCode> {
     }
     source.close().await;
     target.close().await;
-    output::note(&format!("{} from {from} into {to}, read again and the same", told(&dumped)));
+    say(out, &dumped, &format!("from {from} into {to}, read again and the same"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a folder without a database; a data folder, which is what one has at hand, has it one deeper.
+async fn is_there(folder: &Path) -> anyhow::Result<()> {
+    let holds = async |folder: &Path| fs::try_exists(folder.join("ocmt.db")).await;
+    if holds(folder).await? {
+        return Ok(());
+    }
+    let inner = folder.join("db");
+    let hint = if holds(&inner).await? {
+        format!(": did you mean sqlite:{}?", inner.display())
+    } else {
+        String::new()
+    };
+    bail!("there is no database in {}{hint}", folder.display())
 }
 
 /// A database, where it is.
@@ -160,6 +174,9 @@ impl Place {
         match store.place() {
             Some(StorePlace::Sqlite(folder)) => Ok(Self::Sqlite(folder)),
             Some(StorePlace::Postgres(url)) => {
+                ocmt_store::check_address(&url)
+                    .map_err(|why| ClientError::Usage(format!("the address {why}")))?;
+                warn(&url);
                 if database::holds_password(&url) {
                     bail!("others see the arguments of a command: put the password into a file");
                 }
@@ -190,7 +207,7 @@ impl Place {
                 Store::migrate_postgres(&database::postgres(logins, url)?).await
             }
         };
-        done.with_context(|| format!("the schema of {self} is not up to date"))
+        done.with_context(|| format!("cannot migrate {self}"))
     }
 }
 
@@ -200,19 +217,35 @@ impl std::fmt::Display for Place {
             Self::Sqlite(folder) => write!(f, "{}", folder.display()),
             // without the login, which may hold a password
             Self::Postgres { url, .. } => {
-                let host = url.rsplit_once('@').map_or("PostgreSQL", |(_, host)| host);
-                write!(f, "{}", host.split('?').next().unwrap_or(host))
+                let place = url.split_once("://").map_or(url.as_str(), |(_, place)| place);
+                let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+                write!(f, "PostgreSQL at {}", host.split('?').next().unwrap_or(host))
             }
         }
     }
 }
 
-fn told(dump: &Dump) -> String {
+/// What was written, and where.
+fn say(out: Output, dump: &Dump, place: &str) -> anyhow::Result<()> {
     let rows: u64 = dump.rows.iter().map(|(_, rows)| rows).sum();
-    let digest = dump.digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    format!("{rows} rows of {} tables, SHA-256 {digest},", dump.rows.len())
+    let (tables, digest) = (dump.rows.len(), data_encoding::HEXLOWER.encode(&dump.digest));
+    if out.json {
+        let shown = serde_json::json!({ "rows": rows, "tables": tables, "sha256": digest });
+        return out.value(&shown, String::new);
+    }
+    output::note(&format!("{rows} rows of {tables} tables, SHA-256 {digest}, {place}"));
+    Ok(())
 }
 
 pub(super) fn load(file: &Path) -> anyhow::Result<Config> {
-    config::load(Some(file), std::env::vars()).with_context(|| format!("{} is refused", file.display()))
+    let loaded = config::load(Some(file), std::env::vars());
+    let config = loaded.with_context(|| format!("{} is refused", file.display()))?;
+    warn(&config.store.url);
+    Ok(config)
+}
+
+fn warn(url: &str) {
+    if let Some(warning) = database::warning(url) {
+        output::note(&format!("warning: {warning}"));
+    }
 }

@@ -99,7 +99,10 @@ fn store(config: &Config) -> Result<(), ConfigError> {
         None if config.store.url.is_empty() => Ok(()),
         None => Err(refuse("store.url", "must be `sqlite:FOLDER` or `postgres://USER@HOST:PORT/DATABASE`")),
         Some(StorePlace::Sqlite(_)) => Ok(()),
-        Some(StorePlace::Postgres(_)) => logins(config).and_then(|()| cluster(config)),
+        Some(StorePlace::Postgres(url)) => {
+            ocmt_store::check_address(&url).map_err(|why| refuse("store.url", why))?;
+            logins(config).and_then(|()| cluster(config))
+        }
     }
 }
 
@@ -267,8 +270,10 @@ mod tests {
     #[test]
     fn a_shared_database_wants_an_address_for_the_other_nodes() {
         let mut config = dev();
-        config.store.url = "mysql://db/ocmt".to_owned();
-        assert_eq!(key_refused(&config), Some("store.url"));
+        for bad in ["mysql://db/ocmt", "postgres://ocmt@db/ocmt?sslmod=verify-full"] {
+            config.store.url = bad.to_owned();
+            assert_eq!(key_refused(&config), Some("store.url"), "{bad}");
+        }
         config.store.url = "postgres://ocmt@db/ocmt".to_owned();
         for bad in ["", "node-1", ":7444", "node-1:", "node-1:70000", "https://node-1:7444"] {
             config.cluster.advertise = bad.to_owned();

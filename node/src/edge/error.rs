@@ -48,6 +48,11 @@ fn face(error: &ActorError) -> Face {
 
 /// The error as a gRPC status with ErrorInfo, and BadRequest or RetryInfo where they apply.
 pub fn status(error: &ActorError) -> Status {
+    status_saying(error, error.to_string())
+}
+
+/// The same in other words, for callers to whom the usual ones would say something else.
+pub fn status_saying(error: &ActorError, text: impl Into<String>) -> Status {
     let mut details = ErrorDetails::new();
     details.set_error_info(error.reason(), DOMAIN, facts(error));
     if let ActorError::InvalidArgument { field, why } = error {
@@ -56,7 +61,7 @@ pub fn status(error: &ActorError) -> Status {
     if let Some(after) = error.retry_after() {
         details.set_retry_info(Some(after));
     }
-    let mut status = Status::with_error_details(face(error).code, error.to_string(), details);
+    let mut status = Status::with_error_details(face(error).code, text, details);
     if let Some(owner) = owner(error).and_then(|owner| owner.parse().ok()) {
         status.metadata_mut().insert("ocmt-not-owner", owner);
     }

@@ -90,10 +90,8 @@ impl LocalNode {
     ) -> Result<Self, LocalError> {
         let mut config = base(folder);
         change(&mut config);
-        let spool = config.mail.spool.clone();
-        for path in [config.node.data_dir.as_path(), spool.as_path()] {
-            fs::create_dir_all(path).map_err(io_at(format!("cannot make {}", path.display())))?;
-        }
+        // its folders are made by the node, as on a machine of one's own
+        fs::create_dir_all(folder).map_err(io_at(format!("cannot make {}", folder.display())))?;
         let file = folder.join("ocmt.toml");
         let text =
             toml::to_string(&config).map_err(|error| io_at("configuration")(io::Error::other(error)))?;

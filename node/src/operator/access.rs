@@ -101,8 +101,17 @@ fn is_good(operator: &Operator, fingerprint: Digest32, now: Timestamp) -> bool {
     operator.fingerprint == fingerprint && operator.revoked_at.is_none() && operator.expires_at > now
 }
 
-pub(super) fn refuse(error: &ActorError) -> Status {
-    error::status(error)
+/// A refusal. Operators and nodes show certificates and invitations, so to sign in again is no way on for them.
+pub(super) fn refuse(refused: &ActorError) -> Status {
+    match refused {
+        ActorError::Unauthenticated(why) => error::status_saying(refused, *why),
+        other => error::status(other),
+    }
+}
+
+/// There is no such `thing`, by its name: an operator may know of everything, and an act names several.
+pub(super) fn no_such(thing: impl std::fmt::Display) -> Status {
+    error::status_saying(&ActorError::NotFound, format!("there is no {thing}"))
 }
 
 /// A failure of the store as its asker sees it.

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     OperatorRpc,
-    access::{of_keys, refuse, stored},
+    access::{no_such, of_keys, refuse, stored},
     destroy::{confirmation, hash, not_restored},
 };
 use crate::{
@@ -25,6 +25,8 @@ use crate::{
 /// How long an operator has from the first step to the act.
 const LIFE: Duration = Duration::from_secs(300);
 const CONFIRM: &str = "ocmt_act_";
+const AUTHORITY_GOES: &str = " It has the cluster's authority: without it no node joins, no operator is made and no certificate renewed.";
+const AUTHORITY_MAY_GO: &str = " If `ocmt cluster init` ran on it, it has the cluster's authority: without it no node joins, no operator is made and no certificate renewed.";
 
 impl OperatorRpc {
     pub(super) async fn begin(
@@ -158,23 +160,35 @@ impl OperatorRpc {
         }
     }
 
+    /// What is gone with the node that has the authority. A node knows of itself alone whether it is that one.
+    fn last_word(&self, id: NodeId) -> &'static str {
+        match (self.parts.pki.authority().is_ok(), id == self.parts.pki.identity().id()) {
+            (true, false) => "",
+            (true, true) => AUTHORITY_GOES,
+            (false, _) => AUTHORITY_MAY_GO,
+        }
+    }
+
     /// What the act would do, for people.
     async fn summary(&self, act: ActKind, object: &str) -> Result<String, Status> {
         match act {
             ActKind::RevokeNode | ActKind::ForgetNode => {
                 let id: NodeId = convert::id(object, "object_id")?;
                 let node = self.node(id).await.map_err(|e| stored(&e))?;
-                let node = node.ok_or_else(|| refuse(&ActorError::NotFound))?;
+                let node = node.ok_or_else(|| no_such(format_args!("node {id}")))?;
                 let state = node.state().as_str_name().trim_start_matches("NODE_STATE_").to_lowercase();
                 Ok(format!(
-                    "node {id} ({state}, {}) is never let in again. It owns {} tenants, which others take; {} containers with their volumes on it are lost.",
-                    node.address, node.owned_tenants, node.containers
+                    "node {id} ({state}, {}) is never let in again. It owns {} tenants, which others take; {} containers with their volumes on it are lost.{}",
+                    node.address,
+                    node.owned_tenants,
+                    node.containers,
+                    self.last_word(id)
                 ))
             }
             ActKind::RevokeOperator => {
                 let id: OperatorId = convert::id(object, "object_id")?;
                 let operator = self.parts.store.operators().operator(id).await.map_err(|e| stored(&e))?;
-                let operator = operator.ok_or_else(|| refuse(&ActorError::NotFound))?;
+                let operator = operator.ok_or_else(|| no_such(format_args!("operator {id}")))?;
                 Ok(format!("operator {} ({id}) is refused from then on.", operator.name))
             }
             ActKind::DeleteTenant => {

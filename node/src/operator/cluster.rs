@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     OperatorRpc,
-    access::{Asking, refuse, stored},
+    access::{Asking, no_such, refuse, stored},
     describe,
 };
 use crate::rpc::convert;
@@ -165,7 +165,7 @@ impl OperatorRpc {
             match cluster.claim_for(target, tenant).await {
                 Ok(Claim::Taken(_)) => return Ok(()),
                 Ok(Claim::Owned { .. }) | Err(ocmt_store::StoreError::Conflict) => {}
-                Ok(Claim::NoTenant) => return Err(refuse(&ActorError::NotFound)),
+                Ok(Claim::NoTenant) => return Err(no_such(format_args!("tenant {tenant}"))),
                 Err(error) => return Err(stored(&error)),
             }
         }
@@ -174,7 +174,7 @@ impl OperatorRpc {
 
     async fn owner(&self, tenant: TenantId) -> Result<TenantOwner, Status> {
         let owner = self.parts.store.cluster().owner(tenant).await.map_err(|e| stored(&e))?;
-        owner.ok_or_else(|| refuse(&ActorError::NotFound))
+        owner.ok_or_else(|| no_such(format_args!("tenant {tenant}")))
     }
 
     /// The present life of a node.
@@ -182,12 +182,17 @@ impl OperatorRpc {
         if let Some(node) = self.living(id).await.map_err(|e| stored(&e))? {
             return Ok(node);
         }
-        let known = self.node(id).await.map_err(|e| stored(&e))?.is_some();
-        Err(refuse(&if known {
-            ActorError::precondition("NODE_DEAD", "that node is dead")
-        } else {
-            ActorError::NotFound
-        }))
+        Err(match self.node(id).await.map_err(|e| stored(&e))? {
+            None => no_such(format_args!("node {id}")),
+            Some(known) if known.incarnation.is_empty() => refuse(&ActorError::precondition(
+                "NODE_NEVER_STARTED",
+                "that node was let in and has never started",
+            )),
+            Some(_) => refuse(&ActorError::precondition(
+                "NODE_DEAD",
+                "that node is not running: it was stopped, or it died",
+            )),
+        })
     }
 
     /// Moves a node from one state to another; done before is done.
@@ -200,7 +205,7 @@ impl OperatorRpc {
             )));
         }
         let seen = self.node(node.node_id).await.map_err(|e| stored(&e))?;
-        seen.ok_or_else(|| refuse(&ActorError::NotFound))
+        seen.ok_or_else(|| no_such(format_args!("node {}", node.node_id)))
     }
 
     /// Whoever asks is an operator; for streams, asked again while they last.

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     edge::call,
-    pki::{Request as CertificateRequest, ServerNames},
+    pki::{Request as CertificateRequest, ServerNames, host_name},
     rpc::convert,
 };
 
@@ -57,7 +57,9 @@ impl OperatorRpc {
         self.answered::<pb::CreateJoinTokenResponse>(&asking).await?;
         // a new node asks for its certificate where the token says, so that must be where the authority is
         self.parts.pki.authority().map_err(|e| of_keys(&e))?;
-        let names = ServerNames::of(&[], request.get_ref().names.iter().cloned());
+        let hosts = request.get_ref().names.iter().map(|name| host_name(name));
+        let hosts = hosts.collect::<Result<Vec<_>, _>>().map_err(|why| convert::invalid("names", why))?;
+        let names = ServerNames::of(&[], hosts);
         let lifetime = convert::present(request.get_ref().lifetime, "lifetime")?;
         let lifetime = Duration::from_millis(u64::try_from(convert::millis(&lifetime)).unwrap_or(0));
         let token =
@@ -116,7 +118,8 @@ impl OperatorRpc {
         let listener = CertificateRequest::of_listener(&it.listener_request_der).map_err(|e| of_keys(&e))?;
         let names = listener.server_names();
         if !invited.names.is_empty() {
-            names.check_within(&ServerNames::from_text(&invited.names)).map_err(|e| of_keys(&e))?;
+            let lawful = ServerNames::from_text(&invited.names);
+            names.check_within(&lawful).map_err(|_| other_names(&names, &lawful))?;
         }
         let recipient = convert::digest(&it.sealing_recipient_key, "sealing_recipient_key")?;
 
@@ -187,6 +190,17 @@ fn not_invited() -> Status {
     refuse(&ActorError::Unauthenticated(
         "the invitation is unknown, was used or has expired: ask for another",
     ))
+}
+
+/// The invitation gives other names than the node asks for; whoever shows it may know which.
+fn other_names(asked: &ServerNames, invited: &ServerNames) -> Status {
+    let given = invited.beyond(&ServerNames::of(&[], []));
+    let given = if given.is_empty() { "no name but loopback".to_owned() } else { given };
+    let why = format!(
+        "the invitation is for {given}, not for {}: join with that --name, or ask for another invitation",
+        asked.beyond(invited)
+    );
+    refuse(&ActorError::precondition("OTHER_NAMES", why))
 }
 
 /// On the client listener: operators' services are elsewhere, but for joining.

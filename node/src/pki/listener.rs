@@ -15,7 +15,7 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use rustls_pki_types::{CertificateDer, DnsName, PrivateKeyDer, pem::PemObject as _};
 use zeroize::Zeroizing;
 
 use super::{
@@ -46,7 +46,34 @@ impl ServerNames {
     }
 }
 
+/// The host or address that `text` is, as a certificate names it.
+///
+/// # Errors
+/// It is something else; the text says what.
+pub fn host_name(text: &str) -> Result<String, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Ok(ip.to_string());
+    }
+    let why = if text.contains('/') {
+        "it is a URL"
+    } else if text.contains(':') {
+        "it has a port"
+    } else if text.contains('*') || DnsName::try_from(text).is_err() {
+        "it is neither a host's name nor an address"
+    } else {
+        return Ok(text.to_owned());
+    };
+    Err(format!("{why}: write the host alone, as in node-1.example.org or 192.0.2.1"))
+}
+
 impl ServerNames {
+    /// Those of these names that are not in `lawful`, for people.
+    pub fn beyond(&self, lawful: &Self) -> String {
+        let known = |name: &&String| lawful.0.iter().any(|lawful| lawful.eq_ignore_ascii_case(name));
+        self.0.iter().filter(|name| !known(name)).cloned().collect::<Vec<_>>().join(", ")
+    }
+
     /// As they are stored: one a line.
     pub fn to_text(&self) -> String {
         self.0.join("\n")
@@ -248,4 +275,30 @@ fn given(tls: &Tls) -> Result<Rotating, PkiError> {
         .map_err(|_| content(&tls.certificate, "a PEM certificate chain"))?;
     let key = PrivateKeyDer::from_pem_file(&tls.key).map_err(|_| content(&tls.key, "a PEM private key"))?;
     Rotating::new(chain, &key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_host_or_an_address_and_nothing_around_it() {
+        for (text, name) in [
+            ("node-1.ocmt.example", Some("node-1.ocmt.example")),
+            ("node-1", Some("node-1")),
+            ("127.0.0.14", Some("127.0.0.14")),
+            ("::1", Some("::1")),
+            ("[2001:db8::1]", Some("2001:db8::1")),
+            ("bad name!", None),
+            ("", None),
+            ("127.0.0.14:7444", None),
+            ("node-1:7444", None),
+            ("https://node-1.ocmt.example", None),
+            ("*.ocmt.example", None),
+        ] {
+            assert_eq!(host_name(text).ok().as_deref(), name, "{text}");
+        }
+        assert!(host_name("node-1:7444").is_err_and(|why| why.contains("port")));
+        assert!(host_name("https://node-1").is_err_and(|why| why.contains("URL")));
+    }
 }

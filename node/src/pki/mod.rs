@@ -7,7 +7,7 @@
 //! | `node.id`, `node.key`, `node.pem` | the node's identity: an Ed25519 key whose certificate names the node, for peers, cell keys and release keys | `init`, first start, `join` |
 //! | `listener.key`, `listener.pem` | what the client and operator listeners show | the same |
 //! | `sealing.keys` | generations of the key that wraps what the database must not be able to open | the same |
-//! | `first-operator.pem` | the certificate of the operator that `cluster init` made, for the node's first start to list | `cluster init` |
+//! | `first-operator.pem` | the certificate of the first operator, for the node's next start to list | `cluster init`, `cluster operators first` |
 //!
 //! Private files have mode 0600 in a folder of mode 0700, are refused when others may read them, and are
 //! replaced whole. Certificates are renewed by the running node when a third of their life is left (30 days for
@@ -38,10 +38,10 @@ pub(crate) use files::read_private;
 pub use files::{pem_of, private_dir, write_private, write_public};
 pub use identity::{NodeIdentity, NodeKey};
 pub use joining::{Admission, Joining, joining_client};
-pub use listener::{JOIN_NAME, ListenerIdentity, ListenerKey, ServerNames};
+pub use listener::{JOIN_NAME, ListenerIdentity, ListenerKey, ServerNames, host_name};
 pub(crate) use open::sealing_of;
 pub use open::{Pki, Renewed, Wanting};
-pub use operator::{OperatorFiles, OperatorKey, first_operator, first_operator_of};
+pub use operator::{OperatorFiles, OperatorKey, first_operator, first_operator_of, later_first_operator};
 pub use request::Request;
 pub use rotating::Rotating;
 pub use subject::{Lifetime, Subject, node_of, operator_of, subject_of, verify_key_of};
@@ -53,7 +53,7 @@ pub(crate) use verify::{Verifier, Wanted};
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
     /// A file cannot be read or written.
-    #[error("{path}: {source}")]
+    #[error("{path}{}: {source}", whose(.source))]
     File {
         /// Which file.
         path: PathBuf,
@@ -108,6 +108,14 @@ pub enum PkiError {
     /// The TLS library refuses the certificate or key.
     #[error("cannot use the TLS certificate: {0}")]
     Tls(#[from] rustls::Error),
+}
+
+/// What a refusal by the file system nearly always comes from.
+fn whose(source: &std::io::Error) -> &'static str {
+    match source.kind() {
+        std::io::ErrorKind::PermissionDenied => " (is another user's: run this as that one)",
+        _ => "",
+    }
 }
 
 impl PkiError {

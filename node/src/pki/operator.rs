@@ -102,6 +102,21 @@ pub fn first_operator(
     key.finish(&chain, authority.certificate().pem())
 }
 
+/// Makes the first operator of a cluster whose authority is in `folder` and that was not set up by `cluster
+/// init`.
+///
+/// # Errors
+/// [`PkiError::NoAuthority`]; [`PkiError::SetUp`] if there is one in `out`.
+pub fn later_first_operator(
+    folder: &Path,
+    out: &Path,
+    id: OperatorId,
+    clock: &dyn Clock,
+) -> Result<(), PkiError> {
+    let authority = Authority::load(folder)?.ok_or(PkiError::NoAuthority)?;
+    first_operator(folder, out, &authority, id, clock)
+}
+
 /// The certificate of the operator that `cluster init` made here; none elsewhere.
 ///
 /// # Errors

@@ -8,11 +8,11 @@ use ocmt_actors::{
 };
 use ocmt_types::{Clock, IdGen};
 
-use super::{engine::Containers, place::Place};
+use super::{StartError, engine::Containers, place::Place};
 use crate::{
     config::{Config, Mode},
     local::Endpoints,
-    mail::SpoolMailer,
+    mail::{SpoolMailer, open_spool},
     pki::NodeIdentity,
 };
 
@@ -65,6 +65,20 @@ pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> SystemC
             ..Limits::default()
         },
     }
+}
+
+/// Makes the folder for letters, where there is to be one.
+pub(super) fn ready_to_write(config: &Config) -> Result<(), StartError> {
+    let folder = &config.mail.spool;
+    if folder.as_os_str().is_empty() {
+        return Ok(());
+    }
+    open_spool(folder).map_err(|error| {
+        StartError::Setting(format!(
+            "mail.spool: letters cannot be written to {}: {error}; make it for the user of this node, or name another folder",
+            folder.display()
+        ))
+    })
 }
 
 /// What new tenants start with.

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    actors::{SystemParts, system_config},
+    actors::{SystemParts, ready_to_write, system_config},
     app::{app, rpc},
     endpoints::{Reserved, endpoints, public_host},
     engine::Containers,
@@ -125,7 +125,7 @@ impl Node {
         rustls::crypto::ring::default_provider().install_default().ok();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
-        pki::private_dir(&config.node.data_dir)?;
+        make_folders(config)?;
         let client = Reserved::take(config.listen.client)?;
         let mut endpoints = endpoints(config, client.address(), telemetry.address());
         let pki = open_pki(config, &endpoints, &clock, &*ids)?;
@@ -322,6 +322,11 @@ async fn finish(listeners: impl IntoIterator<Item = JoinHandle<()>>) {
             }
         }
     }
+}
+
+fn make_folders(config: &Config) -> Result<(), StartError> {
+    pki::private_dir(&config.node.data_dir)?;
+    ready_to_write(config)
 }
 
 fn open_pki(

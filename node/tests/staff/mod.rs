@@ -26,6 +26,12 @@ impl Cluster {
         let (data, operator) = (folder.path().join("data"), folder.path().join("operator"));
         let args = ["cluster", "init", "--data-dir", text(&data), "--operator-out", text(&operator)];
         done(&ocmt(&args, None).await);
+        Self::start_on(folder).await
+    }
+
+    /// On what is in `data` of the folder.
+    pub async fn start_on(folder: tempfile::TempDir) -> Self {
+        let data = folder.path().join("data");
         let mut config = Config::default();
         config.node.mode = Mode::Dev;
         config.node.data_dir = data;
@@ -35,7 +41,6 @@ impl Cluster {
             listener.set_port(0);
         }
         config.mail.spool = folder.path().join("mail");
-        std::fs::create_dir(&config.mail.spool).unwrap();
         config.containers.runtime = RuntimeKind::Process;
         // no container is started here, so any program will do
         config.containers.cell = "/bin/true".into();

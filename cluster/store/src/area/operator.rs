@@ -110,10 +110,11 @@ impl OperatorStore {
         })
     }
 
-    /// Makes the first operator of a cluster; `false` if there is or was any.
+    /// Makes the operator that was made with the cluster's authority, where no other is good: operators make
+    /// further ones. `false` if there are others, and nothing has changed; a repeat changes nothing either.
     ///
     /// # Errors
-    /// As [`OperatorStore::add_operator`].
+    /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
     pub async fn add_first_operator(
         &self,
         operator: &Operator,
@@ -121,9 +122,13 @@ impl OperatorStore {
     ) -> Result<bool, StoreError> {
         retried!(async {
             let mut tx = self.backend.begin(Scope::Cluster).await?;
-            // whoever changes operators writes this trail, so nobody is made between the look and the end
             let trail = Trail::open(&mut tx).await?;
-            if tx.first::<Operator>(Filter::all(), false).await?.is_some() || !tx.insert(operator).await? {
+            let known = tx.find::<Operator>(Operator::operator_id.eq(operator.operator_id), false).await?;
+            if !known.is_empty() {
+                return Ok(true);
+            }
+            let others = tx.find::<Operator>(Operator::revoked_at.eq(None), false).await?;
+            if others.iter().any(|other| other.expires_at > act.at) || !tx.insert(operator).await? {
                 return Ok(false);
             }
             trail.append(&mut tx, act).await?;

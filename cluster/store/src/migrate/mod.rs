@@ -71,6 +71,10 @@ pub(crate) const NEWEST: &str = "SELECT COALESCE(MAX(version), 0) FROM schema_mi
 const APPLY: &str =
     "INSERT INTO schema_migrations (version, name, checksum, usable_from) VALUES ($1, $2, $3, $4)";
 
+/// SQLSTATE of a login without the right.
+const DENIED: &str = "42501";
+const NO_ROLES: &str = ": run migrations/postgres/roles.sql in this database as an administrator, and make the login a member of the three roles";
+
 /// A step that was applied, as the database has it.
 #[derive(Debug)]
 struct Applied {
@@ -147,5 +151,7 @@ fn checksum_of(migration: &Migration) -> Vec<u8> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn failed(error: sqlx::Error) -> StoreError {
-    StoreError::Schema(format!("the schema cannot be brought up to date: {error}"))
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let todo = if code.as_deref() == Some(DENIED) { NO_ROLES } else { "" };
+    StoreError::Schema(format!("the schema cannot be brought up to date: {error}{todo}"))
 }

@@ -160,6 +160,21 @@ fn refused(done: Result<(), StoreError>, why: &str) {
 }
 
 #[tokio::test]
+async fn a_login_without_the_right_is_told_of_the_roles() {
+    let (mut connection, _kept) = database().await;
+    let name = texts(&mut connection, "SELECT current_database()::text".to_owned()).await.remove(0);
+    let mut sql = async |text: String| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
+    };
+    sql(format!("CREATE ROLE \"{name}\"; REVOKE CREATE ON SCHEMA public FROM PUBLIC; SET ROLE \"{name}\""))
+        .await;
+    let error = run(&mut connection).await.unwrap_err();
+    let text = format!("RESET ROLE; DROP ROLE \"{name}\"");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&mut connection).await.unwrap();
+    assert!(matches!(&error, StoreError::Schema(text) if text.contains("roles.sql")), "{error}");
+}
+
+#[tokio::test]
 async fn a_failing_migration_leaves_nothing_behind() {
     let (mut connection, _kept) = database().await;
     let steps = [ONE, Migration { text: "CREATE TABLE b (x BIGINT); CREATE TABLE b (x BIGINT)", ..EXPAND }];

@@ -77,6 +77,7 @@ macro_rules! suite {
                 an_act_is_confirmed_once_and_by_who_began_it,
                 the_last_operator_stays,
                 only_a_cluster_without_operators_gets_a_first_one,
+                a_first_operator_is_the_first,
                 the_cluster_has_a_chain_of_its_own_without_a_gap,
                 a_repeated_request_of_an_operator_finds_its_answer,
             }

@@ -177,6 +177,19 @@ pub async fn only_a_cluster_without_operators_gets_a_first_one(store: Store) {
     assert!(!operators.add_first_operator(&operator(5), &act("operator.first")).await.unwrap());
 }
 
+pub async fn a_first_operator_is_the_first(store: Store) {
+    founded(&store).await;
+    let first =
+        async |n| store.operators().add_first_operator(&operator(n), &act("operator.first")).await.unwrap();
+    // one whose certificate has ended operates nothing
+    let past = Operator { expires_at: NOW, ..operator(9) };
+    assert!(store.operators().add_operator(&past, &act("operator.add")).await.unwrap());
+    assert!(first(1).await);
+    assert!(first(1).await, "it is listed at each start of its node");
+    assert!(!first(2).await, "there is one");
+    assert_eq!(store.operators().operator(id(2)).await.unwrap(), None);
+}
+
 pub async fn the_cluster_has_a_chain_of_its_own_without_a_gap(store: Store) {
     founded(&store).await;
     let mut acts = JoinSet::new();

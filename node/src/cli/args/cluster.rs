@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use ocmt_types::{NodeId, OperatorId, TenantId};
 
 use super::AcceptArgs;
-use crate::config::HumanDuration;
+use crate::{config::HumanDuration, pki::host_name};
 
 /// `ocmt cluster`
 #[derive(Subcommand)]
@@ -25,11 +25,11 @@ pub enum ClusterCommand {
         #[command(flatten)]
         operator: OperatorArg,
         /// How long it is good, 1 min to 24 h
-        #[arg(long, value_name = "TIME", default_value = "1h")]
+        #[arg(long, value_name = "TIME", default_value = "1h", value_parser = lifetime)]
         lifetime: HumanDuration,
         /// A host name or address that the node may have certified for its listeners, beside loopback; may be
         /// given more than once. Without, the node says which it wants when it joins
-        #[arg(long, value_name = "HOST")]
+        #[arg(long, value_name = "HOST", value_parser = host_name)]
         name: Vec<String>,
     },
     /// Bring this machine in with an invitation, then start `ocmt node`
@@ -140,6 +140,21 @@ pub enum OperatorsCommand {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Make the first operator of a cluster that has none, on the machine of the node with the authority
+    ///
+    /// For a node that was not set up by `ocmt cluster init`, as one that began with `ocmt dev`. The node lists the
+    /// operator at its next start, if the cluster has no other.
+    #[command(
+        after_help = "Example:\n  ocmt cluster operators first --data-dir /var/lib/ocmt --out ~/ocmt-operator"
+    )]
+    First {
+        /// The node's data folder, as in its configuration
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+        /// A folder for the operator's files
+        #[arg(long, value_name = "DIR", default_value = "ocmt-operator")]
+        out: PathBuf,
+    },
     /// End an operator's certificate at once
     #[command(after_help = "Example:\n  ocmt cluster operators revoke 3f0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11")]
     Revoke {
@@ -153,6 +168,15 @@ pub enum OperatorsCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+/// What the cluster takes for an invitation.
+fn lifetime(text: &str) -> Result<HumanDuration, String> {
+    let lifetime: HumanDuration = text.parse()?;
+    if (HumanDuration::minutes(1)..=HumanDuration::hours(24)).contains(&lifetime) {
+        return Ok(lifetime);
+    }
+    Err("an invitation is good for 1 min to 24 h".to_owned())
 }
 
 /// An operator's files.
@@ -179,7 +203,7 @@ pub struct InitArgs {
     #[arg(long, value_name = "DIR", default_value = "ocmt-operator")]
     pub operator_out: PathBuf,
     /// A host name or address the node is reached under; may be given more than once
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = host_name)]
     pub name: Vec<String>,
 }
 
@@ -193,7 +217,7 @@ pub struct JoinArgs {
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// A host name or address the node is reached under; may be given more than once
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", value_parser = host_name)]
     pub name: Vec<String>,
     /// Where its peers will reach it, HOST:PORT; noted in the audit
     #[arg(long, value_name = "HOST:PORT", default_value = "")]

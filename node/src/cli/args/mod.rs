@@ -45,7 +45,8 @@ pub struct Global {
     /// Print results as JSON (times in milliseconds since 1970)
     #[arg(long, global = true)]
     pub json: bool,
-    /// The node to talk to, https://HOST:PORT; by default that of the last sign-in
+    /// The node to talk to, https://HOST:PORT, by default that of the last sign-in; at login, several nodes of one
+    /// cluster with commas between them, so that the session goes on when one is away
     #[arg(long, global = true, value_name = "URL", env = "OCMT_ENDPOINT")]
     pub endpoint: Option<String>,
     /// The cluster's certificate authority, a PEM file; by default that of the last sign-in

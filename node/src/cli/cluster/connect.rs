@@ -21,6 +21,9 @@ impl Operator {
     pub(super) async fn connect(at: &At, operator: &OperatorArg) -> anyhow::Result<Self> {
         let files = OperatorFiles::load(&operator.dir)
             .context("cannot read the operator's files; name their folder with --operator")?;
+        if !at.endpoint.starts_with("https://") {
+            return Err(ClientError::Usage(format!("`{}` is not https://HOST:PORT", at.endpoint)).into());
+        }
         let failed = |error: &dyn std::error::Error| ClientError::Connect {
             endpoint: at.endpoint.clone(),
             why: innermost(error),

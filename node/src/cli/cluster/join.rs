@@ -73,7 +73,15 @@ fn token(file: Option<&Path>) -> anyhow::Result<Zeroizing<String>> {
         }
         None => match std::env::var("OCMT_JOIN_TOKEN") {
             Ok(token) => text = Zeroizing::new(token),
-            Err(_) => text = Zeroizing::new(rpassword::prompt_password("Invitation: ")?),
+            Err(_) => {
+                let typed = rpassword::prompt_password("Invitation: ").map_err(|_| {
+                    ClientError::Usage(
+                        "there is no terminal to ask for the invitation on: use --token-file or OCMT_JOIN_TOKEN"
+                            .to_owned(),
+                    )
+                })?;
+                text = Zeroizing::new(typed);
+            }
         },
     }
     Ok(text)

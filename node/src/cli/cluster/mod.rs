@@ -61,9 +61,16 @@ pub(super) async fn run(command: ClusterCommand, global: Global) -> anyhow::Resu
 /// Makes all that the first node has, without a database.
 fn init(args: &InitArgs, out: Output) -> anyhow::Result<()> {
     let folder = args.data_dir.join("pki");
-    if folder.join("ca.pem").exists() {
-        return Err(pki::PkiError::SetUp(folder).into());
+    if folder.join("ca.pem").exists() || folder.join("ca.key").exists() {
+        let hint = if pki::first_operator_of(&folder)?.is_some() {
+            ""
+        } else {
+            "; if its cluster has no operator yet, `ocmt cluster operators first` makes one"
+        };
+        anyhow::bail!("{}{hint}", pki::PkiError::SetUp(folder));
     }
+    // both folders, before anything is in one of them: half of it would be refused the next time
+    operators::room_for_operator(&args.operator_out)?;
     let (clock, ids): (Arc<SystemClock>, &dyn IdGen) = (Arc::new(SystemClock), &RandomIds);
     pki::private_dir(&args.data_dir)?;
     let names = ServerNames::of(&[], args.name.iter().cloned());

@@ -1,6 +1,11 @@
 //! `ocmt cluster operators`.
 
+use std::path::Path;
+
+use anyhow::Context as _;
 use ocmt_proto::v1 as pb;
+use ocmt_types::{IdGen, OperatorId, RandomIds, SystemClock};
+use rustix::fs::Access;
 use rustls_pki_types::CertificateDer;
 
 use super::{
@@ -11,7 +16,7 @@ use super::{
 };
 use crate::{
     cli::{args::OperatorsCommand, show},
-    pki::{OperatorFiles, OperatorKey},
+    pki::{OperatorFiles, OperatorKey, first_operator_of, later_first_operator, private_dir},
 };
 
 pub(super) async fn run(at: &At, command: OperatorsCommand) -> anyhow::Result<()> {
@@ -54,6 +59,7 @@ pub(super) async fn run(at: &At, command: OperatorsCommand) -> anyhow::Result<()
             let seen = OperatorSeen::from(answer.operator.unwrap_or_default());
             at.out.value(&seen, || format!("operator {} ({}): {}", seen.name, seen.operator, out.display()))
         }
+        OperatorsCommand::First { data_dir, out } => first(at, &data_dir, &out),
         OperatorsCommand::Revoke { operator, ended, yes } => {
             let connection = Operator::connect(at, &operator).await?;
             let act = pb::DestructiveAct::RevokeOperator;
@@ -69,4 +75,32 @@ pub(super) async fn run(at: &At, command: OperatorsCommand) -> anyhow::Result<()
             at.out.done(&format!("operator {ended} is refused from now on"))
         }
     }
+}
+
+/// Without a node: whoever holds the authority's key makes operators.
+fn first(at: &At, data_dir: &Path, out: &Path) -> anyhow::Result<()> {
+    let ids: &dyn IdGen = &RandomIds;
+    let id: OperatorId = ids.id();
+    let folder = data_dir.join("pki");
+    if first_operator_of(&folder)?.is_some() {
+        anyhow::bail!(
+            "{} has had its first operator: operators make further ones, with `ocmt cluster operators add`",
+            folder.display()
+        );
+    }
+    room_for_operator(out)?;
+    later_first_operator(&folder, out, id, &SystemClock)?;
+    at.out.value(&serde_json::json!({ "operator": id, "operator_dir": out }), || {
+        format!("operator {id}: {}\nThe node lists it at its next start.", out.display())
+    })
+}
+
+/// Makes the folder for an operator's files, and refuses one that has some.
+pub(super) fn room_for_operator(out: &Path) -> anyhow::Result<()> {
+    if out.join("operator.key").exists() {
+        anyhow::bail!("{} has the files of an operator already: name another folder", out.display());
+    }
+    private_dir(out)?;
+    rustix::fs::access(out, Access::WRITE_OK | Access::EXEC_OK)
+        .with_context(|| format!("cannot write into {}", out.display()))
 }

@@ -42,11 +42,20 @@ pub(super) const NODE_HEAD: [&str; 7] =
     ["NODE", "STATE", "ADDRESS", "VERSION", "TENANTS", "CONTAINERS", "MEMORY"];
 
 impl NodeSeen {
+    /// For people: one that has no life yet is not on its way, and a dead one may have been stopped.
+    pub(super) fn shown_state(&self) -> &str {
+        match self.state.as_str() {
+            "joining" if self.incarnation.is_empty() => "never started",
+            "dead" => "stopped or dead",
+            other => other,
+        }
+    }
+
     pub(super) fn row(&self) -> Vec<String> {
         let gib = |bytes: u64| format!("{}.{}", bytes >> 30, (bytes >> 20) % 1024 * 10 / 1024);
         vec![
             self.node.clone(),
-            self.state.clone(),
+            self.shown_state().to_owned(),
             self.address.clone(),
             self.version.clone(),
             self.tenants.to_string(),

@@ -1,5 +1,6 @@
 //! The cluster as a whole, and its changes as they come.
 
+use ocmt_client::ClientError;
 use ocmt_proto::v1::{self as pb, watch_cluster_response::Change};
 
 use super::{
@@ -7,7 +8,11 @@ use super::{
     connect::{Operator, refused},
     seen::{NodeSeen, PlacementSeen, SealingSeen},
 };
-use crate::cli::{args::OperatorArg, output::print, show};
+use crate::cli::{
+    args::OperatorArg,
+    output::{note, print},
+    show,
+};
 
 /// How the cluster stands.
 pub(super) async fn status(at: &At, operator: &OperatorArg) -> anyhow::Result<()> {
@@ -32,19 +37,48 @@ pub(super) async fn status(at: &At, operator: &OperatorArg) -> anyhow::Result<()
     })
 }
 
-/// Prints events until the node ends or the stream does.
-pub(super) async fn watch(at: &At, operator: &OperatorArg, resume_token: String) -> anyhow::Result<()> {
+/// Prints events until the node refuses to go on, or is away; then how to go on at another one.
+pub(super) async fn watch(at: &At, operator: &OperatorArg, mut token: String) -> anyhow::Result<()> {
     let mut cluster = Operator::connect(at, operator).await?.cluster();
-    let request = pb::WatchClusterRequest { resume_token };
-    let mut events = cluster.watch_cluster(request).await.map_err(refused)?.into_inner();
+    let request = pb::WatchClusterRequest { resume_token: token.clone() };
+    let events = cluster.watch_cluster(request).await.map_err(refused)?.into_inner();
+    let ended =
+        follow(at, events, &mut token).await.err().and_then(|error| match error.downcast::<ClientError>() {
+            // a node that stops breaks the stream; one that refuses gives its reason
+            Ok(error @ ClientError::Refused(_)) if error.reason().is_none() => None,
+            Ok(error) => Some(error.into()),
+            Err(other) => Some(other),
+        });
+    if !token.is_empty() {
+        note(&format!(
+            "Go on where this ended, at this or another node: ocmt cluster watch --resume {token}"
+        ));
+    }
+    let why = "the node ended the connection".to_owned();
+    Err(ended.unwrap_or_else(|| ClientError::Connect { endpoint: at.endpoint.clone(), why }.into()))
+}
+
+/// Prints events; `token` is that of the last one.
+async fn follow(
+    at: &At,
+    mut events: tonic::Streaming<pb::WatchClusterResponse>,
+    token: &mut String,
+) -> anyhow::Result<()> {
     while let Some(event) = events.message().await.map_err(refused)? {
-        let (view, token) = (event.view_version, event.resume_token);
+        let view = event.view_version;
+        if !event.resume_token.is_empty() {
+            token.clone_from(&event.resume_token);
+        }
         let (name, value, text) = match event.change {
             Some(Change::Node(node)) => {
                 let seen = NodeSeen::from(node);
                 let text = format!(
                     "node {} ({}) is {}, owns {} tenants, hosts {} containers",
-                    seen.node, seen.address, seen.state, seen.tenants, seen.containers
+                    seen.node,
+                    seen.address,
+                    seen.shown_state(),
+                    seen.tenants,
+                    seen.containers
                 );
                 ("node", serde_json::to_value(seen)?, text)
             }
@@ -57,7 +91,8 @@ pub(super) async fn watch(at: &At, operator: &OperatorArg, resume_token: String)
             None => continue,
         };
         if at.out.json {
-            let event = serde_json::json!({ "view_version": view, name: value, "resume_token": token });
+            let event =
+                serde_json::json!({ "view_version": view, name: value, "resume_token": event.resume_token });
             print(&serde_json::to_string(&event)?)?;
         } else {
             print(&format!("view {view}: {text}"))?;

@@ -1,11 +1,11 @@
 //! How a node reaches its PostgreSQL, and the bounds it sets on both sides of every connection.
 
-use std::{str::FromStr as _, time::Duration};
+use std::time::Duration;
 
 use ocmt_types::{Incarnation, NodeId, Secret};
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 
-use super::Scope;
+use super::{Scope, address};
 use crate::StoreError;
 
 /// How to reach a PostgreSQL database of version 14 or later.
@@ -152,9 +152,8 @@ impl PgConfig {
 
     /// How the connections of `scope` are opened; `assume` the scope's role or stay what the login is.
     pub(super) fn options(&self, scope: Scope, assume: bool) -> Result<PgConnectOptions, StoreError> {
-        let options = PgConnectOptions::from_str(self.url.expose())
-            // the text of the error could hold the password
-            .map_err(|_| StoreError::Open("the address of the database is no postgres:// URL".to_owned()))?;
+        let options = address::parse(self.url.expose())
+            .map_err(|why| StoreError::Open(format!("the address of the database {why}")))?;
         let options = match (self.login(scope)?, &self.password) {
             // never with the password of another login
             (Some(own), _) => {

@@ -38,6 +38,8 @@ fn refused(table: &'static str, code: &str, message: &str) -> StoreError {
         // serialisation failure, deadlock
         "40001" | "40P01" => StoreError::Conflict,
         "53100" => StoreError::Full,
+        // a login or database that is not there, or another password
+        "28P01" | "28000" | "3D000" => StoreError::Open(message.to_owned()),
         // a lock was not to be had, a statement took too long, the transaction did nothing for too long,
         // the server has become a standby
         "55P03" | "57014" | IDLE_IN_TRANSACTION | "25006" => StoreError::Unavailable(message.to_owned()),
@@ -90,6 +92,7 @@ mod tests {
             assert!(matches!(is(code), StoreError::Unavailable(_)), "{code}");
         }
         assert!(matches!(is("53100"), StoreError::Full));
+        assert!(matches!(is("28P01"), StoreError::Open(text) if text == "words"));
         assert!(matches!(is("XX001"), StoreError::Corrupt { .. }));
         assert!(matches!(is("42501"), StoreError::Database(text) if text.contains("42501")));
     }

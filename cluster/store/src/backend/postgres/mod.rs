@@ -10,6 +10,7 @@
 //! A transaction of a frozen node would hold its tenant for ever: the server ends it after a bounded time, and
 //! whoever buries or follows a dead incarnation ends its sessions at once ([`Postgres::end_sessions_of`]).
 
+mod address;
 mod config;
 mod failure;
 mod pulse;
@@ -23,6 +24,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use address::{check_address, unverified_host};
 pub use config::{PgConfig, PgIdentity, PgLogin, PgRoles, PgTimes};
 use tx::Patience;
 pub(crate) use tx::PgTx;
