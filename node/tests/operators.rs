@@ -220,3 +220,25 @@ async fn what_is_not_there_is_named() {
     }
     cluster.node.stop().await;
 }
+
+#[tokio::test]
+async fn a_watch_whose_node_stops_says_how_to_go_on() {
+    let cluster = Cluster::start().await;
+    let (operator, endpoint) = (cluster.path("operator"), cluster.endpoint().to_owned());
+    let args = ["cluster", "watch", "--operator", text(&operator), "--endpoint", &endpoint];
+    let watch = tokio::process::Command::new(env!("CARGO_BIN_EXE_ocmt"))
+        .args(args)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn();
+    let mut watch = watch.unwrap();
+    let mut lines = tokio::io::BufReader::new(watch.stdout.as_mut().unwrap());
+    let mut line = String::new();
+    tokio::io::AsyncBufReadExt::read_line(&mut lines, &mut line).await.unwrap();
+    assert!(line.contains("is live"), "{line}");
+    cluster.node.stop().await;
+    let ended = watch.wait_with_output().await.unwrap();
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), UNREACHABLE, "{errors}");
+    assert!(errors.contains("ocmt cluster watch --resume "), "{errors}");
+}

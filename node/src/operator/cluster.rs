@@ -5,7 +5,7 @@ use std::time::Duration;
 use ocmt_actors::ActorError;
 use ocmt_proto::v1 as pb;
 use ocmt_store::{
-    Claim,
+    Claim, StoreError,
     tables::{Node, NodeState, TenantOwner},
 };
 use ocmt_types::{NodeId, TenantId};
@@ -164,7 +164,7 @@ impl OperatorRpc {
             }
             match cluster.claim_for(target, tenant).await {
                 Ok(Claim::Taken(_)) => return Ok(()),
-                Ok(Claim::Owned { .. }) | Err(ocmt_store::StoreError::Conflict) => {}
+                Ok(Claim::Owned { .. }) | Err(StoreError::Conflict) => {}
                 Ok(Claim::NoTenant) => return Err(no_such(format_args!("tenant {tenant}"))),
                 Err(error) => return Err(stored(&error)),
             }
@@ -209,8 +209,8 @@ impl OperatorRpc {
     }
 
     /// Whoever asks is an operator; for streams, asked again while they last.
-    pub(super) async fn still(&self, asking: &Asking) -> bool {
-        let found = self.parts.store.operators().operator(asking.id).await;
-        found.is_ok_and(|found| found.is_some_and(|operator| operator.revoked_at.is_none()))
+    pub(super) async fn still(&self, asking: &Asking) -> Result<bool, StoreError> {
+        let found = self.parts.store.operators().operator(asking.id).await?;
+        Ok(found.is_some_and(|operator| operator.revoked_at.is_none()))
     }
 }

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
+use ocmt_actors::ActorError;
 use ocmt_proto::v1 as pb;
 use ocmt_store::{StoreError, tables::TenantOwner};
 use ocmt_types::NodeId;
@@ -48,9 +49,14 @@ impl OperatorRpc {
         tasks::spawn(async move {
             let (mut last, mut laps) = (None::<Marks>, Laps::default());
             loop {
-                if !rpc.still(&asking).await {
-                    let ended = ocmt_actors::ActorError::Unauthenticated(NO_CERTIFICATE);
-                    events.send(Err(refuse(&ended))).await.ok();
+                // a database that is away says nothing of the operator
+                let ended = match rpc.still(&asking).await {
+                    Ok(true) => None,
+                    Ok(false) => Some(refuse(&ActorError::Unauthenticated(NO_CERTIFICATE))),
+                    Err(error) => Some(stored(&error)),
+                };
+                if let Some(ended) = ended {
+                    events.send(Err(ended)).await.ok();
                     return;
                 }
                 let looked = async {

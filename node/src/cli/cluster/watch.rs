@@ -44,8 +44,8 @@ pub(super) async fn watch(at: &At, operator: &OperatorArg, mut token: String) ->
     let events = cluster.watch_cluster(request).await.map_err(refused)?.into_inner();
     let ended =
         follow(at, events, &mut token).await.err().and_then(|error| match error.downcast::<ClientError>() {
-            // a node that stops breaks the stream; one that refuses gives its reason
-            Ok(error @ ClientError::Refused(_)) if error.reason().is_none() => None,
+            // a node that stops breaks the stream, or has closed its database; one that refuses gives its reason
+            Ok(error @ ClientError::Refused(_)) if error.reason().is_none() || error.is_retryable() => None,
             Ok(error) => Some(error.into()),
             Err(other) => Some(other),
         });
