@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use ocmt_client::ClientError;
-use ocmt_store::{Dump, Purpose, Store, StoreError};
+use ocmt_store::{Dump, Purpose, Store};
 use ocmt_types::{Clock as _, SystemClock};
 use tokio::{
     fs,
