@@ -162,8 +162,7 @@ impl Node {
         .await?;
         endpoints.operators = operating.endpoint();
         let gateway = gateway::routes(system.clone(), clock.clone(), stops.gateways.clone());
-        let rpc = rpc(config, &system, &clock);
-        let app = app(config, &rpc, operating.rpc(), gateway, forward, ids)?;
+        let app = app(config, &rpc(config, &system, &clock), operating.rpc(), gateway, forward, ids)?;
         let peers = peering.map(|peering| peering.serve(&system, app.clone(), stops.peers.clone()));
         let peers = peers.transpose()?;
         let mut listeners = vec![serve_clients(config, &pki, client, app, &stops.listeners)?];
@@ -182,11 +181,15 @@ impl Node {
             listeners,
             peers,
         };
-        // what listens by now has to be closed again, or the next life finds its addresses taken
-        match enter(&started.place, &started.system).await.and_then(|()| started.announce(config)) {
-            Ok(()) => Ok(started),
+        started.begin(config).await
+    }
+
+    /// Takes work. If it cannot, what listens by now is closed again: the next life would find its addresses taken.
+    async fn begin(self, config: &Config) -> Result<Self, StartError> {
+        match enter(&self.place, &self.system).await.and_then(|()| self.announce(config)) {
+            Ok(()) => Ok(self),
             Err(error) => {
-                started.abort().await;
+                self.abort().await;
                 Err(error)
             }
         }
