@@ -1,7 +1,8 @@
 //! The cluster's figures on this machine: `cargo run -p ocmt-cluster-tests --bin figures -- failover`.
 //!
 //! `failover`: time until each tenant of a killed node answers again, with few and with many registered.
-//! `planned`: what drain and a rolling restart cost callers. docs/testing.md says how to read them.
+//! `planned [CALLERS]`: what drain and a rolling restart cost that many callers (16). docs/testing.md says how to
+//! read them.
 #![expect(clippy::print_stdout, reason = "its output is what it is for")]
 
 use std::{sync::Arc, time::Duration};
@@ -22,7 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 async fn main() -> anyhow::Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some("failover") => failover().await,
-        Some("planned") => planned().await,
+        Some("planned") => {
+            let callers = std::env::args().nth(2).map_or(Ok(16), |text| text.parse());
+            planned(callers.context("how many callers? a number")?).await
+        }
         _ => bail!("say which: failover or planned"),
     }
 }
@@ -94,14 +98,14 @@ async fn everybody_answers(called: &[Arc<Registered>], moment: Duration) -> anyh
     Ok(())
 }
 
-async fn planned() -> anyhow::Result<()> {
+async fn planned(callers: usize) -> anyhow::Result<()> {
     let mut cluster = Cluster::start(3).await?;
     let doors = cluster.doors()?;
     let all = register(&cluster.pool, 1_000, &[]).await?;
     let row = gather(&cluster, &doors, &all).await?;
     println!("| what | tenants moved | calls | sent again | failed | p50 | p99 | longest |");
     println!("|---|---|---|---|---|---|---|---|");
-    let callers = Callers::start(&all, &doors, 16, Duration::from_millis(20));
+    let callers = Callers::start(&all, &doors, callers, Duration::from_millis(20));
     let moment = now();
     cluster.for_a_while(Duration::from_secs(5)).await?;
     tell("nothing, for comparison", 0, &all, moment);

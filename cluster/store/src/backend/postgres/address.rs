@@ -121,7 +121,7 @@ mod tests {
             ("postgres://u@db.example/d", Some("db.example")),
             ("postgres://u@db.example/d?sslmode=require", Some("db.example")),
             ("postgres://u@db.example/d?sslmode=verify-full", None),
-            ("postgres://u@10.1.2.3:5432/d", Some("10.1.2.3")),
+            ("postgres://u@192.0.2.3:5432/d", Some("192.0.2.3")),
             ("postgres://u@127.0.0.1:5432/d", None),
             ("postgres://u@[::1]:5432/d", None),
             ("postgres://u@localhost/d", None),
