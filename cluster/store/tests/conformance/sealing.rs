@@ -117,8 +117,8 @@ pub async fn nothing_is_written_under_a_generation_that_was_given_up(store: Stor
     let operators = store.operators();
     let mut deciding = JoinSet::new();
     deciding.spawn(async move { operators.stand_alone(WHAT, &act()).await.unwrap() });
-    // why: on PostgreSQL the decision is under way beside the open transaction; elsewhere it has not begun
-    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    // on PostgreSQL the decision is under way beside the open transaction; elsewhere it has not begun
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await; // why: nothing tells that somebody waits for a lock
     tx.commit().await.unwrap();
     let alone = async || store.operators().latest_generation().await.unwrap().unwrap().alone_since.is_some();
     let decided = deciding.join_all().await;

@@ -31,8 +31,8 @@ async fn remembered(folder: &Path, revoked: &Revocations) {
         if fs::read_to_string(&file).is_ok_and(|text| text.contains(&node)) {
             return;
         }
-        // why: the node looks at its database once in a while, and nothing tells when it has
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        // the node looks at its database once in a while, and nothing tells when it has
+        tokio::time::sleep(Duration::from_millis(100)).await; // why: between two looks of a bounded wait
     }
     panic!("{} does not name {node}", file.display());
 }
