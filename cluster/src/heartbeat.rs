@@ -110,7 +110,7 @@ impl Heart {
             incarnation,
             state: NodeState::Joining,
             lease,
-            observer: Observer::new(incarnation, highest),
+            observer: Observer::new(incarnation, highest, config.times),
             progress,
             view,
             inbox,

@@ -10,7 +10,15 @@ mod mesh;
 
 use std::time::{Duration, Instant};
 
-use mesh::{H2, Mesh, call};
+use mesh::{H2, Mesh, call, tenant};
+use ocmt_client::{
+    Client, Identity,
+    ca::ClusterCa,
+    connect::{Credential, Target},
+};
+use ocmt_crypto::token::{Token, TokenKind};
+use ocmt_proto::v1::WhoAmIRequest;
+use ocmt_types::{Id as _, UserId};
 use tokio::task::JoinSet;
 
 /// Calls at once in the loaded runs.
@@ -44,6 +52,17 @@ fn main() {
         println!("  local    {local:>8.0} calls/s  {local_cpu:>6.1} us CPU a call, client included");
         println!("  one hop  {hop:>8.0} calls/s  {hop_cpu:>6.1} us CPU a call, client included");
         println!("  ratio {:.2}, CPU of the hop {:.1} us", hop / local, hop_cpu - local_cpu);
+        println!("the Rust client, one call at a time:");
+        let [at_owner, follows] = [&owner, &edge].map(|node| rust_client(&mesh, &node.peer.endpoint));
+        let (at_owner, follows) = (at_owner.await, follows.await);
+        let _first_calls = (who_am_i(&at_owner).await, who_am_i(&follows).await);
+        let (mut local, mut followed) = (Vec::new(), Vec::new());
+        for _ in 0..4 {
+            local.extend(asking(&at_owner, time / 4).await);
+            followed.extend(asking(&follows, time / 4).await);
+        }
+        tell("at the owner", local);
+        tell("followed there", followed);
     });
 }
 
@@ -58,6 +77,31 @@ async fn closed(client: &H2, time: Duration) -> Vec<Duration> {
     took
 }
 
+/// Somebody signed in, who was told of this node alone.
+async fn rust_client(mesh: &Mesh, endpoint: &str) -> Client {
+    let target =
+        Target { endpoint: endpoint.to_owned(), ca: ClusterCa::from_pem(&mesh.papers.pem()).unwrap() };
+    let token = Token::issue(TokenKind::Session, tenant(1), &mut rand::rng());
+    let identity = Identity { tenant: tenant(1), user: UserId::from_bytes([1; 16]) };
+    let client = Client::connect(target).await.unwrap();
+    client.signed_in(Credential::new(token.expose().to_owned()), identity)
+}
+
+async fn asking(client: &Client, time: Duration) -> Vec<Duration> {
+    let (began, mut took) = (Instant::now(), Vec::new());
+    while began.elapsed() < time {
+        let at = Instant::now();
+        assert_eq!(who_am_i(client).await, "0", "forwarded");
+        took.push(at.elapsed());
+    }
+    took
+}
+
+/// How often the call was forwarded.
+async fn who_am_i(client: &Client) -> String {
+    client.auth().who_am_i(WhoAmIRequest {}).await.unwrap().into_inner().tenant_name
+}
+
 async fn once(client: &H2) {
     assert_eq!(client.text("/count", mesh::bytes(BODY)).await, BODY.to_string());
 }
@@ -66,7 +110,7 @@ fn tell(what: &str, mut took: Vec<Duration>) -> Duration {
     took.sort_unstable();
     let at = |part: usize| took[took.len() * part / 100];
     println!(
-        "  {what:<8} {:>7} calls  p50 {:>5} us  p99 {:>5} us",
+        "  {what:<14} {:>7} calls  p50 {:>5} us  p99 {:>5} us",
         took.len(),
         at(50).as_micros(),
         at(99).as_micros()

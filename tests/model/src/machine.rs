@@ -72,7 +72,7 @@ impl Node {
         Self {
             life,
             lease: LeaseState::registered(TIMES, ticks(now)),
-            observer: Observer::new(incarnation(life), database.view_version),
+            observer: Observer::new(incarnation(life), database.view_version, TIMES),
             looked: now,
             answer: None,
             verdict: None,

@@ -291,7 +291,7 @@ impl Scenario {
             },
             Step::Acknowledge(_) => {
                 if variant == Variant::Forgetful {
-                    node.observer = Observer::new(incarnation(node.life), 0);
+                    node.observer = Observer::new(incarnation(node.life), 0, TIMES);
                 }
                 node.acknowledged(now);
             }
