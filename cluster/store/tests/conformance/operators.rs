@@ -28,7 +28,8 @@ fn newcomer(n: u64) -> JoinedNode {
     JoinedNode { node_id: id(n), addr: String::new(), names: String::new(), joined_at: NOW }
 }
 
-fn operator(n: u64) -> Operator {
+/// The `n`th operator, whose certificate is good.
+pub fn operator(n: u64) -> Operator {
     Operator {
         operator_id: id(n),
         name: format!("operator {n}"),

@@ -8,7 +8,10 @@ use ocmt_store::{
 };
 use ocmt_types::{Digest32, NodeId, OperatorId, Timestamp};
 
-use super::{areas::signup, operators::invitation};
+use super::{
+    areas::signup,
+    operators::{invitation, operator},
+};
 
 const NOW: Timestamp = Timestamp(1_500);
 
@@ -30,15 +33,7 @@ async fn cluster_of_three(store: &Store) {
     store.cluster().cluster(id(99), Timestamp(0)).await.unwrap();
     for n in [1, 2] {
         TestNode::start(store, n).await.unwrap();
-        let operator = Operator {
-            operator_id: id(n),
-            name: format!("operator {n}"),
-            fingerprint: Digest32([9; 32]),
-            created_at: Timestamp(0),
-            expires_at: Timestamp(100_000),
-            revoked_at: None,
-        };
-        assert!(store.operators().add_operator(&operator, &act("operator.add")).await.unwrap());
+        assert!(store.operators().add_operator(&operator(n), &act("operator.add")).await.unwrap());
     }
     let operators = store.operators();
     operators.put_join_token(&invitation(), &act("node.invite")).await.unwrap();
