@@ -37,7 +37,7 @@ pub use area::{
     removal::Removal,
     restore::{Acceptance, Accepted},
     revoked::Revocations,
-    sealing::{Rewrap, Rewrapping},
+    sealing::{MayHold, Rewrap, Rewrapping},
     trail::{ClusterAct, Remembered},
 };
 pub use backend::{

@@ -2,7 +2,7 @@
 //! fetched, and the node empties itself when an operator says so. Each compares what is with what should be,
 //! again and again: nothing is lost with a message.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ocmt_actors::System;
 use ocmt_cluster::View;
@@ -13,7 +13,7 @@ use ocmt_crypto::{
 };
 use ocmt_proto::v1 as pb;
 use ocmt_store::{
-    Store,
+    MayHold, Store,
     tables::{NodeState, SealingGeneration},
 };
 use ocmt_types::{Clock, ClusterId, IdGen, NodeId};
@@ -159,9 +159,9 @@ impl Upkeep {
         self.obtain(&latest, generation, &self.others(), self).await;
     }
 
-    /// Takes a generation from whoever of `others` has it. If all of them say that they have not, and this node
-    /// was to make it, nobody has it: it is made now. Asked comes first even so: a node that came back with an
-    /// older copy of its disk would make another key for a generation that is in use.
+    /// Takes a generation from whoever of `others` has it. If this node was to make it and nobody can have it, it is
+    /// made now. Asked comes first even so: a node that came back with an older copy of its disk would make another
+    /// key for a generation that is in use.
     async fn obtain(
         &self,
         latest: &SealingGeneration,
@@ -169,7 +169,7 @@ impl Upkeep {
         others: &[Peer],
         holders: &impl Holders,
     ) {
-        let mut all_lack_it = true;
+        let (mut lacking, mut silent) = (BTreeSet::new(), BTreeSet::new());
         // its maker first
         let (makers, rest): (Vec<_>, Vec<_>) = others.iter().partition(|peer| peer.node_id == latest.made_by);
         for peer in makers.into_iter().chain(rest) {
@@ -182,15 +182,32 @@ impl Upkeep {
                     }
                     return;
                 }
-                Ok(_) => {}
+                Ok(_) => {
+                    lacking.insert(peer.node_id);
+                }
                 Err(why) => {
-                    all_lack_it = false;
+                    silent.insert(peer.node_id);
                     tracing::debug!(peer = %peer.node_id, why, "no sealing keys from that node");
                 }
             }
         }
-        if !all_lack_it || latest.made_by != self.own() {
+        if latest.made_by != self.own() {
             tracing::warn!(generation, maker = %latest.made_by, "no node that answers has the newest sealing key");
+            return;
+        }
+        match self.store.operators().may_hold(generation, self.own()).await {
+            Ok(known) => silent.extend(who_may_have_it(known, &lacking)),
+            Err(error) => {
+                tracing::debug!(%error, "who may have the newest sealing key cannot be read");
+                return;
+            }
+        }
+        if let Some(node) = silent.first() {
+            tracing::warn!(
+                generation,
+                %node,
+                "that node may have the newest sealing key, which this one was to make: start it, or revoke it"
+            );
             return;
         }
         match self.pki.make_generation(generation) {
@@ -198,6 +215,12 @@ impl Upkeep {
             Err(error) => tracing::error!(generation, %error, "the sealing key cannot be kept"),
         }
     }
+}
+
+/// Nodes that have to be asked before a key is made: whoever said that he wraps under it. All that are known, as
+/// long as none of them has answered.
+fn who_may_have_it(MayHold { known, said }: MayHold, lacking: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+    if lacking.is_empty() { known } else { said.difference(lacking).copied().collect() }
 }
 
 /// Nodes that can be asked for their sealing keys.
@@ -261,7 +284,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::collections::BTreeMap;
 
-    use ocmt_store::testing::{id, life_of};
+    use ocmt_store::{
+        Revocations,
+        testing::{id, life_of},
+    };
     use ocmt_types::{RandomIds, SystemClock, Timestamp};
 
     use super::*;
@@ -292,10 +318,16 @@ mod tests {
 
     /// A node that was to make generation 2 and does not hold it asks nodes 1 and 2, who answer so.
     async fn obtained(first: Option<&Pki>, second: Option<&Pki>) -> Option<[u8; 32]> {
+        let answers = BTreeMap::from([(id(1), first.cloned()), (id(2), second.cloned())]);
+        obtained_with(&Store::sim(), answers).await
+    }
+
+    /// The same with a database of its own, and of whoever lives.
+    async fn obtained_with(store: &Store, answers: BTreeMap<NodeId, Option<Pki>>) -> Option<[u8; 32]> {
         let (pki, _folder) = node();
         let made_by = pki.identity().id();
         let upkeep = Upkeep {
-            store: Store::sim(),
+            store: store.clone(),
             pki: pki.clone(),
             cluster: id(9),
             views: watch::Sender::new(Arc::default()).subscribe(),
@@ -304,9 +336,9 @@ mod tests {
             ids: Arc::new(RandomIds),
         };
         let latest = SealingGeneration { generation: 2, made_by, made_at: Timestamp(0), alone_since: None };
-        let others: Vec<Peer> = [1, 2].map(|n| Peer::from(life_of(n))).into();
-        let answers = Answers(BTreeMap::from([(id(1), first.cloned()), (id(2), second.cloned())]));
-        upkeep.obtain(&latest, 2, &others, &answers).await;
+        let living = [1, 2].map(life_of).into_iter().filter(|node| answers.contains_key(&node.node_id));
+        let others: Vec<Peer> = living.map(Peer::from).collect();
+        upkeep.obtain(&latest, 2, &others, &Answers(answers)).await;
         key(&pki, 2)
     }
 
@@ -320,5 +352,21 @@ mod tests {
         assert_eq!(obtained(Some(&without), None).await, None, "who is away may have it");
         let made = obtained(Some(&without), Some(&without)).await;
         assert!(made.is_some() && made != known, "nobody has it, so its maker makes it");
+    }
+
+    #[tokio::test]
+    async fn a_generation_is_not_made_anew_beside_a_node_that_may_have_it() {
+        let (without, _folder) = node();
+        let lacks = || BTreeMap::from([(id(1), Some(without.clone()))]);
+        let store = Store::sim();
+        store.cluster().cluster(id(9), Timestamp(0)).await.unwrap();
+        store.cluster().register(&life_of(2)).await.unwrap();
+        assert_eq!(obtained_with(&store, BTreeMap::new()).await, None, "node 2 is down and was not asked");
+        assert!(obtained_with(&store, lacks()).await.is_some(), "node 1 would have taken it");
+        store.operators().wraps_under(id(2), 2).await.unwrap();
+        assert_eq!(obtained_with(&store, lacks()).await, None, "node 2 said that it has it");
+        let revoked = Revocations { nodes: BTreeSet::from([id(2)]), ..Revocations::default() };
+        store.cluster().revoke_again(id(1), &revoked, id(7), Timestamp(1)).await.unwrap();
+        assert!(obtained_with(&store, lacks()).await.is_some(), "node 2 is revoked");
     }
 }

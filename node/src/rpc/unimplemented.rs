@@ -37,8 +37,7 @@ const SERVICES: [(&str, &str); 8] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 51] = [
-    ("/ocmt.v1.ClusterService/AcceptRestore", "accepting a restore by an operator is not built yet"),
+const METHODS: [(&str, &str); 50] = [
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyAssertion", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyRegistration", FACTORS),

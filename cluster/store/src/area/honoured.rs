@@ -64,7 +64,7 @@ pub(super) async fn no_node_runs(tx: &mut Tx) -> Result<(), StoreError> {
 }
 
 /// Every node that was let in or has ever run.
-async fn known_nodes(tx: &mut Tx) -> Result<BTreeSet<NodeId>, StoreError> {
+pub(super) async fn known_nodes(tx: &mut Tx) -> Result<BTreeSet<NodeId>, StoreError> {
     let mut known: BTreeSet<NodeId> = joined(tx).await?.into_iter().map(|node| node.node_id).collect();
     let mut last = None;
     loop {

@@ -6,12 +6,16 @@
 //! it. A node that registers meanwhile comes before the decision, which then waits for it, or sees it. So does whoever
 //! writes something wrapped ([`FencedTx::may_write_wrapped`](crate::FencedTx::may_write_wrapped)).
 
+use std::collections::BTreeSet;
+
 use ocmt_crypto::sealing::SealingKeys;
 use ocmt_types::{NodeId, TenantId, Timestamp};
 
 use super::{
+    honoured::known_nodes,
     nodes::ALIVE,
     operator::{OperatorStore, retried},
+    revoked::revoked_nodes,
     trail::{ClusterAct, Trail},
 };
 use crate::{
@@ -32,6 +36,15 @@ pub struct Rewrap {
     pub lowest: u32,
     /// The latest.
     pub latest: u32,
+}
+
+/// Which other nodes may have the key of a generation on their disks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MayHold {
+    /// Those that were let in or have ever run, and were not revoked since.
+    pub known: BTreeSet<NodeId>,
+    /// Those of them that said that they wrap under it, or under a later one.
+    pub said: BTreeSet<NodeId>,
 }
 
 /// How far the rewrapping is.
@@ -129,6 +142,21 @@ impl OperatorStore {
             tx.update_if(&row, SealingHolder::generation.le(row.generation)).await?;
         }
         tx.commit().await
+    }
+
+    /// Who but `own` may have the key of `generation`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn may_hold(&self, generation: u32, own: NodeId) -> Result<MayHold, StoreError> {
+        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
+        let gone = revoked_nodes(&mut tx).await?;
+        let mut known = known_nodes(&mut tx).await?;
+        known.retain(|node| *node != own && !gone.contains(node));
+        let holders = SealingHolder::generation.gt(i64::from(generation) - 1);
+        let holders = tx.find::<SealingHolder>(holders, false).await?;
+        let said = holders.into_iter().map(|row| row.node_id).filter(|node| known.contains(node)).collect();
+        Ok(MayHold { known, said })
     }
 
     /// Tenants with something to rewrap, in the order of their ids and behind `after`, at most `limit`.

@@ -1,15 +1,17 @@
 //! Generations of the sealing key: what is under an earlier one, and when the latest stands alone.
 
+use std::collections::BTreeSet;
+
 use ocmt_crypto::{
     audit::{Actor, Outcome},
     sealing::SealingKeys,
 };
 use ocmt_store::{
-    Acceptance, ClusterAct, FencedTx, Rewrap, Store,
+    Acceptance, ClusterAct, FencedTx, MayHold, Revocations, Rewrap, Store,
     tables::Container,
     testing::{TestNode, acceptance, id},
 };
-use ocmt_types::{ClusterId, Ownership, TenantId, Timestamp};
+use ocmt_types::{ClusterId, NodeId, Ownership, TenantId, Timestamp};
 use tokio::task::JoinSet;
 
 use super::hosts::container;
@@ -104,6 +106,24 @@ pub async fn a_generation_stands_alone_once_nothing_and_nobody_is_under_an_earli
     assert!(operators.stand_alone(WHAT, &act()).await.unwrap());
     assert_eq!(latest().await, Some(Timestamp(9)));
     assert!(operators.stand_alone(WHAT, &act()).await.unwrap(), "it does, whoever asks again");
+}
+
+pub async fn who_may_hold_a_generation_is_known(store: Store) {
+    store.cluster().cluster(id::<ClusterId>(99), Timestamp(0)).await.unwrap();
+    let own = TestNode::start(&store, 1).await.unwrap();
+    let others = [TestNode::start(&store, 2).await.unwrap(), TestNode::start(&store, 3).await.unwrap()];
+    let [second, third] = others.map(|node| node.node_id);
+    let operators = store.operators();
+    operators.wraps_under(own.node_id, 3).await.unwrap();
+    operators.wraps_under(second, 2).await.unwrap();
+    operators.wraps_under(third, 4).await.unwrap();
+    let held = async |generation| operators.may_hold(generation, own.node_id).await.unwrap();
+    let nodes = |nodes: &[NodeId]| BTreeSet::from_iter(nodes.iter().copied());
+    assert_eq!(held(3).await, MayHold { known: nodes(&[second, third]), said: nodes(&[third]) });
+    assert_eq!(held(2).await.said, nodes(&[second, third]));
+    let revoked = Revocations { nodes: nodes(&[third]), ..Revocations::default() };
+    store.cluster().revoke_again(own.node_id, &revoked, id(7), Timestamp(1)).await.unwrap();
+    assert_eq!(held(3).await, MayHold { known: nodes(&[second]), said: BTreeSet::new() });
 }
 
 pub async fn nothing_is_written_under_a_generation_that_was_given_up(store: Store) {

@@ -24,6 +24,8 @@ pub(super) fn nodes() -> Vec<Made> {
             confirmation_token: confirmation_token.clone(), idempotency_key: key() };
         ClusterService/ForgetNode "" => pb::ForgetNodeRequest { node_id: uuid(),
             confirmation_token: confirmation_token.clone(), idempotency_key: key() };
+        ClusterService/AcceptRestore "" => pb::AcceptRestoreRequest { confirmation_token: confirmation_token.clone(),
+            idempotency_key: key() };
         ClusterService/WatchCluster "" => pb::WatchClusterRequest::default();
     }
 }
