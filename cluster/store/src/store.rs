@@ -91,7 +91,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Fenced`] if the ownership is not the current one; [`StoreError::Unavailable`].
     pub async fn fenced(&self, ownership: Ownership) -> Result<FencedTx, StoreError> {
-        let mut tx = self.backend.begin(Scope::Tenant).await?;
+        let mut tx = self.backend.begin(Scope::Tenant(ownership.tenant)).await?;
         crate::tx::check_fence(&mut tx, ownership, true).await?;
         Ok(FencedTx::new(tx, ownership))
     }
@@ -101,7 +101,7 @@ impl Store {
     /// # Errors
     /// As [`Store::fenced`].
     pub async fn read(&self, ownership: Ownership) -> Result<ReadTx, StoreError> {
-        let mut tx = self.backend.begin_read(Scope::Tenant).await?;
+        let mut tx = self.backend.begin_read(Scope::Tenant(ownership.tenant)).await?;
         crate::tx::check_fence(&mut tx, ownership, false).await?;
         Ok(ReadTx::new(tx, ownership))
     }

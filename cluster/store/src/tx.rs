@@ -6,7 +6,7 @@ use ocmt_types::{Ownership, TenantId, UserId};
 
 use crate::{
     Filter, MOST_TENANTS_OF_ADDRESS, Query, StoreError,
-    backend::Tx,
+    backend::{Named, Tx},
     kernel::{
         row::{Row, Table, TenantRow},
         statement::{Action, Cond, Outcome, Select, Statement, What},
@@ -108,6 +108,7 @@ impl ReadTx {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn addresses(&mut self, email: &str) -> Result<Vec<Address>, StoreError> {
+        self.tx.name(Named::Address, email).await?;
         let listed = Query::from(Address::email.eq(email)).into_select();
         self.rows(Action::Select(listed)).await
     }
@@ -251,6 +252,7 @@ impl FencedTx {
         let (table, most) = (Address::table(), MOST_TENANTS_OF_ADDRESS);
         // counted across tenants, which the fence of one tenant does not serialise
         self.0.tx.serialise(&format!("tenants of {email}")).await?;
+        self.0.tx.name(Named::Address, email).await?;
         let of = Select { what: What::Count, ..Query::from(Address::email.eq(email)).into_select() };
         let listed = self.run(table, Action::Select(of)).await?;
         let room = match listed.rows.first().and_then(|row| row.first()) {

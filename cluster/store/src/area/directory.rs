@@ -10,7 +10,7 @@ use ocmt_types::{Digest32, Epoch, Incarnation, NodeId, Ownership, Timestamp};
 use super::cluster::check_live;
 use crate::{
     Filter, StoreError,
-    backend::{Backend, Scope},
+    backend::{Backend, Named, Scope},
     kernel::row::Row as _,
     tables::{Address, Signup, Tenant, TenantOwner, User},
     tx::FencedTx,
@@ -130,11 +130,12 @@ impl DirectoryStore {
     /// another, [`StoreError::Fenced`] if the node is not live, [`StoreError::TooMany`] if the address has as
     /// many tenants as it may have, [`StoreError::Unavailable`].
     pub async fn create_tenant(&self, founding: &Founding) -> Result<Option<FencedTx>, StoreError> {
-        let mut tx = self.backend.begin(Scope::Tenant).await?;
-        if let Some((token_hash, now)) = founding.signup
-            && tx.take::<Signup>(alive(token_hash, now)).await?.is_empty()
-        {
-            return Ok(None);
+        let mut tx = self.backend.begin(Scope::Tenant(founding.tenant.tenant_id)).await?;
+        if let Some((token_hash, now)) = founding.signup {
+            tx.name(Named::Signup, &token_hash.to_string()).await?;
+            if tx.take::<Signup>(alive(token_hash, now)).await?.is_empty() {
+                return Ok(None);
+            }
         }
         check_live(&mut tx, founding.node_id, founding.incarnation).await?;
         let ownership = Ownership {

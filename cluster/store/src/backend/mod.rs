@@ -8,7 +8,7 @@ pub(crate) mod sqlite;
 
 use ocmt_types::Incarnation;
 
-pub(crate) use postgres::Scope;
+pub(crate) use postgres::{Named, Scope};
 
 use crate::{
     StoreError,
@@ -103,6 +103,15 @@ impl Tx {
         match self {
             Self::Postgres(tx) => tx.connected_nodes().await,
             Self::Sqlite(_) | Self::Sim(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Lets a tenant's transaction at what it names, where row security would keep it from everything that is not
+    /// the tenant's.
+    pub(crate) async fn name(&mut self, what: Named, value: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(tx) => tx.name(what, value).await,
+            Self::Sqlite(_) | Self::Sim(_) => Ok(()),
         }
     }
 

@@ -26,6 +26,7 @@ macro_rules! apply_missing {
     };
 }
 
+mod policies;
 mod postgres;
 mod roles;
 mod sqlite;
@@ -34,6 +35,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::StoreError;
 
+pub(crate) use policies::is_guarded as postgres_is_guarded;
 pub(crate) use postgres::{is_ready as postgres_is_ready, run as postgres};
 pub(crate) use sqlite::open as sqlite;
 
@@ -50,20 +52,37 @@ pub(crate) struct Migration {
 }
 
 /// SQLite's steps, oldest first, numbered from 1 without a gap.
-pub(crate) const SQLITE: &[Migration] = &[Migration {
-    version: 1,
-    name: "first_light",
-    text: include_str!("../../../../migrations/sqlite/0001_first_light.sql"),
-    usable_from: 1,
-}];
+pub(crate) const SQLITE: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "first_light",
+        text: include_str!("../../../../migrations/sqlite/0001_first_light.sql"),
+        usable_from: 1,
+    },
+    Migration {
+        version: 2,
+        name: "row_security",
+        text: include_str!("../../../../migrations/sqlite/0002_row_security.sql"),
+        usable_from: 2,
+    },
+];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
-pub(crate) const POSTGRES: &[Migration] = &[Migration {
-    version: 1,
-    name: "first_light",
-    text: include_str!("../../../../migrations/postgres/0001_first_light.sql"),
-    usable_from: 1,
-}];
+pub(crate) const POSTGRES: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "first_light",
+        text: include_str!("../../../../migrations/postgres/0001_first_light.sql"),
+        usable_from: 1,
+    },
+    Migration {
+        version: 2,
+        name: "row_security",
+        text: include_str!("../../../../migrations/postgres/0002_row_security.sql"),
+        // an earlier program names no tenant, and would see none
+        usable_from: 2,
+    },
+];
 
 const APPLIED: &str = "SELECT version, checksum, usable_from FROM schema_migrations ORDER BY version";
 /// The newest step that was applied.

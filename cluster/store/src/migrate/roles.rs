@@ -1,4 +1,4 @@
-//! Who may do what in PostgreSQL. Rights follow the declarations of the tables, so that a new table has
+//! Who may do what in PostgreSQL: which table. On which of its rows: [`policies`]. Rights follow the declarations of the tables, so that a new table has
 //! its rights with its row type; what differs from the rule stands here by name.
 //!
 //! The rule: rows of a tenant belong to `ocmt_tenant`, everything else to `ocmt_cluster`. `ocmt_migrate` owns
@@ -7,11 +7,12 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
+use super::policies;
 use crate::{kernel::row::Table, tables};
 
 /// Rights of tenants' work on tables that are not a tenant's.
 const OF_TENANTS: &[(&str, &str)] = &[
-    // the fence reads and locks the row; the policies below keep it from changing one
+    // the fence reads and locks the row; the policies keep it from changing one
     ("tenant_owner", "SELECT, INSERT, UPDATE (tenant_id)"),
     // a tenant is founded by a live node, with a sign-up that is used up by it
     ("nodes", "SELECT"),
@@ -32,7 +33,7 @@ const OF_CLUSTER: &[(&str, &str)] = &[
     ("containers", "SELECT"),
     // which tenants have a release key under an old generation of the sealing key
     ("ceremonies", "SELECT (tenant_id, release_private_wrapped)"),
-    // the cluster's own chain and answers, which the policies below keep apart from tenants'
+    // the cluster's own chain and answers, which the policies keep apart from tenants'
     ("audit", "SELECT, INSERT"),
     ("audit_head", "SELECT, INSERT, UPDATE"),
     ("idempotency", "SELECT, INSERT"),
@@ -40,25 +41,7 @@ const OF_CLUSTER: &[(&str, &str)] = &[
 ];
 
 /// Tables that tenants' work adds to and never takes from.
-const APPEND_ONLY: &[&str] = &["audit"];
-
-/// To lock a row needs the right to update it. Row security takes that right back where it would change
-/// something: an update must leave a row that nobody can leave. A tenant is born under epoch 1, and its key
-/// keeps a second birth out, so the insert robs nobody.
-const FENCE: &str = "
-    ALTER TABLE tenant_owner ENABLE ROW LEVEL SECURITY;
-    DROP POLICY IF EXISTS tenant_reads ON tenant_owner;
-    DROP POLICY IF EXISTS tenant_locks ON tenant_owner;
-    DROP POLICY IF EXISTS tenant_is_born ON tenant_owner;
-    DROP POLICY IF EXISTS cluster_claims ON tenant_owner;
-    CREATE POLICY tenant_reads ON tenant_owner FOR SELECT TO ocmt_tenant USING (true);
-    CREATE POLICY tenant_locks ON tenant_owner FOR UPDATE TO ocmt_tenant USING (true) WITH CHECK (false);
-    CREATE POLICY tenant_is_born ON tenant_owner FOR INSERT TO ocmt_tenant WITH CHECK (epoch = 1);
-    CREATE POLICY cluster_claims ON tenant_owner FOR ALL TO ocmt_cluster USING (true) WITH CHECK (true);
-";
-
-/// Tables where the acts of operators are kept beside those of tenants, under the cluster's id.
-const SHARED: &[&str] = &["audit", "audit_head", "idempotency"];
+pub(super) const APPEND_ONLY: &[&str] = &["audit"];
 
 const ROLES: &str = "SELECT count(*) FROM pg_roles WHERE rolname IN ('ocmt_tenant', 'ocmt_cluster')";
 
@@ -69,8 +52,8 @@ pub(super) async fn grant(connection: &mut PgConnection) -> Result<(), sqlx::Err
         tracing::debug!("the roles do not exist, nothing is granted");
         return Ok(());
     }
-    let text = tables::all().into_iter().map(rights).chain([extras(), FENCE.to_owned()]);
-    let text = text.chain(SHARED.iter().copied().map(own_chain)).collect::<String>();
+    let text = tables::all().into_iter().map(rights).chain([extras()]);
+    let text = text.chain([policies::DROP_ALL.to_owned(), policies::all()]).collect::<String>();
     sqlx::raw_sql(AssertSqlSafe(text)).execute(connection).await.map(drop)
 }
 
@@ -91,16 +74,4 @@ fn extras() -> String {
         move |(table, rights): &(&str, &str)| format!("GRANT {rights} ON {table} TO {role};")
     };
     OF_TENANTS.iter().map(to("ocmt_tenant")).chain(OF_CLUSTER.iter().map(to("ocmt_cluster"))).collect()
-}
-
-/// Tenants' work sees tenants' rows; work across tenants sees the cluster's.
-fn own_chain(table: &str) -> String {
-    let own = "tenant_id = (SELECT cluster_id FROM cluster)";
-    format!(
-        "ALTER TABLE {table} ENABLE ROW LEVEL SECURITY;
-         DROP POLICY IF EXISTS tenants ON {table};
-         DROP POLICY IF EXISTS cluster ON {table};
-         CREATE POLICY tenants ON {table} FOR ALL TO ocmt_tenant USING (true) WITH CHECK (true);
-         CREATE POLICY cluster ON {table} FOR ALL TO ocmt_cluster USING ({own}) WITH CHECK ({own});"
-    )
 }

@@ -9,6 +9,7 @@ mod newer;
 mod proxy;
 mod roles;
 mod serial;
+mod wall;
 
 use ocmt_store::{Store, testing::TestDatabase};
 
@@ -18,3 +19,14 @@ async fn open() -> (Store, TestDatabase) {
 }
 
 suite!(crate::open);
+
+/// The same in roles, behind row security.
+async fn open_in_roles() -> (Store, TestDatabase) {
+    let database = TestDatabase::create().await.unwrap();
+    let config = database.with_roles().await.unwrap();
+    (Store::postgres(&config).await.unwrap(), database)
+}
+
+mod in_roles {
+    crate::suite!(crate::open_in_roles);
+}

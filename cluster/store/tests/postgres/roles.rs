@@ -98,6 +98,8 @@ async fn works(store: &Store) {
 async fn tenants_work_neither_rewrites_the_audit_nor_moves_a_claim() {
     let (_kept, config, _store) = filled().await;
     let mut tenant = in_role(&config, "ocmt_tenant").await;
+    // of the tenant that the rows are of: what it may not do, it may not do to its own
+    tenant.execute("SET ocmt.tenant = '74657374000000000000000000000001'").await.unwrap();
     for text in [
         "UPDATE audit SET actor = 'nobody'",
         "DELETE FROM audit",

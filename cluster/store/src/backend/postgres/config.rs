@@ -5,7 +5,7 @@ use std::time::Duration;
 use ocmt_types::{Incarnation, NodeId, Secret};
 use sqlx::{ConnectOptions as _, postgres::PgConnectOptions};
 
-use super::{Scope, address};
+use super::{Role, address};
 use crate::StoreError;
 
 /// How to reach a PostgreSQL database of version 14 or later.
@@ -150,11 +150,11 @@ impl PgConfig {
         }
     }
 
-    /// How the connections of `scope` are opened; `assume` the scope's role or stay what the login is.
-    pub(super) fn options(&self, scope: Scope, assume: bool) -> Result<PgConnectOptions, StoreError> {
+    /// How the connections of a role are opened; `assume` it or stay what the login is.
+    pub(super) fn options(&self, role: Role, assume: bool) -> Result<PgConnectOptions, StoreError> {
         let options = address::parse(self.url.expose())
             .map_err(|why| StoreError::Open(format!("the address of the database {why}")))?;
-        let options = match (self.login(scope)?, &self.password) {
+        let options = match (self.login(role)?, &self.password) {
             // never with the password of another login
             (Some(own), _) => {
                 let password = own.password.as_ref().map_or("", |password| password.expose().as_str());
@@ -163,9 +163,9 @@ impl PgConfig {
             (None, Some(password)) => options.password(password.expose()),
             (None, None) => options,
         };
-        let mut settings = self.settings(scope);
+        let mut settings = self.settings(role);
         if assume {
-            settings.push(("role", scope.role().to_owned()));
+            settings.push(("role", role.name().to_owned()));
         }
         Ok(options
             .application_name(&self.application_name())
@@ -174,27 +174,27 @@ impl PgConfig {
             .disable_statement_logging())
     }
 
-    /// The scope's own login, if it is not the one in `url`.
-    fn login(&self, scope: Scope) -> Result<Option<&PgLogin>, StoreError> {
-        match (&self.roles, scope) {
-            (PgRoles::Own { cluster, .. }, Scope::Cluster) => Ok(Some(cluster)),
-            (PgRoles::Own { migrate: Some(migrate), .. }, Scope::Schema) => Ok(Some(migrate)),
-            (PgRoles::Own { migrate: None, .. }, Scope::Schema) => {
+    /// The role's own login, if it is not the one in `url`.
+    fn login(&self, role: Role) -> Result<Option<&PgLogin>, StoreError> {
+        match (&self.roles, role) {
+            (PgRoles::Own { cluster, .. }, Role::Cluster) => Ok(Some(cluster)),
+            (PgRoles::Own { migrate: Some(migrate), .. }, Role::Schema) => Ok(Some(migrate)),
+            (PgRoles::Own { migrate: None, .. }, Role::Schema) => {
                 Err(StoreError::Open("no login for the schema is configured".to_owned()))
             }
-            (PgRoles::Found | PgRoles::One | PgRoles::Assumed, _) | (PgRoles::Own { .. }, Scope::Tenant) => {
+            (PgRoles::Found | PgRoles::One | PgRoles::Assumed, _) | (PgRoles::Own { .. }, Role::Tenant) => {
                 Ok(None)
             }
         }
     }
 
     /// Settings of each connection. They are given in the start packet, so there is no moment without them.
-    fn settings(&self, scope: Scope) -> Vec<(&'static str, String)> {
+    fn settings(&self, role: Role) -> Vec<(&'static str, String)> {
         let ms = |time: Duration| time.as_millis().to_string();
         // a migration or a copy of the whole database takes what it takes
-        let (statement, idle, lock) = match scope {
-            Scope::Schema => (Duration::ZERO, Duration::ZERO, Duration::from_secs(30)),
-            Scope::Tenant | Scope::Cluster => (self.times.statement, self.times.idle, self.times.lock),
+        let (statement, idle, lock) = match role {
+            Role::Schema => (Duration::ZERO, Duration::ZERO, Duration::from_secs(30)),
+            Role::Tenant | Role::Cluster => (self.times.statement, self.times.idle, self.times.lock),
         };
         vec![
             ("statement_timeout", ms(statement)),
@@ -241,20 +241,20 @@ mod tests {
     #[test]
     fn an_address_that_is_none_is_refused_without_its_password() {
         let config = PgConfig::new("postgres://user:hunter2@[broken");
-        let error = config.options(Scope::Tenant, false).unwrap_err().to_string();
+        let error = config.options(Role::Tenant, false).unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
     }
 
     #[test]
-    fn each_scope_has_its_own_login_and_no_other_ones_password() {
+    fn each_role_has_its_own_login_and_no_other_ones_password() {
         let login = |user: &str| PgLogin { user: user.to_owned(), password: None };
         let roles = PgRoles::Own { cluster: login("across"), migrate: None };
         let config = PgConfig { roles, ..PgConfig::new("postgres://one:hunter2@h/d") };
-        let user = |scope| config.options(scope, true).unwrap().get_username().to_owned();
-        assert_eq!((user(Scope::Tenant), user(Scope::Cluster)), ("one".to_owned(), "across".to_owned()));
-        let across = config.options(Scope::Cluster, true).unwrap();
+        let user = |role| config.options(role, true).unwrap().get_username().to_owned();
+        assert_eq!((user(Role::Tenant), user(Role::Cluster)), ("one".to_owned(), "across".to_owned()));
+        let across = config.options(Role::Cluster, true).unwrap();
         assert!(!across.to_url_lossy().as_str().contains("hunter2"), "{}", across.to_url_lossy());
-        let none = config.options(Scope::Schema, true);
+        let none = config.options(Role::Schema, true);
         assert!(matches!(none, Err(StoreError::Open(_))), "{none:?}");
     }
 }

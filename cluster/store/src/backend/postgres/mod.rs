@@ -17,8 +17,9 @@ mod pulse;
 mod sessions;
 mod tx;
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
+use ocmt_types::TenantId;
 use sqlx::{
     Connection as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -34,11 +35,11 @@ use failure::failed;
 use pulse::Pulse;
 use sessions::Ended;
 
-/// Whose work a connection is for; each has its own role.
+/// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// One tenant's state.
-    Tenant,
+    /// The state of this tenant: row security lets the transaction at no other tenant's.
+    Tenant(TenantId),
     /// Nodes, claims, the directory, and what is due across tenants.
     Cluster,
     /// The schema, and whole copies of the database.
@@ -46,12 +47,64 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    /// The role that may do it and nothing else.
-    pub(crate) const fn role(self) -> &'static str {
+    const fn role(self) -> Role {
+        match self {
+            Self::Tenant(_) => Role::Tenant,
+            Self::Cluster => Role::Cluster,
+            Self::Schema => Role::Schema,
+        }
+    }
+
+    /// What begins a transaction. The tenant is named in the same message: no further round trip, and no moment
+    /// in between. `SET LOCAL` ends with the transaction, so a connection that goes back to the pool names none.
+    fn begin(self, how: &str) -> String {
+        match self {
+            Self::Tenant(tenant) => {
+                let hex = tenant.as_bytes().iter().fold(String::new(), |mut hex, byte| {
+                    let _ = write!(hex, "{byte:02x}");
+                    hex
+                });
+                format!("{how}; SET LOCAL ocmt.tenant = '{hex}'")
+            }
+            Self::Cluster | Self::Schema => how.to_owned(),
+        }
+    }
+}
+
+/// Whose work a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Tenant,
+    Cluster,
+    Schema,
+}
+
+impl Role {
+    /// The role of the database that may do it and nothing else.
+    const fn name(self) -> &'static str {
         match self {
             Self::Tenant => "ocmt_tenant",
             Self::Cluster => "ocmt_cluster",
             Self::Schema => "ocmt_migrate",
+        }
+    }
+}
+
+/// Something that a tenant's transaction may look at beyond the tenant's own rows, because it names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// The directory's entries of an address.
+    Address,
+    /// The sign-up with this token's hash, in hexadecimal digits.
+    Signup,
+}
+
+impl Named {
+    /// The setting that the policies ask (`migrate/policies.rs`).
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::Address => "ocmt.address",
+            Self::Signup => "ocmt.signup",
         }
     }
 }
@@ -74,6 +127,8 @@ pub(crate) struct Postgres {
     schema: Option<PgPool>,
     /// One connection, opened when it is needed: whether the database is there while all others wait.
     probe: PgPool,
+    /// Whether each connection has the role that it is for.
+    in_roles: bool,
     times: PgTimes,
     pulse: Pulse,
     ended: Ended,
@@ -85,6 +140,13 @@ impl Postgres {
         let store = Self::pools(config).await?;
         let mut connection = store.connection(&store.tenant).await?;
         migrate::postgres_is_ready(&mut connection).await?;
+        if store.in_roles {
+            migrate::postgres_is_guarded(&mut connection).await?;
+        } else if matches!(config.identity, PgIdentity::Life(..)) {
+            tracing::warn!(
+                "one login does everything: row security does not stand behind the node's own checks"
+            );
+        }
         tracing::debug!("opened postgres store");
         Ok(store)
     }
@@ -110,18 +172,19 @@ impl Postgres {
         };
         let pulse = Pulse::new(config.times);
         let pool =
-            |scope, most: u32| Ok(pool(config.options(scope, assume)?, most.max(1), &config.times, &pulse));
+            |role, most: u32| Ok(pool(config.options(role, assume)?, most.max(1), &config.times, &pulse));
         let schema = match &config.roles {
             PgRoles::Own { migrate: None, .. } => None,
             PgRoles::Found | PgRoles::One | PgRoles::Assumed | PgRoles::Own { .. } => {
-                Some(pool(Scope::Schema, 2)?)
+                Some(pool(Role::Schema, 2)?)
             }
         };
         Ok(Self {
-            tenant: pool(Scope::Tenant, config.tenant_connections)?,
-            cluster: pool(Scope::Cluster, config.cluster_connections)?,
-            probe: pool(Scope::Cluster, 1)?,
+            tenant: pool(Role::Tenant, config.tenant_connections)?,
+            cluster: pool(Role::Cluster, config.cluster_connections)?,
+            probe: pool(Role::Cluster, 1)?,
             schema,
+            in_roles: assume,
             times: config.times,
             pulse,
             ended: Ended::default(),
@@ -136,11 +199,11 @@ impl Postgres {
         self.open_tx(scope, READ).await
     }
 
-    async fn open_tx(&self, scope: Scope, begin: &'static str) -> Result<PgTx, StoreError> {
-        let pool = match scope {
-            Scope::Tenant => &self.tenant,
-            Scope::Cluster => &self.cluster,
-            Scope::Schema => self
+    async fn open_tx(&self, scope: Scope, how: &'static str) -> Result<PgTx, StoreError> {
+        let pool = match scope.role() {
+            Role::Tenant => &self.tenant,
+            Role::Cluster => &self.cluster,
+            Role::Schema => self
                 .schema
                 .as_ref()
                 .ok_or_else(|| StoreError::Open("no login for the schema is configured".to_owned()))?,
@@ -151,7 +214,7 @@ impl Postgres {
             pulse: self.pulse.clone(),
             probe: self.probe.clone(),
         });
-        PgTx::begin(connection, begin, &self.pulse, patience).await
+        PgTx::begin(connection, scope.begin(how), &self.pulse, patience).await
     }
 
     /// A connection that answered within the last second or answers now.
@@ -216,3 +279,7 @@ fn pool(options: PgConnectOptions, most: u32, times: &PgTimes, pulse: &Pulse) ->
         })
         .connect_lazy_with(options)
 }
+
+#[cfg(test)]
+#[path = "wall_tests.rs"]
+mod wall_tests;

@@ -13,7 +13,7 @@ use ocmt_types::Incarnation;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::time::timeout;
 
-use super::{PgConfig, Postgres, Scope, failure::failed};
+use super::{PgConfig, Postgres, Role, failure::failed};
 use crate::StoreError;
 
 /// More dead incarnations than anybody follows between two restarts; then the memory begins again.
@@ -30,7 +30,7 @@ const MEMBER: &str = "SELECT NOT login.rolsuper AND count(role.rolname) = 3 AND 
 /// Whether the login is a member of all three roles. A superuser may do everything in any role, so that it
 /// takes one on would say more than it means.
 pub(super) async fn may_assume_roles(config: &PgConfig) -> Result<bool, StoreError> {
-    let options = config.options(Scope::Tenant, false)?;
+    let options = config.options(Role::Tenant, false)?;
     let asked = async {
         let mut connection = options.connect().await?;
         let member: Option<bool> = sqlx::query_scalar(MEMBER).fetch_one(&mut connection).await?;

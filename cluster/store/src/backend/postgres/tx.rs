@@ -16,6 +16,7 @@ use sqlx::{
 use tokio::time::timeout;
 
 use super::{
+    Named,
     failure::{commit_failed, connection_lives, failed},
     pulse::Pulse,
 };
@@ -39,6 +40,7 @@ const LIFE: &str = "SELECT pg_postmaster_start_time()::text || coalesce((SELECT 
 // the name is shown to every login, whoever the session is of; a node's own cut is 23 characters
 const NODES: &str = "SELECT DISTINCT left(split_part(application_name, '/', 2), 23) FROM pg_stat_activity \
                      WHERE datname = current_database() AND application_name LIKE 'ocmt/%/%' ORDER BY 1";
+const NAME: &str = "SELECT set_config($1, $2, true)";
 const SERIALISE: &str = "SELECT pg_advisory_xact_lock($1)";
 const SERIALISE_SHARED: &str = "SELECT pg_advisory_xact_lock_shared($1)";
 
@@ -89,13 +91,13 @@ enum State {
 impl PgTx {
     pub(super) async fn begin(
         connection: Connection,
-        text: &'static str,
+        text: String,
         pulse: &Pulse,
         patience: Option<Patience>,
     ) -> Result<Self, StoreError> {
         let mut tx = Self { connection: Some(connection), state: State::Busy, patience };
         let Some(connection) = tx.connection.as_mut() else { return Err(gone()) };
-        match pulse.ask(connection.execute(text)).await {
+        match pulse.ask(connection.execute(sqlx::raw_sql(AssertSqlSafe(text)))).await {
             Some(Ok(_)) => {
                 tx.state = State::Open;
                 Ok(tx)
@@ -135,6 +137,12 @@ impl PgTx {
         let digest = Sha256::digest(name);
         let key = digest.iter().take(8).fold(0_i64, |key, byte| (key << 8) | i64::from(*byte));
         let query = sqlx::query(how).bind(key);
+        self.answered("", async |connection| query.execute(&mut **connection).await).await.map(drop)
+    }
+
+    /// Lets the transaction at what it names.
+    pub(crate) async fn name(&mut self, what: Named, value: &str) -> Result<(), StoreError> {
+        let query = sqlx::query(NAME).bind(what.setting()).bind(value);
         self.answered("", async |connection| query.execute(&mut **connection).await).await.map(drop)
     }
 
