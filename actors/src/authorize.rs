@@ -5,6 +5,8 @@
 //! request. Who may not know of an object gets NOT_FOUND, exactly as for an object that does not
 //! exist: [`authorize_found`] makes both answers out of the same line.
 
+mod permission;
+
 use std::time::Duration;
 
 use ocmt_store::tables::UserRole;
@@ -14,6 +16,8 @@ use crate::{
     caller::{Assurance, Caller, Principal, SignedIn},
     error::ActorError,
 };
+
+pub(crate) use permission::{Authority, Permissions};
 
 /// How long ago a sign-in may be to confirm a sensitive act.
 pub(crate) const STEP_UP_WITHIN: Duration = Duration::from_secs(15 * 60);
@@ -60,7 +64,21 @@ pub(crate) struct Standing {
     pub(crate) caller: Caller,
     /// Of a user: the role today.
     pub(crate) role: Option<Role>,
+    /// Of a user with a custom role: what is left of the role.
+    pub(crate) only: Option<Permissions>,
     pub(crate) now: Timestamp,
+}
+
+impl Standing {
+    /// Somebody of whom nothing is loaded yet.
+    pub(crate) fn unknown(caller: Caller, now: Timestamp) -> Self {
+        Self { caller, role: None, only: None, now }
+    }
+
+    /// What a user may do in the tenant.
+    pub(crate) fn authority(&self) -> Option<Authority> {
+        self.role.map(|role| Authority { role, only: self.only.clone() })
+    }
 }
 
 /// Whose an object is, loaded from state.
@@ -97,6 +115,8 @@ pub(crate) enum Action {
     InviteUser,
     SetRole,
     RemoveUser,
+    ListRoles,
+    ChangeRoles,
     PublishIdentityKey,
     ReadIdentityKey,
     /// Who am I, and sign out: good for every session.
@@ -157,8 +177,10 @@ const fn rule(action: Action) -> Rule {
         Rule { role, others, step_up, recovery }
     }
     match action {
-        A::ReadTenant | A::ListUsers | A::ReadIdentityKey => r(Role::Observer, None, false, Never),
-        A::ChangePolicy | A::SetRole => r(Role::Owner, None, true, Never),
+        A::ReadTenant | A::ListUsers | A::ListRoles | A::ReadIdentityKey => {
+            r(Role::Observer, None, false, Never)
+        }
+        A::ChangePolicy | A::SetRole | A::ChangeRoles => r(Role::Owner, None, true, Never),
         A::InviteUser => r(Role::Admin, None, false, Never),
         A::RemoveUser => r(Role::Admin, None, true, Never),
         A::PublishIdentityKey => r(Role::Observer, None, false, Never),
@@ -264,7 +286,8 @@ fn authorize_user(standing: &Standing, who: SignedIn, action: Action, object: &O
             }
         }
     }
-    if role < rule.role {
+    let own = object.owner == Owner::User(who.user);
+    if role < rule.role || standing.only.as_ref().is_some_and(|only| !only.allow(action, own)) {
         return Err(Denied::Forbidden("your role does not allow it"));
     }
     if rule.step_up { require_step_up(who, standing.now) } else { Ok(()) }

@@ -262,6 +262,7 @@ impl System {
                 totp_wrapped: None,
                 totp_last_step: None,
                 created_at: now,
+                custom_role: None,
             },
             node_id: self.env.node,
             incarnation: self.env.incarnation,
@@ -276,8 +277,7 @@ impl System {
         tenant: TenantId,
         id: RequestId,
     ) -> Result<Work, ActorError> {
-        let standing =
-            Standing { caller: Caller::anonymous(tenant, id, None), role: None, now: self.env.now() };
+        let standing = Standing::unknown(Caller::anonymous(tenant, id, None), self.env.now());
         let mut work = Work::around(tx, self.env.clone(), standing);
         session_row::sweep(&mut work).await?;
         work.object = format!("tenant/{tenant}");

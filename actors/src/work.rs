@@ -224,7 +224,7 @@ pub(crate) async fn run_system<S: SystemWork>(
 ) -> Result<(S::Output, Vec<Effect>), ActorError> {
     let caller = Caller::system(scope.ownership.tenant, scope.env.request_id());
     let now = scope.env.now();
-    let mut frame = begin(scope, Standing { caller, role: None, now }).await?;
+    let mut frame = begin(scope, Standing::unknown(caller, now)).await?;
     let output = work.perform(&mut frame).await?;
     frame.tx.commit().await?;
     Ok((output, frame.effects))
@@ -258,8 +258,8 @@ async fn attempt<P: Piece>(
 ) -> Result<(P::Answer, Done), ActorError> {
     piece.look(scope).await.map_err(ActorError::before_it_was_read)?;
     let now = scope.env.now();
-    let standing = Standing { caller: caller.clone(), role: None, now };
-    let mut work = begin(scope, standing).await.map_err(ActorError::before_it_was_read)?;
+    let mut work =
+        begin(scope, Standing::unknown(caller.clone(), now)).await.map_err(ActorError::before_it_was_read)?;
     begins();
     stand(&mut work).await?;
     let mut fresh = None;
@@ -316,9 +316,10 @@ async fn stand(work: &mut Work) -> Result<(), ActorError> {
     let Principal::User(who) = *work.standing.caller.principal() else {
         return Ok(());
     };
-    let (who, role) = session_row::stand_of_live(work, who).await?;
+    let (who, authority) = session_row::stand_of_live(work, who).await?;
     work.standing.caller.principal = Principal::User(who);
-    work.standing.role = Some(role);
+    work.standing.role = Some(authority.role);
+    work.standing.only = authority.only;
     Ok(())
 }
 

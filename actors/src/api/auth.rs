@@ -3,7 +3,7 @@
 use ocmt_types::{Digest32, Secret, SessionId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{tenant::TenantSummary, users::Role};
+use super::{tenant::TenantSummary, users::RoleId};
 use crate::call::calls;
 pub use crate::caller::Assurance;
 
@@ -98,7 +98,7 @@ pub struct Me {
     /// E-mail address.
     pub email: String,
     /// Role in the tenant.
-    pub role: Role,
+    pub role: RoleId,
     /// The asking session.
     pub session: SessionInfo,
 }

@@ -3,7 +3,7 @@
 use ocmt_types::{TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::users::Role;
+use super::users::RoleId;
 use crate::call::calls;
 pub use crate::policy::TenantPolicy;
 
@@ -62,7 +62,7 @@ pub struct TenantSummary {
     /// Its name.
     pub name: String,
     /// The role of the address there.
-    pub role: Role,
+    pub role: RoleId,
 }
 
 /// Replace the policy. Owner, with step-up; the values are checked as a whole.

@@ -4,6 +4,7 @@ use ocmt_types::{Digest32, InviteId, Secret, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::auth::SessionIssued;
+pub use super::roles::{CreateRole, DeleteRole, ListRoles, RoleId, RoleInfo, RolePage};
 pub use crate::authorize::Role;
 use crate::call::calls;
 
@@ -15,7 +16,7 @@ pub struct UserInfo {
     /// E-mail address.
     pub email: String,
     /// Role.
-    pub role: Role,
+    pub role: RoleId,
     /// When the user joined.
     pub created_at: Timestamp,
     /// Whether identity keys are published.
@@ -27,8 +28,8 @@ pub struct UserInfo {
 pub struct InviteUser {
     /// E-mail address.
     pub email: String,
-    /// At most the caller's own role.
-    pub role: Role,
+    /// Nothing that the caller does not have.
+    pub role: RoleId,
 }
 
 /// Answer of [`InviteUser`]. The same whether the address has an account elsewhere or not.
@@ -76,7 +77,7 @@ pub struct SetRole {
     /// Whom.
     pub user: UserId,
     /// To what.
-    pub role: Role,
+    pub role: RoleId,
 }
 
 /// Remove a user: sessions end at once. The last owner stays.
@@ -126,6 +127,9 @@ calls! {
         once ConsumeInvite => SessionIssued,
         read ListUsers => UserPage,
         write SetRole => UserInfo,
+        write CreateRole => RoleInfo,
+        read ListRoles => RolePage,
+        write DeleteRole => Done,
         write RemoveUser => Done,
         write PublishIdentityKey => IdentityKey,
         read GetIdentityKey => IdentityKey,

@@ -26,7 +26,7 @@ async fn t1_foreign_ids_are_not_found_like_unknown_ones() {
     for user in [bob.user, random] {
         assert_eq!(kit.call(&ann.caller, GetIdentityKey { user }).await.unwrap_err(), ActorError::NotFound);
         assert_eq!(
-            kit.call(&ann.caller, SetRole { user, role: Role::Member }).await.unwrap_err(),
+            kit.call(&ann.caller, SetRole { user, role: Role::Member.into() }).await.unwrap_err(),
             ActorError::NotFound
         );
         assert_eq!(kit.call(&ann.caller, RemoveUser { user }).await.unwrap_err(), ActorError::NotFound);

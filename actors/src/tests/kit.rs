@@ -262,7 +262,7 @@ impl Kit {
     /// Brings somebody into the tenant of `host`.
     pub(crate) async fn member(&self, host: &Person, email: &str, role: Role) -> Person {
         let n = self.mailbox.count(email);
-        self.call(&host.caller, InviteUser { email: email.to_owned(), role }).await.unwrap();
+        self.call(&host.caller, InviteUser { email: email.to_owned(), role: role.into() }).await.unwrap();
         let mail = self.mailbox.token_after(email, n).await;
         let accept = AcceptInvite { token: Secret::new(mail.tokens[0].1.clone()) };
         let issued = self.system.accept_invite(accept, &self.meta(), self.request()).await.unwrap();

@@ -10,6 +10,7 @@ mod nodes;
 mod ownership;
 pub(crate) mod post;
 mod recovery;
+mod roles;
 mod sign_in;
 mod sleep;
 mod strangers;

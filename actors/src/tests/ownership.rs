@@ -83,7 +83,7 @@ async fn a_commit_in_doubt_is_found_out_by_a_repeat(applied: bool) {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
     let epoch = kit.epoch(ann.tenant).await;
-    let invite = || InviteUser { email: "cy@example.com".into(), role: Role::Member };
+    let invite = || InviteUser { email: "cy@example.com".into(), role: Role::Member.into() };
     kit.store.faults().unwrap().plan(Point::Commit, Fault::OutcomeUnknown { applied });
     let tenant = kit.system.tenant(ann.tenant);
     let error = tenant.call(ann.caller.clone(), kit.keyed(1, 1), invite()).await.unwrap_err();
@@ -116,7 +116,7 @@ async fn a_commit_in_doubt_that_did_not_happen_is_found_out_by_a_repeat() {
 async fn a_crash_between_commit_and_answer_is_repeated_without_a_second_effect() {
     let kit = Kit::sqlite().await;
     let ann = kit.founder("ann@example.com").await;
-    let invite = || InviteUser { email: "cy@example.com".into(), role: Role::Member };
+    let invite = || InviteUser { email: "cy@example.com".into(), role: Role::Member.into() };
     let first =
         kit.system.tenant(ann.tenant).call(ann.caller.clone(), kit.keyed(2, 2), invite()).await.unwrap();
     // the answer never reached the client, and the process is another
@@ -158,7 +158,8 @@ async fn a_call_whose_deadline_passed_in_the_queue_is_not_done() {
     let stalled = Stalled::default();
     kit.store.faults().unwrap().plan(Point::Begin, Fault::Stall(stalled.clone()));
     let first = kit.call(&ann.caller, WhoAmI);
-    let second = kit.call(&ann.caller, InviteUser { email: "cy@example.com".into(), role: Role::Member });
+    let second =
+        kit.call(&ann.caller, InviteUser { email: "cy@example.com".into(), role: Role::Member.into() });
     let late = async {
         stalled.reached().await;
         // both are in the house
@@ -187,7 +188,7 @@ async fn a6_what_cannot_be_audited_is_not_done() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
     kit.store.faults().unwrap().plan(Point::Commit, Fault::Full);
-    let invite = InviteUser { email: "cy@example.com".into(), role: Role::Member };
+    let invite = InviteUser { email: "cy@example.com".into(), role: Role::Member.into() };
     assert_eq!(kit.call(&ann.caller, invite).await.unwrap_err().reason(), "STORE_FULL");
     assert!(!kit.mailbox.refuses.load(Ordering::SeqCst));
     assert_eq!(kit.mailbox.count("cy@example.com"), 0);

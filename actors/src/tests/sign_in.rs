@@ -24,7 +24,7 @@ use crate::{
 async fn a_person_signs_up_and_in(kit: Kit) {
     let ann = kit.founder("Ann@Example.com").await;
     let me = kit.call(&ann.caller, WhoAmI).await.unwrap();
-    assert_eq!((me.email.as_str(), me.role), ("ann@example.com", Role::Owner));
+    assert_eq!((me.email.as_str(), me.role), ("ann@example.com", Role::Owner.into()));
     let again = kit
         .sign_in(&super::kit::Person { email: "ann@example.com".into(), ..ann.clone() }, LinkPurpose::SignIn)
         .await;
@@ -373,7 +373,7 @@ async fn a_mail_that_nobody_takes_does_not_hold_up_a_call() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
     kit.mailbox.refuses.store(true, std::sync::atomic::Ordering::SeqCst);
-    let invite = crate::api::users::InviteUser { email: "cy@example.com".into(), role: Role::Member };
+    let invite = crate::api::users::InviteUser { email: "cy@example.com".into(), role: Role::Member.into() };
     kit.call(&ann.caller, invite).await.unwrap();
     kit.mailbox.refuses.store(false, std::sync::atomic::Ordering::SeqCst);
     until("the mail comes after all", async || kit.mailbox.count("cy@example.com") == 1).await;

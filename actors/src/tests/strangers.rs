@@ -170,7 +170,9 @@ async fn unused_sign_ups_go_within_the_hour() {
 async fn the_sweep_drops_what_is_over_and_keeps_what_is_not() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
-    kit.call(&ann.caller, InviteUser { email: "bob@example.com".into(), role: Role::Member }).await.unwrap();
+    kit.call(&ann.caller, InviteUser { email: "bob@example.com".into(), role: Role::Member.into() })
+        .await
+        .unwrap();
     let day = 24 * 60 * MINUTE;
     let recent = START + 20 * day;
     let mut tx = kit.store.fenced(kit.steal(ann.tenant).await).await.unwrap();

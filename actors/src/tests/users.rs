@@ -22,7 +22,7 @@ use crate::{
 async fn an_invitation_works_once_and_the_newer_ends_the_older() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
-    let invite = || InviteUser { email: "Bob@Example.com".into(), role: Role::Member };
+    let invite = || InviteUser { email: "Bob@Example.com".into(), role: Role::Member.into() };
     kit.call(&ann.caller, invite()).await.unwrap();
     kit.call(&ann.caller, invite()).await.unwrap();
     let older = kit.mailbox.nth("bob@example.com", 0).await.tokens[0].1.clone();
@@ -42,7 +42,9 @@ async fn an_invitation_works_once_and_the_newer_ends_the_older() {
 async fn an_invitation_lapses() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
-    kit.call(&ann.caller, InviteUser { email: "bob@example.com".into(), role: Role::Member }).await.unwrap();
+    kit.call(&ann.caller, InviteUser { email: "bob@example.com".into(), role: Role::Member.into() })
+        .await
+        .unwrap();
     let token = kit.mailbox.nth("bob@example.com", 0).await.tokens[0].1.clone();
     kit.clock.advance(Duration::from_secs(7 * 24 * 3600));
     let request = AcceptInvite { token: Secret::new(token) };
@@ -55,7 +57,7 @@ async fn nobody_raises_anybody_above_themselves() {
     let ann = kit.founder("ann@example.com").await;
     let admin = kit.member(&ann, "admin@example.com", Role::Admin).await;
     let member = kit.member(&ann, "member@example.com", Role::Member).await;
-    let invite = |role| InviteUser { email: "new@example.com".into(), role };
+    let invite = |role: Role| InviteUser { email: "new@example.com".into(), role: role.into() };
     assert_eq!(kit.call(&admin.caller, invite(Role::Owner)).await.unwrap_err().reason(), "PERMISSION_DENIED");
     kit.call(&admin.caller, invite(Role::Admin)).await.unwrap();
     assert_eq!(
@@ -63,7 +65,7 @@ async fn nobody_raises_anybody_above_themselves() {
         "PERMISSION_DENIED"
     );
     for who in [&admin, &member] {
-        let raise = SetRole { user: who.user, role: Role::Owner };
+        let raise = SetRole { user: who.user, role: Role::Owner.into() };
         assert_eq!(kit.call(&who.caller, raise).await.unwrap_err().reason(), "PERMISSION_DENIED");
     }
     assert_eq!(
@@ -76,18 +78,18 @@ async fn nobody_raises_anybody_above_themselves() {
 async fn a_tenant_never_loses_its_last_owner() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
-    let lower = SetRole { user: ann.user, role: Role::Admin };
+    let lower = SetRole { user: ann.user, role: Role::Admin.into() };
     assert_eq!(kit.call(&ann.caller, lower.clone()).await.unwrap_err().reason(), "LAST_OWNER");
     assert_eq!(
         kit.call(&ann.caller, RemoveUser { user: ann.user }).await.unwrap_err().reason(),
         "LAST_OWNER"
     );
     let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
-    kit.call(&ann.caller, SetRole { user: bob.user, role: Role::Owner }).await.unwrap();
+    kit.call(&ann.caller, SetRole { user: bob.user, role: Role::Owner.into() }).await.unwrap();
     // both go at once: one stays
     let (one, two) = futures_util::join!(
         kit.call(&ann.caller, lower),
-        kit.call(&bob.caller, SetRole { user: bob.user, role: Role::Member })
+        kit.call(&bob.caller, SetRole { user: bob.user, role: Role::Member.into() })
     );
     assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|ok| **ok).count(), 1);
 }
@@ -133,13 +135,13 @@ async fn who_lost_authority_does_not_come_back_through_an_invitation() {
     let ann = kit.founder("ann@example.com").await;
     for (n, fall) in ["removed", "lowered"].into_iter().enumerate() {
         let admin = kit.member(&ann, &format!("admin{n}@example.com"), Role::Admin).await;
-        let invite = InviteUser { email: format!("back{n}@example.com"), role: Role::Admin };
+        let invite = InviteUser { email: format!("back{n}@example.com"), role: Role::Admin.into() };
         kit.call(&admin.caller, invite).await.unwrap();
         let token = kit.mailbox.nth(&format!("back{n}@example.com"), 0).await.tokens[0].1.clone();
         if fall == "removed" {
             kit.call(&ann.caller, RemoveUser { user: admin.user }).await.unwrap();
         } else {
-            kit.call(&ann.caller, SetRole { user: admin.user, role: Role::Member }).await.unwrap();
+            kit.call(&ann.caller, SetRole { user: admin.user, role: Role::Member.into() }).await.unwrap();
         }
         let accept = AcceptInvite { token: Secret::new(token) };
         let refused = kit.system.accept_invite(accept, &kit.meta(), kit.request()).await.err();
@@ -152,7 +154,7 @@ async fn an_invitation_is_good_for_what_its_author_may_still_give() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
     let admin = kit.member(&ann, "admin@example.com", Role::Admin).await;
-    let invite = InviteUser { email: "back@example.com".into(), role: Role::Admin };
+    let invite = InviteUser { email: "back@example.com".into(), role: Role::Admin.into() };
     kit.call(&admin.caller, invite).await.unwrap();
     let token = kit.mailbox.nth("back@example.com", 0).await.tokens[0].1.clone();
     // lowered by a version of this program that kept the invitation

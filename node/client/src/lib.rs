@@ -16,6 +16,7 @@ mod error;
 pub mod gateway;
 pub mod recovery;
 mod repeat;
+pub mod roles;
 mod routes;
 pub mod state;
 pub mod tenant;

@@ -87,6 +87,21 @@ pub(super) async fn user(context: &Context, command: UserCommand) -> anyhow::Res
             let user = client.set_role(user, &role).await?;
             context.out.value(&user, || format!("{} is {} now", user.email, user.role))
         }
+        UserCommand::Roles => {
+            let roles = client.list_roles().await?;
+            context.out.list(&roles, &["ROLE", "NARROWS", "MAY"], |role| {
+                let narrows = if role.built_in { String::new() } else { role.base.clone() };
+                vec![role.id.clone(), narrows, role.permissions.join(" ")]
+            })
+        }
+        UserCommand::CreateRole { role, base, may } => {
+            let role = client.create_role(&role, &base, &may).await?;
+            context.out.value(&role, || format!("{} may {}", role.id, role.permissions.join(", ")))
+        }
+        UserCommand::DeleteRole { role } => {
+            client.delete_role(&role).await?;
+            context.out.done("the role was deleted")
+        }
         UserCommand::Rm { user } => {
             client.remove_user(user).await?;
             context.out.done("the user was removed; their sessions have ended")

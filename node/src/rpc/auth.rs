@@ -80,7 +80,7 @@ impl AuthService for Rpc {
             tenant_name: me.tenant_name,
             user_id: me.user.to_string(),
             email: me.email,
-            role_id: convert::role_id(me.role),
+            role_id: me.role.to_string(),
             session: Some(session(&me.session, Some(me.session.id))),
             ..Default::default()
         }))

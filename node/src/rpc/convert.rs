@@ -3,7 +3,10 @@
 
 use ocmt_actors::{
     ActorError,
-    api::{auth::Assurance, users::Role},
+    api::{
+        auth::Assurance,
+        users::{Role, RoleId},
+    },
 };
 use ocmt_proto::v1 as pb;
 use ocmt_types::{Digest32, Timestamp};
@@ -60,17 +63,12 @@ pub(crate) fn millis(duration: &prost_types::Duration) -> i64 {
     duration.seconds.saturating_mul(1000).saturating_add(i64::from(duration.nanos) / 1_000_000)
 }
 
-/// Role names on the wire are the built-in ones.
-const ROLES: [(&str, Role); 4] =
-    [("observer", Role::Observer), ("member", Role::Member), ("admin", Role::Admin), ("owner", Role::Owner)];
-
-pub(super) fn role(name: &str) -> Result<Role, Status> {
-    let found = ROLES.iter().find(|(id, _)| *id == name).map(|(_, role)| *role);
-    found.ok_or_else(|| invalid("role_id", "is not one of observer, member, admin, owner"))
-}
-
-pub(super) fn role_id(role: Role) -> String {
-    ROLES.iter().find(|(_, other)| *other == role).map(|(id, _)| (*id).to_owned()).unwrap_or_default()
+/// A role that has to be a built-in one.
+pub(super) fn built_in_role(name: &str, field: &'static str) -> Result<Role, Status> {
+    match RoleId::from(name.to_owned()) {
+        RoleId::BuiltIn(role) => Ok(role),
+        RoleId::Custom(_) => Err(invalid(field, "is not one of observer, member, admin, owner")),
+    }
 }
 
 pub(super) fn assurance(assurance: Assurance) -> i32 {

@@ -148,6 +148,6 @@ fn summary(tenant: TenantSummary) -> pb::TenantSummary {
         tenant_id: tenant.id.to_string(),
         name: tenant.name,
         state: pb::TenantState::Active.into(),
-        role_id: convert::role_id(tenant.role),
+        role_id: tenant.role.to_string(),
     }
 }

@@ -37,7 +37,7 @@ const SERVICES: [(&str, &str); 8] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 50] = [
+const METHODS: [(&str, &str); 47] = [
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyAssertion", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyRegistration", FACTORS),
@@ -82,9 +82,6 @@ const METHODS: [(&str, &str); 50] = [
     ("/ocmt.v1.TenantService/SuspendTenant", ADMINISTRATION),
     ("/ocmt.v1.TenantService/UpdateQuota", ADMINISTRATION),
     ("/ocmt.v1.TenantService/WatchInbox", "the inbox of a tenant is not built yet: ask the area itself"),
-    ("/ocmt.v1.UserService/CreateRole", "custom roles are not built yet"),
-    ("/ocmt.v1.UserService/DeleteRole", "custom roles are not built yet"),
-    ("/ocmt.v1.UserService/ListRoles", "custom roles are not built yet"),
     ("/ocmt.v1.VaultService/FileInboxItems", "the vault's inbox is not built yet"),
     ("/ocmt.v1.VaultService/ListInboxItems", "the vault's inbox is not built yet"),
     ("/ocmt.v1.VaultService/WatchVault", "watching a vault is not built yet: read it"),

@@ -1,8 +1,8 @@
 //! UserService: invitations, roles, identity keys.
 
 use ocmt_actors::api::users::{
-    AcceptInvite, GetIdentityKey, IdentityKey, InviteUser, ListUsers, PublishIdentityKey, RemoveUser,
-    SetRole, UserInfo,
+    AcceptInvite, CreateRole, DeleteRole, GetIdentityKey, IdentityKey, InviteUser, ListRoles, ListUsers,
+    PublishIdentityKey, RemoveUser, RoleId, RoleInfo, SetRole, UserInfo,
 };
 use ocmt_proto::v1::{self as pb, user_service_server::UserService};
 use ocmt_types::Secret;
@@ -14,7 +14,7 @@ use super::{Answer, Rpc, auth::sign_in, convert, refuse};
 impl UserService for Rpc {
     async fn invite_user(&self, request: Request<pb::InviteUserRequest>) -> Answer<pb::InviteUserResponse> {
         let it = request.get_ref();
-        let ask = InviteUser { email: it.email.clone(), role: convert::role(&it.role_id)? };
+        let ask = InviteUser { email: it.email.clone(), role: it.role_id.clone().into() };
         let invited = self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::InviteUserResponse {
             invite_id: invited.invite.to_string(),
@@ -45,9 +45,37 @@ impl UserService for Rpc {
 
     async fn set_role(&self, request: Request<pb::SetRoleRequest>) -> Answer<pb::SetRoleResponse> {
         let it = request.get_ref();
-        let ask = SetRole { user: convert::id(&it.user_id, "user_id")?, role: convert::role(&it.role_id)? };
+        let ask = SetRole { user: convert::id(&it.user_id, "user_id")?, role: it.role_id.clone().into() };
         let changed = self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::SetRoleResponse { user: Some(user(&changed)) }))
+    }
+
+    async fn create_role(&self, request: Request<pb::CreateRoleRequest>) -> Answer<pb::CreateRoleResponse> {
+        let it = request.get_ref();
+        let ask = CreateRole {
+            id: it.role_id.clone(),
+            base: convert::built_in_role(&it.base_role_id, "base_role_id")?,
+            permissions: it.permissions.clone(),
+        };
+        let made = self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::CreateRoleResponse { role: Some(role(made)) }))
+    }
+
+    async fn list_roles(&self, request: Request<pb::ListRolesRequest>) -> Answer<pb::ListRolesResponse> {
+        let it = request.get_ref();
+        let after = (!it.page_token.is_empty()).then(|| it.page_token.clone());
+        let ask = ListRoles { after, limit: convert::page_size(it.page_size, 50) };
+        let page = self.ask(&request, &[], ask).await?;
+        Ok(Response::new(pb::ListRolesResponse {
+            roles: page.roles.into_iter().map(role).collect(),
+            next_page_token: page.next.unwrap_or_default(),
+        }))
+    }
+
+    async fn delete_role(&self, request: Request<pb::DeleteRoleRequest>) -> Answer<pb::DeleteRoleResponse> {
+        let it = request.get_ref();
+        self.ask(&request, &it.idempotency_key, DeleteRole { id: it.role_id.clone() }).await?;
+        Ok(Response::new(pb::DeleteRoleResponse::default()))
     }
 
     async fn remove_user(&self, request: Request<pb::RemoveUserRequest>) -> Answer<pb::RemoveUserResponse> {
@@ -91,10 +119,19 @@ fn user(info: &UserInfo) -> pb::User {
     pb::User {
         user_id: info.id.to_string(),
         email: info.email.clone(),
-        role_id: convert::role_id(info.role),
+        role_id: info.role.to_string(),
         state: pb::UserState::Active.into(),
         created_at: Some(convert::time(info.created_at)),
         ..Default::default()
+    }
+}
+
+fn role(info: RoleInfo) -> pb::Role {
+    pb::Role {
+        built_in: matches!(info.id, RoleId::BuiltIn(_)),
+        role_id: info.id.to_string(),
+        base_role_id: RoleId::from(info.base).to_string(),
+        permissions: info.permissions,
     }
 }
 

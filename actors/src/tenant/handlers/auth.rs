@@ -6,7 +6,7 @@ use ocmt_store::tables::{
 };
 use ocmt_types::{Digest32, Secret, UserId};
 
-use super::session_row;
+use super::{roles, session_row};
 use crate::{
     api::{
         auth::{
@@ -42,8 +42,8 @@ impl Handle for WhoAmI {
             tenant: tenant.tenant_id,
             tenant_name: tenant.name,
             user: user.user_id,
+            role: roles::id(user.role, user.custom_role.as_deref()),
             email: user.email,
-            role: user.role.into(),
             session: session_row::info(&session, &policy),
         })
     }
@@ -202,7 +202,8 @@ impl Handle for DescribeTo {
             return Ok(None);
         };
         let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
-        Ok(Some(TenantSummary { id: tenant.tenant_id, name: tenant.name, role: user.role.into() }))
+        let role = roles::id(user.role, user.custom_role.as_deref());
+        Ok(Some(TenantSummary { id: tenant.tenant_id, name: tenant.name, role }))
     }
 }
 

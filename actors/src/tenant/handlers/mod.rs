@@ -4,6 +4,7 @@ mod audit;
 mod auth;
 pub(super) mod notices;
 pub(super) mod post;
+mod roles;
 pub(crate) mod session_row;
 mod tenant;
 pub(super) mod timers;

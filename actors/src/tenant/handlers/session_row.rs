@@ -12,9 +12,10 @@ use ocmt_store::{
 };
 use ocmt_types::{Digest32, Secret, SessionId, Timestamp, UserId};
 
+use super::roles;
 use crate::{
     api::auth::{Assurance, SessionInfo, SessionIssued},
-    authorize::Role,
+    authorize::Authority,
     caller::SignedIn,
     effect::Effect,
     env::{Env, Scope},
@@ -96,7 +97,10 @@ async fn live_with_policy(
 
 /// The session's user as the state knows him now, and the role of today, if the session lives; writes
 /// its use down in coarse steps.
-pub(crate) async fn stand_of_live(work: &mut Work, who: SignedIn) -> Result<(SignedIn, Role), ActorError> {
+pub(crate) async fn stand_of_live(
+    work: &mut Work,
+    who: SignedIn,
+) -> Result<(SignedIn, Authority), ActorError> {
     let now = work.now;
     let session = work.tx.get::<Session>(who.session).await?.ok_or(ENDED)?;
     let (tenant, policy) = tenant_of(&work.env, &mut work.tx).await?;
@@ -115,7 +119,8 @@ pub(crate) async fn stand_of_live(work: &mut Work, who: SignedIn) -> Result<(Sig
         let idle_expires_at = now + policy.session_idle();
         work.tx.update(&Session { seen_at: now, idle_expires_at, ..session }).await?;
     }
-    Ok((who, user.role.into()))
+    let authority = roles::authority(&mut work.tx, user.role, user.custom_role.as_deref()).await?;
+    Ok((who, authority))
 }
 
 /// A stream of the session was used: the session goes on.

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use ocmt_crypto::token::{Token, TokenKind};
-use ocmt_store::tables::{Assurance, Invite, Link, User, UserRole, UserState};
+use ocmt_store::tables::{Assurance, Invite, Link, User, UserState};
 use ocmt_types::{Secret, UserId};
 
-use super::{super::container::lock_cells_of, session_row};
+use super::{
+    super::container::lock_cells_of,
+    roles::{self, authority_of, covered, given, keep_an_owner},
+    session_row,
+};
 use crate::{
     api::{
         auth::SessionIssued,
@@ -15,7 +19,7 @@ use crate::{
             PublishIdentityKey, RemoveUser, SetRole, UserInfo, UserPage,
         },
     },
-    authorize::{Action, Object, Role, require_step_up},
+    authorize::{Action, Object, require_step_up},
     effect::Effect,
     email,
     env::Scope,
@@ -34,9 +38,7 @@ impl Handle for InviteUser {
     async fn handle(self, work: &mut Work) -> Result<Invited, ActorError> {
         let who = work.user()?;
         work.authorize(Action::InviteUser, &Object::TENANT)?;
-        if work.standing.role.is_none_or(|own| self.role > own) {
-            return Err(ActorError::PermissionDenied("nobody invites to a role above their own"));
-        }
+        let given = given(work, self.role).await?;
         let address = email::normalised(&self.email)?;
         if work.tx.first::<User>(User::email.eq(&address)).await?.is_some() {
             return Err(ActorError::AlreadyExists("a user with this address"));
@@ -48,10 +50,11 @@ impl Handle for InviteUser {
             invite_id: work.env.id(),
             token_hash: token.hash(),
             email: address.clone(),
-            role: self.role.into(),
+            role: given.role,
             invited_by: who.user,
             created_at: work.now,
             expires_at: work.now + INVITE_LASTS,
+            custom_role: given.custom,
         };
         work.tx.insert(&invite).await?;
         let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
@@ -76,7 +79,9 @@ impl Handle for ConsumeInvite {
         // an invitation is good for what its author could still give today
         let author = work.tx.get::<User>(invite.invited_by).await?;
         let author = author.filter(|user| user.state == UserState::Active).ok_or(BAD_INVITE)?;
-        if Role::from(author.role) < Role::from(invite.role).max(Role::Admin) {
+        let authors = authority_of(work, &author).await?;
+        let given = roles::authority(&mut work.tx, invite.role, invite.custom_role.as_deref()).await?;
+        if !authors.covers(&given) || !authors.allows(Action::InviteUser) {
             return Err(BAD_INVITE);
         }
         let user = User {
@@ -90,6 +95,7 @@ impl Handle for ConsumeInvite {
             totp_wrapped: None,
             totp_last_step: None,
             created_at: work.now,
+            custom_role: invite.custom_role,
         };
         work.tx.insert(&user).await?;
         work.tx.list_address(&user.email, user.user_id).await?;
@@ -115,11 +121,14 @@ impl Handle for ListUsers {
 impl Handle for SetRole {
     async fn handle(self, work: &mut Work) -> Result<UserInfo, ActorError> {
         let user = active(work, Action::SetRole, self.user).await?;
-        keep_an_owner(work, &user, self.role.into()).await?;
-        if self.role < Role::from(user.role) {
+        let had = authority_of(work, &user).await?;
+        covered(work, &had, "nobody changes the role of a user who may do more")?;
+        let given = given(work, self.role).await?;
+        keep_an_owner(work, &user, given.authority.is_whole_owner()).await?;
+        if !given.authority.covers(&had) {
             forget_invites(work, user.user_id).await?;
         }
-        let user = User { role: self.role.into(), ..user };
+        let user = User { role: given.role, custom_role: given.custom, ..user };
         work.tx.update(&user).await?;
         Ok(info(user))
     }
@@ -128,10 +137,9 @@ impl Handle for SetRole {
 impl Handle for RemoveUser {
     async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
         let user = active(work, Action::RemoveUser, self.user).await?;
-        if work.standing.role.is_none_or(|own| Role::from(user.role) > own) {
-            return Err(ActorError::PermissionDenied("nobody removes a user of a higher role"));
-        }
-        keep_an_owner(work, &user, UserRole::Observer).await?;
+        let had = authority_of(work, &user).await?;
+        covered(work, &had, "nobody removes a user who may do more")?;
+        keep_an_owner(work, &user, false).await?;
         session_row::end_all(work, user.user_id, None).await?;
         forget_invites(work, user.user_id).await?;
         work.tx.delete_all::<Link>(Link::user_id.eq(user.user_id)).await?;
@@ -139,7 +147,7 @@ impl Handle for RemoveUser {
         work.tx.unlist_address(&user.email).await?;
         // the row stays for the audit trail, and the address is free for a new user
         let email = format!("removed:{}", user.user_id);
-        work.tx.update(&User { state: UserState::Removed, email, ..user }).await?;
+        work.tx.update(&User { state: UserState::Removed, email, custom_role: None, ..user }).await?;
         Ok(Done)
     }
 }
@@ -189,22 +197,6 @@ async fn forget_invites(work: &mut Work, author: UserId) -> Result<(), ActorErro
     Ok(())
 }
 
-/// A tenant always has an owner.
-async fn keep_an_owner(work: &mut Work, user: &User, becomes: UserRole) -> Result<(), ActorError> {
-    if user.role != UserRole::Owner || becomes == UserRole::Owner {
-        return Ok(());
-    }
-    let owners =
-        work.tx.count::<User>(User::role.eq(UserRole::Owner).and(User::state.eq(UserState::Active))).await?;
-    if owners < 2 {
-        return Err(ActorError::precondition(
-            "LAST_OWNER",
-            "the last owner of a tenant stays: make another user an owner first",
-        ));
-    }
-    Ok(())
-}
-
 /// Published keys: version (8 bytes, big-endian), Ed25519, X25519.
 pub(crate) fn identity_of(user: &User) -> Option<IdentityKey> {
     let stored = user.identity_public.as_deref()?;
@@ -223,8 +215,8 @@ fn info(user: User) -> UserInfo {
     UserInfo {
         id: user.user_id,
         has_identity_key: user.identity_public.is_some(),
+        role: roles::id(user.role, user.custom_role.as_deref()),
         email: user.email,
-        role: user.role.into(),
         created_at: user.created_at,
     }
 }

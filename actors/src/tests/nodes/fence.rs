@@ -38,7 +38,7 @@ async fn a_suspended_owner_answers_nothing_stale(a: Kit) {
         a.authenticate(&ann.token).await.expect("the session is known in memory");
         a.is_declared_dead().await;
         b.call(&ann.caller, GetTenant).await.expect("the other node takes over");
-        let invite = InviteUser { email: "cy@example.com".into(), role: Role::Member };
+        let invite = InviteUser { email: "cy@example.com".into(), role: Role::Member.into() };
         b.call(&ann.caller, invite).await.expect("and the state goes on there");
         // each is the first thing that the old owner is asked after its sleep; if its own work has found out
         // before, the question may be cut off with it
@@ -75,7 +75,7 @@ async fn a_write_in_flight_of_a_dead_node_is_refused_and_its_caller_told_so() {
     let ann = a.founder("ann@example.com").await;
     let stalled = Stalled::default();
     a.store.faults().unwrap().plan(Point::Begin, Fault::Stall(stalled.clone()));
-    let invite = || InviteUser { email: "cy@example.com".into(), role: Role::Member };
+    let invite = || InviteUser { email: "cy@example.com".into(), role: Role::Member.into() };
     let late = a.call(&ann.caller, invite());
     let takeover = async {
         stalled.reached().await;

@@ -4,6 +4,7 @@ mod cap;
 mod fence;
 mod leave;
 mod letters;
+mod owners;
 mod remind;
 mod strict;
 

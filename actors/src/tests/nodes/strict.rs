@@ -30,7 +30,7 @@ async fn without_a_lease_nothing_is_answered() {
     let epoch = a.epoch(ann.tenant).await;
     a.linked.lease.store(false, Ordering::SeqCst);
     let tenant = a.system.tenant(ann.tenant);
-    let invite = InviteUser { email: "cy@example.com".into(), role: Role::Member };
+    let invite = InviteUser { email: "cy@example.com".into(), role: Role::Member.into() };
     assert!(has_no_lease(a.authenticate(&ann.token).await), "from memory");
     assert!(has_no_lease(a.call(&ann.caller, GetTenant).await), "a read");
     assert!(has_no_lease(a.call(&ann.caller, invite).await), "a write");

@@ -65,6 +65,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         text: include_str!("../../../../migrations/sqlite/0002_row_security.sql"),
         usable_from: 2,
     },
+    Migration {
+        version: 3,
+        name: "teams",
+        text: include_str!("../../../../migrations/sqlite/0003_teams.sql"),
+        // an earlier program would give a custom role all of the role that it narrows
+        usable_from: 3,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -81,6 +88,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0002_row_security.sql"),
         // an earlier program names no tenant, and would see none
         usable_from: 2,
+    },
+    Migration {
+        version: 3,
+        name: "teams",
+        text: include_str!("../../../../migrations/postgres/0003_teams.sql"),
+        // an earlier program would give a custom role all of the role that it narrows
+        usable_from: 3,
     },
 ];
 

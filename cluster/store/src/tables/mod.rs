@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod directory;
 pub mod operator;
 pub mod recovery;
+pub mod team;
 pub mod tenant;
 pub mod trail;
 pub mod vault;
@@ -20,6 +21,7 @@ pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
 };
+pub use team::CustomRole;
 pub use tenant::{
     Assurance, Invite, Link, LinkPurpose, Session, Tenant, TenantState, User, UserRole, UserState,
 };
@@ -73,5 +75,6 @@ pub fn all() -> Vec<&'static Table> {
         AuditRow::table(),
         AuditHead::table(),
         IdempotencyRow::table(),
+        CustomRole::table(),
     ]
 }

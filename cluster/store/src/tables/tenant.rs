@@ -94,6 +94,8 @@ rows! {
         totp_last_step: Option<i64>,
         /// When they joined.
         created_at: Timestamp,
+        /// The custom role that narrows `role`, if they have one.
+        custom_role: Option<String>,
     } unique(tenant_id, email);
 
     /// An invitation to the tenant that was not taken yet.
@@ -114,6 +116,8 @@ rows! {
         created_at: Timestamp,
         /// The token is dead from then on.
         expires_at: Timestamp,
+        /// The custom role that will narrow `role`, if they are to have one.
+        custom_role: Option<String>,
     } unique(tenant_id, token_hash) index(tenant_id, email);
 
     /// A magic link that was not used yet.

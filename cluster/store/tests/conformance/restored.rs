@@ -106,6 +106,7 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
         invited_by: id(1),
         created_at: Timestamp(1_000),
         expires_at: Timestamp(100_000),
+        custom_role: None,
     };
     tx.insert(&invite).await.unwrap();
     tx.commit().await.unwrap();

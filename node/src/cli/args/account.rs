@@ -96,7 +96,7 @@ pub enum UserCommand {
     Invite {
         /// Their address
         email: String,
-        /// observer, member, admin or owner
+        /// observer, member, admin, owner, or a custom role
         #[arg(long, default_value = "member")]
         role: String,
     },
@@ -105,7 +105,28 @@ pub enum UserCommand {
     Role {
         /// Which user
         user: UserId,
-        /// observer, member, admin or owner
+        /// observer, member, admin, owner, or a custom role
+        role: String,
+    },
+    /// List the roles that there are, and what each allows
+    #[command(after_help = "Example:\n  ocmt user roles")]
+    Roles,
+    /// Make a role that allows a part of what a built-in one does
+    #[command(after_help = "Example:\n  ocmt user create-role desk --base admin --may user.list,user.invite")]
+    CreateRole {
+        /// Its name: a-z, 0-9, '.', '_' and '-'
+        role: String,
+        /// The built-in role that it narrows
+        #[arg(long, default_value = "member")]
+        base: String,
+        /// What it may do, from `ocmt user roles`
+        #[arg(long, value_name = "PERMISSION", value_delimiter = ',', required = true)]
+        may: Vec<String>,
+    },
+    /// Delete a role that nobody has
+    #[command(after_help = "Example:\n  ocmt user delete-role desk")]
+    DeleteRole {
+        /// Which
         role: String,
     },
     /// Remove a user

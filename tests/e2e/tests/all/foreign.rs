@@ -21,10 +21,12 @@ async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let spec = Spec { argv: vec!["/bin/sleep".to_owned(), "600".to_owned()], ..Spec::default() };
     let container = owner.client.create_container(&spec, true).await.unwrap();
     let me = owner.client.who_am_i().await.unwrap();
+    let role = owner.client.create_role("of-the-owner", "member", &["user.list".to_owned()]).await.unwrap();
     let object = vault.keys().leaves().next().unwrap().object_id.0;
     Ids {
         tenant: me.tenant.to_string(),
         user: me.user.to_string(),
+        role: role.id,
         session: me.session.unwrap().id.to_string(),
         vault: vault.id().to_string(),
         object,

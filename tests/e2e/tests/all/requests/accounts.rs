@@ -49,6 +49,11 @@ pub(super) fn people(ids: &Ids) -> Vec<Made> {
         UserService/ListUsers "" => pb::ListUsersRequest::default();
         UserService/SetRole "user" => pb::SetRoleRequest { user_id: ids.user.clone(),
             role_id: "member".into(), idempotency_key: key() };
+        UserService/CreateRole "" => pb::CreateRoleRequest { role_id: "desk".into(), base_role_id: "member".into(),
+            permissions: vec!["user.list".into()], idempotency_key: key() };
+        UserService/ListRoles "" => pb::ListRolesRequest::default();
+        UserService/DeleteRole "role" => pb::DeleteRoleRequest { role_id: ids.role.clone(),
+            idempotency_key: key() };
         UserService/RemoveUser "user" => pb::RemoveUserRequest { user_id: ids.user.clone(),
             idempotency_key: key() };
         UserService/PublishIdentityKey "" => pb::PublishIdentityKeyRequest { signing_key: hash.clone(),

@@ -8,6 +8,7 @@ use ocmt_types::{Digest32, GuardianSetId, IdGen, RandomIds, Timestamp, VaultId};
 pub(crate) struct Ids {
     pub(crate) tenant: String,
     pub(crate) user: String,
+    pub(crate) role: String,
     pub(crate) session: String,
     pub(crate) vault: String,
     pub(crate) object: [u8; 32],
@@ -25,6 +26,7 @@ impl Ids {
         Self {
             tenant: uuid(),
             user: uuid(),
+            role: uuid(),
             session: uuid(),
             vault: uuid(),
             object: rand::random(),
