@@ -5,6 +5,7 @@
 //! request. Who may not know of an object gets NOT_FOUND, exactly as for an object that does not
 //! exist: [`authorize_found`] makes both answers out of the same line.
 
+mod group;
 mod permission;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::{
     error::ActorError,
 };
 
+pub use group::GroupRole;
 pub(crate) use permission::{Authority, Permissions};
 
 /// How long ago a sign-in may be to confirm a sensitive act.
@@ -88,21 +90,25 @@ pub(crate) enum Owner {
     Tenant,
     /// One user's.
     User(UserId),
+    /// A group's.
+    Group,
 }
 
 /// What is to be touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Object {
     pub(crate) owner: Owner,
+    /// The caller's role in the group, or the strongest one in the groups that hold the object.
+    pub(crate) through: Option<GroupRole>,
     /// The recovery session to which a released ceremony has opened this vault.
     pub(crate) released_to: Option<SessionId>,
 }
 
 impl Object {
-    pub(crate) const TENANT: Self = Self { owner: Owner::Tenant, released_to: None };
+    pub(crate) const TENANT: Self = Self { owner: Owner::Tenant, through: None, released_to: None };
 
     pub(crate) fn of(user: UserId) -> Self {
-        Self { owner: Owner::User(user), released_to: None }
+        Self { owner: Owner::User(user), through: None, released_to: None }
     }
 }
 
@@ -135,7 +141,12 @@ pub(crate) enum Action {
     RotateVault,
     CreateContainer,
     ReadContainer,
+    /// Start, pause, stop, wake.
     UseContainer,
+    /// What runs inside: its cell, its channels, its gateway.
+    EnterContainer,
+    /// Put it under the permissions of a group, and take it back.
+    GiveContainer,
     RemoveContainer,
     /// Into quarantine.
     HoldContainer,
@@ -150,6 +161,14 @@ pub(crate) enum Action {
     CollectShares,
     CompleteCeremony,
     VetoCeremony,
+    CreateGroup,
+    ListGroups,
+    ReadGroup,
+    ChangeGroup,
+    LeaveGroup,
+    TakeOutOfGroup,
+    DeleteGroup,
+    PutIntoGroup,
 }
 
 /// What a recovery session may do of it.
@@ -161,11 +180,14 @@ enum InRecovery {
     AfterRelease,
 }
 
+#[derive(Clone, Copy)]
 struct Rule {
     /// Least role, to one's own objects and the tenant's.
     role: Role,
     /// Least role to do it to another user's object; none: nobody.
     others: Option<Role>,
+    /// Least role in the group, to an object that is a group's or that a group holds; none: nobody by a group.
+    group: Option<GroupRole>,
     step_up: bool,
     recovery: InRecovery,
 }
@@ -174,7 +196,10 @@ const fn rule(action: Action) -> Rule {
     use Action as A;
     use InRecovery::{AfterRelease, Always, Never};
     const fn r(role: Role, others: Option<Role>, step_up: bool, recovery: InRecovery) -> Rule {
-        Rule { role, others, step_up, recovery }
+        Rule { role, others, group: None, step_up, recovery }
+    }
+    const fn in_group(rule: Rule, least: GroupRole) -> Rule {
+        Rule { group: Some(least), ..rule }
     }
     match action {
         A::ReadTenant | A::ListUsers | A::ListRoles | A::ReadIdentityKey => {
@@ -194,8 +219,9 @@ const fn rule(action: Action) -> Rule {
         // slots are set by the completion of a ceremony, within the rotation that it finishes
         A::ChangeSlots => r(Role::Observer, None, true, Never),
         A::RotateVault => r(Role::Observer, None, true, AfterRelease),
-        A::CreateContainer | A::UseContainer => r(Role::Member, None, false, Never),
-        A::ReadContainer => r(Role::Member, Some(Role::Admin), false, Never),
+        A::CreateContainer | A::EnterContainer | A::GiveContainer => r(Role::Member, None, false, Never),
+        A::UseContainer => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
+        A::ReadContainer => in_group(r(Role::Member, Some(Role::Admin), false, Never), GroupRole::Observer),
         A::RemoveContainer => r(Role::Member, Some(Role::Admin), true, Never),
         A::HoldContainer => r(Role::Member, Some(Role::Admin), false, Never),
         A::ReleaseContainer => r(Role::Admin, Some(Role::Admin), false, Never),
@@ -206,6 +232,15 @@ const fn rule(action: Action) -> Rule {
             r(Role::Observer, None, false, Always)
         }
         A::VetoCeremony => r(Role::Observer, None, true, Never),
+        A::CreateGroup => r(Role::Member, None, false, Never),
+        A::ListGroups => r(Role::Observer, None, false, Never),
+        A::ReadGroup => in_group(r(Role::Observer, Some(Role::Admin), false, Never), GroupRole::Observer),
+        A::LeaveGroup => in_group(r(Role::Observer, None, false, Never), GroupRole::Observer),
+        // who administers the tenant takes people out of groups, and brings nobody in, not even themselves
+        A::TakeOutOfGroup => in_group(r(Role::Member, Some(Role::Admin), false, Never), GroupRole::Admin),
+        A::DeleteGroup => in_group(r(Role::Member, Some(Role::Owner), true, Never), GroupRole::Admin),
+        A::ChangeGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Admin),
+        A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
     }
 }
 
@@ -262,6 +297,13 @@ pub(crate) fn require_step_up(who: SignedIn, now: Timestamp) -> Result<(), Denie
     Ok(())
 }
 
+/// Whether a caller who may not do this to somebody else's object may know that it is there.
+fn may_know(standing: &Standing, role: Role, object: &Object) -> bool {
+    let reads = |only: &Permissions| only.allow(Action::ReadGroup, false);
+    object.through.is_some()
+        || (object.owner == Owner::Group && role >= Role::Admin && standing.only.as_ref().is_none_or(reads))
+}
+
 fn authorize_user(standing: &Standing, who: SignedIn, action: Action, object: &Object) -> Result<(), Denied> {
     let rule = rule(action);
     let Some(role) = standing.role else {
@@ -270,9 +312,14 @@ fn authorize_user(standing: &Standing, who: SignedIn, action: Action, object: &O
     match object.owner {
         Owner::Tenant => {}
         Owner::User(owner) if owner == who.user => {}
-        Owner::User(_) => {
-            if rule.others.is_none_or(|least| role < least) {
-                return Err(Denied::NotFound);
+        Owner::User(_) | Owner::Group => {
+            let by_group = rule.group.is_some_and(|least| object.through >= Some(least));
+            if !by_group && rule.others.is_none_or(|least| role < least) {
+                return Err(if may_know(standing, role, object) {
+                    Denied::Forbidden("your role in the group does not allow it")
+                } else {
+                    Denied::NotFound
+                });
             }
         }
     }

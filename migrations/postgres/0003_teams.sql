@@ -14,3 +14,35 @@ CREATE TABLE roles (
     created_at  BIGINT NOT NULL,
     PRIMARY KEY (tenant_id, role_id)
 );
+
+-- Groups
+
+CREATE TABLE user_groups (
+    tenant_id  BYTEA NOT NULL,
+    group_id   BYTEA NOT NULL,
+    name       TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, group_id)
+);
+CREATE UNIQUE INDEX user_groups_by_name ON user_groups (tenant_id, name);
+
+CREATE TABLE group_members (
+    tenant_id BYTEA NOT NULL,
+    group_id  BYTEA NOT NULL,
+    user_id   BYTEA NOT NULL,
+    role      TEXT COLLATE "C" NOT NULL,
+    added_at  BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, group_id, user_id)
+);
+CREATE INDEX group_members_by_user_id ON group_members (tenant_id, user_id);
+
+CREATE TABLE group_resources (
+    tenant_id    BYTEA NOT NULL,
+    resource_id  BYTEA NOT NULL,
+    group_id     BYTEA NOT NULL,
+    container_id BYTEA NOT NULL,
+    created_at   BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, resource_id)
+);
+CREATE UNIQUE INDEX group_resources_by_group_id ON group_resources (tenant_id, group_id, container_id);
+CREATE INDEX group_resources_by_container_id ON group_resources (tenant_id, container_id);

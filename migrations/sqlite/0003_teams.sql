@@ -14,3 +14,35 @@ CREATE TABLE roles (
     created_at  INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, role_id)
 ) STRICT;
+
+-- Groups
+
+CREATE TABLE user_groups (
+    tenant_id  BLOB NOT NULL,
+    group_id   BLOB NOT NULL,
+    name       TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, group_id)
+) STRICT;
+CREATE UNIQUE INDEX user_groups_by_name ON user_groups (tenant_id, name);
+
+CREATE TABLE group_members (
+    tenant_id BLOB NOT NULL,
+    group_id  BLOB NOT NULL,
+    user_id   BLOB NOT NULL,
+    role      TEXT NOT NULL,
+    added_at  INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, group_id, user_id)
+) STRICT;
+CREATE INDEX group_members_by_user_id ON group_members (tenant_id, user_id);
+
+CREATE TABLE group_resources (
+    tenant_id    BLOB NOT NULL,
+    resource_id  BLOB NOT NULL,
+    group_id     BLOB NOT NULL,
+    container_id BLOB NOT NULL,
+    created_at   INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, resource_id)
+) STRICT;
+CREATE UNIQUE INDEX group_resources_by_group_id ON group_resources (tenant_id, group_id, container_id);
+CREATE INDEX group_resources_by_container_id ON group_resources (tenant_id, container_id);

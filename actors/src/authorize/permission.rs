@@ -57,6 +57,8 @@ names! {
     CreateContainer => Named("container.create"),
     ReadContainer => Named("container.read"),
     UseContainer => Named("container.use"),
+    EnterContainer => Named("container.enter"),
+    GiveContainer => Named("container.give"),
     RemoveContainer => Named("container.remove"),
     HoldContainer => Named("container.hold"),
     ReleaseContainer => Named("container.release"),
@@ -69,6 +71,14 @@ names! {
     CollectShares => Kept,
     CompleteCeremony => Kept,
     VetoCeremony => Kept,
+    CreateGroup => Named("group.create"),
+    ListGroups => Named("group.list"),
+    ReadGroup => Named("group.read"),
+    ChangeGroup => Named("group.change"),
+    LeaveGroup => Kept,
+    TakeOutOfGroup => Named("group.take_out"),
+    DeleteGroup => Named("group.delete"),
+    PutIntoGroup => Named("group.put"),
 }
 
 /// A set of permissions by their names.

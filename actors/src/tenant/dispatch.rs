@@ -27,6 +27,7 @@ impl TenantState {
             Area::Auth(call) => self.auth(myself, call),
             Area::Tenant(call) => self.tenant(myself, call),
             Area::Users(call) => self.users(myself, call),
+            Area::Groups(call) => self.groups(myself, call),
             Area::Audit(AuditCall::QueryAudit(call)) => self.work(myself, call),
             Area::Vault(call) => self.vault(myself, call).await,
             Area::Container(call) => self.container(myself, call),

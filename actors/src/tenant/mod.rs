@@ -11,6 +11,7 @@ mod ceremony;
 mod children;
 pub(crate) mod container;
 mod dispatch;
+mod group;
 mod handlers;
 mod leave;
 mod message;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod authority;
+mod groups;
 mod isolation;
 pub(crate) mod kit;
 mod linked;

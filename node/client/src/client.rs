@@ -90,6 +90,8 @@ impl Client {
         tenants => tenant_service_client::TenantServiceClient,
         /// Users of the tenant.
         users => user_service_client::UserServiceClient,
+        /// Groups.
+        groups => group_service_client::GroupServiceClient,
         /// Vaults.
         vaults => vault_service_client::VaultServiceClient,
         /// Containers.

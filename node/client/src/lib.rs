@@ -14,6 +14,7 @@ pub mod connect;
 pub mod container;
 mod error;
 pub mod gateway;
+pub mod group;
 pub mod recovery;
 mod repeat;
 pub mod roles;

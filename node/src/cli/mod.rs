@@ -11,6 +11,7 @@ mod audit;
 mod cluster;
 mod container;
 mod context;
+mod group;
 mod guardian;
 mod image;
 mod manual;
@@ -102,6 +103,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::Sessions(command) => account::sessions(&context, command).await,
         Command::Tenant(command) => tenant::tenant(&context, command).await,
         Command::User(command) => tenant::user(&context, command).await,
+        Command::Group(command) => group::run(&context, command).await,
         Command::Vault(command) => Box::pin(vault::run(&context, command)).await,
         Command::Container(command) => return Box::pin(container::run(&context, command)).await,
         Command::Recovery(command) => Box::pin(recovery::run(&context, command)).await,

@@ -1,6 +1,7 @@
 //! Small translations that several services share. Field bounds were checked before decoding
 //! (`ocmt_proto::bounds`); what fails here is still answered, never assumed.
 
+use data_encoding::HEXLOWER;
 use ocmt_actors::{
     ActorError,
     api::{
@@ -25,6 +26,18 @@ pub(crate) fn optional_id<T: std::str::FromStr>(
     field: &'static str,
 ) -> Result<Option<T>, Status> {
     if text.is_empty() { Ok(None) } else { id(text, field).map(Some) }
+}
+
+/// What a page token of a list in the order of names says: the name that the page before ended with.
+pub(crate) fn page_text(token: &str) -> Result<Option<String>, Status> {
+    let text = HEXLOWER.decode(token.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = text.ok_or_else(|| invalid("page_token", "is not one of ours"))?;
+    Ok((!text.is_empty()).then_some(text))
+}
+
+/// The page token that says so.
+pub(crate) fn page_token(name: Option<&str>) -> String {
+    name.map(|name| HEXLOWER.encode(name.as_bytes())).unwrap_or_default()
 }
 
 /// 32 bytes in a request.

@@ -7,6 +7,7 @@ mod container;
 mod container_channel;
 mod container_wire;
 pub(crate) mod convert;
+mod group;
 mod recovery;
 mod recovery_wire;
 mod tenant;
@@ -74,6 +75,7 @@ impl Rpc {
             auth_service_server::AuthServiceServer,
             tenant_service_server::TenantServiceServer,
             user_service_server::UserServiceServer,
+            group_service_server::GroupServiceServer,
             audit_service_server::AuditServiceServer,
         );
         serve!(

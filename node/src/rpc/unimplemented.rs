@@ -14,7 +14,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::edge::error::DOMAIN;
 
-const GROUPS: &str = "groups, shares and their vaults are not built yet";
+const SHARES: &str = "shares, capabilities and program tokens are not built yet";
 const FACTORS: &str = "second factors, passkeys and single sign-on are not built yet";
 const KEYS: &str = "API keys are not built yet";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
@@ -22,9 +22,8 @@ const ADMINISTRATION: &str = "the administration of tenants by operators is not 
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
 /// Services of which nothing is there.
-const SERVICES: [(&str, &str); 8] = [
-    ("ocmt.v1.GroupService", GROUPS),
-    ("ocmt.v1.ShareService", GROUPS),
+const SERVICES: [(&str, &str); 7] = [
+    ("ocmt.v1.ShareService", SHARES),
     (
         "ocmt.v1.TranscriptService",
         "stored transcripts are not built yet; conversations go through the sealed channel",

@@ -91,8 +91,16 @@ ids! {
     UserId,
     /// A group of users inside one tenant.
     GroupId,
+    /// Something that lies under a group's permissions.
+    ResourceId,
     /// A sign-in session.
     SessionId,
+    /// A program's token.
+    ProgramTokenId,
+    /// A sender on a channel who waits to be let through.
+    PairingId,
+    /// A sender on a channel who was let through.
+    SenderId,
     /// A long-lived credential of a program.
     ApiKeyId,
     /// A vault of a user or a group.

@@ -3,6 +3,7 @@
 
 mod cells;
 mod gateway;
+mod groups;
 mod guard;
 mod links;
 mod nodes;

@@ -3,7 +3,7 @@
 use ocmt_store::tables::{Container, ContainerState, DesiredState};
 use ocmt_types::{ContainerId, UserId};
 
-use super::{About, Act, Admission, load, load_free, place::place, store, stored};
+use super::{super::group, About, Act, Admission, load, load_free, place::place, store, stored};
 use crate::{
     api::container::{
         ContainerInfo, ContainerSpec, CreateContainer, HoldContainer, PauseContainer, ReleaseContainer,
@@ -195,6 +195,7 @@ act!(RemoveContainer, (), removed, self, work => {
     if row.desired == DesiredState::Held {
         return Err(ActorError::precondition("CONTAINER_HELD", "the container is held: it must be released first"));
     }
+    group::forget_container(work, self.container).await?;
     desire(work, row, DesiredState::Absent).await
 });
 

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use reads::info;
 pub(crate) use timers::lock_cells_of;
 
-use super::{TenantMessage, TenantState, message::Adopt};
+use super::{TenantMessage, TenantState, group, message::Adopt};
 use crate::{
     api::container::{ContainerCall, Wake},
     authorize::{Action, Object},
@@ -136,7 +136,11 @@ async fn admit<C: Admission>(scope: Scope, incoming: Incoming<C>) -> Outcome {
 /// answer alike.
 async fn load(work: &mut Work, action: Action, container: ContainerId) -> Result<Container, ActorError> {
     let found = work.tx.get::<Container>(container).await?;
-    let row = work.authorize_found(action, found, |row| Object::of(row.user_id))?;
+    let through = match &found {
+        Some(row) => group::through(work, row).await?,
+        None => None,
+    };
+    let row = work.authorize_found(action, found, |row| Object { through, ..Object::of(row.user_id) })?;
     work.object = format!("container/{container}");
     Ok(row)
 }

@@ -90,7 +90,7 @@ impl Handle for ListContainers {
 
 impl Handle for IssueGatewayToken {
     async fn handle(self, work: &mut Work) -> Result<GatewayToken, ActorError> {
-        let row = load(work, Action::UseContainer, self.container).await?;
+        let row = load(work, Action::EnterContainer, self.container).await?;
         let who = work.user()?;
         let life = self.lifetime.map_or(TOKEN_MS, |life| life.as_millis());
         let longest = u128::try_from(gateway_token::MAX_LIFE_MS).unwrap_or(0);

@@ -50,7 +50,7 @@ asked!(ExplainIdle, At, IdleExplained, |at, _, reply| (at, What::Explain(reply))
 asked!(
     GetCellKey, At, CellKeyStated,
     |at, about, reply| (at, about.job(JobKind::Key(reply))),
-    self, work => { Ok((&load_free(work, Action::UseContainer, self.container).await?).into()) }
+    self, work => { Ok((&load_free(work, Action::EnterContainer, self.container).await?).into()) }
 );
 
 asked!(
@@ -63,7 +63,7 @@ asked!(
         if self.objects.len() > MAX_OBJECTS {
             return Err(ActorError::invalid("objects", "are more than 256"));
         }
-        let row = load_free(work, Action::UseContainer, self.container).await?;
+        let row = load_free(work, Action::EnterContainer, self.container).await?;
         let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
         // the vault of the container's own user and of nobody else
         if vault.owner_user != Some(row.user_id) {
@@ -93,7 +93,7 @@ asked!(
         if self.extension.len() > MAX_EXTENSION {
             return Err(ActorError::invalid("extension", "is longer than 1024 bytes"));
         }
-        let row = load_free(work, Action::UseContainer, self.container).await?;
+        let row = load_free(work, Action::EnterContainer, self.container).await?;
         // a lease that is over is not worth a wake
         if row.unlocked_until.is_none_or(|until| until <= work.now) {
             return Err(ActorError::precondition("VAULT_LOCKED", "the cell is locked: unlock it"));
@@ -105,14 +105,14 @@ asked!(
 asked!(
     LockCell, At, (),
     |at, _, reply| (at, What::Lock(LockReason::User, Some(reply))),
-    self, work => { Ok((&load(work, Action::UseContainer, self.container).await?).into()) }
+    self, work => { Ok((&load(work, Action::EnterContainer, self.container).await?).into()) }
 );
 
 asked!(
     ConnectGateway, (At, Ticket), Connected,
     |(at, ticket), about, reply| (at, about.job(JobKind::Connect(Box::new(ticket), reply))),
     self, work => {
-        let row = load_free(work, Action::UseContainer, self.container).await?;
+        let row = load_free(work, Action::EnterContainer, self.container).await?;
         Ok(((&row).into(), self.ticket))
     }
 );

@@ -6,7 +6,8 @@
 use ocmt_types::{
     ActId, ApiKeyId, ChannelId, ClusterId, ContainerId, ConversationId, Digest32, Epoch, GroupId,
     GuardianSetId, GuardianshipId, HandoutId, Incarnation, InviteId, MessageId, NodeId, NoticeId, OperatorId,
-    RequestId, RotationId, SessionId, SlotId, TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
+    PairingId, ProgramTokenId, RequestId, ResourceId, RotationId, SenderId, SessionId, SlotId, TenantId,
+    TimerId, Timestamp, UnlockId, UserId, VaultId,
 };
 
 /// One value of one column. The order is that of the databases: NULL first, bytes by unsigned value.
@@ -148,7 +149,11 @@ ids!(
     MessageId,
     NodeId,
     NoticeId,
+    PairingId,
+    ProgramTokenId,
     RequestId,
+    ResourceId,
+    SenderId,
     SessionId,
     SlotId,
     TenantId,

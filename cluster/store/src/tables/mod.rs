@@ -21,7 +21,7 @@ pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
 };
-pub use team::CustomRole;
+pub use team::{CustomRole, Group, GroupMember, GroupResource, StoredGroupRole};
 pub use tenant::{
     Assurance, Invite, Link, LinkPurpose, Session, Tenant, TenantState, User, UserRole, UserState,
 };
@@ -76,5 +76,8 @@ pub fn all() -> Vec<&'static Table> {
         AuditHead::table(),
         IdempotencyRow::table(),
         CustomRole::table(),
+        Group::table(),
+        GroupMember::table(),
+        GroupResource::table(),
     ]
 }

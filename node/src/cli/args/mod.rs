@@ -7,6 +7,7 @@ mod container;
 mod node;
 mod recovery;
 mod store;
+mod team;
 mod vault;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
+pub use team::GroupCommand;
 pub use vault::{GetArgs, PutArgs, VaultCommand};
 
 /// One isolated container per user, readable by that user alone.
@@ -100,6 +102,9 @@ pub enum Command {
     /// Users of the tenant
     #[command(subcommand)]
     User(UserCommand),
+    /// Groups of users, and the containers that they start and stop together
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Your vault: secrets that only you can read
     #[command(subcommand)]
     Vault(VaultCommand),

@@ -22,11 +22,15 @@ async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let container = owner.client.create_container(&spec, true).await.unwrap();
     let me = owner.client.who_am_i().await.unwrap();
     let role = owner.client.create_role("of-the-owner", "member", &["user.list".to_owned()]).await.unwrap();
+    let group = owner.client.create_group("of the owner").await.unwrap();
+    let resource = owner.client.create_resource(group.id, container.id).await.unwrap();
     let object = vault.keys().leaves().next().unwrap().object_id.0;
     Ids {
         tenant: me.tenant.to_string(),
         user: me.user.to_string(),
         role: role.id,
+        group: group.id.to_string(),
+        resource: resource.id.to_string(),
         session: me.session.unwrap().id.to_string(),
         vault: vault.id().to_string(),
         object,

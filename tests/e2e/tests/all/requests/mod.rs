@@ -9,6 +9,8 @@ pub(crate) struct Ids {
     pub(crate) tenant: String,
     pub(crate) user: String,
     pub(crate) role: String,
+    pub(crate) group: String,
+    pub(crate) resource: String,
     pub(crate) session: String,
     pub(crate) vault: String,
     pub(crate) object: [u8; 32],
@@ -27,6 +29,8 @@ impl Ids {
             tenant: uuid(),
             user: uuid(),
             role: uuid(),
+            group: uuid(),
+            resource: uuid(),
             session: uuid(),
             vault: uuid(),
             object: rand::random(),
@@ -91,6 +95,7 @@ mod accounts;
 mod containers;
 mod operators;
 mod recovery;
+mod teams;
 mod vaults;
 
 /// A request for every method that is served.
@@ -98,6 +103,7 @@ pub(crate) fn all(ids: &Ids) -> Vec<Made> {
     [
         accounts::signing_in(ids),
         accounts::people(ids),
+        teams::groups(ids),
         vaults::vaults(ids),
         vaults::rotation(ids),
         containers::containers(ids),

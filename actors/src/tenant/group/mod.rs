@@ -1,0 +1,156 @@
+//! Groups: who is in them, and what lies under their permissions.
+//!
+//! Whatever a call names is loaded from state with the group that it belongs to, and the caller's role is the
+//! one in *that* group. A group always has an administrator: the last one neither leaves nor is lowered, and when
+//! one is taken out of the tenant another member steps in.
+
+mod members;
+mod reads;
+mod resources;
+
+use ocmt_store::tables::{Group, GroupMember, GroupResource, StoredGroupRole};
+use ocmt_types::{GroupId, UserId};
+use ractor::ActorRef;
+
+pub(super) use resources::{forget_container, forget_containers_of, through};
+
+use super::{TenantMessage, TenantState};
+use crate::{
+    api::{
+        groups::{CreateGroup, DeleteGroup, GroupInfo, GroupRole, GroupsCall},
+        users::Done,
+    },
+    authorize::{Action, Object, Owner},
+    error::ActorError,
+    work::{Handle, Work},
+};
+
+/// Groups of one tenant: what one query reads.
+const MOST_GROUPS: i64 = 1_000;
+const MOST_MEMBERS: i64 = 255;
+const LONGEST_NAME: usize = 100;
+
+impl Handle for CreateGroup {
+    async fn handle(self, work: &mut Work) -> Result<GroupInfo, ActorError> {
+        let who = work.user()?;
+        work.authorize(Action::CreateGroup, &Object::TENANT)?;
+        let name = self.name.trim();
+        if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+            return Err(ActorError::invalid("name", "must be one line of 1 to 100 bytes"));
+        }
+        if work.tx.count::<Group>(ocmt_store::Filter::all()).await? >= MOST_GROUPS {
+            return Err(ActorError::exhausted("TOO_MANY_GROUPS", "a tenant has at most 1000 groups"));
+        }
+        let row = Group {
+            tenant_id: work.ownership.tenant,
+            group_id: work.env.id(),
+            name: name.to_owned(),
+            created_at: work.now,
+        };
+        work.tx.insert(&row).await?;
+        let first = GroupMember {
+            tenant_id: row.tenant_id,
+            group_id: row.group_id,
+            user_id: who.user,
+            role: StoredGroupRole::Admin,
+            added_at: work.now,
+        };
+        work.tx.insert(&first).await?;
+        work.object = format!("group/{}", row.group_id);
+        info(work, row).await
+    }
+}
+
+impl Handle for DeleteGroup {
+    async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
+        load(work, Action::DeleteGroup, self.group).await?;
+        delete(work, self.group).await?;
+        Ok(Done)
+    }
+}
+
+impl TenantState {
+    /// One line per method.
+    pub(super) fn groups(&mut self, myself: &ActorRef<TenantMessage>, call: GroupsCall) {
+        match call {
+            GroupsCall::CreateGroup(call) => self.work(myself, call),
+            GroupsCall::GetGroup(call) => self.work(myself, call),
+            GroupsCall::ListGroups(call) => self.work(myself, call),
+            GroupsCall::DeleteGroup(call) => self.work(myself, call),
+            GroupsCall::AddMember(call) => self.work(myself, call),
+            GroupsCall::RemoveMember(call) => self.work(myself, call),
+            GroupsCall::SetMemberRole(call) => self.work(myself, call),
+            GroupsCall::CreateResource(call) => self.work(myself, call),
+            GroupsCall::ListResources(call) => self.work(myself, call),
+            GroupsCall::DeleteResource(call) => self.work(myself, call),
+        }
+    }
+}
+
+/// A group in which the caller may do this. Unknown and foreign ones answer alike.
+async fn load(work: &mut Work, action: Action, group: GroupId) -> Result<Group, ActorError> {
+    let found = work.tx.get::<Group>(group).await?;
+    let through = role_in(work, group).await?;
+    let row = work.authorize_found(action, found, |_| as_object(through))?;
+    work.object = format!("group/{group}");
+    Ok(row)
+}
+
+/// A group as an object, for somebody with this role in it.
+fn as_object(through: Option<GroupRole>) -> Object {
+    Object { owner: Owner::Group, through, released_to: None }
+}
+
+/// The caller's role in a group, if he is a member.
+async fn role_in(work: &mut Work, group: GroupId) -> Result<Option<GroupRole>, ActorError> {
+    let who = work.user()?;
+    Ok(work.tx.get::<GroupMember>((group, who.user)).await?.map(|row| row.role.into()))
+}
+
+async fn delete(work: &mut Work, group: GroupId) -> Result<(), ActorError> {
+    work.tx.delete_all::<GroupResource>(GroupResource::group_id.eq(group)).await?;
+    work.tx.delete_all::<GroupMember>(GroupMember::group_id.eq(group)).await?;
+    work.tx.delete::<Group>(group).await?;
+    Ok(())
+}
+
+/// Whether the group has no administrator but this user.
+async fn is_last_admin(work: &mut Work, group: GroupId, user: UserId) -> Result<bool, ActorError> {
+    let admins = GroupMember::group_id.eq(group).and(GroupMember::role.eq(StoredGroupRole::Admin));
+    let admins = work.tx.find::<GroupMember>(admins.limit(2)).await?;
+    Ok(matches!(admins.as_slice(), [only] if only.user_id == user))
+}
+
+/// A user leaves the tenant, and so all groups. Where he was the last administrator, the member of the highest
+/// role who is there for the longest time becomes one; a group without members ends. It is nobody of outside: who
+/// takes a user out of the tenant gets nothing by it.
+pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), ActorError> {
+    forget_containers_of(work, user).await?;
+    for gone in work.tx.find::<GroupMember>(GroupMember::user_id.eq(user)).await? {
+        let last = is_last_admin(work, gone.group_id, user).await?;
+        work.tx.delete::<GroupMember>((gone.group_id, user)).await?;
+        if !last {
+            continue;
+        }
+        let left = work.tx.find::<GroupMember>(GroupMember::group_id.eq(gone.group_id)).await?;
+        let longest =
+            |row: &GroupMember| (GroupRole::from(row.role), std::cmp::Reverse(row.added_at), row.user_id);
+        match left.into_iter().max_by_key(longest) {
+            Some(heir) => {
+                work.tx.update(&GroupMember { role: StoredGroupRole::Admin, ..heir }).await?;
+            }
+            None => delete(work, gone.group_id).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn info(work: &mut Work, row: Group) -> Result<GroupInfo, ActorError> {
+    let members = work.tx.count::<GroupMember>(GroupMember::group_id.eq(row.group_id)).await?;
+    Ok(GroupInfo {
+        id: row.group_id,
+        name: row.name,
+        members: u32::try_from(members).unwrap_or(u32::MAX),
+        created_at: row.created_at,
+    })
+}

@@ -1,0 +1,27 @@
+//! Groups.
+
+use ocmt_proto::v1 as pb;
+
+use super::{Ids, Made, key};
+
+pub(super) fn groups(ids: &Ids) -> Vec<Made> {
+    let (group_id, user_id) = (ids.group.clone(), ids.user.clone());
+    made! {
+        GroupService/CreateGroup "" => pb::CreateGroupRequest { name: "t".into(), idempotency_key: key() };
+        GroupService/GetGroup "group" => pb::GetGroupRequest { group_id: group_id.clone() };
+        GroupService/ListGroups "" => pb::ListGroupsRequest::default();
+        GroupService/AddMember "group, user" => pb::AddMemberRequest { group_id: group_id.clone(),
+            user_id: user_id.clone(), role: 2, idempotency_key: key() };
+        GroupService/SetMemberRole "group, user" => pb::SetMemberRoleRequest { group_id: group_id.clone(),
+            user_id: user_id.clone(), role: 2, idempotency_key: key() };
+        GroupService/RemoveMember "group, user" => pb::RemoveMemberRequest { group_id: group_id.clone(),
+            user_id, idempotency_key: key() };
+        GroupService/CreateResource "group, container" => pb::CreateResourceRequest { group_id: group_id.clone(),
+            kind: 2, object_id: ids.container.clone(), idempotency_key: key() };
+        GroupService/ListResources "group" => pb::ListResourcesRequest { group_id: group_id.clone(),
+            ..Default::default() };
+        GroupService/DeleteResource "resource" => pb::DeleteResourceRequest { resource_id: ids.resource.clone(),
+            idempotency_key: key() };
+        GroupService/DeleteGroup "group" => pb::DeleteGroupRequest { group_id, idempotency_key: key() };
+    }
+}
