@@ -50,13 +50,6 @@ pub(crate) async fn refusal(
     method: &'static str,
     error: &ActorError,
 ) -> Result<(), ActorError> {
-    let outcome = match error {
-        ActorError::NotFound
-        | ActorError::Unauthenticated(_)
-        | ActorError::PermissionDenied(_)
-        | ActorError::StepUpRequired => Outcome::Denied,
-        _ => Outcome::Failed,
-    };
     let record = AuditRecord {
         tenant: scope.ownership.tenant,
         at: scope.env.now(),
@@ -64,12 +57,33 @@ pub(crate) async fn refusal(
         actor: actor(caller, scope.env.node),
         action: method.to_owned(),
         object: String::new(),
-        outcome,
+        outcome: outcome(error),
         details: vec![(REASON.to_owned(), error.reason().to_owned())],
     };
     let mut tx = scope.fenced().await?;
     tx.audit(&record).await?;
     Ok(tx.commit().await?)
+}
+
+/// The same in the transaction of the call, whose writes stay.
+pub(crate) async fn kept_refusal(
+    work: &mut Work,
+    method: &'static str,
+    error: &ActorError,
+) -> Result<(), ActorError> {
+    let (object, mut details) = (std::mem::take(&mut work.object), std::mem::take(&mut work.details));
+    details.push((REASON.to_owned(), error.reason().to_owned()));
+    note(work, method, object, outcome(error), details).await
+}
+
+fn outcome(error: &ActorError) -> Outcome {
+    match error {
+        ActorError::NotFound
+        | ActorError::Unauthenticated(_)
+        | ActorError::PermissionDenied(_)
+        | ActorError::StepUpRequired => Outcome::Denied,
+        _ => Outcome::Failed,
+    }
 }
 
 /// What a record says of the result: `OK`, or the reason of the refusal.

@@ -169,6 +169,9 @@ pub(crate) enum Action {
     TakeOutOfGroup,
     DeleteGroup,
     PutIntoGroup,
+    CheckSender,
+    ReadPairings,
+    ChangePairings,
 }
 
 /// What a recovery session may do of it.
@@ -240,6 +243,7 @@ const fn rule(action: Action) -> Rule {
         A::TakeOutOfGroup => in_group(r(Role::Member, Some(Role::Admin), false, Never), GroupRole::Admin),
         A::DeleteGroup => in_group(r(Role::Member, Some(Role::Owner), true, Never), GroupRole::Admin),
         A::ChangeGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Admin),
+        A::CheckSender | A::ReadPairings | A::ChangePairings => r(Role::Member, None, false, Never),
         A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
     }
 }

@@ -77,6 +77,7 @@ pub(crate) enum Area {
     Vault(crate::api::vault::VaultCall),
     Container(crate::api::container::ContainerCall),
     Recovery(crate::api::recovery::RecoveryCall),
+    Pairings(crate::api::pairing::PairingsCall),
 }
 
 /// A request with everything that belongs to it. Dropping it unanswered answers it (see [`Reply`]).
@@ -175,6 +176,7 @@ impl Area {
             Self::Vault(call) => call.refuse(error),
             Self::Container(call) => call.refuse(error),
             Self::Recovery(call) => call.refuse(error),
+            Self::Pairings(call) => call.refuse(error),
         }
     }
 }

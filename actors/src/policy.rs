@@ -43,6 +43,45 @@ pub struct TenantPolicy {
     pub change_delay_ms: i64,
     /// How long a change may be applied after its delay.
     pub change_window_ms: i64,
+    /// What becomes of direct messages to agents. Written only where it is not the default, which programs
+    /// before it have too (ADR 0011).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dm_policy: DirectPolicy,
+    /// What becomes of messages to agents in groups of a messenger.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub group_policy: GroupPolicy,
+}
+
+/// What becomes of a direct message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectPolicy {
+    /// Paired senders are let through; unknown ones get a pairing code.
+    #[default]
+    Pairing,
+    /// Paired senders are let through, and nobody else hears anything.
+    Allowlist,
+    /// Everybody is let through.
+    Open,
+    /// Nobody is.
+    Disabled,
+}
+
+/// What becomes of a message in a group of a messenger.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupPolicy {
+    /// Paired senders are let through, and nobody else hears anything.
+    #[default]
+    Allowlist,
+    /// Everybody is let through.
+    Open,
+    /// Nobody is.
+    Disabled,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 const MINUTE: i64 = 60_000;
@@ -63,6 +102,8 @@ impl Default for TenantPolicy {
             lock_ms: 5 * DAY,
             change_delay_ms: 36 * HOUR,
             change_window_ms: 12 * HOUR,
+            dm_policy: DirectPolicy::Pairing,
+            group_policy: GroupPolicy::Allowlist,
         }
     }
 }
@@ -142,6 +183,19 @@ mod tests {
     #[test]
     fn the_defaults_are_lawful_in_production() {
         TenantPolicy::default().check(Mode::Production).unwrap();
+    }
+
+    #[test]
+    fn secure_defaults_of_channels_are_what_programs_before_them_read_and_write() {
+        let text = serde_json::to_string(&TenantPolicy::default()).unwrap();
+        assert!(!text.contains("policy"), "{text}");
+        let read: TenantPolicy = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.dm_policy, read.group_policy), (DirectPolicy::Pairing, GroupPolicy::Allowlist));
+        let open = TenantPolicy { dm_policy: DirectPolicy::Open, ..read };
+        assert_eq!(
+            serde_json::from_str::<TenantPolicy>(&serde_json::to_string(&open).unwrap()).unwrap(),
+            open
+        );
     }
 
     #[test]

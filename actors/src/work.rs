@@ -39,6 +39,8 @@ pub(crate) struct Work {
     pub(crate) details: Vec<(String, String)>,
     /// Answer only when this message was taken by its tenant.
     pub(crate) answer_after: Option<MessageId>,
+    /// What was written stays although the call is refused: a wrong code is counted.
+    pub(crate) keeps_refusal: bool,
 }
 
 impl Work {
@@ -54,6 +56,7 @@ impl Work {
             object: String::new(),
             details: Vec::new(),
             answer_after: None,
+            keeps_refusal: false,
         }
     }
 
@@ -176,7 +179,7 @@ pub(crate) async fn run<C: Handle>(scope: Scope, incoming: Incoming<C>) -> Outco
         return Outcome::default();
     }
     match audited(&scope, request, &caller, &meta, || reply.begun()).await {
-        Ok((answer, done)) => answered(reply, Ok(answer), done),
+        Ok((answer, done)) => answered(reply, answer, done),
         Err(error) => answered(reply, Err(error), Done::default()),
     }
 }
@@ -191,7 +194,8 @@ pub(crate) async fn perform<P: Piece>(
     if meta.deadline.has_passed(&*scope.env.clock) {
         return Err(ActorError::DeadlineExceeded);
     }
-    audited(scope, piece, caller, meta, || {}).await.map(|(answer, done)| (answer, done.effects))
+    let (answer, done) = audited(scope, piece, caller, meta, || {}).await?;
+    answer.map(|answer| (answer, done.effects))
 }
 
 async fn audited<P: Piece>(
@@ -200,7 +204,7 @@ async fn audited<P: Piece>(
     caller: &Caller,
     meta: &CallMeta,
     begins: impl FnOnce() + Send,
-) -> Result<(P::Answer, Done), ActorError> {
+) -> Result<(Result<P::Answer, ActorError>, Done), ActorError> {
     let error = match attempt(scope, piece, caller, meta, begins).await {
         Ok(done) => return Ok(done),
         Err(error) => error,
@@ -255,7 +259,7 @@ async fn attempt<P: Piece>(
     caller: &Caller,
     meta: &CallMeta,
     begins: impl FnOnce() + Send,
-) -> Result<(P::Answer, Done), ActorError> {
+) -> Result<(Result<P::Answer, ActorError>, Done), ActorError> {
     piece.look(scope).await.map_err(ActorError::before_it_was_read)?;
     let now = scope.env.now();
     let mut work =
@@ -268,7 +272,7 @@ async fn attempt<P: Piece>(
             Idempotent::Fresh(first) => fresh = Some(first),
             Idempotent::Replay(stored) => {
                 let answer = P::decode(&stored).ok_or(ActorError::Internal(caller.request))?;
-                return Ok((answer, Done::default()));
+                return Ok((Ok(answer), Done::default()));
             }
             Idempotent::Mismatch => {
                 return Err(ActorError::invalid(
@@ -278,7 +282,14 @@ async fn attempt<P: Piece>(
             }
         }
     }
-    let answer = piece.work(&mut work).await?;
+    let answer = match piece.work(&mut work).await {
+        Err(refused) if work.keeps_refusal => {
+            audit::kept_refusal(&mut work, P::METHOD, &refused).await?;
+            work.tx.commit().await?;
+            return Ok((Err(refused), Done { effects: work.effects, answer_after: None }));
+        }
+        other => other?,
+    };
     // an answer that waits for another tenant is not known yet: such handlers are repeatable themselves
     if let (Some(fresh), None) = (fresh, work.answer_after) {
         let encoded = P::encode(&answer).ok_or(ActorError::Internal(caller.request))?;
@@ -286,7 +297,7 @@ async fn attempt<P: Piece>(
     }
     audit::success(&mut work, P::METHOD).await?;
     work.tx.commit().await?;
-    Ok((answer, Done { effects: work.effects, answer_after: work.answer_after }))
+    Ok((Ok(answer), Done { effects: work.effects, answer_after: work.answer_after }))
 }
 
 async fn look_up(

@@ -46,3 +46,38 @@ CREATE TABLE group_resources (
 );
 CREATE UNIQUE INDEX group_resources_by_group_id ON group_resources (tenant_id, group_id, container_id);
 CREATE INDEX group_resources_by_container_id ON group_resources (tenant_id, container_id);
+
+-- Senders on messengers
+
+CREATE TABLE pairings (
+    tenant_id    BYTEA NOT NULL,
+    pairing_id   BYTEA NOT NULL,
+    user_id      BYTEA NOT NULL,
+    container_id BYTEA NOT NULL,
+    channel      TEXT COLLATE "C" NOT NULL,
+    sender_id    TEXT COLLATE "C" NOT NULL,
+    display_name TEXT COLLATE "C" NOT NULL,
+    code_hash    BYTEA NOT NULL,
+    asked_by     BYTEA NOT NULL,
+    attempts     BIGINT NOT NULL,
+    rejected     BIGINT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, pairing_id)
+);
+CREATE UNIQUE INDEX pairings_by_sender_id ON pairings (tenant_id, container_id, channel, sender_id);
+CREATE INDEX pairings_by_user_id ON pairings (tenant_id, user_id);
+
+CREATE TABLE paired_senders (
+    tenant_id    BYTEA NOT NULL,
+    sender_ref   BYTEA NOT NULL,
+    user_id      BYTEA NOT NULL,
+    container_id BYTEA NOT NULL,
+    channel      TEXT COLLATE "C" NOT NULL,
+    sender_id    TEXT COLLATE "C" NOT NULL,
+    display_name TEXT COLLATE "C" NOT NULL,
+    approved_at  BIGINT NOT NULL,
+    PRIMARY KEY (tenant_id, sender_ref)
+);
+CREATE UNIQUE INDEX paired_senders_by_sender_id ON paired_senders (tenant_id, container_id, channel, sender_id);
+CREATE INDEX paired_senders_by_user_id ON paired_senders (tenant_id, user_id);

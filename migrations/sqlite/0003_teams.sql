@@ -46,3 +46,38 @@ CREATE TABLE group_resources (
 ) STRICT;
 CREATE UNIQUE INDEX group_resources_by_group_id ON group_resources (tenant_id, group_id, container_id);
 CREATE INDEX group_resources_by_container_id ON group_resources (tenant_id, container_id);
+
+-- Senders on messengers
+
+CREATE TABLE pairings (
+    tenant_id    BLOB NOT NULL,
+    pairing_id   BLOB NOT NULL,
+    user_id      BLOB NOT NULL,
+    container_id BLOB NOT NULL,
+    channel      TEXT NOT NULL,
+    sender_id    TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    code_hash    BLOB NOT NULL,
+    asked_by     BLOB NOT NULL,
+    attempts     INTEGER NOT NULL,
+    rejected     INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, pairing_id)
+) STRICT;
+CREATE UNIQUE INDEX pairings_by_sender_id ON pairings (tenant_id, container_id, channel, sender_id);
+CREATE INDEX pairings_by_user_id ON pairings (tenant_id, user_id);
+
+CREATE TABLE paired_senders (
+    tenant_id    BLOB NOT NULL,
+    sender_ref   BLOB NOT NULL,
+    user_id      BLOB NOT NULL,
+    container_id BLOB NOT NULL,
+    channel      TEXT NOT NULL,
+    sender_id    TEXT NOT NULL,
+    display_name TEXT NOT NULL,
+    approved_at  INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, sender_ref)
+) STRICT;
+CREATE UNIQUE INDEX paired_senders_by_sender_id ON paired_senders (tenant_id, container_id, channel, sender_id);
+CREATE INDEX paired_senders_by_user_id ON paired_senders (tenant_id, user_id);

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod auth;
 pub mod container;
 pub mod groups;
+pub mod pairing;
 pub mod recovery;
 pub mod roles;
 pub mod tenant;

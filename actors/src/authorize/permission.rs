@@ -79,6 +79,9 @@ names! {
     TakeOutOfGroup => Named("group.take_out"),
     DeleteGroup => Named("group.delete"),
     PutIntoGroup => Named("group.put"),
+    CheckSender => Named("pairing.check"),
+    ReadPairings => Named("pairing.read"),
+    ChangePairings => Named("pairing.change"),
 }
 
 /// A set of permissions by their names.

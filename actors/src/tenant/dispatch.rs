@@ -31,6 +31,7 @@ impl TenantState {
             Area::Audit(AuditCall::QueryAudit(call)) => self.work(myself, call),
             Area::Vault(call) => self.vault(myself, call).await,
             Area::Container(call) => self.container(myself, call),
+            Area::Pairings(call) => self.pairings(myself, call),
             Area::Recovery(call) => self.recovery(myself, call).await,
         }
     }

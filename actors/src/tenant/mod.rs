@@ -16,6 +16,7 @@ mod handlers;
 mod leave;
 mod message;
 mod over;
+mod pairing;
 mod post;
 mod recovery;
 mod rewrap;

@@ -7,7 +7,7 @@ mod isolation;
 pub(crate) mod kit;
 mod linked;
 mod mailbox;
-mod nodes;
+pub(crate) mod nodes;
 mod ownership;
 pub(crate) mod post;
 mod recovery;

@@ -96,6 +96,8 @@ impl Client {
         vaults => vault_service_client::VaultServiceClient,
         /// Containers.
         containers => container_service_client::ContainerServiceClient,
+        /// Senders on messengers.
+        pairings => pairing_service_client::PairingServiceClient,
         /// Guardians and ceremonies.
         recovery => recovery_service_client::RecoveryServiceClient,
         /// The audit.

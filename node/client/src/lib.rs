@@ -15,6 +15,7 @@ pub mod container;
 mod error;
 pub mod gateway;
 pub mod group;
+pub mod pairing;
 pub mod recovery;
 mod repeat;
 pub mod roles;

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pairing::{DirectPolicy, GroupPolicy},
     wire::{duration, millis, time},
 };
 
@@ -42,6 +43,10 @@ pub struct Policy {
     pub change_delay_ms: Option<u64>,
     /// How long that change may then be made.
     pub change_window_ms: Option<u64>,
+    /// What becomes of direct messages to agents.
+    pub dm_policy: Option<DirectPolicy>,
+    /// What becomes of messages to agents in groups of a messenger.
+    pub group_policy: Option<GroupPolicy>,
 }
 
 /// What to change of a policy; what is absent stays.
@@ -59,6 +64,10 @@ pub struct PolicyChange {
     pub change_delay: Option<Duration>,
     /// How long that change may then be made.
     pub change_window: Option<Duration>,
+    /// What becomes of direct messages to agents.
+    pub dm_policy: Option<DirectPolicy>,
+    /// What becomes of messages to agents in groups of a messenger.
+    pub group_policy: Option<GroupPolicy>,
 }
 
 /// One person of the tenant.
@@ -85,7 +94,9 @@ impl PolicyChange {
             ("recovery.change_window", self.change_window),
         ];
         let named = members.iter().filter(|(_, value)| value.is_some());
-        named.map(|(path, _)| (*path).to_owned()).collect()
+        let direct = self.dm_policy.map(|_| "pairing.dm_policy".to_owned());
+        let group = self.group_policy.map(|_| "pairing.group_policy".to_owned());
+        named.map(|(path, _)| (*path).to_owned()).chain(direct).chain(group).collect()
     }
 
     fn policy(&self) -> pb::TenantPolicy {
@@ -101,6 +112,10 @@ impl PolicyChange {
                 change_delay: self.change_delay.map(duration),
                 change_window: self.change_window.map(duration),
                 ..Default::default()
+            }),
+            pairing: Some(pb::PairingPolicy {
+                dm_policy: self.dm_policy.map(DirectPolicy::to_wire).unwrap_or_default(),
+                group_policy: self.group_policy.map(GroupPolicy::to_wire).unwrap_or_default(),
             }),
             ..Default::default()
         }
@@ -207,6 +222,7 @@ impl Client {
 fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
     let policy = from.policy.unwrap_or_default();
     let (sleep, recovery) = (policy.hibernation.unwrap_or_default(), policy.recovery.unwrap_or_default());
+    let pairing = policy.pairing.unwrap_or_default();
     let ms = |time: &Option<prost_types::Duration>| time.as_ref().map(millis);
     Ok(Tenant {
         id: id(&from.tenant_id, "tenant_id")?,
@@ -219,6 +235,8 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
             lock_period_ms: ms(&recovery.lock_period),
             change_delay_ms: ms(&recovery.change_delay),
             change_window_ms: ms(&recovery.change_window),
+            dm_policy: DirectPolicy::from_wire(pairing.dm_policy()),
+            group_policy: GroupPolicy::from_wire(pairing.group_policy()),
         },
         policy_version: from.policy_version,
     })

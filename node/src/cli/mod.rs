@@ -17,6 +17,7 @@ mod image;
 mod manual;
 mod node;
 pub mod output;
+mod pairing;
 mod recovery;
 mod secrets;
 mod show;
@@ -103,6 +104,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::Sessions(command) => account::sessions(&context, command).await,
         Command::Tenant(command) => tenant::tenant(&context, command).await,
         Command::User(command) => tenant::user(&context, command).await,
+        Command::Pairing(command) => pairing::run(&context, command).await,
         Command::Group(command) => group::run(&context, command).await,
         Command::Vault(command) => Box::pin(vault::run(&context, command)).await,
         Command::Container(command) => return Box::pin(container::run(&context, command)).await,

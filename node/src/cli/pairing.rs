@@ -26,16 +26,20 @@ pub(super) async fn run(context: &Context, command: PairingCommand) -> anyhow::R
         }
         PairingCommand::Pending => {
             let waiting = client.list_pending_pairings().await?;
-            context.out.list(&waiting, &["PAIRING", "CONTAINER", "CHANNEL", "SENDER", "NAME", "ENDS"], |one| {
-                vec![
-                    one.id.to_string(),
-                    one.container.to_string(),
-                    one.channel.clone(),
-                    one.sender.clone(),
-                    one.display_name.clone(),
-                    show::when(one.expires_at),
-                ]
-            })
+            context.out.list(
+                &waiting,
+                &["PAIRING", "CONTAINER", "CHANNEL", "SENDER", "NAME", "ENDS"],
+                |one| {
+                    vec![
+                        one.id.to_string(),
+                        one.container.to_string(),
+                        one.channel.clone(),
+                        one.sender.clone(),
+                        one.display_name.clone(),
+                        show::when(one.expires_at),
+                    ]
+                },
+            )
         }
         PairingCommand::Approve { pairing } => {
             note("The code that the sender shows:");
@@ -48,16 +52,20 @@ pub(super) async fn run(context: &Context, command: PairingCommand) -> anyhow::R
         }
         PairingCommand::Senders => {
             let senders = client.list_paired_senders().await?;
-            context.out.list(&senders, &["SENDER REF", "CONTAINER", "CHANNEL", "SENDER", "NAME", "SINCE"], |one| {
-                vec![
-                    one.id.to_string(),
-                    one.container.to_string(),
-                    one.channel.clone(),
-                    one.sender.clone(),
-                    one.display_name.clone(),
-                    show::at(one.approved_at),
-                ]
-            })
+            context.out.list(
+                &senders,
+                &["SENDER REF", "CONTAINER", "CHANNEL", "SENDER", "NAME", "SINCE"],
+                |one| {
+                    vec![
+                        one.id.to_string(),
+                        one.container.to_string(),
+                        one.channel.clone(),
+                        one.sender.clone(),
+                        one.display_name.clone(),
+                        show::at(one.approved_at),
+                    ]
+                },
+            )
         }
         PairingCommand::Revoke { sender } => {
             client.revoke_paired_sender(sender).await?;

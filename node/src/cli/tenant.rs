@@ -45,6 +45,8 @@ fn change(args: &PolicyArgs) -> PolicyChange {
         lock_period: args.lock.map(|time| time.0),
         change_delay: args.change_delay.map(|time| time.0),
         change_window: args.change_window.map(|time| time.0),
+        dm_policy: args.dm_policy.map(Into::into),
+        group_policy: args.group_policy.map(Into::into),
     }
 }
 
@@ -62,6 +64,14 @@ fn describe(tenant: &Tenant) -> String {
         ("a guardian's lock holds", time(policy.lock_period_ms)),
         ("a change of guardians waits", time(policy.change_delay_ms)),
         ("and may be made within", time(policy.change_window_ms)),
+        (
+            "direct messages to agents",
+            policy.dm_policy.map(|policy| policy.as_str().to_owned()).unwrap_or_default(),
+        ),
+        (
+            "and messages in groups",
+            policy.group_policy.map(|policy| policy.as_str().to_owned()).unwrap_or_default(),
+        ),
     ])
 }
 

@@ -11,6 +11,7 @@ mod load;
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use ocmt_actors::api::pairing::{DirectPolicy, GroupPolicy};
 use serde::{Deserialize, Serialize};
 
 pub use check::check;
@@ -60,6 +61,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// Delays of recovery ceremonies that new tenants start with.
     pub recovery: Recovery,
+    /// Who may talk to agents over messengers, where a tenant's policy says nothing else.
+    pub pairing: Pairing,
     /// Bounds that keep one caller from starving others.
     pub limits: Limits,
     /// How notices and sign-in links leave the node.
@@ -237,6 +240,16 @@ impl Default for Recovery {
             change_window: HumanDuration::hours(12),
         }
     }
+}
+
+/// `[pairing]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Pairing {
+    /// Direct messages: `pairing`, `allowlist`, `open` or `disabled`.
+    pub dm_policy: DirectPolicy,
+    /// Messages in groups of a messenger: `allowlist`, `open` or `disabled`.
+    pub group_policy: GroupPolicy,
 }
 
 /// `[limits]`

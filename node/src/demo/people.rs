@@ -97,6 +97,7 @@ pub(super) async fn sign_up(story: &mut Story) -> anyhow::Result<()> {
         lock_period: Some(RECOVERY_DELAY),
         change_delay: Some(CHANGE),
         change_window: Some(CHANGE),
+        ..PolicyChange::default()
     };
     tell.step("she shortens the tenant's policy to seconds (pause, stop, recovery)", async {
         Ok(ada.client.change_policy(&policy).await?)

@@ -8,6 +8,8 @@ mod container_channel;
 mod container_wire;
 pub(crate) mod convert;
 mod group;
+mod pairing;
+mod pairing_wire;
 mod recovery;
 mod recovery_wire;
 mod tenant;
@@ -76,6 +78,7 @@ impl Rpc {
             tenant_service_server::TenantServiceServer,
             user_service_server::UserServiceServer,
             group_service_server::GroupServiceServer,
+            pairing_service_server::PairingServiceServer,
             audit_service_server::AuditServiceServer,
         );
         serve!(

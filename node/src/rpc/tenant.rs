@@ -7,7 +7,7 @@ use ocmt_actors::{
 use ocmt_proto::v1::{self as pb, tenant_service_server::TenantService};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answer, Rpc, convert, refuse};
+use super::{Answer, Rpc, convert, pairing_wire, refuse};
 
 #[async_trait]
 impl TenantService for Rpc {
@@ -79,6 +79,7 @@ fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> R
     let hibernation = wanted.hibernation.unwrap_or_default();
     let sessions = wanted.sessions.unwrap_or_default();
     let recovery = wanted.recovery.unwrap_or_default();
+    let pairing = wanted.pairing.unwrap_or_default();
     let time = |value: Option<prost_types::Duration>| {
         value
             .map(|value| convert::millis(&value))
@@ -95,6 +96,8 @@ fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> R
         "recovery.lock_period" => policy.lock_ms = time(recovery.lock_period)?,
         "recovery.change_delay" => policy.change_delay_ms = time(recovery.change_delay)?,
         "recovery.change_window" => policy.change_window_ms = time(recovery.change_window)?,
+        "pairing.dm_policy" => policy.dm_policy = pairing_wire::direct(pairing.dm_policy())?,
+        "pairing.group_policy" => policy.group_policy = pairing_wire::group(pairing.group_policy())?,
         _ => {
             return Err(convert::invalid(
                 "update_mask",
@@ -140,6 +143,7 @@ fn policy(policy: &TenantPolicy) -> pb::TenantPolicy {
             ..Default::default()
         }),
         vault: None,
+        pairing: Some(pairing_wire::policy(policy)),
     }
 }
 

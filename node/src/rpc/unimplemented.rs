@@ -22,14 +22,13 @@ const ADMINISTRATION: &str = "the administration of tenants by operators is not 
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
 /// Services of which nothing is there.
-const SERVICES: [(&str, &str); 7] = [
+const SERVICES: [(&str, &str); 6] = [
     ("ocmt.v1.ShareService", SHARES),
     (
         "ocmt.v1.TranscriptService",
         "stored transcripts are not built yet; conversations go through the sealed channel",
     ),
     ("ocmt.v1.OAuthService", "connections to OAuth providers are not built yet"),
-    ("ocmt.v1.PairingService", "pairing is not built yet"),
     ("ocmt.v1.AlertService", "alert channels are not built yet"),
     ("ocmt.v1.NodeService", "nodes speak this to each other, on the peer listener"),
     ("ocmt.cell.v1.CellService", "cells serve this, nodes do not"),

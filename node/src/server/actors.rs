@@ -94,6 +94,8 @@ fn policy(config: &Config) -> TenantPolicy {
         lock_ms: config.recovery.lock.millis(),
         change_delay_ms: config.recovery.change_delay.millis(),
         change_window_ms: config.recovery.change_window.millis(),
+        dm_policy: config.pairing.dm_policy,
+        group_policy: config.pairing.group_policy,
         ..TenantPolicy::default()
     }
 }

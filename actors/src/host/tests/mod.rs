@@ -7,6 +7,7 @@ mod groups;
 mod guard;
 mod links;
 mod nodes;
+mod pairing;
 mod place;
 mod restart;
 mod rewrap;

@@ -3,7 +3,12 @@
 use ocmt_store::tables::{Container, ContainerState, DesiredState};
 use ocmt_types::{ContainerId, UserId};
 
-use super::{super::group, About, Act, Admission, load, load_free, place::place, store, stored};
+use super::{
+    super::{group, pairing},
+    About, Act, Admission, load, load_free,
+    place::place,
+    store, stored,
+};
 use crate::{
     api::container::{
         ContainerInfo, ContainerSpec, CreateContainer, HoldContainer, PauseContainer, ReleaseContainer,
@@ -196,6 +201,7 @@ act!(RemoveContainer, (), removed, self, work => {
         return Err(ActorError::precondition("CONTAINER_HELD", "the container is held: it must be released first"));
     }
     group::forget_container(work, self.container).await?;
+    pairing::forget_container(work, self.container).await?;
     desire(work, row, DesiredState::Absent).await
 });
 

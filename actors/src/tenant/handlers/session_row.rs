@@ -6,8 +6,8 @@ use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::{
     ReadTx,
     tables::{
-        Assurance as StoredAssurance, Ceremony, CeremonyState, Inbox, Invite, Link, Notice, Session, Tenant,
-        TenantState, User, UserState,
+        Assurance as StoredAssurance, Ceremony, CeremonyState, Inbox, Invite, Link, Notice, Pairing, Session,
+        Tenant, TenantState, User, UserState,
     },
 };
 use ocmt_types::{Digest32, Secret, SessionId, Timestamp, UserId};
@@ -255,6 +255,7 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     let ended = Link::expires_at.le(now).and(Link::created_at.le(now - LINK_WINDOW));
     work.tx.delete_all::<Link>(ended).await?;
     work.tx.delete_all::<Invite>(Invite::expires_at.le(now)).await?;
+    work.tx.delete_all::<Pairing>(Pairing::expires_at.le(now)).await?;
     work.tx.delete_all::<Notice>(Notice::handed_over_at.le(Some(now - KEEP_DELIVERED))).await?;
     // and those that nobody took, long after they were given up
     work.tx.delete_all::<Notice>(Notice::created_at.le(now - KEEP_DELIVERED)).await?;

@@ -7,7 +7,7 @@ use ocmt_store::tables::{Assurance, Invite, Link, User, UserState};
 use ocmt_types::{Secret, UserId};
 
 use super::{
-    super::{container::lock_cells_of, group},
+    super::{container::lock_cells_of, group, pairing},
     roles::{self, authority_of, covered, given, keep_an_owner},
     session_row,
 };
@@ -145,6 +145,7 @@ impl Handle for RemoveUser {
         work.tx.delete_all::<Link>(Link::user_id.eq(user.user_id)).await?;
         lock_cells_of(work, user.user_id).await?;
         group::forget_user(work, user.user_id).await?;
+        pairing::forget_user(work, user.user_id).await?;
         work.tx.unlist_address(&user.email).await?;
         // the row stays for the audit trail, and the address is free for a new user
         let email = format!("removed:{}", user.user_id);

@@ -7,8 +7,8 @@ use super::code;
 use crate::{
     api::{
         pairing::{
-            ApprovePairing, ListPairedSenders, ListPendingPairings, PairedSender, PendingPage, PendingPairing,
-            RejectPairing, RevokePairedSender, SenderPage,
+            ApprovePairing, ListPairedSenders, ListPendingPairings, PairedSender, PendingPage,
+            PendingPairing, RejectPairing, RevokePairedSender, SenderPage,
         },
         users::Done,
     },
@@ -67,7 +67,10 @@ impl Handle for ApprovePairing {
             return Err(ActorError::precondition("WRONG_CODE", "this is not the code of this sender"));
         }
         if work.tx.count::<Row>(Row::container_id.eq(row.container_id)).await? >= MOST_SENDERS {
-            return Err(ActorError::exhausted("TOO_MANY_SENDERS", "an agent has at most 1000 paired senders"));
+            return Err(ActorError::exhausted(
+                "TOO_MANY_SENDERS",
+                "an agent has at most 1000 paired senders",
+            ));
         }
         work.tx.delete::<Pairing>(row.pairing_id).await?;
         let sender = Row {

@@ -10,6 +10,8 @@ mod strict;
 
 use ocmt_types::{Incarnation, TenantId};
 
+pub(crate) use owners::hand_over;
+
 use super::kit::Kit;
 
 /// Who has a tenant.

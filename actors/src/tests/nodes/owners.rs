@@ -77,7 +77,7 @@ async fn leave(nodes: [&Kit; 2], n: usize, owners: &[Person]) -> bool {
 }
 
 /// Takes the tenant from whoever has it, again and again, for the other node to claim.
-async fn hand_over(nodes: [&Kit; 2], tenant: TenantId) {
+pub(crate) async fn hand_over(nodes: [&Kit; 2], tenant: TenantId) {
     for turn in 0..20 {
         for (n, kit) in nodes.iter().enumerate() {
             *kit.linked.prefers.lock().unwrap() = Some(n == turn % 2);

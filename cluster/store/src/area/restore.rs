@@ -18,7 +18,7 @@ use crate::{
     backend::{Scope, Tx},
     tables::{
         Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct, Invite, JoinToken, Link, Node,
-        NodeLease, NodeState, RESTORE_STEP, Session, Signup, Tenant, TenantOwner,
+        NodeLease, NodeState, Pairing, RESTORE_STEP, Session, Signup, Tenant, TenantOwner,
     },
 };
 
@@ -167,6 +167,7 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
     Ok(tx.delete::<Link>(Filter::all()).await?
         + tx.delete::<Invite>(Filter::all()).await?
         + tx.delete::<Signup>(Filter::all()).await?
+        + tx.delete::<Pairing>(Filter::all()).await?
         + tx.delete::<JoinToken>(Filter::all()).await?
         + tx.delete::<DestructiveAct>(Filter::all()).await?)
 }

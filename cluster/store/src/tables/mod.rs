@@ -6,6 +6,7 @@ pub mod container;
 pub mod delivery;
 pub mod directory;
 pub mod operator;
+pub mod pairing;
 pub mod recovery;
 pub mod team;
 pub mod tenant;
@@ -17,6 +18,7 @@ pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
+pub use pairing::{PairedSender, Pairing};
 pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
@@ -79,5 +81,7 @@ pub fn all() -> Vec<&'static Table> {
         Group::table(),
         GroupMember::table(),
         GroupResource::table(),
+        Pairing::table(),
+        PairedSender::table(),
     ]
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use ocmt_types::{SessionId, UserId};
 
+use super::team::{DirectChoice, GroupChoice};
 use crate::config::HumanDuration;
 
 /// `ocmt login`
@@ -83,6 +84,12 @@ pub struct PolicyArgs {
     /// Window in which such a change is finished
     #[arg(long, value_name = "TIME")]
     pub change_window: Option<HumanDuration>,
+    /// What becomes of direct messages to agents
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub dm_policy: Option<DirectChoice>,
+    /// What becomes of messages to agents in groups of a messenger
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub group_policy: Option<GroupChoice>,
 }
 
 /// `ocmt user`

@@ -23,7 +23,7 @@ pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
-pub use team::GroupCommand;
+pub use team::{GroupCommand, PairingCommand};
 pub use vault::{GetArgs, PutArgs, VaultCommand};
 
 /// One isolated container per user, readable by that user alone.
@@ -105,6 +105,9 @@ pub enum Command {
     /// Groups of users, and the containers that they start and stop together
     #[command(subcommand)]
     Group(GroupCommand),
+    /// Who may talk to your agents over messengers
+    #[command(subcommand)]
+    Pairing(PairingCommand),
     /// Your vault: secrets that only you can read
     #[command(subcommand)]
     Vault(VaultCommand),

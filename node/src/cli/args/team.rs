@@ -1,8 +1,11 @@
 //! Arguments of what people of a tenant do together.
 
 use clap::{Subcommand, ValueEnum};
-use ocmt_client::group::MemberRole;
-use ocmt_types::{ContainerId, GroupId, ResourceId, UserId};
+use ocmt_client::{
+    group::MemberRole,
+    pairing::{DirectPolicy, GroupPolicy},
+};
+use ocmt_types::{ContainerId, GroupId, PairingId, ResourceId, SenderId, UserId};
 
 /// A role in a group.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -92,5 +95,97 @@ pub enum GroupCommand {
     Unshare {
         /// Which, from the list of `ocmt group get`
         resource: ResourceId,
+    },
+}
+
+/// What becomes of direct messages.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum DirectChoice {
+    /// Paired senders are let through, unknown ones get a pairing code
+    Pairing,
+    /// Paired senders are let through, nobody else hears anything
+    Allowlist,
+    /// Everybody is let through
+    Open,
+    /// Nobody is
+    Disabled,
+}
+
+impl From<DirectChoice> for DirectPolicy {
+    fn from(choice: DirectChoice) -> Self {
+        match choice {
+            DirectChoice::Pairing => Self::Pairing,
+            DirectChoice::Allowlist => Self::Allowlist,
+            DirectChoice::Open => Self::Open,
+            DirectChoice::Disabled => Self::Disabled,
+        }
+    }
+}
+
+/// What becomes of messages in groups of a messenger.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum GroupChoice {
+    /// Paired senders are let through, nobody else hears anything
+    Allowlist,
+    /// Everybody is let through
+    Open,
+    /// Nobody is
+    Disabled,
+}
+
+impl From<GroupChoice> for GroupPolicy {
+    fn from(choice: GroupChoice) -> Self {
+        match choice {
+            GroupChoice::Allowlist => Self::Allowlist,
+            GroupChoice::Open => Self::Open,
+            GroupChoice::Disabled => Self::Disabled,
+        }
+    }
+}
+
+/// `ocmt pairing`
+#[derive(Subcommand)]
+pub enum PairingCommand {
+    /// Ask, as the adapter of a channel does, whether a sender may talk to an agent
+    #[command(after_help = "Example:\n  ocmt pairing check 77aa01c2-… telegram 4711 --name Ada")]
+    Check {
+        /// Whose agent
+        container: ContainerId,
+        /// Which messenger
+        channel: String,
+        /// The messenger's id of the sender
+        sender: String,
+        /// The message came from a group of the messenger with this id
+        #[arg(long, value_name = "ID")]
+        group: Option<String>,
+        /// The name that the sender shows
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// List the senders that wait
+    #[command(after_help = "Example:\n  ocmt pairing pending")]
+    Pending,
+    /// Let a sender through, by the code that the sender shows you
+    #[command(
+        after_help = "Example:\n  ocmt pairing approve 0b8c2a54-…\n\nThe code is asked for, or read from standard input. Five wrong ones end the pairing."
+    )]
+    Approve {
+        /// Which, from `ocmt pairing pending`
+        pairing: PairingId,
+    },
+    /// Refuse a sender
+    #[command(after_help = "Example:\n  ocmt pairing reject 0b8c2a54-…")]
+    Reject {
+        /// Which, from `ocmt pairing pending`
+        pairing: PairingId,
+    },
+    /// List the senders that are let through
+    #[command(after_help = "Example:\n  ocmt pairing senders")]
+    Senders,
+    /// Let a sender through no longer
+    #[command(after_help = "Example:\n  ocmt pairing revoke 93b3c1d0-…")]
+    Revoke {
+        /// Which, from `ocmt pairing senders`
+        sender: SenderId,
     },
 }

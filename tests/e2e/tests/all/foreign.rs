@@ -24,6 +24,7 @@ async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let role = owner.client.create_role("of-the-owner", "member", &["user.list".to_owned()]).await.unwrap();
     let group = owner.client.create_group("of the owner").await.unwrap();
     let resource = owner.client.create_resource(group.id, container.id).await.unwrap();
+    let (pairing, sender) = paired(owner, container.id).await;
     let object = vault.keys().leaves().next().unwrap().object_id.0;
     Ids {
         tenant: me.tenant.to_string(),
@@ -31,6 +32,8 @@ async fn belongings(node: &TestNode, owner: &Person) -> Ids {
         role: role.id,
         group: group.id.to_string(),
         resource: resource.id.to_string(),
+        pairing,
+        sender,
         session: me.session.unwrap().id.to_string(),
         vault: vault.id().to_string(),
         object,
@@ -65,6 +68,19 @@ async fn guarded(node: &TestNode, owner: &Person, vault: &mut Vault) -> (String,
     let delays = Delays { lock_ms: 2000, recovery_ms: 2000, change_ms: 1000, change_window_ms: 1000 };
     let set = vault.deal_shares(2, &accepted, delays, true).await.unwrap();
     (accepted[0].id.to_string(), set.to_string())
+}
+
+/// A sender who waits, and one who is let through.
+async fn paired(owner: &Person, container: ocmt_types::ContainerId) -> (String, String) {
+    let mut codes = Vec::new();
+    for sender in ["waits", "paired"] {
+        let said = owner.client.check_sender(container, "telegram", sender, None, "").await.unwrap();
+        codes.extend(said.code);
+    }
+    let pending = owner.client.list_pending_pairings().await.unwrap();
+    let of = |sender: &str| pending.iter().find(|pairing| pairing.sender == sender).unwrap().id;
+    let sender = owner.client.approve_pairing(of("paired"), &codes[1]).await.unwrap();
+    (of("waits").to_string(), sender.id.to_string())
 }
 
 /// A ceremony that is open.

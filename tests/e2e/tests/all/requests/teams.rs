@@ -1,4 +1,4 @@
-//! Groups.
+//! Groups, and senders on messengers.
 
 use ocmt_proto::v1 as pb;
 
@@ -23,5 +23,22 @@ pub(super) fn groups(ids: &Ids) -> Vec<Made> {
         GroupService/DeleteResource "resource" => pb::DeleteResourceRequest { resource_id: ids.resource.clone(),
             idempotency_key: key() };
         GroupService/DeleteGroup "group" => pb::DeleteGroupRequest { group_id, idempotency_key: key() };
+    }
+}
+
+pub(super) fn senders(ids: &Ids) -> Vec<Made> {
+    let pairing_id = ids.pairing.clone();
+    made! {
+        PairingService/CheckSender "container" => pb::CheckSenderRequest { container_id: ids.container.clone(),
+            channel: "telegram".into(), sender_id: "4711".into(), scope: 1, group_id: String::new(),
+            display_name: "Ada".into(), idempotency_key: key() };
+        PairingService/ListPendingPairings "" => pb::ListPendingPairingsRequest::default();
+        PairingService/ApprovePairing "pairing" => pb::ApprovePairingRequest { pairing_id: pairing_id.clone(),
+            pairing_code: "ABCDEFGH".into(), idempotency_key: key() };
+        PairingService/RejectPairing "pairing" => pb::RejectPairingRequest { pairing_id,
+            idempotency_key: key() };
+        PairingService/ListPairedSenders "" => pb::ListPairedSendersRequest::default();
+        PairingService/RevokePairedSender "sender" => pb::RevokePairedSenderRequest { sender_ref: ids.sender.clone(),
+            idempotency_key: key() };
     }
 }
