@@ -8,3 +8,9 @@ fn no_code_starts_a_shell() -> anyhow::Result<()> {
     assert_none(&findings);
     Ok(())
 }
+
+#[test]
+fn only_listed_places_start_processes() -> anyhow::Result<()> {
+    assert_none(&shells::check_starters(&tree::rust_sources()?));
+    Ok(())
+}
