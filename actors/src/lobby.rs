@@ -9,6 +9,7 @@ use ocmt_store::{
     tables::{Assurance, Signup, Tenant, TenantState, User, UserRole, UserState},
 };
 use ocmt_types::{Digest32, RequestId, Secret, TenantId, UserId};
+use subtle::ConstantTimeEq as _;
 
 use crate::{
     alert::Parcel,
@@ -217,7 +218,7 @@ impl System {
         let signup = directory
             .signup(token_hash, now)
             .await?
-            .filter(|signup| signup.binding_hash == binding_hash)
+            .filter(|signup| signup.binding_hash.0.ct_eq(&binding_hash.0).into())
             .ok_or(BAD_LINK)?;
         let (tenant, user) = (self.env.id(), self.env.id());
         let founding = self.founding(tenant, user, signup.tenant_name, signup.email, Some(token_hash));

@@ -14,7 +14,10 @@ pub use ocmt_store::tables::ContainerState;
 use ocmt_types::{ContainerId, Digest32, NodeId, Secret, Timestamp, UnlockId, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
-pub use crate::host::gateway::{Gateway, GatewayEnd};
+pub use crate::host::{
+    gateway::{Gateway, GatewayEnd},
+    gateway_key::GatewayKey,
+};
 use crate::{
     call::calls,
     host::gateway::{Connected, Ticket},

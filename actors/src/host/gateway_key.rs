@@ -14,11 +14,11 @@ use std::{
 use ocmt_crypto::{
     CryptoError,
     gateway_token::{self, GatewayKeys},
-    sign::SigningKey,
+    sign::{SigningKey, VerifyKey},
 };
 use ocmt_types::Timestamp;
 
-use crate::{env::Env, error::ActorError, ports::SealingRing};
+use crate::{env::Env, error::ActorError, ports::SealingRing, system::System};
 
 /// Tokens of the generation before are taken so long after this node has learned of the latest.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -39,6 +39,35 @@ impl GatewayGeneration {
             *met = (latest, now + WINDOW);
         }
         met.1
+    }
+}
+
+/// A key that tokens are verified with, as anybody may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayKey {
+    /// As it stands in the footer of its tokens.
+    pub id: String,
+    /// Ed25519.
+    pub public: [u8; 32],
+    /// Until when its tokens are taken; none for the key that signs now.
+    pub until: Option<Timestamp>,
+}
+
+impl System {
+    /// The keys whose tokens this node takes now, the one that signs first.
+    ///
+    /// # Errors
+    /// [`ActorError::Unavailable`] if the sealing key cannot be used.
+    pub fn gateway_keys(&self) -> Result<Vec<GatewayKey>, ActorError> {
+        let keys = verify_keys(&self.env)?;
+        let shown = |key: VerifyKey, until| GatewayKey {
+            id: gateway_token::key_id(&key),
+            public: *key.as_bytes(),
+            until,
+        };
+        let previous = keys.previous.filter(|(_, until)| self.env.now() < *until);
+        let previous = previous.map(|(key, until)| shown(key, Some(until)));
+        Ok([shown(keys.current, None)].into_iter().chain(previous).collect())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Somebody with an unlocked container.
-async fn unlocked(world: &World) -> (Person, ContainerId, VaultId) {
+pub(super) async fn unlocked(world: &World) -> (Person, ContainerId, VaultId) {
     let ann = world.kit.founder("ann@example.com").await;
     let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
     let container = world.running(&ann).await;
@@ -27,12 +27,16 @@ async fn unlocked(world: &World) -> (Person, ContainerId, VaultId) {
     (ann, container, vault)
 }
 
-async fn token(world: &World, person: &Person, container: ContainerId) -> String {
+pub(super) async fn token(world: &World, person: &Person, container: ContainerId) -> String {
     let issue = IssueGatewayToken { container, lifetime: None };
     world.kit.call(&person.caller, issue).await.unwrap().token.expose().clone()
 }
 
-async fn connect(world: &World, container: ContainerId, token: &str) -> Result<Gateway, ActorError> {
+pub(super) async fn connect(
+    world: &World,
+    container: ContainerId,
+    token: &str,
+) -> Result<Gateway, ActorError> {
     world.kit.system.connect_gateway(container, token, world.kit.meta(), world.kit.request(), None).await
 }
 

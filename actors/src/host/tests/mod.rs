@@ -4,6 +4,7 @@
 mod cells;
 mod gateway;
 mod groups;
+mod gateway_keys;
 mod guard;
 mod links;
 mod nodes;
