@@ -1,10 +1,13 @@
 //! What end-to-end tests share: a node of their own, people on it, and calls that no polite client makes.
 
 pub mod command;
+pub mod frames;
 pub mod http;
 pub mod line;
 pub mod node;
 pub mod programs;
 pub mod raw;
+pub mod statistics;
+pub mod usage;
 
 pub use node::{Person, TestNode};

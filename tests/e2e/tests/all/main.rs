@@ -1,6 +1,7 @@
 //! All end-to-end tests in one program: a node is a large thing to link.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod abuse;
 mod canary;
 mod config;
 mod contract;
@@ -14,3 +15,4 @@ mod links;
 mod requests;
 mod restore;
 mod store;
+mod tokens;
