@@ -20,6 +20,7 @@ pub mod demo;
 pub mod edge;
 pub mod forward;
 pub mod gateway;
+mod held;
 pub mod local;
 pub mod mail;
 mod neighbours;

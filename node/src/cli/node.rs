@@ -45,7 +45,8 @@ fn named(listen: &Listen, error: anyhow::Error) -> anyhow::Error {
         ("operators", listen.operators),
         ("telemetry", listen.telemetry),
     ];
-    match keys.into_iter().find(|(_, given)| given == address) {
+    let redirect = listen.redirect().map(|given| ("redirect", given));
+    match keys.into_iter().chain(redirect).find(|(_, given)| given == address) {
         Some((key, _)) => error.context(format!("listen.{key} has to be another address")),
         None => error,
     }

@@ -2,11 +2,11 @@
 
 use std::{ops::RangeInclusive, path::Path, time::Duration};
 
-use super::{Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace};
+use super::{Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, listen};
 
 /// Refuses what a node must not start with.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
-    listeners(config)?;
+    listen::check(config)?;
     store(config)?;
     containers(config)?;
     hibernation(config)?;
@@ -16,7 +16,7 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
     mail(config)
 }
 
-fn refuse(key: &'static str, problem: impl Into<String>) -> ConfigError {
+pub(super) fn refuse(key: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError::Value { key, problem: problem.into() }
 }
 
@@ -44,49 +44,6 @@ fn between(
     }
     let (least, most) = (HumanDuration(*bounds.start()), HumanDuration(*bounds.end()));
     Err(refuse(key, format!("{value} is not between {least} and {most}")))
-}
-
-fn listeners(config: &Config) -> Result<(), ConfigError> {
-    if !config.listen.telemetry.ip().is_loopback() {
-        return Err(refuse(
-            "listen.telemetry",
-            "is in clear: use a loopback address and a proxy of your own",
-        ));
-    }
-    distinct(config)?;
-    let tls = &config.tls;
-    if tls.certificate.as_os_str().is_empty() != tls.key.as_os_str().is_empty() {
-        return Err(refuse("tls.certificate", "and tls.key go together: set both or neither"));
-    }
-    let url = &config.listen.public_url;
-    if !url.is_empty() && !url.starts_with("https://") {
-        return Err(refuse("listen.public_url", "must start with https://"));
-    }
-    Ok(())
-}
-
-/// No two listeners have one address; the peers' is only used with others.
-fn distinct(config: &Config) -> Result<(), ConfigError> {
-    let it = &config.listen;
-    let mut all = vec![
-        ("listen.client", it.client),
-        ("listen.telemetry", it.telemetry),
-        ("listen.operators", it.operators),
-    ];
-    if matches!(config.store.place(), Some(StorePlace::Postgres(_))) {
-        all.push(("listen.peers", it.peers));
-    }
-    for (n, (key, address)) in all.iter().enumerate() {
-        // the kernel chooses another port for each 0
-        let other = all[..n].iter().find(|(_, taken)| taken == address && address.port() != 0);
-        if let Some((other, _)) = other {
-            return Err(refuse(
-                key,
-                format!("is {address} like {other}: each listener has an address of its own"),
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn store(config: &Config) -> Result<(), ConfigError> {

@@ -7,9 +7,10 @@
 mod check;
 mod cluster;
 mod duration;
+mod listen;
 mod load;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
 use ocmt_actors::api::pairing::{DirectPolicy, GroupPolicy};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use check::check;
 pub use cluster::{Cluster, HostMemory, Store, StorePlace};
 pub use duration::HumanDuration;
+pub use listen::{Listen, ProxyHeader};
 pub use load::{ConfigError, load};
 
 /// How much a node may relax.
@@ -84,34 +86,6 @@ pub struct Node {
 impl Default for Node {
     fn default() -> Self {
         Self { mode: Mode::Production, data_dir: PathBuf::from("/var/lib/ocmt") }
-    }
-}
-
-/// `[listen]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Listen {
-    /// gRPC, HTTP and WebSocket for users and programs (TLS 1.3).
-    pub client: SocketAddr,
-    /// Other nodes, with certificates of the cluster; opened only in a cluster.
-    pub peers: SocketAddr,
-    /// Operators, with certificates of the cluster.
-    pub operators: SocketAddr,
-    /// `/healthz` and `/readyz` in clear; loopback unless you know why not.
-    pub telemetry: SocketAddr,
-    /// The address users reach the node under; in links and the TLS certificate. Empty: from `client`.
-    pub public_url: String,
-}
-
-impl Default for Listen {
-    fn default() -> Self {
-        Self {
-            client: SocketAddr::from(([127, 0, 0, 1], 7443)),
-            peers: SocketAddr::from(([127, 0, 0, 1], 7444)),
-            operators: SocketAddr::from(([127, 0, 0, 1], 7446)),
-            telemetry: SocketAddr::from(([127, 0, 0, 1], 7445)),
-            public_url: String::new(),
-        }
     }
 }
 

@@ -90,8 +90,8 @@ pub fn grpc_timeout_text(time: Duration) -> Option<String> {
     }
 }
 
-/// The address of the client: the other end of the connection, or what the node that forwarded the call
-/// says. Forwarding headers of clients are not believed: there is no trusted proxy to set yet.
+/// The address of the client: the other end of the connection, or what the node that forwarded the call says, or
+/// what a trusted proxy does ([`super::door`]).
 pub fn peer(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<PeerAddr>().map(|peer| peer.0.ip())
 }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use axum::{
-    Json,
+    body::Body,
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse as _, Response},
 };
 use ocmt_actors::ActorError;
+use ocmt_types::RequestId;
 use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -88,18 +89,17 @@ fn facts(error: &ActorError) -> HashMap<String, String> {
     }
 }
 
+/// What of an answer is a problem: whoever stamps it writes the body, with the request's id.
+#[derive(Clone)]
+pub(super) struct Problem {
+    detail: Option<String>,
+    reason: String,
+}
+
 /// The error as RFC 9457 problem+json.
 pub fn problem(error: &ActorError) -> Response {
-    let status = face(error).http;
-    let body = Json(json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("error"),
-        "status": status.as_u16(),
-        "detail": error.to_string(),
-        "reason": error.reason(),
-    }));
-    let mut response = (status, body).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    let problem = Problem { detail: Some(error.to_string()), reason: error.reason().to_owned() };
+    let mut response = face(error).http.into_response();
     if let Some(after) = error.retry_after() {
         let seconds = after.as_millis().div_ceil(1000).max(1);
         if let Ok(value) = HeaderValue::from_str(&seconds.to_string()) {
@@ -109,7 +109,86 @@ pub fn problem(error: &ActorError) -> Response {
     if let Some(owner) = owner(error).and_then(|owner| owner.parse().ok()) {
         response.headers_mut().insert(NOT_OWNER, owner);
     }
+    problem.put_into(&mut response, None);
+    response.extensions_mut().insert(problem);
     response
+}
+
+/// The HTTP status of an error, for pages.
+pub fn http_status(error: &ActorError) -> StatusCode {
+    face(error).http
+}
+
+/// A refusal that only HTTP knows, such as a URI that is too long.
+pub(super) fn problem_of(status: StatusCode, detail: &str) -> Response {
+    let mut response = status.into_response();
+    let problem = Problem { detail: Some(detail.to_owned()), reason: reason_of(status).to_owned() };
+    problem.put_into(&mut response, None);
+    response.extensions_mut().insert(problem);
+    response
+}
+
+/// Gives an answer that is a problem its body, with the request's id. Refusals that libraries made (an empty 404, a 413
+/// in plain text) become problems here, and lose their words: those are about our insides.
+pub(super) fn finish(response: &mut Response, id: RequestId) {
+    let status = response.status();
+    let problem = response.extensions_mut().remove::<Problem>();
+    match problem {
+        Some(problem) => problem.put_into(response, Some(id)),
+        None if is_bare(response) => {
+            Problem { detail: None, reason: reason_of(status).to_owned() }.put_into(response, Some(id));
+        }
+        None => {}
+    }
+}
+
+/// Whether nobody of ours has said why. An answer of gRPC has its status in a header.
+fn is_bare(response: &Response) -> bool {
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error())
+        || response.headers().contains_key("grpc-status")
+    {
+        return false;
+    }
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"))
+}
+
+/// The stable reason of a status that no error of the actors stands behind.
+fn reason_of(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::NOT_FOUND => "NOT_FOUND",
+        StatusCode::METHOD_NOT_ALLOWED => "METHOD_NOT_ALLOWED",
+        StatusCode::PAYLOAD_TOO_LARGE => "BODY_TOO_LARGE",
+        StatusCode::URI_TOO_LONG => "URI_TOO_LONG",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "HEADERS_TOO_LARGE",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "UNSUPPORTED_MEDIA_TYPE",
+        StatusCode::MISDIRECTED_REQUEST => "UNKNOWN_HOST",
+        status if status.is_server_error() => "INTERNAL",
+        _ => "INVALID_REQUEST",
+    }
+}
+
+impl Problem {
+    fn put_into(&self, response: &mut Response, id: Option<RequestId>) {
+        let status = response.status();
+        let mut body = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or("error"),
+            "status": status.as_u16(),
+            "reason": self.reason,
+        });
+        if let Some(detail) = &self.detail {
+            body["detail"] = json!(detail);
+        }
+        if let Some(id) = id {
+            body["request_id"] = json!(id.to_string());
+        }
+        *response.body_mut() = Body::from(body.to_string());
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    }
 }
 
 #[cfg(test)]

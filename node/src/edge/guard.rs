@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use ocmt_actors::ActorError;
 use ocmt_crypto::token::{Token, TokenKind};
 
-use super::{call, error};
+use super::{call, error, pace::keep_coming};
 
 /// Methods that need no session: what they show is in the message.
 const OPEN: [&str; 5] = [
@@ -24,6 +24,9 @@ const OPEN: [&str; 5] = [
 
 /// On top of the longest call: what reading the message and writing the answer may take.
 const TRANSFER: Duration = Duration::from_secs(15);
+
+/// Longest wait for the next of a message that a client streams. A conversation may fall silent; an upload may not.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// What of a refused call's message is waited for.
 const UNREAD: Duration = Duration::from_millis(500);
@@ -40,6 +43,9 @@ pub async fn stand(State(longest): State<Duration>, request: Request, next: Next
     {
         let_arrive(request).await;
         return answer(&refused);
+    }
+    if method.client_streaming && !method.server_streaming {
+        return next.run(request.map(|body| keep_coming(body, PAUSE))).await;
     }
     if method.client_streaming || method.server_streaming {
         return next.run(request).await;

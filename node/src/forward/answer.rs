@@ -1,54 +1,20 @@
-//! What a caller gets: the owner's answer as it streams in, or why there is none, in the caller's protocol.
+//! What a caller gets: the owner's answer as it streams in.
 
 use std::{
     pin::Pin,
     task::{Context, Poll},
 };
 
-use axum::{body::Body, response::Response};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, header};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use ocmt_actors::ActorError;
 
 use super::{crowd::Place, replay::Reading};
-use crate::{edge::error, peers::PeerBody};
-
-const GRPC: &[u8] = b"application/grpc";
-const GRPC_WEB: &[u8] = b"application/grpc-web";
-
-/// How a caller reads errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Speech {
-    Grpc,
-    GrpcWeb,
-    Http,
-}
-
-impl Speech {
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        match headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) {
-            Some(kind) if kind.starts_with(GRPC_WEB) => Self::GrpcWeb,
-            Some(kind) if kind.starts_with(GRPC) => Self::Grpc,
-            _ => Self::Http,
-        }
-    }
-}
-
-/// An error for the caller of a request with these headers.
-pub(super) fn refusal(error: &ActorError, request: &HeaderMap) -> Response {
-    let speech = Speech::of(request);
-    if speech == Speech::Http {
-        return error::problem(error);
-    }
-    let mut response = error::status(error).into_http::<tonic::body::Body>().map(Body::new);
-    if speech == Speech::GrpcWeb
-        && let Some(kind) = request.get(header::CONTENT_TYPE)
-    {
-        response.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
-    }
-    response
-}
+use crate::{
+    edge::{error, speech::Speech},
+    peers::PeerBody,
+};
 
 /// The owner's body on its way to the caller. If the link breaks in the middle, a gRPC caller gets a status
 /// instead of a broken stream; what is gone shows in it, and that the outcome is unknown.

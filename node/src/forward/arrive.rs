@@ -12,12 +12,13 @@ use axum::{
 use ocmt_actors::ActorError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{
-    answer,
+use super::names::{CLIENT_ADDR, HOP, MAX_HOPS, TOKEN_GOOD};
+use crate::{
+    edge::{call::Verdict, speech},
     held::Held,
-    names::{CLIENT_ADDR, HOP, MAX_HOPS, TOKEN_GOOD},
+    peers::PeerNode,
+    server::PeerAddr,
 };
-use crate::{edge::call::Verdict, peers::PeerNode, server::PeerAddr};
 
 /// A call that came from another node. Only the peer listener makes one.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +39,7 @@ async fn take(State(places): State<Arc<Semaphore>>, mut request: Request, next: 
     let Ok(place) = places.try_acquire_owned() else {
         let busy =
             ActorError::unavailable("NODE_BUSY", "the tenant's node has too many forwarded calls open");
-        return answer::refusal(&busy, request.headers());
+        return speech::refusal(&busy, request.headers());
     };
     request.headers_mut().remove(HOP);
     request.headers_mut().remove(CLIENT_ADDR);

@@ -20,7 +20,6 @@ mod answer;
 mod arrive;
 mod crowd;
 mod frames;
-mod held;
 mod met;
 pub mod names;
 mod onward;

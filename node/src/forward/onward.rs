@@ -12,14 +12,18 @@ use tower::{Service, ServiceExt as _};
 
 use super::{
     Forwarding,
-    answer::{Carried, Speech, refusal},
+    answer::Carried,
     crowd::{Crowd, Face, Place},
     names::{CLIENT_ADDR, HOP, NOT_OWNER, OWNER, TOKEN_GOOD, unhop},
     replay::Replay,
     tag, websocket,
 };
 use crate::{
-    edge::{call, headers::REQUEST_ID},
+    edge::{
+        call,
+        headers::REQUEST_ID,
+        speech::{Speech, refusal},
+    },
     gateway,
     operator::JOIN,
     peers::{Lane, Peer, PoolError, Route},

@@ -8,7 +8,10 @@ use ocmt_crypto::{gateway_token, token::Token};
 use ocmt_types::TenantId;
 
 use super::names::ROUTE;
-use crate::{edge::call, gateway};
+use crate::{
+    edge::{call, cookies},
+    gateway, web,
+};
 
 /// The tenant that a request is about; none for what any node answers (pages, sign-up, asking for a link).
 pub fn tenant_of(request: &Parts) -> Option<TenantId> {
@@ -18,6 +21,12 @@ pub fn tenant_of(request: &Parts) -> Option<TenantId> {
     if request.uri.path().starts_with(gateway::PATH) {
         return gateway_token::routing_tag(gateway::token_of(&request.headers)?);
     }
+    if web::is_page(request.uri.path()) {
+        return match web::link_token(request) {
+            Some(token) => Token::parse(token).ok()?.tenant(),
+            None => token_of(request)?.tenant(),
+        };
+    }
     let mut routes = request.headers.get_all(ROUTE).iter();
     match (routes.next(), routes.next()) {
         (Some(tenant), None) => tenant.to_str().ok()?.parse().ok(),
@@ -25,9 +34,14 @@ pub fn tenant_of(request: &Parts) -> Option<TenantId> {
     }
 }
 
-/// The token that a request shows, if it has the form of one.
+/// The token that a request shows, if it has the form of one. Pages have it in a cookie.
 pub fn token_of(request: &Parts) -> Option<Token> {
-    Token::parse(call::bearer(&request.headers).ok()?).ok()
+    let shown = match call::bearer(&request.headers) {
+        Ok(token) => token,
+        Err(_) if web::is_page(request.uri.path()) => cookies::one(&request.headers, cookies::SESSION)?,
+        Err(_) => return None,
+    };
+    Token::parse(shown).ok()
 }
 
 #[cfg(test)]
@@ -57,6 +71,20 @@ mod tests {
         let other = TenantId::from_bytes([1; 16]).to_string();
         let both = Request::get("/x").header("authorization", &bearer).header("ocmt-route", other);
         assert_eq!(tag(both), Some(tenant));
+    }
+
+    #[test]
+    fn a_page_is_of_the_tenant_of_its_cookie_and_a_link_of_its_own() {
+        let tenant = TenantId::from_bytes(TENANT);
+        let token = |kind| Token::issue(kind, tenant, &mut rand::rng()).expose().to_owned();
+        let cookie = format!("{}={}", cookies::SESSION, token(TokenKind::Session));
+        assert_eq!(tag(Request::get("/").header("cookie", &cookie)), Some(tenant));
+        assert_eq!(tag(Request::post("/auth/sign-out").header("cookie", &cookie)), Some(tenant));
+        assert_eq!(tag(Request::get("/x").header("cookie", &cookie)), None, "it is no page");
+        assert_eq!(tag(Request::get("/").header("cookie", "__Host-ocmt-session=x")), None);
+        let link = format!("/auth/link/{}", token(TokenKind::Link));
+        assert_eq!(tag(Request::post(&link)), Some(tenant));
+        assert_eq!(tag(Request::get(&link)), None, "to look at it takes no tenant");
     }
 
     #[test]

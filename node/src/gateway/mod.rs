@@ -4,6 +4,7 @@
 //! echoed. Everything is refused before the upgrade; a sleeping container is woken before it too, so the
 //! 101 says how (`ocmt-wake-kind`, `ocmt-wake-ms`).
 
+mod keys;
 mod relay;
 mod token;
 
@@ -27,6 +28,8 @@ use crate::{
 
 /// Where gateways are, before the container's id.
 pub const PATH: &str = "/gateway/";
+/// The keys that tokens are verified with.
+pub const KEYS: &str = "/.well-known/ocmt-gateway-keys";
 /// The subprotocol of the sealed channel.
 const SEALED: &str = "ocmt.v1";
 /// A frame of the channel is at most 64 KiB.
@@ -48,7 +51,7 @@ pub struct GatewayState {
 /// them.
 pub fn routes(system: System, clock: Arc<dyn Clock>, stop: CancellationToken) -> Router {
     let state = GatewayState { system, clock, stop };
-    Router::new().route("/gateway/{container}", get(connect)).with_state(state)
+    Router::new().route("/gateway/{container}", get(connect)).route(KEYS, get(keys::keys)).with_state(state)
 }
 
 /// Whether a request asks for a WebSocket where there are some. Elsewhere the wish is passed over, as RFC 9110
@@ -75,8 +78,7 @@ async fn connect(
     match open(&state, &container, &headers, &extensions).await {
         Ok(gateway) => {
             let wake = gateway.wake;
-            let upgrade =
-                upgrade.max_message_size(FRAME_BYTES).max_frame_size(FRAME_BYTES).protocols([SEALED]);
+            let upgrade = bounded(upgrade).protocols([SEALED]);
             let slot = extensions.get::<ConnectionSlot>().cloned();
             let stop = state.stop.clone();
             let mut answer = upgrade.on_upgrade(move |socket| relay::run(socket, gateway, stop, slot));
@@ -87,6 +89,10 @@ async fn connect(
     }
 }
 
+fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade.max_message_size(FRAME_BYTES).max_frame_size(FRAME_BYTES)
+}
+
 async fn open(
     state: &GatewayState,
     container: &str,
@@ -94,10 +100,6 @@ async fn open(
     extensions: &Extensions,
 ) -> Result<ocmt_actors::api::container::Gateway, ActorError> {
     let container: ContainerId = container.parse().map_err(|_| ActorError::NotFound)?;
-    if headers.contains_key("origin") {
-        // pages of other origins must not drive a user's container; ours have no gateway yet
-        return Err(ActorError::PermissionDenied("browsers are not served here yet"));
-    }
     let token = token::of(headers, SEALED)?;
     let deadline = Deadline::after(&*state.clock, WAKE);
     let meta = CallMeta { deadline, idempotency: None, bytes: OPENING };

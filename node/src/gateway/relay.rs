@@ -21,6 +21,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval, timeout},
 };
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tokio_util::sync::CancellationToken;
 
 use crate::server::ConnectionSlot;
@@ -28,7 +29,10 @@ use crate::server::ConnectionSlot;
 /// Application codes of RFC 6455, and the codes of its registry.
 const CLOSE_NORMAL: u16 = 1000;
 const CLOSE_GOING_AWAY: u16 = 1001;
+const CLOSE_PROTOCOL: u16 = 1002;
 const CLOSE_TEXT: u16 = 1003;
+const CLOSE_UTF8: u16 = 1007;
+const CLOSE_TOO_LARGE: u16 = 1009;
 const CLOSE_RESTART: u16 = 1012;
 const CLOSE_REVOKED: u16 = 4401;
 const CLOSE_LOCKED: u16 = 4423;
@@ -90,9 +94,22 @@ async fn inwards(
             }
             Some(Ok(Message::Text(_))) => return Some((CLOSE_TEXT, "binary frames only")),
             Some(Ok(Message::Pong(_))) => answered.store(true, Ordering::Relaxed),
-            Some(Ok(Message::Ping(_))) => {}
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+            // both are answered by the library, with the next read
+            Some(Ok(Message::Ping(_) | Message::Close(_))) => {}
+            Some(Err(error)) => return broken(error),
+            None => return None,
         }
+    }
+}
+
+/// What a client is told whose bytes are no WebSocket's, or too many; nothing if it is gone.
+fn broken(error: axum::Error) -> Option<Close> {
+    match error.into_inner().downcast_ref::<tungstenite::Error>()? {
+        tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
+        tungstenite::Error::Protocol(_) => Some((CLOSE_PROTOCOL, "no lawful frame")),
+        tungstenite::Error::Utf8(_) => Some((CLOSE_UTF8, "no UTF-8")),
+        tungstenite::Error::Capacity(_) => Some((CLOSE_TOO_LARGE, "too large")),
+        _ => None,
     }
 }
 
@@ -148,7 +165,7 @@ mod tests {
     use axum::extract::{Request, WebSocketUpgrade};
     use hyper_util::rt::TokioIo;
     use ocmt_actors::api::container::{Wake, WakeKind};
-    use tokio::io::duplex;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
     use tokio_tungstenite::{client_async, tungstenite::Message as Heard};
     use tower::ServiceExt as _;
 
@@ -164,7 +181,7 @@ mod tests {
         let gateway = std::sync::Arc::new(std::sync::Mutex::new(Some(gateway)));
         let app = axum::Router::new().fallback(async move |upgrade: WebSocketUpgrade| {
             let gateway = gateway.lock().unwrap().take().unwrap();
-            upgrade.on_upgrade(move |socket| run(socket, gateway, stop, None))
+            crate::gateway::bounded(upgrade).on_upgrade(move |socket| run(socket, gateway, stop, None))
         });
         let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             app.clone().oneshot(request.map(axum::body::Body::new) as Request)
@@ -173,6 +190,74 @@ mod tests {
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(there), service);
         tasks::spawn(serving.with_upgrades());
         client_async("ws://node/", here).await.unwrap().0
+    }
+
+    /// What a client that sends these bytes is told: the code of the close.
+    async fn told(bytes: Vec<u8>) -> Option<u16> {
+        let (to_cell, mut cell_hears) = mpsc::channel(8);
+        let (_cell_says, from_cell) = mpsc::channel(1);
+        let (_tell, ended) = oneshot::channel();
+        let wake = Wake { kind: WakeKind::None, time: Duration::ZERO };
+        let client = relayed(Gateway { wake, to_cell, from_cell, ended }, CancellationToken::new()).await;
+        let (mut from_node, mut to_node) = tokio::io::split(client.into_inner());
+        let mut work = tokio::task::JoinSet::new();
+        work.spawn(async move { while cell_hears.recv().await.is_some() {} });
+        work.spawn(async move { drop(to_node.write_all(&bytes).await) });
+        let read = async {
+            loop {
+                let head = from_node.read_u16().await.ok()?;
+                let mut payload = vec![0; usize::from(head & 0x7f)];
+                from_node.read_exact(&mut payload).await.ok()?;
+                if head >> 8 == 0x88 {
+                    return Some(u16::from_be_bytes([payload[0], payload[1]]));
+                }
+            }
+        };
+        timeout(SEND, read).await.expect("the node says nothing")
+    }
+
+    /// A masked frame of a client.
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let head = match payload.len() {
+            short @ 0..126 => vec![first, 0x80 | u8::try_from(short).unwrap()],
+            long => [&[first, 0xfe], u16::try_from(long).unwrap().to_be_bytes().as_slice()].concat(),
+        };
+        // masked with nothing
+        [head.as_slice(), &[0; 4], payload].concat()
+    }
+
+    #[tokio::test]
+    async fn w4_what_is_no_websocket_or_too_large_is_told_so_and_closed() {
+        let huge = [&[0x82, 0xff], (u64::MAX >> 1).to_be_bytes().as_slice(), &[0; 4], &[0; 100]].concat();
+        let fragments = [frame(0x02, &[1; 1000]), frame(0x00, &[1; 1000]).repeat(200)].concat();
+        let close = |code: u16| frame(0x88, &code.to_be_bytes());
+        for (what, bytes, code) in [
+            ("a frame of 2^63-1 bytes", huge, CLOSE_TOO_LARGE),
+            ("a message in fragments without end", fragments, CLOSE_TOO_LARGE),
+            ("a frame without a mask", vec![0x82, 1, 7], CLOSE_PROTOCOL),
+            ("a compressed frame nobody agreed to", frame(0xc2, &[7]), CLOSE_PROTOCOL),
+            ("an unknown opcode", frame(0x83, &[7]), CLOSE_PROTOCOL),
+            ("a ping in fragments", frame(0x09, &[7]), CLOSE_PROTOCOL),
+            ("a ping of 126 bytes", frame(0x89, &[7; 126]), CLOSE_PROTOCOL),
+            ("a fragment of nothing", frame(0x80, &[7]), CLOSE_PROTOCOL),
+            ("bad UTF-8", frame(0x81, &[0xff, 0xfe]), CLOSE_UTF8),
+            ("text", frame(0x81, b"text"), CLOSE_TEXT),
+            (
+                "pings without end, then text",
+                [frame(0x89, b"x").repeat(20_000), frame(0x81, b"x")].concat(),
+                CLOSE_TEXT,
+            ),
+            (
+                "empty fragments without end, then text",
+                [frame(0x02, &[]), frame(0x00, &[]).repeat(20_000), frame(0x81, b"x")].concat(),
+                CLOSE_PROTOCOL,
+            ),
+        ] {
+            assert_eq!(told(bytes).await, Some(code), "{what}");
+        }
+        for unlawful in [1005, 9999, 0] {
+            assert_eq!(told(close(unlawful)).await, Some(CLOSE_PROTOCOL), "close {unlawful}");
+        }
     }
 
     #[tokio::test]

@@ -33,6 +33,9 @@ pub struct Endpoints {
     /// `https://HOST:PORT` of the operator listener, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operators: Option<String>,
+    /// `http://HOST:PORT` of the listener that sends browsers to HTTPS, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<String>,
 }
 
 /// Name of that file.

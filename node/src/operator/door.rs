@@ -6,12 +6,18 @@ use ocmt_types::{Digest32, OperatorId};
 
 use crate::{
     pki::{fingerprint, operator_of},
-    server::listen::{Admitted, BoxError, Doorman, ListenLimits, Resets},
+    server::listen::{Admitted, BoxError, Doorman, IDLE, ListenLimits, Resets},
 };
 
 /// Bounds of the operator listener.
-pub const OPERATOR_LIMITS: ListenLimits =
-    ListenLimits { connections: 64, per_address: 32, streams: 32, window: None, resets: Resets::OF_A_CLIENT };
+pub const OPERATOR_LIMITS: ListenLimits = ListenLimits {
+    connections: 64,
+    per_address: 32,
+    streams: 32,
+    window: None,
+    idle: Some(IDLE),
+    resets: Resets::OF_A_CLIENT,
+};
 
 /// The operator at the other end of a connection, in each of its requests. Verified against the authority; not
 /// yet that the certificate was not revoked.

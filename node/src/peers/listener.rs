@@ -26,6 +26,7 @@ use super::{
     link::{STREAMS, WINDOW},
 };
 use crate::{
+    edge::headers::secure,
     gateway,
     pki::{node_of, verify_key_of},
     server::listen::{Admitted, BoxError, Doorman, ListenLimits, Resets},
@@ -38,6 +39,8 @@ pub const PEER_LIMITS: ListenLimits = ListenLimits {
     per_address: 2048,
     streams: STREAMS,
     window: Some(WINDOW),
+    // a link is there before the first call needs it
+    idle: None,
     // a link carries everybody's calls, and what a stranger sends into one that is answered would be the link's error;
     // more that are given up untaken than a link has places are of a node that has gone mad
     resets: Resets { untaken: STREAMS as usize, errors: None },
@@ -144,6 +147,13 @@ pub fn routes(rpc: NodeRpc, forwarded: Router) -> Router {
             }
         }))
         .layer(middleware::from_fn_with_state(views, introduced))
+        .layer(middleware::map_response(stamped))
+}
+
+/// What every answer carries; one that was forwarded has it already.
+async fn stamped(mut answer: Response) -> Response {
+    secure(answer.headers_mut());
+    answer
 }
 
 /// Nothing is served on a link before its Hello. An HTTP/1.1 connection has no Hello: it carries nothing but a

@@ -9,29 +9,37 @@ use ocmt_types::{Clock, IdGen};
 use super::StartError;
 use crate::{
     config::{Config, RuntimeKind},
-    edge::{guard, headers},
+    edge::{
+        browser,
+        door::{self, Door},
+        guard, headers,
+        site::Site,
+    },
     forward::ForwardLayer,
     operator::{self, OperatorRpc},
     rpc::{Rpc, unimplemented},
-    web,
+    web::{self, Pages},
 };
 
-/// The users' services.
-pub(super) fn rpc(config: &Config, system: &System, clock: &Arc<dyn Clock>) -> Rpc {
-    Rpc::new(system.clone(), clock.clone(), config.limits.call.0, default_image(config))
+/// What the routes stand on.
+pub(super) struct Routes<'a> {
+    pub(super) config: &'a Config,
+    pub(super) system: &'a System,
+    pub(super) operators: &'a OperatorRpc,
+    pub(super) gateway: Router,
+    pub(super) forward: ForwardLayer,
+    pub(super) site: Arc<Site>,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    pub(super) ids: Arc<dyn IdGen>,
 }
 
 /// The routes.
-pub(super) fn app(
-    config: &Config,
-    rpc: &Rpc,
-    operators: &OperatorRpc,
-    gateway: Router,
-    forward: ForwardLayer,
-    ids: Arc<dyn IdGen>,
-) -> Result<Router, StartError> {
+pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
+    let Routes { config, system, operators, gateway, forward, site, clock, ids } = routes;
     let message_bytes = usize::try_from(config.limits.message_bytes).unwrap_or(usize::MAX);
-    let grpc = rpc
+    let at_once = usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX);
+    let pages = Pages::new(system.clone(), clock.clone(), config.limits.call.0);
+    let grpc = Rpc::new(system.clone(), clock.clone(), config.limits.call.0, default_image(config))
         .routes(message_bytes, config.node.mode.is_relaxed())
         .map_err(|error| StartError::Setting(format!("server reflection: {error}")))?
         .add_service(operators.joining())
@@ -41,7 +49,7 @@ pub(super) fn app(
         .layer(middleware::from_fn_with_state(config.limits.call.0, guard::stand))
         .layer(middleware::from_fn(operator::elsewhere))
         .layer(middleware::from_fn(unimplemented::refuse));
-    Ok(web::routes()
+    Ok(web::routes(pages)
         .merge(gateway)
         .fallback_service(tower::service_fn(move |request: axum::extract::Request| {
             let grpc = grpc.clone();
@@ -53,6 +61,9 @@ pub(super) fn app(
             }
         }))
         .layer(forward)
+        // what a browser sends is checked where it sent it, and no cookie of a call goes further
+        .layer(middleware::from_fn_with_state(site.clone(), browser::stand))
+        .layer(middleware::from_fn_with_state(Door::new(site, at_once), door::enter))
         // outermost: what is forwarded carries the id that this node gave it
         .layer(middleware::from_fn_with_state(ids, headers::stamp)))
 }

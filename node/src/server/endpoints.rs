@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::StartError;
+use super::{StartError, clients::ClientSide};
 use crate::{config::Config, local::Endpoints};
 
 /// Connections that the kernel keeps until they are accepted.
@@ -50,12 +50,14 @@ impl Reserved {
 }
 
 /// What the listeners are called.
-pub(super) fn endpoints(config: &Config, client: SocketAddr, telemetry: SocketAddr) -> Endpoints {
+pub(super) fn endpoints(config: &Config, side: &ClientSide, telemetry: SocketAddr) -> Endpoints {
+    let client = side.address();
     let public = config.listen.public_url.trim_end_matches('/');
     Endpoints {
         client: if public.is_empty() { format!("https://{client}") } else { public.to_owned() },
         telemetry: format!("http://{telemetry}"),
         operators: None,
+        redirect: side.redirect(),
     }
 }
 

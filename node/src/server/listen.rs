@@ -7,12 +7,16 @@
 //! Who may speak after the handshake, and until when, is the [`Doorman`]'s: anybody on the client listener,
 //! a node of the cluster on the peer listener.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
-use axum::{Router, http::StatusCode, response::Response};
+use axum::{Router, body::Body, http::StatusCode, response::Response};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
+    server::conn::auto,
 };
 use ocmt_actors::ActorError;
 use tokio::{
@@ -25,11 +29,17 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::{
+    busy::{Busy, Open},
     cut::CutStream,
     slots::{ConnectionSlot, Slots},
 };
 use crate::{
-    edge::{error::problem, headers::secure},
+    edge::{
+        error::problem,
+        headers::{REQUEST_ID, secure},
+        site::Site,
+    },
+    held::Held,
     tasks,
 };
 
@@ -37,7 +47,13 @@ const HANDSHAKE: Duration = Duration::from_secs(5);
 const HEADERS: Duration = Duration::from_secs(10);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_ANSWER: Duration = Duration::from_secs(10);
-const HEADER_BYTES: u32 = 32 << 10;
+/// Of clients' connections: [`ListenLimits::idle`].
+pub const IDLE: Duration = Duration::from_secs(300);
+/// How long a connection that was told to end has to go.
+const GOODBYE: Duration = Duration::from_secs(30);
+/// Twice what [`crate::edge::door`] takes: what is above that and below this gets an answer with everything that belongs to
+/// one, and what is larger the bare 431 of the library.
+const HEADER_BYTES: u32 = 64 << 10;
 /// RFC 9113, 6.9.1.
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 /// How long open requests, and what connections were upgraded to, may go on once the node stops.
@@ -61,6 +77,8 @@ pub struct ListenLimits {
     /// What one stream may send ahead of its reader, in bytes; none leaves hyper's own. With one, the
     /// connection may send as much as all its streams: a slow reader then holds up no other stream.
     pub window: Option<u32>,
+    /// A connection without an open request is ended after this; none where it is to stay.
+    pub idle: Option<Duration>,
     /// How many streams of one HTTP/2 connection may be reset before it ends.
     pub resets: Resets,
 }
@@ -89,6 +107,11 @@ pub trait Doorman: Send + Sync + 'static {
     /// Why it is closed at once.
     fn admit(&self, tls: &rustls::ServerConnection) -> Result<Admitted, BoxError>;
 
+    /// Whether connections from there bring many people's requests: they are not counted by address.
+    fn is_proxy(&self, _: IpAddr) -> bool {
+        false
+    }
+
     /// Told of each connection that did not get through the handshake and [`Doorman::admit`].
     fn refused(&self, address: SocketAddr, why: &BoxError) {
         tracing::debug!(%address, %why, "connection was not taken");
@@ -115,6 +138,19 @@ impl Doorman for Anybody {
     }
 }
 
+/// The same on the client listener, where proxies may stand before it.
+pub struct Clients(pub Arc<Site>);
+
+impl Doorman for Clients {
+    fn admit(&self, tls: &rustls::ServerConnection) -> Result<Admitted, BoxError> {
+        Anybody.admit(tls)
+    }
+
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        self.0.is_proxy(address)
+    }
+}
+
 /// Serves `app` on `listener` until `stop`, then lets open requests and WebSockets finish within 5 s. A
 /// WebSocket counts for as long as it holds its [`ConnectionSlot`]: who ends it at `stop` has told its client so
 /// before this returns, and the process may end.
@@ -128,7 +164,6 @@ pub async fn serve(
 ) {
     let all = Arc::new(Semaphore::new(limits.connections));
     let slots = Slots::new(limits.per_address);
-    let graceful = GracefulShutdown::new();
     loop {
         let place = tokio::select! {
             biased;
@@ -148,25 +183,27 @@ pub async fn serve(
                 }
             },
         };
-        let Some(slot) = slots.take(peer.ip(), place) else {
+        let slot = if doorman.is_proxy(peer.ip()) {
+            Some(slots.uncounted(place))
+        } else {
+            slots.take(peer.ip(), place)
+        };
+        let Some(slot) = slot else {
             tracing::debug!(%peer, "too many connections of one address");
             continue;
         };
-        let (tls, watcher) = (tls.clone(), graceful.watcher());
+        let tls = tls.clone();
         let serving =
             Serving { app: app.clone(), slot, limits, doorman: doorman.clone(), stop: stop.clone() };
         tasks::spawn(async move {
-            if let Err(error) = connection(tcp, peer, tls, serving, watcher).await {
+            if let Err(error) = connection(tcp, peer, tls, serving).await {
                 tracing::debug!(%peer, error = %error, "connection ended");
             }
         });
     }
     drop(listener);
-    let ended = async {
-        graceful.shutdown().await;
-        // hyper's part is over at an upgrade; a slot comes back with the last of what it was upgraded to
-        let _ = all.acquire_many(u32::try_from(limits.connections).unwrap_or(u32::MAX)).await;
-    };
+    // each connection hears of the stop by itself; a slot comes back with the last of what it was upgraded to
+    let ended = all.acquire_many(u32::try_from(limits.connections).unwrap_or(u32::MAX));
     if timeout(DRAIN, ended).await.is_err() {
         tracing::info!("open requests did not finish in time");
     }
@@ -189,7 +226,6 @@ async fn connection(
     peer: SocketAddr,
     tls: TlsAcceptor,
     Serving { app, slot, limits, doorman, stop }: Serving,
-    watcher: hyper_util::server::graceful::Watcher,
 ) -> Result<(), BoxError> {
     // with Nagle on, small answers wait for 40 ms (measured, spike)
     tcp.set_nodelay(true)?;
@@ -200,28 +236,52 @@ async fn connection(
             return Ok(());
         }
     };
-    let first = Arc::new(Notify::new());
-    let asked = first.clone();
+    let (first, busy) = (Arc::new(Notify::new()), Busy::new());
+    let (asked, asking, stopping) = (first.clone(), busy.clone(), stop.clone());
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         asked.notify_one();
         request.extensions_mut().extend(extensions.clone());
         request.extensions_mut().insert(PeerAddr(peer));
         // an upgraded connection outlives this future: it keeps its slot for as long
         request.extensions_mut().insert(slot.clone());
-        let (answer, stop) = (app.clone().oneshot(request), stop.clone());
-        async move { answer.await.map(|answer| unless_stopped(answer, &stop)) }
+        let (open, answer, stop) = (asking.open(), app.clone().oneshot(request), stopping.clone());
+        async move { answer.await.map(|answer| while_open(unless_stopped(answer, &stop), open)) }
     });
     let builder = protocol(limits);
-    let served = watcher.watch(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(served);
     // hyper's own header timeout begins only once it knows the protocol: silence before that has no other bound
+    let silence = async {
+        if timeout(HEADERS, first.notified()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         biased;
         ended = &mut served => return ended,
-        () = first.notified() => {}
-        () = tokio::time::sleep(HEADERS) => return Err("no request came".into()),
+        () = silence => return Err("no request came".into()),
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            return served.await;
+        }
+        () = idle_for(&busy, limits.idle) => served.as_mut().graceful_shutdown(),
     }
-    served.await
+    timeout(GOODBYE, served).await?
+}
+
+async fn idle_for(busy: &Busy, time: Option<Duration>) {
+    match time {
+        Some(time) => busy.idle_for(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// An answer whose request is open until all of it went out.
+fn while_open(answer: Response, open: Open) -> Response {
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return answer;
+    }
+    answer.map(|body| Body::new(Held::<_, Open>::new(body, open)))
 }
 
 /// No WebSocket begins on a listener that ends. hyper would call it `upgrade, close`, which clients refuse for
@@ -232,6 +292,9 @@ fn unless_stopped(answer: Response, stop: &CancellationToken) -> Response {
     }
     let mut refusal = problem(&ActorError::unavailable("NODE_STOPS", "the node stops: connect to another"));
     secure(refusal.headers_mut());
+    if let Some(id) = answer.headers().get(&REQUEST_ID) {
+        refusal.headers_mut().insert(REQUEST_ID, id.clone());
+    }
     refusal
 }
 

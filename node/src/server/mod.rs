@@ -2,6 +2,8 @@
 
 mod actors;
 mod app;
+mod busy;
+mod clients;
 mod cut;
 mod dead_man;
 mod endpoints;
@@ -13,7 +15,9 @@ pub mod lives;
 mod operators;
 mod peering;
 mod place;
+mod plain;
 mod ready;
+mod redirect;
 mod revoked;
 mod slots;
 mod start;

@@ -23,7 +23,8 @@ pub struct ConnectionSlot {
 
 struct Held {
     slots: Slots,
-    address: IpAddr,
+    /// None for one that is not counted.
+    address: Option<IpAddr>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -41,17 +42,25 @@ impl Slots {
             return None;
         }
         *count += 1;
-        Some(ConnectionSlot { _held: Arc::new(Held { slots: self.clone(), address, _place: place }) })
+        Some(ConnectionSlot {
+            _held: Arc::new(Held { slots: self.clone(), address: Some(address), _place: place }),
+        })
+    }
+
+    /// A slot for a connection of a proxy, which brings many people's requests.
+    pub(super) fn uncounted(&self, place: OwnedSemaphorePermit) -> ConnectionSlot {
+        ConnectionSlot { _held: Arc::new(Held { slots: self.clone(), address: None, _place: place }) }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
+        let Some(address) = self.address else { return };
         let mut open = self.slots.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.address) {
+        if let Some(count) = open.get_mut(&address) {
             *count -= 1;
             if *count == 0 {
-                open.remove(&self.address);
+                open.remove(&address);
             }
         }
     }

@@ -2,22 +2,20 @@
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::Router;
 use ocmt_actors::{Alone, Neighbours, System};
 use ocmt_cluster::Ending;
 use ocmt_store::tables::NodeState;
 use ocmt_types::{Clock, IdGen, RandomIds, SystemClock};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     actors::{SystemParts, ready_to_write, system_config},
-    app::{app, rpc},
-    endpoints::{Reserved, endpoints, public_host},
+    app::{Routes, app},
+    clients::ClientSide,
+    endpoints::{endpoints, public_host},
     engine::Containers,
     lapse::Lapse,
-    listen::{self, Anybody, ListenLimits, Resets},
     operators::{Ground, Operating},
     peering::Peering,
     place::{Claimant, Place},
@@ -32,7 +30,6 @@ use crate::{
     operator::require_what_stands_alone,
     pki::{self, Pki, ServerNames},
     software::Software,
-    tasks,
 };
 
 /// How long a start waits for the first look through the engine; without it no container is touched.
@@ -126,27 +123,15 @@ impl Node {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
         make_folders(config)?;
-        let client = Reserved::take(config.listen.client)?;
-        let mut endpoints = endpoints(config, client.address(), telemetry.address());
+        let client = ClientSide::open(config)?;
+        let mut endpoints = endpoints(config, &client, telemetry.address());
         let pki = open_pki(config, &endpoints, &clock, &*ids)?;
         let node = pki.identity().id();
         let claimant = Claimant { config, software, node, endpoints: &endpoints, clock: &clock, ids: &ids };
         let place = Place::take(&claimant).await?;
         lapse.ended_by(place.lease.clone());
         let (peering, neighbours) = peering(&claimant, &place, &pki).await?;
-        let containers = Containers::open(config, node, clock.clone()).await?;
-        let parts = SystemParts {
-            place: &place,
-            neighbours,
-            containers: &containers,
-            identity: pki.identity(),
-            sealing: pki.sealing(),
-            endpoints: &endpoints,
-            clock: &clock,
-            ids: &ids,
-        };
-        require_what_stands_alone(&place.store, &pki).await?;
-        let system = System::start(system_config(config, &parts)).await?;
+        let (containers, system) = actors(&claimant, &place, &pki, neighbours).await?;
         let stops = Stops::default();
         let forward = forward(peering.as_ref(), &place, &stops.listeners);
         let operating = Operating::open(Ground {
@@ -162,10 +147,19 @@ impl Node {
         .await?;
         endpoints.operators = operating.endpoint();
         let gateway = gateway::routes(system.clone(), clock.clone(), stops.gateways.clone());
-        let app = app(config, &rpc(config, &system, &clock), operating.rpc(), gateway, forward, ids)?;
+        let app = app(Routes {
+            config,
+            system: &system,
+            operators: operating.rpc(),
+            gateway,
+            forward,
+            site: client.site(),
+            clock: &clock,
+            ids: ids.clone(),
+        })?;
         let peers = peering.map(|peering| peering.serve(&system, app.clone(), stops.peers.clone()));
         let peers = peers.transpose()?;
-        let mut listeners = vec![serve_clients(config, &pki, client, app, &stops.listeners)?];
+        let mut listeners = client.serve(config, &pki, app, ids, &stops.listeners)?;
         listeners.extend(operating.serve(&stops.listeners)?);
         telemetry.show(Some(Arc::new(readiness(&place, &containers))));
         let started = Self {
@@ -288,21 +282,32 @@ async fn peering(
     Ok((Some(peering), neighbours))
 }
 
-fn forward(peering: Option<&Peering>, place: &Place, stop: &CancellationToken) -> ForwardLayer {
-    peering.map_or_else(ForwardLayer::alone, |peering| peering.forward(place, stop.clone()))
+/// The engine for containers, and the actors over it.
+async fn actors(
+    claimant: &Claimant<'_>,
+    place: &Place,
+    pki: &Pki,
+    neighbours: Arc<dyn Neighbours>,
+) -> Result<(Containers, System), StartError> {
+    let Claimant { config, node, endpoints, clock, ids, .. } = *claimant;
+    let containers = Containers::open(config, node, clock.clone()).await?;
+    let parts = SystemParts {
+        place,
+        neighbours,
+        containers: &containers,
+        identity: pki.identity(),
+        sealing: pki.sealing(),
+        endpoints,
+        clock,
+        ids,
+    };
+    require_what_stands_alone(&place.store, pki).await?;
+    let system = System::start(system_config(config, &parts)).await?;
+    Ok((containers, system))
 }
 
-/// Serves whoever calls.
-fn serve_clients(
-    config: &Config,
-    pki: &Pki,
-    client: Reserved,
-    app: Router,
-    stop: &CancellationToken,
-) -> Result<JoinHandle<()>, StartError> {
-    let tls = TlsAcceptor::from(pki.client_server(&config.tls)?);
-    let (door, anybody) = (client.listen()?, Arc::new(Anybody));
-    Ok(tasks::spawn(listen::serve(door, tls, app, limits(config), anybody, stop.clone())))
+fn forward(peering: Option<&Peering>, place: &Place, stop: &CancellationToken) -> ForwardLayer {
+    peering.map_or_else(ForwardLayer::alone, |peering| peering.forward(place, stop.clone()))
 }
 
 /// Takes work: what this host runs is known before, so that nothing is started twice.
@@ -349,14 +354,4 @@ fn open_pki(
 
 fn readiness(place: &Place, containers: &Containers) -> Readiness {
     Readiness::new(place.store.clone(), containers.runtime.clone(), place.node, place.views())
-}
-
-fn limits(config: &Config) -> ListenLimits {
-    ListenLimits {
-        connections: usize::try_from(config.limits.connections).unwrap_or(usize::MAX),
-        per_address: usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX),
-        streams: config.limits.streams_per_connection,
-        window: None,
-        resets: Resets::OF_A_CLIENT,
-    }
 }

@@ -5,17 +5,17 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{Json, Router, extract::State, http::StatusCode, middleware, response::Response, routing::get};
 use ocmt_store::tables::NodeState;
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    StartError,
+    StartError, plain,
     ready::{Readiness, Report},
 };
-use crate::tasks;
+use crate::{edge::headers, tasks};
 
 /// What `/readyz` asks; none between two lives.
 type Asked = watch::Sender<Option<Arc<Readiness>>>;
@@ -56,10 +56,17 @@ impl Telemetry {
 }
 
 async fn serve(listener: TcpListener, asked: Asked, stop: CancellationToken) {
-    let app = Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(asked);
-    if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await {
-        tracing::warn!(%error, "telemetry listener ended");
-    }
+    let app = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(asked)
+        .layer(middleware::map_response(in_clear));
+    plain::serve(listener, app, stop).await;
+}
+
+async fn in_clear(mut answer: Response) -> Response {
+    headers::in_clear(answer.headers_mut());
+    answer
 }
 
 /// The process runs its event loop: nothing more.

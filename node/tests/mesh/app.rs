@@ -50,6 +50,8 @@ struct Shared {
     /// Calls of the contract are read, and not answered.
     holds: AtomicBool,
     messages: Mutex<Vec<Bytes>>,
+    /// Headers of the last WhoAmI.
+    shown: Mutex<HeaderMap>,
     /// Held while gateways are not to answer.
     gateways: tokio::sync::Mutex<()>,
 }
@@ -89,6 +91,11 @@ impl App {
     /// The messages of the contract's calls, framed, as they came.
     pub fn messages(&self) -> Vec<Bytes> {
         self.0.messages.lock().unwrap().clone()
+    }
+
+    /// What the last WhoAmI showed.
+    pub fn shown(&self) -> HeaderMap {
+        self.0.shown.lock().unwrap().clone()
     }
 
     /// Calls that hang now.
@@ -131,6 +138,7 @@ impl App {
             .route("/hang", post(hang))
             .route(ocmt::operator::JOIN, post(count))
             .route("/unread", post(|| async { "as read" }))
+            .route("/auth/sign-out", post(seen))
             .route("/early", post(early))
             .route("/flood", post(flood))
             .route("/breaks", post(breaks))
@@ -193,6 +201,7 @@ async fn fail() -> Response {
 /// As a node answers it; says in the name how often the call was forwarded. Any token is good until its caller says
 /// that it has ended.
 async fn who_am_i(State(app): State<App>, request: Request) -> Response {
+    request.headers().clone_into(&mut app.0.shown.lock().unwrap());
     if let Some(verdict) = call::Verdict::wanted(request.extensions()) {
         verdict.note(!request.headers().contains_key("x-ended"));
     }

@@ -21,7 +21,13 @@ use std::{
 use axum::Router;
 use futures_util::future::BoxFuture;
 use ocmt::{
-    edge::headers,
+    config::Listen,
+    edge::{
+        browser,
+        door::{self, Door},
+        headers,
+        site::Site,
+    },
     forward::{Crowd, ForwardLayer, Forwarding, Room, Times, Whereabouts, arrive},
     peers::{
         self, Inbox, Local, NodeRpc, PEER_LIMITS, Peer, PeerDoor, PeerTls, Pool, Route, UPGRADES, Upgrades,
@@ -112,6 +118,7 @@ impl Default for Bounds {
                 per_address: 1000,
                 streams: 200,
                 window: None,
+                idle: Some(listen::IDLE),
                 resets: Resets::OF_A_CLIENT,
             },
             upgrades: UPGRADES,
@@ -214,9 +221,12 @@ impl Mesh {
             stop: stop.clone(),
         };
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
+        let site = Arc::new(Site::of(&Listen::default(), client_address.port()));
         let served = app
             .routes()
             .layer(ForwardLayer::new(forwarding))
+            .layer(axum::middleware::from_fn_with_state(site.clone(), browser::stand))
+            .layer(axum::middleware::from_fn_with_state(Door::new(site, HOPPED), door::enter))
             .layer(axum::middleware::from_fn_with_state(ids, headers::stamp));
         let rpc = NodeRpc::new(local, Arc::new(Echo(app.clone())), views.clone(), clock);
         let among_peers: Router = peers::routes(rpc, arrive(served.clone(), HOPPED));

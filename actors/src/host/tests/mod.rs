@@ -3,8 +3,8 @@
 
 mod cells;
 mod gateway;
-mod groups;
 mod gateway_keys;
+mod groups;
 mod guard;
 mod links;
 mod nodes;

@@ -3,12 +3,13 @@
 use ::http::HeaderMap;
 use ocmt_testkit::{TestNode, http as plain};
 
-const WANTED: [&str; 9] = [
+const WANTED: [&str; 10] = [
     "strict-transport-security",
     "content-security-policy",
     "x-content-type-options",
     "x-frame-options",
     "referrer-policy",
+    "permissions-policy",
     "cross-origin-opener-policy",
     "cross-origin-resource-policy",
     "cache-control",

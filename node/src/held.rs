@@ -9,13 +9,13 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 
 /// `B`, and `G` until it is dropped.
-pub(super) struct Held<B, G> {
+pub(crate) struct Held<B, G> {
     body: B,
     _guard: G,
 }
 
 impl<B, G> Held<B, G> {
-    pub(super) fn new(body: B, guard: G) -> Self {
+    pub(crate) fn new(body: B, guard: G) -> Self {
         Self { body, _guard: guard }
     }
 }

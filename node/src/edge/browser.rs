@@ -1,0 +1,96 @@
+//! Requests that a browser sends with cookies, at the node that it sent them to.
+//!
+//! A cookie comes along whoever wrote the page that asks. So what changes something is taken only from our own pages:
+//! by `Origin` and `Sec-Fetch-Site`, which scripts cannot set, and by the token of [`super::csrf`]. A gRPC call with the session's
+//! cookie goes on with the session as its bearer token, like any other call, and no cookie goes further than here.
+//! Pages read the cookies themselves, and check the token in their forms.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+use http::{HeaderName, HeaderValue, header, request::Parts};
+use ocmt_actors::ActorError;
+
+use super::{
+    cookies, csrf,
+    site::{Site, one},
+    speech,
+};
+use crate::{forward::Hopped, gateway, web};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+const FOREIGN: ActorError = ActorError::PermissionDenied("this was asked by a page of another origin");
+const UNPROVEN: ActorError = ActorError::PermissionDenied(
+    "with the session's cookie, repeat the cookie `__Host-ocmt-csrf` of that session once, as `X-CSRF-Token`",
+);
+
+/// Checks what a browser sends.
+pub async fn stand(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    if request.extensions().get::<Hopped>().is_some() {
+        return next.run(request).await;
+    }
+    let (mut head, body) = request.into_parts();
+    match check(&site, &mut head) {
+        Ok(()) => next.run(Request::from_parts(head, body)).await,
+        Err(refused) => speech::refusal(&refused, &head.headers),
+    }
+}
+
+fn check(site: &Site, head: &mut Parts) -> Result<(), ActorError> {
+    let path = head.uri.path();
+    if path.starts_with(gateway::PATH) {
+        head.headers.remove(header::COOKIE);
+        // programs send none; a page's token is good on the pages that may use this node alone
+        let from_page = head.headers.contains_key(header::ORIGIN);
+        let may = !from_page || site.is_own(head) || site.is_listed(&head.headers);
+        return if may { Ok(()) } else { Err(FOREIGN) };
+    }
+    if ocmt_proto::methods::find(path).is_some() {
+        let session =
+            if head.headers.contains_key(header::AUTHORIZATION) { None } else { session(site, head)? };
+        head.headers.remove(header::COOKIE);
+        if let Some(session) = session {
+            head.headers.insert(header::AUTHORIZATION, session);
+        }
+        return Ok(());
+    }
+    if !web::is_page(path) {
+        head.headers.remove(header::COOKIE);
+        return Ok(());
+    }
+    if head.method.is_safe() || comes_from_us(site, head) { Ok(()) } else { Err(FOREIGN) }
+}
+
+/// The session in the cookie as a bearer token, if the call was made by our own page for it.
+fn session(site: &Site, head: &Parts) -> Result<Option<HeaderValue>, ActorError> {
+    if !cookies::has(&head.headers, cookies::SESSION) {
+        return Ok(None);
+    }
+    let token = cookies::one(&head.headers, cookies::SESSION).ok_or(UNPROVEN)?;
+    if !comes_from_us(site, head) {
+        return Err(FOREIGN);
+    }
+    let in_cookie = cookies::one(&head.headers, cookies::CSRF).ok_or(UNPROVEN)?;
+    let repeated = one(&head.headers, &csrf::HEADER).and_then(|value| value.to_str().ok()).ok_or(UNPROVEN)?;
+    if !csrf::agree(token.as_bytes(), in_cookie, repeated) {
+        return Err(UNPROVEN);
+    }
+    let mut bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| UNPROVEN)?;
+    bearer.set_sensitive(true);
+    Ok(Some(bearer))
+}
+
+/// Whether one of our own pages asks: every browser names the origin of what is no GET, and most of today's the kind
+/// of site too.
+fn comes_from_us(site: &Site, head: &Parts) -> bool {
+    let fetched = match head.headers.get(&SEC_FETCH_SITE) {
+        None => true,
+        Some(_) => one(&head.headers, &SEC_FETCH_SITE).is_some_and(|from| from == "same-origin"),
+    };
+    fetched && site.is_own(head)
+}

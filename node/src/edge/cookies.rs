@@ -1,0 +1,91 @@
+//! The cookies of our pages. All are `__Host-`: a browser takes them from this host alone, over HTTPS, for every path.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// The session token.
+pub(crate) const SESSION: &str = "__Host-ocmt-session";
+/// What binds a mailed link to the browser that asked for it: 32 random bytes.
+pub(crate) const BINDING: &str = "__Host-ocmt-binding";
+/// What forms and scripts of ours repeat ([`super::csrf`]). Scripts read it; it says nothing of the session.
+pub(crate) const CSRF: &str = "__Host-ocmt-csrf";
+
+/// How long a browser keeps the binding, in seconds: a link lives an hour at most.
+const BINDING_SECONDS: u32 = 3600;
+
+/// The value of a cookie that a request shows exactly once. Shown twice it is none: one of the two is not ours.
+pub(crate) fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut named = pairs.filter(|(found, _)| *found == name).map(|(_, value)| value);
+    match (named.next(), named.next()) {
+        (Some(value), None) if !value.is_empty() => Some(value),
+        _ => None,
+    }
+}
+
+/// Whether a request shows the cookie at all, however often.
+pub(crate) fn has(headers: &HeaderMap, name: &str) -> bool {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    all.flat_map(|value| value.split(';')).any(|pair| pair.trim().split('=').next() == Some(name))
+}
+
+/// The header that sets one. It lives as long as the browser runs; the binding an hour.
+pub(crate) fn set(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    let mut text = format!("{name}={value}; Path=/; Secure; SameSite=Lax");
+    if name != CSRF {
+        text.push_str("; HttpOnly");
+    }
+    if name == BINDING {
+        text.push_str(&format!("; Max-Age={BINDING_SECONDS}"));
+    }
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    // or a log of headers would show it
+    value.set_sensitive(true);
+    Some((header::SET_COOKIE, value))
+}
+
+/// The header that takes one away.
+pub(crate) fn clear(name: &str) -> Option<(HeaderName, HeaderValue)> {
+    let text = format!("{name}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
+    HeaderValue::from_str(&text).ok().map(|value| (header::SET_COOKIE, value))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_cookie_is_taken_once_or_not_at_all() {
+        let with = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::COOKIE, value.parse().unwrap());
+            }
+            one(&headers, SESSION).map(str::to_owned)
+        };
+        assert_eq!(with(&["a=b; __Host-ocmt-session=x; c=d"]).as_deref(), Some("x"));
+        assert_eq!(with(&["a=b", "__Host-ocmt-session=x"]).as_deref(), Some("x"));
+        for bad in [
+            &["__Host-ocmt-session=x; __Host-ocmt-session=y"][..],
+            &["__Host-ocmt-session=x", "__Host-ocmt-session=x"],
+            &["__Host-ocmt-session="],
+            &["__host-ocmt-session=x"],
+            &["ocmt-session=x"],
+            &[],
+        ] {
+            assert_eq!(with(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn every_cookie_is_locked_to_its_host_and_only_the_repeated_one_is_for_scripts() {
+        for (name, for_scripts) in [(SESSION, false), (BINDING, false), (CSRF, true)] {
+            let (_, value) = set(name, "v").unwrap();
+            let text = String::from_utf8(value.as_bytes().to_vec()).unwrap();
+            assert!(text.starts_with("__Host-") && text.contains("; Path=/; Secure; SameSite=Lax"), "{text}");
+            assert!(!text.contains("Domain"), "{text}");
+            assert_eq!(!text.contains("HttpOnly"), for_scripts, "{text}");
+        }
+    }
+}

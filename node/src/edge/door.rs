@@ -1,0 +1,152 @@
+//! The first thing behind an answer's stamp on the client listener: how large a request's head may be, whose request a
+//! proxy brings, and which pages of others may ask.
+//!
+//! What another node forwards was looked at there.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use ocmt_actors::ActorError;
+
+use super::{
+    error::{problem, problem_of},
+    proxies,
+    site::Site,
+    speech,
+};
+use crate::{
+    forward::Hopped,
+    held::Held,
+    server::{PeerAddr, network},
+    shares::{Share, Shares},
+};
+
+/// Most bytes of a request's headers, counted as HTTP/2 does: 32 more for each.
+const HEADER_BYTES: usize = 32 << 10;
+/// Most bytes of a path with its query.
+const PATH_BYTES: usize = 8 << 10;
+
+/// What pages of listed origins may send besides what needs no leave.
+const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
+    "authorization, content-type, grpc-timeout, ocmt-route, x-grpc-web, x-user-agent",
+);
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
+/// And read of the answer.
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
+    "grpc-status, grpc-message, grpc-status-details-bin, ocmt-owner, ocmt-request-id, ocmt-wake-kind, ocmt-wake-ms, \
+     retry-after",
+);
+/// How long a browser may remember that it may ask, in seconds.
+const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
+
+/// What it stands on. Cheap to clone.
+#[derive(Clone)]
+pub struct Door {
+    site: Arc<Site>,
+    /// Requests at once of each client behind a proxy; the proxy's own connections are not counted.
+    behind_proxies: Shares<IpAddr>,
+}
+
+impl Door {
+    /// Of this site; a client behind a proxy has `at_once` requests at a time.
+    pub fn new(site: Arc<Site>, at_once: usize) -> Self {
+        Self { site, behind_proxies: Shares::new(at_once) }
+    }
+}
+
+/// Lets requests in.
+pub async fn enter(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    if request.extensions().get::<Hopped>().is_some() {
+        return next.run(request).await;
+    }
+    if let Some(refused) = too_large(request.uri(), request.headers()) {
+        return refused;
+    }
+    let place = match door.client(&mut request) {
+        Ok(place) => place,
+        Err(busy) => return speech::refusal(&busy, request.headers()),
+    };
+    let listed = door.site.is_listed(request.headers());
+    if is_preflight(&request) {
+        return preflight(listed.then(|| request.headers().get(header::ORIGIN)).flatten());
+    }
+    let origin = request.headers().get(header::ORIGIN).filter(|_| listed).cloned();
+    let mut answer = next.run(request).await;
+    if let Some(origin) = origin {
+        let headers = answer.headers_mut();
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
+        share(headers, origin);
+    }
+    match place {
+        Some(place) => answer.map(|body| Body::new(Held::<_, Share<IpAddr>>::new(body, place))),
+        None => answer,
+    }
+}
+
+impl Door {
+    /// Writes down whose request a proxy brings, and takes a place for it.
+    fn client(&self, request: &mut Request) -> Result<Option<Share<IpAddr>>, ActorError> {
+        let direct = request.extensions().get::<PeerAddr>().map(|peer| peer.0.ip());
+        let client = direct.map(|direct| self.site.proxies.client(direct, request.headers()));
+        proxies::strip(request.headers_mut());
+        let (Some(direct), Some(client)) = (direct, client) else { return Ok(None) };
+        if !self.site.is_proxy(direct) {
+            return Ok(None);
+        }
+        request.extensions_mut().insert(PeerAddr(SocketAddr::new(client, 0)));
+        let place = self.behind_proxies.try_take(network(client));
+        place.map(Some).ok_or_else(|| ActorError::ResourceExhausted {
+            reason: "TOO_MANY_REQUESTS",
+            why: "too many requests of this address at once".to_owned(),
+            retry_after: Some(std::time::Duration::from_secs(1)),
+        })
+    }
+}
+
+fn too_large(uri: &Uri, headers: &HeaderMap) -> Option<Response> {
+    if uri.path_and_query().is_some_and(|path| path.as_str().len() > PATH_BYTES) {
+        return Some(problem_of(StatusCode::URI_TOO_LONG, "the path with its query is longer than 8 KiB"));
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
+    (bytes > HEADER_BYTES).then(|| {
+        problem_of(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the headers are larger than 32 KiB")
+    })
+}
+
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ORIGIN)
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// What a browser asks before it lets a page of another origin ask. Cookies are never for others: nothing says that they
+/// may come along.
+fn preflight(origin: Option<&HeaderValue>) -> Response {
+    let Some(origin) = origin else {
+        return problem(&ActorError::PermissionDenied(
+            "pages of this origin may not ask here: see listen.origins",
+        ));
+    };
+    let mut answer = StatusCode::NO_CONTENT.into_response();
+    let headers = answer.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, REMEMBERED);
+    share(headers, origin.clone());
+    answer
+}
+
+fn share(headers: &mut HeaderMap, origin: HeaderValue) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    const VARY: HeaderName = header::VARY;
+    headers.append(VARY, HeaderValue::from_static("origin"));
+}

@@ -1,0 +1,63 @@
+//! Whether a connection has anything to do, so that one that has not for long can be ended.
+
+use std::time::Duration;
+
+use tokio::{sync::watch, time::sleep};
+
+/// Requests of one connection that are open: from their head to the end of their answer.
+#[derive(Clone)]
+pub(super) struct Busy(watch::Sender<usize>);
+
+/// One of them; over when dropped.
+pub(super) struct Open(Busy);
+
+impl Busy {
+    pub(super) fn new() -> Self {
+        Self(watch::Sender::new(0))
+    }
+
+    pub(super) fn open(&self) -> Open {
+        self.0.send_modify(|open| *open += 1);
+        Open(self.clone())
+    }
+
+    /// Ready when nothing was open for so long.
+    pub(super) async fn idle_for(&self, time: Duration) {
+        let mut open = self.0.subscribe();
+        loop {
+            if open.wait_for(|open| *open == 0).await.is_err() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                _ = open.changed() => {}
+                () = sleep(time) => return,
+            }
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|open| *open -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_with_an_open_request_is_not_idle() {
+        let (busy, soon) = (Busy::new(), Duration::from_millis(5));
+        let open = busy.open();
+        let also = busy.open();
+        drop(also);
+        assert!(timeout(Duration::from_millis(100), busy.idle_for(soon)).await.is_err());
+        drop(open);
+        timeout(Duration::from_secs(20), busy.idle_for(soon)).await.unwrap();
+    }
+}

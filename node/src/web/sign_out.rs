@@ -1,0 +1,51 @@
+//! Signing out: the session ends, here and on every node, and the browser forgets it.
+
+use axum::{
+    Form,
+    extract::State,
+    http::{HeaderName, HeaderValue},
+    response::Response,
+};
+use ocmt_actors::{ActorError, api::auth::SignOut};
+use serde::Deserialize;
+
+use super::{
+    answer::{refused, see_other},
+    pages::{Pages, UNPROVEN, Visitor},
+};
+use crate::edge::cookies;
+
+const CLEAR: HeaderName = HeaderName::from_static("clear-site-data");
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proof {
+    csrf: String,
+}
+
+/// Ends the session in the cookie.
+pub(super) async fn sign_out(
+    State(pages): State<Pages>,
+    visitor: Visitor,
+    Form(proof): Form<Proof>,
+) -> Response {
+    let Some(token) = visitor.session().filter(|_| visitor.proves(&proof.csrf)) else {
+        return refused(&UNPROVEN, visitor.request);
+    };
+    let ended = async {
+        let caller = pages.caller(&visitor, token).await?;
+        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), SignOut).await
+    };
+    match ended.await {
+        // one that has ended before is out too
+        Ok(_) | Err(ActorError::Unauthenticated(_)) => gone(),
+        Err(error) => refused(&error, visitor.request),
+    }
+}
+
+fn gone() -> Response {
+    let names = [cookies::SESSION, cookies::CSRF, cookies::BINDING];
+    let mut answer = see_other("/", names.map(cookies::clear));
+    answer.headers_mut().insert(CLEAR, HeaderValue::from_static("\"cache\", \"storage\""));
+    answer
+}

@@ -1,0 +1,86 @@
+//! A browser at any node reaches its tenant's, with its cookie proven where it was sent and no further; and connections
+//! that ask for nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod mesh;
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, request::Builder};
+use mesh::{Bounds, Mesh, empty, tenant, until};
+use ocmt::{edge::csrf, server::listen::ListenLimits};
+use ocmt_crypto::token::{Token, TokenKind};
+use tokio::task::JoinSet;
+
+fn session() -> Token {
+    Token::issue(TokenKind::Session, tenant(1), &mut rand::rng())
+}
+
+/// A call of our own page, with the cookies of this session.
+fn with_cookies(request: Builder, session: &Token, csrf: &str) -> Builder {
+    request
+        .header("origin", "https://localhost")
+        .header("sec-fetch-site", "same-origin")
+        .header("cookie", format!("__Host-ocmt-session={}", session.expose()))
+        .header("cookie", format!("__Host-ocmt-csrf={csrf}"))
+}
+
+fn who_am_i() -> Builder {
+    Request::post("https://localhost/ocmt.v1.AuthService/WhoAmI")
+        .header("content-type", "application/grpc-web+proto")
+}
+
+#[tokio::test]
+async fn a_call_with_the_cookie_is_answered_by_the_tenants_owner_and_the_cookie_stays_behind() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let (client, session) = (mesh.client(&edge).await, session());
+    let csrf = csrf::issue(session.expose().as_bytes(), &mut rand::rng());
+    let call = with_cookies(who_am_i(), &session, &csrf).header("x-csrf-token", &csrf);
+    let answer = client.send(call.body(Body::from(vec![0; 5])).unwrap()).await;
+    assert_eq!(answer.headers()["ocmt-owner"], owner.peer.endpoint.as_str());
+    let shown = owner.app.shown();
+    assert_eq!(shown["authorization"], format!("Bearer {}", session.expose()));
+    assert!(!shown.contains_key("cookie"), "the cookie went along");
+    // unproven it goes nowhere
+    let asked = owner.app.asked();
+    let call = with_cookies(who_am_i(), &session, &csrf).body(Body::from(vec![0; 5])).unwrap();
+    assert_eq!(client.send(call).await.headers()["grpc-status"], "7");
+    assert_eq!((edge.app.asked(), owner.app.asked()), (0, asked));
+}
+
+#[tokio::test]
+async fn a_page_is_answered_where_its_session_lives_and_judged_where_it_was_asked() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let (client, session) = (mesh.client(&edge).await, session());
+    let post = || Request::post("https://localhost/auth/sign-out");
+    let call = with_cookies(post(), &session, "x").body(empty()).unwrap();
+    let answer = client.send(call).await;
+    assert_eq!(answer.headers()["ocmt-owner"], owner.peer.endpoint.as_str());
+    let asked = owner.app.asked();
+    let foreign = post().header("origin", "https://evil.example");
+    let foreign = foreign.header("cookie", format!("__Host-ocmt-session={}", session.expose()));
+    assert_eq!(client.send(foreign.body(empty()).unwrap()).await.status(), 403);
+    assert_eq!(owner.app.asked(), asked);
+    // a link that is used up goes to its own tenant
+    let link = Token::issue(TokenKind::Link, tenant(1), &mut rand::rng());
+    let call = Request::post(format!("https://localhost/auth/link/{}", link.expose()));
+    let answer = client.send(call.header("origin", "https://localhost").body(empty()).unwrap()).await;
+    assert_eq!(answer.headers()["ocmt-owner"], owner.peer.endpoint.as_str());
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_for_nothing_is_ended_and_one_with_a_call_is_not() {
+    let mesh = Mesh::new();
+    let clients = ListenLimits { idle: Some(Duration::from_millis(100)), ..Bounds::default().clients };
+    let node = mesh.node_with(1, Bounds { clients, ..Bounds::default() }).await;
+    let (busy, idle) = (mesh.client(&node).await, mesh.client(&node).await);
+    let (mut call, mut sender) = (JoinSet::new(), busy.sender.clone());
+    call.spawn(async move { sender.send_request(mesh::call("/hang", "x")).await.is_ok() });
+    until("the call is open", || node.app.open() == 1).await;
+    assert_eq!(idle.text("/count", "four").await, "4");
+    until("the idle one is told", || idle.sender.is_closed()).await;
+    assert!(!busy.sender.is_closed(), "a call was open");
+}
