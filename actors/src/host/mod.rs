@@ -21,7 +21,10 @@ mod take;
 mod tests;
 mod wire;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use ocmt_runtime::{Exit, RuntimeEvent};
 use ocmt_types::ContainerId;
@@ -46,7 +49,8 @@ pub(crate) struct HostSupervisor;
 
 pub(crate) struct HostState {
     env: Arc<Env>,
-    containers: HashMap<ContainerId, ActorRef<ContainerMessage>>,
+    /// In order, as all that is gone through is: a simulation repeats itself.
+    containers: BTreeMap<ContainerId, ActorRef<ContainerMessage>>,
     by_actor: HashMap<ActorId, ContainerId>,
     /// Closed until the engine was held against the rows.
     gate: Gate,
@@ -70,7 +74,7 @@ impl Actor for HostSupervisor {
         let reconciliation = supervisor::task(reconcile::reconcile(Arc::clone(&env), myself));
         Ok(HostState {
             env,
-            containers: HashMap::new(),
+            containers: BTreeMap::new(),
             by_actor: HashMap::new(),
             gate: Gate::closed(),
             reconciliation,

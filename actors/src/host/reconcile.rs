@@ -6,7 +6,7 @@
 //! is not as its row says, are told; their orders bring the ownership under which the truth is written.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -81,7 +81,8 @@ pub(super) async fn reconcile(env: Arc<Env>, host: ActorRef<HostMessage>) {
     futures_util::join!(told, retried);
 }
 
-type Rows = HashMap<ContainerId, Container>;
+/// In order: who is told first is no chance.
+type Rows = BTreeMap<ContainerId, Container>;
 
 /// The engine first: what it has was written down before it was made.
 async fn look(env: &Env) -> Result<(Vec<Observed>, Rows), ActorError> {

@@ -1,6 +1,6 @@
 //! The tenant's children: its own map, and nobody else's.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ocmt_types::{Digest32, SessionId, Timestamp, VaultId};
 use ractor::{Actor as _, ActorId, ActorRef};
@@ -21,7 +21,7 @@ use crate::{
 /// Children by what they stand for.
 #[derive(Default)]
 pub(super) struct Children {
-    sessions: HashMap<SessionId, SessionChild>,
+    sessions: BTreeMap<SessionId, SessionChild>,
     /// Counts what ended sessions or changed their deadlines: a row read before is out of date.
     revision: u64,
     session_of_token: HashMap<Digest32, SessionId>,

@@ -8,7 +8,7 @@
 //! refused by the fence, and its callers hear that the outcome is not known.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -37,7 +37,7 @@ pub(crate) const MOVING: ActorError = ActorError::NotOwner { owner: None };
 #[derive(Default)]
 pub(super) struct Departures {
     /// Tenants that are to leave.
-    tenants: HashMap<TenantId, Departure>,
+    tenants: BTreeMap<TenantId, Departure>,
     /// Those of a drain that have not begun.
     queue: VecDeque<TenantId>,
     /// Those that refuse calls at this moment.
@@ -74,7 +74,7 @@ impl Departures {
 
     /// Everybody who waits for it.
     pub(super) fn refuse_all(&mut self, error: &ActorError) {
-        let waiting = self.tenants.drain().flat_map(|(_, departure)| departure.waiting);
+        let waiting = std::mem::take(&mut self.tenants).into_values().flat_map(|departure| departure.waiting);
         waiting.for_each(|reply| reply.send(Err(error.clone())));
         if let Some(drain) = self.drain.take() {
             drain.answer(&Err(error.clone()));

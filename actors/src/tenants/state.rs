@@ -1,6 +1,6 @@
 //! Which tenants are awake here, and when one that failed may be started again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ocmt_types::{Ownership, TenantId, Timestamp};
 use ractor::{ActorRef, MessagingErr};
@@ -50,7 +50,8 @@ impl Slot {
 /// All of them. What waits in `parked` is bounded by the permits that messages carry.
 #[derive(Default)]
 pub(super) struct Tenants {
-    slots: HashMap<TenantId, Slot>,
+    /// In order, for all that is done to each of them.
+    slots: BTreeMap<TenantId, Slot>,
     /// Of tenants that failed lately.
     restarts: HashMap<TenantId, (RestartPolicy, Timestamp)>,
 }
@@ -90,7 +91,7 @@ impl Tenants {
 
     /// All of them, and none is left.
     pub(super) fn take_all(&mut self) -> Vec<Slot> {
-        self.slots.drain().map(|(_, slot)| slot).collect()
+        std::mem::take(&mut self.slots).into_values().collect()
     }
 
     /// Notes a failure.

@@ -12,6 +12,7 @@ pub mod links;
 pub mod logs;
 pub mod manifests;
 pub mod places;
+pub mod selects;
 pub mod shells;
 pub mod tokens;
 pub mod top;

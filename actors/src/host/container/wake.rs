@@ -209,6 +209,7 @@ async fn ready(ctx: &Ctx, row: &Container, cell: &Cell) -> Result<(), ActorError
     };
     let answered = timeout(READY_WITHIN, cell.ready(ctx.env(), &ctx.called_off));
     tokio::select! {
+        biased;
         answered = answered => answered.unwrap_or_else(|_| {
             let why = format!("the cell did not answer within {} s", READY_WITHIN.as_secs());
             Err(ActorError::unavailable("WAKE_FAILED", why))
