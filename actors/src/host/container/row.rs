@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ocmt_crypto::audit::Outcome as AuditOutcome;
-use ocmt_store::tables::{Container, ContainerState};
+use ocmt_store::tables::{Container, ContainerState, DesiredState};
 use ocmt_types::{ContainerId, Timestamp};
 
 use super::state::{Clocks, due_at};
@@ -28,6 +28,25 @@ pub(crate) const CUT_OFF: Duration = Duration::from_secs(60);
 
 /// A change that meets another of the same row is applied anew, so often at most.
 const TRIES: usize = 4;
+
+/// Whether something was begun, or has to be done whoever still waits for it: a removal, and a quarantine of what
+/// does not rest. Whoever was to do it may have been cut off, or never have heard of it; the timer finds that.
+pub(crate) fn is_unfinished(row: &Container) -> bool {
+    use ContainerState as Phase;
+    match row.observed {
+        Phase::Creating | Phase::Waking | Phase::Pausing | Phase::Stopping => true,
+        Phase::Running | Phase::Paused => matches!(row.desired, DesiredState::Absent | DesiredState::Held),
+        Phase::Absent | Phase::Stopped | Phase::Failed | Phase::Held => row.desired == DesiredState::Absent,
+    }
+}
+
+/// Looks again at what was admitted just now, should its order not reach the host.
+pub(crate) async fn see_to(work: &mut Work, row: &Container) -> Result<(), ActorError> {
+    if is_unfinished(row) {
+        work.set_timer(LOOK, &row.container_id.to_string(), work.now + CUT_OFF, &[]).await?;
+    }
+    Ok(())
+}
 
 /// Reads what a user chose.
 pub(crate) fn spec_of(row: &Container) -> Result<ContainerSpec, ActorError> {
@@ -68,16 +87,11 @@ where
         let row = work.tx.get::<Container>(self.container).await?.ok_or(ActorError::NotFound)?;
         let next = changed(work, row, self.change).await?;
         let subject = next.container_id.to_string();
-        let due = match next.observed {
-            // in the middle of something: whoever is cut off here is found by this
-            ContainerState::Creating
-            | ContainerState::Waking
-            | ContainerState::Pausing
-            | ContainerState::Stopping => Some(work.now + CUT_OFF),
-            phase => {
-                let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
-                due_at(phase, next.active_at, next.unlocked_until, clocks_of(&next, &policy)?)
-            }
+        let due = if is_unfinished(&next) {
+            Some(work.now + CUT_OFF)
+        } else {
+            let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
+            due_at(next.observed, next.active_at, next.unlocked_until, clocks_of(&next, &policy)?)
         };
         match due {
             Some(due) => work.set_timer(LOOK, &subject, due, &[]).await?,

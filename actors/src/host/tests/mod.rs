@@ -13,6 +13,7 @@ mod place;
 mod restart;
 mod rewrap;
 mod sleep;
+mod unfinished;
 mod wake;
 
 use std::{sync::Arc, time::Duration};

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Ann's tenant is owned by the first, her container is pinned to the second.
-async fn apart() -> (World, World, Person, ContainerId) {
+pub(super) async fn apart() -> (World, World, Person, ContainerId) {
     let a = World::sim().await;
     let b = a.beside(2).await;
     let ann = a.kit.founder("ann@example.com").await;
@@ -31,7 +31,7 @@ async fn apart() -> (World, World, Person, ContainerId) {
 }
 
 /// A container of somebody of `a`, on `b`.
-async fn on(a: &World, b: &World, person: &Person) -> ContainerId {
+pub(super) async fn on(a: &World, b: &World, person: &Person) -> ContainerId {
     a.kit.linked.has_memory(&b.kit.node, 1 << 20);
     let container = a.container(person).await;
     assert_eq!(a.info(person, container).await.host, b.kit.node.node_id);

@@ -18,7 +18,10 @@ use crate::{
     call::{Repeat, Reply},
     error::ActorError,
     host::{
-        container::{image, row::changed},
+        container::{
+            image,
+            row::{changed, see_to},
+        },
         message::{At, JobKind, What},
     },
     work::Work,
@@ -149,11 +152,12 @@ async fn wake(work: &mut Work, container: ContainerId) -> Result<Act, ActorError
 async fn desire(work: &mut Work, row: Container, desired: DesiredState) -> Result<Act, ActorError> {
     let act = Act::on(&row, work);
     if row.desired != desired {
-        changed(work, row, |row| {
+        let row = changed(work, row, |row| {
             row.desired = desired;
             Ok(())
         })
         .await?;
+        see_to(work, &row).await?;
     }
     Ok(act)
 }
@@ -219,7 +223,7 @@ act!(HoldContainer, ContainerInfo, held, self, work => {
     let act = Act::on(&row, work);
     work.details.push(("reason".to_owned(), self.reason.clone()));
     let why = self.reason;
-    changed(work, row, |row| {
+    let row = changed(work, row, |row| {
         row.desired = DesiredState::Held;
         if matches!(row.observed, ContainerState::Absent | ContainerState::Stopped | ContainerState::Failed) {
             row.observed = ContainerState::Held;
@@ -228,6 +232,7 @@ act!(HoldContainer, ContainerInfo, held, self, work => {
         Ok(())
     })
     .await?;
+    see_to(work, &row).await?;
     Ok(act)
 });
 

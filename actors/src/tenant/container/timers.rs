@@ -8,7 +8,7 @@ use crate::{
     effect::Effect,
     error::ActorError,
     host::{
-        container::row::{CUT_OFF, LOCK, LOOK},
+        container::row::{CUT_OFF, LOCK, LOOK, is_unfinished},
         message::What,
     },
     ports::{HostStanding, LockReason},
@@ -21,9 +21,9 @@ pub(crate) async fn look(work: &mut Work, subject: &str) -> Result<(), ActorErro
     let Some(row) = row_of(work, subject).await?.filter(|row| !is_lost(work, row)) else { return Ok(()) };
     let again = work.now + CUT_OFF;
     work.set_timer(LOOK, subject, again, &[]).await?;
-    // in the middle of something for so long: whoever did it is gone, or hangs
+    // in the middle of something for so long: whoever did it is gone, hangs, or has not heard of it
     let what = match row.observed {
-        ContainerState::Running | ContainerState::Paused => What::Look,
+        ContainerState::Running | ContainerState::Paused if !is_unfinished(&row) => What::Look,
         _ => What::Doubt,
     };
     work.then(Effect::Container((&row).into(), Box::new(what)));
