@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ocmt_types::Incarnation;
 
+use crate::tree::Seen;
+
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -50,6 +52,8 @@ pub enum Event {
     },
     /// A fault, or a step of a node, for the trace.
     Noted(String),
+    /// Something in the world of the actors' tree.
+    Tree(Seen),
 }
 
 /// The history of a run. Cheap to clone.

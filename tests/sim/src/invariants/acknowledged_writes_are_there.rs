@@ -27,7 +27,11 @@ pub(super) fn check(events: &[(u64, Event)], logs: &[Log]) -> Vec<String> {
                     found.push(format!("write {op} was refused and is in the log of tenant {tenant}"));
                 }
             }
-            Event::Called { .. } | Event::Read { .. } | Event::Unknown { .. } | Event::Noted(_) => {}
+            Event::Called { .. }
+            | Event::Read { .. }
+            | Event::Unknown { .. }
+            | Event::Noted(_)
+            | Event::Tree(_) => {}
         }
     }
     found

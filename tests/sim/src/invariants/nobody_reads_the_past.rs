@@ -34,7 +34,7 @@ pub(super) fn check(events: &[(u64, Event)], logs: &[Log]) -> Vec<String> {
                     found.push(format!("at {at} ms a read saw operation {last} at place {seq} of tenant {tenant}, which is not there"));
                 }
             }
-            Event::Refused { .. } | Event::Unknown { .. } | Event::Noted(_) => {}
+            Event::Refused { .. } | Event::Unknown { .. } | Event::Noted(_) | Event::Tree(_) => {}
         }
     }
     found
