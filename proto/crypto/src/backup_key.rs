@@ -9,11 +9,10 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, datakey};
+use crate::{CryptoError, Result, datakey, typed};
 
 const KEY_LETTERS: usize = 52;
 const CHECK_LETTERS: usize = 4;
-const GROUP: usize = 4;
 
 /// The key, wiped when dropped.
 pub struct BackupKey(Zeroizing<[u8; 32]>);
@@ -34,20 +33,7 @@ impl BackupKey {
             what: "backup key",
             rule: "14 groups of four letters and digits, as printed",
         };
-        if typed.len() > 256 {
-            return Err(MISTYPED);
-        }
-        let mut letters = Zeroizing::new(Vec::with_capacity(256));
-        letters.extend(
-            typed.bytes().filter(|byte| !matches!(byte, b' ' | b'-' | b'\t' | b'\r' | b'\n')).map(|byte| {
-                match byte {
-                    b'0' => b'O',
-                    b'1' => b'I',
-                    b'8' => b'B',
-                    other => other.to_ascii_uppercase(),
-                }
-            }),
-        );
+        let letters = typed::letters(typed).ok_or(MISTYPED)?;
         if letters.len() != KEY_LETTERS + CHECK_LETTERS {
             return Err(MISTYPED);
         }
@@ -61,14 +47,7 @@ impl BackupKey {
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut letters = Zeroizing::new(BASE32_NOPAD.encode(self.0.as_slice()));
         letters.push_str(&check_letters(&self.0));
-        let mut text = Zeroizing::new(String::with_capacity(letters.len() / GROUP * (GROUP + 1)));
-        for (index, letter) in letters.chars().enumerate() {
-            if index > 0 && index % GROUP == 0 {
-                text.push('-');
-            }
-            text.push(letter);
-        }
-        text
+        typed::groups(&letters)
     }
 
     /// The 32 bytes, for stretching.

@@ -7,6 +7,7 @@
 
 mod aead;
 pub mod audit;
+pub mod backup_code;
 pub mod backup_key;
 pub mod cell;
 pub mod ceremony;
@@ -44,6 +45,7 @@ mod testing;
 pub mod token;
 pub mod totp;
 pub mod transcript;
+mod typed;
 pub mod unlock;
 pub mod vault;
 pub mod words;

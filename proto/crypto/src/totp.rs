@@ -35,6 +35,15 @@ impl TotpSecret {
         Ok(Self(Zeroizing::new(*secret)))
     }
 
+    /// What an authenticator reads from the URI, or a person types into it.
+    ///
+    /// # Errors
+    /// [`CryptoError::Refused`] if it is no secret of ours.
+    pub fn from_base32(text: &str) -> Result<Self> {
+        let bytes = BASE32_NOPAD.decode(text.as_bytes()).map_err(|_| CryptoError::Refused)?;
+        Self::from_slice(&Zeroizing::new(bytes))
+    }
+
     /// The bytes, for storing them wrapped.
     pub fn expose(&self) -> &[u8; SECRET_LEN] {
         &self.0

@@ -103,6 +103,8 @@ ids! {
     SenderId,
     /// A long-lived credential of a program.
     ApiKeyId,
+    /// A second factor that is being set up.
+    EnrollmentId,
     /// A vault of a user or a group.
     VaultId,
     /// One way to open a vault.
