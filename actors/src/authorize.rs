@@ -68,13 +68,15 @@ pub(crate) struct Standing {
     pub(crate) role: Option<Role>,
     /// Of a user with a custom role: what is left of the role.
     pub(crate) only: Option<Permissions>,
+    /// Of a user: whether the account has a second factor.
+    pub(crate) has_factor: bool,
     pub(crate) now: Timestamp,
 }
 
 impl Standing {
     /// Somebody of whom nothing is loaded yet.
     pub(crate) fn unknown(caller: Caller, now: Timestamp) -> Self {
-        Self { caller, role: None, only: None, now }
+        Self { caller, role: None, only: None, has_factor: false, now }
     }
 
     /// What a user may do in the tenant.
@@ -129,6 +131,12 @@ pub(crate) enum Action {
     ReadSelf,
     SignOut,
     FoundTenant,
+    /// Show the second factor that is due.
+    CompleteMfa,
+    /// Set up a second factor.
+    EnrolFactor,
+    /// Take one away, or make new backup codes.
+    ChangeFactors,
     StepUp,
     ReadSessions,
     EndSessions,
@@ -213,7 +221,9 @@ const fn rule(action: Action) -> Rule {
         A::RemoveUser => r(Role::Admin, None, true, Never),
         A::PublishIdentityKey => r(Role::Observer, None, false, Never),
         A::ReadSelf | A::SignOut => r(Role::Observer, None, false, Always),
-        A::FoundTenant | A::StepUp | A::ReadSessions => r(Role::Observer, None, false, Never),
+        A::FoundTenant | A::CompleteMfa | A::ReadSessions => r(Role::Observer, None, false, Never),
+        A::EnrolFactor | A::ChangeFactors => r(Role::Observer, None, true, Never),
+        A::StepUp => r(Role::Observer, None, false, AfterRelease),
         A::EndSessions => r(Role::Observer, Some(Role::Admin), false, Never),
         A::QueryOwnAudit => r(Role::Observer, None, false, Never),
         A::QueryTenantAudit => r(Role::Admin, None, false, Never),
@@ -248,6 +258,15 @@ const fn rule(action: Action) -> Rule {
     }
 }
 
+/// What a session may do whose second factor is due: show it, or set one up if there is none yet.
+const fn while_pending(action: Action, has_factor: bool) -> bool {
+    match action {
+        Action::ReadSelf | Action::SignOut | Action::CompleteMfa => true,
+        Action::EnrolFactor => !has_factor,
+        _ => false,
+    }
+}
+
 /// Why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denied {
@@ -272,6 +291,10 @@ impl From<Denied> for ActorError {
     }
 }
 
+/// The answer to whoever has not shown the second factor yet.
+pub(crate) const FACTOR_DUE: Denied =
+    Denied::Forbidden("the second factor is due: show it, or set one up, before anything else");
+
 /// Decides. Pure; everything it looks at was loaded from state.
 pub(crate) fn authorize(standing: &Standing, action: Action, object: &Object) -> Result<(), Denied> {
     match &standing.caller.principal {
@@ -293,9 +316,14 @@ pub(crate) fn authorize_found<T>(
     authorize(standing, action, &object(&found)).map(|()| found)
 }
 
-/// For acts that want a fresh sign-in whatever the object.
-pub(crate) fn require_step_up(who: SignedIn, now: Timestamp) -> Result<(), Denied> {
-    if who.assurance == Assurance::Recovery || now.since(who.authenticated_at) > STEP_UP_WITHIN {
+/// For acts that want a fresh sign-in whatever the object: with the second factor, if the account has one.
+pub(crate) fn require_step_up(standing: &Standing, who: SignedIn) -> Result<(), Denied> {
+    let strong = match who.assurance {
+        Assurance::Recovery => false,
+        Assurance::PendingMfa | Assurance::Link => !standing.has_factor,
+        Assurance::Mfa => true,
+    };
+    if !strong || standing.now.since(who.authenticated_at) > STEP_UP_WITHIN {
         return Err(Denied::StepUp);
     }
     Ok(())
@@ -313,6 +341,9 @@ fn authorize_user(standing: &Standing, who: SignedIn, action: Action, object: &O
     let Some(role) = standing.role else {
         return Err(Denied::NotSignedIn);
     };
+    if who.assurance == Assurance::PendingMfa && !while_pending(action, standing.has_factor) {
+        return Err(FACTOR_DUE);
+    }
     match object.owner {
         Owner::Tenant => {}
         Owner::User(owner) if owner == who.user => {}
@@ -341,5 +372,5 @@ fn authorize_user(standing: &Standing, who: SignedIn, action: Action, object: &O
     if role < rule.role || standing.only.as_ref().is_some_and(|only| !only.allow(action, own)) {
         return Err(Denied::Forbidden("your role does not allow it"));
     }
-    if rule.step_up { require_step_up(who, standing.now) } else { Ok(()) }
+    if rule.step_up { require_step_up(standing, who) } else { Ok(()) }
 }

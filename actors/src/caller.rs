@@ -8,6 +8,8 @@ use ocmt_types::{RequestId, SessionId, TenantId, Timestamp, UserId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Assurance {
+    /// A magic link, and the second factor is due: good for showing it and for nothing else.
+    PendingMfa,
     /// A recovery link: ceremonies and nothing else, until one is released.
     Recovery,
     /// A magic link.
@@ -19,6 +21,7 @@ pub enum Assurance {
 impl From<ocmt_store::tables::Assurance> for Assurance {
     fn from(stored: ocmt_store::tables::Assurance) -> Self {
         match stored {
+            ocmt_store::tables::Assurance::PendingMfa => Self::PendingMfa,
             ocmt_store::tables::Assurance::Recovery => Self::Recovery,
             ocmt_store::tables::Assurance::Link => Self::Link,
             ocmt_store::tables::Assurance::Mfa => Self::Mfa,

@@ -1,6 +1,7 @@
 //! What a piece of committed work asks of the tenant's actor: applied after the commit and before
 //! the caller is answered, so that whoever has the answer also sees the effect.
 
+use ocmt_store::tables::Session;
 use ocmt_types::{MessageId, NoticeId, SessionId, Timestamp};
 
 use crate::{
@@ -13,6 +14,8 @@ use crate::{
 pub(crate) enum Effect {
     /// These sessions are over: their streams end now.
     SessionsEnded(Vec<SessionId>),
+    /// This session has another token or assurance: the token before is dead, its streams go on.
+    SessionRenewed(Box<Session>, TenantPolicy),
     /// The policy is another.
     PolicyChanged(TenantPolicy),
     /// This is for a container, at its host.

@@ -19,8 +19,11 @@ pub enum ActorError {
     /// The caller is known and may not do this to an object he may know of.
     #[error("not allowed: {0}")]
     PermissionDenied(&'static str),
-    /// The session is too long ago to have been authenticated for this act.
-    #[error("sign in again to confirm this: the last sign-in is more than 15 minutes ago")]
+    /// The session's last proof of presence is too long ago for this act, or was without the account's second
+    /// factor.
+    #[error(
+        "confirm this with `ocmt step-up`: it wants a sign-in of the last 15 minutes, with the second factor if the account has one"
+    )]
     StepUpRequired,
     /// A field of the request is wrong, whatever the state is.
     #[error("{field}: {why}")]

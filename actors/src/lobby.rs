@@ -6,7 +6,7 @@
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::{
     Founding, MOST_TENANTS_OF_ADDRESS,
-    tables::{Assurance, Signup, Tenant, TenantState, User, UserRole, UserState},
+    tables::{Assurance as StoredAssurance, Signup, Tenant, TenantState, User, UserRole, UserState},
 };
 use ocmt_types::{Digest32, RequestId, Secret, TenantId, UserId};
 use subtle::ConstantTimeEq as _;
@@ -15,13 +15,14 @@ use crate::{
     alert::Parcel,
     api::{
         auth::{
-            ConsumeLink, ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp, WhoAmI,
+            Assurance, ConsumeLink, Device, ExchangeMagicLink, RequestMagicLink, SessionIssued, SignUp,
+            WhoAmI,
         },
         tenant::{BeginFounding, CreateTenant, TenantCreated, TenantSummary},
         users::{AcceptInvite, ConsumeInvite},
     },
     audit,
-    authorize::Standing,
+    authorize::{FACTOR_DUE, Standing},
     call::CallMeta,
     caller::Caller,
     email,
@@ -32,7 +33,7 @@ use crate::{
     ports::{Mail, MailBody},
     supervisor,
     system::System,
-    tenant::session_row,
+    tenant::{session_issue, session_row},
     work::Work,
 };
 
@@ -101,8 +102,7 @@ impl System {
                 }
             }
             if !links.is_empty() {
-                let recovery = purpose == LinkPurpose::Recovery;
-                system.mail(Mail { to: email, body: MailBody::SignIn { links, recovery } });
+                system.mail(Mail { to: email, body: MailBody::SignIn { links, purpose } });
             }
             Ok(())
         })
@@ -124,11 +124,14 @@ impl System {
         }
         let binding_hash = audit::sha256(request.binding_secret.expose());
         match (token.kind(), token.tenant()) {
-            (TokenKind::SignUp, _) => self.found_by_sign_up(token.hash(), binding_hash, id).await,
+            (TokenKind::SignUp, _) => {
+                self.found_by_sign_up(token.hash(), binding_hash, request.device, id).await
+            }
             (TokenKind::Link, Some(tenant)) => {
-                let consume = ConsumeLink { token_hash: token.hash(), binding_hash };
+                let Device { name: client, addr } = request.device;
+                let consume = ConsumeLink { token_hash: token.hash(), binding_hash, client };
                 let meta = CallMeta { idempotency: None, ..meta.clone() };
-                match self.tenant(tenant).call(Caller::anonymous(tenant, id, None), meta, consume).await {
+                match self.tenant(tenant).call(Caller::anonymous(tenant, id, addr), meta, consume).await {
                     Err(ActorError::NotFound) => Err(BAD_LINK),
                     other => other,
                 }
@@ -150,8 +153,9 @@ impl System {
         let token = Token::parse_kind(TokenKind::Invite, request.token.expose()).map_err(|_| BAD_INVITE)?;
         let tenant = token.tenant().ok_or(BAD_INVITE)?;
         let meta = CallMeta { idempotency: None, ..meta.clone() };
-        let consume = ConsumeInvite { token_hash: token.hash() };
-        match self.tenant(tenant).call(Caller::anonymous(tenant, id, None), meta, consume).await {
+        let Device { name: client, addr } = request.device;
+        let consume = ConsumeInvite { token_hash: token.hash(), client };
+        match self.tenant(tenant).call(Caller::anonymous(tenant, id, addr), meta, consume).await {
             Err(ActorError::NotFound) => Err(BAD_INVITE),
             other => other,
         }
@@ -174,7 +178,7 @@ impl System {
         let created = TenantCreated { tenant: ticket.tenant, user: ticket.user };
         match self.env.store.directory().create_tenant(&founding).await {
             Ok(Some(tx)) => {
-                let mut work = self.birth(tx, ticket.tenant, id).await?;
+                let mut work = self.birth(tx, Caller::anonymous(ticket.tenant, id, None)).await?;
                 audit::success(&mut work, "TenantService/CreateTenant").await?;
                 work.tx.commit().await?;
                 Ok(created)
@@ -197,6 +201,13 @@ impl System {
     ) -> Result<Vec<TenantSummary>, ActorError> {
         let (request, deadline) = (caller.request, meta.deadline);
         let me = self.tenant(caller.tenant).call(caller, meta, WhoAmI).await?;
+        match me.session.assurance {
+            Assurance::PendingMfa => return Err(FACTOR_DUE.into()),
+            Assurance::Recovery => {
+                return Err(ActorError::PermissionDenied("a recovery session is good for ceremonies alone"));
+            }
+            Assurance::Link | Assurance::Mfa => {}
+        }
         let mut tenants = Vec::new();
         for entry in
             self.env.store.directory().addresses(&me.email).await?.into_iter().take(MOST_TENANTS_OF_ADDRESS)
@@ -211,6 +222,7 @@ impl System {
         &self,
         token_hash: Digest32,
         binding_hash: Digest32,
+        device: Device,
         id: RequestId,
     ) -> Result<SessionIssued, ActorError> {
         let now = self.env.now();
@@ -227,8 +239,9 @@ impl System {
             Err(ocmt_store::StoreError::Fenced) => return Err(ActorError::NotOwner { owner: None }),
             founded => founded?.ok_or(BAD_LINK)?,
         };
-        let mut work = self.birth(tx, tenant, id).await?;
-        let issued = session_row::issue(&mut work, &founding.owner, Assurance::Link).await?;
+        let mut work = self.birth(tx, Caller::anonymous(tenant, id, device.addr)).await?;
+        let issued =
+            session_issue::issue(&mut work, &founding.owner, StoredAssurance::Link, &device.name).await?;
         audit::success(&mut work, "AuthService/ExchangeMagicLink").await?;
         work.tx.commit().await?;
         Ok(issued)
@@ -272,13 +285,9 @@ impl System {
     }
 
     /// The frame around the transaction in which a tenant is born.
-    async fn birth(
-        &self,
-        tx: ocmt_store::FencedTx,
-        tenant: TenantId,
-        id: RequestId,
-    ) -> Result<Work, ActorError> {
-        let standing = Standing::unknown(Caller::anonymous(tenant, id, None), self.env.now());
+    async fn birth(&self, tx: ocmt_store::FencedTx, caller: Caller) -> Result<Work, ActorError> {
+        let tenant = caller.tenant;
+        let standing = Standing::unknown(caller, self.env.now());
         let mut work = Work::around(tx, self.env.clone(), standing);
         session_row::sweep(&mut work).await?;
         work.object = format!("tenant/{tenant}");

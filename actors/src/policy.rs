@@ -1,6 +1,6 @@
 //! A tenant's policy: its delays and bounds, and what is refused as unsafe.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,12 @@ pub enum Mode {
 }
 
 /// All values in milliseconds unless said otherwise.
+///
+/// What is stored or comes from another node may be of a newer or an older program: fields that this one does not
+/// know are passed over, and those that are missing have their defaults. What users ask for is held against the
+/// contract before it becomes one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default)]
 pub struct TenantPolicy {
     /// A session ends when unused for so long; at most 1 h.
     pub session_idle_ms: i64,
@@ -27,6 +31,8 @@ pub struct TenantPolicy {
     pub session_absolute_ms: i64,
     /// Live sessions of one user, 1 to 100; a new one ends the oldest.
     pub sessions_per_user: u32,
+    /// Every user needs a second factor: whoever has none can set one up and do nothing else.
+    pub require_mfa: bool,
     /// A mailed link lapses after so long; at most 1 h.
     pub link_ttl_ms: i64,
     /// An idle container is paused after so long.
@@ -45,11 +51,14 @@ pub struct TenantPolicy {
     pub change_window_ms: i64,
     /// What becomes of direct messages to agents. Written only where it is not the default, which programs
     /// before it have too (ADR 0011).
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub dm_policy: DirectPolicy,
     /// What becomes of messages to agents in groups of a messenger.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub group_policy: GroupPolicy,
+    /// Fields of a newer program. They are kept as they are, so that a change made here loses none of them.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, serde_json::Value>,
 }
 
 /// What becomes of a direct message.
@@ -94,6 +103,7 @@ impl Default for TenantPolicy {
             session_idle_ms: HOUR,
             session_absolute_ms: DAY,
             sessions_per_user: 10,
+            require_mfa: false,
             link_ttl_ms: 10 * MINUTE,
             pause_after_ms: 30 * MINUTE,
             stop_after_ms: 4 * HOUR,
@@ -104,6 +114,7 @@ impl Default for TenantPolicy {
             change_window_ms: 12 * HOUR,
             dm_policy: DirectPolicy::Pairing,
             group_policy: GroupPolicy::Allowlist,
+            unknown: BTreeMap::new(),
         }
     }
 }
@@ -212,6 +223,23 @@ mod tests {
         short.check(Mode::Demo).unwrap();
         short.check(Mode::Dev).unwrap();
         assert_eq!(short.check(Mode::Production).unwrap_err().reason(), "INVALID_ARGUMENT");
+    }
+
+    #[test]
+    fn a_stored_policy_of_a_newer_and_of_an_older_program_is_read() {
+        let own = TenantPolicy { sessions_per_user: 3, require_mfa: true, ..TenantPolicy::default() };
+        let mut stored = serde_json::to_value(&own).unwrap();
+        let fields = stored.as_object_mut().unwrap();
+        fields.insert("of_tomorrow".to_owned(), serde_json::json!({"more": [1]}));
+        let read = serde_json::from_value::<TenantPolicy>(stored.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), stored, "a change made here would lose it");
+        assert_eq!(TenantPolicy { unknown: BTreeMap::new(), ..read }, own);
+        stored.as_object_mut().unwrap().remove("require_mfa");
+        let read = serde_json::from_value::<TenantPolicy>(stored.clone()).unwrap();
+        assert_eq!((read.sessions_per_user, read.require_mfa), (3, false));
+        // a field that is there and makes no sense is no default
+        stored.as_object_mut().unwrap().insert("require_mfa".to_owned(), serde_json::json!("yes"));
+        assert!(serde_json::from_value::<TenantPolicy>(stored).is_err());
     }
 
     #[test]

@@ -24,6 +24,8 @@ use ocmt_runtime::CellAddress;
 use ocmt_types::{Digest32, NodeId, Secret, TenantId, Timestamp, UnlockId};
 use tokio::sync::mpsc;
 
+use crate::api::auth::LinkPurpose;
+
 /// One message to a person.
 pub struct Mail {
     /// E-mail address.
@@ -40,12 +42,12 @@ pub enum MailBody {
         /// `ocmt_sup_…`
         token: Secret<String>,
     },
-    /// Sign in: one link for each tenant of the address.
+    /// Sign in, or show who one is: one link for each tenant of the address.
     SignIn {
         /// Tenant name and `ocmt_lnk_…`.
         links: Vec<(String, Secret<String>)>,
-        /// The sessions are good for recovery alone.
-        recovery: bool,
+        /// What they are good for.
+        purpose: LinkPurpose,
     },
     /// Join a tenant.
     Invite {

@@ -12,9 +12,9 @@ use ocmt_types::{Digest32, MessageId, Ownership, Timestamp};
 
 use crate::{
     audit,
-    authorize::{Action, Denied, Object, Standing, authorize, authorize_found},
+    authorize::{Action, Denied, FACTOR_DUE, Object, Standing, authorize, authorize_found},
     call::{Call, CallMeta, IdempotencyKey, Incoming, Repeat, Reply},
-    caller::{Caller, Principal, SignedIn},
+    caller::{Assurance, Caller, Principal, SignedIn},
     effect::Effect,
     env::{Env, Scope},
     error::ActorError,
@@ -234,6 +234,16 @@ pub(crate) async fn run_system<S: SystemWork>(
     Ok((output, frame.effects))
 }
 
+/// What a session may call whose second factor is due. All else is refused before its handler sees it, whatever
+/// that would have looked at; [`authorize`] decides on these.
+const WHILE_PENDING: [&str; 5] = [
+    "AuthService/WhoAmI",
+    "AuthService/SignOut",
+    "AuthService/CompleteMfa",
+    "AuthService/BeginTotpEnrollment",
+    "AuthService/ConfirmTotpEnrollment",
+];
+
 /// What is left of the work after its commit.
 #[derive(Default)]
 struct Done {
@@ -265,7 +275,7 @@ async fn attempt<P: Piece>(
     let mut work =
         begin(scope, Standing::unknown(caller.clone(), now)).await.map_err(ActorError::before_it_was_read)?;
     begins();
-    stand(&mut work).await?;
+    stand(&mut work, P::METHOD).await?;
     let mut fresh = None;
     if let (Repeat::Replays, Some(key)) = (P::REPEAT, &meta.idempotency) {
         match look_up(&mut work, key, P::METHOD).await? {
@@ -323,14 +333,18 @@ async fn begin(scope: &Scope, standing: Standing) -> Result<Work, ActorError> {
 }
 
 /// Loads what the caller is today: the session must live, the user must be active.
-async fn stand(work: &mut Work) -> Result<(), ActorError> {
+async fn stand(work: &mut Work, method: &'static str) -> Result<(), ActorError> {
     let Principal::User(who) = *work.standing.caller.principal() else {
         return Ok(());
     };
-    let (who, authority) = session_row::stand_of_live(work, who).await?;
-    work.standing.caller.principal = Principal::User(who);
-    work.standing.role = Some(authority.role);
-    work.standing.only = authority.only;
+    let lives = session_row::stand_of_live(work, who).await?;
+    work.standing.caller.principal = Principal::User(lives.who);
+    work.standing.role = Some(lives.authority.role);
+    work.standing.only = lives.authority.only;
+    work.standing.has_factor = lives.has_factor;
+    if lives.who.assurance == Assurance::PendingMfa && !WHILE_PENDING.contains(&method) {
+        return Err(FACTOR_DUE.into());
+    }
     Ok(())
 }
 

@@ -1,9 +1,18 @@
 //! Sign-up, sign-in by magic link, sessions.
 
+use std::net::IpAddr;
+
 use ocmt_types::{Digest32, Secret, SessionId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{tenant::TenantSummary, users::RoleId};
+use super::{
+    factors::{
+        BackupCodes, BeginTotpEnrollment, CompleteMfa, ConfirmTotpEnrollment, RegenerateBackupCodes,
+        RemoveTotp, SecondFactor, StepUp, TotpConfirmed, TotpOffered,
+    },
+    tenant::TenantSummary,
+    users::{Done, RoleId},
+};
 use crate::call::calls;
 pub use crate::caller::Assurance;
 
@@ -14,6 +23,17 @@ pub enum LinkPurpose {
     SignIn,
     /// A recovery session: ceremonies alone.
     Recovery,
+    /// A proof of presence for [`StepUp`](super::factors::StepUp); it starts no session.
+    StepUp,
+}
+
+/// What signs in.
+#[derive(Debug, Clone, Default)]
+pub struct Device {
+    /// As it calls itself, for the list of sessions.
+    pub name: String,
+    /// From where.
+    pub addr: Option<IpAddr>,
 }
 
 /// Begin a tenant of one's own. Answered alike whether the address is known or not; a mail follows.
@@ -49,6 +69,8 @@ pub struct ExchangeMagicLink {
     pub token: Secret<String>,
     /// The 32 bytes whose SHA-256 the request named.
     pub binding_secret: Secret<Vec<u8>>,
+    /// What shows it.
+    pub device: Device,
 }
 
 /// A session as its user sees it.
@@ -60,6 +82,12 @@ pub struct SessionInfo {
     pub user: UserId,
     /// Signed in with what.
     pub assurance: Assurance,
+    /// The device as it called itself; empty if it did not.
+    #[serde(default)]
+    pub client: String,
+    /// From where it was last used, if that is known.
+    #[serde(default)]
+    pub address: Option<String>,
     /// When it was issued.
     pub created_at: Timestamp,
     /// When the credential was last shown.
@@ -80,6 +108,8 @@ pub struct SessionIssued {
     pub tenant: TenantId,
     /// The session.
     pub session: SessionInfo,
+    /// If the second factor is due: those to choose from; none if one has to be set up first.
+    pub pending_factors: Vec<SecondFactor>,
 }
 
 /// Who the session's user is.
@@ -101,6 +131,10 @@ pub struct Me {
     pub role: RoleId,
     /// The asking session.
     pub session: SessionInfo,
+    /// Second factors of the account.
+    pub factors: Vec<SecondFactor>,
+    /// Backup codes that were not used yet.
+    pub backup_codes_left: u32,
 }
 
 /// All live sessions of the caller.
@@ -123,15 +157,6 @@ pub struct RevokeOtherSessions;
 pub struct SessionsEnded {
     /// Count.
     pub ended: u32,
-}
-
-/// Show again who one is, for acts that want a sign-in of the last 15 minutes: with the token of a
-/// fresh sign-in link of the caller's own (`ocmt_lnk_…`), which is consumed.
-pub struct StepUp {
-    /// The whole token.
-    pub token: Secret<String>,
-    /// As in [`ExchangeMagicLink::binding_secret`].
-    pub binding_secret: Secret<Vec<u8>>,
 }
 
 /// End the asking session.
@@ -172,6 +197,7 @@ mod exposed {
 pub(crate) struct ConsumeLink {
     pub(crate) token_hash: Digest32,
     pub(crate) binding_hash: Digest32,
+    pub(crate) client: String,
 }
 
 /// Of the lobby: how this tenant calls itself, if a user here has this address.
@@ -186,7 +212,12 @@ calls! {
         read ListSessions => Vec<SessionInfo>,
         write RevokeSession => SessionsEnded,
         write RevokeOtherSessions => SessionsEnded,
-        once StepUp => SessionInfo,
+        once BeginTotpEnrollment => TotpOffered,
+        once ConfirmTotpEnrollment => TotpConfirmed,
+        write RemoveTotp => Done,
+        once RegenerateBackupCodes => BackupCodes,
+        once CompleteMfa => SessionIssued,
+        once StepUp => SessionIssued,
         write SignOut => SessionsEnded,
         once IssueLink => Option<IssuedLink>,
         once ConsumeLink => SessionIssued,

@@ -3,7 +3,7 @@
 use ocmt_types::{Digest32, InviteId, Secret, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::auth::SessionIssued;
+use super::auth::{Device, SessionIssued};
 pub use super::roles::{CreateRole, DeleteRole, ListRoles, RoleId, RoleInfo, RolePage};
 pub use crate::authorize::Role;
 use crate::call::calls;
@@ -21,6 +21,9 @@ pub struct UserInfo {
     pub created_at: Timestamp,
     /// Whether identity keys are published.
     pub has_identity_key: bool,
+    /// Whether the account has a second factor.
+    #[serde(default)]
+    pub has_second_factor: bool,
 }
 
 /// Invite an address; a mail with a token follows. A newer invitation of the address ends the older.
@@ -46,11 +49,14 @@ pub struct Invited {
 pub struct AcceptInvite {
     /// The whole token.
     pub token: Secret<String>,
+    /// What shows it.
+    pub device: Device,
 }
 
 /// Of the lobby: consume an invitation of this tenant.
 pub(crate) struct ConsumeInvite {
     pub(crate) token_hash: Digest32,
+    pub(crate) client: String,
 }
 
 /// A page of users in the order of their ids.

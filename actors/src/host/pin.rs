@@ -164,7 +164,9 @@ impl Watch {
         loop {
             match self.ask().await {
                 Ok(said) => return said,
-                Err(ActorError::Unauthenticated(_) | ActorError::NotFound) => return Said::Over,
+                Err(
+                    ActorError::Unauthenticated(_) | ActorError::PermissionDenied(_) | ActorError::NotFound,
+                ) => return Said::Over,
                 Err(error) => {
                     tracing::debug!(%error, "owner of a session does not say how it stands, asked again");
                     tokio::time::sleep(AGAIN_AFTER).await;

@@ -77,7 +77,9 @@ impl Letter for WatchSession {
         env.to_root(NodeMessage::ToTenant(tenant, TenantMessage::OpenStream(open)));
         let mut over = match answer_of(&env.clock, deadline, answer).await {
             Ok(over) => over,
-            Err(ActorError::Unauthenticated(_) | ActorError::NotFound) => return Ok(false),
+            Err(ActorError::Unauthenticated(_) | ActorError::PermissionDenied(_) | ActorError::NotFound) => {
+                return Ok(false);
+            }
             Err(error) => return Err(error),
         };
         if self.used {

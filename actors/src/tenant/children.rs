@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ocmt_store::tables::Session;
 use ocmt_types::{Digest32, SessionId, Timestamp, VaultId};
 use ractor::{Actor as _, ActorId, ActorRef};
 
@@ -156,6 +157,17 @@ impl Children {
                 let _ = child.actor.cast(SessionMessage::End);
             }
         }
+    }
+
+    /// A session has another token: the one before leaves the map at once, and a row that was read under it is out
+    /// of date.
+    pub(super) fn session_renewed(&mut self, row: &Session, policy: &TenantPolicy) {
+        self.revision += 1;
+        let Some(child) = self.sessions.get_mut(&row.session_id) else { return };
+        self.session_of_token.remove(&child.token_hash);
+        self.session_of_token.insert(row.token_hash, row.session_id);
+        child.token_hash = row.token_hash;
+        let _ = child.actor.cast(SessionMessage::Renewed(Box::new(row.clone()), policy.clone()));
     }
 
     /// A stream of a session was used; false if the session is not awake.

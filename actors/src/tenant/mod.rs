@@ -30,7 +30,7 @@ use std::{collections::HashMap, sync::Arc};
 use ocmt_types::{MessageId, NoticeId, Ownership, SessionId};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-pub(crate) use handlers::session_row;
+pub(crate) use handlers::{session_issue, session_row};
 #[cfg(test)]
 pub(crate) use message::Poison;
 pub(crate) use message::{Adopt, Authenticate, OpenStream, TakePost, TenantMessage};
@@ -273,6 +273,7 @@ impl TenantState {
         for effect in effects {
             match effect {
                 Effect::SessionsEnded(sessions) => self.children.end_sessions(&sessions),
+                Effect::SessionRenewed(row, policy) => self.children.session_renewed(&row, &policy),
                 Effect::PolicyChanged(policy) => {
                     self.children.policy_changed(&policy);
                     let message = HostMessage::Policy(self.scope.ownership.tenant, policy);

@@ -1,10 +1,13 @@
 //! After a new generation of the cluster's sealing key: what of this tenant is wrapped under an earlier one is
 //! wrapped anew, a few rows in a transaction. Wherever it is cut off, the rows themselves say what is left.
 
-use ocmt_store::{Rewrap, tables::Ceremony};
+use ocmt_store::{
+    Rewrap,
+    tables::{Ceremony, TotpEnrollment, User},
+};
 use ractor::ActorRef;
 
-use super::{TenantMessage, TenantState, ceremony::ground};
+use super::{TenantMessage, TenantState, ceremony::ground, handlers::rewrapped_totp};
 use crate::{
     call::Reply,
     error::ActorError,
@@ -29,7 +32,9 @@ impl SystemWork for Batch {
         let ceremonies = work.tx.ceremonies_to_rewrap(what, BATCH).await?;
         let containers = work.tx.containers_to_rewrap(what, BATCH).await?;
         let full = |rows: usize| u32::try_from(rows).is_ok_and(|rows| rows >= BATCH);
-        let more = full(ceremonies.len()) || full(containers.len());
+        let users = work.tx.users_to_rewrap(what, BATCH).await?;
+        let enrollments = work.tx.enrollments_to_rewrap(what, BATCH).await?;
+        let more = [ceremonies.len(), containers.len(), users.len(), enrollments.len()].into_iter().any(full);
         for row in ceremonies {
             let guard = Ceremony::version.eq(row.version);
             let wrapped = ground::rewrapped(work, &row)?;
@@ -49,8 +54,29 @@ impl SystemWork for Batch {
             })
             .await?;
         }
+        factors(work, users, enrollments).await?;
         Ok(more)
     }
+}
+
+/// Secrets of second factors.
+async fn factors(
+    work: &mut Work,
+    users: Vec<User>,
+    enrollments: Vec<TotpEnrollment>,
+) -> Result<(), ActorError> {
+    for row in users {
+        let Some(wrapped) = &row.totp_wrapped else { continue };
+        let wrapped = rewrapped_totp(work, row.user_id, wrapped)?;
+        work.check_wrapped(&wrapped).await?;
+        work.tx.update(&User { totp_wrapped: Some(wrapped), ..row }).await?;
+    }
+    for row in enrollments {
+        let wrapped = rewrapped_totp(work, row.user_id, &row.wrapped)?;
+        work.check_wrapped(&wrapped).await?;
+        work.tx.update(&TotpEnrollment { wrapped, ..row }).await?;
+    }
+    Ok(())
 }
 
 impl TenantState {

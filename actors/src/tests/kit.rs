@@ -4,6 +4,7 @@
 //! owner of a tenant. `kit.call(&caller, Request)` asks the caller's tenant.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -29,7 +30,7 @@ use crate::{
     CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mode, NodeSigner, SealingRing, System,
     SystemConfig,
     api::{
-        auth::{ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
+        auth::{Device, ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
         tenant::TenantPolicy,
         users::{AcceptInvite, InviteUser, Role},
     },
@@ -264,7 +265,7 @@ impl Kit {
         let n = self.mailbox.count(email);
         self.call(&host.caller, InviteUser { email: email.to_owned(), role: role.into() }).await.unwrap();
         let mail = self.mailbox.token_after(email, n).await;
-        let accept = AcceptInvite { token: Secret::new(mail.tokens[0].1.clone()) };
+        let accept = AcceptInvite { token: Secret::new(mail.tokens[0].1.clone()), device: Device::default() };
         let issued = self.system.accept_invite(accept, &self.meta(), self.request()).await.unwrap();
         self.person(email, issued).await
     }
@@ -297,6 +298,7 @@ impl Kit {
         let exchange = ExchangeMagicLink {
             token: Secret::new(token.to_owned()),
             binding_secret: Secret::new(secret.to_vec()),
+            device: device(),
         };
         self.system.exchange_magic_link(exchange, &self.meta(), self.request()).await
     }
@@ -326,6 +328,11 @@ pub(crate) fn binding() -> (Vec<u8>, Digest32) {
     let secret = vec![7; 32];
     let hash = sha256(&secret);
     (secret, hash)
+}
+
+/// What signs in.
+pub(crate) fn device() -> Device {
+    Device { name: "a test".to_owned(), addr: Some(IpAddr::from([192, 0, 2, 1])) }
 }
 
 /// Asks again and again until it holds: a wait on a level, with a bound.

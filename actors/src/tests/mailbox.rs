@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::kit::PATIENCE;
-use crate::{Mail, MailBody, MailError, Mailer};
+use crate::{Mail, MailBody, MailError, Mailer, api::auth::LinkPurpose};
 
 /// What was mailed, with tokens in clear.
 #[derive(Debug, Clone)]
@@ -33,8 +33,12 @@ impl Mailer for Mailbox {
                 MailBody::SignUp { token } => {
                     ("sign_up".to_owned(), vec![(String::new(), token.expose().clone())], vec![])
                 }
-                MailBody::SignIn { links, recovery } => {
-                    let kind = if *recovery { "recovery" } else { "sign_in" };
+                MailBody::SignIn { links, purpose } => {
+                    let kind = match purpose {
+                        LinkPurpose::SignIn => "sign_in",
+                        LinkPurpose::Recovery => "recovery",
+                        LinkPurpose::StepUp => "step_up",
+                    };
                     (
                         kind.to_owned(),
                         links.iter().map(|(name, token)| (name.clone(), token.expose().clone())).collect(),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod authority;
+pub(crate) mod factors;
 mod groups;
 mod isolation;
 pub(crate) mod kit;
@@ -12,7 +13,7 @@ mod ownership;
 pub(crate) mod post;
 mod recovery;
 mod roles;
-mod sign_in;
+pub(crate) mod sign_in;
 mod sleep;
 mod strangers;
 pub(crate) mod timers;

@@ -14,8 +14,9 @@ use crate::{
         audit::QueryAudit,
         auth::{
             LinkPurpose, ListSessions, RequestMagicLink, RevokeOtherSessions, RevokeSession, SignOut, SignUp,
-            StepUp, WhoAmI,
+            WhoAmI,
         },
+        factors::{Presence, StepUp},
         tenant::{CreateTenant, GetTenant, TenantPolicy, UpdateTenantPolicy},
         users::Role,
     },
@@ -340,19 +341,26 @@ async fn step_up_wants_a_sign_in_of_the_last_fifteen_minutes() {
     kit.clock.advance(Duration::from_secs(901));
     assert_eq!(kit.call(&ann.caller, change(1)).await.unwrap_err(), ActorError::StepUpRequired);
     let bob = kit.founder("bob@example.com").await;
-    let foreign = kit.link("bob@example.com", LinkPurpose::SignIn).await;
+    let foreign = kit.link("bob@example.com", LinkPurpose::StepUp).await;
     let recovery = kit.link("ann@example.com", LinkPurpose::Recovery).await;
-    let own = kit.link("ann@example.com", LinkPurpose::SignIn).await;
-    let step = |token: &str| StepUp {
-        token: Secret::new(token.to_owned()),
-        binding_secret: Secret::new(binding().0),
-    };
-    for bad in [&foreign, &recovery, &bob.token] {
-        assert!(kit.call(&ann.caller, step(bad)).await.is_err());
+    let sign_in = kit.link("ann@example.com", LinkPurpose::SignIn).await;
+    let own = kit.link("ann@example.com", LinkPurpose::StepUp).await;
+    for bad in [&foreign, &recovery, &sign_in, &bob.token] {
+        assert!(kit.call(&ann.caller, by_link(bad)).await.is_err());
     }
-    kit.call(&ann.caller, step(&own)).await.unwrap();
-    assert_eq!(kit.call(&ann.caller, change(1)).await.unwrap().version, 2);
-    assert!(kit.call(&ann.caller, step(&own)).await.is_err(), "a link works once");
+    assert!(kit.exchange(&own).await.is_err(), "it starts no session");
+    let stepped = kit.call(&ann.caller, by_link(&own)).await.unwrap();
+    assert!(kit.authenticate(&ann.token).await.is_err(), "the token before is dead");
+    let again = kit.authenticate(stepped.token.expose()).await.unwrap();
+    assert_eq!(again.user().unwrap().session, ann.caller.user().unwrap().session);
+    assert_eq!(kit.call(&again, change(1)).await.unwrap().version, 2);
+    assert!(kit.call(&again, by_link(&own)).await.is_err(), "a link works once");
+}
+
+/// A step-up by a mailed link.
+pub(crate) fn by_link(token: &str) -> StepUp {
+    let (token, binding_secret) = (Secret::new(token.to_owned()), Secret::new(binding().0));
+    StepUp { proof: Presence::Link { token, binding_secret } }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::{
     Caller, Limits,
     api::{
         audit::QueryAudit,
-        auth::{IssueLink, LinkPurpose, RequestMagicLink, WhoAmI},
+        auth::{Device, IssueLink, LinkPurpose, RequestMagicLink, WhoAmI},
         tenant::CreateTenant,
         users::{AcceptInvite, InviteUser, Role},
     },
@@ -37,7 +37,8 @@ async fn a_forged_token_costs_no_write() {
     kit.call(&ann.caller, WhoAmI).await.unwrap();
     kit.store.faults().unwrap().plan(Point::Begin, Fault::Unavailable);
     let link = kit.exchange(&forged(TokenKind::Link, ann.tenant)).await.err().unwrap();
-    let accept = AcceptInvite { token: Secret::new(forged(TokenKind::Invite, ann.tenant)) };
+    let accept =
+        AcceptInvite { token: Secret::new(forged(TokenKind::Invite, ann.tenant)), device: Device::default() };
     let invite = kit.system.accept_invite(accept, &kit.meta(), kit.request()).await.err().unwrap();
     assert_eq!((link.reason(), invite.reason()), ("UNAUTHENTICATED", "UNAUTHENTICATED"));
     let first_write = kit.call(&ann.caller, WhoAmI).await.unwrap_err();

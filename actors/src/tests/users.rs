@@ -10,7 +10,7 @@ use super::kit::Kit;
 use crate::{
     ActorError,
     api::{
-        auth::{LinkPurpose, WhoAmI},
+        auth::{Device, LinkPurpose, WhoAmI},
         users::{
             AcceptInvite, GetIdentityKey, InviteUser, ListUsers, PublishIdentityKey, RemoveUser, Role,
             SetRole,
@@ -28,7 +28,7 @@ async fn an_invitation_works_once_and_the_newer_ends_the_older() {
     let older = kit.mailbox.nth("bob@example.com", 0).await.tokens[0].1.clone();
     let newer = kit.mailbox.nth("bob@example.com", 1).await.tokens[0].1.clone();
     let accept = |token: &str| {
-        let request = AcceptInvite { token: Secret::new(token.to_owned()) };
+        let request = AcceptInvite { token: Secret::new(token.to_owned()), device: Device::default() };
         async { kit.system.accept_invite(request, &kit.meta(), kit.request()).await }
     };
     assert_eq!(accept(&older).await.err().unwrap().reason(), "UNAUTHENTICATED");
@@ -47,7 +47,7 @@ async fn an_invitation_lapses() {
         .unwrap();
     let token = kit.mailbox.nth("bob@example.com", 0).await.tokens[0].1.clone();
     kit.clock.advance(Duration::from_secs(7 * 24 * 3600));
-    let request = AcceptInvite { token: Secret::new(token) };
+    let request = AcceptInvite { token: Secret::new(token), device: Device::default() };
     assert!(kit.system.accept_invite(request, &kit.meta(), kit.request()).await.is_err());
 }
 
@@ -143,7 +143,7 @@ async fn who_lost_authority_does_not_come_back_through_an_invitation() {
         } else {
             kit.call(&ann.caller, SetRole { user: admin.user, role: Role::Member.into() }).await.unwrap();
         }
-        let accept = AcceptInvite { token: Secret::new(token) };
+        let accept = AcceptInvite { token: Secret::new(token), device: Device::default() };
         let refused = kit.system.accept_invite(accept, &kit.meta(), kit.request()).await.err();
         assert_eq!(refused.as_ref().map(ActorError::reason), Some("UNAUTHENTICATED"), "{fall}");
     }
@@ -163,7 +163,7 @@ async fn an_invitation_is_good_for_what_its_author_may_still_give() {
     tx.update(&User { role: UserRole::Observer, ..row }).await.unwrap();
     tx.commit().await.unwrap();
     let _ = kit.call(&ann.caller, WhoAmI).await;
-    let accept = AcceptInvite { token: Secret::new(token) };
+    let accept = AcceptInvite { token: Secret::new(token), device: Device::default() };
     let refused = kit.system.accept_invite(accept, &kit.meta(), kit.request()).await.err();
     assert_eq!(refused.as_ref().map(ActorError::reason), Some("UNAUTHENTICATED"));
 }

@@ -25,7 +25,21 @@ pub struct Me {
     pub role: String,
     /// The session; none for an API key.
     pub session: Option<SessionInfo>,
+    /// Second factors of the account: `authenticator`, `passkey`, `backup code`.
+    pub factors: Vec<String>,
+    /// Backup codes that were not used yet.
+    pub backup_codes_left: u32,
 }
+
+impl Me {
+    /// Whether the second factor is due before the session is good for anything.
+    pub fn is_pending(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.kind == UNFINISHED)
+    }
+}
+
+/// A session whose second factor is due.
+const UNFINISHED: &str = "unfinished";
 
 /// One session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -36,6 +50,8 @@ pub struct SessionInfo {
     pub kind: String,
     /// Name of the device, if it gave one.
     pub device: String,
+    /// Network address it was last used from.
+    pub address: String,
     /// When it was started.
     pub created_at: Option<Timestamp>,
     /// When it was last used.
@@ -55,12 +71,15 @@ impl Client {
     /// [`ClientError`].
     pub async fn who_am_i(&self) -> Result<Me, ClientError> {
         let me = self.auth().who_am_i(pb::WhoAmIRequest {}).await?.into_inner();
+        let factors = me.factors().map(|factor| factor_name(factor).to_owned()).collect();
         Ok(Me {
             tenant: id(&me.tenant_id, "tenant_id")?,
             tenant_name: me.tenant_name,
             user: id(&me.user_id, "user_id")?,
             email: me.email,
             role: me.role_id,
+            factors,
+            backup_codes_left: u32::try_from(me.backup_codes_left).unwrap_or(0),
             session: me.session.map(session).transpose()?,
         })
     }
@@ -109,7 +128,7 @@ impl Client {
 fn session(from: pb::Session) -> Result<SessionInfo, ClientError> {
     let kind = match from.assurance() {
         pb::Assurance::Unspecified => return Err(ClientError::Answer("assurance")),
-        pb::Assurance::PendingMfa => "unfinished",
+        pb::Assurance::PendingMfa => UNFINISHED,
         pb::Assurance::Recovery => "recovery only",
         pb::Assurance::Link => "full",
         pb::Assurance::Mfa => "full with a second factor",
@@ -123,5 +142,15 @@ fn session(from: pb::Session) -> Result<SessionInfo, ClientError> {
         expires_at: from.expires_at.as_ref().map(time),
         current: from.current,
         device: from.client_name,
+        address: from.last_address,
     })
+}
+
+fn factor_name(factor: pb::SecondFactor) -> &'static str {
+    match factor {
+        pb::SecondFactor::Totp => "authenticator",
+        pb::SecondFactor::Passkey => "passkey",
+        pb::SecondFactor::BackupCode => "backup code",
+        pb::SecondFactor::Unspecified => "of a kind that this program does not know",
+    }
 }

@@ -25,6 +25,8 @@ pub enum Purpose {
     SignIn,
     /// A session for recovery ceremonies alone.
     Recovery,
+    /// A proof of presence for [`Client::step_up_by_link`].
+    StepUp,
 }
 
 impl Client {
@@ -58,6 +60,7 @@ impl Client {
         let purpose = match purpose {
             Purpose::SignIn => pb::MagicLinkPurpose::SignIn,
             Purpose::Recovery => pb::MagicLinkPurpose::Recovery,
+            Purpose::StepUp => pb::MagicLinkPurpose::StepUp,
         };
         let request = pb::RequestMagicLinkRequest {
             email: email.to_owned(),
@@ -96,7 +99,7 @@ impl Client {
 }
 
 /// Turns what a sign-in answers into a client with its session.
-fn begin(client: &Client, sign_in: Option<pb::SignIn>) -> Result<Client, ClientError> {
+pub(crate) fn begin(client: &Client, sign_in: Option<pb::SignIn>) -> Result<Client, ClientError> {
     let sign_in = present(sign_in, "sign_in")?;
     let identity =
         Identity { tenant: id(&sign_in.tenant_id, "tenant_id")?, user: id(&sign_in.user_id, "user_id")? };
@@ -110,6 +113,12 @@ impl PendingSignIn {
 
     fn binding_hash(&self) -> Bytes {
         Bytes::copy_from_slice(&Sha256::digest(self.binding.expose()))
+    }
+
+    /// What shows that the mailed link came to this device.
+    pub(crate) fn proof(&self, link: &str) -> pb::LinkProof {
+        let binding_secret = Bytes::copy_from_slice(self.binding.expose());
+        pb::LinkProof { token: token_of(link).to_owned(), binding_secret }
     }
 
     /// Turns the mailed link (its address, or the token alone) into a session; once.

@@ -13,6 +13,7 @@ mod client;
 pub mod connect;
 pub mod container;
 mod error;
+pub mod factors;
 pub mod gateway;
 pub mod group;
 pub mod pairing;

@@ -47,6 +47,14 @@ pub struct Policy {
     pub dm_policy: Option<DirectPolicy>,
     /// What becomes of messages to agents in groups of a messenger.
     pub group_policy: Option<GroupPolicy>,
+    /// Unused time until a session ends.
+    pub session_idle_ms: Option<u64>,
+    /// Time until it ends in any case.
+    pub session_absolute_ms: Option<u64>,
+    /// Most live sessions of one user.
+    pub max_sessions: Option<u32>,
+    /// Whether every user needs a second factor.
+    pub require_mfa: bool,
 }
 
 /// What to change of a policy; what is absent stays.
@@ -68,6 +76,14 @@ pub struct PolicyChange {
     pub dm_policy: Option<DirectPolicy>,
     /// What becomes of messages to agents in groups of a messenger.
     pub group_policy: Option<GroupPolicy>,
+    /// Unused time until a session ends.
+    pub session_idle: Option<Duration>,
+    /// Time until it ends in any case.
+    pub session_absolute: Option<Duration>,
+    /// Most live sessions of one user.
+    pub max_sessions: Option<u32>,
+    /// Whether every user needs a second factor.
+    pub require_mfa: Option<bool>,
 }
 
 /// One person of the tenant.
@@ -81,6 +97,8 @@ pub struct User {
     pub role: String,
     /// When they came.
     pub created_at: Option<Timestamp>,
+    /// Whether their account has a second factor.
+    pub second_factor: bool,
 }
 
 impl PolicyChange {
@@ -92,11 +110,16 @@ impl PolicyChange {
             ("recovery.lock_period", self.lock_period),
             ("recovery.change_delay", self.change_delay),
             ("recovery.change_window", self.change_window),
+            ("sessions.idle_limit", self.session_idle),
+            ("sessions.absolute_limit", self.session_absolute),
         ];
         let named = members.iter().filter(|(_, value)| value.is_some());
-        let direct = self.dm_policy.map(|_| "pairing.dm_policy".to_owned());
-        let group = self.group_policy.map(|_| "pairing.group_policy".to_owned());
-        named.map(|(path, _)| (*path).to_owned()).chain(direct).chain(group).collect()
+        let named = named.map(|(path, _)| *path);
+        let named = named.chain(self.dm_policy.map(|_| "pairing.dm_policy"));
+        let named = named.chain(self.group_policy.map(|_| "pairing.group_policy"));
+        let named = named.chain(self.max_sessions.map(|_| "sessions.max_sessions"));
+        let named = named.chain(self.require_mfa.map(|_| "sessions.require_mfa"));
+        named.map(str::to_owned).collect()
     }
 
     fn policy(&self) -> pb::TenantPolicy {
@@ -104,6 +127,13 @@ impl PolicyChange {
             hibernation: Some(pb::HibernationPolicy {
                 pause_after: self.pause_after.map(duration),
                 stop_after: self.stop_after.map(duration),
+                ..Default::default()
+            }),
+            sessions: Some(pb::SessionPolicy {
+                idle_limit: self.session_idle.map(duration),
+                absolute_limit: self.session_absolute.map(duration),
+                max_sessions: self.max_sessions,
+                require_mfa: self.require_mfa,
                 ..Default::default()
             }),
             recovery: Some(pb::RecoveryPolicy {
@@ -223,6 +253,7 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
     let policy = from.policy.unwrap_or_default();
     let (sleep, recovery) = (policy.hibernation.unwrap_or_default(), policy.recovery.unwrap_or_default());
     let pairing = policy.pairing.unwrap_or_default();
+    let sessions = policy.sessions.unwrap_or_default();
     let ms = |time: &Option<prost_types::Duration>| time.as_ref().map(millis);
     Ok(Tenant {
         id: id(&from.tenant_id, "tenant_id")?,
@@ -237,6 +268,10 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
             change_window_ms: ms(&recovery.change_window),
             dm_policy: DirectPolicy::from_wire(pairing.dm_policy()),
             group_policy: GroupPolicy::from_wire(pairing.group_policy()),
+            session_idle_ms: ms(&sessions.idle_limit),
+            session_absolute_ms: ms(&sessions.absolute_limit),
+            max_sessions: sessions.max_sessions,
+            require_mfa: sessions.require_mfa.unwrap_or_default(),
         },
         policy_version: from.policy_version,
     })
@@ -248,6 +283,7 @@ fn user(from: pb::User) -> Result<User, ClientError> {
         email: from.email,
         role: from.role_id,
         created_at: from.created_at.as_ref().map(time),
+        second_factor: !from.factors.is_empty(),
     })
 }
 
@@ -259,6 +295,8 @@ mod tests {
     fn only_what_is_named_is_changed() {
         let change = PolicyChange { stop_after: Some(Duration::from_secs(7)), ..PolicyChange::default() };
         assert_eq!(change.paths(), ["hibernation.stop_after"]);
+        let change = PolicyChange { require_mfa: Some(false), ..PolicyChange::default() };
+        assert_eq!(change.paths(), ["sessions.require_mfa"]);
         assert!(PolicyChange::default().paths().is_empty());
     }
 }

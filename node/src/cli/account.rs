@@ -3,18 +3,20 @@
 use std::io;
 
 use anyhow::Context as _;
-use ocmt_client::{Client, ClientError, auth::Purpose};
+use ocmt_client::{Client, ClientError, account::Me, auth::Purpose};
 use zeroize::Zeroizing;
 
 use super::{
-    args::{LoginArgs, SessionsCommand},
+    args::{CodeArgs, LoginArgs, SessionsCommand},
     context::Context,
+    mfa,
     output::{note, waiting},
     show,
 };
 
 pub(super) async fn login(context: &Context, args: LoginArgs) -> anyhow::Result<()> {
     let client = context.anonymous().await?;
+    let code = args.code.clone();
     let signed_in = match (&args.email, &args.tenant_name) {
         (None, _) => {
             note("Paste the link of your invitation:");
@@ -36,7 +38,30 @@ pub(super) async fn login(context: &Context, args: LoginArgs) -> anyhow::Result<
             pending.finish(&link()?, &device()).await?
         }
     };
+    let signed_in = match signed_in.who_am_i().await? {
+        me if me.is_pending() => second_factor(context, signed_in, &me, &code).await?,
+        _ => signed_in,
+    };
     welcome(context, &signed_in, args).await
+}
+
+/// Finishes a sign-in whose second factor is due.
+async fn second_factor(
+    context: &Context,
+    client: Client,
+    me: &Me,
+    code: &CodeArgs,
+) -> anyhow::Result<Client> {
+    if !me.factors.is_empty() {
+        return mfa::ask(code, async |code| client.complete_mfa(&code).await).await;
+    }
+    // good for setting one up, and for that it has to be kept
+    context.keep(&client, me.email.clone())?;
+    note("Your tenant wants a second factor, and your account has none yet.");
+    match mfa::enrol(context, &client).await? {
+        Some(client) => Ok(client),
+        None => Ok(client),
+    }
 }
 
 async fn welcome(context: &Context, client: &Client, args: LoginArgs) -> anyhow::Result<()> {
@@ -46,7 +71,9 @@ async fn welcome(context: &Context, client: &Client, args: LoginArgs) -> anyhow:
     if context.out.json {
         return Ok(());
     }
-    if args.recovery {
+    if me.is_pending() {
+        note("Signed in as far as setting up a second factor: finish it with `ocmt mfa confirm`.");
+    } else if args.recovery {
         note("This session is for recovering your vault and for nothing else. Next: `ocmt recovery open`.");
     } else if args.sign_up || args.invited {
         note("Next: `ocmt vault create` makes the vault that only you can open.");
@@ -76,6 +103,7 @@ pub(super) async fn whoami(context: &Context) -> anyhow::Result<()> {
             ("role", me.role.clone()),
             ("tenant", format!("{} ({})", me.tenant_name, me.tenant)),
             ("session", session.map(|session| session.kind.clone()).unwrap_or_default()),
+            ("second factor", mfa::described(&me)),
             ("ends", session.map(|session| show::when(session.expires_at)).unwrap_or_default()),
             (
                 "ends if unused",
@@ -90,16 +118,21 @@ pub(super) async fn sessions(context: &Context, command: SessionsCommand) -> any
     match command {
         SessionsCommand::Ls => {
             let sessions = client.list_sessions().await?;
-            context.out.list(&sessions, &["SESSION", "KIND", "DEVICE", "LAST USED", "ENDS", ""], |one| {
-                vec![
-                    one.id.to_string(),
-                    one.kind.clone(),
-                    one.device.clone(),
-                    show::at(one.last_used_at),
-                    show::at(one.expires_at),
-                    if one.current { "this one".to_owned() } else { String::new() },
-                ]
-            })
+            context.out.list(
+                &sessions,
+                &["SESSION", "KIND", "DEVICE", "PLACE", "LAST USED", "ENDS", ""],
+                |one| {
+                    vec![
+                        one.id.to_string(),
+                        one.kind.clone(),
+                        one.device.clone(),
+                        one.address.clone(),
+                        show::at(one.last_used_at),
+                        show::at(one.expires_at),
+                        if one.current { "this one".to_owned() } else { String::new() },
+                    ]
+                },
+            )
         }
         SessionsCommand::Revoke { session } => {
             client.revoke_session(session).await?;
@@ -118,7 +151,7 @@ pub(super) async fn sessions(context: &Context, command: SessionsCommand) -> any
 }
 
 /// One line from standard input: typed, or piped in.
-fn link() -> anyhow::Result<Zeroizing<String>> {
+pub(super) fn link() -> anyhow::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::with_capacity(1024));
     io::stdin().read_line(&mut line).context("cannot read the link")?;
     if line.trim().is_empty() {

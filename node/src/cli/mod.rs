@@ -15,6 +15,7 @@ mod group;
 mod guardian;
 mod image;
 mod manual;
+mod mfa;
 mod node;
 pub mod output;
 mod pairing;
@@ -102,6 +103,8 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::Logout => account::logout(&context).await,
         Command::Whoami => account::whoami(&context).await,
         Command::Sessions(command) => account::sessions(&context, command).await,
+        Command::Mfa(command) => mfa::run(&context, command).await,
+        Command::StepUp(code) => mfa::step_up(&context, &code).await,
         Command::Tenant(command) => tenant::tenant(&context, command).await,
         Command::User(command) => tenant::user(&context, command).await,
         Command::Pairing(command) => pairing::run(&context, command).await,

@@ -48,6 +48,18 @@ pub(super) fn value(file: Option<&Path>) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     }
 }
 
+/// One line of a file, or of standard input for `-`.
+pub(super) fn line(file: &Path) -> anyhow::Result<Zeroizing<String>> {
+    if file == Path::new("-") {
+        let mut line = Zeroizing::new(String::with_capacity(256));
+        io::stdin().read_line(&mut line).context("cannot read standard input")?;
+        return Ok(line);
+    }
+    let bytes = read(open(file)?)?;
+    let text = std::str::from_utf8(&bytes).with_context(|| format!("{} is not text", file.display()))?;
+    Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+}
+
 fn source(file: Option<&Path>, descriptor: Option<u32>) -> Option<PathBuf> {
     file.map(Path::to_owned).or_else(|| descriptor.map(|n| PathBuf::from(format!("/dev/fd/{n}"))))
 }

@@ -47,6 +47,10 @@ fn change(args: &PolicyArgs) -> PolicyChange {
         change_window: args.change_window.map(|time| time.0),
         dm_policy: args.dm_policy.map(Into::into),
         group_policy: args.group_policy.map(Into::into),
+        session_idle: args.session_idle.map(|time| time.0),
+        session_absolute: args.session_absolute.map(|time| time.0),
+        max_sessions: args.max_sessions,
+        require_mfa: args.require_mfa,
     }
 }
 
@@ -72,6 +76,16 @@ fn describe(tenant: &Tenant) -> String {
             "and messages in groups",
             policy.group_policy.map(|policy| policy.as_str().to_owned()).unwrap_or_default(),
         ),
+        ("an unused session ends after", time(policy.session_idle_ms)),
+        ("and any session after", time(policy.session_absolute_ms)),
+        (
+            "sessions of one user, at most",
+            policy.max_sessions.map(|most| most.to_string()).unwrap_or_default(),
+        ),
+        (
+            "a second factor",
+            if policy.require_mfa { "is needed by everybody" } else { "is up to each user" }.to_owned(),
+        ),
     ])
 }
 
@@ -80,8 +94,14 @@ pub(super) async fn user(context: &Context, command: UserCommand) -> anyhow::Res
     match command {
         UserCommand::Ls => {
             let users = client.list_users().await?;
-            context.out.list(&users, &["USER", "ADDRESS", "ROLE", "SINCE"], |user| {
-                vec![user.id.to_string(), user.email.clone(), user.role.clone(), show::at(user.created_at)]
+            context.out.list(&users, &["USER", "ADDRESS", "ROLE", "2ND FACTOR", "SINCE"], |user| {
+                vec![
+                    user.id.to_string(),
+                    user.email.clone(),
+                    user.role.clone(),
+                    if user.second_factor { "yes" } else { "no" }.to_owned(),
+                    show::at(user.created_at),
+                ]
             })
         }
         UserCommand::Invite { email, role } => {

@@ -69,6 +69,7 @@ pub(super) async fn sign_in(stage: &Stage, name: &'static str, purpose: Purpose)
     let subject = match purpose {
         Purpose::SignIn => "sign-in link",
         Purpose::Recovery => "recovery link",
+        Purpose::StepUp => "it is you",
     };
     Ok(pending.finish(&link_of(stage, name, subject).await?, "the demo").await?)
 }

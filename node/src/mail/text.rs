@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ocmt_actors::{Mail, MailBody};
+use ocmt_actors::{Mail, MailBody, api::auth::LinkPurpose};
 use ocmt_types::{NoticeId, Secret, Timestamp};
 
 /// A letter ready to go.
@@ -23,9 +23,13 @@ impl Letter {
         }
         let (subject, body) = match &mail.body {
             MailBody::SignUp { token } => ("Finish your sign-up".to_owned(), sign_up(base_url, token)),
-            MailBody::SignIn { links, recovery } => {
-                let subject = if *recovery { "Your recovery link" } else { "Your sign-in link" };
-                (subject.to_owned(), sign_in(base_url, links, *recovery))
+            MailBody::SignIn { links, purpose } => {
+                let subject = match purpose {
+                    LinkPurpose::SignIn => "Your sign-in link",
+                    LinkPurpose::Recovery => "Your recovery link",
+                    LinkPurpose::StepUp => "Confirm that it is you",
+                };
+                (subject.to_owned(), sign_in(base_url, links, *purpose))
             }
             MailBody::Invite { tenant, token } => {
                 ("You are invited".to_owned(), invite(base_url, tenant, token))
@@ -64,9 +68,15 @@ fn sign_up(base_url: &str, token: &Secret<String>) -> String {
     )
 }
 
-fn sign_in(base_url: &str, links: &[(String, Secret<String>)], recovery: bool) -> String {
-    let what = if recovery { "recover a vault" } else { "sign in" };
-    let mut text = format!("To {what}, open this link where you asked for it. It works once.\n\n");
+fn sign_in(base_url: &str, links: &[(String, Secret<String>)], purpose: LinkPurpose) -> String {
+    let how = match purpose {
+        LinkPurpose::SignIn => "To sign in, open this link where you asked for it.",
+        LinkPurpose::Recovery => "To recover a vault, open this link where you asked for it.",
+        LinkPurpose::StepUp => {
+            "To confirm what you are about to do, paste this link where you are asked for it."
+        }
+    };
+    let mut text = format!("{how} It works once.\n\n");
     for (tenant, token) in links {
         // writing to a string does not fail
         let _ = writeln!(text, "    {}: {}", one_line(tenant), link(base_url, token));

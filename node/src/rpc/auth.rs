@@ -1,22 +1,21 @@
 //! AuthService: sign-up, magic links, sessions.
 
-use std::time::Duration;
-
-use ocmt_actors::api::auth::{
-    ExchangeMagicLink, LinkPurpose, ListSessions, RequestMagicLink, RevokeOtherSessions, RevokeSession,
-    SessionInfo, SessionIssued, SignOut, SignUp, StepUp, WhoAmI,
+use ocmt_actors::api::{
+    auth::{
+        Device, ExchangeMagicLink, LinkPurpose, ListSessions, RequestMagicLink, RevokeOtherSessions,
+        RevokeSession, SessionInfo, SessionIssued, SignOut, SignUp, WhoAmI,
+    },
+    factors::{RegenerateBackupCodes, RemoveTotp},
 };
 use ocmt_proto::v1::{self as pb, auth_service_server::AuthService};
 use ocmt_types::{Secret, SessionId};
 use tonic::{Request, Response, async_trait};
 
-use super::{Answer, Rpc, convert, refuse};
+use super::{Answer, Rpc, convert, factors, refuse};
+use crate::edge::call;
 
 /// What clients are told of links: the policy's default, the same for every address.
 const LINK_LIFETIME_MS: i64 = 10 * 60_000;
-
-/// How long a fresh sign-in is good for sensitive acts.
-const STEP_UP_LASTS: Duration = Duration::from_secs(15 * 60);
 
 #[async_trait]
 impl AuthService for Rpc {
@@ -38,12 +37,8 @@ impl AuthService for Rpc {
         let purpose = match request.get_ref().purpose() {
             pb::MagicLinkPurpose::SignIn => LinkPurpose::SignIn,
             pb::MagicLinkPurpose::Recovery => LinkPurpose::Recovery,
-            pb::MagicLinkPurpose::StepUp | pb::MagicLinkPurpose::Unspecified => {
-                return Err(convert::invalid(
-                    "purpose",
-                    "is not SIGN_IN or RECOVERY: a step-up takes a SIGN_IN link",
-                ));
-            }
+            pb::MagicLinkPurpose::StepUp => LinkPurpose::StepUp,
+            pb::MagicLinkPurpose::Unspecified => return Err(convert::invalid("purpose", "is missing")),
         };
         let (meta, id) = (self.meta(&request, &[]), Self::request_id(&request)?);
         let it = request.into_inner();
@@ -64,10 +59,12 @@ impl AuthService for Rpc {
         request: Request<pb::ExchangeMagicLinkRequest>,
     ) -> Answer<pb::ExchangeMagicLinkResponse> {
         let (meta, id) = (self.meta(&request, &[]), Self::request_id(&request)?);
+        let addr = call::peer(request.extensions());
         let it = request.into_inner();
         let ask = ExchangeMagicLink {
             token: Secret::new(it.token),
             binding_secret: Secret::new(it.binding_secret.to_vec()),
+            device: Device { name: it.client_name, addr },
         };
         let issued = self.system.exchange_magic_link(ask, &meta, id).await.map_err(|e| refuse(&e))?;
         Ok(Response::new(pb::ExchangeMagicLinkResponse { sign_in: Some(sign_in(&issued)) }))
@@ -82,6 +79,8 @@ impl AuthService for Rpc {
             email: me.email,
             role_id: me.role.to_string(),
             session: Some(session(&me.session, Some(me.session.id))),
+            factors: me.factors.into_iter().map(factors::second_factor).collect(),
+            backup_codes_left: i32::try_from(me.backup_codes_left).unwrap_or(i32::MAX),
             ..Default::default()
         }))
     }
@@ -116,28 +115,43 @@ impl AuthService for Rpc {
         }))
     }
 
+    async fn complete_mfa(
+        &self,
+        request: Request<pb::CompleteMfaRequest>,
+    ) -> Answer<pb::CompleteMfaResponse> {
+        factors::complete_mfa(self, request).await
+    }
+
     async fn step_up(&self, request: Request<pb::StepUpRequest>) -> Answer<pb::StepUpResponse> {
-        use pb::step_up_request::Proof;
-        let link = match request.get_ref().proof.clone() {
-            Some(Proof::Link(link)) => link,
-            Some(Proof::TotpCode(_) | Proof::BackupCode(_) | Proof::Vault(_)) => {
-                return Err(convert::invalid(
-                    "proof",
-                    "of this kind is not built yet: show a fresh sign-in link",
-                ));
-            }
-            None => return Err(convert::invalid("proof", "is missing")),
-        };
-        let ask = StepUp {
-            token: Secret::new(link.token),
-            binding_secret: Secret::new(link.binding_secret.to_vec()),
-        };
-        let info = self.ask(&request, &request.get_ref().idempotency_key, ask).await?;
-        let sign_in = pb::SignIn { session: Some(session(&info, Some(info.id))), ..Default::default() };
-        Ok(Response::new(pb::StepUpResponse {
-            sign_in: Some(sign_in),
-            stepped_up_until: Some(convert::time(info.authenticated_at + STEP_UP_LASTS)),
-        }))
+        factors::step_up(self, request).await
+    }
+
+    async fn begin_totp_enrollment(
+        &self,
+        request: Request<pb::BeginTotpEnrollmentRequest>,
+    ) -> Answer<pb::BeginTotpEnrollmentResponse> {
+        factors::begin_totp_enrollment(self, request).await
+    }
+
+    async fn confirm_totp_enrollment(
+        &self,
+        request: Request<pb::ConfirmTotpEnrollmentRequest>,
+    ) -> Answer<pb::ConfirmTotpEnrollmentResponse> {
+        factors::confirm_totp_enrollment(self, request).await
+    }
+
+    async fn remove_totp(&self, request: Request<pb::RemoveTotpRequest>) -> Answer<pb::RemoveTotpResponse> {
+        self.ask(&request, &request.get_ref().idempotency_key, RemoveTotp).await?;
+        Ok(Response::new(pb::RemoveTotpResponse {}))
+    }
+
+    async fn regenerate_backup_codes(
+        &self,
+        request: Request<pb::RegenerateBackupCodesRequest>,
+    ) -> Answer<pb::RegenerateBackupCodesResponse> {
+        let codes = self.ask(&request, &[], RegenerateBackupCodes).await?;
+        let backup_codes = factors::texts(codes.0);
+        Ok(Response::new(pb::RegenerateBackupCodesResponse { backup_codes }))
     }
 
     async fn sign_out(&self, request: Request<pb::SignOutRequest>) -> Answer<pb::SignOutResponse> {
@@ -151,7 +165,7 @@ pub(super) fn sign_in(issued: &SessionIssued) -> pb::SignIn {
     pb::SignIn {
         session_token: issued.token.expose().clone(),
         session: Some(session(&issued.session, Some(issued.session.id))),
-        pending_factors: Vec::new(),
+        pending_factors: issued.pending_factors.iter().copied().map(factors::second_factor).collect(),
         tenant_id: issued.tenant.to_string(),
         user_id: issued.session.user.to_string(),
     }
@@ -166,6 +180,7 @@ fn session(info: &SessionInfo, current: Option<SessionId>) -> pb::Session {
         idle_expires_at: Some(convert::time(info.idle_expires_at)),
         expires_at: Some(convert::time(info.expires_at)),
         current: current == Some(info.id),
-        ..Default::default()
+        client_name: info.client.clone(),
+        last_address: info.address.clone().unwrap_or_default(),
     }
 }

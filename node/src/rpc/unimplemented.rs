@@ -15,7 +15,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::edge::error::DOMAIN;
 
 const SHARES: &str = "shares, capabilities and program tokens are not built yet";
-const FACTORS: &str = "second factors, passkeys and single sign-on are not built yet";
+const FACTORS: &str = "passkeys and single sign-on are not built yet";
 const KEYS: &str = "API keys are not built yet";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
 const ADMINISTRATION: &str = "the administration of tenants by operators is not built yet";
@@ -35,23 +35,18 @@ const SERVICES: [(&str, &str); 6] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 47] = [
+const METHODS: [(&str, &str); 42] = [
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyAssertion", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyRegistration", FACTORS),
-    ("/ocmt.v1.AuthService/BeginTotpEnrollment", FACTORS),
-    ("/ocmt.v1.AuthService/CompleteMfa", FACTORS),
     ("/ocmt.v1.AuthService/ConfirmEmailChange", "changing the address is not built yet"),
-    ("/ocmt.v1.AuthService/ConfirmTotpEnrollment", FACTORS),
     ("/ocmt.v1.AuthService/CreateApiKey", KEYS),
     ("/ocmt.v1.AuthService/FinishOidcLogin", FACTORS),
     ("/ocmt.v1.AuthService/FinishPasskeyAssertion", FACTORS),
     ("/ocmt.v1.AuthService/FinishPasskeyRegistration", FACTORS),
     ("/ocmt.v1.AuthService/ListApiKeys", KEYS),
     ("/ocmt.v1.AuthService/ListPasskeys", FACTORS),
-    ("/ocmt.v1.AuthService/RegenerateBackupCodes", FACTORS),
     ("/ocmt.v1.AuthService/RemovePasskey", FACTORS),
-    ("/ocmt.v1.AuthService/RemoveTotp", FACTORS),
     ("/ocmt.v1.AuthService/RequestEmailChange", "changing the address is not built yet"),
     ("/ocmt.v1.AuthService/RevokeApiKey", KEYS),
     ("/ocmt.v1.AuditService/ExportAudit", PROOFS),

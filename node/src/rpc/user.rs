@@ -1,14 +1,18 @@
 //! UserService: invitations, roles, identity keys.
 
-use ocmt_actors::api::users::{
-    AcceptInvite, CreateRole, DeleteRole, GetIdentityKey, IdentityKey, InviteUser, ListRoles, ListUsers,
-    PublishIdentityKey, RemoveUser, RoleId, RoleInfo, SetRole, UserInfo,
+use ocmt_actors::api::{
+    auth::Device,
+    users::{
+        AcceptInvite, CreateRole, DeleteRole, GetIdentityKey, IdentityKey, InviteUser, ListRoles, ListUsers,
+        PublishIdentityKey, RemoveUser, RoleId, RoleInfo, SetRole, UserInfo,
+    },
 };
 use ocmt_proto::v1::{self as pb, user_service_server::UserService};
 use ocmt_types::Secret;
 use tonic::{Request, Response, async_trait};
 
 use super::{Answer, Rpc, auth::sign_in, convert, refuse};
+use crate::edge::call;
 
 #[async_trait]
 impl UserService for Rpc {
@@ -27,7 +31,10 @@ impl UserService for Rpc {
         request: Request<pb::AcceptInviteRequest>,
     ) -> Answer<pb::AcceptInviteResponse> {
         let (meta, id) = (self.meta(&request, &[]), Self::request_id(&request)?);
-        let ask = AcceptInvite { token: Secret::new(request.into_inner().token) };
+        let addr = call::peer(request.extensions());
+        let it = request.into_inner();
+        let device = Device { name: it.client_name, addr };
+        let ask = AcceptInvite { token: Secret::new(it.token), device };
         let issued = self.system.accept_invite(ask, &meta, id).await.map_err(|e| refuse(&e))?;
         Ok(Response::new(pb::AcceptInviteResponse { sign_in: Some(sign_in(&issued)) }))
     }
@@ -122,6 +129,7 @@ fn user(info: &UserInfo) -> pb::User {
         role_id: info.role.to_string(),
         state: pb::UserState::Active.into(),
         created_at: Some(convert::time(info.created_at)),
+        factors: info.has_second_factor.then(|| pb::SecondFactor::Totp.into()).into_iter().collect(),
         ..Default::default()
     }
 }

@@ -61,7 +61,7 @@ impl Pages {
 /// A browser, by what it shows.
 pub(super) struct Visitor {
     headers: HeaderMap,
-    addr: Option<IpAddr>,
+    pub(super) addr: Option<IpAddr>,
     verdict: Option<Verdict>,
     pub(super) request: RequestId,
 }

@@ -9,7 +9,7 @@ use axum::{
 use ocmt_actors::{
     ActorError,
     api::{
-        auth::{ExchangeMagicLink, LinkPurpose, Me, RequestMagicLink, SessionIssued, WhoAmI},
+        auth::{Assurance, Device, ExchangeMagicLink, LinkPurpose, Me, RequestMagicLink, SessionIssued, WhoAmI},
         users::AcceptInvite,
     },
 };
@@ -21,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     answer::{html, refused, see_other},
     pages::{Binding, Pages, UNPROVEN, Visitor},
+    second_factor,
     view::{Elsewhere, Home, Link, Sent, SignIn},
 };
 use crate::edge::{cookies, csrf};
@@ -36,6 +37,9 @@ pub(super) async fn home(State(pages): State<Pages>, visitor: Visitor) -> Respon
         pages.system.tenant(caller.tenant()).call(caller, pages.meta(), WhoAmI).await
     };
     match me.await {
+        Ok(me) if me.session.assurance == Assurance::PendingMfa => {
+            second_factor::form(&visitor, token, &me, None)
+        }
         Ok(me) => who(&visitor, token, &me),
         Err(ActorError::Unauthenticated(_)) => form(&visitor, true),
         Err(error) => refused(&error, visitor.request),
@@ -150,12 +154,13 @@ pub(super) async fn consume(
         return refused(&UNPROVEN, visitor.request);
     };
     let (meta, request) = (pages.meta(), visitor.request);
+    let device = Device { name: "a browser".to_owned(), addr: visitor.addr };
     let invited = Token::parse_kind(TokenKind::Invite, &token).is_ok();
     let issued = if invited {
-        pages.system.accept_invite(AcceptInvite { token: Secret::new(token) }, &meta, request).await
+        pages.system.accept_invite(AcceptInvite { token: Secret::new(token), device }, &meta, request).await
     } else {
         let binding_secret = Secret::new(binding.0.to_vec());
-        let ask = ExchangeMagicLink { token: Secret::new(token), binding_secret };
+        let ask = ExchangeMagicLink { token: Secret::new(token), binding_secret, device };
         pages.system.exchange_magic_link(ask, &meta, request).await
     };
     match issued {
@@ -165,7 +170,7 @@ pub(super) async fn consume(
 }
 
 /// A session of its own, whatever the browser showed before; the binding has done its work.
-fn signed_in(issued: &SessionIssued) -> Response {
+pub(super) fn signed_in(issued: &SessionIssued) -> Response {
     let token = issued.token.expose();
     let csrf = csrf::issue(token.as_bytes(), &mut rand::rng());
     see_other(

@@ -44,6 +44,18 @@ pub(super) struct Home<'a> {
     pub(super) csrf: &'a str,
 }
 
+/// The second factor is due.
+#[derive(Template)]
+#[template(path = "code.html")]
+pub(super) struct Code<'a> {
+    pub(super) email: &'a str,
+    /// Whether the account has one to show.
+    pub(super) has_one: bool,
+    /// Why the one shown before was not taken.
+    pub(super) why: &'a str,
+    pub(super) csrf: &'a str,
+}
+
 /// Why not.
 #[derive(Template)]
 #[template(path = "refused.html")]
@@ -62,6 +74,8 @@ mod tests {
     fn what_people_typed_is_text_and_nothing_else() {
         let evil = "<script>x</script>\" onload=\"x";
         let page = Home { email: evil, tenant: evil, role: evil, until: evil, csrf: evil }.render().unwrap();
+        assert!(!page.contains("<script") && !page.contains("\" onload"), "{page}");
+        let page = Code { email: evil, has_one: true, why: evil, csrf: evil }.render().unwrap();
         assert!(!page.contains("<script") && !page.contains("\" onload"), "{page}");
         let page = Link { title: evil, text: evil, button: evil, token: evil, csrf: evil }.render().unwrap();
         assert!(!page.contains("<script") && !page.contains("\" onload"), "{page}");

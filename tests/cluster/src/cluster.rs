@@ -7,7 +7,7 @@ use ocmt::{
     config::{Config, HostMemory, HumanDuration, Mode, RuntimeKind},
     local::Mailbox,
 };
-use ocmt_client::{ca::ClusterCa, connect::Target, state::LocalState};
+use ocmt_client::{Client, auth::Purpose, ca::ClusterCa, connect::Target, state::LocalState};
 use ocmt_testkit::programs;
 use sqlx::postgres::PgPool;
 use tempfile::TempDir;
@@ -142,6 +142,17 @@ impl Cluster {
     pub async fn account(&self, name: &str, node: usize) -> anyhow::Result<Account> {
         let account = Account::found(name, self.target(node), &self.mailbox).await;
         account.with_context(|| format!("signing up {name}"))
+    }
+
+    /// Signs somebody who has an account in once more, through a node.
+    ///
+    /// # Errors
+    /// It does not work.
+    pub async fn sign_in(&self, email: &str, node: usize) -> anyhow::Result<Client> {
+        let client = Client::connect(self.target(node)).await?;
+        let asked = client.request_link(email, None, Purpose::SignIn).await?;
+        let letter = self.mailbox.take(email, "Your sign-in link").await.context("no letter came")?;
+        Ok(asked.finish(letter.link().context("no link in it")?, "another device").await?)
     }
 
     /// A device of this name, with no memory of any vault.

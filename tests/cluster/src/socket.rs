@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use ocmt_client::{
-    ClientError,
+    Client, ClientError,
     connect::Target,
     gateway::{Gateway, Incoming},
 };
@@ -32,13 +32,20 @@ impl Pass {
     /// # Errors
     /// No token is given.
     pub async fn of(talk: &Talk) -> anyhow::Result<Self> {
-        let container = talk.container.id;
+        Self::of_session(&talk.client, talk.container.id).await
+    }
+
+    /// For a container, in this session.
+    ///
+    /// # Errors
+    /// No token is given.
+    pub async fn of_session(client: &Client, container: ContainerId) -> anyhow::Result<Self> {
         let request = pb::IssueGatewayTokenRequest {
             container_id: container.to_string(),
             lifetime: Some(prost_types::Duration { seconds: TOKEN_S, nanos: 0 }),
             idempotency_key: fresh_key(),
         };
-        let answer = talk.client.containers().issue_gateway_token(request).await?;
+        let answer = client.containers().issue_gateway_token(request).await?;
         Ok(Self { container, token: answer.into_inner().token })
     }
 

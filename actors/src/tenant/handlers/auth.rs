@@ -6,17 +6,15 @@ use ocmt_store::tables::{
 };
 use ocmt_types::{Digest32, Secret, UserId};
 
-use super::{roles, session_row};
+use super::{factors, roles, session_issue, session_row};
 use crate::{
     api::{
         auth::{
             ConsumeLink, DescribeTo, IssueLink, IssuedLink, LinkPurpose, ListSessions, Me,
-            RevokeOtherSessions, RevokeSession, SessionInfo, SessionIssued, SessionsEnded, SignOut, StepUp,
-            WhoAmI,
+            RevokeOtherSessions, RevokeSession, SessionInfo, SessionIssued, SessionsEnded, SignOut, WhoAmI,
         },
         tenant::TenantSummary,
     },
-    audit,
     authorize::{Action, Object},
     env::Scope,
     error::ActorError,
@@ -24,7 +22,7 @@ use crate::{
 };
 
 /// One answer for every way in which a link is not good.
-const BAD_LINK: ActorError = ActorError::Unauthenticated(
+pub(super) const BAD_LINK: ActorError = ActorError::Unauthenticated(
     "the link is unknown, used, expired or was asked for elsewhere: ask for a new one",
 );
 /// Unused links that a user gets for one purpose within [`session_row::LINK_WINDOW`], and that stand side
@@ -45,6 +43,8 @@ impl Handle for WhoAmI {
             role: roles::id(user.role, user.custom_role.as_deref()),
             email: user.email,
             session: session_row::info(&session, &policy),
+            factors: factors::of(work, who.user).await?,
+            backup_codes_left: factors::backup_codes_left(work, who.user).await?,
         })
     }
 }
@@ -85,26 +85,6 @@ impl Handle for RevokeOtherSessions {
         kept.insert(who.session);
         let ended = session_row::end_all(work, who.user, kept).await?;
         Ok(SessionsEnded { ended })
-    }
-}
-
-impl Handle for StepUp {
-    async fn handle(self, work: &mut Work) -> Result<SessionInfo, ActorError> {
-        let who = work.user()?;
-        work.authorize(Action::StepUp, &Object::of(who.user))?;
-        let token = Token::parse_kind(TokenKind::Link, self.token.expose()).map_err(|_| BAD_LINK)?;
-        let good = Link::expires_at
-            .gt(work.now)
-            .and(Link::binding_hash.eq(audit::sha256(self.binding_secret.expose())))
-            .and(Link::user_id.eq(who.user))
-            .and(Link::purpose.eq(StoredPurpose::SignIn));
-        work.tx.take_if::<Link>(token.hash(), good).await?.ok_or(BAD_LINK)?;
-        let (_, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
-        let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
-        let session = Session { authenticated_at: work.now, ..session };
-        work.tx.update(&session).await?;
-        work.object = format!("session/{}", who.session);
-        Ok(session_row::info(&session, &policy))
     }
 }
 
@@ -187,11 +167,13 @@ impl Handle for ConsumeLink {
             .await?
             .filter(|user| user.state == UserState::Active)
             .ok_or(BAD_LINK)?;
-        let assurance = match link.purpose {
+        let shown = match link.purpose {
             StoredPurpose::SignIn => StoredAssurance::Link,
             StoredPurpose::Recovery => StoredAssurance::Recovery,
+            // the transaction is undone: the link stays good for what it is for
+            StoredPurpose::StepUp => return Err(BAD_LINK),
         };
-        session_row::issue(work, &user, assurance).await
+        session_issue::issue(work, &user, shown, &self.client).await
     }
 }
 
@@ -211,5 +193,6 @@ fn stored(purpose: LinkPurpose) -> StoredPurpose {
     match purpose {
         LinkPurpose::SignIn => StoredPurpose::SignIn,
         LinkPurpose::Recovery => StoredPurpose::Recovery,
+        LinkPurpose::StepUp => StoredPurpose::StepUp,
     }
 }

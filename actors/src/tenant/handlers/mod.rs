@@ -1,13 +1,19 @@
 //! The work behind the tenant's own calls, one file per area of messages.
 
+mod attempts;
 mod audit;
 mod auth;
+mod enrol;
+mod factors;
+mod mfa;
 pub(super) mod notices;
 pub(super) mod post;
 mod roles;
+pub(crate) mod session_issue;
 pub(crate) mod session_row;
 mod tenant;
 pub(super) mod timers;
 mod users;
 
+pub(super) use factors::rewrapped as rewrapped_totp;
 pub(super) use users::identity_of;

@@ -1,21 +1,20 @@
-//! Rows of sessions: found by token, checked in every call, issued under the cap, ended.
+//! Rows of sessions: found by token, checked in every call, ended.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::{
     ReadTx,
     tables::{
         Assurance as StoredAssurance, Ceremony, CeremonyState, Inbox, Invite, Link, Notice, Pairing, Session,
-        Tenant, TenantState, User, UserState,
+        Tenant, TenantState, TotpEnrollment, User, UserState,
     },
 };
-use ocmt_types::{Digest32, Secret, SessionId, Timestamp, UserId};
+use ocmt_types::{Digest32, SessionId, Timestamp, UserId};
 
-use super::roles;
+use super::{factors, roles};
 use crate::{
-    api::auth::{Assurance, SessionInfo, SessionIssued},
-    authorize::Authority,
+    api::auth::{Assurance, SessionInfo},
+    authorize::{Authority, FACTOR_DUE},
     caller::SignedIn,
     effect::Effect,
     env::{Env, Scope},
@@ -69,14 +68,21 @@ pub(crate) async fn load_by_token(
     live_with_policy(scope, &mut tx, found).await
 }
 
-/// A live session by its id.
+/// A live session by its id, for its streams.
 pub(crate) async fn load_by_id(
     scope: &Scope,
     session: SessionId,
 ) -> Result<Option<(Session, TenantPolicy)>, ActorError> {
     let mut tx = scope.read().await?;
     let found = tx.get::<Session>(session).await?;
-    live_with_policy(scope, &mut tx, found).await
+    let found = live_with_policy(scope, &mut tx, found).await?;
+    match found {
+        // what is tied to a session by its id is a stream, and none is for whoever's second factor is due
+        Some((session, policy)) if effective(&session, &policy) == Assurance::PendingMfa => {
+            Err(FACTOR_DUE.into())
+        }
+        found => Ok(found),
+    }
 }
 
 async fn live_with_policy(
@@ -95,12 +101,16 @@ async fn live_with_policy(
     Ok(live.then_some((session, policy)))
 }
 
-/// The session's user as the state knows him now, and the role of today, if the session lives; writes
-/// its use down in coarse steps.
-pub(crate) async fn stand_of_live(
-    work: &mut Work,
-    who: SignedIn,
-) -> Result<(SignedIn, Authority), ActorError> {
+/// A live session, as the state knows it now.
+pub(crate) struct Lives {
+    pub(crate) who: SignedIn,
+    /// What the user may do today.
+    pub(crate) authority: Authority,
+    pub(crate) has_factor: bool,
+}
+
+/// The session's user as the state knows him now, if the session lives; writes its use down in coarse steps.
+pub(crate) async fn stand_of_live(work: &mut Work, who: SignedIn) -> Result<Lives, ActorError> {
     let now = work.now;
     let session = work.tx.get::<Session>(who.session).await?.ok_or(ENDED)?;
     let (tenant, policy) = tenant_of(&work.env, &mut work.tx).await?;
@@ -109,18 +119,33 @@ pub(crate) async fn stand_of_live(
         return Err(ENDED);
     }
     let who = SignedIn {
-        assurance: Assurance::from(session.assurance),
+        assurance: effective(&session, &policy),
         authenticated_at: session.authenticated_at,
         ..who
     };
     let user =
         work.tx.get::<User>(who.user).await?.filter(|user| user.state == UserState::Active).ok_or(ENDED)?;
-    if now.since(session.seen_at) >= SEEN_STEP.min(policy.session_idle() / 10) {
+    let address = address_of(work).or_else(|| session.address.clone());
+    let moved = address != session.address;
+    if moved || now.since(session.seen_at) >= SEEN_STEP.min(policy.session_idle() / 10) {
         let idle_expires_at = now + policy.session_idle();
-        work.tx.update(&Session { seen_at: now, idle_expires_at, ..session }).await?;
+        work.tx.update(&Session { seen_at: now, idle_expires_at, address, ..session }).await?;
     }
     let authority = roles::authority(&mut work.tx, user.role, user.custom_role.as_deref()).await?;
-    Ok((who, authority))
+    Ok(Lives { who, authority, has_factor: factors::has_one(&user) })
+}
+
+/// What a session is worth today: a policy that wants a second factor applies to sessions of before.
+fn effective(session: &Session, policy: &TenantPolicy) -> Assurance {
+    match session.assurance {
+        StoredAssurance::Link if policy.require_mfa => Assurance::PendingMfa,
+        other => Assurance::from(other),
+    }
+}
+
+/// Where the call comes from, as text.
+pub(super) fn address_of(work: &Work) -> Option<String> {
+    work.standing.caller.addr.map(|addr| addr.to_canonical().to_string())
 }
 
 /// A stream of the session was used: the session goes on.
@@ -150,47 +175,6 @@ pub(crate) async fn holders(work: &mut Work, user: UserId) -> Result<BTreeSet<Se
         holders.extend(work.tx.find::<Ceremony>(live).await?.into_iter().map(|row| row.opened_by));
     }
     Ok(holders)
-}
-
-/// Issues a session. The cap holds exactly, for recovery sessions and the others apart: the oldest live
-/// ones end in the same transaction, but none that a live ceremony needs.
-pub(crate) async fn issue(
-    work: &mut Work,
-    user: &User,
-    assurance: StoredAssurance,
-) -> Result<SessionIssued, ActorError> {
-    let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
-    let now = work.now;
-    let is_recovery = |of: StoredAssurance| of == StoredAssurance::Recovery;
-    let mut live = live_of(work, user.user_id, &policy).await?;
-    live.retain(|session| is_recovery(session.assurance) == is_recovery(assurance));
-    live.sort_by_key(|session| (session.created_at, session.session_id));
-    let cap = usize::try_from(policy.sessions_per_user).unwrap_or(1).max(1);
-    let too_many = (live.len() + 1).saturating_sub(cap);
-    if too_many > 0 {
-        let held = holders(work, user.user_id).await?;
-        live.retain(|session| !held.contains(&session.session_id));
-        end(work, live.into_iter().take(too_many)).await?;
-    }
-    let token = Token::issue(TokenKind::Session, work.ownership.tenant, &mut rand::rng());
-    let row = Session {
-        tenant_id: work.ownership.tenant,
-        session_id: work.env.id(),
-        user_id: user.user_id,
-        token_hash: token.hash(),
-        assurance,
-        client: String::new(),
-        created_at: now,
-        authenticated_at: now,
-        seen_at: now,
-        idle_expires_at: now + policy.session_idle(),
-        expires_at: now + policy.session_absolute(),
-        ended_at: None,
-    };
-    work.tx.insert(&row).await?;
-    work.object = format!("session/{}", row.session_id);
-    let session = info(&row, &policy);
-    Ok(SessionIssued { token: Secret::new(token.expose().to_owned()), tenant: row.tenant_id, session })
 }
 
 /// Live sessions of a user.
@@ -239,7 +223,9 @@ pub(crate) fn info(row: &Session, policy: &TenantPolicy) -> SessionInfo {
     SessionInfo {
         id: row.session_id,
         user: row.user_id,
-        assurance: Assurance::from(row.assurance),
+        assurance: effective(row, policy),
+        client: row.client.clone(),
+        address: row.address.clone(),
         created_at: row.created_at,
         authenticated_at: row.authenticated_at,
         last_seen_at: row.seen_at,
@@ -261,6 +247,7 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     work.tx.delete_all::<Notice>(Notice::created_at.le(now - KEEP_DELIVERED)).await?;
     work.tx.delete_all::<Inbox>(Inbox::received_at.le(now - KEEP_DELIVERED)).await?;
     work.tx.delete_all::<Session>(Session::expires_at.le(now - KEEP)).await?;
+    work.tx.delete_all::<TotpEnrollment>(TotpEnrollment::expires_at.le(now)).await?;
     work.tx.forget_answers(now - KEEP).await?;
     work.set_timer(SWEEP, "", now + SWEEP_EVERY, &[]).await
 }
@@ -274,7 +261,9 @@ fn is_live(session: &Session, policy: &TenantPolicy, now: Timestamp) -> bool {
 pub(in crate::tenant) fn idle_expires_at(session: &Session, policy: &TenantPolicy) -> Timestamp {
     match session.assurance {
         StoredAssurance::Recovery => expires_at(session, policy),
-        StoredAssurance::Link | StoredAssurance::Mfa => session.seen_at + policy.session_idle(),
+        StoredAssurance::PendingMfa | StoredAssurance::Link | StoredAssurance::Mfa => {
+            session.seen_at + policy.session_idle()
+        }
     }
 }
 

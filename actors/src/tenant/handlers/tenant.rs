@@ -6,6 +6,7 @@ use super::session_row;
 use crate::{
     api::tenant::{BeginFounding, FoundingTicket, GetTenant, TenantInfo, UpdateTenantPolicy},
     authorize::{Action, Object},
+    caller::Assurance,
     effect::Effect,
     error::ActorError,
     policy::TenantPolicy,
@@ -35,7 +36,13 @@ impl Handle for UpdateTenantPolicy {
     async fn handle(self, work: &mut Work) -> Result<TenantInfo, ActorError> {
         work.authorize(Action::ChangePolicy, &Object::TENANT)?;
         self.policy.check(work.env.mode)?;
-        let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+        let (tenant, before) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+        if self.policy.require_mfa && !before.require_mfa && work.user()?.assurance != Assurance::Mfa {
+            return Err(ActorError::precondition(
+                "SECOND_FACTOR_NEEDED",
+                "sign in with a second factor of your own before you demand one of everybody",
+            ));
+        }
         let encoded = serde_json::to_vec(&self.policy)
             .map_err(|error| ActorError::invalid("policy", error.to_string()))?;
         let next = Tenant { policy: encoded, version: tenant.version + 1, ..tenant };

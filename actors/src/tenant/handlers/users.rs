@@ -8,8 +8,9 @@ use ocmt_types::{Secret, UserId};
 
 use super::{
     super::{container::lock_cells_of, group, pairing},
+    enrol, factors,
     roles::{self, authority_of, covered, given, keep_an_owner},
-    session_row,
+    session_issue, session_row,
 };
 use crate::{
     api::{
@@ -99,7 +100,7 @@ impl Handle for ConsumeInvite {
         };
         work.tx.insert(&user).await?;
         work.tx.list_address(&user.email, user.user_id).await?;
-        session_row::issue(work, &user, Assurance::Link).await
+        session_issue::issue(work, &user, Assurance::Link, &self.client).await
     }
 }
 
@@ -146,10 +147,13 @@ impl Handle for RemoveUser {
         lock_cells_of(work, user.user_id).await?;
         group::forget_user(work, user.user_id).await?;
         pairing::forget_user(work, user.user_id).await?;
+        enrol::forget(work, &user).await?;
         work.tx.unlist_address(&user.email).await?;
         // the row stays for the audit trail, and the address is free for a new user
         let email = format!("removed:{}", user.user_id);
-        work.tx.update(&User { state: UserState::Removed, email, custom_role: None, ..user }).await?;
+        let (state, custom_role) = (UserState::Removed, None);
+        let (totp_wrapped, totp_last_step) = (None, None);
+        work.tx.update(&User { state, email, custom_role, totp_wrapped, totp_last_step, ..user }).await?;
         Ok(Done)
     }
 }
@@ -165,7 +169,7 @@ impl Handle for PublishIdentityKey {
                 return Ok(before.clone());
             }
             // others seal shares to this key: who only holds a session does not replace it
-            require_step_up(who, work.now)?;
+            require_step_up(&work.standing, who)?;
         }
         let version = before.as_ref().map_or(0, |key| key.version) + 1;
         let key =
@@ -218,6 +222,7 @@ fn info(user: User) -> UserInfo {
         id: user.user_id,
         has_identity_key: user.identity_public.is_some(),
         role: roles::id(user.role, user.custom_role.as_deref()),
+        has_second_factor: factors::has_one(&user),
         email: user.email,
         created_at: user.created_at,
     }

@@ -35,6 +35,8 @@ pub(super) enum SessionMessage {
     OpenStream(Reply<watch::Receiver<bool>>),
     /// It was ended.
     End,
+    /// It has another token, or another assurance.
+    Renewed(Box<Session>, TenantPolicy),
     /// Other deadlines apply.
     Policy(TenantPolicy),
     /// A deadline may have passed; or look whether anybody still listens.
@@ -101,6 +103,7 @@ impl Actor for SessionActor {
             SessionMessage::OpenStream(reply) => state.open_stream(&myself, reply),
             SessionMessage::Used => state.advance(&myself, Event::Shown),
             SessionMessage::End => state.advance(&myself, Event::Ended),
+            SessionMessage::Renewed(row, policy) => state.renewed(&myself, *row, &policy),
             SessionMessage::Policy(policy) => state.advance(&myself, Event::Policy(policy)),
             SessionMessage::Look => state.advance(&myself, Event::Look),
             #[cfg(test)]
@@ -146,6 +149,15 @@ impl SessionState {
         }
         reply.send(Ok(self.over.subscribe()));
         self.tell_streams();
+    }
+
+    /// One that is over stays so: its row has ended too.
+    fn renewed(&mut self, myself: &ActorRef<SessionMessage>, row: Session, policy: &TenantPolicy) {
+        if !self.live.is_over() {
+            self.live = LiveSession::new(&row, policy);
+            self.row = row;
+        }
+        self.advance(myself, Event::Look);
     }
 
     /// One step of the pure state, and what follows from it.

@@ -50,6 +50,8 @@ pub(super) struct LiveSession {
     /// For recovery alone: the row says when it ends, which an opened ceremony moves out; no stream needs an
     /// end told.
     recovery: bool,
+    /// One factor alone: what its streams are worth ends when the policy wants a second one.
+    one_factor: bool,
 }
 
 impl LiveSession {
@@ -58,7 +60,8 @@ impl LiveSession {
         if recovery {
             let expires_at = row.created_at + LONGEST_RECOVERY;
             let (created_at, seen_at, over) = (row.created_at, row.seen_at, row.ended_at.is_some());
-            return Self { created_at, seen_at, idle: LONGEST_RECOVERY, expires_at, over, recovery };
+            let (idle, one_factor) = (LONGEST_RECOVERY, false);
+            return Self { created_at, seen_at, idle, expires_at, over, recovery, one_factor };
         }
         Self {
             created_at: row.created_at,
@@ -67,6 +70,7 @@ impl LiveSession {
             expires_at: row.expires_at.min(row.created_at + policy.session_absolute()),
             over: row.ended_at.is_some(),
             recovery,
+            one_factor: row.assurance == Assurance::Link,
         }
     }
 
@@ -86,6 +90,7 @@ impl LiveSession {
                 self.idle = policy.session_idle();
                 self.expires_at = self.expires_at.min(self.created_at + policy.session_absolute());
                 self.over |= now >= self.expires_at || now.since(self.seen_at) >= self.idle;
+                self.over |= self.one_factor && policy.require_mfa;
             }
         }
         if self.over {
@@ -127,6 +132,7 @@ mod tests {
             idle_expires_at: Timestamp(HOUR),
             expires_at: Timestamp(24 * HOUR),
             ended_at: None,
+            address: None,
         };
         LiveSession::new(&row, &TenantPolicy::default())
     }
@@ -153,6 +159,15 @@ mod tests {
         let mut live = session();
         assert_eq!(live.step(Event::Ended, Timestamp(1), 0), Verdict::Over);
         assert_eq!(live.step(Event::Shown, Timestamp(2), 0), Verdict::Over);
+    }
+
+    #[test]
+    fn a_policy_that_wants_a_second_factor_ends_the_streams_of_one_factor() {
+        let policy = TenantPolicy { require_mfa: true, ..TenantPolicy::default() };
+        let mut live = session();
+        assert_eq!(live.step(Event::Policy(policy.clone()), Timestamp(1), 1), Verdict::Over);
+        let mut live = LiveSession { one_factor: false, ..session() };
+        assert_eq!(live.step(Event::Policy(policy), Timestamp(1), 1), Verdict::Lives);
     }
 
     #[test]

@@ -59,7 +59,7 @@ async fn sign_in(nodes: [&Kit; 2], first: usize, link: &str) -> SessionIssued {
 }
 
 /// Takes the tenant from whoever has it, again and again, for the other node to claim; tells who had it.
-async fn hand_over(nodes: [&Kit; 2], tenant: TenantId) -> BTreeSet<Incarnation> {
+pub(super) async fn hand_over(nodes: [&Kit; 2], tenant: TenantId) -> BTreeSet<Incarnation> {
     let mut owners = BTreeSet::new();
     for turn in 0..40 {
         for (n, kit) in nodes.iter().enumerate() {

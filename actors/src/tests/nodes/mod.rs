@@ -1,6 +1,7 @@
 //! Two nodes over one store: who answers, who may not, and what crosses.
 
 mod cap;
+mod codes;
 mod fence;
 mod leave;
 mod letters;

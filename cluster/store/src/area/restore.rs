@@ -17,8 +17,9 @@ use crate::{
     FencedTx, Filter, MAX_LIMIT, Query, Row, Store, StoreError,
     backend::{Scope, Tx},
     tables::{
-        Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct, Invite, JoinToken, Link, Node,
-        NodeLease, NodeState, Pairing, RESTORE_STEP, Session, Signup, Tenant, TenantOwner,
+        BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct, Invite, JoinToken,
+        Link, Node, NodeLease, NodeState, Pairing, RESTORE_STEP, Session, Signup, Tenant, TenantOwner,
+        TotpEnrollment,
     },
 };
 
@@ -165,6 +166,9 @@ async fn end_sessions(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
 
 async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
     Ok(tx.delete::<Link>(Filter::all()).await?
+        // which of them were used since, nobody knows any more: their owners make new ones
+        + tx.delete::<BackupCode>(Filter::all()).await?
+        + tx.delete::<TotpEnrollment>(Filter::all()).await?
         + tx.delete::<Invite>(Filter::all()).await?
         + tx.delete::<Signup>(Filter::all()).await?
         + tx.delete::<Pairing>(Filter::all()).await?

@@ -22,7 +22,7 @@ use crate::{
     Filter, Row, StoreError,
     backend::{Scope, Tx},
     kernel::filter::Col,
-    tables::{Ceremony, Cluster, Container, Node, SealingGeneration, SealingHolder},
+    tables::{Ceremony, Cluster, Container, Node, SealingGeneration, SealingHolder, TotpEnrollment, User},
 };
 
 /// The lock of whoever writes something wrapped, and of whoever decides that a generation stands alone.
@@ -69,12 +69,24 @@ impl Rewrap {
         column.gt(floor(self.lowest)).and(column.le(floor(self.latest)))
     }
 
+    fn of_required<R: Row>(self, column: Col<R, Vec<u8>>) -> Filter<R> {
+        column.gt(SealingKeys::floor_of(self.lowest)).and(column.le(SealingKeys::floor_of(self.latest)))
+    }
+
     fn ceremonies(self) -> Filter<Ceremony> {
         self.of(Ceremony::release_private_wrapped)
     }
 
     fn containers(self) -> Filter<Container> {
         self.of(Container::start_secret)
+    }
+
+    fn users(self) -> Filter<User> {
+        self.of(User::totp_wrapped)
+    }
+
+    fn enrollments(self) -> Filter<TotpEnrollment> {
+        self.of_required(TotpEnrollment::wrapped)
     }
 }
 
@@ -101,6 +113,26 @@ impl crate::FencedTx {
         limit: u32,
     ) -> Result<Vec<Container>, StoreError> {
         self.find(what.containers().limit(limit)).await
+    }
+
+    /// Users of the tenant whose TOTP secret is under an earlier generation, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn users_to_rewrap(&mut self, what: Rewrap, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.find(what.users().limit(limit)).await
+    }
+
+    /// The same for TOTP secrets that were not confirmed yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn enrollments_to_rewrap(
+        &mut self,
+        what: Rewrap,
+        limit: u32,
+    ) -> Result<Vec<TotpEnrollment>, StoreError> {
+        self.find(what.enrollments().limit(limit)).await
     }
 }
 
@@ -171,12 +203,17 @@ impl OperatorStore {
     ) -> Result<Vec<TenantId>, StoreError> {
         let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let (mut ceremonies, mut containers) = (what.ceremonies(), what.containers());
+        let (mut users, mut enrollments) = (what.users(), what.enrollments());
         if let Some(after) = after {
             ceremonies = ceremonies.and(Ceremony::tenant_id.gt(after));
             containers = containers.and(Container::tenant_id.gt(after));
+            users = users.and(User::tenant_id.gt(after));
+            enrollments = enrollments.and(TotpEnrollment::tenant_id.gt(after));
         }
         let mut tenants = tx.tenants_of(ceremonies, limit).await?;
         tenants.extend(tx.tenants_of(containers, limit).await?);
+        tenants.extend(tx.tenants_of(users, limit).await?);
+        tenants.extend(tx.tenants_of(enrollments, limit).await?);
         tenants.sort_unstable();
         tenants.dedup();
         tenants.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -241,7 +278,10 @@ fn newest() -> crate::Query<SealingGeneration> {
 }
 
 async fn look(tx: &mut Tx, what: Rewrap) -> Result<Rewrapping, StoreError> {
-    let left = tx.count(what.ceremonies()).await? + tx.count(what.containers()).await?;
+    let left = tx.count(what.ceremonies()).await?
+        + tx.count(what.containers()).await?
+        + tx.count(what.users()).await?
+        + tx.count(what.enrollments()).await?;
     let holders = SealingHolder::generation.gt(i64::from(what.latest) - 1);
     let holders = tx.find::<SealingHolder>(holders, false).await?;
     let mut behind = Vec::new();

@@ -4,10 +4,10 @@
 //! milliseconds since the Unix epoch, `bool` 0 or 1, small enums their text.
 
 use ocmt_types::{
-    ActId, ApiKeyId, ChannelId, ClusterId, ContainerId, ConversationId, Digest32, Epoch, GroupId,
-    GuardianSetId, GuardianshipId, HandoutId, Incarnation, InviteId, MessageId, NodeId, NoticeId, OperatorId,
-    PairingId, ProgramTokenId, RequestId, ResourceId, RotationId, SenderId, SessionId, SlotId, TenantId,
-    TimerId, Timestamp, UnlockId, UserId, VaultId,
+    ActId, ApiKeyId, ChannelId, ClusterId, ContainerId, ConversationId, Digest32, EnrollmentId, Epoch,
+    GroupId, GuardianSetId, GuardianshipId, HandoutId, Incarnation, InviteId, MessageId, NodeId, NoticeId,
+    OperatorId, PairingId, ProgramTokenId, RequestId, ResourceId, RotationId, SenderId, SessionId, SlotId,
+    TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
 };
 
 /// One value of one column. The order is that of the databases: NULL first, bytes by unsigned value.
@@ -142,6 +142,7 @@ ids!(
     ContainerId,
     ConversationId,
     Digest32,
+    EnrollmentId,
     GroupId,
     GuardianSetId,
     GuardianshipId,

@@ -72,6 +72,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would give a custom role all of the role that it narrows
         usable_from: 3,
     },
+    Migration {
+        version: 4,
+        name: "factors",
+        text: include_str!("../../../../migrations/sqlite/0004_factors.sql"),
+        // an earlier program would let in who has a second factor without asking for it
+        usable_from: 4,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -95,6 +102,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0003_teams.sql"),
         // an earlier program would give a custom role all of the role that it narrows
         usable_from: 3,
+    },
+    Migration {
+        version: 4,
+        name: "factors",
+        text: include_str!("../../../../migrations/postgres/0004_factors.sql"),
+        // an earlier program would let in who has a second factor without asking for it
+        usable_from: 4,
     },
 ];
 

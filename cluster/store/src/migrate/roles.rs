@@ -33,6 +33,9 @@ const OF_CLUSTER: &[(&str, &str)] = &[
     ("containers", "SELECT"),
     // which tenants have a release key under an old generation of the sealing key
     ("ceremonies", "SELECT (tenant_id, release_private_wrapped)"),
+    // and which have a TOTP secret under one
+    ("users", "SELECT (tenant_id, totp_wrapped)"),
+    ("totp_enrollments", "SELECT (tenant_id, wrapped)"),
     // the cluster's own chain and answers, which the policies keep apart from tenants'
     ("audit", "SELECT, INSERT"),
     ("audit_head", "SELECT, INSERT, UPDATE"),

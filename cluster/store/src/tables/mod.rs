@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod container;
 pub mod delivery;
 pub mod directory;
+pub mod factor;
 pub mod operator;
 pub mod pairing;
 pub mod recovery;
@@ -17,6 +18,7 @@ pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP,
 pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
+pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
 pub use pairing::{PairedSender, Pairing};
 pub use recovery::{
@@ -55,6 +57,9 @@ pub fn all() -> Vec<&'static Table> {
         Invite::table(),
         Link::table(),
         Session::table(),
+        TotpEnrollment::table(),
+        BackupCode::table(),
+        FactorAttempts::table(),
         Vault::table(),
         Slot::table(),
         VaultObject::table(),

@@ -43,10 +43,14 @@ text_enum! {
         SignIn = "sign_in",
         /// A session for recovery ceremonies and nothing else.
         Recovery = "recovery",
+        /// A proof of presence in a session that is there already.
+        StepUp = "step_up",
     }
 
     /// How sure the tenant is of who holds a session, weakest first.
     pub enum Assurance {
+        /// A magic link, and the second factor is due.
+        PendingMfa = "pending_mfa",
         /// A link asked for recovery: ceremonies only.
         Recovery = "recovery",
         /// A magic link.
@@ -150,7 +154,7 @@ rows! {
         token_hash: Digest32,
         /// How sure the tenant is of who holds it.
         assurance: Assurance,
-        /// The client as it called itself and its address, for the list of sessions.
+        /// The client as it called itself, for the list of sessions.
         client: String,
         /// When it began.
         created_at: Timestamp,
@@ -164,5 +168,7 @@ rows! {
         expires_at: Timestamp,
         /// When it was ended, if it was.
         ended_at: Option<Timestamp>,
+        /// Network address it was last used from, for the list of sessions.
+        address: Option<String>,
     } unique(tenant_id, token_hash) index(tenant_id, user_id);
 }

@@ -29,6 +29,7 @@ fn session(own: Ownership, n: u8) -> Session {
         idle_expires_at: Timestamp(5_000),
         expires_at: Timestamp(9_000),
         ended_at: (n == 9).then_some(Timestamp(7)),
+        address: (n == 9).then(|| "192.0.2.7".to_owned()),
     }
 }
 

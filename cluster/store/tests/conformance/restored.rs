@@ -3,7 +3,9 @@
 use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_store::{
     Acceptance, ClusterAct, Filter, Purpose, Revocations, Store, StoreError,
-    tables::{ActKind, Cluster, DestructiveAct, Invite, JoinedNode, Operator, RESTORE_STEP, UserRole},
+    tables::{
+        ActKind, BackupCode, Cluster, DestructiveAct, Invite, JoinedNode, Operator, RESTORE_STEP, UserRole,
+    },
     testing::{TestNode, acceptance, id},
 };
 use ocmt_types::{Digest32, NodeId, OperatorId, Timestamp};
@@ -109,13 +111,20 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
         custom_role: None,
     };
     tx.insert(&invite).await.unwrap();
+    let code = BackupCode {
+        tenant_id: own.tenant,
+        user_id: id(1),
+        code_hash: Digest32([7; 32]),
+        created_at: Timestamp(1_000),
+    };
+    tx.insert(&code).await.unwrap();
     tx.commit().await.unwrap();
     put_back(&source, &store).await;
 
     let accepted = store.accept_restore(&acceptance(NOW)).await.unwrap();
     assert_eq!(
-        accepted.tokens, 4,
-        "invitations of a node and of a user, a sign-up, an act that is confirmed"
+        accepted.tokens, 5,
+        "invitations of a node and of a user, a sign-up, an act that is confirmed, a backup code"
     );
     let operators = store.operators();
     assert_eq!(operators.join_token(invitation().token_hash, NOW).await.unwrap(), None);
@@ -127,6 +136,7 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
     let node = TestNode::start(&store, 6).await.unwrap();
     let own = node.claim(own.tenant).await.unwrap();
     assert_eq!(store.read(own).await.unwrap().count(Filter::<Invite>::all()).await.unwrap(), 0);
+    assert_eq!(store.read(own).await.unwrap().count(Filter::<BackupCode>::all()).await.unwrap(), 0);
 }
 
 pub async fn a_revocation_that_the_database_forgot_is_written_again_once(store: Store) {

@@ -8,8 +8,8 @@ use ocmt_crypto::{
 };
 use ocmt_store::{
     Acceptance, ClusterAct, FencedTx, MayHold, Revocations, Rewrap, Store,
-    tables::Container,
-    testing::{TestNode, acceptance, id},
+    tables::{Container, TotpEnrollment, User},
+    testing::{TestNode, acceptance, id, user},
 };
 use ocmt_types::{ClusterId, NodeId, Ownership, TenantId, Timestamp};
 use tokio::task::JoinSet;
@@ -80,6 +80,38 @@ pub async fn what_is_under_an_earlier_generation_is_found_by_its_tenants(store: 
     let mut tx = store.fenced(tenants[2]).await.unwrap();
     assert_eq!(tx.containers_to_rewrap(WHAT, 10).await.unwrap().len(), 2, "of this tenant alone");
     assert_eq!(tx.ceremonies_to_rewrap(WHAT, 10).await.unwrap(), []);
+}
+
+pub async fn a_totp_secret_under_an_earlier_generation_is_found_confirmed_or_not(store: Store) {
+    let node = TestNode::start(&store, 1).await.unwrap();
+    let owns = [node.found(1).await.unwrap(), node.found(2).await.unwrap(), node.found(3).await.unwrap()];
+    let [confirmed, pending, newer] = owns;
+    for (own, generation) in [(confirmed, 2), (newer, 3)] {
+        let mut tx = store.fenced(own).await.unwrap();
+        tx.insert(&User { totp_wrapped: Some(wrapped(generation)), ..user(own.tenant, 50) }).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let mut tx = store.fenced(pending).await.unwrap();
+    let row = TotpEnrollment {
+        tenant_id: pending.tenant,
+        user_id: id(50),
+        enrollment_id: id(8),
+        wrapped: wrapped(2),
+        created_at: Timestamp(0),
+        expires_at: Timestamp(9),
+    };
+    tx.insert(&row).await.unwrap();
+    assert_eq!(tx.enrollments_to_rewrap(WHAT, 10).await.unwrap(), [row]);
+    tx.commit().await.unwrap();
+    let operators = store.operators();
+    let found = operators.tenants_to_rewrap(WHAT, None, 10).await.unwrap();
+    assert_eq!(found, [confirmed.tenant, pending.tenant]);
+    assert_eq!(operators.rewrapping(WHAT).await.unwrap().left, 2);
+    for (own, count) in [(confirmed, 1), (newer, 0)] {
+        let mut tx = store.fenced(own).await.unwrap();
+        assert_eq!(tx.users_to_rewrap(WHAT, 10).await.unwrap().len(), count);
+        tx.rollback().await.unwrap();
+    }
 }
 
 pub async fn a_generation_stands_alone_once_nothing_and_nobody_is_under_an_earlier_one(store: Store) {

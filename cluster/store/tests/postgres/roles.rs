@@ -125,7 +125,9 @@ async fn work_across_tenants_sees_no_tenants_state() {
     let (_kept, config, _store) = filled().await;
     let mut cluster = in_role(&config, "ocmt_cluster").await;
     for text in [
-        "SELECT FROM users",
+        "SELECT email FROM users",
+        "SELECT enrollment_id FROM totp_enrollments",
+        "SELECT FROM backup_codes",
         "SELECT FROM sessions",
         "SELECT FROM vaults",
         "SELECT FROM object_bodies",

@@ -3,13 +3,16 @@
 use clap::{Args, Subcommand};
 use ocmt_types::{SessionId, UserId};
 
-use super::team::{DirectChoice, GroupChoice};
+use super::{
+    CodeArgs,
+    team::{DirectChoice, GroupChoice},
+};
 use crate::config::HumanDuration;
 
 /// `ocmt login`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt login --email you@example.org\n  ocmt login --sign-up --email you@example.org --tenant-name Home --endpoint https://127.0.0.1:7443 --ca .ocmt/pki/ca.pem\n  ocmt login --recovery --email you@example.org\n\nThe link comes by mail (a node in `dev` prints it). Paste it when asked, or pipe it to standard input."
+    after_help = "Examples:\n  ocmt login --email you@example.org\n  ocmt login --sign-up --email you@example.org --tenant-name Home --endpoint https://127.0.0.1:7443 --ca .ocmt/pki/ca.pem\n  ocmt login --recovery --email you@example.org\n\nThe link comes by mail (a node in `dev` prints it). Paste it when asked, or pipe it to standard input. If your account has a second factor, its code is asked for next: the next line, or --totp-code-file."
 )]
 pub struct LoginArgs {
     /// Your address
@@ -27,6 +30,9 @@ pub struct LoginArgs {
     /// Join a tenant with the link of an invitation
     #[arg(long, conflicts_with_all = ["sign_up", "recovery", "email"])]
     pub invited: bool,
+    /// The second factor.
+    #[command(flatten)]
+    pub code: CodeArgs,
 }
 
 /// `ocmt sessions`
@@ -90,6 +96,18 @@ pub struct PolicyArgs {
     /// What becomes of messages to agents in groups of a messenger
     #[arg(long, value_enum, value_name = "POLICY")]
     pub group_policy: Option<GroupChoice>,
+    /// Unused time after which a session ends
+    #[arg(long, value_name = "TIME")]
+    pub session_idle: Option<HumanDuration>,
+    /// Time after which a session ends in any case
+    #[arg(long, value_name = "TIME")]
+    pub session_absolute: Option<HumanDuration>,
+    /// Most live sessions of one user; a new one ends the oldest
+    #[arg(long, value_name = "N")]
+    pub max_sessions: Option<u32>,
+    /// Whether every user needs a second factor; you show one of your own first
+    #[arg(long, value_name = "BOOL")]
+    pub require_mfa: Option<bool>,
 }
 
 /// `ocmt user`

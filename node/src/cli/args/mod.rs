@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod cluster;
 mod container;
+mod mfa;
 mod node;
 mod recovery;
 mod store;
@@ -20,6 +21,7 @@ pub use account::{LoginArgs, PolicyArgs, SessionsCommand, TenantCommand, UserCom
 pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
 pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs};
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
+pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
@@ -96,6 +98,15 @@ pub enum Command {
     /// List or end sessions
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// The second factor of your account: an authenticator app and backup codes
+    #[command(subcommand)]
+    Mfa(MfaCommand),
+    /// Show again who you are, for acts that want a sign-in of the last 15 minutes
+    #[command(
+        name = "step-up",
+        after_help = "Examples:\n  ocmt step-up\n  ocmt step-up --totp-code-file -\n\nAsks for a code of your second factor; without one, for the link in a mail."
+    )]
+    StepUp(CodeArgs),
     /// The tenant: policy, and further tenants
     #[command(subcommand)]
     Tenant(TenantCommand),

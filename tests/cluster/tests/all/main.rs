@@ -6,3 +6,4 @@ mod checker;
 mod deploy;
 mod docker;
 mod ground;
+mod revoked;

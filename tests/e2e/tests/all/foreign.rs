@@ -42,6 +42,7 @@ async fn belongings(node: &TestNode, owner: &Person) -> Ids {
         guardianship,
         set,
         ceremony: ceremony(node, owner).await,
+        enrollment: owner.client.begin_totp().await.unwrap().id.to_string(),
         ..Ids::random()
     }
 }

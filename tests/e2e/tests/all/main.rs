@@ -12,6 +12,7 @@ mod foreign;
 mod gateway;
 mod headers;
 mod links;
+mod mfa;
 mod requests;
 mod restore;
 mod store;

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use ocmt_actors::{
     ActorError, CallMeta, Caller, IdempotencyKey, System,
     api::{
-        auth::{ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
+        auth::{Device, ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
         container::{
             CreateContainer, ListContainers, PauseContainer, RemoveContainer, StopContainer, WakeContainer,
             Woken,
@@ -111,13 +111,13 @@ impl Node {
             }
             Ask::Exchange(token) => {
                 let binding_secret = Secret::new(BINDING.to_vec());
-                let exchange = ExchangeMagicLink { token: Secret::new(token), binding_secret };
+                let exchange = ExchangeMagicLink { token: Secret::new(token), binding_secret, device: Device::default() };
                 Box::pin(self.system.exchange_magic_link(exchange, &meta, request))
                     .await
                     .map(|issued| session(&issued))
             }
             Ask::Join(token) => {
-                let accept = AcceptInvite { token: Secret::new(token) };
+                let accept = AcceptInvite { token: Secret::new(token), device: Device::default() };
                 Box::pin(self.system.accept_invite(accept, &meta, request))
                     .await
                     .map(|issued| session(&issued))

@@ -17,6 +17,13 @@ pub(super) fn signing_in(ids: &Ids) -> Vec<Made> {
             binding_secret: hash.clone(), client_name: String::new(), idempotency_key: key() };
         AuthService/StepUp "" => pb::StepUpRequest { proof: Some(pb::step_up_request::Proof::Link(link)),
             idempotency_key: key() };
+        AuthService/CompleteMfa "" => pb::CompleteMfaRequest {
+            proof: Some(pb::complete_mfa_request::Proof::TotpCode("123456".into())), idempotency_key: key() };
+        AuthService/BeginTotpEnrollment "" => pb::BeginTotpEnrollmentRequest { idempotency_key: key() };
+        AuthService/ConfirmTotpEnrollment "enrollment" => pb::ConfirmTotpEnrollmentRequest {
+            enrollment_id: ids.enrollment.clone(), totp_code: "123456".into(), idempotency_key: key() };
+        AuthService/RemoveTotp "" => pb::RemoveTotpRequest { idempotency_key: key() };
+        AuthService/RegenerateBackupCodes "" => pb::RegenerateBackupCodesRequest { idempotency_key: key() };
         AuthService/WhoAmI "" => pb::WhoAmIRequest {};
         AuthService/ListSessions "" => pb::ListSessionsRequest::default();
         AuthService/RevokeSession "session" => pb::RevokeSessionRequest { session_id: ids.session.clone(),

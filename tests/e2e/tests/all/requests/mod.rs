@@ -21,6 +21,7 @@ pub(crate) struct Ids {
     pub(crate) container: String,
     pub(crate) guardianship: String,
     pub(crate) set: String,
+    pub(crate) enrollment: String,
     pub(crate) ceremony: [u8; 32],
 }
 
@@ -43,6 +44,7 @@ impl Ids {
             container: uuid(),
             guardianship: uuid(),
             set: uuid(),
+            enrollment: uuid(),
             ceremony: rand::random(),
         }
     }

@@ -1,0 +1,107 @@
+//! Confirming sensitive acts.
+
+use std::time::Duration;
+
+use ocmt_crypto::vault::ProofOf;
+
+use super::{by_mail, enrol, reason, renewed, step_up};
+use crate::{
+    ActorError,
+    api::{
+        auth::{Assurance, LinkPurpose, RevokeSession},
+        factors::{Presence, StepUp},
+        recovery::InviteGuardian,
+        users::{RemoveUser, Role, SetRole},
+        vault::GetKeySlots,
+    },
+    tests::{kit::Kit, sign_in::by_link, vault::vault_of},
+};
+
+#[tokio::test]
+async fn m6_sensitive_acts_ask_for_the_second_factor() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let vault = vault_of(&kit, &ann).await.scope().vault;
+    let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
+    let plain = by_mail(&kit, &ann).await;
+    let ann = enrol(&kit, &ann).await;
+    let guardian = || InviteGuardian { vault, email: "cy@example.com".into(), units: 1 };
+    for refused in [
+        kit.call(&plain.caller, guardian()).await.map(drop),
+        kit.call(&plain.caller, SetRole { user: bob.user, role: Role::Observer }).await.map(drop),
+        kit.call(&plain.caller, RemoveUser { user: bob.user }).await.map(drop),
+    ] {
+        assert_eq!(
+            refused,
+            Err(ActorError::StepUpRequired),
+            "it was signed in a moment ago, by a link alone"
+        );
+    }
+    let stepped = step_up(&kit, &plain.caller, ann.digits(&kit, 0)).await.unwrap();
+    assert_eq!(stepped.session.assurance, Assurance::Mfa);
+    let stepped = renewed(&kit, &plain, &stepped).await;
+    kit.call(&stepped.caller, guardian()).await.unwrap();
+    kit.call(&stepped.caller, SetRole { user: bob.user, role: Role::Observer }).await.unwrap();
+    kit.call(&stepped.caller, RemoveUser { user: bob.user }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_step_up_changes_the_token_and_neither_the_end_nor_the_streams() {
+    let kit = Kit::sim().await;
+    let ann = enrol(&kit, &kit.founder("ann@example.com").await).await;
+    let before = ann.person.caller.user().unwrap();
+    let mut stream =
+        kit.system.tenant(ann.person.tenant).open_stream(&ann.person.caller, kit.deadline()).await.unwrap();
+    kit.clock.advance(Duration::from_secs(1800));
+    let stepped = step_up(&kit, &ann.person.caller, ann.digits(&kit, 0)).await.unwrap();
+    assert_eq!(stepped.session.id, before.session);
+    assert_eq!(stepped.session.expires_at.since(stepped.session.created_at), Duration::from_secs(24 * 3600));
+    assert!(kit.authenticate(&ann.person.token).await.is_err(), "the token of before");
+    let caller = kit.authenticate(stepped.token.expose()).await.unwrap();
+    assert!(futures_util::FutureExt::now_or_never(stream.over()).is_none(), "the stream goes on");
+    kit.call(&caller, RevokeSession { session: before.session }).await.unwrap();
+    stream.over().await;
+}
+
+#[tokio::test]
+async fn an_open_vault_confirms_where_there_is_no_second_factor() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let open = vault_of(&kit, &ann).await;
+    let vault = open.scope().vault;
+    kit.clock.advance(Duration::from_secs(901));
+    let remove = || RemoveUser { user: ann.user };
+    assert_eq!(kit.call(&ann.caller, remove()).await, Err(ActorError::StepUpRequired));
+    let proof = async |of| {
+        let slots = kit.call(&ann.caller, GetKeySlots { vault: Some(vault) }).await.unwrap();
+        let signature = open.prove(of, slots.challenge).signature;
+        Presence::Vault { vault, handout: slots.handout, signature }
+    };
+    let other = StepUp { proof: proof(ProofOf::Unlock).await };
+    assert_eq!(reason(kit.call(&ann.caller, other).await), "INVALID_ARGUMENT", "it proves another thing");
+    let right = proof(ProofOf::StepUp).await;
+    let Presence::Vault { handout, signature, .. } = right else { unreachable!() };
+    let again = || StepUp { proof: Presence::Vault { vault, handout, signature } };
+    // somebody else's vault confirms nothing
+    let bob = kit.member(&by_mail(&kit, &ann).await, "bob@example.com", Role::Member).await;
+    assert_eq!(reason(kit.call(&bob.caller, again()).await), "NOT_FOUND");
+    // a recovery session that no ceremony has opened the vault to
+    let recovery = kit.sign_in(&ann, LinkPurpose::Recovery).await;
+    assert_eq!(reason(kit.call(&recovery.caller, again()).await), "PERMISSION_DENIED");
+    let stepped = kit.call(&ann.caller, again()).await.unwrap();
+    let stepped = renewed(&kit, &ann, &stepped).await;
+    assert_eq!(
+        reason(kit.call(&stepped.caller, again()).await),
+        "NOT_FOUND",
+        "each challenge is answered once"
+    );
+    assert_eq!(reason(kit.call(&stepped.caller, remove()).await), "LAST_OWNER");
+    // with a second factor, that one is asked for
+    let ann = enrol(&kit, &stepped).await;
+    let slots = kit.call(&ann.person.caller, GetKeySlots { vault: Some(vault) }).await.unwrap();
+    let signature = open.prove(ProofOf::StepUp, slots.challenge).signature;
+    let proof = Presence::Vault { vault, handout: slots.handout, signature };
+    assert_eq!(reason(kit.call(&ann.person.caller, StepUp { proof }).await), "SECOND_FACTOR_NEEDED");
+    let link = kit.link("ann@example.com", LinkPurpose::StepUp).await;
+    assert_eq!(reason(kit.call(&ann.person.caller, by_link(&link)).await), "SECOND_FACTOR_NEEDED");
+}

@@ -1,0 +1,72 @@
+//! Between the link and the second factor: the form for a code.
+
+use axum::{Form, extract::State, http::StatusCode, response::Response};
+use ocmt_actors::{
+    ActorError,
+    api::{
+        auth::{Me, WhoAmI},
+        factors::{Code, CompleteMfa},
+    },
+};
+use ocmt_types::Secret;
+use serde::Deserialize;
+
+use super::{
+    answer::{html, refused},
+    pages::{Pages, UNPROVEN, Visitor},
+    sign_in::signed_in,
+    view,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shown {
+    code: String,
+    csrf: String,
+}
+
+/// The form; says why the code before was not taken.
+pub(super) fn form(visitor: &Visitor, token: &str, me: &Me, why: Option<&ActorError>) -> Response {
+    let (csrf, cookie) = visitor.csrf(token.as_bytes());
+    let (has_one, why) = (!me.factors.is_empty(), why.map(ActorError::to_string).unwrap_or_default());
+    let status = if why.is_empty() { StatusCode::OK } else { StatusCode::CONFLICT };
+    html(status, &view::Code { email: &me.email, has_one, why: &why, csrf: &csrf }, [cookie])
+}
+
+/// Takes a code: a session with another token, or the form again.
+pub(super) async fn show(
+    State(pages): State<Pages>,
+    visitor: Visitor,
+    Form(shown): Form<Shown>,
+) -> Response {
+    let Some(token) = visitor.session().filter(|_| visitor.proves(&shown.csrf)) else {
+        return refused(&UNPROVEN, visitor.request);
+    };
+    match take(&pages, &visitor, token, &shown.code).await {
+        Ok(response) => response,
+        Err(error) => refused(&error, visitor.request),
+    }
+}
+
+async fn take(pages: &Pages, visitor: &Visitor, token: &str, typed: &str) -> Result<Response, ActorError> {
+    let caller = pages.caller(visitor, token).await?;
+    let tenant = pages.system.tenant(caller.tenant());
+    match tenant.call(caller.clone(), pages.meta(), CompleteMfa { code: of(typed) }).await {
+        Ok(issued) => Ok(signed_in(&issued)),
+        Err(error) if matches!(error.reason(), "WRONG_CODE" | "TOO_MANY_CODES") => {
+            let me = tenant.call(caller, pages.meta(), WhoAmI).await?;
+            Ok(form(visitor, token, &me, Some(&error)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Six digits are of an authenticator, anything else is a backup code.
+fn of(typed: &str) -> Code {
+    let bare: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
+    if bare.len() == 6 && bare.bytes().all(|byte| byte.is_ascii_digit()) {
+        Code::Totp(Secret::new(bare))
+    } else {
+        Code::Backup(Secret::new(typed.to_owned()))
+    }
+}

@@ -1,0 +1,103 @@
+//! A session that is revoked at one node: what it has open through every node ends within a second, and its token is
+//! good nowhere.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use futures_util::future::join_all;
+use ocmt_client::{Client, gateway::Gateway};
+use ocmt_cluster_tests::{
+    account::fresh_key,
+    cluster::Cluster,
+    socket::{Pass, closed},
+    talk::{Programs, Talk},
+    wait::{now, since},
+};
+use ocmt_proto::v1::{self as pb, open_channel_request::Part};
+use ocmt_types::ContainerId;
+use tonic::{Code, Streaming};
+
+const NODES: usize = 3;
+const ROUNDS: usize = 50;
+/// What the session's end is told with.
+const REVOKED: u16 = 4401;
+const WITHIN: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s4_a_revoked_session_ends_what_is_open_through_every_node_within_a_second() {
+    let cluster = Cluster::start(NODES).await.unwrap();
+    // owned by the first node, its container wherever there is room
+    let talk = Talk::begin(&cluster, "talker", 0, Programs::of_this_machine()).await.unwrap();
+    let mut took = Vec::new();
+    for round in 0..ROUNDS {
+        took.extend(one(&cluster, &talk, round).await.unwrap());
+    }
+    took.sort_unstable();
+    let (p50, longest) = (took[took.len() / 2], took[took.len() - 1]);
+    println!("{} streams of {ROUNDS} revoked sessions: p50 {p50:.1?}, longest {longest:.1?}", took.len());
+    assert!(longest < WITHIN, "{longest:?}");
+    // the session that revoked them has gone on all the while
+    talk.end().await.unwrap();
+}
+
+/// Opens a WebSocket and a channel through each node in another session, revokes that at one of them; how long each took
+/// to end.
+async fn one(cluster: &Cluster, talk: &Talk, round: usize) -> anyhow::Result<Vec<Duration>> {
+    let other = cluster.sign_in("talker@cluster.example", round % NODES).await?;
+    let session = other.who_am_i().await?.session.context("a session")?.id;
+    let pass = Pass::of_session(&other, talk.container.id).await?;
+    let (mut sockets, mut channels) = (Vec::new(), Vec::new());
+    for node in 0..NODES {
+        sockets.push(pass.open(cluster, node).await?);
+        channels.push(channel(&at(cluster, &other, node).await?, talk.container.id).await?);
+    }
+    let revoker = at(cluster, &talk.client, (round + 1) % NODES).await?;
+    let began = now();
+    let (revoked, closed, ended) = tokio::join!(
+        revoker.revoke_session(session),
+        join_all(sockets.iter_mut().map(|socket| socket_ends(socket, began))),
+        join_all(channels.iter_mut().map(|channel| channel_ends(channel, began))),
+    );
+    revoked?;
+    for node in 0..NODES {
+        let refused = at(cluster, &other, node).await?.who_am_i().await.err().context("its token is good")?;
+        ensure!(refused.code() == Some(Code::Unauthenticated), "{refused}");
+        ensure!(pass.open(cluster, node).await.is_err(), "its gateway token is good");
+    }
+    closed.into_iter().chain(ended).collect()
+}
+
+/// The same session through another node.
+async fn at(cluster: &Cluster, client: &Client, node: usize) -> anyhow::Result<Client> {
+    let credential = client.credential().cloned().context("a credential")?;
+    Ok(Client::connect(cluster.target(node)).await?.signed_in(credential, client.identity()?))
+}
+
+async fn socket_ends(socket: &mut Gateway, began: Duration) -> anyhow::Result<Duration> {
+    let code = closed(socket).await?;
+    ensure!(code == REVOKED, "closed with {code}");
+    Ok(since(began))
+}
+
+/// An open stream of gRPC, and what keeps it open.
+struct Channel {
+    answers: Streaming<pb::OpenChannelResponse>,
+    _asks: tokio::sync::mpsc::Sender<pb::OpenChannelRequest>,
+}
+
+async fn channel(client: &Client, container: ContainerId) -> anyhow::Result<Channel> {
+    let (asks, mut asked) = tokio::sync::mpsc::channel(1);
+    let start = pb::ChannelStart { container_id: container.to_string(), idempotency_key: fresh_key() };
+    asks.send(pb::OpenChannelRequest { part: Some(Part::Start(start)) }).await?;
+    let stream = futures_util::stream::poll_fn(move |cx| asked.poll_recv(cx));
+    let mut answers = client.containers().open_channel(stream).await?.into_inner();
+    answers.message().await?.context("it is opened")?;
+    Ok(Channel { answers, _asks: asks })
+}
+
+async fn channel_ends(channel: &mut Channel, began: Duration) -> anyhow::Result<Duration> {
+    let end = tokio::time::timeout(PATIENCE, channel.answers.message()).await.context("the channel hangs")?;
+    ensure!(matches!(end, Ok(None) | Err(_)), "the cell said something");
+    Ok(since(began))
+}
