@@ -144,10 +144,8 @@ async fn an_invitation_gives_the_custom_role_and_holds_it() {
     let delete = DeleteRole { id: "desk".to_owned() };
     assert_eq!(reason(kit.call(&ann.caller, delete).await), "ROLE_IN_USE");
     let token = kit.mailbox.nth("bob@example.com", 0).await.tokens[0].1.clone();
-    let accept = AcceptInvite {
-        token: ocmt_types::Secret::new(token),
-        device: crate::api::auth::Device::default(),
-    };
+    let accept =
+        AcceptInvite { token: ocmt_types::Secret::new(token), device: crate::api::auth::Device::default() };
     let issued = kit.system.accept_invite(accept, &kit.meta(), kit.request()).await.unwrap();
     let bob = kit.authenticate(issued.token.expose()).await.unwrap();
     assert_eq!(kit.call(&bob, WhoAmI).await.unwrap().role, custom("desk"));

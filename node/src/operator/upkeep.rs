@@ -196,7 +196,15 @@ impl Upkeep {
             return;
         }
         match self.store.operators().may_hold(generation, self.own()).await {
-            Ok(known) => silent.extend(who_may_have_it(known, &lacking)),
+            Ok(MayHold { own: true, .. }) => {
+                tracing::error!(
+                    generation,
+                    "this node wrapped under the newest sealing key and has it no more: its disk is of before. Put the \
+                     key back from its backup, or revoke the node and let a new one join"
+                );
+                return;
+            }
+            Ok(MayHold { others, .. }) => silent.extend(others.difference(&lacking)),
             Err(error) => {
                 tracing::debug!(%error, "who may have the newest sealing key cannot be read");
                 return;
@@ -215,12 +223,6 @@ impl Upkeep {
             Err(error) => tracing::error!(generation, %error, "the sealing key cannot be kept"),
         }
     }
-}
-
-/// Nodes that have to be asked before a key is made: whoever said that he wraps under it. All that are known, as
-/// long as none of them has answered.
-fn who_may_have_it(MayHold { known, said }: MayHold, lacking: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
-    if lacking.is_empty() { known } else { said.difference(lacking).copied().collect() }
 }
 
 /// Nodes that can be asked for their sealing keys.
@@ -325,6 +327,15 @@ mod tests {
     /// The same with a database of its own, and of whoever lives.
     async fn obtained_with(store: &Store, answers: BTreeMap<NodeId, Option<Pki>>) -> Option<[u8; 32]> {
         let (pki, _folder) = node();
+        obtained_by(&pki, store, answers).await
+    }
+
+    /// The same of a certain node.
+    async fn obtained_by(
+        pki: &Pki,
+        store: &Store,
+        answers: BTreeMap<NodeId, Option<Pki>>,
+    ) -> Option<[u8; 32]> {
         let made_by = pki.identity().id();
         let upkeep = Upkeep {
             store: store.clone(),
@@ -339,7 +350,7 @@ mod tests {
         let living = [1, 2].map(life_of).into_iter().filter(|node| answers.contains_key(&node.node_id));
         let others: Vec<Peer> = living.map(Peer::from).collect();
         upkeep.obtain(&latest, 2, &others, &Answers(answers)).await;
-        key(&pki, 2)
+        key(pki, 2)
     }
 
     #[tokio::test]
@@ -357,16 +368,23 @@ mod tests {
     #[tokio::test]
     async fn a_generation_is_not_made_anew_beside_a_node_that_may_have_it() {
         let (without, _folder) = node();
-        let lacks = || BTreeMap::from([(id(1), Some(without.clone()))]);
+        let lacks = |nodes: &[u64]| nodes.iter().map(|n| (id(*n), Some(without.clone()))).collect();
         let store = Store::sim();
         store.cluster().cluster(id(9), Timestamp(0)).await.unwrap();
         store.cluster().register(&life_of(2)).await.unwrap();
         assert_eq!(obtained_with(&store, BTreeMap::new()).await, None, "node 2 is down and was not asked");
-        assert!(obtained_with(&store, lacks()).await.is_some(), "node 1 would have taken it");
-        store.operators().wraps_under(id(2), 2).await.unwrap();
-        assert_eq!(obtained_with(&store, lacks()).await, None, "node 2 said that it has it");
+        assert_eq!(obtained_with(&store, lacks(&[1])).await, None, "it may have taken it before it fell");
+        assert!(obtained_with(&store, lacks(&[1, 2])).await.is_some(), "nobody has it");
         let revoked = Revocations { nodes: BTreeSet::from([id(2)]), ..Revocations::default() };
         store.cluster().revoke_again(id(1), &revoked, id(7), Timestamp(1)).await.unwrap();
-        assert!(obtained_with(&store, lacks()).await.is_some(), "node 2 is revoked");
+        assert!(obtained_with(&store, lacks(&[1])).await.is_some(), "node 2 is revoked");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_wrapped_under_a_key_and_lost_it_makes_no_other() {
+        let (pki, _folder) = node();
+        let store = Store::sim();
+        store.operators().wraps_under(pki.identity().id(), 2).await.unwrap();
+        assert_eq!(obtained_by(&pki, &store, BTreeMap::new()).await, None);
     }
 }

@@ -34,11 +34,7 @@ pub(super) fn form(visitor: &Visitor, token: &str, me: &Me, why: Option<&ActorEr
 }
 
 /// Takes a code: a session with another token, or the form again.
-pub(super) async fn show(
-    State(pages): State<Pages>,
-    visitor: Visitor,
-    Form(shown): Form<Shown>,
-) -> Response {
+pub(super) async fn show(State(pages): State<Pages>, visitor: Visitor, Form(shown): Form<Shown>) -> Response {
     let Some(token) = visitor.session().filter(|_| visitor.proves(&shown.csrf)) else {
         return refused(&UNPROVEN, visitor.request);
     };

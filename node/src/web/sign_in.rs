@@ -9,7 +9,9 @@ use axum::{
 use ocmt_actors::{
     ActorError,
     api::{
-        auth::{Assurance, Device, ExchangeMagicLink, LinkPurpose, Me, RequestMagicLink, SessionIssued, WhoAmI},
+        auth::{
+            Assurance, Device, ExchangeMagicLink, LinkPurpose, Me, RequestMagicLink, SessionIssued, WhoAmI,
+        },
         users::AcceptInvite,
     },
 };

@@ -67,7 +67,7 @@ async fn m4_a_pending_session_does_nothing_but_finish_and_ends_after_ten_minutes
         RevokeSession { session: ocmt_store::testing::id(4) },
         QueryAudit::default(),
         ListUsers::default(),
-        InviteUser { email: "bob@example.com".into(), role: Role::Member },
+        InviteUser { email: "bob@example.com".into(), role: Role::Member.into() },
         GetVault { vault: None },
         ListCeremonies { only_live: false, after: None, limit: 0 },
         BeginTotpEnrollment,

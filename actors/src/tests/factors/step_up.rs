@@ -28,7 +28,7 @@ async fn m6_sensitive_acts_ask_for_the_second_factor() {
     let guardian = || InviteGuardian { vault, email: "cy@example.com".into(), units: 1 };
     for refused in [
         kit.call(&plain.caller, guardian()).await.map(drop),
-        kit.call(&plain.caller, SetRole { user: bob.user, role: Role::Observer }).await.map(drop),
+        kit.call(&plain.caller, SetRole { user: bob.user, role: Role::Observer.into() }).await.map(drop),
         kit.call(&plain.caller, RemoveUser { user: bob.user }).await.map(drop),
     ] {
         assert_eq!(
@@ -41,7 +41,7 @@ async fn m6_sensitive_acts_ask_for_the_second_factor() {
     assert_eq!(stepped.session.assurance, Assurance::Mfa);
     let stepped = renewed(&kit, &plain, &stepped).await;
     kit.call(&stepped.caller, guardian()).await.unwrap();
-    kit.call(&stepped.caller, SetRole { user: bob.user, role: Role::Observer }).await.unwrap();
+    kit.call(&stepped.caller, SetRole { user: bob.user, role: Role::Observer.into() }).await.unwrap();
     kit.call(&stepped.caller, RemoveUser { user: bob.user }).await.unwrap();
 }
 

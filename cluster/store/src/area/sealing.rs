@@ -38,13 +38,13 @@ pub struct Rewrap {
     pub latest: u32,
 }
 
-/// Which other nodes may have the key of a generation on their disks.
+/// Which nodes may have the key of a generation on their disks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MayHold {
-    /// Those that were let in or have ever run, and were not revoked since.
-    pub known: BTreeSet<NodeId>,
-    /// Those of them that said that they wrap under it, or under a later one.
-    pub said: BTreeSet<NodeId>,
+    /// Whether the node that asks said that it wraps under it, or under a later one.
+    pub own: bool,
+    /// All others that were let in or have ever run, and were not revoked since: a node takes a key before it says so.
+    pub others: BTreeSet<NodeId>,
 }
 
 /// How far the rewrapping is.
@@ -176,19 +176,19 @@ impl OperatorStore {
         tx.commit().await
     }
 
-    /// Who but `own` may have the key of `generation`.
+    /// Who may have the key of `generation`, for node `own`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn may_hold(&self, generation: u32, own: NodeId) -> Result<MayHold, StoreError> {
         let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let gone = revoked_nodes(&mut tx).await?;
-        let mut known = known_nodes(&mut tx).await?;
-        known.retain(|node| *node != own && !gone.contains(node));
-        let holders = SealingHolder::generation.gt(i64::from(generation) - 1);
-        let holders = tx.find::<SealingHolder>(holders, false).await?;
-        let said = holders.into_iter().map(|row| row.node_id).filter(|node| known.contains(node)).collect();
-        Ok(MayHold { known, said })
+        let mut others = known_nodes(&mut tx).await?;
+        others.retain(|node| *node != own && !gone.contains(node));
+        let said =
+            SealingHolder::node_id.eq(own).and(SealingHolder::generation.gt(i64::from(generation) - 1));
+        let own = tx.first::<SealingHolder>(said, false).await?.is_some();
+        Ok(MayHold { own, others })
     }
 
     /// Tenants with something to rewrap, in the order of their ids and behind `after`, at most `limit`.

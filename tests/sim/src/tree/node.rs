@@ -111,7 +111,11 @@ impl Node {
             }
             Ask::Exchange(token) => {
                 let binding_secret = Secret::new(BINDING.to_vec());
-                let exchange = ExchangeMagicLink { token: Secret::new(token), binding_secret, device: Device::default() };
+                let exchange = ExchangeMagicLink {
+                    token: Secret::new(token),
+                    binding_secret,
+                    device: Device::default(),
+                };
                 Box::pin(self.system.exchange_magic_link(exchange, &meta, request))
                     .await
                     .map(|issued| session(&issued))
@@ -152,7 +156,7 @@ impl Node {
                 Ok(Answer::Vault(view.info.counter, view.manifest))
             }
             What::Invite(email) => {
-                let invite = InviteUser { email, role: Role::Member };
+                let invite = InviteUser { email, role: Role::Member.into() };
                 tenant.call(caller, meta, invite).await.map(|_| Answer::Heard)
             }
             What::InviteGuardian(vault, email) => {
