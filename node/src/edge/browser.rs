@@ -29,6 +29,17 @@ const UNPROVEN: ActorError = ActorError::PermissionDenied(
     "with the session's cookie, repeat the cookie `__Host-ocmt-csrf` of that session once, as `X-CSRF-Token`",
 );
 
+/// Methods that give a session another token. Asked with the cookie they would hand it to a script, and leave the cookie
+/// with one that is dead: a browser does this on our pages.
+const RENEWING: [&str; 3] = [
+    "/ocmt.v1.AuthService/CompleteMfa",
+    "/ocmt.v1.AuthService/ConfirmTotpEnrollment",
+    "/ocmt.v1.AuthService/StepUp",
+];
+const HERE_ALONE: ActorError = ActorError::PermissionDenied(
+    "this gives the session another token, which no script may see: use the page, or a bearer token",
+);
+
 /// Checks what a browser sends.
 pub async fn stand(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     if request.extensions().get::<Hopped>().is_some() {
@@ -74,6 +85,9 @@ fn session(site: &Site, head: &Parts) -> Result<Option<HeaderValue>, ActorError>
     let token = cookies::one(&head.headers, cookies::SESSION).ok_or(UNPROVEN)?;
     if !comes_from_us(site, head) {
         return Err(FOREIGN);
+    }
+    if RENEWING.contains(&head.uri.path()) {
+        return Err(HERE_ALONE);
     }
     let in_cookie = cookies::one(&head.headers, cookies::CSRF).ok_or(UNPROVEN)?;
     let repeated = one(&head.headers, &csrf::HEADER).and_then(|value| value.to_str().ok()).ok_or(UNPROVEN)?;

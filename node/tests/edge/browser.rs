@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use http::{Request, request::Builder};
 use ocmt_client::{Client, connect::Target};
+use ocmt_crypto::totp::TotpSecret;
+use ocmt_types::{Clock as _, SystemClock};
 
 use crate::kit::{Answer, Edge, framed};
 
@@ -65,10 +67,10 @@ fn form_of(path: &str) -> Builder {
 }
 
 /// Ann has an account, made by another device.
-async fn ann(edge: &Edge) {
+async fn ann(edge: &Edge) -> Client {
     let client = client(edge).await;
     let pending = client.sign_up(EMAIL, "Ann's").await.unwrap();
-    pending.finish(&mailed(edge, "Finish your sign-up").await, "test").await.unwrap();
+    pending.finish(&mailed(edge, "Finish your sign-up").await, "test").await.unwrap()
 }
 
 async fn client(edge: &Edge) -> Client {
@@ -139,6 +141,32 @@ async fn s6_a_link_works_once_in_the_browser_that_asked_and_looking_does_not_use
     let mut again = before;
     let used = again.post(&edge, &link, &format!("csrf={}", again.csrf())).await;
     assert_eq!(used.status, 401, "the link worked twice");
+    edge.node.stop().await;
+}
+
+#[tokio::test]
+async fn m4_a_browser_is_asked_for_the_second_factor_before_it_is_signed_in() {
+    let edge = Edge::start(|_| {}).await;
+    let device = ann(&edge).await;
+    let offer = device.begin_totp().await.unwrap();
+    let secret = TotpSecret::from_base32(&offer.secret_base32).unwrap();
+    let digits = secret.code(SystemClock.now()).unwrap();
+    let (_, codes) = device.confirm_totp(offer.id, &digits).await.unwrap();
+    let mut browser = signed_in(&edge).await;
+    let pending = browser.cookies[SESSION].clone();
+    let page = browser.get(&edge, "/").await;
+    assert!(page.body.contains("Second factor") && !page.body.contains("You are signed in"), "{}", page.body);
+    let csrf = field(&page.body);
+    let wrong = browser.post(&edge, "/auth/code", &format!("code=123&csrf={csrf}")).await;
+    assert!(wrong.status == 409 && wrong.body.contains("the code is wrong"), "{}", wrong.body);
+    let forged = browser.post(&edge, "/auth/code", &format!("code={}&csrf=x", codes[0].as_str())).await;
+    assert_eq!(forged.status, 403);
+    let done = browser.post(&edge, "/auth/code", &format!("code={}&csrf={csrf}", codes[0].as_str())).await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    assert_ne!(browser.cookies[SESSION], pending);
+    assert!(browser.get(&edge, "/").await.body.contains("You are signed in"));
+    let mut before = Browser { cookies: BTreeMap::from([(SESSION.to_owned(), pending)]) };
+    assert!(before.get(&edge, "/").await.body.contains("Sign in"), "the token of before is good");
     edge.node.stop().await;
 }
 
@@ -218,14 +246,15 @@ async fn f1_grpc_web_with_the_cookie_asks_for_the_header_of_this_session_once() 
     ann(&edge).await;
     let (ann, other) = (signed_in(&edge).await, signed_in(&edge).await);
     let (mine, own) = (ann.csrf(), edge.origin());
-    let call = |browser: &Browser, origin: &str, tokens: &[&str]| {
-        let request = Request::post("/ocmt.v1.AuthService/WhoAmI")
+    let asked = |method: &str, browser: &Browser, origin: &str, tokens: &[&str]| {
+        let request = Request::post(format!("/ocmt.v1.AuthService/{method}"))
             .header("content-type", "application/grpc-web+proto")
             .header("x-grpc-web", "1")
             .header("origin", origin);
         let request = browser.with_cookies(request);
         tokens.iter().fold(request, |request, token| request.header("x-csrf-token", *token))
     };
+    let call = |browser: &Browser, origin: &str, tokens: &[&str]| asked("WhoAmI", browser, origin, tokens);
     let good = edge.ask(call(&ann, &own, &[&mine]), framed(&[])).await;
     assert!(good.body.contains(EMAIL) && good.body.contains("grpc-status:0"), "{:?}", good.body);
     for (what, origin, tokens) in [
@@ -239,6 +268,12 @@ async fn f1_grpc_web_with_the_cookie_asks_for_the_header_of_this_session_once() 
         let refused = edge.ask(call(&ann, origin, &tokens), framed(&[])).await;
         assert_eq!(refused.headers.get("grpc-status").unwrap(), "7", "{what}: {:?}", refused.body);
         assert!(!refused.body.contains(EMAIL), "{what}");
+    }
+    // what gives the session another token would hand it to a script
+    for method in ["CompleteMfa", "ConfirmTotpEnrollment", "StepUp"] {
+        let refused = edge.ask(asked(method, &ann, &own, &[&mine]), framed(&[])).await;
+        assert_eq!(refused.headers.get("grpc-status").unwrap(), "7", "{method}: {:?}", refused.body);
+        assert!(refused.headers["grpc-message"].to_str().unwrap().contains("script"), "{method}");
     }
     // a bearer token needs none of it: nobody's browser adds that by itself
     let bearer = Request::post("/ocmt.v1.AuthService/WhoAmI")
