@@ -1,7 +1,7 @@
 //! What the frame writes into the tenant's audit chain: every call, done or refused.
 
 use ocmt_crypto::audit::{Actor, AuditRecord, Outcome};
-use ocmt_types::{Digest32, NodeId};
+use ocmt_types::{Digest32, NodeId, OperatorId};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -106,6 +106,10 @@ fn actor(caller: &Caller, node: NodeId) -> Actor {
     match &caller.principal {
         Principal::User(who) => Actor::User(who.user),
         Principal::Operator(subject) => {
+            // of an operator of the cluster the id is the same as in the cluster's own chain
+            if let Ok(operator) = subject.parse::<OperatorId>() {
+                return Actor::Operator(*operator.as_bytes());
+            }
             let digest = sha256(subject.as_bytes()).0;
             let mut id = [0; 16];
             id.copy_from_slice(&digest[..16]);

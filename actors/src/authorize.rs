@@ -180,6 +180,8 @@ pub(crate) enum Action {
     CheckSender,
     ReadPairings,
     ChangePairings,
+    /// Of operators alone: limits and suspension.
+    Administer,
 }
 
 /// What a recovery session may do of it.
@@ -255,6 +257,8 @@ const fn rule(action: Action) -> Rule {
         A::ChangeGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Admin),
         A::CheckSender | A::ReadPairings | A::ChangePairings => r(Role::Member, None, false, Never),
         A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
+        // no user does, whatever the role: decided before this is asked
+        A::Administer => r(Role::Owner, None, true, Never),
     }
 }
 
@@ -298,8 +302,11 @@ pub(crate) const FACTOR_DUE: Denied =
 /// Decides. Pure; everything it looks at was loaded from state.
 pub(crate) fn authorize(standing: &Standing, action: Action, object: &Object) -> Result<(), Denied> {
     match &standing.caller.principal {
+        Principal::User(_) if action == Action::Administer => Err(Denied::Forbidden("that is for operators")),
         Principal::User(who) => authorize_user(standing, *who, action, object),
-        // the tenant's own work asks nobody; operators have their own listener and acts
+        // an operator administers the tenant, and sees nothing that is in it
+        Principal::Operator(_) if action == Action::Administer && *object == Object::TENANT => Ok(()),
+        // the tenant's own work asks nobody
         Principal::Operator(_) | Principal::System => Err(Denied::NotFound),
         Principal::Anonymous => Err(Denied::NotSignedIn),
     }

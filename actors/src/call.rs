@@ -165,6 +165,21 @@ pub(crate) async fn answer_of<T>(
 }
 
 impl Area {
+    /// Who asks.
+    pub(crate) fn caller(&self) -> &Caller {
+        match self {
+            Self::Auth(call) => call.caller(),
+            Self::Tenant(call) => call.caller(),
+            Self::Users(call) => call.caller(),
+            Self::Groups(call) => call.caller(),
+            Self::Audit(call) => call.caller(),
+            Self::Vault(call) => call.caller(),
+            Self::Container(call) => call.caller(),
+            Self::Recovery(call) => call.caller(),
+            Self::Pairings(call) => call.caller(),
+        }
+    }
+
     /// There is no actor for it.
     pub(crate) fn refuse(self, error: ActorError) {
         match self {
@@ -192,6 +207,11 @@ macro_rules! calls {
         }
 
         impl $message {
+            /// Who asks.
+            pub(crate) fn caller(&self) -> &$crate::caller::Caller {
+                match self { $(Self::$call(incoming) => &incoming.caller,)+ }
+            }
+
             /// The tenant has no actor: everybody gets the same error.
             pub(crate) fn refuse(self, error: $crate::error::ActorError) {
                 match self { $(Self::$call(incoming) => incoming.reply.send(Err(error)),)+ }

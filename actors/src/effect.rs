@@ -8,6 +8,7 @@ use crate::{
     host::message::{At, What},
     policy::TenantPolicy,
     ports::Mail,
+    quota::Quota,
 };
 
 /// One effect beside the durable one.
@@ -16,6 +17,10 @@ pub(crate) enum Effect {
     SessionsEnded(Vec<SessionId>),
     /// This session has another token or assurance: the token before is dead, its streams go on.
     SessionRenewed(Box<Session>, TenantPolicy),
+    /// All sessions are over in memory, and their streams end now; whether they are in their rows is another matter.
+    AllSessionsEnded,
+    /// These limits hold.
+    QuotaIs(Quota),
     /// The policy is another.
     PolicyChanged(TenantPolicy),
     /// This is for a container, at its host.

@@ -52,6 +52,7 @@
 //! 6. Errors: [`ActorError`], with a stable upper-case reason. A terminal one (fence lost, outcome unknown)
 //!    stops the tenant by itself, and the next message activates it from the truth.
 
+mod administer;
 mod admission;
 mod alert;
 pub mod api;
@@ -70,6 +71,7 @@ mod lobby;
 mod node;
 mod policy;
 mod ports;
+mod quota;
 mod reminder;
 mod supervisor;
 mod system;
@@ -80,16 +82,19 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub use administer::ActingOperator;
 pub use admission::AdmissionLimits;
 pub use call::{Call, CallMeta, IdempotencyKey, Repeat};
 pub use caller::{Caller, Principal, SignedIn};
 pub use env::{Limits, SystemConfig};
 pub use error::ActorError;
 pub use host::{dead_man, stop_all};
+pub use letter::{OperatorAct, OperatorAnswer};
 pub use policy::Mode;
 pub use ports::{
     Alone, Answering, CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock,
     HostSeen, HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner,
     RemoteChannel, SealingRing,
 };
+pub use quota::{Quota, QuotaChange};
 pub use system::{StreamEnd, StreamGuard, System, TenantHandle};

@@ -6,6 +6,30 @@ use serde::{Deserialize, Serialize};
 use super::users::RoleId;
 use crate::call::calls;
 pub use crate::policy::TenantPolicy;
+use crate::quota::{Quota, QuotaChange};
+
+/// Whether a tenant is served.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TenantState {
+    /// It is.
+    #[default]
+    Active,
+    /// An operator has stopped it; its data is kept.
+    Suspended,
+    /// It is being removed.
+    Deleting,
+}
+
+impl From<ocmt_store::tables::TenantState> for TenantState {
+    fn from(stored: ocmt_store::tables::TenantState) -> Self {
+        match stored {
+            ocmt_store::tables::TenantState::Active => Self::Active,
+            ocmt_store::tables::TenantState::Suspended => Self::Suspended,
+            ocmt_store::tables::TenantState::Deleting => Self::Deleting,
+        }
+    }
+}
 
 /// A tenant as its members see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +38,9 @@ pub struct TenantInfo {
     pub id: TenantId,
     /// Name, 1 to 100 characters.
     pub name: String,
+    /// Whether it is served.
+    #[serde(default)]
+    pub state: TenantState,
     /// Policy in force.
     pub policy: TenantPolicy,
     /// Grows with each change of policy; an update names the one it read.
@@ -61,6 +88,9 @@ pub struct TenantSummary {
     pub id: TenantId,
     /// Its name.
     pub name: String,
+    /// Whether it is served.
+    #[serde(default)]
+    pub state: TenantState,
     /// The role of the address there.
     pub role: RoleId,
 }
@@ -74,11 +104,54 @@ pub struct UpdateTenantPolicy {
     pub version: i64,
 }
 
+/// Of an operator: the tenant as it is, served or not.
+#[derive(Debug, Clone)]
+pub struct InspectTenant;
+
+/// Of an operator: stop serving the tenant. Done before, it is the same again.
+#[derive(Debug, Clone)]
+pub struct SuspendTenant {
+    /// Why, for the audit: a line of 1 to 500 bytes.
+    pub reason: String,
+}
+
+/// Of an operator: serve the tenant again.
+#[derive(Debug, Clone)]
+pub struct ResumeTenant;
+
+/// Limits of the tenant and what is used. The tenant's own people, and operators.
+#[derive(Debug, Clone, Default)]
+pub struct GetQuota {
+    /// Calls of the last minute: its actor knows.
+    pub(crate) calls: i64,
+}
+
+/// Answer of [`GetQuota`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaReport {
+    /// What is allowed.
+    pub limit: Quota,
+    /// What is used now.
+    pub used: Quota,
+}
+
+/// Of an operator: change limits. What is over a new one stays; nothing is added to it.
+#[derive(Debug, Clone)]
+pub struct UpdateQuota {
+    /// Which, to what.
+    pub change: QuotaChange,
+}
+
 calls! {
     /// Calls of the tenant itself.
     Tenant: TenantCall of "TenantService" {
         write BeginFounding => FoundingTicket,
         read GetTenant => TenantInfo,
         write UpdateTenantPolicy => TenantInfo,
+        read InspectTenant => TenantInfo,
+        write SuspendTenant => TenantInfo,
+        write ResumeTenant => TenantInfo,
+        read GetQuota => QuotaReport,
+        write UpdateQuota => Quota,
     }
 }

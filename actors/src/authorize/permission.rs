@@ -85,6 +85,8 @@ names! {
     CheckSender => Named("pairing.check"),
     ReadPairings => Named("pairing.read"),
     ChangePairings => Named("pairing.change"),
+    // of operators: no role has it
+    Administer => Kept,
 }
 
 /// A set of permissions by their names.

@@ -11,6 +11,7 @@
 //! A new letter: a struct here, its [`Letter`] implementation, and a line in [`Kind`] and [`receive`].
 
 mod container;
+mod operator;
 mod wire;
 
 use std::sync::Arc;
@@ -33,6 +34,8 @@ use crate::{
 };
 
 pub(crate) use container::{Adopt, TimerSet, WatchSession};
+pub(crate) use operator::{Administered, Key};
+pub use operator::{OperatorAct, OperatorAnswer};
 
 /// Something that is asked of a tenant, here or elsewhere.
 pub(crate) trait Letter: Clone + Into<Kind> + Send + 'static {
@@ -60,6 +63,7 @@ pub(crate) enum Kind {
     Adopt(Adopt),
     TimerSet(TimerSet),
     WatchSession(WatchSession),
+    Administered(Administered),
 }
 
 /// A message of another tenant's outbox. Once in effect, however often it comes.
@@ -147,6 +151,7 @@ pub(crate) async fn receive(
         Kind::LinkWanted(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::WhoAreYou(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::HandedOver(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
+        Kind::Administered(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::Adopt(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::TimerSet(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::WatchSession(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),

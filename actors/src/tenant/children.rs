@@ -170,6 +170,12 @@ impl Children {
         let _ = child.actor.cast(SessionMessage::Renewed(Box::new(row.clone()), policy.clone()));
     }
 
+    /// All that are awake are over in memory.
+    pub(super) fn end_all_sessions(&mut self) {
+        let all: Vec<SessionId> = self.sessions.keys().copied().collect();
+        self.end_sessions(&all);
+    }
+
     /// A stream of a session was used; false if the session is not awake.
     pub(super) fn used(&self, session: SessionId) -> bool {
         self.session(session).is_some_and(|actor| actor.cast(SessionMessage::Used).is_ok())

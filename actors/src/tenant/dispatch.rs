@@ -12,7 +12,11 @@ use super::{
 };
 use crate::{
     api::{
-        audit::AuditCall, auth::AuthCall, recovery::RecoveryCall, tenant::TenantCall, users::UsersCall,
+        audit::AuditCall,
+        auth::AuthCall,
+        recovery::RecoveryCall,
+        tenant::{GetQuota, TenantCall},
+        users::UsersCall,
         vault::VaultCall,
     },
     call::{Area, Incoming},
@@ -22,7 +26,14 @@ use crate::{
 
 impl TenantState {
     pub(super) async fn dispatch(&mut self, myself: &ActorRef<TenantMessage>, area: Area) {
-        self.quiet.touch(self.scope.env.now());
+        let now = self.scope.env.now();
+        self.quiet.touch(now);
+        // strangers have bounds of their own, and operators none: neither uses up what is the tenant's
+        if area.caller().user().is_some()
+            && let Err(error) = self.calls.take(now)
+        {
+            return area.refuse(error);
+        }
         match area {
             Area::Auth(call) => self.auth(myself, call),
             Area::Tenant(call) => self.tenant(myself, call),
@@ -65,6 +76,14 @@ impl TenantState {
             TenantCall::BeginFounding(call) => self.work(myself, call),
             TenantCall::GetTenant(call) => self.work(myself, call),
             TenantCall::UpdateTenantPolicy(call) => self.work(myself, call),
+            TenantCall::InspectTenant(call) => self.work(myself, call),
+            TenantCall::SuspendTenant(call) => self.work(myself, call),
+            TenantCall::ResumeTenant(call) => self.work(myself, call),
+            TenantCall::GetQuota(call) => {
+                let calls = self.calls.used(self.scope.env.now());
+                self.work(myself, Incoming { request: GetQuota { calls }, ..call });
+            }
+            TenantCall::UpdateQuota(call) => self.work(myself, call),
         }
     }
 

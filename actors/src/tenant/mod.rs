@@ -18,6 +18,7 @@ mod message;
 mod over;
 mod pairing;
 mod post;
+pub(crate) mod quota;
 mod recovery;
 mod rewrap;
 mod session;
@@ -45,6 +46,7 @@ use crate::{
     host::HostMessage,
     lane::Lane,
     node::NodeMessage,
+    quota::Calls,
     supervisor::{self, Task},
     tenants::TenantsMessage,
     work::{Answer, Outcome, SystemWork, Work, run_system},
@@ -82,6 +84,8 @@ pub(crate) struct TenantState {
     looking: bool,
     /// The ownership has ended.
     end: over::End,
+    /// Calls of the last minute.
+    calls: Calls,
     /// On the way out of this node.
     leaving: Option<leave::Leaving>,
     /// When this tenant may give its memory back.
@@ -126,10 +130,12 @@ impl Actor for TenantActor {
             orders: 0,
             looking: false,
             end: over::End::default(),
+            calls: Calls::new(now),
             leaving: None,
             quiet: QuietState::new(now),
             _ticker: ticker,
         };
+        state.lane.push(&myself, quota::load(state.scope.clone()));
         state.look_at_containers(&myself);
         Ok(state)
     }
@@ -274,6 +280,8 @@ impl TenantState {
             match effect {
                 Effect::SessionsEnded(sessions) => self.children.end_sessions(&sessions),
                 Effect::SessionRenewed(row, policy) => self.children.session_renewed(&row, &policy),
+                Effect::AllSessionsEnded => self.children.end_all_sessions(),
+                Effect::QuotaIs(quota) => self.calls.limit_to(&quota),
                 Effect::PolicyChanged(policy) => {
                     self.children.policy_changed(&policy);
                     let message = HostMessage::Policy(self.scope.ownership.tenant, policy);

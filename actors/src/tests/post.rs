@@ -71,7 +71,7 @@ pub(crate) async fn waiting(kit: &Kit, tenant: TenantId) -> Option<i64> {
     kit.store.read(ownership).await.ok()?.count::<Outbox>(ocmt_store::Filter::all()).await.ok()
 }
 
-async fn attempts(kit: &Kit, tenant: TenantId) -> Option<i64> {
+pub(crate) async fn attempts(kit: &Kit, tenant: TenantId) -> Option<i64> {
     let mut tx = kit.store.read(current(kit, tenant).await?).await.ok()?;
     let row = tx.first::<Outbox>(ocmt_store::Filter::all()).await.ok()?;
     row.map(|row| row.attempts)

@@ -55,7 +55,7 @@ fn entry(name: &str, value: &[u8]) -> Entry {
     }
 }
 
-fn put(open: &UnlockedVault, name: &str, value: &[u8]) -> (vault::Change, Write) {
+pub(crate) fn put(open: &UnlockedVault, name: &str, value: &[u8]) -> (vault::Change, Write) {
     let mut edit = open.edit();
     edit.put(&entry(name, value), &mut rand::rng()).unwrap();
     let change = edit.finish().unwrap();

@@ -86,6 +86,42 @@ pub struct PolicyChange {
     pub require_mfa: Option<bool>,
 }
 
+/// Limits of a tenant, or what is used of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Quota {
+    /// Users, invited ones included.
+    pub users: u64,
+    /// Containers.
+    pub containers: u64,
+    /// Memory of containers that run or are paused, in bytes.
+    pub memory_bytes: u64,
+    /// Ciphertext in vaults, in bytes.
+    pub storage_bytes: u64,
+    /// Calls of users within a minute.
+    pub calls_per_minute: u64,
+}
+
+impl From<pb::Quota> for Quota {
+    fn from(it: pb::Quota) -> Self {
+        Self {
+            users: it.users,
+            containers: it.containers,
+            memory_bytes: it.memory_bytes,
+            storage_bytes: it.storage_bytes,
+            calls_per_minute: it.calls_per_minute,
+        }
+    }
+}
+
+/// What a tenant may have, and what it has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Quotas {
+    /// Limits.
+    pub limit: Quota,
+    /// Use.
+    pub used: Quota,
+}
+
 /// One person of the tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct User {
@@ -160,6 +196,16 @@ impl Client {
     pub async fn tenant(&self) -> Result<Tenant, ClientError> {
         let answer = self.tenants().get_tenant(pb::GetTenantRequest::default()).await?.into_inner();
         parse(present(answer.tenant, "tenant")?)
+    }
+
+    /// The limits of the session's tenant, and what is used of them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn quota(&self) -> Result<Quotas, ClientError> {
+        let answer = self.tenants().get_quota(pb::GetQuotaRequest::default()).await?.into_inner();
+        let (limit, used) = (present(answer.limit, "limit")?, present(answer.used, "used")?);
+        Ok(Quotas { limit: limit.into(), used: used.into() })
     }
 
     /// Makes another tenant with the caller's address as its owner; sign in to it by a link of its own.

@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use ocmt_client::ClientError;
 
-use args::{Cli, Command, Global};
+use args::{Cli, Command, Global, TenantCommand};
 use context::Context;
 
 use crate::software::Software;
@@ -90,6 +90,9 @@ async fn run(cli: Cli, software: Software) -> anyhow::Result<ExitCode> {
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
         Command::Cluster(command) => Box::pin(cluster::run(command, cli.global)).await,
+        Command::Tenant(TenantCommand::Operated(command)) => {
+            Box::pin(cluster::tenant(command, cli.global)).await
+        }
         Command::Image(command) => image::run(&command, cli.global.json).await,
         command => Box::pin(user_command(command, cli.global)).await,
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ocmt_client::tenant::{PolicyChange, Tenant};
+use ocmt_client::tenant::{PolicyChange, Quotas, Tenant};
 
 use super::{
     args::{PolicyArgs, TenantCommand, UserCommand},
@@ -30,6 +30,12 @@ pub(super) async fn tenant(context: &Context, command: TenantCommand) -> anyhow:
             }
             Ok(())
         }
+        TenantCommand::Quota => {
+            let quotas = client.quota().await?;
+            context.out.value(&quotas, || limits(&quotas))
+        }
+        // an operator's, with a connection of its own
+        TenantCommand::Operated(_) => Ok(()),
         TenantCommand::Policy(args) => {
             let tenant = client.change_policy(&change(&args)).await?;
             context.out.value(&tenant, || describe(&tenant))
@@ -52,6 +58,20 @@ fn change(args: &PolicyArgs) -> PolicyChange {
         max_sessions: args.max_sessions,
         require_mfa: args.require_mfa,
     }
+}
+
+/// What is used of each limit.
+pub(super) fn limits(quotas: &Quotas) -> String {
+    let Quotas { limit, used } = quotas;
+    let of = |used: u64, limit: u64| format!("{used} of {limit}");
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    show::facts(&[
+        ("users", of(used.users, limit.users)),
+        ("containers", of(used.containers, limit.containers)),
+        ("memory, MiB", of(mib(used.memory_bytes), mib(limit.memory_bytes))),
+        ("ciphertext, MiB", of(mib(used.storage_bytes), mib(limit.storage_bytes))),
+        ("calls in a minute", of(used.calls_per_minute, limit.calls_per_minute)),
+    ])
 }
 
 fn describe(tenant: &Tenant) -> String {

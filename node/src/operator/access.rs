@@ -1,6 +1,6 @@
 //! Which operator asks, whether the request was answered before, and how the act is recorded.
 
-use ocmt_actors::ActorError;
+use ocmt_actors::{ActingOperator, ActorError, IdempotencyKey};
 use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_store::{ClusterAct, Remembered, RequestKey, StoreError, tables::Operator};
 use ocmt_types::{Digest32, OperatorId, RequestId, Timestamp};
@@ -74,6 +74,15 @@ impl Asking {
     /// The same for an answer that is a secret and shown once.
     pub(super) fn secret_act(&self, action: &'static str, object: String) -> ClusterAct {
         self.recorded(action, object, Vec::new())
+    }
+
+    /// The same to the actors.
+    pub(super) fn acting(&self) -> ActingOperator {
+        let idempotency = self
+            .key
+            .as_ref()
+            .map(|key| IdempotencyKey { key: key.key.clone(), request_hash: key.request_hash.0 });
+        ActingOperator { operator: self.id, request: self.request, idempotency }
     }
 
     fn recorded(&self, action: &'static str, object: String, response: Vec<u8>) -> ClusterAct {

@@ -1,4 +1,5 @@
-//! What operators do: the operator listener with ClusterService and OperatorService, and what it takes for a
+//! What operators do: the operator listener with ClusterService, OperatorService and the administration of
+//! TenantService, and what it takes for a
 //! new node to come in (JoinCluster, on the client listener, since a new node has no certificate).
 //!
 //! An operator is known by a certificate of the cluster's authority, checked in the handshake, and by a row
@@ -7,7 +8,7 @@
 //! that operator, on any node. Every act is audited in the transaction of its effect.
 //!
 //! What concerns running nodes goes through the database: a drained node sees its own state there. Only giving
-//! up a tenant is asked of its owner directly ([`Hands`]).
+//! up a tenant, and what is done to one, is asked of its owner ([`Hands`]).
 
 mod access;
 mod acts;
@@ -21,13 +22,14 @@ mod laps;
 mod rate;
 mod sealing;
 mod service;
+mod tenants;
 mod upkeep;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use ocmt_actors::ActorError;
+use ocmt_actors::{ActingOperator, ActorError, OperatorAct, OperatorAnswer};
 use ocmt_store::{Store, tables::Node};
 use ocmt_types::{Clock, ClusterId, IdGen, TenantId};
 
@@ -49,6 +51,15 @@ pub trait Hands: Send + Sync + 'static {
         tenant: TenantId,
         patience: Duration,
     ) -> BoxFuture<'a, Result<(), ActorError>>;
+
+    /// Has a tenant do something in an operator's name, wherever it is.
+    fn administer(
+        &self,
+        tenant: TenantId,
+        acting: ActingOperator,
+        act: OperatorAct,
+        patience: Duration,
+    ) -> BoxFuture<'_, Result<OperatorAnswer, ActorError>>;
 }
 
 /// What the services stand on.

@@ -1,10 +1,11 @@
-//! The two services: each method is one call of what does it.
+//! The services: each method is one call of what does it.
 
 use axum::{Router, middleware};
 use ocmt_proto::v1::{
     self as pb,
     cluster_service_server::{ClusterService, ClusterServiceServer},
     operator_service_server::{OperatorService, OperatorServiceServer},
+    tenant_service_server::TenantServiceServer,
 };
 use tonic::{Request, Response, Status, async_trait, service::Routes};
 
@@ -21,6 +22,7 @@ pub fn routes(rpc: &OperatorRpc) -> Router {
     routes.add_service(health);
     routes.add_service(ClusterServiceServer::new(rpc.clone()).max_decoding_message_size(MESSAGE));
     routes.add_service(OperatorServiceServer::new(rpc.clone()).max_decoding_message_size(MESSAGE));
+    routes.add_service(TenantServiceServer::new(rpc.clone()).max_decoding_message_size(MESSAGE));
     routes
         .routes()
         .prepare()

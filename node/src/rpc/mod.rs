@@ -13,7 +13,7 @@ mod pairing;
 mod pairing_wire;
 mod recovery;
 mod recovery_wire;
-mod tenant;
+pub(crate) mod tenant;
 pub mod unimplemented;
 mod user;
 mod vault;

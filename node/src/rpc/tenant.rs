@@ -1,8 +1,11 @@
 //! TenantService: tenants and their policy.
 
 use ocmt_actors::{
-    ActorError,
-    api::tenant::{CreateTenant, GetTenant, TenantInfo, TenantPolicy, TenantSummary, UpdateTenantPolicy},
+    ActorError, Quota,
+    api::tenant::{
+        CreateTenant, GetQuota, GetTenant, QuotaReport, TenantInfo, TenantPolicy, TenantState, TenantSummary,
+        UpdateTenantPolicy,
+    },
 };
 use ocmt_proto::v1::{self as pb, tenant_service_server::TenantService};
 use tonic::{Request, Response, Status, async_trait};
@@ -30,11 +33,7 @@ impl TenantService for Rpc {
     }
 
     async fn get_tenant(&self, request: Request<pb::GetTenantRequest>) -> Answer<pb::GetTenantResponse> {
-        let own = self.caller(&request).await?.tenant();
-        match convert::optional_id::<ocmt_types::TenantId>(&request.get_ref().tenant_id, "tenant_id")? {
-            Some(asked) if asked != own => return Err(refuse(&ActorError::NotFound)),
-            Some(_) | None => {}
-        }
+        self.own(&request, &request.get_ref().tenant_id).await?;
         let info = self.ask(&request, &[], GetTenant).await?;
         Ok(Response::new(pb::GetTenantResponse { tenant: Some(tenant(&info)) }))
     }
@@ -52,16 +51,21 @@ impl TenantService for Rpc {
         }))
     }
 
+    async fn get_quota(&self, request: Request<pb::GetQuotaRequest>) -> Answer<pb::GetQuotaResponse> {
+        self.own(&request, &request.get_ref().tenant_id).await?;
+        let report = self.ask(&request, &[], GetQuota::default()).await?;
+        Ok(Response::new(quotas(&report)))
+    }
+
     async fn update_tenant_policy(
         &self,
         request: Request<pb::UpdateTenantPolicyRequest>,
     ) -> Answer<pb::UpdateTenantPolicyResponse> {
         let now = self.ask(&request, &[], GetTenant).await?;
         let it = request.get_ref();
-        let version = i64::try_from(it.policy_version).unwrap_or(i64::MAX);
-        if now.version != version {
-            return Err(refuse(&ActorError::Aborted("the policy")));
-        }
+        let read = i64::try_from(it.policy_version).unwrap_or(i64::MAX);
+        // of another version the change is of no use, which the tenant says to whoever may make one
+        let version = if now.version == read { read } else { NO_VERSION };
         let wanted = convert::present(it.policy, "policy")?;
         let mask = convert::present(it.update_mask.clone(), "update_mask")?;
         let mut policy = now.policy;
@@ -73,6 +77,20 @@ impl TenantService for Rpc {
         Ok(Response::new(pb::UpdateTenantPolicyResponse { tenant: Some(tenant(&info)) }))
     }
 }
+
+impl Rpc {
+    /// Another tenant than the session's is answered like none.
+    async fn own<T: Send + Sync>(&self, request: &Request<T>, named: &str) -> Result<(), Status> {
+        let own = self.caller(request).await?.tenant();
+        match convert::optional_id::<ocmt_types::TenantId>(named, "tenant_id")? {
+            Some(asked) if asked != own => Err(refuse(&ActorError::NotFound)),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Of no policy.
+const NO_VERSION: i64 = -1;
 
 /// Takes one member of the wanted policy over.
 fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> Result<(), Status> {
@@ -109,11 +127,38 @@ fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> R
     Ok(())
 }
 
-fn tenant(info: &TenantInfo) -> pb::Tenant {
+/// Whether it is served.
+pub(crate) fn state(state: TenantState) -> pb::TenantState {
+    match state {
+        TenantState::Active => pb::TenantState::Active,
+        TenantState::Suspended => pb::TenantState::Suspended,
+        TenantState::Deleting => pb::TenantState::Deleting,
+    }
+}
+
+/// Limits, or what is used of them.
+pub(crate) fn quota(quota: &Quota) -> pb::Quota {
+    let number = |value: i64| u64::try_from(value).unwrap_or(0);
+    pb::Quota {
+        users: number(quota.users),
+        containers: number(quota.containers),
+        memory_bytes: number(quota.memory_bytes),
+        storage_bytes: number(quota.storage_bytes),
+        calls_per_minute: number(quota.calls_per_minute),
+    }
+}
+
+/// Both.
+pub(crate) fn quotas(report: &QuotaReport) -> pb::GetQuotaResponse {
+    pb::GetQuotaResponse { limit: Some(quota(&report.limit)), used: Some(quota(&report.used)) }
+}
+
+/// A tenant on the wire.
+pub(crate) fn tenant(info: &TenantInfo) -> pb::Tenant {
     pb::Tenant {
         tenant_id: info.id.to_string(),
         name: info.name.clone(),
-        state: pb::TenantState::Active.into(),
+        state: state(info.state).into(),
         created_at: Some(convert::time(info.created_at)),
         policy: Some(policy(&info.policy)),
         policy_version: u64::try_from(info.version).unwrap_or(0),
@@ -153,7 +198,7 @@ fn summary(tenant: TenantSummary) -> pb::TenantSummary {
     pb::TenantSummary {
         tenant_id: tenant.id.to_string(),
         name: tenant.name,
-        state: pb::TenantState::Active.into(),
+        state: state(tenant.state).into(),
         role_id: tenant.role.to_string(),
     }
 }

@@ -18,7 +18,7 @@ const SHARES: &str = "shares, capabilities and program tokens are not built yet"
 const FACTORS: &str = "passkeys and single sign-on are not built yet";
 const KEYS: &str = "API keys are not built yet";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
-const ADMINISTRATION: &str = "the administration of tenants by operators is not built yet";
+const DELETION: &str = "deleting a tenant is not built yet";
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
 /// Services of which nothing is there.
@@ -35,7 +35,7 @@ const SERVICES: [(&str, &str); 6] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 42] = [
+const METHODS: [(&str, &str); 38] = [
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyAssertion", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyRegistration", FACTORS),
@@ -68,12 +68,8 @@ const METHODS: [(&str, &str); 42] = [
     ("/ocmt.v1.ContainerService/WatchUnlockRequests", LATER_CONTAINERS),
     ("/ocmt.v1.RecoveryService/OverrideStop", "going on over a veto or lock is not built yet"),
     ("/ocmt.v1.RecoveryService/WatchCeremonies", "watching ceremonies is not built yet: read them"),
-    ("/ocmt.v1.TenantService/DeleteTenant", ADMINISTRATION),
-    ("/ocmt.v1.TenantService/GetQuota", ADMINISTRATION),
+    ("/ocmt.v1.TenantService/DeleteTenant", DELETION),
     ("/ocmt.v1.TenantService/ListInbox", "the inbox of a tenant is not built yet: ask the area itself"),
-    ("/ocmt.v1.TenantService/ResumeTenant", ADMINISTRATION),
-    ("/ocmt.v1.TenantService/SuspendTenant", ADMINISTRATION),
-    ("/ocmt.v1.TenantService/UpdateQuota", ADMINISTRATION),
     ("/ocmt.v1.TenantService/WatchInbox", "the inbox of a tenant is not built yet: ask the area itself"),
     ("/ocmt.v1.VaultService/FileInboxItems", "the vault's inbox is not built yet"),
     ("/ocmt.v1.VaultService/ListInboxItems", "the vault's inbox is not built yet"),

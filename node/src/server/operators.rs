@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use ocmt_actors::{ActorError, System};
+use ocmt_actors::{ActingOperator, ActorError, OperatorAct, OperatorAnswer, System};
 use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_store::{ClusterAct, tables};
 use ocmt_types::{Clock, IdGen, Incarnation, TenantId};
@@ -171,5 +171,15 @@ impl Hands for NodeHands {
                 error => away(error.to_string()),
             })
         })
+    }
+
+    fn administer(
+        &self,
+        tenant: TenantId,
+        acting: ActingOperator,
+        act: OperatorAct,
+        patience: Duration,
+    ) -> BoxFuture<'_, Result<OperatorAnswer, ActorError>> {
+        Box::pin(self.system.administer(tenant, acting, act, patience))
     }
 }

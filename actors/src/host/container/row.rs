@@ -15,7 +15,7 @@ use crate::{
     error::ActorError,
     host::owner::tell,
     policy::{TenantPolicy, positive},
-    tenant::session_row::tenant_of,
+    tenant::{quota, session_row::tenant_of},
     work::{SystemWork, Work, run_system},
 };
 
@@ -85,7 +85,13 @@ where
 
     async fn perform(self, work: &mut Work) -> Result<Container, ActorError> {
         let row = work.tx.get::<Container>(self.container).await?.ok_or(ActorError::NotFound)?;
+        let before = row.observed;
         let next = changed(work, row, self.change).await?;
+        if next.observed != before
+            && matches!(next.observed, ContainerState::Creating | ContainerState::Waking)
+        {
+            quota::may_live(work, &next).await?;
+        }
         let subject = next.container_id.to_string();
         let due = if is_unfinished(&next) {
             Some(work.now + CUT_OFF)

@@ -6,6 +6,7 @@ mod gateway;
 mod gateway_keys;
 mod groups;
 mod guard;
+mod limits;
 mod links;
 mod nodes;
 mod pairing;

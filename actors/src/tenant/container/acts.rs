@@ -24,6 +24,7 @@ use crate::{
         },
         message::{At, JobKind, What},
     },
+    tenant::quota,
     work::Work,
 };
 
@@ -66,6 +67,7 @@ act!(CreateContainer, Woken, created, self, work => {
     if work.tx.first::<Container>(Container::user_id.eq(user)).await?.is_some() {
         return Err(ActorError::AlreadyExists("a container of this user"));
     }
+    quota::one_more_container(work).await?;
     let host = place(work, memory_mib(&spec)).await?;
     let row = fresh(work, At { container, host }, user, &spec, self.start)?;
     work.tx.insert(&row).await?;

@@ -1,7 +1,7 @@
 //! Timers of containers, adoption, and locks that follow from elsewhere.
 
 use ocmt_runtime::ContainerRef;
-use ocmt_store::tables::{Container, ContainerState};
+use ocmt_store::tables::{Container, ContainerState, DesiredState};
 use ocmt_types::{ContainerId, NodeId, UserId};
 
 use crate::{
@@ -23,7 +23,11 @@ pub(crate) async fn look(work: &mut Work, subject: &str) -> Result<(), ActorErro
     work.set_timer(LOOK, subject, again, &[]).await?;
     // in the middle of something for so long: whoever did it is gone, hangs, or has not heard of it
     let what = match row.observed {
-        ContainerState::Running | ContainerState::Paused if !is_unfinished(&row) => What::Look,
+        ContainerState::Running | ContainerState::Paused
+            if !is_unfinished(&row) && row.desired != DesiredState::Stopped =>
+        {
+            What::Look
+        }
         _ => What::Doubt,
     };
     work.then(Effect::Container((&row).into(), Box::new(what)));

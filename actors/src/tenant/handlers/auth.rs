@@ -2,7 +2,7 @@
 
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::tables::{
-    Assurance as StoredAssurance, Link, LinkPurpose as StoredPurpose, Session, User, UserState,
+    Assurance as StoredAssurance, Link, LinkPurpose as StoredPurpose, Session, TenantState, User, UserState,
 };
 use ocmt_types::{Digest32, Secret, UserId};
 
@@ -106,6 +106,10 @@ impl Handle for IssueLink {
             return Ok(None);
         };
         let (tenant, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+        if tenant.state != TenantState::Active {
+            tracing::info!(tenant = %work.ownership.tenant, "no link: the tenant is not served");
+            return Ok(None);
+        }
         let purpose = stored(self.purpose);
         if !make_room(work, user.user_id, purpose, self.binding_hash).await? {
             tracing::info!(tenant = %work.ownership.tenant, user = %user.user_id, "no link: too many unused ones");
@@ -185,7 +189,8 @@ impl Handle for DescribeTo {
         };
         let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
         let role = roles::id(user.role, user.custom_role.as_deref());
-        Ok(Some(TenantSummary { id: tenant.tenant_id, name: tenant.name, role }))
+        let (id, state) = (tenant.tenant_id, tenant.state.into());
+        Ok(Some(TenantSummary { id, name: tenant.name, state, role }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The work behind the tenant's own calls, one file per area of messages.
 
+mod administration;
 mod attempts;
 mod audit;
 mod auth;

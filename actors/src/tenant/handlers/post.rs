@@ -1,9 +1,12 @@
 //! What a message of another tenant does here, and what its answer does at the sender. One line per kind.
 
-use ocmt_store::tables::Outbox;
+use ocmt_store::tables::{Outbox, TenantState};
 use ocmt_types::{MessageId, TenantId};
 
-use super::super::post::{TIMER, retry_at};
+use super::{
+    super::post::{TIMER, retry_at},
+    session_row,
+};
 use crate::{effect::Effect, error::ActorError, work::Work};
 
 /// Takes a message. The answer is kept with the effect; an error means that nothing was done.
@@ -13,6 +16,11 @@ pub(crate) async fn take(
     kind: &str,
     body: &[u8],
 ) -> Result<Vec<u8>, ActorError> {
+    let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+    if tenant.state != TenantState::Active {
+        // no refusal: the sender keeps it and tries again
+        return Err(ActorError::unavailable("NOT_TAKEN_NOW", "the other tenant takes nothing at the moment"));
+    }
     match kind {
         recovery if is_of_recovery(recovery) => super::super::recovery::take(work, from, kind, body).await,
         #[cfg(test)]

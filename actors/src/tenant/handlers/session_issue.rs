@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use ocmt_crypto::token::{Token, TokenKind};
-use ocmt_store::tables::{Assurance, Session, User};
+use ocmt_store::tables::{Assurance, Session, TenantState, User};
 use ocmt_types::{Secret, SessionId, UserId};
 
 use super::{
     factors,
-    session_row::{address_of, end, holders, info, live_of, tenant_of},
+    session_row::{address_of, end, holders, info, live_of, suspended, tenant_of},
 };
 use crate::{api::auth::SessionIssued, effect::Effect, error::ActorError, policy::TenantPolicy, work::Work};
 
@@ -24,7 +24,10 @@ pub(crate) async fn issue(
     shown: Assurance,
     client: &str,
 ) -> Result<SessionIssued, ActorError> {
-    let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
+    let (tenant, policy) = tenant_of(&work.env, &mut work.tx).await?;
+    if tenant.state != TenantState::Active {
+        return Err(suspended());
+    }
     let now = work.now;
     let assurance = match shown {
         Assurance::Link if factors::has_one(user) || policy.require_mfa => Assurance::PendingMfa,

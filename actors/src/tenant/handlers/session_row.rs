@@ -35,6 +35,14 @@ pub(crate) const LINK_WINDOW: Duration = Duration::from_secs(10 * 60);
 /// Use is written down in steps of this, so that reading does not mean writing.
 const SEEN_STEP: Duration = Duration::from_secs(60);
 
+/// To whoever shows a session that would be good.
+pub(crate) fn suspended() -> ActorError {
+    ActorError::precondition(
+        "TENANT_SUSPENDED",
+        "this tenant is not served: whoever operates this system has stopped it, and nothing of it is lost",
+    )
+}
+
 const ENDED: ActorError = ActorError::Unauthenticated("the session is unknown or has ended");
 
 /// The policy in force. What cannot be read is not replaced by a guess.
@@ -75,13 +83,14 @@ pub(crate) async fn load_by_id(
 ) -> Result<Option<(Session, TenantPolicy)>, ActorError> {
     let mut tx = scope.read().await?;
     let found = tx.get::<Session>(session).await?;
-    let found = live_with_policy(scope, &mut tx, found).await?;
-    match found {
+    match live_with_policy(scope, &mut tx, found).await {
         // what is tied to a session by its id is a stream, and none is for whoever's second factor is due
-        Some((session, policy)) if effective(&session, &policy) == Assurance::PendingMfa => {
+        Ok(Some((session, policy))) if effective(&session, &policy) == Assurance::PendingMfa => {
             Err(FACTOR_DUE.into())
         }
-        found => Ok(found),
+        // to a stream the session of a suspended tenant is over: it ends, and is not held until somebody says more
+        Err(ActorError::FailedPrecondition { .. }) => Ok(None),
+        other => other,
     }
 }
 
@@ -95,10 +104,14 @@ async fn live_with_policy(
     };
     let (tenant, policy) = tenant_of(&scope.env, tx).await?;
     let user = tx.get::<User>(session.user_id).await?;
-    let active =
-        tenant.state == TenantState::Active && user.is_some_and(|user| user.state == UserState::Active);
-    let live = active && is_live(&session, &policy, scope.env.now());
-    Ok(live.then_some((session, policy)))
+    let active = user.is_some_and(|user| user.state == UserState::Active);
+    if !active || !is_live(&session, &policy, scope.env.now()) {
+        return Ok(None);
+    }
+    if tenant.state != TenantState::Active {
+        return Err(suspended());
+    }
+    Ok(Some((session, policy)))
 }
 
 /// A live session, as the state knows it now.
@@ -114,9 +127,11 @@ pub(crate) async fn stand_of_live(work: &mut Work, who: SignedIn) -> Result<Live
     let now = work.now;
     let session = work.tx.get::<Session>(who.session).await?.ok_or(ENDED)?;
     let (tenant, policy) = tenant_of(&work.env, &mut work.tx).await?;
-    if session.user_id != who.user || tenant.state != TenantState::Active || !is_live(&session, &policy, now)
-    {
+    if session.user_id != who.user || !is_live(&session, &policy, now) {
         return Err(ENDED);
+    }
+    if tenant.state != TenantState::Active {
+        return Err(suspended());
     }
     let who = SignedIn {
         assurance: effective(&session, &policy),

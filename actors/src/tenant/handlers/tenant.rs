@@ -54,10 +54,11 @@ impl Handle for UpdateTenantPolicy {
     }
 }
 
-fn info(tenant: Tenant, policy: TenantPolicy) -> TenantInfo {
+pub(super) fn info(tenant: Tenant, policy: TenantPolicy) -> TenantInfo {
     TenantInfo {
         id: tenant.tenant_id,
         name: tenant.name,
+        state: tenant.state.into(),
         policy,
         version: tenant.version,
         created_at: tenant.created_at,

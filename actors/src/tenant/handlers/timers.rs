@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ocmt_store::tables::Timer;
+use ocmt_store::tables::{TenantState, Timer};
 
 use super::{
     super::{ceremony, container::timers as container, post as delivery, recovery},
@@ -19,6 +19,13 @@ const UNKNOWN_WAITS: Duration = Duration::from_secs(3600);
 
 /// The row was taken in this transaction; set it again for another firing.
 pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError> {
+    // what happens to containers goes on: they have to be stopped
+    if !matches!(timer.kind.as_str(), LOOK | LOCK) {
+        let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+        if tenant.state == TenantState::Suspended {
+            return Ok(work.tx.hold_timer(&timer).await?);
+        }
+    }
     match timer.kind.as_str() {
         delivery::TIMER => post::retry(work, &timer.subject).await,
         notices::TIMER => notices::retry(work, &timer.subject).await,

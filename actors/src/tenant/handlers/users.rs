@@ -26,6 +26,7 @@ use crate::{
     env::Scope,
     error::ActorError,
     ports::{Mail, MailBody},
+    tenant::quota,
     work::{Handle, Work},
 };
 
@@ -45,6 +46,7 @@ impl Handle for InviteUser {
             return Err(ActorError::AlreadyExists("a user with this address"));
         }
         work.tx.delete_all::<Invite>(Invite::email.eq(&address)).await?;
+        quota::one_more_user(work, true).await?;
         let token = Token::issue(TokenKind::Invite, work.ownership.tenant, &mut rand::rng());
         let invite = Invite {
             tenant_id: work.ownership.tenant,
@@ -85,6 +87,8 @@ impl Handle for ConsumeInvite {
         if !authors.covers(&given) || !authors.allows(Action::InviteUser) {
             return Err(BAD_INVITE);
         }
+        // the invitation was counted; the quota may be another since
+        quota::one_more_user(work, false).await?;
         let user = User {
             tenant_id: work.ownership.tenant,
             user_id: work.env.id(),

@@ -9,6 +9,7 @@ use crate::{
     api::vault::{CreateVault, VaultInfo},
     authorize::{Action, Object},
     error::ActorError,
+    tenant::quota,
     work::{Handle, Work},
 };
 
@@ -56,6 +57,7 @@ impl Handle for CreateVault {
         let leaves: Vec<_> = self.objects.iter().map(ocmt_crypto::object::VaultObject::leaf).collect();
         let after = After { verify_key: self.verify_key, epoch: FIRST_EPOCH, leaves: &leaves, slots: &slots };
         let manifest = check_manifest(&vault, &self.manifest, &after)?;
+        quota::store_bytes(work, self.objects.iter().map(|object| bytes(&object.body)).sum()).await?;
         for slot in &slots {
             work.tx.insert(&slot_row(&vault, slot, work.now)).await?;
         }
@@ -73,6 +75,11 @@ impl Handle for CreateVault {
         work.object = format!("vault/{}", vault.vault_id);
         info(work, &vault).await
     }
+}
+
+/// Size of a ciphertext.
+pub(super) fn bytes(body: &[u8]) -> i64 {
+    i64::try_from(body.len()).unwrap_or(i64::MAX)
 }
 
 /// Writes an object in place of what was there; its form and epoch are checked, its version is the caller's care.
@@ -96,7 +103,7 @@ pub(super) async fn insert(
         key_epoch: i64::from(epoch),
         wrapped_key: object.wrapped_key,
         body_hash: body_hash(&object.body),
-        body_bytes: i64::try_from(object.body.len()).unwrap_or(i64::MAX),
+        body_bytes: bytes(&object.body),
         updated_at: work.now,
     };
     work.tx.upsert(&head).await?;

@@ -17,6 +17,7 @@ use ocmt_crypto::{
 use ocmt_store::tables::{self, ObjectBody, RotationObject, Slot, Vault, VaultObject};
 use ocmt_types::{Digest32, RotationId};
 
+use super::create::bytes;
 use super::ground::{
     self, After, check_manifest, epoch, heads, info, join, scope, slot_row, split, store_manifest, unsigned,
     verified_slot,
@@ -26,7 +27,7 @@ use crate::{
     authorize::Action,
     caller::Assurance,
     error::ActorError,
-    tenant::{container::lock_cells_of, recovery},
+    tenant::{container::lock_cells_of, quota, recovery},
     work::{Handle, Work},
 };
 
@@ -280,6 +281,12 @@ async fn switch(
     heads: Vec<VaultObject>,
     mut staged: BTreeMap<Digest32, RotationObject>,
 ) -> Result<(), ActorError> {
+    let grown = |head: &VaultObject| {
+        let body = staged.get(&head.object_id).and_then(|new| new.body.as_ref());
+        body.map_or(0, |body| bytes(body) - head.body_bytes)
+    };
+    // a rotation is never held up by a quota
+    quota::count_bytes(work, heads.iter().map(grown).sum()).await?;
     for mut head in heads {
         let Some(new) = staged.remove(&head.object_id) else { continue };
         head.version = new.version;
@@ -288,7 +295,7 @@ async fn switch(
         head.updated_at = work.now;
         if let (Some(body), Some(hash)) = (new.body, new.body_hash) {
             head.body_hash = hash;
-            head.body_bytes = i64::try_from(body.len()).unwrap_or(i64::MAX);
+            head.body_bytes = bytes(&body);
             let body = ObjectBody {
                 tenant_id: vault.tenant_id,
                 vault_id: vault.vault_id,

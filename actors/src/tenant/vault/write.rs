@@ -11,13 +11,14 @@ use ocmt_store::tables::{ObjectBody, Vault, VaultObject};
 use ocmt_types::Digest32;
 
 use super::{
-    create::insert,
-    ground::{self, After, check_manifest, epoch, leaves, slots, store_manifest},
+    create::{bytes, insert},
+    ground::{self, After, check_manifest, epoch, heads, leaf, slots, store_manifest},
 };
 use crate::{
     api::vault::{BatchPutEntries, DeleteEntry, PutEntry, Write, Written},
     authorize::Action,
     error::ActorError,
+    tenant::quota,
     work::{Handle, Work},
 };
 
@@ -42,7 +43,8 @@ impl Handle for BatchPutEntries {
 async fn write(work: &mut Work, change: Write) -> Result<Written, ActorError> {
     let vault = ground::load(work, Action::WriteVault, Some(change.vault)).await?;
     no_rotation(&vault)?;
-    let before = leaves(work, vault.vault_id).await?;
+    let heads = heads(work, vault.vault_id).await?;
+    let before: Vec<Leaf> = heads.iter().map(leaf).collect();
     let after = after(&before, &change)?;
     let slots = slots(work, vault.vault_id).await?;
     let expected = After {
@@ -54,6 +56,7 @@ async fn write(work: &mut Work, change: Write) -> Result<Written, ActorError> {
     let manifest = check_manifest(&vault, &change.manifest, &expected)?;
     work.details.push(("puts".to_owned(), change.puts.len().to_string()));
     work.details.push(("deletes".to_owned(), change.deletes.len().to_string()));
+    quota::store_bytes(work, growth(&heads, &change)).await?;
     for (id, _) in &change.deletes {
         work.tx.delete::<VaultObject>((vault.vault_id, *id)).await?;
         work.tx.delete::<ObjectBody>((vault.vault_id, *id)).await?;
@@ -63,6 +66,15 @@ async fn write(work: &mut Work, change: Write) -> Result<Written, ActorError> {
     }
     let vault = store_manifest(work, vault, &manifest, change.manifest).await?;
     Ok(Written { counter: ground::unsigned(vault.manifest_counter) })
+}
+
+/// How many bytes of ciphertext the change adds.
+fn growth(heads: &[VaultObject], change: &Write) -> i64 {
+    let touched: BTreeSet<Digest32> =
+        change.puts.iter().map(|put| put.object_id).chain(change.deletes.iter().map(|(id, _)| *id)).collect();
+    let gone: i64 =
+        heads.iter().filter(|head| touched.contains(&head.object_id)).map(|head| head.body_bytes).sum();
+    change.puts.iter().map(|put| bytes(&put.body)).sum::<i64>() - gone
 }
 
 /// Writes would miss what a rotation has already taken over.

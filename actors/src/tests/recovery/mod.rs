@@ -11,4 +11,5 @@ mod refusals;
 mod rewrap;
 mod sessions;
 mod steps;
+mod suspended;
 mod ways_round;

@@ -4,7 +4,7 @@
 //! transaction ([`ClusterAct`]); what is good once is consumed by one statement, so that of many callers on
 //! many nodes exactly one gets it.
 
-use ocmt_types::{ActId, Digest32, OperatorId, Timestamp};
+use ocmt_types::{ActId, Digest32, OperatorId, TenantId, Timestamp};
 
 use super::{
     idempotency::RequestKey,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Filter, StoreError,
     backend::{Backend, Scope, Tx},
-    tables::{ActKind, AuditRow, DestructiveAct, IdempotencyRow, Operator},
+    tables::{ActKind, AuditRow, DestructiveAct, IdempotencyRow, Operator, Tenant},
 };
 
 /// How often an act is tried that other acts keep overtaking.
@@ -91,6 +91,16 @@ impl OperatorStore {
     ) -> Result<Vec<Operator>, StoreError> {
         let behind = after.map_or_else(Filter::all, |after| Operator::operator_id.gt(after));
         self.backend.begin_read(Scope::Cluster).await?.find(behind.limit(limit), false).await
+    }
+
+    /// Tenants behind `after`, in the order of their ids, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn tenants(&self, after: Option<TenantId>, limit: u32) -> Result<Vec<Tenant>, StoreError> {
+        let behind = after.map_or_else(Filter::all, |after| Tenant::tenant_id.gt(after));
+        let page = behind.asc(Tenant::tenant_id).limit(limit);
+        self.backend.begin_read(Scope::Cluster).await?.find(page, false).await
     }
 
     /// Makes an operator; `false` if the id is known, revoked or not.

@@ -79,6 +79,12 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would let in who has a second factor without asking for it
         usable_from: 4,
     },
+    Migration {
+        version: 5,
+        name: "limits",
+        text: include_str!("../../../../migrations/sqlite/0005_limits.sql"),
+        usable_from: 4,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -108,6 +114,12 @@ pub(crate) const POSTGRES: &[Migration] = &[
         name: "factors",
         text: include_str!("../../../../migrations/postgres/0004_factors.sql"),
         // an earlier program would let in who has a second factor without asking for it
+        usable_from: 4,
+    },
+    Migration {
+        version: 5,
+        name: "limits",
+        text: include_str!("../../../../migrations/postgres/0005_limits.sql"),
         usable_from: 4,
     },
 ];

@@ -17,9 +17,10 @@ use crate::{StoreError, kernel::row::Table, tables};
 /// connection that never named one, and empty after a transaction that did.
 const OWN: &str = "tenant_id = decode(current_setting('ocmt.tenant', true), 'hex')";
 
-/// Tables of tenants that work across tenants reads: what is due, and what runs on which host. Which columns of
+/// Tables of tenants that work across tenants reads: which there are, what is due, and what runs on which host. Which columns of
 /// them is a matter of rights.
-const READ_ACROSS: &[&str] = &["timers", "outbox", "containers", "ceremonies", "users", "totp_enrollments"];
+const READ_ACROSS: &[&str] =
+    &["timers", "outbox", "containers", "tenants", "ceremonies", "users", "totp_enrollments"];
 
 /// Tables where the acts of operators are kept beside those of tenants, under the cluster's id.
 const SHARED: &[&str] = &["audit", "audit_head", "idempotency"];

@@ -1,5 +1,6 @@
-//! Who may do what in PostgreSQL: which table. On which of its rows: [`policies`]. Rights follow the declarations of the tables, so that a new table has
-//! its rights with its row type; what differs from the rule stands here by name.
+//! Who may do what in PostgreSQL: which table. On which of its rows: [`policies`]. Rights follow the declarations
+//! of the tables, so that a new table has its rights with its row type; what differs from the rule stands here by
+//! name.
 //!
 //! The rule: rows of a tenant belong to `ocmt_tenant`, everything else to `ocmt_cluster`. `ocmt_migrate` owns
 //! the tables. The roles themselves are made by an administrator (`migrations/postgres/roles.sql`); where
@@ -31,6 +32,8 @@ const OF_CLUSTER: &[(&str, &str)] = &[
     ("timers", "SELECT"),
     ("outbox", "SELECT"),
     ("containers", "SELECT"),
+    // for operators: which tenants there are, by name and state
+    ("tenants", "SELECT"),
     // which tenants have a release key under an old generation of the sealing key
     ("ceremonies", "SELECT (tenant_id, release_private_wrapped)"),
     // and which have a TOTP secret under one

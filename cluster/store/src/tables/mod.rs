@@ -6,6 +6,7 @@ pub mod container;
 pub mod delivery;
 pub mod directory;
 pub mod factor;
+pub mod limits;
 pub mod operator;
 pub mod pairing;
 pub mod recovery;
@@ -19,6 +20,7 @@ pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
 pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
+pub use limits::{QuotaRow, Suspension, Usage};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
 pub use pairing::{PairedSender, Pairing};
 pub use recovery::{
@@ -88,5 +90,8 @@ pub fn all() -> Vec<&'static Table> {
         GroupResource::table(),
         Pairing::table(),
         PairedSender::table(),
+        QuotaRow::table(),
+        Usage::table(),
+        Suspension::table(),
     ]
 }

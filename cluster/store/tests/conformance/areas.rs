@@ -219,6 +219,45 @@ pub async fn a_timer_fires_once_and_not_early(store: Store) {
     assert!(!tx.clear_timer("test", "b").await.unwrap());
 }
 
+pub async fn held_timers_come_back_with_the_time_they_had_left(store: Store) {
+    let node = TestNode::start(&store, 1).await.unwrap();
+    let (own, other) = (node.found(1).await.unwrap(), node.found(2).await.unwrap());
+    for (own, due) in [(own, 100), (own, 200), (other, 150)] {
+        let mut tx = store.fenced(own).await.unwrap();
+        tx.set_timer("test", &due.to_string(), Timestamp(due), b"x").await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    let mut tx = store.fenced(own).await.unwrap();
+    tx.hold_timers().await.unwrap();
+    // twice is once, and what is set meanwhile is not held
+    tx.hold_timers().await.unwrap();
+    tx.set_timer("test", "meanwhile", Timestamp(300), b"").await.unwrap();
+    tx.commit().await.unwrap();
+    let due = async |until: i64| {
+        let due = store.cluster().due_timers(Timestamp(until), 10).await.unwrap();
+        due.into_iter().map(|timer| (timer.subject, timer.due_at.0)).collect::<Vec<_>>()
+    };
+    let far = i64::from(u32::MAX) * 1000;
+    assert_eq!(due(far).await, [("150".to_owned(), 150), ("meanwhile".to_owned(), 300)]);
+    let mut tx = store.fenced(own).await.unwrap();
+    tx.release_timers(std::time::Duration::from_millis(1000)).await.unwrap();
+    tx.release_timers(std::time::Duration::from_millis(1000)).await.unwrap();
+    tx.commit().await.unwrap();
+    let all = [("150", 150), ("meanwhile", 300), ("100", 1100), ("200", 1200)];
+    assert_eq!(due(far).await, all.map(|(subject, due)| (subject.to_owned(), due)));
+}
+
+pub async fn tenants_are_listed_in_the_order_of_their_ids(store: Store) {
+    let node = TestNode::start(&store, 1).await.unwrap();
+    for n in [3, 1, 2] {
+        node.found(n).await.unwrap();
+    }
+    let page = store.operators().tenants(None, 2).await.unwrap();
+    assert_eq!(page.iter().map(|tenant| tenant.tenant_id).collect::<Vec<_>>(), [id(1), id(2)]);
+    let page = store.operators().tenants(Some(id(2)), 2).await.unwrap();
+    assert_eq!(page.iter().map(|tenant| tenant.name.as_str()).collect::<Vec<_>>(), ["tenant 3"]);
+}
+
 pub async fn tenants_with_mail_are_told_once_each(store: Store) {
     let node = TestNode::start(&store, 1).await.unwrap();
     let mut tenants = Vec::new();

@@ -145,6 +145,8 @@ macro_rules! suite {
                 a_repeated_request_gets_the_first_answer,
                 due_timers_come_across_tenants_in_their_order,
                 a_timer_fires_once_and_not_early,
+                held_timers_come_back_with_the_time_they_had_left,
+                tenants_are_listed_in_the_order_of_their_ids,
                 tenants_with_mail_are_told_once_each,
                 an_answer_to_a_message_is_kept,
                 the_audit_chain_verifies_and_pages,

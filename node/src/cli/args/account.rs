@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use ocmt_types::{SessionId, UserId};
 
 use super::{
-    CodeArgs,
+    CodeArgs, OperatedCommand,
     team::{DirectChoice, GroupChoice},
 };
 use crate::config::HumanDuration;
@@ -66,6 +66,12 @@ pub enum TenantCommand {
     },
     /// Change when idle containers are suspended and how long recovery takes
     Policy(PolicyArgs),
+    /// The tenant's limits and what is used of them
+    #[command(after_help = "Example:\n  ocmt tenant quota")]
+    Quota,
+    /// What operators do
+    #[command(flatten)]
+    Operated(OperatedCommand),
 }
 
 /// `ocmt tenant policy`: what is not named stays

@@ -6,6 +6,7 @@ mod cluster;
 mod container;
 mod mfa;
 mod node;
+mod operated;
 mod recovery;
 mod store;
 mod team;
@@ -23,6 +24,7 @@ pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsComm
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
 pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
+pub use operated::{LimitArgs, OperatedCommand};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
@@ -107,7 +109,7 @@ pub enum Command {
         after_help = "Examples:\n  ocmt step-up\n  ocmt step-up --totp-code-file -\n\nAsks for a code of your second factor; without one, for the link in a mail."
     )]
     StepUp(CodeArgs),
-    /// The tenant: policy, and further tenants
+    /// The tenant: policy, limits, and further tenants; for operators, all tenants
     #[command(subcommand)]
     Tenant(TenantCommand),
     /// Users of the tenant

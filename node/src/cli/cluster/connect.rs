@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use ocmt_client::ClientError;
 use ocmt_proto::v1::{
     cluster_service_client::ClusterServiceClient, operator_service_client::OperatorServiceClient,
+    tenant_service_client::TenantServiceClient,
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
@@ -44,6 +45,10 @@ impl Operator {
 
     pub(super) fn cluster(&self) -> ClusterServiceClient<Channel> {
         ClusterServiceClient::new(self.0.clone())
+    }
+
+    pub(super) fn tenants(&self) -> TenantServiceClient<Channel> {
+        TenantServiceClient::new(self.0.clone())
     }
 
     pub(super) fn operators(&self) -> OperatorServiceClient<Channel> {

@@ -6,12 +6,13 @@ mod nodes;
 mod operators;
 mod remove;
 mod seen;
+mod tenants;
 mod watch;
 
 use std::process::ExitCode;
 
 use super::{
-    args::{ClusterCommand, Global, InitArgs},
+    args::{ClusterCommand, Global, InitArgs, OperatedCommand},
     output::{self, Output},
 };
 use crate::pki::{self, Pki, ServerNames};
@@ -56,6 +57,16 @@ pub(super) async fn run(command: ClusterCommand, global: Global) -> anyhow::Resu
         ClusterCommand::Operators(command) => operators::run(&at, command).await,
     }
     .map(|()| ExitCode::SUCCESS)
+}
+
+/// Runs what operators do to tenants.
+///
+/// # Errors
+/// When it could not be done; the text says why.
+pub(super) async fn tenant(command: OperatedCommand, global: Global) -> anyhow::Result<ExitCode> {
+    let out = Output { json: global.json };
+    let at = At { endpoint: global.endpoint.unwrap_or_else(|| ENDPOINT.to_owned()), out };
+    tenants::run(&at, command).await.map(|()| ExitCode::SUCCESS)
 }
 
 /// Makes all that the first node has, without a database.

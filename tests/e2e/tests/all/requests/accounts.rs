@@ -46,6 +46,7 @@ pub(super) fn people(ids: &Ids) -> Vec<Made> {
         TenantService/CreateTenant "" => pb::CreateTenantRequest { name: "t".into(),
             idempotency_key: key() };
         TenantService/GetTenant "tenant" => pb::GetTenantRequest { tenant_id: ids.tenant.clone() };
+        TenantService/GetQuota "tenant" => pb::GetQuotaRequest { tenant_id: ids.tenant.clone() };
         TenantService/ListTenants "" => pb::ListTenantsRequest::default();
         TenantService/UpdateTenantPolicy "" => pb::UpdateTenantPolicyRequest { policy: Some(policy),
             update_mask: Some(mask), policy_version: 1, idempotency_key: key() };

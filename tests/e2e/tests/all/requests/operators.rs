@@ -41,5 +41,11 @@ pub(super) fn acts() -> Vec<Made> {
         OperatorService/ListOperators "" => pb::ListOperatorsRequest::default();
         OperatorService/RevokeOperator "" => pb::RevokeOperatorRequest { operator_id: uuid(),
             confirmation_token: "ocmt_act_AAAAAAAA".into(), idempotency_key: key() };
+        TenantService/UpdateQuota "" => pb::UpdateQuotaRequest { tenant_id: uuid(),
+            limit: Some(pb::Quota { users: 5, ..Default::default() }),
+            update_mask: Some(prost_types::FieldMask { paths: vec!["users".into()] }), idempotency_key: key() };
+        TenantService/SuspendTenant "" => pb::SuspendTenantRequest { tenant_id: uuid(), reason: "x".into(),
+            idempotency_key: key() };
+        TenantService/ResumeTenant "" => pb::ResumeTenantRequest { tenant_id: uuid(), idempotency_key: key() };
     }
 }
