@@ -14,7 +14,7 @@ const SHORT: Duration = Duration::from_secs(2);
 const SHORTER: Duration = Duration::from_secs(1);
 
 /// Everything that somebody has, by id: a vault, a container, guardians, an open ceremony.
-async fn belongings(node: &TestNode, owner: &Person) -> Ids {
+pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let mut vault = owner.vault("a passphrase of the owner").await.unwrap();
     vault.put("entry", b"value").await.unwrap();
     let (guardianship, set) = guarded(node, owner, &mut vault).await;

@@ -1,0 +1,163 @@
+//! The walk: every method of the contract, with every wrong caller. What a caller may is in one table ([`rules`]); a
+//! method that is added without a line there fails it.
+//!
+//! Other tenants' ids: [`crate::foreign`]. What operators' certificates open: [`crate::operators_see`].
+
+mod routes;
+mod rules;
+
+use std::collections::BTreeSet;
+
+use ocmt::rpc::unimplemented;
+use ocmt_client::{Client, auth::Purpose};
+use ocmt_testkit::{Person, TestNode, raw};
+use tonic::Code;
+
+use self::rules::{InRecovery, Least, RULES, Rule};
+use crate::{
+    foreign::belongings,
+    requests::{self, Ids, Made},
+};
+
+fn rule(path: &str) -> &'static Rule {
+    RULES
+        .iter()
+        .find(|rule| rule.path == path)
+        .unwrap_or_else(|| panic!("{path} has no rule: who may call it?"))
+}
+
+#[test]
+fn every_served_method_has_a_rule_and_a_request_and_none_too_many() {
+    let made: BTreeSet<String> = requests::all(&Ids::random()).into_iter().map(|made| made.path).collect();
+    let ruled: BTreeSet<String> = RULES.iter().map(|rule| rule.path.to_owned()).collect();
+    assert_eq!(ruled.len(), RULES.len(), "a method stands there twice");
+    let served: BTreeSet<String> = ocmt_proto::methods::all()
+        .iter()
+        .filter(|method| unimplemented::reason(method.path).is_none())
+        .map(|method| method.path.to_owned())
+        .collect();
+    assert_eq!(ruled, served, "left: the rules, right: what is served");
+    assert_eq!(made, served, "left: the requests, right: what is served");
+}
+
+/// What a wrong caller got, as a line of the table and whether it is right.
+struct Walked {
+    lines: Vec<String>,
+    wrong: Vec<String>,
+}
+
+impl Walked {
+    fn new() -> Self {
+        Self { lines: Vec::new(), wrong: Vec::new() }
+    }
+
+    /// One call by `who`, which must be refused in one of these ways.
+    async fn refused(
+        &mut self,
+        node: &TestNode,
+        who: &str,
+        token: Option<&str>,
+        made: &Made,
+        lawful: &[Code],
+    ) {
+        // the listener ends connections whose streams break off by the dozen, which these do
+        let channel = node.target().unwrap().connect().await.unwrap();
+        let answer = raw::call(&channel, &made.path, token, made.bytes.clone()).await.unwrap();
+        self.lines.push(format!("{:<52} {who:<18} {:?} {}", made.path, answer.code, answer.reason));
+        let echoed = token.is_some_and(|token| answer.message.contains(token));
+        if !lawful.contains(&answer.code) || !answer.body.is_empty() || echoed {
+            self.wrong.push(format!("{} by {who}: {answer:?}", made.path));
+        }
+    }
+
+    /// The whole of it, to be shown.
+    fn ends_well(self, name: &str) -> String {
+        assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
+        format!("{}\n{name}: {} calls", self.lines.join("\n"), self.lines.len())
+    }
+}
+
+#[tokio::test]
+async fn no_method_takes_a_credential_that_is_not_good() {
+    let node = TestNode::start().await.unwrap();
+    let good = node.person("ada").await.unwrap().token().unwrap();
+    let bob = node.person("bob").await.unwrap();
+    let ended = bob.token().unwrap();
+    bob.client.sign_out().await.unwrap();
+    let last = if good.ends_with('0') { "1" } else { "0" };
+    let altered = format!("{}{last}", &good[..good.len() - 1]);
+    let callers = [
+        ("nobody", None),
+        ("no token", Some("x")),
+        ("a beginning", Some("ocmt_ses_")),
+        ("altered", Some(altered.as_str())),
+        ("signed out", Some(ended.as_str())),
+    ];
+    let mut walked = Walked::new();
+    for made in requests::all(&Ids::random()) {
+        if rule(&made.path).least == Least::Anybody {
+            continue;
+        }
+        for (who, token) in callers {
+            walked.refused(&node, who, token, &made, &[Code::Unauthenticated]).await;
+        }
+    }
+    println!("{}", walked.ends_well("bad credentials"));
+}
+
+/// Invites somebody into the tenant of `host` and signs them in.
+async fn member(node: &TestNode, host: &Person, name: &str, role: &str) -> String {
+    let email = format!("{name}@e2e.example");
+    host.client.invite_user(&email, role).await.unwrap();
+    let link = node.link(&email, "You are invited").await.unwrap();
+    let joined = node.local().client().await.unwrap().accept_invite(&link, "e2e").await.unwrap();
+    shown(&joined)
+}
+
+/// The session's token.
+fn shown(client: &Client) -> String {
+    client.credential().unwrap().expose().to_owned()
+}
+
+#[tokio::test]
+async fn no_method_takes_a_role_that_is_too_low_nor_a_session_for_recovery() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let hers = belongings(&node, &ada).await;
+    let roles = [
+        (Least::Observer, member(&node, &ada, "olga", "observer").await),
+        (Least::Member, member(&node, &ada, "max", "member").await),
+        (Least::Admin, member(&node, &ada, "amy", "admin").await),
+    ];
+    let pending = node.local().client().await.unwrap();
+    let pending = pending.request_link(&ada.email, None, Purpose::Recovery).await.unwrap();
+    let link = node.link(&ada.email, "recovery link").await.unwrap();
+    let recovering = shown(&pending.finish(&link, "e2e").await.unwrap());
+    let mut walked = Walked::new();
+    for made in requests::all(&hers) {
+        let rule = rule(&made.path);
+        if rule.least == Least::Anybody {
+            continue;
+        }
+        for (role, token) in &roles {
+            if *role < rule.least {
+                // another's object is not even known to be there
+                let lawful = match rule.least {
+                    Least::Operator => [Code::Unauthenticated; 2],
+                    _ => [Code::PermissionDenied, Code::NotFound],
+                };
+                walked.refused(&node, &format!("{role:?}"), Some(token), &made, &lawful).await;
+            }
+        }
+        let lawful = match (rule.least, rule.recovery) {
+            (_, InRecovery::May) => continue,
+            (Least::Operator, _) => Code::Unauthenticated,
+            (_, InRecovery::Refused) => Code::PermissionDenied,
+            (_, InRecovery::Unfound) => Code::NotFound,
+            (_, InRecovery::Malformed) => Code::InvalidArgument,
+        };
+        walked.refused(&node, "for recovery", Some(&recovering), &made, &[lawful]).await;
+    }
+    println!("{}", walked.ends_well("roles and recovery"));
+    ada.client.who_am_i().await.expect("something was done after all");
+}

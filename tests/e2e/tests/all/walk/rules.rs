@@ -1,0 +1,219 @@
+//! Who may call what: one line for each method of the contract that is served. A method without a line fails the walk.
+
+/// The least that a caller has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Least {
+    /// Anybody: it is called in order to get a credential.
+    Anybody,
+    /// Whoever is signed in.
+    Observer,
+    /// Has a container.
+    Member,
+    /// Sees to the tenant's people.
+    Admin,
+    /// Sets roles and policy.
+    Owner,
+    /// An operator, on the operator listener; on the client listener nobody.
+    Operator,
+}
+
+/// What a session that a recovery link gave may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InRecovery {
+    /// It is refused.
+    Refused,
+    /// It is refused, and the request is about an object that is nobody's of this tenant: not found, as for everybody.
+    Unfound,
+    /// It is refused, and the request as well, before anybody looks at who asks.
+    Malformed,
+    /// It may.
+    May,
+}
+
+/// One method.
+pub(super) struct Rule {
+    pub(super) path: &'static str,
+    pub(super) least: Least,
+    pub(super) recovery: InRecovery,
+}
+
+use InRecovery::{Malformed, May, Refused, Unfound};
+use Least::{Admin, Anybody, Member, Observer, Operator, Owner};
+
+macro_rules! rules {
+    ($($service:ident { $($method:ident $least:ident $recovery:ident),+ $(,)? })+) => {
+        &[$($(Rule {
+            path: concat!("/ocmt.v1.", stringify!($service), "/", stringify!($method)),
+            least: $least,
+            recovery: $recovery,
+        }),+),+]
+    };
+}
+
+/// The table. A caller that is new (a session whose second factor is due, an API key) is a column more here, or a list
+/// beside it, and a walk more beside the others.
+pub(super) const RULES: &[Rule] = rules! {
+    AuthService {
+        SignUp Anybody May,
+        RequestMagicLink Anybody May,
+        ExchangeMagicLink Anybody May,
+        StepUp Observer Refused,
+        WhoAmI Observer May,
+        ListSessions Observer Refused,
+        RevokeSession Observer Refused,
+        RevokeOtherSessions Observer Refused,
+        SignOut Observer May,
+        CompleteMfa Observer Refused,
+        BeginTotpEnrollment Observer Refused,
+        ConfirmTotpEnrollment Observer Refused,
+        RemoveTotp Observer Refused,
+        RegenerateBackupCodes Observer Refused,
+    }
+    TenantService {
+        CreateTenant Observer Refused,
+        GetTenant Observer Refused,
+        GetQuota Observer Refused,
+        // the names of one's own tenants: who signs in has to choose
+        ListTenants Observer May,
+        UpdateTenantPolicy Owner Refused,
+        UpdateQuota Operator Refused,
+        SuspendTenant Operator Refused,
+        ResumeTenant Operator Refused,
+    }
+    UserService {
+        InviteUser Admin Refused,
+        AcceptInvite Anybody May,
+        ListUsers Observer Refused,
+        SetRole Owner Refused,
+        RemoveUser Admin Refused,
+        PublishIdentityKey Observer Refused,
+        GetIdentityKey Observer Refused,
+        CreateRole Owner Refused,
+        ListRoles Observer Refused,
+        DeleteRole Owner Refused,
+    }
+    GroupService {
+        CreateGroup Member Refused,
+        GetGroup Observer Refused,
+        ListGroups Observer Refused,
+        DeleteGroup Member Refused,
+        AddMember Member Refused,
+        RemoveMember Observer Refused,
+        SetMemberRole Member Refused,
+        CreateResource Member Refused,
+        ListResources Observer Refused,
+        DeleteResource Member Refused,
+    }
+    PairingService {
+        CheckSender Member Refused,
+        ListPendingPairings Member Refused,
+        ApprovePairing Member Refused,
+        RejectPairing Member Refused,
+        ListPairedSenders Member Refused,
+        RevokePairedSender Member Refused,
+    }
+    VaultService {
+        CreateVault Observer Refused,
+        GetVault Observer Refused,
+        ListEntries Observer Refused,
+        GetEntry Observer Refused,
+        PutEntry Observer Refused,
+        DeleteEntry Observer Refused,
+        BatchGetEntries Observer Refused,
+        BatchPutEntries Observer Refused,
+        GetKeySlots Observer Refused,
+        ReportUnlock Observer Refused,
+        AddKeySlot Observer Refused,
+        RemoveKeySlot Observer Refused,
+        BeginRotation Observer Refused,
+        PutRewrappedKeys Observer Refused,
+        FinishRotation Observer Refused,
+    }
+    ContainerService {
+        CreateContainer Member Refused,
+        GetContainer Member Refused,
+        ListContainers Member Refused,
+        StartContainer Member Refused,
+        PauseContainer Member Refused,
+        StopContainer Member Refused,
+        WakeContainer Member Refused,
+        RemoveContainer Member Refused,
+        HoldContainer Member Refused,
+        ReleaseContainer Admin Refused,
+        ExplainIdle Member Refused,
+        GetCellKey Member Refused,
+        UnlockCell Member Refused,
+        ExtendUnlock Member Refused,
+        LockCell Member Refused,
+        IssueGatewayToken Member Refused,
+        OpenChannel Member Refused,
+    }
+    RecoveryService {
+        InviteGuardian Observer Refused,
+        AcceptGuardianship Observer Unfound,
+        ResignGuardianship Observer Refused,
+        ListGuardianships Observer May,
+        DealShares Observer Refused,
+        GetGuardianSet Observer May,
+        OpenCeremony Observer May,
+        GetCeremony Observer May,
+        ListCeremonies Observer May,
+        ApproveCeremony Observer Unfound,
+        DenyCeremony Observer Unfound,
+        VoiceDoubt Observer Unfound,
+        LockCeremony Observer Unfound,
+        VetoCeremony Observer Refused,
+        CancelCeremony Observer May,
+        CollectShares Observer May,
+        CompleteCeremony Observer May,
+        ChallengeGuardian Observer Malformed,
+        AnswerChallenge Observer Unfound,
+    }
+    AuditService {
+        QueryAudit Observer Refused,
+    }
+    ClusterService {
+        CreateJoinToken Operator Refused,
+        JoinCluster Anybody May,
+        RevokeNode Operator Refused,
+        ForgetNode Operator Refused,
+        ListNodes Operator Refused,
+        DescribePlacement Operator Refused,
+        DrainNode Operator Refused,
+        ResumeNode Operator Refused,
+        MoveTenant Operator Refused,
+        AcceptRestore Operator Refused,
+        WatchCluster Operator Refused,
+    }
+    OperatorService {
+        BeginDestructiveAct Operator Refused,
+        ConfirmDestructiveAct Operator Refused,
+        CreateOperator Operator Refused,
+        ListOperators Operator Refused,
+        RevokeOperator Operator Refused,
+    }
+};
+
+/// What a route of HTTP is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Page {
+    /// Shown to everybody, whatever they show.
+    Public,
+    /// A form's: it is posted to, and answers nothing that is asked of it otherwise.
+    Form,
+    /// A WebSocket, with the token of a gateway alone.
+    Gateway,
+}
+
+/// Routes beside the methods, as the router has them (by the name of a constant where it is one), and one path of
+/// each.
+pub(super) const ROUTES: &[(&str, &str, Page)] = &[
+    ("/", "/", Page::Public),
+    ("/auth/link", "/auth/link", Page::Form),
+    ("/auth/link/{token}", "/auth/link/ocmt_lnk_x", Page::Public),
+    ("/auth/code", "/auth/code", Page::Form),
+    ("/auth/sign-out", "/auth/sign-out", Page::Form),
+    ("/static/page.css", "/static/page.css", Page::Public),
+    ("/gateway/{container}", "/gateway/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11", Page::Gateway),
+    ("KEYS", ocmt::gateway::KEYS, Page::Public),
+];
