@@ -26,9 +26,10 @@ pub(crate) async fn note(
     action: &str,
     object: String,
     outcome: Outcome,
-    details: Vec<(String, String)>,
+    mut details: Vec<(String, String)>,
 ) -> Result<(), ActorError> {
     let caller = &work.standing.caller;
+    details.extend(by_program(caller));
     let record = AuditRecord {
         tenant: work.ownership.tenant,
         at: work.now,
@@ -50,6 +51,8 @@ pub(crate) async fn refusal(
     method: &'static str,
     error: &ActorError,
 ) -> Result<(), ActorError> {
+    let mut details = vec![(REASON.to_owned(), error.reason().to_owned())];
+    details.extend(by_program(caller));
     let record = AuditRecord {
         tenant: scope.ownership.tenant,
         at: scope.env.now(),
@@ -58,7 +61,7 @@ pub(crate) async fn refusal(
         action: method.to_owned(),
         object: String::new(),
         outcome: outcome(error),
-        details: vec![(REASON.to_owned(), error.reason().to_owned())],
+        details,
     };
     let mut tx = scope.fenced().await?;
     tx.audit(&record).await?;
@@ -74,6 +77,11 @@ pub(crate) async fn kept_refusal(
     let (object, mut details) = (std::mem::take(&mut work.object), std::mem::take(&mut work.details));
     details.push((REASON.to_owned(), error.reason().to_owned()));
     note(work, method, object, outcome(error), details).await
+}
+
+/// What a program does in the name of its user is told apart.
+fn by_program(caller: &Caller) -> Option<(String, String)> {
+    caller.program().map(|program| ("program".to_owned(), program.token.to_string()))
 }
 
 fn outcome(error: &ActorError) -> Outcome {
@@ -105,6 +113,8 @@ pub(crate) fn sha256(bytes: &[u8]) -> Digest32 {
 fn actor(caller: &Caller, node: NodeId) -> Actor {
     match &caller.principal {
         Principal::User(who) => Actor::User(who.user),
+        // the record's details name the token
+        Principal::Program(program) => Actor::User(program.user),
         Principal::Operator(subject) => {
             // of an operator of the cluster the id is the same as in the cluster's own chain
             if let Ok(operator) = subject.parse::<OperatorId>() {

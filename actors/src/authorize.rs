@@ -7,6 +7,7 @@
 
 mod group;
 mod permission;
+mod program;
 
 use std::time::Duration;
 
@@ -182,6 +183,11 @@ pub(crate) enum Action {
     ChangePairings,
     /// Of operators alone: limits and suspension.
     Administer,
+    /// Hand entries to a program.
+    GrantEntries,
+    EndGrants,
+    /// By a program: what was handed to it.
+    ReadGranted,
 }
 
 /// What a recovery session may do of it.
@@ -256,6 +262,8 @@ const fn rule(action: Action) -> Rule {
         A::DeleteGroup => in_group(r(Role::Member, Some(Role::Owner), true, Never), GroupRole::Admin),
         A::ChangeGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Admin),
         A::CheckSender | A::ReadPairings | A::ChangePairings => r(Role::Member, None, false, Never),
+        A::GrantEntries => r(Role::Observer, None, true, Never),
+        A::EndGrants | A::ReadGranted => r(Role::Observer, None, false, Never),
         A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
         // no user does, whatever the role: decided before this is asked
         A::Administer => r(Role::Owner, None, true, Never),
@@ -306,6 +314,7 @@ pub(crate) fn authorize(standing: &Standing, action: Action, object: &Object) ->
         Principal::User(who) => authorize_user(standing, *who, action, object),
         // an operator administers the tenant, and sees nothing that is in it
         Principal::Operator(_) if action == Action::Administer && *object == Object::TENANT => Ok(()),
+        Principal::Program(acts) => program::authorize(standing, *acts, action, object),
         // the tenant's own work asks nobody
         Principal::Operator(_) | Principal::System => Err(Denied::NotFound),
         Principal::Anonymous => Err(Denied::NotSignedIn),

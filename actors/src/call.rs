@@ -78,6 +78,7 @@ pub(crate) enum Area {
     Container(crate::api::container::ContainerCall),
     Recovery(crate::api::recovery::RecoveryCall),
     Pairings(crate::api::pairing::PairingsCall),
+    Programs(crate::api::programs::ProgramsCall),
 }
 
 /// A request with everything that belongs to it. Dropping it unanswered answers it (see [`Reply`]).
@@ -192,6 +193,7 @@ impl Area {
             Self::Container(call) => call.refuse(error),
             Self::Recovery(call) => call.refuse(error),
             Self::Pairings(call) => call.refuse(error),
+            Self::Programs(call) => call.refuse(error),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ocmt_types::{RequestId, SessionId, TenantId, Timestamp, UserId};
+use ocmt_types::{ProgramTokenId, RequestId, SessionId, TenantId, Timestamp, UserId};
 
 /// What a session was signed in with, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -42,11 +42,22 @@ pub struct SignedIn {
     pub authenticated_at: Timestamp,
 }
 
+/// A program that acts for a user. Made by the tenant's actor alone, from a presented token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program {
+    /// By which token.
+    pub token: ProgramTokenId,
+    /// For whom.
+    pub user: UserId,
+}
+
 /// The kinds of askers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
     /// A user in a session.
     User(SignedIn),
+    /// A program with a token of its own.
+    Program(Program),
     /// An operator of the cluster, by the subject of the certificate.
     Operator(String),
     /// Nobody yet: the request itself presents a one-time token.
@@ -89,6 +100,15 @@ impl Caller {
         Self { tenant, principal: Principal::User(who), request, addr }
     }
 
+    pub(crate) fn of_program(
+        tenant: TenantId,
+        program: Program,
+        request: RequestId,
+        addr: Option<IpAddr>,
+    ) -> Self {
+        Self { tenant, principal: Principal::Program(program), request, addr }
+    }
+
     /// The tenant whose state may be touched.
     pub fn tenant(&self) -> TenantId {
         self.tenant
@@ -113,7 +133,15 @@ impl Caller {
     pub fn user(&self) -> Option<SignedIn> {
         match self.principal {
             Principal::User(who) => Some(who),
-            Principal::Operator(_) | Principal::Anonymous | Principal::System => None,
+            Principal::Program(_) | Principal::Operator(_) | Principal::Anonymous | Principal::System => None,
+        }
+    }
+
+    /// The program, if it is one.
+    pub(crate) fn program(&self) -> Option<Program> {
+        match self.principal {
+            Principal::Program(program) => Some(program),
+            _ => None,
         }
     }
 
@@ -121,6 +149,7 @@ impl Caller {
     pub(crate) fn label(&self) -> String {
         match &self.principal {
             Principal::User(who) => format!("user:{}", who.user),
+            Principal::Program(program) => format!("program:{}", program.token),
             Principal::Operator(subject) => format!("operator:{subject}"),
             Principal::Anonymous => "anonymous".to_owned(),
             Principal::System => "system".to_owned(),

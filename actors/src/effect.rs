@@ -13,7 +13,7 @@ use crate::{
 
 /// One effect beside the durable one.
 pub(crate) enum Effect {
-    /// These sessions are over: their streams end now.
+    /// The streams of these sessions end now. Whether a session is over, its row says.
     SessionsEnded(Vec<SessionId>),
     /// This session has another token or assurance: the token before is dead, its streams go on.
     SessionRenewed(Box<Session>, TenantPolicy),

@@ -85,7 +85,7 @@ mod tests;
 pub use administer::ActingOperator;
 pub use admission::AdmissionLimits;
 pub use call::{Call, CallMeta, IdempotencyKey, Repeat};
-pub use caller::{Caller, Principal, SignedIn};
+pub use caller::{Caller, Principal, Program, SignedIn};
 pub use env::{Limits, SystemConfig};
 pub use error::ActorError;
 pub use host::{dead_man, stop_all};

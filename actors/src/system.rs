@@ -144,7 +144,7 @@ impl System {
         TenantHandle { system: self, tenant }
     }
 
-    /// Whose session token this is. The caller it answers with is good for calls to its own tenant, each of
+    /// Whose token of a session or a program this is. The caller it answers with is good for calls to its own tenant, each of
     /// which looks at the session again in a fenced transaction. By itself it proves nothing: a session that
     /// is known is answered for from memory, under the lease alone, so nothing may be told to the caller
     /// before such a call.
@@ -159,12 +159,16 @@ impl System {
         deadline: Deadline,
     ) -> Result<Caller, ActorError> {
         let refused = ActorError::Unauthenticated("the session is unknown or has ended");
-        let token = Token::parse_kind(TokenKind::Session, token).map_err(|_| refused.clone())?;
+        let token = Token::parse(token).map_err(|_| refused.clone())?;
+        let kind = token.kind();
+        if !matches!(kind, TokenKind::Session | TokenKind::Program) {
+            return Err(refused);
+        }
         let tenant = token.tenant().ok_or(refused.clone())?;
         self.env.strict()?;
         let permit = self.env.admission.take_token(tenant, &token.hash(), token.expose().len())?;
         let (reply, answer) = Reply::new(request, Some(permit));
-        let ask = Authenticate { token_hash: token.hash(), request, addr, deadline, reply };
+        let ask = Authenticate { kind, token_hash: token.hash(), request, addr, deadline, reply };
         self.send(tenant, TenantMessage::Authenticate(ask));
         match answer_of(&self.env.clock, deadline, answer).await {
             Ok(caller) => {
@@ -232,7 +236,7 @@ pub(crate) async fn ask<C: Call>(
     env.strict()?;
     let permit = match caller.principal {
         Principal::Anonymous => env.admission.take_stranger(tenant, meta.bytes)?,
-        Principal::User(_) | Principal::Operator(_) | Principal::System => {
+        Principal::User(_) | Principal::Program(_) | Principal::Operator(_) | Principal::System => {
             env.admission.take(tenant, meta.bytes)?
         }
     };

@@ -18,7 +18,7 @@ use crate::{
     effect::Effect,
     env::{Env, Scope},
     error::ActorError,
-    tenant::session_row,
+    tenant::{program, session_row},
 };
 
 /// What a handler works with: the transaction, the caller as the state knows him, and what to do
@@ -334,8 +334,15 @@ async fn begin(scope: &Scope, standing: Standing) -> Result<Work, ActorError> {
 
 /// Loads what the caller is today: the session must live, the user must be active.
 async fn stand(work: &mut Work, method: &'static str) -> Result<(), ActorError> {
-    let Principal::User(who) = *work.standing.caller.principal() else {
-        return Ok(());
+    let who = match *work.standing.caller.principal() {
+        Principal::User(who) => who,
+        Principal::Program(acts) => {
+            let authority = program::stand(work, acts).await?;
+            work.standing.role = Some(authority.role);
+            work.standing.only = authority.only;
+            return Ok(());
+        }
+        Principal::Operator(_) | Principal::Anonymous | Principal::System => return Ok(()),
     };
     let lives = session_row::stand_of_live(work, who).await?;
     work.standing.caller.principal = Principal::User(lives.who);

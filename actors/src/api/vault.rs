@@ -131,6 +131,8 @@ pub struct Entries {
     pub objects: Vec<VaultObject>,
     /// Of the manifest at the time of reading.
     pub counter: u64,
+    /// For a program: the data key of the one object, sealed to it.
+    pub grant: Option<Vec<u8>>,
 }
 
 /// One change of objects, all or nothing.

@@ -87,6 +87,9 @@ names! {
     ChangePairings => Named("pairing.change"),
     // of operators: no role has it
     Administer => Kept,
+    GrantEntries => Named("vault.grant"),
+    EndGrants => Kept,
+    ReadGranted => Named("vault.read"),
 }
 
 /// A set of permissions by their names.

@@ -3,14 +3,15 @@
 //! The map from token hash to session holds live sessions alone; a token that is not in it is
 //! looked up by a strict read beside the mailbox, so that sign-in never waits behind other work.
 
+use ocmt_crypto::token::TokenKind;
 use ocmt_store::tables::Session;
 use ractor::{ActorRef, MessagingErr};
 
 use super::{
-    Authenticate, OpenStream, TenantMessage, TenantState,
+    Authenticate, OpenStream, TenantMessage, TenantState, program,
     session::{SessionMessage, SessionStart},
 };
-use crate::{error::ActorError, policy::TenantPolicy, supervisor};
+use crate::{caller::Caller, error::ActorError, policy::TenantPolicy, supervisor, work::Outcome};
 
 /// What the strict read found.
 pub(crate) struct SessionLoaded {
@@ -55,6 +56,9 @@ impl TenantState {
         if ask.deadline.has_passed(&*self.scope.env.clock) {
             return ask.reply.send(Err(ActorError::DeadlineExceeded));
         }
+        if ask.kind == TokenKind::Program {
+            return self.authenticate_program(myself, ask);
+        }
         let mut ask = ask;
         if let Some(actor) = self.children.session_of_token(&ask.token_hash) {
             match actor.cast(SessionMessage::Authenticate(ask)) {
@@ -63,6 +67,22 @@ impl TenantState {
             }
         }
         self.load(myself, Ask::Token(ask));
+    }
+
+    /// Programs have no actor: each of their calls reads the token anew, so that ending it ends it.
+    fn authenticate_program(&self, myself: &ActorRef<TenantMessage>, ask: Authenticate) {
+        let (scope, myself) = (self.scope.clone(), myself.clone());
+        supervisor::detach(async move {
+            let Authenticate { token_hash, request, addr, reply, .. } = ask;
+            let found = program::load_by_token(&scope, &token_hash).await;
+            let terminal = found.as_ref().err().is_some_and(ActorError::is_terminal);
+            let caller = |acts| Caller::of_program(scope.ownership.tenant, acts, request, addr);
+            reply.send(found.and_then(|found| found.map(caller).ok_or(program::ENDED)));
+            if terminal {
+                let over = Outcome { terminal, ..Outcome::default() };
+                let _ = myself.cast(TenantMessage::FromChild(Box::new(over)));
+            }
+        });
     }
 
     pub(super) async fn session_loaded(&mut self, myself: &ActorRef<TenantMessage>, loaded: SessionLoaded) {

@@ -43,6 +43,7 @@ impl TenantState {
             Area::Vault(call) => self.vault(myself, call).await,
             Area::Container(call) => self.container(myself, call),
             Area::Pairings(call) => self.pairings(myself, call),
+            Area::Programs(call) => self.programs(myself, call),
             Area::Recovery(call) => self.recovery(myself, call).await,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ocmt_crypto::token::TokenKind;
 use ocmt_runtime::ContainerRef;
 use ocmt_types::{Deadline, Digest32, MessageId, NodeId, NoticeId, RequestId, SessionId};
 use tokio::sync::watch;
@@ -76,8 +77,9 @@ pub(crate) enum Poison {
     Work,
 }
 
-/// A presented session token, already hashed.
+/// A presented token of a session or a program, already hashed.
 pub(crate) struct Authenticate {
+    pub(crate) kind: TokenKind,
     pub(crate) token_hash: Digest32,
     pub(crate) request: RequestId,
     pub(crate) addr: Option<IpAddr>,

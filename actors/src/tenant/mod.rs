@@ -18,6 +18,7 @@ mod message;
 mod over;
 mod pairing;
 mod post;
+pub(crate) mod program;
 pub(crate) mod quota;
 mod recovery;
 mod rewrap;

@@ -11,6 +11,7 @@ mod mailbox;
 pub(crate) mod nodes;
 mod ownership;
 pub(crate) mod post;
+pub(crate) mod programs;
 pub(crate) mod quotas;
 mod recovery;
 mod roles;

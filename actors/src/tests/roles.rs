@@ -186,3 +186,23 @@ async fn roles_come_in_pages_and_are_not_another_tenants() {
     assert_eq!((foreign, unknown), (ActorError::NotFound, ActorError::NotFound));
     assert_eq!(reason(give(&kit, &eve, &eve, custom("desk")).await), "INVALID_ARGUMENT");
 }
+
+#[tokio::test]
+async fn t6_who_may_do_less_loses_open_streams_at_once_and_not_the_session() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
+    kit.call(&ann.caller, role("desk", Role::Member, &["tenant.read"])).await.unwrap();
+    for less in [custom("desk"), Role::Observer.into()] {
+        give(&kit, &ann, &bob, Role::Member.into()).await.unwrap();
+        let tenant = kit.system.tenant(bob.tenant);
+        let mut stream = tenant.open_stream(&bob.caller, kit.deadline()).await.unwrap();
+        give(&kit, &ann, &bob, Role::Admin.into()).await.unwrap();
+        let over = tokio::time::timeout(std::time::Duration::from_millis(50), stream.over()).await;
+        assert!(over.is_err(), "more is no reason to end a stream");
+        give(&kit, &ann, &bob, less).await.unwrap();
+        stream.over().await;
+        kit.authenticate(&bob.token).await.expect("the session goes on");
+        kit.call(&bob.caller, WhoAmI).await.unwrap();
+    }
+}

@@ -96,6 +96,8 @@ impl Client {
         vaults => vault_service_client::VaultServiceClient,
         /// Containers.
         containers => container_service_client::ContainerServiceClient,
+        /// Shares and programs.
+        shares => share_service_client::ShareServiceClient,
         /// Senders on messengers.
         pairings => pairing_service_client::PairingServiceClient,
         /// Guardians and ceremonies.

@@ -21,6 +21,7 @@ pub mod output;
 mod pairing;
 mod recovery;
 mod secrets;
+mod share;
 mod show;
 mod store;
 mod streams;
@@ -110,6 +111,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::StepUp(code) => mfa::step_up(&context, &code).await,
         Command::Tenant(command) => tenant::tenant(&context, command).await,
         Command::User(command) => tenant::user(&context, command).await,
+        Command::Share(command) => Box::pin(share::run(&context, command)).await,
         Command::Pairing(command) => pairing::run(&context, command).await,
         Command::Group(command) => group::run(&context, command).await,
         Command::Vault(command) => Box::pin(vault::run(&context, command)).await,

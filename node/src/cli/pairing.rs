@@ -3,26 +3,26 @@
 use std::io;
 
 use anyhow::Context as _;
-use ocmt_client::{ClientError, pairing::Decision};
+use ocmt_client::{
+    ClientError,
+    pairing::{Checked, Decision},
+};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{args::PairingCommand, context::Context, output::note, show};
+use super::{args::PairingCommand, context::Context, output::note, share, show};
 
 pub(super) async fn run(context: &Context, command: PairingCommand) -> anyhow::Result<()> {
-    let client = context.client().await?;
+    let client = match &command {
+        PairingCommand::Check { program: Some(file), .. } => {
+            context.anonymous().await?.as_program(&share::access(file)?)
+        }
+        _ => context.client().await?,
+    };
     match command {
-        PairingCommand::Check { container, channel, sender, group, name } => {
+        PairingCommand::Check { container, channel, sender, group, name, program: _ } => {
             let said = client.check_sender(container, &channel, &sender, group.as_deref(), &name).await?;
-            let code = said.code.as_ref().map(|code| code.as_str());
-            let all = json!({ "decision": said.decision, "code": code, "expires_at": said.expires_at });
-            context.out.value(&all, || match (said.decision, code) {
-                (Decision::Pair, Some(code)) => {
-                    format!("pair: answer the sender with {code}, good until {}", show::when(said.expires_at))
-                }
-                (Decision::Allow, _) => "allow".to_owned(),
-                (Decision::Drop | Decision::Pair, _) => "drop".to_owned(),
-            })
+            tell(context, &said)
         }
         PairingCommand::Pending => {
             let waiting = client.list_pending_pairings().await?;
@@ -72,6 +72,19 @@ pub(super) async fn run(context: &Context, command: PairingCommand) -> anyhow::R
             context.out.done("the sender is let through no longer")
         }
     }
+}
+
+/// What to do with the message.
+fn tell(context: &Context, said: &Checked) -> anyhow::Result<()> {
+    let code = said.code.as_ref().map(|code| code.as_str());
+    let all = json!({ "decision": said.decision, "code": code, "expires_at": said.expires_at });
+    context.out.value(&all, || match (said.decision, code) {
+        (Decision::Pair, Some(code)) => {
+            format!("pair: answer the sender with {code}, good until {}", show::when(said.expires_at))
+        }
+        (Decision::Allow, _) => "allow".to_owned(),
+        (Decision::Drop | Decision::Pair, _) => "drop".to_owned(),
+    })
 }
 
 /// One line from standard input, without spaces and dashes that people put between.

@@ -32,8 +32,8 @@ const PAUSE: Duration = Duration::from_secs(60);
 const UNREAD: Duration = Duration::from_millis(500);
 const UNREAD_BYTES: usize = 64 << 10;
 
-/// Refuses calls without a well-formed session token, and ends unary calls that take longer than `longest`.
-/// Whether the session lives is the tenant's to say, after the message was read.
+/// Refuses calls without a well-formed token of a session or a program, and ends unary calls that take longer than
+/// `longest`. Whether the token is good is the tenant's to say, after the message was read.
 pub async fn stand(State(longest): State<Duration>, request: Request, next: Next) -> Response {
     let Some(method) = ocmt_proto::methods::find(request.uri().path()) else {
         return next.run(request).await;
@@ -76,8 +76,10 @@ async fn let_arrive(request: Request) {
 
 fn session_token(request: &Request) -> Result<(), ActorError> {
     let token = call::bearer(request.headers())?;
-    let parsed = Token::parse_kind(TokenKind::Session, token);
-    parsed.map(drop).map_err(|_| ActorError::Unauthenticated("the session is unknown or has ended"))
+    match Token::parse(token).map(|token| token.kind()) {
+        Ok(TokenKind::Session | TokenKind::Program) => Ok(()),
+        _ => Err(ActorError::Unauthenticated("the session is unknown or has ended")),
+    }
 }
 
 fn answer(refused: &ActorError) -> Response {

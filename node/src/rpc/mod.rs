@@ -13,6 +13,7 @@ mod pairing;
 mod pairing_wire;
 mod recovery;
 mod recovery_wire;
+mod share;
 pub(crate) mod tenant;
 pub mod unimplemented;
 mod user;
@@ -87,6 +88,7 @@ impl Rpc {
             vault_service_server::VaultServiceServer,
             container_service_server::ContainerServiceServer,
             recovery_service_server::RecoveryServiceServer,
+            share_service_server::ShareServiceServer,
         );
         let (_, health) = tonic_health::server::health_reporter();
         routes.add_service(health);

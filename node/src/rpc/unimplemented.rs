@@ -14,7 +14,8 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::edge::error::DOMAIN;
 
-const SHARES: &str = "shares, capabilities and program tokens are not built yet";
+const SHARES: &str = "shares between people are not built yet; program tokens are";
+const CAPABILITIES: &str = "requests for capabilities are not built yet";
 const FACTORS: &str = "passkeys and single sign-on are not built yet";
 const KEYS: &str = "API keys are not built yet";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
@@ -22,8 +23,7 @@ const DELETION: &str = "deleting a tenant is not built yet";
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
 /// Services of which nothing is there.
-const SERVICES: [(&str, &str); 6] = [
-    ("ocmt.v1.ShareService", SHARES),
+const SERVICES: [(&str, &str); 5] = [
     (
         "ocmt.v1.TranscriptService",
         "stored transcripts are not built yet; conversations go through the sealed channel",
@@ -35,7 +35,7 @@ const SERVICES: [(&str, &str); 6] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 38] = [
+const METHODS: [(&str, &str); 45] = [
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyAssertion", FACTORS),
     ("/ocmt.v1.AuthService/BeginPasskeyRegistration", FACTORS),
@@ -68,6 +68,13 @@ const METHODS: [(&str, &str); 38] = [
     ("/ocmt.v1.ContainerService/WatchUnlockRequests", LATER_CONTAINERS),
     ("/ocmt.v1.RecoveryService/OverrideStop", "going on over a veto or lock is not built yet"),
     ("/ocmt.v1.RecoveryService/WatchCeremonies", "watching ceremonies is not built yet: read them"),
+    ("/ocmt.v1.ShareService/AcceptShare", SHARES),
+    ("/ocmt.v1.ShareService/ApproveCapability", CAPABILITIES),
+    ("/ocmt.v1.ShareService/CreateShare", SHARES),
+    ("/ocmt.v1.ShareService/DenyCapability", CAPABILITIES),
+    ("/ocmt.v1.ShareService/ListShares", SHARES),
+    ("/ocmt.v1.ShareService/RequestCapability", CAPABILITIES),
+    ("/ocmt.v1.ShareService/RevokeShare", SHARES),
     ("/ocmt.v1.TenantService/DeleteTenant", DELETION),
     ("/ocmt.v1.TenantService/ListInbox", "the inbox of a tenant is not built yet: ask the area itself"),
     ("/ocmt.v1.TenantService/WatchInbox", "the inbox of a tenant is not built yet: ask the area itself"),

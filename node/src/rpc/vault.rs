@@ -73,7 +73,8 @@ impl VaultService for Rpc {
         };
         let found = self.ask(&request, &[], ask).await?;
         let object = found.objects.into_iter().next().map(wire::object);
-        Ok(Response::new(pb::GetEntryResponse { object, counter: found.counter }))
+        let sealed_grant = found.grant.unwrap_or_default().into();
+        Ok(Response::new(pb::GetEntryResponse { object, counter: found.counter, sealed_grant }))
     }
 
     async fn put_entry(&self, request: Request<pb::PutEntryRequest>) -> Answer<pb::PutEntryResponse> {

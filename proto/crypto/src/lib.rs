@@ -20,6 +20,7 @@ pub mod error;
 pub mod gateway_token;
 #[cfg(test)]
 mod golden;
+pub mod grant;
 pub mod guardian;
 pub mod join;
 pub mod kdf;

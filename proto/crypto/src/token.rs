@@ -37,10 +37,13 @@ pub enum TokenKind {
     Invite,
     /// A sign-up, single use; of no tenant yet, its tag is zero.
     SignUp,
+    /// A program that acts for a user.
+    Program,
 }
 
 impl TokenKind {
-    const ALL: [Self; 5] = [Self::Session, Self::ApiKey, Self::Link, Self::Invite, Self::SignUp];
+    const ALL: [Self; 6] =
+        [Self::Session, Self::ApiKey, Self::Link, Self::Invite, Self::SignUp, Self::Program];
 
     /// The nine characters a token of this kind starts with.
     pub const fn prefix(self) -> &'static str {
@@ -50,6 +53,7 @@ impl TokenKind {
             Self::Link => "ocmt_lnk_",
             Self::Invite => "ocmt_inv_",
             Self::SignUp => "ocmt_sup_",
+            Self::Program => "ocmt_prg_",
         }
     }
 }
@@ -151,7 +155,9 @@ mod tests {
 
     #[test]
     fn a_token_carries_its_kind_and_tenant() {
-        for kind in [TokenKind::Session, TokenKind::ApiKey, TokenKind::Link, TokenKind::Invite] {
+        for kind in
+            [TokenKind::Session, TokenKind::ApiKey, TokenKind::Link, TokenKind::Invite, TokenKind::Program]
+        {
             let token = Token::issue(kind, tenant(), &mut rand::rng());
             let shown = Token::parse(token.expose()).unwrap();
             assert_eq!((shown.kind(), shown.tenant(), shown.expose().len()), (kind, Some(tenant()), LEN));

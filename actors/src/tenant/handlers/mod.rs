@@ -9,7 +9,7 @@ mod factors;
 mod mfa;
 pub(super) mod notices;
 pub(super) mod post;
-mod roles;
+pub(super) mod roles;
 pub(crate) mod session_issue;
 pub(crate) mod session_row;
 mod tenant;

@@ -11,7 +11,7 @@ use ocmt_store::{
 };
 use ocmt_types::{Digest32, SessionId, Timestamp, UserId};
 
-use super::{factors, roles};
+use super::{super::program, factors, roles};
 use crate::{
     api::auth::{Assurance, SessionInfo},
     authorize::{Authority, FACTOR_DUE},
@@ -222,6 +222,14 @@ pub(crate) async fn end(
     Ok(count)
 }
 
+/// Ends the streams of a user who may do less than when they were opened. The sessions go on: their next call is
+/// looked at anew, and a stream is opened again by who still may.
+pub(crate) async fn end_streams(work: &mut Work, user: UserId) -> Result<(), ActorError> {
+    let live = work.tx.find::<Session>(Session::user_id.eq(user).and(Session::ended_at.eq(None))).await?;
+    work.then(Effect::SessionsEnded(live.into_iter().map(|session| session.session_id).collect()));
+    Ok(())
+}
+
 /// Ends all sessions of a user but these.
 pub(crate) async fn end_all(
     work: &mut Work,
@@ -257,6 +265,7 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     work.tx.delete_all::<Link>(ended).await?;
     work.tx.delete_all::<Invite>(Invite::expires_at.le(now)).await?;
     work.tx.delete_all::<Pairing>(Pairing::expires_at.le(now)).await?;
+    program::sweep(work).await?;
     work.tx.delete_all::<Notice>(Notice::handed_over_at.le(Some(now - KEEP_DELIVERED))).await?;
     // and those that nobody took, long after they were given up
     work.tx.delete_all::<Notice>(Notice::created_at.le(now - KEEP_DELIVERED)).await?;

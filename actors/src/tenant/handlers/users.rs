@@ -7,7 +7,7 @@ use ocmt_store::tables::{Assurance, Invite, Link, User, UserState};
 use ocmt_types::{Secret, UserId};
 
 use super::{
-    super::{container::lock_cells_of, group, pairing},
+    super::{container::lock_cells_of, group, pairing, program},
     enrol, factors,
     roles::{self, authority_of, covered, given, keep_an_owner},
     session_issue, session_row,
@@ -132,6 +132,7 @@ impl Handle for SetRole {
         keep_an_owner(work, &user, given.authority.is_whole_owner()).await?;
         if !given.authority.covers(&had) {
             forget_invites(work, user.user_id).await?;
+            session_row::end_streams(work, user.user_id).await?;
         }
         let user = User { role: given.role, custom_role: given.custom, ..user };
         work.tx.update(&user).await?;
@@ -151,6 +152,7 @@ impl Handle for RemoveUser {
         lock_cells_of(work, user.user_id).await?;
         group::forget_user(work, user.user_id).await?;
         pairing::forget_user(work, user.user_id).await?;
+        program::forget_user(work, user.user_id).await?;
         enrol::forget(work, &user).await?;
         work.tx.unlist_address(&user.email).await?;
         // the row stays for the audit trail, and the address is free for a new user

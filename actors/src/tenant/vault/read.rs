@@ -7,10 +7,11 @@ use ocmt_crypto::{
     sign::VerifyKey,
     vault::{Proof, ProofOf},
 };
-use ocmt_store::tables::{Handout as HandoutRow, ObjectBody, Slot, Vault, VaultObject};
+use ocmt_store::tables::{Handout as HandoutRow, ObjectBody, ProgramGrant, Slot, Vault, VaultObject};
 use ocmt_types::{Digest32, VaultId};
 
 use super::{
+    super::program,
     ground::{self, epoch, info, leaf, split, unsigned},
     rotation,
 };
@@ -71,13 +72,16 @@ fn head(row: VaultObject) -> ObjectHead {
 
 impl Handle for GetEntry {
     async fn handle(self, work: &mut Work) -> Result<Entries, ActorError> {
+        if let Some(granted) = program::grant_of(work, self.vault, self.object).await? {
+            return read_granted(work, self, granted).await;
+        }
         let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
         let object = object(work, self.vault, self.object).await?.ok_or(ActorError::NotFound)?;
         if self.version != 0 && self.version != object.version {
             return Err(ActorError::NotFound);
         }
         work.details.push(("object".to_owned(), self.object.to_string()));
-        Ok(Entries { objects: vec![object], counter: unsigned(vault.manifest_counter) })
+        Ok(Entries { objects: vec![object], counter: unsigned(vault.manifest_counter), grant: None })
     }
 }
 
@@ -92,8 +96,24 @@ impl Handle for BatchGetEntries {
             objects.extend(object(work, self.vault, *id).await?);
         }
         work.details.push(("objects".to_owned(), objects.len().to_string()));
-        Ok(Entries { objects, counter: unsigned(vault.manifest_counter) })
+        Ok(Entries { objects, counter: unsigned(vault.manifest_counter), grant: None })
     }
+}
+
+/// What a program was granted, as long as that is the present version.
+async fn read_granted(work: &mut Work, ask: GetEntry, granted: ProgramGrant) -> Result<Entries, ActorError> {
+    let vault = work.tx.get::<Vault>(ask.vault).await?.ok_or(ActorError::NotFound)?;
+    let object = object(work, ask.vault, ask.object).await?.ok_or(ActorError::NotFound)?;
+    if object.version != unsigned(granted.version) {
+        return Err(ActorError::precondition(
+            "GRANT_STALE",
+            "the entry was written anew since it was granted: its owner makes another token",
+        ));
+    }
+    work.object = format!("vault/{}", ask.vault);
+    work.details.push(("object".to_owned(), ask.object.to_string()));
+    let (counter, grant) = (unsigned(vault.manifest_counter), Some(granted.sealed_grant));
+    Ok(Entries { objects: vec![object], counter, grant })
 }
 
 /// One object with its body. The vault was authorised before.

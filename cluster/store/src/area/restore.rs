@@ -18,8 +18,8 @@ use crate::{
     backend::{Scope, Tx},
     tables::{
         BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct, Invite, JoinToken,
-        Link, Node, NodeLease, NodeState, Pairing, RESTORE_STEP, Session, Signup, Tenant, TenantOwner,
-        TotpEnrollment,
+        Link, Node, NodeLease, NodeState, Pairing, ProgramGrant, ProgramToken, RESTORE_STEP, Session, Signup,
+        Tenant, TenantOwner, TotpEnrollment,
     },
 };
 
@@ -165,6 +165,7 @@ async fn end_sessions(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
 }
 
 async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
+    tx.delete::<ProgramGrant>(Filter::all()).await?;
     Ok(tx.delete::<Link>(Filter::all()).await?
         // which of them were used since, nobody knows any more: their owners make new ones
         + tx.delete::<BackupCode>(Filter::all()).await?
@@ -172,6 +173,7 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
         + tx.delete::<Invite>(Filter::all()).await?
         + tx.delete::<Signup>(Filter::all()).await?
         + tx.delete::<Pairing>(Filter::all()).await?
+        + tx.delete::<ProgramToken>(Filter::all()).await?
         + tx.delete::<JoinToken>(Filter::all()).await?
         + tx.delete::<DestructiveAct>(Filter::all()).await?)
 }

@@ -85,6 +85,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         text: include_str!("../../../../migrations/sqlite/0005_limits.sql"),
         usable_from: 4,
     },
+    Migration {
+        version: 6,
+        name: "programs",
+        text: include_str!("../../../../migrations/sqlite/0006_programs.sql"),
+        // an earlier program would leave programs their tokens when a vault was recovered
+        usable_from: 6,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -121,6 +128,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         name: "limits",
         text: include_str!("../../../../migrations/postgres/0005_limits.sql"),
         usable_from: 4,
+    },
+    Migration {
+        version: 6,
+        name: "programs",
+        text: include_str!("../../../../migrations/postgres/0006_programs.sql"),
+        // an earlier program would leave programs their tokens when a vault was recovered
+        usable_from: 6,
     },
 ];
 

@@ -9,6 +9,7 @@ pub mod factor;
 pub mod limits;
 pub mod operator;
 pub mod pairing;
+pub mod program;
 pub mod recovery;
 pub mod team;
 pub mod tenant;
@@ -23,6 +24,7 @@ pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
 pub use limits::{QuotaRow, Suspension, Usage};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
 pub use pairing::{PairedSender, Pairing};
+pub use program::{ProgramGrant, ProgramToken};
 pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
@@ -93,5 +95,7 @@ pub fn all() -> Vec<&'static Table> {
         QuotaRow::table(),
         Usage::table(),
         Suspension::table(),
+        ProgramToken::table(),
+        ProgramGrant::table(),
     ]
 }

@@ -1,5 +1,7 @@
 //! Arguments of what people of a tenant do together.
 
+use std::path::PathBuf;
+
 use clap::{Subcommand, ValueEnum};
 use ocmt_client::{
     group::MemberRole,
@@ -161,6 +163,9 @@ pub enum PairingCommand {
         /// The name that the sender shows
         #[arg(long, default_value = "")]
         name: String,
+        /// Ask as the program of this file, which `ocmt share program create` wrote
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
     },
     /// List the senders that wait
     #[command(after_help = "Example:\n  ocmt pairing pending")]

@@ -24,6 +24,9 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let role = owner.client.create_role("of-the-owner", "member", &["user.list".to_owned()]).await.unwrap();
     let group = owner.client.create_group("of the owner").await.unwrap();
     let resource = owner.client.create_resource(group.id, container.id).await.unwrap();
+    let key = ocmt_crypto::seal::SealSecretKey::generate(&mut rand::rng()).public();
+    let entries = ["entry".to_owned()];
+    let program = vault.create_program_token("p", &entries, key, Duration::from_secs(600)).await.unwrap();
     let (pairing, sender) = paired(owner, container.id).await;
     let object = vault.keys().leaves().next().unwrap().object_id.0;
     Ids {
@@ -34,6 +37,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
         resource: resource.id.to_string(),
         pairing,
         sender,
+        program: program.token_id.to_string(),
         session: me.session.unwrap().id.to_string(),
         vault: vault.id().to_string(),
         object,

@@ -17,5 +17,6 @@ mod operators_see;
 mod requests;
 mod restore;
 mod store;
+mod teams;
 mod tokens;
 mod walk;

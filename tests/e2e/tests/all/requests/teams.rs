@@ -42,3 +42,18 @@ pub(super) fn senders(ids: &Ids) -> Vec<Made> {
             idempotency_key: key() };
     }
 }
+
+pub(super) fn programs(ids: &Ids) -> Vec<Made> {
+    let grant = pb::EntryGrant {
+        object_id: ids.object.to_vec().into(),
+        version: 1,
+        sealed_grant: vec![1; 145].into(),
+    };
+    made! {
+        ShareService/CreateProgramToken "vault, object" => pb::CreateProgramTokenRequest { name: "p".into(),
+            vault_id: ids.vault.clone(), program_key: vec![9; 32].into(), grants: vec![grant],
+            lifetime: Some(prost_types::Duration { seconds: 600, nanos: 0 }), idempotency_key: key() };
+        ShareService/RevokeProgramToken "program" => pb::RevokeProgramTokenRequest {
+            program_token_id: ids.program.clone(), idempotency_key: key() };
+    }
+}

@@ -1,0 +1,31 @@
+//! What a program may do: what is on one list, to what is its user's, while its user may.
+
+use super::{Action, Denied, Object, Owner, Standing, rule};
+use crate::caller::Program;
+
+/// All that a program's token is good for.
+const OF_PROGRAMS: [Action; 2] = [Action::CheckSender, Action::ReadGranted];
+
+/// A program does what is on the list, to what is its user's, while its user may.
+pub(super) fn authorize(
+    standing: &Standing,
+    program: Program,
+    action: Action,
+    object: &Object,
+) -> Result<(), Denied> {
+    let Some(role) = standing.role else {
+        return Err(Denied::NotSignedIn);
+    };
+    match object.owner {
+        Owner::User(owner) if owner == program.user => {}
+        Owner::Tenant => {}
+        Owner::User(_) | Owner::Group => return Err(Denied::NotFound),
+    }
+    if !OF_PROGRAMS.contains(&action) {
+        return Err(Denied::Forbidden("a program's token is not good for this"));
+    }
+    if role < rule(action).role || standing.only.as_ref().is_some_and(|only| !only.allow(action, true)) {
+        return Err(Denied::Forbidden("the role of the program's user does not allow it"));
+    }
+    Ok(())
+}

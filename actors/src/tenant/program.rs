@@ -1,0 +1,222 @@
+//! Programs: tokens, what they stand for today, and the entries that were granted to them.
+//!
+//! A program acts for one user, and never does more than that user may. Its token is good for what `authorize`
+//! lists, and for entries whose data keys the user's device has sealed to the program: the node can end that at
+//! once, and cannot begin it.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ocmt_crypto::{
+    datakey::ObjectPlace,
+    grant,
+    seal::SealPublicKey,
+    sign::VerifyKey,
+    token::{Token, TokenKind},
+};
+use ocmt_store::{
+    ReadTx,
+    tables::{ProgramGrant, ProgramToken, Tenant, TenantState, User, UserState, VaultObject},
+};
+use ocmt_types::{Digest32, ProgramTokenId, Secret, Timestamp, UserId, VaultId};
+use ractor::ActorRef;
+
+use super::{
+    TenantMessage, TenantState as ActorState,
+    handlers::{identity_of, roles},
+    vault::ground,
+};
+use crate::{
+    api::programs::{
+        CreateProgramToken, ProgramTokenIssued, ProgramTokenRevoked, ProgramsCall, RevokeProgramToken,
+    },
+    authorize::{Action, Authority, Object},
+    caller::Program,
+    env::Scope,
+    error::ActorError,
+    work::{Handle, Work},
+};
+
+const MOST_GRANTS: usize = 48;
+/// Tokens of one user.
+const MOST_TOKENS: i64 = 100;
+const SHORTEST_MS: i64 = 60_000;
+const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
+const LONGEST_NAME: usize = 100;
+pub(super) const ENDED: ActorError = ActorError::Unauthenticated("the token is unknown or has ended");
+
+impl ActorState {
+    /// One line per method.
+    pub(super) fn programs(&mut self, myself: &ActorRef<TenantMessage>, call: ProgramsCall) {
+        match call {
+            ProgramsCall::CreateProgramToken(call) => self.work(myself, call),
+            ProgramsCall::RevokeProgramToken(call) => self.work(myself, call),
+        }
+    }
+}
+
+impl Handle for CreateProgramToken {
+    async fn handle(self, work: &mut Work) -> Result<ProgramTokenIssued, ActorError> {
+        let who = work.user()?;
+        let vault = ground::load(work, Action::GrantEntries, Some(self.vault)).await?;
+        let name = self.name.trim();
+        if name.is_empty() || name.len() > LONGEST_NAME || name.chars().any(char::is_control) {
+            return Err(ActorError::invalid("name", "must be one line of 1 to 100 bytes"));
+        }
+        if !(SHORTEST_MS..=LONGEST_MS).contains(&self.lifetime_ms) {
+            return Err(ActorError::invalid("lifetime", "is not between 1 min and 366 days"));
+        }
+        if work.tx.count::<ProgramToken>(ProgramToken::user_id.eq(who.user)).await? >= MOST_TOKENS {
+            return Err(ActorError::exhausted("TOO_MANY_TOKENS", "a user has at most 100 program tokens"));
+        }
+        check_grants(work, &self, vault.vault_id, who.user).await?;
+        let token = Token::issue(TokenKind::Program, work.ownership.tenant, &mut rand::rng());
+        let row = ProgramToken {
+            tenant_id: work.ownership.tenant,
+            program_token_id: work.env.id(),
+            user_id: who.user,
+            vault_id: vault.vault_id,
+            name: name.to_owned(),
+            token_hash: token.hash(),
+            program_key: Digest32(self.program_key),
+            created_at: work.now,
+            expires_at: work.now + Duration::from_millis(u64::try_from(self.lifetime_ms).unwrap_or(0)),
+        };
+        work.tx.insert(&row).await?;
+        work.details = vec![("grants".to_owned(), self.grants.len().to_string())];
+        for grant in self.grants {
+            let granted = ProgramGrant {
+                tenant_id: row.tenant_id,
+                program_token_id: row.program_token_id,
+                object_id: grant.object,
+                version: i64::try_from(grant.version).unwrap_or(i64::MAX),
+                sealed_grant: grant.sealed,
+            };
+            work.tx.insert(&granted).await?;
+        }
+        work.object = format!("program/{}", row.program_token_id);
+        Ok(ProgramTokenIssued {
+            id: row.program_token_id,
+            secret: Secret::new(token.expose().to_owned()),
+            expires_at: row.expires_at,
+        })
+    }
+}
+
+impl Handle for RevokeProgramToken {
+    async fn handle(self, work: &mut Work) -> Result<ProgramTokenRevoked, ActorError> {
+        let found = work.tx.get::<ProgramToken>(self.token).await?;
+        let row = work.authorize_found(Action::EndGrants, found, |row| Object::of(row.user_id))?;
+        let grants = ProgramGrant::program_token_id.eq(self.token);
+        let mut rekey = Vec::new();
+        for grant in work.tx.find::<ProgramGrant>(grants).await? {
+            let head = work.tx.get::<VaultObject>((row.vault_id, grant.object_id)).await?;
+            rekey.extend(head.filter(|head| head.version == grant.version).map(|head| head.object_id.0));
+        }
+        forget(work, self.token).await?;
+        work.object = format!("program/{}", self.token);
+        Ok(ProgramTokenRevoked { rekey })
+    }
+}
+
+/// Each grant is of a present object, made by the caller's own published key, for this program.
+async fn check_grants(
+    work: &mut Work,
+    ask: &CreateProgramToken,
+    vault: VaultId,
+    user: UserId,
+) -> Result<(), ActorError> {
+    let wrong = |why: &str| ActorError::invalid("grants", why);
+    if ask.grants.is_empty() || ask.grants.len() > MOST_GRANTS {
+        return Err(wrong("must be 1 to 48"));
+    }
+    let objects: BTreeSet<Digest32> = ask.grants.iter().map(|grant| grant.object).collect();
+    if objects.len() != ask.grants.len() || objects.contains(&ocmt_crypto::object::keyring_id()) {
+        return Err(wrong("must each be of another entry"));
+    }
+    let owner = work.tx.get::<User>(user).await?.ok_or(ActorError::NotFound)?;
+    let identity = identity_of(&owner).ok_or_else(|| {
+        ActorError::precondition("NO_IDENTITY_KEY", "publish identity keys first: unlock your vault once")
+    })?;
+    let (giver, taker) = (VerifyKey(identity.verify_key), SealPublicKey(ask.program_key));
+    for granted in &ask.grants {
+        let head = work.tx.get::<VaultObject>((vault, granted.object)).await?.ok_or(ActorError::NotFound)?;
+        if u64::try_from(head.version) != Ok(granted.version) {
+            return Err(ActorError::Aborted("an entry"));
+        }
+        let scope = ocmt_crypto::datakey::VaultScope { tenant: work.ownership.tenant, vault };
+        let place = ObjectPlace { scope, object: granted.object, version: granted.version };
+        grant::verify(&place, &granted.sealed, &taker, &giver)
+            .map_err(|_| wrong("has one that your identity key did not sign for this program"))?;
+    }
+    Ok(())
+}
+
+/// Ends a token with its grants.
+async fn forget(work: &mut Work, token: ProgramTokenId) -> Result<(), ActorError> {
+    work.tx.delete_all::<ProgramGrant>(ProgramGrant::program_token_id.eq(token)).await?;
+    work.tx.delete::<ProgramToken>(token).await?;
+    Ok(())
+}
+
+/// Ends all tokens of a user.
+pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), ActorError> {
+    for row in work.tx.find::<ProgramToken>(ProgramToken::user_id.eq(user)).await? {
+        forget(work, row.program_token_id).await?;
+    }
+    Ok(())
+}
+
+/// Drops tokens that have ended.
+pub(super) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
+    for row in work.tx.find::<ProgramToken>(ProgramToken::expires_at.le(work.now)).await? {
+        forget(work, row.program_token_id).await?;
+    }
+    Ok(())
+}
+
+/// The program of a token that is good now, by a strict read.
+pub(super) async fn load_by_token(
+    scope: &Scope,
+    token_hash: &Digest32,
+) -> Result<Option<Program>, ActorError> {
+    let mut tx = scope.read().await?;
+    let found = tx.first::<ProgramToken>(ProgramToken::token_hash.eq(token_hash)).await?;
+    match found {
+        Some(row) if lives(&mut tx, &row, scope.env.now()).await?.is_some() => {
+            Ok(Some(Program { token: row.program_token_id, user: row.user_id }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What a program may do at most: what its user may, as the state knows both now.
+pub(crate) async fn stand(work: &mut Work, program: Program) -> Result<Authority, ActorError> {
+    let row = work.tx.get::<ProgramToken>(program.token).await?.ok_or(ENDED)?;
+    let now = work.now;
+    let user = lives(&mut work.tx, &row, now).await?.ok_or(ENDED)?;
+    roles::authority(&mut work.tx, user.role, user.custom_role.as_deref()).await
+}
+
+/// The user behind a token, if token, user and tenant are good.
+async fn lives(tx: &mut ReadTx, row: &ProgramToken, now: Timestamp) -> Result<Option<User>, ActorError> {
+    let tenant = tx.get::<Tenant>(()).await?;
+    let user = tx.get::<User>(row.user_id).await?.filter(|user| user.state == UserState::Active);
+    let works = tenant.is_some_and(|tenant| tenant.state == TenantState::Active);
+    Ok(user.filter(|_| works && row.expires_at > now))
+}
+
+/// The grant of an entry to the calling program; none if a user calls. To a program, what was not granted is not there.
+pub(super) async fn grant_of(
+    work: &mut Work,
+    vault: VaultId,
+    object: Digest32,
+) -> Result<Option<ProgramGrant>, ActorError> {
+    let Some(program) = work.standing.caller.program() else {
+        return Ok(None);
+    };
+    let token = work.tx.get::<ProgramToken>(program.token).await?.filter(|row| row.vault_id == vault);
+    let token = token.ok_or(ActorError::NotFound)?;
+    let found = work.tx.get::<ProgramGrant>((token.program_token_id, object)).await?;
+    work.authorize(Action::ReadGranted, &Object::of(token.user_id))?;
+    found.map(Some).ok_or(ActorError::NotFound)
+}

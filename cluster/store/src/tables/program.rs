@@ -1,0 +1,43 @@
+//! Programs that act for a user with a token of their own.
+
+use ocmt_types::{Digest32, ProgramTokenId, Timestamp, UserId, VaultId};
+
+use crate::kernel::row::rows;
+
+rows! {
+    /// A program's token. Ended by deleting it.
+    pub struct ProgramToken: tenant("program_tokens") {
+        key {
+            /// Which token.
+            program_token_id: ProgramTokenId,
+        }
+        /// For whom the program acts.
+        user_id: UserId,
+        /// Whose entries it may read.
+        vault_id: VaultId,
+        /// What its user calls it.
+        name: String,
+        /// SHA-256 of the token.
+        token_hash: Digest32,
+        /// The X25519 key that the program made.
+        program_key: Digest32,
+        /// When it was made.
+        created_at: Timestamp,
+        /// It is dead from then on.
+        expires_at: Timestamp,
+    } unique(tenant_id, token_hash) index(tenant_id, user_id);
+
+    /// An entry that a program may read: its data key, sealed to the program.
+    pub struct ProgramGrant: tenant("program_grants") {
+        key {
+            /// Of which token.
+            program_token_id: ProgramTokenId,
+            /// Which entry.
+            object_id: Digest32,
+        }
+        /// The version that the key opens.
+        version: i64,
+        /// The sealed key (`docs/formats.md`, "Entry grant").
+        sealed_grant: Vec<u8>,
+    };
+}

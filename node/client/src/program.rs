@@ -1,0 +1,188 @@
+//! Programs that act for a user: what its user's device makes for one, and what the program does with it.
+//!
+//! The program makes a key pair of its own. The user's device seals the data keys of the entries that it may read to
+//! that key, and gets a token for it. What the program then needs is in a [`ProgramAccess`]; without the program's
+//! private key the token opens nothing.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use data_encoding::HEXLOWER;
+use ocmt_crypto::{
+    datakey::{ObjectPlace, VaultScope},
+    entry::Entry,
+    grant,
+    object::open_body,
+    seal::{SealPublicKey, SealSecretKey},
+    sign::VerifyKey,
+};
+use ocmt_proto::v1 as pb;
+use ocmt_types::{Digest32, ProgramTokenId, TenantId, Timestamp, UserId, VaultId};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroize as _;
+
+use crate::{
+    Client, ClientError, Identity,
+    client::{id, idempotency_key, present},
+    connect::Credential,
+    vault::{Vault, digest, to_object},
+    wire::{duration, time},
+};
+
+/// What a program needs beside its private key. It holds the token: keep it as one keeps a secret.
+#[derive(Serialize, Deserialize)]
+pub struct ProgramAccess {
+    /// Which token.
+    pub token_id: ProgramTokenId,
+    /// Of which tenant.
+    pub tenant: TenantId,
+    /// For whom the program acts.
+    pub user: UserId,
+    /// Whose entries it may read.
+    pub vault: VaultId,
+    /// The key that signs the user's grants, in hexadecimal; the program believes no other.
+    pub giver: String,
+    /// Object ids of entries by name, in hexadecimal.
+    pub entries: BTreeMap<String, String>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// The token.
+    pub secret: String,
+}
+
+impl Drop for ProgramAccess {
+    fn drop(&mut self) {
+        self.secret.zeroize();
+    }
+}
+
+impl ProgramAccess {
+    /// The object of an entry.
+    fn object(&self, name: &str) -> Result<Digest32, ClientError> {
+        let object = self.entries.get(name);
+        let object = object.ok_or_else(|| ClientError::Usage(format!("`{name}` was not granted")))?;
+        of_hex(object).map(Digest32)
+    }
+}
+
+fn of_hex(text: &str) -> Result<[u8; 32], ClientError> {
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or_else(|| ClientError::Usage("the file of the program token is damaged".to_owned()))
+}
+
+impl Vault {
+    /// Makes a token for a program, with which it reads these entries as they are now, for `lifetime`.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if there is no entry of a name; [`ClientError::Refused`].
+    pub async fn create_program_token(
+        &self,
+        name: &str,
+        entries: &[String],
+        program_key: SealPublicKey,
+        lifetime: Duration,
+    ) -> Result<ProgramAccess, ClientError> {
+        let scope = self.keys().scope();
+        let giver = &self.keys().keyring().identity_signing;
+        let (mut grants, mut by_name) = (Vec::new(), BTreeMap::new());
+        for entry in entries {
+            let object = self.object(self.entry_id(entry)?).await?;
+            let key = self.keys().data_key(&object)?;
+            let sealed = grant::seal(&object.place(scope), &key, &program_key, giver, &mut rand::rng())?;
+            by_name.insert(entry.clone(), object.object_id.to_string());
+            grants.push(pb::EntryGrant {
+                object_id: object.object_id.0.to_vec().into(),
+                version: object.version,
+                sealed_grant: sealed.into(),
+            });
+        }
+        let request = pb::CreateProgramTokenRequest {
+            name: name.to_owned(),
+            vault_id: self.id().to_string(),
+            program_key: program_key.0.to_vec().into(),
+            grants,
+            lifetime: Some(duration(lifetime)),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.client().shares().create_program_token(request).await?.into_inner();
+        let identity = self.client().identity()?;
+        Ok(ProgramAccess {
+            token_id: id(&answer.program_token_id, "program_token_id")?,
+            tenant: identity.tenant,
+            user: identity.user,
+            vault: self.id(),
+            giver: HEXLOWER.encode(&giver.verify_key().0),
+            entries: by_name,
+            expires_at: answer.expires_at.as_ref().map(time),
+            secret: answer.secret,
+        })
+    }
+
+    /// Writes these entries anew under fresh data keys: what was granted of them before opens no version from here on.
+    ///
+    /// # Errors
+    /// As [`Vault::put`].
+    pub async fn rekey(&mut self, objects: &[Digest32]) -> Result<(), ClientError> {
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let stored = self.objects(objects).await?;
+        let mut edit = self.keys().edit();
+        for object in &stored {
+            edit.put(&self.keys().open_entry(object)?, &mut rand::rng())?;
+        }
+        let change = edit.finish()?;
+        self.commit(change).await
+    }
+}
+
+impl Client {
+    /// Ends a program's token, at once and on every node. Of these objects the program has had the present key:
+    /// [`Vault::rekey`] them.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn revoke_program_token(&self, which: ProgramTokenId) -> Result<Vec<Digest32>, ClientError> {
+        let request = pb::RevokeProgramTokenRequest {
+            program_token_id: which.to_string(),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.shares().revoke_program_token(request).await?.into_inner();
+        answer.rekey_object_ids.iter().map(|object| digest(object, "rekey_object_ids")).collect()
+    }
+
+    /// The same connections for a program.
+    #[must_use]
+    pub fn as_program(&self, access: &ProgramAccess) -> Self {
+        let identity = Identity { tenant: access.tenant, user: access.user };
+        self.signed_in(Credential::new(access.secret.clone()), identity)
+    }
+
+    /// Reads an entry that was granted to the program which this client is signed in as.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if it was not granted; [`ClientError::Refused`] with `GRANT_STALE` if it was written
+    /// anew since; [`ClientError::Crypto`] if it is not what its owner granted.
+    pub async fn read_granted(
+        &self,
+        access: &ProgramAccess,
+        key: &SealSecretKey,
+        name: &str,
+    ) -> Result<Entry, ClientError> {
+        let wanted = access.object(name)?;
+        let request = pb::GetEntryRequest {
+            vault_id: access.vault.to_string(),
+            object_id: wanted.0.to_vec().into(),
+            version: 0,
+        };
+        let answer = self.vaults().get_entry(request).await?.into_inner();
+        let object = to_object(present(answer.object, "object")?)?;
+        let scope = VaultScope { tenant: access.tenant, vault: access.vault };
+        let place = ObjectPlace { scope, object: wanted, version: object.version };
+        let opened = grant::open(&place, &answer.sealed_grant, key, &VerifyKey(of_hex(&access.giver)?))?;
+        let entry = Entry::decode(&open_body(&opened, &place, &object.body)?)?;
+        if entry.name.expose() == name {
+            return Ok(entry);
+        }
+        Err(ClientError::Answer("object"))
+    }
+}

@@ -1,0 +1,98 @@
+//! `ocmt share`: what others may read of one's own.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use anyhow::Context as _;
+use data_encoding::HEXLOWER;
+use ocmt_client::{ClientError, program::ProgramAccess};
+use ocmt_crypto::seal::{SealPublicKey, SealSecretKey};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{
+    args::{ProgramCommand, ShareCommand},
+    context::Context,
+    show,
+};
+
+pub(super) async fn run(context: &Context, command: ShareCommand) -> anyhow::Result<()> {
+    let ShareCommand::Program(command) = command;
+    match command {
+        ProgramCommand::Key { out } => {
+            let key = SealSecretKey::generate(&mut rand::rng());
+            write(&out, HEXLOWER.encode(key.expose()).as_bytes())?;
+            let public = HEXLOWER.encode(&key.public().0);
+            context.out.value(&json!({ "program_key": public }), || public.clone())
+        }
+        ProgramCommand::Create(args) => {
+            let client = context.client().await?;
+            let vault = context.vault(&client, &args.passphrase).await?;
+            let key = public_key(&args.program_key)?;
+            let lifetime = args.lifetime.0;
+            let access = vault.create_program_token(&args.name, &args.entry, key, lifetime).await?;
+            write(&args.out, &Zeroizing::new(serde_json::to_vec_pretty(&access)?))?;
+            let told =
+                json!({ "token_id": access.token_id, "expires_at": access.expires_at, "file": args.out });
+            context.out.value(&told, || {
+                format!(
+                    "program token {} was written to {}, good until {}",
+                    access.token_id,
+                    args.out.display(),
+                    show::when(access.expires_at)
+                )
+            })
+        }
+        ProgramCommand::Revoke { token, passphrase } => {
+            let client = context.client().await?;
+            // first the token, which ends at once; then the keys that the program may have kept
+            let rekey = client.revoke_program_token(token).await?;
+            if !rekey.is_empty() {
+                context.vault(&client, &passphrase).await?.rekey(&rekey).await?;
+            }
+            context.out.value(&json!({ "rekeyed": rekey.len() }), || {
+                format!("the token has ended; {} under fresh keys", show::count(rekey.len(), "secret"))
+            })
+        }
+        ProgramCommand::Read { program, key_file, name } => {
+            let access = access(&program)?;
+            let key = secret_key(&key_file)?;
+            let client = context.anonymous().await?.as_program(&access);
+            let entry = client.read_granted(&access, &key, &name).await?;
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(&entry.value)?;
+            Ok(stdout.flush()?)
+        }
+    }
+}
+
+/// What a program was given.
+pub(super) fn access(file: &Path) -> anyhow::Result<ProgramAccess> {
+    let text = Zeroizing::new(fs::read(file).with_context(|| format!("cannot read {}", file.display()))?);
+    serde_json::from_slice(&text).with_context(|| format!("{} is no file of a program token", file.display()))
+}
+
+fn secret_key(file: &Path) -> anyhow::Result<SealSecretKey> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text = Zeroizing::new(text);
+    let bytes = HEXLOWER.decode(text.trim().as_bytes()).map(Zeroizing::new);
+    let bytes = bytes.with_context(|| format!("{} is no key of a program", file.display()))?;
+    Ok(SealSecretKey::from_slice(&bytes)?)
+}
+
+fn public_key(text: &str) -> anyhow::Result<SealPublicKey> {
+    let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    let wrong = || ClientError::Usage("a program key is 64 hexadecimal digits".to_owned());
+    Ok(SealPublicKey(bytes.ok_or_else(wrong)?))
+}
+
+/// A new file for its owner's eyes alone.
+fn write(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(out);
+    let mut file = file.with_context(|| format!("cannot write {}", out.display()))?;
+    Ok(file.write_all(bytes)?)
+}
