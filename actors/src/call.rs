@@ -178,6 +178,7 @@ impl Area {
             Self::Container(call) => call.caller(),
             Self::Recovery(call) => call.caller(),
             Self::Pairings(call) => call.caller(),
+            Self::Programs(call) => call.caller(),
         }
     }
 

@@ -121,7 +121,9 @@ pub(super) async fn show(Path(token): Path<String>, visitor: Visitor) -> Respons
             ("Finish your sign-up", "You asked for an account in this browser.", "Make my account")
         }
         TokenKind::Invite => ("You are invited", "Join, and this browser is signed in.", "Join"),
-        TokenKind::Session | TokenKind::ApiKey => return html(StatusCode::OK, &Elsewhere, []),
+        TokenKind::Session | TokenKind::ApiKey | TokenKind::Program => {
+            return html(StatusCode::OK, &Elsewhere, []);
+        }
     };
     let (binding, fresh) = match (visitor.binding(), parsed.kind()) {
         (Some(binding), _) => (binding, None),
