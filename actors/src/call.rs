@@ -70,6 +70,7 @@ pub struct CallMessage(pub(crate) Area);
 /// The areas of the API; each enum is made by `calls!` in `api/`.
 pub(crate) enum Area {
     Auth(crate::api::auth::AuthCall),
+    Passkeys(crate::api::passkeys::PasskeysCall),
     Tenant(crate::api::tenant::TenantCall),
     Users(crate::api::users::UsersCall),
     Groups(crate::api::groups::GroupsCall),
@@ -170,6 +171,7 @@ impl Area {
     pub(crate) fn caller(&self) -> &Caller {
         match self {
             Self::Auth(call) => call.caller(),
+            Self::Passkeys(call) => call.caller(),
             Self::Tenant(call) => call.caller(),
             Self::Users(call) => call.caller(),
             Self::Groups(call) => call.caller(),
@@ -186,6 +188,7 @@ impl Area {
     pub(crate) fn refuse(self, error: ActorError) {
         match self {
             Self::Auth(call) => call.refuse(error),
+            Self::Passkeys(call) => call.refuse(error),
             Self::Tenant(call) => call.refuse(error),
             Self::Users(call) => call.refuse(error),
             Self::Groups(call) => call.refuse(error),

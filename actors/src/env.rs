@@ -19,6 +19,7 @@ use crate::{
     error::ActorError,
     host::{GatewayGeneration, Links},
     node::NodeMessage,
+    passkeys::Passkeys,
     policy::{Mode, TenantPolicy},
     ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingRing},
 };
@@ -68,6 +69,8 @@ pub struct SystemConfig {
     pub signer: Arc<dyn NodeSigner>,
     /// The cluster's sealing keys.
     pub sealing: SealingRing,
+    /// What authenticators know the cluster as; none where it is reached under an address.
+    pub passkeys: Option<Passkeys>,
     /// The other nodes; [`crate::Alone`] if there are none.
     pub neighbours: Arc<dyn Neighbours>,
     /// What a new tenant's policy is.
@@ -92,6 +95,7 @@ pub(crate) struct Env {
     /// Which generation signs gateway tokens, and until when the one before is taken.
     pub(crate) gateway_generation: GatewayGeneration,
     pub(crate) sealing: SealingRing,
+    pub(crate) passkeys: Option<Passkeys>,
     pub(crate) neighbours: Arc<dyn Neighbours>,
     pub(crate) policy: TenantPolicy,
     pub(crate) mode: Mode,
@@ -130,6 +134,7 @@ impl Env {
             signer: config.signer,
             gateway_generation: GatewayGeneration::new(&config.sealing),
             sealing: config.sealing,
+            passkeys: config.passkeys,
             neighbours: config.neighbours,
             policy: config.policy,
             mode: config.mode,

@@ -69,6 +69,7 @@ mod lane;
 mod letter;
 mod lobby;
 mod node;
+mod passkeys;
 mod policy;
 mod ports;
 mod quota;
@@ -90,6 +91,7 @@ pub use env::{Limits, SystemConfig};
 pub use error::ActorError;
 pub use host::{dead_man, stop_all};
 pub use letter::{OperatorAct, OperatorAnswer};
+pub use passkeys::Passkeys;
 pub use policy::Mode;
 pub use ports::{
     Alone, Answering, CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock,

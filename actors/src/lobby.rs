@@ -3,6 +3,8 @@
 //! Runs in the caller's task over the directory's strict SQL. What a stranger asks for by address is
 //! answered at once and alike whether the address is known or not; the work is done afterwards.
 
+mod passkeys;
+
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::{
     Founding, MOST_TENANTS_OF_ADDRESS,
@@ -276,6 +278,7 @@ impl System {
                 totp_wrapped: None,
                 totp_last_step: None,
                 created_at: now,
+                passkeys: 0,
                 custom_role: None,
             },
             node_id: self.env.node,

@@ -236,12 +236,16 @@ pub(crate) async fn run_system<S: SystemWork>(
 
 /// What a session may call whose second factor is due. All else is refused before its handler sees it, whatever
 /// that would have looked at; [`authorize`] decides on these.
-const WHILE_PENDING: [&str; 5] = [
+const WHILE_PENDING: [&str; 9] = [
     "AuthService/WhoAmI",
     "AuthService/SignOut",
     "AuthService/CompleteMfa",
     "AuthService/BeginTotpEnrollment",
     "AuthService/ConfirmTotpEnrollment",
+    "AuthService/BeginPasskeyRegistration",
+    "AuthService/FinishPasskeyRegistration",
+    "AuthService/BeginPasskeyAssertion",
+    "AuthService/FinishPasskeyAssertion",
 ];
 
 /// What is left of the work after its commit.

@@ -11,6 +11,8 @@ use super::auth::SessionIssued;
 pub enum SecondFactor {
     /// Six digits from an authenticator.
     Totp,
+    /// A passkey.
+    Passkey,
     /// A backup code that was not used yet.
     BackupCode,
 }

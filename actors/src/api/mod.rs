@@ -10,6 +10,7 @@ pub mod container;
 pub mod factors;
 pub mod groups;
 pub mod pairing;
+pub mod passkeys;
 pub mod programs;
 pub mod recovery;
 pub mod roles;

@@ -14,6 +14,7 @@ use crate::{
     api::{
         audit::AuditCall,
         auth::AuthCall,
+        passkeys::PasskeysCall,
         recovery::RecoveryCall,
         tenant::{GetQuota, TenantCall},
         users::UsersCall,
@@ -36,6 +37,7 @@ impl TenantState {
         }
         match area {
             Area::Auth(call) => self.auth(myself, call),
+            Area::Passkeys(call) => self.passkeys(myself, call),
             Area::Tenant(call) => self.tenant(myself, call),
             Area::Users(call) => self.users(myself, call),
             Area::Groups(call) => self.groups(myself, call),
@@ -69,6 +71,18 @@ impl TenantState {
             AuthCall::IssueLink(call) => self.work(myself, call),
             AuthCall::ConsumeLink(call) => self.work(myself, call),
             AuthCall::DescribeTo(call) => self.work(myself, call),
+        }
+    }
+
+    fn passkeys(&mut self, myself: &ActorRef<TenantMessage>, call: PasskeysCall) {
+        match call {
+            PasskeysCall::BeginPasskeyRegistration(call) => self.work(myself, call),
+            PasskeysCall::FinishPasskeyRegistration(call) => self.work(myself, call),
+            PasskeysCall::BeginPasskeyAssertion(call) => self.work(myself, call),
+            PasskeysCall::FinishPasskeyAssertion(call) => self.work(myself, call),
+            PasskeysCall::ConsumePasskey(call) => self.work(myself, call),
+            PasskeysCall::ListPasskeys(call) => self.work(myself, call),
+            PasskeysCall::RemovePasskey(call) => self.work(myself, call),
         }
     }
 

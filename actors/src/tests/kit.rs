@@ -27,8 +27,8 @@ use super::linked::Linked;
 pub(crate) use super::mailbox::Mailbox;
 use crate::{
     ActorError, Alone, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellLink, CellStatus,
-    CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mode, NodeSigner, SealingRing, System,
-    SystemConfig,
+    CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mode, NodeSigner, Passkeys, SealingRing,
+    System, SystemConfig,
     api::{
         auth::{Device, ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
         tenant::TenantPolicy,
@@ -37,6 +37,7 @@ use crate::{
     audit::sha256,
 };
 
+pub(crate) const PUBLIC_URL: &str = "https://ocmt.example.org";
 pub(crate) const START: Timestamp = Timestamp(1_800_000_000_000);
 /// How long a test waits for a level at the most.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -357,6 +358,7 @@ fn config(store: &Store, node: &TestNode, clock: &ManualClock, mailbox: &Arc<Mai
         cells: Arc::new(NoCells),
         signer: Arc::new(Signer { node: node.node_id, key: SigningKey::from_bytes(&[9; 32]) }),
         sealing: SealingRing::new(SealingKeys::new([sealing_key(1)])),
+        passkeys: Passkeys::new(PUBLIC_URL),
         neighbours: Arc::new(Alone),
         policy: TenantPolicy::default(),
         mode: Mode::Dev,

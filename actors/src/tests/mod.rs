@@ -10,6 +10,7 @@ mod linked;
 mod mailbox;
 pub(crate) mod nodes;
 mod ownership;
+mod passkeys;
 pub(crate) mod post;
 pub(crate) mod programs;
 pub(crate) mod quotas;

@@ -17,6 +17,7 @@ pub mod factors;
 pub mod gateway;
 pub mod group;
 pub mod pairing;
+pub mod passkeys;
 pub mod program;
 pub mod recovery;
 mod repeat;

@@ -3,7 +3,9 @@
 use std::io::{self, IsTerminal as _};
 
 use anyhow::Context as _;
-use ocmt_client::{Client, ClientError, account::Me, auth::Purpose, factors::Code, factors::TotpOffer};
+use ocmt_client::{
+    Client, ClientError, account::Me, auth::Purpose, factors::Code, factors::TotpOffer, passkeys::Passkey,
+};
 use ocmt_types::EnrollmentId;
 use qrcode::{EcLevel, QrCode, render::unicode};
 use serde_json::json;
@@ -33,9 +35,14 @@ pub(super) async fn run(context: &Context, command: MfaCommand) -> anyhow::Resul
             let codes = client.new_backup_codes().await?;
             show_codes(context, &codes)
         }
+        MfaCommand::Passkeys => passkeys(context, &client).await,
+        MfaCommand::RemovePasskey { passkey } => {
+            client.remove_passkey(passkey).await?;
+            context.out.done("the passkey opens nothing any more")
+        }
         MfaCommand::Remove => {
             client.remove_totp().await?;
-            context.out.done("your account has no second factor any more")
+            context.out.done("the authenticator is no factor of your account any more")
         }
     }
 }
@@ -134,6 +141,26 @@ async fn status(context: &Context, client: &Client) -> anyhow::Result<()> {
             ("second factor", described(&me)),
             ("backup codes left", me.backup_codes_left.to_string()),
         ])
+    })
+}
+
+async fn passkeys(context: &Context, client: &Client) -> anyhow::Result<()> {
+    let all = client.passkeys().await?;
+    context.out.list(&all, &["PASSKEY", "NAME", "ADDED", "LAST USED"], |one| {
+        vec![one.id.to_string(), one.name.clone(), show::at(one.created_at), show::at(one.last_used_at)]
+    })
+}
+
+async fn passkeys(context: &Context, client: &Client) -> anyhow::Result<()> {
+    let all = client.passkeys().await?;
+    context.out.value(&all, || {
+        if all.is_empty() {
+            return "your account has no passkey".to_owned();
+        }
+        let row = |it: &Passkey| {
+            [it.id.to_string(), it.name.clone(), show::when(it.created_at), show::when(it.last_used_at)]
+        };
+        show::table(&["passkey", "name", "added", "last used"], all.iter().map(row))
     })
 }
 

@@ -11,7 +11,7 @@ use ocmt_proto::v1::{self as pb, auth_service_server::AuthService};
 use ocmt_types::{Secret, SessionId};
 use tonic::{Request, Response, async_trait};
 
-use super::{Answer, Rpc, convert, factors, refuse};
+use super::{Answer, Rpc, convert, factors, passkeys, refuse};
 use crate::edge::call;
 
 /// What clients are told of links: the policy's default, the same for every address.
@@ -152,6 +152,48 @@ impl AuthService for Rpc {
         let codes = self.ask(&request, &[], RegenerateBackupCodes).await?;
         let backup_codes = factors::texts(codes.0);
         Ok(Response::new(pb::RegenerateBackupCodesResponse { backup_codes }))
+    }
+
+    async fn begin_passkey_registration(
+        &self,
+        request: Request<pb::BeginPasskeyRegistrationRequest>,
+    ) -> Answer<pb::BeginPasskeyRegistrationResponse> {
+        passkeys::begin_registration(self, request).await
+    }
+
+    async fn finish_passkey_registration(
+        &self,
+        request: Request<pb::FinishPasskeyRegistrationRequest>,
+    ) -> Answer<pb::FinishPasskeyRegistrationResponse> {
+        passkeys::finish_registration(self, request).await
+    }
+
+    async fn begin_passkey_assertion(
+        &self,
+        request: Request<pb::BeginPasskeyAssertionRequest>,
+    ) -> Answer<pb::BeginPasskeyAssertionResponse> {
+        passkeys::begin_assertion(self, request).await
+    }
+
+    async fn finish_passkey_assertion(
+        &self,
+        request: Request<pb::FinishPasskeyAssertionRequest>,
+    ) -> Answer<pb::FinishPasskeyAssertionResponse> {
+        passkeys::finish_assertion(self, request).await
+    }
+
+    async fn list_passkeys(
+        &self,
+        request: Request<pb::ListPasskeysRequest>,
+    ) -> Answer<pb::ListPasskeysResponse> {
+        passkeys::list(self, request).await
+    }
+
+    async fn remove_passkey(
+        &self,
+        request: Request<pb::RemovePasskeyRequest>,
+    ) -> Answer<pb::RemovePasskeyResponse> {
+        passkeys::remove(self, request).await
     }
 
     async fn sign_out(&self, request: Request<pb::SignOutRequest>) -> Answer<pb::SignOutResponse> {

@@ -94,6 +94,7 @@ pub(super) fn texts(codes: Vec<Secret<String>>) -> Vec<String> {
 pub(super) fn second_factor(factor: SecondFactor) -> i32 {
     match factor {
         SecondFactor::Totp => pb::SecondFactor::Totp,
+        SecondFactor::Passkey => pb::SecondFactor::Passkey,
         SecondFactor::BackupCode => pb::SecondFactor::BackupCode,
     }
     .into()

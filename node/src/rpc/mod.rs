@@ -11,6 +11,7 @@ mod factors;
 mod group;
 mod pairing;
 mod pairing_wire;
+mod passkeys;
 mod recovery;
 mod recovery_wire;
 mod share;

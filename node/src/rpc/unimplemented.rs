@@ -16,7 +16,7 @@ use crate::edge::error::DOMAIN;
 
 const SHARES: &str = "shares between people are not built yet; program tokens are";
 const CAPABILITIES: &str = "requests for capabilities are not built yet";
-const FACTORS: &str = "passkeys and single sign-on are not built yet";
+const FACTORS: &str = "single sign-on is not built yet";
 const KEYS: &str = "API keys are not built yet";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
 const DELETION: &str = "deleting a tenant is not built yet";
@@ -35,18 +35,12 @@ const SERVICES: [(&str, &str); 5] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 45] = [
+const METHODS: [(&str, &str); 39] = [
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
-    ("/ocmt.v1.AuthService/BeginPasskeyAssertion", FACTORS),
-    ("/ocmt.v1.AuthService/BeginPasskeyRegistration", FACTORS),
     ("/ocmt.v1.AuthService/ConfirmEmailChange", "changing the address is not built yet"),
     ("/ocmt.v1.AuthService/CreateApiKey", KEYS),
     ("/ocmt.v1.AuthService/FinishOidcLogin", FACTORS),
-    ("/ocmt.v1.AuthService/FinishPasskeyAssertion", FACTORS),
-    ("/ocmt.v1.AuthService/FinishPasskeyRegistration", FACTORS),
     ("/ocmt.v1.AuthService/ListApiKeys", KEYS),
-    ("/ocmt.v1.AuthService/ListPasskeys", FACTORS),
-    ("/ocmt.v1.AuthService/RemovePasskey", FACTORS),
     ("/ocmt.v1.AuthService/RequestEmailChange", "changing the address is not built yet"),
     ("/ocmt.v1.AuthService/RevokeApiKey", KEYS),
     ("/ocmt.v1.AuditService/ExportAudit", PROOFS),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ocmt_actors::{
-    AdmissionLimits, Limits, Mode as ActorMode, Neighbours, SealingRing, SystemConfig,
+    AdmissionLimits, Limits, Mode as ActorMode, Neighbours, Passkeys, SealingRing, SystemConfig,
     api::tenant::TenantPolicy,
 };
 use ocmt_types::{Clock, IdGen};
@@ -48,6 +48,7 @@ pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> SystemC
         runtime: parts.containers.runtime.clone(),
         signer: parts.identity.clone(),
         sealing: parts.sealing.clone(),
+        passkeys: Passkeys::new(&parts.endpoints.client),
         neighbours: parts.neighbours.clone(),
         policy: policy(config),
         mode: match config.node.mode {

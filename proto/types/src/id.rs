@@ -103,8 +103,10 @@ ids! {
     SenderId,
     /// A long-lived credential of a program.
     ApiKeyId,
-    /// A second factor that is being set up.
+    /// A second factor that is being set up, or a passkey that is asked for.
     EnrollmentId,
+    /// A passkey of a user.
+    PasskeyId,
     /// A vault of a user or a group.
     VaultId,
     /// One way to open a vault.

@@ -13,7 +13,7 @@ use rand::CryptoRng;
 use super::{
     attempts, factors,
     notices::{self, NoticeText},
-    session_issue, session_row,
+    passkeys, session_issue, session_row,
 };
 use crate::{
     api::{
@@ -79,7 +79,7 @@ impl Handle for ConfirmTotpEnrollment {
                 "the code is wrong or too old: enter the one that is shown now",
             )
         })?;
-        let replaces = factors::has_one(&user);
+        let replaces = user.totp_wrapped.is_some();
         let next = User {
             totp_wrapped: Some(row.wrapped),
             // the code that confirmed it signs nobody in
@@ -106,18 +106,21 @@ impl Handle for ConfirmTotpEnrollment {
 impl Handle for RemoveTotp {
     async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
         let user = own(work, Action::ChangeFactors).await?;
-        if !factors::has_one(&user) {
+        if user.totp_wrapped.is_none() {
             return Err(factors::no_factor());
         }
-        let (_, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
-        if policy.require_mfa {
-            return Err(ActorError::precondition(
-                "MFA_REQUIRED",
-                "your tenant wants a second factor: set up another one in its place instead",
-            ));
-        }
-        forget(work, &user).await?;
-        let what = "the authenticator (TOTP) and the backup codes were taken off as second factor";
+        let left = User { totp_wrapped: None, totp_last_step: None, ..user.clone() };
+        factors::may_be_left(work, &left).await?;
+        work.tx.update(&left).await?;
+        work.tx.delete::<TotpEnrollment>(user.user_id).await?;
+        attempts::right(work, user.user_id, Factor::Totp).await?;
+        let what = if factors::has_one(&left) {
+            "the authenticator (TOTP) was taken off as second factor; passkeys and backup codes stay"
+        } else {
+            factors::forget_codes(work, user.user_id).await?;
+            attempts::right(work, user.user_id, Factor::BackupCode).await?;
+            "the authenticator (TOTP) and the backup codes were taken off as second factor"
+        };
         tell(work, &user, "factor.removed", what).await?;
         work.object = format!("user/{}", user.user_id);
         Ok(Done)
@@ -141,9 +144,11 @@ impl Handle for RegenerateBackupCodes {
 
 /// Takes every second factor off an account, and what belongs to it.
 pub(super) async fn forget(work: &mut Work, user: &User) -> Result<(), ActorError> {
-    work.tx.update(&User { totp_wrapped: None, totp_last_step: None, ..user.clone() }).await?;
+    let without = User { totp_wrapped: None, totp_last_step: None, passkeys: 0, ..user.clone() };
+    work.tx.update(&without).await?;
     work.tx.delete::<TotpEnrollment>(user.user_id).await?;
-    work.tx.delete_all::<BackupCode>(BackupCode::user_id.eq(user.user_id)).await?;
+    factors::forget_codes(work, user.user_id).await?;
+    passkeys::forget(work, user.user_id).await?;
     for factor in Factor::ALL {
         attempts::right(work, user.user_id, *factor).await?;
     }
@@ -151,7 +156,7 @@ pub(super) async fn forget(work: &mut Work, user: &User) -> Result<(), ActorErro
 }
 
 /// The caller's own account, if the caller may do this to it.
-async fn own(work: &mut Work, action: Action) -> Result<User, ActorError> {
+pub(super) async fn own(work: &mut Work, action: Action) -> Result<User, ActorError> {
     let who = work.user()?;
     work.authorize(action, &Object::of(who.user))?;
     work.tx.get::<User>(who.user).await?.ok_or(ActorError::NotFound)
@@ -184,7 +189,7 @@ fn uri(secret: &TotpSecret, user: &User, tenant: &str) -> String {
     uris.find(|uri| uri.len() <= LONGEST_URI).unwrap_or_default()
 }
 
-async fn tell(work: &mut Work, user: &User, kind: &str, what: &str) -> Result<(), ActorError> {
+pub(super) async fn tell(work: &mut Work, user: &User, kind: &str, what: &str) -> Result<(), ActorError> {
     let from = session_row::address_of(work).unwrap_or_else(|| "unknown".to_owned());
     let facts = [
         ("what", what.to_owned()),

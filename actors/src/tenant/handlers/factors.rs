@@ -4,7 +4,7 @@ use ocmt_crypto::{backup_code, sealing::SealingPlace, totp::TotpSecret};
 use ocmt_store::tables::{BackupCode, Factor, User};
 use ocmt_types::UserId;
 
-use super::attempts;
+use super::{attempts, session_row};
 use crate::{
     api::factors::{Code, SecondFactor},
     error::ActorError,
@@ -13,7 +13,7 @@ use crate::{
 
 /// Whether the account has a second factor. Backup codes are none of their own: they stand in for one.
 pub(super) fn has_one(user: &User) -> bool {
-    user.totp_wrapped.is_some()
+    user.totp_wrapped.is_some() || user.passkeys > 0
 }
 
 /// Those an account can show now.
@@ -22,7 +22,13 @@ pub(super) async fn of(work: &mut Work, user: UserId) -> Result<Vec<SecondFactor
     if !has_one(&row) {
         return Ok(Vec::new());
     }
-    let mut factors = vec![SecondFactor::Totp];
+    let mut factors = Vec::new();
+    if row.totp_wrapped.is_some() {
+        factors.push(SecondFactor::Totp);
+    }
+    if row.passkeys > 0 {
+        factors.push(SecondFactor::Passkey);
+    }
     if backup_codes_left(work, user).await? > 0 {
         factors.push(SecondFactor::BackupCode);
     }
@@ -33,6 +39,24 @@ pub(super) async fn of(work: &mut Work, user: UserId) -> Result<Vec<SecondFactor
 pub(super) async fn backup_codes_left(work: &mut Work, user: UserId) -> Result<u32, ActorError> {
     let left = work.tx.count::<BackupCode>(BackupCode::user_id.eq(user)).await?;
     Ok(u32::try_from(left).unwrap_or(0))
+}
+
+/// Whether the policy lets the account be as it would be then.
+pub(super) async fn may_be_left(work: &mut Work, user: &User) -> Result<(), ActorError> {
+    let (_, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+    if policy.require_mfa && !has_one(user) {
+        return Err(ActorError::precondition(
+            "MFA_REQUIRED",
+            "your tenant wants a second factor: set up another one in its place first",
+        ));
+    }
+    Ok(())
+}
+
+/// Backup codes stand in for a factor: they go with the last one.
+pub(super) async fn forget_codes(work: &mut Work, user: UserId) -> Result<(), ActorError> {
+    work.tx.delete_all::<BackupCode>(BackupCode::user_id.eq(user)).await?;
+    Ok(())
 }
 
 /// Takes a code of the account, which is used up by it. A wrong one is counted and stays so, whatever the handler
@@ -59,7 +83,9 @@ pub(super) async fn show(work: &mut Work, user: UserId, code: &Code) -> Result<(
 
 /// Each step counts once for an account: of many who show the same code the first to write wins.
 async fn is_present_step(work: &mut Work, user: &User, digits: &str) -> Result<bool, ActorError> {
-    let wrapped = user.totp_wrapped.as_deref().ok_or_else(no_factor)?;
+    let Some(wrapped) = user.totp_wrapped.as_deref() else {
+        return Err(ActorError::precondition("NO_TOTP", "this account has no authenticator: show a passkey"));
+    };
     let secret = secret(work, user.user_id, wrapped)?;
     let last = user.totp_last_step;
     let Ok(step) = secret.check(digits, work.now, last.map(|step| u64::try_from(step).unwrap_or(0))) else {

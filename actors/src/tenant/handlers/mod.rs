@@ -8,6 +8,7 @@ mod enrol;
 mod factors;
 mod mfa;
 pub(super) mod notices;
+pub(crate) mod passkeys;
 pub(super) mod post;
 pub(super) mod roles;
 pub(crate) mod session_issue;

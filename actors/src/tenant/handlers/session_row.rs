@@ -272,6 +272,7 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     work.tx.delete_all::<Inbox>(Inbox::received_at.le(now - KEEP_DELIVERED)).await?;
     work.tx.delete_all::<Session>(Session::expires_at.le(now - KEEP)).await?;
     work.tx.delete_all::<TotpEnrollment>(TotpEnrollment::expires_at.le(now)).await?;
+    passkeys::sweep(work).await?;
     work.tx.forget_answers(now - KEEP).await?;
     work.set_timer(SWEEP, "", now + SWEEP_EVERY, &[]).await
 }

@@ -100,6 +100,7 @@ impl Handle for ConsumeInvite {
             totp_wrapped: None,
             totp_last_step: None,
             created_at: work.now,
+            passkeys: 0,
             custom_role: invite.custom_role,
         };
         work.tx.insert(&user).await?;

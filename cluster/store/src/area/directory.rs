@@ -41,7 +41,7 @@ pub struct Founding {
 /// The area of the directory. Cheap to clone.
 #[derive(Clone)]
 pub struct DirectoryStore {
-    backend: Backend,
+    pub(super) backend: Backend,
 }
 
 impl DirectoryStore {

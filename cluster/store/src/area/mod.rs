@@ -12,6 +12,7 @@ pub(crate) mod joins;
 pub(crate) mod look;
 pub(crate) mod nodes;
 pub(crate) mod operator;
+pub(crate) mod passkeys;
 pub(crate) mod removal;
 pub(crate) mod restore;
 pub(crate) mod revoked;

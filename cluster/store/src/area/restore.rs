@@ -18,8 +18,8 @@ use crate::{
     backend::{Scope, Tx},
     tables::{
         BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct, Invite, JoinToken,
-        Link, Node, NodeLease, NodeState, Pairing, ProgramGrant, ProgramToken, RESTORE_STEP, Session, Signup,
-        Tenant, TenantOwner, TotpEnrollment,
+        Link, Node, NodeLease, NodeState, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant,
+        ProgramToken, RESTORE_STEP, Session, Signup, Tenant, TenantOwner, TotpEnrollment,
     },
 };
 
@@ -170,6 +170,8 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
         // which of them were used since, nobody knows any more: their owners make new ones
         + tx.delete::<BackupCode>(Filter::all()).await?
         + tx.delete::<TotpEnrollment>(Filter::all()).await?
+        + tx.delete::<PasskeyChallenge>(Filter::all()).await?
+        + tx.delete::<PasskeySignIn>(Filter::all()).await?
         + tx.delete::<Invite>(Filter::all()).await?
         + tx.delete::<Signup>(Filter::all()).await?
         + tx.delete::<Pairing>(Filter::all()).await?

@@ -6,8 +6,8 @@
 use ocmt_types::{
     ActId, ApiKeyId, ChannelId, ClusterId, ContainerId, ConversationId, Digest32, EnrollmentId, Epoch,
     GroupId, GuardianSetId, GuardianshipId, HandoutId, Incarnation, InviteId, MessageId, NodeId, NoticeId,
-    OperatorId, PairingId, ProgramTokenId, RequestId, ResourceId, RotationId, SenderId, SessionId, SlotId,
-    TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
+    OperatorId, PairingId, PasskeyId, ProgramTokenId, RequestId, ResourceId, RotationId, SenderId, SessionId,
+    SlotId, TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
 };
 
 /// One value of one column. The order is that of the databases: NULL first, bytes by unsigned value.
@@ -143,6 +143,7 @@ ids!(
     ConversationId,
     Digest32,
     EnrollmentId,
+    PasskeyId,
     GroupId,
     GuardianSetId,
     GuardianshipId,

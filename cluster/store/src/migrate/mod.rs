@@ -92,6 +92,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would leave programs their tokens when a vault was recovered
         usable_from: 6,
     },
+    Migration {
+        version: 7,
+        name: "passkeys",
+        text: include_str!("../../../../migrations/sqlite/0007_passkeys.sql"),
+        // an earlier program would take an account that has nothing else for one without a second factor
+        usable_from: 7,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -135,6 +142,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0006_programs.sql"),
         // an earlier program would leave programs their tokens when a vault was recovered
         usable_from: 6,
+    },
+    Migration {
+        version: 7,
+        name: "passkeys",
+        text: include_str!("../../../../migrations/postgres/0007_passkeys.sql"),
+        // an earlier program would take an account that has nothing else for one without a second factor
+        usable_from: 7,
     },
 ];
 

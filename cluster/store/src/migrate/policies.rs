@@ -47,6 +47,23 @@ const DIRECTORY: &[Policy] = &[
 const LISTED: &str = "tenant_id = decode(current_setting('ocmt.tenant', true), 'hex') \
                       OR email = current_setting('ocmt.address', true)";
 
+/// A passkey is one account's of the whole cluster: a tenant's transaction adds and takes away its own, and a key that
+/// is somebody's already is found by its key alone.
+const PASSKEYS: &[Policy] = &[
+    Policy { name: "tenant_reads", command: "SELECT", role: TENANT, using: OWN, check: "" },
+    Policy { name: "tenant_lists", command: "INSERT", role: TENANT, using: "", check: OWN },
+    Policy { name: "tenant_unlists", command: "DELETE", role: TENANT, using: OWN, check: "" },
+    Policy { name: "cluster_looks_up", command: "ALL", role: CLUSTER, using: "true", check: "true" },
+];
+
+/// A tenant's transaction uses up the challenge that it names, and sees no other.
+const PASSKEY_SIGN_INS: &[Policy] = &[
+    Policy { name: "tenant_signs_in", command: "ALL", role: TENANT, using: ASSERTED, check: "false" },
+    Policy { name: "cluster_keeps", command: "ALL", role: CLUSTER, using: "true", check: "true" },
+];
+const ASSERTED: &str =
+    "assertion_id = decode(replace(current_setting('ocmt.passkey_sign_in', true), '-', ''), 'hex')";
+
 /// A tenant is founded with the sign-up that its transaction names, and sees no other.
 const SIGNUPS: &[Policy] = &[
     Policy { name: "tenant_is_founded", command: "ALL", role: TENANT, using: SIGNED_UP, check: "false" },
@@ -94,6 +111,8 @@ fn of_table(table: &Table) -> String {
         "tenant_owner" => return guard(name, FENCE),
         "directory" => return guard(name, DIRECTORY),
         "signups" => return guard(name, SIGNUPS),
+        "passkey_directory" => return guard(name, PASSKEYS),
+        "passkey_sign_ins" => return guard(name, PASSKEY_SIGN_INS),
         _ if !table.of_tenant => return String::new(),
         // a right too many would still change and remove nothing
         _ if roles::APPEND_ONLY.contains(&name) => vec![

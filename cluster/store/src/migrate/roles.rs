@@ -20,6 +20,10 @@ const OF_TENANTS: &[(&str, &str)] = &[
     ("signups", "SELECT, DELETE"),
     // an address is listed with the change that makes it somebody's
     ("directory", "SELECT, INSERT, DELETE"),
+    // so is a passkey, which belongs to one account of the whole cluster
+    ("passkey_directory", "SELECT, INSERT, DELETE"),
+    // and a sign-in by one uses up its challenge
+    ("passkey_sign_ins", "SELECT, DELETE"),
     // what a container reserves of its host is counted with the container's row
     ("host_memory", "SELECT, INSERT, UPDATE"),
     // what is wrapped under a generation that was given up is not written

@@ -9,6 +9,7 @@ pub mod factor;
 pub mod limits;
 pub mod operator;
 pub mod pairing;
+pub mod passkey;
 pub mod program;
 pub mod recovery;
 pub mod team;
@@ -24,6 +25,7 @@ pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
 pub use limits::{QuotaRow, Suspension, Usage};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
 pub use pairing::{PairedSender, Pairing};
+pub use passkey::{Passkey, PasskeyChallenge, PasskeyEntry, PasskeySignIn, PasskeyWish};
 pub use program::{ProgramGrant, ProgramToken};
 pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
@@ -56,6 +58,8 @@ pub fn all() -> Vec<&'static Table> {
         SealingHolder::table(),
         Address::table(),
         Signup::table(),
+        PasskeyEntry::table(),
+        PasskeySignIn::table(),
         Tenant::table(),
         User::table(),
         Invite::table(),
@@ -64,6 +68,8 @@ pub fn all() -> Vec<&'static Table> {
         TotpEnrollment::table(),
         BackupCode::table(),
         FactorAttempts::table(),
+        Passkey::table(),
+        PasskeyChallenge::table(),
         Vault::table(),
         Slot::table(),
         VaultObject::table(),

@@ -100,6 +100,8 @@ rows! {
         created_at: Timestamp,
         /// The custom role that narrows `role`, if they have one.
         custom_role: Option<String>,
+        /// How many passkeys they have.
+        passkeys: i64,
     } unique(tenant_id, email);
 
     /// An invitation to the tenant that was not taken yet.

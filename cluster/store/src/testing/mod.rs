@@ -133,6 +133,7 @@ pub fn user(tenant: TenantId, n: u64) -> User {
         totp_wrapped: None,
         totp_last_step: None,
         created_at: Timestamp(i64::try_from(n).unwrap_or(i64::MAX)),
+        passkeys: 0,
         custom_role: None,
     }
 }

@@ -10,6 +10,7 @@ pub mod hosts;
 pub mod nodes;
 pub mod operators;
 pub mod orders;
+pub mod passkeys;
 pub mod portable;
 pub mod races;
 pub mod removal;
@@ -120,6 +121,10 @@ macro_rules! suite {
                 an_accepted_restore_leaves_nothing_that_is_good_once,
                 a_revocation_that_the_database_forgot_is_written_again_once,
                 a_database_that_went_back_to_the_same_version_is_accepted,
+            }
+            passkeys {
+                a_challenge_is_used_up_once_by_who_asked_with_the_sign_in,
+                a_passkey_is_one_accounts,
             }
             sealing {
                 what_is_under_an_earlier_generation_is_found_by_its_tenants,

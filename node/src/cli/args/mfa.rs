@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use ocmt_types::EnrollmentId;
+use ocmt_types::{EnrollmentId, PasskeyId};
 
 /// Where a code comes from; asked for without.
 #[derive(Args, Clone)]
@@ -36,6 +36,17 @@ pub enum MfaCommand {
     /// Make new backup codes; the ones before open nothing any more
     #[command(after_help = "Example:\n  ocmt mfa codes")]
     Codes,
+    /// Your passkeys
+    #[command(
+        after_help = "Passkeys are added and shown by programs that can talk to an authenticator (docs/operations.md).\n\nExample:\n  ocmt mfa passkeys"
+    )]
+    Passkeys,
+    /// Take a passkey off your account
+    #[command(after_help = "Example:\n  ocmt mfa remove-passkey 5d1f6c1e-…")]
+    RemovePasskey {
+        /// Which, from `ocmt mfa passkeys`
+        passkey: PasskeyId,
+    },
     /// Take the authenticator and the backup codes off your account
     #[command(after_help = "Example:\n  ocmt mfa remove")]
     Remove,

@@ -180,6 +180,7 @@ fn system(
         runtime: Arc::new(Engine::new(tree.clone(), machine, seed ^ 4 << 56)),
         signer: Arc::new(Signer { node: node_id(machine), key: SigningKey::from_bytes(&[9; 32]) }),
         sealing: SealingRing::new(SealingKeys::new([SealingKey::from_bytes(1, [5; 32])])),
+        passkeys: None,
         neighbours: Arc::new(Around {
             machine,
             clock: Arc::clone(&clock),

@@ -97,6 +97,8 @@ pub(crate) enum Named {
     Address,
     /// The sign-up with this token's hash, in hexadecimal digits.
     Signup,
+    /// The challenge that a sign-in by passkey uses up.
+    PasskeySignIn,
 }
 
 impl Named {
@@ -105,6 +107,7 @@ impl Named {
         match self {
             Self::Address => "ocmt.address",
             Self::Signup => "ocmt.signup",
+            Self::PasskeySignIn => "ocmt.passkey_sign_in",
         }
     }
 }

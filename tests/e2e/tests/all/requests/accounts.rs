@@ -2,7 +2,7 @@
 
 use ocmt_proto::v1 as pb;
 
-use super::{Ids, Made, key};
+use super::{Ids, Made, key, uuid};
 
 pub(super) fn signing_in(ids: &Ids) -> Vec<Made> {
     let (email, hash) = ("somebody@e2e.example".to_owned(), bytes::Bytes::from(vec![5; 32]));
@@ -24,6 +24,30 @@ pub(super) fn signing_in(ids: &Ids) -> Vec<Made> {
             enrollment_id: ids.enrollment.clone(), totp_code: "123456".into(), idempotency_key: key() };
         AuthService/RemoveTotp "" => pb::RemoveTotpRequest { idempotency_key: key() };
         AuthService/RegenerateBackupCodes "" => pb::RegenerateBackupCodesRequest { idempotency_key: key() };
+        AuthService/BeginPasskeyRegistration "" => pb::BeginPasskeyRegistrationRequest { idempotency_key: key() };
+        AuthService/FinishPasskeyRegistration "" => pb::FinishPasskeyRegistrationRequest {
+            registration_id: uuid(), credential_json: b"{}".to_vec().into(), name: "n".into(),
+            idempotency_key: key() };
+        AuthService/BeginPasskeyAssertion "" => pb::BeginPasskeyAssertionRequest { binding_hash: hash.clone(),
+            idempotency_key: key() };
+        AuthService/FinishPasskeyAssertion "" => pb::FinishPasskeyAssertionRequest {
+            assertion_id: uuid(), credential_json: b"{}".to_vec().into(), binding_secret: hash.clone(),
+            client_name: String::new(), idempotency_key: key() };
+        AuthService/ListPasskeys "" => pb::ListPasskeysRequest::default();
+        AuthService/RemovePasskey "" => pb::RemovePasskeyRequest { passkey_id: uuid(),
+            idempotency_key: key() };
+        AuthService/BeginPasskeyRegistration "" => pb::BeginPasskeyRegistrationRequest { idempotency_key: key() };
+        AuthService/FinishPasskeyRegistration "" => pb::FinishPasskeyRegistrationRequest {
+            registration_id: super::uuid(), credential_json: b"{}".to_vec().into(), name: "n".into(),
+            idempotency_key: key() };
+        AuthService/BeginPasskeyAssertion "" => pb::BeginPasskeyAssertionRequest { binding_hash: hash.clone(),
+            idempotency_key: key() };
+        AuthService/FinishPasskeyAssertion "" => pb::FinishPasskeyAssertionRequest {
+            assertion_id: super::uuid(), credential_json: b"{}".to_vec().into(), binding_secret: hash.clone(),
+            client_name: String::new(), idempotency_key: key() };
+        AuthService/ListPasskeys "" => pb::ListPasskeysRequest::default();
+        AuthService/RemovePasskey "" => pb::RemovePasskeyRequest { passkey_id: super::uuid(),
+            idempotency_key: key() };
         AuthService/WhoAmI "" => pb::WhoAmIRequest {};
         AuthService/ListSessions "" => pb::ListSessionsRequest::default();
         AuthService/RevokeSession "session" => pb::RevokeSessionRequest { session_id: ids.session.clone(),

@@ -68,6 +68,13 @@ pub(super) const RULES: &[Rule] = rules! {
         ConfirmTotpEnrollment Observer Refused,
         RemoveTotp Observer Refused,
         RegenerateBackupCodes Observer Refused,
+        BeginPasskeyRegistration Observer Refused,
+        FinishPasskeyRegistration Observer Refused,
+        // without a session it is a sign-in
+        BeginPasskeyAssertion Anybody May,
+        FinishPasskeyAssertion Anybody May,
+        ListPasskeys Observer Refused,
+        RemovePasskey Observer Unfound,
     }
     TenantService {
         CreateTenant Observer Refused,
