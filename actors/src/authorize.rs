@@ -225,7 +225,8 @@ const fn rule(action: Action) -> Rule {
             r(Role::Observer, None, false, Never)
         }
         A::ChangePolicy | A::SetRole | A::ChangeRoles => r(Role::Owner, None, true, Never),
-        A::InviteUser => r(Role::Admin, None, false, Never),
+        // an invitation gives a role as much as setting one does
+        A::InviteUser => r(Role::Admin, None, true, Never),
         A::RemoveUser => r(Role::Admin, None, true, Never),
         A::PublishIdentityKey => r(Role::Observer, None, false, Never),
         A::ReadSelf | A::SignOut => r(Role::Observer, None, false, Always),

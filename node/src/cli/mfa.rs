@@ -3,9 +3,7 @@
 use std::io::{self, IsTerminal as _};
 
 use anyhow::Context as _;
-use ocmt_client::{
-    Client, ClientError, account::Me, auth::Purpose, factors::Code, factors::TotpOffer, passkeys::Passkey,
-};
+use ocmt_client::{Client, ClientError, account::Me, auth::Purpose, factors::Code, factors::TotpOffer};
 use ocmt_types::EnrollmentId;
 use qrcode::{EcLevel, QrCode, render::unicode};
 use serde_json::json;
@@ -148,19 +146,6 @@ async fn passkeys(context: &Context, client: &Client) -> anyhow::Result<()> {
     let all = client.passkeys().await?;
     context.out.list(&all, &["PASSKEY", "NAME", "ADDED", "LAST USED"], |one| {
         vec![one.id.to_string(), one.name.clone(), show::at(one.created_at), show::at(one.last_used_at)]
-    })
-}
-
-async fn passkeys(context: &Context, client: &Client) -> anyhow::Result<()> {
-    let all = client.passkeys().await?;
-    context.out.value(&all, || {
-        if all.is_empty() {
-            return "your account has no passkey".to_owned();
-        }
-        let row = |it: &Passkey| {
-            [it.id.to_string(), it.name.clone(), show::when(it.created_at), show::when(it.last_used_at)]
-        };
-        show::table(&["passkey", "name", "added", "last used"], all.iter().map(row))
     })
 }
 

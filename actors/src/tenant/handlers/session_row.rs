@@ -11,7 +11,7 @@ use ocmt_store::{
 };
 use ocmt_types::{Digest32, SessionId, Timestamp, UserId};
 
-use super::{super::program, factors, roles};
+use super::{super::program, factors, passkeys, roles};
 use crate::{
     api::auth::{Assurance, SessionInfo},
     authorize::{Authority, FACTOR_DUE},

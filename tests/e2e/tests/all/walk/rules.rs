@@ -179,6 +179,10 @@ pub(super) const RULES: &[Rule] = rules! {
     AuditService {
         QueryAudit Observer Refused,
     }
+    ShareService {
+        CreateProgramToken Observer Unfound,
+        RevokeProgramToken Observer Unfound,
+    }
     ClusterService {
         CreateJoinToken Operator Refused,
         JoinCluster Anybody May,
