@@ -40,6 +40,8 @@ async fn rewrapping_goes_on_wherever_it_was_cut_off_and_leaves_nothing_under_the
     assert_eq!(left(&world).await.len(), 4);
     rewrap(&world, people[0].0.tenant).await.unwrap();
     assert_eq!(left(&world).await.len(), 3);
+    // awake, so that the next commit is the one that is meant
+    world.info(&people[1].0, people[1].1).await;
     // the commit of the second is lost, the third is dropped as it begins, then the process dies
     world.kit.store.faults().unwrap().plan(Point::Commit, Fault::OutcomeUnknown { applied: false });
     assert!(rewrap(&world, people[1].0.tenant).await.is_err());

@@ -95,7 +95,7 @@ async fn a_challenge_is_answered_once_by_who_asked() {
     let made = soft.make(&offer.options);
     assert_eq!(reason(finish(&kit, &bob, &offer, made.clone()).await), "WRONG_PASSKEY", "another account's");
     finish(&kit, &ann, &offer, made.clone()).await.unwrap();
-    assert_eq!(reason(finish(&kit, &ann, &offer, made).await), "WRONG_PASSKEY", "answered twice");
+    let registered = offer;
     let offer = ask(&kit, &ann).await.unwrap();
     let credential = soft.show(&offer.options);
     let other = FinishPasskeyAssertion {
@@ -106,6 +106,7 @@ async fn a_challenge_is_answered_once_by_who_asked() {
     let ann =
         renewed(&kit, &ann, &kit.call(&ann.caller, shown(&offer, credential.clone())).await.unwrap()).await;
     assert_eq!(reason(kit.call(&ann.caller, shown(&offer, credential)).await), "WRONG_PASSKEY", "replayed");
+    assert_eq!(reason(finish(&kit, &ann, &registered, made).await), "WRONG_PASSKEY", "answered twice");
     let first = ask(&kit, &ann).await.unwrap();
     let second = ask(&kit, &ann).await.unwrap();
     assert_eq!(

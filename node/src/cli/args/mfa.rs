@@ -36,10 +36,8 @@ pub enum MfaCommand {
     /// Make new backup codes; the ones before open nothing any more
     #[command(after_help = "Example:\n  ocmt mfa codes")]
     Codes,
-    /// Your passkeys
-    #[command(
-        after_help = "Passkeys are added and shown by programs that can talk to an authenticator (docs/operations.md).\n\nExample:\n  ocmt mfa passkeys"
-    )]
+    /// Your passkeys; they are added and shown by programs that can talk to an authenticator
+    #[command(after_help = "Example:\n  ocmt mfa passkeys")]
     Passkeys,
     /// Take a passkey off your account
     #[command(after_help = "Example:\n  ocmt mfa remove-passkey 5d1f6c1e-…")]
