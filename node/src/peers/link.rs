@@ -17,14 +17,16 @@ use tonic::Status;
 use super::{
     PeerBody,
     dial::PeerStream,
+    gather::Gathered,
     pool::{PoolError, Unsent},
 };
-use crate::tasks;
+use crate::{server::listen::LARGEST_WINDOW, tasks};
 
 /// Streams at once; the listener's bound is the same, so that none waits inside the connection.
 pub(super) const STREAMS: u32 = 1024;
-/// What a stream may send ahead of its reader. The connection may send as much for all its streams at once,
-/// so one slow reader never stops the others; 64 MiB at the very most.
+/// What a stream may send ahead of its reader; 64 MiB of all of them at the very most. The connection's own window is
+/// the largest there is: it is never reached, so one slow reader never stops the others; and h2 ends a connection
+/// when small frames that nobody has read cost half of it, for which 1,024 streams as [`Gathered`] cuts them need hours.
 pub(super) const WINDOW: u32 = 64 << 10;
 /// How long a request waits for a place among the streams.
 const PLACE: Duration = Duration::from_secs(1);
@@ -49,7 +51,7 @@ impl Link {
         let handshake = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(WINDOW)
-            .initial_connection_window_size(WINDOW * STREAMS)
+            .initial_connection_window_size(LARGEST_WINDOW)
             .max_send_buf_size(SEND_BUFFER)
             .max_header_list_size(HEADER_BYTES)
             // answers to calls that were given up are errors of the other side's, counted over the link's life
@@ -92,6 +94,7 @@ impl Link {
         let Ok(Ok(place)) = timeout(PLACE, self.places.clone().acquire_owned()).await else {
             return Err(PoolError::Unsent(Unsent::new(request, "too many streams to that node".to_owned())));
         };
+        let request = request.map(|body| Body::new(Gathered::new(body)));
         match self.sender.clone().try_send_request(request).await {
             Ok(response) => Ok(response.map(|body| PeerBody::new(body, place))),
             Err(mut error) => Err(match error.take_message() {

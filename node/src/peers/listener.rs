@@ -23,6 +23,7 @@ use tower::ServiceExt as _;
 use super::{
     NodeRpc, Views,
     dial::H2,
+    gather::Gathered,
     link::{STREAMS, WINDOW},
 };
 use crate::{
@@ -150,10 +151,10 @@ pub fn routes(rpc: NodeRpc, forwarded: Router) -> Router {
         .layer(middleware::map_response(stamped))
 }
 
-/// What every answer carries; one that was forwarded has it already.
+/// What every answer carries; one that was forwarded has it already. And its bytes are gathered.
 async fn stamped(mut answer: Response) -> Response {
     secure(answer.headers_mut());
-    answer
+    answer.map(|body| axum::body::Body::new(Gathered::new(body)))
 }
 
 /// Nothing is served on a link before its Hello. An HTTP/1.1 connection has no Hello: it carries nothing but a

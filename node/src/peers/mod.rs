@@ -12,6 +12,7 @@
 mod ask;
 mod body;
 mod dial;
+mod gather;
 mod hello;
 mod link;
 mod listener;

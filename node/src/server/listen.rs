@@ -55,7 +55,7 @@ const GOODBYE: Duration = Duration::from_secs(30);
 /// one, and what is larger the bare 431 of the library.
 const HEADER_BYTES: u32 = 64 << 10;
 /// RFC 9113, 6.9.1.
-const LARGEST_WINDOW: u32 = (1 << 31) - 1;
+pub(crate) const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 /// How long open requests, and what connections were upgraded to, may go on once the node stops.
 const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept: out of descriptors passes, but not at once.
@@ -75,7 +75,7 @@ pub struct ListenLimits {
     /// Streams of one HTTP/2 connection at once.
     pub streams: u32,
     /// What one stream may send ahead of its reader, in bytes; none leaves hyper's own. With one, the
-    /// connection may send as much as all its streams: a slow reader then holds up no other stream.
+    /// connection has the largest: a slow reader then holds up no other stream, and the streams are what bounds it.
     pub window: Option<u32>,
     /// A connection without an open request is ended after this; none where it is to stay.
     pub idle: Option<Duration>,
@@ -320,10 +320,7 @@ fn protocol(limits: ListenLimits) -> auto::Builder<TokioExecutor> {
         .keep_alive_interval(KEEPALIVE_EVERY)
         .keep_alive_timeout(KEEPALIVE_ANSWER);
     if let Some(window) = limits.window {
-        builder
-            .http2()
-            .initial_stream_window_size(window)
-            .initial_connection_window_size(window.saturating_mul(limits.streams).min(LARGEST_WINDOW));
+        builder.http2().initial_stream_window_size(window).initial_connection_window_size(LARGEST_WINDOW);
     }
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS).max_buf_size(64 << 10);
     builder
