@@ -1,6 +1,9 @@
-//! In front of every gRPC method, before a byte of the message is read: a stranger makes nothing wait or grow.
+//! In front of every gRPC method, before its message is read: a stranger makes little wait or grow.
+//!
+//! Anybody can write a token that has the form of one. So no more of a message is read than the smallest services take
+//! before the tenant has looked at the token.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -8,10 +11,17 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures_util::StreamExt as _;
-use ocmt_actors::ActorError;
+use http::request::Parts;
+use ocmt_actors::{ActorError, System};
 use ocmt_crypto::token::{Token, TokenKind};
+use ocmt_types::Clock;
 
-use super::{call, error, pace::keep_coming};
+use super::{
+    call::{self, Verdict},
+    error,
+    pace::keep_coming,
+    weigh::{Weighed, weigh},
+};
 
 /// Methods that need no session: what they show is in the message.
 const OPEN: [&str; 5] = [
@@ -32,9 +42,21 @@ const PAUSE: Duration = Duration::from_secs(60);
 const UNREAD: Duration = Duration::from_millis(500);
 const UNREAD_BYTES: usize = 64 << 10;
 
-/// Refuses calls without a well-formed token of a session or a program, and ends unary calls that take longer than
-/// `longest`. Whether the token is good is the tenant's to say, after the message was read.
-pub async fn stand(State(longest): State<Duration>, request: Request, next: Next) -> Response {
+/// What the guard knows. Cheap to clone.
+#[derive(Clone)]
+pub struct Guard {
+    /// Whom to ask about tokens.
+    pub system: System,
+    /// For deadlines.
+    pub clock: Arc<dyn Clock>,
+    /// No call takes longer.
+    pub longest: Duration,
+}
+
+/// Refuses calls without a well-formed token of a session or a program, long ones without one that is good, and ends
+/// unary calls that take too long. Whether the token of a short call is good is the tenant's to say, after the message
+/// was read.
+pub async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let Some(method) = ocmt_proto::methods::find(request.uri().path()) else {
         return next.run(request).await;
     };
@@ -47,12 +69,63 @@ pub async fn stand(State(longest): State<Duration>, request: Request, next: Next
     if method.client_streaming && !method.server_streaming {
         return next.run(request.map(|body| keep_coming(body, PAUSE))).await;
     }
-    if method.client_streaming || method.server_streaming {
+    if method.client_streaming {
+        // reads nothing before it has looked at the token
         return next.run(request).await;
     }
-    match tokio::time::timeout(longest + TRANSFER, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => answer(&ActorError::DeadlineExceeded),
+    let time = guard.longest + TRANSFER;
+    if method.server_streaming {
+        let asked = tokio::time::timeout(time, guard.look(request, method.path)).await;
+        return match asked {
+            Ok(Ok(request)) => next.run(request).await,
+            Ok(Err(refused)) => refused,
+            Err(_) => answer(&ActorError::DeadlineExceeded),
+        };
+    }
+    let served = async {
+        match guard.look(request, method.path).await {
+            Ok(request) => next.run(request).await,
+            Err(refused) => refused,
+        }
+    };
+    tokio::time::timeout(time, served).await.unwrap_or_else(|_| answer(&ActorError::DeadlineExceeded))
+}
+
+impl Guard {
+    /// Looks at the token before a long message is read; gives the request back to be read, or the answer.
+    async fn look(&self, request: Request, path: &str) -> Result<Request, Response> {
+        if OPEN.contains(&path) {
+            return Ok(request);
+        }
+        let (head, body) = request.into_parts();
+        let body = match weigh(&head.headers, body).await {
+            Ok(Weighed::Light(body)) => return Ok(Request::from_parts(head, body)),
+            Ok(Weighed::Heavy(body)) => body,
+            Err(_) => return Err(answer(&ActorError::invalid("message", "did not come whole"))),
+        };
+        match self.known(&head).await {
+            Ok(()) => Ok(Request::from_parts(head, body)),
+            Err(refused) => {
+                // what another node is to read is left as it is
+                if matches!(refused, ActorError::Unauthenticated(_)) {
+                    let_arrive(Request::from_parts(head, body)).await;
+                }
+                Err(answer(&refused))
+            }
+        }
+    }
+
+    async fn known(&self, head: &Parts) -> Result<(), ActorError> {
+        let (id, from) = (call::request_id(&head.extensions)?, call::peer(&head.extensions));
+        let deadline = call::deadline(&head.headers, &*self.clock, self.longest);
+        let token = call::bearer(&head.headers)?;
+        let known = self.system.authenticate(token, id, from, deadline).await.map(drop);
+        if let (Err(ActorError::Unauthenticated(_)), Some(verdict)) =
+            (&known, Verdict::wanted(&head.extensions))
+        {
+            verdict.note(false);
+        }
+        known
     }
 }
 

@@ -13,3 +13,4 @@ pub(crate) mod pace;
 mod proxies;
 pub mod site;
 pub(crate) mod speech;
+mod weigh;

@@ -12,7 +12,8 @@ use crate::{
     edge::{
         browser,
         door::{self, Door},
-        guard, headers,
+        guard::{self, Guard},
+        headers,
         site::Site,
     },
     forward::ForwardLayer,
@@ -39,6 +40,7 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
     let message_bytes = usize::try_from(config.limits.message_bytes).unwrap_or(usize::MAX);
     let at_once = usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX);
     let pages = Pages::new(system.clone(), clock.clone(), config.limits.call.0);
+    let guard = Guard { system: system.clone(), clock: clock.clone(), longest: config.limits.call.0 };
     let grpc = Rpc::new(system.clone(), clock.clone(), config.limits.call.0, default_image(config))
         .routes(message_bytes, config.node.mode.is_relaxed())
         .map_err(|error| StartError::Setting(format!("server reflection: {error}")))?
@@ -46,7 +48,7 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
         .prepare()
         .into_axum_router()
         .layer(tonic_web::GrpcWebLayer::new())
-        .layer(middleware::from_fn_with_state(config.limits.call.0, guard::stand))
+        .layer(middleware::from_fn_with_state(guard, guard::stand))
         .layer(middleware::from_fn(operator::elsewhere))
         .layer(middleware::from_fn(unimplemented::refuse));
     Ok(web::routes(pages)

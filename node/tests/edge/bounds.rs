@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use futures_util::StreamExt;
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::{Request, body::Frame};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use ocmt_crypto::token::{Token, TokenKind};
+use ocmt_types::{Id as _, TenantId};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     task::JoinSet,
@@ -17,7 +20,7 @@ use crate::kit::{Edge, PATIENCE, Sent, message};
 /// A body whose first byte never comes.
 fn never() -> Sent {
     let silence = futures_util::stream::pending::<Result<Frame<Bytes>, std::convert::Infallible>>();
-    StreamBody::new(silence).boxed()
+    BodyExt::boxed(StreamBody::new(silence))
 }
 
 const UNAUTHENTICATED: &str = "16";
@@ -120,6 +123,47 @@ async fn a_call_without_a_session_is_refused_before_its_message_is_read() {
     edge.node.stop().await;
 }
 
+/// A message that says it is as long as it may be, with so little of it, and never more.
+fn begun(pieces: &[&[u8]]) -> Sent {
+    let begun = pieces.concat();
+    let begun = futures_util::stream::iter([Ok(Frame::data(Bytes::from(begun)))]);
+    BodyExt::boxed(StreamBody::new(StreamExt::chain(begun, futures_util::stream::pending())))
+}
+
+#[tokio::test]
+async fn of_a_long_message_under_a_made_up_token_only_the_length_is_read() {
+    const LONGEST: &[u8] = &[0, 0, 0x40, 0, 0];
+    let edge = Edge::start(|_| {}).await;
+    let stream = TokioIo::new(edge.connect().await.unwrap());
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    let driver = JoinSet::from_iter([connection]);
+    let mut calls = JoinSet::new();
+    for n in 0..200_usize {
+        let made_up = Token::issue(TokenKind::Session, TenantId::from_bytes([7; 16]), &mut rand::rng());
+        // a short one, and behind it what is long
+        let more = [0; 65 << 10];
+        let body = if n == 0 { begun(&[&[0; 5], LONGEST, &more]) } else { begun(&[LONGEST, &[1]]) };
+        let request = Request::post("https://localhost/ocmt.v1.VaultService/PutEntry")
+            .header("content-type", "application/grpc")
+            .header("authorization", format!("Bearer {}", made_up.expose()))
+            .body(body)
+            .unwrap();
+        let mut sender = sender.clone();
+        calls.spawn(async move {
+            let answer = timeout(PATIENCE, sender.send_request(request)).await;
+            let answer = answer.expect("the message is waited for").unwrap();
+            answer.headers().get("grpc-status").map(|status| (n, status.to_str().unwrap().to_owned()))
+        });
+    }
+    for (n, status) in calls.join_all().await.into_iter().flatten() {
+        let refused = [UNAUTHENTICATED, "8"].contains(&status.as_str());
+        assert!(n == 0 || refused, "call {n}: {status}");
+    }
+    drop(driver);
+    edge.node.stop().await;
+}
+
 #[tokio::test]
 async fn a_client_whose_session_has_ended_keeps_its_connection() {
     let edge = Edge::start(|_| {}).await;
@@ -147,7 +191,7 @@ async fn x4_a_message_past_its_bound_is_refused_without_being_taken() {
     let too_long = edge.call(path, message(&vec![0; 65 << 10])).await;
     assert_eq!(too_long, "11", "longer than the service takes");
     // a length of 4 GiB and one byte of it
-    let lie = Full::new(Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 1])).boxed();
+    let lie = BodyExt::boxed(Full::new(Bytes::from_static(&[0, 0xff, 0xff, 0xff, 0xff, 1])));
     assert_eq!(edge.call(path, lie).await, "11");
     edge.node.stop().await;
 }
