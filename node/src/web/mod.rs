@@ -6,7 +6,7 @@
 //! | `POST /auth/link` | asks for a link: the same answer for every address |
 //! | `GET /auth/link/{token}` | shows what the link is for, and never uses it up: mail scanners follow links |
 //! | `POST /auth/link/{token}` | uses it up: once, and in the browser that asked for it |
-//! | `POST /auth/code` | shows the second factor that is due |
+//! | `POST /auth/mfa` | shows the second factor that is due |
 //! | `POST /auth/sign-out` | ends the session |
 //!
 //! Which page may send what is checked where the request came in ([`crate::edge::browser`]); the token of a form
@@ -47,7 +47,7 @@ pub fn routes(pages: Pages) -> Router {
         .route("/", get(sign_in::home))
         .route("/auth/link", post(sign_in::ask))
         .route("/auth/link/{token}", get(sign_in::show).post(sign_in::consume))
-        .route("/auth/code", post(second_factor::show))
+        .route("/auth/mfa", post(second_factor::show))
         .route("/auth/sign-out", post(sign_out::sign_out))
         .route("/static/page.css", get(style))
         .layer(DefaultBodyLimit::max(FORM_BYTES))

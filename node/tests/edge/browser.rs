@@ -157,11 +157,11 @@ async fn m4_a_browser_is_asked_for_the_second_factor_before_it_is_signed_in() {
     let page = browser.get(&edge, "/").await;
     assert!(page.body.contains("Second factor") && !page.body.contains("You are signed in"), "{}", page.body);
     let csrf = field(&page.body);
-    let wrong = browser.post(&edge, "/auth/code", &format!("code=123&csrf={csrf}")).await;
+    let wrong = browser.post(&edge, "/auth/mfa", &format!("code=123&csrf={csrf}")).await;
     assert!(wrong.status == 409 && wrong.body.contains("the code is wrong"), "{}", wrong.body);
-    let forged = browser.post(&edge, "/auth/code", &format!("code={}&csrf=x", codes[0].as_str())).await;
+    let forged = browser.post(&edge, "/auth/mfa", &format!("code={}&csrf=x", codes[0].as_str())).await;
     assert_eq!(forged.status, 403);
-    let done = browser.post(&edge, "/auth/code", &format!("code={}&csrf={csrf}", codes[0].as_str())).await;
+    let done = browser.post(&edge, "/auth/mfa", &format!("code={}&csrf={csrf}", codes[0].as_str())).await;
     assert_eq!(done.status, 303, "{}", done.body);
     assert_ne!(browser.cookies[SESSION], pending);
     assert!(browser.get(&edge, "/").await.body.contains("You are signed in"));
