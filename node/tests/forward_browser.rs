@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, request::Builder};
+use http_body_util::BodyExt as _;
 use mesh::{Bounds, Mesh, empty, tenant, until};
 use ocmt::{edge::csrf, server::listen::ListenLimits};
 use ocmt_crypto::token::{Token, TokenKind};
@@ -64,6 +65,15 @@ async fn a_page_is_answered_where_its_session_lives_and_judged_where_it_was_aske
     let foreign = foreign.header("cookie", format!("__Host-ocmt-session={}", session.expose()));
     assert_eq!(client.send(foreign.body(empty()).unwrap()).await.status(), 403);
     assert_eq!(owner.app.asked(), asked);
+    // what else it shows counts for nothing: the owner's word on the cookie would be taken for a word on that
+    let made_up = Token::issue(TokenKind::Session, tenant(2), &mut rand::rng());
+    let call = with_cookies(post(), &session, "x");
+    let call = call.header("authorization", format!("Bearer {}", made_up.expose()));
+    let answer = client.send(call.body(empty()).unwrap()).await;
+    assert_eq!(answer.headers()["ocmt-owner"], owner.peer.endpoint.as_str(), "it went where that leads");
+    let seen = answer.into_body().collect().await.unwrap().to_bytes();
+    let seen: serde_json::Value = serde_json::from_slice(&seen).unwrap();
+    assert!(seen["headers"].get("authorization").is_none(), "{seen}");
     // a link that is used up goes to its own tenant
     let link = Token::issue(TokenKind::Link, tenant(1), &mut rand::rng());
     let call = Request::post(format!("https://localhost/auth/link/{}", link.expose()));

@@ -62,6 +62,9 @@ fn check(site: &Site, head: &mut Parts) -> Result<(), ActorError> {
         return if may { Ok(()) } else { Err(FOREIGN) };
     }
     if ocmt_proto::methods::find(path).is_some() {
+        if !head.method.is_safe() && !may_call(site, head) {
+            return Err(FOREIGN);
+        }
         let session =
             if head.headers.contains_key(header::AUTHORIZATION) { None } else { session(site, head)? };
         head.headers.remove(header::COOKIE);
@@ -74,7 +77,18 @@ fn check(site: &Site, head: &mut Parts) -> Result<(), ActorError> {
         head.headers.remove(header::COOKIE);
         return Ok(());
     }
+    // pages know the cookie alone, and what is found of it is said of nothing else
+    head.headers.remove(header::AUTHORIZATION);
     if head.method.is_safe() || comes_from_us(site, head) { Ok(()) } else { Err(FOREIGN) }
+}
+
+/// Whether a call is a program's, or of a page that may call. A browser sends some requests of any page without asking
+/// first, and only hides the answer.
+fn may_call(site: &Site, head: &Parts) -> bool {
+    let elsewhere = |from: &HeaderValue| from != "same-origin" && from != "none";
+    let elsewhere = head.headers.get_all(&SEC_FETCH_SITE).iter().any(elsewhere);
+    let from_page = elsewhere || head.headers.contains_key(header::ORIGIN);
+    !from_page || site.is_listed(&head.headers) || (site.is_own(head) && !elsewhere)
 }
 
 /// The session in the cookie as a bearer token, if the call was made by our own page for it.

@@ -52,3 +52,32 @@ async fn answers_are_shared_with_listed_origins_and_never_with_cookies() {
     assert!(!kept.headers.contains_key("access-control-allow-origin"));
     edge.node.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_foreign_page_sends_without_asking_is_not_done() {
+    let edge = edge().await;
+    // no message, so that whoever may ask is told what it lacks
+    let ask = |headers: &[(&str, &str)]| {
+        let request = Request::post("/ocmt.v1.AuthService/RequestMagicLink");
+        let request = request.header("content-type", "application/grpc");
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))
+    };
+    let own = edge.origin();
+    for (headers, may) in [
+        (&[][..], true),
+        (&[("origin", LISTED), ("sec-fetch-site", "cross-site")], true),
+        (&[("origin", own.as_str()), ("sec-fetch-site", "same-origin")], true),
+        (&[("origin", "https://evil.example")], false),
+        (&[("origin", "null")], false),
+        (&[("origin", own.as_str()), ("sec-fetch-site", "cross-site")], false),
+        (&[("origin", own.as_str()), ("origin", "https://evil.example")], false),
+        (&[("sec-fetch-site", "cross-site")], false),
+        (&[("sec-fetch-site", "same-site")], false),
+        (&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")], false),
+    ] {
+        let answer = edge.ask(ask(headers), framed(&[])).await;
+        let status = answer.headers.get("grpc-status").or_else(|| answer.trailers.get("grpc-status"));
+        assert_eq!(status.unwrap() != "7", may, "{headers:?}: {status:?}");
+    }
+    edge.node.stop().await;
+}
