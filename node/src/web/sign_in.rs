@@ -10,7 +10,8 @@ use ocmt_actors::{
     ActorError,
     api::{
         auth::{
-            Assurance, Device, ExchangeMagicLink, LinkPurpose, Me, RequestMagicLink, SessionIssued, WhoAmI,
+            Assurance, Device, ExchangeMagicLink, LinkPurpose, Me, RequestMagicLink, SessionIssued, SignOut,
+            WhoAmI,
         },
         users::AcceptInvite,
     },
@@ -168,8 +169,23 @@ pub(super) async fn consume(
         pages.system.exchange_magic_link(ask, &meta, request).await
     };
     match issued {
-        Ok(issued) => signed_in(&issued),
+        Ok(issued) => {
+            leave(&pages, &visitor).await;
+            signed_in(&issued)
+        }
         Err(error) => refused(&error, request),
+    }
+}
+
+/// Ends the session that the browser brought: its cookie is about to go, and nobody could end it any more.
+async fn leave(pages: &Pages, visitor: &Visitor) {
+    let Some(token) = visitor.session() else { return };
+    let left = async {
+        let caller = pages.caller(visitor, token).await?;
+        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), SignOut).await
+    };
+    if let Err(error) = left.await {
+        tracing::debug!(%error, "the session that a browser brought to its sign-in was not ended");
     }
 }
 

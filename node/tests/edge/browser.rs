@@ -186,6 +186,24 @@ async fn s1_a_session_that_a_browser_brought_along_is_never_the_one_it_gets() {
 }
 
 #[tokio::test]
+async fn s1_signing_in_ends_the_session_that_the_browser_brought() {
+    let edge = Edge::start(|_| {}).await;
+    ann(&edge).await;
+    let (old, mut untouched) = (signed_in(&edge).await, signed_in(&edge).await);
+    let mut browser = Browser::default();
+    let link = ask_for_link(&edge, &mut browser).await;
+    browser.cookies.insert(SESSION.to_owned(), old.cookies[SESSION].clone());
+    let page = browser.get(&edge, &link).await;
+    let done = browser.post(&edge, &link, &format!("csrf={}", field(&page.body))).await;
+    assert_eq!(done.status, 303, "{}", done.body);
+    assert!(browser.get(&edge, "/").await.body.contains("You are signed in"));
+    let gone = old.clone().get(&edge, "/").await;
+    assert!(gone.body.contains("Sign in") && !gone.body.contains("You are signed in"), "{}", gone.body);
+    assert!(untouched.get(&edge, "/").await.body.contains("You are signed in"));
+    edge.node.stop().await;
+}
+
+#[tokio::test]
 async fn f1_forms_are_taken_from_our_own_pages_with_this_sessions_token_alone() {
     let edge = Edge::start(|_| {}).await;
     ann(&edge).await;
