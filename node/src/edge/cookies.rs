@@ -14,19 +14,27 @@ const BINDING_SECONDS: u32 = 3600;
 
 /// The value of a cookie that a request shows exactly once. Shown twice it is none: one of the two is not ours.
 pub(crate) fn one<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut named = pairs.filter(|(found, _)| *found == name).map(|(_, value)| value);
+    let mut named =
+        pairs(headers).filter(|(found, _)| *found == name.as_bytes()).filter_map(|(_, value)| value);
     match (named.next(), named.next()) {
-        (Some(value), None) if !value.is_empty() => Some(value),
+        (Some(value), None) if !value.is_empty() => str::from_utf8(value).ok(),
         _ => None,
     }
 }
 
 /// Whether a request shows the cookie at all, however often.
 pub(crate) fn has(headers: &HeaderMap, name: &str) -> bool {
-    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    all.flat_map(|value| value.split(';')).any(|pair| pair.trim().split('=').next() == Some(name))
+    pairs(headers).any(|(found, _)| found == name.as_bytes())
+}
+
+/// All cookies as they came. One that another host of our domain has set may be no text, and costs us none of ours.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    let all =
+        headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    all.map(|pair| {
+        let mut parts = pair.trim_ascii().splitn(2, |byte| *byte == b'=');
+        (parts.next().unwrap_or_default(), parts.next())
+    })
 }
 
 /// The header that sets one. It lives as long as the browser runs; the binding an hour.
@@ -66,6 +74,10 @@ mod tests {
         };
         assert_eq!(with(&["a=b; __Host-ocmt-session=x; c=d"]).as_deref(), Some("x"));
         assert_eq!(with(&["a=b", "__Host-ocmt-session=x"]).as_deref(), Some("x"));
+        let mut headers = HeaderMap::new();
+        let line = HeaderValue::from_bytes(b"a=\xff; __Host-ocmt-session=x; \xfe").unwrap();
+        headers.insert(header::COOKIE, line);
+        assert_eq!(one(&headers, SESSION), Some("x"), "another host's cookie hides ours");
         for bad in [
             &["__Host-ocmt-session=x; __Host-ocmt-session=y"][..],
             &["__Host-ocmt-session=x", "__Host-ocmt-session=x"],
