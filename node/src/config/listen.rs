@@ -108,8 +108,11 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     if tls.certificate.as_os_str().is_empty() != tls.key.as_os_str().is_empty() {
         return Err(refuse("tls.certificate", "and tls.key go together: set both or neither"));
     }
-    if !it.public_url.is_empty() && !it.public_url.starts_with("https://") {
-        return Err(refuse("listen.public_url", "must start with https://"));
+    if !it.public_url.is_empty() && !is_address(&it.public_url) {
+        return Err(refuse(
+            "listen.public_url",
+            "must be `https://HOST` or `https://HOST:PORT`, without a path",
+        ));
     }
     each(
         "listen.hosts",
@@ -185,6 +188,20 @@ fn is_host(text: &str) -> bool {
     is_ip || is_name
 }
 
+/// Where browsers find the node: a host, perhaps a port, and nothing else but a last `/`.
+fn is_address(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("https://") else { return false };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    rest.parse::<Authority>().is_ok_and(|it| {
+        let host = it.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let whole = match it.port_u16() {
+            Some(port) => rest == format!("{}:{port}", it.host()),
+            None => rest == it.host(),
+        };
+        whole && is_host(&host)
+    })
+}
+
 /// In the one form in which browsers send it: lower case, no path, no default port, no user.
 fn is_origin(text: &str) -> bool {
     text.strip_prefix("https://").is_some_and(|rest| {
@@ -244,6 +261,25 @@ mod tests {
             assert_eq!(refused, Some("listen.trusted_proxies"), "{bad}");
         }
         assert_eq!(key_refused(|it| it.trusted_proxies = vec!["2001:db8::/64".to_owned()]), None);
+    }
+
+    #[test]
+    fn the_public_address_is_a_host_and_a_port() {
+        for good in ["", "https://Node.example", "https://node.example:8443/", "https://[2001:db8::1]:443"] {
+            assert_eq!(key_refused(|it| it.public_url = good.to_owned()), None, "{good}");
+        }
+        for bad in [
+            "http://node.example",
+            "https://",
+            "https://node.example/ocmt",
+            "https://node.example//",
+            "https://you@node.example",
+            "https://node.example:port",
+            "https://node.example?x",
+        ] {
+            let refused = key_refused(|it| it.public_url = bad.to_owned());
+            assert_eq!(refused, Some("listen.public_url"), "{bad}");
+        }
     }
 
     #[test]
