@@ -1,8 +1,8 @@
 //! E-mail addresses in the one form under which they are stored and looked up.
 //!
-//! Stricter than RFC 5321 on purpose: what nobody's address looks like is a way to write one address in two forms, or one that
-//! reads like another. Quoted names, comments, addresses of machines and domains in letters outside ASCII are not taken (the
-//! latter have a form in ASCII, `xn--…`).
+//! Stricter than RFC 5321 on purpose: what nobody's address looks like is a way to write one address in two forms. Quoted
+//! names, comments, addresses of machines and domains in letters outside ASCII are not taken (the latter have a form in
+//! ASCII, `xn--…`).
 
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -26,7 +26,8 @@ pub(crate) fn normalised(address: &str) -> Result<String, ActorError> {
 }
 
 /// Atoms with single dots between them: ASCII as RFC 5322 has it, and letters and digits of other scripts in the one form
-/// that they have (no full-width or joined look-alikes of others).
+/// that they have (none of full width, none joined). Letters of different scripts that look alike are different letters, and
+/// some letters show nothing: who reads an address cannot tell, so nothing is decided by how one looks.
 fn is_name(name: &str) -> bool {
     let is_atom = |c: char| {
         if c.is_ascii() {
@@ -102,7 +103,7 @@ mod tests {
             "ann@192.0.2.1",
             "ann@[192.0.2.1]",
             "ann@b\u{fc}cher.example",
-            // what cannot be seen, what turns the reading round, and look-alikes
+            // format characters, and second forms of letters
             "a\u{200b}nn@example.com",
             "a\u{202e}nn@example.com",
             "a\u{ad}nn@example.com",
