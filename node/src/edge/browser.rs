@@ -31,9 +31,10 @@ const UNPROVEN: ActorError = ActorError::PermissionDenied(
 
 /// Methods that give a session another token. Asked with the cookie they would hand it to a script, and leave the cookie
 /// with one that is dead: a browser does this on our pages.
-const RENEWING: [&str; 3] = [
+const RENEWING: [&str; 4] = [
     "/ocmt.v1.AuthService/CompleteMfa",
     "/ocmt.v1.AuthService/ConfirmTotpEnrollment",
+    "/ocmt.v1.AuthService/FinishPasskeyAssertion",
     "/ocmt.v1.AuthService/StepUp",
 ];
 const HERE_ALONE: ActorError = ActorError::PermissionDenied(

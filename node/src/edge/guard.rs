@@ -24,10 +24,12 @@ use super::{
 };
 
 /// Methods that need no session: what they show is in the message.
-const OPEN: [&str; 5] = [
+const OPEN: [&str; 7] = [
     "/ocmt.v1.AuthService/SignUp",
     "/ocmt.v1.AuthService/RequestMagicLink",
     "/ocmt.v1.AuthService/ExchangeMagicLink",
+    "/ocmt.v1.AuthService/BeginPasskeyAssertion",
+    "/ocmt.v1.AuthService/FinishPasskeyAssertion",
     "/ocmt.v1.UserService/AcceptInvite",
     crate::operator::JOIN,
 ];

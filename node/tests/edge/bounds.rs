@@ -112,6 +112,16 @@ async fn x4_what_is_compressed_is_not_taken() {
 }
 
 #[tokio::test]
+async fn a_sign_in_by_passkey_needs_no_session() {
+    let edge = Edge::start(|_| {}).await;
+    for method in ["BeginPasskeyAssertion", "FinishPasskeyAssertion"] {
+        let status = edge.call(&format!("/ocmt.v1.AuthService/{method}"), message(&[])).await;
+        assert_eq!(status, "3", "{method}: what it lacks is in its message");
+    }
+    edge.node.stop().await;
+}
+
+#[tokio::test]
 async fn a_call_without_a_session_is_refused_before_its_message_is_read() {
     let edge = Edge::start(|_| {}).await;
     for method in ocmt_proto::methods::all().iter().filter(|method| method.service == "ocmt.v1.VaultService")

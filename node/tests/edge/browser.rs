@@ -288,7 +288,7 @@ async fn f1_grpc_web_with_the_cookie_asks_for_the_header_of_this_session_once() 
         assert!(!refused.body.contains(EMAIL), "{what}");
     }
     // what gives the session another token would hand it to a script
-    for method in ["CompleteMfa", "ConfirmTotpEnrollment", "StepUp"] {
+    for method in ["CompleteMfa", "ConfirmTotpEnrollment", "FinishPasskeyAssertion", "StepUp"] {
         let refused = edge.ask(asked(method, &ann, &own, &[&mine]), framed(&[])).await;
         assert_eq!(refused.headers.get("grpc-status").unwrap(), "7", "{method}: {:?}", refused.body);
         assert!(refused.headers["grpc-message"].to_str().unwrap().contains("script"), "{method}");
