@@ -144,6 +144,28 @@ async fn who_leaves_the_tenant_leaves_its_groups_and_none_is_left_alone() {
 }
 
 #[tokio::test]
+async fn whoever_takes_the_last_administrator_out_does_not_inherit_the_group() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
+    let cy = kit.member(&ann, "cy@example.com", Role::Member).await;
+    let (team, two) = (group(&kit, &bob, "team").await, group(&kit, &bob, "two").await);
+    for of in [team, two] {
+        add(&kit, &bob, of, &ann, GroupRole::Member).await;
+    }
+    add(&kit, &bob, team, &cy, GroupRole::Observer).await;
+    kit.call(&ann.caller, RemoveUser { user: bob.user }).await.unwrap();
+    let detail = kit.call(&cy.caller, GetGroup { group: team }).await.unwrap();
+    let admins: Vec<_> = detail.members.iter().filter(|it| it.role == GroupRole::Admin).collect();
+    assert_eq!(admins.iter().map(|it| it.user).collect::<Vec<_>>(), [cy.user]);
+    assert_eq!(
+        kit.call(&ann.caller, GetGroup { group: two }).await.unwrap_err(),
+        ActorError::NotFound,
+        "nobody else is left"
+    );
+}
+
+#[tokio::test]
 async fn an_observer_of_the_tenant_makes_and_changes_no_group() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;

@@ -122,10 +122,11 @@ async fn is_last_admin(work: &mut Work, group: GroupId, user: UserId) -> Result<
 }
 
 /// A user leaves the tenant, and so all groups. Where he was the last administrator, the member of the highest
-/// role who is there for the longest time becomes one; a group without members ends. It is nobody of outside: who
-/// takes a user out of the tenant gets nothing by it.
+/// role who is there for the longest time becomes one; a group without such a member ends. It is never whoever takes the
+/// user out of the tenant: he would get by that what nobody has given him.
 pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), ActorError> {
     forget_containers_of(work, user).await?;
+    let remover = work.standing.caller.user().map(|who| who.user);
     for gone in work.tx.find::<GroupMember>(GroupMember::user_id.eq(user)).await? {
         let last = is_last_admin(work, gone.group_id, user).await?;
         work.tx.delete::<GroupMember>((gone.group_id, user)).await?;
@@ -135,7 +136,8 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
         let left = work.tx.find::<GroupMember>(GroupMember::group_id.eq(gone.group_id)).await?;
         let longest =
             |row: &GroupMember| (GroupRole::from(row.role), std::cmp::Reverse(row.added_at), row.user_id);
-        match left.into_iter().max_by_key(longest) {
+        let heirs = left.into_iter().filter(|row| Some(row.user_id) != remover);
+        match heirs.max_by_key(longest) {
             Some(heir) => {
                 work.tx.update(&GroupMember { role: StoredGroupRole::Admin, ..heir }).await?;
             }
