@@ -180,8 +180,8 @@ pub(super) const RULES: &[Rule] = rules! {
         QueryAudit Observer Refused,
     }
     ShareService {
-        CreateProgramToken Observer Unfound,
-        RevokeProgramToken Observer Unfound,
+        CreateProgramToken Observer Refused,
+        RevokeProgramToken Observer Refused,
     }
     ClusterService {
         CreateJoinToken Operator Refused,
@@ -222,7 +222,7 @@ pub(super) const ROUTES: &[(&str, &str, Page)] = &[
     ("/", "/", Page::Public),
     ("/auth/link", "/auth/link", Page::Form),
     ("/auth/link/{token}", "/auth/link/ocmt_lnk_x", Page::Public),
-    ("/auth/code", "/auth/code", Page::Form),
+    ("/auth/mfa", "/auth/mfa", Page::Form),
     ("/auth/sign-out", "/auth/sign-out", Page::Form),
     ("/static/page.css", "/static/page.css", Page::Public),
     ("/gateway/{container}", "/gateway/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11", Page::Gateway),
