@@ -49,8 +49,7 @@ async fn bytes_sent_one_by_one_to_who_does_not_read_break_no_link() {
         floods.spawn(async move {
             for sent in 0..BYTES {
                 if sent % AT_ONCE == 0 {
-                    // why: the attack is on the link, so the edge gets the time to pass these on
-                    tokio::time::sleep(Duration::from_millis(10)).await;
+                    tokio::time::sleep(Duration::from_millis(10)).await; // why: the attack's own pace; what the edge has passed on shows nowhere
                 }
                 feed.send(Ok(Frame::data(Bytes::from_static(b"x")))).await.expect("the client was cut off");
             }

@@ -26,7 +26,7 @@ async fn a_tenant_that_sleeps_and_wakes_has_kept_everything() {
 }
 
 #[tokio::test]
-async fn no_call_is_lost_while_a_tenant_falls_asleep() {
+async fn no_call_is_lost_while_a_tenant_is_passivated() {
     let limits = Limits { passivate_after: Duration::from_millis(2), ..Limits::default() };
     let kit = Kit::sim_with(|config| config.limits = limits).await;
     let ann = kit.founder("ann@example.com").await;

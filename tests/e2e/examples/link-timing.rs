@@ -31,8 +31,7 @@ async fn wish(client: &Client, what: &str, email: &str) -> (f64, f64) {
     };
     let own = ask(email).await;
     let behind = ask("nobody-at-all@e2e.example").await;
-    // why: what one run does after its answer must not be measured with the next
-    tokio::time::sleep(SETTLE).await;
+    tokio::time::sleep(SETTLE).await; // why: what one run does after its answer must not be measured with the next, and its end shows nowhere
     (own, behind)
 }
 

@@ -53,8 +53,7 @@ async fn attack(what: &str, make: impl AsyncFnOnce(Target) -> anyhow::Result<Out
     assert_eq!(raw::call(&channel, WHO_AM_I, None, Vec::new()).await.unwrap().code, Code::Unauthenticated);
     node.target().unwrap().connect().await.expect("a node that was attacked takes nobody");
     let quiet = usage::of(pid).unwrap();
-    // why: what is measured is what the node does when it has nothing to do
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await; // why: the second itself is measured, in which the node has nothing to do
     let idle = usage::of(pid).unwrap().cpu - quiet.cpu;
     let peak = after.peak_kib.saturating_sub(before.now_kib);
     let Said { goaway, resets, answered, acknowledged, closed, .. } = &outcome.said;

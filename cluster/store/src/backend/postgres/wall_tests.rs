@@ -1,4 +1,5 @@
-//! A connection that goes back to its pool names no tenant, however its transaction ended.
+//! A connection that goes back to its pool names no tenant, however its transaction ended. Compiled for tests alone, and
+//! beside the backend because it looks into its pool.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use ocmt_types::Ownership;
