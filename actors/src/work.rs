@@ -122,6 +122,14 @@ pub(crate) trait Piece: Send + 'static {
     fn look(&self, _: &Scope) -> impl Future<Output = Result<(), ActorError>> + Send {
         std::future::ready(Ok(()))
     }
+    /// Before a stored answer is given out to a repeat: `true` if it leads to something, and whoever repeats has been
+    /// found to have the right to it still.
+    fn again(
+        answer: Self::Answer,
+        _: &mut Work,
+    ) -> impl Future<Output = Result<(Self::Answer, bool), ActorError>> + Send {
+        std::future::ready(Ok((answer, false)))
+    }
     /// Does it, inside `work.tx`.
     fn work(self, work: &mut Work) -> impl Future<Output = Result<Self::Answer, ActorError>> + Send;
 }
@@ -284,10 +292,7 @@ async fn attempt<P: Piece>(
     if let (Repeat::Replays, Some(key)) = (P::REPEAT, &meta.idempotency) {
         match look_up(&mut work, key, P::METHOD).await? {
             Idempotent::Fresh(first) => fresh = Some(first),
-            Idempotent::Replay(stored) => {
-                let answer = P::decode(&stored).ok_or(ActorError::Internal(caller.request))?;
-                return Ok((Ok(answer), Done::default()));
-            }
+            Idempotent::Replay(stored) => return repeated::<P>(work, &stored).await,
             Idempotent::Mismatch => {
                 return Err(ActorError::invalid(
                     "idempotency_key",
@@ -312,6 +317,22 @@ async fn attempt<P: Piece>(
     audit::success(&mut work, P::METHOD).await?;
     work.tx.commit().await?;
     Ok((Ok(answer), Done { effects: work.effects, answer_after: work.answer_after }))
+}
+
+/// Gives out a stored answer. One that is carried out again is decided again, and written down.
+async fn repeated<P: Piece>(
+    mut work: Work,
+    stored: &[u8],
+) -> Result<(Result<P::Answer, ActorError>, Done), ActorError> {
+    let answer = P::decode(stored).ok_or(ActorError::Internal(work.standing.caller.request))?;
+    let (answer, orders) = P::again(answer, &mut work).await?;
+    if !orders {
+        return Ok((Ok(answer), Done::default()));
+    }
+    work.details.push(("repeat".to_owned(), "true".to_owned()));
+    audit::success(&mut work, P::METHOD).await?;
+    work.tx.commit().await?;
+    Ok((Ok(answer), Done { effects: work.effects, answer_after: None }))
 }
 
 async fn look_up(

@@ -11,6 +11,7 @@ mod links;
 mod nodes;
 mod pairing;
 mod place;
+mod repeats;
 mod restart;
 mod rewrap;
 mod sleep;

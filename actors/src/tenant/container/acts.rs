@@ -5,7 +5,7 @@ use ocmt_types::{ContainerId, UserId};
 
 use super::{
     super::{group, pairing},
-    About, Act, Admission, load, load_free,
+    About, Act, Admission, again, load, load_free,
     place::place,
     store, stored,
 };
@@ -34,7 +34,7 @@ const LONGEST_GRACE_MS: u128 = 300_000;
 
 /// What is the same for all acts: how they are stored.
 macro_rules! act {
-    ($request:ty, $reply:ty, $order:expr, $self:ident, $work:ident => $admit:block) => {
+    ($request:ty: $action:ident, $reply:ty, $order:expr, $self:ident, $work:ident => $admit:block) => {
         impl Admission for $request {
             type Pass = Act;
             const REPEAT: Repeat = Repeat::Replays;
@@ -48,12 +48,15 @@ macro_rules! act {
                 let order: fn(&Act, About, Reply<$reply>) -> What = $order;
                 (act.at, order(&act, about, reply))
             }
+            async fn again(act: Act, work: &mut Work) -> Result<Act, ActorError> {
+                again(work, Action::$action, act).await
+            }
             async fn admit($self, $work: &mut Work) -> Result<Act, ActorError> $admit
         }
     };
 }
 
-act!(CreateContainer, Woken, created, self, work => {
+act!(CreateContainer: CreateContainer, Woken, created, self, work => {
     let user = match self.user {
         Some(user) => user,
         None => work.user()?.user,
@@ -164,15 +167,15 @@ async fn desire(work: &mut Work, row: Container, desired: DesiredState) -> Resul
     Ok(act)
 }
 
-act!(StartContainer, Woken, |_, about, reply| about.job(JobKind::Report(reply)), self, work => {
+act!(StartContainer: UseContainer, Woken, |_, about, reply| about.job(JobKind::Report(reply)), self, work => {
     wake(work, self.container).await
 });
 
-act!(WakeContainer, Woken, |_, about, reply| about.job(JobKind::Report(reply)), self, work => {
+act!(WakeContainer: UseContainer, Woken, |_, about, reply| about.job(JobKind::Report(reply)), self, work => {
     wake(work, self.container).await
 });
 
-act!(PauseContainer, ContainerInfo, paused, self, work => {
+act!(PauseContainer: UseContainer, ContainerInfo, paused, self, work => {
     let row = load_free(work, Action::UseContainer, self.container).await?;
     desire(work, row, DesiredState::Paused).await
 });
@@ -181,7 +184,7 @@ fn paused(act: &Act, about: About, reply: Reply<ContainerInfo>) -> What {
     if act.is_repeat(about) { What::Settle(reply) } else { What::Pause(reply) }
 }
 
-act!(StopContainer, ContainerInfo, stopped, self, work => {
+act!(StopContainer: UseContainer, ContainerInfo, stopped, self, work => {
     let grace = self.grace.as_millis();
     if grace > LONGEST_GRACE_MS {
         return Err(ActorError::invalid("grace", "is longer than 300 s"));
@@ -198,7 +201,7 @@ fn stopped(act: &Act, about: About, reply: Reply<ContainerInfo>) -> What {
     What::Stop(std::time::Duration::from_millis(act.grace_ms), reply)
 }
 
-act!(RemoveContainer, (), removed, self, work => {
+act!(RemoveContainer: RemoveContainer, (), removed, self, work => {
     if self.delete_volume {
         return Err(ActorError::Unimplemented("deleting the volume of a container"));
     }
@@ -216,7 +219,7 @@ fn removed(_: &Act, _: About, reply: Reply<()>) -> What {
     What::Remove(reply)
 }
 
-act!(HoldContainer, ContainerInfo, held, self, work => {
+act!(HoldContainer: HoldContainer, ContainerInfo, held, self, work => {
     reason(&self.reason)?;
     let row = load(work, Action::HoldContainer, self.container).await?;
     if row.desired == DesiredState::Absent {
@@ -238,11 +241,12 @@ act!(HoldContainer, ContainerInfo, held, self, work => {
     Ok(act)
 });
 
-fn held(_: &Act, _: About, reply: Reply<ContainerInfo>) -> What {
-    What::Hold(reply)
+fn held(act: &Act, about: About, reply: Reply<ContainerInfo>) -> What {
+    // it may have been released since: an order would hold it where its row does not
+    if act.is_repeat(about) { What::Settle(reply) } else { What::Hold(reply) }
 }
 
-act!(ReleaseContainer, ContainerInfo, released, self, work => {
+act!(ReleaseContainer: ReleaseContainer, ContainerInfo, released, self, work => {
     reason(&self.reason)?;
     let row = load(work, Action::ReleaseContainer, self.container).await?;
     if row.desired != DesiredState::Held {

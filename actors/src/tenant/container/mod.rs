@@ -4,8 +4,9 @@
 //! A call that acts has two parts. Its [`Admission`] runs in the tenant's lane like any handler (caller,
 //! permission, stored repeats, audit, and what is wanted from now on, in one transaction). The order it
 //! leads to then travels to the container's actor with the caller's reply, and is answered there: cast if this
-//! node is the container's host, else sent to the node that is. A repeat
-//! of a stored admission orders nothing again: it waits until the container is settled and hears how it is.
+//! node is the container's host, else sent to the node that is. A repeat of a stored admission is decided again: its
+//! order may have been lost, and the right to it may have been taken away since. Where the order has a timer of its
+//! own a repeat orders nothing: it waits until the container is settled and hears how it is.
 
 mod acts;
 mod place;
@@ -50,6 +51,11 @@ pub(super) trait Admission: Call {
     fn store(pass: &Self::Pass) -> Option<Vec<u8>>;
     /// A stored pass.
     fn stored(bytes: &[u8]) -> Option<Self::Pass>;
+    /// Decides on a repeat: the pass, if its caller would be admitted today.
+    fn again(
+        pass: Self::Pass,
+        work: &mut Work,
+    ) -> impl Future<Output = Result<Self::Pass, ActorError>> + Send;
     /// The order.
     fn order(pass: Self::Pass, about: About, reply: Reply<Self::Answer>) -> (At, What);
 }
@@ -110,6 +116,9 @@ impl<C: Admission> Piece for Admit<C> {
     fn decode(bytes: &[u8]) -> Option<C::Pass> {
         C::stored(bytes)
     }
+    async fn again(pass: C::Pass, work: &mut Work) -> Result<(C::Pass, bool), ActorError> {
+        Ok((C::again(pass, work).await?, true))
+    }
     async fn work(self, work: &mut Work) -> Result<C::Pass, ActorError> {
         self.0.admit(work).await
     }
@@ -145,7 +154,18 @@ async fn load(work: &mut Work, action: Action, container: ContainerId) -> Result
     Ok(row)
 }
 
-/// The same for what a held container refuses.
+/// A repeat of an act on the container as it stands now. A removal whose container is gone is done.
+async fn again(work: &mut Work, action: Action, act: Act) -> Result<Act, ActorError> {
+    let container = act.at.container;
+    if action == Action::RemoveContainer && work.tx.get::<Container>(container).await?.is_none() {
+        work.object = format!("container/{container}");
+    } else {
+        load(work, action, container).await?;
+    }
+    Ok(act)
+}
+
+/// As [`load`], for what a held container refuses.
 async fn load_free(work: &mut Work, action: Action, container: ContainerId) -> Result<Container, ActorError> {
     let row = load(work, action, container).await?;
     match row.desired {

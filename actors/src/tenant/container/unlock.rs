@@ -34,6 +34,10 @@ macro_rules! asked {
             fn stored(_: &[u8]) -> Option<$pass> {
                 None
             }
+            // none is ever stored
+            async fn again(pass: $pass, _: &mut Work) -> Result<$pass, ActorError> {
+                Ok(pass)
+            }
             fn order(pass: $pass, about: About, reply: Reply<$reply>) -> (At, What) {
                 let order: fn($pass, About, Reply<$reply>) -> (At, What) = $order;
                 order(pass, about, reply)
