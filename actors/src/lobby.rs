@@ -12,6 +12,7 @@ use ocmt_store::{
 };
 use ocmt_types::{Digest32, RequestId, Secret, TenantId, UserId};
 use subtle::ConstantTimeEq as _;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     alert::Parcel,
@@ -301,16 +302,21 @@ impl System {
         let _ = self.root.cast(NodeMessage::Mail(Parcel { mail, notice: None }));
     }
 
+    /// A place among the strangers that are worked for.
+    fn enter_lobby(&self) -> Result<OwnedSemaphorePermit, ActorError> {
+        self.lobby.clone().try_acquire_owned().map_err(|_| ActorError::ResourceExhausted {
+            reason: "LOBBY_FULL",
+            why: "too many requests before sign-in".to_owned(),
+            retry_after: Some(std::time::Duration::from_secs(1)),
+        })
+    }
+
     /// Does work after the answer, so that the answer tells nothing; bounded.
     fn later<F>(&self, work: impl FnOnce(Self) -> F) -> Result<(), ActorError>
     where
         F: Future<Output = Result<(), ActorError>> + Send + 'static,
     {
-        let slot = self.lobby.clone().try_acquire_owned().map_err(|_| ActorError::ResourceExhausted {
-            reason: "LOBBY_FULL",
-            why: "too many requests before sign-in".to_owned(),
-            retry_after: Some(std::time::Duration::from_secs(1)),
-        })?;
+        let slot = self.enter_lobby()?;
         let work = work(self.clone());
         supervisor::detach(async move {
             if let Err(error) = work.await {

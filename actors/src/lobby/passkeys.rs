@@ -23,6 +23,7 @@ impl System {
     /// [`ActorError::FailedPrecondition`] where passkeys have no name to belong to; [`ActorError::ResourceExhausted`]
     /// under too many strangers.
     pub async fn begin_passkey_sign_in(&self, binding_hash: Digest32) -> Result<PasskeyOffer, ActorError> {
+        let _place = self.enter_lobby()?;
         let challenge = self.env.passkeys.as_ref().ok_or_else(off)?.ask(&[])?;
         let now = self.env.now();
         let wish = PasskeySignIn {

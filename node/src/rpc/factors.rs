@@ -1,7 +1,5 @@
 //! AuthService: second factors, and showing them.
 
-use std::time::Duration;
-
 use ocmt_actors::api::factors::{
     BeginTotpEnrollment, Code, CompleteMfa, ConfirmTotpEnrollment, Presence, SecondFactor, StepUp,
 };
@@ -11,9 +9,6 @@ use ocmt_types::Secret;
 use tonic::{Request, Response, Status};
 
 use super::{Answer, Rpc, auth::sign_in, convert};
-
-/// How long a proof of presence is good for sensitive acts.
-const STEP_UP_LASTS: Duration = Duration::from_secs(15 * 60);
 
 pub(super) async fn complete_mfa(
     rpc: &Rpc,
@@ -43,7 +38,7 @@ pub(super) async fn step_up(rpc: &Rpc, request: Request<pb::StepUpRequest>) -> A
     };
     let issued = rpc.ask(&request, &[], StepUp { proof }).await?;
     Ok(Response::new(pb::StepUpResponse {
-        stepped_up_until: Some(convert::time(issued.session.authenticated_at + STEP_UP_LASTS)),
+        stepped_up_until: Some(convert::time(issued.session.stepped_up_until())),
         sign_in: Some(sign_in(&issued)),
     }))
 }

@@ -1,7 +1,5 @@
 //! AuthService: passkeys. With a session they finish a sign-in or prove presence, without one they are the sign-in.
 
-use std::time::Duration;
-
 use http::header::AUTHORIZATION;
 use ocmt_actors::api::{
     auth::{Device, SessionIssued},
@@ -16,9 +14,6 @@ use tonic::{Request, Response};
 
 use super::{Answer, Rpc, auth::sign_in, convert, refuse};
 use crate::edge::call;
-
-/// How long a proof of presence is good for sensitive acts.
-const STEP_UP_LASTS: Duration = Duration::from_secs(15 * 60);
 
 pub(super) async fn begin_registration(
     rpc: &Rpc,
@@ -107,7 +102,7 @@ fn shows_credential<T>(request: &Request<T>) -> bool {
 
 fn finished(issued: &SessionIssued) -> Response<pb::FinishPasskeyAssertionResponse> {
     Response::new(pb::FinishPasskeyAssertionResponse {
-        stepped_up_until: Some(convert::time(issued.session.authenticated_at + STEP_UP_LASTS)),
+        stepped_up_until: Some(convert::time(issued.session.stepped_up_until())),
         sign_in: Some(sign_in(issued)),
     })
 }

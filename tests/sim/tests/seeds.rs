@@ -1,42 +1,33 @@
 //! Seeds of the simulation, and that a seed repeats itself.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use ocmt_sim::{Event, Report, run};
+mod common;
 
-fn holds(seeds: std::ops::Range<u64>) {
-    for seed in seeds {
-        let Report { violations, answered, lives, .. } = run(seed).unwrap();
-        assert!(
-            violations.is_empty(),
-            "{violations:#?}\nagain: cargo run -p ocmt-sim -- --seed {seed} --trace"
-        );
-        assert!(answered > 50 && lives >= 3, "seed {seed} did nothing: {answered} answers, {lives} lives");
-    }
-}
+use common::World;
+
+const WORLD: World = World { run: ocmt_sim::run, flags: "", answered: 50 };
 
 #[test]
 fn the_same_seed_gives_the_same_trace_and_another_another() {
-    let traces: Vec<Vec<(u64, Event)>> = [7, 7, 8].map(|seed| run(seed).unwrap().events).into();
-    assert_eq!(traces[0], traces[1]);
-    assert_ne!(traces[0], traces[2]);
+    WORLD.repeats_itself();
 }
 
 #[test]
 fn no_invariant_breaks_in_the_first_fifty_seeds() {
-    holds(0..50);
+    WORLD.holds(0..50);
 }
 
 #[test]
 fn no_invariant_breaks_in_the_second_fifty_seeds() {
-    holds(50..100);
+    WORLD.holds(50..100);
 }
 
 #[test]
 fn no_invariant_breaks_in_the_third_fifty_seeds() {
-    holds(100..150);
+    WORLD.holds(100..150);
 }
 
 #[test]
 fn no_invariant_breaks_in_the_fourth_fifty_seeds() {
-    holds(150..200);
+    WORLD.holds(150..200);
 }

@@ -74,6 +74,12 @@ async fn every_way_in_which_it_is_not_good_looks_alike() {
 }
 
 #[tokio::test]
+async fn strangers_who_begin_are_worked_for_a_few_at_a_time() {
+    let kit = Kit::sim_with(|config| config.limits.lobby = 0).await;
+    assert_eq!(reason(kit.system.begin_passkey_sign_in(binding().1).await), "LOBBY_FULL");
+}
+
+#[tokio::test]
 async fn without_a_host_name_there_are_no_passkeys() {
     let kit = Kit::sim_with(|config| config.passkeys = None).await;
     assert_eq!(reason(kit.system.begin_passkey_sign_in(binding().1).await), "PASSKEYS_OFF");

@@ -1,5 +1,6 @@
 //! What the actors see of other machines: the real router and view, over the simulated network. As `node` does
-//! it over its links (`node/src/neighbours.rs`).
+//! it over its links (`node/src/neighbours.rs`), of which the simulation has none: what is short there and here alike is
+//! written twice rather than have the simulation build the node.
 
 use std::{sync::Arc, time::Duration};
 
