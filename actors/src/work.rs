@@ -5,15 +5,17 @@
 //! rolled back and audited in a transaction of its own. So no handler can forget any of it. What
 //! a handler decides on it reads inside that transaction: the memory of actors is only a cache.
 
+mod repeat;
+
 use std::sync::{Arc, atomic::Ordering};
 
-use ocmt_store::{FencedTx, Idempotent, RequestKey, StoreError};
-use ocmt_types::{Digest32, MessageId, Ownership, Timestamp};
+use ocmt_store::{FencedTx, Idempotent, StoreError};
+use ocmt_types::{MessageId, Ownership, Timestamp};
 
 use crate::{
     audit,
     authorize::{Action, Denied, FACTOR_DUE, Object, Standing, authorize, authorize_found},
-    call::{Call, CallMeta, IdempotencyKey, Incoming, Repeat, Reply},
+    call::{Call, CallMeta, Incoming, Repeat, Reply},
     caller::{Assurance, Caller, Principal, SignedIn},
     effect::Effect,
     env::{Env, Scope},
@@ -290,9 +292,9 @@ async fn attempt<P: Piece>(
     stand(&mut work, P::METHOD).await?;
     let mut fresh = None;
     if let (Repeat::Replays, Some(key)) = (P::REPEAT, &meta.idempotency) {
-        match look_up(&mut work, key, P::METHOD).await? {
+        match repeat::look_up(&mut work, key, P::METHOD).await? {
             Idempotent::Fresh(first) => fresh = Some(first),
-            Idempotent::Replay(stored) => return repeated::<P>(work, &stored).await,
+            Idempotent::Replay(stored) => return repeat::repeated::<P>(work, &stored).await,
             Idempotent::Mismatch => {
                 return Err(ActorError::invalid(
                     "idempotency_key",
@@ -317,39 +319,6 @@ async fn attempt<P: Piece>(
     audit::success(&mut work, P::METHOD).await?;
     work.tx.commit().await?;
     Ok((Ok(answer), Done { effects: work.effects, answer_after: work.answer_after }))
-}
-
-/// Gives out a stored answer. One that is carried out again is decided again, and written down.
-async fn repeated<P: Piece>(
-    mut work: Work,
-    stored: &[u8],
-) -> Result<(Result<P::Answer, ActorError>, Done), ActorError> {
-    let answer = P::decode(stored).ok_or(ActorError::Internal(work.standing.caller.request))?;
-    let (answer, orders) = P::again(answer, &mut work).await?;
-    if !orders {
-        return Ok((Ok(answer), Done::default()));
-    }
-    work.details.push(("repeat".to_owned(), "true".to_owned()));
-    audit::success(&mut work, P::METHOD).await?;
-    work.tx.commit().await?;
-    Ok((Ok(answer), Done { effects: work.effects, answer_after: None }))
-}
-
-async fn look_up(
-    work: &mut Work,
-    key: &IdempotencyKey,
-    method: &'static str,
-) -> Result<Idempotent, ActorError> {
-    if !(16..=64).contains(&key.key.len()) {
-        return Err(ActorError::invalid("idempotency_key", "must be 16 to 64 bytes"));
-    }
-    let request = RequestKey {
-        principal: work.standing.caller.label(),
-        key: key.key.clone(),
-        method,
-        request_hash: Digest32(key.request_hash),
-    };
-    Ok(work.tx.idempotent(request).await?)
 }
 
 async fn begin(scope: &Scope, standing: Standing) -> Result<Work, ActorError> {

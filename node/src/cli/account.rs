@@ -53,6 +53,7 @@ async fn second_factor(
     code: &CodeArgs,
 ) -> anyhow::Result<Client> {
     if !me.factors.is_empty() {
+        mfa::has_codes(&me.factors)?;
         return mfa::ask(code, async |code| client.complete_mfa(&code).await).await;
     }
     // good for setting one up, and for that it has to be kept

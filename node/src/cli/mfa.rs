@@ -17,6 +17,8 @@ use super::{
     secrets, show,
 };
 
+/// As [`Me::factors`] calls it.
+const PASSKEY: &str = "passkey";
 /// So often a mistyped code is asked for again.
 const TRIES: usize = 3;
 
@@ -53,10 +55,21 @@ pub(super) async fn step_up(context: &Context, code: &CodeArgs) -> anyhow::Resul
         note(&format!("A link was sent to {}. It works once, on this device. Paste it:", me.email));
         client.step_up_by_link(&asked, &account::link()?).await?
     } else {
+        has_codes(&me.factors)?;
         ask(code, async |code| client.step_up(&code).await).await?
     };
     context.keep(&stepped, me.email)?;
     context.out.done("for 15 minutes you are asked for nothing more")
+}
+
+/// Whether the account has something that can be typed.
+pub(super) fn has_codes(factors: &[String]) -> anyhow::Result<()> {
+    if factors.iter().all(|factor| factor == PASSKEY) {
+        let why = "this account has a passkey and no code, and this program talks to no authenticator: show the passkey \
+                   in a program that does, and make backup codes there";
+        return Err(ClientError::Usage(why.to_owned()).into());
+    }
+    Ok(())
 }
 
 /// Asks for a code until one is right: a few times where somebody types, once where it comes from a file.
@@ -227,6 +240,15 @@ fn is_wrong_code(error: &anyhow::Error) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn nobody_is_asked_for_a_code_that_there_is_none_of() {
+        let with = |factors: &[&str]| has_codes(&factors.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert!(with(&["passkey"]).is_err());
+        for some in [&["authenticator"][..], &["passkey", "backup code"], &["authenticator", "passkey"]] {
+            assert!(with(some).is_ok(), "{some:?}");
+        }
+    }
 
     #[test]
     fn the_longest_uri_fits_into_a_qr_code() {
