@@ -165,6 +165,17 @@ impl TenantPolicy {
         Ok(())
     }
 
+    /// The fields that are others in `next`, with what they are there, for the audit: the first sixteen.
+    pub(crate) fn changed(&self, next: &Self) -> Vec<(String, String)> {
+        let fields = |policy: &Self| match serde_json::to_value(policy) {
+            Ok(serde_json::Value::Object(fields)) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let before = fields(self);
+        let other = fields(next).into_iter().filter(|(name, value)| before.get(name) != Some(value));
+        other.map(|(name, value)| (short(&name, 64), short(&value.to_string(), 512))).take(16).collect()
+    }
+
     /// [`Self::session_idle_ms`] as a duration.
     pub(crate) fn session_idle(&self) -> Duration {
         positive(self.session_idle_ms)
@@ -179,6 +190,16 @@ impl TenantPolicy {
     pub(crate) fn link_ttl(&self) -> Duration {
         positive(self.link_ttl_ms)
     }
+}
+
+/// At most so many bytes, whole characters.
+fn short(text: &str, most: usize) -> String {
+    text.chars()
+        .scan(0, |bytes, c| {
+            *bytes += c.len_utf8();
+            (*bytes <= most).then_some(c)
+        })
+        .collect()
 }
 
 /// Milliseconds as a duration; negative ones are none.

@@ -10,7 +10,9 @@ use super::kit::Kit;
 use crate::{
     ActorError,
     api::{
+        audit::QueryAudit,
         auth::{Device, LinkPurpose, WhoAmI},
+        tenant::{GetTenant, TenantPolicy, UpdateTenantPolicy},
         users::{
             AcceptInvite, GetIdentityKey, InviteUser, ListUsers, PublishIdentityKey, RemoveUser, Role,
             SetRole,
@@ -201,4 +203,31 @@ async fn users_come_in_pages() {
     }
     seen.dedup();
     assert_eq!(seen.len(), 5);
+}
+
+#[tokio::test]
+async fn the_audit_says_who_was_given_what_and_what_the_policy_became() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
+    kit.call(&ann.caller, SetRole { user: bob.user, role: Role::Admin.into() }).await.unwrap();
+    let tenant = kit.call(&ann.caller, GetTenant).await.unwrap();
+    let policy = TenantPolicy { sessions_per_user: 3, ..tenant.policy };
+    let update = UpdateTenantPolicy { policy, version: tenant.version };
+    kit.call(&ann.caller, update).await.unwrap();
+    let said = async |method: &str| {
+        let query = QueryAudit { after: None, limit: 0, method: Some(method.to_owned()), user: None };
+        let records = kit.call(&ann.caller, query).await.unwrap().records;
+        records.last().unwrap().details.clone()
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let invited = said("UserService/InviteUser").await;
+    assert_eq!(invited, [pair("role", "member"), pair("address", "bob@example.com")]);
+    let joined = said("UserService/ConsumeInvite").await;
+    assert!(
+        joined.contains(&pair("user", &bob.user.to_string())) && joined.contains(&pair("role", "member"))
+    );
+    let raised = said("UserService/SetRole").await;
+    assert_eq!(raised, [pair("role_before", "member"), pair("role_after", "admin")]);
+    assert_eq!(said("TenantService/UpdateTenantPolicy").await, [pair("sessions_per_user", "3")]);
 }

@@ -3,7 +3,7 @@
 use ocmt_store::tables::{GroupMember, User, UserState};
 use ocmt_types::{GroupId, UserId};
 
-use super::{MOST_MEMBERS, is_last_admin, load};
+use super::{MOST_MEMBERS, is_last_admin, load, resources::take_back};
 use crate::{
     api::{
         groups::{AddMember, GroupRole, MemberInfo, RemoveMember, SetMemberRole},
@@ -41,6 +41,7 @@ impl Handle for RemoveMember {
         member(work, self.group, self.user).await?;
         keep_an_admin(work, self.group, self.user).await?;
         work.tx.delete::<GroupMember>((self.group, self.user)).await?;
+        take_back(work, self.group, self.user).await?;
         about(work, self.user, None);
         Ok(Done)
     }

@@ -139,6 +139,10 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
         let heirs = left.into_iter().filter(|row| Some(row.user_id) != remover);
         match heirs.max_by_key(longest) {
             Some(heir) => {
+                // a record holds sixteen details
+                if work.details.len() < 16 {
+                    work.details.push(("heir".to_owned(), format!("{}:{}", heir.group_id, heir.user_id)));
+                }
                 work.tx.update(&GroupMember { role: StoredGroupRole::Admin, ..heir }).await?;
             }
             None => delete(work, gone.group_id).await?,

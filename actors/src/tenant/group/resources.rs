@@ -1,7 +1,7 @@
 //! What lies under a group's permissions: containers that their owners have put there.
 
 use ocmt_store::tables::{Container, DesiredState, GroupMember, GroupResource};
-use ocmt_types::{ContainerId, UserId};
+use ocmt_types::{ContainerId, GroupId, UserId};
 
 use super::{as_object, load, reads::page, role_in};
 use crate::{
@@ -111,6 +111,15 @@ pub(in crate::tenant) async fn forget_container(
 pub(in crate::tenant) async fn forget_containers_of(work: &mut Work, user: UserId) -> Result<(), ActorError> {
     for row in work.tx.find::<Container>(Container::user_id.eq(user)).await? {
         forget_container(work, row.container_id).await?;
+    }
+    Ok(())
+}
+
+/// Who leaves a group, or is put out of it, takes along what he has put into it: he would not find it there any more.
+pub(super) async fn take_back(work: &mut Work, group: GroupId, user: UserId) -> Result<(), ActorError> {
+    for row in work.tx.find::<Container>(Container::user_id.eq(user)).await? {
+        let held = GroupResource::group_id.eq(group).and(GroupResource::container_id.eq(row.container_id));
+        work.tx.delete_all::<GroupResource>(held).await?;
     }
     Ok(())
 }

@@ -49,6 +49,8 @@ impl Handle for UpdateTenantPolicy {
         if !work.tx.update_if(&next, Tenant::version.eq(self.version)).await? {
             return Err(ActorError::Aborted("policy"));
         }
+        work.object = format!("tenant/{}", next.tenant_id);
+        work.details = before.changed(&self.policy);
         work.then(Effect::PolicyChanged(self.policy.clone()));
         Ok(info(next, self.policy))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ocmt_crypto::token::{Token, TokenKind};
-use ocmt_store::tables::{Assurance, Invite, Link, User, UserState};
+use ocmt_store::tables::{Assurance, Invite, Link, User, UserRole, UserState};
 use ocmt_types::{Secret, UserId};
 
 use super::{
@@ -64,6 +64,10 @@ impl Handle for InviteUser {
         let body = MailBody::Invite { tenant: tenant.name, token: Secret::new(token.expose().to_owned()) };
         work.then(Effect::Mail(Mail { to: address, body }));
         work.object = format!("invite/{}", invite.invite_id);
+        work.details = vec![
+            ("role".to_owned(), name_of(invite.role, invite.custom_role.as_deref())),
+            ("address".to_owned(), invite.email),
+        ];
         Ok(Invited { invite: invite.invite_id, expires_at: invite.expires_at })
     }
 }
@@ -105,6 +109,11 @@ impl Handle for ConsumeInvite {
         };
         work.tx.insert(&user).await?;
         work.tx.list_address(&user.email, user.user_id).await?;
+        work.details = vec![
+            ("user".to_owned(), user.user_id.to_string()),
+            ("invite".to_owned(), invite.invite_id.to_string()),
+            ("role".to_owned(), name_of(user.role, user.custom_role.as_deref())),
+        ];
         session_issue::issue(work, &user, Assurance::Link, &self.client).await
     }
 }
@@ -135,8 +144,11 @@ impl Handle for SetRole {
             forget_invites(work, user.user_id).await?;
             session_row::end_streams(work, user.user_id).await?;
         }
+        let before = name_of(user.role, user.custom_role.as_deref());
         let user = User { role: given.role, custom_role: given.custom, ..user };
         work.tx.update(&user).await?;
+        let after = name_of(user.role, user.custom_role.as_deref());
+        work.details = vec![("role_before".to_owned(), before), ("role_after".to_owned(), after)];
         Ok(info(user))
     }
 }
@@ -160,7 +172,8 @@ impl Handle for RemoveUser {
         let email = format!("removed:{}", user.user_id);
         let (state, custom_role) = (UserState::Removed, None);
         let (totp_wrapped, totp_last_step) = (None, None);
-        work.tx.update(&User { state, email, custom_role, totp_wrapped, totp_last_step, ..user }).await?;
+        let gone = User { state, email, custom_role, totp_wrapped, totp_last_step, passkeys: 0, ..user };
+        work.tx.update(&gone).await?;
         Ok(Done)
     }
 }
@@ -193,6 +206,11 @@ impl Handle for GetIdentityKey {
         let user = active(work, Action::ReadIdentityKey, self.user).await?;
         identity_of(&user).ok_or(ActorError::NotFound)
     }
+}
+
+/// A role as the audit names it: a custom one by its id.
+fn name_of(role: UserRole, custom: Option<&str>) -> String {
+    custom.unwrap_or(role.as_str()).to_owned()
 }
 
 /// An active user of this tenant, for an act on the tenant's people.
