@@ -17,8 +17,8 @@ use crate::{
     FencedTx, Filter, MAX_LIMIT, Query, Row, Store, StoreError,
     backend::{Scope, Tx},
     tables::{
-        BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct, Invite, JoinToken,
-        Link, Node, NodeLease, NodeState, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant,
+        BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct, EmailChange, Invite,
+        JoinToken, Link, Node, NodeLease, NodeState, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant,
         ProgramToken, RESTORE_STEP, Session, Signup, Tenant, TenantOwner, TotpEnrollment,
     },
 };
@@ -172,6 +172,8 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
         + tx.delete::<TotpEnrollment>(Filter::all()).await?
         + tx.delete::<PasskeyChallenge>(Filter::all()).await?
         + tx.delete::<PasskeySignIn>(Filter::all()).await?
+        // one that was stopped since must not come to count
+        + tx.delete::<EmailChange>(Filter::all()).await?
         + tx.delete::<Invite>(Filter::all()).await?
         + tx.delete::<Signup>(Filter::all()).await?
         + tx.delete::<Pairing>(Filter::all()).await?

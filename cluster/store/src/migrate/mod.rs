@@ -99,6 +99,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would take an account that has nothing else for one without a second factor
         usable_from: 7,
     },
+    Migration {
+        version: 8,
+        name: "email_change",
+        text: include_str!("../../../../migrations/sqlite/0008_email_change.sql"),
+        // an earlier program would let a recovery pass and leave a change of address standing
+        usable_from: 8,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -149,6 +156,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0007_passkeys.sql"),
         // an earlier program would take an account that has nothing else for one without a second factor
         usable_from: 7,
+    },
+    Migration {
+        version: 8,
+        name: "email_change",
+        text: include_str!("../../../../migrations/postgres/0008_email_change.sql"),
+        // an earlier program would let a recovery pass and leave a change of address standing
+        usable_from: 8,
     },
 ];
 

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod container;
 pub mod delivery;
 pub mod directory;
+pub mod email;
 pub mod factor;
 pub mod limits;
 pub mod operator;
@@ -21,6 +22,7 @@ pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP,
 pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
+pub use email::{EmailChange, EmailChangeState};
 pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
 pub use limits::{QuotaRow, Suspension, Usage};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
@@ -70,6 +72,7 @@ pub fn all() -> Vec<&'static Table> {
         FactorAttempts::table(),
         Passkey::table(),
         PasskeyChallenge::table(),
+        EmailChange::table(),
         Vault::table(),
         Slot::table(),
         VaultObject::table(),

@@ -4,11 +4,12 @@ use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_store::{
     Acceptance, ClusterAct, Filter, Purpose, Revocations, Store, StoreError,
     tables::{
-        ActKind, BackupCode, Cluster, DestructiveAct, Invite, JoinedNode, Operator, RESTORE_STEP, UserRole,
+        ActKind, BackupCode, Cluster, DestructiveAct, EmailChange, EmailChangeState, Invite, JoinedNode,
+        Operator, RESTORE_STEP, UserRole,
     },
     testing::{TestNode, acceptance, id},
 };
-use ocmt_types::{Digest32, NodeId, OperatorId, Timestamp};
+use ocmt_types::{Digest32, NodeId, OperatorId, TenantId, Timestamp};
 
 use super::{
     areas::signup,
@@ -80,6 +81,22 @@ pub async fn who_was_revoked_stays_so_over_a_restore(store: Store) {
     assert!(again.iter().any(|act| act.object == format!("node/{}", id::<NodeId>(4))));
 }
 
+/// A change of address that was confirmed.
+fn waiting_change(tenant_id: TenantId) -> EmailChange {
+    EmailChange {
+        tenant_id,
+        token_hash: Digest32([8; 32]),
+        user_id: id(1),
+        session_id: id(1),
+        old_email: "a@example.org".to_owned(),
+        new_email: "c@example.org".to_owned(),
+        state: EmailChangeState::Confirmed,
+        created_at: Timestamp(1),
+        expires_at: Timestamp(2),
+        effective_at: Some(Timestamp(3)),
+    }
+}
+
 pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) {
     let source = Store::sim();
     cluster_of_three(&source).await;
@@ -99,6 +116,7 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
     let node = TestNode::start(&source, 5).await.unwrap();
     let own = node.found(1).await.unwrap();
     let mut tx = source.fenced(own).await.unwrap();
+    tx.insert(&waiting_change(own.tenant)).await.unwrap();
     let invite = Invite {
         tenant_id: own.tenant,
         invite_id: id(1),
@@ -123,8 +141,8 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
 
     let accepted = store.accept_restore(&acceptance(NOW)).await.unwrap();
     assert_eq!(
-        accepted.tokens, 5,
-        "invitations of a node and of a user, a sign-up, an act that is confirmed, a backup code"
+        accepted.tokens, 6,
+        "invitations of a node and of a user, a sign-up, an act that is confirmed, a backup code, a change of address"
     );
     let operators = store.operators();
     assert_eq!(operators.join_token(invitation().token_hash, NOW).await.unwrap(), None);
@@ -136,6 +154,7 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
     let node = TestNode::start(&store, 6).await.unwrap();
     let own = node.claim(own.tenant).await.unwrap();
     assert_eq!(store.read(own).await.unwrap().count(Filter::<Invite>::all()).await.unwrap(), 0);
+    assert_eq!(store.read(own).await.unwrap().count(Filter::<EmailChange>::all()).await.unwrap(), 0);
     assert_eq!(store.read(own).await.unwrap().count(Filter::<BackupCode>::all()).await.unwrap(), 0);
 }
 
