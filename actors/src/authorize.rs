@@ -139,6 +139,10 @@ pub(crate) enum Action {
     /// Take one away, or make new backup codes.
     ChangeFactors,
     StepUp,
+    /// Ask for another address.
+    ChangeAddress,
+    /// Confirm it, see it, stop it.
+    SeeToAddress,
     ReadSessions,
     EndSessions,
     QueryOwnAudit,
@@ -230,8 +234,10 @@ const fn rule(action: Action) -> Rule {
         A::RemoveUser => r(Role::Admin, None, true, Never),
         A::PublishIdentityKey => r(Role::Observer, None, false, Never),
         A::ReadSelf | A::SignOut => r(Role::Observer, None, false, Always),
-        A::FoundTenant | A::CompleteMfa | A::ReadSessions => r(Role::Observer, None, false, Never),
-        A::EnrolFactor | A::ChangeFactors => r(Role::Observer, None, true, Never),
+        A::FoundTenant | A::CompleteMfa | A::ReadSessions | A::SeeToAddress => {
+            r(Role::Observer, None, false, Never)
+        }
+        A::EnrolFactor | A::ChangeFactors | A::ChangeAddress => r(Role::Observer, None, true, Never),
         A::StepUp => r(Role::Observer, None, false, AfterRelease),
         A::EndSessions => r(Role::Observer, Some(Role::Admin), false, Never),
         A::QueryOwnAudit => r(Role::Observer, None, false, Never),

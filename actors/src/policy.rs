@@ -35,6 +35,8 @@ pub struct TenantPolicy {
     pub require_mfa: bool,
     /// A mailed link lapses after so long; at most 1 h.
     pub link_ttl_ms: i64,
+    /// From confirming another address of a user to its counting; the old one can stop it until then.
+    pub email_change_delay_ms: i64,
     /// An idle container is paused after so long.
     pub pause_after_ms: i64,
     /// An idle container is stopped after so long; not before it is paused.
@@ -105,6 +107,7 @@ impl Default for TenantPolicy {
             sessions_per_user: 10,
             require_mfa: false,
             link_ttl_ms: 10 * MINUTE,
+            email_change_delay_ms: DAY,
             pause_after_ms: 30 * MINUTE,
             stop_after_ms: 4 * HOUR,
             start_locked: false,
@@ -132,6 +135,7 @@ impl TenantPolicy {
             ("policy.session_absolute_ms", self.session_absolute_ms, least(5 * MINUTE, 1_000), DAY),
             ("policy.sessions_per_user", i64::from(self.sessions_per_user), 1, 100),
             ("policy.link_ttl_ms", self.link_ttl_ms, least(MINUTE, 1_000), HOUR),
+            ("policy.email_change_delay_ms", self.email_change_delay_ms, least(HOUR, 0), 30 * DAY),
             ("policy.pause_after_ms", self.pause_after_ms, least(MINUTE, 500), 30 * DAY),
             ("policy.stop_after_ms", self.stop_after_ms, least(MINUTE, 500), 90 * DAY),
             ("policy.recovery_delay_ms", self.recovery_delay_ms, least(HOUR, 100), 90 * DAY),
@@ -184,6 +188,11 @@ impl TenantPolicy {
     /// [`Self::session_absolute_ms`] as a duration.
     pub(crate) fn session_absolute(&self) -> Duration {
         positive(self.session_absolute_ms)
+    }
+
+    /// [`Self::email_change_delay_ms`] as a duration.
+    pub(crate) fn email_change_delay(&self) -> Duration {
+        positive(self.email_change_delay_ms)
     }
 
     /// [`Self::link_ttl_ms`] as a duration.
@@ -244,6 +253,9 @@ mod tests {
         short.check(Mode::Demo).unwrap();
         short.check(Mode::Dev).unwrap();
         assert_eq!(short.check(Mode::Production).unwrap_err().reason(), "INVALID_ARGUMENT");
+        let at_once = TenantPolicy { email_change_delay_ms: 0, ..TenantPolicy::default() };
+        at_once.check(Mode::Dev).unwrap();
+        assert_eq!(at_once.check(Mode::Production).unwrap_err().reason(), "INVALID_ARGUMENT");
     }
 
     #[test]

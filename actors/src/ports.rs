@@ -49,6 +49,13 @@ pub enum MailBody {
         /// What they are good for.
         purpose: LinkPurpose,
     },
+    /// Confirm this address as the new one of an account.
+    EmailChange {
+        /// Name of the tenant.
+        tenant: String,
+        /// `ocmt_lnk_…`
+        token: Secret<String>,
+    },
     /// Join a tenant.
     Invite {
         /// Name of the tenant.

@@ -6,6 +6,10 @@ use ocmt_types::{Digest32, Secret, SessionId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    email_change::{
+        CancelEmailChange, ConfirmEmailChange, EmailChangeAsked, EmailChangeConfirmed, GetEmailChange,
+        PendingEmailChange, RequestEmailChange,
+    },
     factors::{
         BackupCodes, BeginTotpEnrollment, CompleteMfa, ConfirmTotpEnrollment, RegenerateBackupCodes,
         RemoveTotp, SecondFactor, StepUp, TotpConfirmed, TotpOffered,
@@ -225,6 +229,10 @@ calls! {
         once RegenerateBackupCodes => BackupCodes,
         once CompleteMfa => SessionIssued,
         once StepUp => SessionIssued,
+        write RequestEmailChange => EmailChangeAsked,
+        write ConfirmEmailChange => EmailChangeConfirmed,
+        read GetEmailChange => Option<PendingEmailChange>,
+        write CancelEmailChange => Done,
         write SignOut => SessionsEnded,
         once IssueLink => Option<IssuedLink>,
         once ConsumeLink => SessionIssued,

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod auth;
 pub mod container;
+pub mod email_change;
 pub mod factors;
 pub mod groups;
 pub mod pairing;

@@ -48,6 +48,8 @@ names! {
     EnrolFactor => Kept,
     ChangeFactors => Kept,
     StepUp => Kept,
+    ChangeAddress => Kept,
+    SeeToAddress => Kept,
     ReadSessions => Kept,
     EndSessions => OfOthers("session.end"),
     QueryOwnAudit => Kept,

@@ -48,6 +48,9 @@ impl Mailer for Mailbox {
                 MailBody::Invite { tenant, token } => {
                     ("invite".to_owned(), vec![(tenant.clone(), token.expose().clone())], vec![])
                 }
+                MailBody::EmailChange { tenant, token } => {
+                    ("email_change".to_owned(), vec![(tenant.clone(), token.expose().clone())], vec![])
+                }
                 MailBody::Notice { kind, facts, .. } => (kind.clone(), vec![], facts.clone()),
             };
             self.mails

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod authority;
+mod email_change;
 pub(crate) mod factors;
 mod groups;
 mod isolation;

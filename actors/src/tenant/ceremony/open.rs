@@ -13,7 +13,10 @@ use ocmt_store::tables::{
 use ocmt_types::{Digest32, Timestamp};
 
 use super::{
-    super::handlers::notices::{self, NoticeText},
+    super::handlers::{
+        email_change,
+        notices::{self, NoticeText},
+    },
     ground::{self, Loaded, OPENED},
 };
 use crate::{
@@ -65,6 +68,8 @@ impl Handle for OpenCeremony {
         }
         work.tx.insert(&row).await?;
         hold_session(work, session, &row).await?;
+        // who the account belongs to is in question: its address stays
+        email_change::stop(work, row.user_id, "a recovery of the vault was opened").await?;
         let loaded = ground::load(work, id).await?.ok_or_else(ground::damaged)?;
         announce(work, &loaded).await?;
         ground::view(work, &loaded).await

@@ -4,6 +4,7 @@ mod administration;
 mod attempts;
 mod audit;
 mod auth;
+pub(crate) mod email_change;
 mod enrol;
 mod factors;
 mod mfa;

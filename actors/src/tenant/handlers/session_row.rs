@@ -11,7 +11,7 @@ use ocmt_store::{
 };
 use ocmt_types::{Digest32, SessionId, Timestamp, UserId};
 
-use super::{super::program, factors, passkeys, roles};
+use super::{super::program, email_change, factors, passkeys, roles};
 use crate::{
     api::auth::{Assurance, SessionInfo},
     authorize::{Authority, FACTOR_DUE},
@@ -273,6 +273,7 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     work.tx.delete_all::<Session>(Session::expires_at.le(now - KEEP)).await?;
     work.tx.delete_all::<TotpEnrollment>(TotpEnrollment::expires_at.le(now)).await?;
     passkeys::sweep(work).await?;
+    email_change::sweep(work).await?;
     work.tx.forget_answers(now - KEEP).await?;
     work.set_timer(SWEEP, "", now + SWEEP_EVERY, &[]).await
 }

@@ -6,7 +6,7 @@ use ocmt_store::tables::{TenantState, Timer};
 
 use super::{
     super::{ceremony, container::timers as container, post as delivery, recovery},
-    notices, post, session_row,
+    email_change, notices, post, session_row,
 };
 use crate::{
     error::ActorError,
@@ -29,6 +29,7 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
     match timer.kind.as_str() {
         delivery::TIMER => post::retry(work, &timer.subject).await,
         notices::TIMER => notices::retry(work, &timer.subject).await,
+        email_change::TIMER => email_change::take_effect::fire(work, &timer.subject).await,
         session_row::SWEEP => session_row::sweep(work).await,
         recovery::FIND => recovery::find(work, &timer).await,
         ceremony::ground::TIMER => ceremony::stop::look(work, &timer.subject).await,

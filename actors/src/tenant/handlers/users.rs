@@ -8,7 +8,7 @@ use ocmt_types::{Secret, UserId};
 
 use super::{
     super::{container::lock_cells_of, group, pairing, program},
-    enrol, factors,
+    email_change, enrol, factors,
     roles::{self, authority_of, covered, given, keep_an_owner},
     session_issue, session_row,
 };
@@ -167,6 +167,7 @@ impl Handle for RemoveUser {
         pairing::forget_user(work, user.user_id).await?;
         program::forget_user(work, user.user_id).await?;
         enrol::forget(work, &user).await?;
+        email_change::forget(work, user.user_id).await?;
         work.tx.unlist_address(&user.email).await?;
         // the row stays for the audit trail, and the address is free for a new user
         let email = format!("removed:{}", user.user_id);

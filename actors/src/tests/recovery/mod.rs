@@ -1,5 +1,6 @@
 //! Guardians and ceremonies, from the client's cryptography to the rows.
 
+mod address;
 mod circle;
 mod crash;
 mod flow;
