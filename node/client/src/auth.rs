@@ -149,7 +149,7 @@ fn routed<T>(token: &str, message: T) -> tonic::Request<T> {
 }
 
 /// The token in a link's address, or the text itself.
-fn token_of(link: &str) -> &str {
+pub(crate) fn token_of(link: &str) -> &str {
     let link = link.trim();
     link.rsplit_once('/').map_or(link, |(_, token)| token)
 }

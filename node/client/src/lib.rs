@@ -12,6 +12,7 @@ pub mod channel;
 mod client;
 pub mod connect;
 pub mod container;
+pub mod email_change;
 mod error;
 pub mod factors;
 pub mod gateway;

@@ -55,6 +55,8 @@ pub struct Policy {
     pub max_sessions: Option<u32>,
     /// Whether every user needs a second factor.
     pub require_mfa: bool,
+    /// From confirming another address to its counting.
+    pub email_change_delay_ms: Option<u64>,
 }
 
 /// What to change of a policy; what is absent stays.
@@ -84,6 +86,8 @@ pub struct PolicyChange {
     pub max_sessions: Option<u32>,
     /// Whether every user needs a second factor.
     pub require_mfa: Option<bool>,
+    /// From confirming another address to its counting.
+    pub email_change_delay: Option<Duration>,
 }
 
 /// Limits of a tenant, or what is used of them.
@@ -148,6 +152,7 @@ impl PolicyChange {
             ("recovery.change_window", self.change_window),
             ("sessions.idle_limit", self.session_idle),
             ("sessions.absolute_limit", self.session_absolute),
+            ("sessions.email_change_delay", self.email_change_delay),
         ];
         let named = members.iter().filter(|(_, value)| value.is_some());
         let named = named.map(|(path, _)| *path);
@@ -170,6 +175,7 @@ impl PolicyChange {
                 absolute_limit: self.session_absolute.map(duration),
                 max_sessions: self.max_sessions,
                 require_mfa: self.require_mfa,
+                email_change_delay: self.email_change_delay.map(duration),
                 ..Default::default()
             }),
             recovery: Some(pb::RecoveryPolicy {
@@ -318,6 +324,7 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
             session_absolute_ms: ms(&sessions.absolute_limit),
             max_sessions: sessions.max_sessions,
             require_mfa: sessions.require_mfa.unwrap_or_default(),
+            email_change_delay_ms: ms(&sessions.email_change_delay),
         },
         policy_version: from.policy_version,
     })

@@ -11,6 +11,7 @@ mod audit;
 mod cluster;
 mod container;
 mod context;
+mod email;
 mod group;
 mod guardian;
 mod image;
@@ -107,6 +108,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::Logout => account::logout(&context).await,
         Command::Whoami => account::whoami(&context).await,
         Command::Sessions(command) => account::sessions(&context, command).await,
+        Command::Email(command) => email::run(&context, command).await,
         Command::Mfa(command) => mfa::run(&context, command).await,
         Command::StepUp(code) => mfa::step_up(&context, &code).await,
         Command::Tenant(command) => tenant::tenant(&context, command).await,

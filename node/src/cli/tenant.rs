@@ -57,6 +57,7 @@ fn change(args: &PolicyArgs) -> PolicyChange {
         session_absolute: args.session_absolute.map(|time| time.0),
         max_sessions: args.max_sessions,
         require_mfa: args.require_mfa,
+        email_change_delay: args.email_change_delay.map(|time| time.0),
     }
 }
 
@@ -102,6 +103,7 @@ fn describe(tenant: &Tenant) -> String {
             "sessions of one user, at most",
             policy.max_sessions.map(|most| most.to_string()).unwrap_or_default(),
         ),
+        ("another address of a user counts after", time(policy.email_change_delay_ms)),
         (
             "a second factor",
             if policy.require_mfa { "is needed by everybody" } else { "is up to each user" }.to_owned(),

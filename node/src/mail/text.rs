@@ -31,6 +31,9 @@ impl Letter {
                 };
                 (subject.to_owned(), sign_in(base_url, links, *purpose))
             }
+            MailBody::EmailChange { tenant, token } => {
+                ("Confirm your new address".to_owned(), email_change(base_url, tenant, token))
+            }
             MailBody::Invite { tenant, token } => {
                 ("You are invited".to_owned(), invite(base_url, tenant, token))
             }
@@ -83,6 +86,15 @@ fn sign_in(base_url: &str, links: &[(String, Secret<String>)], purpose: LinkPurp
     }
     text.push_str("\nIf you did not ask for it, do nothing.\n");
     text
+}
+
+fn email_change(base_url: &str, tenant: &str, token: &Secret<String>) -> String {
+    format!(
+        "Somebody, hopefully you, wants to use this address in {}. To confirm that it is yours, paste this link where you are \
+         asked for it (`ocmt email confirm`). It works once.\n\n    {}\n\nIf it was not you, do nothing.\n",
+        one_line(tenant),
+        link(base_url, token)
+    )
 }
 
 fn invite(base_url: &str, tenant: &str, token: &Secret<String>) -> String {

@@ -11,7 +11,7 @@ use ocmt_proto::v1::{self as pb, auth_service_server::AuthService};
 use ocmt_types::{Secret, SessionId};
 use tonic::{Request, Response, async_trait};
 
-use super::{Answer, Rpc, convert, factors, passkeys, refuse};
+use super::{Answer, Rpc, convert, email_change, factors, passkeys, refuse};
 use crate::edge::call;
 
 /// What clients are told of links: the policy's default, the same for every address.
@@ -194,6 +194,34 @@ impl AuthService for Rpc {
         request: Request<pb::RemovePasskeyRequest>,
     ) -> Answer<pb::RemovePasskeyResponse> {
         passkeys::remove(self, request).await
+    }
+
+    async fn request_email_change(
+        &self,
+        request: Request<pb::RequestEmailChangeRequest>,
+    ) -> Answer<pb::RequestEmailChangeResponse> {
+        email_change::request(self, request).await
+    }
+
+    async fn confirm_email_change(
+        &self,
+        request: Request<pb::ConfirmEmailChangeRequest>,
+    ) -> Answer<pb::ConfirmEmailChangeResponse> {
+        email_change::confirm(self, request).await
+    }
+
+    async fn get_email_change(
+        &self,
+        request: Request<pb::GetEmailChangeRequest>,
+    ) -> Answer<pb::GetEmailChangeResponse> {
+        email_change::get(self, request).await
+    }
+
+    async fn cancel_email_change(
+        &self,
+        request: Request<pb::CancelEmailChangeRequest>,
+    ) -> Answer<pb::CancelEmailChangeResponse> {
+        email_change::cancel(self, request).await
     }
 
     async fn sign_out(&self, request: Request<pb::SignOutRequest>) -> Answer<pb::SignOutResponse> {

@@ -35,13 +35,11 @@ const SERVICES: [(&str, &str); 5] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 39] = [
+const METHODS: [(&str, &str); 37] = [
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
-    ("/ocmt.v1.AuthService/ConfirmEmailChange", "changing the address is not built yet"),
     ("/ocmt.v1.AuthService/CreateApiKey", KEYS),
     ("/ocmt.v1.AuthService/FinishOidcLogin", FACTORS),
     ("/ocmt.v1.AuthService/ListApiKeys", KEYS),
-    ("/ocmt.v1.AuthService/RequestEmailChange", "changing the address is not built yet"),
     ("/ocmt.v1.AuthService/RevokeApiKey", KEYS),
     ("/ocmt.v1.AuditService/ExportAudit", PROOFS),
     ("/ocmt.v1.AuditService/GetCheckpoint", PROOFS),

@@ -114,6 +114,9 @@ pub struct PolicyArgs {
     /// Whether every user needs a second factor; you show one of your own first
     #[arg(long, value_name = "BOOL")]
     pub require_mfa: Option<bool>,
+    /// From confirming another address of a user to its counting
+    #[arg(long, value_name = "TIME")]
+    pub email_change_delay: Option<HumanDuration>,
 }
 
 /// `ocmt user`

@@ -4,6 +4,7 @@ mod account;
 mod audit;
 mod cluster;
 mod container;
+mod email;
 mod mfa;
 mod node;
 mod operated;
@@ -23,6 +24,7 @@ pub use account::{LoginArgs, PolicyArgs, SessionsCommand, TenantCommand, UserCom
 pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
 pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs};
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
+pub use email::EmailCommand;
 pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use operated::{LimitArgs, OperatedCommand};
@@ -102,6 +104,9 @@ pub enum Command {
     /// List or end sessions
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// Another address for your account
+    #[command(subcommand)]
+    Email(EmailCommand),
     /// The second factor of your account: an authenticator app and backup codes
     #[command(subcommand)]
     Mfa(MfaCommand),

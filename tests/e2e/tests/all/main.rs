@@ -8,6 +8,7 @@ mod contract;
 mod crash;
 mod dead_man;
 mod demo;
+mod email;
 mod foreign;
 mod gateway;
 mod headers;

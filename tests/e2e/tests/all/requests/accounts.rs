@@ -48,6 +48,12 @@ pub(super) fn signing_in(ids: &Ids) -> Vec<Made> {
         AuthService/ListPasskeys "" => pb::ListPasskeysRequest::default();
         AuthService/RemovePasskey "" => pb::RemovePasskeyRequest { passkey_id: super::uuid(),
             idempotency_key: key() };
+        AuthService/RequestEmailChange "" => pb::RequestEmailChangeRequest { new_email: "other@e2e.example".into(),
+            idempotency_key: key() };
+        AuthService/ConfirmEmailChange "" => pb::ConfirmEmailChangeRequest { token: token.clone(),
+            idempotency_key: key() };
+        AuthService/GetEmailChange "" => pb::GetEmailChangeRequest {};
+        AuthService/CancelEmailChange "" => pb::CancelEmailChangeRequest { idempotency_key: key() };
         AuthService/WhoAmI "" => pb::WhoAmIRequest {};
         AuthService/ListSessions "" => pb::ListSessionsRequest::default();
         AuthService/RevokeSession "session" => pb::RevokeSessionRequest { session_id: ids.session.clone(),

@@ -75,6 +75,10 @@ pub(super) const RULES: &[Rule] = rules! {
         FinishPasskeyAssertion Anybody May,
         ListPasskeys Observer Refused,
         RemovePasskey Observer Unfound,
+        RequestEmailChange Observer Refused,
+        ConfirmEmailChange Observer Refused,
+        GetEmailChange Observer Refused,
+        CancelEmailChange Observer Refused,
     }
     TenantService {
         CreateTenant Observer Refused,
