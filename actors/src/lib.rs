@@ -60,6 +60,7 @@ mod audit;
 mod authorize;
 mod call;
 mod caller;
+mod clip;
 mod effect;
 mod email;
 mod env;

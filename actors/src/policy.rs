@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use ocmt_crypto::audit::{MAX_DETAILS, MAX_NAME, MAX_TEXT};
 use serde::{Deserialize, Serialize};
 
-use crate::error::ActorError;
+use crate::{clip::clip, error::ActorError};
 
 /// What kind of system this is. Short delays are for `Dev` and `Demo` alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,7 +170,7 @@ impl TenantPolicy {
         Ok(())
     }
 
-    /// The fields that are others in `next`, with what they are there, for the audit: the first sixteen.
+    /// The fields that are others in `next`, with what they are there, for the audit: as many as a record holds, the first by name.
     pub(crate) fn changed(&self, next: &Self) -> Vec<(String, String)> {
         let fields = |policy: &Self| match serde_json::to_value(policy) {
             Ok(serde_json::Value::Object(fields)) => fields,
@@ -177,7 +178,10 @@ impl TenantPolicy {
         };
         let before = fields(self);
         let other = fields(next).into_iter().filter(|(name, value)| before.get(name) != Some(value));
-        other.map(|(name, value)| (short(&name, 64), short(&value.to_string(), 512))).take(16).collect()
+        other
+            .map(|(name, value)| (clip(&name, MAX_NAME), clip(&value.to_string(), MAX_TEXT)))
+            .take(MAX_DETAILS)
+            .collect()
     }
 
     /// [`Self::session_idle_ms`] as a duration.
@@ -199,16 +203,6 @@ impl TenantPolicy {
     pub(crate) fn link_ttl(&self) -> Duration {
         positive(self.link_ttl_ms)
     }
-}
-
-/// At most so many bytes, whole characters.
-fn short(text: &str, most: usize) -> String {
-    text.chars()
-        .scan(0, |bytes, c| {
-            *bytes += c.len_utf8();
-            (*bytes <= most).then_some(c)
-        })
-        .collect()
 }
 
 /// Milliseconds as a duration; negative ones are none.

@@ -13,6 +13,7 @@ use ocmt_types::{NodeId, RequestId};
 use serde::{Deserialize, Serialize};
 
 use super::ActorError;
+use crate::clip::clip;
 
 const VERSION: u8 = 1;
 /// Longest text that is kept of another node's error, in bytes.
@@ -66,32 +67,32 @@ impl From<&ActorError> for Wire {
     fn from(error: &ActorError) -> Self {
         match error {
             ActorError::NotFound => Self::NotFound,
-            ActorError::Unauthenticated(why) => Self::Unauthenticated(clip(why)),
-            ActorError::PermissionDenied(why) => Self::PermissionDenied(clip(why)),
+            ActorError::Unauthenticated(why) => Self::Unauthenticated(clip(why, LONGEST)),
+            ActorError::PermissionDenied(why) => Self::PermissionDenied(clip(why, LONGEST)),
             ActorError::StepUpRequired => Self::StepUpRequired,
             ActorError::InvalidArgument { field, why } => {
-                Self::InvalidArgument { field: clip(field), why: clip(why) }
+                Self::InvalidArgument { field: clip(field, LONGEST), why: clip(why, LONGEST) }
             }
             ActorError::FailedPrecondition { reason, why } => {
-                Self::FailedPrecondition { reason: clip(reason), why: clip(why) }
+                Self::FailedPrecondition { reason: clip(reason, LONGEST), why: clip(why, LONGEST) }
             }
-            ActorError::AlreadyExists(what) => Self::AlreadyExists(clip(what)),
-            ActorError::Aborted(what) => Self::Aborted(clip(what)),
+            ActorError::AlreadyExists(what) => Self::AlreadyExists(clip(what, LONGEST)),
+            ActorError::Aborted(what) => Self::Aborted(clip(what, LONGEST)),
             ActorError::ResourceExhausted { reason, why, retry_after } => Self::ResourceExhausted {
-                reason: clip(reason),
-                why: clip(why),
+                reason: clip(reason, LONGEST),
+                why: clip(why, LONGEST),
                 retry_after_ms: retry_after.map(in_ms),
             },
             ActorError::DeadlineExceeded => Self::DeadlineExceeded,
             ActorError::Unavailable { reason, why, retry_after } => Self::Unavailable {
-                reason: clip(reason),
-                why: clip(why),
+                reason: clip(reason, LONGEST),
+                why: clip(why, LONGEST),
                 retry_after_ms: retry_after.map(in_ms),
             },
             ActorError::NotOwner { owner } => Self::NotOwner { owner: *owner },
             ActorError::OutcomeUnknown => Self::OutcomeUnknown,
             ActorError::Internal(id) => Self::Internal(*id),
-            ActorError::Unimplemented(what) => Self::Unimplemented(clip(what)),
+            ActorError::Unimplemented(what) => Self::Unimplemented(clip(what, LONGEST)),
         }
     }
 }
@@ -104,22 +105,22 @@ impl From<Wire> for ActorError {
             Wire::PermissionDenied(why) => Self::PermissionDenied(literal(&why)),
             Wire::StepUpRequired => Self::StepUpRequired,
             Wire::InvalidArgument { field, why } => {
-                Self::InvalidArgument { field: literal(&field), why: clip(&why) }
+                Self::InvalidArgument { field: literal(&field), why: clip(&why, LONGEST) }
             }
             Wire::FailedPrecondition { reason, why } => {
-                Self::FailedPrecondition { reason: clip(&reason).into(), why: clip(&why) }
+                Self::FailedPrecondition { reason: clip(&reason, LONGEST).into(), why: clip(&why, LONGEST) }
             }
             Wire::AlreadyExists(what) => Self::AlreadyExists(literal(&what)),
             Wire::Aborted(what) => Self::Aborted(literal(&what)),
             Wire::ResourceExhausted { reason, why, retry_after_ms } => Self::ResourceExhausted {
                 reason: literal(&reason),
-                why: clip(&why),
+                why: clip(&why, LONGEST),
                 retry_after: retry_after_ms.map(Duration::from_millis),
             },
             Wire::DeadlineExceeded => Self::DeadlineExceeded,
             Wire::Unavailable { reason, why, retry_after_ms } => Self::Unavailable {
                 reason: literal(&reason),
-                why: clip(&why),
+                why: clip(&why, LONGEST),
                 retry_after: retry_after_ms.map(Duration::from_millis),
             },
             Wire::NotOwner { owner } => Self::NotOwner { owner },
@@ -132,15 +133,6 @@ impl From<Wire> for ActorError {
 
 fn in_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// At most [`LONGEST`] bytes, cut between characters.
-fn clip(text: &str) -> String {
-    let mut end = text.len().min(LONGEST);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().to_owned()
 }
 
 /// The text for as long as the process lives.
@@ -159,7 +151,7 @@ impl Literals {
 
     fn keep(&self, text: &str) -> &'static str {
         let mut met = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = clip(text);
+        let text = clip(text, LONGEST);
         if let Some(known) = met.get(text.as_str()) {
             return known;
         }

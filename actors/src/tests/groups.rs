@@ -7,6 +7,7 @@ use super::kit::{Kit, Person};
 use crate::{
     ActorError,
     api::{
+        audit::QueryAudit,
         groups::{
             AddMember, CreateGroup, DeleteGroup, GetGroup, GroupRole, ListGroups, ListResources,
             RemoveMember, SetMemberRole,
@@ -132,6 +133,10 @@ async fn who_leaves_the_tenant_leaves_its_groups_and_none_is_left_alone() {
     kit.clock.advance(std::time::Duration::from_secs(1));
     add(&kit, &bob, team, &dee, GroupRole::Member).await;
     kit.call(&ann.caller, RemoveUser { user: bob.user }).await.unwrap();
+    let removals = QueryAudit { method: Some("UserService/RemoveUser".to_owned()), ..QueryAudit::default() };
+    let records = kit.call(&ann.caller, removals).await.unwrap().records;
+    let heir = ("heir".to_owned(), format!("{team}:{}", dee.user));
+    assert_eq!(records[0].details, [heir], "the audit says who steps in");
     let detail = kit.call(&dee.caller, GetGroup { group: team }).await.unwrap();
     let roles: Vec<_> = detail.members.iter().map(|member| (member.user, member.role)).collect();
     assert_eq!(

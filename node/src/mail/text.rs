@@ -91,7 +91,7 @@ fn sign_in(base_url: &str, links: &[(String, Secret<String>)], purpose: LinkPurp
 fn email_change(base_url: &str, tenant: &str, token: &Secret<String>) -> String {
     format!(
         "Somebody, hopefully you, wants to use this address in {}. To confirm that it is yours, paste this link where you are \
-         asked for it (`ocmt email confirm`). It works once.\n\n    {}\n\nIf it was not you, do nothing.\n",
+         asked for it (`ocmt email confirm`); opening it does nothing. It works once.\n\n    {}\n\nIf it was not you, do nothing.\n",
         one_line(tenant),
         link(base_url, token)
     )

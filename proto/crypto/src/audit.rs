@@ -23,8 +23,10 @@ const VERSION: u8 = 1;
 const HEAD: Purpose = Purpose::new("audit head");
 /// Most details of one record.
 pub const MAX_DETAILS: usize = 16;
-const MAX_NAME: usize = 64;
-const MAX_TEXT: usize = 512;
+/// Bytes of an action, and of a detail's name.
+pub const MAX_NAME: usize = 64;
+/// Bytes of an object, and of a detail.
+pub const MAX_TEXT: usize = 512;
 
 /// Who did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,11 +20,12 @@ use super::{
     Shared,
     cell::Cell,
     job::Then,
-    row::{self, Write, clip},
+    row::{self, Write},
     seen::{record, rest},
     state::{After, Clocks, Facts, Op},
 };
 use crate::{
+    clip::clip,
     env::{Env, Scope},
     error::ActorError,
     ports::LockReason,

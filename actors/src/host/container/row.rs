@@ -11,6 +11,7 @@ use super::state::{Clocks, due_at};
 use crate::{
     api::container::ContainerSpec,
     audit,
+    clip::clip,
     env::Scope,
     error::ActorError,
     host::owner::tell,
@@ -203,13 +204,4 @@ impl SystemWork for Forget {
         )
         .await
     }
-}
-
-/// At most `max` bytes, cut between characters.
-pub(super) fn clip(text: &str, max: usize) -> String {
-    let mut end = text.len().min(max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default().to_owned()
 }

@@ -10,6 +10,7 @@ use super::World;
 use crate::{
     ActorError,
     api::{
+        audit::QueryAudit,
         container::RemoveContainer,
         pairing::*,
         tenant::{GetTenant, TenantPolicy, UpdateTenantPolicy},
@@ -90,6 +91,18 @@ async fn a_sender_is_let_through_by_the_code_and_until_revoked(world: World) {
     assert_eq!(listed, std::slice::from_ref(&sender));
     world.kit.call(&ann.caller, RevokePairedSender { sender: sender.id }).await.unwrap();
     assert_eq!(check(&world, &ann, ask(agent, "4711")).await.len(), 8, "unknown again at the next message");
+    let again = pending(&world, &ann).await.iter().find(|it| it.channel == "telegram").unwrap().id;
+    world.kit.call(&ann.caller, RejectPairing { pairing: again }).await.unwrap();
+    // the rows are gone or will be: the trail names the person
+    for act in ["ApprovePairing", "RevokePairedSender", "RejectPairing"] {
+        let method = Some(format!("PairingService/{act}"));
+        let query = QueryAudit { method, limit: 100, ..QueryAudit::default() };
+        let trail = world.kit.call(&ann.caller, query).await.unwrap().records;
+        let done = trail.iter().find(|record| record.result == "OK").unwrap();
+        for (name, value) in [("channel", "telegram"), ("sender_id", "4711")] {
+            assert!(done.details.contains(&(name.to_owned(), value.to_owned())), "{act}: {done:?}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -170,7 +183,7 @@ async fn five_wrong_codes_end_a_pairing_for_good_and_each_counts() {
     let row = world.kit.store.read(own).await.unwrap().get::<Pairing>(pairing).await.unwrap().unwrap();
     assert_eq!(row.attempts, 5);
     // the refusals are in the trail, with what they were about
-    let query = crate::api::audit::QueryAudit {
+    let query = QueryAudit {
         method: Some("PairingService/ApprovePairing".to_owned()),
         limit: 100,
         ..Default::default()

@@ -8,6 +8,7 @@ mod members;
 mod reads;
 mod resources;
 
+use ocmt_crypto::audit::MAX_DETAILS;
 use ocmt_store::tables::{Group, GroupMember, GroupResource, StoredGroupRole};
 use ocmt_types::{GroupId, UserId};
 use ractor::ActorRef;
@@ -139,8 +140,7 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
         let heirs = left.into_iter().filter(|row| Some(row.user_id) != remover);
         match heirs.max_by_key(longest) {
             Some(heir) => {
-                // a record holds sixteen details
-                if work.details.len() < 16 {
+                if work.details.len() < MAX_DETAILS {
                     work.details.push(("heir".to_owned(), format!("{}:{}", heir.group_id, heir.user_id)));
                 }
                 work.tx.update(&GroupMember { role: StoredGroupRole::Admin, ..heir }).await?;

@@ -1,7 +1,7 @@
 //! The owner decides who is let through.
 
 use ocmt_store::tables::{PairedSender as Row, Pairing};
-use ocmt_types::PairingId;
+use ocmt_types::{PairingId, SenderId};
 
 use super::code;
 use crate::{
@@ -84,7 +84,7 @@ impl Handle for ApprovePairing {
             approved_at: work.now,
         };
         work.tx.insert(&sender).await?;
-        work.details = about(sender.sender_ref.to_string(), &sender.channel, &sender.sender_id);
+        work.details = about(Some(sender.sender_ref), &sender.channel, &sender.sender_id);
         Ok(info(sender))
     }
 }
@@ -92,7 +92,7 @@ impl Handle for ApprovePairing {
 impl Handle for RejectPairing {
     async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
         let row = load(work, self.pairing).await?;
-        work.details = about(String::new(), &row.channel, &row.sender_id);
+        work.details = about(None, &row.channel, &row.sender_id);
         work.tx.update(&Pairing { rejected: true, ..row }).await?;
         Ok(Done)
     }
@@ -119,16 +119,17 @@ impl Handle for RevokePairedSender {
         let row = work.authorize_found(Action::ChangePairings, found, |row| Object::of(row.user_id))?;
         work.tx.delete::<Row>(row.sender_ref).await?;
         work.object = format!("container/{}", row.container_id);
-        work.details = about(row.sender_ref.to_string(), &row.channel, &row.sender_id);
+        work.details = about(Some(row.sender_ref), &row.channel, &row.sender_id);
         Ok(Done)
     }
 }
 
 /// Whom the audit names: the row is gone when somebody asks.
-fn about(sender_ref: String, channel: &str, sender: &str) -> Vec<(String, String)> {
-    let named = [("sender", sender_ref), ("channel", channel.to_owned()), ("sender_id", sender.to_owned())];
-    let named = named.into_iter().filter(|(_, value)| !value.is_empty());
-    named.map(|(name, value)| (name.to_owned(), value)).collect()
+fn about(listed: Option<SenderId>, channel: &str, sender: &str) -> Vec<(String, String)> {
+    let mut details =
+        vec![("channel".to_owned(), channel.to_owned()), ("sender_id".to_owned(), sender.to_owned())];
+    details.extend(listed.map(|sender_ref| ("sender".to_owned(), sender_ref.to_string())));
+    details
 }
 
 /// A pairing of an agent of the caller that is neither over nor decided.

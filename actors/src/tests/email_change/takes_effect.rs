@@ -137,6 +137,9 @@ async fn a_suspended_tenant_holds_the_change_and_its_delay_goes_on_afterwards() 
     suspend(&kit, ann.tenant).await;
     pass(&kit, &ann, DAY + DAY).await;
     resume(&kit, ann.tenant).await;
+    let again = kit.sign_in(&ann, LinkPurpose::SignIn).await;
+    let shown = under_way(&kit, &again).await.unwrap().effective_at;
+    assert_eq!(shown, Some(START + DAY + DAY + DAY), "the time is the one from after the suspension");
     stays(&kit, &ann, DAY - Duration::from_secs(60)).await;
     comes_to_count(&kit, &ann, Duration::from_secs(60)).await;
 }

@@ -4,6 +4,7 @@ mod nodes;
 mod sign_in;
 mod soft;
 
+use ocmt_store::tables::User;
 use ocmt_types::{Digest32, Secret};
 
 use self::soft::{Soft, USER_VERIFIED};
@@ -179,6 +180,8 @@ async fn a_passkey_is_one_accounts_and_goes_with_it() {
     assert!(String::from_utf8(own.options).unwrap().contains("excludeCredentials\":[{"));
     kit.call(&ann.caller, RemoveUser { user: bob.user }).await.unwrap();
     add(&kit, &eve, &mut soft).await;
+    let mut tx = kit.store.fenced(kit.steal(ann.tenant).await).await.unwrap();
+    assert_eq!(tx.get::<User>(bob.user).await.unwrap().unwrap().passkeys, 0, "and none is counted");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::{
     MOST_TENANTS_OF_ADDRESS,
-    tables::{EmailChange, EmailChangeState, User},
+    tables::{EmailChange, EmailChangeState, Timer, User},
 };
 use ocmt_types::{Secret, UserId};
 
@@ -116,11 +116,13 @@ impl Handle for ConfirmEmailChange {
 impl Handle for GetEmailChange {
     async fn handle(self, work: &mut Work) -> Result<Option<PendingEmailChange>, ActorError> {
         let user = own(work, Action::SeeToAddress).await?;
-        let row = under_way(work, user.user_id).await?;
-        Ok(row.map(|row| PendingEmailChange {
+        let Some(row) = under_way(work, user.user_id).await? else { return Ok(None) };
+        // a suspension moves the timer, and not what was said when the link was shown
+        let timer = work.tx.get::<Timer>((TIMER.to_owned(), user.user_id.to_string())).await?;
+        Ok(Some(PendingEmailChange {
             email: row.new_email,
             requested_at: row.created_at,
-            effective_at: row.effective_at,
+            effective_at: row.effective_at.map(|said| timer.map_or(said, |timer| timer.due_at)),
         }))
     }
 }

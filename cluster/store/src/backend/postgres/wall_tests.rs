@@ -1,6 +1,9 @@
 //! A connection that goes back to its pool names no tenant, however its transaction ended. Compiled for tests alone, and
 //! beside the backend because it looks into its pool.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests alone: the module is behind `cfg(test)` at the end of mod.rs, and a failure here is a red test"
+)]
 
 use ocmt_types::Ownership;
 

@@ -36,18 +36,6 @@ pub(super) fn signing_in(ids: &Ids) -> Vec<Made> {
         AuthService/ListPasskeys "" => pb::ListPasskeysRequest::default();
         AuthService/RemovePasskey "" => pb::RemovePasskeyRequest { passkey_id: uuid(),
             idempotency_key: key() };
-        AuthService/BeginPasskeyRegistration "" => pb::BeginPasskeyRegistrationRequest { idempotency_key: key() };
-        AuthService/FinishPasskeyRegistration "" => pb::FinishPasskeyRegistrationRequest {
-            registration_id: super::uuid(), credential_json: b"{}".to_vec().into(), name: "n".into(),
-            idempotency_key: key() };
-        AuthService/BeginPasskeyAssertion "" => pb::BeginPasskeyAssertionRequest { binding_hash: hash.clone(),
-            idempotency_key: key() };
-        AuthService/FinishPasskeyAssertion "" => pb::FinishPasskeyAssertionRequest {
-            assertion_id: super::uuid(), credential_json: b"{}".to_vec().into(), binding_secret: hash.clone(),
-            client_name: String::new(), idempotency_key: key() };
-        AuthService/ListPasskeys "" => pb::ListPasskeysRequest::default();
-        AuthService/RemovePasskey "" => pb::RemovePasskeyRequest { passkey_id: super::uuid(),
-            idempotency_key: key() };
         AuthService/RequestEmailChange "" => pb::RequestEmailChangeRequest { new_email: "other@e2e.example".into(),
             idempotency_key: key() };
         AuthService/ConfirmEmailChange "" => pb::ConfirmEmailChangeRequest { token: token.clone(),
