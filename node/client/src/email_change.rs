@@ -66,7 +66,7 @@ impl Client {
     /// Stops the change that is under way.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] with reason `NOT_FOUND` if there is none.
+    /// [`ClientError::Refused`] with reason `NO_EMAIL_CHANGE` if there is none.
     pub async fn cancel_email_change(&self) -> Result<(), ClientError> {
         let request = pb::CancelEmailChangeRequest { idempotency_key: idempotency_key() };
         self.auth().cancel_email_change(request).await?;

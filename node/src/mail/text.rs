@@ -102,15 +102,20 @@ fn invite(base_url: &str, tenant: &str, token: &Secret<String>) -> String {
 }
 
 fn subject_of(kind: &str) -> String {
-    format!("OCMT: {}", one_line(&kind.replace('_', " ")))
+    format!("OCMT: {}", one_line(&in_words(kind)))
 }
 
 fn notice(kind: &str, facts: &[(String, String)]) -> String {
-    let mut text = format!("{}\n\n", kind.replace('_', " "));
+    let mut text = format!("{}\n\n", in_words(kind));
     for (name, value) in facts {
         let _ = writeln!(text, "    {}: {}", one_line(name), one_line(value));
     }
     text
+}
+
+/// `email.change_asked` as people write.
+fn in_words(kind: &str) -> String {
+    kind.replace(['_', '.'], " ")
 }
 
 /// What one user typed must not become lines or headers of a letter to another.

@@ -114,7 +114,7 @@ async fn any_session_of_the_user_stops_it_without_another_proof() {
     told(&kit, OLD, "email.change_stopped").await;
     told(&kit, NEW, "email.change_stopped").await;
     assert_eq!(under_way(&kit, &later).await, None);
-    assert_eq!(reason(kit.call(&later.caller, CancelEmailChange).await), "NOT_FOUND");
+    assert_eq!(reason(kit.call(&later.caller, CancelEmailChange).await), "NO_EMAIL_CHANGE");
     stays(&kit, &ann, DAY).await;
 }
 

@@ -132,7 +132,14 @@ impl Handle for CancelEmailChange {
         let user = own(work, Action::SeeToAddress).await?;
         work.object = format!("user/{}", user.user_id);
         let stopped = stop(work, user.user_id, "a session of the account stopped it").await?;
-        if stopped { Ok(Done) } else { Err(ActorError::NotFound) }
+        if stopped {
+            Ok(Done)
+        } else {
+            Err(ActorError::precondition(
+                "NO_EMAIL_CHANGE",
+                "the address is not being changed: nothing to stop",
+            ))
+        }
     }
 }
 
