@@ -24,7 +24,15 @@ fn names_a_folder(line: &str) -> bool {
             line[at + HOMES.len()..].chars().take_while(|c| c.is_ascii_lowercase() || *c == '/').collect();
         name.len() > 1 && name.contains('/') && !name.starts_with('/')
     });
-    home || FOLDERS.iter().any(|folder| line.contains(folder))
+    home || FOLDERS.iter().any(|folder| line.match_indices(folder).any(|(at, _)| is_absolute(line, at)))
+}
+
+/// Whether the path with a folder at `at` begins at the root: a source folder of this tree may have a machine's name.
+fn is_absolute(line: &str, at: usize) -> bool {
+    let before = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    let (head, _) = line.split_at(at);
+    let path = head.len() - head.trim_end_matches(before).len();
+    path == 0 || head[head.len() - path..].starts_with('/')
 }
 
 /// Every line with an address of a private network (RFC 1918).
@@ -64,6 +72,10 @@ mod tests {
         }
         assert_eq!(paths(&source("a.md", &format!("see {HOMES}someone/notes"))).len(), 1);
         assert_eq!(paths(&source("a.md", &format!("{HOMES} and {HOMES}$USER, framework/, root/"))), []);
+        for lead in ["/check", "file://", "~", "`"] {
+            assert_eq!(paths(&source("a.md", &format!("{lead}{}x", FOLDERS[0]))).len(), 1, "{lead}");
+        }
+        assert_eq!(paths(&source("a.md", &format!("`actors/src{}repeat.rs`", FOLDERS[0]))), []);
         assert_eq!(paths(&source("Cargo.lock", &format!("{}x", FOLDERS[0]))), []);
     }
 

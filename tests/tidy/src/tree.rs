@@ -1,4 +1,4 @@
-//! The tracked files of this repository, as git lists them.
+//! The files of this repository, as git lists them: tracked, and new ones that nothing ignores.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-/// A tracked file that is text.
+/// A file that is text.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// Path from the repository's root, with `/`.
@@ -23,19 +23,20 @@ impl Source {
     }
 }
 
+const LIST: [&str; 5] = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+
 /// The repository's root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The paths of all tracked files that are on disk, sorted.
+/// The paths of all files that are on disk and not ignored, sorted. A new one is held to the rules before it is added.
 ///
 /// # Errors
 /// When git does not list them: the rules hold for a repository, not for a loose copy of its files.
 pub fn paths() -> Result<Vec<String>> {
     let root = root();
-    let listed =
-        Command::new("git").args(["ls-files", "-z"]).current_dir(&root).output().context("running git")?;
+    let listed = Command::new("git").args(LIST).current_dir(&root).output().context("running git")?;
     ensure!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
     let names = String::from_utf8(listed.stdout).context("a file name that is not UTF-8")?;
     let mut paths: Vec<String> = names
@@ -48,7 +49,7 @@ pub fn paths() -> Result<Vec<String>> {
     Ok(paths)
 }
 
-/// All tracked text files. Binary ones (archives, pictures) are left out.
+/// All text files of those. Binary ones (archives, pictures) are left out.
 ///
 /// # Errors
 /// As [`paths`], or when a file cannot be read.
