@@ -8,7 +8,8 @@ use ocmt_proto::{DESCRIPTOR, methods};
 use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
 use protox::prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, Value};
 
-/// The table of the design's list of public names, as it stands there.
+/// The table of the design's list of public names, as it stands there, and `GetEmailChange` and
+/// `CancelEmailChange`: without them nobody could see or stop a change of address that they did not ask for.
 const TABLE: &str = "
 AuthService | SignUp, RequestMagicLink, ExchangeMagicLink, CompleteMfa, StepUp, BeginTotpEnrollment, ConfirmTotpEnrollment, RemoveTotp, RegenerateBackupCodes, BeginPasskeyRegistration, FinishPasskeyRegistration, BeginPasskeyAssertion, FinishPasskeyAssertion, ListPasskeys, RemovePasskey, BeginOidcLogin, FinishOidcLogin, RequestEmailChange, ConfirmEmailChange, GetEmailChange, CancelEmailChange, WhoAmI, ListSessions, RevokeSession, RevokeOtherSessions, SignOut, CreateApiKey, ListApiKeys, RevokeApiKey
 TenantService | CreateTenant, GetTenant, ListTenants, UpdateTenantPolicy, GetQuota, UpdateQuota, SuspendTenant, ResumeTenant, DeleteTenant, ListInbox, WatchInbox (server stream)
