@@ -1,6 +1,6 @@
 //! A PostgreSQL database per test, on the server that `OCMT_TEST_POSTGRES` names.
 
-use std::env;
+use std::{cell::RefCell, env, io, thread::JoinHandle};
 
 use ocmt_types::{IdGen as _, RandomIds, Secret};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -134,7 +134,28 @@ impl Drop for TestDatabase {
                 runtime.block_on(statement(&server, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
             })
         });
-        if !matches!(dropped.join(), Ok(Ok(Ok(())))) {
+        let ending = Ending { name: self.name.clone(), dropped: Some(dropped) };
+        // where the thread is ending already, `ending` goes at once
+        let _ = ENDING.try_with(|all| all.borrow_mut().push(ending));
+    }
+}
+
+thread_local! {
+    /// Databases that are being dropped, waited for when the test's thread ends and its runtime is gone. Until then the
+    /// runtime may be in the middle of signing in to the server, which lets no database go, of any test, before that is
+    /// over; waiting inside the runtime would hold it up until the server gives up on the login, a minute later.
+    static ENDING: RefCell<Vec<Ending>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Ending {
+    name: String,
+    dropped: Option<JoinHandle<Result<Result<(), StoreError>, io::Error>>>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let dropped = self.dropped.take().map(JoinHandle::join);
+        if !matches!(dropped, Some(Ok(Ok(Ok(()))))) {
             tracing::warn!(database = self.name, "cannot drop test database");
         }
     }
