@@ -17,13 +17,11 @@ use ocmt_types::{SessionId, Timestamp, UserId};
 use crate::{
     caller::{Assurance, Caller, Principal, SignedIn},
     error::ActorError,
+    tenant::session_issue::PENDING_LASTS,
 };
 
 pub use group::GroupRole;
 pub(crate) use permission::{Authority, Permissions};
-
-/// How long ago a sign-in may be to confirm a sensitive act.
-pub(crate) const STEP_UP_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// A user's role in the tenant, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -69,15 +67,17 @@ pub(crate) struct Standing {
     pub(crate) role: Option<Role>,
     /// Of a user with a custom role: what is left of the role.
     pub(crate) only: Option<Permissions>,
-    /// Of a user: whether the account has a second factor.
+    /// Of a user: whether the account has a second factor that counts, or one that this session has yet to show.
     pub(crate) has_factor: bool,
+    /// How long ago a proof of presence may be to confirm a sensitive act, as the tenant's policy says.
+    pub(crate) step_up: Duration,
     pub(crate) now: Timestamp,
 }
 
 impl Standing {
     /// Somebody of whom nothing is loaded yet.
     pub(crate) fn unknown(caller: Caller, now: Timestamp) -> Self {
-        Self { caller, role: None, only: None, has_factor: false, now }
+        Self { caller, role: None, only: None, has_factor: false, step_up: Duration::ZERO, now }
     }
 
     /// What a user may do in the tenant.
@@ -346,7 +346,12 @@ pub(crate) fn require_step_up(standing: &Standing, who: SignedIn) -> Result<(), 
         Assurance::PendingMfa | Assurance::Link => !standing.has_factor,
         Assurance::Mfa => true,
     };
-    if !strong || standing.now.since(who.authenticated_at) > STEP_UP_WITHIN {
+    let within = match who.assurance {
+        // whoever has to set up a factor has the time that the unfinished sign-in lasts
+        Assurance::PendingMfa => standing.step_up.max(PENDING_LASTS),
+        Assurance::Recovery | Assurance::Link | Assurance::Mfa => standing.step_up,
+    };
+    if !strong || standing.now.since(who.authenticated_at) > within {
         return Err(Denied::StepUp);
     }
     Ok(())

@@ -22,7 +22,7 @@ pub enum ActorError {
     /// The session's last proof of presence is too long ago for this act, or was without the account's second
     /// factor.
     #[error(
-        "confirm this with `ocmt step-up`: it wants a sign-in of the last 15 minutes, with the second factor if the account has one"
+        "confirm this with `ocmt step-up`: it wants a recent sign-in, with the second factor if the account has one"
     )]
     StepUpRequired,
     /// A field of the request is wrong, whatever the state is.

@@ -36,7 +36,10 @@ use crate::{
     ports::{Mail, MailBody},
     supervisor,
     system::System,
-    tenant::{session_issue, session_row},
+    tenant::{
+        session_issue::{self, Proof},
+        session_row,
+    },
     work::Work,
 };
 
@@ -244,7 +247,8 @@ impl System {
         };
         let mut work = self.birth(tx, Caller::anonymous(tenant, id, device.addr)).await?;
         let issued =
-            session_issue::issue(&mut work, &founding.owner, StoredAssurance::Link, &device.name).await?;
+            session_issue::issue(&mut work, &founding.owner, Proof::Of(StoredAssurance::Link), &device.name)
+                .await?;
         audit::success(&mut work, "AuthService/ExchangeMagicLink").await?;
         work.tx.commit().await?;
         Ok(issued)

@@ -34,6 +34,10 @@ pub struct TenantPolicy {
     pub sessions_per_user: u32,
     /// Every user needs a second factor: whoever has none can set one up and do nothing else.
     pub require_mfa: bool,
+    /// And that factor has to be a passkey: whoever has none can add one and do nothing else.
+    pub require_passkey: bool,
+    /// A proof of presence is good for sensitive acts for so long; 1 min to 1 h.
+    pub step_up_ms: i64,
     /// A mailed link lapses after so long; at most 1 h.
     pub link_ttl_ms: i64,
     /// From confirming another address of a user to its counting; the old one can stop it until then.
@@ -107,6 +111,8 @@ impl Default for TenantPolicy {
             session_absolute_ms: DAY,
             sessions_per_user: 10,
             require_mfa: false,
+            require_passkey: false,
+            step_up_ms: 5 * MINUTE,
             link_ttl_ms: 10 * MINUTE,
             email_change_delay_ms: DAY,
             pause_after_ms: 30 * MINUTE,
@@ -134,6 +140,7 @@ impl TenantPolicy {
         for (field, value, low, high) in [
             ("policy.session_idle_ms", self.session_idle_ms, least(MINUTE, 1_000), HOUR),
             ("policy.session_absolute_ms", self.session_absolute_ms, least(5 * MINUTE, 1_000), DAY),
+            ("policy.step_up_ms", self.step_up_ms, MINUTE, HOUR),
             ("policy.sessions_per_user", i64::from(self.sessions_per_user), 1, 100),
             ("policy.link_ttl_ms", self.link_ttl_ms, least(MINUTE, 1_000), HOUR),
             ("policy.email_change_delay_ms", self.email_change_delay_ms, least(HOUR, 0), 30 * DAY),
@@ -182,6 +189,16 @@ impl TenantPolicy {
             .map(|(name, value)| (clip(&name, MAX_NAME), clip(&value.to_string(), MAX_TEXT)))
             .take(MAX_DETAILS)
             .collect()
+    }
+
+    /// Whether a session of one factor alone is unfinished.
+    pub(crate) fn wants_factor(&self) -> bool {
+        self.require_mfa || self.require_passkey
+    }
+
+    /// [`Self::step_up_ms`] as a duration.
+    pub(crate) fn step_up(&self) -> Duration {
+        positive(self.step_up_ms)
     }
 
     /// [`Self::session_idle_ms`] as a duration.

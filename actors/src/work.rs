@@ -343,6 +343,7 @@ async fn stand(work: &mut Work, method: &'static str) -> Result<(), ActorError> 
     work.standing.role = Some(lives.authority.role);
     work.standing.only = lives.authority.only;
     work.standing.has_factor = lives.has_factor;
+    work.standing.step_up = lives.step_up;
     if lives.who.assurance == Assurance::PendingMfa && !WHILE_PENDING.contains(&method) {
         return Err(FACTOR_DUE.into());
     }

@@ -17,8 +17,8 @@ use super::{
     tenant::TenantSummary,
     users::{Done, RoleId},
 };
+use crate::call::calls;
 pub use crate::caller::Assurance;
-use crate::{authorize::STEP_UP_WITHIN, call::calls};
 
 /// What a magic link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,13 +102,9 @@ pub struct SessionInfo {
     pub expires_at: Timestamp,
     /// When it ends if it is not used again.
     pub idle_expires_at: Timestamp,
-}
-
-impl SessionInfo {
     /// Until when its last proof of presence is good for sensitive acts.
-    pub fn stepped_up_until(&self) -> Timestamp {
-        self.authenticated_at + STEP_UP_WITHIN
-    }
+    #[serde(default)]
+    pub stepped_up_until: Timestamp,
 }
 
 /// A fresh session. The token is shown once.

@@ -75,7 +75,7 @@ pub struct CompleteMfa {
     pub code: Code,
 }
 
-/// Show again who one is, for acts that want a sign-in of the last 15 minutes. The session has another token from
+/// Show again who one is, for acts that want a recent sign-in. The session has another token from
 /// then on.
 pub struct StepUp {
     /// By what.

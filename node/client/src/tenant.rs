@@ -55,6 +55,10 @@ pub struct Policy {
     pub max_sessions: Option<u32>,
     /// Whether every user needs a second factor.
     pub require_mfa: bool,
+    /// Whether that factor has to be a passkey.
+    pub require_passkey: bool,
+    /// How long a step-up is good.
+    pub step_up_lifetime_ms: Option<u64>,
     /// From confirming another address to its counting.
     pub email_change_delay_ms: Option<u64>,
 }
@@ -86,6 +90,10 @@ pub struct PolicyChange {
     pub max_sessions: Option<u32>,
     /// Whether every user needs a second factor.
     pub require_mfa: Option<bool>,
+    /// Whether that factor has to be a passkey.
+    pub require_passkey: Option<bool>,
+    /// How long a step-up is good.
+    pub step_up_lifetime: Option<Duration>,
     /// From confirming another address to its counting.
     pub email_change_delay: Option<Duration>,
 }
@@ -152,6 +160,7 @@ impl PolicyChange {
             ("recovery.change_window", self.change_window),
             ("sessions.idle_limit", self.session_idle),
             ("sessions.absolute_limit", self.session_absolute),
+            ("sessions.step_up_lifetime", self.step_up_lifetime),
             ("sessions.email_change_delay", self.email_change_delay),
         ];
         let named = members.iter().filter(|(_, value)| value.is_some());
@@ -160,6 +169,7 @@ impl PolicyChange {
         let named = named.chain(self.group_policy.map(|_| "pairing.group_policy"));
         let named = named.chain(self.max_sessions.map(|_| "sessions.max_sessions"));
         let named = named.chain(self.require_mfa.map(|_| "sessions.require_mfa"));
+        let named = named.chain(self.require_passkey.map(|_| "sessions.require_passkey"));
         named.map(str::to_owned).collect()
     }
 
@@ -175,8 +185,9 @@ impl PolicyChange {
                 absolute_limit: self.session_absolute.map(duration),
                 max_sessions: self.max_sessions,
                 require_mfa: self.require_mfa,
+                require_passkey: self.require_passkey,
+                step_up_lifetime: self.step_up_lifetime.map(duration),
                 email_change_delay: self.email_change_delay.map(duration),
-                ..Default::default()
             }),
             recovery: Some(pb::RecoveryPolicy {
                 recovery_delay: self.recovery_delay.map(duration),
@@ -324,6 +335,8 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
             session_absolute_ms: ms(&sessions.absolute_limit),
             max_sessions: sessions.max_sessions,
             require_mfa: sessions.require_mfa.unwrap_or_default(),
+            require_passkey: sessions.require_passkey.unwrap_or_default(),
+            step_up_lifetime_ms: ms(&sessions.step_up_lifetime),
             email_change_delay_ms: ms(&sessions.email_change_delay),
         },
         policy_version: from.policy_version,

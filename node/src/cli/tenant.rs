@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ocmt_client::tenant::{PolicyChange, Quotas, Tenant};
+use ocmt_client::tenant::{Policy, PolicyChange, Quotas, Tenant};
 
 use super::{
     args::{PolicyArgs, TenantCommand, UserCommand},
@@ -57,6 +57,8 @@ fn change(args: &PolicyArgs) -> PolicyChange {
         session_absolute: args.session_absolute.map(|time| time.0),
         max_sessions: args.max_sessions,
         require_mfa: args.require_mfa,
+        require_passkey: args.require_passkey,
+        step_up_lifetime: args.step_up_lifetime.map(|time| time.0),
         email_change_delay: args.email_change_delay.map(|time| time.0),
     }
 }
@@ -104,11 +106,17 @@ fn describe(tenant: &Tenant) -> String {
             policy.max_sessions.map(|most| most.to_string()).unwrap_or_default(),
         ),
         ("another address of a user counts after", time(policy.email_change_delay_ms)),
-        (
-            "a second factor",
-            if policy.require_mfa { "is needed by everybody" } else { "is up to each user" }.to_owned(),
-        ),
+        ("a proof of presence is good for", time(policy.step_up_lifetime_ms)),
+        ("a second factor", factor_wanted(policy).to_owned()),
     ])
+}
+
+fn factor_wanted(policy: &Policy) -> &'static str {
+    match (policy.require_passkey, policy.require_mfa) {
+        (true, _) => "is needed by everybody, and it has to be a passkey",
+        (false, true) => "is needed by everybody",
+        (false, false) => "is up to each user",
+    }
 }
 
 pub(super) async fn user(context: &Context, command: UserCommand) -> anyhow::Result<()> {

@@ -38,7 +38,7 @@ pub(super) async fn step_up(rpc: &Rpc, request: Request<pb::StepUpRequest>) -> A
     };
     let issued = rpc.ask(&request, &[], StepUp { proof }).await?;
     Ok(Response::new(pb::StepUpResponse {
-        stepped_up_until: Some(convert::time(issued.session.stepped_up_until())),
+        stepped_up_until: Some(convert::time(issued.session.stepped_up_until)),
         sign_in: Some(sign_in(&issued)),
     }))
 }

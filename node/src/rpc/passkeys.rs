@@ -102,7 +102,7 @@ fn shows_credential<T>(request: &Request<T>) -> bool {
 
 fn finished(issued: &SessionIssued) -> Response<pb::FinishPasskeyAssertionResponse> {
     Response::new(pb::FinishPasskeyAssertionResponse {
-        stepped_up_until: Some(convert::time(issued.session.stepped_up_until())),
+        stepped_up_until: Some(convert::time(issued.session.stepped_up_until)),
         sign_in: Some(sign_in(issued)),
     })
 }

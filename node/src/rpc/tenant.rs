@@ -111,6 +111,8 @@ fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> R
         "sessions.absolute_limit" => policy.session_absolute_ms = time(sessions.absolute_limit)?,
         "sessions.max_sessions" => policy.sessions_per_user = sessions.max_sessions.unwrap_or_default(),
         "sessions.require_mfa" => policy.require_mfa = sessions.require_mfa.unwrap_or_default(),
+        "sessions.require_passkey" => policy.require_passkey = sessions.require_passkey.unwrap_or_default(),
+        "sessions.step_up_lifetime" => policy.step_up_ms = time(sessions.step_up_lifetime)?,
         "sessions.email_change_delay" => policy.email_change_delay_ms = time(sessions.email_change_delay)?,
         "recovery.recovery_delay" => policy.recovery_delay_ms = time(recovery.recovery_delay)?,
         "recovery.lock_period" => policy.lock_ms = time(recovery.lock_period)?,
@@ -181,8 +183,9 @@ fn policy(policy: &TenantPolicy) -> pb::TenantPolicy {
             absolute_limit: time(policy.session_absolute_ms),
             max_sessions: Some(policy.sessions_per_user),
             require_mfa: Some(policy.require_mfa),
+            require_passkey: Some(policy.require_passkey),
+            step_up_lifetime: time(policy.step_up_ms),
             email_change_delay: time(policy.email_change_delay_ms),
-            ..Default::default()
         }),
         recovery: Some(pb::RecoveryPolicy {
             recovery_delay: time(policy.recovery_delay_ms),

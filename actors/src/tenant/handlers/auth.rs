@@ -6,7 +6,11 @@ use ocmt_store::tables::{
 };
 use ocmt_types::{Digest32, Secret, UserId};
 
-use super::{factors, roles, session_issue, session_row};
+use super::{
+    factors, roles,
+    session_issue::{self, Proof},
+    session_row,
+};
 use crate::{
     api::{
         auth::{
@@ -177,7 +181,7 @@ impl Handle for ConsumeLink {
             // the transaction is undone: the link stays good for what it is for
             StoredPurpose::StepUp => return Err(BAD_LINK),
         };
-        session_issue::issue(work, &user, shown, &self.client).await
+        session_issue::issue(work, &user, Proof::Of(shown), &self.client).await
     }
 }
 

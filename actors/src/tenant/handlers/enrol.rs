@@ -13,7 +13,9 @@ use rand::CryptoRng;
 use super::{
     attempts, factors,
     notices::{self, NoticeText},
-    passkeys, session_issue, session_row,
+    passkeys,
+    session_issue::{self, Proof},
+    session_row,
 };
 use crate::{
     api::{
@@ -97,7 +99,7 @@ impl Handle for ConfirmTotpEnrollment {
             .await?;
         let who = work.user()?;
         let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
-        let signed_in = session_issue::renew(work, session, Assurance::Mfa).await?;
+        let signed_in = session_issue::renew(work, session, Proof::Of(Assurance::Mfa)).await?;
         work.object = format!("user/{}", user.user_id);
         Ok(TotpConfirmed { backup_codes, signed_in })
     }

@@ -8,6 +8,7 @@ use super::{attempts, session_row};
 use crate::{
     api::factors::{Code, SecondFactor},
     error::ActorError,
+    policy::TenantPolicy,
     work::Work,
 };
 
@@ -16,14 +17,16 @@ pub(super) fn has_one(user: &User) -> bool {
     user.totp_wrapped.is_some() || user.passkeys > 0
 }
 
-/// Those an account can show now.
+/// Those an account can show now to finish a sign-in. An authenticator is none for who has the passkey that the
+/// policy wants; a backup code leads to another passkey, and no further.
 pub(super) async fn of(work: &mut Work, user: UserId) -> Result<Vec<SecondFactor>, ActorError> {
     let row = work.tx.get::<User>(user).await?.ok_or(ActorError::NotFound)?;
+    let (_, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
     if !has_one(&row) {
         return Ok(Vec::new());
     }
     let mut factors = Vec::new();
-    if row.totp_wrapped.is_some() {
+    if row.totp_wrapped.is_some() && !is_outranked(&row, &policy) {
         factors.push(SecondFactor::Totp);
     }
     if row.passkeys > 0 {
@@ -50,7 +53,26 @@ pub(super) async fn may_be_left(work: &mut Work, user: &User) -> Result<(), Acto
             "your tenant wants a second factor: set up another one in its place first",
         ));
     }
+    if policy.require_passkey && user.passkeys <= 0 {
+        return Err(ActorError::precondition(
+            "PASSKEY_REQUIRED",
+            "your tenant wants a passkey of everybody: add another one in its place first",
+        ));
+    }
     Ok(())
+}
+
+/// Whether an authenticator's code is worth nothing: the policy wants a passkey, and the account has one.
+fn is_outranked(user: &User, policy: &TenantPolicy) -> bool {
+    policy.require_passkey && user.passkeys > 0
+}
+
+/// The answer to a code where a passkey is wanted.
+pub(super) fn passkey_wanted() -> ActorError {
+    ActorError::precondition(
+        "PASSKEY_REQUIRED",
+        "your tenant wants a passkey: show yours; if it is lost, sign in with a backup code and add another one",
+    )
 }
 
 /// Backup codes stand in for a factor: they go with the last one.
@@ -65,6 +87,10 @@ pub(super) async fn show(work: &mut Work, user: UserId, code: &Code) -> Result<(
     let user = work.tx.get::<User>(user).await?.ok_or(ActorError::NotFound)?;
     if !has_one(&user) {
         return Err(no_factor());
+    }
+    let (_, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+    if matches!(code, Code::Totp(_)) && is_outranked(&user, &policy) {
+        return Err(passkey_wanted());
     }
     let factor = match code {
         Code::Totp(_) => Factor::Totp,

@@ -11,7 +11,9 @@ use ocmt_types::Secret;
 use super::{
     super::vault::{ground, proven},
     auth::BAD_LINK,
-    factors, session_issue,
+    factors,
+    session_issue::{self, Proof},
+    session_row,
 };
 use crate::{
     api::{
@@ -34,7 +36,7 @@ impl Handle for CompleteMfa {
         }
         work.object = format!("session/{}", who.session);
         factors::show(work, who.user, &self.code).await?;
-        renewed(work, who, StoredAssurance::Mfa).await
+        renewed(work, who, Proof::Of(StoredAssurance::Mfa)).await
     }
 }
 
@@ -45,6 +47,11 @@ impl Handle for StepUp {
         let shown = match self.proof {
             Presence::Code(code) => {
                 work.authorize(Action::StepUp, &Object::of(who.user))?;
+                let (_, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+                // a session that showed its passkey stays worth that, and goes on with nothing less
+                if policy.require_passkey {
+                    return Err(factors::passkey_wanted());
+                }
                 factors::show(work, who.user, &code).await?;
                 StoredAssurance::Mfa
             }
@@ -63,7 +70,7 @@ impl Handle for StepUp {
                 stored(who.assurance)
             }
         };
-        renewed(work, who, shown).await
+        renewed(work, who, Proof::Of(shown)).await
     }
 }
 
@@ -94,13 +101,9 @@ async fn take_link(
     work.tx.take_if::<Link>(token.hash(), good).await?.map(drop).ok_or(BAD_LINK)
 }
 
-async fn renewed(
-    work: &mut Work,
-    who: SignedIn,
-    assurance: StoredAssurance,
-) -> Result<SessionIssued, ActorError> {
+async fn renewed(work: &mut Work, who: SignedIn, shown: Proof) -> Result<SessionIssued, ActorError> {
     let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
-    session_issue::renew(work, session, assurance).await
+    session_issue::renew(work, session, shown).await
 }
 
 fn stored(assurance: Assurance) -> StoredAssurance {

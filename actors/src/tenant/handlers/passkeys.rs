@@ -1,13 +1,12 @@
 //! Passkeys of the tenant's users.
 
-use ocmt_store::tables::{
-    Assurance as StoredAssurance, Passkey, PasskeyChallenge, PasskeyWish, Session, User, UserState,
-};
+use ocmt_store::tables::{Passkey, PasskeyChallenge, PasskeyWish, Session, User, UserState};
 use ocmt_types::{Digest32, EnrollmentId, UserId};
 
 use super::{
     enrol::{own, tell},
-    factors, session_issue,
+    factors,
+    session_issue::{self, Proof},
 };
 use crate::{
     api::{
@@ -100,7 +99,7 @@ impl Handle for FinishPasskeyAssertion {
         let row = work.tx.first::<Passkey>(of_user).await?.ok_or_else(passkeys::wrong)?;
         check(work, row, &challenge.state, &shown).await?;
         let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
-        session_issue::renew(work, session, StoredAssurance::Mfa).await
+        session_issue::renew(work, session, Proof::Passkey).await
     }
 }
 
@@ -120,7 +119,7 @@ impl Handle for ConsumePasskey {
         let user = work.tx.get::<User>(row.user_id).await?;
         let user = user.filter(|user| user.state == UserState::Active).ok_or(BAD_PASSKEY)?;
         check(work, row, &wish.state, &shown).await.map_err(|_| BAD_PASSKEY)?;
-        session_issue::issue(work, &user, StoredAssurance::Mfa, &self.client).await
+        session_issue::issue(work, &user, Proof::Passkey, &self.client).await
     }
 }
 

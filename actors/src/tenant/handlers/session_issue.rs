@@ -8,20 +8,40 @@ use ocmt_types::{Secret, SessionId, UserId};
 
 use super::{
     factors,
-    session_row::{address_of, end, holders, info, live_of, suspended, tenant_of},
+    session_row::{address_of, effective, end, holders, info, live_of, suspended, tenant_of},
 };
-use crate::{api::auth::SessionIssued, effect::Effect, error::ActorError, policy::TenantPolicy, work::Work};
+use crate::{
+    api::auth::SessionIssued, caller, effect::Effect, error::ActorError, policy::TenantPolicy, work::Work,
+};
 
 /// The second factor is shown within this.
-const PENDING_LASTS: Duration = Duration::from_secs(10 * 60);
+pub(crate) const PENDING_LASTS: Duration = Duration::from_secs(10 * 60);
 /// Characters of what a client calls itself.
 const LONGEST_CLIENT: usize = 100;
 
-/// Issues a session for what one factor has shown: whole, if the account and the policy want no second one.
+/// What somebody has shown to get a session, or another token of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// What gives a session this assurance.
+    Of(Assurance),
+    /// A passkey: two factors at once.
+    Passkey,
+}
+
+impl Proof {
+    fn assurance(self) -> Assurance {
+        match self {
+            Self::Of(assurance) => assurance,
+            Self::Passkey => Assurance::Mfa,
+        }
+    }
+}
+
+/// Issues a session for what has been shown: whole, if the account and the policy want no second factor.
 pub(crate) async fn issue(
     work: &mut Work,
     user: &User,
-    shown: Assurance,
+    shown: Proof,
     client: &str,
 ) -> Result<SessionIssued, ActorError> {
     let (tenant, policy) = tenant_of(&work.env, &mut work.tx).await?;
@@ -29,8 +49,8 @@ pub(crate) async fn issue(
         return Err(suspended());
     }
     let now = work.now;
-    let assurance = match shown {
-        Assurance::Link if factors::has_one(user) || policy.require_mfa => Assurance::PendingMfa,
+    let assurance = match shown.assurance() {
+        Assurance::Link if factors::has_one(user) || policy.wants_factor() => Assurance::PendingMfa,
         other => other,
     };
     let lasts = match assurance {
@@ -53,6 +73,7 @@ pub(crate) async fn issue(
         expires_at: now + lasts,
         ended_at: None,
         address: address_of(work),
+        passkey: shown == Proof::Passkey,
     };
     work.tx.insert(&row).await?;
     issued(work, &row, &token, &policy).await
@@ -63,11 +84,12 @@ pub(crate) async fn issue(
 pub(crate) async fn renew(
     work: &mut Work,
     session: Session,
-    assurance: Assurance,
+    shown: Proof,
 ) -> Result<SessionIssued, ActorError> {
     let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
     let now = work.now;
-    let mut row = Session { assurance, authenticated_at: now, seen_at: now, ..session.clone() };
+    let (assurance, passkey) = (shown.assurance(), session.passkey || shown == Proof::Passkey);
+    let mut row = Session { assurance, authenticated_at: now, seen_at: now, passkey, ..session.clone() };
     row.idle_expires_at = now + policy.session_idle();
     if session.assurance == Assurance::PendingMfa && assurance != Assurance::PendingMfa {
         row.expires_at = now + policy.session_absolute();
@@ -88,8 +110,8 @@ async fn issued(
     token: &Token,
     policy: &TenantPolicy,
 ) -> Result<SessionIssued, ActorError> {
-    let pending_factors = match row.assurance {
-        Assurance::PendingMfa => factors::of(work, row.user_id).await?,
+    let pending_factors = match effective(row, policy) {
+        caller::Assurance::PendingMfa => factors::of(work, row.user_id).await?,
         _ => Vec::new(),
     };
     work.object = format!("session/{}", row.session_id);

@@ -119,7 +119,9 @@ pub(crate) struct Lives {
     pub(crate) who: SignedIn,
     /// What the user may do today.
     pub(crate) authority: Authority,
+    /// See [`crate::authorize::Standing`].
     pub(crate) has_factor: bool,
+    pub(crate) step_up: Duration,
 }
 
 /// The session's user as the state knows him now, if the session lives; writes its use down in coarse steps.
@@ -142,20 +144,29 @@ pub(crate) async fn stand_of_live(work: &mut Work, who: SignedIn) -> Result<Live
         work.tx.get::<User>(who.user).await?.filter(|user| user.state == UserState::Active).ok_or(ENDED)?;
     let address = address_of(work).or_else(|| session.address.clone());
     let moved = address != session.address;
+    let lacks_passkey = lacks_passkey(&session, &policy);
     if moved || now.since(session.seen_at) >= SEEN_STEP.min(policy.session_idle() / 10) {
         let idle_expires_at = now + policy.session_idle();
         work.tx.update(&Session { seen_at: now, idle_expires_at, address, ..session }).await?;
     }
     let authority = roles::authority(&mut work.tx, user.role, user.custom_role.as_deref()).await?;
-    Ok(Lives { who, authority, has_factor: factors::has_one(&user) })
+    // one that showed a code where a passkey is wanted has shown what the account has, and may add a passkey
+    let has_factor = factors::has_one(&user) && !lacks_passkey;
+    Ok(Lives { who, authority, has_factor, step_up: policy.step_up() })
 }
 
 /// What a session is worth today: a policy that wants a second factor applies to sessions of before.
-fn effective(session: &Session, policy: &TenantPolicy) -> Assurance {
+pub(super) fn effective(session: &Session, policy: &TenantPolicy) -> Assurance {
     match session.assurance {
-        StoredAssurance::Link if policy.require_mfa => Assurance::PendingMfa,
+        StoredAssurance::Link if policy.wants_factor() => Assurance::PendingMfa,
+        _ if lacks_passkey(session, policy) => Assurance::PendingMfa,
         other => Assurance::from(other),
     }
+}
+
+/// A second factor was shown, and it was not the passkey that the policy wants.
+fn lacks_passkey(session: &Session, policy: &TenantPolicy) -> bool {
+    session.assurance == StoredAssurance::Mfa && policy.require_passkey && !session.passkey
 }
 
 /// Where the call comes from, as text.
@@ -254,6 +265,7 @@ pub(crate) fn info(row: &Session, policy: &TenantPolicy) -> SessionInfo {
         last_seen_at: row.seen_at,
         expires_at: expires_at(row, policy),
         idle_expires_at: idle_expires_at(row, policy),
+        stepped_up_until: row.authenticated_at + policy.step_up(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The tenant itself and its policy.
 
-use ocmt_store::tables::{Tenant, User};
+use ocmt_store::tables::{Session, Tenant, User};
 
 use super::session_row;
 use crate::{
@@ -37,6 +37,16 @@ impl Handle for UpdateTenantPolicy {
         work.authorize(Action::ChangePolicy, &Object::TENANT)?;
         self.policy.check(work.env.mode)?;
         let (tenant, before) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+        if self.policy.require_passkey && !before.require_passkey {
+            let who = work.user()?;
+            let own = work.tx.get::<Session>(who.session).await?;
+            if !own.is_some_and(|own| own.passkey) {
+                return Err(ActorError::precondition(
+                    "PASSKEY_REQUIRED",
+                    "show a passkey of your own in this session before you demand one of everybody",
+                ));
+            }
+        }
         if self.policy.require_mfa && !before.require_mfa && work.user()?.assurance != Assurance::Mfa {
             return Err(ActorError::precondition(
                 "SECOND_FACTOR_NEEDED",

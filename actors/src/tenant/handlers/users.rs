@@ -10,7 +10,8 @@ use super::{
     super::{container::lock_cells_of, group, pairing, program},
     email_change, enrol, factors,
     roles::{self, authority_of, covered, given, keep_an_owner},
-    session_issue, session_row,
+    session_issue::{self, Proof},
+    session_row,
 };
 use crate::{
     api::{
@@ -114,7 +115,7 @@ impl Handle for ConsumeInvite {
             ("invite".to_owned(), invite.invite_id.to_string()),
             ("role".to_owned(), name_of(user.role, user.custom_role.as_deref())),
         ];
-        session_issue::issue(work, &user, Assurance::Link, &self.client).await
+        session_issue::issue(work, &user, Proof::Of(Assurance::Link), &self.client).await
     }
 }
 

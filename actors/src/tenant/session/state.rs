@@ -52,6 +52,8 @@ pub(super) struct LiveSession {
     recovery: bool,
     /// One factor alone: what its streams are worth ends when the policy wants a second one.
     one_factor: bool,
+    /// No passkey was shown: the same when the policy wants one.
+    no_passkey: bool,
 }
 
 impl LiveSession {
@@ -60,8 +62,8 @@ impl LiveSession {
         if recovery {
             let expires_at = row.created_at + LONGEST_RECOVERY;
             let (created_at, seen_at, over) = (row.created_at, row.seen_at, row.ended_at.is_some());
-            let (idle, one_factor) = (LONGEST_RECOVERY, false);
-            return Self { created_at, seen_at, idle, expires_at, over, recovery, one_factor };
+            let (idle, one_factor, no_passkey) = (LONGEST_RECOVERY, false, false);
+            return Self { created_at, seen_at, idle, expires_at, over, recovery, one_factor, no_passkey };
         }
         Self {
             created_at: row.created_at,
@@ -71,6 +73,7 @@ impl LiveSession {
             over: row.ended_at.is_some(),
             recovery,
             one_factor: row.assurance == Assurance::Link,
+            no_passkey: !row.passkey,
         }
     }
 
@@ -91,6 +94,7 @@ impl LiveSession {
                 self.expires_at = self.expires_at.min(self.created_at + policy.session_absolute());
                 self.over |= now >= self.expires_at || now.since(self.seen_at) >= self.idle;
                 self.over |= self.one_factor && policy.require_mfa;
+                self.over |= self.no_passkey && policy.require_passkey;
             }
         }
         if self.over {
@@ -133,6 +137,7 @@ mod tests {
             expires_at: Timestamp(24 * HOUR),
             ended_at: None,
             address: None,
+            passkey: false,
         };
         LiveSession::new(&row, &TenantPolicy::default())
     }

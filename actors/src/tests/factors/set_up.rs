@@ -71,6 +71,7 @@ async fn m7_an_unconfirmed_secret_gates_nothing_and_is_forgotten() {
     let mixed = kit.call(&ann.caller, confirm(second.id, &first.secret_base32)).await;
     assert_eq!(reason(mixed), "WRONG_CODE");
     kit.clock.advance(Duration::from_secs(600));
+    let ann = by_mail(&kit, &ann).await;
     let late = kit.call(&ann.caller, confirm(second.id, &second.secret_base32)).await;
     assert_eq!(reason(late), "NOT_FOUND");
     assert!(kit.call(&ann.caller, WhoAmI).await.unwrap().factors.is_empty());

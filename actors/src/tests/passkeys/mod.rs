@@ -3,6 +3,7 @@
 mod nodes;
 mod sign_in;
 mod soft;
+mod wanted;
 
 use ocmt_store::tables::User;
 use ocmt_types::{Digest32, Secret};

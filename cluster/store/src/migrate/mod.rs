@@ -106,6 +106,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would let a recovery pass and leave a change of address standing
         usable_from: 8,
     },
+    Migration {
+        version: 9,
+        name: "passkey_shown",
+        text: include_str!("../../../../migrations/sqlite/0009_passkey_shown.sql"),
+        // an earlier program would take any second factor where the policy wants a passkey
+        usable_from: 9,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -163,6 +170,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0008_email_change.sql"),
         // an earlier program would let a recovery pass and leave a change of address standing
         usable_from: 8,
+    },
+    Migration {
+        version: 9,
+        name: "passkey_shown",
+        text: include_str!("../../../../migrations/postgres/0009_passkey_shown.sql"),
+        // an earlier program would take any second factor where the policy wants a passkey
+        usable_from: 9,
     },
 ];
 

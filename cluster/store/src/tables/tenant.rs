@@ -172,5 +172,7 @@ rows! {
         ended_at: Option<Timestamp>,
         /// Network address it was last used from, for the list of sessions.
         address: Option<String>,
+        /// A passkey was shown in it.
+        passkey: bool,
     } unique(tenant_id, token_hash) index(tenant_id, user_id);
 }

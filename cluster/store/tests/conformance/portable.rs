@@ -30,6 +30,7 @@ fn session(own: Ownership, n: u8) -> Session {
         expires_at: Timestamp(9_000),
         ended_at: (n == 9).then_some(Timestamp(7)),
         address: (n == 9).then(|| "192.0.2.7".to_owned()),
+        passkey: n == 9,
     }
 }
 

@@ -114,6 +114,14 @@ pub struct PolicyArgs {
     /// Whether every user needs a second factor; you show one of your own first
     #[arg(long, value_name = "BOOL")]
     pub require_mfa: Option<bool>,
+    /// Whether that factor has to be a passkey; you show one of your own first
+    ///
+    /// This program talks to no authenticator: who has only it cannot sign in to such a tenant.
+    #[arg(long, value_name = "BOOL")]
+    pub require_passkey: Option<bool>,
+    /// How long showing who you are is good for sensitive acts, 1m to 1h
+    #[arg(long, value_name = "TIME")]
+    pub step_up_lifetime: Option<HumanDuration>,
     /// From confirming another address of a user to its counting
     #[arg(long, value_name = "TIME")]
     pub email_change_delay: Option<HumanDuration>,

@@ -7,7 +7,7 @@ use clap::Subcommand;
 pub enum EmailCommand {
     /// Ask for another address: a link goes there, a notice to the address of now
     #[command(
-        after_help = "Examples:\n  ocmt email change new@example.org\n  ocmt email change new@example.org < link.txt\n\nAsks for the link, which works in this session alone; leave it empty to show it later with `ocmt email confirm`. The new address counts a day after that (the tenant's policy may say otherwise), and then your other sessions end. A sign-in of the last 15 minutes is needed: `ocmt step-up`."
+        after_help = "Examples:\n  ocmt email change new@example.org\n  ocmt email change new@example.org < link.txt\n\nAsks for the link, which works in this session alone; leave it empty to show it later with `ocmt email confirm`. The new address counts a day after that (the tenant's policy may say otherwise), and then your other sessions end. A recent sign-in is needed: `ocmt step-up`."
     )]
     Change {
         /// The new address

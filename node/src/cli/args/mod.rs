@@ -110,7 +110,7 @@ pub enum Command {
     /// The second factor of your account: an authenticator app and backup codes
     #[command(subcommand)]
     Mfa(MfaCommand),
-    /// Show again who you are, for acts that want a sign-in of the last 15 minutes
+    /// Show again who you are, for acts that want a recent sign-in
     #[command(
         name = "step-up",
         after_help = "Examples:\n  ocmt step-up\n  ocmt step-up --totp-code-file -\n\nAsks for a code of your second factor; without one, for the link in a mail."
