@@ -120,6 +120,10 @@ impl Object {
 pub(crate) enum Action {
     ReadTenant,
     ChangePolicy,
+    /// Ask for the end of the tenant.
+    DeleteTenant,
+    /// Stop it in time.
+    StopDeletion,
     ListUsers,
     InviteUser,
     SetRole,
@@ -228,7 +232,9 @@ const fn rule(action: Action) -> Rule {
         A::ReadTenant | A::ListUsers | A::ListRoles | A::ReadIdentityKey => {
             r(Role::Observer, None, false, Never)
         }
-        A::ChangePolicy | A::SetRole | A::ChangeRoles => r(Role::Owner, None, true, Never),
+        A::ChangePolicy | A::DeleteTenant | A::SetRole | A::ChangeRoles => r(Role::Owner, None, true, Never),
+        // it only keeps: whoever sees a stranger's wish shall be quick
+        A::StopDeletion => r(Role::Owner, None, false, Never),
         // an invitation gives a role as much as setting one does
         A::InviteUser => r(Role::Admin, None, true, Never),
         A::RemoveUser => r(Role::Admin, None, true, Never),

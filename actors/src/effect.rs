@@ -27,6 +27,8 @@ pub(crate) enum Effect {
     Container(At, Box<What>),
     /// A timer was set: look again at the latest by then.
     TimerSet(Timestamp),
+    /// The tenant's rows are gone: leave the record, and end.
+    Erased,
     /// The outbox holds this message: deliver it.
     Posted(MessageId),
     /// Hand this over from memory: it holds a token, and tokens are not stored.

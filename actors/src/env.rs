@@ -35,6 +35,10 @@ pub struct Limits {
     pub poll_every: Duration,
     /// Calls before sign-in that are worked on at the same time; more are refused.
     pub lobby: usize,
+    /// From asking for the deletion of a tenant to its beginning.
+    pub deletion_delay: Duration,
+    /// How often a host looks for volumes of tenants that were deleted.
+    pub erase_every: Duration,
     /// A connection whose session nobody can vouch for goes on for so long at most.
     pub pinned_for: Duration,
 }
@@ -46,6 +50,8 @@ impl Default for Limits {
             passivate_after: Duration::from_secs(300),
             poll_every: Duration::from_secs(2),
             lobby: 64,
+            deletion_delay: Duration::from_secs(7 * 24 * 3600),
+            erase_every: Duration::from_secs(600),
             pinned_for: Duration::from_secs(60),
         }
     }

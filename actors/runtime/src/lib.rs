@@ -20,7 +20,7 @@ pub mod volume;
 use std::{fmt, time::Duration};
 
 use futures_util::{future::BoxFuture, stream::BoxStream};
-use ocmt_types::Secret;
+use ocmt_types::{Secret, TenantId};
 
 pub use error::RuntimeError;
 pub use image::{ImageRef, ParseImageError};
@@ -113,6 +113,13 @@ pub trait Runtime: fmt::Debug + Send + Sync {
     /// All containers labelled as this node's, in the order of their names: a node that starts adopts,
     /// stops or removes each.
     fn list(&self) -> Call<'_, Vec<Observed>>;
+
+    /// Tenants that have volumes on this machine, whether or not one of their containers is here.
+    fn tenants_with_volumes(&self) -> Call<'_, Vec<TenantId>>;
+
+    /// Erases all volumes of a tenant, for good. `Conflict` if a container of it is here: remove that first. `Ok` if
+    /// there are none.
+    fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()>;
 
     /// Deaths from now on. Never ends, reconnects by itself; after [`RuntimeEvent::Resync`] the listener
     /// must `list` again, since deaths may have gone unseen. The first event is a `Resync`.

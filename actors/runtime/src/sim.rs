@@ -4,7 +4,7 @@
 //! and remembers what it was asked ([`SimRuntime::calls`]) and which secret each cell was given.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,12 +12,12 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future, stream::BoxStream};
-use ocmt_types::{Clock, NodeId, Secret};
+use ocmt_types::{Clock, NodeId, Secret, TenantId};
 use tokio::sync::broadcast;
 
 use crate::{
     CELL_PORT, Call, CellAddress, ContainerRef, ContainerSpec, Egress, Exit, Isolation, Limits, Observed,
-    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State,
+    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State, volume,
 };
 
 /// A method of [`Runtime`].
@@ -33,6 +33,8 @@ pub enum Op {
     Remove,
     Inspect,
     List,
+    Volumes,
+    Erase,
 }
 
 /// What goes wrong with one call.
@@ -60,6 +62,8 @@ struct Sandbox {
 struct Inner {
     containers: BTreeMap<String, Sandbox>,
     removed: BTreeMap<String, Sandbox>,
+    /// Tenants with volumes.
+    volumes: BTreeSet<TenantId>,
     faults: HashMap<Op, VecDeque<Fault>>,
     calls: Vec<(Op, Option<ContainerRef>)>,
     down: bool,
@@ -279,6 +283,7 @@ impl Runtime for SimRuntime {
                 started_at: None,
                 address: None,
             };
+            inner.volumes.insert(observed.labels.tenant);
             inner.containers.insert(name, Sandbox { observed, secret: None, listens_at: None });
             Ok(container)
         })
@@ -340,6 +345,19 @@ impl Runtime for SimRuntime {
     fn list(&self) -> Call<'_, Vec<Observed>> {
         self.call(Op::List, None, |_, inner| {
             Ok(inner.containers.values().map(|sandbox| sandbox.observed.clone()).collect())
+        })
+    }
+
+    fn tenants_with_volumes(&self) -> Call<'_, Vec<TenantId>> {
+        self.call(Op::Volumes, None, |_, inner| Ok(inner.volumes.iter().copied().collect()))
+    }
+
+    fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()> {
+        self.call(Op::Erase, None, move |_, inner| {
+            let observed: Vec<_> = inner.containers.values().map(|one| one.observed.clone()).collect();
+            volume::unused(&observed, tenant)?;
+            inner.volumes.remove(&tenant);
+            Ok(())
         })
     }
 

@@ -14,7 +14,7 @@ use std::{
 use ocmt_types::{TenantId, UserId};
 use rustix::fs::{CWD, Gid, Mode, OFlags, ResolveFlags, Uid};
 
-use crate::RuntimeError;
+use crate::{Observed, RuntimeError};
 
 /// The user and group of everything in a container.
 pub const CONTAINER_UID: u32 = 1000;
@@ -62,6 +62,55 @@ pub fn open(
     let above = step(&root, &tenant.to_string(), ours).map_err(fail)?;
     let folder = step(&above, &user.to_string(), owner.unwrap_or(ours)).map_err(fail)?;
     Ok(Volume { path: whole, folder })
+}
+
+/// Tenants that have volumes here: folders under the data folder that are named by an id.
+///
+/// # Errors
+/// The data folder cannot be read.
+pub fn tenants(data_dir: &Path) -> Result<Vec<TenantId>, RuntimeError> {
+    let fail = |error: io::Error| fault(data_dir, &error);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(data_dir).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        // the type of the entry itself: a link is none
+        let is_folder = entry.file_type().map_err(fail)?.is_dir();
+        let id = entry.file_name().to_str().and_then(|name| name.parse::<TenantId>().ok());
+        found.extend(id.filter(|_| is_folder));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Erases the volumes of all users of a tenant. Links inside are removed and never followed. What is there already
+/// gone is `Ok`; what was interrupted is gone on with by the next call.
+///
+/// # Errors
+/// Something in it cannot be removed.
+pub fn erase(data_dir: &Path, tenant: TenantId) -> Result<(), RuntimeError> {
+    let whole = data_dir.join(tenant.to_string());
+    match std::fs::remove_dir_all(&whole) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault(&whole, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses where a container of the tenant is there: its volume is in use, or soon may be.
+pub(crate) fn unused(observed: &[Observed], tenant: TenantId) -> Result<(), RuntimeError> {
+    match observed.iter().find(|seen| seen.labels.tenant == tenant) {
+        Some(seen) => Err(RuntimeError::conflict(&seen.container, "erase the volumes", seen.state)),
+        None => Ok(()),
+    }
+}
+
+/// Works on the data folder beside the runtime's threads.
+pub(crate) async fn on_disk<T: Send + 'static>(
+    data_dir: &Path,
+    work: impl FnOnce(&Path) -> Result<T, RuntimeError> + Send + 'static,
+) -> Result<T, RuntimeError> {
+    let data_dir = data_dir.to_owned();
+    let done = tokio::task::spawn_blocking(move || work(&data_dir)).await;
+    done.map_err(|error| RuntimeError::Io { what: "look after volumes", source: error.into() })?
 }
 
 fn step(above: &OwnedFd, name: &str, owner: u32) -> io::Result<OwnedFd> {
@@ -127,6 +176,30 @@ mod tests {
     fn ids() -> (TenantId, UserId) {
         let ids: &dyn IdGen = &RandomIds;
         (ids.id(), ids.id())
+    }
+
+    #[test]
+    fn all_volumes_of_a_tenant_are_erased_and_nothing_that_their_links_lead_to() {
+        let root = tempfile::tempdir().unwrap();
+        let root = data_dir(root.path()).unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("kept"), "x").unwrap();
+        let ((tenant, user), (_, second), (other, third)) = (ids(), ids(), ids());
+        let volume = open(&root, tenant, user, None).unwrap();
+        symlink(outside.path(), volume.path.join("out")).unwrap();
+        std::fs::create_dir(volume.path.join("deep")).unwrap();
+        std::fs::write(volume.path.join("deep/file"), "x").unwrap();
+        open(&root, tenant, second, None).unwrap();
+        open(&root, other, third, None).unwrap();
+        symlink(outside.path(), root.join(ids().0.to_string())).unwrap();
+        std::fs::create_dir(root.join("not-an-id")).unwrap();
+        let mut both = vec![tenant, other];
+        both.sort_unstable();
+        assert_eq!(tenants(&root).unwrap(), both, "a link is no tenant, and neither is another folder");
+        erase(&root, tenant).unwrap();
+        erase(&root, tenant).unwrap();
+        assert_eq!(tenants(&root).unwrap(), [other]);
+        assert!(outside.path().join("kept").exists());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use ocmt_types::{TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::users::RoleId;
+use super::users::{Done, RoleId};
 use crate::call::calls;
 pub use crate::policy::TenantPolicy;
 use crate::quota::{Quota, QuotaChange};
@@ -47,6 +47,9 @@ pub struct TenantInfo {
     pub version: i64,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it is deleted, if that was asked for.
+    #[serde(default)]
+    pub deletes_at: Option<Timestamp>,
 }
 
 /// Make another tenant, with the caller's address as its owner. The caller signs in there by link.
@@ -115,7 +118,26 @@ pub struct SuspendTenant {
     pub reason: String,
 }
 
-/// Of an operator: serve the tenant again.
+/// Delete the tenant and all that it holds, after a delay. An owner with step-up, or an operator who has confirmed it.
+/// Asked for before, it is the same again.
+#[derive(Debug, Clone)]
+pub struct DeleteTenant {
+    /// The tenant's name, typed again.
+    pub confirm_name: String,
+}
+
+/// Answer of [`DeleteTenant`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletionAsked {
+    /// Until then it can be stopped.
+    pub deletes_at: Timestamp,
+}
+
+/// Stop the deletion of the tenant before it begins. An owner; without one under way it does nothing.
+#[derive(Debug, Clone)]
+pub struct StopDeletion;
+
+/// Of an operator: serve the tenant again, and stop its deletion if one waits.
 #[derive(Debug, Clone)]
 pub struct ResumeTenant;
 
@@ -151,6 +173,8 @@ calls! {
         read InspectTenant => TenantInfo,
         write SuspendTenant => TenantInfo,
         write ResumeTenant => TenantInfo,
+        write DeleteTenant => DeletionAsked,
+        write StopDeletion => Done,
         read GetQuota => QuotaReport,
         write UpdateQuota => Quota,
     }

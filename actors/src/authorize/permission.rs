@@ -33,6 +33,8 @@ use Name::{Kept, Named, OfOthers};
 names! {
     ReadTenant => Named("tenant.read"),
     ChangePolicy => Named("tenant.change_policy"),
+    DeleteTenant => Named("tenant.delete"),
+    StopDeletion => Kept,
     ListUsers => Named("user.list"),
     InviteUser => Named("user.invite"),
     SetRole => Named("user.set_role"),

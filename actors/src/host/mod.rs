@@ -8,6 +8,7 @@
 
 pub(crate) mod container;
 mod dead_man;
+mod erase;
 pub(crate) mod gateway;
 pub(crate) mod gateway_key;
 mod links;
@@ -58,6 +59,7 @@ pub(crate) struct HostState {
     reconciliation: Task,
     /// Ends the listening with the actor.
     _events: Task,
+    _erasing: Task,
 }
 
 impl Actor for HostSupervisor {
@@ -72,6 +74,7 @@ impl Actor for HostSupervisor {
     ) -> Result<HostState, ActorProcessingErr> {
         let events = supervisor::task(reconcile::listen(Arc::clone(&env), myself.clone()));
         let reconciliation = supervisor::task(reconcile::reconcile(Arc::clone(&env), myself));
+        let erasing = supervisor::task(erase::watch(Arc::clone(&env)));
         Ok(HostState {
             env,
             containers: BTreeMap::new(),
@@ -79,6 +82,7 @@ impl Actor for HostSupervisor {
             gate: Gate::closed(),
             reconciliation,
             _events: events,
+            _erasing: erasing,
         })
     }
 

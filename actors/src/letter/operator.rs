@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{Kind, Letter, wire};
 use crate::{
     api::tenant::{
-        GetQuota, InspectTenant, QuotaReport, ResumeTenant, SuspendTenant, TenantInfo, UpdateQuota,
+        DeleteTenant, DeletionAsked, GetQuota, InspectTenant, QuotaReport, ResumeTenant, SuspendTenant,
+        TenantInfo, UpdateQuota,
     },
     call::{Call, CallMeta, IdempotencyKey},
     caller::Caller,
@@ -31,6 +32,11 @@ pub enum OperatorAct {
     },
     /// Serve it again.
     Resume,
+    /// Delete it, after the delay.
+    Delete {
+        /// Its name, typed again.
+        confirm_name: String,
+    },
     /// Its limits, and what is used of them.
     Quota,
     /// Change its limits.
@@ -43,6 +49,8 @@ pub enum OperatorAct {
 pub enum OperatorAnswer {
     /// The tenant as it is.
     Tenant(Box<TenantInfo>),
+    /// When it is deleted.
+    Deletion(DeletionAsked),
     /// Limits and use.
     Quota(QuotaReport),
     /// The limits from now on.
@@ -96,6 +104,10 @@ impl Letter for Administered {
                 self.call(env, tenant, deadline, SuspendTenant { reason }).await.map(told)
             }
             OperatorAct::Resume => self.call(env, tenant, deadline, ResumeTenant).await.map(told),
+            OperatorAct::Delete { confirm_name } => self
+                .call(env, tenant, deadline, DeleteTenant { confirm_name })
+                .await
+                .map(OperatorAnswer::Deletion),
             OperatorAct::Quota => {
                 self.call(env, tenant, deadline, GetQuota::default()).await.map(OperatorAnswer::Quota)
             }

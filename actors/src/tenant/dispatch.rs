@@ -98,6 +98,8 @@ impl TenantState {
             TenantCall::InspectTenant(call) => self.work(myself, call),
             TenantCall::SuspendTenant(call) => self.work(myself, call),
             TenantCall::ResumeTenant(call) => self.work(myself, call),
+            TenantCall::DeleteTenant(call) => self.work(myself, call),
+            TenantCall::StopDeletion(call) => self.work(myself, call),
             TenantCall::GetQuota(call) => {
                 let calls = self.calls.used(self.scope.env.now());
                 self.work(myself, Incoming { request: GetQuota { calls }, ..call });

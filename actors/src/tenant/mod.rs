@@ -10,12 +10,14 @@ mod authenticate;
 mod ceremony;
 mod children;
 pub(crate) mod container;
+mod deletion;
 mod dispatch;
 mod group;
 mod handlers;
 mod leave;
 mod message;
 mod over;
+mod pages;
 mod pairing;
 mod post;
 pub(crate) mod program;
@@ -291,6 +293,7 @@ impl TenantState {
                 }
                 Effect::Container(at, what) => self.order(at, *what),
                 Effect::TimerSet(at) => self.arm(myself, at),
+                Effect::Erased => self.lane.push(myself, deletion::record(self.scope.clone())),
                 Effect::Posted(message) => self.deliver(myself, message),
                 Effect::Mail(mail) => {
                     self.scope.env.to_root(NodeMessage::Mail(Parcel { mail, notice: None }));

@@ -65,7 +65,7 @@ pub(super) async fn one_more_container(work: &mut Work) -> Result<(), ActorError
 pub(crate) async fn may_live(work: &mut Work, row: &Container) -> Result<(), ActorError> {
     let tenant = work.tx.get::<Tenant>(()).await?.ok_or(ActorError::NotFound)?;
     if tenant.state != TenantState::Active {
-        return Err(session_row::suspended());
+        return Err(session_row::not_served(tenant.state));
     }
     let limit = limit(work).await?.memory_bytes;
     let wanted = memory(work, Some(row)).await?.saturating_add(row.memory_mib).saturating_mul(MIB);

@@ -122,7 +122,7 @@ impl ReadTx {
     }
 
     /// The tenant's condition, which every statement on rows of a tenant begins with.
-    fn own(&self) -> Cond {
+    pub(crate) fn own(&self) -> Cond {
         Cond::eq(0, self.ownership.tenant.to_value())
     }
 

@@ -22,6 +22,8 @@ pub struct Tenant {
     pub name: String,
     /// When it was made.
     pub created_at: Option<Timestamp>,
+    /// When it is deleted, if that was asked for.
+    pub deletes_at: Option<Timestamp>,
     /// Its policy.
     pub policy: Policy,
     /// For compare-and-swap.
@@ -206,6 +208,32 @@ impl PolicyChange {
 }
 
 impl Client {
+    /// Asks for the deletion of the session's tenant, by its name; when it is deleted. Until then
+    /// [`Client::keep_tenant`] stops it.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` if that is not its name; `STEP_UP_REQUIRED`; [`ClientError`].
+    pub async fn delete_tenant(&self, confirm_name: &str) -> Result<Option<Timestamp>, ClientError> {
+        let request = pb::DeleteTenantRequest {
+            confirm_name: confirm_name.to_owned(),
+            idempotency_key: idempotency_key(),
+            ..Default::default()
+        };
+        let answer = self.tenants().delete_tenant(request).await?.into_inner();
+        Ok(answer.deletes_at.as_ref().map(time))
+    }
+
+    /// Stops a deletion that waits; without one it does nothing.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn keep_tenant(&self) -> Result<Tenant, ClientError> {
+        let tenant_id = self.tenant().await?.id.to_string();
+        let request = pb::ResumeTenantRequest { tenant_id, idempotency_key: idempotency_key() };
+        let answer = self.tenants().resume_tenant(request).await?.into_inner();
+        parse(present(answer.tenant, "tenant")?)
+    }
+
     /// The session's tenant.
     ///
     /// # Errors
@@ -322,6 +350,7 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
         id: id(&from.tenant_id, "tenant_id")?,
         name: from.name,
         created_at: from.created_at.as_ref().map(time),
+        deletes_at: from.deletes_at.as_ref().map(time),
         policy: Policy {
             pause_after_ms: ms(&sleep.pause_after),
             stop_after_ms: ms(&sleep.stop_after),

@@ -59,7 +59,7 @@ pub(super) async fn step_up(context: &Context, code: &CodeArgs) -> anyhow::Resul
         ask(code, async |code| client.step_up(&code).await).await?
     };
     context.keep(&stepped, me.email)?;
-    context.out.done("for some minutes you are asked for nothing more (`ocmt tenant show` says how many)")
+    context.out.done("for some minutes you are asked for nothing more (`ocmt tenant get` says how many)")
 }
 
 /// Whether the account has something that can be typed.

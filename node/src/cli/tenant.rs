@@ -34,6 +34,19 @@ pub(super) async fn tenant(context: &Context, command: TenantCommand) -> anyhow:
             let quotas = client.quota().await?;
             context.out.value(&quotas, || limits(&quotas))
         }
+        TenantCommand::Delete { name } => {
+            let at = client.delete_tenant(&name).await?;
+            context.out.value(&serde_json::json!({ "deletes_at": at }), || {
+                format!(
+                    "tenant {name} is deleted at {}; until then `ocmt tenant keep` stops it",
+                    show::at(at)
+                )
+            })
+        }
+        TenantCommand::Keep => {
+            let tenant = client.keep_tenant().await?;
+            context.out.value(&tenant, || format!("tenant {} stays", tenant.name))
+        }
         // an operator's, with a connection of its own
         TenantCommand::Operated(_) => Ok(()),
         TenantCommand::Policy(args) => {
@@ -82,7 +95,8 @@ fn describe(tenant: &Tenant) -> String {
         ms.map_or_else(|| "the node's default".to_owned(), |ms| show::span(Duration::from_millis(ms)))
     };
     let policy = &tenant.policy;
-    show::facts(&[
+    let end = tenant.deletes_at.map(|at| ("is deleted at", show::at(Some(at))));
+    let facts = [
         ("tenant", format!("{} ({})", tenant.name, tenant.id)),
         ("since", show::at(tenant.created_at)),
         ("idle containers pause after", time(policy.pause_after_ms)),
@@ -108,7 +122,8 @@ fn describe(tenant: &Tenant) -> String {
         ("another address of a user counts after", time(policy.email_change_delay_ms)),
         ("a proof of presence is good for", time(policy.step_up_lifetime_ms)),
         ("a second factor", factor_wanted(policy).to_owned()),
-    ])
+    ];
+    show::facts(&facts.into_iter().chain(end).collect::<Vec<_>>())
 }
 
 fn factor_wanted(policy: &Policy) -> &'static str {

@@ -12,6 +12,7 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
     hibernation(config)?;
     sessions(config)?;
     recovery(config)?;
+    tenants(config)?;
     limits(config)?;
     mail(config)
 }
@@ -131,6 +132,12 @@ fn sessions(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
+fn tenants(config: &Config) -> Result<(), ConfigError> {
+    let least = if config.node.mode.is_relaxed() { Duration::ZERO } else { Duration::from_secs(3600) };
+    let most = Duration::from_secs(90 * 24 * 3600);
+    between("tenants.deletion_delay", config.tenants.deletion_delay, least..=most)
+}
+
 fn recovery(config: &Config) -> Result<(), ConfigError> {
     let it = &config.recovery;
     let least = if config.node.mode.is_relaxed() { Duration::ZERO } else { Duration::from_secs(3600) };
@@ -187,6 +194,21 @@ mod tests {
         assert_eq!(key_refused(&config), None);
         config.node.mode = Mode::Production;
         assert_eq!(key_refused(&config), Some("containers.runtime"));
+    }
+
+    #[test]
+    fn a_tenant_is_not_deleted_at_once_in_production() {
+        let mut config = dev();
+        config.mail.spool = "/var/spool/ocmt".into();
+        config.node.mode = Mode::Production;
+        config.tenants.deletion_delay = HumanDuration::hours(1);
+        assert_eq!(key_refused(&config), None);
+        config.tenants.deletion_delay = HumanDuration::seconds(3599);
+        assert_eq!(key_refused(&config), Some("tenants.deletion_delay"));
+        config.node.mode = Mode::Dev;
+        assert_eq!(key_refused(&config), None);
+        config.tenants.deletion_delay = HumanDuration::hours(90 * 24 + 1);
+        assert_eq!(key_refused(&config), Some("tenants.deletion_delay"));
     }
 
     #[test]

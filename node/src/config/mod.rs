@@ -63,6 +63,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// Delays of recovery ceremonies that new tenants start with.
     pub recovery: Recovery,
+    /// Tenants.
+    pub tenants: Tenants,
     /// Who may talk to agents over messengers, where a tenant's policy says nothing else.
     pub pairing: Pairing,
     /// Bounds that keep one caller from starving others.
@@ -213,6 +215,21 @@ impl Default for Recovery {
             change_delay: HumanDuration::hours(36),
             change_window: HumanDuration::hours(12),
         }
+    }
+}
+
+/// `[tenants]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tenants {
+    /// From asking for the deletion of a tenant to its beginning: at least 1 h in production, at most 90 days. The same
+    /// on all nodes.
+    pub deletion_delay: HumanDuration,
+}
+
+impl Default for Tenants {
+    fn default() -> Self {
+        Self { deletion_delay: HumanDuration::hours(7 * 24) }
     }
 }
 

@@ -98,6 +98,11 @@ impl Asking {
         }
     }
 
+    /// What was confirmed and is still to be done; the record of the deed keeps the answer.
+    pub(super) fn wish(&self, action: &'static str, object: String) -> ClusterAct {
+        ClusterAct { remember: None, ..self.recorded(action, object, Vec::new()) }
+    }
+
     /// One that was refused for want of authority.
     pub(super) fn denied(&self, action: &'static str, object: String) -> ClusterAct {
         ClusterAct { outcome: Outcome::Denied, remember: None, ..self.recorded(action, object, Vec::new()) }

@@ -9,12 +9,12 @@ use ocmt_store::{
     Revocation,
     tables::{ActKind, DestructiveAct, Operator},
 };
-use ocmt_types::{ActId, NodeId, OperatorId};
+use ocmt_types::{ActId, NodeId, OperatorId, TenantId};
 use tonic::{Request, Response, Status};
 
 use super::{
     OperatorRpc,
-    access::{no_such, of_keys, refuse, stored},
+    access::{Asking, no_such, of_keys, refuse, stored},
     destroy::{confirmation, hash, not_restored},
 };
 use crate::{
@@ -40,7 +40,7 @@ impl OperatorRpc {
             return Ok(Response::new(answer));
         }
         let act = kind(it.act())?;
-        let summary = self.summary(act, &it.object_id).await?;
+        let summary = self.summary(&asking, act, &it.object_id).await?;
         let begun = DestructiveAct {
             act_id: self.parts.ids.id(),
             operator_id: asking.id,
@@ -170,7 +170,7 @@ impl OperatorRpc {
     }
 
     /// What the act would do, for people.
-    async fn summary(&self, act: ActKind, object: &str) -> Result<String, Status> {
+    async fn summary(&self, asking: &Asking, act: ActKind, object: &str) -> Result<String, Status> {
         match act {
             ActKind::RevokeNode | ActKind::ForgetNode => {
                 let id: NodeId = convert::id(object, "object_id")?;
@@ -192,7 +192,8 @@ impl OperatorRpc {
                 Ok(format!("operator {} ({id}) is refused from then on.", operator.name))
             }
             ActKind::DeleteTenant => {
-                Err(refuse(&ActorError::Unimplemented("deleting a tenant is not built yet")))
+                let id: TenantId = convert::id(object, "object_id")?;
+                self.what_a_deletion_takes(asking, id).await
             }
             ActKind::AcceptRestore => Err(refuse(&not_restored())),
         }

@@ -204,11 +204,8 @@ fn other_names(asked: &ServerNames, invited: &ServerNames) -> Status {
 }
 
 /// Methods of users' services that operators alone may call.
-const ADMINISTRATION: [&str; 3] = [
-    "/ocmt.v1.TenantService/UpdateQuota",
-    "/ocmt.v1.TenantService/SuspendTenant",
-    "/ocmt.v1.TenantService/ResumeTenant",
-];
+const ADMINISTRATION: [&str; 2] =
+    ["/ocmt.v1.TenantService/UpdateQuota", "/ocmt.v1.TenantService/SuspendTenant"];
 
 /// On the client listener: operators' services are elsewhere, but for joining.
 pub async fn elsewhere(request: HttpRequest, next: Next) -> HttpResponse {

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use ocmt_actors::{ActorError, OperatorAct, OperatorAnswer, QuotaChange, api::tenant::TenantInfo};
 use ocmt_proto::v1::{self as pb, tenant_service_server::TenantService};
+use ocmt_store::tables::ActKind;
 use ocmt_types::TenantId;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{
     OperatorRpc,
     access::{Asking, no_such, refuse, stored},
+    destroy::confirmation,
 };
 use crate::rpc::{convert, tenant as wire};
 
@@ -121,9 +123,60 @@ impl TenantService for OperatorRpc {
         self.parts.store.operators().record(&act).await.map_err(|e| stored(&e))?;
         Ok(Response::new(answer))
     }
+
+    /// The confirmation is used up first, in a transaction of its own with the record of the wish: a crash behind it
+    /// leaves the tenant as it is, and the operator begins again.
+    async fn delete_tenant(
+        &self,
+        request: Request<pb::DeleteTenantRequest>,
+    ) -> Answer<pb::DeleteTenantResponse> {
+        let it = request.get_ref();
+        let asking =
+            self.asking(&request, "/ocmt.v1.TenantService/DeleteTenant", &it.idempotency_key).await?;
+        if let Some(answer) = self.answered(&asking).await? {
+            return Ok(Response::new(answer));
+        }
+        let id: TenantId = convert::id(&it.tenant_id, "tenant_id")?;
+        // a name that is wrong uses up no confirmation
+        if self.tenant(&asking, id, OperatorAct::Inspect).await?.name != it.confirm_name {
+            return Err(convert::invalid("confirm_name", "is not the tenant's name"));
+        }
+        let object = format!("tenant/{id}");
+        let confirmation = confirmation(&asking, &it.confirmation_token, ActKind::DeleteTenant, id);
+        let wish = asking.wish("tenant.delete", object.clone());
+        let operators = self.parts.store.operators();
+        if !operators.confirmed(&confirmation, &wish).await.map_err(|e| stored(&e))? {
+            return Err(self.unconfirmed(&asking, "tenant.delete", object).await);
+        }
+        let delete = OperatorAct::Delete { confirm_name: it.confirm_name.clone() };
+        let OperatorAnswer::Deletion(asked) = self.act(&asking, id, delete).await? else {
+            return Err(mismatch());
+        };
+        let answer = pb::DeleteTenantResponse { deletes_at: Some(convert::time(asked.deletes_at)) };
+        let act = asking.act("tenant.deletion_waits", object, &answer);
+        operators.record(&act).await.map_err(|e| stored(&e))?;
+        Ok(Response::new(answer))
+    }
 }
 
 impl OperatorRpc {
+    /// For the operator who is about to confirm it.
+    pub(super) async fn what_a_deletion_takes(
+        &self,
+        asking: &Asking,
+        id: TenantId,
+    ) -> Result<String, Status> {
+        let info = self.tenant(asking, id, OperatorAct::Inspect).await?;
+        let OperatorAnswer::Quota(report) = self.act(asking, id, OperatorAct::Quota).await? else {
+            return Err(mismatch());
+        };
+        let used = report.used;
+        Ok(format!(
+            "tenant {} ({id}) is deleted after the delay of this cluster, with its {} users, {} containers and their volumes, vaults ({} bytes of ciphertext) and keys. Its owners are told, and any of them or an operator stops it until then; afterwards nothing brings it back. Its audit stays.",
+            info.name, used.users, used.containers, used.storage_bytes
+        ))
+    }
+
     async fn act(
         &self,
         asking: &Asking,

@@ -3,8 +3,8 @@
 use ocmt_actors::{
     ActorError, Quota,
     api::tenant::{
-        CreateTenant, GetQuota, GetTenant, QuotaReport, TenantInfo, TenantPolicy, TenantState, TenantSummary,
-        UpdateTenantPolicy,
+        CreateTenant, DeleteTenant, GetQuota, GetTenant, QuotaReport, StopDeletion, TenantInfo, TenantPolicy,
+        TenantState, TenantSummary, UpdateTenantPolicy,
     },
 };
 use ocmt_proto::v1::{self as pb, tenant_service_server::TenantService};
@@ -75,6 +75,32 @@ impl TenantService for Rpc {
         let ask = UpdateTenantPolicy { policy, version };
         let info = self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::UpdateTenantPolicyResponse { tenant: Some(tenant(&info)) }))
+    }
+
+    /// What operators do on their own listener is here only the stop of a deletion.
+    async fn resume_tenant(
+        &self,
+        request: Request<pb::ResumeTenantRequest>,
+    ) -> Answer<pb::ResumeTenantResponse> {
+        let it = request.get_ref();
+        self.own(&request, &it.tenant_id).await?;
+        self.ask(&request, &it.idempotency_key, StopDeletion).await?;
+        let info = self.ask(&request, &[], GetTenant).await?;
+        Ok(Response::new(pb::ResumeTenantResponse { tenant: Some(tenant(&info)) }))
+    }
+
+    async fn delete_tenant(
+        &self,
+        request: Request<pb::DeleteTenantRequest>,
+    ) -> Answer<pb::DeleteTenantResponse> {
+        let it = request.get_ref();
+        self.own(&request, &it.tenant_id).await?;
+        if !it.confirmation_token.is_empty() {
+            return Err(convert::invalid("confirmation_token", "is for operators, on their own listener"));
+        }
+        let ask = DeleteTenant { confirm_name: it.confirm_name.clone() };
+        let asked = self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::DeleteTenantResponse { deletes_at: Some(convert::time(asked.deletes_at)) }))
     }
 }
 
@@ -161,11 +187,11 @@ pub(crate) fn tenant(info: &TenantInfo) -> pb::Tenant {
     pb::Tenant {
         tenant_id: info.id.to_string(),
         name: info.name.clone(),
-        state: state(info.state).into(),
+        state: if info.deletes_at.is_some() { pb::TenantState::Deleting } else { state(info.state) }.into(),
         created_at: Some(convert::time(info.created_at)),
         policy: Some(policy(&info.policy)),
         policy_version: u64::try_from(info.version).unwrap_or(0),
-        deletes_at: None,
+        deletes_at: info.deletes_at.map(convert::time),
     }
 }
 

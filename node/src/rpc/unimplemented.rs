@@ -19,7 +19,6 @@ const CAPABILITIES: &str = "requests for capabilities are not built yet";
 const FACTORS: &str = "single sign-on is not built yet";
 const KEYS: &str = "API keys are not built yet";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
-const DELETION: &str = "deleting a tenant is not built yet";
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
 /// Services of which nothing is there.
@@ -35,7 +34,7 @@ const SERVICES: [(&str, &str); 5] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 37] = [
+const METHODS: [(&str, &str); 36] = [
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
     ("/ocmt.v1.AuthService/CreateApiKey", KEYS),
     ("/ocmt.v1.AuthService/FinishOidcLogin", FACTORS),
@@ -67,7 +66,6 @@ const METHODS: [(&str, &str); 37] = [
     ("/ocmt.v1.ShareService/ListShares", SHARES),
     ("/ocmt.v1.ShareService/RequestCapability", CAPABILITIES),
     ("/ocmt.v1.ShareService/RevokeShare", SHARES),
-    ("/ocmt.v1.TenantService/DeleteTenant", DELETION),
     ("/ocmt.v1.TenantService/ListInbox", "the inbox of a tenant is not built yet: ask the area itself"),
     ("/ocmt.v1.TenantService/WatchInbox", "the inbox of a tenant is not built yet: ask the area itself"),
     ("/ocmt.v1.VaultService/FileInboxItems", "the vault's inbox is not built yet"),

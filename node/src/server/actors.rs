@@ -58,6 +58,7 @@ pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> SystemC
         },
         incarnation: parts.place.incarnation,
         limits: Limits {
+            deletion_delay: config.tenants.deletion_delay.0,
             admission: AdmissionLimits {
                 calls: usize::try_from(config.limits.tenant_requests).unwrap_or(usize::MAX),
                 bytes: usize::try_from(config.limits.tenant_bytes).unwrap_or(usize::MAX),

@@ -14,6 +14,7 @@ pub mod ceremony;
 pub mod channel;
 pub mod codec;
 pub mod datakey;
+pub mod deletion;
 pub mod entry;
 pub mod envelope;
 pub mod error;

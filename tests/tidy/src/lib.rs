@@ -5,6 +5,7 @@
 //! repository, so that a broken rule is one red test with a name that says which.
 
 pub mod actors;
+pub mod asvs;
 pub mod book;
 pub mod dependencies;
 pub mod length;

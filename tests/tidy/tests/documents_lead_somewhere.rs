@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use ocmt_tidy::{
-    assert_none, book,
+    assert_none, asvs, book,
     tree::{self, Source},
 };
 
@@ -35,5 +35,12 @@ fn every_make_target_that_is_named_exists() -> anyhow::Result<()> {
     let makefile = std::fs::read_to_string(tree::root().join("Makefile"))?;
     let findings: Vec<_> = pages()?.iter().flat_map(|page| book::missing_targets(page, &makefile)).collect();
     assert_none(&findings);
+    Ok(())
+}
+
+#[test]
+fn the_figures_of_the_asvs_table_are_those_of_its_rows() -> anyhow::Result<()> {
+    let table = std::fs::read_to_string(tree::root().join("docs/security/asvs.md"))?;
+    assert_none(&asvs::check(&table));
     Ok(())
 }

@@ -23,7 +23,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, stream::BoxStream};
-use ocmt_types::NodeId;
+use ocmt_types::{NodeId, TenantId};
 
 pub use engine::Engine;
 
@@ -197,6 +197,18 @@ impl Runtime for DockerRuntime {
 
     fn list(&self) -> Call<'_, Vec<Observed>> {
         self.adoptable().boxed()
+    }
+
+    fn tenants_with_volumes(&self) -> Call<'_, Vec<TenantId>> {
+        volume::on_disk(&self.config.data_dir, volume::tenants).boxed()
+    }
+
+    fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()> {
+        async move {
+            volume::unused(&self.list().await?, tenant)?;
+            volume::on_disk(&self.config.data_dir, move |data_dir| volume::erase(data_dir, tenant)).await
+        }
+        .boxed()
     }
 
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {

@@ -20,7 +20,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future, stream::BoxStream};
-use ocmt_types::{Clock, NodeId, Timestamp};
+use ocmt_types::{Clock, NodeId, TenantId, Timestamp};
 use rustix::process::Signal;
 use tokio::sync::{broadcast, watch};
 
@@ -354,6 +354,19 @@ impl Runtime for ProcessRuntime {
             all.sort_by_key(|observed| observed.container.to_string());
             Ok(all)
         })
+        .boxed()
+    }
+
+    fn tenants_with_volumes(&self) -> Call<'_, Vec<TenantId>> {
+        volume::on_disk(&self.shared.config.data_dir, volume::tenants).boxed()
+    }
+
+    fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()> {
+        async move {
+            volume::unused(&self.list().await?, tenant)?;
+            volume::on_disk(&self.shared.config.data_dir, move |data_dir| volume::erase(data_dir, tenant))
+                .await
+        }
         .boxed()
     }
 

@@ -138,6 +138,8 @@ impl Life {
             self.held = true;
             return None;
         }
+        // nobody removes what is held, but a tenant that ends takes it along
+        self.held &= facts.desired != DesiredState::Absent;
         if self.goal != Goal::Rest || self.jobs > 0 {
             return None;
         }

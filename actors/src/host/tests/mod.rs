@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod cells;
+mod deletion;
 mod gateway;
 mod gateway_keys;
 mod groups;
@@ -90,8 +91,16 @@ impl World {
     }
 
     async fn sqlite() -> Self {
+        Self::sqlite_with(|_| {}).await
+    }
+
+    async fn sqlite_with(change: impl FnOnce(&mut SystemConfig)) -> Self {
         let mut made = None;
-        let kit = Kit::sqlite_with(|config| made = Some(Self::change(config))).await;
+        let kit = Kit::sqlite_with(|config| {
+            made = Some(Self::change(config));
+            change(config);
+        })
+        .await;
         let (runtime, cells) = made.unwrap();
         Self { kit, runtime, cells }
     }

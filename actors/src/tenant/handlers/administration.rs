@@ -26,7 +26,7 @@ use crate::{
         message::What,
     },
     quota::Quota,
-    tenant::{handlers::tenant::info, quota},
+    tenant::{deletion, handlers::tenant::info, quota},
     work::{Handle, Work},
 };
 
@@ -43,7 +43,7 @@ impl Handle for InspectTenant {
     async fn handle(self, work: &mut Work) -> Result<TenantInfo, ActorError> {
         work.authorize(Action::Administer, &Object::TENANT)?;
         let (tenant, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
-        Ok(info(tenant, policy))
+        info(work, tenant, policy).await
     }
 }
 
@@ -54,17 +54,18 @@ impl Handle for SuspendTenant {
         work.object = format!("tenant/{}", tenant.tenant_id);
         work.details.push(("reason".to_owned(), self.reason));
         match tenant.state {
-            TenantState::Suspended => return Ok(info(tenant, policy)),
-            TenantState::Deleting => return Err(session_row::suspended()),
+            TenantState::Suspended => return info(work, tenant, policy).await,
+            gone @ TenantState::Deleting => return Err(session_row::not_served(gone)),
             TenantState::Active => {}
         }
         let tenant = Tenant { state: TenantState::Suspended, version: tenant.version + 1, ..tenant };
         work.tx.update(&tenant).await?;
         work.tx.upsert(&Suspension { tenant_id: tenant.tenant_id, since: work.now }).await?;
         work.tx.hold_timers().await?;
+        deletion::let_go(work).await?;
         stop_containers(work).await?;
         work.then(Effect::AllSessionsEnded);
-        Ok(info(tenant, policy))
+        info(work, tenant, policy).await
     }
 }
 
@@ -73,9 +74,10 @@ impl Handle for ResumeTenant {
         work.authorize(Action::Administer, &Object::TENANT)?;
         let (tenant, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
         work.object = format!("tenant/{}", tenant.tenant_id);
+        deletion::stop(work).await?;
         match tenant.state {
-            TenantState::Active => return Ok(info(tenant, policy)),
-            TenantState::Deleting => return Err(session_row::suspended()),
+            TenantState::Active => return info(work, tenant, policy).await,
+            gone @ TenantState::Deleting => return Err(session_row::not_served(gone)),
             TenantState::Suspended => {}
         }
         let tenant = Tenant { state: TenantState::Active, version: tenant.version + 1, ..tenant };
@@ -85,7 +87,7 @@ impl Handle for ResumeTenant {
             put_ceremonies_off(work, held).await?;
         }
         work.then(Effect::TimerSet(work.now));
-        Ok(info(tenant, policy))
+        info(work, tenant, policy).await
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) async fn take(
     body: &[u8],
 ) -> Result<Vec<u8>, ActorError> {
     let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+    if tenant.state == TenantState::Deleting {
+        return Err(ActorError::NotFound);
+    }
     if tenant.state != TenantState::Active {
         // no refusal: the sender keeps it and tries again
         return Err(ActorError::unavailable("NOT_TAKEN_NOW", "the other tenant takes nothing at the moment"));

@@ -8,7 +8,7 @@ use ocmt_types::{Secret, SessionId, UserId};
 
 use super::{
     factors,
-    session_row::{address_of, effective, end, holders, info, live_of, suspended, tenant_of},
+    session_row::{address_of, effective, end, holders, info, live_of, not_served, tenant_of},
 };
 use crate::{
     api::auth::SessionIssued, caller, effect::Effect, error::ActorError, policy::TenantPolicy, work::Work,
@@ -46,7 +46,7 @@ pub(crate) async fn issue(
 ) -> Result<SessionIssued, ActorError> {
     let (tenant, policy) = tenant_of(&work.env, &mut work.tx).await?;
     if tenant.state != TenantState::Active {
-        return Err(suspended());
+        return Err(not_served(tenant.state));
     }
     let now = work.now;
     let assurance = match shown.assurance() {

@@ -35,12 +35,18 @@ pub(crate) const LINK_WINDOW: Duration = Duration::from_secs(10 * 60);
 /// Use is written down in steps of this, so that reading does not mean writing.
 const SEEN_STEP: Duration = Duration::from_secs(60);
 
-/// To whoever shows a session that would be good.
-pub(crate) fn suspended() -> ActorError {
-    ActorError::precondition(
-        "TENANT_SUSPENDED",
-        "this tenant is not served: whoever operates this system has stopped it, and nothing of it is lost",
-    )
+/// To whoever shows a session that would be good, where the tenant's state is not active.
+pub(crate) fn not_served(state: TenantState) -> ActorError {
+    match state {
+        TenantState::Deleting => ActorError::precondition(
+            "TENANT_DELETED",
+            "this tenant is deleted: nothing of it is served any more",
+        ),
+        TenantState::Active | TenantState::Suspended => ActorError::precondition(
+            "TENANT_SUSPENDED",
+            "this tenant is not served: whoever operates this system has stopped it, and nothing of it is lost",
+        ),
+    }
 }
 
 const ENDED: ActorError = ActorError::Unauthenticated("the session is unknown or has ended");
@@ -109,7 +115,7 @@ async fn live_with_policy(
         return Ok(None);
     }
     if tenant.state != TenantState::Active {
-        return Err(suspended());
+        return Err(not_served(tenant.state));
     }
     Ok(Some((session, policy)))
 }
@@ -133,7 +139,7 @@ pub(crate) async fn stand_of_live(work: &mut Work, who: SignedIn) -> Result<Live
         return Err(ENDED);
     }
     if tenant.state != TenantState::Active {
-        return Err(suspended());
+        return Err(not_served(tenant.state));
     }
     let who = SignedIn {
         assurance: effective(&session, &policy),

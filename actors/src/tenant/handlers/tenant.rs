@@ -1,6 +1,6 @@
 //! The tenant itself and its policy.
 
-use ocmt_store::tables::{Session, Tenant, User};
+use ocmt_store::tables::{Deletion, Session, Tenant, User};
 
 use super::session_row;
 use crate::{
@@ -28,7 +28,7 @@ impl Handle for GetTenant {
     async fn handle(self, work: &mut Work) -> Result<TenantInfo, ActorError> {
         work.authorize(Action::ReadTenant, &Object::TENANT)?;
         let (tenant, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
-        Ok(info(tenant, policy))
+        info(work, tenant, policy).await
     }
 }
 
@@ -62,17 +62,23 @@ impl Handle for UpdateTenantPolicy {
         work.object = format!("tenant/{}", next.tenant_id);
         work.details = before.changed(&self.policy);
         work.then(Effect::PolicyChanged(self.policy.clone()));
-        Ok(info(next, self.policy))
+        info(work, next, self.policy).await
     }
 }
 
-pub(super) fn info(tenant: Tenant, policy: TenantPolicy) -> TenantInfo {
-    TenantInfo {
+pub(super) async fn info(
+    work: &mut Work,
+    tenant: Tenant,
+    policy: TenantPolicy,
+) -> Result<TenantInfo, ActorError> {
+    let deletes_at = work.tx.get::<Deletion>(()).await?.map(|row| row.erases_at);
+    Ok(TenantInfo {
+        deletes_at,
         id: tenant.tenant_id,
         name: tenant.name,
         state: tenant.state.into(),
         policy,
         version: tenant.version,
         created_at: tenant.created_at,
-    }
+    })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ocmt_store::tables::{TenantState, Timer};
 
 use super::{
-    super::{ceremony, container::timers as container, post as delivery, recovery},
+    super::{ceremony, container::timers as container, deletion, post as delivery, recovery},
     email_change, notices, post, session_row,
 };
 use crate::{
@@ -19,14 +19,12 @@ const UNKNOWN_WAITS: Duration = Duration::from_secs(3600);
 
 /// The row was taken in this transaction; set it again for another firing.
 pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError> {
-    // what happens to containers goes on: they have to be stopped
-    if !matches!(timer.kind.as_str(), LOOK | LOCK) {
-        let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
-        if tenant.state == TenantState::Suspended {
-            return Ok(work.tx.hold_timer(&timer).await?);
-        }
+    let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+    if !goes_on(&timer.kind, tenant.state) {
+        return Ok(work.tx.hold_timer(&timer).await?);
     }
     match timer.kind.as_str() {
+        deletion::TIMER => deletion::fire(work).await,
         delivery::TIMER => post::retry(work, &timer.subject).await,
         notices::TIMER => notices::retry(work, &timer.subject).await,
         email_change::TIMER => email_change::take_effect::fire(work, &timer.subject).await,
@@ -42,6 +40,19 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
             tracing::warn!(tenant = %work.ownership.tenant, kind = unknown, "timer of unknown kind is looked at later");
             let later = work.now + UNKNOWN_WAITS;
             work.set_timer(unknown, &timer.subject, later, &timer.payload).await
+        }
+    }
+}
+
+/// Whether a timer of the kind fires in a tenant of this state. What happens to containers goes on always: they have to
+/// be stopped, or removed.
+fn goes_on(kind: &str, state: TenantState) -> bool {
+    match state {
+        TenantState::Active => true,
+        TenantState::Suspended => matches!(kind, LOOK | LOCK | deletion::TIMER),
+        // its last words are still to reach people and other tenants
+        TenantState::Deleting => {
+            matches!(kind, LOOK | LOCK | deletion::TIMER | delivery::TIMER | notices::TIMER)
         }
     }
 }

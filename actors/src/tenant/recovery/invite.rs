@@ -6,16 +6,18 @@
 use std::time::Duration;
 
 use ocmt_store::tables::{
-    GuardianshipIn, GuardianshipOut, GuardianshipState as State, Timer, User, UserState,
+    GuardianshipIn, GuardianshipOut, GuardianshipState as State, Timer, User, UserState, Vault,
 };
 use ocmt_types::{Digest32, GuardianshipId, TenantId};
 
 use super::{
     super::{
+        ceremony,
         handlers::{
             identity_of,
             notices::{self, NoticeText},
         },
+        pages::pages,
         vault,
     },
     letters::{self, Accepted, Invited, Left},
@@ -295,12 +297,42 @@ impl Handle for ResignGuardianship {
         if is_over(row.state) {
             return list::inward(&row);
         }
-        let row = GuardianshipIn { state: State::Resigned, updated_at: work.now, drill: None, ..row };
-        work.tx.update(&row).await?;
-        let letter = Left { guardianship: row.guardianship_id };
-        letters::send(work, row.owner_tenant, letters::LEFT, &letter).await?;
-        list::inward(&row)
+        list::inward(&resigned(work, row).await?)
     }
+}
+
+/// The tenant ends: whoever guards for its people, and whoever they guard for, is told, and what was opened is over.
+pub(in crate::tenant) async fn end_all(work: &mut Work) -> Result<(), ActorError> {
+    let own = work.ownership.tenant;
+    pages!(work, Vault, vault_id, page => {
+        for vault in page {
+            ceremony::stop::retire_all(work, vault.vault_id, None).await?;
+        }
+    });
+    pages!(work, GuardianshipOut, guardianship_id, page => {
+        for row in page.into_iter().filter(|row| !is_over(row.state)) {
+            // a guardian of this tenant ends with it
+            if row.guardian_tenant == Some(own) {
+                continue;
+            }
+            taken_back(work, row).await?;
+        }
+    });
+    pages!(work, GuardianshipIn, guardianship_id, page => {
+        for row in page.into_iter().filter(|row| !is_over(row.state) && row.owner_tenant != own) {
+            resigned(work, row).await?;
+        }
+    });
+    Ok(())
+}
+
+/// By the guardian.
+async fn resigned(work: &mut Work, row: GuardianshipIn) -> Result<GuardianshipIn, ActorError> {
+    let row = GuardianshipIn { state: State::Resigned, updated_at: work.now, drill: None, ..row };
+    work.tx.update(&row).await?;
+    let letter = Left { guardianship: row.guardianship_id };
+    letters::send(work, row.owner_tenant, letters::LEFT, &letter).await?;
+    Ok(row)
 }
 
 /// By the owner.

@@ -15,7 +15,7 @@ use ocmt_store::tables::Outbox;
 use ocmt_types::TenantId;
 
 pub(super) use deal::{retire, retire_guardians};
-pub(super) use invite::{FIND, find};
+pub(super) use invite::{FIND, end_all, find};
 
 use crate::{error::ActorError, work::Work};
 

@@ -109,6 +109,8 @@ async fn an_authenticator_leads_to_the_first_passkey_and_no_further() {
     assert_eq!(reason(refused.map(drop)), "PASSKEY_REQUIRED");
     let refused = step_up(&kit, &whole.caller, cy.digits(&kit, 2)).await;
     assert_eq!(reason(refused.map(drop)), "PASSKEY_REQUIRED", "nor to confirm a sensitive act");
+    let refused = step_up(&kit, &whole.caller, cy.paper(0)).await;
+    assert_eq!(reason(refused.map(drop)), "PASSKEY_REQUIRED", "and neither does a backup code");
     // and the last passkey stays
     let listed = kit.call(&whole.caller, ListPasskeys).await.unwrap();
     let remove = RemovePasskey { passkey: listed[0].id };

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod cluster;
+pub(crate) mod deletion;
 pub(crate) mod delivery;
 pub(crate) mod directory;
 pub(crate) mod held;

@@ -37,6 +37,7 @@ use crate::StoreError;
 
 pub(crate) use policies::is_guarded as postgres_is_guarded;
 pub(crate) use postgres::{is_ready as postgres_is_ready, run as postgres};
+pub(crate) use roles::APPEND_ONLY;
 pub(crate) use sqlite::open as sqlite;
 
 /// One step of the schema.
@@ -113,6 +114,12 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would take any second factor where the policy wants a passkey
         usable_from: 9,
     },
+    Migration {
+        version: 10,
+        name: "deletion",
+        text: include_str!("../../../../migrations/sqlite/0010_deletion.sql"),
+        usable_from: 9,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -176,6 +183,12 @@ pub(crate) const POSTGRES: &[Migration] = &[
         name: "passkey_shown",
         text: include_str!("../../../../migrations/postgres/0009_passkey_shown.sql"),
         // an earlier program would take any second factor where the policy wants a passkey
+        usable_from: 9,
+    },
+    Migration {
+        version: 10,
+        name: "deletion",
+        text: include_str!("../../../../migrations/postgres/0010_deletion.sql"),
         usable_from: 9,
     },
 ];

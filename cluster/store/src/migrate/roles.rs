@@ -51,7 +51,7 @@ const OF_CLUSTER: &[(&str, &str)] = &[
 ];
 
 /// Tables that tenants' work adds to and never takes from.
-pub(super) const APPEND_ONLY: &[&str] = &["audit"];
+pub(crate) const APPEND_ONLY: &[&str] = &["audit"];
 
 const ROLES: &str = "SELECT count(*) FROM pg_roles WHERE rolname IN ('ocmt_tenant', 'ocmt_cluster')";
 

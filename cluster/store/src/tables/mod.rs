@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod container;
+pub mod deletion;
 pub mod delivery;
 pub mod directory;
 pub mod email;
@@ -20,6 +21,7 @@ pub mod vault;
 
 pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP, RevokedNode, TenantOwner};
 pub use container::{Container, ContainerState, DesiredState, HostMemory};
+pub use deletion::{DeletedTenant, Deletion};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
 pub use email::{EmailChange, EmailChangeState};
@@ -104,6 +106,8 @@ pub fn all() -> Vec<&'static Table> {
         QuotaRow::table(),
         Usage::table(),
         Suspension::table(),
+        Deletion::table(),
+        DeletedTenant::table(),
         ProgramToken::table(),
         ProgramGrant::table(),
     ]

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub, missing_docs)]
 
 pub mod areas;
+pub mod deletion;
 pub mod fencing;
 pub mod hosts;
 pub mod nodes;
@@ -109,6 +110,10 @@ macro_rules! suite {
                 of_parallel_listings_of_an_address_twenty_stand,
                 of_parallel_sign_ups_of_an_address_five_stand,
                 nodes_that_start_together_make_one_cluster,
+            }
+            deletion {
+                an_erased_tenant_leaves_its_audit_and_takes_nothing_of_others,
+                a_deletion_is_recorded_once,
             }
             portable {
                 a_dump_comes_back_row_by_row,

@@ -73,7 +73,7 @@ fn ceremony(own: Ownership, n: u8, state: CeremonyState) -> Ceremony {
 }
 
 /// Two tenants with a little of everything, and more rows than one page of a dump.
-async fn fill(store: &Store) -> Vec<Ownership> {
+pub(super) async fn fill(store: &Store) -> Vec<Ownership> {
     store.cluster().cluster(id(1_000), Timestamp(5)).await.unwrap();
     let node = TestNode::start(store, 1).await.unwrap();
     store.directory().put_signup(&signup(1, "a@example.org")).await.unwrap();

@@ -69,6 +69,17 @@ pub enum TenantCommand {
     /// The tenant's limits and what is used of them
     #[command(after_help = "Example:\n  ocmt tenant quota")]
     Quota,
+    /// Delete the tenant and all that it holds, after a delay
+    #[command(
+        after_help = "Example:\n  ocmt tenant delete 'Example Ltd'\n\nOnly an owner does, after `ocmt step-up`. All owners are told by mail, everything is served as before until the time that is shown, and until then `ocmt tenant keep` stops it. Then containers, volumes, vaults and keys are erased, and nothing brings them back."
+    )]
+    Delete {
+        /// The tenant's name, as `ocmt tenant get` shows it
+        name: String,
+    },
+    /// Stop the deletion of the tenant
+    #[command(after_help = "Example:\n  ocmt tenant keep")]
+    Keep,
     /// What operators do
     #[command(flatten)]
     Operated(OperatedCommand),

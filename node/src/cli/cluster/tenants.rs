@@ -7,10 +7,12 @@ use serde::Serialize;
 use super::{
     At,
     connect::{Operator, key, refused},
+    remove::confirmed,
+    seen::time,
 };
 use crate::cli::{
     args::{LimitArgs, OperatedCommand},
-    tenant,
+    show, tenant,
 };
 
 /// Bytes of a MiB.
@@ -59,6 +61,24 @@ pub(super) async fn run(at: &At, command: OperatedCommand) -> anyhow::Result<()>
             let mut tenants = Operator::connect(at, &operator).await?.tenants();
             let answer = tenants.resume_tenant(request).await.map_err(refused)?.into_inner();
             say(at, answer.tenant.unwrap_or_default())
+        }
+        OperatedCommand::Destroy { operator, which, name, yes } => {
+            let operator = Operator::connect(at, &operator).await?;
+            let act = pb::DestructiveAct::DeleteTenant;
+            let Some(confirmation_token) = confirmed(&operator, act, &which, yes).await? else {
+                return Ok(());
+            };
+            let request = pb::DeleteTenantRequest {
+                tenant_id: which.to_string(),
+                confirm_name: name.clone(),
+                confirmation_token,
+                idempotency_key: key(),
+            };
+            let answer = operator.tenants().delete_tenant(request).await.map_err(refused)?.into_inner();
+            let ends = time(answer.deletes_at);
+            at.out.value(&serde_json::json!({ "deletes_at": ends }), || {
+                format!("tenant {name} ({which}) is deleted at {}", show::at(ends))
+            })
         }
         OperatedCommand::Limits(args) => limits(at, &args).await,
     }

@@ -7,6 +7,7 @@ mod config;
 mod contract;
 mod crash;
 mod dead_man;
+mod deletion;
 mod demo;
 mod email;
 mod foreign;

@@ -17,8 +17,8 @@ const SECRET: &str = "canary-value-7f3a91";
 const NAME: &str = "canary-entry-5512";
 
 /// What of users' services is an operator's.
-const ADMINISTRATION: [&str; 6] =
-    ["GetTenant", "ListTenants", "GetQuota", "UpdateQuota", "SuspendTenant", "ResumeTenant"];
+const ADMINISTRATION: [&str; 7] =
+    ["GetTenant", "ListTenants", "GetQuota", "UpdateQuota", "SuspendTenant", "ResumeTenant", "DeleteTenant"];
 
 fn is_for_operators(made: &Made) -> bool {
     let operators = ["/ocmt.v1.ClusterService/", "/ocmt.v1.OperatorService/"];
@@ -28,7 +28,7 @@ fn is_for_operators(made: &Made) -> bool {
 }
 
 /// A node with somebody on it, started again with an operator listener and its first operator.
-async fn operated() -> (TestNode, Person, Ids, String) {
+pub(crate) async fn operated() -> (TestNode, Person, Ids, String) {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let mut vault = ada.vault(PASSPHRASE).await.unwrap();
@@ -52,7 +52,7 @@ async fn operated() -> (TestNode, Person, Ids, String) {
     (node, ada, ids, format!("https://127.0.0.1:{port}"))
 }
 
-async fn as_operator(folder: &Path, endpoint: &str) -> Channel {
+pub(crate) async fn as_operator(folder: &Path, endpoint: &str) -> Channel {
     let files = OperatorFiles::load(&folder.join("operator")).unwrap();
     let tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(&files.ca))

@@ -13,6 +13,7 @@ use ocmt_runtime::{
     Call, CellAddress, ContainerRef, ContainerSpec, Isolation, Observed, Runtime, RuntimeError, RuntimeEvent,
     RuntimeKind, StartSecret, State, sim::SimRuntime,
 };
+use ocmt_types::TenantId;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::{invariants::one_making_lives, seen::Seen, world::Tree};
@@ -144,6 +145,20 @@ impl Runtime for Engine {
         Box::pin(async move {
             self.travel().await?;
             self.inner().list().await
+        })
+    }
+
+    fn tenants_with_volumes(&self) -> Call<'_, Vec<TenantId>> {
+        Box::pin(async move {
+            self.travel().await?;
+            self.inner().tenants_with_volumes().await
+        })
+    }
+
+    fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()> {
+        Box::pin(async move {
+            self.travel().await?;
+            self.inner().erase_volumes(tenant).await
         })
     }
 

@@ -65,6 +65,10 @@ pub(super) fn people(ids: &Ids) -> Vec<Made> {
             idempotency_key: key() };
         TenantService/GetTenant "tenant" => pb::GetTenantRequest { tenant_id: ids.tenant.clone() };
         TenantService/GetQuota "tenant" => pb::GetQuotaRequest { tenant_id: ids.tenant.clone() };
+        TenantService/DeleteTenant "tenant" => pb::DeleteTenantRequest { tenant_id: ids.tenant.clone(),
+            confirm_name: "not its name".into(), idempotency_key: key(), ..Default::default() };
+        TenantService/ResumeTenant "tenant" => pb::ResumeTenantRequest { tenant_id: ids.tenant.clone(),
+            idempotency_key: key() };
         TenantService/ListTenants "" => pb::ListTenantsRequest::default();
         TenantService/UpdateTenantPolicy "" => pb::UpdateTenantPolicyRequest { policy: Some(policy),
             update_mask: Some(mask), policy_version: 1, idempotency_key: key() };

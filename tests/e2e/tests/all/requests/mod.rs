@@ -85,7 +85,7 @@ pub(crate) struct Made {
     pub(crate) names: &'static str,
 }
 
-fn key() -> bytes::Bytes {
+pub(crate) fn key() -> bytes::Bytes {
     rand::random::<[u8; 16]>().to_vec().into()
 }
 

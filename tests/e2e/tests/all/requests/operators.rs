@@ -46,6 +46,5 @@ pub(super) fn acts() -> Vec<Made> {
             update_mask: Some(prost_types::FieldMask { paths: vec!["users".into()] }), idempotency_key: key() };
         TenantService/SuspendTenant "" => pb::SuspendTenantRequest { tenant_id: uuid(), reason: "x".into(),
             idempotency_key: key() };
-        TenantService/ResumeTenant "" => pb::ResumeTenantRequest { tenant_id: uuid(), idempotency_key: key() };
     }
 }

@@ -89,7 +89,8 @@ pub(super) const RULES: &[Rule] = rules! {
         UpdateTenantPolicy Owner Refused,
         UpdateQuota Operator Refused,
         SuspendTenant Operator Refused,
-        ResumeTenant Operator Refused,
+        DeleteTenant Owner Refused,
+        ResumeTenant Owner Refused,
     }
     UserService {
         InviteUser Admin Refused,

@@ -1,0 +1,201 @@
+//! What a deletion does when its time has come.
+
+use std::time::Duration;
+
+use ocmt_crypto::{
+    audit::{Actor, Outcome as AuditOutcome},
+    deletion::{DeletionRecord, PURPOSE},
+};
+use ocmt_store::{
+    ClusterAct, Filter,
+    tables::{
+        Container, ContainerState, DeletedTenant, Deletion, DesiredState, Notice, Outbox, Passkey,
+        Suspension, Tenant, TenantState, User, UserState, Vault,
+    },
+};
+
+use super::{AGAIN, TIMER, tell_owners};
+use crate::{
+    audit,
+    effect::Effect,
+    env::Scope,
+    error::ActorError,
+    host::{
+        container::row::{CUT_OFF, LOOK, changed},
+        message::What,
+    },
+    tenant::{handlers::session_row, pages::pages, recovery},
+    work::{Outcome, SystemWork, Work, run_system},
+};
+
+/// Containers, and what is on its way to others, are waited for so long. A host that is gone erases what it has when
+/// it comes back.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The timer of a deletion: the next step that is due.
+pub(in crate::tenant) async fn fire(work: &mut Work) -> Result<(), ActorError> {
+    let Some(row) = work.tx.get::<Deletion>(()).await? else { return Ok(()) };
+    match (row.began_at, &row.erased) {
+        (None, _) => begin(work, row).await,
+        (Some(began), None) => {
+            if is_quiet(work).await? || work.now.since(began) >= PATIENCE {
+                return erase(work, row).await;
+            }
+            work.set_timer(TIMER, "", work.now + AGAIN, &[]).await
+        }
+        (Some(_), Some(_)) => {
+            work.then(Effect::Erased);
+            work.set_timer(TIMER, "", work.now + AGAIN, &[]).await
+        }
+    }
+}
+
+/// From here there is no way back.
+async fn begin(work: &mut Work, row: Deletion) -> Result<(), ActorError> {
+    let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
+    let facts = [("what", format!("the tenant {} and everything in it is deleted now", tenant.name))];
+    if work.tx.take::<Suspension>(()).await?.is_some() {
+        // what has to be delivered is due again; whatever else is held anew
+        work.tx.release_timers(Duration::ZERO).await?;
+    }
+    let version = tenant.version + 1;
+    work.tx.update(&Tenant { state: TenantState::Deleting, version, ..tenant }).await?;
+    work.tx.update(&Deletion { began_at: Some(work.now), ..row }).await?;
+    work.then(Effect::AllSessionsEnded);
+    remove_containers(work).await?;
+    recovery::end_all(work).await?;
+    tell_owners(work, "tenant.deleted", &facts).await?;
+    note(work, "tenant.deletion_began", Vec::new()).await?;
+    work.set_timer(TIMER, "", work.now + AGAIN, &[]).await
+}
+
+/// Wanted gone in this transaction, whatever held it, and looked at until it is.
+async fn remove_containers(work: &mut Work) -> Result<(), ActorError> {
+    pages!(work, Container, container_id, page => {
+        for row in page {
+            let row = changed(work, row, |row| {
+                row.desired = DesiredState::Absent;
+                if row.observed == ContainerState::Held {
+                    row.observed = ContainerState::Stopped;
+                }
+                Ok(())
+            })
+            .await?;
+            work.set_timer(LOOK, &row.container_id.to_string(), work.now + CUT_OFF, &[]).await?;
+            work.then(Effect::Container((&row).into(), Box::new(What::Doubt)));
+        }
+    });
+    Ok(())
+}
+
+/// Whether nothing of the tenant is anywhere else, or on its way.
+async fn is_quiet(work: &mut Work) -> Result<bool, ActorError> {
+    let unsent = || Notice::handed_over_at.eq(None);
+    let given_up = unsent().and(Notice::next_attempt_at.eq(None));
+    Ok(work.tx.count::<Container>(Filter::all()).await? == 0
+        && work.tx.count::<Outbox>(Filter::all()).await? == 0
+        && work.tx.count::<Notice>(unsent()).await? == work.tx.count::<Notice>(given_up).await?)
+}
+
+/// All rows but the last, in one transaction with what the cluster's directories say of them.
+async fn erase(work: &mut Work, row: Deletion) -> Result<(), ActorError> {
+    let users = work.tx.count::<User>(User::state.eq(UserState::Active)).await?;
+    let vaults = work.tx.count::<Vault>(Filter::all()).await?;
+    let mut left = 0;
+    pages!(work, Container, container_id, page => {
+        for container in page {
+            work.tx.return_memory(container.host_node, container.memory_mib).await?;
+            left += 1;
+        }
+    });
+    pages!(work, User, user_id, page => {
+        for user in page {
+            work.tx.unlist_address(&user.email).await?;
+        }
+    });
+    pages!(work, Passkey, passkey_id, page => {
+        for passkey in page {
+            work.tx.unlist_passkey(passkey.credential_hash).await?;
+        }
+    });
+    let rows = work.tx.erase_rows().await?;
+    let erased = format!("users={users} vaults={vaults} rows={rows} containers_left_to_their_hosts={left}");
+    note(work, "tenant.erased", vec![("erased".to_owned(), erased.clone())]).await?;
+    work.tx.update(&Deletion { erased: Some(erased), ..row }).await?;
+    work.set_timer(TIMER, "", work.now + AGAIN, &[]).await?;
+    work.then(Effect::Erased);
+    Ok(())
+}
+
+async fn note(work: &mut Work, action: &str, details: Vec<(String, String)>) -> Result<(), ActorError> {
+    let object = format!("tenant/{}", work.ownership.tenant);
+    audit::note(work, action, object, AuditOutcome::Allowed, details).await
+}
+
+/// Leaves the record with the cluster, and then drops the tenant's last rows. The actor ends with it.
+pub(in crate::tenant) async fn record(scope: Scope) -> Outcome {
+    match recorded(&scope).await {
+        Ok(()) => Outcome { terminal: true, ..Outcome::default() },
+        Err(error) => {
+            tracing::warn!(tenant = %scope.ownership.tenant, %error, "record of a deleted tenant could not be left yet");
+            Outcome { terminal: error.is_terminal(), ..Outcome::default() }
+        }
+    }
+}
+
+async fn recorded(scope: &Scope) -> Result<(), ActorError> {
+    let tenant = scope.ownership.tenant;
+    let mut tx = scope.read().await?;
+    let Some((row, erased)) =
+        tx.get::<Deletion>(()).await?.and_then(|row| row.erased.clone().map(|it| (row, it)))
+    else {
+        return Ok(());
+    };
+    let head = tx.audit_head().await?.ok_or(ActorError::NotFound)?;
+    drop(tx);
+    let (env, now) = (&scope.env, scope.env.now());
+    let statement = DeletionRecord {
+        tenant,
+        asked_by: row.asked_by,
+        asked_at: row.asked_at,
+        erased_at: now,
+        erased: erased.clone(),
+        audit_head: (head.seq, head.hash),
+    }
+    .statement()
+    .into_bytes();
+    let signature = env.signer.sign(PURPOSE, &statement);
+    let act = ClusterAct {
+        at: now,
+        request: env.id(),
+        actor: Actor::Node(env.node),
+        action: "tenant.deleted",
+        object: format!("tenant/{tenant}"),
+        outcome: AuditOutcome::Allowed,
+        details: vec![
+            ("erased".to_owned(), erased),
+            ("statement".to_owned(), audit::sha256(&statement).to_string()),
+        ],
+        remember: None,
+    };
+    let deleted = DeletedTenant {
+        tenant,
+        deleted_at: now,
+        node_id: env.node,
+        statement,
+        signature: signature.0.to_vec(),
+    };
+    if env.store.operators().record_deletion(&deleted, &act).await? {
+        tracing::info!(%tenant, "tenant was deleted");
+    }
+    run_system(scope, Forget).await.map(drop)
+}
+
+struct Forget;
+
+impl SystemWork for Forget {
+    type Output = ();
+    async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
+        Ok(work.tx.forget_tenant().await?)
+    }
+}
