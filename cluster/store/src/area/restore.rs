@@ -17,9 +17,10 @@ use crate::{
     FencedTx, Filter, MAX_LIMIT, Query, Row, Store, StoreError,
     backend::{Scope, Tx},
     tables::{
-        BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct, EmailChange, Invite,
-        JoinToken, Link, Node, NodeLease, NodeState, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant,
-        ProgramToken, RESTORE_STEP, Session, Signup, Tenant, TenantOwner, TotpEnrollment,
+        ApiKeyRow, BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct,
+        EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState, Pairing, PasskeyChallenge,
+        PasskeySignIn, ProgramGrant, ProgramToken, RESTORE_STEP, Session, Signup, Tenant, TenantOwner,
+        TotpEnrollment,
     },
 };
 
@@ -178,6 +179,7 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
         + tx.delete::<Signup>(Filter::all()).await?
         + tx.delete::<Pairing>(Filter::all()).await?
         + tx.delete::<ProgramToken>(Filter::all()).await?
+        + tx.delete::<ApiKeyRow>(Filter::all()).await?
         + tx.delete::<JoinToken>(Filter::all()).await?
         + tx.delete::<DestructiveAct>(Filter::all()).await?)
 }

@@ -120,6 +120,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         text: include_str!("../../../../migrations/sqlite/0010_deletion.sql"),
         usable_from: 9,
     },
+    Migration {
+        version: 11,
+        name: "api_keys",
+        text: include_str!("../../../../migrations/sqlite/0011_api_keys.sql"),
+        // an earlier program would leave a user's keys good when the vault was recovered
+        usable_from: 11,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -190,6 +197,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         name: "deletion",
         text: include_str!("../../../../migrations/postgres/0010_deletion.sql"),
         usable_from: 9,
+    },
+    Migration {
+        version: 11,
+        name: "api_keys",
+        text: include_str!("../../../../migrations/postgres/0011_api_keys.sql"),
+        // an earlier program would leave a user's keys good when the vault was recovered
+        usable_from: 11,
     },
 ];
 

@@ -1,6 +1,7 @@
 //! The rows of every table, by area. A column is added here and in the migration; a test holds the two
 //! against each other and prints the DDL that a row wants.
 
+pub mod api_key;
 pub mod cluster;
 pub mod container;
 pub mod deletion;
@@ -19,6 +20,7 @@ pub mod tenant;
 pub mod trail;
 pub mod vault;
 
+pub use api_key::ApiKeyRow;
 pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP, RevokedNode, TenantOwner};
 pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use deletion::{DeletedTenant, Deletion};
@@ -110,5 +112,6 @@ pub fn all() -> Vec<&'static Table> {
         DeletedTenant::table(),
         ProgramToken::table(),
         ProgramGrant::table(),
+        ApiKeyRow::table(),
     ]
 }

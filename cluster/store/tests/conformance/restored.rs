@@ -4,8 +4,8 @@ use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_store::{
     Acceptance, ClusterAct, Filter, Purpose, Revocations, Store, StoreError,
     tables::{
-        ActKind, BackupCode, Cluster, DestructiveAct, EmailChange, EmailChangeState, Invite, JoinedNode,
-        Operator, RESTORE_STEP, UserRole,
+        ActKind, ApiKeyRow, BackupCode, Cluster, DestructiveAct, EmailChange, EmailChangeState, Invite,
+        JoinedNode, Operator, RESTORE_STEP, UserRole,
     },
     testing::{TestNode, acceptance, id},
 };
@@ -97,6 +97,24 @@ fn waiting_change(tenant_id: TenantId) -> EmailChange {
     }
 }
 
+/// A key of a user's program, perhaps one that was revoked since.
+fn api_key(tenant_id: TenantId) -> ApiKeyRow {
+    ApiKeyRow {
+        tenant_id,
+        api_key_id: id(1),
+        user_id: id(1),
+        name: "deploys".to_owned(),
+        scopes: "container.read container.use".to_owned(),
+        token_hash: Digest32([9; 32]),
+        asked_by: Digest32([10; 32]),
+        mfa: true,
+        passkey: false,
+        created_at: Timestamp(1),
+        expires_at: Timestamp(100_000),
+        last_used_at: None,
+    }
+}
+
 pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) {
     let source = Store::sim();
     cluster_of_three(&source).await;
@@ -117,6 +135,7 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
     let own = node.found(1).await.unwrap();
     let mut tx = source.fenced(own).await.unwrap();
     tx.insert(&waiting_change(own.tenant)).await.unwrap();
+    tx.insert(&api_key(own.tenant)).await.unwrap();
     let invite = Invite {
         tenant_id: own.tenant,
         invite_id: id(1),
@@ -141,8 +160,9 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
 
     let accepted = store.accept_restore(&acceptance(NOW)).await.unwrap();
     assert_eq!(
-        accepted.tokens, 6,
-        "invitations of a node and of a user, a sign-up, an act that is confirmed, a backup code, a change of address"
+        accepted.tokens, 7,
+        "invitations of a node and of a user, a sign-up, an act that is confirmed, a backup code, a change of address, \
+         an API key"
     );
     let operators = store.operators();
     assert_eq!(operators.join_token(invitation().token_hash, NOW).await.unwrap(), None);
@@ -155,6 +175,7 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
     let own = node.claim(own.tenant).await.unwrap();
     assert_eq!(store.read(own).await.unwrap().count(Filter::<Invite>::all()).await.unwrap(), 0);
     assert_eq!(store.read(own).await.unwrap().count(Filter::<EmailChange>::all()).await.unwrap(), 0);
+    assert_eq!(store.read(own).await.unwrap().count(Filter::<ApiKeyRow>::all()).await.unwrap(), 0);
     assert_eq!(store.read(own).await.unwrap().count(Filter::<BackupCode>::all()).await.unwrap(), 0);
 }
 
