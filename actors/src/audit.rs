@@ -13,6 +13,8 @@ use crate::{
 
 /// Name of the detail that holds the stable reason of a refusal.
 const REASON: &str = "reason";
+/// Name of the detail that holds the API key by which a user's program asked. Nothing else writes one of this name.
+pub(crate) const BY_KEY: &str = "api_key";
 
 /// Writes the record of a call that is about to be committed, in its transaction.
 pub(crate) async fn success(work: &mut Work, method: &'static str) -> Result<(), ActorError> {
@@ -29,7 +31,7 @@ pub(crate) async fn note(
     mut details: Vec<(String, String)>,
 ) -> Result<(), ActorError> {
     let caller = &work.standing.caller;
-    details.extend(by_program(caller));
+    details.extend(by_token(caller));
     let record = AuditRecord {
         tenant: work.ownership.tenant,
         at: work.now,
@@ -52,7 +54,7 @@ pub(crate) async fn refusal(
     error: &ActorError,
 ) -> Result<(), ActorError> {
     let mut details = vec![(REASON.to_owned(), error.reason().to_owned())];
-    details.extend(by_program(caller));
+    details.extend(by_token(caller));
     let record = AuditRecord {
         tenant: scope.ownership.tenant,
         at: scope.env.now(),
@@ -79,9 +81,13 @@ pub(crate) async fn kept_refusal(
     note(work, method, object, outcome(error), details).await
 }
 
-/// What a program does in the name of its user is told apart.
-fn by_program(caller: &Caller) -> Option<(String, String)> {
-    caller.program().map(|program| ("program".to_owned(), program.token.to_string()))
+/// What is done in the name of a user by a token of a program or an API key is told apart.
+fn by_token(caller: &Caller) -> Option<(String, String)> {
+    match caller.principal {
+        Principal::Program(program) => Some(("program".to_owned(), program.token.to_string())),
+        Principal::Key(key) => Some((BY_KEY.to_owned(), key.key.to_string())),
+        Principal::User(_) | Principal::Operator(_) | Principal::Anonymous | Principal::System => None,
+    }
 }
 
 fn outcome(error: &ActorError) -> Outcome {
@@ -115,6 +121,7 @@ fn actor(caller: &Caller, node: NodeId) -> Actor {
         Principal::User(who) => Actor::User(who.user),
         // the record's details name the token
         Principal::Program(program) => Actor::User(program.user),
+        Principal::Key(key) => Actor::User(key.user),
         Principal::Operator(subject) => {
             // of an operator of the cluster the id is the same as in the cluster's own chain
             if let Ok(operator) = subject.parse::<OperatorId>() {

@@ -6,8 +6,10 @@
 //! exist: [`authorize_found`] makes both answers out of the same line.
 
 mod group;
+mod key;
 mod permission;
 mod program;
+mod reach;
 
 use std::time::Duration;
 
@@ -21,6 +23,7 @@ use crate::{
 };
 
 pub use group::GroupRole;
+pub(crate) use key::{OWN_TRAIL, scopes as scopes_of_key};
 pub(crate) use permission::{Authority, Permissions};
 
 /// A user's role in the tenant, weakest first.
@@ -67,6 +70,8 @@ pub(crate) struct Standing {
     pub(crate) role: Option<Role>,
     /// Of a user with a custom role: what is left of the role.
     pub(crate) only: Option<Permissions>,
+    /// Of an API key: what it was made for.
+    pub(crate) scopes: Option<Permissions>,
     /// Of a user: whether the account has a second factor that counts, or one that this session has yet to show.
     pub(crate) has_factor: bool,
     /// How long ago a proof of presence may be to confirm a sensitive act, as the tenant's policy says.
@@ -77,7 +82,7 @@ pub(crate) struct Standing {
 impl Standing {
     /// Somebody of whom nothing is loaded yet.
     pub(crate) fn unknown(caller: Caller, now: Timestamp) -> Self {
-        Self { caller, role: None, only: None, has_factor: false, step_up: Duration::ZERO, now }
+        Self { caller, role: None, only: None, scopes: None, has_factor: false, step_up: Duration::ZERO, now }
     }
 
     /// What a user may do in the tenant.
@@ -149,6 +154,9 @@ pub(crate) enum Action {
     SeeToAddress,
     ReadSessions,
     EndSessions,
+    CreateApiKey,
+    /// See one's keys, end them.
+    SeeToApiKeys,
     QueryOwnAudit,
     QueryTenantAudit,
     CreateVault,
@@ -240,10 +248,12 @@ const fn rule(action: Action) -> Rule {
         A::RemoveUser => r(Role::Admin, None, true, Never),
         A::PublishIdentityKey => r(Role::Observer, None, false, Never),
         A::ReadSelf | A::SignOut => r(Role::Observer, None, false, Always),
-        A::FoundTenant | A::CompleteMfa | A::ReadSessions | A::SeeToAddress => {
+        A::FoundTenant | A::CompleteMfa | A::ReadSessions | A::SeeToAddress | A::SeeToApiKeys => {
             r(Role::Observer, None, false, Never)
         }
-        A::EnrolFactor | A::ChangeFactors | A::ChangeAddress => r(Role::Observer, None, true, Never),
+        A::EnrolFactor | A::ChangeFactors | A::ChangeAddress | A::CreateApiKey => {
+            r(Role::Observer, None, true, Never)
+        }
         A::StepUp => r(Role::Observer, None, false, AfterRelease),
         A::EndSessions => r(Role::Observer, Some(Role::Admin), false, Never),
         A::QueryOwnAudit => r(Role::Observer, None, false, Never),
@@ -328,6 +338,7 @@ pub(crate) fn authorize(standing: &Standing, action: Action, object: &Object) ->
         // an operator administers the tenant, and sees nothing that is in it
         Principal::Operator(_) if action == Action::Administer && *object == Object::TENANT => Ok(()),
         Principal::Program(acts) => program::authorize(standing, *acts, action, object),
+        Principal::Key(key) => key::authorize(standing, *key, action, object),
         // the tenant's own work asks nobody
         Principal::Operator(_) | Principal::System => Err(Denied::NotFound),
         Principal::Anonymous => Err(Denied::NotSignedIn),
@@ -363,13 +374,6 @@ pub(crate) fn require_step_up(standing: &Standing, who: SignedIn) -> Result<(), 
     Ok(())
 }
 
-/// Whether a caller who may not do this to somebody else's object may know that it is there.
-fn may_know(standing: &Standing, role: Role, object: &Object) -> bool {
-    let reads = |only: &Permissions| only.allow(Action::ReadGroup, false);
-    object.through.is_some()
-        || (object.owner == Owner::Group && role >= Role::Admin && standing.only.as_ref().is_none_or(reads))
-}
-
 fn authorize_user(standing: &Standing, who: SignedIn, action: Action, object: &Object) -> Result<(), Denied> {
     let rule = rule(action);
     let Some(role) = standing.role else {
@@ -378,20 +382,7 @@ fn authorize_user(standing: &Standing, who: SignedIn, action: Action, object: &O
     if who.assurance == Assurance::PendingMfa && !while_pending(action, standing.has_factor) {
         return Err(FACTOR_DUE);
     }
-    match object.owner {
-        Owner::Tenant => {}
-        Owner::User(owner) if owner == who.user => {}
-        Owner::User(_) | Owner::Group => {
-            let by_group = rule.group.is_some_and(|least| object.through >= Some(least));
-            if !by_group && rule.others.is_none_or(|least| role < least) {
-                return Err(if may_know(standing, role, object) {
-                    Denied::Forbidden("your role in the group does not allow it")
-                } else {
-                    Denied::NotFound
-                });
-            }
-        }
-    }
+    reach::reaches(standing, role, who.user, &rule, object)?;
     let released = object.released_to == Some(who.session);
     if who.assurance == Assurance::Recovery {
         match rule.recovery {

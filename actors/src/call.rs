@@ -80,6 +80,7 @@ pub(crate) enum Area {
     Recovery(crate::api::recovery::RecoveryCall),
     Pairings(crate::api::pairing::PairingsCall),
     Programs(crate::api::programs::ProgramsCall),
+    Keys(crate::api::keys::KeysCall),
 }
 
 /// A request with everything that belongs to it. Dropping it unanswered answers it (see [`Reply`]).
@@ -181,6 +182,7 @@ impl Area {
             Self::Recovery(call) => call.caller(),
             Self::Pairings(call) => call.caller(),
             Self::Programs(call) => call.caller(),
+            Self::Keys(call) => call.caller(),
         }
     }
 
@@ -198,6 +200,7 @@ impl Area {
             Self::Recovery(call) => call.refuse(error),
             Self::Pairings(call) => call.refuse(error),
             Self::Programs(call) => call.refuse(error),
+            Self::Keys(call) => call.refuse(error),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ocmt_types::{ProgramTokenId, RequestId, SessionId, TenantId, Timestamp, UserId};
+use ocmt_types::{ApiKeyId, ProgramTokenId, RequestId, SessionId, TenantId, Timestamp, UserId};
 
 /// What a session was signed in with, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -51,6 +51,15 @@ pub struct Program {
     pub user: UserId,
 }
 
+/// A user's own program with an API key. Made by the tenant's actor alone, from a presented token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// By which key.
+    pub key: ApiKeyId,
+    /// Whose.
+    pub user: UserId,
+}
+
 /// The kinds of askers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Principal {
@@ -58,6 +67,8 @@ pub enum Principal {
     User(SignedIn),
     /// A program with a token of its own.
     Program(Program),
+    /// A user's own program with an API key.
+    Key(Key),
     /// An operator of the cluster, by the subject of the certificate.
     Operator(String),
     /// Nobody yet: the request itself presents a one-time token.
@@ -109,6 +120,10 @@ impl Caller {
         Self { tenant, principal: Principal::Program(program), request, addr }
     }
 
+    pub(crate) fn of_key(tenant: TenantId, key: Key, request: RequestId, addr: Option<IpAddr>) -> Self {
+        Self { tenant, principal: Principal::Key(key), request, addr }
+    }
+
     /// The tenant whose state may be touched.
     pub fn tenant(&self) -> TenantId {
         self.tenant
@@ -129,10 +144,23 @@ impl Caller {
         self.addr
     }
 
-    /// The user and session, if it is a user.
+    /// The user and session, if it is a user in a session. No key is one.
     pub fn user(&self) -> Option<SignedIn> {
         match self.principal {
             Principal::User(who) => Some(who),
+            Principal::Program(_)
+            | Principal::Key(_)
+            | Principal::Operator(_)
+            | Principal::Anonymous
+            | Principal::System => None,
+        }
+    }
+
+    /// Whose call it is, in a session or by an API key.
+    pub(crate) fn person(&self) -> Option<UserId> {
+        match self.principal {
+            Principal::User(who) => Some(who.user),
+            Principal::Key(key) => Some(key.user),
             Principal::Program(_) | Principal::Operator(_) | Principal::Anonymous | Principal::System => None,
         }
     }
@@ -150,6 +178,7 @@ impl Caller {
         match &self.principal {
             Principal::User(who) => format!("user:{}", who.user),
             Principal::Program(program) => format!("program:{}", program.token),
+            Principal::Key(key) => format!("key:{}", key.key),
             Principal::Operator(subject) => format!("operator:{subject}"),
             Principal::Anonymous => "anonymous".to_owned(),
             Principal::System => "system".to_owned(),

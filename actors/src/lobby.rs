@@ -207,7 +207,10 @@ impl System {
     ) -> Result<Vec<TenantSummary>, ActorError> {
         let (request, deadline) = (caller.request, meta.deadline);
         let me = self.tenant(caller.tenant).call(caller, meta, WhoAmI).await?;
-        match me.session.assurance {
+        let Some(session) = me.session else {
+            return Err(ActorError::PermissionDenied("an API key is of one tenant, and not told of others"));
+        };
+        match session.assurance {
             Assurance::PendingMfa => return Err(FACTOR_DUE.into()),
             Assurance::Recovery => {
                 return Err(ActorError::PermissionDenied("a recovery session is good for ceremonies alone"));

@@ -19,7 +19,7 @@ use crate::{
     letter,
     node::{NodeMessage, NodeSupervisor},
     supervisor,
-    tenant::{Authenticate, OpenStream, TenantMessage},
+    tenant::{Authenticate, OpenStream, TenantMessage, api_key, program},
     tenants::Drain,
 };
 
@@ -144,7 +144,7 @@ impl System {
         TenantHandle { system: self, tenant }
     }
 
-    /// Whose token of a session or a program this is. The caller it answers with is good for calls to its own tenant, each of
+    /// Whose token of a session or a program, or whose API key this is. The caller it answers with is good for calls to its own tenant, each of
     /// which looks at the session again in a fenced transaction. By itself it proves nothing: a session that
     /// is known is answered for from memory, under the lease alone, so nothing may be told to the caller
     /// before such a call.
@@ -161,9 +161,13 @@ impl System {
         let refused = ActorError::Unauthenticated("the session is unknown or has ended");
         let token = Token::parse(token).map_err(|_| refused.clone())?;
         let kind = token.kind();
-        if !matches!(kind, TokenKind::Session | TokenKind::Program) {
-            return Err(refused);
-        }
+        // of a tenant that does not exist it is told what an unknown one of a tenant that does is told
+        let refused = match kind {
+            TokenKind::Session => refused,
+            TokenKind::Program => program::ENDED,
+            TokenKind::ApiKey => api_key::ENDED,
+            TokenKind::Link | TokenKind::Invite | TokenKind::SignUp => return Err(refused),
+        };
         let tenant = token.tenant().ok_or(refused.clone())?;
         self.env.strict()?;
         let permit = self.env.admission.take_token(tenant, &token.hash(), token.expose().len())?;
@@ -236,9 +240,11 @@ pub(crate) async fn ask<C: Call>(
     env.strict()?;
     let permit = match caller.principal {
         Principal::Anonymous => env.admission.take_stranger(tenant, meta.bytes)?,
-        Principal::User(_) | Principal::Program(_) | Principal::Operator(_) | Principal::System => {
-            env.admission.take(tenant, meta.bytes)?
-        }
+        Principal::User(_)
+        | Principal::Program(_)
+        | Principal::Key(_)
+        | Principal::Operator(_)
+        | Principal::System => env.admission.take(tenant, meta.bytes)?,
     };
     let deadline = meta.deadline;
     let (reply, answer) = Reply::new(caller.request, Some(permit));

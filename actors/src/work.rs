@@ -10,7 +10,7 @@ mod repeat;
 use std::sync::{Arc, atomic::Ordering};
 
 use ocmt_store::{FencedTx, Idempotent, StoreError};
-use ocmt_types::{MessageId, Ownership, Timestamp};
+use ocmt_types::{MessageId, Ownership, Timestamp, UserId};
 
 use crate::{
     audit,
@@ -20,7 +20,7 @@ use crate::{
     effect::Effect,
     env::{Env, Scope},
     error::ActorError,
-    tenant::{program, session_row},
+    tenant::{api_key, program, session_row},
 };
 
 /// What a handler works with: the transaction, the caller as the state knows him, and what to do
@@ -80,6 +80,11 @@ impl Work {
     /// The signed-in user behind the call.
     pub(crate) fn user(&self) -> Result<SignedIn, ActorError> {
         self.standing.caller.user().ok_or(ActorError::Unauthenticated("a session is needed"))
+    }
+
+    /// Whose call it is, in a session or by an API key.
+    pub(crate) fn person(&self) -> Result<UserId, ActorError> {
+        self.standing.caller.person().ok_or(ActorError::Unauthenticated("a session or an API key is needed"))
     }
 
     /// Refuses to write what is wrapped under a generation of the sealing key that was given up meanwhile.
@@ -336,6 +341,7 @@ async fn stand(work: &mut Work, method: &'static str) -> Result<(), ActorError> 
             work.standing.only = authority.only;
             return Ok(());
         }
+        Principal::Key(key) => return api_key::stand(work, key, method).await,
         Principal::Operator(_) | Principal::Anonymous | Principal::System => return Ok(()),
     };
     let lives = session_row::stand_of_live(work, who).await?;

@@ -2,7 +2,7 @@
 
 use ocmt_types::{Timestamp, UserId};
 
-use crate::call::calls;
+use crate::{audit::BY_KEY, call::calls};
 
 /// A page of records in the order they were written.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +38,14 @@ pub struct AuditEntry {
     pub canonical: Vec<u8>,
     /// Hash of the chain up to and with this record.
     pub hash: [u8; 32],
+}
+
+impl AuditEntry {
+    /// The API key by which a program of the user asked, if one did.
+    pub fn by_key(&self) -> Option<&str> {
+        let detail = self.details.iter().find(|(name, _)| name == BY_KEY);
+        detail.map(|(_, key)| key.as_str())
+    }
 }
 
 /// Answer of [`QueryAudit`].

@@ -14,6 +14,7 @@ use super::{
         BackupCodes, BeginTotpEnrollment, CompleteMfa, ConfirmTotpEnrollment, RegenerateBackupCodes,
         RemoveTotp, SecondFactor, StepUp, TotpConfirmed, TotpOffered,
     },
+    keys::ApiKeyInfo,
     tenant::TenantSummary,
     users::{Done, RoleId},
 };
@@ -119,7 +120,7 @@ pub struct SessionIssued {
     pub pending_factors: Vec<SecondFactor>,
 }
 
-/// Who the session's user is.
+/// Who the caller's user is.
 #[derive(Debug, Clone)]
 pub struct WhoAmI;
 
@@ -136,11 +137,13 @@ pub struct Me {
     pub email: String,
     /// Role in the tenant.
     pub role: RoleId,
-    /// The asking session.
-    pub session: SessionInfo,
-    /// Second factors of the account.
+    /// The asking session, if it is one.
+    pub session: Option<SessionInfo>,
+    /// The asking API key, if it is one.
+    pub key: Option<ApiKeyInfo>,
+    /// Second factors of the account; not told to an API key.
     pub factors: Vec<SecondFactor>,
-    /// Backup codes that were not used yet.
+    /// Backup codes that were not used yet; not told to an API key.
     pub backup_codes_left: u32,
 }
 

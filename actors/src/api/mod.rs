@@ -10,6 +10,7 @@ pub mod container;
 pub mod email_change;
 pub mod factors;
 pub mod groups;
+pub mod keys;
 pub mod pairing;
 pub mod passkeys;
 pub mod programs;

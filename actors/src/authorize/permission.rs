@@ -21,7 +21,7 @@ enum Name {
 /// One line for each action; an action without one does not compile.
 macro_rules! names {
     ($($action:ident => $name:expr),+ $(,)?) => {
-        const ALL: &[Action] = &[$(Action::$action),+];
+        pub(super) const ALL: &[Action] = &[$(Action::$action),+];
         const fn name(action: Action) -> Name {
             match action { $(Action::$action => $name),+ }
         }
@@ -54,6 +54,8 @@ names! {
     SeeToAddress => Kept,
     ReadSessions => Kept,
     EndSessions => OfOthers("session.end"),
+    CreateApiKey => Named("api_key.create"),
+    SeeToApiKeys => Kept,
     QueryOwnAudit => Kept,
     QueryTenantAudit => Named("audit.read"),
     CreateVault => Named("vault.create"),
@@ -135,6 +137,16 @@ impl Permissions {
         self.0.is_superset(&other.0)
     }
 
+    /// Whether this name is one of them.
+    pub(crate) fn have(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    /// Whether the action has a name, and it is one of them: what needs none is not in any scope.
+    pub(super) fn have_named(&self, action: Action) -> bool {
+        text(action).is_some_and(|name| self.have(name))
+    }
+
     /// Whether the action is allowed to an object that is the caller's own or not.
     pub(super) fn allow(&self, action: Action, own: bool) -> bool {
         match name(action) {
@@ -165,6 +177,11 @@ impl Authority {
         self.role >= other.role && self.permissions().covers(&other.permissions())
     }
 
+    /// Whether the permission of this name is in it.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.permissions().have(name)
+    }
+
     /// Whether it is good for an action on the tenant itself.
     pub(crate) fn allows(&self, action: Action) -> bool {
         self.role >= rule(action).role && self.only.as_ref().is_none_or(|only| only.allow(action, false))
@@ -180,7 +197,7 @@ impl Authority {
     }
 }
 
-const fn text(action: Action) -> Option<&'static str> {
+pub(super) const fn text(action: Action) -> Option<&'static str> {
     match name(action) {
         Kept => None,
         Named(name) | OfOthers(name) => Some(name),

@@ -8,7 +8,7 @@ use ocmt_store::tables::Session;
 use ractor::{ActorRef, MessagingErr};
 
 use super::{
-    Authenticate, OpenStream, TenantMessage, TenantState, program,
+    Authenticate, OpenStream, TenantMessage, TenantState, api_key, program,
     session::{SessionMessage, SessionStart},
 };
 use crate::{caller::Caller, error::ActorError, policy::TenantPolicy, supervisor, work::Outcome};
@@ -56,7 +56,7 @@ impl TenantState {
         if ask.deadline.has_passed(&*self.scope.env.clock) {
             return ask.reply.send(Err(ActorError::DeadlineExceeded));
         }
-        if ask.kind == TokenKind::Program {
+        if ask.kind != TokenKind::Session {
             return self.authenticate_program(myself, ask);
         }
         let mut ask = ask;
@@ -69,15 +69,23 @@ impl TenantState {
         self.load(myself, Ask::Token(ask));
     }
 
-    /// Programs have no actor: each of their calls reads the token anew, so that ending it ends it.
+    /// Programs and keys have no actor: each of their calls reads the token anew, so that ending it ends it.
     fn authenticate_program(&self, myself: &ActorRef<TenantMessage>, ask: Authenticate) {
         let (scope, myself) = (self.scope.clone(), myself.clone());
         supervisor::detach(async move {
-            let Authenticate { token_hash, request, addr, reply, .. } = ask;
-            let found = program::load_by_token(&scope, &token_hash).await;
+            let Authenticate { kind, token_hash, request, addr, reply, .. } = ask;
+            let tenant = scope.ownership.tenant;
+            let found = if kind == TokenKind::ApiKey {
+                let found = api_key::load_by_token(&scope, &token_hash).await;
+                let caller = |key| Caller::of_key(tenant, key, request, addr);
+                found.and_then(|found| found.map(caller).ok_or(api_key::ENDED))
+            } else {
+                let found = program::load_by_token(&scope, &token_hash).await;
+                let caller = |acts| Caller::of_program(tenant, acts, request, addr);
+                found.and_then(|found| found.map(caller).ok_or(program::ENDED))
+            };
             let terminal = found.as_ref().err().is_some_and(ActorError::is_terminal);
-            let caller = |acts| Caller::of_program(scope.ownership.tenant, acts, request, addr);
-            reply.send(found.and_then(|found| found.map(caller).ok_or(program::ENDED)));
+            reply.send(found);
             if terminal {
                 let over = Outcome { terminal, ..Outcome::default() };
                 let _ = myself.cast(TenantMessage::FromChild(Box::new(over)));

@@ -30,7 +30,7 @@ impl TenantState {
         let now = self.scope.env.now();
         self.quiet.touch(now);
         // strangers have bounds of their own, and operators none: neither uses up what is the tenant's
-        if area.caller().user().is_some()
+        if area.caller().person().is_some()
             && let Err(error) = self.calls.take(now)
         {
             return area.refuse(error);
@@ -46,6 +46,7 @@ impl TenantState {
             Area::Container(call) => self.container(myself, call),
             Area::Pairings(call) => self.pairings(myself, call),
             Area::Programs(call) => self.programs(myself, call),
+            Area::Keys(call) => self.keys(myself, call),
             Area::Recovery(call) => self.recovery(myself, call).await,
         }
     }

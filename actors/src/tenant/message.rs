@@ -77,7 +77,7 @@ pub(crate) enum Poison {
     Work,
 }
 
-/// A presented token of a session or a program, already hashed.
+/// A presented token of a session or a program, or an API key, already hashed.
 pub(crate) struct Authenticate {
     pub(crate) kind: TokenKind,
     pub(crate) token_hash: Digest32,

@@ -6,6 +6,7 @@
 //! nothing outside can name their messages. A child that fails is started again by the next
 //! message to it, after the pause that `supervisor::RestartPolicy` asks for.
 
+pub(crate) mod api_key;
 mod authenticate;
 mod ceremony;
 mod children;

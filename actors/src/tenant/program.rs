@@ -42,7 +42,7 @@ const MOST_TOKENS: i64 = 100;
 const SHORTEST_MS: i64 = 60_000;
 const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
 const LONGEST_NAME: usize = 100;
-pub(super) const ENDED: ActorError = ActorError::Unauthenticated("the token is unknown or has ended");
+pub(crate) const ENDED: ActorError = ActorError::Unauthenticated("the token is unknown or has ended");
 
 impl ActorState {
     /// One line per method.

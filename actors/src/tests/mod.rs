@@ -1,6 +1,7 @@
 //! Tests of the tree as a whole, over the sim and over SQLite.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+pub(crate) mod api_keys;
 mod authority;
 mod email_change;
 pub(crate) mod factors;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     Client, ClientError,
+    api_key::{self, ApiKey},
     client::{id, idempotency_key},
     wire::time,
 };
@@ -25,7 +26,9 @@ pub struct Me {
     pub role: String,
     /// The session; none for an API key.
     pub session: Option<SessionInfo>,
-    /// Second factors of the account: `authenticator`, `passkey`, `backup code`.
+    /// The API key; none for a session.
+    pub api_key: Option<ApiKey>,
+    /// Second factors of the account: `authenticator`, `passkey`, `backup code`. An API key is not told.
     pub factors: Vec<String>,
     /// Backup codes that were not used yet.
     pub backup_codes_left: u32,
@@ -81,6 +84,7 @@ impl Client {
             factors,
             backup_codes_left: u32::try_from(me.backup_codes_left).unwrap_or(0),
             session: me.session.map(session).transpose()?,
+            api_key: me.api_key.map(api_key::api_key).transpose()?,
         })
     }
 

@@ -4,6 +4,7 @@
 //! tests stand on this crate.
 
 pub mod account;
+pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod ca;

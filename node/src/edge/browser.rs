@@ -14,6 +14,7 @@ use axum::{
 };
 use http::{HeaderName, HeaderValue, header, request::Parts};
 use ocmt_actors::ActorError;
+use ocmt_crypto::token::{Token, TokenKind};
 
 use super::{
     cookies, csrf,
@@ -25,6 +26,7 @@ use crate::{forward::Hopped, gateway, web};
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 const FOREIGN: ActorError = ActorError::PermissionDenied("this was asked by a page of another origin");
+const NO_SESSION: ActorError = ActorError::Unauthenticated("the session is unknown or has ended");
 const UNPROVEN: ActorError = ActorError::PermissionDenied(
     "with the session's cookie, repeat the cookie `__Host-ocmt-csrf` of that session once, as `X-CSRF-Token`",
 );
@@ -98,6 +100,8 @@ fn session(site: &Site, head: &Parts) -> Result<Option<HeaderValue>, ActorError>
         return Ok(None);
     }
     let token = cookies::one(&head.headers, cookies::SESSION).ok_or(UNPROVEN)?;
+    // what programs are given is good for nothing here, whoever put it there
+    Token::parse_kind(TokenKind::Session, token).map_err(|_| NO_SESSION)?;
     if !comes_from_us(site, head) {
         return Err(FOREIGN);
     }

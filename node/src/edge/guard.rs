@@ -55,7 +55,7 @@ pub struct Guard {
     pub longest: Duration,
 }
 
-/// Refuses calls without a well-formed token of a session or a program, long ones without one that is good, and ends
+/// Refuses calls without a well-formed token of a session or a program or an API key, long ones without one that is good, and ends
 /// unary calls that take too long. Whether the token of a short call is good is the tenant's to say, after the message
 /// was read.
 pub async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Response {
@@ -152,7 +152,7 @@ async fn let_arrive(request: Request) {
 fn session_token(request: &Request) -> Result<(), ActorError> {
     let token = call::bearer(request.headers())?;
     match Token::parse(token).map(|token| token.kind()) {
-        Ok(TokenKind::Session | TokenKind::Program) => Ok(()),
+        Ok(TokenKind::Session | TokenKind::Program | TokenKind::ApiKey) => Ok(()),
         _ => Err(ActorError::Unauthenticated("the session is unknown or has ended")),
     }
 }

@@ -1,5 +1,7 @@
 //! AuditService: a tenant's own trail.
 
+use std::collections::HashMap;
+
 use ocmt_actors::api::audit::{AuditEntry, QueryAudit};
 use ocmt_proto::v1::{self as pb, audit_service_server::AuditService};
 use tonic::{Request, Response, async_trait};
@@ -42,7 +44,11 @@ impl AuditService for Rpc {
 
 fn record(entry: AuditEntry) -> pb::AuditRecord {
     let ok = entry.result == "OK";
-    let (kind, id) = principal(&entry.actor);
+    let (kind, id) = principal(&entry);
+    let mut details: HashMap<_, _> = entry.details.into_iter().collect();
+    if kind == pb::PrincipalKind::ApiKey {
+        details.insert("user".to_owned(), named(&entry.actor).1.to_owned());
+    }
     pb::AuditRecord {
         sequence: u64::try_from(entry.sequence).unwrap_or(0),
         at: Some(convert::time(entry.at)),
@@ -50,18 +56,22 @@ fn record(entry: AuditEntry) -> pb::AuditRecord {
         outcome: if ok { pb::Outcome::Ok } else { pb::Outcome::Refused }.into(),
         reason: if ok { String::new() } else { entry.result },
         principal_kind: kind.into(),
-        principal_id: id.to_owned(),
+        principal_id: id,
         object: entry.object,
-        details: entry.details.into_iter().collect(),
+        details,
         canonical: entry.canonical.into(),
         chain_hash: entry.hash.to_vec().into(),
         ..Default::default()
     }
 }
 
-/// The actor's label as the audit writes it: `kind/id` or `kind:id`.
-fn principal(actor: &str) -> (pb::PrincipalKind, &str) {
-    let (kind, id) = actor.split_once(['/', ':']).unwrap_or((actor, ""));
+/// Who, by the actor's label as the audit writes it: `kind/id` or `kind:id`. What a user's program did by an API key is
+/// the key's; the details have the user.
+fn principal(entry: &AuditEntry) -> (pb::PrincipalKind, String) {
+    if let Some(key) = entry.by_key() {
+        return (pb::PrincipalKind::ApiKey, key.to_owned());
+    }
+    let (kind, id) = named(&entry.actor);
     let kind = match kind {
         "user" => pb::PrincipalKind::User,
         "container" => pb::PrincipalKind::Container,
@@ -69,5 +79,9 @@ fn principal(actor: &str) -> (pb::PrincipalKind, &str) {
         "anonymous" => pb::PrincipalKind::Anonymous,
         _ => pb::PrincipalKind::System,
     };
-    (kind, id)
+    (kind, id.to_owned())
+}
+
+fn named(actor: &str) -> (&str, &str) {
+    actor.split_once(['/', ':']).unwrap_or((actor, ""))
 }

@@ -11,7 +11,7 @@ use ocmt_proto::v1::{self as pb, auth_service_server::AuthService};
 use ocmt_types::{Secret, SessionId};
 use tonic::{Request, Response, async_trait};
 
-use super::{Answer, Rpc, convert, email_change, factors, passkeys, refuse};
+use super::{Answer, Rpc, convert, email_change, factors, keys, passkeys, refuse};
 use crate::edge::call;
 
 /// What clients are told of links: the policy's default, the same for every address.
@@ -78,7 +78,8 @@ impl AuthService for Rpc {
             user_id: me.user.to_string(),
             email: me.email,
             role_id: me.role.to_string(),
-            session: Some(session(&me.session, Some(me.session.id))),
+            session: me.session.map(|info| session(&info, Some(info.id))),
+            api_key: me.key.map(keys::api_key),
             factors: me.factors.into_iter().map(factors::second_factor).collect(),
             backup_codes_left: i32::try_from(me.backup_codes_left).unwrap_or(i32::MAX),
             ..Default::default()
@@ -222,6 +223,27 @@ impl AuthService for Rpc {
         request: Request<pb::CancelEmailChangeRequest>,
     ) -> Answer<pb::CancelEmailChangeResponse> {
         email_change::cancel(self, request).await
+    }
+
+    async fn create_api_key(
+        &self,
+        request: Request<pb::CreateApiKeyRequest>,
+    ) -> Answer<pb::CreateApiKeyResponse> {
+        keys::create(self, request).await
+    }
+
+    async fn list_api_keys(
+        &self,
+        request: Request<pb::ListApiKeysRequest>,
+    ) -> Answer<pb::ListApiKeysResponse> {
+        keys::list(self, request).await
+    }
+
+    async fn revoke_api_key(
+        &self,
+        request: Request<pb::RevokeApiKeyRequest>,
+    ) -> Answer<pb::RevokeApiKeyResponse> {
+        keys::revoke(self, request).await
     }
 
     async fn sign_out(&self, request: Request<pb::SignOutRequest>) -> Answer<pb::SignOutResponse> {

@@ -10,6 +10,7 @@ pub(crate) mod convert;
 mod email_change;
 mod factors;
 mod group;
+mod keys;
 mod pairing;
 mod pairing_wire;
 mod passkeys;

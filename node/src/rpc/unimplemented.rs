@@ -17,7 +17,6 @@ use crate::edge::error::DOMAIN;
 const SHARES: &str = "shares between people are not built yet; program tokens are";
 const CAPABILITIES: &str = "requests for capabilities are not built yet";
 const FACTORS: &str = "single sign-on is not built yet";
-const KEYS: &str = "API keys are not built yet";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
@@ -34,12 +33,9 @@ const SERVICES: [(&str, &str); 5] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 36] = [
+const METHODS: [(&str, &str); 33] = [
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
-    ("/ocmt.v1.AuthService/CreateApiKey", KEYS),
     ("/ocmt.v1.AuthService/FinishOidcLogin", FACTORS),
-    ("/ocmt.v1.AuthService/ListApiKeys", KEYS),
-    ("/ocmt.v1.AuthService/RevokeApiKey", KEYS),
     ("/ocmt.v1.AuditService/ExportAudit", PROOFS),
     ("/ocmt.v1.AuditService/GetCheckpoint", PROOFS),
     ("/ocmt.v1.AuditService/ProveConsistency", PROOFS),

@@ -9,6 +9,7 @@ use axum::{
 };
 use data_encoding::BASE64URL_NOPAD;
 use ocmt_actors::{ActorError, CallMeta, Caller, System};
+use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_types::{Clock, Deadline, RequestId};
 use zeroize::Zeroizing;
 
@@ -48,7 +49,13 @@ impl Pages {
     /// Who visits, by the session in the cookie.
     pub(super) async fn caller(&self, visitor: &Visitor, token: &str) -> Result<Caller, ActorError> {
         let deadline = Deadline::after(&*self.clock, self.longest);
-        let who = self.system.authenticate(token, visitor.request, visitor.addr, deadline).await;
+        let who = async {
+            // what programs are given is good for nothing here, whoever put it into the cookie
+            Token::parse_kind(TokenKind::Session, token)
+                .map_err(|_| ActorError::Unauthenticated("the session is unknown or has ended"))?;
+            self.system.authenticate(token, visitor.request, visitor.addr, deadline).await
+        };
+        let who = who.await;
         match (&who, &visitor.verdict) {
             (Ok(_), Some(verdict)) => verdict.note(true),
             (Err(ActorError::Unauthenticated(_)), Some(verdict)) => verdict.note(false),

@@ -10,8 +10,8 @@ use ocmt_actors::{
     ActorError,
     api::{
         auth::{
-            Assurance, Device, ExchangeMagicLink, LinkPurpose, Me, RequestMagicLink, SessionIssued, SignOut,
-            WhoAmI,
+            Assurance, Device, ExchangeMagicLink, LinkPurpose, Me, RequestMagicLink, SessionInfo,
+            SessionIssued, SignOut, WhoAmI,
         },
         users::AcceptInvite,
     },
@@ -40,10 +40,13 @@ pub(super) async fn home(State(pages): State<Pages>, visitor: Visitor) -> Respon
         pages.system.tenant(caller.tenant()).call(caller, pages.meta(), WhoAmI).await
     };
     match me.await {
-        Ok(me) if me.session.assurance == Assurance::PendingMfa => {
-            second_factor::form(&visitor, token, &me, None)
-        }
-        Ok(me) => who(&visitor, token, &me),
+        Ok(me) => match &me.session {
+            Some(session) if session.assurance == Assurance::PendingMfa => {
+                second_factor::form(&visitor, token, &me, None)
+            }
+            Some(session) => who(&visitor, token, &me, session),
+            None => form(&visitor, true),
+        },
         Err(ActorError::Unauthenticated(_)) => form(&visitor, true),
         Err(error) => refused(&error, visitor.request),
     }
@@ -64,14 +67,14 @@ fn form(visitor: &Visitor, ended: bool) -> Response {
     html(StatusCode::OK, &SignIn { csrf: &csrf }, [fresh, cookie, gone])
 }
 
-fn who(visitor: &Visitor, token: &str, me: &Me) -> Response {
+fn who(visitor: &Visitor, token: &str, me: &Me, session: &SessionInfo) -> Response {
     let (csrf, cookie) = visitor.csrf(token.as_bytes());
     let role = format!("{:?}", me.role).to_lowercase();
     let page = Home {
         email: &me.email,
         tenant: &me.tenant_name,
         role: &role,
-        until: &in_words(me.session.expires_at),
+        until: &in_words(session.expires_at),
         csrf: &csrf,
     };
     html(StatusCode::OK, &page, [cookie])

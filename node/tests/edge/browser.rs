@@ -9,7 +9,7 @@ use ocmt_types::{Clock as _, SystemClock};
 
 use crate::kit::{Answer, Edge, framed};
 
-const EMAIL: &str = "ann@example.com";
+pub(crate) const EMAIL: &str = "ann@example.com";
 const SESSION: &str = "__Host-ocmt-session";
 const CSRF: &str = "__Host-ocmt-csrf";
 const BINDING: &str = "__Host-ocmt-binding";
@@ -67,7 +67,7 @@ fn form_of(path: &str) -> Builder {
 }
 
 /// Ann has an account, made by another device.
-async fn ann(edge: &Edge) -> Client {
+pub(crate) async fn ann(edge: &Edge) -> Client {
     let client = client(edge).await;
     let pending = client.sign_up(EMAIL, "Ann's").await.unwrap();
     pending.finish(&mailed(edge, "Finish your sign-up").await, "test").await.unwrap()

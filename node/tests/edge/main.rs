@@ -1,6 +1,7 @@
 //! What strangers and browsers can make the client listener do: a node in this process, raw clients beside it.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod api_key;
 mod bounds;
 mod browser;
 mod cors;

@@ -10,7 +10,7 @@ use ocmt_store::tables::{
 use ocmt_types::Secret;
 
 use super::{
-    super::{program, recovery, session_row, vault},
+    super::{api_key, program, recovery, session_row, vault},
     ground::{self, Loaded, advance},
     state::Event,
     stop::{own, requester, retire_all},
@@ -77,7 +77,8 @@ impl Handle for CompleteCeremony {
         let vault = vault::ground::info(work, &vault).await?;
         retire_set(work, &loaded).await?;
         advance(work, &mut loaded, Event::Completed).await?;
-        let ended_credentials = session_row::end_all(work, loaded.row.user_id, None).await?;
+        let sessions = session_row::end_all(work, loaded.row.user_id, None).await?;
+        let ended_credentials = sessions + api_key::forget_user(work, loaded.row.user_id).await?;
         retire_all(work, before.vault_id, Some(self.ceremony)).await?;
         work.tx.delete_all::<Link>(Link::user_id.eq(loaded.row.user_id)).await?;
         program::forget_user(work, loaded.row.user_id).await?;

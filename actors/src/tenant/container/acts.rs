@@ -59,7 +59,7 @@ macro_rules! act {
 act!(CreateContainer: CreateContainer, Woken, created, self, work => {
     let user = match self.user {
         Some(user) => user,
-        None => work.user()?.user,
+        None => work.person()?,
     };
     work.authorize(Action::CreateContainer, &Object::of(user))?;
     let spec = self.spec;

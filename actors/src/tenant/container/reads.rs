@@ -66,12 +66,12 @@ impl Handle for GetContainer {
 
 impl Handle for ListContainers {
     async fn handle(self, work: &mut Work) -> Result<ContainerPage, ActorError> {
-        let who = work.user()?;
+        let own = work.person()?;
         let all = work.standing.role.is_some_and(|role| role >= Role::Admin);
         let user = match self.user {
             Some(user) => Some(user),
             None if all => None,
-            None => Some(who.user),
+            None => Some(own),
         };
         work.authorize(Action::ReadContainer, &user.map_or(Object::TENANT, Object::of))?;
         let limit = if self.limit == 0 { PAGE } else { self.limit.min(LONGEST_PAGE) };

@@ -104,8 +104,8 @@ fn as_object(through: Option<GroupRole>) -> Object {
 
 /// The caller's role in a group, if he is a member.
 async fn role_in(work: &mut Work, group: GroupId) -> Result<Option<GroupRole>, ActorError> {
-    let who = work.user()?;
-    Ok(work.tx.get::<GroupMember>((group, who.user)).await?.map(|row| row.role.into()))
+    let user = work.person()?;
+    Ok(work.tx.get::<GroupMember>((group, user)).await?.map(|row| row.role.into()))
 }
 
 async fn delete(work: &mut Work, group: GroupId) -> Result<(), ActorError> {

@@ -32,13 +32,13 @@ impl Handle for GetGroup {
 
 impl Handle for ListGroups {
     async fn handle(self, work: &mut Work) -> Result<GroupPage, ActorError> {
-        let who = work.user()?;
+        let user = work.person()?;
         work.authorize(Action::ListGroups, &Object::TENANT)?;
         let limit = page(self.limit);
         let mut rows = work.tx.find::<Group>(ocmt_store::Filter::all().asc(Group::name)).await?;
         // all of them for those who may read each; else one's own
         if work.authorize(Action::ReadGroup, &super::as_object(None)).is_err() {
-            let own = work.tx.find::<GroupMember>(GroupMember::user_id.eq(who.user)).await?;
+            let own = work.tx.find::<GroupMember>(GroupMember::user_id.eq(user)).await?;
             let own: BTreeSet<GroupId> = own.into_iter().map(|row| row.group_id).collect();
             rows.retain(|row| own.contains(&row.group_id));
         }

@@ -86,13 +86,13 @@ pub(in crate::tenant) async fn through(
     work: &mut Work,
     container: &Container,
 ) -> Result<Option<GroupRole>, ActorError> {
-    let Some(who) = work.standing.caller.user().filter(|who| who.user != container.user_id) else {
+    let Some(user) = work.standing.caller.person().filter(|user| *user != container.user_id) else {
         return Ok(None);
     };
     let mut strongest = None;
     let holds = GroupResource::container_id.eq(container.container_id);
     for held in work.tx.find::<GroupResource>(holds).await? {
-        let member = work.tx.get::<GroupMember>((held.group_id, who.user)).await?;
+        let member = work.tx.get::<GroupMember>((held.group_id, user)).await?;
         strongest = strongest.max(member.map(|row| GroupRole::from(row.role)));
     }
     Ok(strongest)

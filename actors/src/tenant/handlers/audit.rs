@@ -16,8 +16,7 @@ const LARGEST_PAGE: u32 = 500;
 
 impl Handle for QueryAudit {
     async fn handle(self, work: &mut Work) -> Result<AuditPage, ActorError> {
-        let who = work.user()?;
-        let own = self.user == Some(who.user);
+        let own = self.user == Some(work.person()?);
         // a missing scope is never "everything": the whole trail has an action of its own
         let action = if own { Action::QueryOwnAudit } else { Action::QueryTenantAudit };
         work.authorize(action, &Object::TENANT)?;

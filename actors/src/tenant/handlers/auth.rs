@@ -7,6 +7,7 @@ use ocmt_store::tables::{
 use ocmt_types::{Digest32, Secret, UserId};
 
 use super::{
+    super::api_key,
     factors, roles,
     session_issue::{self, Proof},
     session_row,
@@ -35,21 +36,31 @@ const MOST_LINKS: usize = 5;
 
 impl Handle for WhoAmI {
     async fn handle(self, work: &mut Work) -> Result<Me, ActorError> {
-        let who = work.user()?;
-        work.authorize(Action::ReadSelf, &Object::of(who.user))?;
+        let person = work.person()?;
+        work.authorize(Action::ReadSelf, &Object::of(person))?;
         let (tenant, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
-        let user = work.tx.get::<User>(who.user).await?.ok_or(ActorError::NotFound)?;
-        let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
-        Ok(Me {
+        let user = work.tx.get::<User>(person).await?.ok_or(ActorError::NotFound)?;
+        let me = Me {
             tenant: tenant.tenant_id,
             tenant_name: tenant.name,
             user: user.user_id,
             role: roles::id(user.role, user.custom_role.as_deref()),
             email: user.email,
-            session: session_row::info(&session, &policy),
-            factors: factors::of(work, who.user).await?,
-            backup_codes_left: factors::backup_codes_left(work, who.user).await?,
-        })
+            session: None,
+            key: None,
+            factors: Vec::new(),
+            backup_codes_left: 0,
+        };
+        if let Some(who) = work.standing.caller.user() {
+            let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
+            return Ok(Me {
+                session: Some(session_row::info(&session, &policy)),
+                factors: factors::of(work, person).await?,
+                backup_codes_left: factors::backup_codes_left(work, person).await?,
+                ..me
+            });
+        }
+        Ok(Me { key: api_key::own(work).await?, ..me })
     }
 }
 

@@ -26,13 +26,11 @@ const LARGEST_PAGE: u32 = 100;
 
 impl Handle for ListPendingPairings {
     async fn handle(self, work: &mut Work) -> Result<PendingPage, ActorError> {
-        let who = work.user()?;
-        work.authorize(Action::ReadPairings, &Object::of(who.user))?;
+        let user = work.person()?;
+        work.authorize(Action::ReadPairings, &Object::of(user))?;
         let limit = page(self.limit);
-        let wait = Pairing::user_id
-            .eq(who.user)
-            .and(Pairing::rejected.eq(false))
-            .and(Pairing::expires_at.gt(work.now));
+        let wait =
+            Pairing::user_id.eq(user).and(Pairing::rejected.eq(false)).and(Pairing::expires_at.gt(work.now));
         let rows = match self.after {
             Some(after) => work.tx.find::<Pairing>(wait.after(&after).limit(limit)).await?,
             None => work.tx.find::<Pairing>(wait.limit(limit)).await?,
@@ -100,10 +98,10 @@ impl Handle for RejectPairing {
 
 impl Handle for ListPairedSenders {
     async fn handle(self, work: &mut Work) -> Result<SenderPage, ActorError> {
-        let who = work.user()?;
-        work.authorize(Action::ReadPairings, &Object::of(who.user))?;
+        let user = work.person()?;
+        work.authorize(Action::ReadPairings, &Object::of(user))?;
         let limit = page(self.limit);
-        let own = Row::user_id.eq(who.user);
+        let own = Row::user_id.eq(user);
         let rows = match self.after {
             Some(after) => work.tx.find::<Row>(own.after(&after).limit(limit)).await?,
             None => work.tx.find::<Row>(own.limit(limit)).await?,

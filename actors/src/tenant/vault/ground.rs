@@ -31,8 +31,8 @@ pub(crate) async fn load(
     let found = match vault {
         Some(vault) => work.tx.get::<Vault>(vault).await?,
         None => {
-            let who = work.user()?;
-            work.tx.first::<Vault>(Vault::owner_user.eq(Some(who.user))).await?
+            let user = work.person()?;
+            work.tx.first::<Vault>(Vault::owner_user.eq(Some(user))).await?
         }
     };
     // a group's vault opens through ceremonies that are not built yet: to callers it is not there

@@ -84,7 +84,7 @@ async fn m4_a_pending_session_does_nothing_but_finish_and_ends_after_ten_minutes
     let stream = kit.system.tenant(ann.person.tenant).open_stream(&pending.caller, kit.deadline()).await;
     assert_eq!(stream.err().unwrap().reason(), "PERMISSION_DENIED", "a stream is for whoever is signed in");
     let me = kit.call(&pending.caller, WhoAmI).await.unwrap();
-    assert_eq!((me.session.assurance, me.backup_codes_left), (Assurance::PendingMfa, 8));
+    assert_eq!((me.session.unwrap().assurance, me.backup_codes_left), (Assurance::PendingMfa, 8));
     // what was refused has used nothing up
     kit.clock.advance(Duration::from_secs(599));
     kit.call(&pending.caller, WhoAmI).await.unwrap();

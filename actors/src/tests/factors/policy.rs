@@ -38,11 +38,11 @@ async fn who_has_no_second_factor_can_set_one_up_and_do_nothing_else() {
     let cy = kit.member(&ann.person, "cy@example.com", Role::Member).await;
     for person in [by_mail(&kit, &bob).await, cy] {
         let me = kit.call(&person.caller, WhoAmI).await.unwrap();
-        assert_eq!((me.session.assurance, me.factors), (Assurance::PendingMfa, vec![]));
+        assert_eq!((me.session.unwrap().assurance, me.factors), (Assurance::PendingMfa, vec![]));
         assert_eq!(reason(kit.call(&person.caller, GetTenant).await), "PERMISSION_DENIED");
         let set_up = enrol(&kit, &person).await;
         let me = kit.call(&set_up.person.caller, WhoAmI).await.unwrap();
-        assert_eq!((me.session.assurance, me.factors[0]), (Assurance::Mfa, SecondFactor::Totp));
+        assert_eq!((me.session.unwrap().assurance, me.factors[0]), (Assurance::Mfa, SecondFactor::Totp));
         kit.call(&set_up.person.caller, GetTenant).await.unwrap();
         assert_eq!(reason(kit.call(&set_up.person.caller, RemoveTotp).await), "MFA_REQUIRED");
     }

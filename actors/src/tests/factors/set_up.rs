@@ -33,12 +33,12 @@ async fn an_authenticator_is_set_up_told_of_and_taken_away() {
     let kit = Kit::sqlite().await;
     let founder = kit.founder("ann@example.com").await;
     let me = kit.call(&founder.caller, WhoAmI).await.unwrap();
-    assert_eq!((me.factors, me.session.assurance), (vec![], Assurance::Link));
+    assert_eq!((me.factors, me.session.unwrap().assurance), (vec![], Assurance::Link));
     let ann = enrol(&kit, &founder).await;
     assert!(kit.authenticate(&founder.token).await.is_err(), "the session has another token");
     let me = kit.call(&ann.person.caller, WhoAmI).await.unwrap();
     assert_eq!(me.factors, [SecondFactor::Totp, SecondFactor::BackupCode]);
-    assert_eq!((me.session.assurance, me.backup_codes_left), (Assurance::Mfa, 8));
+    assert_eq!((me.session.unwrap().assurance, me.backup_codes_left), (Assurance::Mfa, 8));
     assert_eq!(ann.codes.iter().collect::<std::collections::BTreeSet<_>>().len(), 8);
     let told = kit.mailbox.nth("ann@example.com", 1).await;
     assert_eq!(told.kind, "factor.added");

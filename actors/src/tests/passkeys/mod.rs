@@ -70,7 +70,10 @@ async fn a_passkey_is_added_told_of_shown_and_taken_away() {
     );
     let later = by_mail(&kit, &ann).await;
     let me = kit.call(&later.caller, WhoAmI).await.unwrap();
-    assert_eq!((me.session.assurance, me.factors), (Assurance::PendingMfa, vec![SecondFactor::Passkey]));
+    assert_eq!(
+        (me.session.unwrap().assurance, me.factors),
+        (Assurance::PendingMfa, vec![SecondFactor::Passkey])
+    );
     assert!(kit.call(&later.caller, ListPasskeys).await.is_err(), "the factor is due");
     let issued = show(&kit, &later, &mut soft).await.unwrap();
     assert_eq!(issued.session.assurance, Assurance::Mfa);

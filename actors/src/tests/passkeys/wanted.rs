@@ -11,6 +11,7 @@ use crate::{
         users::Role,
     },
     tests::{
+        api_keys::made,
         factors::{by_mail, complete, enrol, renewed, step_up},
         kit::{Kit, Person},
     },
@@ -82,7 +83,7 @@ async fn an_authenticator_leads_to_the_first_passkey_and_no_further() {
     // the mailbox alone adds none: the account has a factor, which is due
     let fresh = by_mail(&kit, &cy.person).await;
     let me = kit.call(&fresh.caller, WhoAmI).await.unwrap();
-    assert_eq!(me.session.assurance, Assurance::PendingMfa);
+    assert_eq!(me.session.unwrap().assurance, Assurance::PendingMfa);
     assert_eq!(reason(kit.call(&fresh.caller, BeginTotpEnrollment).await), "PERMISSION_DENIED");
     let begun = kit.call(&fresh.caller, BeginPasskeyRegistration).await;
     assert_eq!(reason(begun.map(drop)), "PERMISSION_DENIED");
@@ -135,4 +136,16 @@ async fn a_lost_passkey_is_replaced_by_way_of_a_backup_code() {
     let whole = show(&kit, &coded, &mut found).await.unwrap();
     let whole = renewed(&kit, &coded, &whole).await;
     kit.call(&whole.caller, GetTenant).await.unwrap();
+}
+
+#[tokio::test]
+async fn api_keys_are_good_that_were_made_in_a_session_that_showed_one() {
+    let kit = Kit::sim().await;
+    let coded = enrol(&kit, &kit.founder("ann@example.com").await).await.person;
+    let before = made(&kit, &coded, &["tenant.read"]).await;
+    let ann = with_passkey(&kit, &coded, &mut Soft::new(1)).await;
+    let after = made(&kit, &ann, &["tenant.read"]).await;
+    demand(&kit, &ann).await.unwrap();
+    assert_eq!(reason(kit.call(&before.caller, GetTenant).await), "PERMISSION_DENIED");
+    kit.call(&after.caller, GetTenant).await.unwrap();
 }

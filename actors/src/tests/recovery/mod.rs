@@ -6,6 +6,7 @@ mod crash;
 mod flow;
 mod foreign;
 mod holders;
+mod keys;
 mod mutual;
 mod races;
 mod refusals;

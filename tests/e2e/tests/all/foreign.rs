@@ -27,6 +27,8 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let key = ocmt_crypto::seal::SealSecretKey::generate(&mut rand::rng()).public();
     let entries = ["entry".to_owned()];
     let program = vault.create_program_token("p", &entries, key, Duration::from_secs(600)).await.unwrap();
+    let scopes = ["vault.read".to_owned()];
+    let api_key = owner.client.create_api_key("k", &scopes, Duration::from_secs(600)).await.unwrap();
     let (pairing, sender) = paired(owner, container.id).await;
     let object = vault.keys().leaves().next().unwrap().object_id.0;
     Ids {
@@ -38,6 +40,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
         pairing,
         sender,
         program: program.token_id.to_string(),
+        api_key: api_key.key.id.to_string(),
         session: me.session.unwrap().id.to_string(),
         vault: vault.id().to_string(),
         object,

@@ -42,6 +42,12 @@ pub(super) fn signing_in(ids: &Ids) -> Vec<Made> {
             idempotency_key: key() };
         AuthService/GetEmailChange "" => pb::GetEmailChangeRequest {};
         AuthService/CancelEmailChange "" => pb::CancelEmailChangeRequest { idempotency_key: key() };
+        AuthService/CreateApiKey "" => pb::CreateApiKeyRequest { name: "k".into(),
+            scopes: vec!["vault.read".into()], lifetime: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+            idempotency_key: key() };
+        AuthService/ListApiKeys "" => pb::ListApiKeysRequest::default();
+        AuthService/RevokeApiKey "API key" => pb::RevokeApiKeyRequest { api_key_id: ids.api_key.clone(),
+            idempotency_key: key() };
         AuthService/WhoAmI "" => pb::WhoAmIRequest {};
         AuthService/ListSessions "" => pb::ListSessionsRequest::default();
         AuthService/RevokeSession "session" => pb::RevokeSessionRequest { session_id: ids.session.clone(),

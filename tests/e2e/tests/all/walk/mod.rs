@@ -3,6 +3,7 @@
 //!
 //! Other tenants' ids: [`crate::foreign`]. What operators' certificates open: [`crate::operators_see`].
 
+mod keys;
 mod routes;
 mod rules;
 

@@ -50,8 +50,38 @@ macro_rules! rules {
     };
 }
 
-/// The table. A caller that is new (a session whose second factor is due, an API key) is a column more here, or a list
-/// beside it, and a walk more beside the others.
+/// What an API key may call, and the scope that it has to have for it; "" for none. Everything else refuses every key.
+pub(super) const BY_KEY: [(&str, &str); 26] = [
+    ("/ocmt.v1.AuthService/WhoAmI", ""),
+    ("/ocmt.v1.TenantService/GetTenant", "tenant.read"),
+    ("/ocmt.v1.TenantService/GetQuota", "tenant.read"),
+    ("/ocmt.v1.UserService/ListUsers", "user.list"),
+    ("/ocmt.v1.UserService/ListRoles", "role.list"),
+    ("/ocmt.v1.UserService/GetIdentityKey", "user.read_identity"),
+    ("/ocmt.v1.GroupService/GetGroup", "group.read"),
+    ("/ocmt.v1.GroupService/ListGroups", "group.list"),
+    ("/ocmt.v1.GroupService/ListResources", "group.read"),
+    ("/ocmt.v1.AuditService/QueryAudit", "audit.read"),
+    ("/ocmt.v1.VaultService/GetVault", "vault.read"),
+    ("/ocmt.v1.VaultService/ListEntries", "vault.read"),
+    ("/ocmt.v1.VaultService/GetEntry", "vault.read"),
+    ("/ocmt.v1.VaultService/BatchGetEntries", "vault.read"),
+    ("/ocmt.v1.ContainerService/CreateContainer", "container.create"),
+    ("/ocmt.v1.ContainerService/GetContainer", "container.read"),
+    ("/ocmt.v1.ContainerService/ListContainers", "container.read"),
+    ("/ocmt.v1.ContainerService/ExplainIdle", "container.read"),
+    ("/ocmt.v1.ContainerService/StartContainer", "container.use"),
+    ("/ocmt.v1.ContainerService/WakeContainer", "container.use"),
+    ("/ocmt.v1.ContainerService/PauseContainer", "container.use"),
+    ("/ocmt.v1.ContainerService/StopContainer", "container.use"),
+    ("/ocmt.v1.ContainerService/HoldContainer", "container.hold"),
+    ("/ocmt.v1.PairingService/CheckSender", "pairing.check"),
+    ("/ocmt.v1.PairingService/ListPendingPairings", "pairing.read"),
+    ("/ocmt.v1.PairingService/ListPairedSenders", "pairing.read"),
+];
+
+/// The table. A caller that is new (as an API key was: [`BY_KEY`]) is a column more here, or a list beside it, and a walk
+/// more beside the others.
 pub(super) const RULES: &[Rule] = rules! {
     AuthService {
         SignUp Anybody May,
@@ -79,6 +109,9 @@ pub(super) const RULES: &[Rule] = rules! {
         ConfirmEmailChange Observer Refused,
         GetEmailChange Observer Refused,
         CancelEmailChange Observer Refused,
+        CreateApiKey Observer Refused,
+        ListApiKeys Observer Refused,
+        RevokeApiKey Observer Refused,
     }
     TenantService {
         CreateTenant Observer Refused,
