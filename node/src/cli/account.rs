@@ -98,6 +98,17 @@ pub(super) async fn whoami(context: &Context) -> anyhow::Result<()> {
     let me = context.client().await?.who_am_i().await?;
     context.out.value(&me, || {
         let session = me.session.as_ref();
+        if let Some(key) = &me.api_key {
+            return show::facts(&[
+                ("address", me.email.clone()),
+                ("user", me.user.to_string()),
+                ("role", me.role.clone()),
+                ("tenant", format!("{} ({})", me.tenant_name, me.tenant)),
+                ("API key", format!("{} ({})", key.name, key.id)),
+                ("scopes", key.scopes.join(" ")),
+                ("ends", show::at(key.expires_at)),
+            ]);
+        }
         show::facts(&[
             ("address", me.email.clone()),
             ("user", me.user.to_string()),

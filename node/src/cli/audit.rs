@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::{Context as _, bail};
 use ocmt_client::audit::{self, Head, Line};
+use ocmt_types::TenantId;
 
 use super::{
     args::AuditCommand,
@@ -21,7 +22,7 @@ pub(super) async fn run(context: &Context, command: AuditCommand) -> anyhow::Res
 }
 
 async fn query(context: &Context, limit: usize, action: Option<&str>) -> anyhow::Result<()> {
-    let mut lines = fetch(context).await?;
+    let (_, mut lines) = fetch(context).await?;
     lines.retain(|line| action.is_none_or(|action| line.action.contains(action)));
     let newest = lines.split_off(lines.len().saturating_sub(limit));
     context.out.list(&newest, &["#", "WHEN", "WHO", "WHAT", "ON", "OUTCOME"], |line| {
@@ -36,15 +37,16 @@ async fn query(context: &Context, limit: usize, action: Option<&str>) -> anyhow:
     })
 }
 
-async fn fetch(context: &Context) -> anyhow::Result<Vec<Line>> {
+/// All records, and of which tenant they have to be.
+async fn fetch(context: &Context) -> anyhow::Result<(TenantId, Vec<Line>)> {
     let client = context.client().await?;
     let _waiting = waiting("reading the audit");
-    Ok(client.audit_lines().await?)
+    Ok((client.identity()?.tenant, client.audit_lines().await?))
 }
 
 async fn export(context: &Context, out: Option<&Path>) -> anyhow::Result<()> {
-    let lines = fetch(context).await?;
-    let head = audit::verify(context.session()?.tenant, &lines)?;
+    let (tenant, lines) = fetch(context).await?;
+    let head = audit::verify(tenant, &lines)?;
     let text = audit::to_export(&lines)?;
     match out {
         None => print(&text)?,
@@ -56,7 +58,7 @@ async fn export(context: &Context, out: Option<&Path>) -> anyhow::Result<()> {
 
 async fn verify(context: &Context, file: Option<&Path>, expected: Option<&str>) -> anyhow::Result<()> {
     let (tenant, lines) = match file {
-        None => (context.session()?.tenant, fetch(context).await?),
+        None => fetch(context).await?,
         Some(path) => {
             let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
             let lines = audit::read_export(&text)?;

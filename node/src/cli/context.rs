@@ -12,6 +12,8 @@ use ocmt_client::{
 };
 use ocmt_crypto::{CryptoError, vault::Rollback};
 
+use zeroize::Zeroizing;
+
 use super::{
     args::{Global, PassphraseArgs},
     output::{Output, waiting},
@@ -61,8 +63,17 @@ impl Context {
         self.global.tenant
     }
 
-    /// A connection with the stored session.
+    /// A connection with an API key, if there is one, else with the stored session.
     pub(super) async fn client(&self) -> anyhow::Result<Client> {
+        if let Some(key) = self.api_key()? {
+            let client = self.anonymous().await?.with_api_key(&key).await?;
+            let of = client.identity()?.tenant;
+            if self.global.tenant.is_some_and(|named| named != of) {
+                let text = format!("the API key is of the tenant {of}, not of the one that --tenant names");
+                return Err(ClientError::Usage(text).into());
+            }
+            return Ok(client);
+        }
         let session = self.session()?;
         let pem = match &self.global.ca {
             Some(file) => read_ca(file)?,
@@ -72,6 +83,20 @@ impl Context {
         let identity = Identity { tenant: session.tenant, user: session.user };
         let client = Client::connect(target).await?;
         Ok(client.signed_in(Credential::new(session.token.clone()), identity))
+    }
+
+    /// The API key to ask with: of the file that was named, else of the environment. Never an argument.
+    fn api_key(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
+        if let Some(file) = &self.global.api_key_file {
+            return secrets::line(file).map(Some);
+        }
+        match env::var("OCMT_API_KEY") {
+            Ok(key) if !key.is_empty() => Ok(Some(Zeroizing::new(key))),
+            Ok(_) | Err(env::VarError::NotPresent) => Ok(None),
+            Err(env::VarError::NotUnicode(_)) => {
+                Err(ClientError::Usage("OCMT_API_KEY is no API key".to_owned()).into())
+            }
+        }
     }
 
     /// A connection without a session, to the node named, else that of the last sign-in.
@@ -144,7 +169,9 @@ mod tests {
         let context = |endpoint: Option<&str>| {
             let endpoint = endpoint.map(str::to_owned);
             let state_dir = Some(folder.path().to_owned());
-            Context::new(Global { json: false, endpoint, ca: None, tenant: None, state_dir }).unwrap()
+            let global =
+                Global { json: false, endpoint, ca: None, tenant: None, api_key_file: None, state_dir };
+            Context::new(global).unwrap()
         };
         let refused = |endpoint| context(endpoint).session().err().map(|error| error.to_string());
         assert!(refused(Some("https://b:7443")).unwrap().contains("not signed in"));

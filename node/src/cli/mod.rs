@@ -6,6 +6,7 @@
 
 mod accept;
 mod account;
+mod api_key;
 pub mod args;
 mod audit;
 mod cluster;
@@ -108,6 +109,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::Logout => account::logout(&context).await,
         Command::Whoami => account::whoami(&context).await,
         Command::Sessions(command) => account::sessions(&context, command).await,
+        Command::ApiKey(command) => api_key::run(&context, command).await,
         Command::Email(command) => email::run(&context, command).await,
         Command::Mfa(command) => mfa::run(&context, command).await,
         Command::StepUp(code) => mfa::step_up(&context, &code).await,

@@ -91,7 +91,7 @@ fn public_key(text: &str) -> anyhow::Result<SealPublicKey> {
 }
 
 /// A new file for its owner's eyes alone.
-fn write(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(super) fn write(out: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(out);
     let mut file = file.with_context(|| format!("cannot write {}", out.display()))?;
     Ok(file.write_all(bytes)?)

@@ -26,8 +26,17 @@ pub struct Said {
 /// # Errors
 /// It cannot be started, or does not end in time.
 pub async fn ocmt(arguments: &[&str]) -> anyhow::Result<Said> {
+    ocmt_in(&[], arguments).await
+}
+
+/// The same with this and nothing else in its environment.
+///
+/// # Errors
+/// As [`ocmt`].
+pub async fn ocmt_in(environment: &[(&str, &str)], arguments: &[&str]) -> anyhow::Result<Said> {
     let mut command = Command::new(programs::ocmt()?);
     command.args(arguments).stdin(Stdio::null()).env_clear().kill_on_drop(true);
+    command.envs(environment.iter().copied());
     let ended = timeout(PATIENCE, command.output()).await;
     let output = ended.with_context(|| format!("ocmt {} does not end", arguments.join(" ")))??;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -1,6 +1,7 @@
 //! The commands and their arguments. Nothing secret is ever an argument: others on the machine see those.
 
 mod account;
+mod api_key;
 mod audit;
 mod cluster;
 mod container;
@@ -21,6 +22,7 @@ use clap_complete::Shell;
 use ocmt_types::{ContainerId, TenantId};
 
 pub use account::{LoginArgs, PolicyArgs, SessionsCommand, TenantCommand, UserCommand};
+pub use api_key::{ApiKeyCommand, ApiKeyCreateArgs};
 pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
 pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs};
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
@@ -65,6 +67,10 @@ pub struct Global {
     /// The tenant to act in, if you are signed in to several
     #[arg(long, global = true, value_name = "ID", env = "OCMT_TENANT")]
     pub tenant: Option<TenantId>,
+    /// Ask with the API key in this file instead of a session (or put the key itself into OCMT_API_KEY); it needs
+    /// --endpoint and --ca, if nobody has signed in here
+    #[arg(long, global = true, value_name = "FILE", env = "OCMT_API_KEY_FILE")]
+    pub api_key_file: Option<PathBuf>,
     /// Where this client keeps its session; by default ~/.local/state/ocmt
     #[arg(long, global = true, value_name = "DIR", env = "OCMT_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
@@ -104,6 +110,9 @@ pub enum Command {
     /// List or end sessions
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// Keys for your own programs, each good for what you say and for as long
+    #[command(name = "api-key", subcommand)]
+    ApiKey(ApiKeyCommand),
     /// Another address for your account
     #[command(subcommand)]
     Email(EmailCommand),
