@@ -74,7 +74,7 @@ impl System {
                 return Ok(());
             }
             let token = Secret::new(token.expose().to_owned());
-            system.mail(Mail { to: email, body: MailBody::SignUp { token } });
+            system.mail(Mail { id: system.env.id(), to: email, body: MailBody::SignUp { token } });
             Ok(())
         })
     }
@@ -108,7 +108,8 @@ impl System {
                 }
             }
             if !links.is_empty() {
-                system.mail(Mail { to: email, body: MailBody::SignIn { links, purpose } });
+                let body = MailBody::SignIn { links, purpose };
+                system.mail(Mail { id: system.env.id(), to: email, body });
             }
             Ok(())
         })

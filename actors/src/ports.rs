@@ -21,13 +21,15 @@ use ocmt_crypto::{
     sign::{Purpose, Signature, VerifyKey},
 };
 use ocmt_runtime::CellAddress;
-use ocmt_types::{Digest32, NodeId, Secret, TenantId, Timestamp, UnlockId};
+use ocmt_types::{Digest32, NodeId, NoticeId, Secret, TenantId, Timestamp, UnlockId};
 use tokio::sync::mpsc;
 
 use crate::api::auth::LinkPurpose;
 
 /// One message to a person.
 pub struct Mail {
+    /// The same at each attempt, so that whoever gets it twice knows it by its Message-ID. That of a notice is the notice's.
+    pub id: NoticeId,
     /// E-mail address.
     pub to: String,
     /// What it says; the node makes text of it.
@@ -76,10 +78,16 @@ pub enum MailBody {
     },
 }
 
-/// A mail could not be handed over; it is tried again.
+/// A mail was not handed over. The texts name no addressee.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("mail was not handed over: {0}")]
-pub struct MailError(pub String);
+pub enum MailError {
+    /// Not now: it is tried again.
+    #[error("mail was not handed over: {0}")]
+    Later(String),
+    /// This letter to this addressee is never taken: trying again would do no good.
+    #[error("mail was refused for good: {0}")]
+    Refused(String),
+}
 
 /// Hands a mail over to whoever carries it.
 pub trait Mailer: Send + Sync {

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use ocmt_store::{PgConfig, PgLogin, PgRoles};
-use ocmt_types::Secret;
 
 use crate::{
     config::Store,
-    pki::{self, PkiError},
+    secret_file::{self, SecretFileError},
 };
 
 /// Why the logins are of no use; the text says what to do, and holds no password.
@@ -15,15 +14,7 @@ use crate::{
 pub enum LoginError {
     /// A file with a password.
     #[error(transparent)]
-    File(#[from] PkiError),
-    /// There is none, or it holds something else.
-    #[error("the password in {path}: {why}")]
-    Password {
-        /// Which file.
-        path: String,
-        /// What is wrong.
-        why: &'static str,
-    },
+    File(#[from] SecretFileError),
     /// Two passwords for one login.
     #[error(
         "the address of the database holds a password, and there is a file with one: write it in one place"
@@ -36,7 +27,7 @@ pub enum LoginError {
 /// # Errors
 /// [`LoginError`].
 pub fn postgres(store: &Store, url: &str) -> Result<PgConfig, LoginError> {
-    let password = password(&store.password_file)?;
+    let password = secret_file::read(&store.password_file)?;
     if password.is_some() && holds_password(url) {
         return Err(LoginError::Twice);
     }
@@ -70,21 +61,7 @@ fn login(user: &str, file: &Path) -> Result<Option<PgLogin>, LoginError> {
     if user.is_empty() {
         return Ok(None);
     }
-    Ok(Some(PgLogin { user: user.to_owned(), password: password(file)? }))
-}
-
-/// The password in a file that others may not read; none for no file.
-fn password(file: &Path) -> Result<Option<Secret<String>>, LoginError> {
-    if file.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let wrong = |why| LoginError::Password { path: file.display().to_string(), why };
-    let content = pki::read_private(file)?.ok_or_else(|| wrong("there is no such file"))?;
-    let text = std::str::from_utf8(&content).map_err(|_| wrong("is not text"))?.trim_end();
-    if text.is_empty() {
-        return Err(wrong("is empty"));
-    }
-    Ok(Some(Secret::new(text.to_owned())))
+    Ok(Some(PgLogin { user: user.to_owned(), password: secret_file::read(file)? }))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! | [`server`] | a node put together, started and stopped |
 //! | [`edge`], [`rpc`], [`gateway`], [`web`] | the client listener: credentials and errors, gRPC, WebSocket, pages |
 //! | [`peers`], [`forward`] | other nodes: the peer listener and the links to theirs; calls for tenants that live there |
-//! | [`database`], [`pki`], [`mail`], [`cells`] | what the actors ask of the world |
+//! | [`database`], [`pki`], [`mail`], [`cells`], [`secret_file`] | what the actors ask of the world |
 //! | [`cli`], [`demo`] | what people type |
 //! | [`software`] | which release this is |
 //! | [`local`], [`canary`] | a node of one's own, and the search for leaks: for the demo and the tests |
@@ -29,6 +29,7 @@ pub mod peers;
 pub mod pki;
 pub mod programs;
 pub mod rpc;
+pub mod secret_file;
 pub mod server;
 mod shares;
 pub mod software;

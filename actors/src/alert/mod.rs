@@ -14,7 +14,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use self::state::{Attempt, Queue};
 use crate::{
     env::Env,
-    letter::{self, HandedOver},
+    letter::{self, HandedOver, Letter, Undeliverable},
     ports::{Mail, MailError},
     supervisor,
 };
@@ -99,8 +99,12 @@ fn hand_over(myself: &ActorRef<AlertMessage>, env: Arc<Env>, attempt: Attempt) {
         let result = env.mailer.hand_over(&attempt.parcel.mail).await;
         let failed = match (&result, attempt.parcel.notice) {
             (Ok(()), Some((tenant, notice))) => {
-                tell(&env, tenant, notice).await;
+                tell(&env, tenant, HandedOver { notice }).await;
                 None
+            }
+            (Err(MailError::Refused(_)), Some((tenant, notice))) => {
+                tell(&env, tenant, Undeliverable { notice }).await;
+                Some(attempt)
             }
             (Ok(()), None) => None,
             (Err(_), _) => Some(attempt),
@@ -111,21 +115,27 @@ fn hand_over(myself: &ActorRef<AlertMessage>, env: Arc<Env>, attempt: Attempt) {
 
 /// Tells the tenant, wherever it is by now. If it does not hear of it, its timer hands the notice over once
 /// more, which is better than never.
-async fn tell(env: &Arc<Env>, tenant: TenantId, notice: NoticeId) {
+async fn tell(env: &Arc<Env>, tenant: TenantId, what: impl Letter<Answer = ()>) {
     let deadline = Deadline::after(&*env.clock, TELLING_TAKES);
-    if let Err(error) = letter::send(env, tenant, HandedOver { notice }, deadline).await {
-        tracing::debug!(%tenant, %error, "tenant did not hear that its notice was handed over");
+    if let Err(error) = letter::send(env, tenant, what, deadline).await {
+        tracing::debug!(%tenant, %error, "tenant did not hear what became of its notice");
     }
 }
 
-/// A notice is tried again by its own timer; a mail with a token by us, a few times.
+/// A notice is tried again by its own timer; a mail with a token by us, a few times. What is refused for good is given
+/// up at once.
 fn give_back(myself: &ActorRef<AlertMessage>, attempt: Attempt, error: &MailError) {
+    let refused = matches!(error, MailError::Refused(_));
     if attempt.parcel.notice.is_some() {
-        tracing::debug!(%error, "notice was not handed over, its timer tries again");
+        // that one is given up its tenant says
+        if !refused {
+            tracing::debug!(%error, "notice was not handed over, its timer tries again");
+        }
         return;
     }
-    let Some((again, wait)) = attempt.next() else {
-        tracing::warn!(%error, "mail was given up, its person has to ask again");
+    let id = attempt.parcel.mail.id;
+    let Some((again, wait)) = attempt.next().filter(|_| !refused) else {
+        tracing::warn!(%id, %error, "mail was given up, its person has to ask again");
         return;
     };
     let myself = myself.clone();

@@ -60,6 +60,7 @@ pub(crate) enum Kind {
     LinkWanted(LinkWanted),
     WhoAreYou(WhoAreYou),
     HandedOver(HandedOver),
+    Undeliverable(Undeliverable),
     Adopt(Adopt),
     TimerSet(TimerSet),
     WatchSession(WatchSession),
@@ -95,6 +96,12 @@ pub(crate) struct WhoAreYou {
 /// A carrier has taken this notice of the tenant's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HandedOver {
+    pub(crate) notice: NoticeId,
+}
+
+/// This notice of the tenant's is never taken: its addressee is refused for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Undeliverable {
     pub(crate) notice: NoticeId,
 }
 
@@ -151,6 +158,7 @@ pub(crate) async fn receive(
         Kind::LinkWanted(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::WhoAreYou(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::HandedOver(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
+        Kind::Undeliverable(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::Administered(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::Adopt(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::TimerSet(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
@@ -208,6 +216,16 @@ impl Letter for HandedOver {
     }
 }
 
+impl Letter for Undeliverable {
+    type Answer = ();
+    async fn take(self, env: &Arc<Env>, tenant: TenantId, deadline: Deadline) -> Result<(), ActorError> {
+        let permit = env.admission.take(tenant, 0)?;
+        let (reply, answer) = Reply::new(env.request_id(), Some(permit));
+        env.to_root(NodeMessage::ToTenant(tenant, TenantMessage::Undeliverable(self.notice, reply)));
+        answer_of(&env.clock, deadline, answer).await
+    }
+}
+
 impl From<Post> for Kind {
     fn from(letter: Post) -> Self {
         Self::Post(letter)
@@ -229,6 +247,12 @@ impl From<WhoAreYou> for Kind {
 impl From<HandedOver> for Kind {
     fn from(letter: HandedOver) -> Self {
         Self::HandedOver(letter)
+    }
+}
+
+impl From<Undeliverable> for Kind {
+    fn from(letter: Undeliverable) -> Self {
+        Self::Undeliverable(letter)
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) enum TenantMessage {
     Adopt(Adopt),
     /// A carrier has taken this notice.
     HandedOver(NoticeId, Reply<()>),
+    /// No carrier ever takes this notice.
+    Undeliverable(NoticeId, Reply<()>),
     /// Wrap under the latest sealing key what is under an earlier one; whether there is more to do.
     Rewrap(Reply<bool>),
     /// A message of another tenant.
@@ -111,7 +113,7 @@ impl TenantMessage {
             Self::OpenStream(open) => open.reply.send(Err(error)),
             Self::Adopt(adopt) => adopt.reply.send(Err(error)),
             Self::Take(post) => post.reply.send(Err(error)),
-            Self::HandedOver(_, reply) => reply.send(Err(error)),
+            Self::HandedOver(_, reply) | Self::Undeliverable(_, reply) => reply.send(Err(error)),
             Self::SessionLoaded(loaded) => loaded.refuse(error),
             Self::Rewrap(reply) => reply.send(Err(error)),
             Self::Used(_)

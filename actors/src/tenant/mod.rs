@@ -167,6 +167,9 @@ impl Actor for TenantActor {
             TenantMessage::Adopt(adopt) => state.adopt(&myself, adopt),
             // written down, since delays count from it
             TenantMessage::HandedOver(notice, reply) => state.answered(&myself, HandedOver(notice), reply),
+            TenantMessage::Undeliverable(notice, reply) => {
+                state.answered(&myself, Undeliverable(notice), reply);
+            }
             TenantMessage::Rewrap(reply) => state.rewrap(&myself, reply),
             TenantMessage::FromChild(outcome) => state.settle(&myself, Some(*outcome)),
             TenantMessage::TimerDue => state.fire_due(&myself),
@@ -202,6 +205,15 @@ impl SystemWork for HandedOver {
     type Output = ();
     async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
         handlers::notices::handed_over(work, self.0).await
+    }
+}
+
+struct Undeliverable(NoticeId);
+
+impl SystemWork for Undeliverable {
+    type Output = ();
+    async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
+        handlers::notices::undeliverable(work, self.0).await
     }
 }
 

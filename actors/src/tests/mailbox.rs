@@ -1,8 +1,15 @@
 //! A carrier of mails that keeps what it gets, for tests to read.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use futures_util::future::BoxFuture;
+use ocmt_types::NoticeId;
 use tokio::sync::watch;
 
 use super::kit::PATIENCE;
@@ -20,14 +27,22 @@ pub(crate) struct Delivered {
 /// A carrier that keeps what it gets.
 pub(crate) struct Mailbox {
     mails: watch::Sender<Vec<Delivered>>,
+    /// What was tried, by address: each attempt.
+    tried: watch::Sender<Vec<(String, NoticeId)>>,
     pub(crate) refuses: AtomicBool,
+    /// These addresses are refused for good.
+    pub(crate) unknown: Mutex<BTreeSet<String>>,
 }
 
 impl Mailer for Mailbox {
     fn hand_over<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), MailError>> {
         Box::pin(async move {
+            self.tried.send_modify(|tried| tried.push((mail.to.clone(), mail.id)));
+            if self.unknown.lock().unwrap().contains(&mail.to) {
+                return Err(MailError::Refused("unknown to the test".to_owned()));
+            }
             if self.refuses.load(Ordering::SeqCst) {
-                return Err(MailError("refused by the test".to_owned()));
+                return Err(MailError::Later("refused by the test".to_owned()));
             }
             let (kind, tokens, facts) = match &mail.body {
                 MailBody::SignUp { token } => {
@@ -62,7 +77,12 @@ impl Mailer for Mailbox {
 
 impl Mailbox {
     pub(crate) fn new() -> Self {
-        Self { mails: watch::Sender::new(Vec::new()), refuses: AtomicBool::new(false) }
+        Self {
+            mails: watch::Sender::default(),
+            tried: watch::Sender::default(),
+            refuses: AtomicBool::new(false),
+            unknown: Mutex::default(),
+        }
     }
 
     /// The `n`th mail to an address, when it has come.
@@ -83,6 +103,17 @@ impl Mailbox {
         let wait = mails.wait_for(|mails| find(mails).is_some());
         let mails = tokio::time::timeout(PATIENCE, wait).await.expect("no such mail came").unwrap();
         find(&mails).unwrap()
+    }
+
+    /// By which ids an address was tried, once that were `n` times at the least.
+    pub(crate) async fn tried(&self, to: &str, n: usize) -> Vec<NoticeId> {
+        let its = |tried: &Vec<(String, NoticeId)>| -> Vec<NoticeId> {
+            tried.iter().filter(|(address, _)| address == to).map(|(_, id)| *id).collect()
+        };
+        let mut tried = self.tried.subscribe();
+        let wait = tried.wait_for(|tried| its(tried).len() >= n);
+        let tried = tokio::time::timeout(PATIENCE, wait).await.expect("it was not tried so often").unwrap();
+        its(&tried)
     }
 
     /// How many came to an address.

@@ -11,6 +11,7 @@ pub(crate) mod kit;
 mod linked;
 mod mailbox;
 pub(crate) mod nodes;
+mod notices;
 mod ownership;
 mod passkeys;
 pub(crate) mod post;

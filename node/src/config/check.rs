@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, path::Path, time::Duration};
 
-use super::{Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, listen};
+use super::{Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, listen, mail};
 
 /// Refuses what a node must not start with.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
@@ -14,14 +14,14 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
     recovery(config)?;
     tenants(config)?;
     limits(config)?;
-    mail(config)
+    mail::check(&config.mail, config.node.mode)
 }
 
 pub(super) fn refuse(key: &'static str, problem: impl Into<String>) -> ConfigError {
     ConfigError::Value { key, problem: problem.into() }
 }
 
-fn within(key: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), ConfigError> {
+pub(super) fn within(key: &'static str, value: u32, bounds: RangeInclusive<u32>) -> Result<(), ConfigError> {
     if bounds.contains(&value) {
         return Ok(());
     }
@@ -35,7 +35,7 @@ fn at_least(key: &'static str, value: HumanDuration, least: Duration) -> Result<
     Err(refuse(key, format!("{value} is shorter than {}", HumanDuration(least))))
 }
 
-fn between(
+pub(super) fn between(
     key: &'static str,
     value: HumanDuration,
     bounds: RangeInclusive<Duration>,
@@ -160,13 +160,6 @@ fn limits(config: &Config) -> Result<(), ConfigError> {
     within("limits.message_bytes", it.message_bytes, 64 << 10..=64 << 20)?;
     at_least("limits.call", it.call, Duration::from_secs(1))?;
     at_least("limits.idle_tenant", it.idle_tenant, Duration::from_secs(1))
-}
-
-fn mail(config: &Config) -> Result<(), ConfigError> {
-    if config.mail.spool.as_os_str().is_empty() && !config.node.mode.is_relaxed() {
-        return Err(refuse("mail.spool", "is needed outside dev and demo, or nobody gets a sign-in link"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod cluster;
 mod duration;
 mod listen;
 mod load;
+mod mail;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ pub use cluster::{Cluster, HostMemory, Store, StorePlace};
 pub use duration::HumanDuration;
 pub use listen::{Listen, ProxyHeader};
 pub use load::{ConfigError, load};
+pub use mail::{Mail, SmtpTls};
 
 /// How much a node may relax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -278,17 +280,6 @@ impl Default for Limits {
             idle_tenant: HumanDuration::minutes(10),
         }
     }
-}
-
-/// `[mail]`
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Mail {
-    /// A folder that messages are written to, one `.eml` file each, for a mail server to pick up.
-    /// Needed outside `dev` and `demo`; there, links are printed too.
-    pub spool: PathBuf,
-    /// The sender's address.
-    pub from: String,
 }
 
 /// `[telemetry]`

@@ -1,7 +1,17 @@
 //! What letters say: plain words, plain text.
 
-use std::fmt::Write as _;
+use std::{
+    fmt::Write as _,
+    time::{Duration, UNIX_EPOCH},
+};
 
+use lettre::{
+    Address, Message,
+    message::{
+        Body, Mailbox,
+        header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0},
+    },
+};
 use ocmt_actors::{Mail, MailBody, api::auth::LinkPurpose};
 use ocmt_types::{NoticeId, Secret, Timestamp};
 
@@ -43,21 +53,68 @@ impl Letter {
         Some(Self { to: mail.to.clone(), subject, body })
     }
 
-    /// RFC 5322 text.
-    pub fn to_eml(&self, from: &str, now: Timestamp, id: NoticeId) -> String {
-        let date = jiff::Timestamp::from_millisecond(now.millis())
+    /// The letter as RFC 5322 has it, every header of which is encoded here and nowhere else; none if an address is none.
+    /// Its Message-ID is made of `id` alone, so that a second copy is known for one.
+    pub fn to_message(
+        &self,
+        from: &Mailbox,
+        now: Timestamp,
+        id: NoticeId,
+        encoding: Encoding,
+    ) -> Option<Message> {
+        let to: Address = self.to.parse().ok()?;
+        let date = UNIX_EPOCH + Duration::from_millis(u64::try_from(now.millis()).ok()?);
+        let auto = HeaderName::new_from_ascii_str("Auto-Submitted");
+        Message::builder()
+            .from(from.clone())
+            .to(to.into())
+            .subject(self.subject.clone())
+            .date(date)
+            .message_id(Some(format!("<{id}@{}>", from.email.domain())))
+            .header(MIME_VERSION_1_0)
+            .header(ContentType::TEXT_PLAIN)
+            .raw_header(HeaderValue::new(auto, "auto-generated".to_owned()))
+            .body(encoding.of(&self.body))
             .ok()
-            .and_then(|at| jiff::fmt::rfc2822::to_string(&at.to_zoned(jiff::tz::TimeZone::UTC)).ok())
-            .unwrap_or_default();
-        let from = if from.is_empty() { "ocmt@localhost" } else { from };
-        format!(
-            "From: {from}\r\nTo: {}\r\nSubject: {}\r\nDate: {date}\r\nMessage-ID: <{id}@ocmt>\r\nMIME-Version: 1.0\r\n\
-             Content-Type: text/plain; charset=utf-8\r\nAuto-Submitted: auto-generated\r\n\r\n{}",
-            self.to,
-            self.subject,
-            self.body.replace('\n', "\r\n")
-        )
     }
+}
+
+/// RFC 5322, 2.1.1, in bytes without the end.
+const LONGEST_LINE: usize = 998;
+
+/// How the text of a letter is written.
+#[derive(Debug, Clone, Copy)]
+pub enum Encoding {
+    /// As it is, where eight bits pass.
+    Plain,
+    /// In ASCII, which every mail server takes.
+    Ascii,
+}
+
+impl Encoding {
+    fn of(self, text: &str) -> Body {
+        let transfer = match self {
+            _ if text.lines().any(|line| line.len() > LONGEST_LINE) => {
+                ContentTransferEncoding::QuotedPrintable
+            }
+            _ if text.is_ascii() => ContentTransferEncoding::SevenBit,
+            Self::Plain => ContentTransferEncoding::EightBit,
+            Self::Ascii => ContentTransferEncoding::QuotedPrintable,
+        };
+        if transfer == ContentTransferEncoding::QuotedPrintable {
+            return Body::new_with_encoding(text.to_owned(), transfer)
+                .unwrap_or_else(|_| Body::new(text.to_owned()));
+        }
+        // not by `Body::new`: it would break a link at 76 characters, for readers that do not put it together again
+        let lines: String = text.lines().map(|line| format!("{line}\r\n")).collect();
+        Body::dangerous_pre_encoded(lines.into_bytes(), transfer)
+    }
+}
+
+/// The sender of letters, `name@example.org` or `Name <name@example.org>`; none if `text` is none.
+pub fn sender(text: &str) -> Option<Mailbox> {
+    let of_ours = if text.is_empty() { "ocmt@localhost" } else { text };
+    of_ours.parse().ok()
 }
 
 fn link(base_url: &str, token: &Secret<String>) -> String {
@@ -128,26 +185,91 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn invite_from(tenant: &str) -> String {
-        let body =
-            MailBody::Invite { tenant: tenant.to_owned(), token: Secret::new("ocmt_inv_x".to_owned()) };
-        let letter =
-            Letter::of(&Mail { to: "b@example.org".to_owned(), body }, "https://localhost:7443").unwrap();
-        letter.to_eml("", Timestamp(0), NoticeId::try_from([1; 16].as_slice()).unwrap())
+    fn letter(to: &str, tenant: &str) -> Option<Letter> {
+        let token = Secret::new("ocmt_inv_x".to_owned());
+        let body = MailBody::Invite { tenant: tenant.to_owned(), token };
+        let id = NoticeId::try_from([1; 16].as_slice()).unwrap();
+        Letter::of(&Mail { id, to: to.to_owned(), body }, "https://localhost:7443")
+    }
+
+    fn eml(to: &str, tenant: &str, encoding: Encoding) -> String {
+        let id = NoticeId::try_from([1; 16].as_slice()).unwrap();
+        let message = letter(to, tenant).unwrap();
+        let message = message.to_message(&sender("").unwrap(), Timestamp(0), id, encoding).unwrap();
+        String::from_utf8(message.formatted()).unwrap()
     }
 
     #[test]
     fn a_tenant_name_cannot_add_headers_or_lines() {
-        let eml = invite_from("x\r\nBcc: everybody@example.org\r\n\r\nhttps://evil.example");
+        let eml = eml(
+            "b@example.org",
+            "x\r\nBcc: everybody@example.org\r\n\r\nhttps://evil.example",
+            Encoding::Plain,
+        );
         assert!(!eml.contains("\nBcc") && !eml.lines().any(|line| line.starts_with("https://evil")), "{eml}");
         assert!(eml.contains("https://localhost:7443/auth/link/ocmt_inv_x"));
     }
 
     #[test]
+    fn a_subject_cannot_add_headers() {
+        let letter = Letter {
+            to: "b@example.org".to_owned(),
+            subject: "x\r\nBcc: c@d.example".to_owned(),
+            body: String::new(),
+        };
+        let id = NoticeId::try_from([1; 16].as_slice()).unwrap();
+        let message = letter.to_message(&sender("").unwrap(), Timestamp(0), id, Encoding::Ascii).unwrap();
+        let eml = String::from_utf8(message.formatted()).unwrap();
+        assert!(!eml.contains("\nBcc") && !eml.contains("\rBcc"), "{eml}");
+    }
+
+    #[test]
     fn an_address_that_could_break_a_header_gets_no_letter() {
-        for bad in ["", "a@b\r\nBcc: c@d", "a b@c"] {
-            let body = MailBody::SignUp { token: Secret::new("t".to_owned()) };
-            assert!(Letter::of(&Mail { to: bad.to_owned(), body }, "https://x").is_none());
+        for bad in ["", "a@b\r\nBcc: c@d", "a b@c", "a@b\0", "a@b\u{7f}"] {
+            assert!(letter(bad, "t").is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_left_as_it_is_or_written_in_ascii() {
+        let (plain, ascii) = (
+            eml("b@example.org", "B\u{fc}ro", Encoding::Plain),
+            eml("b@example.org", "B\u{fc}ro", Encoding::Ascii),
+        );
+        assert!(
+            plain.contains("B\u{fc}ro") && plain.contains("Content-Transfer-Encoding: 8bit\r\n"),
+            "{plain}"
+        );
+        assert!(ascii.is_ascii() && ascii.contains("B=C3=BCro"), "{ascii}");
+        let link = "https://localhost:7443/auth/link/ocmt_inv_x";
+        assert!(plain.contains(&format!("    {link}\r\n")), "{plain}");
+        for eml in [plain, ascii] {
+            assert!(
+                eml.contains("Message-ID: <01010101-0101-0101-0101-010101010101@localhost>\r\n"),
+                "{eml}"
+            );
+            assert!(
+                eml.contains("MIME-Version: 1.0\r\n") && eml.contains("Auto-Submitted: auto-generated\r\n")
+            );
+            assert!(
+                eml.contains("Date: Thu, 01 Jan 1970 00:00:00 +0000\r\n") && eml.contains("charset=utf-8"),
+                "{eml}"
+            );
+            assert!(!eml.replace("\r\n", "").contains(['\r', '\n']), "a bare line end");
+        }
+    }
+
+    #[test]
+    fn a_link_stands_on_one_line_however_long() {
+        let token = Secret::new("x".repeat(300));
+        let id = NoticeId::try_from([1; 16].as_slice()).unwrap();
+        let mail = Mail { id, to: "b@example.org".to_owned(), body: MailBody::SignUp { token } };
+        let letter = Letter::of(&mail, "https://localhost:7443").unwrap();
+        for encoding in [Encoding::Plain, Encoding::Ascii] {
+            let message = letter.to_message(&sender("").unwrap(), Timestamp(0), id, encoding).unwrap();
+            let eml = String::from_utf8(message.formatted()).unwrap();
+            let link = format!("\r\n    https://localhost:7443/auth/link/{}\r\n", "x".repeat(300));
+            assert!(eml.contains(&link) && eml.contains("Content-Transfer-Encoding: 7bit\r\n"), "{eml}");
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{StartError, engine::Containers, place::Place};
 use crate::{
     config::{Config, Mode},
     local::Endpoints,
-    mail::{SpoolMailer, open_spool},
+    mail::NodeMailer,
     pki::NodeIdentity,
 };
 
@@ -29,17 +29,9 @@ pub(super) struct SystemParts<'a> {
 }
 
 /// The configuration of the actors.
-pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> SystemConfig {
-    let spool = Some(config.mail.spool.clone()).filter(|folder| !folder.as_os_str().is_empty());
-    let mailer = SpoolMailer::new(
-        spool,
-        config.mail.from.clone(),
-        parts.endpoints.client.clone(),
-        config.node.mode == Mode::Dev,
-        parts.clock.clone(),
-        parts.ids.clone(),
-    );
-    SystemConfig {
+pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> Result<SystemConfig, StartError> {
+    let mailer = mailer(config, &parts.endpoints.client, parts.clock, parts.ids)?;
+    Ok(SystemConfig {
         store: parts.place.store.clone(),
         clock: parts.clock.clone(),
         ids: parts.ids.clone(),
@@ -66,21 +58,20 @@ pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> SystemC
             passivate_after: config.limits.idle_tenant.0,
             ..Limits::default()
         },
-    }
+    })
 }
 
-/// Makes the folder for letters, where there is to be one.
-pub(super) fn ready_to_write(config: &Config) -> Result<(), StartError> {
-    let folder = &config.mail.spool;
-    if folder.as_os_str().is_empty() {
-        return Ok(());
-    }
-    open_spool(folder).map_err(|error| {
-        StartError::Setting(format!(
-            "mail.spool: letters cannot be written to {}: {error}; make it for the user of this node, or name another folder",
-            folder.display()
-        ))
-    })
+/// How letters leave, as the configuration says: what it names is read and made here. A node that could send none does
+/// not start.
+pub(super) fn mailer(
+    config: &Config,
+    base_url: &str,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn IdGen>,
+) -> Result<NodeMailer, StartError> {
+    let prints = config.node.mode == Mode::Dev;
+    NodeMailer::open(&config.mail, base_url.to_owned(), prints, clock.clone(), ids.clone())
+        .map_err(|error| StartError::Setting(error.to_string()))
 }
 
 /// What new tenants start with.

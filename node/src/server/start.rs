@@ -10,7 +10,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    actors::{SystemParts, ready_to_write, system_config},
+    actors::{SystemParts, mailer, system_config},
     app::{Routes, app},
     clients::ClientSide,
     endpoints::{endpoints, public_host},
@@ -122,9 +122,11 @@ impl Node {
         rustls::crypto::ring::default_provider().install_default().ok();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);
-        make_folders(config)?;
+        pki::private_dir(&config.node.data_dir)?;
         let client = ClientSide::open(config)?;
         let mut endpoints = endpoints(config, &client, telemetry.address());
+        // before anything is taken: a setting that is of no use is better known now
+        mailer(config, &endpoints.client, &clock, &ids)?;
         let pki = open_pki(config, &endpoints, &clock, &*ids)?;
         let node = pki.identity().id();
         let claimant = Claimant { config, software, node, endpoints: &endpoints, clock: &clock, ids: &ids };
@@ -302,7 +304,7 @@ async fn actors(
         ids,
     };
     require_what_stands_alone(&place.store, pki).await?;
-    let system = System::start(system_config(config, &parts)).await?;
+    let system = System::start(system_config(config, &parts)?).await?;
     Ok((containers, system))
 }
 
@@ -330,11 +332,6 @@ async fn finish(listeners: impl IntoIterator<Item = JoinHandle<()>>) {
             }
         }
     }
-}
-
-fn make_folders(config: &Config) -> Result<(), StartError> {
-    pki::private_dir(&config.node.data_dir)?;
-    ready_to_write(config)
 }
 
 fn open_pki(

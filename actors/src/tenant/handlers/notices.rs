@@ -83,7 +83,7 @@ pub(crate) async fn retry(work: &mut Work, notice: &str) -> Result<(), ActorErro
     work.set_timer(TIMER, &notice.to_string(), again, &[]).await?;
     let facts = serde_json::from_slice(&row.body).unwrap_or_default();
     let body = MailBody::Notice { tenant: row.tenant_id, kind: row.kind, facts, at: row.created_at };
-    work.then(Effect::HandOver(notice, Mail { to: row.address, body }));
+    work.then(Effect::HandOver(notice, Mail { id: notice, to: row.address, body }));
     Ok(())
 }
 
@@ -101,6 +101,22 @@ pub(crate) async fn handed_over(work: &mut Work, notice: NoticeId) -> Result<(),
     work.tx.clear_timer(TIMER, &notice.to_string()).await?;
     // what counts from the hand-over hangs on here, by the notice's kind
     super::super::ceremony::stop::notified(work, &row).await
+}
+
+/// No carrier will ever take it to its addressee: it is given up, and what waits for its hand-over waits on. Nobody was
+/// told, and a delay that counted all the same would count unseen.
+pub(crate) async fn undeliverable(work: &mut Work, notice: NoticeId) -> Result<(), ActorError> {
+    let Some(mut row) = work.tx.get::<Notice>(notice).await? else {
+        return Ok(());
+    };
+    if row.handed_over_at.is_some() || row.next_attempt_at.is_none() {
+        return Ok(());
+    }
+    tracing::warn!(tenant = %work.ownership.tenant, %notice, kind = row.kind, "notice was given up: its addressee is refused for good");
+    row.next_attempt_at = None;
+    work.tx.update(&row).await?;
+    work.tx.clear_timer(TIMER, &notice.to_string()).await?;
+    Ok(())
 }
 
 fn retry_at(now: Timestamp, attempts: i64) -> Timestamp {

@@ -63,7 +63,8 @@ impl Handle for InviteUser {
         work.tx.insert(&invite).await?;
         let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
         let body = MailBody::Invite { tenant: tenant.name, token: Secret::new(token.expose().to_owned()) };
-        work.then(Effect::Mail(Mail { to: address, body }));
+        let id = work.env.id();
+        work.then(Effect::Mail(Mail { id, to: address, body }));
         work.object = format!("invite/{}", invite.invite_id);
         work.details = vec![
             ("role".to_owned(), name_of(invite.role, invite.custom_role.as_deref())),

@@ -68,7 +68,9 @@ impl Handle for RequestEmailChange {
         };
         work.tx.insert(&row).await?;
         let token = Secret::new(token.expose().to_owned());
+        let id = work.env.id();
         work.then(Effect::Mail(Mail {
+            id,
             to: new_email,
             body: MailBody::EmailChange { tenant: tenant.name, token },
         }));

@@ -1,0 +1,9 @@
+//! Letters to a real mail server, over the real network.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod hostile;
+mod kit;
+mod letters;
+mod refusals;
+mod server;
+mod through_a_node;
