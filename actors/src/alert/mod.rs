@@ -33,8 +33,8 @@ pub(crate) struct Parcel {
 pub(crate) enum AlertMessage {
     /// Hand this over.
     HandOver(Parcel),
-    /// An attempt has ended; the parcel comes back if it failed.
-    Attempted(Option<Attempt>, Result<(), MailError>),
+    /// An attempt has ended, at this notice if at one; the parcel comes back if it failed.
+    Attempted(Option<(TenantId, NoticeId)>, Option<Attempt>, Result<(), MailError>),
     /// Try again.
     Again(Attempt),
 }
@@ -69,8 +69,8 @@ impl Actor for AlertDispatcher {
         match message {
             AlertMessage::HandOver(parcel) => state.queue.push(Attempt::first(parcel)),
             AlertMessage::Again(attempt) => state.queue.push(attempt),
-            AlertMessage::Attempted(failed, result) => {
-                state.queue.ended();
+            AlertMessage::Attempted(notice, failed, result) => {
+                state.queue.ended(notice);
                 if let (Some(attempt), Err(error)) = (failed, result) {
                     give_back(&myself, attempt, &error);
                 }
@@ -97,7 +97,8 @@ fn hand_over(myself: &ActorRef<AlertMessage>, env: Arc<Env>, attempt: Attempt) {
     let myself = myself.clone();
     supervisor::detach(async move {
         let result = env.mailer.hand_over(&attempt.parcel.mail).await;
-        let failed = match (&result, attempt.parcel.notice) {
+        let notice = attempt.parcel.notice;
+        let failed = match (&result, notice) {
             (Ok(()), Some((tenant, notice))) => {
                 tell(&env, tenant, HandedOver { notice }).await;
                 None
@@ -109,7 +110,7 @@ fn hand_over(myself: &ActorRef<AlertMessage>, env: Arc<Env>, attempt: Attempt) {
             (Ok(()), None) => None,
             (Err(_), _) => Some(attempt),
         };
-        let _ = myself.cast(AlertMessage::Attempted(failed, result));
+        let _ = myself.cast(AlertMessage::Attempted(notice, failed, result));
     });
 }
 
