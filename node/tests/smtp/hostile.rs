@@ -75,13 +75,14 @@ async fn a_letter_that_was_taken_is_taken_though_the_server_says_no_goodbye() {
 }
 
 #[tokio::test]
-async fn a_server_that_never_ends_a_line_is_not_listened_to_for_ever() {
+async fn a_server_that_never_ends_a_line_is_left_at_once() {
     for way in [Way::Endless, Way::EndlessUnderTls] {
         let kit = Kit::of(way).await;
-        kit.is_kept(&invite(ADA, "Home")).await;
-        let log = kit.server.when(|log| log.open == 0).await;
-        // what the machine's own buffers took is in it
-        assert!(log.sent < 16 << 20, "{way:?}: {} bytes", log.sent);
+        let began = Instant::now();
+        let why = kit.is_kept(&invite(ADA, "Home")).await;
+        // not by the clock: how much of it there may be is bounded
+        assert!(began.elapsed() < kit.settings.smtp_timeout.0 / 2, "{way:?}: {:?}, {why}", began.elapsed());
+        kit.server.when(|log| log.open == 0).await;
     }
 }
 
