@@ -167,10 +167,11 @@ fn tell(accepted: &Accepted) {
         note("no keys in this data folder: the sealing key stays the one that it was");
     }
     note(&format!(
-        "accepted: {} ended, {} dropped, {} cancelled, {} revoked; it stands in the audit of the cluster and of {}\nthe view is at version {}: start the nodes",
+        "accepted: {} ended, {} dropped, {} cancelled, {} ended, {} revoked; it stands in the audit of the cluster and of {}\nthe view is at version {}: start the nodes",
         counted(accepted.sessions, "session", "sessions"),
         counted(accepted.tokens, "link or invitation", "links and invitations"),
         counted(accepted.ceremonies, "ceremony", "ceremonies"),
+        counted(accepted.shares, "share", "shares"),
         counted(accepted.revoked, "node or operator", "nodes and operators"),
         counted(accepted.tenants, "tenant", "tenants"),
         accepted.view_version

@@ -97,6 +97,8 @@ ids! {
     SessionId,
     /// A program's token.
     ProgramTokenId,
+    /// Entries that one person gave another.
+    ShareId,
     /// A sender on a channel who waits to be let through.
     PairingId,
     /// A sender on a channel who was let through.

@@ -19,7 +19,7 @@ use crate::{
     tables::{
         ApiKeyRow, BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct,
         EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState, Pairing, PasskeyChallenge,
-        PasskeySignIn, ProgramGrant, ProgramToken, RESTORE_STEP, Session, Signup, Tenant, TenantOwner,
+        PasskeySignIn, ProgramGrant, ProgramToken, RESTORE_STEP, Session, Share, ShareState, Signup, Tenant, TenantOwner,
         TotpEnrollment,
     },
 };
@@ -71,6 +71,8 @@ pub struct Accepted {
     pub tokens: u64,
     /// Ceremonies cancelled.
     pub ceremonies: u64,
+    /// Shares between people ended.
+    pub shares: u64,
     /// Nodes and operators revoked that the database honoured.
     pub revoked: u64,
     /// The generation of the sealing key that is due, if it is known who makes it.
@@ -109,6 +111,7 @@ impl Store {
             sessions: end_sessions(&mut tx, acceptance.at).await?,
             tokens: drop_tokens(&mut tx).await?,
             ceremonies: cancel_ceremonies(&mut tx, acceptance.at).await?,
+            shares: end_shares(&mut tx, acceptance.at).await?,
             revoked: revoked.len() as u64,
             ..Accepted::default()
         };
@@ -207,6 +210,20 @@ async fn cancel_ceremonies(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError
     Ok(cancelled)
 }
 
+/// A share that was taken back since must not come to count. What was given is listed, so that it can be given anew.
+async fn end_shares(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
+    let mut ended = 0;
+    for state in [ShareState::Offered, ShareState::Accepted] {
+        ended += change_all(tx, Share::state.eq(state), |share| Share {
+            state: ShareState::Revoked,
+            ended_at: Some(at),
+            ..share
+        })
+        .await?;
+    }
+    Ok(ended)
+}
+
 /// Frees each tenant under the next epoch and appends to its chain.
 async fn tell_tenants(mut tx: Tx, acceptance: &Acceptance) -> Result<(Tx, u64), StoreError> {
     let (mut told, mut after) = (0, None::<TenantId>);
@@ -257,6 +274,7 @@ fn act(acceptance: &Acceptance, accepted: &Accepted) -> ClusterAct {
             count("sessions", accepted.sessions),
             count("tokens", accepted.tokens),
             count("ceremonies", accepted.ceremonies),
+            count("shares", accepted.shares),
             count("revoked", accepted.revoked),
         ],
         remember: None,

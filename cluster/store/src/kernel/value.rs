@@ -7,7 +7,7 @@ use ocmt_types::{
     ActId, ApiKeyId, ChannelId, ClusterId, ContainerId, ConversationId, Digest32, EnrollmentId, Epoch,
     GroupId, GuardianSetId, GuardianshipId, HandoutId, Incarnation, InviteId, MessageId, NodeId, NoticeId,
     OperatorId, PairingId, PasskeyId, ProgramTokenId, RequestId, ResourceId, RotationId, SenderId, SessionId,
-    SlotId, TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
+    ShareId, SlotId, TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
 };
 
 /// One value of one column. The order is that of the databases: NULL first, bytes by unsigned value.
@@ -157,6 +157,7 @@ ids!(
     ResourceId,
     SenderId,
     SessionId,
+    ShareId,
     SlotId,
     TenantId,
     TimerId,

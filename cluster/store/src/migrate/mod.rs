@@ -127,6 +127,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would leave a user's keys good when the vault was recovered
         usable_from: 11,
     },
+    Migration {
+        version: 12,
+        name: "shares",
+        text: include_str!("../../../../migrations/sqlite/0012_shares.sql"),
+        // an earlier program would leave a removed user their shares, and a recovered vault its takers
+        usable_from: 12,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -204,6 +211,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0011_api_keys.sql"),
         // an earlier program would leave a user's keys good when the vault was recovered
         usable_from: 11,
+    },
+    Migration {
+        version: 12,
+        name: "shares",
+        text: include_str!("../../../../migrations/postgres/0012_shares.sql"),
+        // an earlier program would leave a removed user their shares, and a recovered vault its takers
+        usable_from: 12,
     },
 ];
 

@@ -15,6 +15,7 @@ pub mod pairing;
 pub mod passkey;
 pub mod program;
 pub mod recovery;
+pub mod share;
 pub mod team;
 pub mod tenant;
 pub mod trail;
@@ -37,6 +38,7 @@ pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
 };
+pub use share::{Share, ShareGrant, ShareState};
 pub use team::{CustomRole, Group, GroupMember, GroupResource, StoredGroupRole};
 pub use tenant::{
     Assurance, Invite, Link, LinkPurpose, Session, Tenant, TenantState, User, UserRole, UserState,
@@ -113,5 +115,7 @@ pub fn all() -> Vec<&'static Table> {
         ProgramToken::table(),
         ProgramGrant::table(),
         ApiKeyRow::table(),
+        Share::table(),
+        ShareGrant::table(),
     ]
 }

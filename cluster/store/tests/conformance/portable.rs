@@ -5,7 +5,7 @@ use ocmt_store::{
     Acceptance, DumpError, Filter, Purpose, Revocations, Store, StoreError,
     tables::{
         Assurance, AuditRow, Ceremony, CeremonyPurpose, CeremonyState, Link, LinkPurpose, ObjectBody,
-        Session, User,
+        Session, Share, ShareState, User,
     },
     testing::{TestNode, id, user},
 };
@@ -72,6 +72,23 @@ fn ceremony(own: Ownership, n: u8, state: CeremonyState) -> Ceremony {
     }
 }
 
+fn share(own: Ownership, n: u64, state: ShareState) -> Share {
+    Share {
+        tenant_id: own.tenant,
+        share_id: id(600 + n),
+        vault_id: id(1),
+        owner_user: id(50),
+        giver_user: id(50),
+        taker_user: id(51),
+        parent_share: None,
+        permissions: "read".to_owned(),
+        state,
+        created_at: Timestamp(1),
+        expires_at: None,
+        ended_at: None,
+    }
+}
+
 /// Two tenants with a little of everything, and more rows than one page of a dump.
 pub(super) async fn fill(store: &Store) -> Vec<Ownership> {
     store.cluster().cluster(id(1_000), Timestamp(5)).await.unwrap();
@@ -90,6 +107,9 @@ pub(super) async fn fill(store: &Store) -> Vec<Ownership> {
         tx.insert(&link(own)).await.unwrap();
         tx.insert(&ceremony(own, 1, CeremonyState::Ready)).await.unwrap();
         tx.insert(&ceremony(own, 2, CeremonyState::Completed)).await.unwrap();
+        for (n, state) in ShareState::ALL.iter().enumerate() {
+            tx.insert(&share(own, u64::try_from(n).unwrap(), *state)).await.unwrap();
+        }
         tx.insert(&ObjectBody {
             tenant_id: own.tenant,
             vault_id: id(1),
@@ -193,6 +213,7 @@ pub async fn a_restored_database_takes_no_node_until_that_is_accepted(store: Sto
 
     let accepted = store.accept_restore(&acceptance).await.unwrap();
     assert_eq!((accepted.tenants, accepted.sessions, accepted.ceremonies), (2, 2, 2));
+    assert_eq!(accepted.shares, 4, "of each tenant one offer, and one that was taken");
     assert_eq!(accepted.tokens, 3, "two links and a sign-up");
     assert!(accepted.view_version > 77);
     let cluster = store.cluster().cluster(id(3), NOW).await.unwrap();
@@ -226,6 +247,11 @@ async fn check_tenant(store: &Store, before: Ownership) {
     );
     assert_eq!(ceremonies[0].release_private_wrapped, None);
     assert_eq!(ceremonies[1], ceremony(own, 2, CeremonyState::Completed), "what was over stays as it was");
+    let shares = tx.find::<Share>(Filter::all()).await.unwrap();
+    let ended = |n: u64| (ShareState::Revoked, Some(NOW), id(n));
+    let shown = |row: &Share| (row.state, row.ended_at, row.share_id);
+    assert_eq!(shares[..2].iter().map(shown).collect::<Vec<_>>(), [ended(600), ended(601)]);
+    assert_eq!(shares[2..], [share(own, 2, ShareState::Revoked), share(own, 3, ShareState::Expired)]);
     let rows: Vec<AuditRow> = tx.audit_page(Filter::all(), 0, 10).await.unwrap();
     let mut chain = ChainVerifier::new(own.tenant);
     for row in &rows {
