@@ -7,16 +7,19 @@
 
 mod group;
 mod key;
+mod object;
 mod permission;
 mod program;
 mod reach;
+mod share;
 
 use std::time::Duration;
 
 use ocmt_store::tables::UserRole;
-use ocmt_types::{SessionId, Timestamp, UserId};
+use ocmt_types::Timestamp;
 
 use crate::{
+    api::shares::Permission,
     caller::{Assurance, Caller, Principal, SignedIn},
     error::ActorError,
     tenant::session_issue::PENDING_LASTS,
@@ -24,7 +27,9 @@ use crate::{
 
 pub use group::GroupRole;
 pub(crate) use key::{OWN_TRAIL, scopes as scopes_of_key};
+pub(crate) use object::{Object, Owner};
 pub(crate) use permission::{Authority, Permissions};
+pub(crate) use share::Allowed;
 
 /// A user's role in the tenant, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -88,35 +93,6 @@ impl Standing {
     /// What a user may do in the tenant.
     pub(crate) fn authority(&self) -> Option<Authority> {
         self.role.map(|role| Authority { role, only: self.only.clone() })
-    }
-}
-
-/// Whose an object is, loaded from state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// The tenant's as a whole.
-    Tenant,
-    /// One user's.
-    User(UserId),
-    /// A group's.
-    Group,
-}
-
-/// What is to be touched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Object {
-    pub(crate) owner: Owner,
-    /// The caller's role in the group, or the strongest one in the groups that hold the object.
-    pub(crate) through: Option<GroupRole>,
-    /// The recovery session to which a released ceremony has opened this vault.
-    pub(crate) released_to: Option<SessionId>,
-}
-
-impl Object {
-    pub(crate) const TENANT: Self = Self { owner: Owner::Tenant, through: None, released_to: None };
-
-    pub(crate) fn of(user: UserId) -> Self {
-        Self { owner: Owner::User(user), through: None, released_to: None }
     }
 }
 
@@ -204,6 +180,13 @@ pub(crate) enum Action {
     EndGrants,
     /// By a program: what was handed to it.
     ReadGranted,
+    /// By somebody whom it was shared with.
+    ReadShared,
+    ListShared,
+    /// What was offered to the caller.
+    TakeShare,
+    /// What the caller gave and took.
+    ReadShares,
 }
 
 /// What a recovery session may do of it.
@@ -223,6 +206,8 @@ struct Rule {
     others: Option<Role>,
     /// Least role in the group, to an object that is a group's or that a group holds; none: nobody by a group.
     group: Option<GroupRole>,
+    /// What a share must name, to an object that was shared with the caller; none: nobody by a share.
+    share: Option<Permission>,
     step_up: bool,
     recovery: InRecovery,
 }
@@ -231,7 +216,10 @@ const fn rule(action: Action) -> Rule {
     use Action as A;
     use InRecovery::{AfterRelease, Always, Never};
     const fn r(role: Role, others: Option<Role>, step_up: bool, recovery: InRecovery) -> Rule {
-        Rule { role, others, group: None, step_up, recovery }
+        Rule { role, others, group: None, share: None, step_up, recovery }
+    }
+    const fn by_share(rule: Rule, needs: Permission) -> Rule {
+        Rule { share: Some(needs), ..rule }
     }
     const fn in_group(rule: Rule, least: GroupRole) -> Rule {
         Rule { group: Some(least), ..rule }
@@ -285,8 +273,10 @@ const fn rule(action: Action) -> Rule {
         A::DeleteGroup => in_group(r(Role::Member, Some(Role::Owner), true, Never), GroupRole::Admin),
         A::ChangeGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Admin),
         A::CheckSender | A::ReadPairings | A::ChangePairings => r(Role::Member, None, false, Never),
-        A::GrantEntries => r(Role::Observer, None, true, Never),
-        A::EndGrants | A::ReadGranted => r(Role::Observer, None, false, Never),
+        A::GrantEntries => by_share(r(Role::Observer, None, true, Never), Permission::Share),
+        A::ReadShared => by_share(r(Role::Observer, None, false, Never), Permission::Read),
+        A::ListShared => by_share(r(Role::Observer, None, false, Never), Permission::List),
+        A::EndGrants | A::ReadGranted | A::TakeShare | A::ReadShares => r(Role::Observer, None, false, Never),
         A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
         // no user does, whatever the role: decided before this is asked
         A::Administer => r(Role::Owner, None, true, Never),

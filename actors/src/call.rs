@@ -81,6 +81,7 @@ pub(crate) enum Area {
     Pairings(crate::api::pairing::PairingsCall),
     Programs(crate::api::programs::ProgramsCall),
     Keys(crate::api::keys::KeysCall),
+    Shares(crate::api::shares::SharesCall),
 }
 
 /// A request with everything that belongs to it. Dropping it unanswered answers it (see [`Reply`]).
@@ -183,6 +184,7 @@ impl Area {
             Self::Pairings(call) => call.caller(),
             Self::Programs(call) => call.caller(),
             Self::Keys(call) => call.caller(),
+            Self::Shares(call) => call.caller(),
         }
     }
 
@@ -201,6 +203,7 @@ impl Area {
             Self::Pairings(call) => call.refuse(error),
             Self::Programs(call) => call.refuse(error),
             Self::Keys(call) => call.refuse(error),
+            Self::Shares(call) => call.refuse(error),
         }
     }
 }

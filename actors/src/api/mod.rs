@@ -16,6 +16,7 @@ pub mod passkeys;
 pub mod programs;
 pub mod recovery;
 pub mod roles;
+pub mod shares;
 pub mod tenant;
 pub mod users;
 pub mod vault;

@@ -96,6 +96,10 @@ names! {
     GrantEntries => Named("vault.grant"),
     EndGrants => Kept,
     ReadGranted => Named("vault.read"),
+    ReadShared => Named("vault.read"),
+    ListShared => Named("vault.read"),
+    TakeShare => Kept,
+    ReadShares => Kept,
 }
 
 /// A set of permissions by their names.

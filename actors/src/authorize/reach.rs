@@ -4,7 +4,7 @@ use ocmt_types::UserId;
 
 use super::{Action, Denied, Object, Owner, Permissions, Role, Rule, Standing};
 
-/// Refuses what is another's, unless the rule lets this role or a group reach it.
+/// Refuses what is another's, unless the rule lets this role, a group or a share reach it.
 pub(super) fn reaches(
     standing: &Standing,
     role: Role,
@@ -17,8 +17,11 @@ pub(super) fn reaches(
         Owner::User(owner) if owner == user => {}
         Owner::User(_) | Owner::Group => {
             let by_group = rule.group.is_some_and(|least| object.through >= Some(least));
-            if !by_group && rule.others.is_none_or(|least| role < least) {
-                return Err(if may_know(standing, role, object) {
+            let by_share = rule.share.zip(object.shared).is_some_and(|(needs, shared)| shared.has(needs));
+            if !by_group && !by_share && rule.others.is_none_or(|least| role < least) {
+                return Err(if object.shared.is_some() {
+                    Denied::Forbidden("what was shared with you does not allow it")
+                } else if may_know(standing, role, object) {
                     Denied::Forbidden("your role in the group does not allow it")
                 } else {
                     Denied::NotFound

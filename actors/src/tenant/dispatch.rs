@@ -47,6 +47,7 @@ impl TenantState {
             Area::Pairings(call) => self.pairings(myself, call),
             Area::Programs(call) => self.programs(myself, call),
             Area::Keys(call) => self.keys(myself, call),
+            Area::Shares(call) => self.shares(myself, call),
             Area::Recovery(call) => self.recovery(myself, call).await,
         }
     }

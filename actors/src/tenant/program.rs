@@ -4,13 +4,10 @@
 //! lists, and for entries whose data keys the user's device has sealed to the program: the node can end that at
 //! once, and cannot begin it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use ocmt_crypto::{
-    datakey::ObjectPlace,
-    grant,
     seal::SealPublicKey,
-    sign::VerifyKey,
     token::{Token, TokenKind},
 };
 use ocmt_store::{
@@ -20,11 +17,7 @@ use ocmt_store::{
 use ocmt_types::{Digest32, ProgramTokenId, Secret, Timestamp, UserId, VaultId};
 use ractor::ActorRef;
 
-use super::{
-    TenantMessage, TenantState as ActorState,
-    handlers::{identity_of, roles},
-    vault::ground,
-};
+use super::{TenantMessage, TenantState as ActorState, grants, handlers::roles, vault::ground};
 use crate::{
     api::programs::{
         CreateProgramToken, ProgramTokenIssued, ProgramTokenRevoked, ProgramsCall, RevokeProgramToken,
@@ -36,7 +29,6 @@ use crate::{
     work::{Handle, Work},
 };
 
-const MOST_GRANTS: usize = 48;
 /// Tokens of one user.
 const MOST_TOKENS: i64 = 100;
 const SHORTEST_MS: i64 = 60_000;
@@ -68,7 +60,9 @@ impl Handle for CreateProgramToken {
         if work.tx.count::<ProgramToken>(ProgramToken::user_id.eq(who.user)).await? >= MOST_TOKENS {
             return Err(ActorError::exhausted("TOO_MANY_TOKENS", "a user has at most 100 program tokens"));
         }
-        check_grants(work, &self, vault.vault_id, who.user).await?;
+        grants::check_present(work, vault.vault_id, &self.grants).await?;
+        let taker = SealPublicKey(self.program_key);
+        grants::check_signed(work, vault.vault_id, who.user, taker, &self.grants).await?;
         let token = Token::issue(TokenKind::Program, work.ownership.tenant, &mut rand::rng());
         let row = ProgramToken {
             tenant_id: work.ownership.tenant,
@@ -116,39 +110,6 @@ impl Handle for RevokeProgramToken {
         work.object = format!("program/{}", self.token);
         Ok(ProgramTokenRevoked { rekey })
     }
-}
-
-/// Each grant is of a present object, made by the caller's own published key, for this program.
-async fn check_grants(
-    work: &mut Work,
-    ask: &CreateProgramToken,
-    vault: VaultId,
-    user: UserId,
-) -> Result<(), ActorError> {
-    let wrong = |why: &str| ActorError::invalid("grants", why);
-    if ask.grants.is_empty() || ask.grants.len() > MOST_GRANTS {
-        return Err(wrong("must be 1 to 48"));
-    }
-    let objects: BTreeSet<Digest32> = ask.grants.iter().map(|grant| grant.object).collect();
-    if objects.len() != ask.grants.len() || objects.contains(&ocmt_crypto::object::keyring_id()) {
-        return Err(wrong("must each be of another entry"));
-    }
-    let owner = work.tx.get::<User>(user).await?.ok_or(ActorError::NotFound)?;
-    let identity = identity_of(&owner).ok_or_else(|| {
-        ActorError::precondition("NO_IDENTITY_KEY", "publish identity keys first: unlock your vault once")
-    })?;
-    let (giver, taker) = (VerifyKey(identity.verify_key), SealPublicKey(ask.program_key));
-    for granted in &ask.grants {
-        let head = work.tx.get::<VaultObject>((vault, granted.object)).await?.ok_or(ActorError::NotFound)?;
-        if u64::try_from(head.version) != Ok(granted.version) {
-            return Err(ActorError::Aborted("an entry"));
-        }
-        let scope = ocmt_crypto::datakey::VaultScope { tenant: work.ownership.tenant, vault };
-        let place = ObjectPlace { scope, object: granted.object, version: granted.version };
-        grant::verify(&place, &granted.sealed, &taker, &giver)
-            .map_err(|_| wrong("has one that your identity key did not sign for this program"))?;
-    }
-    Ok(())
 }
 
 /// Ends a token with its grants.

@@ -19,6 +19,7 @@ pub(crate) mod programs;
 pub(crate) mod quotas;
 mod recovery;
 mod roles;
+mod shares;
 pub(crate) mod sign_in;
 mod sleep;
 mod strangers;

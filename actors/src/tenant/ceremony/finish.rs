@@ -10,7 +10,7 @@ use ocmt_store::tables::{
 use ocmt_types::Secret;
 
 use super::{
-    super::{api_key, program, recovery, session_row, vault},
+    super::{api_key, program, recovery, session_row, share, vault},
     ground::{self, Loaded, advance},
     state::Event,
     stop::{own, requester, retire_all},
@@ -82,6 +82,7 @@ impl Handle for CompleteCeremony {
         retire_all(work, before.vault_id, Some(self.ceremony)).await?;
         work.tx.delete_all::<Link>(Link::user_id.eq(loaded.row.user_id)).await?;
         program::forget_user(work, loaded.row.user_id).await?;
+        share::end_of_user(work, loaded.row.user_id).await?;
         work.object = format!("ceremony/{}", self.ceremony);
         Ok(Completed { vault, ceremony: ground::view(work, &loaded).await?, ended_credentials })
     }

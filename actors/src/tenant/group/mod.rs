@@ -99,7 +99,7 @@ async fn load(work: &mut Work, action: Action, group: GroupId) -> Result<Group, 
 
 /// A group as an object, for somebody with this role in it.
 fn as_object(through: Option<GroupRole>) -> Object {
-    Object { owner: Owner::Group, through, released_to: None }
+    Object { owner: Owner::Group, through, ..Object::TENANT }
 }
 
 /// The caller's role in a group, if he is a member.

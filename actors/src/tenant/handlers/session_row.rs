@@ -12,7 +12,7 @@ use ocmt_store::{
 use ocmt_types::{Digest32, SessionId, Timestamp, UserId};
 
 use super::{
-    super::{api_key, program},
+    super::{api_key, program, share},
     email_change, factors, passkeys, roles,
 };
 use crate::{
@@ -288,6 +288,7 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     work.tx.delete_all::<Pairing>(Pairing::expires_at.le(now)).await?;
     program::sweep(work).await?;
     api_key::sweep(work).await?;
+    share::sweep(work).await?;
     work.tx.delete_all::<Notice>(Notice::handed_over_at.le(Some(now - KEEP_DELIVERED))).await?;
     // and those that nobody took, long after they were given up
     work.tx.delete_all::<Notice>(Notice::created_at.le(now - KEEP_DELIVERED)).await?;

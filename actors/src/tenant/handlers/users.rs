@@ -7,7 +7,7 @@ use ocmt_store::tables::{Assurance, Invite, Link, User, UserRole, UserState};
 use ocmt_types::{Secret, UserId};
 
 use super::{
-    super::{api_key, container::lock_cells_of, group, pairing, program},
+    super::{api_key, container::lock_cells_of, group, pairing, program, share},
     email_change, enrol, factors,
     roles::{self, authority_of, covered, given, keep_an_owner},
     session_issue::{self, Proof},
@@ -169,6 +169,7 @@ impl Handle for RemoveUser {
         pairing::forget_user(work, user.user_id).await?;
         program::forget_user(work, user.user_id).await?;
         api_key::forget_user(work, user.user_id).await?;
+        share::end_of_user(work, user.user_id).await?;
         enrol::forget(work, &user).await?;
         email_change::forget(work, user.user_id).await?;
         work.tx.unlist_address(&user.email).await?;

@@ -7,11 +7,11 @@ use ocmt_crypto::{
     sign::VerifyKey,
     vault::{Proof, ProofOf},
 };
-use ocmt_store::tables::{Handout as HandoutRow, ObjectBody, ProgramGrant, Slot, Vault, VaultObject};
+use ocmt_store::tables::{Handout as HandoutRow, ObjectBody, Slot, Vault, VaultObject};
 use ocmt_types::{Digest32, VaultId};
 
 use super::{
-    super::program,
+    super::{program, share},
     ground::{self, epoch, info, leaf, split, unsigned},
     rotation,
 };
@@ -45,14 +45,18 @@ impl Handle for GetVault {
 
 impl Handle for ListEntries {
     async fn handle(self, work: &mut Work) -> Result<EntryPage, ActorError> {
-        let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
         let limit = if self.limit == 0 { PAGE } else { self.limit };
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let vault = match ground::load(work, Action::ReadVault, Some(self.vault)).await {
+            Err(ActorError::NotFound) => return list_shared(work, self, most).await,
+            own => own?,
+        };
         let of_vault = VaultObject::vault_id.eq(self.vault);
         let rows = match self.after {
             Some(after) => work.tx.find(of_vault.after(&(self.vault, after)).limit(limit)).await?,
             None => work.tx.find(of_vault.limit(limit)).await?,
         };
-        let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        let full = rows.len() >= most;
         Ok(EntryPage {
             next: rows.last().filter(|_| full).map(|row| row.object_id),
             entries: rows.into_iter().map(head).collect(),
@@ -73,9 +77,12 @@ fn head(row: VaultObject) -> ObjectHead {
 impl Handle for GetEntry {
     async fn handle(self, work: &mut Work) -> Result<Entries, ActorError> {
         if let Some(granted) = program::grant_of(work, self.vault, self.object).await? {
-            return read_granted(work, self, granted).await;
+            return read_granted(work, self, granted.version, granted.sealed_grant).await;
         }
-        let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
+        let vault = match ground::load(work, Action::ReadVault, Some(self.vault)).await {
+            Err(ActorError::NotFound) => return read_shared(work, self).await,
+            own => own?,
+        };
         let object = object(work, self.vault, self.object).await?.ok_or(ActorError::NotFound)?;
         if self.version != 0 && self.version != object.version {
             return Err(ActorError::NotFound);
@@ -100,20 +107,45 @@ impl Handle for BatchGetEntries {
     }
 }
 
-/// What a program was granted, as long as that is the present version.
-async fn read_granted(work: &mut Work, ask: GetEntry, granted: ProgramGrant) -> Result<Entries, ActorError> {
+/// What a program or another person was granted, as long as that is the present version.
+async fn read_granted(
+    work: &mut Work,
+    ask: GetEntry,
+    version: i64,
+    sealed: Vec<u8>,
+) -> Result<Entries, ActorError> {
     let vault = work.tx.get::<Vault>(ask.vault).await?.ok_or(ActorError::NotFound)?;
     let object = object(work, ask.vault, ask.object).await?.ok_or(ActorError::NotFound)?;
-    if object.version != unsigned(granted.version) {
+    if object.version != unsigned(version) {
         return Err(ActorError::precondition(
             "GRANT_STALE",
-            "the entry was written anew since it was granted: its owner makes another token",
+            "the entry was written anew since it was granted: its owner makes another token, or offers it again",
         ));
+    }
+    if ask.version != 0 && ask.version != object.version {
+        return Err(ActorError::NotFound);
     }
     work.object = format!("vault/{}", ask.vault);
     work.details.push(("object".to_owned(), ask.object.to_string()));
-    let (counter, grant) = (unsigned(vault.manifest_counter), Some(granted.sealed_grant));
+    let (counter, grant) = (unsigned(vault.manifest_counter), Some(sealed));
     Ok(Entries { objects: vec![object], counter, grant })
+}
+
+/// An entry of somebody else's vault that a share gives the caller to read.
+async fn read_shared(work: &mut Work, ask: GetEntry) -> Result<Entries, ActorError> {
+    let taken = share::taken(work, ask.vault, ask.object).await?.ok_or(ActorError::NotFound)?;
+    work.details.push(("share".to_owned(), taken.share.to_string()));
+    let found = read_granted(work, ask, taken.version, taken.sealed).await?;
+    // how often the vault is written is not shared
+    Ok(Entries { counter: 0, ..found })
+}
+
+/// Entries of somebody else's vault that shares give the caller to see.
+async fn list_shared(work: &mut Work, ask: ListEntries, most: usize) -> Result<EntryPage, ActorError> {
+    let rows = share::listed(work, &ask, most).await?.ok_or(ActorError::NotFound)?;
+    let next = rows.last().filter(|_| rows.len() >= most).map(|row| row.object_id);
+    let entries = rows.into_iter().map(|row| head(VaultObject { wrapped_key: Vec::new(), ..row }));
+    Ok(EntryPage { next, entries: entries.collect(), counter: 0 })
 }
 
 /// One object with its body. The vault was authorised before.

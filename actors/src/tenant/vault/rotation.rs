@@ -27,7 +27,7 @@ use crate::{
     authorize::Action,
     caller::Assurance,
     error::ActorError,
-    tenant::{container::lock_cells_of, quota, recovery},
+    tenant::{container::lock_cells_of, quota, recovery, share},
     work::{Handle, Work},
 };
 
@@ -223,6 +223,10 @@ pub(in crate::tenant) async fn finish(
         After { verify_key: under_way.verify_key, epoch: under_way.epoch, leaves: &leaves, slots: &slots };
     let manifest = check_manifest(&vault, &asked.manifest, &after)?;
     switch(work, &vault, &under_way, heads, staged).await?;
+    if vault.rotation_mode == Some(tables::RotationMode::Rekey) {
+        // what was given opens nothing any more
+        share::end_of_vault(work, vault.vault_id).await?;
+    }
     if let Some(owner) = vault.owner_user {
         // cells of the owner hold data keys of before
         lock_cells_of(work, owner).await?;

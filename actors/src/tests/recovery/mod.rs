@@ -12,6 +12,7 @@ mod races;
 mod refusals;
 mod rewrap;
 mod sessions;
+mod shares;
 mod steps;
 mod suspended;
 mod ways_round;

@@ -1,0 +1,127 @@
+//! How shares end: taken back, run out, or with what they stood on.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ocmt_store::tables::{Share, ShareGrant, ShareState, VaultObject};
+use ocmt_types::{UserId, VaultId};
+
+use super::{LIVE, allowed, grants_of};
+use crate::{
+    api::shares::{Permission, RevokeShare, ShareRevoked},
+    authorize::{Action, Object},
+    error::ActorError,
+    work::{Handle, Work},
+};
+
+/// How long one that is over is listed, and tells what is to be re-keyed.
+const KEEP_ENDED: Duration = Duration::from_secs(90 * 24 * 3600);
+
+impl Handle for RevokeShare {
+    async fn handle(self, work: &mut Work) -> Result<ShareRevoked, ActorError> {
+        let who = work.user()?;
+        let found = work.tx.get::<Share>(self.share).await?;
+        // whoever gave it ends it, and so does whose vault it is of
+        let share = work.authorize_found(Action::EndGrants, found, |share| {
+            Object::of(if share.giver_user == who.user { share.giver_user } else { share.owner_user })
+        })?;
+        work.object = format!("share/{}", self.share);
+        lapse(work).await?;
+        let owner = share.owner_user;
+        let all = end(work, share).await?;
+        let rekey = if owner == who.user { rekey(work, &all).await? } else { Vec::new() };
+        work.details.push(("given_on".to_owned(), (all.len() - 1).to_string()));
+        work.details.push(("rekey".to_owned(), rekey.len().to_string()));
+        Ok(ShareRevoked { rekey })
+    }
+}
+
+/// Ends a share with all that was given on of it; all of them, the first one first. What is over stays as it is.
+async fn end(work: &mut Work, first: Share) -> Result<Vec<Share>, ActorError> {
+    let (mut all, mut at) = (vec![first], 0);
+    while let Some(share) = all.get(at).cloned() {
+        at += 1;
+        all.extend(work.tx.find::<Share>(Share::parent_share.eq(Some(share.share_id))).await?);
+        let now = work.tx.get::<Share>(share.share_id).await?.filter(|share| LIVE.contains(&share.state));
+        let Some(live) = now else { continue };
+        let guard = Share::state.eq(live.state);
+        let over = Share { state: ShareState::Revoked, ended_at: Some(work.now), ..live };
+        if !work.tx.update_if(&over, guard).await? {
+            return Err(ActorError::Aborted("the share"));
+        }
+    }
+    Ok(all)
+}
+
+/// Entries whose present version has a data key that these shares handed out. That an offer was not taken is the node's
+/// word, and re-keying is what does not rest on it.
+async fn rekey(work: &mut Work, shares: &[Share]) -> Result<Vec<[u8; 32]>, ActorError> {
+    let mut objects = BTreeSet::new();
+    for share in shares.iter().filter(|share| allowed(share).has(Permission::Read)) {
+        for grant in grants_of(work, share.share_id).await? {
+            let head = work.tx.get::<VaultObject>((share.vault_id, grant.object_id)).await?;
+            objects.extend(head.filter(|head| head.version == grant.version).map(|head| head.object_id.0));
+        }
+    }
+    Ok(objects.into_iter().collect())
+}
+
+/// Says of shares whose time is over that it is.
+pub(super) async fn lapse(work: &mut Work) -> Result<(), ActorError> {
+    for state in LIVE {
+        loop {
+            let over = Share::state.eq(state).and(Share::expires_at.le(Some(work.now)));
+            let rows = work.tx.find::<Share>(over.clone()).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for row in rows {
+                let ended_at = row.expires_at;
+                let expired = Share { state: ShareState::Expired, ended_at, ..row };
+                if !work.tx.update_if(&expired, over.clone()).await? {
+                    return Err(ActorError::Aborted("a share"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Ends all that a user gave and took. Keys of theirs that others hold, and that they hold, are no more theirs.
+pub(in crate::tenant) async fn end_of_user(work: &mut Work, user: UserId) -> Result<(), ActorError> {
+    for theirs in [Share::giver_user.eq(user), Share::taker_user.eq(user), Share::owner_user.eq(user)] {
+        for state in LIVE {
+            end_all(work, &theirs.clone().and(Share::state.eq(state))).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends all shares of a vault: every entry was written anew.
+pub(in crate::tenant) async fn end_of_vault(work: &mut Work, vault: VaultId) -> Result<(), ActorError> {
+    for state in LIVE {
+        end_all(work, &Share::vault_id.eq(vault).and(Share::state.eq(state))).await?;
+    }
+    Ok(())
+}
+
+async fn end_all(work: &mut Work, live: &ocmt_store::Filter<Share>) -> Result<(), ActorError> {
+    loop {
+        let rows = work.tx.find::<Share>(live.clone()).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        for row in rows {
+            end(work, row).await?;
+        }
+    }
+}
+
+/// Says of shares that their time is over, and drops those that have been over for long.
+pub(in crate::tenant) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
+    lapse(work).await?;
+    for row in work.tx.find::<Share>(Share::ended_at.le(Some(work.now - KEEP_ENDED))).await? {
+        work.tx.delete_all::<ShareGrant>(ShareGrant::share_id.eq(row.share_id)).await?;
+        work.tx.delete::<Share>(row.share_id).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! The giver's side: the offer, and what it may be an offer of.
+
+use std::time::Duration;
+
+use ocmt_crypto::seal::SealPublicKey;
+use ocmt_store::tables::{Share, ShareGrant, ShareState, User, UserState, Vault};
+use ocmt_types::{ShareId, Timestamp, UserId, VaultId};
+
+use super::{LIVE, allowed, ends::lapse, in_force, info, names, together};
+use crate::{
+    api::{
+        shares::{CreateShare, Permission, ShareInfo},
+        users::IdentityKey,
+    },
+    authorize::{Action, Allowed, Object},
+    email,
+    error::ActorError,
+    tenant::{grants, handlers::identity_of, vault::ground},
+    work::{Handle, Work},
+};
+
+/// Shares of one vault that one person gives at a time.
+const MOST_GIVEN: i64 = 100;
+/// Shares of one vault at a time, whoever gives them.
+const MOST_OF_VAULT: i64 = 1_000;
+/// Offers of one person that wait for one taker.
+const MOST_WAITING: i64 = 20;
+const SHORTEST_MS: i64 = 60_000;
+const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
+/// What can be given: the others take keys of the vault that no grant holds.
+const GIVEN: [Permission; 3] = [Permission::Read, Permission::List, Permission::Share];
+
+impl Handle for CreateShare {
+    async fn handle(self, work: &mut Work) -> Result<ShareInfo, ActorError> {
+        let who = work.user()?;
+        let source = source(work, &self).await?;
+        let gives = self.gives()?;
+        let expires_at = self.expires_at(work.now)?;
+        let basis = source.basis(&self, gives, expires_at)?;
+        grants::check_present(work, self.vault, &self.grants).await?;
+        let (taker, identity) = taker(work, &self.taker_email).await?;
+        if taker.user_id == who.user || taker.user_id == source.owner {
+            return Err(ActorError::invalid("taker_email", "is yours, or of whose entries these are"));
+        }
+        if gives.has(Permission::Read) {
+            let key = SealPublicKey(identity.seal_key);
+            grants::check_signed(work, self.vault, who.user, key, &self.grants).await?;
+        } else if self.grants.iter().any(|grant| !grant.sealed.is_empty()) {
+            let why = "must have no sealed keys: the share is not for reading";
+            return Err(ActorError::invalid("grants", why));
+        }
+        lapse(work).await?;
+        room(work, self.vault, who.user, taker.user_id).await?;
+        let share = Share {
+            tenant_id: work.ownership.tenant,
+            share_id: work.env.id(),
+            vault_id: self.vault,
+            owner_user: source.owner,
+            giver_user: who.user,
+            taker_user: taker.user_id,
+            parent_share: basis,
+            permissions: gives.to_stored(),
+            state: ShareState::Offered,
+            created_at: work.now,
+            expires_at,
+            ended_at: None,
+        };
+        work.tx.insert(&share).await?;
+        work.object = format!("share/{}", share.share_id);
+        work.details = vec![
+            ("vault".to_owned(), self.vault.to_string()),
+            ("taker".to_owned(), taker.user_id.to_string()),
+            ("permissions".to_owned(), share.permissions.clone()),
+            ("grants".to_owned(), self.grants.len().to_string()),
+        ];
+        for grant in self.grants {
+            let row = ShareGrant {
+                tenant_id: share.tenant_id,
+                share_id: share.share_id,
+                object_id: grant.object,
+                version: i64::try_from(grant.version).unwrap_or(i64::MAX),
+                sealed_grant: grant.sealed,
+            };
+            work.tx.insert(&row).await?;
+        }
+        info(work, share).await
+    }
+}
+
+impl CreateShare {
+    /// Exactly what is named, if all of it can be given.
+    fn gives(&self) -> Result<Allowed, ActorError> {
+        if self.permissions.is_empty() {
+            return Err(ActorError::invalid("permissions", "must be 1 to 6"));
+        }
+        if self.permissions.iter().any(|one| !GIVEN.contains(one)) {
+            return Err(ActorError::precondition(
+                "NOT_SHAREABLE",
+                "write, delete and admin are not given by shares yet: they take the keys of the vault. Give read, list \
+                 or share",
+            ));
+        }
+        Ok(Allowed::exactly(&self.permissions))
+    }
+
+    fn expires_at(&self, now: Timestamp) -> Result<Option<Timestamp>, ActorError> {
+        let Some(lifetime) = self.lifetime_ms else { return Ok(None) };
+        if !(SHORTEST_MS..=LONGEST_MS).contains(&lifetime) {
+            return Err(ActorError::invalid("lifetime", "is not between 1 min and 366 days"));
+        }
+        Ok(Some(now + Duration::from_millis(u64::try_from(lifetime).unwrap_or(0))))
+    }
+}
+
+/// What the caller gives from.
+struct Source {
+    owner: UserId,
+    /// Of somebody else's vault: shares by which the caller may give on, with their entries.
+    given_on: Option<Vec<(Share, Vec<ShareGrant>)>>,
+}
+
+/// The vault, the caller's own or one that the caller has a share of, if the caller may give of it.
+async fn source(work: &mut Work, ask: &CreateShare) -> Result<Source, ActorError> {
+    match ground::load(work, Action::GrantEntries, Some(ask.vault)).await {
+        Err(ActorError::NotFound) => {}
+        own => {
+            let owner = own?.owner_user.ok_or(ActorError::NotFound)?;
+            return Ok(Source { owner, given_on: None });
+        }
+    }
+    let shares = in_force(work, ask.vault).await?;
+    let asked = |grants: &[ShareGrant]| ask.grants.iter().all(|grant| names(grants, grant.object));
+    let shared = together(&shares, asked).ok_or(ActorError::NotFound)?;
+    let found = work.tx.get::<Vault>(ask.vault).await?.and_then(|vault| vault.owner_user);
+    let owner = work.authorize_found(Action::GrantEntries, found, |owner| Object {
+        shared: Some(shared),
+        ..Object::of(*owner)
+    })?;
+    Ok(Source { owner, given_on: Some(shares) })
+}
+
+impl Source {
+    /// Of what is given on: one share of the caller's that has all of it, to give on too, and lasts as long.
+    fn basis(
+        &self,
+        ask: &CreateShare,
+        gives: Allowed,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Option<ShareId>, ActorError> {
+        let Some(shares) = &self.given_on else { return Ok(None) };
+        let same = |given: &[ShareGrant]| {
+            ask.grants.iter().all(|grant| {
+                given.iter().any(|row| {
+                    row.object_id == grant.object && u64::try_from(row.version) == Ok(grant.version)
+                })
+            })
+        };
+        let lasts = |share: &Share| match (share.expires_at, expires_at) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(asked)) => asked <= own,
+        };
+        let basis = shares.iter().find(|(share, given)| {
+            let has = allowed(share);
+            has.has(Permission::Share) && has.covers(gives) && lasts(share) && same(given)
+        });
+        let more = "nobody gives on more, or for longer, than was given to them";
+        basis.map(|(share, _)| Some(share.share_id)).ok_or(ActorError::PermissionDenied(more))
+    }
+}
+
+/// Whoever can take a share by this address. Of addresses elsewhere nothing is said: nobody looks there.
+async fn taker(work: &mut Work, address: &str) -> Result<(User, IdentityKey), ActorError> {
+    let address = email::normalised(address)?;
+    let found = work.tx.first::<User>(User::email.eq(&address)).await?;
+    let found = found.filter(|user| user.state == UserState::Active);
+    let found = found.and_then(|user| identity_of(&user).map(|keys| (user, keys)));
+    found.ok_or_else(|| {
+        ActorError::precondition(
+            "NO_TAKER",
+            "nobody of this tenant has this address and a vault that was unlocked once: shares stay inside a tenant",
+        )
+    })
+}
+
+/// Whether there is room for one more, counted under the fence.
+async fn room(work: &mut Work, vault: VaultId, giver: UserId, taker: UserId) -> Result<(), ActorError> {
+    let (mut of_vault, mut given) = (0, 0);
+    for state in LIVE {
+        let live = Share::vault_id.eq(vault).and(Share::state.eq(state));
+        of_vault += work.tx.count::<Share>(live.clone()).await?;
+        given += work.tx.count::<Share>(live.and(Share::giver_user.eq(giver))).await?;
+    }
+    let offers = Share::giver_user.eq(giver).and(Share::taker_user.eq(taker));
+    let waiting = work.tx.count::<Share>(offers.and(Share::state.eq(ShareState::Offered))).await?;
+    if of_vault >= MOST_OF_VAULT || given >= MOST_GIVEN || waiting >= MOST_WAITING {
+        let why = "a vault has at most 1,000 shares, 100 of them given by one person, and 20 offers of one person wait \
+                   for another: take some back";
+        return Err(ActorError::exhausted("TOO_MANY_SHARES", why));
+    }
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The list: what the caller gave, took, and what others gave on of the caller's vault.
+
+use std::collections::BTreeMap;
+
+use ocmt_store::tables::{Share, ShareState};
+use ocmt_types::ShareId;
+
+use super::{ends::lapse, info};
+use crate::{
+    api::shares::{ListShares, SharePage, ShareState as State},
+    authorize::{Action, Object},
+    error::ActorError,
+    work::{Handle, Work},
+};
+
+const MOST: usize = 100;
+
+impl Handle for ListShares {
+    async fn handle(self, work: &mut Work) -> Result<SharePage, ActorError> {
+        let who = work.user()?;
+        work.authorize(Action::ReadShares, &Object::of(who.user))?;
+        lapse(work).await?;
+        let limit = usize::try_from(self.limit).unwrap_or(MOST).clamp(1, MOST);
+        let mut found: BTreeMap<ShareId, Share> = BTreeMap::new();
+        let mine =
+            [Share::giver_user.eq(who.user), Share::taker_user.eq(who.user), Share::owner_user.eq(who.user)];
+        for mine in mine {
+            for state in stored(&self.states) {
+                let of_state = mine.clone().and(Share::state.eq(state)).desc(Share::created_at);
+                let behind = match &self.after {
+                    Some((at, id)) => of_state.after(at, id),
+                    None => of_state,
+                };
+                let rows = work.tx.find::<Share>(behind.limit(self.limit.clamp(1, 100))).await?;
+                found.extend(rows.into_iter().map(|row| (row.share_id, row)));
+            }
+        }
+        let mut rows: Vec<Share> = found.into_values().collect();
+        rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.share_id)));
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| rows.len() >= limit).map(|row| (row.created_at, row.share_id));
+        let mut shares = Vec::with_capacity(rows.len());
+        for row in rows {
+            shares.push(info(work, row).await?);
+        }
+        Ok(SharePage { shares, next })
+    }
+}
+
+/// The states as they are stored, each once.
+fn stored(asked: &[State]) -> Vec<ShareState> {
+    let of = |state: &ShareState| match state {
+        ShareState::Offered => State::Offered,
+        ShareState::Accepted => State::Accepted,
+        ShareState::Revoked => State::Revoked,
+        ShareState::Expired => State::Expired,
+    };
+    ShareState::ALL.iter().copied().filter(|state| asked.is_empty() || asked.contains(&of(state))).collect()
+}

@@ -1,0 +1,139 @@
+//! Shares between people of one tenant: offered, taken, and over for good.
+//!
+//! A share gives exactly the permissions it names, of entries in the versions it names. To read is enforced twice: the
+//! node hands out the entry, and what opens it is a data key sealed to the taker, which the node cannot make. To list
+//! and to give on are the node's word alone. To write, to delete and to say who may take the keys of the vault, so they
+//! are not given at all.
+//!
+//! What is given on hangs on the giver's own share and ends with it. The whole life of a share is one row, changed by
+//! statements that name the state they change.
+
+mod ends;
+mod give;
+mod list;
+mod take;
+
+use ocmt_store::tables::{Share, ShareGrant, ShareState, User, UserState};
+use ocmt_types::{Digest32, ShareId, UserId, VaultId};
+use ractor::ActorRef;
+
+pub(super) use self::{
+    ends::{end_of_user, end_of_vault, sweep},
+    take::{listed, taken},
+};
+use super::{TenantMessage, TenantState as ActorState, handlers::roles};
+use crate::{
+    api::shares::{Permission, ShareInfo, ShareState as State, SharedEntry, SharesCall},
+    authorize::{Action, Allowed},
+    error::ActorError,
+    work::Work,
+};
+
+/// The states of a share that is not over.
+const LIVE: [ShareState; 2] = [ShareState::Offered, ShareState::Accepted];
+
+impl ActorState {
+    /// One line per method.
+    pub(super) fn shares(&mut self, myself: &ActorRef<TenantMessage>, call: SharesCall) {
+        match call {
+            SharesCall::CreateShare(call) => self.work(myself, call),
+            SharesCall::AcceptShare(call) => self.work(myself, call),
+            SharesCall::ListShares(call) => self.work(myself, call),
+            SharesCall::RevokeShare(call) => self.work(myself, call),
+        }
+    }
+}
+
+/// What is allowed by it.
+fn allowed(share: &Share) -> Allowed {
+    Allowed::stored(&share.permissions)
+}
+
+/// Whether it is over by now, whatever the row says.
+fn is_over(work: &Work, share: &Share) -> bool {
+    !LIVE.contains(&share.state) || share.expires_at.is_some_and(|at| at <= work.now)
+}
+
+/// The entries of a share.
+async fn grants_of(work: &mut Work, share: ShareId) -> Result<Vec<ShareGrant>, ActorError> {
+    Ok(work.tx.find::<ShareGrant>(ShareGrant::share_id.eq(share)).await?)
+}
+
+/// An active user who may read vaults: nobody reads by the word of somebody who may not.
+async fn stands(work: &mut Work, user: UserId) -> Result<bool, ActorError> {
+    let Some(user) = work.tx.get::<User>(user).await?.filter(|user| user.state == UserState::Active) else {
+        return Ok(false);
+    };
+    let may = roles::authority(&mut work.tx, user.role, user.custom_role.as_deref()).await?;
+    Ok(may.allows(Action::ReadVault))
+}
+
+/// Shares of a vault that the calling user has taken and that are in force now, each with its entries.
+async fn in_force(work: &mut Work, vault: VaultId) -> Result<Vec<(Share, Vec<ShareGrant>)>, ActorError> {
+    let Some(who) = work.standing.caller.user() else {
+        return Ok(Vec::new());
+    };
+    let mine = Share::taker_user
+        .eq(who.user)
+        .and(Share::vault_id.eq(vault))
+        .and(Share::state.eq(ShareState::Accepted));
+    let mut found = Vec::new();
+    for share in work.tx.find::<Share>(mine).await? {
+        let given = stands(work, share.giver_user).await?
+            && (share.giver_user == share.owner_user || stands(work, share.owner_user).await?);
+        if given && !is_over(work, &share) {
+            let grants = grants_of(work, share.share_id).await?;
+            found.push((share, grants));
+        }
+    }
+    Ok(found)
+}
+
+/// A share as one of those sees it whom it is about.
+async fn info(work: &mut Work, share: Share) -> Result<ShareInfo, ActorError> {
+    let caller = work.user()?.user;
+    let permissions = allowed(&share);
+    // the keys are the taker's, from the moment the offer was taken until it is over
+    let opens = caller == share.taker_user
+        && share.state == ShareState::Accepted
+        && !is_over(work, &share)
+        && permissions.has(Permission::Read);
+    let grants = grants_of(work, share.share_id).await?.into_iter().map(|row| SharedEntry {
+        object: row.object_id.0,
+        version: u64::try_from(row.version).unwrap_or(0),
+        sealed: if opens { row.sealed_grant } else { Vec::new() },
+    });
+    Ok(ShareInfo {
+        id: share.share_id,
+        state: match share.state {
+            ShareState::Offered => State::Offered,
+            ShareState::Accepted => State::Accepted,
+            ShareState::Revoked => State::Revoked,
+            ShareState::Expired => State::Expired,
+        },
+        vault: share.vault_id,
+        giver_email: address(work, share.giver_user).await?,
+        taker_email: address(work, share.taker_user).await?,
+        permissions: permissions.list(),
+        grants: grants.collect(),
+        created_at: share.created_at,
+        expires_at: share.expires_at,
+    })
+}
+
+async fn address(work: &mut Work, user: UserId) -> Result<String, ActorError> {
+    Ok(work.tx.get::<User>(user).await?.map(|user| user.email).unwrap_or_default())
+}
+
+/// All that the shares allow of what `of` names, together; none if no share names it.
+fn together<'s>(
+    shares: &'s [(Share, Vec<ShareGrant>)],
+    of: impl Fn(&[ShareGrant]) -> bool + 's,
+) -> Option<Allowed> {
+    let naming = shares.iter().filter(|(_, grants)| of(grants));
+    naming.map(|(share, _)| allowed(share)).reduce(Allowed::with)
+}
+
+fn names(grants: &[ShareGrant], object: Digest32) -> bool {
+    grants.iter().any(|grant| grant.object_id == object)
+}

@@ -1,0 +1,82 @@
+//! Offers, answers and ends that arrive at two nodes at once, while the tenant moves between them.
+
+use futures_util::future::join_all;
+use ocmt_types::ShareId;
+
+use super::{Side, get, offer, shares, three};
+use crate::{
+    ActorError,
+    api::shares::{
+        AcceptShare,
+        Permission::{List, Read},
+        RevokeShare, ShareState,
+    },
+    call::Call,
+    tests::{kit::Kit, nodes::hand_over},
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn at_two_nodes_at_once_on_sim() {
+    at_two_nodes_at_once(Kit::sim().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn at_two_nodes_at_once_on_postgres() {
+    at_two_nodes_at_once(Kit::postgres().await).await;
+}
+
+/// Asks as an edge does, until there is an answer; with one key for all tries.
+async fn ask<C: Call + Clone>(
+    nodes: [&Kit; 2],
+    key: u8,
+    by: &Side,
+    call: C,
+) -> Result<C::Answer, ActorError> {
+    for turn in usize::from(key)..usize::from(key) + 2_000 {
+        let kit = nodes[turn % 2];
+        let tenant = kit.system.tenant(by.person.tenant);
+        match tenant.call(by.caller().clone(), kit.keyed(key, key), call.clone()).await {
+            Err(error) if error.is_retryable() || error.outcome_unknown() => {}
+            answer => return answer,
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await; // why: the pause between two tries of an edge, bounded by the turns
+    }
+    panic!("no node took it");
+}
+
+async fn at_two_nodes_at_once(a: Kit) {
+    let b = a.beside(2).await;
+    let nodes = [&a, &b];
+    let (ann, bob, _) = three(&a).await;
+    let offer = offer(&a, &ann, &bob, "granted", &[Read, List]).await;
+    // thirty offers, room for twenty
+    let offers = (1..=30).map(|key| ask(nodes, key, &ann, offer.clone()));
+    let (made, ()) = tokio::join!(join_all(offers), hand_over(nodes, ann.person.tenant));
+    let made: Vec<ShareId> = made.into_iter().flatten().map(|share| share.id).collect();
+    assert_eq!(made.len(), 20);
+    // each answered four times, with other keys; every other one taken back meanwhile
+    let answers =
+        made.iter().zip(0_u8..).flat_map(|(share, n)| (0..4).map(move |turn| (*share, 40 + 4 * n + turn)));
+    let answers = answers.map(|(share, key)| {
+        let bob = &bob;
+        async move { ask(nodes, key, bob, AcceptShare { share }).await.is_ok().then_some(share) }
+    });
+    let ends = made
+        .iter()
+        .step_by(2)
+        .zip(150..)
+        .map(|(share, key)| ask(nodes, key, &ann, RevokeShare { share: *share }));
+    let (taken, ended, ()) =
+        tokio::join!(join_all(answers), join_all(ends), hand_over(nodes, ann.person.tenant));
+    assert!(ended.iter().all(Result::is_ok), "{ended:?}");
+    let taken: Vec<ShareId> = taken.into_iter().flatten().collect();
+    for (n, share) in made.iter().enumerate() {
+        let times = taken.iter().filter(|taken| *taken == share).count();
+        assert!(times == 1 || (n % 2 == 0 && times == 0), "{n}: answered {times} times");
+    }
+    let kit = if get(&a, bob.caller(), ann.vault(), ann.id("granted")).await.is_ok() { &a } else { &b };
+    for share in shares(kit, &ann).await {
+        let even = made.iter().position(|made| *made == share.id).unwrap() % 2 == 0;
+        assert_eq!(share.state, if even { ShareState::Revoked } else { ShareState::Accepted });
+    }
+}
