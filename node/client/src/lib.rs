@@ -25,6 +25,7 @@ pub mod recovery;
 mod repeat;
 pub mod roles;
 mod routes;
+pub mod share;
 pub mod state;
 pub mod tenant;
 pub mod vault;

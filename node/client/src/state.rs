@@ -4,6 +4,7 @@
 //! The counters are what makes a roll-back visible, so they are written before a value is trusted. One
 //! JSON file of mode 0600 in a folder of mode 0700, replaced whole, changed under a file lock.
 
+mod people;
 mod recovery;
 
 use std::{
@@ -61,6 +62,9 @@ struct Content {
     /// Keys of guardians that the owner has compared, by vault and address.
     #[serde(default)]
     guardians: BTreeMap<String, String>,
+    /// Keys of people, by tenant and address.
+    #[serde(default)]
+    people: BTreeMap<String, String>,
 }
 
 /// [`Seen`] as it is stored: hashes and keys in hexadecimal.

@@ -186,7 +186,7 @@ async fn approve(
 }
 
 /// Words as they are heard: in any case, with any spacing or punctuation between them.
-fn same_words(heard: &str, meant: &str) -> bool {
+pub(super) fn same_words(heard: &str, meant: &str) -> bool {
     let words = |text: &str| -> Vec<String> {
         let parts = text.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
         parts.map(str::to_lowercase).collect()

@@ -1,5 +1,7 @@
 //! `ocmt share`: what others may read of one's own.
 
+mod people;
+
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write as _},
@@ -21,7 +23,13 @@ use super::{
 };
 
 pub(super) async fn run(context: &Context, command: ShareCommand) -> anyhow::Result<()> {
-    let ShareCommand::Program(command) = command;
+    match command {
+        ShareCommand::Program(command) => program(context, command).await,
+        other => people::run(context, other).await,
+    }
+}
+
+async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<()> {
     match command {
         ProgramCommand::Key { out } => {
             let key = SealSecretKey::generate(&mut rand::rng());

@@ -17,6 +17,7 @@ mod passkeys;
 mod recovery;
 mod recovery_wire;
 mod share;
+mod share_wire;
 pub(crate) mod tenant;
 pub mod unimplemented;
 mod user;

@@ -14,7 +14,6 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::edge::error::DOMAIN;
 
-const SHARES: &str = "shares between people are not built yet; program tokens are";
 const CAPABILITIES: &str = "requests for capabilities are not built yet";
 const FACTORS: &str = "single sign-on is not built yet";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
@@ -33,7 +32,7 @@ const SERVICES: [(&str, &str); 5] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 33] = [
+const METHODS: [(&str, &str); 29] = [
     ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
     ("/ocmt.v1.AuthService/FinishOidcLogin", FACTORS),
     ("/ocmt.v1.AuditService/ExportAudit", PROOFS),
@@ -55,13 +54,9 @@ const METHODS: [(&str, &str); 33] = [
     ("/ocmt.v1.ContainerService/WatchUnlockRequests", LATER_CONTAINERS),
     ("/ocmt.v1.RecoveryService/OverrideStop", "going on over a veto or lock is not built yet"),
     ("/ocmt.v1.RecoveryService/WatchCeremonies", "watching ceremonies is not built yet: read them"),
-    ("/ocmt.v1.ShareService/AcceptShare", SHARES),
     ("/ocmt.v1.ShareService/ApproveCapability", CAPABILITIES),
-    ("/ocmt.v1.ShareService/CreateShare", SHARES),
     ("/ocmt.v1.ShareService/DenyCapability", CAPABILITIES),
-    ("/ocmt.v1.ShareService/ListShares", SHARES),
     ("/ocmt.v1.ShareService/RequestCapability", CAPABILITIES),
-    ("/ocmt.v1.ShareService/RevokeShare", SHARES),
     ("/ocmt.v1.TenantService/ListInbox", "the inbox of a tenant is not built yet: ask the area itself"),
     ("/ocmt.v1.TenantService/WatchInbox", "the inbox of a tenant is not built yet: ask the area itself"),
     ("/ocmt.v1.VaultService/FileInboxItems", "the vault's inbox is not built yet"),

@@ -167,6 +167,18 @@ impl TestNode {
         Ok(Person { email, client, device: self.device(name)? })
     }
 
+    /// Invites somebody into the tenant of `host`, and signs them in.
+    ///
+    /// # Errors
+    /// It does not work.
+    pub async fn member(&self, host: &Person, name: &str, role: &str) -> anyhow::Result<Person> {
+        let email = format!("{name}@e2e.example");
+        host.client.invite_user(&email, role).await?;
+        let link = self.link(&email, "You are invited").await?;
+        let client = self.node.client().await?.accept_invite(&link, "e2e").await?;
+        Ok(Person { email, client, device: self.device(name)? })
+    }
+
     /// Asks for a sign-in link; the sign-in and the mailed link.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use operated::{LimitArgs, OperatedCommand};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
-pub use share::{ProgramCommand, ShareCommand};
+pub use share::{GiveArgs, ProgramCommand, ShareCommand};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
 pub use vault::{GetArgs, PutArgs, VaultCommand};
@@ -134,7 +134,7 @@ pub enum Command {
     /// Groups of users, and the containers that they start and stop together
     #[command(subcommand)]
     Group(GroupCommand),
-    /// What programs may read of your vault
+    /// What other people and programs may read of your vault
     #[command(subcommand)]
     Share(ShareCommand),
     /// Who may talk to your agents over messengers

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
-use ocmt_types::ProgramTokenId;
+use clap::{Args, Subcommand, ValueEnum};
+use ocmt_client::share::Permission;
+use ocmt_types::{ProgramTokenId, ShareId};
 
 use super::PassphraseArgs;
 use crate::config::HumanDuration;
@@ -11,9 +12,101 @@ use crate::config::HumanDuration;
 /// `ocmt share`
 #[derive(Subcommand)]
 pub enum ShareCommand {
+    /// Offer secrets of yours to somebody of your tenant, as they are now
+    Give(GiveArgs),
+    /// Take what was offered to you
+    #[command(after_help = "Example:\n  ocmt share accept 0b8c2a54-…")]
+    Accept {
+        /// Which offer, from `ocmt share list`
+        share: ShareId,
+        /// The six words you heard from the giver, if their keys are others than this device knows
+        #[arg(long, value_name = "WORDS")]
+        words: Option<String>,
+    },
+    /// List what you gave and took, and what others gave on of yours
+    #[command(after_help = "Example:\n  ocmt share list")]
+    List,
+    /// Take a share back at once with all that was given on of it, and write the secrets under fresh keys
+    #[command(
+        after_help = "Example:\n  ocmt share revoke 0b8c2a54-…\n\nIf it is cut off, run it again: it goes on. So it does for a share that has run out or was given on by somebody else."
+    )]
+    Revoke {
+        /// Which, from `ocmt share list`
+        share: ShareId,
+        /// Your vault, in which secrets are written anew
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Read what was shared with you; of several secrets, name one or see their names
+    #[command(after_help = "Example:\n  ocmt share read 0b8c2a54-… bank-login")]
+    Read {
+        /// Which share
+        share: ShareId,
+        /// Which secret
+        name: Option<String>,
+        /// Your vault, which has the key that they were sealed to
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Show the six words of your own keys, for somebody who wants to share with you and calls
+    #[command(after_help = "Example:\n  ocmt share words")]
+    Words {
+        /// Your vault
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
     /// Programs that read entries of yours, and ask about senders to your agents
     #[command(subcommand)]
     Program(ProgramCommand),
+}
+
+/// What can be given. None implies another.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum May {
+    /// Read them
+    Read,
+    /// See that they exist
+    List,
+    /// Give on what they have
+    Share,
+}
+
+impl From<May> for Permission {
+    fn from(may: May) -> Self {
+        match may {
+            May::Read => Self::Read,
+            May::List => Self::List,
+            May::Share => Self::Share,
+        }
+    }
+}
+
+/// `ocmt share give`
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt share give bob@example.com --entry bank-login --may read --lifetime 720h\n\nThe first time, call them and compare six words; they see theirs with `ocmt share words`. Who already knows a secret knows it still after a share has ended: change it where it is used."
+)]
+pub struct GiveArgs {
+    /// The address of somebody of your tenant
+    pub to: String,
+    /// A secret of yours; may be repeated
+    #[arg(long, value_name = "NAME", required_unless_present = "from", conflicts_with = "from")]
+    pub entry: Vec<String>,
+    /// Give on all of this share, which you took to read and to share
+    #[arg(long, value_name = "SHARE")]
+    pub from: Option<ShareId>,
+    /// What they may do, and nothing else
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
+    pub may: Vec<May>,
+    /// For how long; for ever without it
+    #[arg(long, value_name = "TIME")]
+    pub lifetime: Option<HumanDuration>,
+    /// The six words you heard from them, compared for you instead of asking
+    #[arg(long, value_name = "WORDS")]
+    pub words: Option<String>,
+    /// Your vault
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
 }
 
 /// `ocmt share program`

@@ -29,6 +29,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let program = vault.create_program_token("p", &entries, key, Duration::from_secs(600)).await.unwrap();
     let scopes = ["vault.read".to_owned()];
     let api_key = owner.client.create_api_key("k", &scopes, Duration::from_secs(600)).await.unwrap();
+    let share = shared(node, owner, &vault).await;
     let (pairing, sender) = paired(owner, container.id).await;
     let object = vault.keys().leaves().next().unwrap().object_id.0;
     Ids {
@@ -41,6 +42,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
         sender,
         program: program.token_id.to_string(),
         api_key: api_key.key.id.to_string(),
+        share,
         session: me.session.unwrap().id.to_string(),
         vault: vault.id().to_string(),
         object,
@@ -76,6 +78,17 @@ async fn guarded(node: &TestNode, owner: &Person, vault: &mut Vault) -> (String,
     let delays = Delays { lock_ms: 2000, recovery_ms: 2000, change_ms: 1000, change_window_ms: 1000 };
     let set = vault.deal_shares(2, &accepted, delays, true).await.unwrap();
     (accepted[0].id.to_string(), set.to_string())
+}
+
+/// An offer that waits for somebody of the owner's tenant.
+async fn shared(node: &TestNode, owner: &Person, vault: &Vault) -> String {
+    let friend = node.member(owner, "friend", "observer").await.unwrap();
+    friend.vault("a passphrase of a friend").await.unwrap();
+    let (tenant, keys) =
+        (owner.client.identity().unwrap().tenant, owner.client.keys_of(&friend.email).await.unwrap());
+    owner.device.pin_person(tenant, &friend.email, &keys).unwrap();
+    let read = [ocmt_client::share::Permission::Read];
+    vault.give(&friend.email, &["entry".to_owned()], &read, None).await.unwrap().id.to_string()
 }
 
 /// A sender who waits, and one who is let through.

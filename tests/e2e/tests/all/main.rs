@@ -19,6 +19,7 @@ mod mfa;
 mod operators_see;
 mod requests;
 mod restore;
+mod shares;
 mod store;
 mod teams;
 mod tokens;

@@ -57,3 +57,17 @@ pub(super) fn programs(ids: &Ids) -> Vec<Made> {
             program_token_id: ids.program.clone(), idempotency_key: key() };
     }
 }
+
+pub(super) fn shares(ids: &Ids) -> Vec<Made> {
+    let grant = pb::EntryGrant { object_id: ids.object.to_vec().into(), version: 1, ..Default::default() };
+    let share_id = ids.share.clone();
+    made! {
+        ShareService/CreateShare "vault, object" => pb::CreateShareRequest { vault_id: ids.vault.clone(),
+            taker_email: "somebody@e2e.example".into(), permissions: vec![2], grants: vec![grant], lifetime: None,
+            idempotency_key: key() };
+        ShareService/AcceptShare "share" => pb::AcceptShareRequest { share_id: share_id.clone(),
+            idempotency_key: key() };
+        ShareService/ListShares "" => pb::ListSharesRequest::default();
+        ShareService/RevokeShare "share" => pb::RevokeShareRequest { share_id, idempotency_key: key() };
+    }
+}

@@ -218,6 +218,11 @@ pub(super) const RULES: &[Rule] = rules! {
         QueryAudit Observer Refused,
     }
     ShareService {
+        CreateShare Observer Refused,
+        // what waits for the taker of the owner's share is not the owner's
+        AcceptShare Observer Unfound,
+        ListShares Observer Refused,
+        RevokeShare Observer Refused,
         CreateProgramToken Observer Refused,
         RevokeProgramToken Observer Refused,
     }

@@ -1,0 +1,92 @@
+//! Keys of people of one's tenant that this device has pinned.
+
+use data_encoding::HEXLOWER;
+use ocmt_crypto::{seal::SealPublicKey, sign::VerifyKey};
+use ocmt_types::TenantId;
+
+use super::{LocalState, damaged};
+use crate::{ClientError, share::PersonKeys};
+
+impl LocalState {
+    /// The keys pinned for whoever has this address.
+    ///
+    /// # Errors
+    /// [`ClientError::State`].
+    pub fn person_pin(&self, tenant: TenantId, email: &str) -> Result<Option<PersonKeys>, ClientError> {
+        let content = self.read()?;
+        let pinned = content.people.get(&person(tenant, email));
+        pinned.map(|hex| parse(hex).ok_or_else(|| damaged(&self.path()))).transpose()
+    }
+
+    /// Pins the keys of whoever has this address: the first ones stay.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if others are pinned.
+    pub fn pin_person(&self, tenant: TenantId, email: &str, keys: &PersonKeys) -> Result<(), ClientError> {
+        let mut same = true;
+        self.change(|content| {
+            let pinned = content.people.entry(person(tenant, email)).or_insert_with(|| hex(keys));
+            same = *pinned == hex(keys);
+        })?;
+        if same {
+            return Ok(());
+        }
+        Err(ClientError::Usage(format!(
+            "the keys shown for {email} are others than this device knows. Call them: only if they really have new \
+             keys, repeat this with --words and the six words that you hear from them"
+        )))
+    }
+
+    /// Pins the keys of whoever has this address, whose words were compared, in place of others.
+    ///
+    /// # Errors
+    /// [`ClientError::State`].
+    pub fn compared_person(
+        &self,
+        tenant: TenantId,
+        email: &str,
+        keys: &PersonKeys,
+    ) -> Result<(), ClientError> {
+        self.change(|content| {
+            content.people.insert(person(tenant, email), hex(keys));
+        })
+    }
+}
+
+fn person(tenant: TenantId, email: &str) -> String {
+    format!("{tenant}/{}", email.to_lowercase())
+}
+
+fn hex(keys: &PersonKeys) -> String {
+    HEXLOWER.encode(&[keys.signing.0, keys.sealing.0].concat())
+}
+
+fn parse(hex: &str) -> Option<PersonKeys> {
+    let bytes = HEXLOWER.decode(hex.as_bytes()).ok()?;
+    let (signing, sealing) = bytes.split_first_chunk::<32>()?;
+    Some(PersonKeys { signing: VerifyKey(*signing), sealing: SealPublicKey(sealing.try_into().ok()?) })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ocmt_types::Id as _;
+
+    use super::*;
+
+    #[test]
+    fn the_first_keys_of_a_person_stay_until_others_were_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = LocalState::open(dir.path()).unwrap();
+        let (here, there) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
+        let keys = |n| PersonKeys { signing: VerifyKey([1; 32]), sealing: SealPublicKey([n; 32]) };
+        assert_eq!(state.person_pin(here, "bob@example.com").unwrap(), None);
+        state.pin_person(here, "bob@example.com", &keys(1)).unwrap();
+        state.pin_person(here, "Bob@example.com", &keys(1)).unwrap();
+        assert!(matches!(state.pin_person(here, "bob@example.com", &keys(2)), Err(ClientError::Usage(_))));
+        assert_eq!(state.person_pin(here, "BOB@example.com").unwrap(), Some(keys(1)));
+        state.pin_person(there, "bob@example.com", &keys(2)).unwrap();
+        state.compared_person(here, "bob@example.com", &keys(2)).unwrap();
+        assert_eq!(state.person_pin(here, "bob@example.com").unwrap(), Some(keys(2)));
+    }
+}

@@ -1,0 +1,105 @@
+//! Shares between people, between the contract and the actors.
+
+use ocmt_actors::api::{
+    programs::EntryGrant,
+    shares::{Permission, ShareInfo, ShareState, SharedEntry},
+};
+use ocmt_proto::v1 as pb;
+use ocmt_types::{ShareId, Timestamp};
+use tonic::Status;
+
+use super::convert;
+
+pub(super) fn grants(from: &[pb::EntryGrant]) -> Result<Vec<EntryGrant>, Status> {
+    let grant = |from: &pb::EntryGrant| {
+        Ok(EntryGrant {
+            object: convert::digest(&from.object_id, "object_id")?,
+            version: from.version,
+            sealed: from.sealed_grant.to_vec(),
+        })
+    };
+    from.iter().map(grant).collect()
+}
+
+pub(super) fn permissions(from: &[i32]) -> Result<Vec<Permission>, Status> {
+    let permission = |from: &i32| match pb::Permission::try_from(*from) {
+        Ok(pb::Permission::Read) => Ok(Permission::Read),
+        Ok(pb::Permission::List) => Ok(Permission::List),
+        Ok(pb::Permission::Write) => Ok(Permission::Write),
+        Ok(pb::Permission::Delete) => Ok(Permission::Delete),
+        Ok(pb::Permission::Admin) => Ok(Permission::Admin),
+        Ok(pb::Permission::Share) => Ok(Permission::Share),
+        Ok(pb::Permission::Unspecified) | Err(_) => {
+            Err(convert::invalid("permissions", "has one that there is not"))
+        }
+    };
+    from.iter().map(permission).collect()
+}
+
+fn to_permission(from: Permission) -> i32 {
+    match from {
+        Permission::Read => pb::Permission::Read,
+        Permission::List => pb::Permission::List,
+        Permission::Write => pb::Permission::Write,
+        Permission::Delete => pb::Permission::Delete,
+        Permission::Admin => pb::Permission::Admin,
+        Permission::Share => pb::Permission::Share,
+    }
+    .into()
+}
+
+pub(super) fn states(from: &[i32]) -> Result<Vec<ShareState>, Status> {
+    let state = |from: &i32| match pb::ShareState::try_from(*from) {
+        Ok(pb::ShareState::Offered) => Ok(ShareState::Offered),
+        Ok(pb::ShareState::Accepted) => Ok(ShareState::Accepted),
+        Ok(pb::ShareState::Revoked) => Ok(ShareState::Revoked),
+        Ok(pb::ShareState::Expired) => Ok(ShareState::Expired),
+        Ok(pb::ShareState::Unspecified) | Err(_) => {
+            Err(convert::invalid("states", "has one that there is not"))
+        }
+    };
+    from.iter().map(state).collect()
+}
+
+fn to_state(from: ShareState) -> i32 {
+    match from {
+        ShareState::Offered => pb::ShareState::Offered,
+        ShareState::Accepted => pb::ShareState::Accepted,
+        ShareState::Revoked => pb::ShareState::Revoked,
+        ShareState::Expired => pb::ShareState::Expired,
+    }
+    .into()
+}
+
+pub(super) fn share(from: ShareInfo) -> pb::Share {
+    let grant = |from: SharedEntry| pb::EntryGrant {
+        object_id: from.object.to_vec().into(),
+        version: from.version,
+        sealed_grant: from.sealed.into(),
+    };
+    pb::Share {
+        share_id: from.id.to_string(),
+        state: to_state(from.state),
+        vault_id: from.vault.to_string(),
+        giver_email: from.giver_email,
+        taker_email: from.taker_email,
+        permissions: from.permissions.into_iter().map(to_permission).collect(),
+        grants: from.grants.into_iter().map(grant).collect(),
+        created_at: Some(convert::time(from.created_at)),
+        expires_at: from.expires_at.map(convert::time),
+    }
+}
+
+pub(super) fn page_token(next: Option<(Timestamp, ShareId)>) -> String {
+    next.map(|(at, id)| format!("{}.{id}", at.millis())).unwrap_or_default()
+}
+
+/// Behind which share the page begins.
+pub(super) fn after(token: &str) -> Result<Option<(Timestamp, ShareId)>, Status> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let parsed =
+        token.split_once('.').and_then(|(at, id)| Some((Timestamp(at.parse().ok()?), id.parse().ok()?)));
+    parsed.map(Some).ok_or_else(|| convert::invalid("page_token", "is not one of ours"))
+}

@@ -1,0 +1,104 @@
+//! Secrets shared between people of a tenant, through a real node and the devices of both.
+
+use std::time::Duration;
+
+use ocmt_client::{
+    ClientError,
+    share::{Permission, ShareState},
+    vault::Vault,
+};
+use ocmt_testkit::{Person, TestNode};
+use tonic::Code;
+
+fn code<T>(answer: Result<T, ClientError>) -> Option<Code> {
+    answer.err().and_then(|error| error.code())
+}
+
+/// Pins, as the command line does after words were compared.
+async fn trusts(one: &Person, other: &Person) {
+    let keys = one.client.keys_of(&other.email).await.unwrap();
+    let tenant = one.client.identity().unwrap().tenant;
+    one.device.pin_person(tenant, &other.email, &keys).unwrap();
+}
+
+async fn with_vault(person: &Person) -> Vault {
+    person.vault("a passphrase of one's own").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_secret_is_given_taken_read_given_on_and_taken_back() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let bob = node.member(&ada, "bob", "member").await.unwrap();
+    let carol = node.member(&ada, "carol", "member").await.unwrap();
+    let (mut hers, his, theirs) = (with_vault(&ada).await, with_vault(&bob).await, with_vault(&carol).await);
+    hers.put("bank", b"the value").await.unwrap();
+    hers.put("kept", b"another").await.unwrap();
+    let names = ["bank".to_owned()];
+    let read_on = [Permission::Read, Permission::Share];
+    // nothing is sealed to keys that were not compared
+    let early = hers.give(&bob.email, &names, &read_on, None).await;
+    assert!(matches!(early, Err(ClientError::Usage(_))));
+    trusts(&ada, &bob).await;
+    let hour = Duration::from_secs(3600);
+    let share = hers.give(&bob.email, &names, &read_on, Some(hour)).await.unwrap();
+    assert_eq!((share.state, share.permissions.as_slice()), (ShareState::Offered, &read_on[..]));
+    let offered = bob.client.share(share.id).await.unwrap();
+    trusts(&bob, &ada).await;
+    assert_eq!(code(his.read_share(&offered).await), Some(Code::NotFound));
+    let taken = bob.client.accept_share(share.id).await.unwrap();
+    let entries = his.read_share(&taken).await.unwrap();
+    assert_eq!((entries[0].name.expose(), entries[0].value.as_slice()), ("bank", &b"the value"[..]));
+    assert_eq!(entries.len(), 1);
+    assert!(taken.expires_at.is_some());
+    // on to Carol, who believes what Bob signed
+    trusts(&bob, &carol).await;
+    trusts(&carol, &bob).await;
+    let for_ever = his.give_on(&taken, &carol.email, &[Permission::Read], None).await;
+    assert_eq!(code(for_ever), Some(Code::PermissionDenied));
+    let minute = Duration::from_secs(60);
+    let on = his.give_on(&taken, &carol.email, &[Permission::Read], Some(minute)).await.unwrap();
+    let on = carol.client.accept_share(on.id).await.unwrap();
+    assert_eq!(theirs.read_share(&on).await.unwrap()[0].value.as_slice(), b"the value");
+    assert_eq!(ada.client.list_shares().await.unwrap().len(), 2);
+    // taken back: both at once, and the key with a new version
+    let rekey = ada.client.revoke_share(share.id).await.unwrap();
+    assert_eq!(rekey.len(), 1);
+    assert_eq!(code(his.read_share(&taken).await), Some(Code::NotFound));
+    assert_eq!(code(theirs.read_share(&on).await), Some(Code::NotFound));
+    hers.rekey(&rekey).await.unwrap();
+    let listed = hers.list().await.unwrap();
+    let version = |name: &str| listed.iter().find(|one| one.name == name).unwrap().version;
+    assert_eq!((version("bank"), version("kept")), (2, 1));
+    assert!(ada.client.revoke_share(share.id).await.unwrap().is_empty(), "all is under fresh keys");
+    assert!(ada.client.list_shares().await.unwrap().iter().all(|share| share.state == ShareState::Revoked));
+}
+
+#[tokio::test]
+async fn another_key_than_the_pinned_one_is_neither_sealed_to_nor_believed() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let bob = node.member(&ada, "bob", "member").await.unwrap();
+    let eve = node.member(&ada, "eve", "member").await.unwrap();
+    let (mut hers, his) = (with_vault(&ada).await, with_vault(&bob).await);
+    with_vault(&eve).await;
+    hers.put("bank", b"the value").await.unwrap();
+    let tenant = ada.client.identity().unwrap().tenant;
+    let eves = ada.client.keys_of(&eve.email).await.unwrap();
+    let names = ["bank".to_owned()];
+    // a device that was told Eve's keys for Bob's: the node sees that they are not Bob's
+    ada.device.compared_person(tenant, &bob.email, &eves).unwrap();
+    let refused = hers.give(&bob.email, &names, &[Permission::Read], None).await;
+    assert_eq!(code(refused), Some(Code::InvalidArgument));
+    let bobs = ada.client.keys_of(&bob.email).await.unwrap();
+    assert!(ada.device.pin_person(tenant, &bob.email, &bobs).is_err(), "the first ones stay");
+    ada.device.compared_person(tenant, &bob.email, &bobs).unwrap();
+    let share = hers.give(&bob.email, &names, &[Permission::Read], None).await.unwrap();
+    // and one that knows another key for Ada's than that which signed
+    bob.device.pin_person(tenant, &ada.email, &eves).unwrap();
+    let taken = bob.client.accept_share(share.id).await.unwrap();
+    assert!(matches!(his.read_share(&taken).await, Err(ClientError::Crypto(_))));
+    let adas = bob.client.keys_of(&ada.email).await.unwrap();
+    bob.device.compared_person(tenant, &ada.email, &adas).unwrap();
+    assert_eq!(his.read_share(&taken).await.unwrap().len(), 1);
+}
