@@ -236,9 +236,11 @@ const fn rule(action: Action) -> Rule {
         A::RemoveUser => r(Role::Admin, None, true, Never),
         A::PublishIdentityKey => r(Role::Observer, None, false, Never),
         A::ReadSelf | A::SignOut => r(Role::Observer, None, false, Always),
-        A::FoundTenant | A::CompleteMfa | A::ReadSessions | A::SeeToAddress | A::SeeToApiKeys => {
+        A::FoundTenant | A::CompleteMfa | A::ReadSessions | A::SeeToAddress => {
             r(Role::Observer, None, false, Never)
         }
+        // an admin ends another's, by the id that the audit names
+        A::SeeToApiKeys => r(Role::Observer, Some(Role::Admin), false, Never),
         A::EnrolFactor | A::ChangeFactors | A::ChangeAddress | A::CreateApiKey => {
             r(Role::Observer, None, true, Never)
         }

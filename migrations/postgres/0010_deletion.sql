@@ -8,6 +8,7 @@ CREATE TABLE deletions (
     asked_at   BIGINT NOT NULL,
     erases_at  BIGINT NOT NULL,
     began_at   BIGINT,
+    found      TEXT COLLATE "C",
     erased     TEXT COLLATE "C",
     PRIMARY KEY (tenant_id)
 );

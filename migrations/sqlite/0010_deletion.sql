@@ -8,6 +8,7 @@ CREATE TABLE deletions (
     asked_at   INTEGER NOT NULL,
     erases_at  INTEGER NOT NULL,
     began_at   INTEGER,
+    found      TEXT,
     erased     TEXT,
     PRIMARY KEY (tenant_id)
 ) STRICT;

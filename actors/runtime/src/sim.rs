@@ -157,9 +157,10 @@ impl SimRuntime {
         }
     }
 
-    /// What it was asked so far, in order.
+    /// What it was asked about containers so far, in order.
     pub fn calls(&self) -> Vec<(Op, Option<ContainerRef>)> {
-        self.lock().calls.clone()
+        let of_containers = |(op, _): &&(Op, _)| !matches!(op, Op::Volumes | Op::Erase);
+        self.lock().calls.iter().filter(of_containers).copied().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

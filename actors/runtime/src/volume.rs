@@ -12,7 +12,11 @@ use std::{
 };
 
 use ocmt_types::{TenantId, UserId};
-use rustix::fs::{CWD, Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::{
+    fs::{AtFlags, CWD, Dir, DirEntry, FileType, Gid, Mode, OFlags, ResolveFlags, Uid},
+    io::Errno,
+    path::Arg,
+};
 
 use crate::{Observed, RuntimeError};
 
@@ -85,13 +89,98 @@ pub fn tenants(data_dir: &Path) -> Result<Vec<TenantId>, RuntimeError> {
 /// Erases the volumes of all users of a tenant. Links inside are removed and never followed. What is there already
 /// gone is `Ok`; what was interrupted is gone on with by the next call.
 ///
+/// Folders inside folders are moved up to the tenant's own, and then are inside nothing: whatever depth a workload
+/// made, two folders are open and no stack grows.
+///
 /// # Errors
 /// Something in it cannot be removed.
 pub fn erase(data_dir: &Path, tenant: TenantId) -> Result<(), RuntimeError> {
     let whole = data_dir.join(tenant.to_string());
-    match std::fs::remove_dir_all(&whole) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault(&whole, &error)),
-        _ => Ok(()),
+    let fail = |errno: Errno| fault(&whole, &errno.into());
+    let root = rustix::fs::openat2(CWD, data_dir, folder_flags(), Mode::empty(), resolve()).map_err(fail)?;
+    let name = tenant.to_string();
+    let top = match enter(&root, name.as_str()) {
+        Err(Errno::NOENT) => return Ok(()),
+        top => top.map_err(fail)?,
+    };
+    flatten(&top).map_err(fail)?;
+    rustix::fs::unlinkat(&root, name.as_str(), AtFlags::REMOVEDIR).map_err(fail)
+}
+
+/// Empties a folder.
+fn flatten(top: &OwnedFd) -> Result<(), Errno> {
+    let mut moved = 0_u64;
+    loop {
+        let mut found = false;
+        for entry in Dir::read_from(top)? {
+            let entry = entry?;
+            if is_dots(&entry) {
+                continue;
+            }
+            found = true;
+            if is_folder(top, &entry)? {
+                let inner = enter(top, entry.file_name())?;
+                lift(&inner, top, &mut moved)?;
+                rustix::fs::unlinkat(top, entry.file_name(), AtFlags::REMOVEDIR)?;
+            } else {
+                rustix::fs::unlinkat(top, entry.file_name(), AtFlags::empty())?;
+            }
+        }
+        if !found {
+            return Ok(());
+        }
+    }
+}
+
+/// Empties a folder: its files go, its folders move up.
+fn lift(folder: &OwnedFd, top: &OwnedFd, moved: &mut u64) -> Result<(), Errno> {
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        if is_dots(&entry) {
+            continue;
+        }
+        if !is_folder(folder, &entry)? {
+            rustix::fs::unlinkat(folder, entry.file_name(), AtFlags::empty())?;
+            continue;
+        }
+        // to move a folder one must be able to write into it; whoever may not even try is told by the move
+        let _ = rustix::fs::chmodat(folder, entry.file_name(), Mode::RWXU, AtFlags::empty());
+        loop {
+            *moved += 1;
+            match rustix::fs::renameat(folder, entry.file_name(), top, format!("erased-{moved}")) {
+                // of an earlier call that was cut off
+                Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+                done => break done?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Opens a folder in a folder, also one that its owner has closed.
+fn enter(above: &OwnedFd, name: impl Arg + Copy) -> Result<OwnedFd, Errno> {
+    let open =
+        || rustix::fs::openat2(above, name, folder_flags(), Mode::empty(), resolve() | ResolveFlags::BENEATH);
+    match open() {
+        Err(Errno::ACCESS) => {
+            rustix::fs::chmodat(above, name, Mode::RWXU, AtFlags::empty())?;
+            open()
+        }
+        opened => opened,
+    }
+}
+
+fn is_dots(entry: &DirEntry) -> bool {
+    matches!(entry.file_name().to_bytes(), b"." | b"..")
+}
+
+fn is_folder(above: &OwnedFd, entry: &DirEntry) -> Result<bool, Errno> {
+    match entry.file_type() {
+        FileType::Unknown => {
+            let stat = rustix::fs::statat(above, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+            Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+        }
+        kind => Ok(kind == FileType::Directory),
     }
 }
 
@@ -200,6 +289,31 @@ mod tests {
         erase(&root, tenant).unwrap();
         assert_eq!(tenants(&root).unwrap(), [other]);
         assert!(outside.path().join("kept").exists());
+    }
+
+    #[test]
+    fn a_volume_of_any_depth_is_erased_with_few_files_open() {
+        let root = tempfile::tempdir().unwrap();
+        let root = data_dir(root.path()).unwrap();
+        let (tenant, user) = ids();
+        let volume = open(&root, tenant, user, None).unwrap();
+        let mut deepest = volume.folder;
+        // deeper than a thread has stack, and than a process may have files open
+        for _ in 0..70_000 {
+            rustix::fs::mkdirat(&deepest, "d", Mode::RWXU).unwrap();
+            deepest = enter(&deepest, "d").unwrap();
+        }
+        rustix::fs::mkdirat(&deepest, "closed", Mode::empty()).unwrap();
+        drop(deepest);
+        std::thread::Builder::new()
+            .stack_size(256 * 1024)
+            .spawn(move || {
+                erase(&root, tenant).unwrap();
+                assert_eq!(tenants(&root).unwrap(), []);
+            })
+            .unwrap()
+            .join()
+            .unwrap();
     }
 
     #[test]

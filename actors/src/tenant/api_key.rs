@@ -16,7 +16,7 @@ use ractor::ActorRef;
 
 use super::{
     TenantMessage, TenantState as ActorState,
-    handlers::{roles, session_row},
+    handlers::{enrol, roles, session_row},
 };
 use crate::{
     api::{
@@ -133,6 +133,9 @@ impl Handle for CreateApiKey {
             last_used_at: None,
         };
         work.tx.insert(&row).await?;
+        let user = work.tx.get::<User>(who.user).await?.ok_or(ActorError::NotFound)?;
+        let what = format!("an API key was made ({}), good for {}", row.name, row.scopes);
+        enrol::tell(work, &user, "api_key.created", &what).await?;
         work.object = format!("api_key/{}", row.api_key_id);
         work.details = vec![("scopes".to_owned(), row.scopes.clone())];
         Ok(ApiKeyIssued { secret: Secret::new(token.expose().to_owned()), key: info(row) })

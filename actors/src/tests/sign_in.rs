@@ -329,50 +329,6 @@ async fn an_idle_limit_ends_streams_without_a_call() {
     assert!(kit.call(&caller, WhoAmI).await.is_err());
 }
 
-#[tokio::test]
-async fn step_up_wants_a_sign_in_as_recent_as_the_policy_says() {
-    let kit = Kit::sim().await;
-    let ann = kit.founder("ann@example.com").await;
-    let info = kit.call(&ann.caller, GetTenant).await.unwrap();
-    let change = |version| UpdateTenantPolicy {
-        policy: TenantPolicy { sessions_per_user: 7, ..info.policy.clone() },
-        version,
-    };
-    kit.clock.advance(Duration::from_secs(301));
-    assert_eq!(kit.call(&ann.caller, change(1)).await.unwrap_err(), ActorError::StepUpRequired);
-    let bob = kit.founder("bob@example.com").await;
-    let foreign = kit.link("bob@example.com", LinkPurpose::StepUp).await;
-    let recovery = kit.link("ann@example.com", LinkPurpose::Recovery).await;
-    let sign_in = kit.link("ann@example.com", LinkPurpose::SignIn).await;
-    let own = kit.link("ann@example.com", LinkPurpose::StepUp).await;
-    for bad in [&foreign, &recovery, &sign_in, &bob.token] {
-        assert!(kit.call(&ann.caller, by_link(bad)).await.is_err());
-    }
-    assert!(kit.exchange(&own).await.is_err(), "it starts no session");
-    let stepped = kit.call(&ann.caller, by_link(&own)).await.unwrap();
-    assert!(kit.authenticate(&ann.token).await.is_err(), "the token before is dead");
-    let again = kit.authenticate(stepped.token.expose()).await.unwrap();
-    assert_eq!(again.user().unwrap().session, ann.caller.user().unwrap().session);
-    assert_eq!(
-        stepped.session.stepped_up_until.since(stepped.session.authenticated_at),
-        Duration::from_secs(300)
-    );
-    kit.clock.advance(Duration::from_secs(299));
-    let longer = |step_up_ms, version| UpdateTenantPolicy {
-        policy: TenantPolicy { step_up_ms, ..info.policy.clone() },
-        version,
-    };
-    assert_eq!(kit.call(&again, longer(20 * 60_000, 1)).await.unwrap().version, 2);
-    assert!(kit.call(&again, by_link(&own)).await.is_err(), "a link works once");
-    kit.clock.advance(Duration::from_secs(15 * 60));
-    assert_eq!(kit.call(&again, longer(60_000, 2)).await.unwrap().version, 3, "20 min are 20 min");
-    assert_eq!(
-        kit.call(&again, change(3)).await.unwrap_err(),
-        ActorError::StepUpRequired,
-        "and 1 min is one"
-    );
-}
-
 /// A step-up by a mailed link.
 pub(crate) fn by_link(token: &str) -> StepUp {
     let (token, binding_secret) = (Secret::new(token.to_owned()), Secret::new(binding().0));

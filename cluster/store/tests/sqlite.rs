@@ -95,7 +95,7 @@ async fn a_file_that_is_no_database_is_refused() {
 async fn a_full_disk_refuses_writes_and_heals_without_a_restart() {
     let (store, _folder) = open().await;
     let own = one_tenant(&store).await;
-    limit_pages(&store, 200).await.unwrap();
+    limit_pages(&store, 260).await.unwrap();
     let mut written = 0;
     let refused = loop {
         let mut tx = store.fenced(own).await.unwrap();

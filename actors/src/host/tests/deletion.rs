@@ -102,6 +102,16 @@ async fn until_its_time_it_is_served_and_any_owner_or_operator_stops_it() {
     }
 }
 
+/// More than one transaction of an erasure takes.
+async fn more_people(world: &World, ann: &Person) {
+    let own = world.ownership(ann).await;
+    let mut tx = world.kit.store.fenced(own).await.unwrap();
+    for n in 0..250 {
+        tx.insert(&ocmt_store::testing::user(own.tenant, 5_000 + n)).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
 async fn it_ends(world: World) {
     let kit = &world.kit;
     in_cluster(kit).await;
@@ -114,8 +124,10 @@ async fn it_ends(world: World) {
     let held = world.container(&bob).await;
     let hold = HoldContainer { container: held, reason: "a test".to_owned() };
     kit.call(&ann.caller, hold).await.unwrap();
+    more_people(&world, &ann).await;
     let ann = by_mail(kit, &ann).await;
     ask(kit, &ann).await.unwrap();
+    told(kit, "bob@example.com", "tenant.deletion").await;
     kit.clock.advance(DELAY);
     until("its containers are removed, the held one too", async || {
         kit.system.send(ann.tenant, TenantMessage::TimerDue);
@@ -132,7 +144,7 @@ async fn it_ends(world: World) {
         statement.contains(&format!("tenant: {}\nasked by: user:{}\n", ann.tenant, ann.user)),
         "{statement}"
     );
-    assert!(statement.contains("erased: users=2 vaults=1 rows="), "{statement}");
+    assert!(statement.contains("erased: users=252 vaults=1 containers=2 containers_left"), "{statement}");
     assert!(statement.contains("containers_left_to_their_hosts=0"), "{statement}");
     let records = kit.store.operators().audit_page(0, 99).await.unwrap();
     assert_eq!(records.iter().filter(|record| record.action == "tenant.deleted").count(), 1);
@@ -180,6 +192,7 @@ async fn a_suspension_does_not_keep_it() {
         if !suspended_first {
             suspend(&kit, ann.tenant).await;
         }
+        told(&kit, "ann@example.com", "tenant.deletion").await;
         kit.clock.advance(DELAY);
         let left = gone(&kit, ann.tenant).await;
         assert!(String::from_utf8(left.statement).unwrap().contains("asked by: operator:"));

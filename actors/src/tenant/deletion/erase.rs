@@ -9,12 +9,12 @@ use ocmt_crypto::{
 use ocmt_store::{
     ClusterAct, Filter,
     tables::{
-        Container, ContainerState, DeletedTenant, Deletion, DesiredState, Notice, Outbox, Passkey,
-        Suspension, Tenant, TenantState, User, UserState, Vault,
+        Container, ContainerState, DeletedTenant, Deletion, DesiredState, Notice, ObjectBody, Outbox,
+        Passkey, Suspension, Tenant, TenantState, User, UserState, Vault, VaultObject,
     },
 };
 
-use super::{AGAIN, TIMER, tell_owners};
+use super::{AGAIN, TIMER, tell};
 use crate::{
     audit,
     effect::Effect,
@@ -28,20 +28,27 @@ use crate::{
     work::{Outcome, SystemWork, Work, run_system},
 };
 
-/// Containers, and what is on its way to others, are waited for so long. A host that is gone erases what it has when
-/// it comes back.
+/// Containers are waited for so long. A host that is gone erases what it has when it comes back.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// Letters to people and to other tenants are waited for so long: a guardian's owner is to hear that the guardian is gone.
+const LAST_WORDS: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Rows that one transaction deletes, where there may be any number of them or they are large.
+const AT_ONCE: u32 = 200;
 
 /// The timer of a deletion: the next step that is due.
 pub(in crate::tenant) async fn fire(work: &mut Work) -> Result<(), ActorError> {
     let Some(row) = work.tx.get::<Deletion>(()).await? else { return Ok(()) };
     match (row.began_at, &row.erased) {
+        (None, _) if work.now < row.erases_at => work.set_timer(TIMER, "", row.erases_at, &[]).await,
         (None, _) => begin(work, row).await,
         (Some(began), None) => {
-            if is_quiet(work).await? || work.now.since(began) >= PATIENCE {
+            if !is_quiet(work, work.now.since(began)).await? {
+                return work.set_timer(TIMER, "", work.now + AGAIN, &[]).await;
+            }
+            if is_shrunk(work).await? {
                 return erase(work, row).await;
             }
-            work.set_timer(TIMER, "", work.now + AGAIN, &[]).await
+            work.set_timer(TIMER, "", work.now, &[]).await
         }
         (Some(_), Some(_)) => {
             work.then(Effect::Erased);
@@ -60,11 +67,15 @@ async fn begin(work: &mut Work, row: Deletion) -> Result<(), ActorError> {
     }
     let version = tenant.version + 1;
     work.tx.update(&Tenant { state: TenantState::Deleting, version, ..tenant }).await?;
-    work.tx.update(&Deletion { began_at: Some(work.now), ..row }).await?;
+    let users = work.tx.count::<User>(User::state.eq(UserState::Active)).await?;
+    let vaults = work.tx.count::<Vault>(Filter::all()).await?;
+    let containers = work.tx.count::<Container>(Filter::all()).await?;
+    let found = Some(format!("users={users} vaults={vaults} containers={containers}"));
+    work.tx.update(&Deletion { began_at: Some(work.now), found, ..row }).await?;
     work.then(Effect::AllSessionsEnded);
     remove_containers(work).await?;
     recovery::end_all(work).await?;
-    tell_owners(work, "tenant.deleted", &facts).await?;
+    tell(work, "tenant.deleted", &facts).await?;
     note(work, "tenant.deletion_began", Vec::new()).await?;
     work.set_timer(TIMER, "", work.now + AGAIN, &[]).await
 }
@@ -88,19 +99,39 @@ async fn remove_containers(work: &mut Work) -> Result<(), ActorError> {
     Ok(())
 }
 
-/// Whether nothing of the tenant is anywhere else, or on its way.
-async fn is_quiet(work: &mut Work) -> Result<bool, ActorError> {
+/// Whether nothing of the tenant is anywhere else, or on its way, or it was waited for long enough.
+async fn is_quiet(work: &mut Work, waited: Duration) -> Result<bool, ActorError> {
     let unsent = || Notice::handed_over_at.eq(None);
     let given_up = unsent().and(Notice::next_attempt_at.eq(None));
-    Ok(work.tx.count::<Container>(Filter::all()).await? == 0
-        && work.tx.count::<Outbox>(Filter::all()).await? == 0
-        && work.tx.count::<Notice>(unsent()).await? == work.tx.count::<Notice>(given_up).await?)
+    let told = work.tx.count::<Outbox>(Filter::all()).await? == 0
+        && work.tx.count::<Notice>(unsent()).await? == work.tx.count::<Notice>(given_up).await?;
+    Ok((told || waited >= LAST_WORDS)
+        && (waited >= PATIENCE || work.tx.count::<Container>(Filter::all()).await? == 0))
 }
 
-/// All rows but the last, in one transaction with what the cluster's directories say of them.
+/// Deletes a part of what there may be much of, with what the cluster's directories say of it; whether no such rows are
+/// left. A transaction that had it all would take longer than the database lets one take.
+async fn is_shrunk(work: &mut Work) -> Result<bool, ActorError> {
+    let heads = work.tx.find::<VaultObject>(Filter::all().limit(AT_ONCE)).await?;
+    for head in &heads {
+        work.tx.delete::<ObjectBody>((head.vault_id, head.object_id)).await?;
+        work.tx.delete::<VaultObject>((head.vault_id, head.object_id)).await?;
+    }
+    let passkeys = work.tx.find::<Passkey>(Filter::all().limit(AT_ONCE)).await?;
+    for passkey in &passkeys {
+        work.tx.unlist_passkey(passkey.credential_hash).await?;
+        work.tx.delete::<Passkey>(passkey.passkey_id).await?;
+    }
+    let users = work.tx.find::<User>(Filter::all().limit(AT_ONCE)).await?;
+    for user in &users {
+        work.tx.unlist_address(&user.email).await?;
+        work.tx.delete::<User>(user.user_id).await?;
+    }
+    Ok(heads.is_empty() && passkeys.is_empty() && users.is_empty())
+}
+
+/// All rows but the last.
 async fn erase(work: &mut Work, row: Deletion) -> Result<(), ActorError> {
-    let users = work.tx.count::<User>(User::state.eq(UserState::Active)).await?;
-    let vaults = work.tx.count::<Vault>(Filter::all()).await?;
     let mut left = 0;
     pages!(work, Container, container_id, page => {
         for container in page {
@@ -108,18 +139,9 @@ async fn erase(work: &mut Work, row: Deletion) -> Result<(), ActorError> {
             left += 1;
         }
     });
-    pages!(work, User, user_id, page => {
-        for user in page {
-            work.tx.unlist_address(&user.email).await?;
-        }
-    });
-    pages!(work, Passkey, passkey_id, page => {
-        for passkey in page {
-            work.tx.unlist_passkey(passkey.credential_hash).await?;
-        }
-    });
-    let rows = work.tx.erase_rows().await?;
-    let erased = format!("users={users} vaults={vaults} rows={rows} containers_left_to_their_hosts={left}");
+    work.tx.erase_rows().await?;
+    let found = row.found.as_deref().unwrap_or("unknown");
+    let erased = format!("{found} containers_left_to_their_hosts={left}");
     note(work, "tenant.erased", vec![("erased".to_owned(), erased.clone())]).await?;
     work.tx.update(&Deletion { erased: Some(erased), ..row }).await?;
     work.set_timer(TIMER, "", work.now + AGAIN, &[]).await?;

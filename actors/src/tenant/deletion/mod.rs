@@ -31,8 +31,12 @@ use crate::{
 
 /// Timer of a deletion. It is not held by a suspension.
 pub(crate) const TIMER: &str = "tenant.deletion";
+/// What the kinds of its notices begin with.
+pub(crate) const NOTICES: &str = "tenant.delet";
 /// What is waited for is looked at so often.
 const AGAIN: Duration = Duration::from_secs(10);
+/// So many people are written to, in one transaction.
+const MOST_TOLD: u32 = 500;
 
 impl Handle for DeleteTenant {
     async fn handle(self, work: &mut Work) -> Result<DeletionAsked, ActorError> {
@@ -55,6 +59,7 @@ impl Handle for DeleteTenant {
             asked_at: work.now,
             erases_at: work.now + work.env.limits.deletion_delay,
             began_at: None,
+            found: None,
             erased: None,
         };
         work.tx.insert(&row).await?;
@@ -63,9 +68,13 @@ impl Handle for DeleteTenant {
         let facts = [
             ("what", format!("the tenant {} and everything in it is to be deleted", tenant.name)),
             ("deleted at", row.erases_at.to_string()),
-            ("if it shall stay", "any owner stops it until then: `ocmt tenant keep`".to_owned()),
+            (
+                "if it shall stay",
+                "any owner stops it until then: `ocmt tenant keep`; while the tenant is suspended, whoever operates the system"
+                    .to_owned(),
+            ),
         ];
-        tell_owners(work, "tenant.deletion", &facts).await?;
+        tell(work, "tenant.deletion", &facts).await?;
         Ok(DeletionAsked { deletes_at: row.erases_at })
     }
 }
@@ -90,7 +99,7 @@ pub(super) async fn stop(work: &mut Work) -> Result<(), ActorError> {
     let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
     work.details.push(("deletion".to_owned(), "stopped".to_owned()));
     let facts = [("what", format!("the deletion of the tenant {} was stopped: it stays", tenant.name))];
-    tell_owners(work, "tenant.deletion_stopped", &facts).await
+    tell(work, "tenant.deletion_stopped", &facts).await
 }
 
 /// A suspension holds all timers; this one goes on.
@@ -101,19 +110,21 @@ pub(super) async fn let_go(work: &mut Work) -> Result<(), ActorError> {
     }
 }
 
-async fn tell_owners(work: &mut Work, kind: &str, facts: &[(&str, String)]) -> Result<(), ActorError> {
+/// Writes to everybody who loses something by it, owners and admins first: whoever took the others' roles away before
+/// asking is not the only one to hear of it.
+async fn tell(work: &mut Work, kind: &str, facts: &[(&str, String)]) -> Result<(), ActorError> {
     let facts: Vec<_> = facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let subject = work.ownership.tenant.to_string();
-    let owners = User::role.eq(UserRole::Owner).and(User::state.eq(UserState::Active));
-    for owner in work.tx.find::<User>(owners).await? {
-        let text = NoticeText {
-            user: Some(owner.user_id),
-            address: &owner.email,
-            kind,
-            subject: &subject,
-            facts: &facts,
-        };
-        notices::write(work, text).await?;
+    let mut left = MOST_TOLD;
+    for role in [UserRole::Owner, UserRole::Admin, UserRole::Member, UserRole::Observer] {
+        let people = User::role.eq(role).and(User::state.eq(UserState::Active));
+        let people = work.tx.find::<User>(people.limit(left.max(1))).await?;
+        for person in people.iter().take(usize::try_from(left).unwrap_or(0)) {
+            let (user, address) = (Some(person.user_id), person.email.as_str());
+            notices::write(work, NoticeText { user, address, kind, subject: &subject, facts: &facts })
+                .await?;
+            left -= 1;
+        }
     }
     Ok(())
 }

@@ -25,7 +25,8 @@ use crate::{
         },
         users::Done,
     },
-    authorize::{Action, Object},
+    authorize::{Action, FACTOR_DUE, Object},
+    caller,
     error::ActorError,
     work::{Handle, Work},
 };
@@ -39,7 +40,7 @@ const LONGEST_URI: usize = 512;
 
 impl Handle for BeginTotpEnrollment {
     async fn handle(self, work: &mut Work) -> Result<TotpOffered, ActorError> {
-        let user = own(work, Action::EnrolFactor).await?;
+        let user = own_without_passkey(work).await?;
         let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
         let secret = TotpSecret::generate(&mut rand::rng());
         let wrapped = work
@@ -69,7 +70,7 @@ impl Handle for BeginTotpEnrollment {
 
 impl Handle for ConfirmTotpEnrollment {
     async fn handle(self, work: &mut Work) -> Result<TotpConfirmed, ActorError> {
-        let user = own(work, Action::EnrolFactor).await?;
+        let user = own_without_passkey(work).await?;
         let row = work.tx.get::<TotpEnrollment>(user.user_id).await?;
         // one that has lapsed, was replaced or is somebody else's is not there
         let row = row.filter(|row| row.enrollment_id == self.enrollment && row.expires_at > work.now);
@@ -191,7 +192,22 @@ fn uri(secret: &TotpSecret, user: &User, tenant: &str) -> String {
     uris.find(|uri| uri.len() <= LONGEST_URI).unwrap_or_default()
 }
 
-pub(super) async fn tell(work: &mut Work, user: &User, kind: &str, what: &str) -> Result<(), ActorError> {
+/// The caller's account, where an authenticator may be set up: a session that has yet to show the passkey that the policy
+/// wants adds a passkey, and replaces nothing else.
+async fn own_without_passkey(work: &mut Work) -> Result<User, ActorError> {
+    let user = own(work, Action::EnrolFactor).await?;
+    if work.user()?.assurance == caller::Assurance::PendingMfa && factors::has_one(&user) {
+        return Err(FACTOR_DUE.into());
+    }
+    Ok(user)
+}
+
+pub(in crate::tenant) async fn tell(
+    work: &mut Work,
+    user: &User,
+    kind: &str,
+    what: &str,
+) -> Result<(), ActorError> {
     let from = session_row::address_of(work).unwrap_or_else(|| "unknown".to_owned());
     let facts = [
         ("what", what.to_owned()),

@@ -5,7 +5,7 @@ mod attempts;
 mod audit;
 mod auth;
 pub(crate) mod email_change;
-mod enrol;
+pub(super) mod enrol;
 mod factors;
 mod mfa;
 pub(super) mod notices;

@@ -91,7 +91,9 @@ pub(crate) async fn renew(
     let (assurance, passkey) = (shown.assurance(), session.passkey || shown == Proof::Passkey);
     let mut row = Session { assurance, authenticated_at: now, seen_at: now, passkey, ..session.clone() };
     row.idle_expires_at = now + policy.session_idle();
-    if session.assurance == Assurance::PendingMfa && assurance != Assurance::PendingMfa {
+    let pends = |session: &Session| effective(session, &policy) == caller::Assurance::PendingMfa;
+    // one that still lacks what the policy wants lasts no longer than it did
+    if pends(&session) && !pends(&row) {
         row.expires_at = now + policy.session_absolute();
         make_room(work, row.user_id, assurance, Some(row.session_id), &policy).await?;
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ocmt_store::tables::{TenantState, Timer};
+use ocmt_store::tables::{Notice, TenantState, Timer};
 
 use super::{
     super::{ceremony, container::timers as container, deletion, post as delivery, recovery},
@@ -20,7 +20,7 @@ const UNKNOWN_WAITS: Duration = Duration::from_secs(3600);
 /// The row was taken in this transaction; set it again for another firing.
 pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError> {
     let (tenant, _) = session_row::tenant_of(&work.env, &mut work.tx).await?;
-    if !goes_on(&timer.kind, tenant.state) {
+    if !goes_on(&timer.kind, tenant.state) && !is_of_deletion(work, &timer).await? {
         return Ok(work.tx.hold_timer(&timer).await?);
     }
     match timer.kind.as_str() {
@@ -55,4 +55,13 @@ fn goes_on(kind: &str, state: TenantState) -> bool {
             matches!(kind, LOOK | LOCK | deletion::TIMER | delivery::TIMER | notices::TIMER)
         }
     }
+}
+
+/// Of a suspended tenant people hear that it is to be deleted, while whoever operates the system can still stop it.
+async fn is_of_deletion(work: &mut Work, timer: &Timer) -> Result<bool, ActorError> {
+    let Some(notice) = timer.subject.parse().ok().filter(|_| timer.kind == notices::TIMER) else {
+        return Ok(false);
+    };
+    let notice = work.tx.get::<Notice>(notice).await?;
+    Ok(notice.is_some_and(|notice| notice.kind.starts_with(deletion::NOTICES)))
 }

@@ -9,6 +9,7 @@ use ocmt_types::{Secret, UserId};
 use super::{
     super::{api_key, container::lock_cells_of, group, pairing, program, share},
     email_change, enrol, factors,
+    notices::{self, NoticeText},
     roles::{self, authority_of, covered, given, keep_an_owner},
     session_issue::{self, Proof},
     session_row,
@@ -145,6 +146,9 @@ impl Handle for SetRole {
         if !given.authority.covers(&had) {
             forget_invites(work, user.user_id).await?;
             session_row::end_streams(work, user.user_id).await?;
+            let role = name_of(given.role, given.custom.as_deref());
+            let what = format!("your role was taken down to {role}");
+            tell(work, &user, "user.role_reduced", &what).await?;
         }
         let before = name_of(user.role, user.custom_role.as_deref());
         let user = User { role: given.role, custom_role: given.custom, ..user };
@@ -173,6 +177,7 @@ impl Handle for RemoveUser {
         enrol::forget(work, &user).await?;
         email_change::forget(work, user.user_id).await?;
         work.tx.unlist_address(&user.email).await?;
+        tell(work, &user, "user.removed", "your account in this tenant was removed").await?;
         // the row stays for the audit trail, and the address is free for a new user
         let email = format!("removed:{}", user.user_id);
         let (state, custom_role) = (UserState::Removed, None);
@@ -211,6 +216,20 @@ impl Handle for GetIdentityKey {
         let user = active(work, Action::ReadIdentityKey, self.user).await?;
         identity_of(&user).ok_or(ActorError::NotFound)
     }
+}
+
+/// Whoever loses something hears of it, though nobody asked them: a stolen session takes nobody away in silence.
+async fn tell(work: &mut Work, user: &User, kind: &str, what: &str) -> Result<(), ActorError> {
+    let by = match work.standing.caller.user() {
+        Some(who) => work.tx.get::<User>(who.user).await?.map(|user| user.email),
+        None => None,
+    };
+    let facts = [("what", what.to_owned()), ("by", by.unwrap_or_else(|| "the platform".to_owned()))];
+    let facts = facts.map(|(name, value)| (name.to_owned(), value));
+    let subject = user.user_id.to_string();
+    let text =
+        NoticeText { user: Some(user.user_id), address: &user.email, kind, subject: &subject, facts: &facts };
+    notices::write(work, text).await.map(drop)
 }
 
 /// A role as the audit names it: a custom one by its id.

@@ -28,7 +28,12 @@ impl Handle for RevokeShare {
         lapse(work).await?;
         let owner = share.owner_user;
         let all = end(work, share).await?;
-        let rekey = if owner == who.user { rekey(work, &all).await? } else { Vec::new() };
+        // what was given on is a part of what was given
+        let first = all.first().filter(|_| owner == who.user);
+        let rekey = match first {
+            Some(first) => rekey(work, first).await?,
+            None => Vec::new(),
+        };
         work.details.push(("given_on".to_owned(), (all.len() - 1).to_string()));
         work.details.push(("rekey".to_owned(), rekey.len().to_string()));
         Ok(ShareRevoked { rekey })
@@ -40,23 +45,39 @@ async fn end(work: &mut Work, first: Share) -> Result<Vec<Share>, ActorError> {
     let (mut all, mut at) = (vec![first], 0);
     while let Some(share) = all.get(at).cloned() {
         at += 1;
-        all.extend(work.tx.find::<Share>(Share::parent_share.eq(Some(share.share_id))).await?);
-        let now = work.tx.get::<Share>(share.share_id).await?.filter(|share| LIVE.contains(&share.state));
-        let Some(live) = now else { continue };
-        let guard = Share::state.eq(live.state);
-        let over = Share { state: ShareState::Revoked, ended_at: Some(work.now), ..live };
-        if !work.tx.update_if(&over, guard).await? {
-            return Err(ActorError::Aborted("the share"));
+        if let Some(live) = work.tx.get::<Share>(share.share_id).await?.filter(|it| LIVE.contains(&it.state))
+        {
+            over(work, live).await?;
+        }
+        // a page at a time, and each page is over before the next: however many there are, none is left
+        for state in LIVE {
+            let given_on = Share::parent_share.eq(Some(share.share_id)).and(Share::state.eq(state));
+            loop {
+                let page = work.tx.find::<Share>(given_on.clone()).await?;
+                if page.is_empty() {
+                    break;
+                }
+                for child in page {
+                    over(work, child.clone()).await?;
+                    all.push(child);
+                }
+            }
         }
     }
     Ok(all)
 }
 
-/// Entries whose present version has a data key that these shares handed out. That an offer was not taken is the node's
+async fn over(work: &mut Work, live: Share) -> Result<(), ActorError> {
+    let guard = Share::state.eq(live.state);
+    let over = Share { state: ShareState::Revoked, ended_at: Some(work.now), ..live };
+    if work.tx.update_if(&over, guard).await? { Ok(()) } else { Err(ActorError::Aborted("the share")) }
+}
+
+/// Entries whose present version has a data key that this share handed out. That an offer was not taken is the node's
 /// word, and re-keying is what does not rest on it.
-async fn rekey(work: &mut Work, shares: &[Share]) -> Result<Vec<[u8; 32]>, ActorError> {
+async fn rekey(work: &mut Work, share: &Share) -> Result<Vec<[u8; 32]>, ActorError> {
     let mut objects = BTreeSet::new();
-    for share in shares.iter().filter(|share| allowed(share).has(Permission::Read)) {
+    if allowed(share).has(Permission::Read) {
         for grant in grants_of(work, share.share_id).await? {
             let head = work.tx.get::<VaultObject>((share.vault_id, grant.object_id)).await?;
             objects.extend(head.filter(|head| head.version == grant.version).map(|head| head.object_id.0));

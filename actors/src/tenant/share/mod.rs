@@ -29,6 +29,8 @@ use crate::{
     work::Work,
 };
 
+/// Nobody reads by what was given on so often.
+const LONGEST_CHAIN: usize = 16;
 /// The states of a share that is not over.
 const LIVE: [ShareState; 2] = [ShareState::Offered, ShareState::Accepted];
 
@@ -79,14 +81,31 @@ async fn in_force(work: &mut Work, vault: VaultId) -> Result<Vec<(Share, Vec<Sha
         .and(Share::state.eq(ShareState::Accepted));
     let mut found = Vec::new();
     for share in work.tx.find::<Share>(mine).await? {
-        let given = stands(work, share.giver_user).await?
-            && (share.giver_user == share.owner_user || stands(work, share.owner_user).await?);
-        if given && !is_over(work, &share) {
+        if !is_over(work, &share) && is_given(work, &share).await? {
             let grants = grants_of(work, share.share_id).await?;
             found.push((share, grants));
         }
     }
     Ok(found)
+}
+
+/// Whether everybody stands from whom it comes: its giver, whoever gave it to them, and so on to whose vault it is.
+async fn is_given(work: &mut Work, share: &Share) -> Result<bool, ActorError> {
+    let mut link = share.clone();
+    for _ in 0..LONGEST_CHAIN {
+        if !stands(work, link.giver_user).await? {
+            return Ok(false);
+        }
+        let Some(parent) = link.parent_share else {
+            return Ok(link.giver_user == link.owner_user);
+        };
+        let parent = work.tx.get::<Share>(parent).await?;
+        let Some(parent) = parent.filter(|it| it.state == ShareState::Accepted && !is_over(work, it)) else {
+            return Ok(false);
+        };
+        link = parent;
+    }
+    Ok(false)
 }
 
 /// A share as one of those sees it whom it is about.

@@ -144,8 +144,9 @@ async fn of_many_at_once_exactly_the_cap_are_made_and_a_list_has_them_all() {
 async fn t1_a_key_is_its_users_alone_and_a_made_up_one_is_nobodys() {
     let kit = Kit::sim().await;
     let (ann, eve) = (kit.founder("ann@example.com").await, kit.founder("eve@example.com").await);
-    let bob = kit.member(&ann, "bob@example.com", Role::Owner).await;
+    let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
     let key = made(&kit, &ann, &["vault.read"]).await;
+    crate::tests::factors::told(&kit, "ann@example.com", "api_key.created").await;
     for other in [&bob, &eve] {
         assert!(keys_of(&kit, other).await.is_empty());
         for key in [key.issued.key.id, ocmt_store::testing::id(4711)] {
@@ -161,6 +162,12 @@ async fn t1_a_key_is_its_users_alone_and_a_made_up_one_is_nobodys() {
     for other in [nowhere.expose(), key.secret()] {
         assert_eq!(kit.authenticate(other).await.unwrap_err(), unknown);
     }
+    // an admin ends another's, by the id that the audit names
+    let chief = kit.member(&ann, "chief@example.com", Role::Admin).await;
+    let of_bob = made(&kit, &bob, &["vault.read"]).await;
+    assert!(keys_of(&kit, &chief).await.is_empty());
+    kit.call(&chief.caller, RevokeApiKey { key: of_bob.issued.key.id }).await.unwrap();
+    assert_eq!(kit.authenticate(of_bob.secret()).await.unwrap_err(), unknown);
     // its hash, which the store has, is no key
     let hash = Token::parse(key.secret()).unwrap().hash().to_string();
     assert!(kit.authenticate(&hash).await.is_err());

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use ocmt_crypto::vault::ProofOf;
 
-use super::{by_mail, enrol, reason, renewed, step_up};
+use super::{by_mail, enrol, reason, renewed, step_up, told};
 use crate::{
     ActorError,
     api::{
         auth::{Assurance, LinkPurpose, RevokeSession},
         factors::{Presence, StepUp},
         recovery::InviteGuardian,
+        tenant::{GetTenant, TenantPolicy, UpdateTenantPolicy},
         users::{RemoveUser, Role, SetRole},
         vault::GetKeySlots,
     },
@@ -43,6 +44,9 @@ async fn m6_sensitive_acts_ask_for_the_second_factor() {
     kit.call(&stepped.caller, guardian()).await.unwrap();
     kit.call(&stepped.caller, SetRole { user: bob.user, role: Role::Observer.into() }).await.unwrap();
     kit.call(&stepped.caller, RemoveUser { user: bob.user }).await.unwrap();
+    // whoever loses something hears of it
+    told(&kit, "bob@example.com", "user.role_reduced").await;
+    told(&kit, "bob@example.com", "user.removed").await;
 }
 
 #[tokio::test]
@@ -104,4 +108,48 @@ async fn an_open_vault_confirms_where_there_is_no_second_factor() {
     assert_eq!(reason(kit.call(&ann.person.caller, StepUp { proof }).await), "SECOND_FACTOR_NEEDED");
     let link = kit.link("ann@example.com", LinkPurpose::StepUp).await;
     assert_eq!(reason(kit.call(&ann.person.caller, by_link(&link)).await), "SECOND_FACTOR_NEEDED");
+}
+
+#[tokio::test]
+async fn step_up_wants_a_sign_in_as_recent_as_the_policy_says() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let info = kit.call(&ann.caller, GetTenant).await.unwrap();
+    let change = |version| UpdateTenantPolicy {
+        policy: TenantPolicy { sessions_per_user: 7, ..info.policy.clone() },
+        version,
+    };
+    kit.clock.advance(Duration::from_secs(301));
+    assert_eq!(kit.call(&ann.caller, change(1)).await.unwrap_err(), ActorError::StepUpRequired);
+    let bob = kit.founder("bob@example.com").await;
+    let foreign = kit.link("bob@example.com", LinkPurpose::StepUp).await;
+    let recovery = kit.link("ann@example.com", LinkPurpose::Recovery).await;
+    let sign_in = kit.link("ann@example.com", LinkPurpose::SignIn).await;
+    let own = kit.link("ann@example.com", LinkPurpose::StepUp).await;
+    for bad in [&foreign, &recovery, &sign_in, &bob.token] {
+        assert!(kit.call(&ann.caller, by_link(bad)).await.is_err());
+    }
+    assert!(kit.exchange(&own).await.is_err(), "it starts no session");
+    let stepped = kit.call(&ann.caller, by_link(&own)).await.unwrap();
+    assert!(kit.authenticate(&ann.token).await.is_err(), "the token before is dead");
+    let again = kit.authenticate(stepped.token.expose()).await.unwrap();
+    assert_eq!(again.user().unwrap().session, ann.caller.user().unwrap().session);
+    assert_eq!(
+        stepped.session.stepped_up_until.since(stepped.session.authenticated_at),
+        Duration::from_secs(300)
+    );
+    kit.clock.advance(Duration::from_secs(299));
+    let longer = |step_up_ms, version| UpdateTenantPolicy {
+        policy: TenantPolicy { step_up_ms, ..info.policy.clone() },
+        version,
+    };
+    assert_eq!(kit.call(&again, longer(20 * 60_000, 1)).await.unwrap().version, 2);
+    assert!(kit.call(&again, by_link(&own)).await.is_err(), "a link works once");
+    kit.clock.advance(Duration::from_secs(15 * 60));
+    assert_eq!(kit.call(&again, longer(60_000, 2)).await.unwrap().version, 3, "20 min are 20 min");
+    assert_eq!(
+        kit.call(&again, change(3)).await.unwrap_err(),
+        ActorError::StepUpRequired,
+        "and 1 min is one"
+    );
 }

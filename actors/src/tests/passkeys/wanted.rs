@@ -1,5 +1,7 @@
 //! A tenant that wants a passkey of everybody.
 
+use std::time::Duration;
+
 use super::{Soft, add, ask, reason, show};
 use crate::{
     ActorError,
@@ -93,11 +95,19 @@ async fn an_authenticator_leads_to_the_first_passkey_and_no_further() {
     let coded = renewed(&kit, &fresh, &coded).await;
     assert_eq!(reason(kit.call(&coded.caller, GetTenant).await), "PERMISSION_DENIED");
     assert_eq!(reason(demand(&kit, &coded).await), "PERMISSION_DENIED");
+    assert_eq!(
+        reason(kit.call(&coded.caller, BeginTotpEnrollment).await),
+        "PERMISSION_DENIED",
+        "it adds no code"
+    );
+    let session = kit.call(&coded.caller, WhoAmI).await.unwrap().session.unwrap();
+    assert!(session.expires_at.since(session.created_at) <= Duration::from_secs(600), "and lasts as before");
     let mut soft = Soft::new(2);
     add(&kit, &coded, &mut soft).await;
     assert_eq!(reason(kit.call(&coded.caller, GetTenant).await), "PERMISSION_DENIED", "added, and not shown");
     let whole = show(&kit, &coded, &mut soft).await.unwrap();
     assert_eq!((whole.session.assurance, whole.pending_factors.len()), (Assurance::Mfa, 0));
+    assert!(whole.session.expires_at.since(whole.session.created_at) > Duration::from_secs(3600));
     let whole = renewed(&kit, &coded, &whole).await;
     kit.call(&whole.caller, GetTenant).await.unwrap();
     // from now on the code is worth nothing

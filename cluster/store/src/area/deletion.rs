@@ -86,11 +86,16 @@ impl OperatorStore {
 }
 
 impl ClusterStore {
-    /// What is left of a tenant that was deleted; none if it was not.
+    /// What is left of a tenant that was deleted; none if it was not, or has a row yet. A record is an order to erase what
+    /// no database can bring back, so whoever can only write records gives none.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn deleted_tenant(&self, tenant: TenantId) -> Result<Option<DeletedTenant>, StoreError> {
-        self.begin_read().await?.first(DeletedTenant::tenant.eq(tenant), false).await
+        let mut tx = self.begin_read().await?;
+        if tx.first(Tenant::tenant_id.eq(tenant), false).await?.is_some() {
+            return Ok(None);
+        }
+        tx.first(DeletedTenant::tenant.eq(tenant), false).await
     }
 }

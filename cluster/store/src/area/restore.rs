@@ -17,10 +17,10 @@ use crate::{
     FencedTx, Filter, MAX_LIMIT, Query, Row, Store, StoreError,
     backend::{Scope, Tx},
     tables::{
-        ApiKeyRow, BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, DestructiveAct,
+        ApiKeyRow, BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, Deletion, DestructiveAct,
         EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState, Pairing, PasskeyChallenge,
-        PasskeySignIn, ProgramGrant, ProgramToken, RESTORE_STEP, Session, Share, ShareState, Signup, Tenant, TenantOwner,
-        TotpEnrollment,
+        PasskeySignIn, ProgramGrant, ProgramToken, RESTORE_STEP, Session, Share, ShareState, Signup, Tenant,
+        TenantOwner, TotpEnrollment,
     },
 };
 
@@ -178,6 +178,8 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
         + tx.delete::<PasskeySignIn>(Filter::all()).await?
         // one that was stopped since must not come to count
         + tx.delete::<EmailChange>(Filter::all()).await?
+        // nor one of a whole tenant come to be carried out; its timer finds nothing
+        + tx.delete::<Deletion>(Deletion::began_at.eq(None)).await?
         + tx.delete::<Invite>(Filter::all()).await?
         + tx.delete::<Signup>(Filter::all()).await?
         + tx.delete::<Pairing>(Filter::all()).await?

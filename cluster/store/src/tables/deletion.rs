@@ -16,6 +16,8 @@ rows! {
         erases_at: Timestamp,
         /// When erasing began; none before it.
         began_at: Option<Timestamp>,
+        /// How much there was then, for the record that is left.
+        found: Option<String>,
         /// What was erased, for the record that is left; none until the rows are gone.
         erased: Option<String>,
     };

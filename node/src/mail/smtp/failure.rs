@@ -55,6 +55,9 @@ fn sort(step: Step, code: u16, enhanced: Option<&str>, host: &str) -> Failure {
         Step::Hello | Step::Auth | Step::Sender => Failure::Stuck(why),
         Step::Addressee | Step::Letter => match code {
             400..500 => Failure::Later(why),
+            // X.2: the mailbox, such as that it is full, which others can bring about
+            550..=556 if enhanced.is_some_and(|detail| detail.starts_with("5.2.")) => Failure::Later(why),
+            552 if enhanced.is_none() => Failure::Later(why),
             // X.7: what it thinks of us, such as that we did not sign in, or that it does not relay
             550..=556 if !enhanced.is_some_and(|detail| detail.starts_with("5.7.")) => Failure::Refused(why),
             _ => Failure::Stuck(why),
@@ -94,6 +97,9 @@ mod tests {
             (Step::Addressee, 530, Some("5.7.0"), "stuck"),
             (Step::Addressee, 503, Some("5.5.1"), "stuck"),
             (Step::Letter, 552, Some("5.3.4"), "refused"),
+            (Step::Letter, 552, Some("5.2.2"), "later"),
+            (Step::Addressee, 550, Some("5.2.1"), "later"),
+            (Step::Addressee, 552, None, "later"),
             (Step::Letter, 451, None, "later"),
         ] {
             assert_eq!(kind(step, code, detail), expected, "{step:?} {code} {detail:?}");
