@@ -1,5 +1,6 @@
 //! Shares between people: what they open, for whom, and how they end.
 
+mod by_key;
 mod ends;
 mod given_on;
 mod lattice;
