@@ -9,7 +9,7 @@ use ocmt_types::Secret;
 
 use super::kit::{Kit, Person, START, binding, until};
 use crate::{
-    ActorError, Limits,
+    Limits,
     api::{
         audit::QueryAudit,
         auth::{
