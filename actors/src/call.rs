@@ -71,6 +71,7 @@ pub struct CallMessage(pub(crate) Area);
 pub(crate) enum Area {
     Auth(crate::api::auth::AuthCall),
     Passkeys(crate::api::passkeys::PasskeysCall),
+    Sso(crate::api::sso::SsoCall),
     Tenant(crate::api::tenant::TenantCall),
     Users(crate::api::users::UsersCall),
     Groups(crate::api::groups::GroupsCall),
@@ -174,6 +175,7 @@ impl Area {
         match self {
             Self::Auth(call) => call.caller(),
             Self::Passkeys(call) => call.caller(),
+            Self::Sso(call) => call.caller(),
             Self::Tenant(call) => call.caller(),
             Self::Users(call) => call.caller(),
             Self::Groups(call) => call.caller(),
@@ -193,6 +195,7 @@ impl Area {
         match self {
             Self::Auth(call) => call.refuse(error),
             Self::Passkeys(call) => call.refuse(error),
+            Self::Sso(call) => call.refuse(error),
             Self::Tenant(call) => call.refuse(error),
             Self::Users(call) => call.refuse(error),
             Self::Groups(call) => call.refuse(error),

@@ -101,3 +101,4 @@ pub use ports::{
 };
 pub use quota::{Quota, QuotaChange};
 pub use system::{StreamEnd, StreamGuard, System, TenantHandle};
+pub use tenant::sso::BAD_SSO;

@@ -4,6 +4,7 @@
 //! answered at once and alike whether the address is known or not; the work is done afterwards.
 
 mod passkeys;
+mod sso;
 
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::{

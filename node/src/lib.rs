@@ -8,6 +8,7 @@
 //! | [`peers`], [`forward`] | other nodes: the peer listener and the links to theirs; calls for tenants that live there |
 //! | [`database`], [`pki`], [`mail`], [`cells`], [`secret_file`] | what the actors ask of the world |
 //! | [`cli`], [`demo`] | what people type |
+//! | [`sso`] | tenants' own OpenID providers |
 //! | [`software`] | which release this is |
 //! | [`local`], [`canary`] | a node of one's own, and the search for leaks: for the demo and the tests |
 
@@ -33,6 +34,8 @@ pub mod secret_file;
 pub mod server;
 mod shares;
 pub mod software;
+pub mod sso;
 mod tasks;
 pub mod telemetry;
+pub mod tls;
 pub mod web;

@@ -9,10 +9,11 @@ use prost_types::{DescriptorProto, EnumDescriptorProto, FileDescriptorProto};
 use protox::prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor, Value};
 
 /// The table of the design's list of public names, as it stands there, and `GetEmailChange` and
-/// `CancelEmailChange`: without them nobody could see or stop a change of address that they did not ask for.
+/// `CancelEmailChange` (without them nobody could see or stop a change of address that they did not ask for), and those
+/// that say which OpenID provider a tenant has.
 const TABLE: &str = "
 AuthService | SignUp, RequestMagicLink, ExchangeMagicLink, CompleteMfa, StepUp, BeginTotpEnrollment, ConfirmTotpEnrollment, RemoveTotp, RegenerateBackupCodes, BeginPasskeyRegistration, FinishPasskeyRegistration, BeginPasskeyAssertion, FinishPasskeyAssertion, ListPasskeys, RemovePasskey, BeginOidcLogin, FinishOidcLogin, RequestEmailChange, ConfirmEmailChange, GetEmailChange, CancelEmailChange, WhoAmI, ListSessions, RevokeSession, RevokeOtherSessions, SignOut, CreateApiKey, ListApiKeys, RevokeApiKey
-TenantService | CreateTenant, GetTenant, ListTenants, UpdateTenantPolicy, GetQuota, UpdateQuota, SuspendTenant, ResumeTenant, DeleteTenant, ListInbox, WatchInbox (server stream)
+TenantService | CreateTenant, GetTenant, ListTenants, UpdateTenantPolicy, GetQuota, UpdateQuota, SuspendTenant, ResumeTenant, DeleteTenant, GetOidcProvider, SetOidcProvider, RemoveOidcProvider, ListInbox, WatchInbox (server stream)
 UserService | InviteUser, AcceptInvite, ListUsers, SetRole, CreateRole, ListRoles, DeleteRole, RemoveUser, PublishIdentityKey, GetIdentityKey
 GroupService | CreateGroup, GetGroup, ListGroups, DeleteGroup, AddMember, RemoveMember, SetMemberRole, CreateResource, ListResources, DeleteResource
 ShareService | CreateShare, AcceptShare, ListShares, RevokeShare, RequestCapability, ApproveCapability, DenyCapability, CreateProgramToken, RevokeProgramToken

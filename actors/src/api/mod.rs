@@ -17,6 +17,7 @@ pub mod programs;
 pub mod recovery;
 pub mod roles;
 pub mod shares;
+pub mod sso;
 pub mod tenant;
 pub mod users;
 pub mod vault;

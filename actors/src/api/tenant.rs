@@ -3,7 +3,10 @@
 use ocmt_types::{TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::users::{Done, RoleId};
+use super::{
+    sso::{GetOidcProvider, Provider, RemoveOidcProvider, SetOidcProvider},
+    users::{Done, RoleId},
+};
 use crate::call::calls;
 pub use crate::policy::TenantPolicy;
 use crate::quota::{Quota, QuotaChange};
@@ -177,5 +180,8 @@ calls! {
         write StopDeletion => Done,
         read GetQuota => QuotaReport,
         write UpdateQuota => Quota,
+        read GetOidcProvider => Option<Provider>,
+        write SetOidcProvider => Provider,
+        write RemoveOidcProvider => Done,
     }
 }

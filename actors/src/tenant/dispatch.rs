@@ -16,6 +16,7 @@ use crate::{
         auth::AuthCall,
         passkeys::PasskeysCall,
         recovery::RecoveryCall,
+        sso::SsoCall,
         tenant::{GetQuota, TenantCall},
         users::UsersCall,
         vault::VaultCall,
@@ -38,6 +39,7 @@ impl TenantState {
         match area {
             Area::Auth(call) => self.auth(myself, call),
             Area::Passkeys(call) => self.passkeys(myself, call),
+            Area::Sso(call) => self.sso(myself, call),
             Area::Tenant(call) => self.tenant(myself, call),
             Area::Users(call) => self.users(myself, call),
             Area::Groups(call) => self.groups(myself, call),
@@ -92,6 +94,14 @@ impl TenantState {
         }
     }
 
+    fn sso(&mut self, myself: &ActorRef<TenantMessage>, call: SsoCall) {
+        match call {
+            SsoCall::BeginSso(call) => self.work(myself, call),
+            SsoCall::TakeState(call) => self.work(myself, call),
+            SsoCall::FinishSso(call) => self.work(myself, call),
+        }
+    }
+
     fn tenant(&mut self, myself: &ActorRef<TenantMessage>, call: TenantCall) {
         match call {
             TenantCall::BeginFounding(call) => self.work(myself, call),
@@ -107,6 +117,9 @@ impl TenantState {
                 self.work(myself, Incoming { request: GetQuota { calls }, ..call });
             }
             TenantCall::UpdateQuota(call) => self.work(myself, call),
+            TenantCall::GetOidcProvider(call) => self.work(myself, call),
+            TenantCall::SetOidcProvider(call) => self.work(myself, call),
+            TenantCall::RemoveOidcProvider(call) => self.work(myself, call),
         }
     }
 

@@ -37,7 +37,7 @@ use std::{collections::HashMap, sync::Arc};
 use ocmt_types::{MessageId, NoticeId, Ownership, SessionId};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-pub(crate) use handlers::{passkeys, session_issue, session_row};
+pub(crate) use handlers::{passkeys, session_issue, session_row, sso};
 #[cfg(test)]
 pub(crate) use message::Poison;
 pub(crate) use message::{Adopt, Authenticate, OpenStream, TakePost, TenantMessage};

@@ -3,11 +3,11 @@
 
 use ocmt_store::{
     Rewrap,
-    tables::{Ceremony, TotpEnrollment, User},
+    tables::{Ceremony, OidcProvider, TotpEnrollment, User},
 };
 use ractor::ActorRef;
 
-use super::{TenantMessage, TenantState, ceremony::ground, handlers::rewrapped_totp};
+use super::{TenantMessage, TenantState, ceremony::ground, handlers::rewrapped_totp, sso};
 use crate::{
     call::Reply,
     error::ActorError,
@@ -55,8 +55,20 @@ impl SystemWork for Batch {
             .await?;
         }
         factors(work, users, enrollments).await?;
+        if let Some(row) = work.tx.provider_to_rewrap(what).await? {
+            provider(work, row).await?;
+        }
         Ok(more)
     }
+}
+
+/// The secret of a client at the tenant's own provider.
+async fn provider(work: &mut Work, row: OidcProvider) -> Result<(), ActorError> {
+    let Some(wrapped) = &row.secret_wrapped else { return Ok(()) };
+    let wrapped = sso::rewrapped(work, wrapped)?;
+    work.check_wrapped(&wrapped).await?;
+    work.tx.update(&OidcProvider { secret_wrapped: Some(wrapped), ..row }).await?;
+    Ok(())
 }
 
 /// Secrets of second factors.

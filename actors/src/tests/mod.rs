@@ -22,6 +22,7 @@ mod roles;
 mod shares;
 pub(crate) mod sign_in;
 mod sleep;
+mod sso;
 mod strangers;
 pub(crate) mod suspension;
 pub(crate) mod timers;

@@ -139,7 +139,7 @@ impl PendingSignIn {
 }
 
 /// A call whose token is in its message alone: says of which tenant it is, so that any node finds the way.
-fn routed<T>(token: &str, message: T) -> tonic::Request<T> {
+pub(crate) fn routed<T>(token: &str, message: T) -> tonic::Request<T> {
     let mut request = tonic::Request::new(message);
     let tenant = Token::parse(token).ok().and_then(|token| token.tenant());
     if let Some(tenant) = tenant.and_then(|tenant| tenant.to_string().parse().ok()) {

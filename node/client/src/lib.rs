@@ -26,6 +26,7 @@ mod repeat;
 pub mod roles;
 mod routes;
 pub mod share;
+pub mod sso;
 pub mod state;
 pub mod tenant;
 pub mod vault;

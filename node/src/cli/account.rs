@@ -11,13 +11,14 @@ use super::{
     context::Context,
     mfa,
     output::{note, waiting},
-    show,
+    show, sso,
 };
 
 pub(super) async fn login(context: &Context, args: LoginArgs) -> anyhow::Result<()> {
     let client = context.anonymous().await?;
     let code = args.code.clone();
     let signed_in = match (&args.email, &args.tenant_name) {
+        (None, _) if args.sso => sso::sign_in(&client, context.tenant(), &device(), link).await?,
         (None, _) => {
             note("Paste the link of your invitation:");
             client.accept_invite(&link()?, &device()).await?

@@ -25,6 +25,7 @@ mod recovery;
 mod secrets;
 mod share;
 mod show;
+mod sso;
 mod store;
 mod streams;
 mod telling;

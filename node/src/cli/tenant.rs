@@ -8,7 +8,7 @@ use super::{
     args::{PolicyArgs, TenantCommand, UserCommand},
     context::Context,
     output::note,
-    show,
+    show, sso,
 };
 
 pub(super) async fn tenant(context: &Context, command: TenantCommand) -> anyhow::Result<()> {
@@ -47,6 +47,7 @@ pub(super) async fn tenant(context: &Context, command: TenantCommand) -> anyhow:
             let tenant = client.keep_tenant().await?;
             context.out.value(&tenant, || format!("tenant {} stays", tenant.name))
         }
+        TenantCommand::Sso(command) => sso::run(context, &client, command).await,
         // an operator's, with a connection of its own
         TenantCommand::Operated(_) => Ok(()),
         TenantCommand::Policy(args) => {

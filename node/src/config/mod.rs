@@ -73,6 +73,8 @@ pub struct Config {
     pub limits: Limits,
     /// How notices and sign-in links leave the node.
     pub mail: Mail,
+    /// Tenants' own OpenID providers.
+    pub sso: Sso,
     /// Logs.
     pub telemetry: Telemetry,
 }
@@ -280,6 +282,15 @@ impl Default for Limits {
             idle_tenant: HumanDuration::minutes(10),
         }
     }
+}
+
+/// `[sso]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sso {
+    /// A PEM file of the authorities that providers' certificates may come from; empty for those that the machine
+    /// trusts.
+    pub ca_file: PathBuf,
 }
 
 /// `[telemetry]`

@@ -24,12 +24,14 @@ use super::{
 };
 
 /// Methods that need no session: what they show is in the message.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 9] = [
     "/ocmt.v1.AuthService/SignUp",
     "/ocmt.v1.AuthService/RequestMagicLink",
     "/ocmt.v1.AuthService/ExchangeMagicLink",
     "/ocmt.v1.AuthService/BeginPasskeyAssertion",
     "/ocmt.v1.AuthService/FinishPasskeyAssertion",
+    "/ocmt.v1.AuthService/BeginOidcLogin",
+    "/ocmt.v1.AuthService/FinishOidcLogin",
     "/ocmt.v1.UserService/AcceptInvite",
     crate::operator::JOIN,
 ];

@@ -11,7 +11,7 @@ use ocmt_proto::v1::{self as pb, auth_service_server::AuthService};
 use ocmt_types::{Secret, SessionId};
 use tonic::{Request, Response, async_trait};
 
-use super::{Answer, Rpc, convert, email_change, factors, keys, passkeys, refuse};
+use super::{Answer, Rpc, convert, email_change, factors, keys, passkeys, refuse, sso};
 use crate::edge::call;
 
 /// What clients are told of links: the policy's default, the same for every address.
@@ -153,6 +153,20 @@ impl AuthService for Rpc {
         let codes = self.ask(&request, &[], RegenerateBackupCodes).await?;
         let backup_codes = factors::texts(codes.0);
         Ok(Response::new(pb::RegenerateBackupCodesResponse { backup_codes }))
+    }
+
+    async fn begin_oidc_login(
+        &self,
+        request: Request<pb::BeginOidcLoginRequest>,
+    ) -> Answer<pb::BeginOidcLoginResponse> {
+        sso::begin(self, request).await
+    }
+
+    async fn finish_oidc_login(
+        &self,
+        request: Request<pb::FinishOidcLoginRequest>,
+    ) -> Answer<pb::FinishOidcLoginResponse> {
+        sso::finish(self, request).await
     }
 
     async fn begin_passkey_registration(

@@ -18,6 +18,7 @@ mod recovery;
 mod recovery_wire;
 mod share;
 mod share_wire;
+mod sso;
 pub(crate) mod tenant;
 pub mod unimplemented;
 mod user;
@@ -35,9 +36,12 @@ use tonic::{Request, Response, Status, service::Routes};
 
 use ocmt_proto::v1 as pb;
 
-use crate::edge::{
-    call::{self, Verdict},
-    error,
+use crate::{
+    edge::{
+        call::{self, Verdict},
+        error,
+    },
+    sso::Providers,
 };
 
 /// What every service stands on.
@@ -48,6 +52,7 @@ pub struct Rpc {
     longest_call: Duration,
     /// What new containers run unless they name another.
     default_image: Arc<str>,
+    providers: Arc<Providers>,
 }
 
 /// Largest message of services that carry no ciphertext, in bytes.
@@ -58,8 +63,14 @@ type Answer<T> = Result<Response<T>, Status>;
 
 impl Rpc {
     /// Services of this system; no call may take longer than `longest_call`.
-    pub fn new(system: System, clock: Arc<dyn Clock>, longest_call: Duration, default_image: &str) -> Self {
-        Self { system, clock, longest_call, default_image: default_image.into() }
+    pub fn new(
+        system: System,
+        clock: Arc<dyn Clock>,
+        longest_call: Duration,
+        default_image: &str,
+        providers: Arc<Providers>,
+    ) -> Self {
+        Self { system, clock, longest_call, default_image: default_image.into(), providers }
     }
 
     /// All services of the client listener, with messages of at most `message_bytes`; `reflects` adds the

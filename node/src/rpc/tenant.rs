@@ -10,7 +10,7 @@ use ocmt_actors::{
 use ocmt_proto::v1::{self as pb, tenant_service_server::TenantService};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answer, Rpc, convert, pairing_wire, refuse};
+use super::{Answer, Rpc, convert, pairing_wire, refuse, sso};
 
 #[async_trait]
 impl TenantService for Rpc {
@@ -49,6 +49,27 @@ impl TenantService for Rpc {
             tenants: tenants.into_iter().map(summary).collect(),
             next_page_token: String::new(),
         }))
+    }
+
+    async fn get_oidc_provider(
+        &self,
+        request: Request<pb::GetOidcProviderRequest>,
+    ) -> Answer<pb::GetOidcProviderResponse> {
+        sso::provider(self, request).await
+    }
+
+    async fn set_oidc_provider(
+        &self,
+        request: Request<pb::SetOidcProviderRequest>,
+    ) -> Answer<pb::SetOidcProviderResponse> {
+        sso::set(self, request).await
+    }
+
+    async fn remove_oidc_provider(
+        &self,
+        request: Request<pb::RemoveOidcProviderRequest>,
+    ) -> Answer<pb::RemoveOidcProviderResponse> {
+        sso::remove(self, request).await
     }
 
     async fn get_quota(&self, request: Request<pb::GetQuotaRequest>) -> Answer<pb::GetQuotaResponse> {

@@ -15,7 +15,6 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::edge::error::DOMAIN;
 
 const CAPABILITIES: &str = "requests for capabilities are not built yet";
-const FACTORS: &str = "single sign-on is not built yet";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
@@ -32,9 +31,7 @@ const SERVICES: [(&str, &str); 5] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 29] = [
-    ("/ocmt.v1.AuthService/BeginOidcLogin", FACTORS),
-    ("/ocmt.v1.AuthService/FinishOidcLogin", FACTORS),
+const METHODS: [(&str, &str); 27] = [
     ("/ocmt.v1.AuditService/ExportAudit", PROOFS),
     ("/ocmt.v1.AuditService/GetCheckpoint", PROOFS),
     ("/ocmt.v1.AuditService/ProveConsistency", PROOFS),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Router, middleware};
 use ocmt_actors::System;
 use ocmt_types::{Clock, IdGen};
+use tokio_rustls::TlsConnector;
 
 use super::StartError;
 use crate::{
@@ -19,6 +20,8 @@ use crate::{
     forward::ForwardLayer,
     operator::{self, OperatorRpc},
     rpc::{Rpc, unimplemented},
+    sso::{Fetch, Providers},
+    tls,
     web::{self, Pages},
 };
 
@@ -32,16 +35,21 @@ pub(super) struct Routes<'a> {
     pub(super) site: Arc<Site>,
     pub(super) clock: &'a Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdGen>,
+    /// What people call the node.
+    pub(super) public_url: &'a str,
 }
 
 /// The routes.
 pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
-    let Routes { config, system, operators, gateway, forward, site, clock, ids } = routes;
+    let Routes { config, system, operators, gateway, forward, site, clock, ids, public_url } = routes;
     let message_bytes = usize::try_from(config.limits.message_bytes).unwrap_or(usize::MAX);
     let at_once = usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX);
     let pages = Pages::new(system.clone(), clock.clone(), config.limits.call.0);
     let guard = Guard { system: system.clone(), clock: clock.clone(), longest: config.limits.call.0 };
-    let grpc = Rpc::new(system.clone(), clock.clone(), config.limits.call.0, default_image(config))
+    let providers = Arc::new(providers(config, public_url)?);
+    let grpc =
+        Rpc::new(system.clone(), clock.clone(), config.limits.call.0, default_image(config), providers);
+    let grpc = grpc
         .routes(message_bytes, config.node.mode.is_relaxed())
         .map_err(|error| StartError::Setting(format!("server reflection: {error}")))?
         .add_service(operators.joining())
@@ -68,6 +76,14 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
         .layer(middleware::from_fn_with_state(Door::new(site, at_once), door::enter))
         // outermost: what is forwarded carries the id that this node gave it
         .layer(middleware::from_fn_with_state(ids, headers::stamp)))
+}
+
+/// The way to tenants' own providers: to public addresses alone, but for a developer's.
+fn providers(config: &Config, public_url: &str) -> Result<Providers, StartError> {
+    let tls = tls::trusting(&config.sso.ca_file)
+        .map_err(|problem| StartError::Setting(format!("sso.ca_file: {problem}")))?;
+    let fetch = Fetch::new(TlsConnector::from(Arc::new(tls)), config.node.mode.is_relaxed());
+    Ok(Providers::new(fetch, public_url))
 }
 
 /// What containers run that name no image. The `process` runtime has none, and says so by name.

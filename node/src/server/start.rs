@@ -158,6 +158,7 @@ impl Node {
             site: client.site(),
             clock: &clock,
             ids: ids.clone(),
+            public_url: &endpoints.client,
         })?;
         let peers = peering.map(|peering| peering.serve(&system, app.clone(), stops.peers.clone()));
         let peers = peers.transpose()?;

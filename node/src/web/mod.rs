@@ -6,6 +6,7 @@
 //! | `POST /auth/link` | asks for a link: the same answer for every address |
 //! | `GET /auth/link/{token}` | shows what the link is for, and never uses it up: mail scanners follow links |
 //! | `POST /auth/link/{token}` | uses it up: once, and in the browser that asked for it |
+//! | `GET /auth/oidc` | where a tenant's provider sends browsers back to: says where to paste the address |
 //! | `POST /auth/mfa` | shows the second factor that is due |
 //! | `POST /auth/sign-out` | ends the session |
 //!
@@ -47,6 +48,7 @@ pub fn routes(pages: Pages) -> Router {
         .route("/", get(sign_in::home))
         .route("/auth/link", post(sign_in::ask))
         .route("/auth/link/{token}", get(sign_in::show).post(sign_in::consume))
+        .route("/auth/oidc", get(sign_in::came_back))
         .route("/auth/mfa", post(second_factor::show))
         .route("/auth/sign-out", post(sign_out::sign_out))
         .route("/static/page.css", get(style))

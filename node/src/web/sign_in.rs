@@ -25,12 +25,17 @@ use super::{
     answer::{html, refused, see_other},
     pages::{Binding, Pages, UNPROVEN, Visitor},
     second_factor,
-    view::{Elsewhere, Home, Link, Sent, SignIn},
+    view::{CameBack, Elsewhere, Home, Link, Sent, SignIn},
 };
 use crate::edge::{cookies, csrf};
 
 /// What people are told of links: the policy's default, the same for every address.
 const LINK_MINUTES: i64 = 10;
+
+/// Where a provider sends browsers back to. What it sent works where the sign-in was begun, and is not looked at here.
+pub(super) async fn came_back() -> Response {
+    html(StatusCode::OK, &CameBack, [])
+}
 
 /// Who one is, or the form.
 pub(super) async fn home(State(pages): State<Pages>, visitor: Visitor) -> Response {

@@ -28,6 +28,11 @@ pub(super) struct Link<'a> {
     pub(super) csrf: &'a str,
 }
 
+/// What a tenant's provider has sent back.
+#[derive(Template)]
+#[template(path = "came_back.html")]
+pub(super) struct CameBack;
+
 /// A link that another device or browser has asked for.
 #[derive(Template)]
 #[template(path = "elsewhere.html")]

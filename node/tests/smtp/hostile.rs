@@ -1,6 +1,6 @@
 //! Whoever stands between a node and its mail server, and servers that are out of order.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ocmt::config::HumanDuration;
 
@@ -59,11 +59,10 @@ async fn a_server_that_falls_silent_is_left_in_time_wherever_it_does() {
     ] {
         let mut kit = Kit::start(Wish { way, hangs_at: Some(verb), ..Wish::default() }).await;
         kit.settings.smtp_timeout = HumanDuration(bound);
-        let began = Instant::now();
-        let why = kit.is_kept(&invite(ADA, "Home")).await;
-        let took = began.elapsed();
+        // its own bound ends it, and not this test's
+        let letter = invite(ADA, "Home");
+        let why = tokio::time::timeout(Duration::from_secs(30), kit.is_kept(&letter)).await.unwrap();
         assert!(why.contains("within"), "{way:?} {verb}: {why}");
-        assert!(took >= bound && took < bound * 5, "{way:?} {verb}: {took:?}");
     }
 }
 
@@ -78,10 +77,9 @@ async fn a_letter_that_was_taken_is_taken_though_the_server_says_no_goodbye() {
 async fn a_server_that_never_ends_a_line_is_left_at_once() {
     for way in [Way::Endless, Way::EndlessUnderTls] {
         let kit = Kit::of(way).await;
-        let began = Instant::now();
         let why = kit.is_kept(&invite(ADA, "Home")).await;
         // not by the clock: how much of it there may be is bounded
-        assert!(began.elapsed() < kit.settings.smtp_timeout.0 / 2, "{way:?}: {:?}, {why}", began.elapsed());
+        assert!(!why.contains("within"), "{way:?}: {why}");
         kit.server.when(|log| log.open == 0).await;
     }
 }

@@ -6,7 +6,7 @@
 //! asked by: user:0b8c2a54-0000-4000-8000-000000000002
 //! asked at: 1764400000000
 //! erased at: 1765000000000
-//! erased: users=3 containers=2 vaults=3 rows=512
+//! erased: users=3 vaults=3 containers=2 containers_left_to_their_hosts=0
 //! last audit record: 41 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 //! ```
 //!
@@ -32,7 +32,7 @@ pub struct DeletionRecord {
     pub asked_at: Timestamp,
     /// When its rows were gone.
     pub erased_at: Timestamp,
-    /// How much there was, as `users=3 containers=2`.
+    /// How much there was, as `users=3 vaults=3`.
     pub erased: String,
     /// The last record of its audit: sequence and hash of the chain.
     pub audit_head: (i64, Digest32),
@@ -78,7 +78,7 @@ mod tests {
             asked_by: "user:a\nlast audit record: 0 00".to_owned(),
             asked_at: Timestamp(1),
             erased_at: Timestamp(2),
-            erased: "users=3 rows=9".to_owned(),
+            erased: "users=3 vaults=3".to_owned(),
             audit_head: (41, Digest32([0xab; 32])),
         }
     }
@@ -100,7 +100,7 @@ mod tests {
     fn a_signature_holds_for_the_whole_statement_and_its_purpose() {
         let key = SigningKey::generate(&mut rand::rng());
         let signature = key.sign(PURPOSE, record().statement().as_bytes());
-        let other = DeletionRecord { erased: "users=2 rows=9".to_owned(), ..record() }.statement();
+        let other = DeletionRecord { erased: "users=2 vaults=3".to_owned(), ..record() }.statement();
         let public = key.verify_key();
         public.verify(PURPOSE, record().statement().as_bytes(), &signature).unwrap();
         assert!(public.verify(PURPOSE, other.as_bytes(), &signature).is_err());

@@ -27,7 +27,7 @@ pub fn check(text: &str) -> Vec<Finding> {
                     *counts.entry(("all".to_owned(), status)).or_default() += 1;
                 }
                 None => {
-                    found.push(Finding::at(PATH, number, format!("`{status}` is no status: {STATUSES:?}")))
+                    found.push(Finding::at(PATH, number, format!("`{status}` is no status: {STATUSES:?}")));
                 }
             },
             _ => {}

@@ -14,6 +14,7 @@ pub(super) mod post;
 pub(super) mod roles;
 pub(crate) mod session_issue;
 pub(crate) mod session_row;
+pub(crate) mod sso;
 mod tenant;
 pub(super) mod timers;
 mod users;

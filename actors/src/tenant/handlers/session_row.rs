@@ -13,7 +13,7 @@ use ocmt_types::{Digest32, SessionId, Timestamp, UserId};
 
 use super::{
     super::{api_key, program, share},
-    email_change, factors, passkeys, roles,
+    email_change, factors, passkeys, roles, sso,
 };
 use crate::{
     api::auth::{Assurance, SessionInfo},
@@ -296,6 +296,7 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     work.tx.delete_all::<Session>(Session::expires_at.le(now - KEEP)).await?;
     work.tx.delete_all::<TotpEnrollment>(TotpEnrollment::expires_at.le(now)).await?;
     passkeys::sweep(work).await?;
+    sso::sweep(work).await?;
     email_change::sweep(work).await?;
     work.tx.forget_answers(now - KEEP).await?;
     work.set_timer(SWEEP, "", now + SWEEP_EVERY, &[]).await

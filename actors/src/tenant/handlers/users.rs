@@ -12,7 +12,7 @@ use super::{
     notices::{self, NoticeText},
     roles::{self, authority_of, covered, given, keep_an_owner},
     session_issue::{self, Proof},
-    session_row,
+    session_row, sso,
 };
 use crate::{
     api::{
@@ -176,6 +176,7 @@ impl Handle for RemoveUser {
         share::end_of_user(work, user.user_id).await?;
         enrol::forget(work, &user).await?;
         email_change::forget(work, user.user_id).await?;
+        sso::forget(work, user.user_id).await?;
         work.tx.unlist_address(&user.email).await?;
         tell(work, &user, "user.removed", "your account in this tenant was removed").await?;
         // the row stays for the audit trail, and the address is free for a new user

@@ -18,9 +18,9 @@ use crate::{
     backend::{Scope, Tx},
     tables::{
         ApiKeyRow, BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, Deletion, DestructiveAct,
-        EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState, Pairing, PasskeyChallenge,
-        PasskeySignIn, ProgramGrant, ProgramToken, RESTORE_STEP, Session, Share, ShareState, Signup, Tenant,
-        TenantOwner, TotpEnrollment,
+        EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState, OidcLogin, Pairing,
+        PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramToken, RESTORE_STEP, Session, Share,
+        ShareState, Signup, Tenant, TenantOwner, TotpEnrollment,
     },
 };
 
@@ -180,6 +180,7 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
         + tx.delete::<EmailChange>(Filter::all()).await?
         // nor one of a whole tenant come to be carried out; its timer finds nothing
         + tx.delete::<Deletion>(Deletion::began_at.eq(None)).await?
+        + tx.delete::<OidcLogin>(Filter::all()).await?
         + tx.delete::<Invite>(Filter::all()).await?
         + tx.delete::<Signup>(Filter::all()).await?
         + tx.delete::<Pairing>(Filter::all()).await?

@@ -22,7 +22,10 @@ use crate::{
     Filter, Row, StoreError,
     backend::{Scope, Tx},
     kernel::filter::Col,
-    tables::{Ceremony, Cluster, Container, Node, SealingGeneration, SealingHolder, TotpEnrollment, User},
+    tables::{
+        Ceremony, Cluster, Container, Node, OidcProvider, SealingGeneration, SealingHolder, TotpEnrollment,
+        User,
+    },
 };
 
 /// The lock of whoever writes something wrapped, and of whoever decides that a generation stands alone.
@@ -88,6 +91,10 @@ impl Rewrap {
     fn enrollments(self) -> Filter<TotpEnrollment> {
         self.of_required(TotpEnrollment::wrapped)
     }
+
+    fn providers(self) -> Filter<OidcProvider> {
+        self.of(OidcProvider::secret_wrapped)
+    }
 }
 
 impl crate::FencedTx {
@@ -133,6 +140,14 @@ impl crate::FencedTx {
         limit: u32,
     ) -> Result<Vec<TotpEnrollment>, StoreError> {
         self.find(what.enrollments().limit(limit)).await
+    }
+
+    /// The same for the secret of a client at the tenant's own provider.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn provider_to_rewrap(&mut self, what: Rewrap) -> Result<Option<OidcProvider>, StoreError> {
+        self.first(what.providers()).await
     }
 }
 
@@ -204,16 +219,19 @@ impl OperatorStore {
         let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let (mut ceremonies, mut containers) = (what.ceremonies(), what.containers());
         let (mut users, mut enrollments) = (what.users(), what.enrollments());
+        let mut providers = what.providers();
         if let Some(after) = after {
             ceremonies = ceremonies.and(Ceremony::tenant_id.gt(after));
             containers = containers.and(Container::tenant_id.gt(after));
             users = users.and(User::tenant_id.gt(after));
             enrollments = enrollments.and(TotpEnrollment::tenant_id.gt(after));
+            providers = providers.and(OidcProvider::tenant_id.gt(after));
         }
         let mut tenants = tx.tenants_of(ceremonies, limit).await?;
         tenants.extend(tx.tenants_of(containers, limit).await?);
         tenants.extend(tx.tenants_of(users, limit).await?);
         tenants.extend(tx.tenants_of(enrollments, limit).await?);
+        tenants.extend(tx.tenants_of(providers, limit).await?);
         tenants.sort_unstable();
         tenants.dedup();
         tenants.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -281,7 +299,8 @@ async fn look(tx: &mut Tx, what: Rewrap) -> Result<Rewrapping, StoreError> {
     let left = tx.count(what.ceremonies()).await?
         + tx.count(what.containers()).await?
         + tx.count(what.users()).await?
-        + tx.count(what.enrollments()).await?;
+        + tx.count(what.enrollments()).await?
+        + tx.count(what.providers()).await?;
     let holders = SealingHolder::generation.gt(i64::from(what.latest) - 1);
     let holders = tx.find::<SealingHolder>(holders, false).await?;
     let mut behind = Vec::new();

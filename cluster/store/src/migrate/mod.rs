@@ -134,6 +134,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would leave a removed user their shares, and a recovered vault its takers
         usable_from: 12,
     },
+    Migration {
+        version: 13,
+        name: "single_sign_on",
+        text: include_str!("../../../../migrations/sqlite/0013_single_sign_on.sql"),
+        // an earlier program would remove a user and leave what signs them in standing
+        usable_from: 13,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -218,6 +225,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0012_shares.sql"),
         // an earlier program would leave a removed user their shares, and a recovered vault its takers
         usable_from: 12,
+    },
+    Migration {
+        version: 13,
+        name: "single_sign_on",
+        text: include_str!("../../../../migrations/postgres/0013_single_sign_on.sql"),
+        // an earlier program would remove a user and leave what signs them in standing
+        usable_from: 13,
     },
 ];
 

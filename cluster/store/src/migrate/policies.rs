@@ -19,8 +19,16 @@ const OWN: &str = "tenant_id = decode(current_setting('ocmt.tenant', true), 'hex
 
 /// Tables of tenants that work across tenants reads: which there are, what is due, and what runs on which host. Which columns of
 /// them is a matter of rights.
-const READ_ACROSS: &[&str] =
-    &["timers", "outbox", "containers", "tenants", "ceremonies", "users", "totp_enrollments"];
+const READ_ACROSS: &[&str] = &[
+    "timers",
+    "outbox",
+    "containers",
+    "tenants",
+    "ceremonies",
+    "users",
+    "totp_enrollments",
+    "oidc_providers",
+];
 
 /// Tables where the acts of operators are kept beside those of tenants, under the cluster's id.
 const SHARED: &[&str] = &["audit", "audit_head", "idempotency"];

@@ -43,6 +43,7 @@ const OF_CLUSTER: &[(&str, &str)] = &[
     // and which have a TOTP secret under one
     ("users", "SELECT (tenant_id, totp_wrapped)"),
     ("totp_enrollments", "SELECT (tenant_id, wrapped)"),
+    ("oidc_providers", "SELECT (tenant_id, secret_wrapped)"),
     // the cluster's own chain and answers, which the policies keep apart from tenants'
     ("audit", "SELECT, INSERT"),
     ("audit_head", "SELECT, INSERT, UPDATE"),

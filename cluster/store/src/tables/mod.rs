@@ -16,6 +16,7 @@ pub mod passkey;
 pub mod program;
 pub mod recovery;
 pub mod share;
+pub mod sso;
 pub mod team;
 pub mod tenant;
 pub mod trail;
@@ -39,6 +40,7 @@ pub use recovery::{
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
 };
 pub use share::{Share, ShareGrant, ShareState};
+pub use sso::{OidcIdentity, OidcLogin, OidcProvider};
 pub use team::{CustomRole, Group, GroupMember, GroupResource, StoredGroupRole};
 pub use tenant::{
     Assurance, Invite, Link, LinkPurpose, Session, Tenant, TenantState, User, UserRole, UserState,
@@ -79,6 +81,9 @@ pub fn all() -> Vec<&'static Table> {
         Passkey::table(),
         PasskeyChallenge::table(),
         EmailChange::table(),
+        OidcProvider::table(),
+        OidcLogin::table(),
+        OidcIdentity::table(),
         Vault::table(),
         Slot::table(),
         VaultObject::table(),

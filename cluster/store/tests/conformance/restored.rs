@@ -5,7 +5,7 @@ use ocmt_store::{
     Acceptance, ClusterAct, Filter, Purpose, Revocations, Store, StoreError,
     tables::{
         ActKind, ApiKeyRow, BackupCode, Cluster, DestructiveAct, EmailChange, EmailChangeState, Invite,
-        JoinedNode, Operator, RESTORE_STEP, UserRole,
+        JoinedNode, OidcLogin, Operator, RESTORE_STEP, UserRole,
     },
     testing::{TestNode, acceptance, id},
 };
@@ -115,6 +115,19 @@ fn api_key(tenant_id: TenantId) -> ApiKeyRow {
     }
 }
 
+/// A sign-in at a provider that was begun.
+fn begun_sign_in(tenant_id: TenantId) -> OidcLogin {
+    OidcLogin {
+        tenant_id,
+        state_hash: Digest32([9; 32]),
+        binding_hash: Digest32([9; 32]),
+        issuer: "https://id.example.org".to_owned(),
+        nonce: "n".to_owned(),
+        verifier: "v".to_owned(),
+        expires_at: Timestamp(100_000),
+    }
+}
+
 pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) {
     let source = Store::sim();
     cluster_of_three(&source).await;
@@ -155,14 +168,15 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
         created_at: Timestamp(1_000),
     };
     tx.insert(&code).await.unwrap();
+    tx.insert(&begun_sign_in(own.tenant)).await.unwrap();
     tx.commit().await.unwrap();
     put_back(&source, &store).await;
 
     let accepted = store.accept_restore(&acceptance(NOW)).await.unwrap();
     assert_eq!(
-        accepted.tokens, 7,
+        accepted.tokens, 8,
         "invitations of a node and of a user, a sign-up, an act that is confirmed, a backup code, a change of address, \
-         an API key"
+         an API key, a sign-in at a provider"
     );
     let operators = store.operators();
     assert_eq!(operators.join_token(invitation().token_hash, NOW).await.unwrap(), None);
@@ -177,6 +191,7 @@ pub async fn an_accepted_restore_leaves_nothing_that_is_good_once(store: Store) 
     assert_eq!(store.read(own).await.unwrap().count(Filter::<EmailChange>::all()).await.unwrap(), 0);
     assert_eq!(store.read(own).await.unwrap().count(Filter::<ApiKeyRow>::all()).await.unwrap(), 0);
     assert_eq!(store.read(own).await.unwrap().count(Filter::<BackupCode>::all()).await.unwrap(), 0);
+    assert_eq!(store.read(own).await.unwrap().count(Filter::<OidcLogin>::all()).await.unwrap(), 0);
 }
 
 pub async fn a_revocation_that_the_database_forgot_is_written_again_once(store: Store) {

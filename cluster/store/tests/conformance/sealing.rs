@@ -8,7 +8,7 @@ use ocmt_crypto::{
 };
 use ocmt_store::{
     Acceptance, ClusterAct, FencedTx, MayHold, Revocations, Rewrap, Store,
-    tables::{Container, TotpEnrollment, User},
+    tables::{Container, OidcProvider, TotpEnrollment, User},
     testing::{TestNode, acceptance, id, user},
 };
 use ocmt_types::{ClusterId, NodeId, Ownership, TenantId, Timestamp};
@@ -112,6 +112,29 @@ pub async fn a_totp_secret_under_an_earlier_generation_is_found_confirmed_or_not
         assert_eq!(tx.users_to_rewrap(WHAT, 10).await.unwrap().len(), count);
         tx.rollback().await.unwrap();
     }
+}
+
+pub async fn a_clients_secret_under_an_earlier_generation_is_found(store: Store) {
+    let node = TestNode::start(&store, 1).await.unwrap();
+    let owns = [node.found(1).await.unwrap(), node.found(2).await.unwrap(), node.found(3).await.unwrap()];
+    for (own, secret) in owns.iter().zip([Some(wrapped(2)), Some(wrapped(3)), None]) {
+        let row = OidcProvider {
+            tenant_id: own.tenant,
+            issuer: "https://id.example.org".to_owned(),
+            client_id: "ocmt".to_owned(),
+            secret_wrapped: secret,
+            by_email: true,
+            updated_at: Timestamp(1),
+        };
+        let mut tx = store.fenced(*own).await.unwrap();
+        tx.insert(&row).await.unwrap();
+        let due = (own.tenant == owns[0].tenant).then_some(row);
+        assert_eq!(tx.provider_to_rewrap(WHAT).await.unwrap(), due);
+        tx.commit().await.unwrap();
+    }
+    let operators = store.operators();
+    assert_eq!(operators.tenants_to_rewrap(WHAT, None, 10).await.unwrap(), [owns[0].tenant]);
+    assert_eq!(operators.rewrapping(WHAT).await.unwrap().left, 1);
 }
 
 pub async fn a_generation_stands_alone_once_nothing_and_nobody_is_under_an_earlier_one(store: Store) {

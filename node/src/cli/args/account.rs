@@ -16,7 +16,7 @@ use crate::config::HumanDuration;
 )]
 pub struct LoginArgs {
     /// Your address
-    #[arg(long, value_name = "ADDRESS", required_unless_present = "invited")]
+    #[arg(long, value_name = "ADDRESS", required_unless_present_any = ["invited", "sso"])]
     pub email: Option<String>,
     /// Ask for an account and a tenant of your own
     #[arg(long, requires = "tenant_name")]
@@ -30,6 +30,9 @@ pub struct LoginArgs {
     /// Join a tenant with the link of an invitation
     #[arg(long, conflicts_with_all = ["sign_up", "recovery", "email"])]
     pub invited: bool,
+    /// Sign in at the tenant's own provider, with the tenant's id in --tenant
+    #[arg(long, conflicts_with_all = ["sign_up", "recovery", "email", "invited"])]
+    pub sso: bool,
     /// The second factor.
     #[command(flatten)]
     pub code: CodeArgs,
@@ -80,6 +83,9 @@ pub enum TenantCommand {
     /// Stop the deletion of the tenant
     #[command(after_help = "Example:\n  ocmt tenant keep")]
     Keep,
+    /// The OpenID provider where people of the tenant sign in
+    #[command(subcommand)]
+    Sso(SsoCommand),
     /// What operators do
     #[command(flatten)]
     Operated(OperatedCommand),
@@ -136,6 +142,41 @@ pub struct PolicyArgs {
     /// From confirming another address of a user to its counting
     #[arg(long, value_name = "TIME")]
     pub email_change_delay: Option<HumanDuration>,
+}
+
+/// `ocmt tenant sso`
+#[derive(Subcommand)]
+pub enum SsoCommand {
+    /// Which one it is
+    #[command(after_help = "Example:\n  ocmt tenant sso show")]
+    Show,
+    /// Set it, whole
+    Set(SsoSetArgs),
+    /// No provider any more, and nobody who signs in by it
+    #[command(after_help = "Example:\n  ocmt tenant sso remove")]
+    Remove,
+}
+
+/// `ocmt tenant sso set`: owners only
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt tenant sso set --issuer https://id.example.org/realms/work --client-id ocmt --client-secret-file ./secret --by-verified-email\n\nAt the provider, register the address /auth/oidc of this cluster as the one to send people back to."
+)]
+pub struct SsoSetArgs {
+    /// Its issuer, exactly as it calls itself
+    #[arg(long, value_name = "URL")]
+    pub issuer: String,
+    /// What it calls this tenant
+    #[arg(long, value_name = "ID")]
+    pub client_id: String,
+    /// A file with the client's secret that nobody else may read; none for a public client
+    #[arg(long, value_name = "FILE")]
+    pub client_secret_file: Option<std::path::PathBuf>,
+    /// At the first sign-in, take an address that the provider has verified for whose account it is
+    ///
+    /// Never an owner's account, and never one that somebody of this provider has found before.
+    #[arg(long)]
+    pub by_verified_email: bool,
 }
 
 /// `ocmt user`

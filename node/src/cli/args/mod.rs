@@ -21,7 +21,9 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use ocmt_types::{ContainerId, TenantId};
 
-pub use account::{LoginArgs, PolicyArgs, SessionsCommand, TenantCommand, UserCommand};
+pub use account::{
+    LoginArgs, PolicyArgs, SessionsCommand, SsoCommand, SsoSetArgs, TenantCommand, UserCommand,
+};
 pub use api_key::{ApiKeyCommand, ApiKeyCreateArgs};
 pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
 pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs};

@@ -71,7 +71,7 @@ fn enhanced(words: &str) -> Option<&str> {
     let parts: Vec<&str> = word.split('.').collect();
     let is_number =
         |part: &&str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    (parts.len() == 3 && parts.iter().all(|part| is_number(part))).then_some(word)
+    (parts.len() == 3 && parts.iter().all(is_number)).then_some(word)
 }
 
 #[cfg(test)]

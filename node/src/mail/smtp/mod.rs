@@ -30,7 +30,7 @@ use self::{
 use super::{Failure, MailSetting};
 use crate::{
     config::{self, SmtpTls},
-    secret_file,
+    secret_file, tls,
 };
 
 /// How long one of the server's addresses has to take a connection before the next is tried.
@@ -67,7 +67,10 @@ impl Smtp {
         let tls = match settings.smtp_tls {
             SmtpTls::None => None,
             kind => Some(Tls {
-                connector: TlsConnector::from(Arc::new(stream::tls_of(&settings.smtp_ca_file)?)),
+                connector: TlsConnector::from(Arc::new(
+                    tls::trusting(&settings.smtp_ca_file)
+                        .map_err(|problem| MailSetting::new("mail.smtp_ca_file", problem))?,
+                )),
                 name: ServerName::try_from(host.clone()).map_err(|_| wrong("names no host"))?,
                 after_starttls: kind == SmtpTls::Starttls,
             }),

@@ -4,18 +4,12 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use lettre::transport::smtp::client::AsyncTokioStream;
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-use super::MailSetting;
 
 /// What a server may say about one letter, in bytes.
 const MOST: usize = 256 << 10;
@@ -94,29 +88,4 @@ impl AsyncTokioStream for Carried {
         // nobody asks: lettre wants it of a stream, and uses it nowhere
         Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
     }
-}
-
-/// TLS towards whom the authorities in `file` vouch for; without one, those of the machine.
-pub(super) fn tls_of(file: &Path) -> Result<ClientConfig, MailSetting> {
-    let wrong = |problem: String| MailSetting::new("mail.smtp_ca_file", problem);
-    let mut roots = RootCertStore::empty();
-    if file.as_os_str().is_empty() {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if roots.is_empty() {
-            return Err(wrong("this machine trusts no certificate authority: install them (ca-certificates), or name a file".to_owned()));
-        }
-    } else {
-        let unreadable = |error: &dyn fmt::Display| wrong(format!("{}: {error}", file.display()));
-        for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unreadable(&error))? {
-            let certificate = certificate.map_err(|error| unreadable(&error))?;
-            roots.add(certificate).map_err(|error| unreadable(&error))?;
-        }
-        if roots.is_empty() {
-            return Err(unreadable(&"holds no certificate"));
-        }
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(error.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }

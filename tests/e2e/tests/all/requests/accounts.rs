@@ -36,6 +36,11 @@ pub(super) fn signing_in(ids: &Ids) -> Vec<Made> {
         AuthService/ListPasskeys "" => pb::ListPasskeysRequest::default();
         AuthService/RemovePasskey "" => pb::RemovePasskeyRequest { passkey_id: uuid(),
             idempotency_key: key() };
+        AuthService/BeginOidcLogin "" => pb::BeginOidcLoginRequest { tenant_id: ids.tenant.clone(),
+            binding_hash: hash.clone(), idempotency_key: key() };
+        AuthService/FinishOidcLogin "" => pb::FinishOidcLoginRequest { state: token.clone(), code: "c".into(),
+            issuer: String::new(), binding_secret: hash.clone(), client_name: String::new(),
+            idempotency_key: key() };
         AuthService/RequestEmailChange "" => pb::RequestEmailChangeRequest { new_email: "other@e2e.example".into(),
             idempotency_key: key() };
         AuthService/ConfirmEmailChange "" => pb::ConfirmEmailChangeRequest { token: token.clone(),
@@ -78,6 +83,11 @@ pub(super) fn people(ids: &Ids) -> Vec<Made> {
         TenantService/ListTenants "" => pb::ListTenantsRequest::default();
         TenantService/UpdateTenantPolicy "" => pb::UpdateTenantPolicyRequest { policy: Some(policy),
             update_mask: Some(mask), policy_version: 1, idempotency_key: key() };
+        TenantService/GetOidcProvider "" => pb::GetOidcProviderRequest {};
+        TenantService/SetOidcProvider "" => pb::SetOidcProviderRequest {
+            issuer: "https://id.e2e.example".into(), client_id: "ocmt".into(), client_secret: String::new(),
+            by_verified_email: false, idempotency_key: key() };
+        TenantService/RemoveOidcProvider "" => pb::RemoveOidcProviderRequest { idempotency_key: key() };
         UserService/InviteUser "" => pb::InviteUserRequest { email, role_id: "member".into(),
             idempotency_key: key() };
         UserService/AcceptInvite "" => pb::AcceptInviteRequest { token, client_name: String::new(),

@@ -51,10 +51,11 @@ macro_rules! rules {
 }
 
 /// What an API key may call, and the scope that it has to have for it; "" for none. Everything else refuses every key.
-pub(super) const BY_KEY: [(&str, &str); 26] = [
+pub(super) const BY_KEY: [(&str, &str); 27] = [
     ("/ocmt.v1.AuthService/WhoAmI", ""),
     ("/ocmt.v1.TenantService/GetTenant", "tenant.read"),
     ("/ocmt.v1.TenantService/GetQuota", "tenant.read"),
+    ("/ocmt.v1.TenantService/GetOidcProvider", "tenant.read"),
     ("/ocmt.v1.UserService/ListUsers", "user.list"),
     ("/ocmt.v1.UserService/ListRoles", "role.list"),
     ("/ocmt.v1.UserService/GetIdentityKey", "user.read_identity"),
@@ -104,6 +105,8 @@ pub(super) const RULES: &[Rule] = rules! {
         BeginPasskeyAssertion Anybody May,
         FinishPasskeyAssertion Anybody May,
         ListPasskeys Observer Refused,
+        BeginOidcLogin Anybody May,
+        FinishOidcLogin Anybody May,
         RemovePasskey Observer Unfound,
         RequestEmailChange Observer Refused,
         ConfirmEmailChange Observer Refused,
@@ -120,6 +123,9 @@ pub(super) const RULES: &[Rule] = rules! {
         // the names of one's own tenants: who signs in has to choose
         ListTenants Observer May,
         UpdateTenantPolicy Owner Refused,
+        GetOidcProvider Observer Refused,
+        SetOidcProvider Owner Refused,
+        RemoveOidcProvider Owner Refused,
         UpdateQuota Operator Refused,
         SuspendTenant Operator Refused,
         DeleteTenant Owner Refused,
@@ -266,6 +272,7 @@ pub(super) const ROUTES: &[(&str, &str, Page)] = &[
     ("/auth/link", "/auth/link", Page::Form),
     ("/auth/link/{token}", "/auth/link/ocmt_lnk_x", Page::Public),
     ("/auth/mfa", "/auth/mfa", Page::Form),
+    ("/auth/oidc", "/auth/oidc?code=x&state=y", Page::Public),
     ("/auth/sign-out", "/auth/sign-out", Page::Form),
     ("/static/page.css", "/static/page.css", Page::Public),
     ("/gateway/{container}", "/gateway/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11", Page::Gateway),

@@ -1,0 +1,179 @@
+//! Sign-in at a tenant's own OpenID provider, and which that is.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use ocmt_proto::v1 as pb;
+use ocmt_types::{Secret, TenantId, Timestamp};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    Client, ClientError,
+    auth::{begin, routed},
+    client::{idempotency_key, present},
+    wire::time,
+};
+
+/// A tenant's provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Provider {
+    /// Its issuer.
+    pub issuer: String,
+    /// What it calls this tenant.
+    pub client_id: String,
+    /// Whether there is a client's secret.
+    pub has_client_secret: bool,
+    /// Whether a verified address finds its account at the first sign-in.
+    pub by_verified_email: bool,
+    /// When it was set.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// A sign-in under way at a provider. Holds the secret that binds it to this device.
+pub struct PendingSso {
+    client: Client,
+    binding: Secret<[u8; 32]>,
+    url: String,
+}
+
+impl Client {
+    /// Begins a sign-in at the provider of `tenant`.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] for a tenant that is none or has none.
+    pub async fn begin_sso(&self, tenant: TenantId) -> Result<PendingSso, ClientError> {
+        let binding = Secret::new(rand::random::<[u8; 32]>());
+        let mut request = tonic::Request::new(pb::BeginOidcLoginRequest {
+            tenant_id: tenant.to_string(),
+            binding_hash: Bytes::copy_from_slice(&Sha256::digest(binding.expose())),
+            idempotency_key: idempotency_key(),
+        });
+        if let Ok(route) = tenant.to_string().parse() {
+            request.metadata_mut().insert("ocmt-route", route);
+        }
+        let begun = self.auth().begin_oidc_login(request).await?.into_inner();
+        Ok(PendingSso { client: self.clone(), binding, url: begun.authorization_url })
+    }
+
+    /// The tenant's provider, if it has one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn oidc_provider(&self) -> Result<Option<Provider>, ClientError> {
+        let found = self.tenants().get_oidc_provider(pb::GetOidcProviderRequest {}).await?.into_inner();
+        Ok(found.provider.map(provider))
+    }
+
+    /// Sets the provider, whole. Wants a fresh proof of presence.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn set_oidc_provider(
+        &self,
+        issuer: &str,
+        client_id: &str,
+        client_secret: Option<&Secret<String>>,
+        by_verified_email: bool,
+    ) -> Result<Provider, ClientError> {
+        let request = pb::SetOidcProviderRequest {
+            issuer: issuer.to_owned(),
+            client_id: client_id.to_owned(),
+            client_secret: client_secret.map(|secret| secret.expose().clone()).unwrap_or_default(),
+            by_verified_email,
+            idempotency_key: idempotency_key(),
+        };
+        let set = self.tenants().set_oidc_provider(request).await?.into_inner();
+        Ok(provider(present(set.provider, "provider")?))
+    }
+
+    /// No provider any more: nobody signs in by it from then on. Wants a fresh proof of presence.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn remove_oidc_provider(&self) -> Result<(), ClientError> {
+        let request = pb::RemoveOidcProviderRequest { idempotency_key: idempotency_key() };
+        self.tenants().remove_oidc_provider(request).await?;
+        Ok(())
+    }
+}
+
+impl PendingSso {
+    /// Where to open a browser.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Turns the address that the browser ended at into a session; once.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if it is not good, or nobody's account.
+    pub async fn finish(&self, came_back_at: &str, device: &str) -> Result<Client, ClientError> {
+        let mut said = answer_of(came_back_at);
+        let state = said.remove("state").unwrap_or_default();
+        let request = pb::FinishOidcLoginRequest {
+            state: state.clone(),
+            code: said.remove("code").unwrap_or_default(),
+            issuer: said.remove("iss").unwrap_or_default(),
+            binding_secret: Bytes::copy_from_slice(self.binding.expose()),
+            client_name: device.to_owned(),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.client.auth().finish_oidc_login(routed(&state, request)).await?.into_inner();
+        begin(&self.client, answer.sign_in)
+    }
+}
+
+/// Names and values of an address's query; of a name that comes twice the first counts.
+fn answer_of(url: &str) -> BTreeMap<String, String> {
+    let query = url.trim().split_once('?').map_or("", |(_, query)| query);
+    let query = query.split_once('#').map_or(query, |(query, _)| query);
+    let mut found = BTreeMap::new();
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        found.entry(decoded(name)).or_insert_with(|| decoded(value));
+    }
+    found
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, others)) = rest.split_first() {
+        let hex = (*first == b'%').then(|| others.get(..2)).flatten();
+        let byte = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        bytes.push(match (byte, first) {
+            (Some(byte), _) => byte,
+            (None, b'+') => b' ',
+            (None, other) => *other,
+        });
+        rest = if byte.is_some() { &others[2..] } else { others };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn provider(it: pb::OidcProvider) -> Provider {
+    Provider {
+        issuer: it.issuer,
+        client_id: it.client_id,
+        has_client_secret: it.has_client_secret,
+        by_verified_email: it.by_verified_email,
+        updated_at: it.updated_at.as_ref().map(time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_that_a_browser_ends_at_is_read_as_browsers_write_it() {
+        let said = answer_of(
+            " https://node.example/auth/oidc?code=a%2Fb+c&state=ocmt_lnk_x&iss=https%3A%2F%2Fid.example&code=z#x\n",
+        );
+        assert_eq!(said["code"], "a/b c");
+        assert_eq!((said["state"].as_str(), said["iss"].as_str()), ("ocmt_lnk_x", "https://id.example"));
+        assert_eq!(answer_of("nothing").get("code"), None);
+        assert_eq!(decoded("%zz%4"), "%zz%4");
+    }
+}
