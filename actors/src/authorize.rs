@@ -212,18 +212,21 @@ struct Rule {
     recovery: InRecovery,
 }
 
+const fn r(role: Role, others: Option<Role>, step_up: bool, recovery: InRecovery) -> Rule {
+    Rule { role, others, group: None, share: None, step_up, recovery }
+}
+
+const fn by_share(rule: Rule, needs: Permission) -> Rule {
+    Rule { share: Some(needs), ..rule }
+}
+
+const fn in_group(rule: Rule, least: GroupRole) -> Rule {
+    Rule { group: Some(least), ..rule }
+}
+
 const fn rule(action: Action) -> Rule {
     use Action as A;
     use InRecovery::{AfterRelease, Always, Never};
-    const fn r(role: Role, others: Option<Role>, step_up: bool, recovery: InRecovery) -> Rule {
-        Rule { role, others, group: None, share: None, step_up, recovery }
-    }
-    const fn by_share(rule: Rule, needs: Permission) -> Rule {
-        Rule { share: Some(needs), ..rule }
-    }
-    const fn in_group(rule: Rule, least: GroupRole) -> Rule {
-        Rule { group: Some(least), ..rule }
-    }
     match action {
         A::ReadTenant | A::ListUsers | A::ListRoles | A::ReadIdentityKey => {
             r(Role::Observer, None, false, Never)

@@ -35,9 +35,10 @@ use crate::{
 
 /// What a key may call at all; scopes and role decide on these. Nothing that makes or changes a credential, and nothing
 /// of a vault's key slots: what wraps its key is handed to sessions alone.
-const WITH_KEY: [&str; 26] = [
+const WITH_KEY: [&str; 27] = [
     "AuthService/WhoAmI",
     "TenantService/GetTenant",
+    "TenantService/GetOidcProvider",
     "TenantService/GetQuota",
     "UserService/ListUsers",
     "UserService/ListRoles",

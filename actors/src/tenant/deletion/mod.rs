@@ -11,7 +11,7 @@ mod erase;
 
 use std::time::Duration;
 
-use ocmt_store::tables::{Deletion, TenantState, User, UserRole, UserState};
+use ocmt_store::tables::{Deletion, Notice, TenantState, User, UserRole, UserState};
 
 pub(super) use self::erase::{fire, record};
 use super::handlers::{
@@ -102,12 +102,17 @@ pub(super) async fn stop(work: &mut Work) -> Result<(), ActorError> {
     tell(work, "tenant.deletion_stopped", &facts).await
 }
 
-/// A suspension holds all timers; this one goes on.
+/// A suspension holds all timers; this one goes on, and so do the letters that tell of it.
 pub(super) async fn let_go(work: &mut Work) -> Result<(), ActorError> {
-    match work.tx.get::<Deletion>(()).await? {
-        Some(row) => work.set_timer(TIMER, "", row.erases_at, &[]).await,
-        None => Ok(()),
+    let Some(row) = work.tx.get::<Deletion>(()).await? else { return Ok(()) };
+    work.set_timer(TIMER, "", row.erases_at, &[]).await?;
+    for notice in work.tx.find::<Notice>(Notice::handed_over_at.eq(None)).await? {
+        if notice.kind.starts_with(NOTICES) && notice.next_attempt_at.is_some() {
+            let now = work.now;
+            work.set_timer(notices::TIMER, &notice.notice_id.to_string(), now, &[]).await?;
+        }
     }
+    Ok(())
 }
 
 /// Writes to everybody who loses something by it, owners and admins first: whoever took the others' roles away before

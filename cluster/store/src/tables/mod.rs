@@ -54,6 +54,12 @@ use crate::kernel::row::{Row as _, Table};
 
 /// Every table, in the order of the contract.
 pub fn all() -> Vec<&'static Table> {
+    let mut all = of_cluster();
+    all.extend(of_tenants());
+    all
+}
+
+fn of_cluster() -> Vec<&'static Table> {
     vec![
         Cluster::table(),
         Node::table(),
@@ -70,6 +76,12 @@ pub fn all() -> Vec<&'static Table> {
         Signup::table(),
         PasskeyEntry::table(),
         PasskeySignIn::table(),
+    ]
+}
+
+/// Those of tenants, and what belongs beside them.
+fn of_tenants() -> Vec<&'static Table> {
+    vec![
         Tenant::table(),
         User::table(),
         Invite::table(),

@@ -22,8 +22,16 @@ const COLUMNS: &str = "SELECT t.table_name::text, c.column_name::text, c.data_ty
 const FEWER_RIGHTS: &[&str] = &["tenant_owner", "directory", "passkey_directory", "audit"];
 
 /// Tables with one row for each tenant.
-const ONE_EACH: &[&str] =
-    &["tenants", "audit_head", "tenant_owner", "quotas", "usage", "suspensions", "deletions"];
+const ONE_EACH: &[&str] = &[
+    "tenants",
+    "audit_head",
+    "tenant_owner",
+    "quotas",
+    "usage",
+    "suspensions",
+    "deletions",
+    "oidc_providers",
+];
 
 type Columns = Vec<(String, String)>;
 

@@ -10,10 +10,12 @@ use tonic::Code as Status;
 use crate::requests::{self, Ids};
 
 /// What needs no session, and what is left to whoever has not shown the second factor.
-const NOT_REFUSED: [&str; 9] = [
+const NOT_REFUSED: [&str; 11] = [
     "/ocmt.v1.AuthService/SignUp",
     "/ocmt.v1.AuthService/RequestMagicLink",
     "/ocmt.v1.AuthService/ExchangeMagicLink",
+    "/ocmt.v1.AuthService/BeginOidcLogin",
+    "/ocmt.v1.AuthService/FinishOidcLogin",
     "/ocmt.v1.UserService/AcceptInvite",
     "/ocmt.v1.AuthService/WhoAmI",
     "/ocmt.v1.AuthService/SignOut",
