@@ -26,6 +26,8 @@ use crate::{
 };
 
 pub use group::GroupRole;
+#[cfg(test)]
+pub(crate) use key::GIVEN as KEY_SCOPES;
 pub(crate) use key::{OWN_TRAIL, scopes as scopes_of_key};
 pub(crate) use object::{Object, Owner};
 pub(crate) use permission::{Authority, Permissions};

@@ -5,7 +5,7 @@ use crate::caller::Key;
 
 /// What a key can be made for. Not what gives rights away, what makes or changes credentials, nor what enters a
 /// container: for these somebody is there.
-const GIVEN: [&str; 14] = [
+pub(crate) const GIVEN: [&str; 14] = [
     "audit.read",
     "container.create",
     "container.hold",

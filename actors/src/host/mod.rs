@@ -19,7 +19,7 @@ mod reconcile;
 pub(crate) mod remote;
 mod take;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wire;
 
 use std::{

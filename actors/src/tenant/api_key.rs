@@ -135,7 +135,8 @@ impl Handle for CreateApiKey {
         };
         work.tx.insert(&row).await?;
         let user = work.tx.get::<User>(who.user).await?.ok_or(ActorError::NotFound)?;
-        let what = format!("an API key was made ({}), good for {}", row.name, row.scopes);
+        let what =
+            format!("an API key was made ({}): `ocmt api-key ls` says for what, `revoke` ends it", row.name);
         enrol::tell(work, &user, "api_key.created", &what).await?;
         work.object = format!("api_key/{}", row.api_key_id);
         work.details = vec![("scopes".to_owned(), row.scopes.clone())];
@@ -215,7 +216,7 @@ fn info(row: ApiKeyRow) -> ApiKeyInfo {
 }
 
 /// Ends all keys of a user.
-pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<u32, ActorError> {
+pub(in crate::tenant) async fn forget_user(work: &mut Work, user: UserId) -> Result<u32, ActorError> {
     let keys = work.tx.delete_all::<ApiKeyRow>(ApiKeyRow::user_id.eq(user)).await?;
     Ok(u32::try_from(keys).unwrap_or(u32::MAX))
 }

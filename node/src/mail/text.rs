@@ -165,9 +165,16 @@ fn subject_of(kind: &str) -> String {
 fn notice(kind: &str, facts: &[(String, String)]) -> String {
     let mut text = format!("{}\n\n", in_words(kind));
     for (name, value) in facts {
-        let _ = writeln!(text, "    {}: {}", one_line(name), one_line(value));
+        let _ = writeln!(text, "    {}: {}", one_line(&in_words(name)), one_line(&said(name, value)));
     }
     text
+}
+
+/// A fact as people write: of those that are named as times (`erases_at`), the value is milliseconds since 1970.
+fn said(name: &str, value: &str) -> String {
+    let millis = value.parse().ok().filter(|_| name.ends_with("_at"));
+    let time = millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    time.map_or_else(|| value.to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
 /// `email.change_asked` as people write.
@@ -184,6 +191,15 @@ fn one_line(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_letter_gives_times_as_people_write_them() {
+        let facts = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        let told = notice("tenant.deletion", &facts("erases_at", "1800604800000"));
+        assert_eq!(told, "tenant deletion\n\n    erases at: 2027-01-22 08:00 UTC\n");
+        assert!(notice("x", &facts("releasable_at", "soon")).ends_with("    releasable at: soon\n"));
+        assert!(notice("x", &facts("units_needed", "3")).ends_with("    units needed: 3\n"), "no time");
+    }
 
     fn letter(to: &str, tenant: &str) -> Option<Letter> {
         let token = Secret::new("ocmt_inv_x".to_owned());

@@ -1,6 +1,8 @@
 //! Letters to a real mail server, over the real network.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../alone/mod.rs"]
+mod alone;
 mod hostile;
 mod kit;
 mod letters;

@@ -1,13 +1,10 @@
 //! Signing up and in at a node whose letters leave by SMTP.
 
-use ocmt::{
-    config::{Config, Mode, RuntimeKind},
-    server::Node,
-    software::Software,
-};
+use ocmt::{server::Node, software::Software};
 use ocmt_client::{Client, auth::Purpose, connect::Target};
 
 use crate::{
+    alone,
     kit::{ADA, Kit, SHOWN},
     server::{Way, Wish},
 };
@@ -26,14 +23,7 @@ async fn link(kit: &Kit, n: usize) -> String {
 async fn the_link_in_a_letter_signs_its_addressee_in() {
     let kit = Kit::start(Wish { way: Way::Starttls, password: Some(SHOWN), ..Wish::default() }).await;
     let folder = tempfile::tempdir().unwrap();
-    let mut config = Config::default();
-    config.node.mode = Mode::Demo;
-    config.node.data_dir = folder.path().join("data");
-    config.listen.client.set_port(0);
-    config.listen.telemetry.set_port(0);
-    config.containers.runtime = RuntimeKind::Process;
-    // no container is started here, so any program will do
-    config.containers.cell = "/bin/true".into();
+    let mut config = alone::config(folder.path());
     config.mail = kit.settings.clone();
     ocmt::config::check(&config).unwrap();
     let node = Box::pin(Node::start(&config, Software::this())).await.unwrap();
@@ -55,13 +45,7 @@ async fn the_link_in_a_letter_signs_its_addressee_in() {
 async fn a_node_whose_letters_could_not_leave_does_not_start() {
     let kit = Kit::start(Wish { password: Some(SHOWN), ..Wish::default() }).await;
     let folder = tempfile::tempdir().unwrap();
-    let mut config = Config::default();
-    config.node.mode = Mode::Demo;
-    config.node.data_dir = folder.path().join("data");
-    config.listen.client.set_port(0);
-    config.listen.telemetry.set_port(0);
-    config.containers.runtime = RuntimeKind::Process;
-    config.containers.cell = "/bin/true".into();
+    let mut config = alone::config(folder.path());
     config.mail = kit.settings.clone();
     config.mail.smtp_password_file = kit.server.secret_file("x", 0o644);
     let error = Box::pin(Node::start(&config, Software::this())).await.err().unwrap().to_string();

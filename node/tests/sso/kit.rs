@@ -1,15 +1,13 @@
 //! A node with a tenant whose people sign in at a provider of the test.
 
-use ocmt::{
-    config::{Config, Mode, RuntimeKind},
-    local::Mailbox,
-    server::Node,
-    software::Software,
-};
+use ocmt::{local::Mailbox, server::Node, software::Software};
 use ocmt_client::{Client, ClientError, connect::Target, sso::PendingSso};
 use ocmt_types::{Secret, TenantId};
 
-use crate::provider::{CLIENT, Provider, SECRET, Wrong};
+use crate::{
+    alone,
+    provider::{CLIENT, Provider, SECRET, Wrong},
+};
 
 pub(crate) const OWNER: &str = "olga@example.com";
 pub(crate) const ANN: &str = "ann@example.com";
@@ -29,15 +27,8 @@ impl Kit {
     pub(crate) async fn start(wrong: Wrong) -> Self {
         let provider = Provider::start(wrong).await;
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
-        config.node.mode = Mode::Demo;
-        config.node.data_dir = folder.path().join("data");
-        config.listen.client.set_port(0);
-        config.listen.telemetry.set_port(0);
+        let mut config = alone::config(folder.path());
         config.mail.spool = folder.path().join("mail");
-        config.containers.runtime = RuntimeKind::Process;
-        // no container is started here, so any program will do
-        config.containers.cell = "/bin/true".into();
         config.sso.ca_file = provider.ca_file.clone();
         let node = Box::pin(Node::start(&config, Software::this())).await.unwrap();
         let ca = std::fs::read_to_string(node.ca_file()).unwrap();

@@ -1,6 +1,8 @@
 //! Sign-in at a tenant's own OpenID provider, through a real listener and with real signatures.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../alone/mod.rs"]
+mod alone;
 mod kit;
 mod provider;
 mod reach;

@@ -232,7 +232,7 @@ impl World {
     }
 }
 
-fn spec() -> ContainerSpec {
+pub(crate) fn spec() -> ContainerSpec {
     ContainerSpec {
         image: IMAGE.to_owned(),
         argv: vec!["/app".to_owned()],

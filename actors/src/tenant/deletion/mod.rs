@@ -64,10 +64,10 @@ impl Handle for DeleteTenant {
         };
         work.tx.insert(&row).await?;
         work.set_timer(TIMER, "", row.erases_at, &[]).await?;
-        work.details.push(("erases_at".to_owned(), row.erases_at.to_string()));
+        work.details.push(("erases_at".to_owned(), row.erases_at.millis().to_string()));
         let facts = [
             ("what", format!("the tenant {} and everything in it is to be deleted", tenant.name)),
-            ("deleted at", row.erases_at.to_string()),
+            ("erases_at", row.erases_at.millis().to_string()),
             (
                 "if it shall stay",
                 "any owner stops it until then: `ocmt tenant keep`; while the tenant is suspended, whoever operates the system"
@@ -122,9 +122,11 @@ async fn tell(work: &mut Work, kind: &str, facts: &[(&str, String)]) -> Result<(
     let subject = work.ownership.tenant.to_string();
     let mut left = MOST_TOLD;
     for role in [UserRole::Owner, UserRole::Admin, UserRole::Member, UserRole::Observer] {
+        if left == 0 {
+            break;
+        }
         let people = User::role.eq(role).and(User::state.eq(UserState::Active));
-        let people = work.tx.find::<User>(people.limit(left.max(1))).await?;
-        for person in people.iter().take(usize::try_from(left).unwrap_or(0)) {
+        for person in work.tx.find::<User>(people.limit(left)).await? {
             let (user, address) = (Some(person.user_id), person.email.as_str());
             notices::write(work, NoticeText { user, address, kind, subject: &subject, facts: &facts })
                 .await?;

@@ -18,24 +18,6 @@ use crate::{
 
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// All that a key can be made for.
-pub(crate) const SCOPES: [&str; 14] = [
-    "audit.read",
-    "container.create",
-    "container.hold",
-    "container.read",
-    "container.use",
-    "group.list",
-    "group.read",
-    "pairing.check",
-    "pairing.read",
-    "role.list",
-    "tenant.read",
-    "user.list",
-    "user.read_identity",
-    "vault.read",
-];
-
 pub(crate) fn reason<T>(answer: Result<T, ActorError>) -> String {
     answer.err().map(|error| error.reason().to_owned()).unwrap_or_default()
 }

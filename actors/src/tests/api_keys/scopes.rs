@@ -2,16 +2,15 @@
 
 use ocmt_types::{ContainerId, Digest32, GroupId, SessionId, VaultId};
 
-use super::{SCOPES, ask, made, reason};
+use super::{ask, made, reason};
 use crate::{
     ActorError, Caller,
     api::{
         audit::QueryAudit,
         auth::{LinkPurpose, ListSessions, RevokeOtherSessions, RevokeSession, SignOut, WhoAmI},
         container::{
-            ContainerSpec, CreateContainer, ExplainIdle, GetCellKey, GetContainer, HoldContainer,
-            IssueGatewayToken, ListContainers, PauseContainer, RemoveContainer, StartContainer,
-            StopContainer,
+            CreateContainer, ExplainIdle, GetCellKey, GetContainer, HoldContainer, IssueGatewayToken,
+            ListContainers, PauseContainer, RemoveContainer, StartContainer, StopContainer,
         },
         email_change::RequestEmailChange,
         factors::BeginTotpEnrollment,
@@ -24,7 +23,8 @@ use crate::{
         },
         vault::{BatchGetEntries, GetEntry, GetKeySlots, GetVault, ListEntries},
     },
-    authorize::GroupRole,
+    authorize::{GroupRole, KEY_SCOPES},
+    host::tests::spec,
     tests::{
         kit::{Kit, Person},
         programs::owner,
@@ -39,19 +39,6 @@ struct World {
     object: Digest32,
     group: GroupId,
     container: ContainerId,
-}
-
-fn spec() -> ContainerSpec {
-    ContainerSpec {
-        image: format!("sha256:{}", "0".repeat(64)),
-        argv: vec!["/app".to_owned()],
-        workload_port: Some(8080),
-        memory_bytes: None,
-        pids: None,
-        cpu_shares: None,
-        pause_after_ms: Some(60_000),
-        stop_after_ms: Some(600_000),
-    }
 }
 
 fn all() -> ListContainers {
@@ -128,13 +115,13 @@ impl World {
 async fn each_scope_opens_what_it_says_and_no_other(kit: Kit) {
     let world = World::new(kit).await;
     let everything = world.opened_to(&world.ann.caller).await;
-    for scope in SCOPES {
+    for scope in KEY_SCOPES {
         let key = made(&world.kit, &world.ann, &[scope]).await;
         let own: Vec<_> = everything.iter().copied().filter(|(of, _)| *of == scope).collect();
         assert_eq!(world.opened_to(&key.caller).await, own, "{scope}");
         assert_eq!(own.is_empty(), scope == "container.hold", "{scope} is not asked for here");
     }
-    let key = made(&world.kit, &world.ann, &SCOPES).await;
+    let key = made(&world.kit, &world.ann, &KEY_SCOPES).await;
     assert_eq!(world.opened_to(&key.caller).await, everything);
     // what is held is not let go by a key
     let hold = HoldContainer { container: world.container, reason: "odd".to_owned() };
@@ -157,7 +144,7 @@ async fn each_scope_opens_what_it_says_and_no_other_on_sqlite() {
 async fn no_key_makes_credentials_gives_rights_or_stands_in_for_who_is_there() {
     let world = World::new(Kit::sim().await).await;
     let (kit, ann, container) = (&world.kit, &world.ann, world.container);
-    let key = made(kit, ann, &SCOPES).await;
+    let key = made(kit, ann, &KEY_SCOPES).await;
     let by = &key.caller;
     macro_rules! refused {
         ($($request:expr;)+) => {
@@ -203,7 +190,7 @@ async fn a_key_does_no_more_than_its_user_may_at_that_moment() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
     let bob = kit.member(&ann, "bob@example.com", Role::Admin).await;
-    let key = made(&kit, &bob, &SCOPES).await;
+    let key = made(&kit, &bob, &KEY_SCOPES).await;
     let (trail, containers) = (QueryAudit::default(), all());
     kit.call(&key.caller, trail.clone()).await.unwrap();
     let set = async |role: RoleId| kit.call(&ann.caller, SetRole { user: bob.user, role }).await.unwrap();
@@ -234,7 +221,7 @@ async fn to_a_key_what_is_anothers_is_not_there() {
     let bob = kit.member(&world.ann, "bob@example.com", Role::Member).await;
     let eve = kit.founder("eve@example.com").await;
     for (other, foreign) in [(&bob, false), (&eve, true)] {
-        let key = made(kit, other, &SCOPES).await;
+        let key = made(kit, other, &KEY_SCOPES).await;
         for by in [&other.caller, &key.caller] {
             let asked = [
                 reason(kit.call(by, GetVault { vault: Some(world.vault) }).await),
@@ -251,7 +238,7 @@ async fn to_a_key_what_is_anothers_is_not_there() {
         assert_eq!(asked.unwrap_err(), ActorError::NotFound);
     }
     // a tenant's actor answers nobody of another tenant
-    let key = made(kit, &eve, &SCOPES).await;
+    let key = made(kit, &eve, &KEY_SCOPES).await;
     let elsewhere = kit.system.tenant(world.ann.tenant).call(key.caller.clone(), kit.meta(), GetTenant).await;
     assert_eq!(elsewhere.unwrap_err(), ActorError::NotFound);
     // a member of a group has by a key what the group gives, and no more

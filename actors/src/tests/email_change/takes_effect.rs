@@ -69,8 +69,10 @@ async fn the_other_sessions_end_with_the_change_and_the_asking_one_goes_on() {
     let kit = Kit::sim_with(short).await;
     let ann = kit.founder(OLD).await;
     let other = by_mail(&kit, &ann).await;
+    let key = crate::tests::api_keys::made(&kit, &ann, &["tenant.read"]).await;
     confirmed(&kit, &ann, NEW).await;
     comes_to_count(&kit, &ann, SHORT).await;
+    assert_eq!(reason(kit.authenticate(key.secret()).await), "UNAUTHENTICATED", "and keys of before");
     assert_eq!(kit.call(&ann.caller, WhoAmI).await.unwrap().email, NEW);
     assert_eq!(reason(kit.call(&other.caller, WhoAmI).await), "UNAUTHENTICATED");
 }

@@ -74,7 +74,7 @@ pub enum TenantCommand {
     Quota,
     /// Delete the tenant and all that it holds, after a delay
     #[command(
-        after_help = "Example:\n  ocmt tenant delete 'Example Ltd'\n\nOnly an owner does, after `ocmt step-up`. All owners are told by mail, everything is served as before until the time that is shown, and until then `ocmt tenant keep` stops it. Then containers, volumes, vaults and keys are erased, and nothing brings them back."
+        after_help = "Example:\n  ocmt tenant delete 'Example Ltd'\n\nOnly an owner does, after `ocmt step-up`. Its people are told by mail, owners first; everything is served as before until the time that is shown, and until then `ocmt tenant keep` stops it. Then containers, volumes, vaults and keys are erased, and nothing brings them back."
     )]
     Delete {
         /// The tenant's name, as `ocmt tenant get` shows it

@@ -45,7 +45,7 @@ pub enum OperatedCommand {
     },
     /// Operators: delete a tenant and all that it holds, after the cluster's delay
     #[command(
-        after_help = "Example:\n  ocmt tenant destroy 0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11 'Example Ltd'\n\nShows what would be gone and asks. Its owners are told by mail; until its time the deletion is stopped by an owner or by `ocmt tenant resume`."
+        after_help = "Example:\n  ocmt tenant destroy 0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11 'Example Ltd'\n\nShows what would be gone and asks. Its people are told by mail, owners first; until its time the deletion is stopped by an owner or by `ocmt tenant resume`."
     )]
     Destroy {
         /// Who asks

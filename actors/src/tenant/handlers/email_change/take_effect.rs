@@ -10,7 +10,12 @@ use ocmt_store::{
 use ocmt_types::UserId;
 
 use super::{TIMER, end, hindrance, is_recovering, tell_both};
-use crate::{audit, error::ActorError, tenant::session_row, work::Work};
+use crate::{
+    audit,
+    error::ActorError,
+    tenant::{api_key, session_row},
+    work::Work,
+};
 
 /// The timer of a change: of many firings one finds the row.
 pub(crate) async fn fire(work: &mut Work, subject: &str) -> Result<(), ActorError> {
@@ -68,6 +73,7 @@ async fn took_over(work: &mut Work, row: &EmailChange) -> Result<Option<&'static
     }
     // the session that asked has shown who it is
     session_row::end_all(work, row.user_id, Some(row.session_id)).await?;
+    api_key::forget_user(work, row.user_id).await?;
     end(work, row.user_id).await?;
     Ok(None)
 }
