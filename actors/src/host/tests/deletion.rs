@@ -135,6 +135,12 @@ async fn it_ends(world: World) {
         seen.iter().all(|seen| seen.labels.tenant == other.tenant)
     })
     .await;
+    until("nobody owns it any more", async || {
+        kit.clock.advance(Duration::from_secs(10));
+        kit.system.send(ann.tenant, TenantMessage::TimerDue);
+        kit.store.cluster().owner(ann.tenant).await.unwrap().unwrap().incarnation.is_none()
+    })
+    .await;
     let left = gone(kit, ann.tenant).await;
     let key = kit.system.env.signer.verify_key();
     let signature = Signature(left.signature.as_slice().try_into().unwrap());

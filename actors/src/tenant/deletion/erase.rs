@@ -210,7 +210,10 @@ async fn recorded(scope: &Scope) -> Result<(), ActorError> {
     if env.store.operators().record_deletion(&deleted, &act).await? {
         tracing::info!(%tenant, "tenant was deleted");
     }
-    run_system(scope, Forget).await.map(drop)
+    run_system(scope, Forget).await?;
+    // nobody owns what is not there: a node that drains, or dies, has one tenant less to hand on
+    env.store.cluster().release(scope.ownership).await?;
+    Ok(())
 }
 
 struct Forget;
