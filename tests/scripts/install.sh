@@ -3,7 +3,7 @@
 #
 #   install.sh demo    what `make demo` needs (Docker engine, iptables, gdb for the memory search)
 #   install.sh test    the same and PostgreSQL, Redis, network namespaces, checkers of scripts and units,
-#                      cargo-nextest and cargo-deny
+#                      cargo-nextest, cargo-deny and cargo-fuzz
 #
 # Packages come from Debian (apt) and crates.io, from nowhere else.
 set -euo pipefail
@@ -14,7 +14,7 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 
 # program -> Debian package that brings it
 needs_demo=(dockerd:docker.io iptables:iptables gcore:gdb cc:gcc git:git)
-needs_test=("${needs_demo[@]}" redis-server:redis-server ip:iproute2 setpriv:util-linux shellcheck:shellcheck
+needs_test=("${needs_demo[@]}" g++:g++ redis-server:redis-server ip:iproute2 setpriv:util-linux shellcheck:shellcheck
     systemd-analyze:systemd)
 
 debian_missing() {
@@ -80,6 +80,7 @@ main() {
     [ "${#packages[@]}" -eq 0 ] || apt_install "${packages[@]}"
     if [ "$goal" = test ]; then
         cargo_tool cargo-nextest cargo-nextest 0.9.143
+        CARGO_PROFILE_DEV_DEBUG=false cargo_tool cargo-fuzz cargo-fuzz 0.13.1 --debug
         # checks our lock file in seconds either way, and builds in a quarter of the time unoptimised
         CARGO_PROFILE_DEV_DEBUG=false cargo_tool cargo-deny cargo-deny 0.20.2 --debug
     fi

@@ -10,13 +10,14 @@
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, aead, codec::MAGIC, codec::Reader, codec::Writer, kind::Kind};
+use crate::{CryptoError, Result, aead, codec::MAGIC, codec::Reader, kind::Kind};
 
 /// The one version of the envelope.
 pub const VERSION: u8 = 1;
 const AES_256_GCM: u8 = 1;
 const XCHACHA20_POLY1305: u8 = 2;
 const HEADER_LEN: usize = 12;
+const LONGEST_NONCE: usize = 24;
 
 /// What an envelope says of itself in clear. Proven only once it has been opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,62 @@ pub const fn overhead(kind: Kind) -> usize {
     HEADER_LEN + nonce_len(kind) + aead::TAG_LEN
 }
 
+/// A key with its cipher set up, for many envelopes of one kind under it. Wiped when dropped.
+pub struct Cipher {
+    kind: Kind,
+    key_epoch: u32,
+    cipher: aead::Cipher,
+}
+
+impl Cipher {
+    /// Sets the cipher of `kind` up with `key`, which is of `key_epoch`.
+    pub fn new(kind: Kind, key_epoch: u32, key: &[u8; 32]) -> Self {
+        let cipher = match algorithm(kind) {
+            XCHACHA20_POLY1305 => aead::Cipher::xchacha(key),
+            _ => aead::Cipher::aes(key),
+        };
+        Self { kind, key_epoch, cipher }
+    }
+
+    /// Seals `plaintext`, bound to kind, epoch and `context`.
+    ///
+    /// # Errors
+    /// [`CryptoError::Refused`] if the cipher refuses the length (over 64 GiB).
+    pub fn seal(&self, context: &[u8], plaintext: &[u8], rng: &mut impl CryptoRng) -> Result<Vec<u8>> {
+        let mut nonce = [0; LONGEST_NONCE];
+        let nonce = nonce.get_mut(..nonce_len(self.kind)).ok_or(CryptoError::Refused)?;
+        rng.fill_bytes(nonce);
+        let mut out = Vec::with_capacity(overhead(self.kind) + plaintext.len());
+        out.extend_from_slice(&head(self.kind, self.key_epoch));
+        out.extend_from_slice(nonce);
+        let aad = [out.as_slice(), context].concat();
+        self.cipher.seal(nonce, &aad, plaintext, &mut out)?;
+        Ok(out)
+    }
+
+    /// Opens an envelope of this kind, whatever epoch it names: the caller compares.
+    fn open_any(&self, context: &[u8], sealed: &[u8]) -> Result<Opened> {
+        let header = parse(sealed)?;
+        if header.kind != self.kind {
+            return Err(CryptoError::Refused);
+        }
+        let head_len = HEADER_LEN + nonce_len(self.kind);
+        let (head, ciphertext) = sealed.split_at_checked(head_len).ok_or(CryptoError::Refused)?;
+        let nonce = head.get(HEADER_LEN..).ok_or(CryptoError::Refused)?;
+        let plaintext = self.cipher.open(nonce, &[head, context].concat(), ciphertext)?;
+        Ok(Opened { key_epoch: header.key_epoch, plaintext })
+    }
+
+    /// Opens an envelope of this kind and epoch.
+    ///
+    /// # Errors
+    /// [`CryptoError::Refused`], for anything that is wrong with it.
+    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+        let opened = self.open_any(context, sealed)?;
+        if opened.key_epoch == self.key_epoch { Ok(opened.plaintext) } else { Err(CryptoError::Refused) }
+    }
+}
+
 /// Seals `plaintext` under `key`, bound to `kind`, `key_epoch` and `context`.
 ///
 /// # Errors
@@ -52,19 +109,7 @@ pub fn seal(
     plaintext: &[u8],
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>> {
-    let mut nonce = [0; 24];
-    let nonce = nonce.get_mut(..nonce_len(kind)).ok_or(CryptoError::Refused)?;
-    rng.fill_bytes(nonce);
-    let mut out = Writer::with_capacity(overhead(kind) + plaintext.len());
-    head(&mut out, kind, key_epoch);
-    out.fixed(nonce);
-    let aad = [out.as_bytes(), context].concat();
-    let ciphertext = match algorithm(kind) {
-        XCHACHA20_POLY1305 => aead::xchacha_seal(key, array(nonce)?, &aad, plaintext)?,
-        _ => aead::aes_seal(key, array(nonce)?, &aad, plaintext)?,
-    };
-    out.fixed(&ciphertext);
-    Ok(out.into_vec())
+    Cipher::new(kind, key_epoch, key).seal(context, plaintext, rng)
 }
 
 /// Opens an envelope of `kind`, whatever epoch its key had; the epoch is in the answer.
@@ -72,19 +117,7 @@ pub fn seal(
 /// # Errors
 /// [`CryptoError::Refused`], for anything that is wrong with it.
 pub fn open(kind: Kind, key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Result<Opened> {
-    let header = parse(sealed)?;
-    if header.kind != kind {
-        return Err(CryptoError::Refused);
-    }
-    let head_len = HEADER_LEN + nonce_len(kind);
-    let (head, ciphertext) = sealed.split_at_checked(head_len).ok_or(CryptoError::Refused)?;
-    let nonce = head.get(HEADER_LEN..).ok_or(CryptoError::Refused)?;
-    let aad = [head, context].concat();
-    let plaintext = match algorithm(kind) {
-        XCHACHA20_POLY1305 => aead::xchacha_open(key, array(nonce)?, &aad, ciphertext)?,
-        _ => aead::aes_open(key, array(nonce)?, &aad, ciphertext)?,
-    };
-    Ok(Opened { key_epoch: header.key_epoch, plaintext })
+    Cipher::new(kind, 0, key).open_any(context, sealed)
 }
 
 /// Opens an envelope of `kind` sealed at `key_epoch`, and no other epoch.
@@ -98,10 +131,7 @@ pub fn open_at(
     context: &[u8],
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>> {
-    if parse(sealed)?.key_epoch != key_epoch {
-        return Err(CryptoError::Refused);
-    }
-    open(kind, key, context, sealed).map(|opened| opened.plaintext)
+    Cipher::new(kind, key_epoch, key).open(context, sealed)
 }
 
 /// Reads the header of a well-formed envelope, unproven: enough for a node to refuse a write under an
@@ -124,13 +154,12 @@ pub fn parse(sealed: &[u8]) -> Result<Header> {
 /// The head of every envelope of `kind` at `key_epoch`: in the order of bytes, all of earlier epochs come before
 /// it and all of this one and later ones behind.
 pub fn floor_of(kind: Kind, key_epoch: u32) -> Vec<u8> {
-    let mut out = Writer::with_capacity(HEADER_LEN);
-    head(&mut out, kind, key_epoch);
-    out.into_vec()
+    head(kind, key_epoch).to_vec()
 }
 
-fn head(out: &mut Writer, kind: Kind, key_epoch: u32) {
-    out.fixed(&MAGIC).u8(kind.0).u8(VERSION).u8(algorithm(kind)).u8(0).u32(key_epoch);
+fn head(kind: Kind, key_epoch: u32) -> [u8; HEADER_LEN] {
+    let ([m, a, g, i], [e0, e1, e2, e3]) = (MAGIC, key_epoch.to_be_bytes());
+    [m, a, g, i, kind.0, VERSION, algorithm(kind), 0, e0, e1, e2, e3]
 }
 
 /// Tells a user whose object was refused whether a later program made it. Says nothing of a damaged one.
@@ -152,11 +181,7 @@ const fn algorithm(kind: Kind) -> u8 {
 }
 
 const fn nonce_len(kind: Kind) -> usize {
-    if algorithm(kind) == XCHACHA20_POLY1305 { 24 } else { 12 }
-}
-
-fn array<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
-    bytes.try_into().map_err(|_| CryptoError::Refused)
+    if algorithm(kind) == XCHACHA20_POLY1305 { LONGEST_NONCE } else { 12 }
 }
 
 #[cfg(test)]

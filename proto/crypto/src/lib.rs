@@ -18,6 +18,8 @@ pub mod deletion;
 pub mod entry;
 pub mod envelope;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod gateway_token;
 #[cfg(test)]
 mod golden;

@@ -118,6 +118,12 @@ impl Manifest {
         Ok(out.into_vec())
     }
 
+    /// Puts a good signature under any body.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn sign_body(scope: &VaultScope, key: &SigningKey, body: &[u8]) -> Vec<u8> {
+        [body, key.sign(PURPOSE, &message(scope, body)).0.as_slice()].concat()
+    }
+
     /// Verifies and reads a manifest of `scope`, signed by `key`. Counter, root and slots are for the
     /// caller to hold against what it knows.
     ///

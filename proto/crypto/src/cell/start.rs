@@ -37,7 +37,7 @@ impl StartSecret {
     }
 
     /// The key of the MAC over the cell's key offers.
-    pub(super) fn offer_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+    pub(crate) fn offer_key(&self) -> Result<Zeroizing<[u8; 32]>> {
         self.derive(b"OCMT cell v1 key offer")
     }
 

@@ -53,7 +53,7 @@ pub const RESUME_BUFFER: usize = 1024 * 1024;
 pub const MAX_CHANNELS: usize = 65_536;
 
 /// Feeds every parser of this module.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn parse_anything(bytes: &[u8]) {
     let _ = wire::Frame::parse(bytes);
     let _ = StreamKind::decode(bytes);

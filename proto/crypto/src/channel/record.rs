@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use ocmt_types::ChannelId;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, aead};
+use crate::{CryptoError, Result, aead::Cipher};
 
 use super::wire::{self, RECORD_HEAD};
 
@@ -21,7 +21,7 @@ const MAX_RECORDS: u64 = 1 << 31;
 
 /// The sending half of one direction.
 pub(super) struct Outgoing {
-    key: Zeroizing<[u8; 32]>,
+    cipher: Cipher,
     channel: ChannelId,
     next: u64,
     /// Frames with the counters `next - stored.len() .. next`, as they went out.
@@ -31,7 +31,7 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn new(key: &[u8; 32], channel: ChannelId) -> Self {
-        Self { key: Zeroizing::new(*key), channel, next: 0, stored: VecDeque::new(), stored_len: 0 }
+        Self { cipher: Cipher::aes(key), channel, next: 0, stored: VecDeque::new(), stored_len: 0 }
     }
 
     /// Seals one record at the next counter, keeps it, and returns its bytes.
@@ -41,11 +41,10 @@ impl Outgoing {
             return Err(CryptoError::ChannelEnded);
         }
         let head = wire::record_head(counter);
-        let ciphertext = aead::aes_seal(&self.key, nonce(counter), &aad(&head, self.channel), plaintext)?;
-        self.next += 1;
-        let mut frame = Vec::with_capacity(head.len() + ciphertext.len());
+        let mut frame = Vec::with_capacity(OVERHEAD + plaintext.len());
         frame.extend_from_slice(&head);
-        frame.extend_from_slice(&ciphertext);
+        self.cipher.seal(&nonce(counter), &aad(&head, self.channel), plaintext, &mut frame)?;
+        self.next += 1;
         self.stored_len += frame.len();
         self.stored.push_back(frame.clone());
         Ok(frame)
@@ -82,14 +81,14 @@ impl Outgoing {
 
 /// The receiving half of one direction.
 pub(super) struct Incoming {
-    key: Zeroizing<[u8; 32]>,
+    cipher: Cipher,
     channel: ChannelId,
     next: u64,
 }
 
 impl Incoming {
     pub(super) fn new(key: &[u8; 32], channel: ChannelId) -> Self {
-        Self { key: Zeroizing::new(*key), channel, next: 0 }
+        Self { cipher: Cipher::aes(key), channel, next: 0 }
     }
 
     /// The counter expected next.
@@ -112,7 +111,7 @@ impl Incoming {
             return Err(CryptoError::OutOfOrder);
         }
         let head = wire::record_head(counter);
-        let plaintext = aead::aes_open(&self.key, nonce(counter), &aad(&head, self.channel), ciphertext)?;
+        let plaintext = self.cipher.open(&nonce(counter), &aad(&head, self.channel), ciphertext)?;
         self.next += 1;
         Ok(Some(plaintext))
     }

@@ -11,7 +11,7 @@ mod drill;
 mod set;
 mod unit;
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod test_set;
 #[cfg(test)]
 mod tests;

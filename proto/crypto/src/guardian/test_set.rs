@@ -1,4 +1,5 @@
 //! An owner and guardians for the tests.
+#![cfg_attr(fuzzing, allow(dead_code, reason = "fuzzing takes the set alone"))]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use ocmt_types::{GuardianSetId, GuardianshipId, Id as _, TenantId, Timestamp, VaultId};

@@ -36,14 +36,14 @@ impl Unit {
         self.share.x
     }
 
-    fn write(&self, out: &mut Writer) {
+    pub(crate) fn write(&self, out: &mut Writer) {
         out.fixed(&crate::codec::MAGIC).u8(Kind::SHARE_UNIT.0).u8(VERSION);
         out.id(self.set).id(self.vault);
         out.u8(self.share.x).u8(self.threshold).u8(self.total);
         out.fixed(&self.share.y).fixed(self.blind.as_slice()).fixed(self.drill.expose().as_slice());
     }
 
-    fn read(bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self> {
         let mut reader = Reader::object(bytes, Kind::SHARE_UNIT, VERSION)?;
         let (set, vault) = (reader.id()?, reader.id()?);
         let (x, threshold, total) = (reader.u8()?, reader.u8()?, reader.u8()?);

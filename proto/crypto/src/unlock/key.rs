@@ -39,11 +39,11 @@ impl UnlockKey {
         Self(self.0.clone())
     }
 
-    pub(super) fn lease_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+    pub(crate) fn lease_key(&self) -> Result<Zeroizing<[u8; 32]>> {
         self.derive(b"OCMT unlock v1 lease")
     }
 
-    pub(super) fn inbox_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+    pub(crate) fn inbox_key(&self) -> Result<Zeroizing<[u8; 32]>> {
         self.derive(b"OCMT unlock v1 inbox")
     }
 
