@@ -4,6 +4,7 @@
 //! slot's signature, manifest, counter and root have been checked. Changes are staged: an [`Edit`] or a
 //! [`Rotation`] yields what to upload, and the vault takes it over only when the node has committed it.
 
+mod doors;
 mod edit;
 #[cfg(test)]
 mod golden;
@@ -22,13 +23,14 @@ use crate::{
     datakey::{DataKey, ObjectPlace, VaultKey, VaultScope},
     entry::{Entry, EntryName, KeyHistory},
     keyring::Keyring,
-    manifest::{self, Leaf, MAX_SLOTS, Manifest, SlotKey},
+    manifest::{self, Leaf, Manifest, SlotKey},
     object::{VaultObject, keyring_id},
     seal::SealSecretKey,
     sign::VerifyKey,
     slot::{KeySlot, NewSlot},
 };
 
+pub use doors::MAX_STRETCHED;
 pub use edit::{Change, Edit};
 pub use locked::{LockedVault, Rollback};
 pub use proof::{Proof, ProofOf};
@@ -103,16 +105,11 @@ pub fn create(
     slots: &[NewSlot<'_>],
     rng: &mut impl CryptoRng,
 ) -> Result<(UnlockedVault, Upload)> {
-    if slots.is_empty() {
-        return Err(CryptoError::LastSlot);
-    }
-    if slots.len() > MAX_SLOTS {
-        return Err(CryptoError::TooLarge { what: "key slots", max: MAX_SLOTS as u64 });
-    }
     let (vk, keyring) = (VaultKey::generate(1, rng), Keyring::generate(rng));
     let signer = &keyring.vault_signing;
     let slots =
         slots.iter().map(|new| KeySlot::create(&scope, new, &vk, signer, rng)).collect::<Result<Vec<_>>>()?;
+    doors::check(&slots)?;
     let place = ObjectPlace { scope, object: keyring_id(), version: 1 };
     let object = VaultObject::seal(&place, &vk, &keyring.encode(), rng)?;
     let manifest = Manifest {

@@ -7,10 +7,11 @@ use ocmt_crypto::{
     CryptoError,
     datakey::ObjectPlace,
     entry::{Entry, MAX_VALUE},
+    kdf::{Cost, Passphrase},
     manifest::{Anchor, MAX_ENTRIES, Manifest},
     object::{VaultObject, conversation_key_id, keyring_id, open_body},
-    slot::{NewSlot, RecoveryKey},
-    vault,
+    slot::{NewSlot, RecoveryKey, SlotSecret},
+    vault::{self, Rollback},
 };
 use ocmt_types::{ContainerId, ConversationId, Id as _, NodeId};
 use support::{Database, entry, fresh, name, refused, scope};
@@ -108,6 +109,38 @@ fn slots_come_and_go_and_the_last_one_stays() {
     assert_eq!(database.open(&second).unwrap().opened_through(), Some(added));
     assert_eq!(refused(database.open(&first)), CryptoError::Refused);
     assert_eq!(refused(vault::create(scope(), &[], rng).map(|_| ())), CryptoError::LastSlot);
+}
+
+#[test]
+fn a_kind_that_costs_argon2_has_four_slots_and_each_opens() {
+    let (mut database, mut vault, _) = fresh();
+    let rng = &mut rand::rng();
+    let words =
+        ["first of four words", "second of four words", "third of four words", "fourth of four words"];
+    let passphrase = |text: &str| Passphrase::new(text).unwrap();
+    let mut edit = vault.edit();
+    for text in words {
+        edit.add_slot(&NewSlot::Passphrase(&passphrase(text), Cost::LEAST), rng).unwrap();
+    }
+    let fifth = edit.add_slot(&NewSlot::Passphrase(&passphrase("one too many"), Cost::LEAST), rng);
+    assert_eq!(fifth, Err(CryptoError::TooLarge { what: "passphrases of a vault", max: 4 }));
+    let change = edit.finish().unwrap();
+    assert_eq!(change.added_slots.len(), 4, "the fifth left nothing behind");
+    database.commit(&mut vault, change);
+    for text in words {
+        let secret = passphrase(text);
+        let opened = database.show().unwrap().open(&SlotSecret::Passphrase(&secret), None, Rollback::Refuse);
+        assert!(opened.is_ok(), "{text}");
+    }
+    // keys that cost nothing to try have no such bound
+    for _ in 0..8 {
+        let key = RecoveryKey::generate(rng);
+        let mut edit = vault.edit();
+        edit.add_slot(&NewSlot::Recovery(&key), rng).unwrap();
+        let change = edit.finish().unwrap();
+        database.commit(&mut vault, change);
+        database.open(&key).unwrap();
+    }
 }
 
 #[test]

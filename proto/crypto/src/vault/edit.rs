@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use ocmt_types::{ContainerId, ConversationId, Digest32, NodeId, SlotId};
 use rand::CryptoRng;
 
-use super::{State, UnlockedVault};
+use super::{State, UnlockedVault, doors};
 use crate::{
     CryptoError, Result,
     datakey::ObjectPlace,
     entry::{Entry, EntryName, KeyHistory},
-    manifest::{Anchor, HostPin, MAX_OBJECTS, MAX_SLOTS},
+    manifest::{Anchor, HostPin, MAX_OBJECTS},
     object::{VaultObject, conversation_key_id, keyring_id, volume_key_id},
     slot::{KeySlot, NewSlot},
 };
@@ -155,15 +155,16 @@ impl<'v> Edit<'v> {
     /// Adds a slot. Runs Argon2id for the kinds that people keep.
     ///
     /// # Errors
-    /// [`CryptoError::TooLarge`] for the 256th.
+    /// [`CryptoError::TooLarge`] for the 256th, and the fifth that stretches its secret in the same way.
     pub fn add_slot(&mut self, new: &NewSlot<'_>, rng: &mut impl CryptoRng) -> Result<SlotId> {
-        if self.state.slots.len() >= MAX_SLOTS {
-            return Err(CryptoError::TooLarge { what: "key slots", max: MAX_SLOTS as u64 });
-        }
         let signer = &self.vault.keyring.vault_signing;
         let slot = KeySlot::create(&self.vault.scope, new, &self.vault.vk, signer, rng)?;
-        self.added_slots.push(slot.clone());
         self.state.slots.push(slot.clone());
+        if let Err(full) = doors::check(&self.state.slots) {
+            self.state.slots.pop();
+            return Err(full);
+        }
+        self.added_slots.push(slot.clone());
         Ok(slot.id())
     }
 

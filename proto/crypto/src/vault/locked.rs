@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use ocmt_types::SlotId;
 
-use super::{Door, Seen, State, UnlockedVault, slot_key};
+use super::{Door, Seen, State, UnlockedVault, doors, slot_key};
 use crate::{
     CryptoError, Result,
     datakey::VaultScope,
@@ -23,10 +23,6 @@ use crate::{
     slot::{KeySlot, OpenedHalf, SlotKind, SlotSecret},
     succession::{self, Succession},
 };
-
-/// Slots of one kind that [`LockedVault::open`] tries: each may cost an Argon2id, and the database says
-/// how many there are.
-pub(super) const MAX_TRIES: usize = 4;
 
 /// What to do with a vault older than one seen before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +73,8 @@ impl LockedVault {
         &self.slots
     }
 
-    /// Opens the vault with a secret, trying the first four slots of its kind.
+    /// Opens the vault with a secret, trying the slots of its kind: at most [`super::MAX_STRETCHED`] where
+    /// each costs an Argon2id.
     ///
     /// # Errors
     /// [`CryptoError::Refused`] for a wrong secret or anything that does not hold;
@@ -89,11 +86,7 @@ impl LockedVault {
         rollback: Rollback,
     ) -> Result<UnlockedVault> {
         let kind: SlotKind = secret.kind();
-        let (slot, half) = self
-            .slots
-            .iter()
-            .filter(|slot| slot.kind() == kind)
-            .take(MAX_TRIES)
+        let (slot, half) = doors::tried(&self.slots, kind)
             .find_map(|slot| slot.open_half(&self.scope, secret).ok().map(|half| (slot, half)))
             .ok_or(CryptoError::Refused)?;
         self.unlock(slot, half, seen, rollback)

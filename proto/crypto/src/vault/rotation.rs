@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use ocmt_types::{Digest32, SlotId};
 use rand::CryptoRng;
 
-use super::{Door, State, UnlockedVault, locked::MAX_TRIES};
+use super::{Door, State, UnlockedVault, doors};
 use crate::{
     CryptoError, Result,
     datakey::{ObjectPlace, VaultKey},
@@ -99,13 +99,7 @@ impl UnlockedVault {
         for new in add {
             slots.push(KeySlot::create(&self.scope, new, &vk, &signing, rng)?);
         }
-        match slots.len() {
-            0 => return Err(CryptoError::LastSlot),
-            1..=MAX_SLOTS => {}
-            _ => {
-                return Err(CryptoError::TooLarge { what: "key slots", max: MAX_SLOTS as u64 });
-            }
-        }
+        doors::check(&slots)?;
         let succession =
             Succession::sign(&self.scope, epoch, &self.keyring.vault_signing, signing.verify_key());
         let keyring = match mode {
@@ -207,10 +201,7 @@ impl UnlockedVault {
             return slot.open_vault_key(&self.scope, &door.secret);
         }
         let secret = secret.ok_or(CryptoError::Refused)?;
-        slots
-            .iter()
-            .filter(|slot| slot.kind() == secret.kind())
-            .take(MAX_TRIES)
+        doors::tried(slots, secret.kind())
             .find_map(|slot| {
                 let half = slot.open_half(&self.scope, secret).ok()?;
                 slot.open_vault_key(&self.scope, &half.secret).ok()
