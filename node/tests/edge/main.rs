@@ -8,3 +8,4 @@ mod cors;
 mod kit;
 mod proxies;
 mod statuses;
+mod wire;

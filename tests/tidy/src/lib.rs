@@ -7,6 +7,7 @@
 pub mod actors;
 pub mod asvs;
 pub mod book;
+pub mod cryptography;
 pub mod dependencies;
 pub mod length;
 pub mod links;

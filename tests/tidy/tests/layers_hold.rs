@@ -1,14 +1,13 @@
-//! The dependencies between our crates follow the table of layers.
+//! The dependencies between our crates follow the table of layers, and cryptography is where its table says.
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use ocmt_tidy::{
-    assert_none,
+    assert_none, cryptography,
     dependencies::{self, Edge},
     tree,
 };
 
-#[test]
-fn every_crate_uses_only_what_its_layer_may() -> anyhow::Result<()> {
+fn edges() -> anyhow::Result<Vec<Edge>> {
     let metadata = MetadataCommand::new().manifest_path(tree::root().join("Cargo.toml")).no_deps().exec()?;
     let edges: Vec<Edge> = metadata
         .workspace_packages()
@@ -22,6 +21,19 @@ fn every_crate_uses_only_what_its_layer_may() -> anyhow::Result<()> {
         })
         .collect();
     assert!(edges.iter().any(|edge| edge.used.starts_with("ocmt")), "cargo metadata lists none of our edges");
-    assert_none(&dependencies::check(&edges));
+    Ok(edges)
+}
+
+#[test]
+fn every_crate_uses_only_what_its_layer_may() -> anyhow::Result<()> {
+    assert_none(&dependencies::check(&edges()?));
+    Ok(())
+}
+
+#[test]
+fn cryptography_is_where_the_inventory_says() -> anyhow::Result<()> {
+    let edges = edges()?;
+    assert_none(&cryptography::check(&edges));
+    assert_none(&cryptography::stale(&edges));
     Ok(())
 }

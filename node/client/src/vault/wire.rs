@@ -58,7 +58,7 @@ impl Vault {
             version: 0,
         };
         let answer = self.client.vaults().get_entry(request).await?.into_inner();
-        to_object(present(answer.object, "object")?)
+        only_asked(&[id], vec![present(answer.object, "object")?])?.pop().ok_or(ClientError::Answer("object"))
     }
 
     /// Several objects as they are stored; one that is missing is an error, since the manifest has it.
@@ -70,13 +70,44 @@ impl Vault {
                 object_ids: some.iter().map(|id| id.0.to_vec().into()).collect(),
             };
             let answer = self.client.vaults().batch_get_entries(request).await?.into_inner();
-            if answer.objects.len() != some.len() {
-                return Err(ClientError::Answer("objects"));
-            }
-            for object in answer.objects {
-                objects.push(to_object(object)?);
-            }
+            objects.extend(only_asked(some, answer.objects)?);
         }
         Ok(objects)
+    }
+}
+
+/// The objects of an answer, if they are those that were asked for, in that order. Another object of the same vault
+/// opens just as well: a node that shows the keyring where an entry is to be shared would be given the key of all.
+fn only_asked(ids: &[Digest32], answered: Vec<pb::VaultObject>) -> Result<Vec<VaultObject>, ClientError> {
+    let objects = answered.into_iter().map(to_object).collect::<Result<Vec<_>, _>>()?;
+    if objects.iter().map(|object| object.object_id).eq(ids.iter().copied()) {
+        Ok(objects)
+    } else {
+        Err(ClientError::Answer("objects"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ocmt_crypto::object::keyring_id;
+
+    use super::*;
+
+    fn object(id: Digest32) -> pb::VaultObject {
+        pb::VaultObject { object_id: id.0.to_vec().into(), version: 1, ..pb::VaultObject::default() }
+    }
+
+    #[test]
+    fn an_answer_with_other_objects_than_were_asked_for_is_refused() {
+        let (a, b, c) = (Digest32([1; 32]), Digest32([2; 32]), Digest32([3; 32]));
+        let answered = |ids: &[Digest32]| ids.iter().map(|id| object(*id)).collect::<Vec<_>>();
+        assert_eq!(only_asked(&[a, b], answered(&[a, b])).unwrap().len(), 2);
+        assert!(only_asked(&[], Vec::new()).unwrap().is_empty());
+        for lie in [&[a, c][..], &[b, a], &[a, a], &[a], &[a, b, c], &[a, keyring_id()], &[]] {
+            assert!(matches!(only_asked(&[a, b], answered(lie)), Err(ClientError::Answer(_))), "{lie:?}");
+        }
+        let short = pb::VaultObject { object_id: vec![1; 31].into(), ..object(a) };
+        assert!(only_asked(&[a], vec![short]).is_err());
     }
 }

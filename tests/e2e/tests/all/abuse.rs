@@ -207,3 +207,29 @@ async fn x4_lengths_that_lie_and_headers_that_unfold_cost_nothing() {
     };
     attack("HPACK, 15 MB in 5 KB, 100 times", async |target| flood(target, false, 100, unfold).await).await;
 }
+
+#[tokio::test]
+async fn fields_that_http_2_has_not_end_their_stream_and_reach_nobody() {
+    let node = TestNode::start().await.unwrap();
+    for (name, value) in [
+        ("connection", "close"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-connection", "close"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "websocket"),
+        ("te", "gzip"),
+        ("x-two-lines", "a\r\nauthorization: b"),
+        ("x-line", "a\nb"),
+        ("x-zero", "a\0b"),
+        ("X-Upper", "a"),
+        ("x-name: a\r\nx", "a"),
+    ] {
+        let mut connection = Raw::connect(&node.target().unwrap(), false).await.unwrap();
+        let head = call(WHO_AM_I, &[(name, value)]);
+        let open = frame(kind::HEADERS, kind::END_HEADERS | kind::END_STREAM, 1, &head);
+        assert!(connection.send(&open).await);
+        let said = connection.end().await.unwrap();
+        let ended = said.goaway.is_some() || said.resets.values().sum::<usize>() == 1;
+        assert!(ended && said.answered == 0, "{name:?}: {value:?}: {said:?}");
+    }
+}
