@@ -11,11 +11,11 @@ mod object;
 mod permission;
 mod program;
 mod reach;
+mod role;
 mod share;
 
 use std::time::Duration;
 
-use ocmt_store::tables::UserRole;
 use ocmt_types::Timestamp;
 
 use crate::{
@@ -31,43 +31,8 @@ pub(crate) use key::GIVEN as KEY_SCOPES;
 pub(crate) use key::{OWN_TRAIL, scopes as scopes_of_key};
 pub(crate) use object::{Object, Owner};
 pub(crate) use permission::{Authority, Permissions};
+pub use role::Role;
 pub(crate) use share::Allowed;
-
-/// A user's role in the tenant, weakest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Sees the tenant and its people.
-    Observer,
-    /// Has a vault and a container.
-    Member,
-    /// Invites, removes, reads the audit of the tenant.
-    Admin,
-    /// Sets policy and roles. A tenant always has one.
-    Owner,
-}
-
-impl From<UserRole> for Role {
-    fn from(stored: UserRole) -> Self {
-        match stored {
-            UserRole::Observer => Self::Observer,
-            UserRole::Member => Self::Member,
-            UserRole::Admin => Self::Admin,
-            UserRole::Owner => Self::Owner,
-        }
-    }
-}
-
-impl From<Role> for UserRole {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Observer => Self::Observer,
-            Role::Member => Self::Member,
-            Role::Admin => Self::Admin,
-            Role::Owner => Self::Owner,
-        }
-    }
-}
 
 /// A caller as the stored state knows him. Made by `work::standing` in the transaction of the call.
 #[derive(Debug, Clone)]
@@ -189,6 +154,10 @@ pub(crate) enum Action {
     TakeShare,
     /// What the caller gave and took.
     ReadShares,
+    /// Ask for more than one has.
+    RequestCapability,
+    /// Of somebody who asks.
+    DenyCapability,
 }
 
 /// What a recovery session may do of it.
@@ -284,6 +253,7 @@ const fn rule(action: Action) -> Rule {
         A::ReadShared => by_share(r(Role::Observer, None, false, Never), Permission::Read),
         A::ListShared => by_share(r(Role::Observer, None, false, Never), Permission::List),
         A::EndGrants | A::ReadGranted | A::TakeShare | A::ReadShares => r(Role::Observer, None, false, Never),
+        A::RequestCapability | A::DenyCapability => r(Role::Observer, None, false, Never),
         A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
         // no user does, whatever the role: decided before this is asked
         A::Administer => r(Role::Owner, None, true, Never),

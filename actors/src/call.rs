@@ -83,6 +83,7 @@ pub(crate) enum Area {
     Programs(crate::api::programs::ProgramsCall),
     Keys(crate::api::keys::KeysCall),
     Shares(crate::api::shares::SharesCall),
+    Capabilities(crate::api::capabilities::CapabilitiesCall),
 }
 
 /// A request with everything that belongs to it. Dropping it unanswered answers it (see [`Reply`]).
@@ -187,6 +188,7 @@ impl Area {
             Self::Programs(call) => call.caller(),
             Self::Keys(call) => call.caller(),
             Self::Shares(call) => call.caller(),
+            Self::Capabilities(call) => call.caller(),
         }
     }
 
@@ -207,6 +209,7 @@ impl Area {
             Self::Programs(call) => call.refuse(error),
             Self::Keys(call) => call.refuse(error),
             Self::Shares(call) => call.refuse(error),
+            Self::Capabilities(call) => call.refuse(error),
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod capabilities;
 pub mod container;
 pub mod email_change;
 pub mod factors;

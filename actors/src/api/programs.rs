@@ -29,6 +29,8 @@ pub struct CreateProgramToken {
     pub grants: Vec<EntryGrant>,
     /// 1 min to 366 days, in milliseconds.
     pub lifetime_ms: i64,
+    /// SHA-256 of the request's idempotency key: a repeat makes no second token.
+    pub asked_by: Digest32,
 }
 
 /// Answer of [`CreateProgramToken`]; the secret is shown this once.

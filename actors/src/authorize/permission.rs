@@ -100,6 +100,8 @@ names! {
     ListShared => Named("vault.read"),
     TakeShare => Kept,
     ReadShares => Kept,
+    RequestCapability => Kept,
+    DenyCapability => Kept,
 }
 
 /// A set of permissions by their names.

@@ -49,6 +49,12 @@ impl Allowed {
         other.0 & !self.0 == 0
     }
 
+    /// All but this one.
+    #[must_use]
+    pub(crate) fn without(self, one: Permission) -> Self {
+        Self(self.0 & !bit(one))
+    }
+
     /// What is in either.
     #[must_use]
     pub(crate) fn with(self, other: Self) -> Self {

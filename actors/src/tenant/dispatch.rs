@@ -31,7 +31,7 @@ impl TenantState {
         let now = self.scope.env.now();
         self.quiet.touch(now);
         // strangers have bounds of their own, and operators none: neither uses up what is the tenant's
-        if area.caller().person().is_some()
+        if (area.caller().person().is_some() || area.caller().program().is_some())
             && let Err(error) = self.calls.take(now)
         {
             return area.refuse(error);
@@ -50,6 +50,7 @@ impl TenantState {
             Area::Programs(call) => self.programs(myself, call),
             Area::Keys(call) => self.keys(myself, call),
             Area::Shares(call) => self.shares(myself, call),
+            Area::Capabilities(call) => self.capabilities(myself, call),
             Area::Recovery(call) => self.recovery(myself, call).await,
         }
     }

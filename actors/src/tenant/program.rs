@@ -57,6 +57,16 @@ impl Handle for CreateProgramToken {
         if !(SHORTEST_MS..=LONGEST_MS).contains(&self.lifetime_ms) {
             return Err(ActorError::invalid("lifetime", "is not between 1 min and 366 days"));
         }
+        let again = ProgramToken::user_id.eq(who.user).and(ProgramToken::asked_by.eq(Some(self.asked_by)));
+        if let Some(made) = work.tx.first::<ProgramToken>(again).await? {
+            return Err(ActorError::precondition(
+                "PROGRAM_TOKEN_MADE",
+                format!(
+                    "this request has made the program token {}, whose secret was shown once: if that was lost, revoke it and ask anew",
+                    made.program_token_id
+                ),
+            ));
+        }
         if work.tx.count::<ProgramToken>(ProgramToken::user_id.eq(who.user)).await? >= MOST_TOKENS {
             return Err(ActorError::exhausted("TOO_MANY_TOKENS", "a user has at most 100 program tokens"));
         }
@@ -72,6 +82,7 @@ impl Handle for CreateProgramToken {
             name: name.to_owned(),
             token_hash: token.hash(),
             program_key: Digest32(self.program_key),
+            asked_by: Some(self.asked_by),
             created_at: work.now,
             expires_at: work.now + Duration::from_millis(u64::try_from(self.lifetime_ms).unwrap_or(0)),
         };

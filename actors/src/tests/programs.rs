@@ -17,10 +17,11 @@ use ocmt_types::{Digest32, VaultId};
 
 use super::{
     kit::{Kit, Person},
+    quotas::limit_to,
     vault::{store, vault_of},
 };
 use crate::{
-    ActorError, Caller,
+    ActorError, Caller, QuotaChange,
     api::{
         audit::QueryAudit,
         auth::{LinkPurpose, WhoAmI},
@@ -89,6 +90,7 @@ async fn ask_signed(
         program_key: key.public().0,
         grants: vec![EntryGrant { object: object.object_id, version: object.version, sealed }],
         lifetime_ms: DAY_MS,
+        asked_by: Digest32(rand::random()),
     }
 }
 
@@ -243,6 +245,49 @@ async fn a_grant_is_what_the_owners_own_key_has_signed_for_this_program_of_the_p
     assert_eq!(kit.call(&bob.caller, fresh.clone()).await.err(), Some(ActorError::NotFound));
     kit.clock.advance(Duration::from_secs(901));
     assert_eq!(kit.call(&ann.caller, fresh).await.err(), Some(ActorError::StepUpRequired));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_request_makes_one_token_however_often_it_comes() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
+    let (open, his) = (owner(&kit, &ann).await, owner(&kit, &bob).await);
+    let key = SealSecretKey::generate(&mut rand::rng());
+    let wish = ask(&kit, &ann, &open, &key, "granted").await;
+    let made = join_all((0..4).map(|_| kit.call(&ann.caller, wish.clone()))).await;
+    let (made, again): (Vec<_>, Vec<_>) = made.into_iter().partition(Result::is_ok);
+    let [Ok(token)] = made.as_slice() else { panic!("{} tokens", made.len()) };
+    for error in again.into_iter().chain([kit.call(&ann.caller, wish.clone()).await]).filter_map(Result::err)
+    {
+        assert_eq!(error.reason(), "PROGRAM_TOKEN_MADE");
+        // whoever lost the answer can end the token that it told of
+        assert!(error.to_string().contains(&token.id.to_string()), "{error}");
+        assert!(!error.to_string().contains("ocmt_prg_"));
+    }
+    assert!(kit.authenticate(token.secret.expose()).await.is_ok());
+    // another's request is another's, whatever its key
+    let hers = CreateProgramToken { asked_by: wish.asked_by, ..ask(&kit, &bob, &his, &key, "granted").await };
+    kit.call(&bob.caller, hers).await.unwrap();
+}
+
+/// A program that runs away is the tenant's, as its people's calls are.
+#[tokio::test]
+async fn calls_of_programs_count_as_the_tenants() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let open = owner(&kit, &ann).await;
+    let key = SealSecretKey::generate(&mut rand::rng());
+    let token = issued(&kit, &ann, &open, &key).await;
+    let program = kit.authenticate(token.secret.expose()).await.unwrap();
+    limit_to(&kit, &ann, QuotaChange { calls_per_minute: Some(5), ..QuotaChange::default() }).await;
+    kit.clock.advance(Duration::from_secs(61));
+    let (vault, granted) = (open.scope().vault, id(&open, "granted"));
+    let answers = join_all((0..20).map(|_| get(&kit, &program, vault, granted))).await;
+    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!(done.len(), 5);
+    assert!(refused.into_iter().all(|one| reason(one) == "QUOTA_CALLS"));
+    assert_eq!(reason(get(&kit, &ann.caller, vault, granted).await), "QUOTA_CALLS");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod ca;
+pub mod capability;
 pub mod cell;
 pub mod channel;
 mod client;

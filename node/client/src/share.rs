@@ -56,7 +56,7 @@ impl Permission {
         }
     }
 
-    fn to_pb(self) -> i32 {
+    pub(crate) fn to_pb(self) -> i32 {
         match self {
             Self::Read => pb::Permission::Read,
             Self::List => pb::Permission::List,
@@ -349,7 +349,7 @@ impl Vault {
         Ok(self.client().identity()?.tenant)
     }
 
-    fn pinned(&self, email: &str) -> Result<PersonKeys, ClientError> {
+    pub(crate) fn pinned(&self, email: &str) -> Result<PersonKeys, ClientError> {
         let pinned = self.state().person_pin(self.tenant()?, email)?;
         pinned.ok_or_else(|| ClientError::Usage(format!("this device does not know the keys of {email} yet")))
     }
@@ -378,7 +378,7 @@ fn share(from: pb::Share) -> Result<Share, ClientError> {
     })
 }
 
-fn permission(from: pb::Permission) -> Result<Permission, ClientError> {
+pub(crate) fn permission(from: pb::Permission) -> Result<Permission, ClientError> {
     Ok(match from {
         pb::Permission::Read => Permission::Read,
         pb::Permission::List => Permission::List,

@@ -7,6 +7,7 @@
 mod accept;
 mod account;
 mod api_key;
+mod approve;
 pub mod args;
 mod audit;
 mod cluster;
@@ -117,6 +118,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::Tenant(command) => tenant::tenant(&context, command).await,
         Command::User(command) => tenant::user(&context, command).await,
         Command::Share(command) => Box::pin(share::run(&context, command)).await,
+        Command::Approve(command) => Box::pin(approve::run(&context, command)).await,
         Command::Pairing(command) => pairing::run(&context, command).await,
         Command::Group(command) => group::run(&context, command).await,
         Command::Vault(command) => Box::pin(vault::run(&context, command)).await,

@@ -1,6 +1,6 @@
 //! `ocmt share`: what others may read of one's own.
 
-mod people;
+pub(super) mod people;
 
 use std::{
     fs::{self, OpenOptions},

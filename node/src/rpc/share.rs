@@ -1,10 +1,13 @@
 //! ShareService: shares between people, and tokens of programs.
 
 use ocmt_actors::api::{
+    capabilities::{ApproveCapability, DenyCapability, ListCapabilities, RequestCapability},
     programs::{CreateProgramToken, RevokeProgramToken},
     shares::{AcceptShare, CreateShare, ListShares, RevokeShare},
 };
 use ocmt_proto::v1::{self as pb, share_service_server::ShareService};
+use ocmt_types::Digest32;
+use sha2::{Digest as _, Sha256};
 use tonic::{Request, Response, async_trait};
 
 use super::{Answer, Rpc, convert, share_wire as wire};
@@ -62,6 +65,64 @@ impl ShareService for Rpc {
         Ok(Response::new(pb::RevokeShareResponse { rekey_object_ids }))
     }
 
+    async fn request_capability(
+        &self,
+        request: Request<pb::RequestCapabilityRequest>,
+    ) -> Answer<pb::RequestCapabilityResponse> {
+        let it = request.get_ref();
+        let ask = RequestCapability {
+            object: it.object.clone(),
+            vault: convert::optional_id(&it.vault_id, "vault_id")?,
+            permissions: wire::permissions(&it.permissions)?,
+            lifetime_ms: convert::millis(&convert::present(it.lifetime, "lifetime")?),
+            reason: it.reason.clone(),
+        };
+        let asked = self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::RequestCapabilityResponse { capability: Some(wire::capability(asked)) }))
+    }
+
+    async fn list_capabilities(
+        &self,
+        request: Request<pb::ListCapabilitiesRequest>,
+    ) -> Answer<pb::ListCapabilitiesResponse> {
+        let it = request.get_ref();
+        let ask = ListCapabilities {
+            waiting: it.waiting,
+            after: wire::after(&it.page_token)?,
+            limit: convert::page_size(it.page_size, 50),
+        };
+        let page = self.ask(&request, &[], ask).await?;
+        Ok(Response::new(pb::ListCapabilitiesResponse {
+            capabilities: page.capabilities.into_iter().map(wire::capability).collect(),
+            next_page_token: wire::page_token(page.next),
+        }))
+    }
+
+    async fn approve_capability(
+        &self,
+        request: Request<pb::ApproveCapabilityRequest>,
+    ) -> Answer<pb::ApproveCapabilityResponse> {
+        let it = request.get_ref();
+        let ask = ApproveCapability {
+            capability: convert::id(&it.capability_id, "capability_id")?,
+            permissions: wire::permissions(&it.permissions)?,
+            lifetime_ms: convert::millis(&convert::present(it.lifetime, "lifetime")?),
+            grants: wire::grants(&it.grants)?,
+        };
+        let given = self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::ApproveCapabilityResponse { capability: Some(wire::capability(given)) }))
+    }
+
+    async fn deny_capability(
+        &self,
+        request: Request<pb::DenyCapabilityRequest>,
+    ) -> Answer<pb::DenyCapabilityResponse> {
+        let it = request.get_ref();
+        let ask = DenyCapability { capability: convert::id(&it.capability_id, "capability_id")? };
+        let refused = self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::DenyCapabilityResponse { capability: Some(wire::capability(refused)) }))
+    }
+
     async fn create_program_token(
         &self,
         request: Request<pb::CreateProgramTokenRequest>,
@@ -73,6 +134,7 @@ impl ShareService for Rpc {
             program_key: convert::digest(&it.program_key, "program_key")?.0,
             grants: wire::grants(&it.grants)?,
             lifetime_ms: convert::millis(&convert::present(it.lifetime, "lifetime")?),
+            asked_by: Digest32(Sha256::digest(&it.idempotency_key).into()),
         };
         let made = self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::CreateProgramTokenResponse {

@@ -1,11 +1,15 @@
-//! Shares between people, between the contract and the actors.
+//! Shares between people and requests for them, between the contract and the actors.
 
+use std::{fmt::Display, str::FromStr};
+
+use data_encoding::HEXLOWER;
 use ocmt_actors::api::{
+    capabilities::{CapabilityInfo, CapabilityState},
     programs::EntryGrant,
     shares::{Permission, ShareInfo, ShareState, SharedEntry},
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::{ShareId, Timestamp};
+use ocmt_types::Timestamp;
 use tonic::Status;
 
 use super::convert;
@@ -90,12 +94,35 @@ pub(super) fn share(from: ShareInfo) -> pb::Share {
     }
 }
 
-pub(super) fn page_token(next: Option<(Timestamp, ShareId)>) -> String {
+pub(super) fn capability(from: CapabilityInfo) -> pb::Capability {
+    pb::Capability {
+        capability_id: from.id.to_string(),
+        state: match from.state {
+            CapabilityState::Requested => pb::CapabilityState::Requested,
+            CapabilityState::Approved => pb::CapabilityState::Approved,
+            CapabilityState::Denied => pb::CapabilityState::Denied,
+            CapabilityState::Expired => pb::CapabilityState::Expired,
+        }
+        .into(),
+        requester_id: from.requester.to_string(),
+        decided_by: from.decided_by.map(|user| user.to_string()).unwrap_or_default(),
+        object: format!("entry:{}", HEXLOWER.encode(&from.object)),
+        permissions: from.permissions.into_iter().map(to_permission).collect(),
+        reason: from.reason,
+        requested_at: Some(convert::time(from.requested_at)),
+        expires_at: Some(convert::time(from.expires_at)),
+        requester_email: from.requester_email,
+        lifetime: Some(convert::duration(from.lifetime_ms)),
+        vault_id: from.vault.to_string(),
+    }
+}
+
+pub(super) fn page_token(next: Option<(Timestamp, impl Display)>) -> String {
     next.map(|(at, id)| format!("{}.{id}", at.millis())).unwrap_or_default()
 }
 
-/// Behind which share the page begins.
-pub(super) fn after(token: &str) -> Result<Option<(Timestamp, ShareId)>, Status> {
+/// Behind which one the page begins.
+pub(super) fn after<T: FromStr>(token: &str) -> Result<Option<(Timestamp, T)>, Status> {
     if token.is_empty() {
         return Ok(None);
     }

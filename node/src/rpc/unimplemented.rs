@@ -14,7 +14,6 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::edge::error::DOMAIN;
 
-const CAPABILITIES: &str = "requests for capabilities are not built yet";
 const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, and watches are not built yet";
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
@@ -31,7 +30,7 @@ const SERVICES: [(&str, &str); 5] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 27] = [
+const METHODS: [(&str, &str); 24] = [
     ("/ocmt.v1.AuditService/ExportAudit", PROOFS),
     ("/ocmt.v1.AuditService/GetCheckpoint", PROOFS),
     ("/ocmt.v1.AuditService/ProveConsistency", PROOFS),
@@ -51,9 +50,6 @@ const METHODS: [(&str, &str); 27] = [
     ("/ocmt.v1.ContainerService/WatchUnlockRequests", LATER_CONTAINERS),
     ("/ocmt.v1.RecoveryService/OverrideStop", "going on over a veto or lock is not built yet"),
     ("/ocmt.v1.RecoveryService/WatchCeremonies", "watching ceremonies is not built yet: read them"),
-    ("/ocmt.v1.ShareService/ApproveCapability", CAPABILITIES),
-    ("/ocmt.v1.ShareService/DenyCapability", CAPABILITIES),
-    ("/ocmt.v1.ShareService/RequestCapability", CAPABILITIES),
     ("/ocmt.v1.TenantService/ListInbox", "the inbox of a tenant is not built yet: ask the area itself"),
     ("/ocmt.v1.TenantService/WatchInbox", "the inbox of a tenant is not built yet: ask the area itself"),
     ("/ocmt.v1.VaultService/FileInboxItems", "the vault's inbox is not built yet"),

@@ -99,6 +99,8 @@ ids! {
     ProgramTokenId,
     /// Entries that one person gave another.
     ShareId,
+    /// What somebody asks for of an entry.
+    CapabilityId,
     /// A sender on a channel who waits to be let through.
     PairingId,
     /// A sender on a channel who was let through.

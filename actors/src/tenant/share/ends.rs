@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use ocmt_store::tables::{Share, ShareGrant, ShareState, VaultObject};
 use ocmt_types::{UserId, VaultId};
 
-use super::{LIVE, allowed, grants_of};
+use super::{LIVE, allowed, capability, grants_of};
 use crate::{
     api::shares::{Permission, RevokeShare, ShareRevoked},
     authorize::{Action, Object},
@@ -109,6 +109,7 @@ pub(super) async fn lapse(work: &mut Work) -> Result<(), ActorError> {
 
 /// Ends all that a user gave and took. Keys of theirs that others hold, and that they hold, are no more theirs.
 pub(in crate::tenant) async fn end_of_user(work: &mut Work, user: UserId) -> Result<(), ActorError> {
+    capability::forget_user(work, user).await?;
     for theirs in [Share::giver_user.eq(user), Share::taker_user.eq(user), Share::owner_user.eq(user)] {
         for state in LIVE {
             end_all(work, &theirs.clone().and(Share::state.eq(state))).await?;
@@ -139,6 +140,7 @@ async fn end_all(work: &mut Work, live: &ocmt_store::Filter<Share>) -> Result<()
 
 /// Says of shares that their time is over, and drops those that have been over for long.
 pub(in crate::tenant) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
+    capability::sweep(work).await?;
     lapse(work).await?;
     for row in work.tx.find::<Share>(Share::ended_at.le(Some(work.now - KEEP_ENDED))).await? {
         work.tx.delete_all::<ShareGrant>(ShareGrant::share_id.eq(row.share_id)).await?;

@@ -32,77 +32,68 @@ const GIVEN: [Permission; 3] = [Permission::Read, Permission::List, Permission::
 
 impl Handle for CreateShare {
     async fn handle(self, work: &mut Work) -> Result<ShareInfo, ActorError> {
-        let who = work.user()?;
-        let source = source(work, &self).await?;
-        let gives = self.gives()?;
-        let expires_at = self.expires_at(work.now)?;
-        let basis = source.basis(&self, gives, expires_at)?;
-        grants::check_present(work, self.vault, &self.grants).await?;
-        let (taker, identity) = taker(work, &self.taker_email).await?;
-        if taker.user_id == who.user || taker.user_id == source.owner {
-            return Err(ActorError::invalid("taker_email", "is yours, or of whose entries these are"));
-        }
-        if gives.has(Permission::Read) {
-            let key = SealPublicKey(identity.seal_key);
-            grants::check_signed(work, self.vault, who.user, key, &self.grants).await?;
-        } else if self.grants.iter().any(|grant| !grant.sealed.is_empty()) {
-            let why = "must have no sealed keys: the share is not for reading";
-            return Err(ActorError::invalid("grants", why));
-        }
-        lapse(work).await?;
-        room(work, self.vault, who.user, taker.user_id).await?;
-        let share = Share {
-            tenant_id: work.ownership.tenant,
-            share_id: work.env.id(),
-            vault_id: self.vault,
-            owner_user: source.owner,
-            giver_user: who.user,
-            taker_user: taker.user_id,
-            parent_share: basis,
-            permissions: gives.to_stored(),
-            state: ShareState::Offered,
-            created_at: work.now,
-            expires_at,
-            ended_at: None,
-        };
-        work.tx.insert(&share).await?;
-        work.object = format!("share/{}", share.share_id);
-        work.details = vec![
-            ("vault".to_owned(), self.vault.to_string()),
-            ("taker".to_owned(), taker.user_id.to_string()),
-            ("permissions".to_owned(), share.permissions.clone()),
-            ("grants".to_owned(), self.grants.len().to_string()),
-        ];
-        for grant in self.grants {
-            let row = ShareGrant {
-                tenant_id: share.tenant_id,
-                share_id: share.share_id,
-                object_id: grant.object,
-                version: i64::try_from(grant.version).unwrap_or(i64::MAX),
-                sealed_grant: grant.sealed,
-            };
-            work.tx.insert(&row).await?;
-        }
+        let share = give(work, self, ShareState::Offered).await?;
         info(work, share).await
     }
 }
 
-impl CreateShare {
-    /// Exactly what is named, if all of it can be given.
-    fn gives(&self) -> Result<Allowed, ActorError> {
-        if self.permissions.is_empty() {
-            return Err(ActorError::invalid("permissions", "must be 1 to 6"));
-        }
-        if self.permissions.iter().any(|one| !GIVEN.contains(one)) {
-            return Err(ActorError::precondition(
-                "NOT_SHAREABLE",
-                "write, delete and admin are not given by shares yet: they take the keys of the vault. Give read, list \
-                 or share",
-            ));
-        }
-        Ok(Allowed::exactly(&self.permissions))
+/// Gives what is asked, if the caller may: as an offer, or as taken where its taker has asked for it.
+pub(super) async fn give(work: &mut Work, ask: CreateShare, state: ShareState) -> Result<Share, ActorError> {
+    let who = work.user()?;
+    let source = source(work, &ask).await?;
+    let gives = gives(&ask.permissions)?;
+    let expires_at = ask.expires_at(work.now)?;
+    let basis = source.basis(&ask, gives, expires_at)?;
+    grants::check_present(work, ask.vault, &ask.grants).await?;
+    let (taker, identity) = taker(work, &ask.taker_email).await?;
+    if taker.user_id == who.user || taker.user_id == source.owner {
+        return Err(ActorError::invalid("taker_email", "is yours, or of whose entries these are"));
     }
+    if gives.has(Permission::Read) {
+        let key = SealPublicKey(identity.seal_key);
+        grants::check_signed(work, ask.vault, who.user, key, &ask.grants).await?;
+    } else if ask.grants.iter().any(|grant| !grant.sealed.is_empty()) {
+        let why = "must have no sealed keys: the share is not for reading";
+        return Err(ActorError::invalid("grants", why));
+    }
+    lapse(work).await?;
+    room(work, ask.vault, who.user, taker.user_id).await?;
+    let share = Share {
+        tenant_id: work.ownership.tenant,
+        share_id: work.env.id(),
+        vault_id: ask.vault,
+        owner_user: source.owner,
+        giver_user: who.user,
+        taker_user: taker.user_id,
+        parent_share: basis,
+        permissions: gives.to_stored(),
+        state,
+        created_at: work.now,
+        expires_at,
+        ended_at: None,
+    };
+    work.tx.insert(&share).await?;
+    work.object = format!("share/{}", share.share_id);
+    work.details = vec![
+        ("vault".to_owned(), ask.vault.to_string()),
+        ("taker".to_owned(), taker.user_id.to_string()),
+        ("permissions".to_owned(), share.permissions.clone()),
+        ("grants".to_owned(), ask.grants.len().to_string()),
+    ];
+    for grant in ask.grants {
+        let row = ShareGrant {
+            tenant_id: share.tenant_id,
+            share_id: share.share_id,
+            object_id: grant.object,
+            version: i64::try_from(grant.version).unwrap_or(i64::MAX),
+            sealed_grant: grant.sealed,
+        };
+        work.tx.insert(&row).await?;
+    }
+    Ok(share)
+}
 
+impl CreateShare {
     fn expires_at(&self, now: Timestamp) -> Result<Option<Timestamp>, ActorError> {
         let Some(lifetime) = self.lifetime_ms else { return Ok(None) };
         if !(SHORTEST_MS..=LONGEST_MS).contains(&lifetime) {
@@ -110,6 +101,21 @@ impl CreateShare {
         }
         Ok(Some(now + Duration::from_millis(u64::try_from(lifetime).unwrap_or(0))))
     }
+}
+
+/// Exactly what is named, if all of it can be given.
+pub(super) fn gives(permissions: &[Permission]) -> Result<Allowed, ActorError> {
+    if permissions.is_empty() {
+        return Err(ActorError::invalid("permissions", "must be 1 to 6"));
+    }
+    if permissions.iter().any(|one| !GIVEN.contains(one)) {
+        return Err(ActorError::precondition(
+            "NOT_SHAREABLE",
+            "write, delete and admin are not given by shares yet: they take the keys of the vault. Give read, list \
+                 or share",
+        ));
+    }
+    Ok(Allowed::exactly(permissions))
 }
 
 /// What the caller gives from.

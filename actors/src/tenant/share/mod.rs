@@ -8,12 +8,16 @@
 //! What is given on hangs on the giver's own share and ends with it. The whole life of a share is one row, changed by
 //! statements that name the state they change.
 
+mod capability;
 mod ends;
 mod give;
 mod list;
 mod take;
 
-use ocmt_store::tables::{Share, ShareGrant, ShareState, User, UserState};
+use ocmt_store::{
+    Filter,
+    tables::{Share, ShareGrant, ShareState, User, UserState},
+};
 use ocmt_types::{Digest32, ShareId, UserId, VaultId};
 use ractor::ActorRef;
 
@@ -23,7 +27,10 @@ pub(super) use self::{
 };
 use super::{TenantMessage, TenantState as ActorState, handlers::roles};
 use crate::{
-    api::shares::{Permission, ShareInfo, ShareState as State, SharedEntry, SharesCall},
+    api::{
+        capabilities::CapabilitiesCall,
+        shares::{Permission, ShareInfo, ShareState as State, SharedEntry, SharesCall},
+    },
     authorize::{Action, Allowed},
     error::ActorError,
     work::Work,
@@ -42,6 +49,16 @@ impl ActorState {
             SharesCall::AcceptShare(call) => self.work(myself, call),
             SharesCall::ListShares(call) => self.work(myself, call),
             SharesCall::RevokeShare(call) => self.work(myself, call),
+        }
+    }
+
+    /// One line per method.
+    pub(super) fn capabilities(&mut self, myself: &ActorRef<TenantMessage>, call: CapabilitiesCall) {
+        match call {
+            CapabilitiesCall::RequestCapability(call) => self.work(myself, call),
+            CapabilitiesCall::ListCapabilities(call) => self.work(myself, call),
+            CapabilitiesCall::ApproveCapability(call) => self.work(myself, call),
+            CapabilitiesCall::DenyCapability(call) => self.work(myself, call),
         }
     }
 }
@@ -75,12 +92,8 @@ async fn in_force(work: &mut Work, vault: VaultId) -> Result<Vec<(Share, Vec<Sha
     let Some(who) = work.standing.caller.user() else {
         return Ok(Vec::new());
     };
-    let mine = Share::taker_user
-        .eq(who.user)
-        .and(Share::vault_id.eq(vault))
-        .and(Share::state.eq(ShareState::Accepted));
     let mut found = Vec::new();
-    for share in work.tx.find::<Share>(mine).await? {
+    for share in of_taker(work, who.user, Share::vault_id.eq(vault)).await? {
         if !is_over(work, &share) && is_given(work, &share).await? {
             let grants = grants_of(work, share.share_id).await?;
             found.push((share, grants));
@@ -106,6 +119,12 @@ async fn is_given(work: &mut Work, share: &Share) -> Result<bool, ActorError> {
         link = parent;
     }
     Ok(false)
+}
+
+/// What a user has taken, of those shares.
+async fn of_taker(work: &mut Work, taker: UserId, of: Filter<Share>) -> Result<Vec<Share>, ActorError> {
+    let taken = Share::taker_user.eq(taker).and(Share::state.eq(ShareState::Accepted));
+    Ok(work.tx.find::<Share>(taken.and(of)).await?)
 }
 
 /// A share as one of those sees it whom it is about.

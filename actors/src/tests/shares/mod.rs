@@ -1,6 +1,7 @@
 //! Shares between people: what they open, for whom, and how they end.
 
 mod by_key;
+mod capabilities;
 mod ends;
 mod given_on;
 mod lattice;

@@ -17,10 +17,10 @@ use crate::{
     FencedTx, Filter, MAX_LIMIT, Query, Row, Store, StoreError,
     backend::{Scope, Tx},
     tables::{
-        ApiKeyRow, BackupCode, Ceremony, CeremonyRequest, CeremonyState, Cluster, Deletion, DestructiveAct,
-        EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState, OidcLogin, Pairing,
-        PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramToken, RESTORE_STEP, Session, Share,
-        ShareState, Signup, Tenant, TenantOwner, TotpEnrollment,
+        ApiKeyRow, BackupCode, Capability, CapabilityState, Ceremony, CeremonyRequest, CeremonyState,
+        Cluster, Deletion, DestructiveAct, EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState,
+        OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramToken, RESTORE_STEP,
+        Session, Share, ShareState, Signup, Tenant, TenantOwner, TotpEnrollment,
     },
 };
 
@@ -170,6 +170,10 @@ async fn end_sessions(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
 
 async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
     tx.delete::<ProgramGrant>(Filter::all()).await?;
+    // one that was refused since must not wait again, and what was given is over
+    for state in [CapabilityState::Requested, CapabilityState::Approved] {
+        tx.delete::<Capability>(Capability::state.eq(state)).await?;
+    }
     Ok(tx.delete::<Link>(Filter::all()).await?
         // which of them were used since, nobody knows any more: their owners make new ones
         + tx.delete::<BackupCode>(Filter::all()).await?

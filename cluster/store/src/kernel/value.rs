@@ -4,10 +4,10 @@
 //! milliseconds since the Unix epoch, `bool` 0 or 1, small enums their text.
 
 use ocmt_types::{
-    ActId, ApiKeyId, ChannelId, ClusterId, ContainerId, ConversationId, Digest32, EnrollmentId, Epoch,
-    GroupId, GuardianSetId, GuardianshipId, HandoutId, Incarnation, InviteId, MessageId, NodeId, NoticeId,
-    OperatorId, PairingId, PasskeyId, ProgramTokenId, RequestId, ResourceId, RotationId, SenderId, SessionId,
-    ShareId, SlotId, TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
+    ActId, ApiKeyId, CapabilityId, ChannelId, ClusterId, ContainerId, ConversationId, Digest32, EnrollmentId,
+    Epoch, GroupId, GuardianSetId, GuardianshipId, HandoutId, Incarnation, InviteId, MessageId, NodeId,
+    NoticeId, OperatorId, PairingId, PasskeyId, ProgramTokenId, RequestId, ResourceId, RotationId, SenderId,
+    SessionId, ShareId, SlotId, TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
 };
 
 /// One value of one column. The order is that of the databases: NULL first, bytes by unsigned value.
@@ -135,6 +135,7 @@ ids!(
     ActId,
     OperatorId,
     ApiKeyId,
+    CapabilityId,
     HandoutId,
     RotationId,
     ChannelId,

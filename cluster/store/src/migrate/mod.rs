@@ -141,6 +141,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would remove a user and leave what signs them in standing
         usable_from: 13,
     },
+    Migration {
+        version: 14,
+        name: "capabilities",
+        text: include_str!("../../../../migrations/sqlite/0014_capabilities.sql"),
+        // an earlier program would leave a removed user's requests to be decided
+        usable_from: 14,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -232,6 +239,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0013_single_sign_on.sql"),
         // an earlier program would remove a user and leave what signs them in standing
         usable_from: 13,
+    },
+    Migration {
+        version: 14,
+        name: "capabilities",
+        text: include_str!("../../../../migrations/postgres/0014_capabilities.sql"),
+        // an earlier program would leave a removed user's requests to be decided
+        usable_from: 14,
     },
 ];
 

@@ -39,7 +39,7 @@ pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
 };
-pub use share::{Share, ShareGrant, ShareState};
+pub use share::{Capability, CapabilityState, Share, ShareGrant, ShareState};
 pub use sso::{OidcIdentity, OidcLogin, OidcProvider};
 pub use team::{CustomRole, Group, GroupMember, GroupResource, StoredGroupRole};
 pub use tenant::{
@@ -134,5 +134,6 @@ fn of_tenants() -> Vec<&'static Table> {
         ApiKeyRow::table(),
         Share::table(),
         ShareGrant::table(),
+        Capability::table(),
     ]
 }

@@ -25,6 +25,8 @@ rows! {
         created_at: Timestamp,
         /// It is dead from then on.
         expires_at: Timestamp,
+        /// SHA-256 of the idempotency key of the request that made it; of older ones it is not known.
+        asked_by: Option<Digest32>,
     } unique(tenant_id, token_hash) index(tenant_id, user_id);
 
     /// An entry that a program may read: its data key, sealed to the program.

@@ -1,6 +1,6 @@
 //! Entries that one person has given another to read or to see.
 
-use ocmt_types::{Digest32, ShareId, Timestamp, UserId, VaultId};
+use ocmt_types::{CapabilityId, Digest32, ProgramTokenId, ShareId, Timestamp, UserId, VaultId};
 
 use crate::{kernel::row::rows, text_enum};
 
@@ -14,6 +14,18 @@ text_enum! {
         /// Ended by somebody, or with something.
         Revoked = "revoked",
         /// Ended by its time.
+        Expired = "expired",
+    }
+
+    /// Where a request for a capability stands.
+    pub enum CapabilityState {
+        /// Waits for somebody.
+        Requested = "requested",
+        /// Given.
+        Approved = "approved",
+        /// Refused.
+        Denied = "denied",
+        /// Its time is over.
         Expired = "expired",
     }
 }
@@ -61,4 +73,42 @@ rows! {
         /// Its data key, sealed to the taker (`docs/formats.md`, "Entry grant"); empty if the share is not for reading.
         sealed_grant: Vec<u8>,
     };
+
+    /// Somebody's request for more than they have of an entry that they know of.
+    pub struct Capability: tenant("capabilities") {
+        key {
+            /// Which request.
+            capability_id: CapabilityId,
+        }
+        /// Who asked, or whose program.
+        requester_user: UserId,
+        /// The program that asked.
+        requester_program: Option<ProgramTokenId>,
+        /// Of which vault.
+        vault_id: VaultId,
+        /// Whose vault that is.
+        owner_user: UserId,
+        /// Of which entry.
+        object_id: Digest32,
+        /// What was asked for, and once it is approved what was given; as in a share.
+        permissions: String,
+        /// For how long.
+        lifetime_ms: i64,
+        /// Why, as the requester says.
+        reason: String,
+        /// Where it stands.
+        state: CapabilityState,
+        /// When it was asked for.
+        requested_at: Timestamp,
+        /// It lapses then, or what was given ends.
+        expires_at: Timestamp,
+        /// Who decided.
+        decided_by: Option<UserId>,
+        /// By which a person has it.
+        share_id: Option<ShareId>,
+        /// Of what a program was given: the version.
+        version: Option<i64>,
+        /// Of what a program was given to read: the data key, sealed to the program (`docs/formats.md`, "Entry grant").
+        sealed_grant: Option<Vec<u8>>,
+    } index(tenant_id, requester_user) index(tenant_id, requester_program) index(tenant_id, owner_user);
 }

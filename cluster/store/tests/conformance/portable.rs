@@ -4,8 +4,8 @@ use ocmt_crypto::audit::{Actor, ChainVerifier};
 use ocmt_store::{
     Acceptance, DumpError, Filter, Purpose, Revocations, Store, StoreError,
     tables::{
-        Assurance, AuditRow, Ceremony, CeremonyPurpose, CeremonyState, Link, LinkPurpose, ObjectBody,
-        Session, Share, ShareState, User,
+        Assurance, AuditRow, Capability, CapabilityState, Ceremony, CeremonyPurpose, CeremonyState, Link,
+        LinkPurpose, ObjectBody, Session, Share, ShareState, User,
     },
     testing::{TestNode, id, user},
 };
@@ -89,6 +89,28 @@ fn share(own: Ownership, n: u64, state: ShareState) -> Share {
     }
 }
 
+fn capability(own: Ownership, n: u64, state: CapabilityState) -> Capability {
+    Capability {
+        tenant_id: own.tenant,
+        capability_id: id(650 + n),
+        requester_user: id(51),
+        requester_program: (n == 1).then(|| id(70)),
+        vault_id: id(1),
+        owner_user: id(50),
+        object_id: Digest32([7; 32]),
+        permissions: "read".to_owned(),
+        lifetime_ms: 60_000,
+        reason: "why".to_owned(),
+        state,
+        requested_at: Timestamp(1),
+        expires_at: Timestamp(9_000),
+        decided_by: (n > 0).then(|| id(50)),
+        share_id: None,
+        version: (n == 1).then_some(3),
+        sealed_grant: (n == 1).then(|| vec![1, 2]),
+    }
+}
+
 /// Two tenants with a little of everything, and more rows than one page of a dump.
 pub(super) async fn fill(store: &Store) -> Vec<Ownership> {
     store.cluster().cluster(id(1_000), Timestamp(5)).await.unwrap();
@@ -109,6 +131,9 @@ pub(super) async fn fill(store: &Store) -> Vec<Ownership> {
         tx.insert(&ceremony(own, 2, CeremonyState::Completed)).await.unwrap();
         for (n, state) in ShareState::ALL.iter().enumerate() {
             tx.insert(&share(own, u64::try_from(n).unwrap(), *state)).await.unwrap();
+        }
+        for (n, state) in CapabilityState::ALL.iter().enumerate() {
+            tx.insert(&capability(own, u64::try_from(n).unwrap(), *state)).await.unwrap();
         }
         tx.insert(&ObjectBody {
             tenant_id: own.tenant,
@@ -247,6 +272,9 @@ async fn check_tenant(store: &Store, before: Ownership) {
     );
     assert_eq!(ceremonies[0].release_private_wrapped, None);
     assert_eq!(ceremonies[1], ceremony(own, 2, CeremonyState::Completed), "what was over stays as it was");
+    let capabilities = tx.find::<Capability>(Filter::all()).await.unwrap();
+    let over = [capability(own, 2, CapabilityState::Denied), capability(own, 3, CapabilityState::Expired)];
+    assert_eq!(capabilities, over, "nothing waits to be decided, nothing is in force");
     let shares = tx.find::<Share>(Filter::all()).await.unwrap();
     let ended = |n: u64| (ShareState::Revoked, Some(NOW), id(n));
     let shown = |row: &Share| (row.state, row.ended_at, row.share_id);

@@ -2,6 +2,7 @@
 
 mod account;
 mod api_key;
+mod approve;
 mod audit;
 mod cluster;
 mod container;
@@ -25,6 +26,7 @@ pub use account::{
     LoginArgs, PolicyArgs, SessionsCommand, SsoCommand, SsoSetArgs, TenantCommand, UserCommand,
 };
 pub use api_key::{ApiKeyCommand, ApiKeyCreateArgs};
+pub use approve::{ApproveArgs, ApproveCommand};
 pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
 pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs};
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
@@ -33,7 +35,7 @@ pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use operated::{LimitArgs, OperatedCommand};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
-pub use share::{GiveArgs, ProgramCommand, ShareCommand};
+pub use share::{AskArgs, GiveArgs, ProgramCommand, ShareCommand};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
 pub use vault::{GetArgs, PutArgs, VaultCommand};
@@ -139,6 +141,9 @@ pub enum Command {
     /// What other people and programs may read of your vault
     #[command(subcommand)]
     Share(ShareCommand),
+    /// What others ask for of your secrets
+    #[command(subcommand)]
+    Approve(ApproveCommand),
     /// Who may talk to your agents over messengers
     #[command(subcommand)]
     Pairing(PairingCommand),

@@ -48,6 +48,8 @@ pub enum ShareCommand {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
+    /// Ask for more than you have of a secret that was shared with you
+    Ask(AskArgs),
     /// Show the six words of your own keys, for somebody who wants to share with you and calls
     #[command(after_help = "Example:\n  ocmt share words")]
     Words {
@@ -107,6 +109,28 @@ pub struct GiveArgs {
     /// Your vault
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
+}
+
+/// `ocmt share ask`
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt share ask 0b8c2a54-… --may read --lifetime 8h --reason \"the bank calls back today\""
+)]
+pub struct AskArgs {
+    /// The share by which you know of it
+    pub share: ShareId,
+    /// Which of its secrets, 64 hexadecimal digits, if it has several
+    #[arg(long, value_name = "HEX")]
+    pub entry: Option<String>,
+    /// What you want to do
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
+    pub may: Vec<May>,
+    /// For how long
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub lifetime: HumanDuration,
+    /// Why, in one line
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// `ocmt share program`

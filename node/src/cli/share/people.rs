@@ -10,6 +10,7 @@ use ocmt_types::ShareId;
 use serde_json::json;
 
 use crate::cli::{
+    approve,
     args::{GiveArgs, PassphraseArgs, ShareCommand},
     context::Context,
     guardian::same_words,
@@ -27,6 +28,7 @@ pub(super) async fn run(context: &Context, command: ShareCommand) -> anyhow::Res
         ShareCommand::Read { share, name, passphrase } => {
             Box::pin(read(context, &client, share, name.as_deref(), &passphrase)).await
         }
+        ShareCommand::Ask(args) => approve::ask(context, &client, &args).await,
         ShareCommand::Words { passphrase } => {
             let vault = context.vault(&client, &passphrase).await?;
             let keyring = vault.keys().keyring();
@@ -64,7 +66,7 @@ async fn give(context: &Context, client: &Client, args: &GiveArgs) -> anyhow::Re
 }
 
 /// Whether what is sealed to the keys of this address is sealed to the person: their words were compared, now or before.
-async fn trusted(
+pub(in crate::cli) async fn trusted(
     context: &Context,
     client: &Client,
     email: &str,

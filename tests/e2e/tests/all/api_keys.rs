@@ -11,7 +11,7 @@ use ocmt_testkit::{
 use serde_json::Value;
 
 /// The person's session, where the command line keeps it.
-fn keep(node: &TestNode, person: &Person) -> String {
+pub(crate) fn keep(node: &TestNode, person: &Person) -> String {
     let target = node.target().unwrap();
     let identity = person.client.identity().unwrap();
     let session = StoredSession {
@@ -22,12 +22,13 @@ fn keep(node: &TestNode, person: &Person) -> String {
         email: person.email.clone(),
         token: person.token().unwrap(),
     };
-    let folder = node.folder().join("devices").join("typed");
+    let name = person.email.split('@').next().unwrap();
+    let folder = node.folder().join("typed").join(name);
     ocmt_client::state::LocalState::open(&folder).unwrap().put_session(session).unwrap();
     folder.to_str().unwrap().to_owned()
 }
 
-fn json(said: &Said) -> Value {
+pub(crate) fn json(said: &Said) -> Value {
     assert_eq!(said.code, Some(0), "{}", said.err);
     serde_json::from_str(&said.out).unwrap()
 }

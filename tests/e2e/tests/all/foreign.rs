@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ocmt::local::wait_for;
-use ocmt_client::{auth::Purpose, container::Spec, recovery::Side, tenant::PolicyChange, vault::Vault};
+use ocmt_client::{
+    auth::Purpose, container::Spec, recovery::Side, share::Permission, tenant::PolicyChange, vault::Vault,
+};
 use ocmt_crypto::{guardian::Delays, slot::SlotKind};
 use ocmt_testkit::{Person, TestNode, raw};
 use tonic::Code;
@@ -29,7 +31,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let program = vault.create_program_token("p", &entries, key, Duration::from_secs(600)).await.unwrap();
     let scopes = ["vault.read".to_owned()];
     let api_key = owner.client.create_api_key("k", &scopes, Duration::from_secs(600)).await.unwrap();
-    let share = shared(node, owner, &vault).await;
+    let (share, capability) = shared(node, owner, &vault).await;
     let (pairing, sender) = paired(owner, container.id).await;
     let object = vault.keys().leaves().next().unwrap().object_id.0;
     Ids {
@@ -43,6 +45,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
         program: program.token_id.to_string(),
         api_key: api_key.key.id.to_string(),
         share,
+        capability,
         session: me.session.unwrap().id.to_string(),
         vault: vault.id().to_string(),
         object,
@@ -80,15 +83,25 @@ async fn guarded(node: &TestNode, owner: &Person, vault: &mut Vault) -> (String,
     (accepted[0].id.to_string(), set.to_string())
 }
 
-/// An offer that waits for somebody of the owner's tenant.
-async fn shared(node: &TestNode, owner: &Person, vault: &Vault) -> String {
+/// An offer that waits for somebody of the owner's tenant, and a request of theirs that waits for the owner.
+async fn shared(node: &TestNode, owner: &Person, vault: &Vault) -> (String, String) {
     let friend = node.member(owner, "friend", "observer").await.unwrap();
     friend.vault("a passphrase of a friend").await.unwrap();
     let (tenant, keys) =
         (owner.client.identity().unwrap().tenant, owner.client.keys_of(&friend.email).await.unwrap());
     owner.device.pin_person(tenant, &friend.email, &keys).unwrap();
-    let read = [ocmt_client::share::Permission::Read];
-    vault.give(&friend.email, &["entry".to_owned()], &read, None).await.unwrap().id.to_string()
+    let entry = ["entry".to_owned()];
+    let (read, list) = ([Permission::Read], [Permission::List]);
+    let seen = vault.give(&friend.email, &entry, &list, None).await.unwrap();
+    friend.client.accept_share(seen.id).await.unwrap();
+    let object = seen.entries[0].object;
+    let asked = friend
+        .client
+        .request_capability(vault.id(), object, &read, Duration::from_secs(600), "why")
+        .await
+        .unwrap();
+    let offered = vault.give(&friend.email, &entry, &read, None).await.unwrap();
+    (offered.id.to_string(), asked.id.to_string())
 }
 
 /// A sender who waits, and one who is let through.

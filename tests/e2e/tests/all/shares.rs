@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use ocmt_client::{
     ClientError,
+    capability::CapabilityState,
     share::{Permission, ShareState},
     vault::Vault,
 };
-use ocmt_testkit::{Person, TestNode};
+use ocmt_testkit::{Person, TestNode, command::ocmt};
 use tonic::Code;
+
+use crate::api_keys::{json, keep};
 
 fn code<T>(answer: Result<T, ClientError>) -> Option<Code> {
     answer.err().and_then(|error| error.code())
@@ -101,4 +104,87 @@ async fn another_key_than_the_pinned_one_is_neither_sealed_to_nor_believed() {
     let adas = bob.client.keys_of(&ada.email).await.unwrap();
     bob.device.compared_person(tenant, &ada.email, &adas).unwrap();
     assert_eq!(his.read_share(&taken).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_somebody_asks_for_is_given_by_another_and_refused() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let bob = node.member(&ada, "bob", "member").await.unwrap();
+    let (mut hers, his) = (with_vault(&ada).await, with_vault(&bob).await);
+    hers.put("bank", b"the value").await.unwrap();
+    trusts(&ada, &bob).await;
+    trusts(&bob, &ada).await;
+    let hour = Duration::from_secs(3600);
+    let seen = hers.give(&bob.email, &["bank".to_owned()], &[Permission::List], None).await.unwrap();
+    let seen = bob.client.accept_share(seen.id).await.unwrap();
+    assert_eq!(code(his.read_share(&seen).await), Some(Code::PermissionDenied));
+    let object = seen.entries[0].object;
+    let asked =
+        bob.client.request_capability(hers.id(), object, &[Permission::Read], hour, "why").await.unwrap();
+    let waiting = ada.client.list_capabilities(true).await.unwrap();
+    assert_eq!((waiting.len(), waiting[0].requester_email.as_str()), (1, bob.email.as_str()));
+    assert_eq!(
+        (waiting[0].id, waiting[0].reason.as_str(), waiting[0].lifetime_ms),
+        (asked.id, "why", 3_600_000)
+    );
+    assert_eq!(hers.asked_name(&waiting[0]).await.unwrap(), "bank");
+    let minute = Duration::from_secs(60);
+    let given = hers.approve_capability(&waiting[0], &[Permission::Read], minute).await.unwrap();
+    assert_eq!(given.state, CapabilityState::Approved);
+    let mine = bob.client.list_shares().await.unwrap().into_iter().find(|share| share.id != seen.id).unwrap();
+    assert_eq!(his.read_share(&mine).await.unwrap()[0].value.as_slice(), b"the value");
+    // and another one is refused
+    let asked =
+        bob.client.request_capability(hers.id(), object, &[Permission::Share], hour, "why").await.unwrap();
+    assert_eq!(ada.client.deny_capability(asked.id).await.unwrap().state, CapabilityState::Denied);
+    assert_eq!(code(ada.client.deny_capability(asked.id).await), Some(Code::FailedPrecondition));
+    assert_eq!(bob.client.list_capabilities(false).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_somebody_asks_for_is_decided_by_the_command_line() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let bob = node.member(&ada, "bob", "member").await.unwrap();
+    let (mut hers, his) = (with_vault(&ada).await, with_vault(&bob).await);
+    hers.put("bank", b"the value").await.unwrap();
+    trusts(&ada, &bob).await;
+    let seen = hers.give(&bob.email, &["bank".to_owned()], &[Permission::List], None).await.unwrap();
+    bob.client.accept_share(seen.id).await.unwrap();
+    let (of_ada, of_bob) = (keep(&node, &ada), keep(&node, &bob));
+    let (as_ada, as_bob) = (["--state-dir", &of_ada, "--json"], ["--state-dir", &of_bob, "--json"]);
+    let (share, file) = (seen.id.to_string(), node.folder().join("passphrase"));
+    std::fs::write(&file, "a passphrase of one's own").unwrap();
+    let file = file.to_str().unwrap();
+    let ask = ["share", "ask", &share, "--may", "read", "--lifetime", "1h", "--reason", "the bank calls"];
+    let asked = json(&ocmt(&[&ask[..], &as_bob].concat()).await.unwrap());
+    let id = asked["id"].as_str().unwrap();
+    let waiting = json(&ocmt(&[&["approve", "list"][..], &as_ada].concat()).await.unwrap());
+    assert_eq!(
+        (waiting[0]["id"].as_str(), waiting[0]["reason"].as_str()),
+        (Some(id), Some("the bank calls"))
+    );
+    let words = ada.client.keys_of(&bob.email).await.unwrap().words().await.unwrap();
+    let give = ["approve", "give", id, "--words", &words, "--passphrase-file", file];
+    // nobody is there to be asked which secret is meant, and another one is not given
+    for name in [&[][..], &["--name", "another"]] {
+        let said = ocmt(&[&give[..], name, &as_ada].concat()).await.unwrap();
+        assert_eq!(said.code, Some(2), "{}{}", said.out, said.err);
+    }
+    let own = ocmt(&[&["approve", "deny", id][..], &as_bob].concat()).await.unwrap();
+    assert_eq!(own.code, Some(3), "{}{}", own.out, own.err);
+    let given = json(&ocmt(&[&give[..], &["--name", "bank"], &as_ada].concat()).await.unwrap());
+    assert_eq!(given["state"].as_str(), Some("approved"));
+    trusts(&bob, &ada).await;
+    let mine = bob.client.list_shares().await.unwrap().into_iter().find(|share| share.id != seen.id).unwrap();
+    assert_eq!(his.read_share(&mine).await.unwrap()[0].value.as_slice(), b"the value");
+    // and refused
+    let ask = ["share", "ask", &share, "--may", "share", "--reason", "for Carol"];
+    let asked = json(&ocmt(&[&ask[..], &as_bob].concat()).await.unwrap());
+    let deny = ["approve", "deny", asked["id"].as_str().unwrap()];
+    let denied = json(&ocmt(&[&deny[..], &as_ada].concat()).await.unwrap());
+    assert_eq!(denied["state"].as_str(), Some("denied"));
+    let all = json(&ocmt(&[&["approve", "list", "--all"][..], &as_bob].concat()).await.unwrap());
+    assert_eq!(all.as_array().unwrap().len(), 2);
 }

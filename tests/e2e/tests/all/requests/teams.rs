@@ -71,3 +71,17 @@ pub(super) fn shares(ids: &Ids) -> Vec<Made> {
         ShareService/RevokeShare "share" => pb::RevokeShareRequest { share_id, idempotency_key: key() };
     }
 }
+
+pub(super) fn capabilities(ids: &Ids) -> Vec<Made> {
+    let capability_id = ids.capability.clone();
+    let lifetime = Some(prost_types::Duration { seconds: 600, nanos: 0 });
+    let object = format!("entry:{}", ocmt_types::Digest32(ids.object));
+    made! {
+        ShareService/RequestCapability "vault, object" => pb::RequestCapabilityRequest { object, permissions: vec![1], lifetime,
+            reason: "why".into(), vault_id: ids.vault.clone(), idempotency_key: key() };
+        ShareService/ListCapabilities "" => pb::ListCapabilitiesRequest::default();
+        ShareService/ApproveCapability "capability" => pb::ApproveCapabilityRequest { capability_id: capability_id.clone(),
+            permissions: vec![2], lifetime, grants: Vec::new(), idempotency_key: key() };
+        ShareService/DenyCapability "capability" => pb::DenyCapabilityRequest { capability_id, idempotency_key: key() };
+    }
+}

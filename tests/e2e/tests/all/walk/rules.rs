@@ -229,6 +229,10 @@ pub(super) const RULES: &[Rule] = rules! {
         AcceptShare Observer Unfound,
         ListShares Observer Refused,
         RevokeShare Observer Refused,
+        RequestCapability Observer Refused,
+        ListCapabilities Observer Refused,
+        ApproveCapability Observer Refused,
+        DenyCapability Observer Refused,
         CreateProgramToken Observer Refused,
         RevokeProgramToken Observer Refused,
     }

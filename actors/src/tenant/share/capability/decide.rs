@@ -1,0 +1,99 @@
+//! Deciding: by whose entry it is, once, and never for more than was asked.
+
+use ocmt_store::tables::{Capability, CapabilityState, ShareState, User, VaultObject};
+use ocmt_types::CapabilityId;
+
+use super::{super::give, SHORTEST_MS, info, lapse, note};
+use crate::{
+    api::{
+        capabilities::{ApproveCapability, CapabilityInfo, DenyCapability},
+        programs::EntryGrant,
+        shares::{CreateShare, Permission},
+    },
+    authorize::{Action, Allowed, Object},
+    error::ActorError,
+    work::{Handle, Work},
+};
+
+impl Handle for ApproveCapability {
+    async fn handle(self, work: &mut Work) -> Result<CapabilityInfo, ActorError> {
+        lapse(work).await?;
+        let row = decided(work, Action::GrantEntries, self.capability).await?;
+        let gives = give::gives(&self.permissions)?;
+        if !Allowed::stored(&row.permissions).covers(gives) {
+            return Err(ActorError::invalid("permissions", "must be a part of what was asked"));
+        }
+        if !(SHORTEST_MS..=row.lifetime_ms).contains(&self.lifetime_ms) {
+            return Err(ActorError::invalid("lifetime", "is not between 1 min and what was asked"));
+        }
+        let grants = match self.grants.as_slice() {
+            [one] if gives.has(Permission::Read) && one.object == row.object_id => self.grants,
+            [] if !gives.has(Permission::Read) => vec![unsealed(work, &row).await?],
+            _ => return Err(ActorError::invalid("grants", "must be of the entry, and only to read it")),
+        };
+        let requester = work.tx.get::<User>(row.requester_user).await?.ok_or(ActorError::NotFound)?;
+        let ask = CreateShare {
+            vault: row.vault_id,
+            taker_email: requester.email,
+            permissions: self.permissions,
+            grants,
+            lifetime_ms: Some(self.lifetime_ms),
+        };
+        let share = give::give(work, ask, ShareState::Accepted).await?;
+        let approver = work.user()?.user;
+        let row = Capability {
+            state: CapabilityState::Approved,
+            permissions: gives.to_stored(),
+            expires_at: share.expires_at.unwrap_or(row.expires_at),
+            decided_by: Some(approver),
+            share_id: Some(share.share_id),
+            ..row
+        };
+        decide(work, row).await
+    }
+}
+
+/// What stands for an entry that is not given to read.
+async fn unsealed(work: &mut Work, row: &Capability) -> Result<EntryGrant, ActorError> {
+    let head =
+        work.tx.get::<VaultObject>((row.vault_id, row.object_id)).await?.ok_or(ActorError::NotFound)?;
+    let version = u64::try_from(head.version).unwrap_or(0);
+    Ok(EntryGrant { object: row.object_id, version, sealed: Vec::new() })
+}
+
+impl Handle for DenyCapability {
+    async fn handle(self, work: &mut Work) -> Result<CapabilityInfo, ActorError> {
+        lapse(work).await?;
+        let row = decided(work, Action::DenyCapability, self.capability).await?;
+        let decided_by = Some(work.user()?.user);
+        decide(work, Capability { state: CapabilityState::Denied, decided_by, ..row }).await
+    }
+}
+
+/// A request that waits, if the caller may decide on it: whose entry it is of, and nobody else. Others do not learn that
+/// there is one.
+async fn decided(work: &mut Work, action: Action, which: CapabilityId) -> Result<Capability, ActorError> {
+    let who = work.user()?;
+    let found = work.tx.get::<Capability>(which).await?;
+    let own =
+        found.as_ref().is_some_and(|row| row.requester_program.is_none() && row.requester_user == who.user);
+    if own {
+        return Err(ActorError::PermissionDenied("somebody else decides what you asked for"));
+    }
+    let row = work.authorize_found(action, found, |row| Object::of(row.owner_user))?;
+    if row.state != CapabilityState::Requested {
+        return Err(ActorError::precondition(
+            "NOT_REQUESTED",
+            "the request has lapsed or was decided before",
+        ));
+    }
+    Ok(row)
+}
+
+async fn decide(work: &mut Work, row: Capability) -> Result<CapabilityInfo, ActorError> {
+    if !work.tx.update_if(&row, Capability::state.eq(CapabilityState::Requested)).await? {
+        return Err(ActorError::Aborted("the request"));
+    }
+    note(work, &row);
+    info(work, row).await
+}

@@ -1,0 +1,205 @@
+//! Requests for more than one has of an entry, and what another person's device makes of them.
+
+use std::time::Duration;
+
+use data_encoding::HEXLOWER;
+use ocmt_crypto::grant;
+use ocmt_proto::v1 as pb;
+use ocmt_types::{CapabilityId, Digest32, Timestamp, UserId, VaultId};
+use serde::Serialize;
+
+use crate::{
+    Client, ClientError,
+    client::{id, idempotency_key, present},
+    share::{Permission, permission},
+    vault::Vault,
+    wire::{as_text, duration, millis, time},
+};
+
+/// Where a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CapabilityState {
+    /// Waits for another person.
+    Requested,
+    /// Approved.
+    Approved,
+    /// Refused.
+    Denied,
+    /// Run out, or taken back.
+    Expired,
+}
+
+impl CapabilityState {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// A request, or what came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Capability {
+    /// Which.
+    pub id: CapabilityId,
+    /// Where it stands.
+    pub state: CapabilityState,
+    /// Who asked.
+    pub requester_email: String,
+    /// Who decided.
+    pub decided_by: Option<UserId>,
+    /// Of which vault.
+    pub vault: VaultId,
+    /// Of which entry.
+    #[serde(serialize_with = "as_text")]
+    pub object: Digest32,
+    /// What is asked for; once it is approved, what was given.
+    pub permissions: Vec<Permission>,
+    /// Why.
+    pub reason: String,
+    /// For how long it is asked, in milliseconds.
+    pub lifetime_ms: u64,
+    /// When it was asked for.
+    pub requested_at: Option<Timestamp>,
+    /// It lapses then; once it is approved, it ends then.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl Client {
+    /// Asks for more of an entry that one knows by a share.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn request_capability(
+        &self,
+        vault: VaultId,
+        object: Digest32,
+        permissions: &[Permission],
+        lifetime: Duration,
+        reason: &str,
+    ) -> Result<Capability, ClientError> {
+        let request = pb::RequestCapabilityRequest {
+            object: format!("entry:{object}"),
+            vault_id: vault.to_string(),
+            permissions: permissions.iter().map(|one| one.to_pb()).collect(),
+            lifetime: Some(duration(lifetime)),
+            reason: reason.to_owned(),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.shares().request_capability(request).await?.into_inner();
+        capability(present(answer.capability, "capability")?)
+    }
+
+    /// Requests of one's own, and those about one's own entries, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_capabilities(&self, waiting: bool) -> Result<Vec<Capability>, ClientError> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request = pb::ListCapabilitiesRequest { waiting, page_size: 100, page_token };
+            let page = self.shares().list_capabilities(request).await?.into_inner();
+            for one in page.capabilities {
+                all.push(capability(one)?);
+            }
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Refuses a request.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn deny_capability(&self, which: CapabilityId) -> Result<Capability, ClientError> {
+        let request = pb::DenyCapabilityRequest {
+            capability_id: which.to_string(),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.shares().deny_capability(request).await?.into_inner();
+        capability(present(answer.capability, "capability")?)
+    }
+}
+
+impl Vault {
+    /// The name of the entry of this vault that a request is about.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if it is of another vault, or no entry.
+    pub async fn asked_name(&self, of: &Capability) -> Result<String, ClientError> {
+        let other = of.vault != self.id();
+        if other || !self.keys().leaves().any(|leaf| leaf.object_id == of.object) {
+            return Err(ClientError::Usage("the request is about no secret of yours".to_owned()));
+        }
+        let object = self.object(of.object).await?;
+        Ok(self.keys().open_entry(&object)?.name.expose().to_owned())
+    }
+
+    /// Gives what was asked for of an entry of this vault, or a part of it, to somebody whose keys this device has pinned.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if the keys of the requester are not pinned; [`ClientError::Refused`].
+    pub async fn approve_capability(
+        &self,
+        of: &Capability,
+        permissions: &[Permission],
+        lifetime: Duration,
+    ) -> Result<Capability, ClientError> {
+        let mut grants = Vec::new();
+        if permissions.contains(&Permission::Read) {
+            let keys = self.pinned(&of.requester_email)?;
+            let object = self.object(of.object).await?;
+            let (key, giver) = (self.keys().data_key(&object)?, &self.keys().keyring().identity_signing);
+            let place = object.place(self.keys().scope());
+            let sealed = grant::seal(&place, &key, &keys.sealing, giver, &mut rand::rng())?;
+            grants.push(pb::EntryGrant {
+                object_id: object.object_id.0.to_vec().into(),
+                version: object.version,
+                sealed_grant: sealed.into(),
+            });
+        }
+        let request = pb::ApproveCapabilityRequest {
+            capability_id: of.id.to_string(),
+            permissions: permissions.iter().map(|one| one.to_pb()).collect(),
+            lifetime: Some(duration(lifetime)),
+            grants,
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.client().shares().approve_capability(request).await?.into_inner();
+        capability(present(answer.capability, "capability")?)
+    }
+}
+
+fn capability(from: pb::Capability) -> Result<Capability, ClientError> {
+    let object = from.object.strip_prefix("entry:").and_then(|hex| HEXLOWER.decode(hex.as_bytes()).ok());
+    let object = object.and_then(|bytes| bytes.try_into().ok().map(Digest32));
+    Ok(Capability {
+        id: id(&from.capability_id, "capability_id")?,
+        state: match from.state() {
+            pb::CapabilityState::Requested => CapabilityState::Requested,
+            pb::CapabilityState::Approved => CapabilityState::Approved,
+            pb::CapabilityState::Denied => CapabilityState::Denied,
+            pb::CapabilityState::Expired => CapabilityState::Expired,
+            pb::CapabilityState::Unspecified => return Err(ClientError::Answer("state")),
+        },
+        decided_by: match from.decided_by.as_str() {
+            "" => None,
+            user => Some(id(user, "decided_by")?),
+        },
+        vault: id(&from.vault_id, "vault_id")?,
+        object: object.ok_or(ClientError::Answer("object"))?,
+        permissions: from.permissions().map(permission).collect::<Result<_, _>>()?,
+        lifetime_ms: from.lifetime.as_ref().map(millis).unwrap_or_default(),
+        requested_at: from.requested_at.as_ref().map(time),
+        expires_at: from.expires_at.as_ref().map(time),
+        requester_email: from.requester_email,
+        reason: from.reason,
+    })
+}
