@@ -31,6 +31,7 @@ pub(crate) use key::GIVEN as KEY_SCOPES;
 pub(crate) use key::{OWN_TRAIL, scopes as scopes_of_key};
 pub(crate) use object::{Object, Owner};
 pub(crate) use permission::{Authority, Permissions};
+pub(crate) use program::BEYOND_CEILING;
 pub use role::Role;
 pub(crate) use share::Allowed;
 
@@ -147,6 +148,7 @@ pub(crate) enum Action {
     EndGrants,
     /// By a program: what was handed to it.
     ReadGranted,
+    ListGranted,
     /// By somebody whom it was shared with.
     ReadShared,
     ListShared,
@@ -158,6 +160,8 @@ pub(crate) enum Action {
     RequestCapability,
     /// Of somebody who asks.
     DenyCapability,
+    /// What one asked for, and is asked for.
+    ReadRequests,
 }
 
 /// What a recovery session may do of it.
@@ -253,7 +257,9 @@ const fn rule(action: Action) -> Rule {
         A::ReadShared => by_share(r(Role::Observer, None, false, Never), Permission::Read),
         A::ListShared => by_share(r(Role::Observer, None, false, Never), Permission::List),
         A::EndGrants | A::ReadGranted | A::TakeShare | A::ReadShares => r(Role::Observer, None, false, Never),
-        A::RequestCapability | A::DenyCapability => r(Role::Observer, None, false, Never),
+        A::ListGranted | A::RequestCapability | A::DenyCapability | A::ReadRequests => {
+            r(Role::Observer, None, false, Never)
+        }
         A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
         // no user does, whatever the role: decided before this is asked
         A::Administer => r(Role::Owner, None, true, Never),

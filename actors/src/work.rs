@@ -336,7 +336,7 @@ async fn stand(work: &mut Work, method: &'static str) -> Result<(), ActorError> 
     let who = match *work.standing.caller.principal() {
         Principal::User(who) => who,
         Principal::Program(acts) => {
-            let authority = program::stand(work, acts).await?;
+            let authority = program::stand(work, acts, method).await?;
             work.standing.role = Some(authority.role);
             work.standing.only = authority.only;
             return Ok(());

@@ -1,6 +1,6 @@
 //! Requests for a capability: more than one has of an entry, approved by another person.
 
-use ocmt_types::{CapabilityId, Timestamp, UserId, VaultId};
+use ocmt_types::{CapabilityId, ProgramTokenId, Timestamp, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
 use super::{programs::EntryGrant, shares::Permission};
@@ -19,6 +19,17 @@ pub enum CapabilityState {
     Expired,
 }
 
+/// A program that asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskingProgram {
+    /// By which token.
+    pub id: ProgramTokenId,
+    /// What its user calls it.
+    pub name: String,
+    /// Its X25519 key, as the token was made for it.
+    pub key: [u8; 32],
+}
+
 /// A request, or what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapabilityInfo {
@@ -26,10 +37,12 @@ pub struct CapabilityInfo {
     pub id: CapabilityId,
     /// Where it stands.
     pub state: CapabilityState,
-    /// Who asked.
+    /// Who asked, or whose program.
     pub requester: UserId,
-    /// Their address today.
+    /// Their address today; empty if a program asked.
     pub requester_email: String,
+    /// The program that asked.
+    pub program: Option<AskingProgram>,
     /// Who decided.
     pub decided_by: Option<UserId>,
     /// Of which vault.
@@ -48,7 +61,7 @@ pub struct CapabilityInfo {
     pub expires_at: Timestamp,
 }
 
-/// Ask for more than one has of an entry that one knows by a share.
+/// Ask for more than one has: a person of an entry that they know by a share, a program of an entry of its user's vault.
 #[derive(Debug, Clone)]
 pub struct RequestCapability {
     /// `entry:` and 64 hexadecimal digits.

@@ -96,12 +96,14 @@ names! {
     GrantEntries => Named("vault.grant"),
     EndGrants => Kept,
     ReadGranted => Named("vault.read"),
+    ListGranted => Named("vault.read"),
     ReadShared => Named("vault.read"),
     ListShared => Named("vault.read"),
     TakeShare => Kept,
     ReadShares => Kept,
     RequestCapability => Kept,
     DenyCapability => Kept,
+    ReadRequests => Kept,
 }
 
 /// A set of permissions by their names.

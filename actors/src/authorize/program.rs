@@ -4,7 +4,18 @@ use super::{Action, Denied, Object, Owner, Standing, rule};
 use crate::caller::Program;
 
 /// All that a program's token is good for.
-const OF_PROGRAMS: [Action; 2] = [Action::CheckSender, Action::ReadGranted];
+const OF_PROGRAMS: [Action; 5] = [
+    Action::CheckSender,
+    Action::ReadGranted,
+    Action::ListGranted,
+    Action::RequestCapability,
+    Action::ReadRequests,
+];
+
+/// The one answer to all that is more.
+pub(crate) const BEYOND_CEILING: Denied = Denied::Forbidden(
+    "a program reads and lists what was handed to it, and asks for more to read: all else is for people",
+);
 
 /// A program does what is on the list, to what is its user's, while its user may.
 pub(super) fn authorize(
@@ -22,7 +33,7 @@ pub(super) fn authorize(
         Owner::User(_) | Owner::Group => return Err(Denied::NotFound),
     }
     if !OF_PROGRAMS.contains(&action) {
-        return Err(Denied::Forbidden("a program's token is not good for this"));
+        return Err(BEYOND_CEILING);
     }
     if role < rule(action).role || standing.only.as_ref().is_some_and(|only| !only.allow(action, true)) {
         return Err(Denied::Forbidden("the role of the program's user does not allow it"));

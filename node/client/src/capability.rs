@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use ocmt_crypto::grant;
+use ocmt_crypto::{grant, seal::SealPublicKey};
 use ocmt_proto::v1 as pb;
-use ocmt_types::{CapabilityId, Digest32, Timestamp, UserId, VaultId};
+use ocmt_types::{CapabilityId, Digest32, ProgramTokenId, Timestamp, UserId, VaultId};
 use serde::Serialize;
 
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
     share::{Permission, permission},
-    vault::Vault,
+    vault::{Vault, digest},
     wire::{as_text, duration, millis, time},
 };
 
@@ -42,6 +42,18 @@ impl CapabilityState {
     }
 }
 
+/// A program that asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AskingProgram {
+    /// By which token.
+    pub id: ProgramTokenId,
+    /// What its user calls it.
+    pub name: String,
+    /// Its key, as the node says.
+    #[serde(serialize_with = "as_text")]
+    pub key: Digest32,
+}
+
 /// A request, or what came of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Capability {
@@ -49,8 +61,10 @@ pub struct Capability {
     pub id: CapabilityId,
     /// Where it stands.
     pub state: CapabilityState,
-    /// Who asked.
+    /// Who asked; empty if a program did.
     pub requester_email: String,
+    /// The program that asked.
+    pub program: Option<AskingProgram>,
     /// Who decided.
     pub decided_by: Option<UserId>,
     /// Of which vault.
@@ -70,8 +84,15 @@ pub struct Capability {
     pub expires_at: Option<Timestamp>,
 }
 
+impl Capability {
+    /// Who asked, for people.
+    pub fn requester(&self) -> &str {
+        self.program.as_ref().map_or(&self.requester_email, |program| &program.name)
+    }
+}
+
 impl Client {
-    /// Asks for more of an entry that one knows by a share.
+    /// Asks for more of an entry that one knows by a share, or as a program of any of its user's vault.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -142,23 +163,29 @@ impl Vault {
         Ok(self.keys().open_entry(&object)?.name.expose().to_owned())
     }
 
-    /// Gives what was asked for of an entry of this vault, or a part of it, to somebody whose keys this device has pinned.
+    /// Gives what was asked for of an entry of this vault, or a part of it, to somebody or a program whose keys this device
+    /// has pinned.
     ///
     /// # Errors
-    /// [`ClientError::Usage`] if the keys of the requester are not pinned; [`ClientError::Refused`].
+    /// [`ClientError::Usage`] if the keys of the requester are not pinned, or others; [`ClientError::Refused`].
     pub async fn approve_capability(
         &self,
         of: &Capability,
         permissions: &[Permission],
         lifetime: Duration,
     ) -> Result<Capability, ClientError> {
+        // what is no secret, such as the key of a volume, is given to nobody
+        self.asked_name(of).await?;
         let mut grants = Vec::new();
         if permissions.contains(&Permission::Read) {
-            let keys = self.pinned(&of.requester_email)?;
+            let taker = match &of.program {
+                Some(program) => self.program_key(program)?,
+                None => self.pinned(&of.requester_email)?.sealing,
+            };
             let object = self.object(of.object).await?;
             let (key, giver) = (self.keys().data_key(&object)?, &self.keys().keyring().identity_signing);
             let place = object.place(self.keys().scope());
-            let sealed = grant::seal(&place, &key, &keys.sealing, giver, &mut rand::rng())?;
+            let sealed = grant::seal(&place, &key, &taker, giver, &mut rand::rng())?;
             grants.push(pb::EntryGrant {
                 object_id: object.object_id.0.to_vec().into(),
                 version: object.version,
@@ -174,6 +201,25 @@ impl Vault {
         };
         let answer = self.client().shares().approve_capability(request).await?.into_inner();
         capability(present(answer.capability, "capability")?)
+    }
+}
+
+impl Vault {
+    /// The key of a program, which the device that made its token knows; what a node says is only held against that.
+    fn program_key(&self, program: &AskingProgram) -> Result<SealPublicKey, ClientError> {
+        let tenant = self.client().identity()?.tenant;
+        match self.state().program_pin(tenant, program.id)? {
+            Some(pinned) if pinned == program.key => Ok(SealPublicKey(pinned.0)),
+            Some(_) => Err(ClientError::Usage(format!(
+                "the node shows another key for the program {} than its token was made for: give it nothing",
+                program.name
+            ))),
+            None => Err(ClientError::Usage(format!(
+                "this device does not know the key of the program {}: `ocmt share program key` printed it where the program \
+                 runs, say it with --program-key",
+                program.name
+            ))),
+        }
     }
 }
 
@@ -199,6 +245,14 @@ fn capability(from: pb::Capability) -> Result<Capability, ClientError> {
         lifetime_ms: from.lifetime.as_ref().map(millis).unwrap_or_default(),
         requested_at: from.requested_at.as_ref().map(time),
         expires_at: from.expires_at.as_ref().map(time),
+        program: match from.program_key.as_ref() {
+            [] => None,
+            key => Some(AskingProgram {
+                id: id(&from.requester_id, "requester_id")?,
+                name: from.program_name.clone(),
+                key: digest(key, "program_key")?,
+            }),
+        },
         requester_email: from.requester_email,
         reason: from.reason,
     })

@@ -24,6 +24,7 @@ use crate::{
     Client, ClientError, Identity,
     client::{id, idempotency_key, present},
     connect::Credential,
+    share::SharedEntry,
     vault::{Vault, digest, to_object},
     wire::{duration, time},
 };
@@ -105,8 +106,11 @@ impl Vault {
         };
         let answer = self.client().shares().create_program_token(request).await?.into_inner();
         let identity = self.client().identity()?;
+        let token_id = id(&answer.program_token_id, "program_token_id")?;
+        // what it asks for later is sealed to this key, whatever a node says by then
+        self.state().pin_program(identity.tenant, token_id, Digest32(program_key.0))?;
         Ok(ProgramAccess {
-            token_id: id(&answer.program_token_id, "program_token_id")?,
+            token_id,
             tenant: identity.tenant,
             user: identity.user,
             vault: self.id(),
@@ -168,7 +172,23 @@ impl Client {
         key: &SealSecretKey,
         name: &str,
     ) -> Result<Entry, ClientError> {
-        let wanted = access.object(name)?;
+        let entry = self.read_object(access, key, access.object(name)?).await?;
+        if entry.name.expose() == name {
+            return Ok(entry);
+        }
+        Err(ClientError::Answer("object"))
+    }
+
+    /// The same by its object: an entry that the program asked for.
+    ///
+    /// # Errors
+    /// As [`Client::read_granted`].
+    pub async fn read_object(
+        &self,
+        access: &ProgramAccess,
+        key: &SealSecretKey,
+        wanted: Digest32,
+    ) -> Result<Entry, ClientError> {
         let request = pb::GetEntryRequest {
             vault_id: access.vault.to_string(),
             object_id: wanted.0.to_vec().into(),
@@ -179,10 +199,27 @@ impl Client {
         let scope = VaultScope { tenant: access.tenant, vault: access.vault };
         let place = ObjectPlace { scope, object: wanted, version: object.version };
         let opened = grant::open(&place, &answer.sealed_grant, key, &VerifyKey(of_hex(&access.giver)?))?;
-        let entry = Entry::decode(&open_body(&opened, &place, &object.body)?)?;
-        if entry.name.expose() == name {
-            return Ok(entry);
+        Ok(Entry::decode(&open_body(&opened, &place, &object.body)?)?)
+    }
+
+    /// The entries that the program sees which this client is signed in as, with their versions.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list_granted(&self, access: &ProgramAccess) -> Result<Vec<SharedEntry>, ClientError> {
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request =
+                pb::ListEntriesRequest { vault_id: access.vault.to_string(), page_size: 0, page_token };
+            let answer = self.vaults().list_entries(request).await?.into_inner();
+            for entry in answer.entries {
+                let object = digest(&entry.object_id, "object_id")?;
+                all.push(SharedEntry { object, version: entry.version });
+            }
+            page_token = answer.next_page_token;
+            if page_token.is_empty() {
+                return Ok(all);
+            }
         }
-        Err(ClientError::Answer("object"))
     }
 }

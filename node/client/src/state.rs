@@ -5,6 +5,7 @@
 //! JSON file of mode 0600 in a folder of mode 0700, replaced whole, changed under a file lock.
 
 mod people;
+mod programs;
 mod recovery;
 
 use std::{
@@ -65,6 +66,9 @@ struct Content {
     /// Keys of people, by tenant and address.
     #[serde(default)]
     people: BTreeMap<String, String>,
+    /// Keys of programs, by tenant and token.
+    #[serde(default)]
+    programs: BTreeMap<String, String>,
 }
 
 /// [`Seen`] as it is stored: hashes and keys in hexadecimal.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use ocmt_client::{
     Client, ClientError,
-    capability::{Capability, CapabilityState},
+    capability::{AskingProgram, Capability, CapabilityState},
     share::Permission,
 };
 use ocmt_types::Digest32;
@@ -14,7 +14,7 @@ use super::{
     args::{ApproveArgs, ApproveCommand, AskArgs},
     context::Context,
     output::{confirm, note},
-    share::people::trusted,
+    share::{people::trusted, public_key},
     show,
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, command: ApproveCommand) -> anyhow::R
             context.out.list(&asked, &head, |one| {
                 vec![
                     one.id.to_string(),
-                    one.requester_email.clone(),
+                    one.requester().to_owned(),
                     named(one),
                     show::short(&one.object),
                     one.reason.clone(),
@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context, command: ApproveCommand) -> anyhow::R
         ApproveCommand::Give(args) => Box::pin(give(context, &client, &args)).await,
         ApproveCommand::Deny { request } => {
             let after = client.deny_capability(request).await?;
-            context.out.value(&after, || format!("refused to {}", after.requester_email))
+            context.out.value(&after, || format!("refused to {}", after.requester()))
         }
     }
 }
@@ -49,9 +49,13 @@ async fn give(context: &Context, client: &Client, args: &ApproveArgs) -> anyhow:
     let Some(asked) = asked.filter(|one| one.state == CapabilityState::Requested) else {
         return Err(ClientError::Usage("no such request waits: see `ocmt approve list`".to_owned()).into());
     };
-    if !trusted(context, client, &asked.requester_email, args.words.as_deref()).await? {
-        note("Nothing was given.");
-        return Ok(());
+    match &asked.program {
+        Some(program) => compared(context, client, program, args.program_key.as_deref())?,
+        None if trusted(context, client, &asked.requester_email, args.words.as_deref()).await? => {}
+        None => {
+            note("Nothing was given.");
+            return Ok(());
+        }
     }
     let vault = context.vault(client, &args.passphrase).await?;
     let name = vault.asked_name(&asked).await?;
@@ -60,19 +64,30 @@ async fn give(context: &Context, client: &Client, args: &ApproveArgs) -> anyhow:
         some => some.iter().map(|may| Permission::from(*may)).collect(),
     };
     let lifetime = args.lifetime.map_or(Duration::from_millis(asked.lifetime_ms), |lifetime| lifetime.0);
-    if !meant(&name, &asked.requester_email, &permissions, args)? {
+    if !meant(&name, asked.requester(), &permissions, args)? {
         note("Nothing was given.");
         return Ok(());
     }
     let given = vault.approve_capability(&asked, &permissions, lifetime).await?;
     context.out.value(&given, || {
-        format!(
-            "{} may {} `{name}` until {}",
-            given.requester_email,
-            named(&given),
-            show::when(given.expires_at)
-        )
+        format!("{} may {} `{name}` until {}", given.requester(), named(&given), show::when(given.expires_at))
     })
+}
+
+/// Takes the key of a program that another device made the token of, if it is the one that the node shows.
+fn compared(
+    context: &Context,
+    client: &Client,
+    program: &AskingProgram,
+    heard: Option<&str>,
+) -> anyhow::Result<()> {
+    let Some(heard) = heard else { return Ok(()) };
+    let key = Digest32(public_key(heard)?.0);
+    if key != program.key {
+        let text = format!("the node shows another key for the program {}: give it nothing", program.name);
+        return Err(ClientError::Usage(text).into());
+    }
+    Ok(context.state.pin_program(client.identity()?.tenant, program.id, key)?)
 }
 
 /// Whether it is about the secret that whoever gives thinks of: who asks and the node say an id and no name.
@@ -113,7 +128,7 @@ pub(super) async fn ask(context: &Context, client: &Client, args: &AskArgs) -> a
     })
 }
 
-fn object(hex: &str) -> anyhow::Result<Digest32> {
+pub(super) fn object(hex: &str) -> anyhow::Result<Digest32> {
     let bytes = HEXLOWER.decode(hex.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
     let wrong = || ClientError::Usage("an entry is 64 hexadecimal digits".to_owned());
     Ok(Digest32(bytes.ok_or_else(wrong)?))

@@ -1,5 +1,6 @@
 //! `ocmt share`: what others may read of one's own.
 
+mod asking;
 pub(super) mod people;
 
 use std::{
@@ -17,6 +18,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
+    approve,
     args::{ProgramCommand, ShareCommand},
     context::Context,
     show,
@@ -66,11 +68,20 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
                 format!("the token has ended; {} under fresh keys", show::count(rekey.len(), "secret"))
             })
         }
-        ProgramCommand::Read { program, key_file, name } => {
+        ProgramCommand::Ask(args) => asking::ask(context, &args).await,
+        ProgramCommand::List { program } => asking::list(context, &program).await,
+        ProgramCommand::Asked { program } => asking::asked(context, &program).await,
+        ProgramCommand::Read { program, key_file, name, entry } => {
             let access = access(&program)?;
             let key = secret_key(&key_file)?;
             let client = context.anonymous().await?.as_program(&access);
-            let entry = client.read_granted(&access, &key, &name).await?;
+            let entry = match (name, entry) {
+                (Some(name), _) => client.read_granted(&access, &key, &name).await?,
+                (None, entry) => {
+                    let object = approve::object(&entry.unwrap_or_default())?;
+                    client.read_object(&access, &key, object).await?
+                }
+            };
             let mut stdout = io::stdout().lock();
             stdout.write_all(&entry.value)?;
             Ok(stdout.flush()?)
@@ -92,7 +103,7 @@ fn secret_key(file: &Path) -> anyhow::Result<SealSecretKey> {
     Ok(SealSecretKey::from_slice(&bytes)?)
 }
 
-fn public_key(text: &str) -> anyhow::Result<SealPublicKey> {
+pub(super) fn public_key(text: &str) -> anyhow::Result<SealPublicKey> {
     let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
     let wrong = || ClientError::Usage("a program key is 64 hexadecimal digits".to_owned());
     Ok(SealPublicKey(bytes.ok_or_else(wrong)?))

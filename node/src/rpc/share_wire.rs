@@ -104,7 +104,10 @@ pub(super) fn capability(from: CapabilityInfo) -> pb::Capability {
             CapabilityState::Expired => pb::CapabilityState::Expired,
         }
         .into(),
-        requester_id: from.requester.to_string(),
+        requester_id: match &from.program {
+            Some(program) => program.id.to_string(),
+            None => from.requester.to_string(),
+        },
         decided_by: from.decided_by.map(|user| user.to_string()).unwrap_or_default(),
         object: format!("entry:{}", HEXLOWER.encode(&from.object)),
         permissions: from.permissions.into_iter().map(to_permission).collect(),
@@ -114,6 +117,8 @@ pub(super) fn capability(from: CapabilityInfo) -> pb::Capability {
         requester_email: from.requester_email,
         lifetime: Some(convert::duration(from.lifetime_ms)),
         vault_id: from.vault.to_string(),
+        program_key: from.program.as_ref().map(|it| it.key.to_vec()).unwrap_or_default().into(),
+        program_name: from.program.map(|it| it.name).unwrap_or_default(),
     }
 }
 

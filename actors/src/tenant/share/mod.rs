@@ -22,6 +22,7 @@ use ocmt_types::{Digest32, ShareId, UserId, VaultId};
 use ractor::ActorRef;
 
 pub(super) use self::{
+    capability::forget_program,
     ends::{end_of_user, end_of_vault, sweep},
     take::{listed, taken},
 };

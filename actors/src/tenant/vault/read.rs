@@ -47,6 +47,9 @@ impl Handle for ListEntries {
     async fn handle(self, work: &mut Work) -> Result<EntryPage, ActorError> {
         let limit = if self.limit == 0 { PAGE } else { self.limit };
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        if let Some(rows) = program::listed(work, &self, most).await? {
+            return Ok(handed_out(rows, most));
+        }
         let vault = match ground::load(work, Action::ReadVault, Some(self.vault)).await {
             Err(ActorError::NotFound) => return list_shared(work, self, most).await,
             own => own?,
@@ -76,8 +79,8 @@ fn head(row: VaultObject) -> ObjectHead {
 
 impl Handle for GetEntry {
     async fn handle(self, work: &mut Work) -> Result<Entries, ActorError> {
-        if let Some(granted) = program::grant_of(work, self.vault, self.object).await? {
-            return read_granted(work, self, granted.version, granted.sealed_grant).await;
+        if let Some(granted) = program::granted(work, self.vault, self.object).await? {
+            return read_granted(work, self, granted.version, granted.sealed).await;
         }
         let vault = match ground::load(work, Action::ReadVault, Some(self.vault)).await {
             Err(ActorError::NotFound) => return read_shared(work, self).await,
@@ -119,7 +122,7 @@ async fn read_granted(
     if object.version != unsigned(version) {
         return Err(ActorError::precondition(
             "GRANT_STALE",
-            "the entry was written anew since it was granted: its owner makes another token, or offers it again",
+            "the entry was written anew since it was granted: ask for it again, or have its owner hand it out again",
         ));
     }
     if ask.version != 0 && ask.version != object.version {
@@ -142,10 +145,14 @@ async fn read_shared(work: &mut Work, ask: GetEntry) -> Result<Entries, ActorErr
 
 /// Entries of somebody else's vault that shares give the caller to see.
 async fn list_shared(work: &mut Work, ask: ListEntries, most: usize) -> Result<EntryPage, ActorError> {
-    let rows = share::listed(work, &ask, most).await?.ok_or(ActorError::NotFound)?;
+    share::listed(work, &ask, most).await?.ok_or(ActorError::NotFound).map(|rows| handed_out(rows, most))
+}
+
+/// Heads without what opens them to others, nor how often the vault is written.
+fn handed_out(rows: Vec<VaultObject>, most: usize) -> EntryPage {
     let next = rows.last().filter(|_| rows.len() >= most).map(|row| row.object_id);
     let entries = rows.into_iter().map(|row| head(VaultObject { wrapped_key: Vec::new(), ..row }));
-    Ok(EntryPage { next, entries: entries.collect(), counter: 0 })
+    EntryPage { next, entries: entries.collect(), counter: 0 }
 }
 
 /// One object with its body. The vault was authorised before.

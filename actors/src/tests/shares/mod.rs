@@ -1,5 +1,6 @@
 //! Shares between people: what they open, for whom, and how they end.
 
+mod agents;
 mod by_key;
 mod capabilities;
 mod ends;

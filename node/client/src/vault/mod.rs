@@ -13,7 +13,7 @@ use ocmt_proto::v1 as pb;
 use ocmt_types::{Clock as _, Digest32, SystemClock, VaultId};
 use zeroize::Zeroizing;
 
-use crate::{Client, ClientError, client::idempotency_key, state::LocalState};
+use crate::{Client, ClientError, client::idempotency_key, state::LocalState, wire::as_text};
 
 pub use open::Key;
 pub(crate) use open::present_vault;
@@ -32,6 +32,9 @@ pub struct Vault {
 pub struct Listed {
     /// Its name.
     pub name: String,
+    /// Which object it is.
+    #[serde(serialize_with = "as_text")]
+    pub object: Digest32,
     /// Its version.
     pub version: u64,
     /// Size of its value in bytes.
@@ -114,6 +117,7 @@ impl Vault {
             };
             listed.push(Listed {
                 name: entry.name.expose().to_owned(),
+                object: object.object_id,
                 version: object.version,
                 bytes: entry.value.len(),
                 written_at: entry.attributes.written_at.millis(),

@@ -46,6 +46,9 @@ pub struct ApproveArgs {
     /// The six words you heard from who asks, compared for you instead of asking
     #[arg(long, value_name = "WORDS")]
     pub words: Option<String>,
+    /// If a program asks whose token another device made: its key, as `ocmt share program key` printed it
+    #[arg(long, value_name = "HEX")]
+    pub program_key: Option<String>,
     /// Your vault
     #[command(flatten)]
     pub passphrase: PassphraseArgs,

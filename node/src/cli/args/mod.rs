@@ -35,7 +35,7 @@ pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use operated::{LimitArgs, OperatedCommand};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
-pub use share::{AskArgs, GiveArgs, ProgramCommand, ShareCommand};
+pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
 pub use vault::{GetArgs, PutArgs, VaultCommand};

@@ -165,9 +165,55 @@ pub enum ProgramCommand {
         /// What `ocmt share program key` wrote
         #[arg(long, value_name = "FILE")]
         key_file: PathBuf,
-        /// Which entry
-        name: String,
+        /// Which entry, of those it was made for
+        #[arg(required_unless_present = "entry")]
+        name: Option<String>,
+        /// Which entry, of those it asked for, 64 hexadecimal digits
+        #[arg(long, value_name = "HEX", conflicts_with = "name")]
+        entry: Option<String>,
     },
+    /// Ask as the program for an entry that was not handed to it; you approve it with `ocmt approve`
+    Ask(ProgramAskArgs),
+    /// List as the program what it sees
+    #[command(
+        after_help = "Example:\n  ocmt share program list --program adapter.json --endpoint https://127.0.0.1:7443 --ca ca.pem"
+    )]
+    List {
+        /// What `ocmt share program create` wrote
+        #[arg(long, value_name = "FILE")]
+        program: PathBuf,
+    },
+    /// List as the program what it asked for, and what came of it
+    #[command(
+        after_help = "Example:\n  ocmt share program asked --program adapter.json --endpoint https://127.0.0.1:7443 --ca ca.pem"
+    )]
+    Asked {
+        /// What `ocmt share program create` wrote
+        #[arg(long, value_name = "FILE")]
+        program: PathBuf,
+    },
+}
+
+/// `ocmt share program ask`
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt share program ask --program adapter.json 9f0c… --reason \"the bot needs the new token\" --endpoint https://127.0.0.1:7443 --ca ca.pem"
+)]
+pub struct ProgramAskArgs {
+    /// What `ocmt share program create` wrote
+    #[arg(long, value_name = "FILE")]
+    pub program: PathBuf,
+    /// Which entry, 64 hexadecimal digits, as its owner's `ocmt vault ls --json` shows it
+    pub entry: String,
+    /// What it wants to do: read or list
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
+    pub may: Vec<May>,
+    /// For how long
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub lifetime: HumanDuration,
+    /// Why, in one line
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
 }
 
 /// `ocmt share program create`

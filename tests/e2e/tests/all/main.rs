@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod abuse;
+mod agents;
 mod api_keys;
 mod canary;
 mod config;

@@ -10,7 +10,7 @@ use ocmt_types::{Digest32, UserId, VaultId};
 
 use super::{
     super::{give, in_force, names, of_taker, together},
-    SHORTEST_MS, info, lapse, note,
+    SHORTEST_MS, agent, info, lapse, note,
 };
 use crate::{
     api::{
@@ -26,7 +26,7 @@ use crate::{
 const MOST_WAITING: i64 = 10;
 /// Requests of one person in a day.
 const MOST_A_DAY: i64 = 30;
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long a request waits for somebody.
 const WAITS: Duration = Duration::from_secs(7 * 24 * 3600);
 const LONGEST_MS: i64 = 30 * 24 * 3_600_000;
@@ -34,10 +34,7 @@ const LONGEST_REASON: usize = 500;
 
 impl Handle for RequestCapability {
     async fn handle(self, work: &mut Work) -> Result<CapabilityInfo, ActorError> {
-        let who = work.user()?;
-        work.authorize(Action::RequestCapability, &Object::of(who.user))?;
         let object = self.object()?;
-        let asks = give::gives(&self.permissions)?;
         if !(SHORTEST_MS..=LONGEST_MS).contains(&self.lifetime_ms) {
             return Err(ActorError::invalid("lifetime", "is not between 1 min and 30 days"));
         }
@@ -45,33 +42,10 @@ impl Handle for RequestCapability {
         if reason.is_empty() || reason.len() > LONGEST_REASON || reason.chars().any(char::is_control) {
             return Err(ActorError::invalid("reason", "must be one line of 1 to 500 bytes"));
         }
-        let (vault_id, owner_user, has) = known(work, who.user, self.vault, object).await?;
-        if has.covers(asks) {
-            return Err(ActorError::precondition(
-                "HELD_ALREADY",
-                "you have all of this: see `ocmt share list`",
-            ));
-        }
         lapse(work).await?;
-        room(work, who.user).await?;
-        let row = Capability {
-            tenant_id: work.ownership.tenant,
-            capability_id: work.env.id(),
-            requester_user: who.user,
-            requester_program: None,
-            vault_id,
-            owner_user,
-            object_id: object,
-            permissions: asks.to_stored(),
-            lifetime_ms: self.lifetime_ms,
-            reason: reason.to_owned(),
-            state: CapabilityState::Requested,
-            requested_at: work.now,
-            expires_at: work.now + WAITS,
-            decided_by: None,
-            share_id: None,
-            version: None,
-            sealed_grant: None,
+        let row = match work.standing.caller.program() {
+            Some(program) => agent::asked(work, program, &self, object).await?,
+            None => asked(work, &self, object).await?,
         };
         work.tx.insert(&row).await?;
         note(work, &row);
@@ -79,7 +53,49 @@ impl Handle for RequestCapability {
     }
 }
 
+/// A person's request, if they may make one.
+async fn asked(work: &mut Work, ask: &RequestCapability, object: Digest32) -> Result<Capability, ActorError> {
+    let who = work.user()?;
+    work.authorize(Action::RequestCapability, &Object::of(who.user))?;
+    let asks = give::gives(&ask.permissions)?;
+    let (vault, owner, has) = known(work, who.user, ask.vault, object).await?;
+    if has.covers(asks) {
+        return Err(ActorError::precondition("HELD_ALREADY", "you have all of this: see `ocmt share list`"));
+    }
+    room(work, who.user).await?;
+    let row = ask.row(work, who.user, (vault, owner, object));
+    Ok(Capability { permissions: asks.to_stored(), ..row })
+}
+
 impl RequestCapability {
+    /// A request that waits: by or for a user, of an entry of this vault, whose owner that is.
+    pub(super) fn row(
+        &self,
+        work: &Work,
+        requester_user: UserId,
+        (vault_id, owner_user, object_id): (VaultId, UserId, Digest32),
+    ) -> Capability {
+        Capability {
+            tenant_id: work.ownership.tenant,
+            capability_id: work.env.id(),
+            requester_user,
+            requester_program: None,
+            vault_id,
+            owner_user,
+            object_id,
+            permissions: String::new(),
+            lifetime_ms: self.lifetime_ms,
+            reason: self.reason.trim().to_owned(),
+            state: CapabilityState::Requested,
+            requested_at: work.now,
+            expires_at: work.now + WAITS,
+            decided_by: None,
+            share_id: None,
+            version: None,
+            sealed_grant: None,
+        }
+    }
+
     fn object(&self) -> Result<Digest32, ActorError> {
         let hex = self
             .object

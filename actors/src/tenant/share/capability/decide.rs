@@ -3,7 +3,7 @@
 use ocmt_store::tables::{Capability, CapabilityState, ShareState, User, VaultObject};
 use ocmt_types::CapabilityId;
 
-use super::{super::give, SHORTEST_MS, info, lapse, note};
+use super::{super::give, SHORTEST_MS, agent, info, lapse, note};
 use crate::{
     api::{
         capabilities::{ApproveCapability, CapabilityInfo, DenyCapability},
@@ -26,30 +26,53 @@ impl Handle for ApproveCapability {
         if !(SHORTEST_MS..=row.lifetime_ms).contains(&self.lifetime_ms) {
             return Err(ActorError::invalid("lifetime", "is not between 1 min and what was asked"));
         }
-        let grants = match self.grants.as_slice() {
-            [one] if gives.has(Permission::Read) && one.object == row.object_id => self.grants,
-            [] if !gives.has(Permission::Read) => vec![unsealed(work, &row).await?],
-            _ => return Err(ActorError::invalid("grants", "must be of the entry, and only to read it")),
-        };
-        let requester = work.tx.get::<User>(row.requester_user).await?.ok_or(ActorError::NotFound)?;
-        let ask = CreateShare {
-            vault: row.vault_id,
-            taker_email: requester.email,
-            permissions: self.permissions,
-            grants,
-            lifetime_ms: Some(self.lifetime_ms),
-        };
-        let share = give::give(work, ask, ShareState::Accepted).await?;
-        let approver = work.user()?.user;
-        let row = Capability {
-            state: CapabilityState::Approved,
-            permissions: gives.to_stored(),
-            expires_at: share.expires_at.unwrap_or(row.expires_at),
-            decided_by: Some(approver),
-            share_id: Some(share.share_id),
-            ..row
+        let row = match row.requester_program {
+            Some(_) => agent::given(work, self, row, gives).await?,
+            None => given(work, self, row, gives).await?,
         };
         decide(work, row).await
+    }
+}
+
+/// What is given to a person: a share that they have taken by asking for it.
+async fn given(
+    work: &mut Work,
+    ask: ApproveCapability,
+    row: Capability,
+    gives: Allowed,
+) -> Result<Capability, ActorError> {
+    let grants = grants(work, ask.grants, &row, gives.has(Permission::Read)).await?;
+    let requester = work.tx.get::<User>(row.requester_user).await?.ok_or(ActorError::NotFound)?;
+    let share = CreateShare {
+        vault: row.vault_id,
+        taker_email: requester.email,
+        permissions: ask.permissions,
+        grants,
+        lifetime_ms: Some(ask.lifetime_ms),
+    };
+    let share = give::give(work, share, ShareState::Accepted).await?;
+    let approver = work.user()?.user;
+    Ok(Capability {
+        state: CapabilityState::Approved,
+        permissions: gives.to_stored(),
+        expires_at: share.expires_at.unwrap_or(row.expires_at),
+        decided_by: Some(approver),
+        share_id: Some(share.share_id),
+        ..row
+    })
+}
+
+/// The one grant of the entry that was asked for: sealed, exactly if it is given to read.
+pub(super) async fn grants(
+    work: &mut Work,
+    grants: Vec<EntryGrant>,
+    row: &Capability,
+    reads: bool,
+) -> Result<Vec<EntryGrant>, ActorError> {
+    match grants.as_slice() {
+        [one] if reads && one.object == row.object_id => Ok(grants),
+        [] if !reads => Ok(vec![unsealed(work, row).await?]),
+        _ => Err(ActorError::invalid("grants", "must be of the entry, and only to read it")),
     }
 }
 

@@ -3,18 +3,26 @@
 //! Who asks has to know of the entry by a share of theirs, so that asking tells nobody what there is. Whose entry it is
 //! decides, and gives with all that is asked of whoever gives: what was asked or less. What comes of it is a share that
 //! its taker has asked for, and it ends as shares do.
+//!
+//! Programs ask too, and what they are given ends with their token (`agent`).
 
+mod agent;
 mod ask;
 mod decide;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ocmt_store::tables::{Capability, CapabilityState, Share};
-use ocmt_types::{Timestamp, UserId};
+use ocmt_store::{
+    Filter,
+    tables::{Capability, CapabilityState, ProgramToken, Share},
+};
+use ocmt_types::{ProgramTokenId, Timestamp, UserId};
 
 use super::{address, is_over};
 use crate::{
-    api::capabilities::{CapabilityInfo, CapabilityPage, CapabilityState as State, ListCapabilities},
+    api::capabilities::{
+        AskingProgram, CapabilityInfo, CapabilityPage, CapabilityState as State, ListCapabilities,
+    },
     authorize::{Action, Allowed, Object},
     error::ActorError,
     work::{Handle, Work},
@@ -28,12 +36,11 @@ const MOST_LISTED: u32 = 100;
 
 impl Handle for ListCapabilities {
     async fn handle(self, work: &mut Work) -> Result<CapabilityPage, ActorError> {
-        let who = work.user()?;
-        work.authorize(Action::ReadShares, &Object::of(who.user))?;
+        let mine = mine(work)?;
         lapse(work).await?;
         let limit = if self.limit == 0 { MOST_LISTED } else { self.limit.min(MOST_LISTED) };
         let mut found = BTreeMap::new();
-        for mine in [Capability::requester_user.eq(who.user), Capability::owner_user.eq(who.user)] {
+        for mine in mine {
             let mine = match self.waiting {
                 true => mine.and(Capability::state.eq(CapabilityState::Requested)),
                 false => mine,
@@ -58,6 +65,17 @@ impl Handle for ListCapabilities {
     }
 }
 
+/// Of a person: what they and their programs asked for, and what they are asked for. Of a program: what it asked for.
+fn mine(work: &Work) -> Result<Vec<Filter<Capability>>, ActorError> {
+    if let Some(program) = work.standing.caller.program() {
+        work.authorize(Action::ReadRequests, &Object::of(program.user))?;
+        return Ok(vec![Capability::requester_program.eq(Some(program.token))]);
+    }
+    let who = work.user()?;
+    work.authorize(Action::ReadRequests, &Object::of(who.user))?;
+    Ok(vec![Capability::requester_user.eq(who.user), Capability::owner_user.eq(who.user)])
+}
+
 fn note(work: &mut Work, row: &Capability) {
     work.object = format!("capability/{}", row.capability_id);
     work.details = vec![
@@ -66,6 +84,7 @@ fn note(work: &mut Work, row: &Capability) {
         ("requester".to_owned(), row.requester_user.to_string()),
         ("permissions".to_owned(), row.permissions.clone()),
     ];
+    work.details.extend(row.requester_program.map(|program| ("for_program".to_owned(), program.to_string())));
     work.details.extend(row.share_id.map(|share| ("share".to_owned(), share.to_string())));
 }
 
@@ -99,6 +118,15 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
     Ok(())
 }
 
+/// Forgets what a program asked for and was given.
+pub(in crate::tenant) async fn forget_program(
+    work: &mut Work,
+    program: ProgramTokenId,
+) -> Result<(), ActorError> {
+    work.tx.delete_all::<Capability>(Capability::requester_program.eq(Some(program))).await?;
+    Ok(())
+}
+
 /// Drops what has been over for long.
 pub(super) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     lapse(work).await?;
@@ -110,13 +138,26 @@ pub(super) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
 }
 
 async fn info(work: &mut Work, row: Capability) -> Result<CapabilityInfo, ActorError> {
-    let requester_email = address(work, row.requester_user).await?;
+    let program = match row.requester_program {
+        Some(token) => work.tx.get::<ProgramToken>(token).await?.map(|token| AskingProgram {
+            id: token.program_token_id,
+            name: token.name,
+            key: token.program_key.0,
+        }),
+        None => None,
+    };
+    // a program is not told whose it is
+    let requester_email = match program {
+        None => address(work, row.requester_user).await?,
+        Some(_) => String::new(),
+    };
     let (state, expires_at) = stands_at(work, &row).await?;
     Ok(CapabilityInfo {
         id: row.capability_id,
         state,
         requester: row.requester_user,
         requester_email,
+        program,
         decided_by: row.decided_by,
         vault: row.vault_id,
         object: row.object_id.0,

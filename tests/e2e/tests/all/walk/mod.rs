@@ -4,6 +4,7 @@
 //! Other tenants' ids: [`crate::foreign`]. What operators' certificates open: [`crate::operators_see`].
 
 mod keys;
+mod programs;
 mod routes;
 mod rules;
 

@@ -1,10 +1,12 @@
 //! Programs: tokens, what they stand for today, and the entries that were granted to them.
 //!
-//! A program acts for one user, and never does more than that user may. Its token is good for what `authorize`
-//! lists, and for entries whose data keys the user's device has sealed to the program: the node can end that at
-//! once, and cannot begin it.
+//! A program, such as an agent in a container, acts for one user, and never does more than that user may. Its ceiling is
+//! to read and to list exactly the entries whose data keys the user's device has sealed to it: the node can end that at
+//! once, and cannot begin it. More it asks for (`share::capability`), and the same user, in person, gives it.
 
-use std::time::Duration;
+mod entries;
+
+use std::{collections::BTreeSet, time::Duration};
 
 use ocmt_crypto::{
     seal::SealPublicKey,
@@ -14,21 +16,31 @@ use ocmt_store::{
     ReadTx,
     tables::{ProgramGrant, ProgramToken, Tenant, TenantState, User, UserState, VaultObject},
 };
-use ocmt_types::{Digest32, ProgramTokenId, Secret, Timestamp, UserId, VaultId};
+use ocmt_types::{Digest32, ProgramTokenId, Secret, Timestamp, UserId};
 use ractor::ActorRef;
 
-use super::{TenantMessage, TenantState as ActorState, grants, handlers::roles, vault::ground};
+pub(super) use self::entries::{CEILING, granted, held, listed};
+use super::{TenantMessage, TenantState as ActorState, grants, handlers::roles, share, vault::ground};
 use crate::{
     api::programs::{
         CreateProgramToken, ProgramTokenIssued, ProgramTokenRevoked, ProgramsCall, RevokeProgramToken,
     },
-    authorize::{Action, Authority, Object},
+    authorize::{Action, Authority, BEYOND_CEILING, Object},
     caller::Program,
     env::Scope,
     error::ActorError,
     work::{Handle, Work},
 };
 
+/// All that a program may call. Everything else is refused before its handler sees it, whatever that would have looked
+/// at: a program learns nothing by trying.
+const BY_PROGRAM: [&str; 5] = [
+    "PairingService/CheckSender",
+    "VaultService/GetEntry",
+    "VaultService/ListEntries",
+    "ShareService/RequestCapability",
+    "ShareService/ListCapabilities",
+];
 /// Tokens of one user.
 const MOST_TOKENS: i64 = 100;
 const SHORTEST_MS: i64 = 60_000;
@@ -111,21 +123,22 @@ impl Handle for RevokeProgramToken {
     async fn handle(self, work: &mut Work) -> Result<ProgramTokenRevoked, ActorError> {
         let found = work.tx.get::<ProgramToken>(self.token).await?;
         let row = work.authorize_found(Action::EndGrants, found, |row| Object::of(row.user_id))?;
-        let grants = ProgramGrant::program_token_id.eq(self.token);
-        let mut rekey = Vec::new();
-        for grant in work.tx.find::<ProgramGrant>(grants).await? {
-            let head = work.tx.get::<VaultObject>((row.vault_id, grant.object_id)).await?;
-            rekey.extend(head.filter(|head| head.version == grant.version).map(|head| head.object_id.0));
+        let mut rekey = BTreeSet::new();
+        for (object, version) in entries::handed_out(work, self.token).await? {
+            let head = work.tx.get::<VaultObject>((row.vault_id, object)).await?;
+            rekey.extend(head.filter(|head| head.version == version).map(|head| head.object_id.0));
         }
+        let rekey = rekey.into_iter().collect();
         forget(work, self.token).await?;
         work.object = format!("program/{}", self.token);
         Ok(ProgramTokenRevoked { rekey })
     }
 }
 
-/// Ends a token with its grants.
+/// Ends a token with its grants and its requests.
 async fn forget(work: &mut Work, token: ProgramTokenId) -> Result<(), ActorError> {
     work.tx.delete_all::<ProgramGrant>(ProgramGrant::program_token_id.eq(token)).await?;
+    share::forget_program(work, token).await?;
     work.tx.delete::<ProgramToken>(token).await?;
     Ok(())
 }
@@ -162,10 +175,17 @@ pub(super) async fn load_by_token(
 }
 
 /// What a program may do at most: what its user may, as the state knows both now.
-pub(crate) async fn stand(work: &mut Work, program: Program) -> Result<Authority, ActorError> {
+pub(crate) async fn stand(
+    work: &mut Work,
+    program: Program,
+    method: &'static str,
+) -> Result<Authority, ActorError> {
     let row = work.tx.get::<ProgramToken>(program.token).await?.ok_or(ENDED)?;
     let now = work.now;
     let user = lives(&mut work.tx, &row, now).await?.ok_or(ENDED)?;
+    if !BY_PROGRAM.contains(&method) {
+        return Err(BEYOND_CEILING.into());
+    }
     roles::authority(&mut work.tx, user.role, user.custom_role.as_deref()).await
 }
 
@@ -175,20 +195,4 @@ async fn lives(tx: &mut ReadTx, row: &ProgramToken, now: Timestamp) -> Result<Op
     let user = tx.get::<User>(row.user_id).await?.filter(|user| user.state == UserState::Active);
     let works = tenant.is_some_and(|tenant| tenant.state == TenantState::Active);
     Ok(user.filter(|_| works && row.expires_at > now))
-}
-
-/// The grant of an entry to the calling program; none if a user calls. To a program, what was not granted is not there.
-pub(super) async fn grant_of(
-    work: &mut Work,
-    vault: VaultId,
-    object: Digest32,
-) -> Result<Option<ProgramGrant>, ActorError> {
-    let Some(program) = work.standing.caller.program() else {
-        return Ok(None);
-    };
-    let token = work.tx.get::<ProgramToken>(program.token).await?.filter(|row| row.vault_id == vault);
-    let token = token.ok_or(ActorError::NotFound)?;
-    let found = work.tx.get::<ProgramGrant>((token.program_token_id, object)).await?;
-    work.authorize(Action::ReadGranted, &Object::of(token.user_id))?;
-    found.map(Some).ok_or(ActorError::NotFound)
 }

@@ -1,0 +1,49 @@
+//! Every method of the contract, with a program's token: five are for programs, and every other one refuses them.
+
+use std::time::Duration;
+
+use ocmt_crypto::seal::SealSecretKey;
+use ocmt_testkit::TestNode;
+use tonic::Code;
+
+use super::{Walked, rule, rules::Least};
+use crate::{foreign::belongings, requests};
+
+/// What a program may call; here it has nothing to do with what it asks about.
+const BY_PROGRAM: [&str; 4] = [
+    "/ocmt.v1.PairingService/CheckSender",
+    "/ocmt.v1.VaultService/GetEntry",
+    "/ocmt.v1.VaultService/ListEntries",
+    "/ocmt.v1.ShareService/RequestCapability",
+];
+/// Answered with its own alone.
+const OWN: &str = "/ocmt.v1.ShareService/ListCapabilities";
+
+#[tokio::test]
+async fn a_program_is_refused_by_every_method_but_its_five() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let bob = node.member(&ada, "bob", "owner").await.unwrap();
+    let mut his = bob.vault("a passphrase of one's own").await.unwrap();
+    his.put("entry", b"value").await.unwrap();
+    let key = SealSecretKey::generate(&mut rand::rng()).public();
+    let made = his.create_program_token("p", &["entry".to_owned()], key, Duration::from_secs(600)).await;
+    let program = made.unwrap();
+    let hers = belongings(&node, &ada).await;
+    let mut walked = Walked::new();
+    for made in requests::all(&hers) {
+        let lawful = match rule(&made.path).least {
+            Least::Anybody => continue,
+            Least::Operator => Code::Unauthenticated,
+            _ if made.path == OWN => continue,
+            _ if BY_PROGRAM.contains(&made.path.as_str()) => Code::NotFound,
+            // streams are tied to sessions, which a program has none of
+            _ if made.path.ends_with("/OpenChannel") => Code::Unauthenticated,
+            _ => Code::PermissionDenied,
+        };
+        walked.refused(&node, "a program", Some(program.secret.as_str()), &made, &[lawful]).await;
+    }
+    println!("{}", walked.ends_well("programs"));
+    let seen = bob.client.as_program(&program).list_capabilities(false).await.unwrap();
+    assert!(seen.is_empty(), "{seen:?}");
+}
