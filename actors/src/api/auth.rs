@@ -159,14 +159,20 @@ pub struct RevokeSession {
 }
 
 /// End all sessions of the caller but the asking one.
-#[derive(Debug, Clone)]
-pub struct RevokeOtherSessions;
+#[derive(Debug, Clone, Default)]
+pub struct RevokeOtherSessions {
+    /// All API keys of the caller too.
+    pub api_keys: bool,
+}
 
 /// How many sessions were ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionsEnded {
     /// Count.
     pub ended: u32,
+    /// API keys that were ended with them.
+    #[serde(default)]
+    pub api_keys: u32,
 }
 
 /// End the asking session.

@@ -2,7 +2,8 @@
 //!
 //! A custom role is a built-in one less some of its permissions. It never adds any, so whoever gives a role
 //! must have all of it ([`Authority::covers`]). What protects a person's own cannot be left out: sessions,
-//! recovery, and the veto against a stranger's recovery.
+//! recovery, and the veto against a stranger's recovery. Nor can what others rely on: a guardian answers, whatever
+//! their role has become, or whose guardian they are could not get their vault back.
 
 use std::collections::BTreeSet;
 
@@ -73,7 +74,7 @@ names! {
     ReleaseContainer => Named("container.release"),
     ReadGuardians => Kept,
     ChangeGuardians => Named("guardian.change"),
-    ActAsGuardian => Named("guardian.act"),
+    ActAsGuardian => Kept,
     OpenCeremony => Kept,
     ReadCeremony => Kept,
     CancelCeremony => Kept,

@@ -301,7 +301,7 @@ async fn k6_sign_out_and_revoke_others_end_what_they_say() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
     let (b, c) = (kit.sign_in(&ann, LinkPurpose::SignIn).await, kit.sign_in(&ann, LinkPurpose::SignIn).await);
-    assert_eq!(kit.call(&b.caller, RevokeOtherSessions).await.unwrap().ended, 2);
+    assert_eq!(kit.call(&b.caller, RevokeOtherSessions::default()).await.unwrap().ended, 2);
     assert!(kit.authenticate(&ann.token).await.is_err() && kit.authenticate(&c.token).await.is_err());
     kit.call(&b.caller, SignOut).await.unwrap();
     assert!(kit.authenticate(&b.token).await.is_err());
@@ -343,7 +343,7 @@ async fn a_recovery_session_is_good_for_ceremonies_alone() {
     kit.call(&thief.caller, WhoAmI).await.unwrap();
     assert_eq!(kit.call(&thief.caller, GetTenant).await.unwrap_err().reason(), "PERMISSION_DENIED");
     assert!(kit.call(&thief.caller, ListSessions).await.is_err());
-    assert!(kit.call(&thief.caller, RevokeOtherSessions).await.is_err());
+    assert!(kit.call(&thief.caller, RevokeOtherSessions::default()).await.is_err());
     assert!(kit.call(&thief.caller, QueryAudit::default()).await.is_err());
     kit.call(&thief.caller, SignOut).await.unwrap();
 }

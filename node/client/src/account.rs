@@ -118,14 +118,15 @@ impl Client {
         Ok(())
     }
 
-    /// Ends all sessions but this one; how many.
+    /// Ends all sessions but this one, and all API keys if that is said; how many of each.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn revoke_other_sessions(&self) -> Result<u32, ClientError> {
-        let request = pb::RevokeOtherSessionsRequest { idempotency_key: idempotency_key() };
-        let ended = self.auth().revoke_other_sessions(request).await?.into_inner().revoked_count;
-        u32::try_from(ended).map_err(|_| ClientError::Answer("revoked_count"))
+    pub async fn revoke_other_sessions(&self, api_keys: bool) -> Result<(u32, u32), ClientError> {
+        let request = pb::RevokeOtherSessionsRequest { api_keys, idempotency_key: idempotency_key() };
+        let ended = self.auth().revoke_other_sessions(request).await?.into_inner();
+        let count = |of: i32, name| u32::try_from(of).map_err(|_| ClientError::Answer(name));
+        Ok((count(ended.revoked_count, "revoked_count")?, count(ended.api_key_count, "api_key_count")?))
     }
 }
 

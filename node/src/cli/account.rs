@@ -151,14 +151,14 @@ pub(super) async fn sessions(context: &Context, command: SessionsCommand) -> any
             client.revoke_session(session).await?;
             context.out.done("the session has ended")
         }
-        SessionsCommand::RevokeOthers => {
-            let ended = {
+        SessionsCommand::RevokeOthers { api_keys } => {
+            let (ended, keys) = {
                 let _waiting = waiting("ending the other sessions");
-                client.revoke_other_sessions().await?
+                client.revoke_other_sessions(api_keys).await?
             };
-            context
-                .out
-                .value(&serde_json::json!({ "ended": ended }), || format!("{ended} sessions were ended"))
+            context.out.value(&serde_json::json!({ "ended": ended, "api_keys": keys }), || {
+                format!("{ended} sessions and {keys} API keys were ended")
+            })
         }
     }
 }

@@ -138,7 +138,7 @@ async fn confirmed(
             && io::stdin().is_terminal()
             && agrees("End them now?", "ocmt sessions revoke-others")?
         {
-            client.revoke_other_sessions().await?;
+            client.revoke_other_sessions(false).await?;
         }
     }
     Ok(client)

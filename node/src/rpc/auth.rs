@@ -110,9 +110,12 @@ impl AuthService for Rpc {
         &self,
         request: Request<pb::RevokeOtherSessionsRequest>,
     ) -> Answer<pb::RevokeOtherSessionsResponse> {
-        let done = self.ask(&request, &request.get_ref().idempotency_key, RevokeOtherSessions).await?;
+        let it = request.get_ref();
+        let ask = RevokeOtherSessions { api_keys: it.api_keys };
+        let done = self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::RevokeOtherSessionsResponse {
             revoked_count: i32::try_from(done.ended).unwrap_or(i32::MAX),
+            api_key_count: i32::try_from(done.api_keys).unwrap_or(i32::MAX),
         }))
     }
 

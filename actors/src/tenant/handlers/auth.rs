@@ -87,7 +87,7 @@ impl Handle for RevokeSession {
             ));
         }
         let ended = session_row::end(work, Some(session).filter(|row| row.ended_at.is_none())).await?;
-        Ok(SessionsEnded { ended })
+        Ok(SessionsEnded { ended, api_keys: 0 })
     }
 }
 
@@ -99,7 +99,12 @@ impl Handle for RevokeOtherSessions {
         let mut kept = session_row::holders(work, who.user).await?;
         kept.insert(who.session);
         let ended = session_row::end_all(work, who.user, kept).await?;
-        Ok(SessionsEnded { ended })
+        if self.api_keys {
+            work.authorize(Action::SeeToApiKeys, &Object::of(who.user))?;
+        }
+        let api_keys = if self.api_keys { api_key::forget_user(work, who.user).await? } else { 0 };
+        work.details.push(("api_keys".to_owned(), api_keys.to_string()));
+        Ok(SessionsEnded { ended, api_keys })
     }
 }
 
@@ -110,7 +115,7 @@ impl Handle for SignOut {
         let session = work.tx.get::<Session>(who.session).await?;
         work.object = format!("session/{}", who.session);
         let ended = session_row::end(work, session).await?;
-        Ok(SessionsEnded { ended })
+        Ok(SessionsEnded { ended, api_keys: 0 })
     }
 }
 

@@ -9,7 +9,7 @@ use ocmt_types::Ownership;
 use super::{DAY, ask, made, reason};
 use crate::{
     api::{
-        auth::{RevokeOtherSessions, SignOut},
+        auth::{LinkPurpose, RevokeOtherSessions, SignOut},
         factors::RemoveTotp,
         keys::CreateApiKey,
         tenant::{GetTenant, TenantPolicy, UpdateTenantPolicy},
@@ -52,7 +52,7 @@ async fn a_key_outlives_the_session_that_made_it_and_ends_with_its_user() {
     let ann = kit.founder("ann@example.com").await;
     let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
     let (kept, key) = (made(&kit, &ann, &["tenant.read"]).await, made(&kit, &bob, &["tenant.read"]).await);
-    kit.call(&ann.caller, RevokeOtherSessions).await.unwrap();
+    kit.call(&ann.caller, RevokeOtherSessions::default()).await.unwrap();
     kit.call(&bob.caller, SignOut).await.unwrap();
     kit.call(&key.caller, GetTenant).await.unwrap();
     kit.call(&ann.caller, RemoveUser { user: bob.user }).await.unwrap();
@@ -60,6 +60,28 @@ async fn a_key_outlives_the_session_that_made_it_and_ends_with_its_user() {
     assert_eq!(reason(kit.authenticate(key.secret()).await), "UNAUTHENTICATED");
     assert_eq!(stored(&kit, &ann).await, 1);
     kit.call(&kept.caller, GetTenant).await.expect("another's key goes on");
+}
+
+/// Whoever ends the other sessions because somebody was in one says whether the keys go too.
+#[tokio::test]
+async fn keys_end_with_the_other_sessions_where_that_is_said() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
+    let keys = [made(&kit, &bob, &["tenant.read"]).await, made(&kit, &bob, &["tenant.read"]).await];
+    let of_ann = made(&kit, &ann, &["tenant.read"]).await;
+    kit.sign_in(&bob, LinkPurpose::SignIn).await;
+    let done = kit.call(&bob.caller, RevokeOtherSessions::default()).await.unwrap();
+    assert_eq!((done.ended, done.api_keys), (1, 0));
+    for key in &keys {
+        kit.call(&key.caller, GetTenant).await.unwrap();
+    }
+    let done = kit.call(&bob.caller, RevokeOtherSessions { api_keys: true }).await.unwrap();
+    assert_eq!((done.ended, done.api_keys), (0, 2));
+    for key in &keys {
+        assert_eq!(reason(kit.call(&key.caller, GetTenant).await), "UNAUTHENTICATED");
+    }
+    kit.call(&of_ann.caller, GetTenant).await.expect("another's key goes on");
 }
 
 #[tokio::test]

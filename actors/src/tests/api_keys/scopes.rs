@@ -156,7 +156,7 @@ async fn no_key_makes_credentials_gives_rights_or_stands_in_for_who_is_there() {
         ListApiKeys::default();
         RevokeApiKey { key: key.issued.key.id };
         ListSessions;
-        RevokeOtherSessions;
+        RevokeOtherSessions::default();
         RevokeSession { session: session(ann) };
         SignOut;
         BeginTotpEnrollment;

@@ -62,7 +62,7 @@ async fn m4_a_pending_session_does_nothing_but_finish_and_ends_after_ten_minutes
     refused!(
         GetTenant,
         ListSessions,
-        RevokeOtherSessions,
+        RevokeOtherSessions::default(),
         RevokeSession { session: own },
         RevokeSession { session: ocmt_store::testing::id(4) },
         QueryAudit::default(),

@@ -54,7 +54,7 @@ async fn a_plain_session_cannot_end_a_ceremony_by_ending_its_session() {
     let owner = circle.owner.caller.clone();
     let revoke = || RevokeSession { session: requester.person.caller.user().unwrap().session };
     assert_eq!(circle.kit.call(&owner, revoke()).await.unwrap_err().reason(), "CEREMONY_LIVE");
-    circle.kit.call(&owner, RevokeOtherSessions).await.unwrap();
+    circle.kit.call(&owner, RevokeOtherSessions::default()).await.unwrap();
     circle.kit.call(&requester.person.caller, WhoAmI).await.expect("the ceremony goes on");
     let cancel = CancelCeremony { ceremony: requester.id() };
     circle.kit.call(&requester.person.caller, cancel).await.unwrap();

@@ -8,6 +8,7 @@ mod foreign;
 mod holders;
 mod keys;
 mod mutual;
+mod narrowed;
 mod races;
 mod refusals;
 mod rewrap;

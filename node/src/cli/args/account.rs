@@ -51,8 +51,14 @@ pub enum SessionsCommand {
         session: SessionId,
     },
     /// End all sessions but this one
-    #[command(after_help = "Example:\n  ocmt sessions revoke-others")]
-    RevokeOthers,
+    #[command(
+        after_help = "Example:\n  ocmt sessions revoke-others --api-keys\n\nAPI keys go on without that flag, whichever session made them: see `ocmt api-key ls`. Programs end with\n`ocmt share program revoke`."
+    )]
+    RevokeOthers {
+        /// All your API keys too
+        #[arg(long)]
+        api_keys: bool,
+    },
 }
 
 /// `ocmt tenant`

@@ -57,7 +57,7 @@ pub(super) fn signing_in(ids: &Ids) -> Vec<Made> {
         AuthService/ListSessions "" => pb::ListSessionsRequest::default();
         AuthService/RevokeSession "session" => pb::RevokeSessionRequest { session_id: ids.session.clone(),
             idempotency_key: key() };
-        AuthService/RevokeOtherSessions "" => pb::RevokeOtherSessionsRequest { idempotency_key: key() };
+        AuthService/RevokeOtherSessions "" => pb::RevokeOtherSessionsRequest { api_keys: false, idempotency_key: key() };
         AuthService/SignOut "" => pb::SignOutRequest { idempotency_key: key() };
     }
 }
