@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use ocmt_crypto::{grant, seal::SealPublicKey};
+use ocmt_crypto::{grant, object::VaultObject, seal::SealPublicKey};
 use ocmt_proto::v1 as pb;
 use ocmt_types::{CapabilityId, Digest32, ProgramTokenId, Timestamp, UserId, VaultId};
 use serde::Serialize;
@@ -155,12 +155,19 @@ impl Vault {
     /// # Errors
     /// [`ClientError::Usage`] if it is of another vault, or no entry.
     pub async fn asked_name(&self, of: &Capability) -> Result<String, ClientError> {
+        self.asked(of).await.map(|(_, name)| name)
+    }
+
+    /// The entry that a request is about, with its name: what is given is what was named. What is no secret, such as the
+    /// key of a volume, is given to nobody.
+    async fn asked(&self, of: &Capability) -> Result<(VaultObject, String), ClientError> {
         let other = of.vault != self.id();
         if other || !self.keys().leaves().any(|leaf| leaf.object_id == of.object) {
             return Err(ClientError::Usage("the request is about no secret of yours".to_owned()));
         }
         let object = self.object(of.object).await?;
-        Ok(self.keys().open_entry(&object)?.name.expose().to_owned())
+        let name = self.keys().open_entry(&object)?.name.expose().to_owned();
+        Ok((object, name))
     }
 
     /// Gives what was asked for of an entry of this vault, or a part of it, to somebody or a program whose keys this device
@@ -174,15 +181,13 @@ impl Vault {
         permissions: &[Permission],
         lifetime: Duration,
     ) -> Result<Capability, ClientError> {
-        // what is no secret, such as the key of a volume, is given to nobody
-        self.asked_name(of).await?;
+        let (object, _) = self.asked(of).await?;
         let mut grants = Vec::new();
         if permissions.contains(&Permission::Read) {
             let taker = match &of.program {
                 Some(program) => self.program_key(program)?,
                 None => self.pinned(&of.requester_email)?.sealing,
             };
-            let object = self.object(of.object).await?;
             let (key, giver) = (self.keys().data_key(&object)?, &self.keys().keyring().identity_signing);
             let place = object.place(self.keys().scope());
             let sealed = grant::seal(&place, &key, &taker, giver, &mut rand::rng())?;

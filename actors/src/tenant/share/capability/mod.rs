@@ -131,7 +131,9 @@ pub(in crate::tenant) async fn forget_program(
 pub(super) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     lapse(work).await?;
     for state in [CapabilityState::Denied, CapabilityState::Expired] {
-        let over = Capability::state.eq(state).and(Capability::expires_at.le(work.now - KEEP));
+        // a program's go with its token: until then they tell which keys it was handed
+        let of_people = Capability::requester_program.eq(None).and(Capability::state.eq(state));
+        let over = of_people.and(Capability::expires_at.le(work.now - KEEP));
         work.tx.delete_all::<Capability>(over).await?;
     }
     Ok(())
