@@ -58,6 +58,11 @@ impl Context {
         Err(ClientError::Usage(text))
     }
 
+    /// The address of whoever is signed in; empty if nobody is.
+    pub(super) fn email(&self) -> String {
+        self.session().map(|session| session.email.clone()).unwrap_or_default()
+    }
+
     /// The tenant named on the command line.
     pub(super) fn tenant(&self) -> Option<ocmt_types::TenantId> {
         self.global.tenant
@@ -116,14 +121,22 @@ impl Context {
 
     /// The user's vault, opened.
     pub(super) async fn vault(&self, client: &Client, args: &PassphraseArgs) -> anyhow::Result<Vault> {
-        let passphrase = secrets::passphrase(args)?;
+        let key = secrets::key(args)?;
+        let wrong = match &key {
+            Key::Backup(_) => "that is not the backup key of this vault",
+            Key::Hardware(_) => "that is not the hardware token of this vault",
+            Key::Passphrase(_) | Key::Recovery(_) => "the passphrase is wrong",
+        };
         let rollback = if args.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
-        let _waiting = waiting("opening your vault");
-        let key = Key::Passphrase(passphrase);
+        let what = match &key {
+            Key::Hardware(_) => "asking your hardware token: touch it if it blinks",
+            _ => "opening your vault",
+        };
+        let _waiting = waiting(what);
         match client.unlock_vault(None, key, &self.state, rollback).await {
             // the one error of the cryptography does not say what was wrong; here it is nearly always a typo
             Err(ClientError::Crypto(CryptoError::Refused)) => {
-                bail!("the vault does not open: the passphrase is wrong, or what the node shows was changed")
+                bail!("the vault does not open: {wrong}, or what the node shows was changed")
             }
             opened => Ok(opened?),
         }

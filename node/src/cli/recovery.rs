@@ -187,8 +187,8 @@ async fn complete(
 ) -> anyhow::Result<()> {
     let request = own_request(context, client, ceremony.as_deref()).await?;
     released(client, request.id()).await?;
-    let passphrase = secrets::new_passphrase(new)?;
     let session = context.session()?;
+    let passphrase = secrets::new_passphrase(new, &[&session.email])?;
     let (ended, bad) = {
         let _waiting = waiting("opening the vault and encrypting everything under new keys");
         let recovered = request.collect(client, &context.state).await?;

@@ -8,34 +8,69 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use ocmt_client::ClientError;
-use ocmt_crypto::kdf::Passphrase;
+use ocmt_client::{ClientError, hardware::Token, passphrase::NewPassphrase, vault::Key};
+use ocmt_crypto::{backup_key::BackupKey, kdf::Passphrase};
 use zeroize::Zeroizing;
 
-use super::args::{NewPassphraseArgs, PassphraseArgs};
+use super::{
+    args::{NewPassphraseArgs, PassphraseArgs},
+    output::note,
+};
 
 /// A little over the largest secret: what is longer is refused later with a clear error.
 const MOST: u64 = 80 << 10;
 
-/// The vault's passphrase.
-pub(super) fn passphrase(args: &PassphraseArgs) -> anyhow::Result<Passphrase> {
-    match source(args.passphrase_file.as_deref(), args.passphrase_fd) {
-        Some(path) => from_file(&path),
-        None => Ok(Passphrase::new(&prompt("Passphrase of your vault: ", "--passphrase-file")?)?),
+/// How often somebody at a terminal may think of another passphrase.
+const TRIES: usize = 4;
+
+/// What opens the vault: the passphrase, unless something else was named.
+pub(super) fn key(args: &PassphraseArgs) -> anyhow::Result<Key> {
+    if args.hardware {
+        return Ok(Key::Hardware(Token::parse(&args.hardware_command)?));
     }
+    if let Some(file) = &args.backup_key_file {
+        return backup_key(&whole(file)?);
+    }
+    if args.backup_key {
+        let typed = prompt("Backup key of your vault (not shown): ", "--backup-key-file")?;
+        return backup_key(&typed);
+    }
+    Ok(Key::Passphrase(match source(args.passphrase_file.as_deref(), args.passphrase_fd) {
+        Some(path) => Passphrase::new(&from_file(&path)?)?,
+        None => Passphrase::new(&prompt("Passphrase of your vault: ", "--passphrase-file")?)?,
+    }))
 }
 
-/// A passphrase to be; asked for twice.
-pub(super) fn new_passphrase(args: &NewPassphraseArgs) -> anyhow::Result<Passphrase> {
+fn backup_key(typed: &str) -> anyhow::Result<Key> {
+    let mistyped = "this is no backup key, or it is mistyped: it has 14 groups of four letters and digits";
+    let key = BackupKey::parse(typed).map_err(|_| ClientError::Usage(mistyped.to_owned()))?;
+    Ok(Key::Backup(key))
+}
+
+/// A passphrase to be; asked for twice. `about` is what others know of its owner.
+pub(super) fn new_passphrase(args: &NewPassphraseArgs, about: &[&str]) -> anyhow::Result<NewPassphrase> {
     if let Some(path) = source(args.new_passphrase_file.as_deref(), args.new_passphrase_fd) {
-        return from_file(&path);
+        return Ok(NewPassphrase::new(&from_file(&path)?, about)?);
     }
-    let first = prompt("New passphrase: ", "--new-passphrase-file")?;
-    let second = prompt("The same again: ", "--new-passphrase-file")?;
-    if *first != *second {
-        return Err(ClientError::Usage("the two are not the same: nothing was changed".to_owned()).into());
+    let mut tries = 1;
+    loop {
+        let first = prompt("New passphrase: ", "--new-passphrase-file")?;
+        match NewPassphrase::new(&first, about) {
+            Ok(good) => {
+                let second = prompt("The same again: ", "--new-passphrase-file")?;
+                if *first == *second {
+                    return Ok(good);
+                }
+                let text = "the two are not the same: nothing was changed";
+                return Err(ClientError::Usage(text.to_owned()).into());
+            }
+            Err(ClientError::Usage(why)) if tries < TRIES => {
+                note(&why);
+                tries += 1;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
-    Ok(Passphrase::new(&first)?)
 }
 
 /// The value of a secret: from the file, else from standard input if that is no terminal, else typed.
@@ -64,11 +99,17 @@ fn source(file: Option<&Path>, descriptor: Option<u32>) -> Option<PathBuf> {
     file.map(Path::to_owned).or_else(|| descriptor.map(|n| PathBuf::from(format!("/dev/fd/{n}"))))
 }
 
-fn from_file(path: &Path) -> anyhow::Result<Passphrase> {
+/// All of a file, without the end of its last line.
+fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let bytes = read(open(path)?)?;
-    let text = std::str::from_utf8(&bytes).context("the passphrase is not text")?;
+    let text = std::str::from_utf8(&bytes).with_context(|| format!("{} is not text", path.display()))?;
     let line = text.strip_suffix('\n').unwrap_or(text);
-    Ok(Passphrase::new(line.strip_suffix('\r').unwrap_or(line))?)
+    Ok(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+}
+
+/// The same; `-` is standard input. A key on paper may have been typed in over several lines.
+fn whole(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    from_file(if path == Path::new("-") { Path::new("/dev/stdin") } else { path })
 }
 
 fn open(path: &Path) -> anyhow::Result<File> {
@@ -105,7 +146,7 @@ mod tests {
             [("open sesame", "open sesame"), ("a b \r\n", "a b "), ("two\nlines\n", "two\nlines")]
         {
             std::fs::write(&path, text).unwrap();
-            assert_eq!(from_file(&path).unwrap().expose(), expected.as_bytes());
+            assert_eq!(from_file(&path).unwrap().as_str(), expected);
         }
         std::fs::write(&path, "value\n").unwrap();
         assert_eq!(value(Some(&path)).unwrap().as_slice(), b"value\n");

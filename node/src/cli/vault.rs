@@ -1,5 +1,7 @@
 //! `ocmt vault`: everything is sealed and opened here; the node sees ciphertext.
 
+mod slots;
+
 use std::{
     fs::OpenOptions,
     io::{self, Write as _},
@@ -10,7 +12,6 @@ use std::{
 use anyhow::Context as _;
 use ocmt_client::vault::{Added, Vault};
 use ocmt_crypto::{kdf::Cost, slot::SlotKind, vault::RotationMode};
-use serde::Serialize;
 
 use super::{
     args::{GetArgs, NewPassphraseArgs, PassphraseArgs, PutArgs, VaultCommand},
@@ -18,14 +19,6 @@ use super::{
     output::{note, waiting},
     secrets, show,
 };
-
-/// A way to open the vault, for a list.
-#[derive(Serialize)]
-struct SlotLine {
-    slot: String,
-    opened_by: &'static str,
-    used_now: bool,
-}
 
 pub(super) async fn run(context: &Context, command: VaultCommand) -> anyhow::Result<()> {
     match command {
@@ -43,7 +36,8 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> anyhow::Res
             open(context, &passphrase).await?.delete(&name).await?;
             context.out.done(&format!("{name} was deleted"))
         }
-        VaultCommand::Slots { passphrase } => slots(context, &passphrase).await,
+        VaultCommand::Slots(command) => slots::run(context, command).await,
+        VaultCommand::BackupKey(args) => slots::backup_key(context, &args).await,
         VaultCommand::Passphrase { passphrase, new } => change_passphrase(context, &passphrase, &new).await,
         VaultCommand::Rotate { rewrap, reason, passphrase } => {
             let mode = if rewrap { RotationMode::Rewrap } else { RotationMode::Rekey };
@@ -64,7 +58,7 @@ async fn open(context: &Context, passphrase: &PassphraseArgs) -> anyhow::Result<
 
 async fn create(context: &Context, new: &NewPassphraseArgs) -> anyhow::Result<()> {
     let client = context.client().await?;
-    let passphrase = secrets::new_passphrase(new)?;
+    let passphrase = secrets::new_passphrase(new, &[&context.email()])?;
     let vault = {
         let _waiting = waiting("making your vault");
         client.create_vault(passphrase, Cost::DEFAULT, &context.state).await?
@@ -73,7 +67,7 @@ async fn create(context: &Context, new: &NewPassphraseArgs) -> anyhow::Result<()
     context.out.value(&serde_json::json!({ "vault": id }), || format!("vault {id}"))?;
     if !context.out.json {
         note(
-            "Nobody can reset its passphrase, nor read what is in it. So that you can get it back if you\nlose the passphrase, name guardians: `ocmt recovery setup --help`.",
+            "Nobody can reset its passphrase, nor read what is in it. So that you can get it back if you\nlose the passphrase, make a backup key (`ocmt vault backup-key`), name guardians (`ocmt recovery setup --help`),\nor both.",
         );
     }
     Ok(())
@@ -114,37 +108,13 @@ async fn get(context: &Context, args: &GetArgs) -> anyhow::Result<()> {
     context.out.done(&format!("{} was written to {}", args.name, out.display()))
 }
 
-async fn slots(context: &Context, passphrase: &PassphraseArgs) -> anyhow::Result<()> {
-    let vault = open(context, passphrase).await?;
-    let lines: Vec<SlotLine> = vault
-        .keys()
-        .slots()
-        .iter()
-        .map(|slot| SlotLine {
-            slot: slot.id().to_string(),
-            opened_by: match slot.kind() {
-                SlotKind::Passphrase => "passphrase",
-                SlotKind::Backup => "backup key",
-                SlotKind::Hardware => "hardware token",
-                SlotKind::Recovery => "guardians",
-                SlotKind::Member => "member of the group",
-            },
-            used_now: vault.keys().opened_through() == Some(slot.id()),
-        })
-        .collect();
-    context.out.list(&lines, &["SLOT", "OPENED BY", ""], |line| {
-        let used = if line.used_now { "used now" } else { "" };
-        vec![line.slot.clone(), line.opened_by.to_owned(), used.to_owned()]
-    })
-}
-
 async fn change_passphrase(
     context: &Context,
     old: &PassphraseArgs,
     new: &NewPassphraseArgs,
 ) -> anyhow::Result<()> {
     let mut vault = open(context, old).await?;
-    let new = secrets::new_passphrase(new)?;
+    let new = secrets::new_passphrase(new, &[&context.email()])?;
     {
         let _waiting = waiting("encrypting everything under new keys");
         let drop = vault.slots_of(SlotKind::Passphrase);

@@ -6,6 +6,7 @@ use anyhow::{Context as _, anyhow, bail};
 use ocmt_client::{
     Client, ClientError,
     auth::Purpose,
+    passphrase::NewPassphrase,
     recovery::{Ceremony, CeremonyState, RecoveryRequest},
     vault::Key,
 };
@@ -116,7 +117,7 @@ async fn collect(story: &mut Story, session: &Client, request: &RecoveryRequest)
     if entry.value.as_slice() != value.as_bytes() {
         bail!("the recovered vault holds another value");
     }
-    let typed = Passphrase::new(&new)?;
+    let typed = NewPassphrase::new(&new, &[&ada.email])?;
     let device = &ada.device;
     let ended = tell
         .step("a new passphrase, new keys for every entry; all old sessions end", async {

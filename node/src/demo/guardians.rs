@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use ocmt_client::recovery::{Guardianship, GuardianshipState, SetState, Side, identity_words};
-use ocmt_crypto::{
-    guardian::Delays,
-    kdf::{Cost, Passphrase},
+use ocmt_client::{
+    passphrase::NewPassphrase,
+    recovery::{Guardianship, GuardianshipState, SetState, Side, identity_words},
 };
+use ocmt_crypto::{guardian::Delays, kdf::Cost};
 
 use super::{
     Story,
@@ -75,7 +75,7 @@ async fn enrol(
     passphrase: String,
 ) -> anyhow::Result<Person> {
     let mut guardian = people::join(stage, name, tenant, passphrase).await?;
-    let typed = Passphrase::new(&guardian.passphrase)?;
+    let typed = NewPassphrase::new(&guardian.passphrase, &[&guardian.email])?;
     guardian.vault = Some(guardian.client.create_vault(typed, Cost::DEFAULT, &guardian.device).await?);
     Ok(guardian)
 }

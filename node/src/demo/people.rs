@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use ocmt_client::{Client, auth::Purpose, state::LocalState, tenant::PolicyChange, vault::Vault};
-use ocmt_crypto::kdf::{Cost, Passphrase};
+use ocmt_client::{
+    Client, auth::Purpose, passphrase::NewPassphrase, state::LocalState, tenant::PolicyChange, vault::Vault,
+};
+use ocmt_crypto::kdf::Cost;
 
 use super::{Story, stage::Stage};
 
@@ -134,7 +136,7 @@ pub(super) async fn fill_vault(story: &mut Story) -> anyhow::Result<()> {
     ];
     let Story { tell, people, marks, .. } = story;
     let ada = people.get_mut(OWNER).context("nobody has signed up")?;
-    let passphrase = Passphrase::new(&ada.passphrase)?;
+    let passphrase = NewPassphrase::new(&ada.passphrase, &[&ada.email])?;
     let vault = tell
         .step("Ada makes a vault; its keys are made on her device (Argon2id, 64 MiB)", async {
             Ok(ada.client.create_vault(passphrase, Cost::DEFAULT, &ada.device).await?)

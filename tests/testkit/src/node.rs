@@ -11,10 +11,11 @@ use ocmt_client::{
     Client,
     auth::{PendingSignIn, Purpose},
     connect::Target,
+    passphrase::NewPassphrase,
     state::LocalState,
     vault::Vault,
 };
-use ocmt_crypto::kdf::{Cost, Passphrase};
+use ocmt_crypto::kdf::Cost;
 use tempfile::TempDir;
 
 use crate::{command, programs};
@@ -204,7 +205,10 @@ impl Person {
     /// # Errors
     /// It does not work.
     pub async fn vault(&self, passphrase: &str) -> anyhow::Result<Vault> {
-        Ok(self.client.create_vault(Passphrase::new(passphrase)?, Cost::LEAST, &self.device).await?)
+        Ok(self
+            .client
+            .create_vault(NewPassphrase::new(passphrase, &[&self.email])?, Cost::LEAST, &self.device)
+            .await?)
     }
 
     /// Their session token.

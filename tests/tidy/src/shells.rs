@@ -28,7 +28,7 @@ const SHELLS: [&str; 14] = [
 /// Every file of the product that starts processes, and what it starts. Whoever adds one says here why, and passes the
 /// arguments as a list. Tests start what they test and engines of their own, and are not on it; scripts in `tests/scripts`
 /// are shell themselves, are run by people and `make`, and nothing of the product starts them.
-const STARTERS: [(&str, &str); 10] = [
+const STARTERS: [(&str, &str); 11] = [
     ("actors/runtime/src/docker/guard.rs", "iptables, for the guard rules of the bridges"),
     ("actors/runtime/src/process/launch.rs", "the cell, on the `process` runtime of development"),
     ("node/cell/src/channels/exec.rs", "what the container's user asked to run in it"),
@@ -36,6 +36,7 @@ const STARTERS: [(&str, &str); 10] = [
     ("node/cell/src/children.rs", "its own test's children"),
     ("node/cell/src/environment.rs", "its own test's child"),
     ("node/cell/src/workload.rs", "the workload"),
+    ("node/client/src/hardware.rs", "the program that its user names to ask a hardware token"),
     ("node/src/canary/memory.rs", "its own test's child"),
     ("node/src/demo/private_docker.rs", "the demo's Docker engine, its iptables rules and mounts"),
     ("node/src/local/mod.rs", "a node of one's own, for the demo and the tests"),

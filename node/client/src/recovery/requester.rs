@@ -6,7 +6,7 @@ use ocmt_crypto::{
     CryptoError,
     ceremony::{self as crypto, BadReason, Collection},
     guardian::GuardianSet,
-    kdf::{Cost, Passphrase},
+    kdf::Cost,
     seal::SealSecretKey,
     slot::{SlotKind, SlotSecret},
     vault::{ProofOf, Rollback, RotationMode},
@@ -19,6 +19,7 @@ use super::{Ceremony, ceremony::expect, ceremony_words};
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    passphrase::NewPassphrase,
     state::LocalState,
     vault::{Added, Vault, digest, present_vault},
 };
@@ -176,7 +177,7 @@ impl Recovered {
     /// [`ClientError`]; nothing has changed then, or all of it.
     pub async fn complete(
         mut self,
-        passphrase: Passphrase,
+        passphrase: NewPassphrase,
         cost: Cost,
         state: &LocalState,
     ) -> Result<u32, ClientError> {

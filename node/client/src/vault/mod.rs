@@ -3,6 +3,7 @@
 
 mod open;
 mod rotate;
+mod slots;
 mod wire;
 
 use ocmt_crypto::{
@@ -17,7 +18,7 @@ use crate::{Client, ClientError, client::idempotency_key, state::LocalState, wir
 
 pub use open::Key;
 pub(crate) use open::present_vault;
-pub use rotate::Added;
+pub use slots::Added;
 pub(crate) use wire::{blocking, digest, to_object, to_pb};
 
 /// An unlocked vault and the connection it is kept through.

@@ -7,20 +7,22 @@ use ocmt_crypto::{
     kdf::{Cost, Passphrase},
     manifest::Leaf,
     object::keyring_id,
-    slot::{NewSlot, RecoveryKey, SlotSecret},
-    vault::{self, LockedVault, ProofOf, Rollback, UnlockedVault},
+    slot::{RecoveryKey, SlotKind, SlotSecret},
+    vault::{self, LockedVault, ProofOf, Rollback, Seen, UnlockedVault},
 };
 use ocmt_proto::v1 as pb;
 use ocmt_types::{IdGen, RandomIds, VaultId};
 use tonic::Code;
 
 use super::{
-    Vault, blocking, to_object, to_pb,
+    Added, Vault, blocking, to_object, to_pb,
     wire::{digest, to_leaf},
 };
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    hardware::Token,
+    passphrase::NewPassphrase,
     state::LocalState,
 };
 
@@ -30,22 +32,38 @@ pub enum Key {
     Passphrase(Passphrase),
     /// A backup key.
     Backup(BackupKey),
+    /// A hardware token.
+    Hardware(Token),
     /// The key that guardians gave back.
     Recovery(RecoveryKey),
 }
 
 impl Key {
-    fn secret(&self) -> SlotSecret<'_> {
+    /// What is tried on the slots; none for a token, which answers each slot's own challenge.
+    fn secret(&self) -> Option<SlotSecret<'_>> {
         match self {
-            Self::Passphrase(passphrase) => SlotSecret::Passphrase(passphrase),
-            Self::Backup(key) => SlotSecret::Backup(key),
-            Self::Recovery(key) => SlotSecret::Recovery(key),
+            Self::Passphrase(passphrase) => Some(SlotSecret::Passphrase(passphrase)),
+            Self::Backup(key) => Some(SlotSecret::Backup(key)),
+            Self::Recovery(key) => Some(SlotSecret::Recovery(key)),
+            Self::Hardware(_) => None,
+        }
+    }
+
+    /// The kind of slot it opens, with what to say if there is none.
+    const fn kind(&self) -> (SlotKind, &'static str) {
+        match self {
+            Self::Passphrase(_) => (SlotKind::Passphrase, "no passphrase opens this vault any more"),
+            Self::Backup(_) => (SlotKind::Backup, "this vault has no backup key"),
+            Self::Hardware(_) => (SlotKind::Hardware, "no hardware token opens this vault"),
+            Self::Recovery(_) => (SlotKind::Recovery, "this vault has no guardians"),
         }
     }
 }
 
 /// How often a vault that changes while it is read is read again.
 const READS: usize = 5;
+/// Hardware slots that are tried with the one token that is plugged in: each wants a touch.
+const MOST_TOKENS: usize = 4;
 
 /// What the node shows of a vault.
 pub(crate) struct Shown {
@@ -61,7 +79,7 @@ impl Client {
     /// [`ClientError::Refused`] if there is one already.
     pub async fn create_vault(
         &self,
-        passphrase: Passphrase,
+        passphrase: NewPassphrase,
         cost: Cost,
         state: &LocalState,
     ) -> Result<Vault, ClientError> {
@@ -69,7 +87,8 @@ impl Client {
         let vault_id: VaultId = ids.id();
         let scope = VaultScope { tenant: self.identity()?.tenant, vault: vault_id };
         let made = blocking(move || {
-            vault::create(scope, &[NewSlot::Passphrase(&passphrase, cost)], &mut rand::rng())
+            let first = Added::Passphrase(passphrase, cost);
+            vault::create(scope, &[first.slot()], &mut rand::rng())
         })
         .await?;
         let (open, upload) = made?;
@@ -103,8 +122,12 @@ impl Client {
     ) -> Result<Vault, ClientError> {
         let shown = self.show_vault(vault).await?;
         let seen = state.seen(shown.scope.vault)?;
-        let locked = shown.locked;
-        let opened = blocking(move || locked.open(&key.secret(), seen.as_ref(), rollback)).await?;
+        let (kind, none) = key.kind();
+        if !shown.locked.slots().iter().any(|slot| slot.kind() == kind) {
+            let text = format!("{none}: `ocmt vault slots` lists what does");
+            return Err(ClientError::Usage(text));
+        }
+        let opened = open_by(shown.locked, key, seen, rollback).await?;
         let open = opened.map_err(|error| match error {
             CryptoError::RolledBack { shown, seen } => ClientError::RolledBack { seen, shown },
             other => ClientError::Crypto(other),
@@ -175,6 +198,36 @@ impl Client {
         let now = self.vaults().get_vault(request).await?.into_inner();
         Ok((now.manifest == handout.manifest).then_some(leaves))
     }
+}
+
+/// Tries a key on the slots of its kind.
+async fn open_by(
+    locked: LockedVault,
+    key: Key,
+    seen: Option<Seen>,
+    rollback: Rollback,
+) -> Result<Result<UnlockedVault, CryptoError>, ClientError> {
+    let Key::Hardware(token) = key else {
+        return blocking(move || {
+            let secret = key.secret().ok_or(CryptoError::Refused)?;
+            locked.open(&secret, seen.as_ref(), rollback)
+        })
+        .await;
+    };
+    let locked = std::sync::Arc::new(locked);
+    let asked: Vec<_> =
+        locked.slots().iter().filter_map(|slot| Some((slot.id(), *slot.challenge()?))).collect();
+    let mut opened = Err(CryptoError::Refused);
+    for (slot, challenge) in asked.into_iter().take(MOST_TOKENS) {
+        let (locked, answer) = (locked.clone(), token.answer(&challenge).await?);
+        let secret = move || locked.open_slot(slot, &SlotSecret::Hardware(&answer), seen.as_ref(), rollback);
+        opened = blocking(secret).await?;
+        // another of the user's tokens may be meant
+        if !matches!(opened, Err(CryptoError::Refused)) {
+            break;
+        }
+    }
+    Ok(opened)
 }
 
 /// A vault that was just opened: its state is kept before anything of it is used, and the node is told.

@@ -1,14 +1,10 @@
 //! Rotation: a new vault key and signing key, every object taken over, and the old key gone.
 
-use ocmt_crypto::{
-    kdf::{Cost, Passphrase},
-    slot::{NewSlot, RecoveryKey, SlotKind},
-    vault::{Completed, Rotation, RotationMode},
-};
+use ocmt_crypto::vault::{Completed, Rotation, RotationMode};
 use ocmt_proto::v1 as pb;
 use ocmt_types::SlotId;
 
-use super::{Vault, to_pb};
+use super::{Added, Vault, to_pb};
 use crate::{
     ClientError,
     client::{idempotency_key, present},
@@ -17,34 +13,7 @@ use crate::{
 /// Objects re-encrypted and sent at once.
 const BATCH: usize = 48;
 
-/// A slot to add while rotating.
-pub enum Added {
-    /// Opened by a passphrase.
-    Passphrase(Passphrase, Cost),
-    /// Opened by the key that guardians share.
-    Recovery(RecoveryKey),
-}
-
-impl Added {
-    fn slot(&self) -> NewSlot<'_> {
-        match self {
-            Self::Passphrase(passphrase, cost) => NewSlot::Passphrase(passphrase, *cost),
-            Self::Recovery(key) => NewSlot::Recovery(key),
-        }
-    }
-}
-
 impl Vault {
-    /// The ids of slots of a kind.
-    pub fn slots_of(&self, kind: SlotKind) -> Vec<SlotId> {
-        self.open
-            .slots()
-            .iter()
-            .filter(|slot| slot.kind() == kind)
-            .map(ocmt_crypto::slot::KeySlot::id)
-            .collect()
-    }
-
     /// Rotates: drops the slots `drop`, adds those of `add`, and converts every object. An unfinished
     /// rotation of before is dropped with all it staged.
     ///
@@ -70,7 +39,7 @@ impl Vault {
         add: &[Added],
         reason: &str,
     ) -> Result<(String, Completed), ClientError> {
-        let new: Vec<NewSlot<'_>> = add.iter().map(Added::slot).collect();
+        let new: Vec<_> = add.iter().map(Added::slot).collect();
         // one Argon2id for each new passphrase: a client does nothing else meanwhile
         let mut rotation =
             tokio::task::block_in_place(|| self.open.begin_rotation(mode, drop, &new, &mut rand::rng()))?;

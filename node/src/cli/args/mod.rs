@@ -38,7 +38,7 @@ pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
 pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
-pub use vault::{GetArgs, PutArgs, VaultCommand};
+pub use vault::{BackupKeyArgs, GetArgs, HardwareArgs, PutArgs, SlotAddCommand, SlotsCommand, VaultCommand};
 
 /// One isolated container per user, readable by that user alone.
 #[derive(Parser)]
@@ -79,6 +79,9 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR", env = "OCMT_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
 }
+
+/// Where help tells of what opens a vault.
+const OPENING: &str = "Opening the vault (asks for the passphrase without any)";
 
 /// The commands.
 #[derive(Subcommand)]
@@ -190,18 +193,36 @@ pub struct ContainerArg {
     pub container: Option<ContainerId>,
 }
 
-/// Where the passphrase comes from; asked for without any.
+/// What opens the vault: the passphrase, asked for, unless something else is named.
 #[derive(Args, Clone)]
 pub struct PassphraseArgs {
     /// Read the vault's passphrase from this file
-    #[arg(long, value_name = "FILE", conflicts_with = "passphrase_fd")]
+    #[arg(long, value_name = "FILE", help_heading = OPENING, group = "opened-by")]
     pub passphrase_file: Option<PathBuf>,
     /// Read the vault's passphrase from this open file descriptor
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = OPENING, group = "opened-by")]
     pub passphrase_fd: Option<u32>,
+    /// Open the vault with the backup key, and ask for it
+    #[arg(long, help_heading = OPENING, group = "opened-by")]
+    pub backup_key: bool,
+    /// Open the vault with the backup key in this file; - is standard input
+    #[arg(long, value_name = "FILE", help_heading = OPENING, group = "opened-by")]
+    pub backup_key_file: Option<PathBuf>,
+    /// Open the vault with the hardware token that is plugged in
+    #[arg(long, help_heading = OPENING, group = "opened-by")]
+    pub hardware: bool,
+    /// The program that asks the token, with its arguments; the challenge comes behind them. No shell runs it
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        env = "OCMT_HARDWARE_COMMAND",
+        default_value = ocmt_client::hardware::DEFAULT_COMMAND,
+        help_heading = OPENING
+    )]
+    pub hardware_command: String,
     /// Open the vault although the node shows an older state than this device has seen; only after
     /// your operator restored a backup
-    #[arg(long)]
+    #[arg(long, help_heading = OPENING)]
     pub accept_rollback: bool,
 }
 
@@ -251,6 +272,9 @@ mod tests {
         for line in [
             "ocmt vault put name value",
             "ocmt vault create --passphrase x",
+            "ocmt vault ls --backup-key ABCD-EFGH",
+            "ocmt vault passphrase --backup-key-file f --hardware",
+            "ocmt vault passphrase --backup-key --passphrase-file f",
             "ocmt container unlock --map A=b --passphrase x",
             "ocmt login --email a@b.example --token x",
         ] {

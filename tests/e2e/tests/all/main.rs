@@ -21,6 +21,7 @@ mod operators_see;
 mod requests;
 mod restore;
 mod shares;
+mod slots;
 mod store;
 mod teams;
 mod tokens;

@@ -1,0 +1,202 @@
+//! `ocmt vault slots` and `ocmt vault backup-key`: the ways to open the vault.
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _},
+    path::Path,
+};
+
+use ocmt_client::{
+    ClientError,
+    hardware::Token,
+    vault::{Added, Vault},
+};
+use ocmt_crypto::{
+    backup_key::BackupKey,
+    kdf::Cost,
+    slot::{KeySlot, SlotKind},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    super::{
+        args::{BackupKeyArgs, HardwareArgs, SlotAddCommand, SlotsCommand},
+        context::Context,
+        output::{note, waiting},
+        share,
+    },
+    open,
+};
+
+/// A way to open the vault, for a list.
+#[derive(Serialize)]
+struct SlotLine {
+    slot: String,
+    opened_by: &'static str,
+    used_now: bool,
+}
+
+pub(super) async fn run(context: &Context, command: SlotsCommand) -> anyhow::Result<()> {
+    match command {
+        SlotsCommand::Ls { passphrase } => list(context, &open(context, &passphrase).await?),
+        SlotsCommand::Add(SlotAddCommand::Hardware(args)) => add_hardware(context, &args).await,
+        SlotsCommand::Rm { slot, passphrase } => {
+            remove(context, &mut open(context, &passphrase).await?, &slot).await
+        }
+    }
+}
+
+const fn opened_by(kind: SlotKind) -> &'static str {
+    match kind {
+        SlotKind::Passphrase => "passphrase",
+        SlotKind::Backup => "backup key",
+        SlotKind::Hardware => "hardware token",
+        SlotKind::Recovery => "guardians",
+        SlotKind::Member => "member of the group",
+    }
+}
+
+fn list(context: &Context, vault: &Vault) -> anyhow::Result<()> {
+    let slots = vault.keys().slots().iter();
+    let lines: Vec<SlotLine> = slots
+        .map(|slot| SlotLine {
+            slot: slot.id().to_string(),
+            opened_by: opened_by(slot.kind()),
+            used_now: vault.keys().opened_through() == Some(slot.id()),
+        })
+        .collect();
+    context.out.list(&lines, &["SLOT", "OPENED BY", ""], |line| {
+        let used = if line.used_now { "used now" } else { "" };
+        vec![line.slot.clone(), line.opened_by.to_owned(), used.to_owned()]
+    })
+}
+
+async fn add_hardware(context: &Context, args: &HardwareArgs) -> anyhow::Result<()> {
+    let command = args.command.as_ref().unwrap_or(&args.passphrase.hardware_command);
+    let token = Token::parse(command)?;
+    let mut vault = open(context, &args.passphrase).await?;
+    let new = {
+        let _waiting = waiting("asking the token, twice: touch it each time it blinks");
+        Added::hardware(&token, Cost::DEFAULT).await?
+    };
+    let id = {
+        let _waiting = waiting("adding it to your vault");
+        vault.add_slot(&new).await?
+    };
+    context.out.value(&json!({ "slot": id.to_string(), "opened_by": "hardware token" }), || {
+        let how = if *command == ocmt_client::hardware::DEFAULT_COMMAND {
+            "--hardware".to_owned()
+        } else {
+            format!("--hardware --hardware-command '{command}'")
+        };
+        format!("slot {id}: the token opens your vault from now on, with {how}")
+    })
+}
+
+async fn remove(context: &Context, vault: &mut Vault, named: &str) -> anyhow::Result<()> {
+    let (id, kind) = find(vault.keys().slots(), named)?;
+    {
+        let _waiting = waiting("encrypting everything under new keys");
+        vault.replace_slots(&[id], Vec::new(), "a way to open the vault was taken away").await?;
+    }
+    context.out.done(&format!("the {} opens nothing any more", opened_by(kind)))?;
+    if kind == SlotKind::Recovery && !context.out.json {
+        note("Your guardians' parts are worthless now: name guardians anew with `ocmt recovery setup`.");
+    }
+    if let [last] = vault.keys().slots()
+        && !context.out.json
+    {
+        let last = opened_by(last.kind());
+        note(&format!(
+            "One way to open your vault is left, the {last}: if you lose that, the vault is lost."
+        ));
+    }
+    Ok(())
+}
+
+/// The slot of this id, or of the only id that begins so.
+fn find(slots: &[KeySlot], named: &str) -> Result<(ocmt_types::SlotId, SlotKind), ClientError> {
+    let named = named.to_lowercase();
+    let mut fits = slots.iter().filter(|slot| slot.id().to_string().starts_with(&named));
+    match (fits.next(), fits.next()) {
+        (Some(slot), None) if named.len() >= 4 => Ok((slot.id(), slot.kind())),
+        (None, _) => Err(ClientError::Usage(format!(
+            "no way to open the vault is called {named}: `ocmt vault slots ls` lists them"
+        ))),
+        _ => Err(ClientError::Usage(format!("{named} is too short to say which: give more of its id"))),
+    }
+}
+
+pub(super) async fn backup_key(context: &Context, args: &BackupKeyArgs) -> anyhow::Result<()> {
+    if args.out.is_none() && !io::stdout().is_terminal() {
+        let text = "a backup key is shown on a terminal only: write it to a new file with --out FILE";
+        return Err(ClientError::Usage(text.to_owned()).into());
+    }
+    let mut vault = open(context, &args.passphrase).await?;
+    let key = BackupKey::generate(&mut rand::rng());
+    let text = key.to_text();
+    // before it counts: what cannot be kept must not be the key
+    if let Some(file) = &args.out {
+        let line = zeroize::Zeroizing::new(format!("{}\n", *text));
+        share::write(file, line.as_bytes())?;
+    }
+    let old = if args.keep_old { Vec::new() } else { vault.slots_of(SlotKind::Backup) };
+    if let Err(error) = put(&mut vault, key, &old).await {
+        if let Some(file) = &args.out {
+            leave_nothing(file, &error);
+        }
+        return Err(error.into());
+    }
+    let replaced = old.len();
+    let told = match &args.out {
+        Some(file) => json!({ "file": file, "replaced": replaced }),
+        None => json!({ "backup_key": *text, "replaced": replaced }),
+    };
+    context.out.value(&told, || match &args.out {
+        Some(file) => format!("the backup key was written to {}", file.display()),
+        None => text.to_string(),
+    })?;
+    if !context.out.json {
+        note(&advice(replaced, args.out.is_some()));
+    }
+    Ok(())
+}
+
+async fn put(vault: &mut Vault, key: BackupKey, old: &[ocmt_types::SlotId]) -> Result<(), ClientError> {
+    let new = Added::Backup(key, Cost::DEFAULT);
+    if old.is_empty() {
+        let _waiting = waiting("adding the backup key to your vault");
+        return vault.add_slot(&new).await.map(drop);
+    }
+    let _waiting = waiting("encrypting everything under new keys");
+    vault.replace_slots(old, vec![new], "the backup key was replaced").await
+}
+
+/// Takes the file away again, unless the key may count all the same.
+fn leave_nothing(file: &Path, error: &ClientError) {
+    let refused = !matches!(error, ClientError::Refused(_)) || error.reason().is_some();
+    if refused && !error.is_retryable() {
+        // what is left of it opens nothing
+        let _ = fs::remove_file(file);
+        return;
+    }
+    note(&format!(
+        "{} may be your backup key or not: `ocmt vault slots ls --backup-key-file {}` tells.",
+        file.display(),
+        file.display()
+    ));
+}
+
+fn advice(replaced: usize, in_a_file: bool) -> String {
+    let mut text = if in_a_file {
+        "Print it or write it down, keep it away from this device, and delete the file.".to_owned()
+    } else {
+        "Write it down and keep it away from this device: it is not shown again.".to_owned()
+    };
+    text.push_str(" Whoever has it\nand gets into your account opens your vault. If you lose the passphrase, set a new one with it:\n`ocmt vault passphrase --backup-key`.");
+    if replaced > 0 {
+        text.push_str(" The backup key of before opens nothing any more.");
+    }
+    text
+}
