@@ -212,6 +212,8 @@ pub struct ReportUnlock {
     pub slot: SlotId,
     /// By the vault signing key over the challenge.
     pub proof: Signature,
+    /// The slot that was used with its lock renewed; none if it is up to date.
+    pub renewed: Option<Vec<u8>>,
 }
 
 /// Add a way to open the vault.

@@ -26,5 +26,6 @@ mod sso;
 mod strangers;
 pub(crate) mod suspension;
 pub(crate) mod timers;
+mod unlocks;
 mod users;
 pub(crate) mod vault;

@@ -1,5 +1,7 @@
 //! Vaults through the actors, with the client's half of the cryptography made here.
 
+use std::time::Duration;
+
 use ocmt_crypto::{
     datakey::VaultScope,
     entry::{Attributes, Entry, EntryName},
@@ -23,9 +25,9 @@ use crate::{
     },
 };
 
-const PASSPHRASE: &str = "correct horse battery staple";
+pub(super) const PASSPHRASE: &str = "correct horse battery staple";
 
-fn passphrase(text: &str) -> Passphrase {
+pub(super) fn passphrase(text: &str) -> Passphrase {
     Passphrase::new(text).unwrap()
 }
 
@@ -74,7 +76,7 @@ pub(crate) async fn store(kit: &Kit, person: &Person, open: &mut UnlockedVault, 
     open.apply(change).unwrap();
 }
 
-async fn read(
+pub(super) async fn read(
     kit: &Kit,
     person: &Person,
     vault: VaultId,
@@ -94,7 +96,23 @@ async fn unlock(kit: &Kit, person: &Person, secret: &str) -> ocmt_crypto::Result
     let slots: Vec<Vec<u8>> = handout.slots.iter().map(|slot| slot.slot.clone()).collect();
     let leaves = page.entries.iter().map(|head| head.leaf).collect();
     let locked = LockedVault::parse(scope, &slots, &handout.successions, &handout.manifest, leaves, keyring)?;
-    locked.open(&SlotSecret::Passphrase(&passphrase(secret)), None, Rollback::Refuse)
+    let opened = locked.open(&SlotSecret::Passphrase(&passphrase(secret)), None, Rollback::Refuse);
+    match &opened {
+        Ok(open) => kit.call(&person.caller, proved(open, &handout, None)).await.map(drop).unwrap(),
+        Err(_) => kit.clock.advance(Duration::from_secs(4)),
+    }
+    opened
+}
+
+/// The proof of an unlock that this hand-out led to.
+pub(super) fn proved(open: &UnlockedVault, handout: &api::Handout, renewed: Option<Vec<u8>>) -> ReportUnlock {
+    ReportUnlock {
+        vault: handout.vault,
+        handout: handout.handout,
+        slot: open.opened_through().unwrap_or(handout.slots[0].id),
+        proof: open.prove(ProofOf::Unlock, handout.challenge).signature,
+        renewed,
+    }
 }
 
 #[tokio::test]
@@ -223,12 +241,7 @@ async fn an_unlock_is_proved_once_and_only_with_the_vault_open() {
     let handout = kit.call(&ann.caller, GetKeySlots { vault: None }).await.unwrap();
     let Proof { signature, .. } = open.prove(ProofOf::Unlock, handout.challenge);
     let Proof { signature: for_step_up, .. } = open.prove(ProofOf::StepUp, handout.challenge);
-    let report = |proof| ReportUnlock {
-        vault: handout.vault,
-        handout: handout.handout,
-        slot: handout.slots[0].id,
-        proof,
-    };
+    let report = |proof| ReportUnlock { proof, ..proved(&open, &handout, None) };
     let wrong = kit.call(&ann.caller, report(for_step_up)).await.unwrap_err();
     assert_eq!(wrong.reason(), "INVALID_ARGUMENT");
     kit.call(&ann.caller, report(signature)).await.unwrap();

@@ -74,6 +74,14 @@ impl ClientError {
         }
     }
 
+    /// How long the server asks to wait before the next try; none if it does not say.
+    pub fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Refused(status) => status.get_details_retry_info()?.retry_delay,
+            _ => None,
+        }
+    }
+
     /// The server's status code, if it was the server that refused.
     pub fn code(&self) -> Option<Code> {
         match self {

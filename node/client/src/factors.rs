@@ -89,8 +89,7 @@ impl Client {
     /// As [`Client::step_up_by_link`].
     pub async fn step_up_by_vault(&self, vault: &Vault) -> Result<Self, ClientError> {
         let vault_id = vault.id().to_string();
-        let ask = pb::GetKeySlotsRequest { vault_id: vault_id.clone() };
-        let shown = self.vaults().get_key_slots(ask).await?.into_inner();
+        let shown = self.key_slots(vault_id.clone()).await?;
         let proof = vault.keys().prove(ProofOf::StepUp, digest(&shown.challenge, "challenge")?);
         let signature = bytes::Bytes::copy_from_slice(&proof.signature.0);
         let proof = pb::VaultProof { vault_id, handout_id: shown.handout_id, signature };

@@ -156,6 +156,7 @@ impl VaultService for Rpc {
             handout: convert::id(&it.handout_id, "handout_id")?,
             slot: convert::id(&it.slot_id, "slot_id")?,
             proof: proof.map_err(|_| convert::invalid("proof", "is not 64 bytes"))?,
+            renewed: (!it.renewed_slot.is_empty()).then(|| it.renewed_slot.to_vec()),
         };
         self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::ReportUnlockResponse {}))

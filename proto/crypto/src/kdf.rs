@@ -56,6 +56,16 @@ impl Cost {
         Ok(Self { memory_kib, passes, lanes })
     }
 
+    /// These costs, each raised to what `least` has; never lowered.
+    #[must_use]
+    pub fn at_least(self, least: Self) -> Self {
+        Self {
+            memory_kib: self.memory_kib.max(least.memory_kib),
+            passes: self.passes.max(least.passes),
+            lanes: self.lanes.max(least.lanes),
+        }
+    }
+
     /// Memory in KiB, passes, lanes.
     pub const fn parts(self) -> (u32, u32, u32) {
         (self.memory_kib, self.passes, self.lanes)

@@ -11,6 +11,7 @@ mod secret;
 
 use ocmt_types::SlotId;
 use rand::CryptoRng;
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     codec::{Reader, Writer},
     datakey::{VaultKey, VaultScope, random_key},
     envelope,
-    kdf::Stretch,
+    kdf::{Cost, Stretch},
     kind::Kind,
     seal::{self, SealPublicKey, SealSecretKey},
     sign::{Purpose, Signature, SigningKey, VerifyKey},
@@ -137,6 +138,37 @@ impl KeySlot {
         Ok(self)
     }
 
+    /// The same slot behind a stronger lock, if its own is weaker than `least`, and that lock's key. Not
+    /// signed yet: [`Self::relock`] does that. The secret must be the one of `lock_key`, the present lock's.
+    pub(crate) fn strengthen(
+        &self,
+        scope: &VaultScope,
+        secret: &SlotSecret<'_>,
+        lock_key: &[u8; 32],
+        least: Cost,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<(Self, Zeroizing<[u8; 32]>)>> {
+        let Some(lock) = self.lock.strengthened(least, rng) else {
+            return Ok(None);
+        };
+        // else the slot would open for what was given now, and no more for its owner
+        let present = self.key_of(scope, secret)?.ok_or(CryptoError::Refused)?;
+        if secret.kind() != self.kind || !bool::from(present.as_slice().ct_eq(lock_key)) {
+            return Err(CryptoError::Refused);
+        }
+        let slot = Self { lock, ..self.clone() };
+        let key = slot.key_of(scope, secret)?.ok_or(CryptoError::Refused)?;
+        Ok(Some((slot, key)))
+    }
+
+    /// Argon2id's costs; none where nothing is stretched.
+    pub const fn cost(&self) -> Option<Cost> {
+        match &self.lock {
+            Lock::Stretched(stretch) | Lock::Hardware(_, stretch) => Some(stretch.cost()),
+            Lock::Recovery(_) | Lock::Member => None,
+        }
+    }
+
     /// Verifies that the vault signing key signed all of this slot.
     ///
     /// # Errors
@@ -150,17 +182,12 @@ impl KeySlot {
         if secret.kind() != self.kind {
             return Err(CryptoError::Refused);
         }
-        let lock_key = match secret {
-            SlotSecret::Passphrase(secret) => self.lock_key(scope, secret.expose())?,
-            SlotSecret::Backup(secret) => self.lock_key(scope, secret.expose())?,
-            SlotSecret::Hardware(answer) => self.lock_key(scope, hardware(answer)?)?,
-            SlotSecret::Recovery(secret) => self.lock_key(scope, secret.expose())?,
-            SlotSecret::Member(secret, pinned) => {
-                let ours = secret.is_half_of(&self.public);
-                let opened = OpenedHalf { secret: secret.duplicate(), pinned: *pinned, lock_key: None };
-                return if ours { Ok(opened) } else { Err(CryptoError::Refused) };
-            }
-        };
+        if let SlotSecret::Member(secret, pinned) = secret {
+            let ours = secret.is_half_of(&self.public);
+            let opened = OpenedHalf { secret: secret.duplicate(), pinned: *pinned, lock_key: None };
+            return if ours { Ok(opened) } else { Err(CryptoError::Refused) };
+        }
+        let lock_key = self.key_of(scope, secret)?.ok_or(CryptoError::Refused)?;
         let half =
             envelope::open(Kind::LOCKED_HALF, &lock_key, &self.half_context(scope), &self.locked_half)?
                 .plaintext;
@@ -289,6 +316,18 @@ impl KeySlot {
         scope.write(&mut out);
         out.id(self.id).u8(self.kind as u8);
         out
+    }
+
+    /// The key that `secret` gives for this lock; none for a member, whose half is not locked.
+    fn key_of(&self, scope: &VaultScope, secret: &SlotSecret<'_>) -> Result<Option<Zeroizing<[u8; 32]>>> {
+        let bytes: &[u8] = match secret {
+            SlotSecret::Passphrase(secret) => secret.expose(),
+            SlotSecret::Backup(secret) => secret.expose(),
+            SlotSecret::Hardware(answer) => hardware(answer)?,
+            SlotSecret::Recovery(secret) => secret.expose(),
+            SlotSecret::Member(..) => return Ok(None),
+        };
+        self.lock_key(scope, bytes).map(Some)
     }
 
     fn lock_key(&self, scope: &VaultScope, secret: &[u8]) -> Result<Zeroizing<[u8; 32]>> {

@@ -10,6 +10,7 @@ mod edit;
 mod golden;
 mod locked;
 mod proof;
+mod renewal;
 mod rotation;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub use doors::MAX_STRETCHED;
 pub use edit::{Change, Edit};
 pub use locked::{LockedVault, Rollback};
 pub use proof::{Proof, ProofOf};
+pub use renewal::RenewedSlot;
 pub use rotation::{Completed, Rotation, RotationMode, RotationStart};
 
 /// What to upload for a new vault.
@@ -221,25 +223,6 @@ impl UnlockedVault {
     pub fn key_versions(&self, object: &VaultObject) -> Result<KeyVersions> {
         let KeyHistory(earlier) = KeyHistory::decode(&self.open(object)?)?;
         Ok(KeyVersions { current: (object.version, self.data_key(object)?), earlier })
-    }
-
-    /// The slot this vault was opened through with the present verify key in its locked half, to be
-    /// stored in its place; none if it has that already. After a rotation, each slot at its next use.
-    ///
-    /// # Errors
-    /// None in practice.
-    pub fn refreshed_slot(&self, rng: &mut impl CryptoRng) -> Result<Option<KeySlot>> {
-        let signer = &self.keyring.vault_signing;
-        let Some(door) = self.door.as_ref().filter(|door| door.pinned != signer.verify_key()) else {
-            return Ok(None);
-        };
-        let slot = self.state.slots.iter().find(|slot| slot.id() == door.slot);
-        match (slot, &door.lock_key) {
-            (Some(slot), Some(lock_key)) => {
-                slot.clone().relock(&self.scope, &door.secret, lock_key, signer, rng).map(Some)
-            }
-            _ => Ok(None),
-        }
     }
 
     /// Starts a change of entries, slots, hosts or anchors.

@@ -69,14 +69,15 @@ fn a_rotation_needs_no_secret_of_the_other_slots() {
     }
     let mut other = database.open(&theirs).unwrap();
     // the slot in use takes the new verify key in at once, another at its next use
-    assert!(vault.refreshed_slot(rng).unwrap().is_none());
-    let refreshed = other.refreshed_slot(rng).unwrap().unwrap();
+    assert!(vault.renew_slot(&SlotSecret::Recovery(&ours), Cost::LEAST, rng).unwrap().is_none());
+    let secret = SlotSecret::Recovery(&theirs);
+    let refreshed = other.renew_slot(&secret, Cost::LEAST, rng).unwrap().unwrap().slot().clone();
     refreshed.verify(&scope(), &vault.seen().verify_key).unwrap();
     let id = refreshed.id();
     database.slots.retain(|slot| KeySlot::from_bytes(slot).unwrap().id() != id);
     database.slots.push(refreshed.to_bytes());
     database.successions.clear();
-    assert!(database.open(&theirs).unwrap().refreshed_slot(rng).unwrap().is_none());
+    assert!(database.open(&theirs).unwrap().renew_slot(&secret, Cost::LEAST, rng).unwrap().is_none());
     assert!(database.open(&ours).is_ok());
     other = database.open(&theirs).unwrap();
     rotate(&mut database, &mut other, RotationMode::Rekey);

@@ -4,9 +4,7 @@ use ocmt_crypto::{
     slot::{KeySlot, SlotKind},
     vault::ProofOf,
 };
-use ocmt_store::tables::{
-    Approval, GuardianSet, GuardianshipOut, Handout, Link, RotationMode, Slot, Vault, Verdict,
-};
+use ocmt_store::tables::{Approval, GuardianSet, GuardianshipOut, Link, RotationMode, Slot, Vault, Verdict};
 use ocmt_types::Secret;
 
 use super::{
@@ -91,9 +89,7 @@ impl Handle for CompleteCeremony {
 impl CompleteCeremony {
     /// Whoever asks has the vault open: it stands for step-up.
     async fn proven(&self, work: &mut Work, before: &Vault) -> Result<(), ActorError> {
-        let handout = work.tx.take::<Handout>((before.vault_id, self.handout)).await?;
-        let challenge = handout.ok_or(ActorError::NotFound)?.challenge;
-        vault::proven(before, ProofOf::Completion(self.ceremony), challenge, self.proof)
+        vault::redeem(work, before, ProofOf::Completion(self.ceremony), self.handout, self.proof).await
     }
 
     /// A new passphrase, and nothing that the old set's shares still open; all under fresh data keys.

@@ -5,11 +5,11 @@ use ocmt_crypto::{
     token::{Token, TokenKind},
     vault::ProofOf,
 };
-use ocmt_store::tables::{Assurance as StoredAssurance, Handout, Link, LinkPurpose, Session};
+use ocmt_store::tables::{Assurance as StoredAssurance, Link, LinkPurpose, Session};
 use ocmt_types::Secret;
 
 use super::{
-    super::vault::{ground, proven},
+    super::vault::{ground, redeem},
     auth::BAD_LINK,
     factors,
     session_issue::{self, Proof},
@@ -64,9 +64,7 @@ impl Handle for StepUp {
             Presence::Vault { vault, handout, signature } => {
                 let vault = ground::load(work, Action::StepUp, Some(vault)).await?;
                 no_second_factor(work, who)?;
-                let row = work.tx.take::<Handout>((vault.vault_id, handout)).await?;
-                let challenge = row.ok_or(ActorError::NotFound)?.challenge;
-                proven(&vault, ProofOf::StepUp, challenge, signature)?;
+                redeem(work, &vault, ProofOf::StepUp, handout, signature).await?;
                 stored(who.assurance)
             }
         };

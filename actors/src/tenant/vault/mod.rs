@@ -4,6 +4,7 @@
 //! when the tenant sleeps. Durable: everything; this actor is the
 //! order in which one vault's calls are worked on, so that they never wait for another vault's.
 
+mod budget;
 mod create;
 pub(super) mod ground;
 pub(super) mod read;
@@ -12,7 +13,7 @@ pub(super) mod slots;
 mod write;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-pub(super) use read::proven;
+pub(super) use read::redeem;
 
 use super::TenantMessage;
 use crate::{

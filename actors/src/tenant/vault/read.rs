@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use ocmt_crypto::{
     object,
-    sign::VerifyKey,
+    sign::{Signature, VerifyKey},
     vault::{Proof, ProofOf},
 };
 use ocmt_store::tables::{Handout as HandoutRow, ObjectBody, Slot, Vault, VaultObject};
-use ocmt_types::{Digest32, VaultId};
+use ocmt_types::{Digest32, HandoutId, VaultId};
 
 use super::{
     super::{program, share},
+    budget,
     ground::{self, epoch, info, leaf, split, unsigned},
     rotation,
 };
@@ -176,6 +177,8 @@ pub(crate) async fn object(
 impl Handle for GetKeySlots {
     async fn handle(self, work: &mut Work) -> Result<Handout, ActorError> {
         let vault = ground::load(work, Action::ReadVault, self.vault).await?;
+        let user = work.user()?.user;
+        budget::spend(work, user).await?;
         let old =
             HandoutRow::vault_id.eq(vault.vault_id).and(HandoutRow::created_at.le(work.now - HANDOUT_LASTS));
         work.tx.delete_all::<HandoutRow>(old).await?;
@@ -208,24 +211,42 @@ fn stored_slot(row: Slot) -> Result<StoredSlot, ActorError> {
 impl Handle for ReportUnlock {
     async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
         let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
-        let row =
-            work.tx.take::<HandoutRow>((self.vault, self.handout)).await?.ok_or(ActorError::NotFound)?;
-        work.tx.get::<Slot>((self.vault, self.slot)).await?.ok_or(ActorError::NotFound)?;
-        proven(&vault, ProofOf::Unlock, row.challenge, self.proof)?;
+        let slot = work.tx.get::<Slot>((self.vault, self.slot)).await?.ok_or(ActorError::NotFound)?;
+        redeem(work, &vault, ProofOf::Unlock, self.handout, self.proof).await?;
+        if let Some(renewed) = &self.renewed {
+            renew(work, &vault, slot, renewed).await?;
+        }
         work.details.push(("slot".to_owned(), self.slot.to_string()));
         Ok(Done)
     }
 }
 
-/// Whoever signed this had the vault open.
-pub(crate) fn proven(
+/// Uses up a hand-out. Whoever signed this had the vault open, and may try again without waiting.
+pub(in crate::tenant) async fn redeem(
+    work: &mut Work,
     vault: &Vault,
     of: ProofOf,
-    challenge: Digest32,
-    signature: ocmt_crypto::sign::Signature,
+    handout: HandoutId,
+    signature: Signature,
 ) -> Result<(), ActorError> {
-    let proof = Proof { of, challenge, signature };
+    let row = work.tx.take::<HandoutRow>((vault.vault_id, handout)).await?.ok_or(ActorError::NotFound)?;
+    let proof = Proof { of, challenge: row.challenge, signature };
     proof
         .verify(&ground::scope(vault), &VerifyKey(vault.verify_key.0))
-        .map_err(|_| ActorError::invalid("proof", "is not by the vault signing key over the challenge"))
+        .map_err(|_| ActorError::invalid("proof", "is not by the vault signing key over the challenge"))?;
+    let user = work.user()?.user;
+    budget::reset(work, user).await
+}
+
+/// Puts a slot with a renewed lock in the place of the same slot: its public key stays, so the manifest holds.
+async fn renew(work: &mut Work, vault: &Vault, row: Slot, renewed: &[u8]) -> Result<(), ActorError> {
+    let before = ground::parse_slot(&row.body)?;
+    let key = VerifyKey(vault.verify_key.0);
+    let slot = ground::verified_slot(vault, renewed, &key, epoch(vault))?;
+    if (slot.id(), slot.kind(), slot.public()) != (before.id(), before.kind(), before.public()) {
+        return Err(ActorError::invalid("renewed_slot", "is another slot than the one that was used"));
+    }
+    work.tx.update(&Slot { body: slot.to_bytes(), ..row }).await?;
+    work.details.push(("renewed".to_owned(), "true".to_owned()));
+    Ok(())
 }

@@ -83,6 +83,8 @@ async fn an_open_vault_confirms_where_there_is_no_second_factor() {
     };
     let other = StepUp { proof: proof(ProofOf::Unlock).await };
     assert_eq!(reason(kit.call(&ann.caller, other).await), "INVALID_ARGUMENT", "it proves another thing");
+    // a hand-out that led to nothing is waited for
+    kit.clock.advance(Duration::from_secs(1));
     let right = proof(ProofOf::StepUp).await;
     let Presence::Vault { handout, signature, .. } = right else { unreachable!() };
     let again = || StepUp { proof: Presence::Vault { vault, handout, signature } };

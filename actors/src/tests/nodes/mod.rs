@@ -8,6 +8,7 @@ mod letters;
 mod owners;
 mod remind;
 mod strict;
+mod unlocks;
 
 use ocmt_types::{Incarnation, TenantId};
 

@@ -148,6 +148,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would leave a removed user's requests to be decided
         usable_from: 14,
     },
+    Migration {
+        version: 17,
+        name: "unlock_budget",
+        text: include_str!("../../../../migrations/sqlite/0017_unlock_budget.sql"),
+        // an earlier program would hand out key slots without counting
+        usable_from: 17,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -246,6 +253,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0014_capabilities.sql"),
         // an earlier program would leave a removed user's requests to be decided
         usable_from: 14,
+    },
+    Migration {
+        version: 17,
+        name: "unlock_budget",
+        text: include_str!("../../../../migrations/postgres/0017_unlock_budget.sql"),
+        // an earlier program would hand out key slots without counting
+        usable_from: 17,
     },
 ];
 

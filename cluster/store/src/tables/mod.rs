@@ -47,7 +47,8 @@ pub use tenant::{
 };
 pub use trail::{AuditHead, AuditRow, IdempotencyRow};
 pub use vault::{
-    Handout, ObjectBody, RotationMode, RotationObject, Slot, SlotKind, Vault, VaultInboxItem, VaultObject,
+    Handout, ObjectBody, RotationMode, RotationObject, Slot, SlotKind, UnlockBudget, Vault, VaultInboxItem,
+    VaultObject,
 };
 
 use crate::kernel::row::{Row as _, Table};
@@ -101,6 +102,7 @@ fn of_tenants() -> Vec<&'static Table> {
         VaultObject::table(),
         ObjectBody::table(),
         Handout::table(),
+        UnlockBudget::table(),
         RotationObject::table(),
         VaultInboxItem::table(),
         Container::table(),

@@ -142,6 +142,20 @@ rows! {
         created_at: Timestamp,
     };
 
+    /// Hand-outs of key slots to an account since its last proved unlock.
+    pub struct UnlockBudget: tenant("unlock_budgets") {
+        key {
+            /// Whose.
+            user_id: UserId,
+        }
+        /// How many.
+        handouts: i64,
+        /// When the last one was.
+        handed_out_at: Timestamp,
+        /// There is no further one before.
+        not_before: Timestamp,
+    };
+
     /// An object of the epoch that a rotation leads to, staged until the rotation finishes.
     pub struct RotationObject: tenant("rotation_objects") {
         key {

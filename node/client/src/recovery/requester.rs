@@ -186,8 +186,7 @@ impl Recovered {
         let add = [Added::Passphrase(passphrase, cost)];
         let (rotation_id, completed) =
             self.vault.stage(RotationMode::Rekey, &drop, &add, "recovery by guardians").await?;
-        let ask = pb::GetKeySlotsRequest { vault_id: self.vault.id().to_string() };
-        let handout = self.vault.client().vaults().get_key_slots(ask).await?.into_inner();
+        let handout = self.vault.client().key_slots(self.vault.id().to_string()).await?;
         let challenge = digest(&handout.challenge, "challenge")?;
         let proof = self.vault.keys().prove(ProofOf::Completion(self.ceremony), challenge);
         let bad = self.bad.iter().filter_map(|bad| bad.guardianship);

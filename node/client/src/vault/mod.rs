@@ -1,6 +1,7 @@
 //! A vault from its owner's device: everything is sealed here before it is sent, and checked here before
 //! it is believed.
 
+mod key;
 mod open;
 mod rotate;
 mod slots;
@@ -16,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::{Client, ClientError, client::idempotency_key, state::LocalState, wire::as_text};
 
-pub use open::Key;
+pub use key::Key;
 pub(crate) use open::present_vault;
 pub use slots::Added;
 pub(crate) use wire::{blocking, digest, to_object, to_pb};

@@ -1,70 +1,38 @@
 //! Making a vault, and unlocking one: fetch everything, check everything, then use a key.
 
+use std::time::Duration;
+
 use ocmt_crypto::{
     CryptoError,
-    backup_key::BackupKey,
     datakey::VaultScope,
-    kdf::{Cost, Passphrase},
+    kdf::Cost,
     manifest::Leaf,
     object::keyring_id,
-    slot::{RecoveryKey, SlotKind, SlotSecret},
-    vault::{self, LockedVault, ProofOf, Rollback, Seen, UnlockedVault},
+    vault::{self, LockedVault, ProofOf, RenewedSlot, Rollback, UnlockedVault},
 };
 use ocmt_proto::v1 as pb;
 use ocmt_types::{IdGen, RandomIds, VaultId};
 use tonic::Code;
 
 use super::{
-    Added, Vault, blocking, to_object, to_pb,
+    Added, Vault, blocking,
+    key::{Key, Opened},
+    to_object, to_pb,
     wire::{digest, to_leaf},
 };
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
-    hardware::Token,
     passphrase::NewPassphrase,
     state::LocalState,
 };
 
-/// What a person opens a vault with.
-pub enum Key {
-    /// A passphrase.
-    Passphrase(Passphrase),
-    /// A backup key.
-    Backup(BackupKey),
-    /// A hardware token.
-    Hardware(Token),
-    /// The key that guardians gave back.
-    Recovery(RecoveryKey),
-}
-
-impl Key {
-    /// What is tried on the slots; none for a token, which answers each slot's own challenge.
-    fn secret(&self) -> Option<SlotSecret<'_>> {
-        match self {
-            Self::Passphrase(passphrase) => Some(SlotSecret::Passphrase(passphrase)),
-            Self::Backup(key) => Some(SlotSecret::Backup(key)),
-            Self::Recovery(key) => Some(SlotSecret::Recovery(key)),
-            Self::Hardware(_) => None,
-        }
-    }
-
-    /// The kind of slot it opens, with what to say if there is none.
-    const fn kind(&self) -> (SlotKind, &'static str) {
-        match self {
-            Self::Passphrase(_) => (SlotKind::Passphrase, "no passphrase opens this vault any more"),
-            Self::Backup(_) => (SlotKind::Backup, "this vault has no backup key"),
-            Self::Hardware(_) => (SlotKind::Hardware, "no hardware token opens this vault"),
-            Self::Recovery(_) => (SlotKind::Recovery, "this vault has no guardians"),
-        }
-    }
-}
-
 /// How often a vault that changes while it is read is read again.
 const READS: usize = 5;
-/// Hardware slots that are tried with the one token that is plugged in: each wants a touch.
-const MOST_TOKENS: usize = 4;
-
+/// The reason of a node that hands no slots out yet.
+const TRIED: &str = "TOO_MANY_UNLOCKS";
+/// So long is waited without a word, all in all: for another device that is opening the vault just now.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// What the node shows of a vault.
 pub(crate) struct Shown {
     pub(crate) scope: VaultScope,
@@ -122,33 +90,48 @@ impl Client {
     ) -> Result<Vault, ClientError> {
         let shown = self.show_vault(vault).await?;
         let seen = state.seen(shown.scope.vault)?;
-        let (kind, none) = key.kind();
-        if !shown.locked.slots().iter().any(|slot| slot.kind() == kind) {
-            let text = format!("{none}: `ocmt vault slots` lists what does");
-            return Err(ClientError::Usage(text));
-        }
-        let opened = open_by(shown.locked, key, seen, rollback).await?;
-        let open = opened.map_err(|error| match error {
+        let opened = key.open(shown.locked, seen, rollback).await?.map_err(|error| match error {
             CryptoError::RolledBack { shown, seen } => ClientError::RolledBack { seen, shown },
             other => ClientError::Crypto(other),
         })?;
-        present_vault(self, state, open, &shown.handout).await
+        let Opened { vault, renewed } = opened;
+        let mut vault = Vault { client: self.clone(), state: state.clone(), open: vault };
+        // its state is kept before anything of it is used
+        state.saw(vault.id(), &vault.open.seen())?;
+        vault.report_unlock(&shown.handout, renewed).await?;
+        Ok(vault)
+    }
+
+    /// The key slots; waits for them a little if the vault was tried just now, by this device or another.
+    pub(crate) async fn key_slots(&self, vault_id: String) -> Result<pb::GetKeySlotsResponse, ClientError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let request = pb::GetKeySlotsRequest { vault_id: vault_id.clone() };
+            let error = match self.vaults().get_key_slots(request).await {
+                Ok(handout) => return Ok(handout.into_inner()),
+                Err(status) => ClientError::from(status),
+            };
+            match error.retry_after() {
+                Some(wait) if error.reason().as_deref() == Some(TRIED) && waited + wait <= PATIENCE => {
+                    tokio::time::sleep(wait).await;
+                    waited += wait;
+                }
+                _ => return Err(error),
+            }
+        }
     }
 
     /// Fetches all of a vault in one state of it; nothing of it is believed yet.
     pub(crate) async fn show_vault(&self, vault: Option<VaultId>) -> Result<Shown, ClientError> {
         let tenant = self.identity()?.tenant;
         for _ in 0..READS {
-            let request =
-                pb::GetKeySlotsRequest { vault_id: vault.map(|v| v.to_string()).unwrap_or_default() };
-            let handout =
-                self.vaults().get_key_slots(request).await.map_err(|status| match status.code() {
-                    Code::NotFound if vault.is_none() => {
-                        ClientError::Usage("you have no vault yet: run `ocmt vault create`".to_owned())
-                    }
-                    _ => status.into(),
-                })?;
-            let handout = handout.into_inner();
+            let named = vault.map(|vault| vault.to_string()).unwrap_or_default();
+            let handout = self.key_slots(named).await.map_err(|error| match error.code() {
+                Some(Code::NotFound) if vault.is_none() => {
+                    ClientError::Usage("you have no vault yet: run `ocmt vault create`".to_owned())
+                }
+                _ => error,
+            })?;
             let scope = VaultScope { tenant, vault: id(&handout.vault_id, "vault_id")? };
             let Some(leaves) = self.leaves(scope.vault, &handout).await? else {
                 continue;
@@ -200,52 +183,26 @@ impl Client {
     }
 }
 
-/// Tries a key on the slots of its kind.
-async fn open_by(
-    locked: LockedVault,
-    key: Key,
-    seen: Option<Seen>,
-    rollback: Rollback,
-) -> Result<Result<UnlockedVault, CryptoError>, ClientError> {
-    let Key::Hardware(token) = key else {
-        return blocking(move || {
-            let secret = key.secret().ok_or(CryptoError::Refused)?;
-            locked.open(&secret, seen.as_ref(), rollback)
-        })
-        .await;
-    };
-    let locked = std::sync::Arc::new(locked);
-    let asked: Vec<_> =
-        locked.slots().iter().filter_map(|slot| Some((slot.id(), *slot.challenge()?))).collect();
-    let mut opened = Err(CryptoError::Refused);
-    for (slot, challenge) in asked.into_iter().take(MOST_TOKENS) {
-        let (locked, answer) = (locked.clone(), token.answer(&challenge).await?);
-        let secret = move || locked.open_slot(slot, &SlotSecret::Hardware(&answer), seen.as_ref(), rollback);
-        opened = blocking(secret).await?;
-        // another of the user's tokens may be meant
-        if !matches!(opened, Err(CryptoError::Refused)) {
-            break;
-        }
-    }
-    Ok(opened)
-}
-
-/// A vault that was just opened: its state is kept before anything of it is used, and the node is told.
+/// A vault that was just opened with what guardians gave back: nothing of its slot needs renewing.
 pub(crate) async fn present_vault(
     client: &Client,
     state: &LocalState,
     open: UnlockedVault,
     handout: &pb::GetKeySlotsResponse,
 ) -> Result<Vault, ClientError> {
-    let vault = Vault { client: client.clone(), state: state.clone(), open };
+    let mut vault = Vault { client: client.clone(), state: state.clone(), open };
     state.saw(vault.id(), &vault.open.seen())?;
-    vault.report_unlock(handout).await?;
+    vault.report_unlock(handout, None).await?;
     Ok(vault)
 }
 
 impl Vault {
-    /// Resets the back-off of hand-outs, and lets the slot in use take the present verify key in.
-    async fn report_unlock(&self, handout: &pb::GetKeySlotsResponse) -> Result<(), ClientError> {
+    /// Ends the count of hand-outs, and has the slot in use stored as it should be today.
+    async fn report_unlock(
+        &mut self,
+        handout: &pb::GetKeySlotsResponse,
+        renewed: Option<RenewedSlot>,
+    ) -> Result<(), ClientError> {
         let Some(slot) = self.open.opened_through() else {
             return Ok(());
         };
@@ -255,9 +212,13 @@ impl Vault {
             handout_id: handout.handout_id.clone(),
             slot_id: slot.to_string(),
             proof: proof.signature.0.to_vec().into(),
+            renewed_slot: renewed.as_ref().map(|it| it.slot().to_bytes().into()).unwrap_or_default(),
             idempotency_key: idempotency_key(),
         };
         self.client.vaults().report_unlock(request).await?;
+        if let Some(renewed) = renewed {
+            self.open.adopt_slot(renewed);
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What stands in clear beside a slot's locked half, and the key it leads to.
 
 use hkdf::Hkdf;
+use rand::CryptoRng;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -9,7 +10,7 @@ use crate::{
     CryptoError, Result,
     codec::{Reader, Writer},
     datakey::secret_array,
-    kdf::Stretch,
+    kdf::{Cost, Stretch},
 };
 
 /// What stands in clear beside the locked half.
@@ -22,6 +23,22 @@ pub(super) enum Lock {
 }
 
 impl Lock {
+    /// The same lock with a fresh salt under greater costs; none if it has `least` already, or stretches
+    /// nothing.
+    pub(super) fn strengthened(&self, least: Cost, rng: &mut impl CryptoRng) -> Option<Self> {
+        let mut fresh = |old: &Stretch| {
+            let cost = old.cost().at_least(least);
+            (cost != old.cost()).then(|| Stretch::generate(cost, rng))
+        };
+        match self {
+            Self::Stretched(stretch) => fresh(stretch).map(Self::Stretched),
+            Self::Hardware(challenge, stretch) => {
+                fresh(stretch).map(|stretch| Self::Hardware(*challenge, stretch))
+            }
+            Self::Recovery(_) | Self::Member => None,
+        }
+    }
+
     pub(super) fn write(&self, out: &mut Writer) {
         match self {
             Self::Stretched(stretch) => stretch.write(out),

@@ -20,6 +20,7 @@ mod mfa;
 mod operators_see;
 mod requests;
 mod restore;
+mod rotation;
 mod shares;
 mod slots;
 mod store;

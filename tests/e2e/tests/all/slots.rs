@@ -1,9 +1,10 @@
 //! The ways to open a vault, by the command line: a backup key, a hardware token, a new passphrase for a
 //! lost one, and taking each away again.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
-use ocmt_crypto::vault::Rollback;
+use ocmt_crypto::{kdf::Cost, slot::KeySlot, vault::Rollback};
+use ocmt_proto::v1 as pb;
 use ocmt_testkit::{
     Person, TestNode,
     command::{Said, ocmt_in},
@@ -129,6 +130,8 @@ async fn who_lost_the_passphrase_sets_a_new_one_with_the_backup_key() {
 async fn a_hardware_token_opens_the_vault_until_it_is_taken_away() {
     let desk = Desk::new().await;
     desk.done("vault create --new-passphrase-file @first").await;
+    desk.write("value", "what is kept");
+    desk.done(&format!("vault put note --value-file @value {BY_FIRST}")).await;
     desk.refused("vault ls --hardware", "no hardware token opens this vault").await;
     desk.done(&format!("vault slots add hardware {BY_FIRST}")).await;
     desk.done("vault ls --hardware").await;
@@ -151,9 +154,11 @@ async fn a_hardware_token_opens_the_vault_until_it_is_taken_away() {
         desk.done(&format!("vault slots rm {} {BY_FIRST}", &id[..13])).await;
     }
     desk.refused("vault ls --hardware", "no hardware token opens this vault").await;
-    // taken away is encrypted anew, each time
+    // what is taken away opens nothing that is read now: new keys and a new version of each secret, each time
     let after = desk.ada.client.unlock_vault(None, key(FIRST), &desk.ada.device, Rollback::Refuse).await;
-    assert_eq!(after.unwrap().keys().epoch(), epoch + 2);
+    let after = after.unwrap();
+    assert_eq!(after.keys().epoch(), epoch + 2);
+    assert_eq!(after.list().await.unwrap()[0].version, 3);
     let last = &desk.slots(BY_FIRST).await[0].1;
     desk.refused(&format!("vault slots rm {last} {BY_FIRST}"), "stays").await;
     desk.refused(&format!("vault slots rm 0 {BY_FIRST}"), "way to open the vault").await;
@@ -225,4 +230,46 @@ async fn a_weak_passphrase_is_refused_before_anything_is_sent() {
     desk.write("weak", "qwertyuiop12");
     desk.refused(&format!("vault passphrase --new-passphrase-file @weak {BY_FIRST}"), "tries").await;
     desk.done(&format!("vault ls {BY_FIRST}")).await;
+}
+
+#[tokio::test]
+async fn whoever_guesses_is_told_how_long_to_wait() {
+    let desk = Desk::new().await;
+    desk.done("vault create --new-passphrase-file @first").await;
+    // short waits a client sits out by itself
+    for _ in 0..4 {
+        desk.refused(&format!("vault ls {BY_SECOND}"), "the passphrase is wrong").await;
+    }
+    let said = desk.ocmt(&format!("vault ls {BY_FIRST}")).await;
+    assert_eq!(said.code, Some(3), "{}", said.err);
+    let wait = said.err.split("can be made in ").nth(1).and_then(|rest| rest.split(' ').next());
+    let wait: u64 = wait.unwrap_or_else(|| panic!("{}", said.err)).parse().unwrap();
+    assert!((5..=8).contains(&wait), "{}", said.err);
+    // the owner's own unlock, when it can be made, ends the count for everybody
+    let opens = async || {
+        let said = desk.ocmt(&format!("vault ls {BY_FIRST}")).await;
+        (said.code == Some(0)).then_some(())
+    };
+    let opened = ocmt::local::wait_every(Duration::from_millis(500), Duration::from_secs(20), opens).await;
+    opened.expect("it never opens again");
+    for _ in 0..3 {
+        desk.done(&format!("vault ls {BY_FIRST}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_slot_of_smaller_costs_is_brought_up_at_its_next_use() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let made = ada.vault(FIRST).await.unwrap();
+    assert_eq!(made.keys().slots()[0].cost(), Some(Cost::LEAST));
+    let counter = made.keys().manifest().counter;
+    for _ in 0..2 {
+        let open = ada.client.unlock_vault(None, key(FIRST), &ada.device, Rollback::Refuse).await.unwrap();
+        assert_eq!(open.keys().slots()[0].cost(), Some(Cost::DEFAULT));
+        assert_eq!(open.keys().manifest().counter, counter);
+    }
+    let stored = ada.client.vaults().get_key_slots(pb::GetKeySlotsRequest::default()).await.unwrap();
+    let stored = KeySlot::from_bytes(&stored.into_inner().slots[0].slot).unwrap();
+    assert_eq!((stored.cost(), stored.id()), (Some(Cost::DEFAULT), made.keys().slots()[0].id()));
 }

@@ -27,7 +27,7 @@ pub(super) fn vaults(ids: &Ids) -> Vec<Made> {
         VaultService/GetKeySlots "vault" => pb::GetKeySlotsRequest { vault_id: vault_id.clone() };
         VaultService/ReportUnlock "vault, slot" => pb::ReportUnlockRequest { vault_id: vault_id.clone(),
             handout_id: uuid(), slot_id: ids.slot.clone(), proof: vec![1; 64].into(),
-            idempotency_key: key() };
+            renewed_slot: Default::default(), idempotency_key: key() };
         VaultService/AddKeySlot "vault" => pb::AddKeySlotRequest { vault_id: vault_id.clone(),
             slot: vec![1; 64].into(), manifest: manifest.clone(), idempotency_key: key() };
         VaultService/RemoveKeySlot "vault, slot" => pb::RemoveKeySlotRequest { vault_id,

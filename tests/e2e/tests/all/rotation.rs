@@ -1,0 +1,172 @@
+//! A rotation that is cut off: by the death of the client at each of its steps, and by that of the node. The vault is
+//! then what it was or what it is to be, whole, and the next rotation goes through.
+
+use std::{collections::BTreeMap, process::Stdio, time::Duration};
+
+use ocmt::local::wait_every;
+use ocmt_client::{
+    ClientError,
+    state::LocalState,
+    vault::{Key, Vault},
+};
+use ocmt_crypto::{
+    kdf::Passphrase,
+    vault::{Rollback, RotationMode},
+};
+use ocmt_proto::v1 as pb;
+use ocmt_testkit::{Person, TestNode, programs};
+use tokio::{process::Command, task::JoinSet};
+
+use crate::api_keys::keep;
+
+const OLD: &str = "violin ledger umbrella quartz";
+const NEW: &str = "tramway okapi lantern 39";
+/// So many that a rotation has batches to be cut off in between.
+const ENTRIES: usize = 150;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How far a rotation has come, as the node shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Begun,
+    Staged,
+    Finished,
+}
+
+fn values() -> BTreeMap<String, Vec<u8>> {
+    (0..ENTRIES).map(|n| (format!("entry {n:03}"), vec![u8::try_from(n).unwrap(); 2048])).collect()
+}
+
+async fn filled(ada: &Person) -> Vault {
+    let mut vault = ada.vault(OLD).await.unwrap();
+    for (name, value) in values() {
+        vault.put(&name, &value).await.unwrap();
+    }
+    vault
+}
+
+async fn shown(client: &ocmt_client::Client) -> Result<pb::GetVaultResponse, tonic::Status> {
+    client.vaults().get_vault(pb::GetVaultRequest::default()).await.map(tonic::Response::into_inner)
+}
+
+/// Where the rotation from `epoch` is; none if it has not begun.
+async fn step(client: &ocmt_client::Client, epoch: u32) -> Option<Step> {
+    let vault = shown(client).await.ok()?;
+    match vault.rotation {
+        Some(rotation) if rotation.staged_count > 1 => Some(Step::Staged),
+        Some(_) => Some(Step::Begun),
+        None => (vault.vault?.key_epoch > epoch).then_some(Step::Finished),
+    }
+}
+
+async fn reached(client: &ocmt_client::Client, epoch: u32, least: Step) -> Step {
+    let there = async || step(client, epoch).await.filter(|step| *step >= least);
+    wait_every(Duration::from_millis(2), PATIENCE, there).await.expect("the rotation does not come so far")
+}
+
+async fn opened(
+    client: &ocmt_client::Client,
+    device: &LocalState,
+    passphrase: &str,
+) -> Result<Vault, ClientError> {
+    let key = Key::Passphrase(Passphrase::new(passphrase).unwrap());
+    client.unlock_vault(None, key, device, Rollback::Refuse).await
+}
+
+/// The vault opens by exactly one of the two passphrases, and holds all it held.
+async fn whole(client: &ocmt_client::Client, device: &LocalState) -> (Vault, bool) {
+    let (old, new) = (opened(client, device, OLD).await, opened(client, device, NEW).await);
+    let changed = new.is_ok();
+    assert!(old.is_ok() != changed, "{:?} {:?}", old.err(), new.err());
+    let vault = old.or(new).unwrap();
+    let listed = vault.list().await.unwrap();
+    assert_eq!(listed.len(), ENTRIES);
+    for name in ["entry 000", "entry 075", "entry 149"] {
+        assert_eq!(vault.get(name).await.unwrap().value.as_slice(), values()[name]);
+    }
+    (vault, changed)
+}
+
+async fn killed_at(least: Step) {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let epoch = filled(&ada).await.keys().epoch();
+    let state = keep(&node, &ada);
+    let at = |name: &str| node.folder().join(name);
+    std::fs::write(at("old"), OLD).unwrap();
+    std::fs::write(at("new"), NEW).unwrap();
+    let mut client = Command::new(programs::ocmt().unwrap())
+        .args(["vault", "passphrase", "--state-dir", &state, "--passphrase-file"])
+        .arg(at("old"))
+        .arg("--new-passphrase-file")
+        .arg(at("new"))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    reached(&ada.client, epoch, least).await;
+    client.kill().await.unwrap();
+    let (mut vault, changed) = whole(&ada.client, &ada.device).await;
+    // what was under way at the node may have come to its end after the kill, and only then
+    assert!(changed || least < Step::Finished);
+    // a write waits for nobody who is dead: the next rotation takes its place and goes through
+    vault.rotate(RotationMode::Rekey, &[], Vec::new(), "after the kill").await.unwrap();
+    vault.put("after", b"it").await.unwrap();
+    vault.delete("after").await.unwrap();
+    assert!(shown(&ada.client).await.unwrap().rotation.is_none());
+    assert_eq!(whole(&ada.client, &ada.device).await.1, changed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_killed_right_after_a_rotation_began_leaves_the_vault_as_it_was() {
+    killed_at(Step::Begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_killed_while_it_stages_leaves_the_vault_as_it_was() {
+    killed_at(Step::Staged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_killed_at_the_end_of_a_rotation_leaves_the_new_vault() {
+    killed_at(Step::Finished).await;
+}
+
+async fn node_killed_at(least: Step) {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let mut vault = filled(&ada).await;
+    let epoch = vault.keys().epoch();
+    let watcher = ada.client.clone();
+    let mut rotating = JoinSet::new();
+    rotating.spawn(async move {
+        let ended = vault.rotate(RotationMode::Rekey, &[], Vec::new(), "until the node dies").await;
+        ended.is_ok()
+    });
+    reached(&watcher, epoch, least).await;
+    let node = node.crash_and_restart().await.unwrap();
+    // its client gives up, or had its answer before
+    rotating.shutdown().await;
+    let client = node.local().client().await.unwrap();
+    let client = client.signed_in(ada.client.credential().unwrap().clone(), ada.client.identity().unwrap());
+    let (mut vault, _) = whole(&client, &ada.device).await;
+    assert!((epoch..=epoch + 1).contains(&vault.keys().epoch()));
+    assert!(vault.keys().epoch() > epoch || least < Step::Finished);
+    vault.rotate(RotationMode::Rekey, &[], Vec::new(), "after the restart").await.unwrap();
+    whole(&client, &ada.device).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_killed_right_after_a_rotation_began_has_the_vault_as_it_was() {
+    node_killed_at(Step::Begun).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_killed_while_a_client_stages_has_the_vault_whole() {
+    node_killed_at(Step::Staged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_killed_right_after_a_rotation_has_the_new_vault() {
+    node_killed_at(Step::Finished).await;
+}
