@@ -51,6 +51,11 @@ async fn the_workload_proves_its_secret_and_nobody_else_has_it() {
     let proof = data_encoding::HEXLOWER.encode(&mac.finalize().into_bytes());
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&proof), "{answer}");
 
+    // its keys stand in pages that are not swapped
+    let of_cell = std::fs::read_to_string(format!("/proc/{}/status", cell.pid())).unwrap();
+    let locked = of_cell.lines().find_map(|line| line.strip_prefix("VmLck:")).unwrap().trim();
+    assert_ne!(locked, "0 kB");
+
     let workload = cell.workload_pid().await;
     let read = |pid: u32, file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap();
     assert_eq!(

@@ -19,6 +19,7 @@ mod error;
 pub mod factors;
 pub mod gateway;
 pub mod group;
+pub mod guard;
 pub mod hardware;
 pub mod pairing;
 pub mod passkeys;

@@ -9,18 +9,18 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, datakey, typed};
+use crate::{CryptoError, Result, datakey, locked::LockedKey, typed};
 
 const KEY_LETTERS: usize = 52;
 const CHECK_LETTERS: usize = 4;
 
 /// The key, wiped when dropped.
-pub struct BackupKey(Zeroizing<[u8; 32]>);
+pub struct BackupKey(LockedKey);
 
 impl BackupKey {
     /// A fresh key.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self(datakey::random_key(rng))
+        Self(datakey::random_key(rng).into())
     }
 
     /// Reads what a person typed: case, spaces and dashes do not matter, and 0, 1 and 8 (which base32
@@ -40,7 +40,11 @@ impl BackupKey {
         let (key, check) = letters.split_at(KEY_LETTERS);
         let key = Zeroizing::new(BASE32_NOPAD.decode(key).map_err(|_| MISTYPED)?);
         let key = datakey::secret_array(&key).map_err(|_| MISTYPED)?;
-        if bool::from(check_letters(&key).as_bytes().ct_eq(check)) { Ok(Self(key)) } else { Err(MISTYPED) }
+        if bool::from(check_letters(&key).as_bytes().ct_eq(check)) {
+            Ok(Self(key.into()))
+        } else {
+            Err(MISTYPED)
+        }
     }
 
     /// The text to print once and never store.
@@ -103,7 +107,7 @@ mod tests {
 
     impl BackupKey {
         fn from_test(bytes: [u8; 32]) -> Self {
-            Self(Zeroizing::new(bytes))
+            Self(LockedKey::of(bytes))
         }
     }
 }

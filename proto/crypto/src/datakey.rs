@@ -4,7 +4,7 @@ use ocmt_types::{Digest32, TenantId, VaultId};
 use rand::CryptoRng;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::{CryptoError, Result, codec::Writer, envelope, kind::Kind};
+use crate::{CryptoError, Result, codec::Writer, envelope, kind::Kind, locked::LockedKey};
 
 /// Which vault of which tenant: part of the context of everything in a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -109,19 +109,19 @@ impl DataKey {
 
 /// VK: 32 random bytes with an epoch that grows by one with each rotation. In clear only in a client.
 pub struct VaultKey {
-    key: Zeroizing<[u8; 32]>,
+    key: LockedKey,
     epoch: u32,
 }
 
 impl VaultKey {
     /// A fresh key of `epoch`.
     pub fn generate(epoch: u32, rng: &mut impl CryptoRng) -> Self {
-        Self { key: random_key(rng), epoch }
+        Self { key: random_key(rng).into(), epoch }
     }
 
     /// The key of these bytes and epoch.
     pub fn from_bytes(key: [u8; 32], epoch: u32) -> Self {
-        Self { key: Zeroizing::new(key), epoch }
+        Self { key: LockedKey::of(key), epoch }
     }
 
     /// The key of this slice and epoch.
@@ -129,9 +129,7 @@ impl VaultKey {
     /// # Errors
     /// [`CryptoError::Refused`] if it is not 32 bytes.
     pub fn from_slice(key: &[u8], epoch: u32) -> Result<Self> {
-        key.try_into()
-            .map(|key: &[u8; 32]| Self { key: Zeroizing::new(*key), epoch })
-            .map_err(|_| CryptoError::Refused)
+        secret_array(key).map(|key| Self { key: key.into(), epoch })
     }
 
     /// Which rotation it belongs to.

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::{
     CryptoError, Result,
     codec::{Reader, Writer},
+    locked,
 };
 
 const MIB: u32 = 1024;
@@ -147,6 +148,7 @@ impl Passphrase {
     pub fn new(typed: &str) -> Result<Self> {
         // composed text is never longer than twice its parts plus a character: no reallocation, no copy
         let mut text = Zeroizing::new(String::with_capacity(typed.len().min(MAX_PASSPHRASE_LEN) * 3 + 4));
+        locked::lock(text.as_ptr(), text.capacity());
         if typed.len() <= MAX_PASSPHRASE_LEN * 3 {
             text.extend(typed.nfc());
         }

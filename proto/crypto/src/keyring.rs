@@ -10,6 +10,7 @@ use crate::{
     codec::{Reader, Writer},
     datakey::{random_key, secret_array},
     kind::Kind,
+    locked::LockedKey,
     mac,
     seal::SealSecretKey,
     sign::SigningKey,
@@ -21,7 +22,7 @@ const KEYS: usize = 7;
 /// Private keys of a vault and of the user it belongs to. Each wiped when dropped.
 pub struct Keyring {
     /// Makes entry ids from names.
-    pub(crate) name_key: Zeroizing<[u8; 32]>,
+    pub(crate) name_key: LockedKey,
     /// Signs slots, manifests and successions, and proves unlocks to nodes. Rotation changes it.
     pub vault_signing: SigningKey,
     /// The user's identity, for signatures.
@@ -32,20 +33,20 @@ pub struct Keyring {
     pub channel: SealSecretKey,
     /// Opens the vault's inbox.
     pub inbox: SealSecretKey,
-    inbox_mac_root: Zeroizing<[u8; 32]>,
+    inbox_mac_root: LockedKey,
 }
 
 impl Keyring {
     /// Fresh keys.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         Self {
-            name_key: random_key(rng),
+            name_key: random_key(rng).into(),
             vault_signing: SigningKey::generate(rng),
             identity_signing: SigningKey::generate(rng),
             identity_seal: SealSecretKey::generate(rng),
             channel: SealSecretKey::generate(rng),
             inbox: SealSecretKey::generate(rng),
-            inbox_mac_root: random_key(rng),
+            inbox_mac_root: random_key(rng).into(),
         }
     }
 
@@ -68,7 +69,7 @@ impl Keyring {
         Self {
             channel: SealSecretKey::generate(rng),
             inbox: SealSecretKey::generate(rng),
-            inbox_mac_root: random_key(rng),
+            inbox_mac_root: random_key(rng).into(),
             ..self.rewrapped(vault_signing)
         }
     }
@@ -123,13 +124,13 @@ impl Keyring {
             return Err(CryptoError::Refused);
         }
         Ok(Self {
-            name_key: secret_array(reader.take(32)?)?,
+            name_key: secret_array(reader.take(32)?)?.into(),
             vault_signing: SigningKey::from_slice(reader.take(32)?)?,
             identity_signing: SigningKey::from_slice(reader.take(32)?)?,
             identity_seal: SealSecretKey::from_slice(reader.take(32)?)?,
             channel: SealSecretKey::from_slice(reader.take(32)?)?,
             inbox: SealSecretKey::from_slice(reader.take(32)?)?,
-            inbox_mac_root: secret_array(reader.take(32)?)?,
+            inbox_mac_root: secret_array(reader.take(32)?)?.into(),
         })
     }
 }

@@ -31,6 +31,7 @@ pub mod keyring;
 pub mod kind;
 #[cfg(test)]
 mod known_answers;
+mod locked;
 mod mac;
 pub mod manifest;
 pub mod merkle;

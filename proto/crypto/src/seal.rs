@@ -15,7 +15,7 @@ use rand::CryptoRng;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, datakey};
+use crate::{CryptoError, Result, datakey, locked::LockedKey};
 
 /// HPKE's KEM, KDF and AEAD as this project uses them.
 pub(crate) type Kem = X25519HkdfSha256;
@@ -43,17 +43,17 @@ impl SealPublicKey {
 }
 
 /// The private half: 32 bytes, wiped when dropped.
-pub struct SealSecretKey(Zeroizing<[u8; 32]>);
+pub struct SealSecretKey(LockedKey);
 
 impl SealSecretKey {
     /// A fresh key.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self(datakey::random_key(rng))
+        Self(datakey::random_key(rng).into())
     }
 
     /// The key of these bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(LockedKey::of(bytes))
     }
 
     /// The key of this slice.
@@ -61,7 +61,7 @@ impl SealSecretKey {
     /// # Errors
     /// [`CryptoError::Refused`] if it is not 32 bytes.
     pub fn from_slice(bytes: &[u8]) -> Result<Self> {
-        datakey::secret_array(bytes).map(Self)
+        datakey::secret_array(bytes).map(|key| Self(key.into()))
     }
 
     /// The bytes, for storing them encrypted.

@@ -6,7 +6,7 @@
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, datakey};
+use crate::{CryptoError, Result, datakey, locked::Locked};
 
 /// What a signature says, for example `"manifest"`. Two purposes never share a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,17 +35,17 @@ impl TryFrom<&[u8]> for Signature {
 }
 
 /// The private half of a signing key: wiped when dropped.
-pub struct SigningKey(ed25519_dalek::SigningKey);
+pub struct SigningKey(Locked<ed25519_dalek::SigningKey>);
 
 impl SigningKey {
     /// A fresh key.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(&datakey::random_key(rng)))
+        Self::from_bytes(&datakey::random_key(rng))
     }
 
     /// The key of this 32-byte seed.
     pub fn from_bytes(seed: &[u8; 32]) -> Self {
-        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+        Self(Locked::new(ed25519_dalek::SigningKey::from_bytes(seed)))
     }
 
     /// The key of this seed.

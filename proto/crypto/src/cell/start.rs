@@ -6,20 +6,20 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, datakey};
+use crate::{CryptoError, Result, datakey, locked::LockedKey};
 
 /// What ties a cell to the host that started it. Never on a disk, in an argument or the environment.
-pub struct StartSecret(Zeroizing<[u8; 32]>);
+pub struct StartSecret(LockedKey);
 
 impl StartSecret {
     /// A fresh secret: the host's side.
     pub fn generate(rng: &mut impl rand::CryptoRng) -> Self {
-        Self(datakey::random_key(rng))
+        Self(datakey::random_key(rng).into())
     }
 
     /// The secret of these bytes: the cell's side.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(LockedKey::of(bytes))
     }
 
     /// The bytes, for the cell's standard input.

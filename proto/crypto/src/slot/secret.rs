@@ -8,6 +8,7 @@ use crate::{
     backup_key::BackupKey,
     datakey::random_key,
     kdf::{Cost, Passphrase},
+    locked::LockedKey,
     seal::{SealPublicKey, SealSecretKey},
     sign::VerifyKey,
 };
@@ -46,17 +47,17 @@ impl SlotKind {
 }
 
 /// RK: 32 random bytes that lock a recovery slot and are shared among guardians once. Wiped when dropped.
-pub struct RecoveryKey(Zeroizing<[u8; 32]>);
+pub struct RecoveryKey(LockedKey);
 
 impl RecoveryKey {
     /// A fresh key.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        Self(random_key(rng))
+        Self(random_key(rng).into())
     }
 
     /// The key of these bytes.
     pub fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
-        Self(bytes)
+        Self(bytes.into())
     }
 
     /// The bytes, for sharing.

@@ -4,28 +4,28 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, datakey};
+use crate::{CryptoError, Result, datakey, locked::LockedKey};
 
 /// 32 bytes that client and cell share for one unlock. The client derives them from the vault's keyring
 /// and the unlock's id ([`crate::keyring::Keyring::inbox_mac_key`]), so that any of the user's clients
 /// can extend the lease and file the inbox.
-pub struct UnlockKey(Zeroizing<[u8; 32]>);
+pub struct UnlockKey(LockedKey);
 
 impl From<Zeroizing<[u8; 32]>> for UnlockKey {
     fn from(bytes: Zeroizing<[u8; 32]>) -> Self {
-        Self(bytes)
+        Self(bytes.into())
     }
 }
 
 impl UnlockKey {
     /// A fresh key.
     pub fn generate(rng: &mut impl rand::CryptoRng) -> Self {
-        Self(datakey::random_key(rng))
+        Self(datakey::random_key(rng).into())
     }
 
     /// The key of these bytes.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(LockedKey::of(bytes))
     }
 
     /// The bytes, for storing them encrypted.

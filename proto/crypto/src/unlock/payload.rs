@@ -11,6 +11,7 @@ use crate::{
     codec::{Reader, Writer},
     datakey::DataKey,
     kind::Kind,
+    locked,
     seal::{self, SealPublicKey, SealSecretKey},
 };
 
@@ -178,6 +179,9 @@ impl UnlockPayload {
             },
         };
         reader.finish()?;
+        // the cell keeps the data keys where they are until it locks
+        locked::lock(payload.entries.as_ptr(), size_of_val(payload.entries.as_slice()));
+        locked::lock(payload.conversations.as_ptr(), size_of_val(payload.conversations.as_slice()));
         Ok(payload)
     }
 }

@@ -16,6 +16,7 @@ mod foreign;
 mod gateway;
 mod headers;
 mod links;
+mod memory;
 mod mfa;
 mod operators_see;
 mod requests;
