@@ -6,7 +6,7 @@ use std::time::Duration;
 use ocmt_crypto::{
     kdf::Cost,
     slot::{KeySlot, NewSlot, SlotSecret},
-    vault::{LockedVault, ProofOf, Rollback, UnlockedVault},
+    vault::{LockedVault, ProofOf, Rollback, RotationMode, UnlockedVault},
 };
 use ocmt_types::VaultId;
 
@@ -19,7 +19,7 @@ use crate::{
     api::{
         auth::LinkPurpose,
         factors::{Presence, StepUp},
-        vault::{GetKeySlots, Handout, ListEntries, ReportUnlock},
+        vault::{GetKeySlots, GetVault, Handout, ListEntries, ReportUnlock},
     },
     tests::factors::{by_mail, enrol},
 };
@@ -196,4 +196,37 @@ async fn what_is_not_the_used_slot_signed_by_the_vault_is_not_stored() {
     assert!(kit.call(&ann.caller, unproved).await.is_err());
     kit.clock.advance(SECOND);
     assert_eq!(cost_of(&ask(&kit, &ann).await.unwrap()), Cost::LEAST.parts());
+}
+
+#[tokio::test]
+async fn a_renewed_slot_is_stored_where_a_slot_could_be_added_and_an_older_one_is_refused() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    vault_of(&kit, &ann).await;
+    let more = Cost::new(20 * 1024, 3, 2).unwrap();
+    // long after the sign-in the unlock is taken, and the slot stays
+    kit.clock.advance(SECOND * 301);
+    let (open, handout, renewed) = renewing(&kit, &ann, more).await;
+    let old = handout.slots[0].slot.clone();
+    kit.call(&ann.caller, proved(&open, &handout, renewed)).await.unwrap();
+    let fresh = by_mail(&kit, &ann).await;
+    let (open, handout, renewed) = renewing(&kit, &fresh, more).await;
+    assert_eq!(cost_of(&handout), Cost::LEAST.parts());
+    kit.call(&fresh.caller, proved(&open, &handout, renewed)).await.unwrap();
+    // the slot of before is signed by the same key, and weaker
+    let (open, handout, _) = renewing(&kit, &fresh, more).await;
+    assert_eq!(cost_of(&handout), more.parts());
+    let refused = kit.call(&fresh.caller, proved(&open, &handout, Some(old))).await.unwrap_err();
+    assert_eq!(refused.reason(), "INVALID_ARGUMENT");
+}
+
+#[tokio::test]
+async fn reading_a_vault_in_rotation_hands_no_slots_out() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let mut open = vault_of(&kit, &ann).await;
+    let cut_off = super::vault::rotate(&kit, &ann, &mut open, RotationMode::Rekey, false).await;
+    assert!(cut_off.is_err());
+    let view = kit.call(&ann.caller, GetVault { vault: None }).await.unwrap();
+    assert!(view.rotation.unwrap().slots.is_empty());
 }

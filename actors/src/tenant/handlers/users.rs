@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ocmt_crypto::token::{Token, TokenKind};
-use ocmt_store::tables::{Assurance, Invite, Link, User, UserRole, UserState};
+use ocmt_store::tables::{Assurance, Invite, Link, UnlockBudget, User, UserRole, UserState};
 use ocmt_types::{Secret, UserId};
 
 use super::{
@@ -175,6 +175,7 @@ impl Handle for RemoveUser {
         api_key::forget_user(work, user.user_id).await?;
         share::end_of_user(work, user.user_id).await?;
         enrol::forget(work, &user).await?;
+        work.tx.delete::<UnlockBudget>(user.user_id).await?;
         email_change::forget(work, user.user_id).await?;
         sso::forget(work, user.user_id).await?;
         work.tx.unlist_address(&user.email).await?;

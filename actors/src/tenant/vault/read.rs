@@ -19,9 +19,9 @@ use super::{
 use crate::{
     api::vault::{
         BatchGetEntries, Done, Entries, EntryPage, GetEntry, GetKeySlots, GetVault, Handout, ListEntries,
-        ObjectHead, ReportUnlock, StoredSlot, VaultView,
+        ObjectHead, ReportUnlock, RotationInfo, StoredSlot, VaultView,
     },
-    authorize::Action,
+    authorize::{Action, require_step_up},
     error::ActorError,
     work::{Handle, Work},
 };
@@ -38,7 +38,10 @@ impl Handle for GetVault {
         Ok(VaultView {
             info: info(work, &vault).await?,
             successions: split(&vault.successions)?,
-            rotation: rotation::standing(work, &vault).await?,
+            // slots are handed out by GetKeySlots alone, which counts
+            rotation: rotation::standing(work, &vault)
+                .await?
+                .map(|standing| RotationInfo { slots: Vec::new(), ..standing }),
             manifest: vault.manifest,
         })
     }
@@ -177,8 +180,8 @@ pub(crate) async fn object(
 impl Handle for GetKeySlots {
     async fn handle(self, work: &mut Work) -> Result<Handout, ActorError> {
         let vault = ground::load(work, Action::ReadVault, self.vault).await?;
-        let user = work.user()?.user;
-        budget::spend(work, user).await?;
+        let who = work.user()?;
+        budget::spend(work, who).await?;
         let old =
             HandoutRow::vault_id.eq(vault.vault_id).and(HandoutRow::created_at.le(work.now - HANDOUT_LASTS));
         work.tx.delete_all::<HandoutRow>(old).await?;
@@ -245,6 +248,16 @@ async fn renew(work: &mut Work, vault: &Vault, row: Slot, renewed: &[u8]) -> Res
     let slot = ground::verified_slot(vault, renewed, &key, epoch(vault))?;
     if (slot.id(), slot.kind(), slot.public()) != (before.id(), before.kind(), before.public()) {
         return Err(ActorError::invalid("renewed_slot", "is another slot than the one that was used"));
+    }
+    let weaker = before.cost().is_some_and(|old| slot.cost().is_none_or(|new| new.at_least(old) != new));
+    if weaker {
+        return Err(ActorError::invalid("renewed_slot", "has lower costs than the one that was used"));
+    }
+    // another lock may be one for another secret: only where a slot could be put there as well. Else it stays as
+    // it is, and is renewed at a later use
+    let who = work.user()?;
+    if require_step_up(&work.standing, who).is_err() {
+        return Ok(());
     }
     work.tx.update(&Slot { body: slot.to_bytes(), ..row }).await?;
     work.details.push(("renewed".to_owned(), "true".to_owned()));

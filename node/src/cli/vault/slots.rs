@@ -175,8 +175,8 @@ async fn put(vault: &mut Vault, key: BackupKey, old: &[ocmt_types::SlotId]) -> R
 
 /// Takes the file away again, unless the key may count all the same.
 fn leave_nothing(file: &Path, error: &ClientError) {
-    let refused = !matches!(error, ClientError::Refused(_)) || error.reason().is_some();
-    if refused && !error.is_retryable() {
+    // what fails here after the node's answer leaves a key that counts
+    if error.reason().is_some() && !error.is_retryable() {
         // what is left of it opens nothing
         let _ = fs::remove_file(file);
         return;

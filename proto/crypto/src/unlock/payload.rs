@@ -187,28 +187,31 @@ impl UnlockPayload {
 }
 
 fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<MappedEntry>> {
-    (0..reader.count(MAX_ENTRIES, 76)?)
-        .map(|_| {
-            Ok(MappedEntry {
-                name: reader.text(MAX_NAME)?.to_owned(),
-                object: Digest32(reader.array()?),
-                version: reader.u64()?,
-                data_key: DataKey::from_slice(reader.take(32)?)?,
-            })
-        })
-        .collect()
+    let count = reader.count(MAX_ENTRIES, 76)?;
+    // room for all at once: a list that grows leaves copies of keys behind
+    let mut entries = Vec::with_capacity(count);
+    for _ in 0..count {
+        entries.push(MappedEntry {
+            name: reader.text(MAX_NAME)?.to_owned(),
+            object: Digest32(reader.array()?),
+            version: reader.u64()?,
+            data_key: DataKey::from_slice(reader.take(32)?)?,
+        });
+    }
+    Ok(entries)
 }
 
 fn read_conversations(reader: &mut Reader<'_>) -> Result<Vec<ConversationKey>> {
-    (0..reader.count(MAX_CONVERSATIONS, 52)?)
-        .map(|_| {
-            Ok(ConversationKey {
-                conversation: reader.id()?,
-                key_epoch: reader.u32()?,
-                key: DataKey::from_slice(reader.take(32)?)?,
-            })
-        })
-        .collect()
+    let count = reader.count(MAX_CONVERSATIONS, 52)?;
+    let mut conversations = Vec::with_capacity(count);
+    for _ in 0..count {
+        conversations.push(ConversationKey {
+            conversation: reader.id()?,
+            key_epoch: reader.u32()?,
+            key: DataKey::from_slice(reader.take(32)?)?,
+        });
+    }
+    Ok(conversations)
 }
 
 fn is_variable_name(name: &str) -> bool {

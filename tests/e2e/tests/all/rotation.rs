@@ -109,6 +109,7 @@ async fn killed_at(least: Step) {
     let (mut vault, changed) = whole(&ada.client, &ada.device).await;
     // what was under way at the node may have come to its end after the kill, and only then
     assert!(changed || least < Step::Finished);
+    assert!(!changed || least > Step::Begun, "it was killed before anything was staged");
     // a write waits for nobody who is dead: the next rotation takes its place and goes through
     vault.rotate(RotationMode::Rekey, &[], Vec::new(), "after the kill").await.unwrap();
     vault.put("after", b"it").await.unwrap();
