@@ -1,8 +1,9 @@
 //! The two ciphers of the project behind plain slices: nothing else in the crate calls them.
 
 use aes_gcm::{
-    Aes256Gcm, KeyInit as _,
-    aead::{AeadInOut, Nonce, Tag},
+    Aes256Gcm, AesGcm, KeyInit as _,
+    aead::{AeadInOut, Nonce, Tag, consts::U16},
+    aes::Aes256,
 };
 use chacha20poly1305::XChaCha20Poly1305;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -51,6 +52,12 @@ impl Cipher {
             Self::XChaCha(cipher) => open(cipher, nonce, aad, sealed),
         }
     }
+}
+
+/// What the earlier implementation sealed the fields of its database with, by nonces of 16 bytes; nothing is sealed
+/// so any more.
+pub(crate) fn open_long_nonce(key: &[u8; 32], nonce: &[u8; 16], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    open(&AesGcm::<Aes256, U16>::new(key.into()), nonce, b"", sealed)
 }
 
 /// In place: the message is copied once, to where its ciphertext stays.

@@ -10,8 +10,10 @@ use ocmt_types::{
     ContainerId, ConversationId, Digest32, Id as _, NodeId, TenantId, Timestamp, UnlockId, VaultId,
 };
 
+use zeroize::Zeroizing;
+
 use crate::{
-    Result,
+    CryptoError, Result,
     audit::AuditRecord,
     backup_code::BackupCode,
     backup_key::BackupKey,
@@ -22,8 +24,10 @@ use crate::{
     datakey::{DataKey, ObjectPlace, VaultKey, VaultScope},
     entry::{Entry, KeyHistory},
     envelope,
+    export::{self, ChunkHead},
     gateway_token::{self, GatewayKeys},
     guardian::{DrillChallenge, GuardianSet, Unit, test_set::Circle},
+    import::{self, FieldKeys, OldVault, Seed, read_fields},
     join::JoinToken,
     kdf::Stretch,
     keyring::Keyring,
@@ -47,7 +51,7 @@ use crate::{
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also its folder of corpus and its file in `tests/fuzz`.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("objects", objects),
     ("slots", slots),
     ("manifests", manifests),
@@ -58,6 +62,7 @@ pub const TARGETS: [(&str, Target); 10] = [
     ("guardians", guardians),
     ("ceremonies", ceremonies),
     ("texts", texts),
+    ("imports", imports),
 ];
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -135,7 +140,7 @@ pub fn contents(data: &[u8]) {
         (2, bytes) => same(bytes, Keyring::decode(bytes), |keyring| keyring.encode().to_vec()),
         (3, bytes) => same(bytes, UnlockPayload::decode(bytes), |payload| payload.encode().to_vec()),
         (_, bytes) => {
-            same(bytes, AuditRecord::from_bytes(bytes), |record| record.to_bytes().expect("bounded"))
+            same(bytes, AuditRecord::from_bytes(bytes), |record| record.to_bytes().expect("bounded"));
         }
     }
 }
@@ -259,6 +264,42 @@ pub fn texts(data: &[u8]) {
             let container = ContainerId::from_bytes([5; 16]);
             let _ = gateway_token::verify(text, container, &GatewayKeys { current, previous: None }, NOW);
             let _ = gateway_token::routing_tag(text);
+        }
+    }
+}
+
+/// Files from elsewhere: of the implementation before this one, and exports behind their cipher.
+pub fn imports(data: &[u8]) {
+    let (which, bytes) = chosen(data);
+    match which {
+        0 => {
+            if let Ok(vault) = OldVault::parse(bytes) {
+                let _ = Seed::from_shares(&[]).map(|seed| vault.open_with_seed(&seed));
+            }
+        }
+        1 => {
+            if let Ok(items) = import::items_of(bytes) {
+                assert!(items.len() <= bytes.len(), "more items than there are bytes");
+            }
+        }
+        2 => {
+            let _ = Seed::from_social(bytes);
+            let _ = Seed::from_backup_with("", bytes, |_| Err(CryptoError::Refused));
+        }
+        3 => {
+            let keys = FieldKeys::parse(format!(r#"{{"v1":"{}"}}"#, "07".repeat(32)).as_bytes());
+            let _ = (FieldKeys::parse(bytes), read_fields(bytes, &keys.expect("a key")));
+        }
+        4 => {
+            let lines = String::from_utf8_lossy(bytes);
+            let shares: Vec<_> = lines.lines().map(|line| Zeroizing::new(line.to_owned())).collect();
+            let _ = (Seed::from_shares(&shares), Seed::from_phrase(&lines));
+        }
+        _ => {
+            if let Some(head) = bytes.first_chunk() {
+                let _ = ChunkHead::parse(head);
+            }
+            let _ = export::read_records(bytes);
         }
     }
 }

@@ -73,3 +73,11 @@ impl Kind {
     /// What a guardian releases of a unit, inside the inner box of an approval.
     pub const RELEASED_UNITS: Self = Self(0x38);
 }
+
+/// Exports.
+impl Kind {
+    /// The header of an export.
+    pub const EXPORT: Self = Self(0x40);
+    /// A chunk of one: an envelope under its passphrase's key.
+    pub const EXPORT_CHUNK: Self = Self(0x41);
+}

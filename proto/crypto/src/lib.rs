@@ -18,6 +18,7 @@ pub mod deletion;
 pub mod entry;
 pub mod envelope;
 pub mod error;
+pub mod export;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod gateway_token;
@@ -25,6 +26,7 @@ pub mod gateway_token;
 mod golden;
 pub mod grant;
 pub mod guardian;
+pub mod import;
 pub mod join;
 pub mod kdf;
 pub mod keyring;
