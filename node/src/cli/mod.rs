@@ -32,6 +32,7 @@ mod streams;
 mod telling;
 mod tenant;
 mod terminal;
+mod transfer;
 mod vault;
 
 use std::process::ExitCode;

@@ -126,7 +126,8 @@ fn read(from: impl io::Read) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     Ok(bytes)
 }
 
-fn prompt(text: &str, instead: &str) -> anyhow::Result<Zeroizing<String>> {
+/// Something typed that is not shown.
+pub(super) fn prompt(text: &str, instead: &str) -> anyhow::Result<Zeroizing<String>> {
     let typed = rpassword::prompt_password(text);
     let typed =
         typed.map_err(|_| ClientError::Usage(format!("there is no terminal to ask on: use {instead}")))?;

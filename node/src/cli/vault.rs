@@ -17,7 +17,7 @@ use super::{
     args::{GetArgs, NewPassphraseArgs, PassphraseArgs, PutArgs, VaultCommand},
     context::Context,
     output::{note, waiting},
-    secrets, show,
+    secrets, show, transfer,
 };
 
 pub(super) async fn run(context: &Context, command: VaultCommand) -> anyhow::Result<()> {
@@ -36,6 +36,8 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> anyhow::Res
             open(context, &passphrase).await?.delete(&name).await?;
             context.out.done(&format!("{name} was deleted"))
         }
+        VaultCommand::Export(args) => Box::pin(transfer::export(context, &args)).await,
+        VaultCommand::Import(args) => Box::pin(transfer::import(context, &args)).await,
         VaultCommand::Slots(command) => slots::run(context, command).await,
         VaultCommand::BackupKey(args) => slots::backup_key(context, &args).await,
         VaultCommand::Passphrase { passphrase, new } => change_passphrase(context, &passphrase, &new).await,

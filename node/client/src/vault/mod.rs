@@ -1,6 +1,8 @@
 //! A vault from its owner's device: everything is sealed here before it is sent, and checked here before
 //! it is believed.
 
+mod export;
+pub mod import;
 mod key;
 mod open;
 mod rotate;
@@ -17,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{Client, ClientError, client::idempotency_key, state::LocalState, wire::as_text};
 
+pub use export::Exported;
 pub use key::Key;
 pub(crate) use open::present_vault;
 pub use slots::Added;

@@ -14,6 +14,7 @@ mod recovery;
 mod share;
 mod store;
 mod team;
+mod transfer;
 mod vault;
 
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
 pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
+pub use transfer::{ExistingArg, ExportArgs, ImportArgs};
 pub use vault::{BackupKeyArgs, GetArgs, HardwareArgs, PutArgs, SlotAddCommand, SlotsCommand, VaultCommand};
 
 /// One isolated container per user, readable by that user alone.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{NewPassphraseArgs, PassphraseArgs};
+use super::{ExportArgs, ImportArgs, NewPassphraseArgs, PassphraseArgs};
 
 /// `ocmt vault`
 #[derive(Subcommand)]
@@ -38,6 +38,10 @@ pub enum VaultCommand {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
+    /// Write all secrets to a file, under a passphrase of its own
+    Export(ExportArgs),
+    /// Take the secrets of a file into the vault: of an export, or of the earlier implementation
+    Import(ImportArgs),
     /// The ways to open the vault: list, add, take away
     #[command(subcommand)]
     Slots(SlotsCommand),

@@ -18,6 +18,7 @@ mod headers;
 mod links;
 mod memory;
 mod mfa;
+mod moving;
 mod operators_see;
 mod requests;
 mod restore;

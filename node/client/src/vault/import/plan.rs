@@ -1,0 +1,227 @@
+//! What an import will do, before it does anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ocmt_crypto::{
+    entry::{Entry, EntryName, MAX_VALUE},
+    manifest::MAX_OBJECTS,
+};
+use ocmt_types::Digest32;
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::{BATCH, Source, Told, mark};
+use crate::{ClientError, vault::Vault};
+
+/// Names that an error lists.
+const LISTED: usize = 5;
+
+/// What is to be done with an entry whose name is taken by another value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Refuse the import.
+    Refuse,
+    /// Keep what is there.
+    Keep,
+    /// Write a new version.
+    Replace,
+}
+
+/// What is done with an entry of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// It is written.
+    New,
+    /// A new version is written.
+    Replaced,
+    /// It is there already, the same.
+    AlreadyThere,
+    /// Another of this name is there, and is kept.
+    Kept,
+    /// It was asked to be left out.
+    LeftOut,
+}
+
+impl What {
+    /// As people read it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Replaced => "replaced",
+            Self::AlreadyThere => "already there",
+            Self::Kept => "kept what is there",
+            Self::LeftOut => "left out",
+        }
+    }
+
+    const fn is_written(self) -> bool {
+        matches!(self, Self::New | Self::Replaced)
+    }
+}
+
+/// An import that was held against every bound. Holds no value.
+pub struct Plan {
+    entries: Vec<Planned>,
+    cut_short: bool,
+}
+
+struct Planned {
+    name: EntryName,
+    id: Digest32,
+    bytes: usize,
+    /// Value and times, to be compared with what is there.
+    likeness: Digest32,
+    what: What,
+}
+
+impl Plan {
+    /// How many entries are written.
+    pub fn to_write(&self) -> usize {
+        self.names_to_write().count()
+    }
+
+    /// Whether an import of this file was cut short before, which is then finished.
+    pub fn was_cut_short(&self) -> bool {
+        self.cut_short
+    }
+
+    /// Every entry of the file, in its order.
+    pub fn told(&self) -> Vec<Told> {
+        let told =
+            |one: &Planned| Told { name: one.name.expose().to_owned(), bytes: one.bytes, what: one.what };
+        self.entries.iter().map(told).collect()
+    }
+
+    pub(super) fn names_to_write(&self) -> impl Iterator<Item = &EntryName> {
+        self.entries.iter().filter(|one| one.what.is_written()).map(|one| &one.name)
+    }
+}
+
+impl Vault {
+    /// Reads all of a file and says what importing it will do. Nothing is written.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if something of it does not fit, or an import of another file was cut short;
+    /// [`ClientError::Crypto`] if the file is damaged.
+    pub async fn plan_import(
+        &self,
+        source: &Source,
+        existing: Existing,
+        left_out: &BTreeSet<String>,
+    ) -> Result<Plan, ClientError> {
+        let cut_short = self.cut_short(source.digest()).await?;
+        let mut plan = Plan { entries: self.read_all(source, left_out)?, cut_short };
+        self.compare(&mut plan.entries, existing).await?;
+        let new = plan.entries.iter().filter(|one| one.what == What::New).count();
+        let mark = usize::from(!cut_short && plan.to_write() > BATCH);
+        let room = MAX_OBJECTS.saturating_sub(self.keys().leaves().len());
+        if new + mark > room {
+            let text = format!(
+                "nothing was imported: the vault has room for {room} more entries, and the import takes {}",
+                new + mark
+            );
+            let mark = if mark > 0 { ", one of them only while it lasts" } else { "" };
+            return Err(ClientError::Usage(text + mark));
+        }
+        Ok(plan)
+    }
+
+    /// Whether an import of this file was cut short.
+    async fn cut_short(&self, digest: Digest32) -> Result<bool, ClientError> {
+        let id = self.keys().entry_id(&EntryName::new(mark::NAME)?);
+        if !self.ids().contains(&id) {
+            return Ok(false);
+        }
+        for object in self.objects(&[id]).await? {
+            if mark::is_of(&self.keys().open_entry(&object)?, digest) {
+                return Ok(true);
+            }
+        }
+        Err(ClientError::Usage(format!(
+            "an import of another file was cut short: finish that one first, or give it up with `ocmt vault rm '{}'`",
+            mark::NAME
+        )))
+    }
+
+    fn ids(&self) -> BTreeSet<Digest32> {
+        self.keys().leaves().map(|leaf| leaf.object_id).collect()
+    }
+
+    /// The first reading: to the end of the file, with every bound.
+    fn read_all(&self, source: &Source, left_out: &BTreeSet<String>) -> Result<Vec<Planned>, ClientError> {
+        let (mut planned, mut names, mut too_large) = (Vec::new(), BTreeSet::new(), Vec::new());
+        for entry in source.entries() {
+            let entry = entry?;
+            // the mark of another vault's import says nothing here
+            let out = entry.name.expose() == mark::NAME || left_out.contains(entry.name.expose());
+            if !out && entry.value.len() > MAX_VALUE {
+                too_large.push(entry.name.expose().to_owned());
+            }
+            let name = entry.name.expose();
+            if !names.insert(entry.name.clone()) || planned.len() >= MAX_OBJECTS {
+                let text = format!("nothing was imported: the file has too many entries, or `{name}` twice");
+                return Err(ClientError::Usage(text));
+            }
+            planned.push(Planned {
+                id: self.keys().entry_id(&entry.name),
+                bytes: entry.value.len(),
+                likeness: likeness(&entry),
+                what: if out { What::LeftOut } else { What::New },
+                name: entry.name,
+            });
+        }
+        if let Some(unknown) =
+            left_out.iter().find(|out| !planned.iter().any(|one| one.name.expose() == **out))
+        {
+            return Err(ClientError::Usage(format!("the file has no entry named `{unknown}`")));
+        }
+        refuse(&too_large, "is larger than the 64 KiB of an entry: leave it out with --without")?;
+        Ok(planned)
+    }
+
+    /// Holds the file's entries against those of the vault.
+    async fn compare(&self, planned: &mut [Planned], existing: Existing) -> Result<(), ClientError> {
+        let there = self.ids();
+        let new = planned.iter_mut().filter(|one| one.what == What::New && there.contains(&one.id));
+        let mut known: BTreeMap<Digest32, &mut Planned> = new.map(|one| (one.id, one)).collect();
+        let ids: Vec<Digest32> = known.keys().copied().collect();
+        let mut conflicts = Vec::new();
+        for ids in ids.chunks(BATCH) {
+            for object in self.objects(ids).await? {
+                let entry = self.keys().open_entry(&object)?;
+                let Some(one) = known.get_mut(&object.object_id) else { continue };
+                one.what = match existing {
+                    _ if likeness(&entry) == one.likeness => What::AlreadyThere,
+                    Existing::Keep => What::Kept,
+                    Existing::Replace => What::Replaced,
+                    Existing::Refuse => {
+                        conflicts.push(one.name.expose().to_owned());
+                        What::Kept
+                    }
+                };
+            }
+        }
+        refuse(&conflicts, "is in the vault with another value: say --existing keep or --existing replace")
+    }
+}
+
+fn refuse(names: &[String], why: &str) -> Result<(), ClientError> {
+    let Some(first) = names.first() else { return Ok(()) };
+    let more = match names.len() - 1 {
+        0 => String::new(),
+        more => format!(" (and {more} more: `{}`)", names[1..names.len().min(LISTED)].join("`, `")),
+    };
+    Err(ClientError::Usage(format!("nothing was imported: `{first}`{more} {why}")))
+}
+
+/// What makes two entries of one name the same: value, expiry and reminder. When it was written is not of it.
+fn likeness(entry: &Entry) -> Digest32 {
+    let mut hash = Sha256::new();
+    for at in [entry.attributes.expires_at, entry.attributes.remind_at] {
+        hash.update([u8::from(at.is_some())]);
+        hash.update(at.map_or(0, |at| at.0).to_be_bytes());
+    }
+    hash.update(&*entry.value);
+    Digest32(hash.finalize().into())
+}
