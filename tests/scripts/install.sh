@@ -3,7 +3,7 @@
 #
 #   install.sh demo    what `make demo` needs (Docker engine, iptables, gdb for the memory search)
 #   install.sh test    the same and PostgreSQL, Redis, network namespaces, checkers of scripts and units,
-#                      cargo-nextest, cargo-deny and cargo-fuzz
+#                      Python with its cryptography, cargo-nextest, cargo-deny and cargo-fuzz
 #
 # Packages come from Debian (apt) and crates.io, from nowhere else.
 set -euo pipefail
@@ -33,6 +33,16 @@ static_libc_missing() {
 
 postgres_missing() {
     [ -n "$(postgres_bin)" ] || echo postgresql
+}
+
+# The second implementation of the formats (tests/reference) runs in the path's interpreter or in the system's.
+python_missing() {
+    local python
+    for python in python3 /usr/bin/python3; do
+        ! "$python" -B -c "import sys; sys.path.insert(0, '$here/../reference'); import primitives
+primitives.argon2id(b'', 19456, 2, 1, bytes(16))" >/dev/null 2>&1 || return 0
+    done
+    echo python3 python3-cryptography python3-argon2
 }
 
 apt_install() {
@@ -74,7 +84,8 @@ main() {
     command -v cargo >/dev/null 2>&1 || die "no cargo here: install Rust with https://rustup.rs"
     case $goal in
         demo) mapfile -t packages < <(debian_missing "${needs_demo[@]}"; static_libc_missing) ;;
-        test) mapfile -t packages < <(debian_missing "${needs_test[@]}"; static_libc_missing; postgres_missing) ;;
+        test) mapfile -t packages < <(debian_missing "${needs_test[@]}"; static_libc_missing; postgres_missing
+            python_missing | tr ' ' '\n') ;;
         *) die "usage: install.sh demo|test" ;;
     esac
     [ "${#packages[@]}" -eq 0 ] || apt_install "${packages[@]}"

@@ -1,25 +1,22 @@
-"""Opens every vector of cell-and-recovery.json: a third implementation of the formats.
+"""Opens every vector of cell-and-recovery.json, as `main.py vectors` does for the rest.
 
 Written from docs/formats-cell-and-recovery.md and the RFCs alone, in another language and on another
-library, to show that the document suffices. Not part of any build. Run it by hand after a change of a format:
-
-    pip install cryptography && python3 open_cell_and_recovery.py
+library, to show that the document suffices.
 """
 
 import hashlib
 import hmac
 import json
-import pathlib
 import struct
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-HERE = pathlib.Path(__file__).parent
-WORDS = HERE.parents[2] / "src" / "words" / "english.txt"
+import primitives
+
+WORDS = []
 
 
 # ---- what the formats stand on
@@ -397,14 +394,15 @@ def kept(r, chosen):
 
 
 def words(name):
-    stretched = Argon2id(salt=b"OCMT ceremony w1", length=32, iterations=3, lanes=4, memory_cost=64 * 1024)
-    bits = int.from_bytes(stretched.derive(name), "big") >> 256 - 66
-    spelled = WORDS.read_text().split()
-    return [spelled[bits >> 11 * (5 - word) & 0x7FF] for word in range(6)]
+    stretched = primitives.argon2id(name, 64 * 1024, 3, 4, b"OCMT ceremony w1")
+    bits = int.from_bytes(stretched, "big") >> 256 - 66
+    return [WORDS[bits >> 11 * (5 - word) & 0x7FF] for word in range(6)]
 
 
-if __name__ == "__main__":
-    vectors = json.loads((HERE / "cell-and-recovery.json").read_text())
+def open_vectors(folder):
+    """Opens all, and says how many parts there are."""
+    WORDS[:] = (folder.parents[2] / "src" / "words" / "english.txt").read_text().split()
+    vectors = json.loads((folder / "cell-and-recovery.json").read_text())
     for part in (cell, channel, transcript, recovery):
         part(vectors[part.__name__])
-        print(f"{part.__name__}: every vector opens")
+    return len(vectors) - 1
