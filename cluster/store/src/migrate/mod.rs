@@ -149,6 +149,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         usable_from: 14,
     },
     Migration {
+        version: 15,
+        name: "transcripts",
+        text: include_str!("../../../../migrations/sqlite/0015_transcripts.sql"),
+        // an earlier program would delete the key of a conversation that is there
+        usable_from: 15,
+    },
+    Migration {
         version: 17,
         name: "unlock_budget",
         text: include_str!("../../../../migrations/sqlite/0017_unlock_budget.sql"),
@@ -253,6 +260,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0014_capabilities.sql"),
         // an earlier program would leave a removed user's requests to be decided
         usable_from: 14,
+    },
+    Migration {
+        version: 15,
+        name: "transcripts",
+        text: include_str!("../../../../migrations/postgres/0015_transcripts.sql"),
+        // an earlier program would delete the key of a conversation that is there
+        usable_from: 15,
     },
     Migration {
         version: 17,

@@ -20,6 +20,7 @@ pub mod sso;
 pub mod team;
 pub mod tenant;
 pub mod trail;
+pub mod transcript;
 pub mod vault;
 
 pub use api_key::ApiKeyRow;
@@ -46,6 +47,7 @@ pub use tenant::{
     Assurance, Invite, Link, LinkPurpose, Session, Tenant, TenantState, User, UserRole, UserState,
 };
 pub use trail::{AuditHead, AuditRow, IdempotencyRow};
+pub use transcript::{Conversation, TranscriptRecord};
 pub use vault::{
     Handout, ObjectBody, RotationMode, RotationObject, Slot, SlotKind, UnlockBudget, Vault, VaultInboxItem,
     VaultObject,
@@ -137,5 +139,7 @@ fn of_tenants() -> Vec<&'static Table> {
         Share::table(),
         ShareGrant::table(),
         Capability::table(),
+        Conversation::table(),
+        TranscriptRecord::table(),
     ]
 }

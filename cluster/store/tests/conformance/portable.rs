@@ -4,8 +4,8 @@ use ocmt_crypto::audit::{Actor, ChainVerifier};
 use ocmt_store::{
     Acceptance, DumpError, Filter, Purpose, Revocations, Store, StoreError,
     tables::{
-        Assurance, AuditRow, Capability, CapabilityState, Ceremony, CeremonyPurpose, CeremonyState, Link,
-        LinkPurpose, ObjectBody, Session, Share, ShareState, User,
+        Assurance, AuditRow, Capability, CapabilityState, Ceremony, CeremonyPurpose, CeremonyState,
+        Conversation, Link, LinkPurpose, ObjectBody, Session, Share, ShareState, TranscriptRecord, User,
     },
     testing::{TestNode, id, user},
 };
@@ -111,6 +111,34 @@ fn capability(own: Ownership, n: u64, state: CapabilityState) -> Capability {
     }
 }
 
+fn conversation(own: Ownership) -> Conversation {
+    Conversation {
+        tenant_id: own.tenant,
+        conversation_id: id(700),
+        owner_user: id(50),
+        vault_id: id(1),
+        key_object: Digest32([2; 32]),
+        container_id: None,
+        first_sequence: 2,
+        before_tag: vec![0; 16],
+        next_sequence: 4,
+        last_tag: vec![255; 16],
+        last_epoch: 1,
+        finished: true,
+        total_bytes: 210_000,
+        pruned_bytes: 70_000,
+        pruned: false,
+        created_at: Timestamp(1),
+        updated_at: Timestamp(2),
+    }
+}
+
+fn said(own: Ownership, sequence: i64) -> TranscriptRecord {
+    let record = vec![u8::try_from(sequence).unwrap(); 70_000];
+    let total_bytes = 70_000 * sequence;
+    TranscriptRecord { tenant_id: own.tenant, conversation_id: id(700), sequence, record, total_bytes }
+}
+
 /// Two tenants with a little of everything, and more rows than one page of a dump.
 pub(super) async fn fill(store: &Store) -> Vec<Ownership> {
     store.cluster().cluster(id(1_000), Timestamp(5)).await.unwrap();
@@ -135,6 +163,9 @@ pub(super) async fn fill(store: &Store) -> Vec<Ownership> {
         for (n, state) in CapabilityState::ALL.iter().enumerate() {
             tx.insert(&capability(own, u64::try_from(n).unwrap(), *state)).await.unwrap();
         }
+        tx.insert(&conversation(own)).await.unwrap();
+        tx.insert(&said(own, 2)).await.unwrap();
+        tx.insert(&said(own, 3)).await.unwrap();
         tx.insert(&ObjectBody {
             tenant_id: own.tenant,
             vault_id: id(1),
