@@ -84,6 +84,7 @@ pub(crate) enum Area {
     Keys(crate::api::keys::KeysCall),
     Shares(crate::api::shares::SharesCall),
     Capabilities(crate::api::capabilities::CapabilitiesCall),
+    Transcripts(crate::api::transcript::TranscriptsCall),
 }
 
 /// A request with everything that belongs to it. Dropping it unanswered answers it (see [`Reply`]).
@@ -189,6 +190,7 @@ impl Area {
             Self::Keys(call) => call.caller(),
             Self::Shares(call) => call.caller(),
             Self::Capabilities(call) => call.caller(),
+            Self::Transcripts(call) => call.caller(),
         }
     }
 
@@ -210,6 +212,7 @@ impl Area {
             Self::Keys(call) => call.refuse(error),
             Self::Shares(call) => call.refuse(error),
             Self::Capabilities(call) => call.refuse(error),
+            Self::Transcripts(call) => call.refuse(error),
         }
     }
 }

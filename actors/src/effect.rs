@@ -2,7 +2,7 @@
 //! the caller is answered, so that whoever has the answer also sees the effect.
 
 use ocmt_store::tables::Session;
-use ocmt_types::{MessageId, NoticeId, SessionId, Timestamp};
+use ocmt_types::{ConversationId, MessageId, NoticeId, SessionId, Timestamp};
 
 use crate::{
     host::message::{At, What},
@@ -29,6 +29,8 @@ pub(crate) enum Effect {
     TimerSet(Timestamp),
     /// The tenant's rows are gone: leave the record, and end.
     Erased,
+    /// Records were appended to this conversation, or it is gone: wake who follows it.
+    Appended(ConversationId),
     /// The outbox holds this message: deliver it.
     Posted(MessageId),
     /// Hand this over from memory: it holds a token, and tokens are not stored.

@@ -101,4 +101,4 @@ pub use ports::{
 };
 pub use quota::{Quota, QuotaChange};
 pub use system::{StreamEnd, StreamGuard, System, TenantHandle};
-pub use tenant::sso::BAD_SSO;
+pub use tenant::{sso::BAD_SSO, transcript::follow::TranscriptWake};

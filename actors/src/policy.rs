@@ -56,6 +56,9 @@ pub struct TenantPolicy {
     pub change_delay_ms: i64,
     /// How long a change may be applied after its delay.
     pub change_window_ms: i64,
+    /// A transcript goes so long after its last record; 0 for never. Written only where it is not the default.
+    #[serde(skip_serializing_if = "is_default")]
+    pub transcript_retention_ms: i64,
     /// What becomes of direct messages to agents. Written only where it is not the default, which programs
     /// before it have too (ADR 0011).
     #[serde(skip_serializing_if = "is_default")]
@@ -122,6 +125,7 @@ impl Default for TenantPolicy {
             lock_ms: 5 * DAY,
             change_delay_ms: 36 * HOUR,
             change_window_ms: 12 * HOUR,
+            transcript_retention_ms: 0,
             dm_policy: DirectPolicy::Pairing,
             group_policy: GroupPolicy::Allowlist,
             unknown: BTreeMap::new(),
@@ -154,6 +158,10 @@ impl TenantPolicy {
             if !(low..=high).contains(&value) {
                 return Err(ActorError::invalid(field, format!("{value} is not between {low} and {high}")));
             }
+        }
+        if self.transcript_retention_ms != 0 && !(HOUR..=3653 * DAY).contains(&self.transcript_retention_ms) {
+            let why = "is not between an hour and ten years, nor 0 for ever";
+            return Err(ActorError::invalid("policy.transcript_retention_ms", why));
         }
         self.check_order()
     }
@@ -214,6 +222,11 @@ impl TenantPolicy {
     /// [`Self::email_change_delay_ms`] as a duration.
     pub(crate) fn email_change_delay(&self) -> Duration {
         positive(self.email_change_delay_ms)
+    }
+
+    /// [`Self::transcript_retention_ms`] as a duration; none for ever.
+    pub(crate) fn transcript_retention(&self) -> Option<Duration> {
+        (self.transcript_retention_ms > 0).then(|| positive(self.transcript_retention_ms))
     }
 
     /// [`Self::link_ttl_ms`] as a duration.

@@ -17,7 +17,7 @@ pub struct Quota {
     pub containers: i64,
     /// Memory of containers that run or are paused, in bytes.
     pub memory_bytes: i64,
-    /// Ciphertext in vaults, in bytes.
+    /// Ciphertext in vaults and transcripts, in bytes.
     pub storage_bytes: i64,
     /// Calls of signed-in users within any minute.
     pub calls_per_minute: i64,

@@ -257,8 +257,8 @@ pub(crate) async fn ask<C: Call>(
 /// One tenant, to be asked.
 #[derive(Clone, Copy)]
 pub struct TenantHandle<'a> {
-    system: &'a System,
-    tenant: TenantId,
+    pub(crate) system: &'a System,
+    pub(crate) tenant: TenantId,
 }
 
 impl TenantHandle<'_> {

@@ -43,6 +43,8 @@ pub(crate) struct Work {
     pub(crate) answer_after: Option<MessageId>,
     /// What was written stays although the call is refused: a wrong code is counted.
     pub(crate) keeps_refusal: bool,
+    /// A further page of a stream: the record of its opening stands for it.
+    pub(crate) of_stream: bool,
 }
 
 impl Work {
@@ -59,6 +61,7 @@ impl Work {
             details: Vec::new(),
             answer_after: None,
             keeps_refusal: false,
+            of_stream: false,
         }
     }
 
@@ -321,7 +324,9 @@ async fn attempt<P: Piece>(
         let encoded = P::encode(&answer).ok_or(ActorError::Internal(caller.request))?;
         work.tx.remember(fresh, &encoded, now).await?;
     }
-    audit::success(&mut work, P::METHOD).await?;
+    if !work.of_stream {
+        audit::success(&mut work, P::METHOD).await?;
+    }
     work.tx.commit().await?;
     Ok((Ok(answer), Done { effects: work.effects, answer_after: work.answer_after }))
 }

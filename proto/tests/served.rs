@@ -141,6 +141,7 @@ async fn each_message_of_a_client_stream_is_checked() {
         let start = TranscriptStart {
             conversation_id: ID.to_owned(),
             first_sequence: 1,
+            previous_tag: bytes::Bytes::new(),
             idempotency_key: vec![2; 16].into(),
         };
         let batch = |len| part(Part::Batch(TranscriptBatch { records: vec![vec![3; len].into()] }));

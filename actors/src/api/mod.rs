@@ -20,5 +20,6 @@ pub mod roles;
 pub mod shares;
 pub mod sso;
 pub mod tenant;
+pub mod transcript;
 pub mod users;
 pub mod vault;

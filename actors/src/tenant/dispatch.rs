@@ -51,6 +51,7 @@ impl TenantState {
             Area::Keys(call) => self.keys(myself, call),
             Area::Shares(call) => self.shares(myself, call),
             Area::Capabilities(call) => self.capabilities(myself, call),
+            Area::Transcripts(call) => self.transcripts(myself, call),
             Area::Recovery(call) => self.recovery(myself, call).await,
         }
     }

@@ -7,7 +7,7 @@ use ocmt_runtime::ContainerRef;
 use ocmt_types::{Deadline, Digest32, MessageId, NodeId, NoticeId, RequestId, SessionId};
 use tokio::sync::watch;
 
-pub(crate) use super::{authenticate::SessionLoaded, post::TakePost};
+pub(crate) use super::{authenticate::SessionLoaded, post::TakePost, transcript::follow::Follow};
 use crate::{
     call::{Area, Reply},
     caller::Caller,
@@ -28,6 +28,8 @@ pub(crate) enum TenantMessage {
     ReadAgain(Authenticate),
     /// A stream wants to end with its session.
     OpenStream(OpenStream),
+    /// Somebody wants to be woken by what is appended to a conversation.
+    Follow(Follow),
     /// A stream of this session was used.
     Used(SessionId),
     /// So many streams are open on a session.
@@ -111,6 +113,7 @@ impl TenantMessage {
             Self::Call(area) => area.refuse(error),
             Self::Authenticate(ask) | Self::ReadAgain(ask) => ask.reply.send(Err(error)),
             Self::OpenStream(open) => open.reply.send(Err(error)),
+            Self::Follow(follow) => follow.reply.send(Err(error)),
             Self::Adopt(adopt) => adopt.reply.send(Err(error)),
             Self::Take(post) => post.reply.send(Err(error)),
             Self::HandedOver(_, reply) | Self::Undeliverable(_, reply) => reply.send(Err(error)),

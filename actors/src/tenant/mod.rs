@@ -30,6 +30,7 @@ mod session;
 mod share;
 mod state;
 mod timers;
+pub(crate) mod transcript;
 pub(crate) mod vault;
 
 use std::{collections::HashMap, sync::Arc};
@@ -78,6 +79,8 @@ pub(crate) struct TenantState {
     /// The tenant's own work, one piece at a time.
     lane: Lane<TenantMessage, Outcome>,
     children: children::Children,
+    /// Who is to be woken by what is appended to a conversation.
+    followers: transcript::follow::Followers,
     /// Answers that wait for a message to be taken by its tenant.
     held: HashMap<MessageId, Answer>,
     /// Messages on their way to their tenants.
@@ -130,6 +133,7 @@ impl Actor for TenantActor {
             supervisor: start.supervisor,
             lane: Lane::new(TenantMessage::Finished),
             children: children::Children::default(),
+            followers: transcript::follow::Followers::default(),
             held: HashMap::new(),
             deliveries: HashMap::new(),
             alarm: None,
@@ -162,6 +166,7 @@ impl Actor for TenantActor {
             TenantMessage::SessionLoaded(loaded) => state.session_loaded(&myself, *loaded).await,
             TenantMessage::OpenStream(open) => state.open_stream(&myself, open),
             TenantMessage::Used(session) => state.used(&myself, session),
+            TenantMessage::Follow(follow) => state.followers.add(follow),
             TenantMessage::Streams(session, streams) => state.children.streams_are(session, streams),
             TenantMessage::Take(post) => state.take_post(&myself, post),
             TenantMessage::Delivered(message, result) => state.delivered(&myself, message, result),
@@ -309,6 +314,7 @@ impl TenantState {
                 Effect::Container(at, what) => self.order(at, *what),
                 Effect::TimerSet(at) => self.arm(myself, at),
                 Effect::Erased => self.lane.push(myself, deletion::record(self.scope.clone())),
+                Effect::Appended(conversation) => self.followers.wake(conversation),
                 Effect::Posted(message) => self.deliver(myself, message),
                 Effect::Mail(mail) => {
                     self.scope.env.to_root(NodeMessage::Mail(Parcel { mail, notice: None }));

@@ -4,7 +4,8 @@
 use ocmt_store::{
     Filter,
     tables::{
-        Container, ContainerState, Invite, QuotaRow, Tenant, TenantState, Usage, User, UserState, VaultObject,
+        Container, ContainerState, Conversation, Invite, QuotaRow, Tenant, TenantState, Usage, User,
+        UserState, VaultObject,
     },
 };
 
@@ -13,7 +14,7 @@ use crate::{
     env::Scope,
     error::ActorError,
     quota::{Quota, within},
-    tenant::session_row,
+    tenant::{pages::pages, session_row},
     work::{Outcome, Work},
 };
 
@@ -119,10 +120,14 @@ async fn stored(work: &mut Work) -> Result<i64, ActorError> {
             Some(last) => work.tx.find::<VaultObject>(Filter::all().after(last)).await?,
             None => work.tx.find::<VaultObject>(Filter::all()).await?,
         };
-        let Some(end) = page.last() else { return Ok(sum) };
+        let Some(end) = page.last() else { break };
         last = Some((end.vault_id, end.object_id));
         sum = page.iter().fold(sum, |sum, object| sum.saturating_add(object.body_bytes));
     }
+    pages!(work, Conversation, conversation_id, page => {
+        sum = page.iter().fold(sum, |sum, row| sum.saturating_add(row.total_bytes - row.pruned_bytes));
+    });
+    Ok(sum)
 }
 
 /// A fresh activation learns its limit of calls: a read, beside which nothing is written.

@@ -27,5 +27,6 @@ mod strangers;
 pub(crate) mod suspension;
 pub(crate) mod timers;
 mod unlocks;
+mod transcripts;
 mod users;
 pub(crate) mod vault;

@@ -102,6 +102,8 @@ impl Client {
         pairings => pairing_service_client::PairingServiceClient,
         /// Guardians and ceremonies.
         recovery => recovery_service_client::RecoveryServiceClient,
+        /// Conversations.
+        transcripts => transcript_service_client::TranscriptServiceClient,
         /// The audit.
         audit => audit_service_client::AuditServiceClient,
     }

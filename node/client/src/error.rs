@@ -4,6 +4,8 @@ use ocmt_crypto::CryptoError;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
+use crate::conversation::TranscriptFault;
+
 /// Why something did not work, in words for the person in front of it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,6 +51,9 @@ pub enum ClientError {
         /// The host that signed.
         now: String,
     },
+    /// A conversation is not what was written.
+    #[error(transparent)]
+    Transcript(#[from] TranscriptFault),
     /// The sealed channel or the gateway broke.
     #[error("the connection to the container ended: {0}")]
     Channel(String),

@@ -14,6 +14,7 @@ pub mod channel;
 mod client;
 pub mod connect;
 pub mod container;
+pub mod conversation;
 pub mod email_change;
 mod error;
 pub mod factors;

@@ -63,6 +63,8 @@ pub struct Policy {
     pub step_up_lifetime_ms: Option<u64>,
     /// From confirming another address to its counting.
     pub email_change_delay_ms: Option<u64>,
+    /// How long transcripts are kept after their last record; none for ever.
+    pub transcript_retention_ms: Option<u64>,
 }
 
 /// What to change of a policy; what is absent stays.
@@ -98,6 +100,8 @@ pub struct PolicyChange {
     pub step_up_lifetime: Option<Duration>,
     /// From confirming another address to its counting.
     pub email_change_delay: Option<Duration>,
+    /// How long transcripts are kept after their last record; zero for ever.
+    pub transcript_retention: Option<Duration>,
 }
 
 /// Limits of a tenant, or what is used of them.
@@ -164,6 +168,7 @@ impl PolicyChange {
             ("sessions.absolute_limit", self.session_absolute),
             ("sessions.step_up_lifetime", self.step_up_lifetime),
             ("sessions.email_change_delay", self.email_change_delay),
+            ("vault.transcript_retention", self.transcript_retention),
         ];
         let named = members.iter().filter(|(_, value)| value.is_some());
         let named = named.map(|(path, _)| *path);
@@ -202,7 +207,10 @@ impl PolicyChange {
                 dm_policy: self.dm_policy.map(DirectPolicy::to_wire).unwrap_or_default(),
                 group_policy: self.group_policy.map(GroupPolicy::to_wire).unwrap_or_default(),
             }),
-            ..Default::default()
+            vault: Some(pb::VaultPolicy {
+                transcript_retention: self.transcript_retention.filter(|time| !time.is_zero()).map(duration),
+                ..Default::default()
+            }),
         }
     }
 }
@@ -344,7 +352,7 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
     let policy = from.policy.unwrap_or_default();
     let (sleep, recovery) = (policy.hibernation.unwrap_or_default(), policy.recovery.unwrap_or_default());
     let pairing = policy.pairing.unwrap_or_default();
-    let sessions = policy.sessions.unwrap_or_default();
+    let (sessions, vault) = (policy.sessions.unwrap_or_default(), policy.vault.unwrap_or_default());
     let ms = |time: &Option<prost_types::Duration>| time.as_ref().map(millis);
     Ok(Tenant {
         id: id(&from.tenant_id, "tenant_id")?,
@@ -367,6 +375,7 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
             require_passkey: sessions.require_passkey.unwrap_or_default(),
             step_up_lifetime_ms: ms(&sessions.step_up_lifetime),
             email_change_delay_ms: ms(&sessions.email_change_delay),
+            transcript_retention_ms: ms(&vault.transcript_retention),
         },
         policy_version: from.policy_version,
     })
@@ -383,15 +392,4 @@ fn user(from: pb::User) -> Result<User, ClientError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_named_is_changed() {
-        let change = PolicyChange { stop_after: Some(Duration::from_secs(7)), ..PolicyChange::default() };
-        assert_eq!(change.paths(), ["hibernation.stop_after"]);
-        let change = PolicyChange { require_mfa: Some(false), ..PolicyChange::default() };
-        assert_eq!(change.paths(), ["sessions.require_mfa"]);
-        assert!(PolicyChange::default().paths().is_empty());
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ mod audit;
 mod cluster;
 mod container;
 mod context;
+mod conversation;
 mod email;
 mod group;
 mod guardian;
@@ -135,6 +136,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::Pairing(command) => pairing::run(&context, command).await,
         Command::Group(command) => group::run(&context, command).await,
         Command::Vault(command) => Box::pin(vault::run(&context, command)).await,
+        Command::Conversation(command) => Box::pin(conversation::run(&context, command)).await,
         Command::Container(command) => return Box::pin(container::run(&context, command)).await,
         Command::Recovery(command) => Box::pin(recovery::run(&context, command)).await,
         Command::Guardian(command) => Box::pin(guardian::run(&context, command)).await,

@@ -20,6 +20,14 @@ use super::{
 /// A little over the largest secret: what is longer is refused later with a clear error.
 const MOST: u64 = 80 << 10;
 
+/// The passphrase of something else than the vault, asked for in these words.
+pub(super) fn passphrase_of(words: &str, args: &PassphraseArgs) -> anyhow::Result<Passphrase> {
+    match source(args.passphrase_file.as_deref(), args.passphrase_fd) {
+        Some(path) => Ok(Passphrase::new(&from_file(&path)?)?),
+        None => Ok(Passphrase::new(&prompt(words, "--passphrase-file")?)?),
+    }
+}
+
 /// How often somebody at a terminal may think of another passphrase.
 const TRIES: usize = 4;
 

@@ -74,6 +74,7 @@ fn change(args: &PolicyArgs) -> PolicyChange {
         require_passkey: args.require_passkey,
         step_up_lifetime: args.step_up_lifetime.map(|time| time.0),
         email_change_delay: args.email_change_delay.map(|time| time.0),
+        transcript_retention: args.transcript_retention.map(|time| time.0),
     }
 }
 
@@ -122,6 +123,10 @@ fn describe(tenant: &Tenant) -> String {
         ),
         ("another address of a user counts after", time(policy.email_change_delay_ms)),
         ("a proof of presence is good for", time(policy.step_up_lifetime_ms)),
+        (
+            "transcripts are kept",
+            policy.transcript_retention_ms.map_or_else(|| "for ever".to_owned(), |ms| time(Some(ms))),
+        ),
         ("a second factor", factor_wanted(policy).to_owned()),
     ];
     show::facts(&facts.into_iter().chain(end).collect::<Vec<_>>())

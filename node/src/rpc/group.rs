@@ -106,7 +106,7 @@ impl GroupService for Rpc {
             Ok(pb::ResourceKind::Container) => {}
             Ok(pb::ResourceKind::Entry | pb::ResourceKind::Conversation) => {
                 return Err(refuse(&ActorError::Unimplemented(
-                    "groups hold containers; vaults of groups and stored conversations are not built yet",
+                    "groups hold containers; vaults and conversations of groups are not built yet",
                 )));
             }
             Ok(pb::ResourceKind::Unspecified) | Err(_) => return Err(convert::invalid("kind", "is missing")),

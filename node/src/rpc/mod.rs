@@ -20,6 +20,7 @@ mod share;
 mod share_wire;
 mod sso;
 pub(crate) mod tenant;
+mod transcript;
 pub mod unimplemented;
 mod user;
 mod vault;
@@ -104,6 +105,7 @@ impl Rpc {
             container_service_server::ContainerServiceServer,
             recovery_service_server::RecoveryServiceServer,
             share_service_server::ShareServiceServer,
+            transcript_service_server::TranscriptServiceServer,
         );
         let (_, health) = tonic_health::server::health_reporter();
         routes.add_service(health);

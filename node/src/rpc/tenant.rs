@@ -165,6 +165,11 @@ fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> R
         "recovery.lock_period" => policy.lock_ms = time(recovery.lock_period)?,
         "recovery.change_delay" => policy.change_delay_ms = time(recovery.change_delay)?,
         "recovery.change_window" => policy.change_window_ms = time(recovery.change_window)?,
+        // none is for ever
+        "vault.transcript_retention" => {
+            let wanted = wanted.vault.unwrap_or_default().transcript_retention;
+            policy.transcript_retention_ms = wanted.map_or(0, |wanted| convert::millis(&wanted));
+        }
         "pairing.dm_policy" => policy.dm_policy = pairing_wire::direct(pairing.dm_policy())?,
         "pairing.group_policy" => policy.group_policy = pairing_wire::group(pairing.group_policy())?,
         _ => {
@@ -241,7 +246,12 @@ fn policy(policy: &TenantPolicy) -> pb::TenantPolicy {
             change_window: time(policy.change_window_ms),
             ..Default::default()
         }),
-        vault: None,
+        vault: Some(pb::VaultPolicy {
+            transcript_retention: Some(policy.transcript_retention_ms)
+                .filter(|kept| *kept > 0)
+                .map(convert::duration),
+            ..Default::default()
+        }),
         pairing: Some(pairing_wire::policy(policy)),
     }
 }

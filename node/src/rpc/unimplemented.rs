@@ -18,11 +18,7 @@ const LATER_CONTAINERS: &str = "snapshots, schedules, agent and egress policy, a
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
 /// Services of which nothing is there.
-const SERVICES: [(&str, &str); 5] = [
-    (
-        "ocmt.v1.TranscriptService",
-        "stored transcripts are not built yet; conversations go through the sealed channel",
-    ),
+const SERVICES: [(&str, &str); 4] = [
     ("ocmt.v1.OAuthService", "connections to OAuth providers are not built yet"),
     ("ocmt.v1.AlertService", "alert channels are not built yet"),
     ("ocmt.v1.NodeService", "nodes speak this to each other, on the peer listener"),

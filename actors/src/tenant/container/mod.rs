@@ -143,7 +143,11 @@ async fn admit<C: Admission>(scope: Scope, incoming: Incoming<C>) -> Outcome {
 
 /// A container of the caller, or one that the rule of the action lets him reach. Unknown and foreign ones
 /// answer alike.
-async fn load(work: &mut Work, action: Action, container: ContainerId) -> Result<Container, ActorError> {
+pub(super) async fn load(
+    work: &mut Work,
+    action: Action,
+    container: ContainerId,
+) -> Result<Container, ActorError> {
     let found = work.tx.get::<Container>(container).await?;
     let through = match &found {
         Some(row) => group::through(work, row).await?,

@@ -10,6 +10,7 @@ use crate::{
     effect::Effect,
     error::ActorError,
     policy::TenantPolicy,
+    tenant::transcript::retention,
     work::{Handle, Work},
 };
 
@@ -58,6 +59,9 @@ impl Handle for UpdateTenantPolicy {
         let next = Tenant { policy: encoded, version: tenant.version + 1, ..tenant };
         if !work.tx.update_if(&next, Tenant::version.eq(self.version)).await? {
             return Err(ActorError::Aborted("policy"));
+        }
+        if self.policy.transcript_retention_ms != before.transcript_retention_ms {
+            retention::changed(work).await?;
         }
         work.object = format!("tenant/{}", next.tenant_id);
         work.details = before.changed(&self.policy);

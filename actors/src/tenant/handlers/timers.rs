@@ -5,7 +5,9 @@ use std::time::Duration;
 use ocmt_store::tables::{Notice, TenantState, Timer};
 
 use super::{
-    super::{ceremony, container::timers as container, deletion, post as delivery, recovery},
+    super::{
+        ceremony, container::timers as container, deletion, post as delivery, recovery, transcript::retention,
+    },
     email_change, notices, post, session_row,
 };
 use crate::{
@@ -31,6 +33,7 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         session_row::SWEEP => session_row::sweep(work).await,
         recovery::FIND => recovery::find(work, &timer).await,
         ceremony::ground::TIMER => ceremony::stop::look(work, &timer.subject).await,
+        retention::TIMER => retention::fire(work).await,
         LOOK => container::look(work, &timer.subject).await,
         LOCK => container::lock(work, &timer.subject).await,
         #[cfg(test)]

@@ -14,6 +14,7 @@ mod write;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 pub(super) use read::redeem;
+pub(super) use write::apply;
 
 use super::TenantMessage;
 use crate::{

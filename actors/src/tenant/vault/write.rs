@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ocmt_crypto::{
-    manifest::{Leaf, MAX_OBJECTS},
+    manifest::{Leaf, MAX_OBJECTS, Manifest},
     object::keyring_id,
     sign::VerifyKey,
 };
@@ -18,7 +18,7 @@ use crate::{
     api::vault::{BatchPutEntries, DeleteEntry, PutEntry, Write, Written},
     authorize::Action,
     error::ActorError,
-    tenant::quota,
+    tenant::{quota, transcript},
     work::{Handle, Work},
 };
 
@@ -42,6 +42,21 @@ impl Handle for BatchPutEntries {
 
 async fn write(work: &mut Work, change: Write) -> Result<Written, ActorError> {
     let vault = ground::load(work, Action::WriteVault, Some(change.vault)).await?;
+    transcript::keeps_keys(work, &vault, &change.deletes).await?;
+    let puts = change.puts.len().to_string();
+    let deletes = change.deletes.len().to_string();
+    let (written, _) = apply(work, vault, change).await?;
+    work.details.push(("puts".to_owned(), puts));
+    work.details.push(("deletes".to_owned(), deletes));
+    Ok(written)
+}
+
+/// Makes the change of a vault that the caller may write to; the manifest that now holds.
+pub(in crate::tenant) async fn apply(
+    work: &mut Work,
+    vault: Vault,
+    change: Write,
+) -> Result<(Written, Manifest), ActorError> {
     no_rotation(&vault)?;
     let heads = heads(work, vault.vault_id).await?;
     let before: Vec<Leaf> = heads.iter().map(leaf).collect();
@@ -54,8 +69,6 @@ async fn write(work: &mut Work, change: Write) -> Result<Written, ActorError> {
         slots: &slots,
     };
     let manifest = check_manifest(&vault, &change.manifest, &expected)?;
-    work.details.push(("puts".to_owned(), change.puts.len().to_string()));
-    work.details.push(("deletes".to_owned(), change.deletes.len().to_string()));
     quota::store_bytes(work, growth(&heads, &change)).await?;
     for (id, _) in &change.deletes {
         work.tx.delete::<VaultObject>((vault.vault_id, *id)).await?;
@@ -65,7 +78,7 @@ async fn write(work: &mut Work, change: Write) -> Result<Written, ActorError> {
         insert(work, &vault, object, epoch(&vault)).await?;
     }
     let vault = store_manifest(work, vault, &manifest, change.manifest).await?;
-    Ok(Written { counter: ground::unsigned(vault.manifest_counter) })
+    Ok((Written { counter: ground::unsigned(vault.manifest_counter) }, manifest))
 }
 
 /// How many bytes of ciphertext the change adds.

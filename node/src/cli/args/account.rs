@@ -148,6 +148,9 @@ pub struct PolicyArgs {
     /// From confirming another address of a user to its counting
     #[arg(long, value_name = "TIME")]
     pub email_change_delay: Option<HumanDuration>,
+    /// How long the records of a conversation are kept after its last one, 1h to 87600h; 0s for ever
+    #[arg(long, value_name = "TIME")]
+    pub transcript_retention: Option<HumanDuration>,
 }
 
 /// `ocmt tenant sso`

@@ -6,6 +6,7 @@ mod approve;
 mod audit;
 mod cluster;
 mod container;
+mod conversation;
 mod email;
 mod mfa;
 mod node;
@@ -31,6 +32,7 @@ pub use approve::{ApproveArgs, ApproveCommand};
 pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
 pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs};
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
+pub use conversation::{AppendArgs, ConversationCommand, ExportArgs, ReadArgs};
 pub use email::EmailCommand;
 pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
@@ -155,6 +157,9 @@ pub enum Command {
     /// Your vault: secrets that only you can read
     #[command(subcommand)]
     Vault(VaultCommand),
+    /// Your conversations, kept encrypted and in order
+    #[command(subcommand)]
+    Conversation(ConversationCommand),
     /// Your container, its cell, and what runs in it
     #[command(subcommand)]
     Container(ContainerCommand),

@@ -33,6 +33,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let api_key = owner.client.create_api_key("k", &scopes, Duration::from_secs(600)).await.unwrap();
     let (share, capability) = shared(node, owner, &vault).await;
     let (pairing, sender) = paired(owner, container.id).await;
+    let conversation = vault.open_conversation(None).await.unwrap().id.to_string();
     let object = vault.keys().leaves().next().unwrap().object_id.0;
     Ids {
         tenant: me.tenant.to_string(),
@@ -49,6 +50,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
         session: me.session.unwrap().id.to_string(),
         vault: vault.id().to_string(),
         object,
+        conversation,
         slot: vault.slots_of(SlotKind::Passphrase)[0].to_string(),
         container: container.id.to_string(),
         guardianship,

@@ -7,6 +7,8 @@ mod api_keys;
 mod canary;
 mod config;
 mod contract;
+mod conversation_cli;
+mod conversations;
 mod crash;
 mod dead_man;
 mod deletion;

@@ -53,6 +53,28 @@ pub(super) fn rotation(ids: &Ids) -> Vec<Made> {
     }
 }
 
+pub(super) fn conversations(ids: &Ids) -> Vec<Made> {
+    use pb::append_transcript_request::Part;
+    let conversation_id = ids.conversation.clone();
+    let start = pb::TranscriptStart {
+        conversation_id: conversation_id.clone(),
+        first_sequence: 1,
+        idempotency_key: key(),
+        ..Default::default()
+    };
+    made! {
+        TranscriptService/OpenConversation "vault" => pb::OpenConversationRequest { vault_id: ids.vault.clone(),
+            conversation_id: uuid(), wrapped_key: vec![1; 72].into(), container_id: String::new(),
+            idempotency_key: key() };
+        TranscriptService/AppendTranscript "conversation" => pb::AppendTranscriptRequest { part: Some(Part::Start(start)) };
+        TranscriptService/ReadTranscript "conversation" => pb::ReadTranscriptRequest {
+            conversation_id: conversation_id.clone(), ..Default::default() };
+        TranscriptService/ListConversations "" => pb::ListConversationsRequest::default();
+        TranscriptService/DeleteConversation "conversation" => pb::DeleteConversationRequest { conversation_id,
+            manifest: vec![1; 64].into(), idempotency_key: key() };
+    }
+}
+
 pub(super) fn object(ids: &Ids) -> pb::VaultObject {
     pb::VaultObject {
         object_id: ids.object.to_vec().into(),

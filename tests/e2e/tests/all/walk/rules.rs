@@ -220,6 +220,13 @@ pub(super) const RULES: &[Rule] = rules! {
         ChallengeGuardian Observer Malformed,
         AnswerChallenge Observer Unfound,
     }
+    TranscriptService {
+        OpenConversation Observer Refused,
+        AppendTranscript Observer Refused,
+        ReadTranscript Observer Refused,
+        ListConversations Observer Refused,
+        DeleteConversation Observer Refused,
+    }
     AuditService {
         QueryAudit Observer Refused,
     }

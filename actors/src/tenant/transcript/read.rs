@@ -1,0 +1,63 @@
+//! Reading: a page of sealed records from a place.
+
+use ocmt_store::tables::{Conversation, TranscriptRecord};
+
+use super::{info, load, pruned, unsigned};
+use crate::{
+    api::transcript::{MAX_BATCH, MAX_RECORD, ReadTranscript, TranscriptPage},
+    authorize::Action,
+    error::ActorError,
+    work::{Handle, Work},
+};
+
+/// Of one answer, in bytes of records: with its frame it stays below 4 MiB.
+const MOST: usize = (4 << 20) - (128 << 10);
+
+impl Handle for ReadTranscript {
+    async fn handle(self, work: &mut Work) -> Result<TranscriptPage, ActorError> {
+        let row = load(work, Action::ReadVault, self.conversation).await?;
+        work.of_stream = self.continues;
+        let from = i64::try_from(self.from).unwrap_or(i64::MAX).max(1);
+        if from > row.next_sequence {
+            return Err(ActorError::invalid("from_sequence", "is behind the end of the conversation"));
+        }
+        if self.continues && from < row.first_sequence {
+            return Err(pruned());
+        }
+        let from = from.max(row.first_sequence);
+        let records = page(work, &row, from).await?;
+        let behind = from.saturating_add(i64::try_from(records.len()).unwrap_or(0));
+        Ok(TranscriptPage {
+            first_sequence: unsigned(from),
+            ended: row.finished && behind == row.next_sequence,
+            more: behind < row.next_sequence,
+            records,
+            conversation: if self.continues { None } else { Some(info(work, row).await?) },
+        })
+    }
+}
+
+/// As many as fit. Each step fetches no more than would fit if all were of the largest size.
+async fn page(work: &mut Work, row: &Conversation, from: i64) -> Result<Vec<Vec<u8>>, ActorError> {
+    let (mut records, mut bytes, mut next) = (Vec::new(), 0_usize, from);
+    loop {
+        let fits = MOST.saturating_sub(bytes) / MAX_RECORD;
+        let step = u32::try_from(fits.min(MAX_BATCH - records.len())).unwrap_or(0);
+        if step == 0 || next >= row.next_sequence {
+            return Ok(records);
+        }
+        let of = TranscriptRecord::conversation_id.eq(row.conversation_id);
+        let rows = work.tx.find(of.after(&(row.conversation_id, next - 1)).limit(step)).await?;
+        if rows.is_empty() {
+            return Err(ActorError::unavailable("STORE_DAMAGED", "a stored record is missing"));
+        }
+        for found in rows {
+            if found.sequence != next {
+                return Err(ActorError::unavailable("STORE_DAMAGED", "a stored record is missing"));
+            }
+            next += 1;
+            bytes += found.record.len();
+            records.push(found.record);
+        }
+    }
+}
