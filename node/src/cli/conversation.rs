@@ -86,7 +86,7 @@ async fn append(context: &Context, args: &AppendArgs) -> anyhow::Result<()> {
     let (at, finished) = (writer.stored(), writer.is_finished());
     if let Err(error) = vault.note_conversation(args.conversation, at, finished).await {
         note(&format!(
-            "your vault could not note how far the conversation is, and a node that cut records off would not be found out until it has; the next `append` does it: {error}"
+            "your vault could not note how far the conversation is, and a node that cut records off would not be found out until it has; the next `append` does it, or `read` of a finished one: {error}"
         ));
     }
     let added = show::count(usize::try_from(at.count - before)?, "record");
@@ -144,7 +144,7 @@ impl Lines {
 
 async fn read(context: &Context, args: &ReadArgs) -> anyhow::Result<()> {
     let conversation = args.conversation.context("which conversation?")?;
-    let vault = vault(context, &args.passphrase).await?;
+    let mut vault = vault(context, &args.passphrase).await?;
     let start = if args.pruned { Start::FirstLeft } else { Start::First };
     let mut reading = vault.read_conversation(conversation, start, args.follow).await?;
     loop {
@@ -152,7 +152,13 @@ async fn read(context: &Context, args: &ReadArgs) -> anyhow::Result<()> {
             record = reading.next() => record?,
             stopped = tokio::signal::ctrl_c() => return Ok(stopped?),
         };
-        let Some(record) = record else { return Ok(()) };
+        let Some(record) = record else {
+            if reading.is_finished() {
+                // its anchor has done what it was for; one that stays harms nobody
+                let _ = vault.note_conversation(conversation, reading.anchor(), true).await;
+            }
+            return Ok(());
+        };
         if record.sequence >= args.from {
             let mut out = io::stdout().lock();
             show_record(&mut out, context.out.json, record.sequence, &record.text)?;
@@ -241,7 +247,8 @@ fn target(out: &Path) -> anyhow::Result<Box<dyn Write>> {
     if out == Path::new("-") {
         return Ok(Box::new(io::stdout().lock()));
     }
-    let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(out);
+    // a new one: what is there has its own mode, and may be all that is left of the conversation
+    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(out);
     let file = file.with_context(|| format!("cannot write {}", out.display()))?;
     Ok(Box::new(io::BufWriter::new(file)))
 }

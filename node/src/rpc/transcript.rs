@@ -65,11 +65,19 @@ impl TranscriptService for Rpc {
             previous_tag: start.previous_tag.to_vec(),
             stored: None,
         };
-        while let Some(message) = stream.message().await? {
+        // tied to the session once the first batch has shown that it may
+        let mut guard = None;
+        while let Some(message) = appending.next(&mut stream, &mut guard).await? {
             let Some(Part::Batch(batch)) = message.part else {
                 return Err(convert::invalid("part", "of a further message is not batch"));
             };
             appending.append(batch).await?;
+            if guard.is_none() {
+                let until = deadline(self, &appending.headers);
+                let tenant = self.system.tenant(appending.caller.tenant());
+                let tied = tenant.open_stream(&appending.caller, until).await;
+                guard = Some(tied.map_err(|e| refuse(&e))?);
+            }
         }
         if appending.stored.is_none() {
             // nobody is told that a conversation is there without being asked whose it is
@@ -146,6 +154,20 @@ struct Appending {
 }
 
 impl Appending {
+    /// The next message, as long as the session lasts.
+    async fn next(
+        &self,
+        stream: &mut Streaming<pb::AppendTranscriptRequest>,
+        guard: &mut Option<StreamGuard>,
+    ) -> Result<Option<pb::AppendTranscriptRequest>, Status> {
+        let Some(guard) = guard else { return stream.message().await };
+        tokio::select! {
+            biased;
+            end = guard.over() => Err(ended(end)),
+            message = stream.message() => message,
+        }
+    }
+
     async fn append(&mut self, batch: pb::TranscriptBatch) -> Result<(), Status> {
         let bytes = batch.encoded_len();
         let records: Vec<Vec<u8>> = batch.records.iter().map(|record| record.to_vec()).collect();

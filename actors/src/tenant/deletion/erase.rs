@@ -24,7 +24,7 @@ use crate::{
         container::row::{CUT_OFF, LOOK, changed},
         message::What,
     },
-    tenant::{handlers::session_row, pages::pages, recovery},
+    tenant::{handlers::session_row, pages::pages, recovery, transcript},
     work::{Outcome, SystemWork, Work, run_system},
 };
 
@@ -127,7 +127,8 @@ async fn is_shrunk(work: &mut Work) -> Result<bool, ActorError> {
         work.tx.unlist_address(&user.email).await?;
         work.tx.delete::<User>(user.user_id).await?;
     }
-    Ok(heads.is_empty() && passkeys.is_empty() && users.is_empty())
+    let no_records = transcript::steps::all(work).await?;
+    Ok(no_records && heads.is_empty() && passkeys.is_empty() && users.is_empty())
 }
 
 /// All rows but the last.

@@ -6,7 +6,10 @@ use ocmt_store::tables::{Notice, TenantState, Timer};
 
 use super::{
     super::{
-        ceremony, container::timers as container, deletion, post as delivery, recovery, transcript::retention,
+        ceremony,
+        container::timers as container,
+        deletion, post as delivery, recovery,
+        transcript::{retention, steps},
     },
     email_change, notices, post, session_row,
 };
@@ -34,6 +37,7 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         recovery::FIND => recovery::find(work, &timer).await,
         ceremony::ground::TIMER => ceremony::stop::look(work, &timer.subject).await,
         retention::TIMER => retention::fire(work).await,
+        steps::ERASE => steps::fire(work, &timer.subject).await,
         LOOK => container::look(work, &timer.subject).await,
         LOCK => container::lock(work, &timer.subject).await,
         #[cfg(test)]

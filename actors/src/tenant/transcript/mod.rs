@@ -12,6 +12,7 @@ mod open;
 mod read;
 mod remove;
 pub(super) mod retention;
+pub(super) mod steps;
 
 use ocmt_store::tables::{Conversation, VaultObject};
 use ocmt_types::{ConversationId, Digest32, VaultId};
@@ -62,18 +63,19 @@ async fn load(
 
 /// The head of the object that holds a conversation's key: its version is the key epoch of records.
 async fn key(work: &mut Work, vault: VaultId, object: Digest32) -> Result<VaultObject, ActorError> {
-    work.tx.get::<VaultObject>((vault, object)).await?.ok_or_else(|| {
-        ActorError::precondition("CONVERSATION_KEY", "the vault does not hold the conversation's key")
-    })
+    let no_key =
+        || ActorError::precondition("CONVERSATION_KEY", "the vault does not hold the conversation's key");
+    work.tx.get::<VaultObject>((vault, object)).await?.ok_or_else(no_key)
 }
 
 async fn info(work: &mut Work, row: Conversation) -> Result<ConversationInfo, ActorError> {
-    let key = key(work, row.vault_id, row.key_object).await?;
+    // one that is missing makes this one unreadable, and no other
+    let key = work.tx.get::<VaultObject>((row.vault_id, row.key_object)).await?;
     Ok(ConversationInfo {
         id: row.conversation_id,
         vault: row.vault_id,
         container: row.container_id,
-        wrapped_key: key.wrapped_key,
+        wrapped_key: key.map(|key| key.wrapped_key).unwrap_or_default(),
         first_sequence: unsigned(row.first_sequence),
         before_tag: row.before_tag,
         next_sequence: unsigned(row.next_sequence),

@@ -1,7 +1,7 @@
 //! Making a conversation, and listing them.
 
 use ocmt_crypto::{manifest::MAX_ANCHORS, object::conversation_key_id};
-use ocmt_store::tables::{Conversation, Vault};
+use ocmt_store::tables::{Conversation, TranscriptRecord, Vault};
 
 use super::{info, key};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
 };
 
 const MOST_OF_A_PAGE: u32 = 100;
+const WRONG_KEY: ActorError = ActorError::Aborted("the conversation's key");
 
 impl Handle for OpenConversation {
     async fn handle(self, work: &mut Work) -> Result<ConversationInfo, ActorError> {
@@ -22,12 +23,22 @@ impl Handle for OpenConversation {
         }
         work.object = format!("conversation/{}", self.conversation);
         let owner_user = vault.owner_user.ok_or(ActorError::NotFound)?;
-        if work.tx.get::<Conversation>(self.conversation).await?.is_some() {
-            return Err(ActorError::AlreadyExists("a conversation"));
-        }
         let key_object = conversation_key_id(self.conversation);
         if key(work, self.vault, key_object).await?.wrapped_key != self.wrapped_key {
-            return Err(ActorError::Aborted("the conversation's key"));
+            return Err(WRONG_KEY);
+        }
+        match work.tx.get::<Conversation>(self.conversation).await? {
+            Some(own) if own.vault_id == self.vault => {
+                return Err(ActorError::AlreadyExists("a conversation"));
+            }
+            // another's id: nobody is told that it is there
+            Some(_) => return Err(WRONG_KEY),
+            None => {}
+        }
+        let of_before = TranscriptRecord::conversation_id.eq(self.conversation);
+        if work.tx.first(of_before.limit(1)).await?.is_some() {
+            // one of this id was deleted, and its records are not gone yet
+            return Err(WRONG_KEY);
         }
         one_more(work, &vault).await?;
         let row = Conversation {

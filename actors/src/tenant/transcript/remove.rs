@@ -1,9 +1,9 @@
-//! Deleting a conversation: its records, its row, its key and its anchor in one transaction.
+//! Deleting a conversation: its row, its key and its anchor in one transaction, and then its records in steps.
 
-use ocmt_store::tables::{Conversation, TranscriptRecord, Vault};
+use ocmt_store::tables::{Conversation, Vault, VaultObject};
 use ocmt_types::Digest32;
 
-use super::{key, load, unsigned};
+use super::{load, steps, unsigned};
 use crate::{
     api::{
         transcript::DeleteConversation,
@@ -21,11 +21,11 @@ impl Handle for DeleteConversation {
         let row = load(work, Action::WriteVault, self.conversation).await?;
         require_step_up(&work.standing, work.user()?)?;
         let vault = work.tx.get::<Vault>(row.vault_id).await?.ok_or(ActorError::NotFound)?;
-        let version = unsigned(key(work, row.vault_id, row.key_object).await?.version);
+        let key = work.tx.get::<VaultObject>((row.vault_id, row.key_object)).await?;
         let change = Write {
             vault: row.vault_id,
             puts: Vec::new(),
-            deletes: vec![(row.key_object, version)],
+            deletes: key.into_iter().map(|key| (row.key_object, unsigned(key.version))).collect(),
             manifest: self.manifest,
         };
         let (written, manifest) = vault::apply(work, vault, change).await?;
@@ -33,9 +33,10 @@ impl Handle for DeleteConversation {
             return Err(ActorError::invalid("manifest", "still has the conversation's anchor"));
         }
         quota::count_bytes(work, row.pruned_bytes - row.total_bytes).await?;
-        let of = TranscriptRecord::conversation_id.eq(self.conversation);
-        let records = work.tx.delete_all::<TranscriptRecord>(of).await?;
         work.tx.delete::<Conversation>(self.conversation).await?;
+        // nobody finds its records any more, nor has a key for them
+        steps::begin(work, self.conversation).await?;
+        let records = row.next_sequence - row.first_sequence;
         work.details.push(("records".to_owned(), records.to_string()));
         work.then(Effect::Appended(self.conversation));
         Ok(written)

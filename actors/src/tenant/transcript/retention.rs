@@ -5,9 +5,9 @@
 //! is gone whole when its owner deletes it.
 
 use ocmt_crypto::audit::Outcome;
-use ocmt_store::tables::{Conversation, Timer, TranscriptRecord};
+use ocmt_store::tables::{Conversation, Timer};
 
-use super::tag;
+use super::{steps, tag};
 use crate::{
     audit,
     error::ActorError,
@@ -17,8 +17,6 @@ use crate::{
 
 /// The timer that looks for what is due; one of each tenant.
 pub(crate) const TIMER: &str = "transcript.retention";
-/// Records that one transaction takes.
-const STEP: i64 = 10_000;
 
 /// Sets the timer if the policy wants one and there is none: an earlier one sets the next itself.
 pub(super) async fn arm(work: &mut Work) -> Result<(), ActorError> {
@@ -53,19 +51,15 @@ pub(in crate::tenant) async fn fire(work: &mut Work) -> Result<(), ActorError> {
 
 async fn take(work: &mut Work, row: Conversation) -> Result<(), ActorError> {
     // the last one stays
-    let until = (row.next_sequence - 2).min(row.first_sequence - 1 + STEP);
-    let mut next = Conversation { pruned: until == row.next_sequence - 2, ..row };
-    if until >= next.first_sequence {
-        let (conversation, taken) = (next.conversation_id, until + 1 - next.first_sequence);
-        let last = work
-            .tx
-            .get::<TranscriptRecord>((conversation, until))
-            .await?
-            .ok_or_else(|| ActorError::unavailable("STORE_DAMAGED", "a stored record is missing"))?;
-        let of = TranscriptRecord::conversation_id.eq(conversation);
-        work.tx.delete_all(of.and(TranscriptRecord::sequence.le(until))).await?;
+    let until = row.next_sequence - 2;
+    let mut next = Conversation { pruned: until < row.first_sequence, ..row };
+    if !next.pruned {
+        let conversation = next.conversation_id;
+        let last = steps::some(work, conversation, next.first_sequence, until, next.pruned_bytes).await?;
         quota::count_bytes(work, next.pruned_bytes - last.total_bytes).await?;
-        next.first_sequence = until + 1;
+        let taken = last.sequence + 1 - next.first_sequence;
+        next.pruned = last.sequence == until;
+        next.first_sequence = last.sequence + 1;
         next.before_tag = tag(&last.record);
         next.pruned_bytes = last.total_bytes;
         let details = vec![("records".to_owned(), taken.to_string())];

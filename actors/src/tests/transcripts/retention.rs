@@ -108,3 +108,26 @@ async fn without_a_policy_nothing_goes_and_a_policy_counts_from_now_on_for_what_
     let fresh = kit.sign_in(&talk.person, crate::api::auth::LinkPurpose::SignIn).await;
     assert_eq!(reason(kit.call(&fresh.caller, short).await), "INVALID_ARGUMENT");
 }
+
+/// A step is bounded in bytes: gigabytes at once would take longer than the database lets a statement take.
+#[tokio::test]
+async fn much_goes_in_steps() {
+    let kit = Kit::sim().await;
+    let mut talk = Talk::founded(&kit, "ann@example.com").await;
+    let large = vec![1; ocmt_crypto::transcript::MAX_RECORD];
+    for _ in 0..11 {
+        talk.say(&kit, &[&large[..]; 13]).await.unwrap();
+    }
+    keep_for(&kit, &talk, HOUR).await;
+    pass(&kit, &talk, 3).await;
+    until("all but the last are gone", async || shown(&kit, &talk).await.first_sequence == 143).await;
+    let pruned = crate::api::audit::QueryAudit {
+        after: None,
+        limit: 100,
+        method: Some("transcript.pruned".to_owned()),
+        user: None,
+    };
+    let steps = kit.call(talk.caller(), pruned).await.unwrap().records.len();
+    // 142 records of 256 KiB, 16 MiB a step at the most
+    assert!((3..=10).contains(&steps), "{steps}");
+}

@@ -7,7 +7,9 @@ use ocmt_types::ConversationId;
 #[non_exhaustive]
 pub enum TranscriptFault {
     /// The vault knows of it.
-    #[error("the node does not show conversation {0}, which your vault knows of: it was left out")]
+    #[error(
+        "the node does not show conversation {0}, which your vault knows of: it was left out, or deleted on another device since the vault was opened"
+    )]
     Missing(ConversationId),
     /// Records at the end are not there.
     #[error(

@@ -128,7 +128,8 @@ impl Vault {
         Conversation::from_wire(present(answer.conversation, "conversation")?)
     }
 
-    /// All conversations, each held against the vault: none is missing and none is shorter than the vault knows.
+    /// All conversations, held against the vault: none that is not finished is missing, and none is shorter than the
+    /// vault knows.
     ///
     /// # Errors
     /// [`ClientError::Transcript`].
@@ -139,6 +140,8 @@ impl Vault {
                 Some(shown) => check_end(shown, &anchor.into())?,
                 // made, and never opened at the node
                 None if anchor.records == 0 => {}
+                // one that was used while the pages were read may be on none of them
+                None if read::is_there(self.client(), anchor.conversation).await? => {}
                 None => return Err(TranscriptFault::Missing(anchor.conversation).into()),
             }
         }
@@ -192,11 +195,12 @@ impl Vault {
     async fn left_behind(&self) -> Result<Option<ConversationId>, ClientError> {
         let fresh = self.keys().manifest().anchors.iter().filter(|anchor| anchor.records == 0);
         let fresh: Vec<ConversationId> = fresh.map(|anchor| anchor.conversation).collect();
-        if fresh.is_empty() {
-            return Ok(None);
+        for conversation in fresh {
+            if !read::is_there(self.client(), conversation).await? {
+                return Ok(Some(conversation));
+            }
         }
-        let all = self.client().conversations().await?;
-        Ok(fresh.into_iter().find(|fresh| all.iter().all(|shown| shown.id != *fresh)))
+        Ok(None)
     }
 
     async fn make_key(&mut self) -> Result<ConversationId, ClientError> {

@@ -102,6 +102,9 @@ impl Vault {
                 return Err(TranscriptFault::Pruned { before }.into());
             }
             at = Anchor { count: before, last_tag: tag(&conversation.before_tag, before)? };
+            if before == pinned.count && at != pinned {
+                return Err(TranscriptFault::Record(before).into());
+            }
         }
         let reader = TranscriptReader::after(self.place(id), keys, at).pinned_to(pinned);
         let (client, anchored) = (self.client().clone(), known.is_some());
@@ -227,6 +230,15 @@ async fn open(client: &Client, id: ConversationId, from: u64, follow: bool) -> R
         return Err(ClientError::Answer("conversation_id"));
     }
     Ok((conversation, first.records.into(), first.first_sequence, stream))
+}
+
+/// Whether the node has a conversation of this id for the caller.
+pub(super) async fn is_there(client: &Client, id: ConversationId) -> Result<bool, ClientError> {
+    match open(client, id, 0, false).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some(Code::NotFound) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn tag(record: &[u8], sequence: u64) -> Result<[u8; TAG], TranscriptFault> {

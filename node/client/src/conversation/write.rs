@@ -96,7 +96,7 @@ impl Writer {
         while !self.unsent.is_empty() {
             tries += 1;
             match self.send().await {
-                Ok(()) => {}
+                Ok(()) => tries = 0,
                 Err(error) if tries < TRIES && may_repeat(&error) => {
                     tokio::time::sleep(pause(tries)).await;
                 }
@@ -116,37 +116,32 @@ impl Writer {
             },
             idempotency_key: idempotency_key(),
         };
-        let batches = batches(&self.unsent).into_iter().map(Part::Batch);
-        let parts = [Part::Start(start)].into_iter().chain(batches);
-        let parts: Vec<_> = parts.map(|part| pb::AppendTranscriptRequest { part: Some(part) }).collect();
-        let sent = self.unsent.len();
+        // a batch is there whole or not at all: so what is there is known after each
+        let sent = batch(&self.unsent);
+        let records = self.unsent.get(..sent).unwrap_or_default().to_vec();
+        let parts = [Part::Start(start), Part::Batch(pb::TranscriptBatch { records })];
+        let parts = parts.map(|part| pb::AppendTranscriptRequest { part: Some(part) });
         let answer = self.client.transcripts().append_transcript(tokio_stream::iter(parts)).await?;
         let there = answer.into_inner().next_sequence.saturating_sub(1);
-        let last = self.unsent.last().and_then(|record| record.last_chunk::<TAG>());
+        let last = self.unsent.get(sent.saturating_sub(1)).and_then(|record| record.last_chunk::<TAG>());
         let (count, last_tag) = (self.stored.count.saturating_add(sent as u64), last.copied());
         if there < count {
             return Err(ClientError::Answer("next_sequence"));
         }
         self.stored = Anchor { count, last_tag: last_tag.ok_or(ClientError::Answer("record"))? };
-        self.unsent.clear();
+        self.unsent.drain(..sent);
         Ok(())
     }
 }
 
-fn batches(records: &[Bytes]) -> Vec<pb::TranscriptBatch> {
-    let (mut all, mut bytes) = (vec![pb::TranscriptBatch::default()], 0);
-    for record in records {
+/// How many of these go into one batch.
+fn batch(records: &[Bytes]) -> usize {
+    let mut bytes = 0;
+    let fit = records.iter().take(BATCH).take_while(|record| {
         bytes += record.len();
-        let full = all.last().is_some_and(|batch| batch.records.len() >= BATCH || bytes > BATCH_BYTES);
-        if full {
-            all.push(pb::TranscriptBatch::default());
-            bytes = record.len();
-        }
-        if let Some(batch) = all.last_mut() {
-            batch.records.push(record.clone());
-        }
-    }
-    all
+        bytes <= BATCH_BYTES
+    });
+    fit.count().max(1)
 }
 
 /// Whether the same bytes may be sent again: they are skipped where they are there.

@@ -26,7 +26,7 @@ pub enum ConversationCommand {
     Append(AppendArgs),
     /// Read records, and check that they are the ones that were written
     Read(ReadArgs),
-    /// List your conversations, and check that none is missing
+    /// List your conversations, and check that none that is not finished is missing
     #[command(after_help = "Example:\n  ocmt conversation ls")]
     Ls {
         /// To open the vault.
@@ -101,7 +101,7 @@ pub struct ReadArgs {
 pub struct ExportArgs {
     /// Which
     pub conversation: ConversationId,
-    /// The file; only you can read it. - is standard output
+    /// The file, a new one that only you can read; - is standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Write JSON Lines in clear
