@@ -26,7 +26,7 @@ mod sso;
 mod strangers;
 pub(crate) mod suspension;
 pub(crate) mod timers;
-mod unlocks;
 mod transcripts;
+mod unlocks;
 mod users;
 pub(crate) mod vault;

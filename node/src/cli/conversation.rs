@@ -21,7 +21,7 @@ use serde_json::json;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 
 use super::{
-    args::{AppendArgs, ConversationCommand, ExportArgs, PassphraseArgs, ReadArgs},
+    args::{AppendArgs, ConversationCommand, ConversationExportArgs, PassphraseArgs, ReadArgs},
     context::Context,
     output::{note, waiting},
     secrets, show,
@@ -209,7 +209,7 @@ impl ExportLines {
     }
 }
 
-async fn export(context: &Context, args: &ExportArgs) -> anyhow::Result<()> {
+async fn export(context: &Context, args: &ConversationExportArgs) -> anyhow::Result<()> {
     let vault = vault(context, &args.passphrase).await?;
     let start = if args.pruned { Start::FirstLeft } else { Start::First };
     let mut reading = vault.read_conversation(args.conversation, start, false).await?;
@@ -217,7 +217,7 @@ async fn export(context: &Context, args: &ExportArgs) -> anyhow::Result<()> {
     let mut sealed = match args.clear {
         true => None,
         false => {
-            let passphrase = secrets::new_passphrase(&args.new)?;
+            let passphrase = secrets::new_passphrase(&args.new, &[&context.email()])?;
             let tenant = vault.client().identity()?.tenant;
             Some(ExportWriter::begin(tenant, passphrase, Cost::DEFAULT, &what).await?)
         }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::Conversation;
-use crate::{ClientError, vault::blocking};
+use crate::{ClientError, passphrase::NewPassphrase, vault::blocking};
 
 const FORMAT: &str = "ocmt conversation export 1";
 /// A transcript of one key.
@@ -70,7 +70,7 @@ impl ExportWriter {
     /// [`ClientError::Crypto`].
     pub async fn begin(
         tenant: TenantId,
-        passphrase: Passphrase,
+        passphrase: NewPassphrase,
         cost: Cost,
         what: &Exported,
     ) -> Result<(Self, String), ClientError> {
@@ -85,7 +85,7 @@ impl ExportWriter {
             stretch: HEXLOWER.encode(bytes.as_bytes()),
         };
         let place = ConversationPlace { tenant, conversation: head.export };
-        let key = blocking(move || stretch.derive(passphrase.expose())).await??;
+        let key = blocking(move || stretch.derive(passphrase.as_passphrase().expose())).await??;
         let mut export = Self(TranscriptWriter::begin(place, EPOCH, DataKey::from_bytes(*key)));
         let what = export.line(&json(what)?.into_bytes())?;
         Ok((export, format!("{}\n{what}", json(&head)?)))

@@ -5,13 +5,13 @@ use std::io::Write;
 use ocmt_crypto::{
     entry::Entry,
     export::{About, Sealer},
-    kdf::{Cost, Passphrase},
+    kdf::Cost,
     object::{VaultObject, keyring_id},
 };
 use ocmt_types::{Clock as _, Digest32, SystemClock};
 
 use super::{Vault, blocking, import::MARK};
-use crate::ClientError;
+use crate::{ClientError, passphrase::NewPassphrase};
 
 /// Entries fetched at once.
 const BATCH: usize = 48;
@@ -33,7 +33,7 @@ impl Vault {
     /// or it is none.
     pub async fn export(
         &self,
-        passphrase: Passphrase,
+        passphrase: NewPassphrase,
         cost: Cost,
         out: &mut (impl Write + Send),
         mut progress: impl FnMut(usize, usize) + Send,
@@ -41,7 +41,9 @@ impl Vault {
         let scope = self.keys().scope();
         let (at, counter) = (SystemClock.now(), self.keys().manifest().counter);
         let about = About { tenant: scope.tenant, vault: scope.vault, at, counter };
-        let begun = blocking(move || Sealer::begin(&about, &passphrase, cost, &mut rand::rng())).await?;
+        let begun =
+            blocking(move || Sealer::begin(&about, passphrase.as_passphrase(), cost, &mut rand::rng()))
+                .await?;
         let (mut sealer, header) = begun?;
         write(out, &header)?;
         let told = self

@@ -34,7 +34,7 @@ pub enum ConversationCommand {
         passphrase: PassphraseArgs,
     },
     /// Write a conversation to a file, encrypted under a passphrase of its own
-    Export(ExportArgs),
+    Export(ConversationExportArgs),
     /// Delete a conversation with all its records and its key
     #[command(
         after_help = "Example:\n  ocmt conversation rm 0d5a7d6c-4c55-4a4b-9f3a-3a1c7f6f8a11\n\nAsks for a recent sign-in: `ocmt step-up`. Nobody can bring it back."
@@ -98,7 +98,7 @@ pub struct ReadArgs {
 #[command(
     after_help = "Examples:\n  ocmt conversation export 0d5a7d6c-4c55-4a4b-9f3a-3a1c7f6f8a11 --out talk.jsonl\n  ocmt conversation export ID --out talk.jsonl --clear    for whoever reads the file to read\n\n`ocmt conversation read --export FILE` reads what was encrypted."
 )]
-pub struct ExportArgs {
+pub struct ConversationExportArgs {
     /// Which
     pub conversation: ConversationId,
     /// The file, a new one that only you can read; - is standard output

@@ -32,7 +32,7 @@ pub use approve::{ApproveArgs, ApproveCommand};
 pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
 pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs};
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
-pub use conversation::{AppendArgs, ConversationCommand, ExportArgs, ReadArgs};
+pub use conversation::{AppendArgs, ConversationCommand, ConversationExportArgs, ReadArgs};
 pub use email::EmailCommand;
 pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};

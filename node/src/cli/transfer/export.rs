@@ -8,11 +8,12 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use data_encoding::BASE64;
-use ocmt_client::{ClientError, vault::Exported, vault::Vault};
-use ocmt_crypto::{
-    entry::Entry,
-    kdf::{Cost, Passphrase},
+use ocmt_client::{
+    ClientError,
+    passphrase::NewPassphrase,
+    vault::{Exported, Vault},
 };
+use ocmt_crypto::{entry::Entry, kdf::Cost};
 use serde_json::json;
 use tempfile::NamedTempFile;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -25,9 +26,6 @@ use crate::cli::{
     secrets, show,
 };
 
-/// An export can be tried at leisure by whoever finds it.
-const SHORTEST: usize = 12;
-
 pub(in crate::cli) async fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<()> {
     if !args.overwrite && args.to.symlink_metadata().is_ok() {
         let text = format!("{} is there already: nothing was written (--overwrite)", args.to.display());
@@ -37,7 +35,7 @@ pub(in crate::cli) async fn run(context: &Context, args: &ExportArgs) -> anyhow:
         allowed(&args.to)?;
         None
     } else {
-        Some(strong(secrets::new_passphrase(&args.new)?)?)
+        Some(secrets::new_passphrase(&args.new, &[&context.email()])?)
     };
     let client = context.client().await?;
     let vault = context.vault(&client, &args.passphrase).await?;
@@ -51,7 +49,11 @@ pub(in crate::cli) async fn run(context: &Context, args: &ExportArgs) -> anyhow:
 }
 
 /// Writes beside the file that is to be, for its owner alone (mode 0600), and gives it its name at the end.
-async fn write(vault: &Vault, args: &ExportArgs, passphrase: Option<Passphrase>) -> anyhow::Result<Exported> {
+async fn write(
+    vault: &Vault,
+    args: &ExportArgs,
+    passphrase: Option<NewPassphrase>,
+) -> anyhow::Result<Exported> {
     let folder = args.to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let part = NamedTempFile::new_in(folder);
     let part = part.with_context(|| format!("cannot write into {}", folder.display()))?;
@@ -116,16 +118,6 @@ fn allowed(to: &Path) -> anyhow::Result<()> {
         bail!("nothing was written");
     }
     Ok(())
-}
-
-fn strong(passphrase: Passphrase) -> anyhow::Result<Passphrase> {
-    let letters = std::str::from_utf8(passphrase.expose()).map_or(0, |text| text.chars().count());
-    if letters < SHORTEST {
-        let text =
-            format!("the passphrase of an export has at least {SHORTEST} characters: nothing was written");
-        return Err(ClientError::Usage(text).into());
-    }
-    Ok(passphrase)
 }
 
 fn progress(waiting: &Waiting) -> impl FnMut(usize, usize) + Send {
