@@ -91,9 +91,8 @@ impl World {
                 self.database.commit(&mut self.vault, change);
                 self.removed.push(self.secrets.remove(which).1);
             }
-            Step::Rotate(rekey) => {
-                self.rotate(if rekey { RotationMode::Rekey } else { RotationMode::Rewrap })
-            }
+            Step::Rotate(true) => self.rotate(RotationMode::Rekey),
+            Step::Rotate(false) => self.rotate(RotationMode::Rewrap),
             Step::Reopen(which) => {
                 let key = &self.secrets[which % self.secrets.len()].1;
                 self.vault = self.database.open_seen(key, Some(&self.vault.seen())).unwrap();

@@ -35,7 +35,7 @@ async fn main() -> anyhow::Result<()> {
 
 async fn measure(store: &str, node: &TestNode, long: u64, rounds: usize) -> anyhow::Result<()> {
     let ada = node.person("ada").await?;
-    let mut vault = ada.vault("a passphrase for measuring").await?;
+    let mut vault = ada.vault("violin ledger umbrella quartz").await?;
     let (mut few, mut many) = (filled(&mut vault, SHORT).await?, filled(&mut vault, long).await?);
     let (mut of_few, mut of_many) = (Vec::new(), Vec::new());
     for round in 0..rounds + WARMING_UP {

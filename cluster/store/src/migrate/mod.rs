@@ -156,11 +156,11 @@ pub(crate) const SQLITE: &[Migration] = &[
         usable_from: 15,
     },
     Migration {
-        version: 17,
+        version: 16,
         name: "unlock_budget",
-        text: include_str!("../../../../migrations/sqlite/0017_unlock_budget.sql"),
+        text: include_str!("../../../../migrations/sqlite/0016_unlock_budget.sql"),
         // an earlier program would hand out key slots without counting
-        usable_from: 17,
+        usable_from: 16,
     },
 ];
 
@@ -269,11 +269,11 @@ pub(crate) const POSTGRES: &[Migration] = &[
         usable_from: 15,
     },
     Migration {
-        version: 17,
+        version: 16,
         name: "unlock_budget",
-        text: include_str!("../../../../migrations/postgres/0017_unlock_budget.sql"),
+        text: include_str!("../../../../migrations/postgres/0016_unlock_budget.sql"),
         // an earlier program would hand out key slots without counting
-        usable_from: 17,
+        usable_from: 16,
     },
 ];
 

@@ -113,6 +113,9 @@ impl ExportWriter {
     }
 }
 
+/// A record of an export: its sequence, and what was said.
+pub type ExportedRecord = (u64, Zeroizing<Vec<u8>>);
+
 /// Reads an export.
 pub struct ExportReader {
     reader: TranscriptReader,
@@ -151,7 +154,7 @@ impl ExportReader {
     ///
     /// # Errors
     /// [`ClientError::Crypto`] for a line that is not the one that follows.
-    pub fn next(&mut self, line: &str) -> Result<Option<(u64, Zeroizing<Vec<u8>>)>, ClientError> {
+    pub fn next(&mut self, line: &str) -> Result<Option<ExportedRecord>, ClientError> {
         let text = open(&mut self.reader, line)?;
         if self.reader.is_finished() {
             return Ok(None);
@@ -193,7 +196,7 @@ mod tests {
     async fn exported() -> Vec<String> {
         let ids: &dyn IdGen = &RandomIds;
         let what = Exported { conversation: ids.id(), first_sequence: 3, finished: false };
-        let secret = passphrase("a passphrase of the export");
+        let secret = NewPassphrase::new("violin ledger umbrella quartz", &[]).unwrap();
         let (mut export, mut text) = ExportWriter::begin(ids.id(), secret, Cost::LEAST, &what).await.unwrap();
         for said in [b"one".as_slice(), b"", b"three\n"] {
             text = format!("{text}\n{}", export.line(said).unwrap());
@@ -212,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_export_is_read_with_its_passphrase_and_as_it_was_written_alone() {
-        let (lines, secret) = (exported().await, "a passphrase of the export");
+        let (lines, secret) = (exported().await, "violin ledger umbrella quartz");
         let (said, whole) = read(&lines, secret).await.unwrap();
         assert_eq!(said, [(3, b"one".to_vec()), (4, Vec::new()), (5, b"three\n".to_vec())]);
         assert!(whole);

@@ -26,7 +26,7 @@ use crate::{
     wire::time,
 };
 
-pub use export::{ExportReader, ExportWriter, Exported, MOST_OF_A_LINE};
+pub use export::{ExportReader, ExportWriter, Exported, ExportedRecord, MOST_OF_A_LINE};
 pub use fault::TranscriptFault;
 pub use read::{Reading, Record, Start};
 pub use write::Writer;

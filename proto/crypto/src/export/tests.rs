@@ -184,6 +184,7 @@ fn chunks_are_neither_left_out_nor_moved_nor_taken_from_another_export() {
     let opens = |order: &[&[u8]]| read(opener.again(), &order.concat()).is_ok();
     let [a, b, c, d] = chunks[..] else { panic!("four") };
     assert!(opens(&[a, b, c, d]));
+    let (_, other) = seal(&some());
     for order in [
         // the same records in another order: their place alone tells
         &[a, c, b, d][..],

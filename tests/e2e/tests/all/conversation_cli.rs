@@ -25,11 +25,11 @@ impl Desk {
     async fn set() -> Self {
         let node = TestNode::start().await.unwrap();
         let ada = node.person("ada").await.unwrap();
-        ada.vault("a passphrase that is typed").await.unwrap();
+        ada.vault("tramway-Okapi-39-lantern").await.unwrap();
         let state = keep(&node, &ada);
         let desk = Self { node, theirs: Vec::new() };
-        desk.file("vault.txt", "a passphrase that is typed\n");
-        desk.file("export.txt", "a passphrase of the export\n");
+        desk.file("vault.txt", "tramway-Okapi-39-lantern\n");
+        desk.file("export.txt", "violin ledger umbrella quartz\n");
         let theirs = vec!["--state-dir".to_owned(), state];
         Self { theirs, ..desk }
     }

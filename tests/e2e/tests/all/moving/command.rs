@@ -43,7 +43,7 @@ impl Typing {
         let state = node.folder().join("devices").join("typed");
         LocalState::open(&state).unwrap().put_session(session).unwrap();
         let passphrase = node.folder().join("passphrase");
-        fs::write(&passphrase, "a passphrase of one's own\n").unwrap();
+        fs::write(&passphrase, "tramway-Okapi-39-lantern\n").unwrap();
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         Self { state: text(&state), passphrase: text(&passphrase), node, ada }
     }

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use ocmt_client::{
     ClientError,
+    passphrase::NewPassphrase,
     vault::{
         Vault,
         import::{Existing, Source, What},
@@ -70,7 +71,7 @@ async fn an_import_that_was_cut_short_is_seen_and_goes_on_without_doubling() {
     assert!(other.contains("another file was cut short"), "{other}");
     // an export of this moment is as good as any other, and has no mark in it
     let mut exported = Vec::new();
-    let passphrase = Passphrase::new(PASSPHRASE).unwrap();
+    let passphrase = NewPassphrase::new(PASSPHRASE, &[]).unwrap();
     let told = hers.export(passphrase, Cost::LEAST, &mut exported, |_, _| {}).await.unwrap();
     assert_eq!(told.entries, some.len() - 1);
     let bob = node.person("bob").await.unwrap();
@@ -197,7 +198,7 @@ async fn what_one_vault_exports_another_imports_as_it_was() {
     hers.put("twice", b"first").await.unwrap();
     hers.put("twice", &[0xff; 65_536]).await.unwrap();
     let mut file = Vec::new();
-    let passphrase = Passphrase::new(PASSPHRASE).unwrap();
+    let passphrase = NewPassphrase::new(PASSPHRASE, &[]).unwrap();
     let told = hers.export(passphrase, Cost::LEAST, &mut file, |_, _| {}).await.unwrap();
     assert_eq!((told.entries, told.keys_left_out), (51, 0));
     let there = all(&hers).await;
@@ -210,7 +211,7 @@ async fn what_one_vault_exports_another_imports_as_it_was() {
     assert_eq!(there.len(), 51);
     assert!(facts(&there) == facts(&here));
     let mut other = Vec::new();
-    let passphrase = Passphrase::new(PASSPHRASE).unwrap();
+    let passphrase = NewPassphrase::new(PASSPHRASE, &[]).unwrap();
     his.export(passphrase, Cost::LEAST, &mut other, |_, _| {}).await.unwrap();
     import(&mut hers, &export(&other).unwrap(), Existing::Refuse).await.unwrap();
     assert!(all(&hers).await == there, "and back: all is there already");

@@ -19,7 +19,7 @@ use ocmt_crypto::{
 use ocmt_testkit::Person;
 use ocmt_types::{Id as _, TenantId, Timestamp, VaultId};
 
-const PASSPHRASE: &str = "a passphrase of the file's own";
+const PASSPHRASE: &str = "violin ledger umbrella quartz";
 
 /// Where a vector of the earlier implementation is.
 fn vector(name: &str) -> PathBuf {
@@ -67,12 +67,12 @@ fn export(bytes: &[u8]) -> Result<Source, ocmt_client::ClientError> {
 
 /// Another look at somebody's vault, from the same device or another.
 async fn again(person: &Person, device: &ocmt_client::state::LocalState) -> Vault {
-    let key = Key::Passphrase(Passphrase::new("a passphrase of one's own").unwrap());
+    let key = Key::Passphrase(Passphrase::new("tramway-Okapi-39-lantern").unwrap());
     person.client.unlock_vault(None, key, device, Rollback::Refuse).await.unwrap()
 }
 
 async fn vault(person: &Person) -> Vault {
-    person.vault("a passphrase of one's own").await.unwrap()
+    person.vault("tramway-Okapi-39-lantern").await.unwrap()
 }
 
 /// Name, version, value, times of everything in a vault.

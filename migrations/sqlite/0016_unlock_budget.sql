@@ -1,4 +1,4 @@
--- Hand-outs of key slots, counted by account, twin of ../postgres/0017_unlock_budget.sql.
+-- Hand-outs of key slots, counted by account, twin of ../postgres/0016_unlock_budget.sql.
 --
 -- Usable from itself on: an earlier program would hand out key slots without counting.
 
