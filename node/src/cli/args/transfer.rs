@@ -20,7 +20,7 @@ pub enum ExistingArg {
 /// `ocmt vault import`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt vault import export.ocmt --dry-run              says what would be written\n  ocmt vault import export.ocmt --password-file p      an export of `ocmt vault export`\n  ocmt vault import vault.json --phrase-file words     a vault of the earlier implementation\n  ocmt vault import vault.json --backup-key-file key --backup-record backup.json\n  ocmt vault import vault.json --shares social.json    or the files of three holders of shares\n  ocmt vault import fields.json --field-keys keys.json\n\nThe whole file is read and checked before anything is written. An import that was cut short goes on when it is\nrun again."
+    after_help = "Examples:\n  ocmt vault import export.ocmt --dry-run              says what would be written\n  ocmt vault import export.ocmt --password-file p      an export of `ocmt vault export`\n  ocmt vault import vault.json --phrase-file words     a vault of the earlier implementation\n  ocmt vault import vault.json --old-backup-key-file key --backup-record backup.json\n  ocmt vault import vault.json --shares social.json    or the files of three holders of shares\n  ocmt vault import fields.json --field-keys keys.json\n\nThe whole file is read and checked before anything is written. An import that was cut short goes on when it is\nrun again."
 )]
 pub struct ImportArgs {
     /// An export, a vault of the earlier implementation, or fields of its database as {"name": "v1:…"}
@@ -33,9 +33,9 @@ pub struct ImportArgs {
     pub phrase_file: Option<PathBuf>,
     /// Read an earlier vault's backup key from here
     #[arg(long, value_name = "FILE", group = "way", requires = "backup_record")]
-    pub backup_key_file: Option<PathBuf>,
+    pub old_backup_key_file: Option<PathBuf>,
     /// The record that belongs to the backup key, as JSON
-    #[arg(long, value_name = "FILE", requires = "backup_key_file")]
+    #[arg(long, value_name = "FILE", requires = "old_backup_key_file")]
     pub backup_record: Option<PathBuf>,
     /// Files with one share each, or the record of a social set-up, as JSON
     #[arg(long, value_name = "FILE", group = "way", num_args = 1..)]

@@ -67,7 +67,7 @@ fn opened(args: &ImportArgs) -> anyhow::Result<Source> {
 
 fn export(args: &ImportArgs, file: File) -> anyhow::Result<Source> {
     let other = args.phrase_file.is_some()
-        || args.backup_key_file.is_some()
+        || args.old_backup_key_file.is_some()
         || args.field_keys.is_some()
         || !args.shares.is_empty();
     if other {
@@ -89,7 +89,7 @@ fn seed(args: &ImportArgs) -> anyhow::Result<Option<Seed>> {
     if let Some(file) = &args.phrase_file {
         return Ok(Some(Seed::from_phrase(&secrets::line(file)?)?));
     }
-    if let (Some(key), Some(record)) = (&args.backup_key_file, &args.backup_record) {
+    if let (Some(key), Some(record)) = (&args.old_backup_key_file, &args.backup_record) {
         return Ok(Some(Seed::from_backup(&secrets::line(key)?, &read(record, MAX_RECORD)?)?));
     }
     if args.shares.is_empty() { Ok(None) } else { shares(&args.shares).map(Some) }

@@ -22,7 +22,7 @@ fn code<T>(answer: Result<T, ClientError>) -> Option<Code> {
 async fn an_agent_asks_and_reads_what_its_owner_approves() {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
-    let mut hers = ada.vault("a passphrase of one's own").await.unwrap();
+    let mut hers = ada.vault("tramway-Okapi-39-lantern").await.unwrap();
     hers.put("bot-token", b"the token").await.unwrap();
     hers.put("bank", b"the value").await.unwrap();
     let bank = hers.list().await.unwrap().into_iter().find(|one| one.name == "bank").unwrap().object;
@@ -68,7 +68,7 @@ async fn an_agent_asks_and_reads_what_its_owner_approves() {
 async fn an_agent_asks_and_its_owner_decides_by_the_command_line() {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
-    let mut hers = ada.vault("a passphrase of one's own").await.unwrap();
+    let mut hers = ada.vault("tramway-Okapi-39-lantern").await.unwrap();
     hers.put("bot-token", b"the token").await.unwrap();
     hers.put("bank", b"the value").await.unwrap();
     let at = |name: &str| node.folder().join(name).to_str().unwrap().to_owned();
@@ -76,7 +76,7 @@ async fn an_agent_asks_and_its_owner_decides_by_the_command_line() {
     let (key, program) = (at("agent.key"), at("agent.json"));
     let target = node.target().unwrap();
     fs::write(&ca, target.ca.pem()).unwrap();
-    fs::write(&file, "a passphrase of one's own").unwrap();
+    fs::write(&file, "tramway-Okapi-39-lantern").unwrap();
     let as_ada = ["--state-dir", &state, "--json"];
     let as_agent =
         ["--endpoint", &target.endpoint, "--ca", &ca, "--state-dir", &nowhere, "--program", &program];

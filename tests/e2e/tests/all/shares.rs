@@ -25,7 +25,7 @@ async fn trusts(one: &Person, other: &Person) {
 }
 
 async fn with_vault(person: &Person) -> Vault {
-    person.vault("a passphrase of one's own").await.unwrap()
+    person.vault("tramway-Okapi-39-lantern").await.unwrap()
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn what_somebody_asks_for_is_decided_by_the_command_line() {
     let (of_ada, of_bob) = (keep(&node, &ada), keep(&node, &bob));
     let (as_ada, as_bob) = (["--state-dir", &of_ada, "--json"], ["--state-dir", &of_bob, "--json"]);
     let (share, file) = (seen.id.to_string(), node.folder().join("passphrase"));
-    std::fs::write(&file, "a passphrase of one's own").unwrap();
+    std::fs::write(&file, "tramway-Okapi-39-lantern").unwrap();
     let file = file.to_str().unwrap();
     let ask = ["share", "ask", &share, "--may", "read", "--lifetime", "1h", "--reason", "the bank calls"];
     let asked = json(&ocmt(&[&ask[..], &as_bob].concat()).await.unwrap());

@@ -103,15 +103,15 @@ async fn who_lost_the_passphrase_sets_a_new_one_with_the_backup_key() {
     assert_eq!(text.trim().split('-').count(), 14);
     assert_eq!(desk.kinds(BY_FIRST).await, ["backup key", "passphrase"]);
     // as it may have been typed in from paper
-    desk.write("typed", &text.to_lowercase().replace('-', " ").replace('o', "0"));
+    desk.write("by-hand", &text.to_lowercase().replace('-', " ").replace('o', "0"));
     desk.refused("vault get note --out @back --passphrase-file @second", "the passphrase is wrong").await;
-    desk.done("vault get note --out @back --backup-key-file @typed").await;
+    desk.done("vault get note --out @back --backup-key-file @by-hand").await;
     assert_eq!(fs::read_to_string(desk.at("back")).unwrap(), "what is kept");
     let slip = text.replacen(&text[..4], if text.starts_with("AAAA") { "BBBB" } else { "AAAA" }, 1);
     desk.write("slip", &slip);
     desk.refused("vault ls --backup-key-file @slip", "mistyped").await;
 
-    desk.done("vault passphrase --backup-key-file @typed --new-passphrase-file @second").await;
+    desk.done("vault passphrase --backup-key-file @by-hand --new-passphrase-file @second").await;
     desk.refused(&format!("vault ls {BY_FIRST}"), "the passphrase is wrong").await;
     desk.done(&format!("vault ls {BY_SECOND}")).await;
     // the key is kept: it was not what was lost

@@ -102,7 +102,7 @@ async fn a_vault_of_the_earlier_implementation_comes_in_by_every_way() {
     assert_eq!(told["entries"][0]["name"], "credentials/openai/key 0");
     for way in [
         &["--phrase-file", &phrase][..],
-        &["--backup-key-file", &key, "--backup-record", &record],
+        &["--old-backup-key-file", &key, "--backup-record", &record],
         &["--shares", &social],
         &["--shares", &shares[0], &shares[1], &shares[2]],
     ] {

@@ -24,7 +24,7 @@ async fn a_program_is_refused_by_every_method_but_its_five() {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let bob = node.member(&ada, "bob", "owner").await.unwrap();
-    let mut his = bob.vault("a passphrase of one's own").await.unwrap();
+    let mut his = bob.vault("tramway-Okapi-39-lantern").await.unwrap();
     his.put("entry", b"value").await.unwrap();
     let key = SealSecretKey::generate(&mut rand::rng()).public();
     let made = his.create_program_token("p", &["entry".to_owned()], key, Duration::from_secs(600)).await;
