@@ -5,16 +5,15 @@ library, to show that the document suffices.
 """
 
 import hashlib
-import hmac
 import json
 import struct
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import primitives
+from primitives import ed25519_public, expand, mac, need, var, x25519, x25519_public
+from primitives import open_box as unseal
+from primitives import verify as verify_raw
 
 WORDS = []
 
@@ -22,40 +21,8 @@ WORDS = []
 # ---- what the formats stand on
 
 
-def mac(key, message):
-    return hmac.new(key, message, hashlib.sha256).digest()
-
-
-def expand(prk, info, length):
-    out, block, counter = b"", b"", 1
-    while len(out) < length:
-        block = mac(prk, block + info + bytes([counter]))
-        out, counter = out + block, counter + 1
-    return out[:length]
-
-
 def derive(key, label):
     return expand(mac(bytes(32), key), label, 32)
-
-
-def raw(public):
-    return public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-
-
-def x25519_public(secret):
-    return raw(X25519PrivateKey.from_private_bytes(secret).public_key())
-
-
-def ed25519_public(seed):
-    return raw(Ed25519PrivateKey.from_private_bytes(seed).public_key())
-
-
-def x25519(secret, public):
-    return X25519PrivateKey.from_private_bytes(secret).exchange(X25519PublicKey.from_public_bytes(public))
-
-
-def verify_raw(key, purpose, message, signature):
-    Ed25519PublicKey.from_public_bytes(key).verify(signature, b"OCMT " + purpose + b" v1\0" + message)
 
 
 def verify(key, purpose, signed):
@@ -104,39 +71,6 @@ class Hpke:
         return self.expand(self.SUITE, self.exporter, b"sec", context, 32)
 
 
-def unseal(secret, info, aad, box):
-    assert box[0] == 1
-    return Hpke(secret, box[1:33], info).open_first(box[33:], aad)
-
-
-def hchacha20(key, nonce):
-    state = [0x61707865, 0x3320646E, 0x79622D32, 0x6B206574, *struct.unpack("<12I", key + nonce)]
-
-    def quarter(a, b, c, d):
-        for x, y, z, turn in ((a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)):
-            state[x] = (state[x] + state[y]) & 0xFFFFFFFF
-            word = state[z] ^ state[x]
-            state[z] = (word << turn | word >> 32 - turn) & 0xFFFFFFFF
-
-    for _ in range(10):
-        for column in range(4):
-            quarter(column, column + 4, column + 8, column + 12)
-        for column in range(4):
-            quarter(column, 4 + (column + 1) % 4, 8 + (column + 2) % 4, 12 + (column + 3) % 4)
-    return struct.pack("<8I", *state[:4], *state[12:])
-
-
-def open_envelope(kind, epoch, key, context, envelope):
-    """AES-256-GCM, or XChaCha20-Poly1305 for transcripts (kind 4)."""
-    alg, end = (2, 36) if kind == 4 else (1, 24)
-    head, nonce, sealed = envelope[:12], envelope[12:end], envelope[end:]
-    assert head == b"OCMT" + bytes([kind, 1, alg, 0]) + struct.pack(">I", epoch)
-    if alg == 1:
-        return AESGCM(key).decrypt(nonce, sealed, head + nonce + context)
-    subkey = hchacha20(key, nonce[:16])
-    return ChaCha20Poly1305(subkey).decrypt(bytes(4) + nonce[16:], sealed, head + nonce + context)
-
-
 def gf_multiply(a, b):
     product = 0
     while b:
@@ -166,23 +100,11 @@ def interpolate(shares):
     return bytes(secret)
 
 
-class Reader:
-    def __init__(self, data, kind=None):
-        self.data, self.at = data, 0
-        if kind is not None:
-            assert self.take(6) == b"OCMT" + bytes([kind, 1])
+class Reader(primitives.Reader):
+    """The same with lists and options, which the formats of this page have."""
 
-    def take(self, length):
-        taken = self.data[self.at : self.at + length]
-        assert len(taken) == length
-        self.at += length
-        return taken
-
-    def number(self, length):
-        return int.from_bytes(self.take(length), "big")
-
-    def var(self):
-        return self.take(self.number(4))
+    def var(self, most=1 << 20):
+        return super().var(most)
 
     def list(self, item):
         return [item() for _ in range(self.number(4))]
@@ -191,11 +113,13 @@ class Reader:
         return item() if (False, True)[self.number(1)] else None
 
     def end(self):
-        assert self.at == len(self.data)
+        self.done()
 
 
-def var(data):
-    return struct.pack(">I", len(data)) + data
+def open_envelope(kind, epoch, key, context, envelope):
+    named, plaintext = primitives.open_envelope(kind, key, context, envelope)
+    need(named == epoch)
+    return plaintext
 
 
 class Vectors:

@@ -1,7 +1,7 @@
 //! Entry grants as the node can check them: of which entries, of which version, and by whom. What is in them, only the
 //! taker sees.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ocmt_crypto::{
     datakey::{ObjectPlace, VaultScope},
@@ -19,6 +19,24 @@ const MOST: usize = 48;
 
 fn wrong(why: &str) -> ActorError {
     ActorError::invalid("grants", why)
+}
+
+/// Entries that are there in a version that was granted: a page of them, in the order of their ids.
+pub(super) async fn heads(
+    work: &mut Work,
+    vault: VaultId,
+    granted: BTreeMap<Digest32, Vec<i64>>,
+    limit: usize,
+) -> Result<Vec<VaultObject>, ActorError> {
+    let mut heads = Vec::new();
+    for (object, versions) in granted {
+        let head = work.tx.get::<VaultObject>((vault, object)).await?;
+        heads.extend(head.filter(|head| versions.contains(&head.version)));
+        if heads.len() >= limit {
+            break;
+        }
+    }
+    Ok(heads)
 }
 
 /// Each is of another entry of the vault, in the version that is there now.

@@ -115,9 +115,10 @@ pub(super) async fn ask(context: &Context, client: &Client, args: &AskArgs) -> a
             return Err(ClientError::Usage(text).into());
         }
     };
-    let permissions: Vec<Permission> = args.may.iter().map(|may| Permission::from(*may)).collect();
-    let asked =
-        client.request_capability(share.vault, object, &permissions, args.lifetime.0, &args.reason).await?;
+    let permissions: Vec<Permission> = args.wish.may.iter().map(|may| Permission::from(*may)).collect();
+    let asked = client
+        .request_capability(share.vault, object, &permissions, args.wish.lifetime.0, &args.wish.reason)
+        .await?;
     context.out.value(&asked, || {
         format!(
             "asked as {}: tell {}; it waits until {}",

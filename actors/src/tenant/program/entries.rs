@@ -9,6 +9,7 @@ use crate::{
     api::{shares::Permission, vault::ListEntries},
     authorize::{Action, Allowed, Object},
     error::ActorError,
+    tenant::grants,
     work::Work,
 };
 
@@ -124,13 +125,5 @@ pub(in crate::tenant) async fn listed(
         }
     }
     work.object = format!("vault/{}", ask.vault);
-    let mut heads = Vec::new();
-    for (object, versions) in given {
-        let head = work.tx.get::<VaultObject>((ask.vault, object)).await?;
-        heads.extend(head.filter(|head| versions.contains(&head.version)));
-        if heads.len() >= limit {
-            break;
-        }
-    }
-    Ok(Some(heads))
+    grants::heads(work, ask.vault, given, limit).await.map(Some)
 }

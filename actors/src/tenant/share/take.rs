@@ -13,6 +13,7 @@ use crate::{
     },
     authorize::{Action, Allowed, Object},
     error::ActorError,
+    tenant::grants,
     work::{Handle, Work},
 };
 
@@ -83,15 +84,7 @@ pub(in crate::tenant) async fn listed(
             given.entry(grant.object_id).or_default().push(grant.version);
         }
     }
-    let mut heads = Vec::new();
-    for (object, versions) in given {
-        let head = work.tx.get::<VaultObject>((ask.vault, object)).await?;
-        heads.extend(head.filter(|head| versions.contains(&head.version)));
-        if heads.len() >= limit {
-            break;
-        }
-    }
-    Ok(Some(heads))
+    grants::heads(work, ask.vault, given, limit).await.map(Some)
 }
 
 /// Decides about a vault of somebody else of which shares give the caller this.

@@ -122,7 +122,15 @@ pub struct AskArgs {
     /// Which of its secrets, 64 hexadecimal digits, if it has several
     #[arg(long, value_name = "HEX")]
     pub entry: Option<String>,
-    /// What you want to do
+    /// What is wished.
+    #[command(flatten)]
+    pub wish: WishArgs,
+}
+
+/// What somebody or a program wishes of an entry, for how long and why.
+#[derive(Args)]
+pub struct WishArgs {
+    /// What to do with it; a program is given to read or to list
     #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
     pub may: Vec<May>,
     /// For how long
@@ -205,15 +213,9 @@ pub struct ProgramAskArgs {
     pub program: PathBuf,
     /// Which entry, 64 hexadecimal digits, as its owner's `ocmt vault ls --json` shows it
     pub entry: String,
-    /// What it wants to do: read or list
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
-    pub may: Vec<May>,
-    /// For how long
-    #[arg(long, value_name = "TIME", default_value = "24h")]
-    pub lifetime: HumanDuration,
-    /// Why, in one line
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    /// What is wished.
+    #[command(flatten)]
+    pub wish: WishArgs,
 }
 
 /// `ocmt share program create`

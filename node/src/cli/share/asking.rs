@@ -10,9 +10,10 @@ pub(super) async fn ask(context: &Context, args: &ProgramAskArgs) -> anyhow::Res
     let access = super::access(&args.program)?;
     let client = context.anonymous().await?.as_program(&access);
     let object = approve::object(&args.entry)?;
-    let permissions: Vec<Permission> = args.may.iter().map(|may| Permission::from(*may)).collect();
-    let asked =
-        client.request_capability(access.vault, object, &permissions, args.lifetime.0, &args.reason).await?;
+    let permissions: Vec<Permission> = args.wish.may.iter().map(|may| Permission::from(*may)).collect();
+    let asked = client
+        .request_capability(access.vault, object, &permissions, args.wish.lifetime.0, &args.wish.reason)
+        .await?;
     context
         .out
         .value(&asked, || format!("asked as {}; it waits until {}", asked.id, show::when(asked.expires_at)))

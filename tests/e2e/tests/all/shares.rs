@@ -28,6 +28,27 @@ async fn with_vault(person: &Person) -> Vault {
     person.vault("tramway-Okapi-39-lantern").await.unwrap()
 }
 
+/// Ada, who has a secret, and Bob of her tenant, whose keys she has compared.
+struct Pair {
+    node: TestNode,
+    ada: Person,
+    bob: Person,
+    hers: Vault,
+    his: Vault,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let node = TestNode::start().await.unwrap();
+        let ada = node.person("ada").await.unwrap();
+        let bob = node.member(&ada, "bob", "member").await.unwrap();
+        let (mut hers, his) = (with_vault(&ada).await, with_vault(&bob).await);
+        hers.put("bank", b"the value").await.unwrap();
+        trusts(&ada, &bob).await;
+        Self { node, ada, bob, hers, his }
+    }
+}
+
 #[tokio::test]
 async fn a_secret_is_given_taken_read_given_on_and_taken_back() {
     let node = TestNode::start().await.unwrap();
@@ -108,12 +129,7 @@ async fn another_key_than_the_pinned_one_is_neither_sealed_to_nor_believed() {
 
 #[tokio::test]
 async fn what_somebody_asks_for_is_given_by_another_and_refused() {
-    let node = TestNode::start().await.unwrap();
-    let ada = node.person("ada").await.unwrap();
-    let bob = node.member(&ada, "bob", "member").await.unwrap();
-    let (mut hers, his) = (with_vault(&ada).await, with_vault(&bob).await);
-    hers.put("bank", b"the value").await.unwrap();
-    trusts(&ada, &bob).await;
+    let Pair { node: _node, ada, bob, hers, his } = Pair::start().await;
     trusts(&bob, &ada).await;
     let hour = Duration::from_secs(3600);
     let seen = hers.give(&bob.email, &["bank".to_owned()], &[Permission::List], None).await.unwrap();
@@ -144,12 +160,7 @@ async fn what_somebody_asks_for_is_given_by_another_and_refused() {
 
 #[tokio::test]
 async fn what_somebody_asks_for_is_decided_by_the_command_line() {
-    let node = TestNode::start().await.unwrap();
-    let ada = node.person("ada").await.unwrap();
-    let bob = node.member(&ada, "bob", "member").await.unwrap();
-    let (mut hers, his) = (with_vault(&ada).await, with_vault(&bob).await);
-    hers.put("bank", b"the value").await.unwrap();
-    trusts(&ada, &bob).await;
+    let Pair { node, ada, bob, hers, his } = Pair::start().await;
     let seen = hers.give(&bob.email, &["bank".to_owned()], &[Permission::List], None).await.unwrap();
     bob.client.accept_share(seen.id).await.unwrap();
     let (of_ada, of_bob) = (keep(&node, &ada), keep(&node, &bob));

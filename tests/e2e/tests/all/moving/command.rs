@@ -5,9 +5,10 @@ use std::{
     os::{fd::AsFd as _, unix::fs::PermissionsExt as _},
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
-use ocmt_client::state::{LocalState, StoredSession};
+use ocmt::local::wait_every;
 use ocmt_testkit::{
     TestNode,
     command::{Said, ocmt},
@@ -17,6 +18,7 @@ use rustix::pty::OpenptFlags;
 use serde_json::Value;
 
 use super::*;
+use crate::api_keys::keep;
 
 /// Somebody who types: their vault's passphrase and their state are in files.
 struct Typing {
@@ -31,21 +33,10 @@ impl Typing {
         let node = TestNode::start().await.unwrap();
         let ada = node.person("ada").await.unwrap();
         drop(vault(&ada).await);
-        let (target, identity) = (node.target().unwrap(), ada.client.identity().unwrap());
-        let session = StoredSession {
-            endpoint: target.endpoint.clone(),
-            ca_pem: target.ca.pem().to_owned(),
-            tenant: identity.tenant,
-            user: identity.user,
-            email: ada.email.clone(),
-            token: ada.token().unwrap(),
-        };
-        let state = node.folder().join("devices").join("typed");
-        LocalState::open(&state).unwrap().put_session(session).unwrap();
+        let state = keep(&node, &ada);
         let passphrase = node.folder().join("passphrase");
         fs::write(&passphrase, "tramway-Okapi-39-lantern\n").unwrap();
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
-        Self { state: text(&state), passphrase: text(&passphrase), node, ada }
+        Self { state, passphrase: passphrase.to_str().unwrap().to_owned(), node, ada }
     }
 
     fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
@@ -201,14 +192,11 @@ async fn an_export_that_is_stopped_leaves_nothing_behind() {
     command.args(arguments).args(mine).env_clear().stderr(Stdio::null());
     let mut export = command.spawn().unwrap();
     let files = || fs::read_dir(&folder).unwrap().count();
-    for _ in 0..60_000 {
-        if files() > 0 {
-            break;
-        }
-        // why: the file is there for as long as the passphrase is stretched, and nothing tells of it
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    assert_eq!(files(), 1, "it is being written");
+    // looked for often: the file is there for as long as the passphrase is stretched, and nothing tells of it
+    let begun = async || (files() > 0).then_some(());
+    wait_every(Duration::from_millis(1), Duration::from_secs(60), begun)
+        .await
+        .expect("it is not being written");
     let pid = rustix::process::Pid::from_child(&export);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!((export.wait().unwrap().code(), files()), (Some(1), 0));
