@@ -239,7 +239,7 @@ async fn export(context: &Context, args: &ConversationExportArgs) -> anyhow::Res
     }
     out.flush()?;
     let kind = if args.clear { "in clear" } else { "under its passphrase" };
-    note(&format!("{} were written, {kind}", show::count(records, "record")));
+    note(&format!("wrote {} {kind}", show::count(records, "record")));
     Ok(())
 }
 

@@ -102,7 +102,7 @@ fn tell(context: &Context, args: &ExportArgs, told: Exported) -> anyhow::Result<
     });
     context.out.value(&facts, || {
         let how = if args.in_clear { " IN CLEAR" } else { "" };
-        format!("{} were written to {}{how}", show::count(told.entries, "secret"), args.to.display())
+        format!("wrote {} to {}{how}", show::count(told.entries, "secret"), args.to.display())
     })
 }
 
