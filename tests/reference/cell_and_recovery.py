@@ -164,6 +164,22 @@ def cell(values):
     r.end()
     assert (unlock_key, lease, start) == (v["unlock_key"], 60_000, 1)
 
+    writes = v["payload_that_writes"]
+    assert (writes[:6], writes[6 : len(payload)]) == (b"OCMT\x21\x02", payload[6:])
+    r = Reader(writes[len(payload) :])
+    names = r.list(r.var)
+    r.end()
+    assert names == [b"oauth/calendar", "caf\u00e9".encode()]
+
+    r = Reader(v["ledger"], 0x18)
+    assert r.number(4) == 1 and r.take(16) == unlock and r.take(16) == v["container"]
+    assert r.take(32) == x25519_public(v["inbox_secret_key"])
+    r.number(8)
+    filed = r.list(lambda: (r.var(), r.option(lambda: r.number(8))))
+    assert filed == [(names[0], 4), (names[1], None)]
+    assert (r.number(8), r.list(lambda: r.number(8))) == (2, [4])
+    r.end()
+
     r = Reader(check_mac(derive(unlock_key, b"OCMT unlock v1 lease"), v["extension"]), 0x22)
     assert (r.take(16), r.number(8), r.number(8), r.number(8)) == (unlock, 9, 120_000, values["expires"])
     r.end()

@@ -3,6 +3,8 @@
 //! Unlocking and locking are serialised by one lock and run to their end even if the caller goes
 //! away, so that no half of either is left. What the state is, [`crate::state`] decides.
 
+mod put;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::Duration,
@@ -22,6 +24,7 @@ use crate::{
     activity::{Activity, ActivityReading},
     channels::{Channels, Ending, Surroundings, Transport},
     children::Children,
+    inbox::{Inbox, Writing},
     keys::Keys,
     logs::Logs,
     opening::{self, SealedObject},
@@ -46,6 +49,7 @@ pub struct Cell {
     logs: Arc<Logs>,
     activity: Arc<Activity>,
     workload: Workload,
+    inbox: Inbox,
     inner: Mutex<Inner>,
     /// held over a whole unlock or lock
     transition: tokio::sync::Mutex<()>,
@@ -65,6 +69,7 @@ struct Unlocked {
     lease: Lease,
     key: UnlockKey,
     channels: Arc<Channels>,
+    writing: Writing,
 }
 
 /// How the cell is.
@@ -84,6 +89,8 @@ pub struct CellStatus {
     pub idle_for: Option<Duration>,
     /// Open channels.
     pub channels: usize,
+    /// Items for the vault's inbox that wait.
+    pub inbox_items: usize,
 }
 
 impl Cell {
@@ -105,6 +112,7 @@ impl Cell {
             children,
             logs,
             activity: Arc::default(),
+            inbox: Inbox::default(),
             inner: Mutex::new(Inner {
                 state: State::Locked,
                 keys: Keys::new(place, start),
@@ -206,7 +214,8 @@ impl Cell {
         let mut inner = self.lock_inner();
         let channels = Channels::new(inner.keys.channels(&payload)?, self.surroundings());
         let lease = Lease::begin(unlock, payload.lease_ms, now);
-        inner.unlocked = Some(Unlocked { id: unlock, lease, key: payload.unlock_key, channels });
+        let writing = Writing::of(self.place.tenant, &payload);
+        inner.unlocked = Some(Unlocked { id: unlock, lease, key: payload.unlock_key, channels, writing });
         Ok(payload.lease_ms)
     }
 
@@ -257,6 +266,7 @@ impl Cell {
         // locked or not, a workload without secrets ends too
         let _ = self.step(Event::LockAsked);
         self.wipe(Duration::MAX).await;
+        self.inbox.close();
     }
 
     async fn wipe(&self, grace: Duration) {
@@ -304,6 +314,7 @@ impl Cell {
             idle_for: (activity.last_ms > 0)
                 .then(|| Duration::from_millis(self.now_ms().saturating_sub(activity.last_ms))),
             channels: unlocked.map_or(0, |unlocked| unlocked.channels.live()),
+            inbox_items: self.inbox.len(),
         }
     }
 

@@ -30,6 +30,15 @@ pub enum Command {
         after_help = "Example:\n  ocmt-cell run --listen 0.0.0.0:7450 --tenant 2f6c… --container 9b1e… --generation 3 --workload-port 8080 -- /app/agent --serve"
     )]
     Run(RunOptions),
+    /// Inside the container: send standard input to the vault of the container's user, as the entry NAME. It
+    /// has to be one that the unlock may write; done when it is stored.
+    #[command(
+        after_help = "Example:\n  printf %s \"$TOKEN\" | \"$OCMT_CELL\" put oauth/calendar\n\nThe user files it with `ocmt vault inbox --file`. At most 64 KiB."
+    )]
+    Put {
+        /// The entry's name.
+        name: String,
+    },
     /// Take standard input as the controlling terminal and become the command: a step of the cell's own.
     #[command(hide = true)]
     Terminal {

@@ -1,7 +1,7 @@
 //! What the workload's environment holds: a small clean base, and the mapped secrets over it.
 //! Nothing of the cell's own environment passes but the names in [`PASSED_ON`].
 
-use std::{collections::BTreeMap, ffi::OsString, process::Command};
+use std::{collections::BTreeMap, ffi::OsString, process::Command, sync::OnceLock};
 
 use ocmt_types::Secret;
 
@@ -9,6 +9,14 @@ use crate::CellError;
 
 /// Names taken over from the cell's own environment when they are set.
 pub const PASSED_ON: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
+/// Variable with the name of the cell's socket ([`crate::door`]).
+pub const DOOR: &str = "OCMT_CELL_DOOR";
+/// Variable with the path of the cell's program: `"$OCMT_CELL" put NAME`.
+pub const PROGRAM: &str = "OCMT_CELL";
+
+/// One cell, one door: it is there before anything is started below it.
+static OPEN_DOOR: OnceLock<String> = OnceLock::new();
+
 /// Most variables one unlock may map.
 pub const MAX_VARIABLES: usize = 256;
 /// Longest name of a variable, in bytes.
@@ -60,6 +68,12 @@ impl Variables {
     }
 }
 
+/// What is started from here on is told where the door is.
+pub fn open_door(name: String) {
+    // a second one is never opened
+    let _ = OPEN_DOOR.set(name);
+}
+
 /// Gives `command` the clean base, `PORT` if the workload has one, and the mapped secrets.
 pub fn apply(command: &mut Command, port: Option<u16>, secrets: Option<&Variables>) {
     use std::os::unix::ffi::OsStringExt as _;
@@ -71,6 +85,9 @@ pub fn apply(command: &mut Command, port: Option<u16>, secrets: Option<&Variable
     }
     if let Some(port) = port {
         command.env("PORT", port.to_string());
+    }
+    if let (Some(door), Ok(program)) = (OPEN_DOOR.get(), std::env::current_exe()) {
+        command.env(DOOR, door).env(PROGRAM, program);
     }
     for (name, value) in secrets.into_iter().flat_map(|variables| &variables.0) {
         // Command keeps this copy; the allocator wipes it when the command is dropped

@@ -7,7 +7,8 @@
 //!
 //! From the outside in: [`cli`] and [`run`] put it together, [`service`] is the gRPC face for the
 //! node, [`cell`] is the cell itself, [`state`] decides (pure), [`workload`] and [`children`] own
-//! processes, [`channels`] carries the user's sealed streams.
+//! processes, [`channels`] carries the user's sealed streams, [`door`] and [`inbox`] take what the workload
+//! makes for the user's vault.
 
 pub mod activity;
 pub mod auth;
@@ -15,9 +16,11 @@ pub mod cell;
 pub mod channels;
 pub mod children;
 pub mod cli;
+pub mod door;
 pub mod environment;
 pub mod error;
 pub mod guard;
+pub mod inbox;
 pub mod keys;
 pub mod logs;
 pub mod opening;

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(options) => run(options),
         Command::Terminal { argv } => return become_command(&argv),
+        Command::Put { name } => return put(&name),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -34,6 +35,19 @@ fn become_command(argv: &[OsString]) -> ExitCode {
     // this is the user's terminal: the message is for them
     let _ = writeln!(std::io::stderr(), "cannot start the command: {error}");
     ExitCode::from(NOT_STARTED)
+}
+
+fn put(name: &str) -> ExitCode {
+    let sent = ocmt_cell::guard::guard_memory()
+        .map_err(|error| error.to_string())
+        .and_then(|()| ocmt_cell::door::put(name));
+    match sent {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            let _ = writeln!(std::io::stderr(), "not stored: {why}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run(options: RunOptions) -> anyhow::Result<()> {

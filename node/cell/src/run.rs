@@ -17,7 +17,7 @@ use crate::{
     cell::Cell,
     children::Children,
     cli::RunOptions,
-    guard, service, start_secret,
+    door, guard, service, start_secret,
     tasks::{self, Task},
     workload::WorkloadSpec,
 };
@@ -53,8 +53,8 @@ pub async fn run(options: RunOptions) -> Result<(), CellError> {
         stop_grace: options.stop_grace(),
     };
     let cell = Cell::new(place, start_secret, spec, options.start_locked, Arc::clone(&children), clock);
+    let _door = Task::start(door::serve(door::open()?, Arc::clone(&cell)));
     cell.start_locked_workload();
-
     let (stop, stopped) = oneshot::channel::<()>();
     let server = Task::start(service::serve(listener, Arc::clone(&cell), token, async {
         let _ = stopped.await;

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use ocmt_crypto::cell::ControlToken;
 use ocmt_proto::cell::v1::{
     ChannelRequest, ChannelResponse, ExtendRequest, ExtendResponse, GetKeyRequest, GetKeyResponse,
-    LockRequest, LockResponse, StatusRequest, StatusResponse, TakeInboxItemsRequest, TakeInboxItemsResponse,
-    UnlockRequest, UnlockResponse, WorkloadState,
+    LockRequest, LockResponse, SealedInboxItem, StatusRequest, StatusResponse, TakeInboxItemsRequest,
+    TakeInboxItemsResponse, UnlockRequest, UnlockResponse, WorkloadState,
     cell_service_server::{CellService, CellServiceServer},
 };
 use ocmt_types::Digest32;
@@ -120,10 +120,27 @@ impl CellService for Face {
 
     async fn take_inbox_items(
         &self,
-        _: Request<TakeInboxItemsRequest>,
+        request: Request<TakeInboxItemsRequest>,
     ) -> Result<Response<TakeInboxItemsResponse>, Status> {
-        // nothing in the cell makes items yet (the OAuth exchange will): there are none to take
-        Ok(Response::new(TakeInboxItemsResponse { items: Vec::new() }))
+        let TakeInboxItemsRequest { stored_item_ids, refused, wait } = request.into_inner();
+        let item =
+            |id: &str| id.parse().map_err(|_| CellError::Invalid("an item's id is no lower-case UUID"));
+        for id in stored_item_ids {
+            self.cell.inbox().settle(item(&id)?, Ok(()));
+        }
+        for refused in refused {
+            self.cell.inbox().settle(item(&refused.item_id)?, Err(refused.why));
+        }
+        let wait = wait.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default();
+        let items = self.cell.inbox().take(wait).await.into_iter().map(|item| SealedInboxItem {
+            item_id: item.item.to_string(),
+            sealed: item.sealed,
+            made_at: Some(prost_types::Timestamp {
+                seconds: item.made_at.0.div_euclid(1000),
+                nanos: i32::try_from(item.made_at.0.rem_euclid(1000) * 1_000_000).unwrap_or(0),
+            }),
+        });
+        Ok(Response::new(TakeInboxItemsResponse { items: items.collect() }))
     }
 }
 
@@ -184,7 +201,7 @@ fn status_response(status: &CellStatus) -> StatusResponse {
         log_followers: count(status.activity.log_followers),
         activity: status.activity.total(),
         idle_for: status.idle_for.and_then(duration),
-        inbox_items: 0,
+        inbox_items: count(status.inbox_items),
     }
 }
 

@@ -250,6 +250,7 @@ impl Vault {
             manifest_root: manifest.root,
             lease_ms: lease_ms(lease),
             start_workload: true,
+            may_write: Vec::new(),
         }
     }
 

@@ -61,6 +61,15 @@ impl EntryName {
         Ok(Self(name))
     }
 
+    /// Reads a name in the one form that it is written in.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        let name = reader.text(MAX_NAME)?;
+        if !is_nfc(name) {
+            return Err(CryptoError::Refused);
+        }
+        Self::new(name).map_err(|_| CryptoError::Refused)
+    }
+
     /// The text.
     pub fn expose(&self) -> &str {
         &self.0
@@ -107,11 +116,7 @@ impl Entry {
     /// [`CryptoError::Refused`].
     pub fn decode(plaintext: &[u8]) -> Result<Self> {
         let mut reader = Reader::object(plaintext, Kind::ENTRY, VERSION)?;
-        let name = reader.text(MAX_NAME)?;
-        if !is_nfc(name) {
-            return Err(CryptoError::Refused);
-        }
-        let name = EntryName::new(name).map_err(|_| CryptoError::Refused)?;
+        let name = EntryName::read(&mut reader)?;
         let attributes = Attributes {
             written_at: Timestamp(reader.i64()?),
             expires_at: reader.option(|reader| reader.i64().map(Timestamp))?,

@@ -44,7 +44,7 @@ use crate::{
     token::Token,
     totp::TotpSecret,
     transcript::{ConversationPlace, TranscriptReader},
-    unlock::{InboxItem, InboxPlace, Lease, UnlockKey, UnlockPayload},
+    unlock::{InboxItem, InboxPlace, Lease, Ledger, UnlockKey, UnlockPayload},
 };
 
 /// One target: parsers that belong together.
@@ -139,6 +139,7 @@ pub fn contents(data: &[u8]) {
         (1, bytes) => same(bytes, KeyHistory::decode(bytes), |history| history.encode().to_vec()),
         (2, bytes) => same(bytes, Keyring::decode(bytes), |keyring| keyring.encode().to_vec()),
         (3, bytes) => same(bytes, UnlockPayload::decode(bytes), |payload| payload.encode().to_vec()),
+        (5, bytes) => same(bytes, Ledger::decode(bytes), |ledger| ledger.encode().to_vec()),
         (_, bytes) => {
             same(bytes, AuditRecord::from_bytes(bytes), |record| record.to_bytes().expect("bounded"));
         }

@@ -38,6 +38,8 @@ impl Kind {
     pub const AUDIT_RECORD: Self = Self(0x16);
     /// A vault object with its wrapped key and body.
     pub const VAULT_OBJECT: Self = Self(0x17);
+    /// The ledger of unlocks that may write, inside its object's body.
+    pub const UNLOCK_LEDGER: Self = Self(0x18);
 }
 
 /// Cell and channel.

@@ -155,6 +155,11 @@ pub fn keyring_id() -> Digest32 {
     Digest32(Sha256::digest(b"OCMT keyring v1").into())
 }
 
+/// The id of the one ledger of unlocks that may write: SHA-256("OCMT unlock ledger v1").
+pub fn unlock_ledger_id() -> Digest32 {
+    Digest32(Sha256::digest(b"OCMT unlock ledger v1").into())
+}
+
 /// The id of the object that holds a conversation's data key.
 pub fn conversation_key_id(conversation: ConversationId) -> Digest32 {
     derived_id(b"OCMT conversation key v1\0", conversation)

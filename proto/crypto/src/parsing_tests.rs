@@ -14,7 +14,7 @@ use crate::{
     seal::SealPublicKey,
     sealing::SealingKeys,
     sign::{Purpose, SigningKey},
-    unlock::{InboxPlace, UnlockPayload},
+    unlock::{InboxPlace, Ledger, UnlockPayload},
 };
 
 /// Bytes that begin like an object of ours, and go on as they like: mostly with large lengths.
@@ -22,7 +22,7 @@ fn anything() -> impl Strategy<Value = Vec<u8>> {
     let tail = proptest::collection::vec(prop_oneof![Just(0_u8), Just(0xff), any::<u8>()], 0..400);
     let head = prop_oneof![
         Just(Vec::new()),
-        any::<u8>().prop_map(|kind| [b"OCMT".as_slice(), &[kind, 1]].concat()),
+        (any::<u8>(), 1..3_u8).prop_map(|(kind, version)| [b"OCMT".as_slice(), &[kind, version]].concat()),
         any::<u8>().prop_map(|kind| [b"OCMT".as_slice(), &[kind, 1, 1, 0]].concat()),
         Just(vec![1, 1, 1, 0]),
     ];
@@ -43,6 +43,7 @@ proptest! {
         let _ = ReleaseStatement::claimed_node(&bytes);
         let _ = DrillChallenge::decode(&bytes);
         let _ = UnlockPayload::decode(&bytes);
+        let _ = Ledger::decode(&bytes);
         let _ = SealingKeys::generation_of(&bytes);
         let _ = envelope::parse(&bytes);
     }

@@ -25,10 +25,11 @@ use crate::{
     entry::{Entry, EntryName, KeyHistory},
     keyring::Keyring,
     manifest::{self, Leaf, Manifest, SlotKey},
-    object::{VaultObject, keyring_id},
+    object::{VaultObject, keyring_id, unlock_ledger_id},
     seal::SealSecretKey,
     sign::VerifyKey,
     slot::{KeySlot, NewSlot},
+    unlock::Ledger,
 };
 
 pub use doors::MAX_STRETCHED;
@@ -207,6 +208,20 @@ impl UnlockedVault {
         if self.entry_id(&entry.name) == object.object_id { Ok(entry) } else { Err(CryptoError::Refused) }
     }
 
+    /// Opens an entry's version from before the present one. Whoever wrote it had the vault open; that it is all there
+    /// was, and the newest but one, nothing proves: the manifest has present versions alone.
+    ///
+    /// # Errors
+    /// [`CryptoError::Refused`].
+    pub fn open_earlier(&self, object: &VaultObject) -> Result<Entry> {
+        let present = self.state.leaves.get(&object.object_id).ok_or(CryptoError::Refused)?;
+        if object.version >= present.version {
+            return Err(CryptoError::Refused);
+        }
+        let entry = Entry::decode(&object.open(self.scope, &self.vk)?)?;
+        if self.entry_id(&entry.name) == object.object_id { Ok(entry) } else { Err(CryptoError::Refused) }
+    }
+
     /// The data key of an object's present version: what a grant of it, or an unlock payload, carries.
     ///
     /// # Errors
@@ -223,6 +238,17 @@ impl UnlockedVault {
     pub fn key_versions(&self, object: &VaultObject) -> Result<KeyVersions> {
         let KeyHistory(earlier) = KeyHistory::decode(&self.open(object)?)?;
         Ok(KeyVersions { current: (object.version, self.data_key(object)?), earlier })
+    }
+
+    /// The ledger of unlocks that may write, from its object.
+    ///
+    /// # Errors
+    /// [`CryptoError::Refused`].
+    pub fn ledger(&self, object: &VaultObject) -> Result<Ledger> {
+        if object.object_id != unlock_ledger_id() {
+            return Err(CryptoError::Refused);
+        }
+        Ledger::decode(&self.open(object)?)
     }
 
     /// Starts a change of entries, slots, hosts or anchors.

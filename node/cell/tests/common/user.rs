@@ -5,6 +5,7 @@ use ocmt_crypto::{
     channel::ChannelPlace,
     codec::Writer,
     datakey::{ObjectPlace, VaultKey, VaultScope},
+    entry::EntryName,
     kind::Kind,
     object::VaultObject,
     seal::SealSecretKey,
@@ -21,6 +22,9 @@ pub struct User {
     pub vk: VaultKey,
     pub vault: VaultId,
     pub channel_key: SealSecretKey,
+    pub inbox: SealSecretKey,
+    /// What the next unlock lets the workload send to the vault.
+    pub may_write: Vec<EntryName>,
     node: NodeId,
     node_key: SigningKey,
 }
@@ -40,6 +44,8 @@ impl User {
             vk: VaultKey::generate(1, rng),
             vault: id(),
             channel_key: SealSecretKey::generate(rng),
+            inbox: SealSecretKey::generate(rng),
+            may_write: Vec::new(),
             node: id(),
             node_key: SigningKey::generate(rng),
         }
@@ -80,13 +86,14 @@ impl User {
             entries: entries.collect(),
             conversations: Vec::new(),
             volume_key: None,
-            inbox: SealSecretKey::generate(rng).public(),
+            inbox: self.inbox.public(),
             unlock_key: UnlockKey::generate(rng),
             channel_key: self.channel_key.public(),
             manifest_counter: 1,
             manifest_root: Digest32([1; 32]),
             lease_ms,
             start_workload: true,
+            may_write: self.may_write.clone(),
         };
         let sealed = |object: &VaultObject| SealedObject {
             object_id: object.object_id.0.to_vec().into(),

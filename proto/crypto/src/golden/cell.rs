@@ -7,10 +7,14 @@ use zeroize::Zeroizing;
 
 use crate::{
     cell::{CellKeyOffer, CellKeyStatement, CellPlace, ExpectedCell, StartSecret},
-    seal::SealSecretKey,
+    entry::EntryName,
+    seal::{SealPublicKey, SealSecretKey},
     sealing::{SealingKey, SealingKeys, SealingPlace},
     sign::{SigningKey, VerifyKey},
-    unlock::{InboxItem, InboxPlace, Lease, LeaseExtension, UnlockKey, UnlockPayload, test_payload::payload},
+    unlock::{
+        Granted, InboxItem, InboxPlace, Lease, LeaseExtension, Ledger, UnlockKey, UnlockPayload,
+        test_payload::{self, payload},
+    },
 };
 
 use super::{array, bytes, hex};
@@ -36,6 +40,22 @@ fn inbox_place() -> InboxPlace {
     }
 }
 
+fn writes_names() -> Vec<EntryName> {
+    ["oauth/calendar", "caf\u{e9}"].map(|name| EntryName::new(name).unwrap()).to_vec()
+}
+
+/// One unlock that may write, of which items 0, 1 and 4 were filed.
+fn ledger(inbox: SealPublicKey) -> Ledger {
+    let mut ledger = Ledger::default();
+    let unlock = inbox_place().unlock;
+    ledger.grant(Granted::new(unlock, place().container, inbox, NOW, writes_names())).unwrap();
+    for sequence in [0, 1] {
+        ledger.done(&InboxPlace { sequence, ..inbox_place() });
+    }
+    ledger.filed(&InboxPlace { sequence: 4, ..inbox_place() }, "oauth/calendar");
+    ledger
+}
+
 pub(super) fn make(rng: &mut StdRng) -> Value {
     let (start, host, cell) =
         (StartSecret::generate(rng), SigningKey::generate(rng), SealSecretKey::generate(rng));
@@ -56,6 +76,8 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
     let item = InboxItem { name: "oauth/calendar".into(), value: Zeroizing::new(b"token".to_vec()) };
     let sealing = SealingKey::generate(6, rng);
     let sealing_key = *sealing.expose();
+    let mut writes = test_payload::payload(7);
+    writes.may_write = writes_names();
     let wrapped = SealingKeys::new([sealing]).wrap(&SEALED, b"secret", rng).unwrap();
     json!({
         "tenant": hex(place().tenant.as_bytes()),
@@ -72,6 +94,8 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
         "offer": hex(offer.seal(&start).unwrap()),
         "statement": hex(&statement),
         "payload": hex(&*payload.encode()),
+        "payload_that_writes": hex(&*writes.encode()),
+        "ledger": hex(&*ledger(inbox.public()).encode()),
         "sealed_payload": hex(payload.seal(&verified, rng).unwrap()),
         "unlock_key": hex(key.expose()),
         "extension": hex(extension.seal(key).unwrap()),
@@ -115,6 +139,11 @@ pub(super) fn check(v: &Value) {
         (item.name.as_str(), &*item.value),
         (v["inbox_name"].as_str().unwrap(), &bytes(v, "inbox_value"))
     );
+
+    let writes = UnlockPayload::decode(&bytes(v, "payload_that_writes")).unwrap();
+    assert!(writes.may_write == writes_names());
+    let kept = Ledger::decode(&bytes(v, "ledger")).unwrap();
+    assert_eq!(*kept.encode(), *ledger(inbox.public()).encode());
 
     let keys = SealingKeys::new([SealingKey::from_bytes(6, array(v, "sealing_key"))]);
     assert_eq!(*keys.unwrap_secret(&SEALED, &bytes(v, "wrapped")).unwrap(), bytes(v, "wrapped_secret"));

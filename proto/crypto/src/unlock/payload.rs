@@ -10,6 +10,7 @@ use crate::{
     cell::{CellKeyStatement, CellPlace},
     codec::{Reader, Writer},
     datakey::DataKey,
+    entry::EntryName,
     kind::Kind,
     locked,
     seal::{self, SealPublicKey, SealSecretKey},
@@ -17,7 +18,9 @@ use crate::{
 
 use super::{MAX_LEASE_MS, MIN_LEASE_MS, UnlockKey};
 
+/// Without names that the cell may write, and with them: each is one encoding of its own.
 const VERSION: u8 = 1;
+const VERSION_WRITES: u8 = 2;
 const INFO: &[u8] = b"OCMT unlock v1";
 
 /// The most entries that one unlock maps.
@@ -26,6 +29,8 @@ pub const MAX_ENTRIES: usize = 1_024;
 pub const MAX_CONVERSATIONS: usize = 256;
 /// The longest name of an environment variable, in bytes.
 pub const MAX_NAME: usize = 128;
+/// The most names of entries that one unlock lets the cell write.
+pub const MAX_WRITES: usize = 32;
 
 /// One entry that the workload gets as an environment variable.
 pub struct MappedEntry {
@@ -75,6 +80,8 @@ pub struct UnlockPayload {
     pub lease_ms: u64,
     /// Whether to start the workload at once.
     pub start_workload: bool,
+    /// Entries that the workload may send to the inbox, none twice; the client files no others.
+    pub may_write: Vec<EntryName>,
 }
 
 impl UnlockPayload {
@@ -117,6 +124,13 @@ impl UnlockPayload {
         if !(MIN_LEASE_MS..=MAX_LEASE_MS).contains(&self.lease_ms) {
             return Err(CryptoError::OutOfRange { what: "lease", rule: "one second to seven days" });
         }
+        if self.may_write.len() > MAX_WRITES {
+            return Err(too_large("names that an unlock lets the cell write", MAX_WRITES));
+        }
+        let writes: HashSet<&str> = self.may_write.iter().map(EntryName::expose).collect();
+        if writes.len() != self.may_write.len() {
+            return Err(CryptoError::Exists("name that the cell may write"));
+        }
         let (mut names, mut conversations) = (HashSet::new(), HashSet::new());
         for entry in &self.entries {
             if !is_variable_name(&entry.name) {
@@ -137,8 +151,10 @@ impl UnlockPayload {
 
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let entries: usize = self.entries.iter().map(|entry| entry.name.len() + 76).sum();
-        let mut out = Writer::with_capacity(512 + entries + self.conversations.len() * 52);
-        out.fixed(&crate::codec::MAGIC).u8(Kind::UNLOCK_PAYLOAD.0).u8(VERSION);
+        let writes: usize = self.may_write.iter().map(|name| name.expose().len() + 4).sum();
+        let mut out = Writer::with_capacity(512 + entries + self.conversations.len() * 52 + writes);
+        let version = if self.may_write.is_empty() { VERSION } else { VERSION_WRITES };
+        out.fixed(&crate::codec::MAGIC).u8(Kind::UNLOCK_PAYLOAD.0).u8(version);
         out.id(self.unlock).id(self.vault).count(self.entries.len());
         for entry in &self.entries {
             out.var(entry.name.as_bytes()).fixed(&entry.object.0).u64(entry.version);
@@ -155,12 +171,20 @@ impl UnlockPayload {
         out.fixed(&self.inbox.0).fixed(self.unlock_key.expose()).fixed(&self.channel_key.0);
         out.u64(self.manifest_counter).fixed(&self.manifest_root.0);
         out.u64(self.lease_ms).u8(u8::from(self.start_workload));
+        if version == VERSION_WRITES {
+            out.count(self.may_write.len());
+            for name in &self.may_write {
+                out.var(name.expose().as_bytes());
+            }
+        }
         out.into_secret()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        let mut reader = Reader::object(bytes, Kind::UNLOCK_PAYLOAD, VERSION)?;
-        let payload = Self {
+        let writes = bytes.get(crate::codec::MAGIC.len() + 1) == Some(&VERSION_WRITES);
+        let version = if writes { VERSION_WRITES } else { VERSION };
+        let mut reader = Reader::object(bytes, Kind::UNLOCK_PAYLOAD, version)?;
+        let mut payload = Self {
             unlock: reader.id()?,
             vault: reader.id()?,
             entries: read_entries(&mut reader)?,
@@ -177,7 +201,17 @@ impl UnlockPayload {
                 1 => true,
                 _ => return Err(CryptoError::Refused),
             },
+            may_write: Vec::new(),
         };
+        if writes {
+            payload.may_write = (0..reader.count(MAX_WRITES, 4)?)
+                .map(|_| EntryName::read(&mut reader))
+                .collect::<Result<_>>()?;
+            // no names is version 1
+            if payload.may_write.is_empty() {
+                return Err(CryptoError::Refused);
+            }
+        }
         reader.finish()?;
         // the cell keeps the data keys where they are until it locks
         locked::lock(payload.entries.as_ptr(), size_of_val(payload.entries.as_slice()));

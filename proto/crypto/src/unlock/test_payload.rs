@@ -25,6 +25,7 @@ pub(crate) fn payload(unlock: u8) -> UnlockPayload {
         manifest_root: Digest32([0x28; 32]),
         lease_ms: 60_000,
         start_workload: true,
+        may_write: Vec::new(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     ConversationKey, InboxItem, InboxPlace, Lease, LeaseExtension, MAX_CONVERSATIONS, MAX_ENTRIES,
-    MAX_INBOX_NAME, MAX_INBOX_VALUE, MAX_LEASE_MS, MIN_LEASE_MS, UnlockKey, UnlockPayload,
+    MAX_INBOX_NAME, MAX_INBOX_VALUE, MAX_LEASE_MS, MAX_WRITES, MIN_LEASE_MS, UnlockKey, UnlockPayload,
     payload::info,
     test_payload::{entry, payload},
 };
@@ -156,4 +156,33 @@ fn an_inbox_item_opens_for_its_vault_and_unlock_alone() {
             Err(CryptoError::TooLarge { .. })
         ));
     }
+}
+
+#[test]
+fn names_that_the_cell_may_write_travel_in_the_payload_and_are_bounded() {
+    let name = |n: usize| crate::entry::EntryName::new(&format!("name {n}")).unwrap();
+    let mut writes = payload(1);
+    let plain = writes.encode();
+    writes.may_write = (0..MAX_WRITES).map(name).collect();
+    let bytes = writes.encode();
+    let read = UnlockPayload::decode(&bytes).unwrap();
+    read.check().unwrap();
+    assert!(read.may_write == writes.may_write);
+    for len in 0..bytes.len() {
+        assert!(UnlockPayload::decode(&bytes[..len]).is_err());
+    }
+    // one payload has one encoding: neither version passes for the other
+    for (bytes, version) in [(&bytes, 1), (&plain, 2)] {
+        let mut other = bytes.to_vec();
+        other[5] = version;
+        assert!(UnlockPayload::decode(&other).is_err());
+    }
+    assert!(UnlockPayload::decode(&[plain.as_slice(), &[0; 4]].concat()).is_err());
+    let mut none = [plain.as_slice(), &[0; 4]].concat();
+    none[5] = 2;
+    assert!(UnlockPayload::decode(&none).is_err(), "no names is version 1");
+    writes.may_write.push(name(MAX_WRITES));
+    assert!(matches!(writes.check(), Err(CryptoError::TooLarge { .. })));
+    writes.may_write = vec![name(1), name(1)];
+    assert!(matches!(writes.check(), Err(CryptoError::Exists(_))));
 }

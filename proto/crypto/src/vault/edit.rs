@@ -11,8 +11,9 @@ use crate::{
     datakey::ObjectPlace,
     entry::{Entry, EntryName, KeyHistory},
     manifest::{Anchor, HostPin, MAX_OBJECTS},
-    object::{VaultObject, conversation_key_id, keyring_id, volume_key_id},
+    object::{VaultObject, conversation_key_id, keyring_id, unlock_ledger_id, volume_key_id},
     slot::{KeySlot, NewSlot},
+    unlock::Ledger,
 };
 
 /// What one change uploads. All of it is committed together, or none.
@@ -98,6 +99,16 @@ impl<'v> Edit<'v> {
             self.deleted.insert(id);
         }
         Ok(())
+    }
+
+    /// Writes the ledger of unlocks that may write.
+    ///
+    /// # Errors
+    /// [`CryptoError::TooLarge`] for the 10,001st object.
+    pub fn put_ledger(&mut self, ledger: &Ledger, rng: &mut impl CryptoRng) -> Result<()> {
+        let mut ledger = ledger.clone();
+        ledger.trim();
+        self.seal(unlock_ledger_id(), &ledger.encode(), rng)
     }
 
     /// Makes the data key of a conversation.

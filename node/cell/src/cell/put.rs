@@ -1,0 +1,36 @@
+//! What the workload makes for its user's vault, while the cell is unlocked.
+
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use super::Cell;
+use crate::{
+    CellError,
+    inbox::{Inbox, Settled},
+    state::State,
+};
+
+impl Cell {
+    /// Takes what the workload makes for the user's vault; resolves when it is stored or refused.
+    ///
+    /// # Errors
+    /// [`CellError::Locked`], and as [`Inbox::put`].
+    pub fn put(
+        &self,
+        name: &str,
+        value: Zeroizing<Vec<u8>>,
+    ) -> Result<oneshot::Receiver<Settled>, CellError> {
+        let now = self.clock.now();
+        let mut inner = self.lock_inner();
+        if !matches!(inner.state, State::Unlocked { until_ms } if self.now_ms() < until_ms) {
+            return Err(CellError::Locked);
+        }
+        let unlocked = inner.unlocked.as_mut().ok_or(CellError::Locked)?;
+        self.inbox.put(&mut unlocked.writing, name, value, now)
+    }
+
+    /// What waits for the user's vault. A lock leaves it alone: it is sealed.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+}

@@ -1,0 +1,201 @@
+//! What the workload makes for its user's vault: sealed at once, kept until the owner's store has it.
+//!
+//! Sealed, an item is safe with anybody, so a lock leaves the waiting ones alone; the names and keys to seal
+//! with go with the unlock. Whoever made an item is told when it is stored, or why it is not: nothing is
+//! acknowledged before.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use ocmt_crypto::{
+    entry::EntryName,
+    seal::SealPublicKey,
+    unlock::{InboxItem, InboxPlace, UnlockKey, UnlockPayload},
+};
+use ocmt_types::{IdGen, MessageId, RandomIds, TenantId, Timestamp};
+use tokio::{
+    sync::{Notify, oneshot},
+    time,
+};
+use zeroize::Zeroizing;
+
+use crate::CellError;
+
+/// Items that wait, and items of one answer to the node: with their bytes below 4 MiB.
+pub const MAX_WAITING: usize = 48;
+/// A node waits for something new at most this long in one call.
+pub const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// What became of an item: stored, or refused in words for the workload.
+pub type Settled = Result<(), String>;
+
+/// The right of one unlock to write.
+pub struct Writing {
+    place: InboxPlace,
+    inbox: SealPublicKey,
+    key: UnlockKey,
+    names: Vec<EntryName>,
+}
+
+impl Writing {
+    /// What `payload` allows.
+    pub fn of(tenant: TenantId, payload: &UnlockPayload) -> Self {
+        Self {
+            place: InboxPlace { tenant, vault: payload.vault, unlock: payload.unlock, sequence: 0 },
+            inbox: payload.inbox,
+            key: payload.unlock_key.duplicate(),
+            names: payload.may_write.clone(),
+        }
+    }
+
+    /// Seals a value under a name that this unlock may write.
+    fn seal(&mut self, name: &str, value: Zeroizing<Vec<u8>>) -> Result<Vec<u8>, CellError> {
+        let name = EntryName::new(name).map_err(|_| CellError::Invalid("the name is no entry's name"))?;
+        if !self.names.contains(&name) {
+            return Err(CellError::Invalid(
+                "this unlock may not write that name: its user names it with `ocmt container unlock --may-write NAME`",
+            ));
+        }
+        let item = InboxItem { name: name.expose().to_owned(), value };
+        let sealed = item
+            .seal(&self.place, &self.inbox, &self.key, &mut rand::rng())
+            .map_err(|_| CellError::Invalid("the value is longer than 64 KiB"))?;
+        self.place.sequence += 1;
+        Ok(sealed)
+    }
+}
+
+/// An item as the node gets it.
+#[derive(Clone)]
+pub struct SealedItem {
+    /// Chosen here; the same however often the item is given.
+    pub item: MessageId,
+    /// The sealed bytes.
+    pub sealed: Bytes,
+    /// By the container's clock.
+    pub made_at: Timestamp,
+}
+
+struct Waiting {
+    item: SealedItem,
+    maker: oneshot::Sender<Settled>,
+}
+
+/// Items that the node has not confirmed, oldest first.
+#[derive(Default)]
+pub struct Inbox {
+    waiting: Mutex<VecDeque<Waiting>>,
+    moved: Notify,
+    closed: std::sync::atomic::AtomicBool,
+}
+
+impl Inbox {
+    /// Seals an item and keeps it. Resolves when the owner's store has it, or has refused it.
+    ///
+    /// # Errors
+    /// [`CellError::Invalid`] for a name that `writing` does not have or a value over 64 KiB;
+    /// [`CellError::Exhausted`] past [`MAX_WAITING`].
+    pub fn put(
+        &self,
+        writing: &mut Writing,
+        name: &str,
+        value: Zeroizing<Vec<u8>>,
+        made_at: Timestamp,
+    ) -> Result<oneshot::Receiver<Settled>, CellError> {
+        let mut waiting = self.lock();
+        if waiting.len() >= MAX_WAITING {
+            return Err(CellError::Exhausted("items wait for the vault: try again"));
+        }
+        let sealed = writing.seal(name, value)?.into();
+        let ids: &dyn IdGen = &RandomIds;
+        let (maker, settled) = oneshot::channel();
+        waiting.push_back(Waiting { item: SealedItem { item: ids.id(), sealed, made_at }, maker });
+        drop(waiting);
+        self.moved.notify_waiters();
+        Ok(settled)
+    }
+
+    /// Forgets an item and tells its maker.
+    pub fn settle(&self, item: MessageId, settled: Settled) {
+        let mut waiting = self.lock();
+        let found = waiting.iter().position(|waiting| waiting.item.item == item);
+        if let Some(Waiting { maker, .. }) = found.and_then(|at| waiting.remove(at)) {
+            // the maker may be gone
+            let _ = maker.send(settled);
+        }
+    }
+
+    /// What waits, oldest first; with nothing there, as soon as there is something, at most after `wait`.
+    pub async fn take(&self, wait: Duration) -> Vec<SealedItem> {
+        let all = || self.lock().iter().map(|waiting| waiting.item.clone()).collect::<Vec<_>>();
+        let moved = self.moved.notified();
+        tokio::pin!(moved);
+        // before the look: what comes in between wakes too
+        moved.as_mut().enable();
+        let now = all();
+        if !now.is_empty() || wait.is_zero() || self.closed.load(std::sync::atomic::Ordering::SeqCst) {
+            return now;
+        }
+        // an error is the time running out
+        let _ = time::timeout(wait.min(MAX_WAIT), moved).await;
+        all()
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Lets whoever waits in [`Self::take`] go: the cell ends.
+    pub fn close(&self) {
+        self.closed.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.moved.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ocmt_types::IdGen;
+
+    use super::*;
+
+    #[test]
+    fn so_many_items_wait_and_one_that_is_refused_leaves_no_gap() {
+        let ids: &dyn IdGen = &RandomIds;
+        let mut writing = Writing {
+            place: InboxPlace { tenant: ids.id(), vault: ids.id(), unlock: ids.id(), sequence: 0 },
+            inbox: ocmt_crypto::seal::SealSecretKey::generate(&mut rand::rng()).public(),
+            key: UnlockKey::generate(&mut rand::rng()),
+            names: vec![EntryName::new("mine").unwrap()],
+        };
+        let inbox = Inbox::default();
+        let mut put = |name: &str, len: usize| {
+            inbox.put(&mut writing, name, Zeroizing::new(vec![0; len]), Timestamp(0)).map(drop)
+        };
+        assert!(matches!(put("other", 1), Err(CellError::Invalid(_))));
+        assert!(matches!(put("mine", 64 * 1024 + 1), Err(CellError::Invalid(_))));
+        for _ in 0..MAX_WAITING {
+            put("mine", 1).unwrap();
+        }
+        assert!(matches!(put("mine", 1), Err(CellError::Exhausted(_))));
+        assert_eq!(inbox.len(), MAX_WAITING);
+        let last = inbox.lock().back().unwrap().item.clone();
+        assert_eq!(InboxPlace::claimed(&last.sealed).unwrap().sequence, MAX_WAITING as u64 - 1);
+        inbox.settle(last.item, Ok(()));
+        put("mine", 1).unwrap();
+    }
+}
