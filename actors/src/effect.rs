@@ -2,7 +2,7 @@
 //! the caller is answered, so that whoever has the answer also sees the effect.
 
 use ocmt_store::tables::Session;
-use ocmt_types::{ConversationId, MessageId, NoticeId, SessionId, Timestamp};
+use ocmt_types::{ConversationId, MessageId, NoticeId, SessionId, Timestamp, VaultId};
 
 use crate::{
     host::message::{At, What},
@@ -25,6 +25,8 @@ pub(crate) enum Effect {
     PolicyChanged(TenantPolicy),
     /// This is for a container, at its host.
     Container(At, Box<What>),
+    /// This vault changed: whoever watches it here looks now.
+    VaultChanged(VaultId),
     /// A timer was set: look again at the latest by then.
     TimerSet(Timestamp),
     /// The tenant's rows are gone: leave the record, and end.

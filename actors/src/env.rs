@@ -22,6 +22,7 @@ use crate::{
     passkeys::Passkeys,
     policy::{Mode, TenantPolicy},
     ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingRing},
+    tenant::vault::watch::Hints,
 };
 
 /// Bounds and periods of the tree. The defaults suit a node; tests shorten them.
@@ -117,6 +118,8 @@ pub(crate) struct Env {
     pub(crate) strangers_refused: AtomicU64,
     /// Channels of other nodes' clients to containers here.
     pub(crate) links: Arc<Links>,
+    /// Who watches which vault here.
+    pub(crate) hints: Hints,
     /// Whether this host has tried to hold its engine against its rows: before that nothing is known of what runs.
     pub(crate) reconciled: watch::Sender<bool>,
     /// The root of the tree, once it stands. Actors of one branch reach another branch through it.
@@ -147,6 +150,7 @@ impl Env {
             incarnation: config.incarnation,
             limits: config.limits,
             links: Arc::default(),
+            hints: Hints::default(),
             reconciled: watch::Sender::new(false),
             root: watch::Sender::new(None),
         }

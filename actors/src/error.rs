@@ -57,6 +57,9 @@ pub enum ActorError {
         /// When a retry can succeed; none if waiting does not help.
         retry_after: Option<Duration>,
     },
+    /// What was asked for from some point on is not kept from there any more.
+    #[error("{0}")]
+    OutOfRange(&'static str),
     /// The caller's deadline passed before the work was taken up.
     #[error("the deadline passed before the work was done")]
     DeadlineExceeded,
@@ -140,6 +143,7 @@ impl ActorError {
             Self::ResourceExhausted { reason, .. } | Self::Unavailable { reason, .. } => reason,
             Self::AlreadyExists(_) => "ALREADY_EXISTS",
             Self::Aborted(_) => "CHANGED_MEANWHILE",
+            Self::OutOfRange(_) => "OUT_OF_RANGE",
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::NotOwner { .. } => NOT_OWNER,
             Self::OutcomeUnknown => "OUTCOME_UNKNOWN",

@@ -66,6 +66,9 @@ pub struct TenantPolicy {
     /// What becomes of messages to agents in groups of a messenger.
     #[serde(skip_serializing_if = "is_default")]
     pub group_policy: GroupPolicy,
+    /// Versions of a vault's object that are kept besides the present one, 0 to 100.
+    #[serde(skip_serializing_if = "is_default")]
+    pub vault_history: u32,
     /// Fields of a newer program. They are kept as they are, so that a change made here loses none of them.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, serde_json::Value>,
@@ -128,6 +131,7 @@ impl Default for TenantPolicy {
             transcript_retention_ms: 0,
             dm_policy: DirectPolicy::Pairing,
             group_policy: GroupPolicy::Allowlist,
+            vault_history: 0,
             unknown: BTreeMap::new(),
         }
     }
@@ -146,6 +150,7 @@ impl TenantPolicy {
             ("policy.session_absolute_ms", self.session_absolute_ms, least(5 * MINUTE, 1_000), DAY),
             ("policy.step_up_ms", self.step_up_ms, MINUTE, HOUR),
             ("policy.sessions_per_user", i64::from(self.sessions_per_user), 1, 100),
+            ("policy.vault.kept_versions", i64::from(self.vault_history), 0, 100),
             ("policy.link_ttl_ms", self.link_ttl_ms, least(MINUTE, 1_000), HOUR),
             ("policy.email_change_delay_ms", self.email_change_delay_ms, least(HOUR, 0), 30 * DAY),
             ("policy.pause_after_ms", self.pause_after_ms, least(MINUTE, 500), 30 * DAY),

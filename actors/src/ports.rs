@@ -21,7 +21,7 @@ use ocmt_crypto::{
     sign::{Purpose, Signature, VerifyKey},
 };
 use ocmt_runtime::CellAddress;
-use ocmt_types::{Digest32, NodeId, NoticeId, Secret, TenantId, Timestamp, UnlockId};
+use ocmt_types::{Digest32, MessageId, NodeId, NoticeId, Secret, TenantId, Timestamp, UnlockId};
 use tokio::sync::mpsc;
 
 use crate::api::auth::LinkPurpose;
@@ -135,6 +135,32 @@ pub trait CellLink: Send + Sync {
     /// Opens one sealed channel: opaque frames both ways. The cell speaks only after the first frame, so
     /// this answers without waiting for it.
     fn open_channel<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel>;
+    /// What the cell sealed to its user's vault, oldest first, at most 48 items. It forgets what is `settled`;
+    /// with nothing else to give it answers after `wait`, at most 30 s.
+    fn take_inbox<'a>(
+        &'a self,
+        cell: &'a CellTarget,
+        settled: CellInboxSettled,
+        wait: Duration,
+    ) -> CellCall<'a, Vec<CellInboxItem>>;
+}
+
+/// Something that a cell sealed to its user's vault.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CellInboxItem {
+    /// Chosen by the cell.
+    pub item: MessageId,
+    /// Sealed content with its MAC.
+    pub sealed: Vec<u8>,
+}
+
+/// What became of items that a cell gave.
+#[derive(Clone, Default)]
+pub struct CellInboxSettled {
+    /// The owner's store has them.
+    pub stored: Vec<MessageId>,
+    /// They are not taken, and why in words for the workload.
+    pub refused: Vec<(MessageId, String)>,
 }
 
 /// What a cell is given to unlock.

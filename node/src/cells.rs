@@ -13,7 +13,8 @@ use std::{
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use ocmt_actors::{
-    CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock, LockReason,
+    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellStatus, CellTarget,
+    CellUnlock, LockReason,
 };
 use ocmt_proto::cell::v1::{self as pb, cell_service_client::CellServiceClient};
 use tokio::sync::mpsc;
@@ -33,6 +34,8 @@ const REASON: &str = "ocmt-cell-reason";
 const CONNECT: Duration = Duration::from_secs(2);
 /// Frames that wait in each direction of a channel: with the sockets' buffers, what back-pressure allows.
 const FRAMES: usize = 16;
+/// Items of one answer.
+const INBOX_ITEMS: usize = 48;
 /// An unlock carries up to 256 bodies of 68 KiB.
 const UNLOCK_BYTES: usize = 24 << 20;
 
@@ -145,6 +148,30 @@ impl CellLink for GrpcCells {
 
     fn status<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellStatus> {
         Box::pin(async move { status(&call!(self, cell, status, pb::StatusRequest {})?) })
+    }
+
+    fn take_inbox<'a>(
+        &'a self,
+        cell: &'a CellTarget,
+        settled: CellInboxSettled,
+        wait: Duration,
+    ) -> CellCall<'a, Vec<CellInboxItem>> {
+        Box::pin(async move {
+            let refused = settled.refused.into_iter();
+            let message = pb::TakeInboxItemsRequest {
+                stored_item_ids: settled.stored.iter().map(ToString::to_string).collect(),
+                refused: refused
+                    .map(|(item, why)| pb::RefusedInboxItem { item_id: item.to_string(), why })
+                    .collect(),
+                wait: prost_types::Duration::try_from(wait).ok(),
+            };
+            let items = call!(self, cell, take_inbox_items, message)?.items;
+            // what has no id cannot be confirmed: a cell that sends such a thing is broken
+            let item = |item: pb::SealedInboxItem| {
+                Some(CellInboxItem { item: item.item_id.parse().ok()?, sealed: item.sealed.into() })
+            };
+            Ok(items.into_iter().take(INBOX_ITEMS).filter_map(item).collect())
+        })
     }
 
     fn open_channel<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel> {

@@ -9,6 +9,12 @@ use ocmt_crypto::{
 use ocmt_types::{Digest32, HandoutId, RotationId, SlotId, Timestamp, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
+mod inbox;
+mod watch;
+
+pub use inbox::{FileInboxItems, InboxItem, InboxPage, InboxPosition, ListInboxItems};
+pub use watch::{ChangeAt, VaultEvent, VaultEventKind, WatchVault, Watching};
+
 pub use super::users::Done;
 use crate::call::calls;
 
@@ -33,6 +39,9 @@ pub struct VaultInfo {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// Items in its inbox that no client has filed.
+    #[serde(default)]
+    pub inbox: u32,
 }
 
 /// Make the caller's vault, whole.
@@ -111,7 +120,7 @@ pub struct GetEntry {
     pub vault: VaultId,
     /// Which object.
     pub object: Digest32,
-    /// Which version; 0 for the present one, the only one that is kept.
+    /// Which version; 0 for the present one. Earlier ones are kept as the tenant's policy says.
     pub version: u64,
 }
 
@@ -324,6 +333,9 @@ calls! {
         write PutEntry => Written,
         write DeleteEntry => Written,
         write BatchPutEntries => Written,
+        read WatchVault => Watching,
+        read ListInboxItems => InboxPage,
+        write FileInboxItems => Written,
         read GetKeySlots => Handout,
         write ReportUnlock => Done,
         write AddKeySlot => Written,

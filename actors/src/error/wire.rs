@@ -34,6 +34,7 @@ enum Wire {
     FailedPrecondition { reason: String, why: String },
     AlreadyExists(String),
     Aborted(String),
+    OutOfRange(String),
     ResourceExhausted { reason: String, why: String, retry_after_ms: Option<u64> },
     DeadlineExceeded,
     Unavailable { reason: String, why: String, retry_after_ms: Option<u64> },
@@ -78,6 +79,7 @@ impl From<&ActorError> for Wire {
             }
             ActorError::AlreadyExists(what) => Self::AlreadyExists(clip(what, LONGEST)),
             ActorError::Aborted(what) => Self::Aborted(clip(what, LONGEST)),
+            ActorError::OutOfRange(what) => Self::OutOfRange(clip(what, LONGEST)),
             ActorError::ResourceExhausted { reason, why, retry_after } => Self::ResourceExhausted {
                 reason: clip(reason, LONGEST),
                 why: clip(why, LONGEST),
@@ -112,6 +114,7 @@ impl From<Wire> for ActorError {
             }
             Wire::AlreadyExists(what) => Self::AlreadyExists(literal(&what)),
             Wire::Aborted(what) => Self::Aborted(literal(&what)),
+            Wire::OutOfRange(what) => Self::OutOfRange(literal(&what)),
             Wire::ResourceExhausted { reason, why, retry_after_ms } => Self::ResourceExhausted {
                 reason: literal(&reason),
                 why: clip(&why, LONGEST),
@@ -182,6 +185,7 @@ mod tests {
             ActorError::invalid("field", "why"),
             ActorError::precondition("REASON", "why"),
             ActorError::AlreadyExists("it"),
+            ActorError::OutOfRange("read anew"),
             ActorError::Aborted("it"),
             ActorError::exhausted("LIMIT", "why"),
             ActorError::ResourceExhausted { reason: "LIMIT", why: String::new(), retry_after: second },

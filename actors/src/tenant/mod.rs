@@ -312,6 +312,7 @@ impl TenantState {
                     self.tell_hosts_elsewhere(myself);
                 }
                 Effect::Container(at, what) => self.order(at, *what),
+                Effect::VaultChanged(vault) => self.scope.env.hints.tell(vault),
                 Effect::TimerSet(at) => self.arm(myself, at),
                 Effect::Erased => self.lane.push(myself, deletion::record(self.scope.clone())),
                 Effect::Appended(conversation) => self.followers.wake(conversation),

@@ -26,9 +26,9 @@ use ocmt_types::{
 use super::linked::Linked;
 pub(crate) use super::mailbox::Mailbox;
 use crate::{
-    ActorError, Alone, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellLink, CellStatus,
-    CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mode, NodeSigner, Passkeys, SealingRing,
-    System, SystemConfig,
+    ActorError, Alone, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellInboxItem,
+    CellInboxSettled, CellLink, CellStatus, CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mode,
+    NodeSigner, Passkeys, SealingRing, System, SystemConfig,
     api::{
         auth::{Device, ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
         tenant::TenantPolicy,
@@ -64,6 +64,14 @@ impl NodeSigner for Signer {
 
 pub(crate) struct NoCells;
 impl CellLink for NoCells {
+    fn take_inbox<'a>(
+        &'a self,
+        _: &'a CellTarget,
+        _: CellInboxSettled,
+        _: Duration,
+    ) -> CellCall<'a, Vec<CellInboxItem>> {
+        nobody()
+    }
     fn get_key<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, Vec<u8>> {
         nobody()
     }

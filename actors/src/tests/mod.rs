@@ -30,3 +30,5 @@ mod transcripts;
 mod unlocks;
 mod users;
 pub(crate) mod vault;
+mod vault_history;
+mod vault_watch;

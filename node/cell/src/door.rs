@@ -6,6 +6,7 @@
 
 use std::{
     io::{self, Read as _, Write as _},
+    net::Shutdown,
     os::{
         linux::net::SocketAddrExt as _,
         unix::net::{SocketAddr, UnixListener as StdListener, UnixStream as StdStream},
@@ -33,6 +34,9 @@ const MAX_CALLERS: usize = 16;
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// How long a maker waits for the confirmation.
 const STORED_WITHIN: Duration = Duration::from_secs(60);
+/// What is left of a request that was answered early is read for so long, and so much of it.
+const REST_WITHIN: Duration = Duration::from_secs(1);
+const MAX_REQUEST: u64 = 128 * 1024;
 /// Longest text of an answer, in bytes.
 const MAX_TEXT: usize = 1024;
 
@@ -94,7 +98,12 @@ async fn answer(mut stream: UnixStream, cell: &Cell) -> io::Result<()> {
     }
     stream.write_u8(code).await?;
     stream.write_all(text.get(..end).unwrap_or_default().as_bytes()).await?;
-    stream.shutdown().await
+    stream.shutdown().await?;
+    // closed with something unread, the caller would lose the answer to a reset
+    let mut rest = stream.take(MAX_REQUEST);
+    // an error is the time running out: whoever does not end is cut off
+    let _ = time::timeout(REST_WITHIN, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+    Ok(())
 }
 
 async fn served(stream: &mut UnixStream, cell: &Cell) -> Result<Result<(), String>, CellError> {
@@ -158,7 +167,7 @@ fn ask(door: &[u8], name: &str, value: &[u8]) -> io::Result<(u8, String)> {
     stream.write_all(name.as_bytes())?;
     stream.write_all(&u32::try_from(value.len()).map_err(too_long)?.to_be_bytes())?;
     // a cell that refuses early has answered already
-    let _ = stream.write_all(value);
+    let _ = stream.write_all(value).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut code = [0];
     stream.read_exact(&mut code)?;
     let mut text = String::new();

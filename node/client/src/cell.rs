@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 use ocmt_crypto::{
     cell::{CellKeyStatement, ExpectedCell},
     channel::ChannelPlace,
+    entry::EntryName,
     unlock::{LeaseExtension, MappedEntry, UnlockKey, UnlockPayload},
 };
 use ocmt_proto::v1 as pb;
@@ -88,6 +89,24 @@ impl Vault {
         lease: Duration,
         accept_host: bool,
     ) -> Result<UnlockedCell, ClientError> {
+        self.unlock_to_write(container, mapping, &[], lease, accept_host).await
+    }
+
+    /// As [`Vault::unlock_container`], and lets the workload send entries of the names `may_write`, at most 32, to
+    /// the vault's inbox.
+    ///
+    /// # Errors
+    /// As [`Vault::unlock_container`].
+    pub async fn unlock_to_write(
+        &mut self,
+        container: ContainerId,
+        mapping: &[Mapping],
+        may_write: &[String],
+        lease: Duration,
+        accept_host: bool,
+    ) -> Result<UnlockedCell, ClientError> {
+        let names: BTreeSet<EntryName> =
+            may_write.iter().map(|name| EntryName::new(name)).collect::<Result<_, _>>()?;
         let cell = self.prove_cell(container, accept_host).await?;
         if cell.statement.unlock().is_some() {
             return Err(ClientError::Usage(
@@ -98,7 +117,12 @@ impl Vault {
         let unlock: UnlockId = ids.id();
         let entries = self.mapped(mapping).await?;
         let refs: BTreeSet<_> = entries.iter().map(|entry| (entry.object, entry.version)).collect();
-        let payload = self.payload(unlock, entries, lease);
+        let may_write: Vec<EntryName> = names.into_iter().collect();
+        if !may_write.is_empty() {
+            // before the cell can send any
+            self.let_write(unlock, container, may_write.clone()).await?;
+        }
+        let payload = UnlockPayload { may_write, ..self.payload(unlock, entries, lease) };
         let request = pb::UnlockCellRequest {
             container_id: container.to_string(),
             unlock_id: unlock.to_string(),

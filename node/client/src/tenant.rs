@@ -1,5 +1,7 @@
 //! The tenant: its policy and its people.
 
+mod quota;
+
 use std::time::Duration;
 
 use ocmt_proto::v1 as pb;
@@ -12,6 +14,8 @@ use crate::{
     pairing::{DirectPolicy, GroupPolicy},
     wire::{duration, millis, time},
 };
+
+pub use quota::{Quota, Quotas};
 
 /// A tenant with its policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,6 +69,8 @@ pub struct Policy {
     pub email_change_delay_ms: Option<u64>,
     /// How long transcripts are kept after their last record; none for ever.
     pub transcript_retention_ms: Option<u64>,
+    /// Versions of an entry that vaults keep besides the present one.
+    pub kept_versions: Option<u32>,
 }
 
 /// What to change of a policy; what is absent stays.
@@ -102,42 +108,8 @@ pub struct PolicyChange {
     pub email_change_delay: Option<Duration>,
     /// How long transcripts are kept after their last record; zero for ever.
     pub transcript_retention: Option<Duration>,
-}
-
-/// Limits of a tenant, or what is used of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Quota {
-    /// Users, invited ones included.
-    pub users: u64,
-    /// Containers.
-    pub containers: u64,
-    /// Memory of containers that run or are paused, in bytes.
-    pub memory_bytes: u64,
-    /// Ciphertext in vaults, in bytes.
-    pub storage_bytes: u64,
-    /// Calls of users within a minute.
-    pub calls_per_minute: u64,
-}
-
-impl From<pb::Quota> for Quota {
-    fn from(it: pb::Quota) -> Self {
-        Self {
-            users: it.users,
-            containers: it.containers,
-            memory_bytes: it.memory_bytes,
-            storage_bytes: it.storage_bytes,
-            calls_per_minute: it.calls_per_minute,
-        }
-    }
-}
-
-/// What a tenant may have, and what it has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Quotas {
-    /// Limits.
-    pub limit: Quota,
-    /// Use.
-    pub used: Quota,
+    /// Versions of an entry that vaults keep besides the present one.
+    pub kept_versions: Option<u32>,
 }
 
 /// One person of the tenant.
@@ -175,6 +147,7 @@ impl PolicyChange {
         let named = named.chain(self.dm_policy.map(|_| "pairing.dm_policy"));
         let named = named.chain(self.group_policy.map(|_| "pairing.group_policy"));
         let named = named.chain(self.max_sessions.map(|_| "sessions.max_sessions"));
+        let named = named.chain(self.kept_versions.map(|_| "vault.kept_versions"));
         let named = named.chain(self.require_mfa.map(|_| "sessions.require_mfa"));
         let named = named.chain(self.require_passkey.map(|_| "sessions.require_passkey"));
         named.map(str::to_owned).collect()
@@ -209,6 +182,7 @@ impl PolicyChange {
             }),
             vault: Some(pb::VaultPolicy {
                 transcript_retention: self.transcript_retention.filter(|time| !time.is_zero()).map(duration),
+                kept_versions: self.kept_versions,
                 ..Default::default()
             }),
         }
@@ -376,6 +350,7 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
             step_up_lifetime_ms: ms(&sessions.step_up_lifetime),
             email_change_delay_ms: ms(&sessions.email_change_delay),
             transcript_retention_ms: ms(&vault.transcript_retention),
+            kept_versions: vault.kept_versions,
         },
         policy_version: from.policy_version,
     })

@@ -198,7 +198,7 @@ async fn unlock(context: &Context, client: &Client, args: UnlockArgs) -> anyhow:
     let mut vault = context.vault(client, &args.passphrase).await?;
     let cell = {
         let _waiting = waiting("waking the container and unlocking its cell");
-        vault.unlock_container(id, &args.map, args.lease.0, args.accept_host).await?
+        vault.unlock_to_write(id, &args.map, &args.may_write, args.lease.0, args.accept_host).await?
     };
     let json = serde_json::json!({
         "container": id,

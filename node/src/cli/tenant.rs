@@ -75,6 +75,7 @@ fn change(args: &PolicyArgs) -> PolicyChange {
         step_up_lifetime: args.step_up_lifetime.map(|time| time.0),
         email_change_delay: args.email_change_delay.map(|time| time.0),
         transcript_retention: args.transcript_retention.map(|time| time.0),
+        kept_versions: args.kept_versions,
     }
 }
 
@@ -122,6 +123,10 @@ fn describe(tenant: &Tenant) -> String {
             policy.max_sessions.map(|most| most.to_string()).unwrap_or_default(),
         ),
         ("another address of a user counts after", time(policy.email_change_delay_ms)),
+        (
+            "earlier versions kept of an entry",
+            policy.kept_versions.map(|kept| kept.to_string()).unwrap_or_default(),
+        ),
         ("a proof of presence is good for", time(policy.step_up_lifetime_ms)),
         (
             "transcripts are kept",

@@ -1,6 +1,9 @@
 //! `ocmt vault`: everything is sealed and opened here; the node sees ciphertext.
 
+mod bulk;
+mod inbox;
 mod slots;
+mod watch;
 
 use std::{
     fs::OpenOptions,
@@ -10,8 +13,14 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ocmt_client::vault::{Added, Vault};
-use ocmt_crypto::{kdf::Cost, slot::SlotKind, vault::RotationMode};
+use ocmt_client::vault::{Added, Arrived, PutOptions, Vault, Worth};
+use ocmt_crypto::{
+    entry::{Attributes, Entry},
+    kdf::Cost,
+    slot::SlotKind,
+    vault::RotationMode,
+};
+use ocmt_types::{Clock as _, SystemClock, Timestamp};
 
 use super::{
     args::{GetArgs, NewPassphraseArgs, PassphraseArgs, PutArgs, VaultCommand},
@@ -25,17 +34,21 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> anyhow::Res
         VaultCommand::Create { new } => create(context, &new).await,
         VaultCommand::Put(args) => put(context, &args).await,
         VaultCommand::Get(args) => get(context, &args).await,
-        VaultCommand::Ls { passphrase } => {
-            let entries = open(context, &passphrase).await?.list().await?;
-            context.out.list(&entries, &["NAME", "VERSION", "BYTES", "WRITTEN"], |entry| {
-                let written = show::at(Some(ocmt_types::Timestamp(entry.written_at)));
-                vec![entry.name.clone(), entry.version.to_string(), entry.bytes.to_string(), written]
+        VaultCommand::Ls { passphrase } => list(context, &passphrase).await,
+        VaultCommand::History { name, passphrase } => {
+            let versions = open(context, &passphrase).await?.history(&name).await?;
+            context.out.list(&versions, &["VERSION", "BYTES", "WRITTEN", ""], |version| {
+                let written = show::at(Some(Timestamp(version.written_at)));
+                let present = if version.present { "the present one" } else { "" };
+                vec![version.version.to_string(), version.bytes.to_string(), written, present.to_owned()]
             })
         }
+        VaultCommand::Watch(args) => watch::run(context, &args).await,
         VaultCommand::Rm { name, passphrase } => {
             open(context, &passphrase).await?.delete(&name).await?;
             context.out.done(&format!("{name} was deleted"))
         }
+        VaultCommand::Inbox(args) => inbox::run(context, &args).await,
         VaultCommand::Export(args) => Box::pin(transfer::export(context, &args)).await,
         VaultCommand::Import(args) => Box::pin(transfer::import(context, &args)).await,
         VaultCommand::Slots(command) => slots::run(context, command).await,
@@ -44,10 +57,11 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> anyhow::Res
         VaultCommand::Rotate { rewrap, reason, passphrase } => {
             let mode = if rewrap { RotationMode::Rewrap } else { RotationMode::Rekey };
             let mut vault = open(context, &passphrase).await?;
-            {
+            let filed = {
                 let _waiting = waiting("encrypting everything under new keys");
-                vault.rotate(mode, &[], Vec::new(), &reason).await?;
-            }
+                vault.rotate(mode, &[], Vec::new(), &reason).await?
+            };
+            tell_filed(context, &vault, &filed).await?;
             context.out.done("the vault has new keys; cells that were unlocked are locked")
         }
     }
@@ -76,28 +90,68 @@ async fn create(context: &Context, new: &NewPassphraseArgs) -> anyhow::Result<()
 }
 
 async fn put(context: &Context, args: &PutArgs) -> anyhow::Result<()> {
+    if let Some(file) = &args.from_file {
+        let secrets = bulk::read(file)?;
+        let mut vault = open(context, &args.passphrase).await?;
+        let written = vault.put_many(&secrets).await?;
+        return context.out.done(&format!("{} written", show::count(written, "secret")));
+    }
+    let name = args.name.as_deref().unwrap_or_default();
     let client = context.client().await?;
     let value = secrets::value(args.value_file.as_deref())?;
     let mut vault = context.vault(&client, &args.passphrase).await?;
-    vault.put(&args.name, &value).await?;
-    context.out.done(&format!("{} was written ({} bytes)", args.name, value.len()))
+    let options = PutOptions {
+        if_version: args.if_version,
+        expires_at: args.expires.map(|when| when.0),
+        remind_at: args.remind.map(|when| when.0),
+    };
+    let version = vault.put_with(name, &value, &options).await?;
+    context.out.done(&format!("{name} was written ({} bytes, version {version})", value.len()))
+}
+
+async fn list(context: &Context, passphrase: &PassphraseArgs) -> anyhow::Result<()> {
+    let entries = open(context, passphrase).await?.list().await?;
+    let columns = ["NAME", "VERSION", "BYTES", "WRITTEN", "EXPIRES"];
+    context.out.list(&entries, &columns, |entry| {
+        let at = |time: Option<i64>| show::at(time.map(Timestamp));
+        vec![
+            entry.name.clone(),
+            entry.version.to_string(),
+            entry.bytes.to_string(),
+            at(Some(entry.written_at)),
+            at(entry.expires_at),
+        ]
+    })?;
+    if !context.out.json {
+        for entry in entries.iter().filter(|entry| entry.due) {
+            let now = SystemClock.now().millis();
+            let what = match entry.expires_at.filter(|at| *at <= now) {
+                Some(at) => format!("has expired, {}", show::when(Some(Timestamp(at)))),
+                None => format!("is due, {}", show::when(entry.remind_at.map(Timestamp))),
+            };
+            note(&format!("{} {what}", entry.name));
+        }
+    }
+    Ok(())
 }
 
 async fn get(context: &Context, args: &GetArgs) -> anyhow::Result<()> {
     let vault = open(context, &args.passphrase).await?;
-    let entry = vault.get(&args.name).await?;
+    if let (true, Some(out)) = (args.all, &args.out) {
+        let entries = vault.get_all().await?;
+        if bulk::write(&entries, out)? && out != Path::new("-") {
+            let secrets = show::count(entries.len(), "secret");
+            return context.out.done(&format!("{secrets} written in clear to {}", out.display()));
+        }
+        return Ok(());
+    }
+    let name = args.name.as_deref().unwrap_or_default();
+    let entry = match args.version {
+        Some(version) => vault.get_version(name, version).await?,
+        None => vault.get(name).await?,
+    };
     let Some(out) = &args.out else {
-        let written = entry.attributes.written_at;
-        let facts =
-            serde_json::json!({ "name": args.name, "bytes": entry.value.len(), "written_at": written });
-        return context.out.value(&facts, || {
-            format!(
-                "{} is there: {} bytes, written {}",
-                args.name,
-                entry.value.len(),
-                show::when(Some(written))
-            )
-        });
+        return describe(context, name, &entry);
     };
     if out == Path::new("-") {
         let mut stdout = io::stdout().lock();
@@ -107,7 +161,51 @@ async fn get(context: &Context, args: &GetArgs) -> anyhow::Result<()> {
     let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(out);
     let mut file = file.with_context(|| format!("cannot write {}", out.display()))?;
     file.write_all(&entry.value)?;
-    context.out.done(&format!("{} was written to {}", args.name, out.display()))
+    context.out.done(&format!("{name} was written to {}", out.display()))
+}
+
+fn describe(context: &Context, name: &str, entry: &Entry) -> anyhow::Result<()> {
+    let Attributes { written_at, expires_at, remind_at } = entry.attributes;
+    let facts = serde_json::json!({
+        "name": name,
+        "bytes": entry.value.len(),
+        "written_at": written_at,
+        "expires_at": expires_at,
+        "remind_at": remind_at,
+    });
+    context.out.value(&facts, || {
+        let mut text =
+            format!("{name} is there: {} bytes, written {}", entry.value.len(), show::when(Some(written_at)));
+        for (what, at) in [("expires", expires_at), ("due", remind_at)] {
+            if at.is_some() {
+                text += &format!(", {what} {}", show::when(at));
+            }
+        }
+        text
+    })
+}
+
+/// What waited in the inbox could not have been opened under the new keys.
+async fn tell_filed(context: &Context, vault: &Vault, filed: &[Arrived]) -> anyhow::Result<()> {
+    if context.out.json {
+        return Ok(());
+    }
+    if !filed.is_empty() {
+        let names: Vec<String> = filed
+            .iter()
+            .filter_map(|item| item.name.as_ref())
+            .map(|name| name.escape_debug().to_string())
+            .collect();
+        note(&format!("filed from the inbox first: {}", names.join(", ")));
+    }
+    let lost = vault.inbox().await?.iter().filter(|item| item.worth == Worth::Lost).count();
+    if lost > 0 {
+        note(&format!(
+            "{} in the inbox could not be filed and cannot be opened any more",
+            show::count(lost, "item")
+        ));
+    }
+    Ok(())
 }
 
 async fn change_passphrase(
@@ -117,11 +215,12 @@ async fn change_passphrase(
 ) -> anyhow::Result<()> {
     let mut vault = open(context, old).await?;
     let new = secrets::new_passphrase(new, &[&context.email()])?;
-    {
+    let filed = {
         let _waiting = waiting("encrypting everything under new keys");
         let drop = vault.slots_of(SlotKind::Passphrase);
         let add = vec![Added::Passphrase(new, Cost::DEFAULT)];
-        vault.rotate(RotationMode::Rekey, &drop, add, "the passphrase was changed").await?;
-    }
+        vault.rotate(RotationMode::Rekey, &drop, add, "the passphrase was changed").await?
+    };
+    tell_filed(context, &vault, &filed).await?;
     context.out.done("the passphrase was changed; the old one opens nothing any more")
 }

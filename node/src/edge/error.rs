@@ -36,6 +36,7 @@ fn face(error: &ActorError) -> Face {
         ActorError::AlreadyExists(_) => (Code::AlreadyExists, StatusCode::CONFLICT),
         ActorError::Aborted(_) => (Code::Aborted, StatusCode::CONFLICT),
         ActorError::ResourceExhausted { .. } => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
+        ActorError::OutOfRange(_) => (Code::OutOfRange, StatusCode::GONE),
         ActorError::DeadlineExceeded => (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT),
         ActorError::Unavailable { .. } | ActorError::NotOwner { .. } | ActorError::OutcomeUnknown => {
             (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE)

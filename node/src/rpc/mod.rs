@@ -24,7 +24,9 @@ mod transcript;
 pub mod unimplemented;
 mod user;
 mod vault;
+mod vault_inbox;
 mod vault_rotation;
+mod vault_watch;
 mod vault_wire;
 
 use std::{sync::Arc, time::Duration};

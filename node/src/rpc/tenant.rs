@@ -145,6 +145,7 @@ fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> R
     let sessions = wanted.sessions.unwrap_or_default();
     let recovery = wanted.recovery.unwrap_or_default();
     let pairing = wanted.pairing.unwrap_or_default();
+    let vault = wanted.vault.unwrap_or_default();
     let time = |value: Option<prost_types::Duration>| {
         value
             .map(|value| convert::millis(&value))
@@ -170,6 +171,7 @@ fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> R
             let wanted = wanted.vault.unwrap_or_default().transcript_retention;
             policy.transcript_retention_ms = wanted.map_or(0, |wanted| convert::millis(&wanted));
         }
+        "vault.kept_versions" => policy.vault_history = vault.kept_versions.unwrap_or_default(),
         "pairing.dm_policy" => policy.dm_policy = pairing_wire::direct(pairing.dm_policy())?,
         "pairing.group_policy" => policy.group_policy = pairing_wire::group(pairing.group_policy())?,
         _ => {
@@ -250,6 +252,7 @@ fn policy(policy: &TenantPolicy) -> pb::TenantPolicy {
             transcript_retention: Some(policy.transcript_retention_ms)
                 .filter(|kept| *kept > 0)
                 .map(convert::duration),
+            kept_versions: Some(policy.vault_history),
             ..Default::default()
         }),
         pairing: Some(pairing_wire::policy(policy)),

@@ -26,7 +26,7 @@ const SERVICES: [(&str, &str); 4] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 24] = [
+const METHODS: [(&str, &str); 21] = [
     ("/ocmt.v1.AuditService/ExportAudit", PROOFS),
     ("/ocmt.v1.AuditService/GetCheckpoint", PROOFS),
     ("/ocmt.v1.AuditService/ProveConsistency", PROOFS),
@@ -48,9 +48,6 @@ const METHODS: [(&str, &str); 24] = [
     ("/ocmt.v1.RecoveryService/WatchCeremonies", "watching ceremonies is not built yet: read them"),
     ("/ocmt.v1.TenantService/ListInbox", "the inbox of a tenant is not built yet: ask the area itself"),
     ("/ocmt.v1.TenantService/WatchInbox", "the inbox of a tenant is not built yet: ask the area itself"),
-    ("/ocmt.v1.VaultService/FileInboxItems", "the vault's inbox is not built yet"),
-    ("/ocmt.v1.VaultService/ListInboxItems", "the vault's inbox is not built yet"),
-    ("/ocmt.v1.VaultService/WatchVault", "watching a vault is not built yet: read it"),
 ];
 
 /// Why the method of this path is not there; none if it is, or if there is no such method.

@@ -10,9 +10,9 @@ use ocmt_crypto::{
 };
 use ocmt_proto::v1::{self as pb, vault_service_server::VaultService};
 use ocmt_types::{Digest32, VaultId};
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, async_trait, codegen::BoxStream};
 
-use super::{Answer, Rpc, convert, vault_rotation, vault_wire as wire};
+use super::{Answer, Rpc, convert, vault_inbox, vault_rotation, vault_watch, vault_wire as wire};
 
 #[async_trait]
 impl VaultService for Rpc {
@@ -136,6 +136,27 @@ impl VaultService for Rpc {
         Ok(Response::new(pb::BatchPutEntriesResponse { counter: written.counter }))
     }
 
+    async fn watch_vault(
+        &self,
+        request: Request<pb::WatchVaultRequest>,
+    ) -> Answer<BoxStream<pb::WatchVaultResponse>> {
+        vault_watch::watch(self, request).await
+    }
+
+    async fn list_inbox_items(
+        &self,
+        request: Request<pb::ListInboxItemsRequest>,
+    ) -> Answer<pb::ListInboxItemsResponse> {
+        vault_inbox::list(self, request).await
+    }
+
+    async fn file_inbox_items(
+        &self,
+        request: Request<pb::FileInboxItemsRequest>,
+    ) -> Answer<pb::FileInboxItemsResponse> {
+        vault_inbox::file(self, request).await
+    }
+
     async fn get_key_slots(
         &self,
         request: Request<pb::GetKeySlotsRequest>,
@@ -210,11 +231,11 @@ impl VaultService for Rpc {
     }
 }
 
-fn vault(id: &str) -> Result<VaultId, Status> {
+pub(super) fn vault(id: &str) -> Result<VaultId, Status> {
     convert::id(id, "vault_id")
 }
 
-fn objects(all: &[pb::VaultObject]) -> Result<Vec<VaultObject>, Status> {
+pub(super) fn objects(all: &[pb::VaultObject]) -> Result<Vec<VaultObject>, Status> {
     all.iter().map(wire::to_object).collect()
 }
 

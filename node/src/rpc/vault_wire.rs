@@ -21,7 +21,7 @@ pub(super) fn vault(info: &VaultInfo) -> pb::Vault {
         verify_key: info.verify_key.to_vec().into(),
         created_at: Some(convert::time(info.created_at)),
         updated_at: Some(convert::time(info.updated_at)),
-        inbox_count: 0,
+        inbox_count: info.inbox,
     }
 }
 

@@ -73,6 +73,8 @@ impl ContainerActorState {
         if matches!(op, Op::Pause { .. } | Op::Stop { .. } | Op::Relock | Op::Remove) {
             // frames wait from here on, and call an idle suspend off
             self.shared.awake.send_replace(false);
+            // the operation takes in what is left
+            self.collector = None;
         }
         let myself = myself.clone();
         let task = supervisor::task(async move {
@@ -106,7 +108,7 @@ impl ContainerActorState {
             How::Inspected(facts) => {
                 self.take(row, cell);
                 self.shared.touch(facts.active_at);
-                self.after_move();
+                self.after_move(myself);
                 self.step(myself, Event::Inspected(facts));
             }
             How::After(after) => {
@@ -119,7 +121,7 @@ impl ContainerActorState {
                     });
                 }
                 self.answer_for(op, done, after.ok, error.as_ref());
-                self.after_move();
+                self.after_move(myself);
                 self.follow(then, myself);
                 self.step(myself, Event::Ended(after));
                 let doubtful = error
@@ -140,9 +142,10 @@ impl ContainerActorState {
     }
 
     /// Frames pass while it runs; what does not live has no connections.
-    fn after_move(&mut self) {
+    fn after_move(&mut self, myself: &ActorRef<ContainerMessage>) {
         let phase = self.row.as_ref().map(|row| row.observed);
         self.shared.awake.send_replace(phase == Some(ContainerState::Running));
+        self.listen(myself);
         if !phase.is_some_and(ops::is_live) {
             self.end_relays(GatewayEnd::Stopped);
         }

@@ -11,6 +11,7 @@ mod cell;
 mod event;
 mod explain;
 mod flight;
+mod inbox;
 mod job;
 mod moved;
 mod ops;
@@ -35,7 +36,7 @@ use std::{
 
 use ocmt_runtime::Exit;
 use ocmt_store::tables::Container;
-use ocmt_types::{ContainerId, TenantId, Timestamp};
+use ocmt_types::{ContainerId, Epoch, TenantId, Timestamp};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::watch;
 
@@ -85,6 +86,8 @@ pub(crate) enum ContainerMessage {
     Alarm,
     /// Nobody owns the tenant who knows us, for too long.
     Unowned,
+    /// What the cell sealed could not be stored: this ownership is over.
+    Moved(Epoch, ActorError),
 }
 
 /// What relays and operations share with the actor.
@@ -146,6 +149,8 @@ pub(crate) struct ContainerActorState {
     barrier: Option<Turn>,
     /// The ownership is not the current one: its owner is being asked.
     moved: Option<Task>,
+    /// Takes in what its cell seals to the user's vault.
+    collector: Option<inbox::Collector>,
 }
 
 impl Actor for ContainerActor {
@@ -185,6 +190,7 @@ impl Actor for ContainerActor {
             alarm: None,
             barrier: None,
             moved: None,
+            collector: None,
         };
         state.carry_out(&myself, vec![first]);
         Ok(state)
@@ -205,6 +211,10 @@ impl Actor for ContainerActor {
             ContainerMessage::Policy(tenant, policy) => state.policy(&myself, tenant, &policy),
             ContainerMessage::Alarm => state.step(&myself, Event::Look),
             ContainerMessage::Unowned => state.unowned(&myself),
+            ContainerMessage::Moved(epoch, error) if epoch == state.scope.ownership.epoch => {
+                state.moved(&myself, &error);
+            }
+            ContainerMessage::Moved(..) => {}
         }
         Ok(())
     }

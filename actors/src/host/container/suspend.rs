@@ -6,6 +6,7 @@ use ocmt_runtime::{ContainerRef, RuntimeError};
 use ocmt_store::tables::{Container, ContainerState as Phase, DesiredState as Desired};
 
 use super::{
+    inbox,
     job::Then,
     ops::{Ctx, Ended, How, from_engine, is_live, reference},
     row::{self, Forget, Write},
@@ -37,6 +38,7 @@ pub(super) async fn pause(ctx: &Ctx, idle: bool) -> Ended {
     if idle && ctx.is_called_off() {
         return back(ctx, op, Phase::Running).await;
     }
+    inbox::drain(ctx).await;
     if let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.pause(&reference(&row))).await {
         return ctx.failed(op, &row, from_engine(error), Phase::Running).await;
     }
@@ -106,6 +108,8 @@ async fn end(ctx: &Ctx, of: &ContainerRef, before: Phase) {
     if before == Phase::Paused && ctx.engine(Duration::ZERO, ctx.env().runtime.unpause(of)).await.is_err() {
         return;
     }
+    // before the lock, which ends those who wait for a confirmation
+    inbox::drain(ctx).await;
     if let Some(cell) = &ctx.cell
         && let Err(error) = cell.lock(ctx.env(), LockReason::Stop).await
     {
@@ -134,6 +138,9 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
         let killed = ctx.engine(Duration::ZERO, ctx.env().runtime.kill(&of)).await;
         let error = killed.err().map_or(error, from_engine);
         return ctx.failed(op, &row, error, Phase::Running).await;
+    }
+    if frozen {
+        inbox::drain(ctx).await;
     }
     if frozen && let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.pause(&of)).await {
         return ctx.failed(op, &row, from_engine(error), Phase::Running).await;

@@ -12,12 +12,13 @@ use std::{
 use bytes::Bytes;
 use ocmt_crypto::cell::{CellKey, CellPlace, StartSecret};
 use ocmt_runtime::{ContainerRef, Observed, Runtime as _, State, sim::SimRuntime};
-use ocmt_types::{Clock, Timestamp, UnlockId};
+use ocmt_types::{Clock, MessageId, Timestamp, UnlockId};
 use rand::{SeedableRng as _, rngs::StdRng};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::{
-    CellCall, CellChannel, CellError, CellLink, CellStatus, CellTarget, CellUnlock, LockReason,
+    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellStatus, CellTarget,
+    CellUnlock, LockReason,
     supervisor::{self, Task},
 };
 
@@ -45,6 +46,14 @@ pub(super) struct FakeCells {
     /// What the cells report of their work.
     pub(super) idle_for: Mutex<Option<Duration>>,
     pub(super) execs: AtomicUsize,
+    /// What waits for the user's vault, of whichever cell.
+    pub(super) inbox: Mutex<Vec<CellInboxItem>>,
+    pub(super) inbox_refused: Mutex<Vec<(MessageId, String)>>,
+    /// Tells hosts that wait; what is put in without it is seen when they ask.
+    pub(super) inbox_moved: Notify,
+    /// Confirmations do not arrive.
+    pub(super) deaf: AtomicBool,
+    pub(super) inbox_asks: AtomicUsize,
 }
 
 impl FakeCells {
@@ -59,6 +68,11 @@ impl FakeCells {
             objects: Mutex::default(),
             idle_for: Mutex::default(),
             execs: AtomicUsize::new(0),
+            inbox: Mutex::default(),
+            inbox_refused: Mutex::default(),
+            inbox_moved: Notify::new(),
+            deaf: AtomicBool::new(false),
+            inbox_asks: AtomicUsize::new(0),
         }
     }
 
@@ -97,6 +111,32 @@ fn refused(reason: &str) -> CellError {
 }
 
 impl CellLink for FakeCells {
+    fn take_inbox<'a>(
+        &'a self,
+        cell: &'a CellTarget,
+        settled: CellInboxSettled,
+        wait: Duration,
+    ) -> CellCall<'a, Vec<CellInboxItem>> {
+        Box::pin(async move {
+            self.find(cell).await?;
+            self.inbox_asks.fetch_add(1, Ordering::SeqCst);
+            if !self.deaf.load(Ordering::SeqCst) {
+                let gone = |item: &CellInboxItem| {
+                    settled.stored.contains(&item.item)
+                        || settled.refused.iter().any(|(id, _)| *id == item.item)
+                };
+                self.inbox.lock().unwrap().retain(|item| !gone(item));
+                self.inbox_refused.lock().unwrap().extend(settled.refused);
+            }
+            let moved = self.inbox_moved.notified();
+            if self.inbox.lock().unwrap().is_empty() {
+                // time runs out, or something came
+                let _ = tokio::time::timeout(wait, moved).await;
+            }
+            Ok(self.inbox.lock().unwrap().iter().take(48).cloned().collect())
+        })
+    }
+
     fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>> {
         Box::pin(async move {
             self.key_asks.fetch_add(1, Ordering::SeqCst);

@@ -7,6 +7,7 @@ mod gateway;
 mod gateway_keys;
 mod groups;
 mod guard;
+mod inbox;
 mod limits;
 mod links;
 mod nodes;

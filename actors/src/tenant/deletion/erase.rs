@@ -9,8 +9,9 @@ use ocmt_crypto::{
 use ocmt_store::{
     ClusterAct, Filter,
     tables::{
-        Container, ContainerState, DeletedTenant, Deletion, DesiredState, Notice, ObjectBody, Outbox,
-        Passkey, Suspension, Tenant, TenantState, User, UserState, Vault, VaultObject,
+        Container, ContainerState, DeletedTenant, Deletion, DesiredState, Notice, ObjectBody, ObjectVersion,
+        Outbox, Passkey, Suspension, Tenant, TenantState, User, UserState, Vault, VaultInboxItem,
+        VaultObject,
     },
 };
 
@@ -34,6 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const LAST_WORDS: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Rows that one transaction deletes, where there may be any number of them or they are large.
 const AT_ONCE: u32 = 200;
+/// The same of rows that have ciphertext of up to 68 KiB in them.
+const BODIES_AT_ONCE: u32 = 64;
 
 /// The timer of a deletion: the next step that is due.
 pub(in crate::tenant) async fn fire(work: &mut Work) -> Result<(), ActorError> {
@@ -117,6 +120,15 @@ async fn is_shrunk(work: &mut Work) -> Result<bool, ActorError> {
         work.tx.delete::<ObjectBody>((head.vault_id, head.object_id)).await?;
         work.tx.delete::<VaultObject>((head.vault_id, head.object_id)).await?;
     }
+    // with their bodies: a few at a time
+    let versions = work.tx.find::<ObjectVersion>(Filter::all().limit(BODIES_AT_ONCE)).await?;
+    for version in &versions {
+        work.tx.delete::<ObjectVersion>((version.vault_id, version.object_id, version.version)).await?;
+    }
+    let items = work.tx.find::<VaultInboxItem>(Filter::all().limit(BODIES_AT_ONCE)).await?;
+    for item in &items {
+        work.tx.delete::<VaultInboxItem>((item.vault_id, item.item_id)).await?;
+    }
     let passkeys = work.tx.find::<Passkey>(Filter::all().limit(AT_ONCE)).await?;
     for passkey in &passkeys {
         work.tx.unlist_passkey(passkey.credential_hash).await?;
@@ -128,7 +140,8 @@ async fn is_shrunk(work: &mut Work) -> Result<bool, ActorError> {
         work.tx.delete::<User>(user.user_id).await?;
     }
     let no_records = transcript::steps::all(work).await?;
-    Ok(no_records && heads.is_empty() && passkeys.is_empty() && users.is_empty())
+    let no_bodies = versions.is_empty() && items.is_empty();
+    Ok(no_records && no_bodies && heads.is_empty() && passkeys.is_empty() && users.is_empty())
 }
 
 /// All rows but the last.

@@ -10,6 +10,7 @@ use super::{
         container::timers as container,
         deletion, post as delivery, recovery,
         transcript::{retention, steps},
+        vault::history,
     },
     email_change, notices, post, session_row,
 };
@@ -38,6 +39,7 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         ceremony::ground::TIMER => ceremony::stop::look(work, &timer.subject).await,
         retention::TIMER => retention::fire(work).await,
         steps::ERASE => steps::fire(work, &timer.subject).await,
+        history::TIMER => history::sweep(work, &timer.subject).await,
         LOOK => container::look(work, &timer.subject).await,
         LOCK => container::lock(work, &timer.subject).await,
         #[cfg(test)]

@@ -9,9 +9,10 @@ use ocmt_crypto::{
     slot::{KeySlot, SlotKind},
     succession::MAX_CHAIN,
 };
-use ocmt_store::tables::{self, Ceremony, CeremonyState, Slot, Vault, VaultObject};
+use ocmt_store::tables::{self, Ceremony, CeremonyState, Slot, Vault, VaultChangeKind, VaultObject};
 use ocmt_types::{SessionId, UserId, VaultId};
 
+use super::changes::{self, ChangedObject};
 use crate::{
     api::vault::VaultInfo,
     authorize::{Action, Object},
@@ -129,12 +130,14 @@ pub(super) fn check_manifest(
     Ok(opened)
 }
 
-/// Puts a checked manifest into the row; the guard makes two writers of one state meet.
+/// Puts a checked manifest into the row, and what it is for among the changes; the guard makes two writers of one
+/// state meet.
 pub(super) async fn store_manifest(
     work: &mut Work,
     mut vault: Vault,
     manifest: &Manifest,
     signed: Vec<u8>,
+    (kind, objects): (VaultChangeKind, &[ChangedObject]),
 ) -> Result<Vault, ActorError> {
     let guard = Vault::manifest_counter.eq(vault.manifest_counter);
     vault.manifest = signed;
@@ -145,6 +148,7 @@ pub(super) async fn store_manifest(
     if !work.tx.update_if(&vault, guard).await? {
         return Err(ActorError::Aborted("the vault"));
     }
+    changes::note(work, vault.vault_id, vault.manifest_counter, kind, objects).await?;
     Ok(vault)
 }
 
@@ -223,6 +227,7 @@ pub(super) fn unsigned(stored: i64) -> u64 {
 /// Facts of a vault for its owner.
 pub(in crate::tenant) async fn info(work: &mut Work, vault: &Vault) -> Result<VaultInfo, ActorError> {
     let slots = work.tx.count::<Slot>(Slot::vault_id.eq(vault.vault_id)).await?;
+    let inbox = super::inbox::waiting(work, vault.vault_id).await?;
     let user: UserId = vault.owner_user.ok_or(ActorError::NotFound)?;
     Ok(VaultInfo {
         id: vault.vault_id,
@@ -234,5 +239,6 @@ pub(in crate::tenant) async fn info(work: &mut Work, vault: &Vault) -> Result<Va
         verify_key: vault.verify_key.0,
         created_at: vault.created_at,
         updated_at: vault.updated_at,
+        inbox: u32::try_from(inbox).unwrap_or(u32::MAX),
     })
 }

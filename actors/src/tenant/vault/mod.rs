@@ -5,11 +5,15 @@
 //! order in which one vault's calls are worked on, so that they never wait for another vault's.
 
 mod budget;
+mod changes;
 mod create;
 pub(super) mod ground;
+pub(super) mod history;
+pub(crate) mod inbox;
 pub(super) mod read;
 pub(super) mod rotation;
 pub(super) mod slots;
+pub(crate) mod watch;
 mod write;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -100,6 +104,9 @@ impl VaultState {
             VaultCall::PutEntry(call) => self.work(myself, call),
             VaultCall::DeleteEntry(call) => self.work(myself, call),
             VaultCall::BatchPutEntries(call) => self.work(myself, call),
+            VaultCall::ListInboxItems(call) => self.work(myself, call),
+            VaultCall::FileInboxItems(call) => self.work(myself, call),
+            VaultCall::WatchVault(call) => self.work(myself, call),
             VaultCall::GetKeySlots(call) => self.work(myself, call),
             VaultCall::ReportUnlock(call) => self.work(myself, call),
             VaultCall::AddKeySlot(call) => self.work(myself, call),
@@ -126,6 +133,9 @@ pub(super) fn named(call: &VaultCall) -> Option<ocmt_types::VaultId> {
         VaultCall::PutEntry(call) => Some(call.request.0.vault),
         VaultCall::DeleteEntry(call) => Some(call.request.0.vault),
         VaultCall::BatchPutEntries(call) => Some(call.request.0.vault),
+        VaultCall::ListInboxItems(call) => Some(call.request.vault),
+        VaultCall::FileInboxItems(call) => Some(call.request.change.vault),
+        VaultCall::WatchVault(call) => Some(call.request.vault),
         VaultCall::GetKeySlots(call) => call.request.vault,
         VaultCall::ReportUnlock(call) => Some(call.request.vault),
         VaultCall::AddKeySlot(call) => Some(call.request.vault),

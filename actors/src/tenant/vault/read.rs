@@ -14,7 +14,7 @@ use super::{
     super::{program, share},
     budget,
     ground::{self, epoch, info, leaf, split, unsigned},
-    rotation,
+    history, rotation,
 };
 use crate::{
     api::vault::{
@@ -90,9 +90,10 @@ impl Handle for GetEntry {
             Err(ActorError::NotFound) => return read_shared(work, self).await,
             own => own?,
         };
-        let object = object(work, self.vault, self.object).await?.ok_or(ActorError::NotFound)?;
+        let mut object = object(work, self.vault, self.object).await?.ok_or(ActorError::NotFound)?;
         if self.version != 0 && self.version != object.version {
-            return Err(ActorError::NotFound);
+            let earlier = history::version(work, &vault, self.object, self.version).await?;
+            object = earlier.ok_or(ActorError::NotFound)?;
         }
         work.details.push(("object".to_owned(), self.object.to_string()));
         Ok(Entries { objects: vec![object], counter: unsigned(vault.manifest_counter), grant: None })

@@ -14,7 +14,7 @@ use ocmt_crypto::{
     slot::{KeySlot, SlotKind},
     succession::Succession,
 };
-use ocmt_store::tables::{self, ObjectBody, RotationObject, Slot, Vault, VaultObject};
+use ocmt_store::tables::{self, ObjectBody, RotationObject, Slot, Vault, VaultChangeKind, VaultObject};
 use ocmt_types::{Digest32, RotationId};
 
 use super::create::bytes;
@@ -22,6 +22,7 @@ use super::ground::{
     self, After, check_manifest, epoch, heads, info, join, scope, slot_row, split, store_manifest, unsigned,
     verified_slot,
 };
+use super::{changes, history};
 use crate::{
     api::vault::{BeginRotation, FinishRotation, PutRewrappedKeys, RotationInfo, RotationMode, VaultInfo},
     authorize::Action,
@@ -66,6 +67,8 @@ impl Handle for BeginRotation {
         vault.rotation_started_at = Some(work.now);
         vault.updated_at = work.now;
         work.tx.update(&vault).await?;
+        let (kind, counter) = (VaultChangeKind::RotationStarted, vault.manifest_counter);
+        changes::note(work, vault.vault_id, counter, kind, &[]).await?;
         standing(work, &vault).await?.ok_or(ActorError::NotFound)
     }
 }
@@ -243,7 +246,8 @@ pub(in crate::tenant) async fn finish(
     vault.rotation_mode = None;
     vault.rotation_slots = None;
     vault.rotation_started_at = None;
-    let vault = store_manifest(work, vault, &manifest, asked.manifest).await?;
+    let vault =
+        store_manifest(work, vault, &manifest, asked.manifest, (VaultChangeKind::Rotated, &[])).await?;
     work.details.push(("epoch".to_owned(), under_way.epoch.to_string()));
     Ok(Switched { vault, slots })
 }
@@ -311,7 +315,7 @@ async fn switch(
         work.tx.upsert(&head).await?;
     }
     work.tx.delete_all::<RotationObject>(RotationObject::vault_id.eq(vault.vault_id)).await?;
-    Ok(())
+    history::forget(work, vault.vault_id).await
 }
 
 async fn replace_slots(work: &mut Work, vault: &Vault, slots: &[KeySlot]) -> Result<(), ActorError> {

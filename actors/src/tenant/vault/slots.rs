@@ -1,9 +1,10 @@
 //! Key slots: adding and removing ways to open a vault.
 
 use ocmt_crypto::{manifest::MAX_SLOTS, sign::VerifyKey, slot::SlotKind};
-use ocmt_store::tables::{Slot, Vault};
+use ocmt_store::tables::{Slot, Vault, VaultChangeKind};
 
 use super::{
+    changes::ChangedObject,
     ground::{
         self, After, check_manifest, epoch, leaves, slot_row, slots, store_manifest, unsigned, verified_slot,
     },
@@ -16,6 +17,8 @@ use crate::{
     tenant::recovery,
     work::{Handle, Work},
 };
+
+const SLOTS: (VaultChangeKind, &[ChangedObject]) = (VaultChangeKind::Slots, &[]);
 
 impl Handle for AddKeySlot {
     async fn handle(self, work: &mut Work) -> Result<Written, ActorError> {
@@ -39,7 +42,7 @@ impl Handle for AddKeySlot {
         let leaves = leaves(work, vault.vault_id).await?;
         let after = After { verify_key: key, epoch: epoch(&vault), leaves: &leaves, slots: &all };
         let manifest = check_manifest(&vault, &self.manifest, &after)?;
-        let vault = store_manifest(work, vault, &manifest, self.manifest).await?;
+        let vault = store_manifest(work, vault, &manifest, self.manifest, SLOTS).await?;
         Ok(Written { counter: unsigned(vault.manifest_counter) })
     }
 }
@@ -75,7 +78,7 @@ pub(in crate::tenant) async fn replace_recovery(
     let leaves = leaves(work, vault.vault_id).await?;
     let after = After { verify_key: key, epoch: epoch(&vault), leaves: &leaves, slots: &all };
     let opened = check_manifest(&vault, &manifest, &after)?;
-    store_manifest(work, vault, &opened, manifest).await
+    store_manifest(work, vault, &opened, manifest, SLOTS).await
 }
 
 impl Handle for RemoveKeySlot {
@@ -100,7 +103,7 @@ impl Handle for RemoveKeySlot {
         let key = VerifyKey(vault.verify_key.0);
         let after = After { verify_key: key, epoch: epoch(&vault), leaves: &leaves, slots: &all };
         let manifest = check_manifest(&vault, &self.manifest, &after)?;
-        let vault = store_manifest(work, vault, &manifest, self.manifest).await?;
+        let vault = store_manifest(work, vault, &manifest, self.manifest, SLOTS).await?;
         if all.iter().all(|slot| slot.kind() != SlotKind::Recovery) {
             recovery::retire_guardians(work, vault.vault_id).await?;
         }

@@ -7,12 +7,14 @@ use ocmt_crypto::{
     object::keyring_id,
     sign::VerifyKey,
 };
-use ocmt_store::tables::{ObjectBody, Vault, VaultObject};
+use ocmt_store::tables::{ObjectBody, Vault, VaultChangeKind, VaultObject};
 use ocmt_types::Digest32;
 
 use super::{
+    changes::ChangedObject,
     create::{bytes, insert},
     ground::{self, After, check_manifest, epoch, heads, leaf, slots, store_manifest},
+    history,
 };
 use crate::{
     api::vault::{BatchPutEntries, DeleteEntry, PutEntry, Write, Written},
@@ -40,7 +42,7 @@ impl Handle for BatchPutEntries {
     }
 }
 
-async fn write(work: &mut Work, change: Write) -> Result<Written, ActorError> {
+pub(super) async fn write(work: &mut Work, change: Write) -> Result<Written, ActorError> {
     let vault = ground::load(work, Action::WriteVault, Some(change.vault)).await?;
     transcript::keeps_keys(work, &vault, &change.deletes).await?;
     let puts = change.puts.len().to_string();
@@ -69,16 +71,34 @@ pub(in crate::tenant) async fn apply(
         slots: &slots,
     };
     let manifest = check_manifest(&vault, &change.manifest, &expected)?;
-    quota::store_bytes(work, growth(&heads, &change)).await?;
+    let kept = history::keep(work, &vault, &heads, &change).await?;
+    quota::store_bytes(work, growth(&heads, &change) + kept).await?;
     for (id, _) in &change.deletes {
         work.tx.delete::<VaultObject>((vault.vault_id, *id)).await?;
         work.tx.delete::<ObjectBody>((vault.vault_id, *id)).await?;
     }
+    let changed = changed(&change);
     for object in change.puts {
         insert(work, &vault, object, epoch(&vault)).await?;
     }
-    let vault = store_manifest(work, vault, &manifest, change.manifest).await?;
+    let changed = (VaultChangeKind::Objects, changed.as_slice());
+    let vault = store_manifest(work, vault, &manifest, change.manifest, changed).await?;
     Ok((Written { counter: ground::unsigned(vault.manifest_counter) }, manifest))
+}
+
+/// What is told to those who watch the vault.
+fn changed(change: &Write) -> Vec<ChangedObject> {
+    let put = |put: &ocmt_crypto::object::VaultObject| ChangedObject {
+        deleted: false,
+        object: put.object_id,
+        version: put.version,
+    };
+    let gone = |(object, version): &(Digest32, u64)| ChangedObject {
+        deleted: true,
+        object: *object,
+        version: *version,
+    };
+    change.puts.iter().map(put).chain(change.deletes.iter().map(gone)).collect()
 }
 
 /// How many bytes of ciphertext the change adds.

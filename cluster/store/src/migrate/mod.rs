@@ -162,6 +162,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would hand out key slots without counting
         usable_from: 16,
     },
+    Migration {
+        version: 17,
+        name: "vaults",
+        text: include_str!("../../../../migrations/sqlite/0017_vaults.sql"),
+        // an earlier program would change a vault and tell no watcher, and rotate it without its older versions
+        usable_from: 17,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -274,6 +281,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0016_unlock_budget.sql"),
         // an earlier program would hand out key slots without counting
         usable_from: 16,
+    },
+    Migration {
+        version: 17,
+        name: "vaults",
+        text: include_str!("../../../../migrations/postgres/0017_vaults.sql"),
+        // an earlier program would change a vault and tell no watcher, and rotate it without its older versions
+        usable_from: 17,
     },
 ];
 

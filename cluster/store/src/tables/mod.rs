@@ -49,8 +49,8 @@ pub use tenant::{
 pub use trail::{AuditHead, AuditRow, IdempotencyRow};
 pub use transcript::{Conversation, TranscriptRecord};
 pub use vault::{
-    Handout, ObjectBody, RotationMode, RotationObject, Slot, SlotKind, UnlockBudget, Vault, VaultInboxItem,
-    VaultObject,
+    Handout, InboxState, ObjectBody, ObjectVersion, RotationMode, RotationObject, Slot, SlotKind, UnlockBudget,
+    Vault, VaultChange, VaultChangeKind, VaultInboxItem, VaultObject,
 };
 
 use crate::kernel::row::{Row as _, Table};
@@ -103,6 +103,8 @@ fn of_tenants() -> Vec<&'static Table> {
         Slot::table(),
         VaultObject::table(),
         ObjectBody::table(),
+        ObjectVersion::table(),
+        VaultChange::table(),
         Handout::table(),
         UnlockBudget::table(),
         RotationObject::table(),

@@ -2,7 +2,8 @@
 //! clients; the formats are those of `docs/formats.md`.
 
 use ocmt_types::{
-    ContainerId, Digest32, GroupId, HandoutId, MessageId, RotationId, SlotId, Timestamp, UserId, VaultId,
+    ContainerId, Digest32, GroupId, HandoutId, MessageId, RotationId, SlotId, Timestamp, UnlockId, UserId,
+    VaultId,
 };
 
 use crate::{kernel::row::rows, text_enum};
@@ -14,6 +15,28 @@ text_enum! {
         Rewrap = "rewrap",
         /// Encrypts them anew under fresh data keys.
         Rekey = "rekey",
+    }
+
+    /// Where an item of a vault's inbox stands.
+    pub enum InboxState {
+        /// No client has filed or dropped it.
+        Waiting = "waiting",
+        /// One has.
+        Done = "done",
+    }
+
+    /// What changed in a vault.
+    pub enum VaultChangeKind {
+        /// Objects were written or deleted.
+        Objects = "objects",
+        /// Slots were added or removed.
+        Slots = "slots",
+        /// A rotation was started.
+        RotationStarted = "rotation_started",
+        /// A rotation was finished.
+        Rotated = "rotated",
+        /// Something came into the inbox.
+        Inbox = "inbox",
     }
 
     /// What locks a key slot.
@@ -128,6 +151,46 @@ rows! {
         body: Vec<u8>,
     };
 
+    /// A version of an object from before the present one, as the tenant's policy keeps them.
+    pub struct ObjectVersion: tenant("object_versions") {
+        key {
+            /// Of which vault.
+            vault_id: VaultId,
+            /// Of which object.
+            object_id: Digest32,
+            /// Which version.
+            version: i64,
+        }
+        /// The key epoch its data key is wrapped under: a rotation takes older versions away.
+        key_epoch: i64,
+        /// Its data key, wrapped under the vault key of that epoch.
+        wrapped_key: Vec<u8>,
+        /// The ciphertext.
+        body: Vec<u8>,
+        /// Its size in bytes.
+        body_bytes: i64,
+        /// When it was written.
+        written_at: Timestamp,
+    };
+
+    /// A change of a vault, for those who watch it; the last few are kept.
+    pub struct VaultChange: tenant("vault_changes") {
+        key {
+            /// Of which vault.
+            vault_id: VaultId,
+            /// Grows by one with each change of the vault.
+            seq: i64,
+        }
+        /// What changed.
+        kind: VaultChangeKind,
+        /// The manifest's counter after it.
+        counter: i64,
+        /// The objects that were written or deleted, 41 bytes each: 0 or 1, id, version.
+        objects: Vec<u8>,
+        /// When it was committed.
+        at: Timestamp,
+    };
+
     /// A hand-out of key slots that no unlock has been reported for.
     pub struct Handout: tenant("handouts") {
         key {
@@ -179,14 +242,20 @@ rows! {
         key {
             /// Of which vault.
             vault_id: VaultId,
-            /// Which item.
+            /// Which item, chosen by the cell.
             item_id: MessageId,
         }
         /// The container whose cell made it.
         container_id: ContainerId,
-        /// The sealed bytes.
+        /// The sealed bytes, at most 69,632; none any more once it is done with.
         sealed: Vec<u8>,
         /// When it came.
         created_at: Timestamp,
+        /// The unlock whose cell made it, as the item says.
+        unlock_id: Option<UnlockId>,
+        /// Whether it waits; what is done with is remembered, since a cell may send it again.
+        state: InboxState,
+        /// Grows from item to item of a vault.
+        position: i64,
     };
 }

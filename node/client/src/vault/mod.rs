@@ -1,28 +1,33 @@
 //! A vault from its owner's device: everything is sealed here before it is sent, and checked here before
 //! it is believed.
 
+mod entries;
 mod export;
 pub mod import;
+mod inbox;
 mod key;
 mod open;
 mod rotate;
 mod slots;
+mod watch;
 mod wire;
 
 use ocmt_crypto::{
-    entry::{Attributes, Entry, EntryName},
+    entry::{Entry, EntryName},
     vault::{Change, UnlockedVault},
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::{Clock as _, Digest32, SystemClock, VaultId};
-use zeroize::Zeroizing;
+use ocmt_types::{Clock as _, Digest32, SystemClock, Timestamp, VaultId};
 
 use crate::{Client, ClientError, client::idempotency_key, state::LocalState, wire::as_text};
 
+pub use entries::{PutOptions, Version};
 pub use export::Exported;
+pub use inbox::{Arrived, Worth};
 pub use key::Key;
 pub(crate) use open::present_vault;
 pub use slots::Added;
+pub use watch::{Changed, ChangedObject, VaultEvent, Watch};
 pub(crate) use wire::{blocking, digest, to_object, to_pb};
 
 /// An unlocked vault and the connection it is kept through.
@@ -46,6 +51,12 @@ pub struct Listed {
     pub bytes: usize,
     /// When this version was written, in milliseconds since the Unix epoch.
     pub written_at: i64,
+    /// When the secret ends to be valid, likewise; none if its owner said nothing.
+    pub expires_at: Option<i64>,
+    /// When its owner wants to be reminded of it.
+    pub remind_at: Option<i64>,
+    /// One of the two has come.
+    pub due: bool,
 }
 
 impl Vault {
@@ -73,15 +84,7 @@ impl Vault {
     /// # Errors
     /// [`ClientError::Refused`] with `CHANGED_MEANWHILE` if another device wrote first: open the vault again.
     pub async fn put(&mut self, name: &str, value: &[u8]) -> Result<(), ClientError> {
-        let entry = Entry {
-            name: EntryName::new(name)?,
-            value: Zeroizing::new(value.to_vec()),
-            attributes: Attributes { written_at: SystemClock.now(), ..Attributes::default() },
-        };
-        let mut edit = self.open.edit();
-        edit.put(&entry, &mut rand::rng())?;
-        let change = edit.finish()?;
-        self.commit(change).await
+        self.put_with(name, value, &PutOptions::default()).await.map(drop)
     }
 
     /// Reads a secret.
@@ -111,23 +114,25 @@ impl Vault {
     /// # Errors
     /// [`ClientError`].
     pub async fn list(&self) -> Result<Vec<Listed>, ClientError> {
-        let system = ocmt_crypto::object::keyring_id();
-        let ids: Vec<Digest32> =
-            self.open.leaves().map(|leaf| leaf.object_id).filter(|id| *id != system).collect();
-        let mut listed = Vec::with_capacity(ids.len());
-        for object in self.objects(&ids).await? {
-            // keys of conversations and volumes are objects too, but no entries
-            let Ok(entry) = self.open.open_entry(&object) else {
-                continue;
-            };
-            listed.push(Listed {
+        let now = SystemClock.now();
+        let mut listed: Vec<Listed> = self
+            .entries()
+            .await?
+            .into_iter()
+            .map(|(version, entry)| Listed {
                 name: entry.name.expose().to_owned(),
-                object: object.object_id,
-                version: object.version,
+                object: self.open.entry_id(&entry.name),
+                version,
                 bytes: entry.value.len(),
                 written_at: entry.attributes.written_at.millis(),
-            });
-        }
+                expires_at: entry.attributes.expires_at.map(Timestamp::millis),
+                remind_at: entry.attributes.remind_at.map(Timestamp::millis),
+                due: [entry.attributes.expires_at, entry.attributes.remind_at]
+                    .into_iter()
+                    .flatten()
+                    .any(|at| at <= now),
+            })
+            .collect();
         listed.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(listed)
     }

@@ -4,7 +4,7 @@ use ocmt_crypto::vault::{Completed, Rotation, RotationMode};
 use ocmt_proto::v1 as pb;
 use ocmt_types::SlotId;
 
-use super::{Added, Vault, to_pb};
+use super::{Added, Arrived, Vault, to_pb};
 use crate::{
     ClientError,
     client::{idempotency_key, present},
@@ -15,19 +15,36 @@ const BATCH: usize = 48;
 
 impl Vault {
     /// Rotates: drops the slots `drop`, adds those of `add`, and converts every object. An unfinished
-    /// rotation of before is dropped with all it staged.
+    /// rotation of before is dropped with all it staged. A re-keying gives the inbox a new key too, so what
+    /// waits there and can be filed is filed first: what was filed.
     ///
     /// # Errors
-    /// [`ClientError`]; nothing has changed then, or all of it.
+    /// [`ClientError`]; nothing has changed then but what was filed, or all of it.
     pub async fn rotate(
         &mut self,
         mode: RotationMode,
         drop: &[SlotId],
         add: Vec<Added>,
         reason: &str,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Vec<Arrived>, ClientError> {
+        let filed = match mode {
+            RotationMode::Rekey => self.file_before_rekeying().await?,
+            RotationMode::Rewrap => Vec::new(),
+        };
         let completed = self.stage(mode, drop, &add, reason).await?;
-        self.finish(completed).await
+        self.finish(completed).await?;
+        Ok(filed)
+    }
+
+    /// An attempt: what programs send, a quota, or a rotation that was cut off must not hold a re-keying up. What is
+    /// not filed is lost then, and the inbox names it so.
+    async fn file_before_rekeying(&mut self) -> Result<Vec<Arrived>, ClientError> {
+        match self.file_inbox().await {
+            Err(error @ ClientError::Connect { .. }) => Err(error),
+            Err(error) if error.code() == Some(tonic::Code::Unauthenticated) => Err(error),
+            Err(_) => Ok(Vec::new()),
+            filed => filed,
+        }
     }
 
     /// Stages a rotation with all its objects; nothing counts before it is finished. Its id, and what

@@ -151,6 +151,9 @@ pub struct PolicyArgs {
     /// How long the records of a conversation are kept after its last one, 1h to 87600h; 0s for ever
     #[arg(long, value_name = "TIME")]
     pub transcript_retention: Option<HumanDuration>,
+    /// How many earlier versions of a vault's entry are kept, 0 to 100; a rotation of the vault takes them away
+    #[arg(long, value_name = "N")]
+    pub kept_versions: Option<u32>,
 }
 
 /// `ocmt tenant sso`

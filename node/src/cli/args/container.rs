@@ -122,7 +122,7 @@ pub struct CreateArgs {
 /// `ocmt container unlock`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt container unlock --map OPENAI_KEY=api-key --lease 2h\n  ocmt container unlock --map DB_PASSWORD --map API_KEY=other-name\n\nThe program in the container finds each secret in the environment variable you name."
+    after_help = "Examples:\n  ocmt container unlock --map OPENAI_KEY=api-key --lease 2h\n  ocmt container unlock --map DB_PASSWORD --map API_KEY=other-name\n  ocmt container unlock --may-write oauth/calendar\n\nThe program in the container finds each secret in the environment variable you name."
 )]
 pub struct UnlockArgs {
     /// Which.
@@ -131,6 +131,10 @@ pub struct UnlockArgs {
     /// An environment variable and the secret it gets, VARIABLE=SECRET; may be given more than once
     #[arg(long, value_name = "VARIABLE=SECRET")]
     pub map: Vec<Mapping>,
+    /// An entry that the program may send to your vault's inbox with `"$OCMT_CELL" put NAME`; may be given
+    /// more than once, at most 32 times
+    #[arg(long, value_name = "NAME")]
+    pub may_write: Vec<String>,
     /// How long, 1s to 7d; the tenant's policy may allow less
     #[arg(long, value_name = "TIME", default_value = "30m")]
     pub lease: HumanDuration,

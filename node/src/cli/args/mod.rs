@@ -42,7 +42,9 @@ pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand}
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
 pub use transfer::{ExistingArg, ExportArgs, ImportArgs};
-pub use vault::{BackupKeyArgs, GetArgs, HardwareArgs, PutArgs, SlotAddCommand, SlotsCommand, VaultCommand};
+pub use vault::{
+    BackupKeyArgs, GetArgs, HardwareArgs, InboxArgs, PutArgs, SlotAddCommand, SlotsCommand, VaultCommand, WatchArgs,
+};
 
 /// One isolated container per user, readable by that user alone.
 #[derive(Parser)]

@@ -1,10 +1,12 @@
 //! Arguments of `ocmt vault`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand};
+use ocmt_types::{Clock as _, MessageId, SystemClock, Timestamp};
 
 use super::{ExportArgs, ImportArgs, NewPassphraseArgs, PassphraseArgs};
+use crate::config::HumanDuration;
 
 /// `ocmt vault`
 #[derive(Subcommand)]
@@ -29,6 +31,19 @@ pub enum VaultCommand {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
+    /// List the versions of a secret that are kept
+    #[command(
+        after_help = "Example:\n  ocmt vault history api-key\n\nA tenant keeps none unless its owner says so: `ocmt tenant policy --kept-versions 10`. A rotation of the vault takes earlier versions away."
+    )]
+    History {
+        /// Its name
+        name: String,
+        /// To open the vault.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Tell changes of the vault as they come
+    Watch(WatchArgs),
     /// Delete a secret
     #[command(after_help = "Example:\n  ocmt vault rm api-key")]
     Rm {
@@ -38,6 +53,8 @@ pub enum VaultCommand {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
+    /// Show what your containers sent to the vault; file it, or drop it
+    Inbox(InboxArgs),
     /// Write all secrets to a file, under a passphrase of its own
     Export(ExportArgs),
     /// Take the secrets of a file into the vault: of an export, or of the earlier implementation
@@ -140,31 +157,131 @@ pub struct BackupKeyArgs {
 /// `ocmt vault put`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt vault put api-key                          asks for the value\n  ocmt vault put api-key --value-file key.txt\n  printf %s \"$KEY\" | ocmt vault put api-key --passphrase-file p"
+    after_help = "Examples:\n  ocmt vault put api-key                          asks for the value\n  ocmt vault put api-key --value-file key.txt --expires 90d\n  ocmt vault put api-key --if-version 3           only if nobody else wrote it since\n  ocmt vault put --from-file secrets.env          every line NAME=VALUE; or .json, {\"name\": \"value\"}\n  printf %s \"$KEY\" | ocmt vault put api-key --passphrase-file p\n\nTimes are those of this version: a put without --expires or --remind has none."
 )]
 pub struct PutArgs {
     /// Its name
-    pub name: String,
+    #[arg(required_unless_present = "from_file")]
+    pub name: Option<String>,
     /// Read the value from this file, whole; - is standard input
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "from_file")]
     pub value_file: Option<PathBuf>,
+    /// Write every secret of this file: .json, or lines of NAME=VALUE
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "if_version", "expires", "remind"])]
+    pub from_file: Option<PathBuf>,
+    /// Only if it has this version; 0: only if it is not there
+    #[arg(long, value_name = "N")]
+    pub if_version: Option<u64>,
+    /// When the secret ends to be valid: 90d from now, or a day like 2027-01-31
+    #[arg(long, value_name = "TIME")]
+    pub expires: Option<When>,
+    /// When to be reminded of it, for example to put another one in its place
+    #[arg(long, value_name = "TIME")]
+    pub remind: Option<When>,
     /// To open the vault.
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
 }
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A point of time: so long from now, or the beginning of a day in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct When(pub Timestamp);
+
+impl FromStr for When {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(days) = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok()) {
+            return Ok(Self(SystemClock.now() + DAY * days));
+        }
+        if let Ok(span) = text.parse::<HumanDuration>() {
+            return Ok(Self(SystemClock.now() + span.0));
+        }
+        let day: jiff::civil::Date = text
+            .parse()
+            .map_err(|_| format!("`{text}` is neither a time like 90d nor a day like 2027-01-31"))?;
+        let begins = day.to_zoned(jiff::tz::TimeZone::UTC).map_err(|error| error.to_string())?;
+        Ok(Self(Timestamp(begins.timestamp().as_millisecond())))
+    }
+}
+
 /// `ocmt vault get`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt vault get api-key              says that it is there\n  ocmt vault get api-key --out FILE   writes the value to a file that only you can read\n  ocmt vault get api-key --out -      writes it to standard output"
+    disable_version_flag = true,
+    after_help = "Examples:\n  ocmt vault get api-key              says that it is there\n  ocmt vault get api-key --out FILE   writes the value to a file that only you can read\n  ocmt vault get api-key --out -      writes it to standard output\n  ocmt vault get api-key --version 3  an earlier one, if the tenant keeps it\n  ocmt vault get --all --out all.json every secret, in clear"
 )]
 pub struct GetArgs {
     /// Its name
-    pub name: String,
+    #[arg(required_unless_present = "all")]
+    pub name: Option<String>,
     /// Write the value, unchanged, to this file; - is standard output
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// This version of it
+    #[arg(long, value_name = "N")]
+    pub version: Option<u64>,
+    /// Every secret with its value, as JSON, to a new file; on a terminal you are asked first
+    #[arg(long, requires = "out", conflicts_with_all = ["name", "version"])]
+    pub all: bool,
     /// To open the vault.
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
+}
+
+/// `ocmt vault watch`
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  ocmt vault watch\n  ocmt vault watch --names            opens the vault and tells names instead of ids\n  ocmt vault watch --resume TOKEN     goes on where another watch ended"
+)]
+pub struct WatchArgs {
+    /// Go on behind the event with this token
+    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+    pub resume: String,
+    /// Open the vault, to tell names instead of ids
+    #[arg(long)]
+    pub names: bool,
+    /// To open the vault.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// `ocmt vault inbox`
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  ocmt vault inbox                  lists what came, without values\n  ocmt vault inbox --file           writes what can be filed to the vault\n  ocmt vault inbox --drop 0b8c2a54-…\n  ocmt vault inbox --drop-refused   drops what cannot be filed\n\nOnly names that `ocmt container unlock --may-write NAME` gave to that unlock are filed."
+)]
+pub struct InboxArgs {
+    /// Write what can be filed as entries, and take it out of the inbox
+    #[arg(long, conflicts_with_all = ["drop", "drop_refused"])]
+    pub file: bool,
+    /// Take this item out without filing it; may be given more than once
+    #[arg(long, value_name = "ITEM", conflicts_with = "drop_refused")]
+    pub drop: Vec<MessageId>,
+    /// Take out everything that cannot be filed
+    #[arg(long)]
+    pub drop_refused: bool,
+    /// To open the vault.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_span_from_now_or_a_day() {
+        let soon: When = "2h".parse().unwrap();
+        let wait = soon.0.since(SystemClock.now()).as_secs();
+        assert!((7_100..=7_200).contains(&wait), "{wait}");
+        let later: When = "90d".parse().unwrap();
+        assert_eq!(later.0.since(SystemClock.now()).as_secs().div_ceil(3600), 90 * 24);
+        assert_eq!("1970-01-02".parse::<When>().unwrap(), When(Timestamp(86_400_000)));
+        for bad in ["", "soon", "2027-13-01", "-3d"] {
+            assert!(bad.parse::<When>().is_err(), "{bad}");
+        }
+    }
 }

@@ -24,6 +24,12 @@ pub(super) fn vaults(ids: &Ids) -> Vec<Made> {
             object_ids: vec![object_id] };
         VaultService/BatchPutEntries "vault, object" => pb::BatchPutEntriesRequest { vault_id: vault_id.clone(), puts: vec![object(ids)],
             deletes: vec![], manifest: manifest.clone(), idempotency_key: key() };
+        VaultService/WatchVault "vault" => pb::WatchVaultRequest { vault_id: vault_id.clone(),
+            resume_token: String::new() };
+        VaultService/ListInboxItems "vault" => pb::ListInboxItemsRequest { vault_id: vault_id.clone(),
+            ..Default::default() };
+        VaultService/FileInboxItems "vault" => pb::FileInboxItemsRequest { vault_id: vault_id.clone(),
+            item_ids: vec![uuid()], puts: vec![], manifest: bytes::Bytes::new(), idempotency_key: key() };
         VaultService/GetKeySlots "vault" => pb::GetKeySlotsRequest { vault_id: vault_id.clone() };
         VaultService/ReportUnlock "vault, slot" => pb::ReportUnlockRequest { vault_id: vault_id.clone(),
             handout_id: uuid(), slot_id: ids.slot.clone(), proof: vec![1; 64].into(),

@@ -30,7 +30,7 @@ fn refusals(made: &Made) -> Vec<Code> {
         return vec![Code::Unauthenticated];
     }
     // streams are tied to sessions, which a key has none of
-    if made.path.ends_with("/OpenChannel") {
+    if made.path.ends_with("/OpenChannel") || made.path.ends_with("/WatchVault") {
         return vec![Code::Unauthenticated];
     }
     vec![Code::PermissionDenied]
