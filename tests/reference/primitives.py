@@ -181,17 +181,17 @@ def opt(value):
     return b"\x00" if value is None else b"\x01" + value
 
 
-def head(kind):
-    return b"OCMT" + bytes([kind, 1])
+def head(kind, version=1):
+    return b"OCMT" + bytes([kind, version])
 
 
 class Reader:
     """Reads what `head`, `var` and the others wrote, and refuses anything else."""
 
-    def __init__(self, data, kind=None):
+    def __init__(self, data, kind=None, version=1):
         self.data, self.at = data, 0
         if kind is not None:
-            need(self.take(6) == head(kind))
+            need(self.take(6) == head(kind, version))
 
     def take(self, count):
         need(0 <= count <= len(self.data) - self.at)

@@ -69,9 +69,8 @@ async fn an_item_is_sealed_for_the_vault_and_acknowledged_when_it_is_stored() {
     let (mut client, user) = (cell.client().await, user(&["oauth/calendar"]));
     // a node that waits is answered as soon as there is something
     let mut waiting = cell.client().await;
-    let waiting = tokio::spawn(async move { take(&mut waiting, &[], 20).await });
-    let ready = user.unlock(&cell, &mut client, &[]).await.unwrap();
-    let items = waiting.await.unwrap().unwrap();
+    let (items, ready) = tokio::join!(take(&mut waiting, &[], 20), user.unlock(&cell, &mut client, &[]));
+    let (items, ready) = (items.unwrap(), ready.unwrap());
     let [item] = items.as_slice() else { panic!("{} items", items.len()) };
     assert_eq!(find(&item.sealed, CANARY) + find(&item.sealed, b"calendar"), 0, "in clear");
     let opened = open(&cell, &user, &ready, 0, item);
@@ -80,7 +79,7 @@ async fn an_item_is_sealed_for_the_vault_and_acknowledged_when_it_is_stored() {
     assert!(take(&mut client, &[], 0).await.unwrap()[0].item_id == item.item_id);
     assert_eq!(status_when(&mut client, "an item", |_| true).await.inbox_items, 1);
     assert_eq!(said(&out), None, "acknowledged before it was stored");
-    assert!(take(&mut client, &[item.item_id.clone()], 0).await.unwrap().is_empty());
+    assert!(take(&mut client, std::slice::from_ref(&item.item_id), 0).await.unwrap().is_empty());
     assert_eq!(level("the confirmation", || said(&out)).await, "oauth/calendar: 0 \n");
 }
 

@@ -61,7 +61,7 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> anyhow::Res
                 let _waiting = waiting("encrypting everything under new keys");
                 vault.rotate(mode, &[], Vec::new(), &reason).await?
             };
-            tell_filed(context, &vault, &filed).await?;
+            tell_filed(context, &vault, &filed).await;
             context.out.done("the vault has new keys; cells that were unlocked are locked")
         }
     }
@@ -94,7 +94,7 @@ async fn put(context: &Context, args: &PutArgs) -> anyhow::Result<()> {
         let secrets = bulk::read(file)?;
         let mut vault = open(context, &args.passphrase).await?;
         let written = vault.put_many(&secrets).await?;
-        return context.out.done(&format!("{} written", show::count(written, "secret")));
+        return context.out.done(&format!("wrote {}", show::count(written, "secret")));
     }
     let name = args.name.as_deref().unwrap_or_default();
     let client = context.client().await?;
@@ -137,15 +137,7 @@ async fn list(context: &Context, passphrase: &PassphraseArgs) -> anyhow::Result<
 
 async fn get(context: &Context, args: &GetArgs) -> anyhow::Result<()> {
     let vault = open(context, &args.passphrase).await?;
-    if let (true, Some(out)) = (args.all, &args.out) {
-        let entries = vault.get_all().await?;
-        if bulk::write(&entries, out)? && out != Path::new("-") {
-            let secrets = show::count(entries.len(), "secret");
-            return context.out.done(&format!("{secrets} written in clear to {}", out.display()));
-        }
-        return Ok(());
-    }
-    let name = args.name.as_deref().unwrap_or_default();
+    let name = &args.name;
     let entry = match args.version {
         Some(version) => vault.get_version(name, version).await?,
         None => vault.get(name).await?,
@@ -185,27 +177,27 @@ fn describe(context: &Context, name: &str, entry: &Entry) -> anyhow::Result<()> 
     })
 }
 
-/// What waited in the inbox could not have been opened under the new keys.
-async fn tell_filed(context: &Context, vault: &Vault, filed: &[Arrived]) -> anyhow::Result<()> {
+/// What waited in the inbox could not have been opened under the new keys. The vault has them by now: nothing that
+/// goes wrong here is a failure of the command.
+async fn tell_filed(context: &Context, vault: &Vault, filed: &[Arrived]) {
     if context.out.json {
-        return Ok(());
+        return;
     }
     if !filed.is_empty() {
-        let names: Vec<String> = filed
-            .iter()
-            .filter_map(|item| item.name.as_ref())
-            .map(|name| name.escape_debug().to_string())
-            .collect();
+        let names = filed.iter().filter_map(|item| item.name.as_ref());
+        let names: Vec<String> = names.map(|name| name.escape_debug().to_string()).collect();
         note(&format!("filed from the inbox first: {}", names.join(", ")));
     }
-    let lost = vault.inbox().await?.iter().filter(|item| item.worth == Worth::Lost).count();
-    if lost > 0 {
-        note(&format!(
-            "{} in the inbox could not be filed and cannot be opened any more",
-            show::count(lost, "item")
-        ));
+    match vault.inbox().await {
+        Err(_) => note("what is left in the inbox could not be read: see `ocmt vault inbox`"),
+        Ok(left) => {
+            let lost = left.iter().filter(|item| item.worth == Worth::Lost).count();
+            if lost > 0 {
+                let lost = show::count(lost, "item");
+                note(&format!("{lost} in the inbox could not be filed and cannot be opened any more"));
+            }
+        }
     }
-    Ok(())
 }
 
 async fn change_passphrase(
@@ -221,6 +213,6 @@ async fn change_passphrase(
         let add = vec![Added::Passphrase(new, Cost::DEFAULT)];
         vault.rotate(RotationMode::Rekey, &drop, add, "the passphrase was changed").await?
     };
-    tell_filed(context, &vault, &filed).await?;
+    tell_filed(context, &vault, &filed).await;
     context.out.done("the passphrase was changed; the old one opens nothing any more")
 }

@@ -49,8 +49,8 @@ pub use tenant::{
 pub use trail::{AuditHead, AuditRow, IdempotencyRow};
 pub use transcript::{Conversation, TranscriptRecord};
 pub use vault::{
-    Handout, InboxState, ObjectBody, ObjectVersion, RotationMode, RotationObject, Slot, SlotKind, UnlockBudget,
-    Vault, VaultChange, VaultChangeKind, VaultInboxItem, VaultObject,
+    Handout, InboxState, ObjectBody, ObjectVersion, RotationMode, RotationObject, Slot, SlotKind,
+    UnlockBudget, Vault, VaultChange, VaultChangeKind, VaultInboxItem, VaultObject,
 };
 
 use crate::kernel::row::{Row as _, Table};

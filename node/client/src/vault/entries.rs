@@ -125,16 +125,6 @@ impl Vault {
         Ok(entries.len())
     }
 
-    /// Every secret with its value, by name.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub async fn get_all(&self) -> Result<Vec<Entry>, ClientError> {
-        let mut entries: Vec<Entry> = self.entries().await?.into_iter().map(|(_, entry)| entry).collect();
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
-    }
-
     /// All entries with their versions, in the order of their ids.
     pub(super) async fn entries(&self) -> Result<Vec<(u64, Entry)>, ClientError> {
         let system = [ocmt_crypto::object::keyring_id(), ocmt_crypto::object::unlock_ledger_id()];

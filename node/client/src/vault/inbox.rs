@@ -189,7 +189,7 @@ impl Vault {
                 pb::ListInboxItemsRequest { vault_id: self.id().to_string(), page_size: PAGE, page_token };
             let page = self.client.vaults().list_inbox_items(request).await?.into_inner();
             for item in page.items {
-                opened.push(self.judge(&ledger, item)?);
+                opened.push(self.judge(&ledger, &item)?);
             }
             if page.next_page_token.is_empty() || opened.len() >= MAX_ITEMS {
                 break;
@@ -200,7 +200,7 @@ impl Vault {
         Ok((ledger, opened))
     }
 
-    fn judge(&self, ledger: &Ledger, item: pb::VaultInboxItem) -> Result<Opened, ClientError> {
+    fn judge(&self, ledger: &Ledger, item: &pb::VaultInboxItem) -> Result<Opened, ClientError> {
         let (worth, place, content) =
             match ledger.judge(&self.open.scope(), self.open.keyring(), &item.sealed) {
                 Verdict::Fileable(content, place) => (Worth::Fileable, Some(place), Some(content)),

@@ -11,7 +11,7 @@ use ocmt_types::SlotId;
 use rand::Rng as _;
 use zeroize::Zeroizing;
 
-use super::Vault;
+use super::{Arrived, Vault};
 use crate::{ClientError, client::idempotency_key, hardware::Token, passphrase::NewPassphrase};
 
 /// A way to open the vault that is to be.
@@ -88,7 +88,8 @@ impl Vault {
     }
 
     /// Takes ways to open the vault away, and puts others in their place. Whoever had one of them may have
-    /// kept the vault key: everything is encrypted anew under new keys, in the same act.
+    /// kept the vault key: everything is encrypted anew under new keys, in the same act. What was filed from the
+    /// inbox before it.
     ///
     /// # Errors
     /// [`ClientError::Crypto`] if none would be left; as [`Vault::rotate`].
@@ -97,7 +98,7 @@ impl Vault {
         drop: &[SlotId],
         add: Vec<Added>,
         reason: &str,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Vec<Arrived>, ClientError> {
         self.rotate(RotationMode::Rekey, drop, add, reason).await
     }
 }

@@ -43,7 +43,8 @@ pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
 pub use transfer::{ExistingArg, ExportArgs, ImportArgs};
 pub use vault::{
-    BackupKeyArgs, GetArgs, HardwareArgs, InboxArgs, PutArgs, SlotAddCommand, SlotsCommand, VaultCommand, WatchArgs,
+    BackupKeyArgs, GetArgs, HardwareArgs, InboxArgs, PutArgs, SlotAddCommand, SlotsCommand, VaultCommand,
+    WatchArgs,
 };
 
 /// One isolated container per user, readable by that user alone.

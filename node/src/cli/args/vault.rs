@@ -210,21 +210,17 @@ impl FromStr for When {
 #[derive(Args)]
 #[command(
     disable_version_flag = true,
-    after_help = "Examples:\n  ocmt vault get api-key              says that it is there\n  ocmt vault get api-key --out FILE   writes the value to a file that only you can read\n  ocmt vault get api-key --out -      writes it to standard output\n  ocmt vault get api-key --version 3  an earlier one, if the tenant keeps it\n  ocmt vault get --all --out all.json every secret, in clear"
+    after_help = "Examples:\n  ocmt vault get api-key              says that it is there\n  ocmt vault get api-key --out FILE   writes the value to a file that only you can read\n  ocmt vault get api-key --out -      writes it to standard output\n  ocmt vault get api-key --version 3  an earlier one, if the tenant keeps it"
 )]
 pub struct GetArgs {
     /// Its name
-    #[arg(required_unless_present = "all")]
-    pub name: Option<String>,
+    pub name: String,
     /// Write the value, unchanged, to this file; - is standard output
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// This version of it
     #[arg(long, value_name = "N")]
     pub version: Option<u64>,
-    /// Every secret with its value, as JSON, to a new file; on a terminal you are asked first
-    #[arg(long, requires = "out", conflicts_with_all = ["name", "version"])]
-    pub all: bool,
     /// To open the vault.
     #[command(flatten)]
     pub passphrase: PassphraseArgs,

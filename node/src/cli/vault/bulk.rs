@@ -1,20 +1,11 @@
-//! Many secrets at once: from a JSON or .env file, and to a file that only its owner reads.
+//! Many secrets at once, from a JSON or .env file.
 
-use std::{
-    collections::BTreeMap,
-    fs::OpenOptions,
-    io::{self, IsTerminal as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, bail};
 use ocmt_client::ClientError;
-use ocmt_crypto::entry::Entry;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use zeroize::Zeroizing;
-
-use super::super::output;
 
 /// Most of a file with secrets, in bytes.
 const MOST: u64 = 64 << 20;
@@ -23,7 +14,7 @@ const MOST: u64 = 64 << 20;
 pub(super) type Secrets = BTreeMap<String, Zeroizing<Vec<u8>>>;
 
 /// A value in JSON: text, or bytes that are no text.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Value {
     Text(String),
@@ -129,40 +120,6 @@ fn is_comment(rest: &str) -> bool {
     rest.is_empty() || rest.starts_with('#')
 }
 
-/// Writes all values as JSON: to a file that only its owner reads, or to standard output; on a terminal only after
-/// asking.
-pub(super) fn write(entries: &[Entry], out: &Path) -> anyhow::Result<bool> {
-    let values: BTreeMap<&str, Value> =
-        entries.iter().map(|entry| (entry.name.expose(), value(entry))).collect();
-    // written once into room that is enough: nothing is left behind by growing
-    let room = entries.iter().map(|entry| entry.value.len() * 2 + 1024).sum();
-    let mut text = Zeroizing::new(Vec::with_capacity(room));
-    serde_json::to_writer_pretty(&mut *text, &values)?;
-    text.push(b'\n');
-    if out == Path::new("-") {
-        let shown = io::stdout().is_terminal();
-        if shown && !output::confirm("Show every secret of the vault on this terminal?", "--out FILE")? {
-            return Ok(false);
-        }
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(&text)?;
-        stdout.flush()?;
-        return Ok(true);
-    }
-    // never over a file that is there: it may be readable by others
-    let file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(out);
-    let mut file = file.with_context(|| format!("cannot make {}", out.display()))?;
-    file.write_all(&text)?;
-    Ok(true)
-}
-
-fn value(entry: &Entry) -> Value {
-    match std::str::from_utf8(&entry.value) {
-        Ok(text) => Value::Text(text.to_owned()),
-        Err(_) => Value::Bytes { base64: data_encoding::BASE64.encode(&entry.value) },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -188,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_read_back_as_it_was_written_and_errors_show_no_value() {
+    fn json_is_read_and_errors_show_no_value() {
         let secrets = json(r#"{"a":"text","b":{"base64":"/wA="}}"#).unwrap();
         assert_eq!((text(&secrets, "a"), secrets["b"].as_slice()), ("text", [255, 0].as_slice()));
         for bad in

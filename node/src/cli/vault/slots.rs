@@ -9,7 +9,7 @@ use std::{
 use ocmt_client::{
     ClientError,
     hardware::Token,
-    vault::{Added, Vault},
+    vault::{Added, Arrived, Vault},
 };
 use ocmt_crypto::{
     backup_key::BackupKey,
@@ -26,7 +26,7 @@ use super::{
         output::{note, waiting},
         share,
     },
-    open,
+    open, tell_filed,
 };
 
 /// A way to open the vault, for a list.
@@ -96,11 +96,12 @@ async fn add_hardware(context: &Context, args: &HardwareArgs) -> anyhow::Result<
 
 async fn remove(context: &Context, vault: &mut Vault, named: &str) -> anyhow::Result<()> {
     let (id, kind) = find(vault.keys().slots(), named)?;
-    {
+    let filed = {
         let _waiting = waiting("encrypting everything under new keys");
-        vault.replace_slots(&[id], Vec::new(), "a way to open the vault was taken away").await?;
-    }
+        vault.replace_slots(&[id], Vec::new(), "a way to open the vault was taken away").await?
+    };
     context.out.done(&format!("the {} opens nothing any more", opened_by(kind)))?;
+    tell_filed(context, vault, &filed).await;
     if kind == SlotKind::Recovery && !context.out.json {
         note("Your guardians' parts are worthless now: name guardians anew with `ocmt recovery setup`.");
     }
@@ -142,12 +143,15 @@ pub(super) async fn backup_key(context: &Context, args: &BackupKeyArgs) -> anyho
         share::write(file, line.as_bytes())?;
     }
     let old = if args.keep_old { Vec::new() } else { vault.slots_of(SlotKind::Backup) };
-    if let Err(error) = put(&mut vault, key, &old).await {
-        if let Some(file) = &args.out {
-            leave_nothing(file, &error);
+    let filed = match put(&mut vault, key, &old).await {
+        Ok(filed) => filed,
+        Err(error) => {
+            if let Some(file) = &args.out {
+                leave_nothing(file, &error);
+            }
+            return Err(error.into());
         }
-        return Err(error.into());
-    }
+    };
     let replaced = old.len();
     let told = match &args.out {
         Some(file) => json!({ "file": file, "replaced": replaced }),
@@ -160,14 +164,21 @@ pub(super) async fn backup_key(context: &Context, args: &BackupKeyArgs) -> anyho
     if !context.out.json {
         note(&advice(replaced, args.out.is_some()));
     }
+    // nothing in it may keep the new key from being shown
+    tell_filed(context, &vault, &filed).await;
     Ok(())
 }
 
-async fn put(vault: &mut Vault, key: BackupKey, old: &[ocmt_types::SlotId]) -> Result<(), ClientError> {
+/// What was filed from the inbox, if the vault was encrypted anew for it.
+async fn put(
+    vault: &mut Vault,
+    key: BackupKey,
+    old: &[ocmt_types::SlotId],
+) -> Result<Vec<Arrived>, ClientError> {
     let new = Added::Backup(key, Cost::DEFAULT);
     if old.is_empty() {
         let _waiting = waiting("adding the backup key to your vault");
-        return vault.add_slot(&new).await.map(drop);
+        return vault.add_slot(&new).await.map(|_| Vec::new());
     }
     let _waiting = waiting("encrypting everything under new keys");
     vault.replace_slots(old, vec![new], "the backup key was replaced").await

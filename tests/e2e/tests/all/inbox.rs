@@ -12,7 +12,7 @@ use ocmt_proto::v1 as pb;
 use ocmt_testkit::{Person, TestNode};
 use ocmt_types::ContainerId;
 
-const PASSPHRASE: &str = "a passphrase of Ada's";
+const PASSPHRASE: &str = "violin ledger umbrella quartz";
 const LEASE: Duration = Duration::from_secs(600);
 
 /// A container whose program sends the variable SECRET and the number of the round under each of these names, one after
