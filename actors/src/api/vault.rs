@@ -309,6 +309,32 @@ pub struct PutRewrappedKeys {
     pub objects: Vec<VaultObject>,
 }
 
+/// What an unfinished rotation has staged, by object id.
+#[derive(Debug, Clone)]
+pub struct GetRotation {
+    /// Which vault.
+    pub vault: VaultId,
+    /// Behind this object.
+    pub after: Option<Digest32>,
+    /// 1 to 48; 0 means 20.
+    pub limit: u32,
+}
+
+/// Answer of [`GetRotation`].
+#[derive(Debug, Clone)]
+pub struct StagedPage {
+    /// Where it stands.
+    pub rotation: RotationInfo,
+    /// Canonical succession from the present verify key to the new one.
+    pub succession: Vec<u8>,
+    /// The keyring, if it was staged.
+    pub keyring: Option<VaultObject>,
+    /// Other objects; the bodies of a rewrap are empty, since they stay.
+    pub objects: Vec<VaultObject>,
+    /// Give it as `after` for the next page; none at the end.
+    pub next: Option<Digest32>,
+}
+
 /// Switch to the new keys.
 #[derive(Debug, Clone)]
 pub struct FinishRotation {
@@ -342,6 +368,7 @@ calls! {
         write RemoveKeySlot => Written,
         write BeginRotation => RotationInfo,
         write PutRewrappedKeys => RotationInfo,
+        read GetRotation => StagedPage,
         write FinishRotation => VaultInfo,
     }
 }

@@ -7,6 +7,7 @@
 mod people;
 mod programs;
 mod recovery;
+mod rotation;
 
 use std::{
     collections::BTreeMap,
@@ -69,6 +70,9 @@ struct Content {
     /// Keys of programs, by tenant and token.
     #[serde(default)]
     programs: BTreeMap<String, String>,
+    /// Rotations that this device began, by vault: from which manifest, to which verify key.
+    #[serde(default)]
+    rotations: BTreeMap<String, String>,
 }
 
 /// [`Seen`] as it is stored: hashes and keys in hexadecimal.

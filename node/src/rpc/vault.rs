@@ -223,6 +223,13 @@ impl VaultService for Rpc {
         vault_rotation::stage(self, request).await
     }
 
+    async fn get_rotation(
+        &self,
+        request: Request<pb::GetRotationRequest>,
+    ) -> Answer<pb::GetRotationResponse> {
+        vault_rotation::staged(self, request).await
+    }
+
     async fn finish_rotation(
         &self,
         request: Request<pb::FinishRotationRequest>,

@@ -1,8 +1,8 @@
-//! The three steps of a rotation on the wire.
+//! A rotation on the wire.
 
 use ocmt_actors::{
     CallMeta,
-    api::vault::{BeginRotation, FinishRotation, PutRewrappedKeys, RotationMode},
+    api::vault::{BeginRotation, FinishRotation, GetRotation, PutRewrappedKeys, RotationMode},
 };
 use ocmt_crypto::sign::VerifyKey;
 use ocmt_proto::v1::{self as pb, put_rewrapped_keys_request::Part};
@@ -12,6 +12,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Answer, Rpc, convert, refuse, vault_wire as wire};
 use crate::edge::call;
+
+/// Objects of one page with their bodies.
+const STAGED_PAGE: u32 = 20;
 
 pub(super) async fn begin(
     rpc: &Rpc,
@@ -94,6 +97,26 @@ fn batch_of(
         keys: keys.collect::<Result<_, Status>>()?,
         objects: batch.objects.iter().map(wire::to_object).collect::<Result<_, _>>()?,
     })
+}
+
+pub(super) async fn staged(
+    rpc: &Rpc,
+    request: Request<pb::GetRotationRequest>,
+) -> Answer<pb::GetRotationResponse> {
+    let it = request.get_ref();
+    let ask = GetRotation {
+        vault: convert::id(&it.vault_id, "vault_id")?,
+        after: wire::page_token(&it.page_token)?,
+        limit: convert::page_size(it.page_size, STAGED_PAGE),
+    };
+    let page = rpc.ask(&request, &[], ask).await?;
+    Ok(Response::new(pb::GetRotationResponse {
+        rotation: Some(wire::rotation(page.rotation)),
+        succession: page.succession.into(),
+        keyring: page.keyring.map(wire::object),
+        objects: page.objects.into_iter().map(wire::object).collect(),
+        next_page_token: page.next.map(|next| next.to_string()).unwrap_or_default(),
+    }))
 }
 
 pub(super) async fn finish(

@@ -12,6 +12,7 @@ pub(super) mod history;
 pub(crate) mod inbox;
 pub(super) mod read;
 pub(super) mod rotation;
+mod rotation_read;
 pub(super) mod slots;
 pub(crate) mod watch;
 mod write;
@@ -113,6 +114,7 @@ impl VaultState {
             VaultCall::RemoveKeySlot(call) => self.work(myself, call),
             VaultCall::BeginRotation(call) => self.work(myself, call),
             VaultCall::PutRewrappedKeys(call) => self.work(myself, call),
+            VaultCall::GetRotation(call) => self.work(myself, call),
             VaultCall::FinishRotation(call) => self.work(myself, call),
         }
     }
@@ -142,6 +144,7 @@ pub(super) fn named(call: &VaultCall) -> Option<ocmt_types::VaultId> {
         VaultCall::RemoveKeySlot(call) => Some(call.request.vault),
         VaultCall::BeginRotation(call) => Some(call.request.vault),
         VaultCall::PutRewrappedKeys(call) => Some(call.request.vault),
+        VaultCall::GetRotation(call) => Some(call.request.vault),
         VaultCall::FinishRotation(call) => Some(call.request.vault),
     }
 }

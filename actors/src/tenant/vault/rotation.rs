@@ -1,7 +1,7 @@
 //! Rotation: staged beside the vault, switched in one transaction.
 //!
 //! Until FinishRotation commits the vault is what it was; from then on it is the new one. A client that is
-//! cut off begins again or goes on, and nothing is half done.
+//! cut off begins again or goes on from what [`super::rotation_read`] gives back, and nothing is half done.
 
 use std::collections::BTreeMap;
 

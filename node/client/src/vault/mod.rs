@@ -7,6 +7,7 @@ pub mod import;
 mod inbox;
 mod key;
 mod open;
+mod resume;
 mod rotate;
 mod slots;
 mod watch;

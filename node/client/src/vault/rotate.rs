@@ -2,7 +2,7 @@
 
 use ocmt_crypto::vault::{Completed, Rotation, RotationMode};
 use ocmt_proto::v1 as pb;
-use ocmt_types::SlotId;
+use ocmt_types::{Digest32, SlotId};
 
 use super::{Added, Arrived, Vault, to_pb};
 use crate::{
@@ -15,7 +15,7 @@ const BATCH: usize = 48;
 
 impl Vault {
     /// Rotates: drops the slots `drop`, adds those of `add`, and converts every object. An unfinished
-    /// rotation of before is dropped with all it staged. A re-keying gives the inbox a new key too, so what
+    /// rotation of this device that does the same is gone on with; any other is dropped with all it staged. A re-keying gives the inbox a new key too, so what
     /// waits there and can be filed is filed first: what was filed.
     ///
     /// # Errors
@@ -56,73 +56,84 @@ impl Vault {
         add: &[Added],
         reason: &str,
     ) -> Result<(String, Completed), ClientError> {
-        let new: Vec<_> = add.iter().map(Added::slot).collect();
-        // one Argon2id for each new passphrase: a client does nothing else meanwhile
-        let mut rotation =
-            tokio::task::block_in_place(|| self.open.begin_rotation(mode, drop, &new, &mut rand::rng()))?;
-        let rotation_id = self.begin(&rotation, mode, reason).await?;
-        let parts = self.convert(&mut rotation, &rotation_id, mode).await?;
-        self.client.vaults().put_rewrapped_keys(tokio_stream::iter(parts)).await?;
+        // a new way to open it is made anew each time, so nothing of before fits
+        let unfinished = if add.is_empty() { self.unfinished(mode, drop).await? } else { None };
+        let (rotation_id, mut rotation) = match unfinished {
+            Some(unfinished) => unfinished,
+            None => self.begin(mode, drop, add, reason).await?,
+        };
+        for ids in rotation.left().chunks(BATCH) {
+            let batch = self.convert(&mut rotation, mode, ids).await?;
+            self.put_staged(&rotation_id, batch).await?;
+        }
         Ok((rotation_id, rotation.finish()?))
     }
 
     async fn begin(
         &self,
-        rotation: &Rotation<'_>,
         mode: RotationMode,
+        drop: &[SlotId],
+        add: &[Added],
         reason: &str,
-    ) -> Result<String, ClientError> {
+    ) -> Result<(String, Rotation<'_>), ClientError> {
+        let new: Vec<_> = add.iter().map(Added::slot).collect();
+        // one Argon2id for each new passphrase: a client does nothing else meanwhile
+        let rotation =
+            tokio::task::block_in_place(|| self.open.begin_rotation(mode, drop, &new, &mut rand::rng()))?;
         let start = rotation.start();
-        let mode = match mode {
-            RotationMode::Rewrap => pb::RotationMode::Rewrap,
-            RotationMode::Rekey => pb::RotationMode::Rekey,
-        };
+        self.state.begin_rotation(self.id(), &self.open.seen(), &start.verify_key)?;
         let request = pb::BeginRotationRequest {
             vault_id: self.id().to_string(),
             new_key_epoch: start.epoch,
             new_verify_key: start.verify_key.0.to_vec().into(),
             succession: start.succession.clone().into(),
-            mode: mode.into(),
+            mode: mode_to_pb(mode).into(),
             staged_slots: start.slots.iter().cloned().map(Into::into).collect(),
             reason: reason.to_owned(),
             replace_unfinished: true,
             idempotency_key: idempotency_key(),
         };
         let answer = self.client.vaults().begin_rotation(request).await?.into_inner();
-        Ok(present(answer.rotation, "rotation")?.rotation_id)
+        let rotation_id = present(answer.rotation, "rotation")?.rotation_id;
+        let keyring = pb::RotationBatch { keys: Vec::new(), objects: vec![to_pb(&rotation.start().keyring)] };
+        self.put_staged(&rotation_id, keyring).await?;
+        Ok((rotation_id, rotation))
     }
 
-    /// Every object under the new keys, as the messages that stage them.
+    /// Some objects under the new keys.
     async fn convert(
         &self,
         rotation: &mut Rotation<'_>,
-        rotation_id: &str,
         mode: RotationMode,
-    ) -> Result<Vec<pb::PutRewrappedKeysRequest>, ClientError> {
+        ids: &[Digest32],
+    ) -> Result<pb::RotationBatch, ClientError> {
+        let mut batch = pb::RotationBatch::default();
+        for object in self.objects(ids).await? {
+            let converted = rotation.convert(&object, &mut rand::rng())?;
+            match mode {
+                RotationMode::Rekey => batch.objects.push(to_pb(&converted)),
+                RotationMode::Rewrap => batch.keys.push(pb::RewrappedKey {
+                    object_id: converted.object_id.0.to_vec().into(),
+                    version: converted.version,
+                    wrapped_key: converted.wrapped_key.clone().into(),
+                }),
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Each batch is there once this returns, also if the next one never comes.
+    async fn put_staged(&self, rotation_id: &str, batch: pb::RotationBatch) -> Result<(), ClientError> {
         use pb::put_rewrapped_keys_request::Part;
         let start = pb::RotationStart {
             vault_id: self.id().to_string(),
             rotation_id: rotation_id.to_owned(),
             idempotency_key: idempotency_key(),
         };
-        let keyring = pb::RotationBatch { keys: Vec::new(), objects: vec![to_pb(&rotation.start().keyring)] };
-        let mut parts = vec![Part::Start(start), Part::Batch(keyring)];
-        for ids in rotation.left().chunks(BATCH) {
-            let mut batch = pb::RotationBatch::default();
-            for object in self.objects(ids).await? {
-                let converted = rotation.convert(&object, &mut rand::rng())?;
-                match mode {
-                    RotationMode::Rekey => batch.objects.push(to_pb(&converted)),
-                    RotationMode::Rewrap => batch.keys.push(pb::RewrappedKey {
-                        object_id: converted.object_id.0.to_vec().into(),
-                        version: converted.version,
-                        wrapped_key: converted.wrapped_key.clone().into(),
-                    }),
-                }
-            }
-            parts.push(Part::Batch(batch));
-        }
-        Ok(parts.into_iter().map(|part| pb::PutRewrappedKeysRequest { part: Some(part) }).collect())
+        let parts = [Part::Start(start), Part::Batch(batch)];
+        let parts = parts.map(|part| pb::PutRewrappedKeysRequest { part: Some(part) });
+        self.client.vaults().put_rewrapped_keys(tokio_stream::iter(parts)).await?;
+        Ok(())
     }
 
     async fn finish(&mut self, (rotation_id, completed): (String, Completed)) -> Result<(), ClientError> {
@@ -134,12 +145,20 @@ impl Vault {
             idempotency_key: idempotency_key(),
         };
         self.client.vaults().finish_rotation(request).await?;
-        self.adopt(completed)
+        self.adopt(completed)?;
+        self.state.end_rotation(self.id())
     }
 
     /// Takes over a rotation that the node has committed.
     pub(crate) fn adopt(&mut self, completed: Completed) -> Result<(), ClientError> {
         self.open.complete(completed)?;
         self.state.saw(self.id(), &self.open.seen())
+    }
+}
+
+pub(super) const fn mode_to_pb(mode: RotationMode) -> pb::RotationMode {
+    match mode {
+        RotationMode::Rewrap => pb::RotationMode::Rewrap,
+        RotationMode::Rekey => pb::RotationMode::Rekey,
     }
 }

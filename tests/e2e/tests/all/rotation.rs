@@ -1,7 +1,7 @@
 //! A rotation that is cut off: by the death of the client at each of its steps, and by that of the node. The vault is
 //! then what it was or what it is to be, whole, and the next rotation goes through.
 
-use std::{collections::BTreeMap, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
 
 use ocmt::local::wait_every;
 use ocmt_client::{
@@ -131,6 +131,64 @@ async fn a_client_killed_while_it_stages_leaves_the_vault_as_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_killed_at_the_end_of_a_rotation_leaves_the_new_vault() {
     killed_at(Step::Finished).await;
+}
+
+/// `ocmt vault rotate` with `more`, killed when some of it is staged: the device, and where the rotation leads to.
+async fn cut_off(node: &TestNode, ada: &Person, more: &[&str]) -> (LocalState, bytes::Bytes) {
+    let epoch = filled(ada).await.keys().epoch();
+    let state = keep(node, ada);
+    let passphrase = node.folder().join("old");
+    std::fs::write(&passphrase, OLD).unwrap();
+    let mut client = Command::new(programs::ocmt().unwrap())
+        .args(["vault", "rotate", "--state-dir", &state, "--passphrase-file"])
+        .arg(&passphrase)
+        .args(more)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    reached(&ada.client, epoch, Step::Staged).await;
+    client.kill().await.unwrap();
+    let rotation = shown(&ada.client).await.unwrap().rotation.expect("it came to its end before it was killed");
+    assert!(rotation.staged_count > 1 && rotation.remaining_count > 0);
+    (LocalState::open(Path::new(&state)).unwrap(), rotation.new_verify_key)
+}
+
+async fn gone_on_with(mode: RotationMode, more: &[&str]) {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let (device, leads_to) = cut_off(&node, &ada, more).await;
+    let mut vault = opened(&ada.client, &device, OLD).await.unwrap();
+    vault.rotate(mode, &[], Vec::new(), "gone on with").await.unwrap();
+    let now = vault.keys().keyring().vault_signing.verify_key();
+    assert_eq!(now.0.as_slice(), &leads_to[..], "it was begun anew");
+    assert!(shown(&ada.client).await.unwrap().rotation.is_none());
+    assert!(!whole(&ada.client, &ada.device).await.1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rekeying_that_was_cut_off_is_gone_on_with_by_the_device_that_began_it() {
+    gone_on_with(RotationMode::Rekey, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rewrap_that_was_cut_off_is_gone_on_with_by_the_device_that_began_it() {
+    gone_on_with(RotationMode::Rewrap, &["--rewrap"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_that_another_device_began_or_that_did_something_else_is_begun_anew() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let (device, leads_to) = cut_off(&node, &ada, &[]).await;
+    let mut own = opened(&ada.client, &device, OLD).await.unwrap();
+    let mut other = opened(&ada.client, &ada.device, OLD).await.unwrap();
+    // whoever began it knows where it leads: another device may be there to shut that one out
+    other.rotate(RotationMode::Rekey, &[], Vec::new(), "another device").await.unwrap();
+    let now = other.keys().keyring().vault_signing.verify_key();
+    assert_ne!(now.0.as_slice(), &leads_to[..]);
+    assert!(own.rotate(RotationMode::Rekey, &[], Vec::new(), "from a state of before").await.is_err());
+    assert!(!whole(&ada.client, &ada.device).await.1);
 }
 
 async fn node_killed_at(least: Step) {

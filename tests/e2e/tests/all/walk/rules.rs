@@ -181,6 +181,7 @@ pub(super) const RULES: &[Rule] = rules! {
         RemoveKeySlot Observer Refused,
         BeginRotation Observer Refused,
         PutRewrappedKeys Observer Refused,
+        GetRotation Observer Refused,
         FinishRotation Observer Refused,
     }
     ContainerService {
