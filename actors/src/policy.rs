@@ -69,6 +69,12 @@ pub struct TenantPolicy {
     /// Versions of a vault's object that are kept besides the present one, 0 to 100.
     #[serde(skip_serializing_if = "is_default")]
     pub vault_history: u32,
+    /// Memory that Argon2id takes at the least for what opens a vault, in MiB.
+    #[serde(default = "argon2_memory", skip_serializing_if = "is_argon2_memory")]
+    pub argon2_memory_mib: u32,
+    /// Passes that it takes at the least.
+    #[serde(default = "argon2_passes", skip_serializing_if = "is_argon2_passes")]
+    pub argon2_passes: u32,
     /// Fields of a newer program. They are kept as they are, so that a change made here loses none of them.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, serde_json::Value>,
@@ -106,6 +112,22 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+const fn argon2_memory() -> u32 {
+    64
+}
+
+const fn argon2_passes() -> u32 {
+    3
+}
+
+const fn is_argon2_memory(value: &u32) -> bool {
+    *value == argon2_memory()
+}
+
+const fn is_argon2_passes(value: &u32) -> bool {
+    *value == argon2_passes()
+}
+
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
@@ -132,6 +154,8 @@ impl Default for TenantPolicy {
             dm_policy: DirectPolicy::Pairing,
             group_policy: GroupPolicy::Allowlist,
             vault_history: 0,
+            argon2_memory_mib: argon2_memory(),
+            argon2_passes: argon2_passes(),
             unknown: BTreeMap::new(),
         }
     }
@@ -151,6 +175,8 @@ impl TenantPolicy {
             ("policy.step_up_ms", self.step_up_ms, MINUTE, HOUR),
             ("policy.sessions_per_user", i64::from(self.sessions_per_user), 1, 100),
             ("policy.vault.kept_versions", i64::from(self.vault_history), 0, 100),
+            ("policy.vault.argon2_memory_mib", i64::from(self.argon2_memory_mib), 64, 512),
+            ("policy.vault.argon2_passes", i64::from(self.argon2_passes), 3, 6),
             ("policy.link_ttl_ms", self.link_ttl_ms, least(MINUTE, 1_000), HOUR),
             ("policy.email_change_delay_ms", self.email_change_delay_ms, least(HOUR, 0), 30 * DAY),
             ("policy.pause_after_ms", self.pause_after_ms, least(MINUTE, 500), 30 * DAY),

@@ -208,6 +208,8 @@ pub struct Handout {
     pub handout: HandoutId,
     /// What the proof of unlocking must cover.
     pub challenge: Digest32,
+    /// What slots cost at the least by the policy: memory in MiB, and passes.
+    pub least_cost: (u32, u32),
 }
 
 /// Prove that a hand-out led to an unlock.

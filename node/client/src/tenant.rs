@@ -71,6 +71,10 @@ pub struct Policy {
     pub transcript_retention_ms: Option<u64>,
     /// Versions of an entry that vaults keep besides the present one.
     pub kept_versions: Option<u32>,
+    /// Memory that Argon2id takes at the least for what opens a vault, in MiB.
+    pub argon2_memory_mib: Option<u32>,
+    /// Passes that it takes at the least.
+    pub argon2_passes: Option<u32>,
 }
 
 /// What to change of a policy; what is absent stays.
@@ -110,6 +114,10 @@ pub struct PolicyChange {
     pub transcript_retention: Option<Duration>,
     /// Versions of an entry that vaults keep besides the present one.
     pub kept_versions: Option<u32>,
+    /// Memory that Argon2id takes at the least for what opens a vault, in MiB.
+    pub argon2_memory_mib: Option<u32>,
+    /// Passes that it takes at the least.
+    pub argon2_passes: Option<u32>,
 }
 
 /// One person of the tenant.
@@ -148,6 +156,8 @@ impl PolicyChange {
         let named = named.chain(self.group_policy.map(|_| "pairing.group_policy"));
         let named = named.chain(self.max_sessions.map(|_| "sessions.max_sessions"));
         let named = named.chain(self.kept_versions.map(|_| "vault.kept_versions"));
+        let named = named.chain(self.argon2_memory_mib.map(|_| "vault.argon2_memory_mib"));
+        let named = named.chain(self.argon2_passes.map(|_| "vault.argon2_passes"));
         let named = named.chain(self.require_mfa.map(|_| "sessions.require_mfa"));
         let named = named.chain(self.require_passkey.map(|_| "sessions.require_passkey"));
         named.map(str::to_owned).collect()
@@ -183,6 +193,8 @@ impl PolicyChange {
             vault: Some(pb::VaultPolicy {
                 transcript_retention: self.transcript_retention.filter(|time| !time.is_zero()).map(duration),
                 kept_versions: self.kept_versions,
+                argon2_memory_mib: self.argon2_memory_mib,
+                argon2_passes: self.argon2_passes,
                 ..Default::default()
             }),
         }
@@ -351,6 +363,8 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
             email_change_delay_ms: ms(&sessions.email_change_delay),
             transcript_retention_ms: ms(&vault.transcript_retention),
             kept_versions: vault.kept_versions,
+            argon2_memory_mib: vault.argon2_memory_mib,
+            argon2_passes: vault.argon2_passes,
         },
         policy_version: from.policy_version,
     })

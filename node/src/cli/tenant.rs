@@ -76,6 +76,8 @@ fn change(args: &PolicyArgs) -> PolicyChange {
         email_change_delay: args.email_change_delay.map(|time| time.0),
         transcript_retention: args.transcript_retention.map(|time| time.0),
         kept_versions: args.kept_versions,
+        argon2_memory_mib: args.argon2_memory,
+        argon2_passes: args.argon2_passes,
     }
 }
 
@@ -126,6 +128,13 @@ fn describe(tenant: &Tenant) -> String {
         (
             "earlier versions kept of an entry",
             policy.kept_versions.map(|kept| kept.to_string()).unwrap_or_default(),
+        ),
+        (
+            "a passphrase costs at least",
+            match (policy.argon2_memory_mib, policy.argon2_passes) {
+                (Some(mib), Some(passes)) => format!("{mib} MiB, {passes} passes"),
+                _ => String::new(),
+            },
         ),
         ("a proof of presence is good for", time(policy.step_up_lifetime_ms)),
         (

@@ -210,7 +210,7 @@ async fn change_passphrase(
     let filed = {
         let _waiting = waiting("encrypting everything under new keys");
         let drop = vault.slots_of(SlotKind::Passphrase);
-        let add = vec![Added::Passphrase(new, Cost::DEFAULT)];
+        let add = vec![Added::Passphrase(new, vault.cost())];
         vault.rotate(RotationMode::Rekey, &drop, add, "the passphrase was changed").await?
     };
     tell_filed(context, &vault, &filed).await;

@@ -171,6 +171,8 @@ fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> R
             let wanted = wanted.vault.unwrap_or_default().transcript_retention;
             policy.transcript_retention_ms = wanted.map_or(0, |wanted| convert::millis(&wanted));
         }
+        "vault.argon2_memory_mib" => policy.argon2_memory_mib = vault.argon2_memory_mib.unwrap_or_default(),
+        "vault.argon2_passes" => policy.argon2_passes = vault.argon2_passes.unwrap_or_default(),
         "vault.kept_versions" => policy.vault_history = vault.kept_versions.unwrap_or_default(),
         "pairing.dm_policy" => policy.dm_policy = pairing_wire::direct(pairing.dm_policy())?,
         "pairing.group_policy" => policy.group_policy = pairing_wire::group(pairing.group_policy())?,
@@ -253,6 +255,8 @@ fn policy(policy: &TenantPolicy) -> pb::TenantPolicy {
                 .filter(|kept| *kept > 0)
                 .map(convert::duration),
             kept_versions: Some(policy.vault_history),
+            argon2_memory_mib: Some(policy.argon2_memory_mib),
+            argon2_passes: Some(policy.argon2_passes),
             ..Default::default()
         }),
         pairing: Some(pairing_wire::policy(policy)),

@@ -63,6 +63,8 @@ pub(super) fn handout(handout: Handout) -> pb::GetKeySlotsResponse {
         successions: handout.successions.into_iter().map(Into::into).collect(),
         handout_id: handout.handout.to_string(),
         challenge: handout.challenge.0.to_vec().into(),
+        argon2_memory_mib: handout.least_cost.0,
+        argon2_passes: handout.least_cost.1,
     }
 }
 

@@ -106,7 +106,10 @@ async fn many(store: &str, node: &TestNode, entries: usize) -> anyhow::Result<()
             _ => drop(vault.rotate(RotationMode::Rekey, &[], Vec::new(), "measured").await?),
         }
         let took = SystemClock.boottime().saturating_sub(began);
-        println!("{store}: {entries} entries {what}: {took:.2?}, node {} MiB", usage::of(pid)?.peak_kib >> 10);
+        println!(
+            "{store}: {entries} entries {what}: {took:.2?}, node {} MiB",
+            usage::of(pid)?.peak_kib >> 10
+        );
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ use crate::{
     },
     authorize::{Action, require_step_up},
     error::ActorError,
+    tenant::session_row::tenant_of,
     work::{Handle, Work},
 };
 
@@ -195,6 +196,7 @@ impl Handle for GetKeySlots {
         };
         work.tx.insert(&row).await?;
         let slots = work.tx.find::<Slot>(Slot::vault_id.eq(vault.vault_id)).await?;
+        let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
         Ok(Handout {
             vault: vault.vault_id,
             slots: slots.into_iter().map(stored_slot).collect::<Result<_, _>>()?,
@@ -203,6 +205,7 @@ impl Handle for GetKeySlots {
             manifest: vault.manifest,
             handout: row.handout_id,
             challenge: row.challenge,
+            least_cost: (policy.argon2_memory_mib, policy.argon2_passes),
         })
     }
 }

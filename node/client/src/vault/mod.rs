@@ -15,6 +15,7 @@ mod wire;
 
 use ocmt_crypto::{
     entry::{Entry, EntryName},
+    kdf::Cost,
     vault::{Change, UnlockedVault},
 };
 use ocmt_proto::v1 as pb;
@@ -36,6 +37,7 @@ pub struct Vault {
     client: Client,
     state: LocalState,
     open: UnlockedVault,
+    least: Cost,
 }
 
 /// A fact of an entry that is not its value.
@@ -64,6 +66,11 @@ impl Vault {
     /// Which vault.
     pub fn id(&self) -> VaultId {
         self.open.scope().vault
+    }
+
+    /// What a new way to open it costs, by the tenant's policy.
+    pub const fn cost(&self) -> Cost {
+        self.least
     }
 
     /// The unlocked keys and manifest.

@@ -16,7 +16,7 @@ use tonic::Code;
 
 use super::{
     Added, Vault, blocking,
-    key::{Key, Opened},
+    key::{Key, Opened, least_cost},
     to_object, to_pb,
     wire::{digest, to_leaf},
 };
@@ -71,7 +71,7 @@ impl Client {
         };
         self.vaults().create_vault(request).await?;
         state.saw(vault_id, &open.seen())?;
-        let vault = Vault { client: self.clone(), state: state.clone(), open };
+        let vault = Vault { client: self.clone(), state: state.clone(), open, least: Cost::DEFAULT };
         vault.publish_identity().await?;
         Ok(vault)
     }
@@ -90,12 +90,13 @@ impl Client {
     ) -> Result<Vault, ClientError> {
         let shown = self.show_vault(vault).await?;
         let seen = state.seen(shown.scope.vault)?;
-        let opened = key.open(shown.locked, seen, rollback).await?.map_err(|error| match error {
+        let least = least_cost(&shown.handout);
+        let opened = key.open(shown.locked, seen, rollback, least).await?.map_err(|error| match error {
             CryptoError::RolledBack { shown, seen } => ClientError::RolledBack { seen, shown },
             other => ClientError::Crypto(other),
         })?;
         let Opened { vault, renewed } = opened;
-        let mut vault = Vault { client: self.clone(), state: state.clone(), open: vault };
+        let mut vault = Vault { client: self.clone(), state: state.clone(), open: vault, least };
         // its state is kept before anything of it is used
         state.saw(vault.id(), &vault.open.seen())?;
         vault.report_unlock(&shown.handout, renewed).await?;
@@ -190,7 +191,8 @@ pub(crate) async fn present_vault(
     open: UnlockedVault,
     handout: &pb::GetKeySlotsResponse,
 ) -> Result<Vault, ClientError> {
-    let mut vault = Vault { client: client.clone(), state: state.clone(), open };
+    let least = least_cost(handout);
+    let mut vault = Vault { client: client.clone(), state: state.clone(), open, least };
     state.saw(vault.id(), &vault.open.seen())?;
     vault.report_unlock(handout, None).await?;
     Ok(vault)

@@ -154,6 +154,12 @@ pub struct PolicyArgs {
     /// How many earlier versions of a vault's entry are kept, 0 to 100; a rotation of the vault takes them away
     #[arg(long, value_name = "N")]
     pub kept_versions: Option<u32>,
+    /// Memory that a passphrase costs at the least, in MiB, 64 to 512; what costs less is renewed at its next use
+    #[arg(long, value_name = "MIB")]
+    pub argon2_memory: Option<u32>,
+    /// Passes of Argon2id that a passphrase costs at the least, 3 to 6
+    #[arg(long, value_name = "N")]
+    pub argon2_passes: Option<u32>,
 }
 
 /// `ocmt tenant sso`

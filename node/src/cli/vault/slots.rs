@@ -13,7 +13,6 @@ use ocmt_client::{
 };
 use ocmt_crypto::{
     backup_key::BackupKey,
-    kdf::Cost,
     slot::{KeySlot, SlotKind},
 };
 use serde::Serialize;
@@ -78,7 +77,7 @@ async fn add_hardware(context: &Context, args: &HardwareArgs) -> anyhow::Result<
     let mut vault = open(context, &args.passphrase).await?;
     let new = {
         let _waiting = waiting("asking the token, twice: touch it each time it blinks");
-        Added::hardware(&token, Cost::DEFAULT).await?
+        Added::hardware(&token, vault.cost()).await?
     };
     let id = {
         let _waiting = waiting("adding it to your vault");
@@ -175,7 +174,7 @@ async fn put(
     key: BackupKey,
     old: &[ocmt_types::SlotId],
 ) -> Result<Vec<Arrived>, ClientError> {
-    let new = Added::Backup(key, Cost::DEFAULT);
+    let new = Added::Backup(key, vault.cost());
     if old.is_empty() {
         let _waiting = waiting("adding the backup key to your vault");
         return vault.add_slot(&new).await.map(|_| Vec::new());

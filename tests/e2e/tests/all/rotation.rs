@@ -149,7 +149,8 @@ async fn cut_off(node: &TestNode, ada: &Person, more: &[&str]) -> (LocalState, b
         .unwrap();
     reached(&ada.client, epoch, Step::Staged).await;
     client.kill().await.unwrap();
-    let rotation = shown(&ada.client).await.unwrap().rotation.expect("it came to its end before it was killed");
+    let rotation =
+        shown(&ada.client).await.unwrap().rotation.expect("it came to its end before it was killed");
     assert!(rotation.staged_count > 1 && rotation.remaining_count > 0);
     (LocalState::open(Path::new(&state)).unwrap(), rotation.new_verify_key)
 }
