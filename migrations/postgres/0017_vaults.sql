@@ -1,5 +1,5 @@
 -- The order of a vault's inbox, the unlock that made an item, and whether it is done with; the changes of vaults, for
--- watchers; earlier versions of objects. Twin of ../sqlite/0016_vaults.sql.
+-- watchers; earlier versions of objects. Twin of ../sqlite/0017_vaults.sql.
 --
 -- Usable from itself on: an earlier program would change a vault and tell no watcher, and leave older versions of an
 -- object behind under keys that a rotation took away.

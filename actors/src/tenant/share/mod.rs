@@ -10,6 +10,7 @@
 
 mod capability;
 mod ends;
+mod entry;
 mod give;
 mod list;
 mod take;
@@ -24,6 +25,7 @@ use ractor::ActorRef;
 pub(super) use self::{
     capability::forget_program,
     ends::{end_of_user, end_of_vault, sweep},
+    entry::end_of_entry,
     take::{listed, taken},
 };
 use super::{TenantMessage, TenantState as ActorState, handlers::roles};

@@ -150,13 +150,14 @@ async fn tell(
     events: mpsc::Sender<Result<VaultEvent, ActorError>>,
 ) {
     let ended = tokio::select! {
-        error = follow(watching, &events) => error,
+        biased;
         end = guard.over() => Some(match end {
             StreamEnd::SessionOver => ActorError::Unauthenticated("the session has ended"),
             StreamEnd::Moved | StreamEnd::LeaseLost => {
                 ActorError::unavailable("MOVED", "the tenant is worked on elsewhere: watch again from the last event")
             }
         }),
+        error = follow(watching, &events) => error,
     };
     if let Some(error) = ended {
         // a reader that is behind finds the stream at its end
@@ -204,9 +205,10 @@ async fn follow(
             continue;
         }
         tokio::select! {
+            biased;
+            () = events.closed() => return None,
             () = &mut hinted => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = events.closed() => return None,
         }
     }
 }

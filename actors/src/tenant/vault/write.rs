@@ -20,7 +20,7 @@ use crate::{
     api::vault::{BatchPutEntries, DeleteEntry, PutEntry, Write, Written},
     authorize::Action,
     error::ActorError,
-    tenant::{quota, transcript},
+    tenant::{quota, share, transcript},
     work::{Handle, Work},
 };
 
@@ -76,6 +76,7 @@ pub(in crate::tenant) async fn apply(
     for (id, _) in &change.deletes {
         work.tx.delete::<VaultObject>((vault.vault_id, *id)).await?;
         work.tx.delete::<ObjectBody>((vault.vault_id, *id)).await?;
+        share::end_of_entry(work, vault.vault_id, *id).await?;
     }
     let changed = changed(&change);
     for object in change.puts {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use ocmt_crypto::{datakey::ObjectPlace, grant, object::open_body, seal::SealSecretKey, sign::VerifyKey};
+use ocmt_store::tables::ShareGrant;
 use ocmt_types::{CapabilityId, Clock as _, Digest32, ProgramTokenId};
 
 use super::{Side, capabilities::wish, get, given, list, offer, reason, revoke, three};
@@ -20,7 +21,7 @@ use crate::{
         vault::{DeleteEntry, PutEntry, Write as Change},
     },
     tests::{
-        kit::Kit,
+        kit::{Kit, until},
         vault::{put, store},
     },
 };
@@ -334,4 +335,60 @@ async fn what_is_sealed_to_another_key_is_not_given_to_an_agent() {
     kit.clock.advance(Duration::from_secs(901));
     assert_eq!(kit.call(ann.caller(), good).await.err(), Some(ActorError::StepUpRequired));
     assert_eq!(reason(get(&kit, &one.caller, ann.vault(), ann.id("granted")).await), "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn an_entry_that_was_deleted_and_written_again_is_nobody_elses() {
+    let kit = Kit::sim().await;
+    let (mut ann, bob, carol) = three(&kit).await;
+    let agent = agent(&kit, &ann, DAY_MS).await;
+    let (kept, granted) = (ann.id("kept"), ann.id("granted"));
+    approved(&kit, &ann, &agent, &[Read, List]).await;
+    given(&kit, &ann, &bob, "granted", &[Read, List]).await;
+    // ids are the choice of clients: another vault may have an entry of the same id, and that stays given
+    let of_carol = given(&kit, &carol, &bob, "granted", &[Read, List]).await;
+    let same = ShareGrant {
+        tenant_id: ann.person.tenant,
+        share_id: of_carol,
+        object_id: granted,
+        version: 1,
+        sealed_grant: Vec::new(),
+    };
+    let mut tx = kit.store.fenced(kit.steal(ann.person.tenant).await).await.unwrap();
+    tx.insert(&same).await.unwrap();
+    tx.commit().await.unwrap();
+    let back = async || list(&kit, ann.caller(), ann.vault()).await.is_ok();
+    until("its owner works on", back).await;
+    for name in ["granted", "kept"] {
+        let mut edit = ann.open.edit();
+        edit.delete(&ocmt_crypto::entry::EntryName::new(name).unwrap()).unwrap();
+        let change = edit.finish().unwrap();
+        let deletes = vec![(ann.id(name), 1)];
+        let (vault, manifest) = (ann.vault(), change.manifest.clone());
+        let delete = Change { vault, puts: Vec::new(), deletes, manifest };
+        kit.call(ann.caller(), DeleteEntry(delete)).await.unwrap();
+        ann.open.apply(change).unwrap();
+        store(&kit, &ann.person, &mut ann.open, name, b"written again").await;
+    }
+    let vault = ann.vault();
+    for object in [granted, kept] {
+        assert_eq!(get(&kit, ann.caller(), vault, object).await.unwrap().objects[0].version, 1);
+        for other in [bob.caller(), &agent.caller] {
+            assert_eq!(
+                get(&kit, other, vault, object).await.unwrap_err(),
+                ActorError::NotFound,
+                "{object:?}"
+            );
+        }
+    }
+    for other in [bob.caller(), &agent.caller] {
+        let listed = list(&kit, other, vault).await;
+        assert!(listed.is_err() || listed.unwrap().entries.is_empty());
+    }
+    assert!(get(&kit, bob.caller(), carol.vault(), carol.id("granted")).await.is_ok());
+    // what it is told of its request is that it is over
+    let told = asked_of(&kit, &agent.caller).await;
+    assert!(told.iter().all(|one| one.state == CapabilityState::Expired), "{told:?}");
+    let mut tx = kit.store.fenced(kit.steal(ann.person.tenant).await).await.unwrap();
+    assert_eq!(tx.get::<ShareGrant>((of_carol, granted)).await.unwrap(), Some(same));
 }
