@@ -27,10 +27,10 @@ impl Handle for GetRotation {
             ActorError::precondition("NO_SUCH_ROTATION", "the vault is not being rotated: begin a rotation")
         })?;
         let limit = if self.limit == 0 { PAGE } else { self.limit.min(MOST) };
-        let of_vault = RotationObject::vault_id.eq(vault.vault_id).limit(limit);
+        let of_vault = RotationObject::vault_id.eq(vault.vault_id);
         let of_vault = match self.after {
-            Some(after) => of_vault.after(&(vault.vault_id, after)),
-            None => of_vault,
+            Some(after) => of_vault.after(&(vault.vault_id, after)).limit(limit),
+            None => of_vault.limit(limit),
         };
         let rows = work.tx.find::<RotationObject>(of_vault).await?;
         let full = rows.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
