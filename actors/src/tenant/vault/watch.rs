@@ -136,8 +136,9 @@ impl System {
         ask: WatchVault,
     ) -> Result<mpsc::Receiver<Result<VaultEvent, ActorError>>, ActorError> {
         let tenant = self.tenant(caller.tenant());
-        let guard = tenant.open_stream(&caller, meta.deadline).await?;
-        let watching = tenant.call(caller, meta, ask).await?;
+        let deadline = meta.deadline;
+        let watching = tenant.call(caller.clone(), meta, ask).await?;
+        let guard = tenant.open_stream(&caller, deadline).await?;
         let (events, to_reader) = mpsc::channel(AHEAD);
         supervisor::detach(tell(watching, guard, events));
         Ok(to_reader)
