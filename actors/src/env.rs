@@ -42,6 +42,20 @@ pub struct Limits {
     pub erase_every: Duration,
     /// A connection whose session nobody can vouch for goes on for so long at most.
     pub pinned_for: Duration,
+    /// How often a host holds its running containers against the profile.
+    pub profile_every: Duration,
+    /// What becomes of one that is not as it was made.
+    pub on_drift: OnDrift,
+}
+
+/// What becomes of a container that is not as it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDrift {
+    /// It is held: stopped, and not woken before somebody releases it.
+    #[default]
+    Hold,
+    /// It is written into the audit and the log.
+    Report,
 }
 
 impl Default for Limits {
@@ -54,6 +68,8 @@ impl Default for Limits {
             deletion_delay: Duration::from_secs(7 * 24 * 3600),
             erase_every: Duration::from_secs(600),
             pinned_for: Duration::from_secs(60),
+            profile_every: Duration::from_secs(60),
+            on_drift: OnDrift::default(),
         }
     }
 }

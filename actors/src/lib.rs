@@ -88,7 +88,7 @@ pub use administer::ActingOperator;
 pub use admission::AdmissionLimits;
 pub use call::{Call, CallMeta, IdempotencyKey, Repeat};
 pub use caller::{Caller, Principal, Program, SignedIn};
-pub use env::{Limits, SystemConfig};
+pub use env::{Limits, OnDrift, SystemConfig};
 pub use error::ActorError;
 pub use host::{dead_man, stop_all};
 pub use letter::{OperatorAct, OperatorAnswer};

@@ -9,6 +9,7 @@
 //! so that a node that lost its memory finds its containers by label and adopts them.
 
 pub mod docker;
+pub mod egress;
 mod error;
 mod image;
 mod observed;
@@ -17,10 +18,12 @@ pub mod sim;
 mod spec;
 pub mod volume;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
-use futures_util::{future::BoxFuture, stream::BoxStream};
+use futures_util::{FutureExt as _, future::BoxFuture, stream::BoxStream};
 use ocmt_types::{Secret, TenantId};
+
+use egress::{Door, Outlet};
 
 pub use error::RuntimeError;
 pub use image::{ImageRef, ParseImageError};
@@ -120,6 +123,27 @@ pub trait Runtime: fmt::Debug + Send + Sync {
     /// Erases all volumes of a tenant, for good. `Conflict` if a container of it is here: remove that first. `Ok` if
     /// there are none.
     fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()>;
+
+    /// What of a container is not as `spec` and the profile have it, for people; none when all is well. `NotFound`.
+    fn drift<'a>(&'a self, _spec: &'a ContainerSpec) -> Call<'a, Vec<String>> {
+        std::future::ready(Ok(Vec::new())).boxed()
+    }
+
+    /// Brings back what guards containers from outside (a packet filter that somebody emptied), and looks again at what
+    /// [`Runtime::warnings`] says. Asked every minute.
+    fn look_after(&self) -> Call<'_, ()> {
+        std::future::ready(Ok(())).boxed()
+    }
+
+    /// Through which its containers get out; none where they do not.
+    fn outlet(&self) -> Option<Arc<Outlet>> {
+        None
+    }
+
+    /// Where the container whose cell is at this address finds its egress proxy; none where it cannot reach one.
+    fn door(&self, _cell: CellAddress) -> Option<Door> {
+        None
+    }
 
     /// Deaths from now on. Never ends, reconnects by itself; after [`RuntimeEvent::Resync`] the listener
     /// must `list` again, since deaths may have gone unseen. The first event is a `Resync`.

@@ -3,6 +3,8 @@
 //! It keeps the contract of [`Runtime`] to the letter (the conformance suite runs on it), answers at once,
 //! and remembers what it was asked ([`SimRuntime::calls`]) and which secret each cell was given.
 
+mod asked;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
@@ -15,42 +17,14 @@ use futures_util::{FutureExt as _, future, stream::BoxStream};
 use ocmt_types::{Clock, NodeId, Secret, TenantId};
 use tokio::sync::broadcast;
 
+pub use asked::{Fault, Op};
+
 use crate::{
     CELL_PORT, Call, CellAddress, ContainerRef, ContainerSpec, Egress, Exit, Isolation, Limits, Observed,
-    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State, volume,
+    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State,
+    egress::{Door, Outlet},
+    volume,
 };
-
-/// A method of [`Runtime`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "each is the method of its name")]
-pub enum Op {
-    Create,
-    Start,
-    Pause,
-    Unpause,
-    Stop,
-    Kill,
-    Remove,
-    Inspect,
-    List,
-    Volumes,
-    Erase,
-}
-
-/// What goes wrong with one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Not done; answers [`RuntimeError::EngineDown`].
-    EngineDown,
-    /// Done, but the answer is lost: [`RuntimeError::EngineDown`] all the same.
-    LostAnswer,
-    /// Not done; answers [`RuntimeError::Refused`].
-    Refused,
-    /// Not done, and never answers.
-    Hang,
-    /// Done, and the container dies at once with exit code 1.
-    Dies,
-}
 
 struct Sandbox {
     observed: Observed,
@@ -68,6 +42,10 @@ struct Inner {
     calls: Vec<(Op, Option<ContainerRef>)>,
     down: bool,
     starts: u32,
+    outlet: Option<(Arc<Outlet>, Door)>,
+    /// What is not as it was made, and how often that was asked.
+    drifts: BTreeMap<String, Vec<String>>,
+    compared: usize,
 }
 
 /// The engine. Clones are the same engine.
@@ -103,6 +81,22 @@ impl SimRuntime {
     pub const fn with_ceiling(mut self, ceiling: Limits) -> Self {
         self.ceiling = ceiling;
         self
+    }
+
+    /// This is not as it was made, of a container.
+    pub fn drifts(&self, container: &ContainerRef, what: &[&str]) {
+        let what = what.iter().map(|it| (*it).to_owned()).collect();
+        self.lock().drifts.insert(container.to_string(), what);
+    }
+
+    /// How often it was asked for that.
+    pub fn compared(&self) -> usize {
+        self.lock().compared
+    }
+
+    /// Its containers have a way out from now on, with the proxy of each at this door.
+    pub fn lets_out(&self, outlet: Arc<Outlet>, door: Door) {
+        self.lock().outlet = Some((outlet, door));
     }
 
     /// Whose containers these are.
@@ -271,7 +265,8 @@ impl Runtime for SimRuntime {
     fn create<'a>(&'a self, spec: &'a ContainerSpec) -> Call<'a, ContainerRef> {
         let container = spec.container_ref();
         self.call(Op::Create, Some(container), move |sim, inner| {
-            spec.check(&sim.ceiling, Egress::Off)?;
+            let most = if inner.outlet.is_some() { Egress::Proxied } else { Egress::Off };
+            spec.check(&sim.ceiling, most)?;
             let name = container.to_string();
             if let Some(there) = inner.containers.get(&name) {
                 return Err(RuntimeError::conflict(&container, "create", there.observed.state));
@@ -360,6 +355,21 @@ impl Runtime for SimRuntime {
             inner.volumes.remove(&tenant);
             Ok(())
         })
+    }
+
+    fn drift<'a>(&'a self, spec: &'a ContainerSpec) -> Call<'a, Vec<String>> {
+        let mut inner = self.lock();
+        inner.compared += 1;
+        let found = inner.drifts.get(&spec.container_ref().to_string()).cloned().unwrap_or_default();
+        future::ready(Ok(found)).boxed()
+    }
+
+    fn outlet(&self) -> Option<Arc<Outlet>> {
+        self.lock().outlet.as_ref().map(|(outlet, _)| Arc::clone(outlet))
+    }
+
+    fn door(&self, _: CellAddress) -> Option<Door> {
+        self.lock().outlet.as_ref().map(|(_, door)| *door)
     }
 
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {

@@ -71,8 +71,17 @@ pub enum Egress {
     /// An internal network: the node reaches the cell, the container reaches nothing.
     #[default]
     Off,
+    /// An internal network too: the container reaches its node's egress proxy alone, and is told of it.
+    Proxied,
     /// Out through the host. Refused unless the node's configuration allows it.
     Direct,
+}
+
+impl Egress {
+    /// Whether the container's network leads nowhere.
+    pub(crate) const fn is_internal(self) -> bool {
+        matches!(self, Self::Off | Self::Proxied)
+    }
 }
 
 /// One container, as its actor wants it. The volume follows from tenant and user: no path can be asked for.

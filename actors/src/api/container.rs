@@ -14,6 +14,7 @@ pub use ocmt_store::tables::ContainerState;
 use ocmt_types::{ContainerId, Digest32, NodeId, Secret, Timestamp, UnlockId, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
+use super::egress::{GetEgressPolicy, PolicySet, PutEgressPolicy};
 pub use crate::host::{
     gateway::{Gateway, GatewayEnd},
     gateway_key::GatewayKey,
@@ -390,5 +391,7 @@ calls! {
         once LockCell => (),
         once IssueGatewayToken => GatewayToken,
         once ConnectGateway => Connected,
+        read GetEgressPolicy => PolicySet,
+        write PutEgressPolicy => PolicySet,
     }
 }

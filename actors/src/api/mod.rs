@@ -8,6 +8,7 @@ pub mod audit;
 pub mod auth;
 pub mod capabilities;
 pub mod container;
+pub mod egress;
 pub mod email_change;
 pub mod factors;
 pub mod groups;

@@ -28,6 +28,8 @@ pub(crate) enum HostMessage {
     Reconciled(Reconciled),
     /// Other clocks apply to the containers of a tenant.
     Policy(TenantId, TenantPolicy),
+    /// Hold what lives against the profile.
+    HoldToProfile,
 }
 
 impl HostMessage {

@@ -8,6 +8,7 @@
 
 pub(crate) mod container;
 mod dead_man;
+pub(crate) mod egress;
 mod erase;
 pub(crate) mod gateway;
 pub(crate) mod gateway_key;
@@ -60,6 +61,7 @@ pub(crate) struct HostState {
     /// Ends the listening with the actor.
     _events: Task,
     _erasing: Task,
+    _profile: Task,
 }
 
 impl Actor for HostSupervisor {
@@ -73,8 +75,9 @@ impl Actor for HostSupervisor {
         env: Arc<Env>,
     ) -> Result<HostState, ActorProcessingErr> {
         let events = supervisor::task(reconcile::listen(Arc::clone(&env), myself.clone()));
-        let reconciliation = supervisor::task(reconcile::reconcile(Arc::clone(&env), myself));
+        let reconciliation = supervisor::task(reconcile::reconcile(Arc::clone(&env), myself.clone()));
         let erasing = supervisor::task(erase::watch(Arc::clone(&env)));
+        let profile = supervisor::task(hold_to_profile(Arc::clone(&env), myself.clone()));
         Ok(HostState {
             env,
             containers: BTreeMap::new(),
@@ -83,6 +86,7 @@ impl Actor for HostSupervisor {
             reconciliation,
             _events: events,
             _erasing: erasing,
+            _profile: profile,
         })
     }
 
@@ -101,10 +105,9 @@ impl Actor for HostSupervisor {
             HostMessage::Event(event) => state.event(&myself, &event),
             HostMessage::Reconciled(said) => state.reconciled(&myself, said).await,
             HostMessage::Policy(tenant, policy) => {
-                for actor in state.containers.values() {
-                    let _ = actor.cast(ContainerMessage::Policy(tenant, policy.clone()));
-                }
+                state.tell_all(|| ContainerMessage::Policy(tenant, policy.clone()));
             }
+            HostMessage::HoldToProfile => state.tell_all(|| ContainerMessage::HoldToProfile),
         }
         Ok(())
     }
@@ -122,6 +125,17 @@ impl Actor for HostSupervisor {
             state.containers.remove(&container);
         }
         Ok(())
+    }
+}
+
+/// Again and again: what changes a container by hand tells nobody.
+async fn hold_to_profile(env: Arc<Env>, myself: ActorRef<HostMessage>) {
+    loop {
+        tokio::time::sleep(env.limits.profile_every).await;
+        if let Err(error) = env.runtime.look_after().await {
+            tracing::debug!(%error, "the engine was not looked after, tried again");
+        }
+        let _ = myself.cast(HostMessage::HoldToProfile);
     }
 }
 
@@ -155,12 +169,16 @@ impl HostState {
         self.env.reconciled.send_replace(true);
     }
 
+    fn tell_all(&self, what: impl Fn() -> ContainerMessage) {
+        for actor in self.containers.values() {
+            let _ = actor.cast(what());
+        }
+    }
+
     fn event(&mut self, myself: &ActorRef<HostMessage>, event: &RuntimeEvent) {
         match event {
             RuntimeEvent::Resync => {
-                for actor in self.containers.values() {
-                    let _ = actor.cast(ContainerMessage::Doubt(None));
-                }
+                self.tell_all(|| ContainerMessage::Doubt(None));
                 let again = reconcile::reconcile(Arc::clone(&self.env), myself.clone());
                 self.reconciliation = supervisor::task(again);
             }

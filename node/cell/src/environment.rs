@@ -7,8 +7,20 @@ use ocmt_types::Secret;
 
 use crate::CellError;
 
-/// Names taken over from the cell's own environment when they are set.
-pub const PASSED_ON: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
+/// Names taken over from the cell's own environment when they are set: a small base, and where the proxy is.
+pub const PASSED_ON: [&str; 11] = [
+    "PATH",
+    "HOME",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+];
 /// Variable with the name of the cell's socket ([`crate::door`]).
 pub const DOOR: &str = "OCMT_CELL_DOOR";
 /// Variable with the path of the cell's program: `"$OCMT_CELL" put NAME`.

@@ -15,6 +15,7 @@ mod client;
 pub mod connect;
 pub mod container;
 pub mod conversation;
+pub mod egress;
 pub mod email_change;
 mod error;
 pub mod factors;

@@ -14,6 +14,7 @@ mod cluster;
 mod container;
 mod context;
 mod conversation;
+mod egress;
 mod email;
 mod group;
 mod guardian;

@@ -2,13 +2,14 @@
 
 use std::{ops::RangeInclusive, path::Path, time::Duration};
 
-use super::{Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, listen, mail};
+use super::{Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, egress, listen, mail};
 
 /// Refuses what a node must not start with.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
     listen::check(config)?;
     store(config)?;
     containers(config)?;
+    egress::check(config)?;
     hibernation(config)?;
     sessions(config)?;
     recovery(config)?;

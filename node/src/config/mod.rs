@@ -7,6 +7,7 @@
 mod check;
 mod cluster;
 mod duration;
+mod egress;
 mod listen;
 mod load;
 mod mail;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use check::check;
 pub use cluster::{Cluster, HostMemory, Store, StorePlace};
 pub use duration::HumanDuration;
+pub use egress::Egress;
 pub use listen::{Listen, ProxyHeader};
 pub use load::{ConfigError, load};
 pub use mail::{Mail, SmtpTls};
@@ -59,6 +61,8 @@ pub struct Config {
     pub cluster: Cluster,
     /// Containers on this host.
     pub containers: Containers,
+    /// Whether and how far containers get out.
+    pub egress: Egress,
     /// When idle containers are suspended.
     pub hibernation: Hibernation,
     /// Sign-in and sessions.
@@ -138,6 +142,19 @@ pub struct Containers {
     pub data_dir: PathBuf,
     /// Networks of containers are /29s of this range.
     pub network_range: String,
+    /// What becomes of a running container that is found changed by hand: `hold` or `report`.
+    pub on_drift: DriftPolicy,
+}
+
+/// What becomes of a container that is not as it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftPolicy {
+    /// It is stopped, and not woken before an administrator of its tenant releases it.
+    #[default]
+    Hold,
+    /// It is written into the audit and the log.
+    Report,
 }
 
 impl Default for Containers {
@@ -152,6 +169,7 @@ impl Default for Containers {
             cpu_shares: 512,
             data_dir: PathBuf::new(),
             network_range: String::from("10.213.0.0/16"),
+            on_drift: DriftPolicy::default(),
         }
     }
 }

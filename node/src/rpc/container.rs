@@ -11,7 +11,7 @@ use ocmt_proto::v1::{self as pb, container_service_server::ContainerService};
 use ocmt_types::ContainerId;
 use tonic::{Request, Response, Status, Streaming, async_trait, codegen::BoxStream};
 
-use super::{Answer, Rpc, container_channel, container_wire as wire, convert};
+use super::{Answer, Rpc, container_channel, container_wire as wire, convert, egress};
 
 /// What the workload has to end by itself unless the caller says otherwise.
 const GRACE: Duration = Duration::from_secs(10);
@@ -204,6 +204,20 @@ impl ContainerService for Rpc {
             expires_at: Some(convert::time(issued.expires_at)),
             gateway_path: format!("/gateway/{container}"),
         }))
+    }
+
+    async fn get_egress_policy(
+        &self,
+        request: Request<pb::GetEgressPolicyRequest>,
+    ) -> Answer<pb::GetEgressPolicyResponse> {
+        egress::get(self, request).await
+    }
+
+    async fn put_egress_policy(
+        &self,
+        request: Request<pb::PutEgressPolicyRequest>,
+    ) -> Answer<pb::PutEgressPolicyResponse> {
+        egress::put(self, request).await
     }
 
     async fn open_channel(

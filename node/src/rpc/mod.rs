@@ -7,6 +7,7 @@ mod container;
 mod container_channel;
 mod container_wire;
 pub(crate) mod convert;
+mod egress;
 mod email_change;
 mod factors;
 mod group;

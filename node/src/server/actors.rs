@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use ocmt_actors::{
-    AdmissionLimits, Limits, Mode as ActorMode, Neighbours, Passkeys, SealingRing, SystemConfig,
+    AdmissionLimits, Limits, Mode as ActorMode, Neighbours, OnDrift, Passkeys, SealingRing, SystemConfig,
     api::tenant::TenantPolicy,
 };
 use ocmt_types::{Clock, IdGen};
 
 use super::{StartError, engine::Containers, place::Place};
 use crate::{
-    config::{Config, Mode},
+    config::{Config, DriftPolicy, Mode},
     local::Endpoints,
     mail::NodeMailer,
     pki::NodeIdentity,
@@ -56,6 +56,10 @@ pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> Result<
                 bytes: usize::try_from(config.limits.tenant_bytes).unwrap_or(usize::MAX),
             },
             passivate_after: config.limits.idle_tenant.0,
+            on_drift: match config.containers.on_drift {
+                DriftPolicy::Hold => OnDrift::Hold,
+                DriftPolicy::Report => OnDrift::Report,
+            },
             ..Limits::default()
         },
     })

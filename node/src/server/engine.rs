@@ -35,6 +35,10 @@ impl Containers {
             RuntimeKind::Docker => {
                 let engine = Engine::at(&config.containers.docker_host)?;
                 let docker = DockerRuntime::open(engine, docker(config, node, volumes)?).await?;
+                let docker = match config.egress.outlet() {
+                    Some(outlet) => docker.with_outlet(outlet),
+                    None => docker,
+                };
                 Ok(Self { runtime: Arc::new(docker), process: None })
             }
             RuntimeKind::Process => {
@@ -70,7 +74,7 @@ fn docker(config: &Config, node: NodeId, data_dir: PathBuf) -> Result<DockerConf
             .map_err(|error| refused("containers.network_range", &error))?,
         images,
         ceiling: limits(config),
-        egress: Egress::Off,
+        egress: if config.egress.open { Egress::Proxied } else { Egress::Off },
         resolvers: Vec::new(),
     })
 }

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use bollard::models::{ContainerConfig, ContainerInspectResponse, HostConfig, RestartPolicyNameEnum};
 
-use super::profile::{CORE, Drift, LOG, NOFILE, SECURITY_OPT, TMPFS, USER};
+use super::{
+    network::Subnet,
+    profile::{CORE, Drift, LOG, NOFILE, SECURITY_OPT, TMPFS, USER, proxy_environment},
+};
 use crate::{Egress, Labels, Limits, WORKDIR, volume};
 
 /// What a node's configuration allows, beside what the profile fixes.
@@ -32,7 +35,7 @@ pub fn check(inspect: &ContainerInspectResponse, bounds: &Bounds) -> Vec<Drift> 
     privileges(&mut report, &host, &config);
     resources(&mut report, &host, &bounds.ceiling);
     namespaces(&mut report, &host);
-    configuration(&mut report, &config);
+    configuration(&mut report, &config, &proxy_of(inspect, bounds));
     identity(&mut report, inspect, &host, &config, bounds);
     report.0
 }
@@ -169,8 +172,21 @@ fn namespaces(report: &mut Report, host: &HostConfig) {
     report.want("RestartPolicy", false, restarts);
 }
 
-fn configuration(report: &mut Report, config: &ContainerConfig) {
-    let named = |entry: &&String| !ENVIRONMENT.contains(&entry.split('=').next().unwrap_or_default());
+/// What the container may be told of its proxy: exactly that, and only where the node has one.
+fn proxy_of(inspect: &ContainerInspectResponse, bounds: &Bounds) -> Vec<String> {
+    let networks = inspect.network_settings.iter().flat_map(|it| it.networks.iter().flatten());
+    let address =
+        networks.filter_map(|(_, it)| it.ipam_config.as_ref()?.ipv4_address.as_deref()?.parse().ok());
+    match (bounds.egress, address.into_iter().next()) {
+        (Egress::Proxied, Some(cell)) => proxy_environment(Subnet::of_cell(cell)),
+        _ => Vec::new(),
+    }
+}
+
+fn configuration(report: &mut Report, config: &ContainerConfig, proxy: &[String]) {
+    let named = |entry: &&String| {
+        !ENVIRONMENT.contains(&entry.split('=').next().unwrap_or_default()) && !proxy.contains(entry)
+    };
     // names only: what is in a leaked variable is not for a report
     let foreign: Vec<&str> = config
         .env

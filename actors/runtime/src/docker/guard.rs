@@ -3,15 +3,23 @@
 //! "Inter-container communication off" covers bridge to bridge; a container still reaches every port that
 //! the host listens on, through its gateway address. So the host's INPUT chain sends what comes from our
 //! range, or over a bridge of ours, through a chain of our own that lets answers pass and refuses the rest
-//! (refuses rather than drops: a name lookup then fails at once and not after ten seconds).
+//! (refuses rather than drops: a name lookup then fails at once and not after ten seconds). Where the node has an
+//! egress proxy, each container reaches its own.
 //!
 //! It stays when the node ends, because containers outlive a restart of the node.
 
-use std::process::Stdio;
+use std::{
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use super::network::NetworkRange;
+use crate::egress::EGRESS_PORT;
 
 /// Whether the host's ports are guarded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +34,24 @@ pub enum GuardState {
 #[derive(Debug, Clone)]
 pub struct HostGuard {
     range: NetworkRange,
+    /// Containers may speak with the proxy on their own bridge.
+    doors: Arc<AtomicBool>,
 }
 
 impl HostGuard {
     /// For the containers in `range`.
-    pub const fn new(range: NetworkRange) -> Self {
-        Self { range }
+    pub fn new(range: NetworkRange) -> Self {
+        Self { range, doors: Arc::default() }
+    }
+
+    /// Whether each container may speak with the proxy on its own bridge, from the next installation on.
+    pub(super) fn open_doors(&self, open: bool) {
+        self.doors.store(open, Ordering::SeqCst);
+    }
+
+    /// As last said.
+    pub(super) fn has_doors(&self) -> bool {
+        self.doors.load(Ordering::SeqCst)
     }
 
     /// Installs the rules, or brings them back; the change is atomic and may be repeated.
@@ -52,7 +72,7 @@ impl HostGuard {
             }
         }
         match iptables(&["-S".to_owned(), self.range.chain()]).await {
-            Ok(rules) if rules.matches("REJECT").count() == 2 => GuardState::Installed,
+            Ok(rules) if self.is_whole(&rules) => GuardState::Installed,
             Ok(rules) => GuardState::Missing(format!("the chain was changed: {}", rules.replace('\n', "; "))),
             Err(why) => GuardState::Missing(why),
         }
@@ -78,10 +98,12 @@ impl HostGuard {
 
     async fn try_install(&self) -> Result<(), String> {
         let chain = self.range.chain();
+        let door = if self.has_doors() { format!("-A {chain} {}\n", self.door()) } else { String::new() };
         // one transaction: naming the chain empties and refills it without a moment in between
         let rules = format!(
             "*filter\n:{chain} - [0:0]\n\
              -A {chain} -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN\n\
+             {door}\
              -A {chain} -p tcp -j REJECT --reject-with tcp-reset\n\
              -A {chain} -j REJECT --reject-with icmp-port-unreachable\n\
              COMMIT\n"
@@ -94,6 +116,20 @@ impl HostGuard {
             }
         }
         Ok(())
+    }
+
+    /// To the proxy, over a bridge of ours and at that bridge's own address alone: at the address of another container's
+    /// bridge nobody is let in, though the kernel would take it there.
+    fn door(&self) -> String {
+        let bridges = self.range.bridge_prefix();
+        format!(
+            "-i {bridges}+ -p tcp -m tcp --dport {EGRESS_PORT} -m addrtype --dst-type LOCAL --limit-iface-in -j RETURN"
+        )
+    }
+
+    fn is_whole(&self, rules: &str) -> bool {
+        let open = rules.matches("-j RETURN").count();
+        rules.matches("-j REJECT").count() == 2 && open == 1 + usize::from(self.has_doors())
     }
 
     /// By source for what is routed, by interface for what lies about its source.

@@ -1,14 +1,16 @@
 //! Containers under Docker, with the hardened profile.
 //!
 //! - [`profile`] says what every container is made of, [`drift`] holds `docker inspect` against it;
-//! - [`network`] gives each a bridge of its own, [`guard`] keeps them off the host's ports;
+//! - [`network`] gives each a bridge of its own, [`guard`] keeps them off the host's ports but for the [`doors`];
 //! - [`lifecycle`] starts (secret over standard input), freezes and ends them, [`events`] tells of deaths;
 //! - [`import`] makes images without a registry. Nothing is ever pulled.
 
+mod doors;
 pub mod drift;
 mod engine;
 mod events;
 pub mod guard;
+mod held;
 pub mod import;
 mod lifecycle;
 pub mod network;
@@ -16,7 +18,7 @@ mod observe;
 pub mod profile;
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -29,7 +31,9 @@ pub use engine::Engine;
 
 use crate::{
     Call, CellAddress, ContainerRef, ContainerSpec, Egress, ImageRef, Isolation, Limits, Mode, Observed,
-    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, volume,
+    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret,
+    egress::{Door, EGRESS_PORT, Outlet},
+    volume,
 };
 use drift::Bounds;
 use guard::{GuardState, HostGuard};
@@ -62,6 +66,8 @@ pub struct DockerRuntime {
     engine: Arc<Engine>,
     config: DockerConfig,
     guard: HostGuard,
+    /// Through which containers get out; none of a node without.
+    outlet: Option<Arc<Outlet>>,
     warnings: Mutex<Vec<String>>,
     /// Creations of one node go one after the other: each looks for a free subnet.
     creating: tokio::sync::Mutex<()>,
@@ -91,6 +97,7 @@ impl DockerRuntime {
         let this = Self {
             engine: Arc::new(engine),
             guard,
+            outlet: None,
             config,
             warnings: Mutex::default(),
             creating: tokio::sync::Mutex::default(),
@@ -106,14 +113,33 @@ impl DockerRuntime {
             Ok(info) => engine::shortcomings(&info),
             Err(error) => vec![error.to_string()],
         };
+        if self.config.egress == Egress::Proxied {
+            let taken = doors::is_taken_everywhere();
+            self.guard.open_doors(!taken);
+            if taken {
+                found.push(format!(
+                    "another program listens on port {EGRESS_PORT} of every address: containers would reach it, so their way to the egress proxy stays closed"
+                ));
+            }
+        }
         if let GuardState::Missing(why) = self.guard.install().await {
             found.push(format!("host ports are not guarded from containers: {why}"));
         }
-        for warning in &found {
+        let mut known = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        // it is looked at every minute: what is known is not said again
+        for warning in found.iter().filter(|warning| !known.contains(warning)) {
             tracing::warn!(warning, "docker does not hold the whole profile");
         }
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&found);
+        known.clone_from(&found);
+        drop(known);
         found
+    }
+
+    /// The same with a way out: containers made under [`Egress::Proxied`] reach it.
+    #[must_use]
+    pub fn with_outlet(mut self, outlet: Arc<Outlet>) -> Self {
+        self.outlet = Some(outlet);
+        self
     }
 
     /// The engine, for images.
@@ -209,6 +235,29 @@ impl Runtime for DockerRuntime {
             volume::on_disk(&self.config.data_dir, move |data_dir| volume::erase(data_dir, tenant)).await
         }
         .boxed()
+    }
+
+    fn drift<'a>(&'a self, spec: &'a ContainerSpec) -> Call<'a, Vec<String>> {
+        self.compare(spec).boxed()
+    }
+
+    fn look_after(&self) -> Call<'_, ()> {
+        async move {
+            self.survey().await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn outlet(&self) -> Option<Arc<Outlet>> {
+        self.outlet.clone().filter(|_| self.config.egress == Egress::Proxied)
+    }
+
+    fn door(&self, cell: CellAddress) -> Option<Door> {
+        let IpAddr::V4(container) = cell.0.ip() else { return None };
+        let listen = SocketAddr::from((network::Subnet::of_cell(container).gateway(), EGRESS_PORT));
+        let open = self.guard.has_doors() && self.config.networks.contains(container);
+        open.then_some(Door { listen, container: container.into() })
     }
 
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {

@@ -67,6 +67,12 @@ impl NetworkRange {
         format!("oc{:04x}-", (self.base >> 16) ^ (self.base & 0xffff))
     }
 
+    /// Whether the address is one of it.
+    pub(super) fn contains(&self, address: Ipv4Addr) -> bool {
+        let block = Block { base: self.base, prefix: self.prefix };
+        block.overlaps(&Block { base: u32::from(address), prefix: 32 })
+    }
+
     const fn count(&self) -> u32 {
         1 << (PREFIX - self.prefix)
     }
@@ -94,6 +100,11 @@ impl Subnet {
 
     pub(super) fn cell(self) -> Ipv4Addr {
         Ipv4Addr::from(self.0 + 2)
+    }
+
+    /// The subnet whose container has this address.
+    pub(super) fn of_cell(cell: Ipv4Addr) -> Self {
+        Self(u32::from(cell).wrapping_sub(2))
     }
 
     fn block(self) -> Block {
@@ -149,7 +160,7 @@ pub(super) async fn ensure(
     let name = container.to_string();
     let networks = docker.list_networks(None).await.map_err(|error| fault(&error))?;
     if let Some(there) = networks.iter().find(|network| network.name.as_deref() == Some(&name)) {
-        match subnet_of(there).filter(|_| there.internal == Some(egress == Egress::Off)) {
+        match subnet_of(there).filter(|_| there.internal == Some(egress.is_internal())) {
             Some(subnet) => return Ok(subnet),
             None => docker.remove_network(&name).await.map_err(|error| fault(&error))?,
         }
@@ -194,7 +205,7 @@ pub fn check(network: &NetworkInspect, egress: Egress) -> Vec<Drift> {
     want("network.driver", "bridge", network.driver.clone().unwrap_or_default());
     want("network.icc", "false", options.get(ICC).cloned().unwrap_or_default());
     want("network.ipv6", "false", network.enable_ipv6.unwrap_or(false).to_string());
-    if egress == Egress::Off {
+    if egress.is_internal() {
         want("network.internal", "true", network.internal.unwrap_or(false).to_string());
     }
     let guests = network
@@ -223,7 +234,7 @@ fn request(range: NetworkRange, labels: &Labels, subnet: Subnet, egress: Egress)
     NetworkCreateRequest {
         name: container.to_string(),
         driver: Some("bridge".to_owned()),
-        internal: Some(egress == Egress::Off),
+        internal: Some(egress.is_internal()),
         attachable: Some(false),
         enable_ipv6: Some(false),
         ipam: Some(Ipam { driver: Some("default".to_owned()), config: Some(vec![block]), options: None }),

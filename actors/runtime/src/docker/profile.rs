@@ -12,7 +12,7 @@ use bollard::models::{
 };
 
 use super::network::Subnet;
-use crate::{CELL_PORT, ContainerSpec, Egress, Labels, WORKDIR, volume::CONTAINER_UID};
+use crate::{CELL_PORT, ContainerSpec, Egress, Labels, WORKDIR, egress::EGRESS_PORT, volume::CONTAINER_UID};
 
 /// User and group of all processes in a container.
 pub(super) const USER: &str = "1000:1000";
@@ -47,6 +47,18 @@ pub(super) struct Profile<'a> {
     pub(super) resolvers: &'a [IpAddr],
 }
 
+/// What tells a workload of its proxy, in both spellings: programs differ in which they read.
+const PROXY_VARIABLES: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
+/// What of the container itself does not go through it.
+const NO_PROXY: [&str; 2] = ["NO_PROXY=localhost,127.0.0.1,::1", "no_proxy=localhost,127.0.0.1,::1"];
+
+/// The environment of a container with a proxy.
+pub(super) fn proxy_environment(subnet: Subnet) -> Vec<String> {
+    let proxy = format!("http://{}:{EGRESS_PORT}", subnet.gateway());
+    let named = PROXY_VARIABLES.iter().map(|name| format!("{name}={proxy}"));
+    named.chain(NO_PROXY.map(str::to_owned)).collect()
+}
+
 /// The options of the tmpfs of this size.
 pub(super) fn tmpfs_options(size: &str) -> String {
     format!("rw,noexec,nosuid,nodev,size={size},mode=0700,uid={CONTAINER_UID},gid={CONTAINER_UID}")
@@ -76,6 +88,7 @@ impl Profile<'_> {
                 test: Some(vec!["NONE".to_owned()]),
                 ..HealthConfig::default()
             }),
+            env: (self.spec.egress == Egress::Proxied).then(|| proxy_environment(self.subnet)),
             image: Some(self.spec.image.to_string()),
             working_dir: Some(WORKDIR.to_owned()),
             labels: Some(self.labels.to_map()),
@@ -126,11 +139,11 @@ impl Profile<'_> {
         }
     }
 
-    /// With egress off lookups go to the host's end of the bridge, where the host guard refuses them at
+    /// Without direct egress lookups go to the host's end of the bridge, where the host guard refuses them at
     /// once: never to a loopback address, which Docker would ask from the *host's* network (CVE-2024-29018).
     fn resolvers(&self) -> Vec<String> {
         match self.spec.egress {
-            Egress::Off => vec![self.subnet.gateway().to_string()],
+            Egress::Off | Egress::Proxied => vec![self.subnet.gateway().to_string()],
             Egress::Direct => self.resolvers.iter().map(ToString::to_string).collect(),
         }
     }

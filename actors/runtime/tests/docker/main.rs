@@ -6,7 +6,9 @@
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
+mod egress;
 mod engine;
+mod held;
 mod network;
 mod profile;
 

@@ -48,6 +48,18 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
+/// `PROXY LINE`: asks a proxy with this request line, and says all that comes back.
+fn via(rest: &str) -> io::Result<String> {
+    let (proxy, line) = rest.split_once(' ').unwrap_or((rest, ""));
+    let address = proxy.parse().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    write!(stream, "{line} HTTP/1.1\r\nHost: x\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
 fn serve(stream: TcpStream, secret: &[u8]) -> io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?).lines();
     let mut stream = stream;
@@ -68,6 +80,7 @@ fn serve(stream: TcpStream, secret: &[u8]) -> io::Result<()> {
                 let found = (rest, 80).to_socket_addrs().is_ok();
                 format!("{found} {}", start.elapsed().as_millis())
             }
+            "via" => format!("{:?}", via(rest).map_err(|error| error.kind())),
             "eat" => {
                 let mut eaten = Vec::new();
                 for _ in 0..rest.parse().unwrap_or(0) {

@@ -76,6 +76,11 @@ impl ContainerActorState {
             // the operation takes in what is left
             self.collector = None;
         }
+        if op == Op::Remove || self.life.held {
+            // the subnet of a removed one is somebody else's as soon as the engine has let go of it
+            self.shared.egress.close();
+        }
+        self.profile = None;
         let myself = myself.clone();
         let task = supervisor::task(async move {
             let ended = match (op, job) {
@@ -148,6 +153,9 @@ impl ContainerActorState {
         self.listen(myself);
         if !phase.is_some_and(ops::is_live) {
             self.end_relays(GatewayEnd::Stopped);
+            self.shared.egress.close();
+        } else if let Some(cell) = self.cell.as_ref().filter(|_| !self.life.held) {
+            self.shared.egress.open(&self.scope, self.container, cell.target.address, Some(myself));
         }
     }
 

@@ -15,9 +15,11 @@ mod inbox;
 mod job;
 mod moved;
 mod ops;
+mod profile;
 mod relay;
 pub(crate) mod row;
 mod seen;
+mod shared;
 mod state;
 mod suspend;
 mod waiters;
@@ -29,7 +31,7 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -43,6 +45,7 @@ use tokio::sync::watch;
 use self::{
     cell::Cell,
     ops::Ended,
+    shared::Shared,
     state::{Do, Event, Goal, Life, Op},
     waiters::Waiter,
 };
@@ -62,6 +65,7 @@ use crate::{
     tenant::container::info,
 };
 
+pub(crate) use moved::is_moved;
 pub(crate) use ops::from_engine;
 pub(crate) use wake::image;
 
@@ -88,29 +92,10 @@ pub(crate) enum ContainerMessage {
     Unowned,
     /// What the cell sealed could not be stored: this ownership is over.
     Moved(Epoch, ActorError),
-}
-
-/// What relays and operations share with the actor.
-pub(crate) struct Shared {
-    active_at: AtomicI64,
-    unlocked_until: AtomicI64,
-    /// Frames may go to the cell.
-    awake: watch::Sender<bool>,
-}
-
-impl Shared {
-    fn active_at(&self) -> Timestamp {
-        Timestamp(self.active_at.load(Ordering::SeqCst))
-    }
-
-    /// Something happened that counts.
-    fn touch(&self, at: Timestamp) {
-        self.active_at.fetch_max(at.0, Ordering::SeqCst);
-    }
-
-    fn lease_is_over(&self, now: Timestamp) -> bool {
-        self.unlocked_until.load(Ordering::SeqCst) <= now.0
-    }
+    /// Look whether it is still as it was made.
+    HoldToProfile,
+    /// What was found, and is written down; none if all is well again.
+    Drifted(Option<String>),
 }
 
 /// What a fresh actor begins with.
@@ -151,6 +136,10 @@ pub(crate) struct ContainerActorState {
     moved: Option<Task>,
     /// Takes in what its cell seals to the user's vault.
     collector: Option<inbox::Collector>,
+    /// Holds it against the profile.
+    profile: Option<Task>,
+    /// What was found there last.
+    drifted: Option<String>,
 }
 
 impl Actor for ContainerActor {
@@ -164,18 +153,13 @@ impl Actor for ContainerActor {
         start: ContainerStart,
     ) -> Result<ContainerActorState, ActorProcessingErr> {
         let (life, first) = Life::unknown();
-        let shared = Shared {
-            active_at: AtomicI64::new(0),
-            unlocked_until: AtomicI64::new(0),
-            awake: watch::Sender::new(false),
-        };
         let mut state = ContainerActorState {
             container: start.container,
             scope: start.scope,
             life,
             row: None,
             cell: None,
-            shared: Arc::new(shared),
+            shared: Arc::default(),
             jobs: VecDeque::new(),
             waiters: Vec::new(),
             flight: None,
@@ -191,6 +175,8 @@ impl Actor for ContainerActor {
             barrier: None,
             moved: None,
             collector: None,
+            profile: None,
+            drifted: None,
         };
         state.carry_out(&myself, vec![first]);
         Ok(state)
@@ -211,6 +197,8 @@ impl Actor for ContainerActor {
             ContainerMessage::Policy(tenant, policy) => state.policy(&myself, tenant, &policy),
             ContainerMessage::Alarm => state.step(&myself, Event::Look),
             ContainerMessage::Unowned => state.unowned(&myself),
+            ContainerMessage::HoldToProfile => state.hold_to_profile(&myself),
+            ContainerMessage::Drifted(why) => state.drifted(&myself, why),
             ContainerMessage::Moved(epoch, error) if epoch == state.scope.ownership.epoch => {
                 state.moved(&myself, &error);
             }
@@ -252,6 +240,7 @@ impl ContainerActorState {
                 self.wait(Waiter::Hold(reply), Event::Doubt)
             }
             What::Release(reply) => {
+                self.drifted = None;
                 self.step(myself, Event::Release);
                 // the row was changed by the admission
                 self.wait(Waiter::Settle(reply), Event::Doubt)

@@ -25,7 +25,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(500);
 const MOMENT: Duration = Duration::from_millis(2);
 
 /// Whether the work failed because the tenant has another owner by now.
-pub(super) fn is_moved(error: &ActorError) -> bool {
+pub(crate) fn is_moved(error: &ActorError) -> bool {
     error.is_terminal() && *error != ActorError::OutcomeUnknown
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ocmt_crypto::audit::Outcome as AuditOutcome;
-use ocmt_store::tables::{Container, ContainerState, DesiredState};
+use ocmt_store::tables::{Container, ContainerState, DesiredState, EgressPolicyRow, EgressUse};
 use ocmt_types::{ContainerId, Timestamp};
 
 use super::state::{Clocks, due_at};
@@ -193,6 +193,8 @@ impl SystemWork for Forget {
         if let Some(row) = work.tx.take::<Container>(self.0).await? {
             work.tx.return_memory(row.host_node, row.memory_mib).await?;
         }
+        work.tx.delete::<EgressPolicyRow>(EgressPolicyRow::subject_of(Some(self.0))).await?;
+        work.tx.delete::<EgressUse>(self.0).await?;
         work.tx.clear_timer(LOOK, &subject).await?;
         work.tx.clear_timer(LOCK, &subject).await?;
         audit::note(

@@ -15,7 +15,9 @@ use super::{
     seen::rest,
     state::Op,
 };
-use crate::{api::container::WakeKind, error::ActorError, policy::Mode, tenant::session_row::tenant_of};
+use crate::{
+    api::container::WakeKind, env::Scope, error::ActorError, policy::Mode, tenant::session_row::tenant_of,
+};
 
 /// Starting a container that turned out not to be there, or to run already: so often at most.
 const TRIES: usize = 3;
@@ -81,6 +83,8 @@ async fn start(ctx: &Ctx, row: Container, kind: WakeKind) -> Ended {
         let engine_secret = Secret::new(*secret.expose());
         match ctx.engine(Duration::ZERO, ctx.env().runtime.start(&of, &engine_secret)).await {
             Ok(address) => {
+                // before its workload looks for it
+                ctx.shared.egress.open(&ctx.scope, ctx.container, address, None);
                 let cell = match Cell::new(&row, secret, address) {
                     Ok(cell) => Arc::new(cell),
                     Err(error) => return broken(ctx, op, &row, error).await,
@@ -148,7 +152,7 @@ async fn create(ctx: &Ctx, row: &Container) -> Result<(), ActorError> {
         let mut tx = ctx.scope.read().await?;
         tenant_of(ctx.env(), &mut tx).await?.1
     };
-    let spec = engine_spec(ctx, row, policy.start_locked)?;
+    let spec = engine_spec(&ctx.scope, row, policy.start_locked)?;
     match ctx.engine(Duration::ZERO, ctx.env().runtime.create(&spec)).await {
         // made by us before we were cut off: names are deterministic
         Ok(_) | Err(RuntimeError::Conflict { .. }) => Ok(()),
@@ -156,7 +160,12 @@ async fn create(ctx: &Ctx, row: &Container) -> Result<(), ActorError> {
     }
 }
 
-fn engine_spec(ctx: &Ctx, row: &Container, start_locked: bool) -> Result<EngineSpec, ActorError> {
+/// What the engine makes of a row.
+pub(super) fn engine_spec(
+    scope: &Scope,
+    row: &Container,
+    start_locked: bool,
+) -> Result<EngineSpec, ActorError> {
     let spec = spec_of(row)?;
     let limits = Limits::default();
     Ok(EngineSpec {
@@ -164,8 +173,8 @@ fn engine_spec(ctx: &Ctx, row: &Container, start_locked: bool) -> Result<EngineS
         user: row.user_id,
         container: row.container_id,
         generation: row.generation,
-        epoch: ctx.scope.ownership.epoch,
-        image: image(&row.image, ctx.env().mode)?,
+        epoch: scope.ownership.epoch,
+        image: image(&row.image, scope.env.mode)?,
         argv: spec.argv,
         workload_port: spec.workload_port,
         limits: Limits {
@@ -173,7 +182,10 @@ fn engine_spec(ctx: &Ctx, row: &Container, start_locked: bool) -> Result<EngineS
             pids: spec.pids.unwrap_or(limits.pids),
             cpu_shares: spec.cpu_shares.unwrap_or(limits.cpu_shares),
         },
-        egress: ocmt_runtime::Egress::Off,
+        egress: match scope.env.runtime.outlet() {
+            Some(_) => ocmt_runtime::Egress::Proxied,
+            None => ocmt_runtime::Egress::Off,
+        },
         start_locked,
     })
 }

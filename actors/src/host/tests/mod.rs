@@ -3,6 +3,7 @@
 
 mod cells;
 mod deletion;
+mod egress;
 mod gateway;
 mod gateway_keys;
 mod groups;
@@ -13,6 +14,7 @@ mod links;
 mod nodes;
 mod pairing;
 mod place;
+mod profile;
 mod repeats;
 mod restart;
 mod rewrap;

@@ -189,6 +189,8 @@ impl TenantState {
             ContainerCall::GetContainer(call) => self.work(myself, call),
             ContainerCall::ListContainers(call) => self.work(myself, call),
             ContainerCall::IssueGatewayToken(call) => self.work(myself, call),
+            ContainerCall::GetEgressPolicy(call) => self.work(myself, call),
+            ContainerCall::PutEgressPolicy(call) => self.work(myself, call),
             ContainerCall::CreateContainer(call) => self.admit(myself, call),
             ContainerCall::StartContainer(call) => self.admit(myself, call),
             ContainerCall::WakeContainer(call) => self.admit(myself, call),

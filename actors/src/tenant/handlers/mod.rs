@@ -4,6 +4,7 @@ mod administration;
 mod attempts;
 mod audit;
 mod auth;
+mod egress;
 pub(crate) mod email_change;
 pub(super) mod enrol;
 mod factors;

@@ -169,6 +169,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would change a vault and tell no watcher, and rotate it without its older versions
         usable_from: 17,
     },
+    Migration {
+        version: 18,
+        name: "egress",
+        text: include_str!("../../../../migrations/sqlite/0018_egress.sql"),
+        // an earlier program would remove a container and leave its policy standing
+        usable_from: 18,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -288,6 +295,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0017_vaults.sql"),
         // an earlier program would change a vault and tell no watcher, and rotate it without its older versions
         usable_from: 17,
+    },
+    Migration {
+        version: 18,
+        name: "egress",
+        text: include_str!("../../../../migrations/postgres/0018_egress.sql"),
+        // an earlier program would remove a container and leave its policy standing
+        usable_from: 18,
     },
 ];
 

@@ -17,8 +17,8 @@ use crate::{StoreError, kernel::row::Table, tables};
 /// connection that never named one, and empty after a transaction that did.
 const OWN: &str = "tenant_id = decode(current_setting('ocmt.tenant', true), 'hex')";
 
-/// Tables of tenants that work across tenants reads: which there are, what is due, and what runs on which host. Which columns of
-/// them is a matter of rights.
+/// Tables of tenants that work across tenants reads: which there are, what is due, what runs on which host
+/// and what it may reach. Which columns of them is a matter of rights.
 const READ_ACROSS: &[&str] = &[
     "timers",
     "outbox",
@@ -28,6 +28,8 @@ const READ_ACROSS: &[&str] = &[
     "users",
     "totp_enrollments",
     "oidc_providers",
+    "egress_policies",
+    "egress_use",
 ];
 
 /// Tables where the acts of operators are kept beside those of tenants, under the cluster's id.

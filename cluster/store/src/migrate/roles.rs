@@ -44,6 +44,9 @@ const OF_CLUSTER: &[(&str, &str)] = &[
     ("users", "SELECT (tenant_id, totp_wrapped)"),
     ("totp_enrollments", "SELECT (tenant_id, wrapped)"),
     ("oidc_providers", "SELECT (tenant_id, secret_wrapped)"),
+    // what a host holds its containers to, also where their tenant is owned elsewhere
+    ("egress_policies", "SELECT"),
+    ("egress_use", "SELECT"),
     // the cluster's own chain and answers, which the policies keep apart from tenants'
     ("audit", "SELECT, INSERT"),
     ("audit_head", "SELECT, INSERT, UPDATE"),

@@ -7,6 +7,7 @@ pub mod container;
 pub mod deletion;
 pub mod delivery;
 pub mod directory;
+pub mod egress;
 pub mod email;
 pub mod factor;
 pub mod limits;
@@ -29,6 +30,7 @@ pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use deletion::{DeletedTenant, Deletion};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
+pub use egress::{EgressPolicyRow, EgressUse};
 pub use email::{EmailChange, EmailChangeState};
 pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
 pub use limits::{QuotaRow, Suspension, Usage};
@@ -110,6 +112,8 @@ fn of_tenants() -> Vec<&'static Table> {
         RotationObject::table(),
         VaultInboxItem::table(),
         Container::table(),
+        EgressPolicyRow::table(),
+        EgressUse::table(),
         HostMemory::table(),
         Timer::table(),
         Outbox::table(),

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use ocmt_types::{SessionId, UserId};
 
 use super::{
-    CodeArgs, OperatedCommand,
+    CodeArgs, EgressCommand, OperatedCommand,
     team::{DirectChoice, GroupChoice},
 };
 use crate::config::HumanDuration;
@@ -92,6 +92,9 @@ pub enum TenantCommand {
     /// The OpenID provider where people of the tenant sign in
     #[command(subcommand)]
     Sso(SsoCommand),
+    /// Where containers of the tenant may connect to
+    #[command(subcommand)]
+    Egress(EgressCommand),
     /// What operators do
     #[command(flatten)]
     Operated(OperatedCommand),

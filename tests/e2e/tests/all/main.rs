@@ -13,6 +13,7 @@ mod crash;
 mod dead_man;
 mod deletion;
 mod demo;
+mod egress;
 mod email;
 mod entries;
 mod foreign;

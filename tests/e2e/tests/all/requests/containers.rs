@@ -35,6 +35,9 @@ pub(super) fn cells(ids: &Ids) -> Vec<Made> {
         ContainerService/ExtendUnlock "container" => pb::ExtendUnlockRequest { container_id: container_id.clone(), extension: vec![1; 64].into(), idempotency_key: key() };
         ContainerService/LockCell "container" => pb::LockCellRequest { container_id: container_id.clone(),
             idempotency_key: key() };
+        ContainerService/GetEgressPolicy "container" => pb::GetEgressPolicyRequest { container_id: container_id.clone() };
+        ContainerService/PutEgressPolicy "container" => pb::PutEgressPolicyRequest { container_id: container_id.clone(),
+            policy: Some(pb::EgressPolicy::default()), expected_version: 0, idempotency_key: key() };
         ContainerService/IssueGatewayToken "container" => pb::IssueGatewayTokenRequest { container_id: container_id.clone(), lifetime: None, idempotency_key: key() };
         ContainerService/OpenChannel "container" => pb::OpenChannelRequest { part: Some(pb::open_channel_request::Part::Start(start)) };
     }

@@ -200,6 +200,8 @@ pub(super) const RULES: &[Rule] = rules! {
         UnlockCell Member Refused,
         ExtendUnlock Member Refused,
         LockCell Member Refused,
+        GetEgressPolicy Member Refused,
+        PutEgressPolicy Owner Refused,
         IssueGatewayToken Member Refused,
         OpenChannel Member Refused,
     }

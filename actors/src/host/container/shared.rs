@@ -1,0 +1,34 @@
+//! What outlives an operation on a container, and is seen by all of them at once.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use ocmt_types::Timestamp;
+use tokio::sync::watch;
+
+use crate::host::egress::Egress;
+
+/// What relays and operations share with the actor.
+#[derive(Default)]
+pub(crate) struct Shared {
+    active_at: AtomicI64,
+    pub(super) unlocked_until: AtomicI64,
+    /// Frames may go to the cell.
+    pub(super) awake: watch::Sender<bool>,
+    /// Its way out.
+    pub(super) egress: Egress,
+}
+
+impl Shared {
+    pub(super) fn active_at(&self) -> Timestamp {
+        Timestamp(self.active_at.load(Ordering::SeqCst))
+    }
+
+    /// Something happened that counts.
+    pub(super) fn touch(&self, at: Timestamp) {
+        self.active_at.fetch_max(at.0, Ordering::SeqCst);
+    }
+
+    pub(super) fn lease_is_over(&self, now: Timestamp) -> bool {
+        self.unlocked_until.load(Ordering::SeqCst) <= now.0
+    }
+}
