@@ -4,6 +4,7 @@
 //! `OCMT_TEST_DOCKER` names the engine (a `unix://` URL); without it every test here fails, none is skipped.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures, unreachable_pub, missing_docs)]
 
+mod bench;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod egress;
