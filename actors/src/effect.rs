@@ -1,8 +1,8 @@
 //! What a piece of committed work asks of the tenant's actor: applied after the commit and before
 //! the caller is answered, so that whoever has the answer also sees the effect.
 
-use ocmt_store::tables::Session;
-use ocmt_types::{ConversationId, MessageId, NoticeId, SessionId, Timestamp, VaultId};
+use ocmt_store::tables::{Schedule, Session};
+use ocmt_types::{ConversationId, MessageId, NoticeId, SessionId, Timestamp, UserId, VaultId};
 
 use crate::{
     host::message::{At, What},
@@ -27,6 +27,10 @@ pub(crate) enum Effect {
     Container(At, Box<What>),
     /// This vault changed: whoever watches it here looks now.
     VaultChanged(VaultId),
+    /// This schedule wakes this container, of this user, and is told of it.
+    Scheduled(At, UserId, Box<Schedule>),
+    /// A container of the tenant changed: whoever watches here looks now.
+    ContainersChanged,
     /// A timer was set: look again at the latest by then.
     TimerSet(Timestamp),
     /// The tenant's rows are gone: leave the record, and end.

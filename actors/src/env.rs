@@ -10,19 +10,21 @@ use std::{
 
 use ocmt_runtime::Runtime;
 use ocmt_store::{FencedTx, ReadTx, Store};
-use ocmt_types::{Clock, Id, IdGen, Incarnation, NodeId, Ownership, RequestId, Timestamp};
+use ocmt_types::{
+    Clock, Id, IdGen, Incarnation, NodeId, Ownership, RequestId, TenantId, Timestamp, UserId, VaultId,
+};
 use ractor::ActorRef;
 use tokio::sync::watch;
 
 use crate::{
     admission::{Admission, AdmissionLimits},
     error::ActorError,
-    host::{GatewayGeneration, Links},
+    host::{GatewayGeneration, Links, Starts},
     node::NodeMessage,
     passkeys::Passkeys,
     policy::{Mode, TenantPolicy},
     ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingRing},
-    tenant::vault::watch::Hints,
+    watch::Hints,
 };
 
 /// Bounds and periods of the tree. The defaults suit a node; tests shorten them.
@@ -46,6 +48,8 @@ pub struct Limits {
     pub profile_every: Duration,
     /// What becomes of one that is not as it was made.
     pub on_drift: OnDrift,
+    /// Containers of this host that start at once; the others wait for their turn.
+    pub starts_at_once: usize,
 }
 
 /// What becomes of a container that is not as it was made.
@@ -70,6 +74,7 @@ impl Default for Limits {
             pinned_for: Duration::from_secs(60),
             profile_every: Duration::from_secs(60),
             on_drift: OnDrift::default(),
+            starts_at_once: 8,
         }
     }
 }
@@ -134,8 +139,12 @@ pub(crate) struct Env {
     pub(crate) strangers_refused: AtomicU64,
     /// Channels of other nodes' clients to containers here.
     pub(crate) links: Arc<Links>,
+    /// Containers here that start, or wait for their turn.
+    pub(crate) starts: Arc<Starts>,
     /// Who watches which vault here.
-    pub(crate) hints: Hints,
+    pub(crate) hints: Hints<VaultId>,
+    /// Who watches containers of which tenant here, by the reader.
+    pub(crate) container_hints: Hints<(TenantId, UserId)>,
     /// Whether this host has tried to hold its engine against its rows: before that nothing is known of what runs.
     pub(crate) reconciled: watch::Sender<bool>,
     /// The root of the tree, once it stands. Actors of one branch reach another branch through it.
@@ -165,8 +174,10 @@ impl Env {
             mode: config.mode,
             incarnation: config.incarnation,
             limits: config.limits,
+            starts: Starts::new(config.limits.starts_at_once),
             links: Arc::default(),
             hints: Hints::default(),
+            container_hints: Hints::default(),
             reconciled: watch::Sender::new(false),
             root: watch::Sender::new(None),
         }

@@ -79,6 +79,7 @@ mod supervisor;
 mod system;
 mod tenant;
 mod tenants;
+mod watch;
 mod work;
 
 #[cfg(test)]

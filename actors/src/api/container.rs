@@ -257,6 +257,9 @@ pub struct IdleExplained {
     pub stop_due_at: Option<Timestamp>,
     /// When the cell locks; none if it is locked.
     pub unlocked_until: Option<Timestamp>,
+    /// When a schedule wakes it next; none if none does. A host of an earlier version does not say.
+    #[serde(default)]
+    pub next_wake_at: Option<Timestamp>,
 }
 
 /// Something that holds a container awake.

@@ -131,6 +131,10 @@ pub(crate) struct Job {
 pub(crate) enum JobKind {
     /// Only that it runs.
     Report(Reply<Woken>),
+    /// The same, for a schedule.
+    Scheduled(Reply<Woken>),
+    /// The same, for somebody who is not its user: a member of a group, or a schedule of theirs.
+    ByOther(Reply<Woken>),
     /// The same, and nobody waits: a frame came, or a wake was cut off.
     Nobody,
     /// The cell's key, signed by this host.
@@ -146,7 +150,7 @@ pub(crate) enum JobKind {
 impl JobKind {
     pub(crate) fn refuse(self, error: ActorError) {
         match self {
-            Self::Report(reply) => reply.send(Err(error)),
+            Self::Report(reply) | Self::Scheduled(reply) | Self::ByOther(reply) => reply.send(Err(error)),
             Self::Nobody => {}
             Self::Key(reply) => reply.send(Err(error)),
             Self::Unlock(_, reply) | Self::Extend(_, reply) => reply.send(Err(error)),
@@ -157,7 +161,7 @@ impl JobKind {
     /// Nobody waits for it any more.
     pub(crate) fn is_abandoned(&self) -> bool {
         match self {
-            Self::Report(reply) => reply.is_abandoned(),
+            Self::Report(reply) | Self::Scheduled(reply) | Self::ByOther(reply) => reply.is_abandoned(),
             Self::Nobody => false,
             Self::Key(reply) => reply.is_abandoned(),
             Self::Unlock(_, reply) | Self::Extend(_, reply) => reply.is_abandoned(),

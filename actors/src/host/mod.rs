@@ -18,6 +18,7 @@ mod owner;
 mod pin;
 mod reconcile;
 pub(crate) mod remote;
+pub(crate) mod starts;
 mod take;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -37,6 +38,8 @@ pub(crate) use gateway_key::GatewayGeneration;
 pub(crate) use links::Links;
 pub(crate) use message::HostMessage;
 use message::Order;
+pub(crate) use owner::tell;
+pub(crate) use starts::Starts;
 
 use self::container::{ContainerActor, ContainerMessage, ContainerStart};
 use self::reconcile::{Gate, Reconciled};

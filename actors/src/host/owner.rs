@@ -45,7 +45,7 @@ pub(super) async fn watch_session(
 
 /// Gives the effects of what a container's actor has written to the tenant's actor. An owner elsewhere is
 /// told of timers alone; that word may be lost, since the container's actor has an alarm of its own.
-pub(super) fn tell(scope: &Scope, effects: Vec<Effect>) {
+pub(crate) fn tell(scope: &Scope, effects: Vec<Effect>) {
     if effects.is_empty() {
         return;
     }

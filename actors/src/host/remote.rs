@@ -162,6 +162,8 @@ fn split(env: &Arc<Env>, what: What) -> (WireWhat, Waits, Deadline) {
 fn job(kind: JobKind) -> (WireWhat, Waits) {
     match kind {
         JobKind::Report(reply) => (WireWhat::Wake, Waits::Woken(reply)),
+        JobKind::Scheduled(reply) => (WireWhat::ScheduledWake, Waits::Woken(reply)),
+        JobKind::ByOther(reply) => (WireWhat::WakeByOther, Waits::Woken(reply)),
         JobKind::Nobody => (WireWhat::Wake, Waits::Nobody),
         JobKind::Key(reply) => (WireWhat::Key, Waits::Key(reply)),
         JobKind::Unlock(unlock, reply) => (unlock.into(), Waits::Unlocked(reply)),

@@ -119,6 +119,8 @@ impl Taken<'_> {
     async fn carry_out(self, what: WireWhat) -> Result<Vec<u8>, ActorError> {
         match what {
             WireWhat::Wake => self.answer(|reply, job| job(JobKind::Report(reply))).await,
+            WireWhat::ScheduledWake => self.answer(|reply, job| job(JobKind::Scheduled(reply))).await,
+            WireWhat::WakeByOther => self.answer(|reply, job| job(JobKind::ByOther(reply))).await,
             WireWhat::Key => self.answer(|reply, job| job(JobKind::Key(reply))).await,
             WireWhat::Unlock { unlock, sealed_payload, objects } => {
                 let unlock = wire::unlock(unlock, sealed_payload, objects);

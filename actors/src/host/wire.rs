@@ -80,6 +80,8 @@ impl About {
 #[serde(rename_all = "snake_case")]
 pub(super) enum WireWhat {
     Wake,
+    ScheduledWake,
+    WakeByOther,
     Key,
     Unlock {
         unlock: UnlockId,

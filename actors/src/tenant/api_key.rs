@@ -35,7 +35,7 @@ use crate::{
 
 /// What a key may call at all; scopes and role decide on these. Nothing that makes or changes a credential, and nothing
 /// of a vault's key slots: what wraps its key is handed to sessions alone.
-const WITH_KEY: [&str; 27] = [
+const WITH_KEY: [&str; 28] = [
     "AuthService/WhoAmI",
     "TenantService/GetTenant",
     "TenantService/GetOidcProvider",
@@ -55,6 +55,7 @@ const WITH_KEY: [&str; 27] = [
     "ContainerService/GetContainer",
     "ContainerService/ListContainers",
     "ContainerService/ExplainIdle",
+    "ContainerService/ListSchedules",
     "ContainerService/StartContainer",
     "ContainerService/WakeContainer",
     "ContainerService/PauseContainer",

@@ -46,6 +46,8 @@ impl TenantState {
             Area::Audit(AuditCall::QueryAudit(call)) => self.work(myself, call),
             Area::Vault(call) => self.vault(myself, call).await,
             Area::Container(call) => self.container(myself, call),
+            Area::Schedules(call) => self.schedules(myself, call),
+            Area::Watches(call) => self.watches(myself, call),
             Area::Pairings(call) => self.pairings(myself, call),
             Area::Programs(call) => self.programs(myself, call),
             Area::Keys(call) => self.keys(myself, call),

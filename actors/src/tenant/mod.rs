@@ -30,6 +30,7 @@ mod session;
 mod share;
 mod state;
 mod timers;
+mod today;
 pub(crate) mod transcript;
 pub(crate) mod vault;
 
@@ -313,6 +314,14 @@ impl TenantState {
                 }
                 Effect::Container(at, what) => self.order(at, *what),
                 Effect::VaultChanged(vault) => self.scope.env.hints.tell(vault),
+                Effect::ContainersChanged => {
+                    let tenant = self.scope.ownership.tenant;
+                    self.scope.env.container_hints.tell_all(|(of, _)| *of == tenant);
+                }
+                Effect::Scheduled(at, user, row) => {
+                    let what = container::schedule::due::wake(&self.scope, user, *row);
+                    self.order(at, what);
+                }
                 Effect::TimerSet(at) => self.arm(myself, at),
                 Effect::Erased => self.lane.push(myself, deletion::record(self.scope.clone())),
                 Effect::Appended(conversation) => self.followers.wake(conversation),

@@ -195,9 +195,12 @@ impl Vault {
         container: ContainerId,
         accept_host: bool,
     ) -> Result<ProvenCell, ClientError> {
-        let (woken, wake) = self.client().wake_container(container).await?;
+        // asking for the key wakes it too, and says to the node that whoever unlocks it is here
         let request = pb::GetCellKeyRequest { container_id: container.to_string() };
-        let answer = self.client().containers().get_cell_key(request).await?.into_inner();
+        let answer = self.client().containers().get_cell_key(request).await?;
+        let wake = Wake::of(answer.metadata())?;
+        let answer = answer.into_inner();
+        let woken = self.client().container(container).await?;
         let stated = present(answer.statement, "statement")?;
         let node =
             self.client().target().ca.prove_node(&stated.certificate_chain_der, self.client().clock())?;
@@ -216,6 +219,11 @@ impl Vault {
             .map_err(|_| ClientError::Node("its signature, container or time is wrong"))?;
         self.hold_to_pin(container, node.id, accept_host).await?;
         Ok(ProvenCell { statement, wake, unlocked_until: woken.unlocked_until })
+    }
+
+    /// The host that is pinned for a container; none before its first unlock.
+    pub fn pinned_host(&self, container: ContainerId) -> Option<NodeId> {
+        self.keys().manifest().host_of(container)
     }
 
     /// Holds a proven host against the one pinned for the container, and pins it where that is lawful.

@@ -40,6 +40,16 @@ pub struct Wake {
     pub millis: u64,
 }
 
+impl Wake {
+    /// As the answer to a call says it.
+    pub(crate) fn of(metadata: &tonic::metadata::MetadataMap) -> Result<Self, ClientError> {
+        let text = |name: &'static str| metadata.get(name).and_then(|value| value.to_str().ok());
+        let kind = text("ocmt-wake-kind").ok_or(ClientError::Answer("ocmt-wake-kind"))?.to_owned();
+        let millis = text("ocmt-wake-ms").and_then(|millis| millis.parse().ok());
+        Ok(Self { kind, millis: millis.ok_or(ClientError::Answer("ocmt-wake-ms"))? })
+    }
+}
+
 /// An open gateway connection.
 pub struct Gateway {
     socket: WebSocketStream<TlsStream<TcpStream>>,

@@ -31,11 +31,13 @@ pub mod recovery;
 mod repeat;
 pub mod roles;
 mod routes;
+pub mod schedule;
 pub mod share;
 pub mod sso;
 pub mod state;
 pub mod tenant;
 pub mod vault;
+mod watch;
 mod wire;
 
 pub use client::{Client, Identity};

@@ -13,7 +13,7 @@ use ocmt_types::ContainerId;
 use super::{
     args::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, PassphraseArgs, UnlockArgs},
     context::Context,
-    output::{note, waiting},
+    output::{note, print, waiting},
     show, streams,
 };
 
@@ -46,6 +46,7 @@ async fn life(context: &Context, command: ContainerCommand) -> anyhow::Result<()
         }
         ContainerCommand::Wake(which) => wake(context, &client, which.container).await,
         ContainerCommand::Status(which) => status(context, &client, which.container).await,
+        ContainerCommand::Watch { container, resume } => watch(context, &client, container, &resume).await,
         ContainerCommand::Explain(which) => {
             let id = client.container_or_only(which.container).await?;
             let idle = client.explain_idle(id).await?;
@@ -136,6 +137,34 @@ async fn status(context: &Context, client: &Client, which: Option<ContainerId>) 
     })
 }
 
+async fn watch(
+    context: &Context,
+    client: &Client,
+    only: Option<ContainerId>,
+    resume: &str,
+) -> anyhow::Result<()> {
+    let mut watch = client.watch_containers(only, resume).await?;
+    let mut token = resume.to_owned();
+    loop {
+        let event = match watch.next().await {
+            Ok(event) => event,
+            Err(error) => {
+                if !token.is_empty() && error.reason().as_deref() != Some("OUT_OF_RANGE") {
+                    note(&format!("Go on where this ended: ocmt container watch --resume {token}"));
+                }
+                return Err(error.into());
+            }
+        };
+        token.clone_from(&event.resume_token);
+        if context.out.json {
+            print(&serde_json::to_string(&event)?)?;
+            continue;
+        }
+        let how = event.container.as_ref().map_or_else(|| "removed".to_owned(), cell);
+        print(&format!("{}  {}  {}, {how}", show::when(event.at), event.id, event.state))?;
+    }
+}
+
 fn tell(context: &Context, container: &Container) -> anyhow::Result<()> {
     context.out.value(container, || {
         let exit = container.exit.map(|exit| {
@@ -185,6 +214,9 @@ fn explain(idle: &Idle) -> String {
     }
     if idle.stop_due_at.is_some() {
         lines.push(format!("will be stopped {}", show::when(idle.stop_due_at)));
+    }
+    if idle.next_wake_at.is_some() {
+        lines.push(format!("a schedule wakes it {}", show::when(idle.next_wake_at)));
     }
     lines.push(match idle.unlocked_until {
         Some(until) => format!("its cell locks {}", show::when(Some(until))),

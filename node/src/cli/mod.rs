@@ -25,6 +25,7 @@ mod node;
 pub mod output;
 mod pairing;
 mod recovery;
+mod schedule;
 mod secrets;
 mod share;
 mod show;
@@ -35,6 +36,7 @@ mod telling;
 mod tenant;
 mod terminal;
 mod transfer;
+mod unlock_agent;
 mod vault;
 
 use std::process::ExitCode;
@@ -139,6 +141,8 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::Vault(command) => Box::pin(vault::run(&context, command)).await,
         Command::Conversation(command) => Box::pin(conversation::run(&context, command)).await,
         Command::Container(command) => return Box::pin(container::run(&context, command)).await,
+        Command::Schedule(command) => schedule::run(&context, command).await,
+        Command::UnlockAgent(args) => Box::pin(unlock_agent::run(&context, args)).await,
         Command::Recovery(command) => Box::pin(recovery::run(&context, command)).await,
         Command::Guardian(command) => Box::pin(guardian::run(&context, command)).await,
         Command::Audit(command) => audit::run(&context, command).await,

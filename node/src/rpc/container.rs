@@ -1,4 +1,4 @@
-//! ContainerService: life cycle, wake, cell key and unlock, the sealed channel over gRPC.
+//! ContainerService: life cycle, wake, cell key and unlock, schedules, the sealed channel over gRPC.
 
 use std::time::Duration;
 
@@ -11,7 +11,9 @@ use ocmt_proto::v1::{self as pb, container_service_server::ContainerService};
 use ocmt_types::ContainerId;
 use tonic::{Request, Response, Status, Streaming, async_trait, codegen::BoxStream};
 
-use super::{Answer, Rpc, container_channel, container_wire as wire, convert, egress};
+use super::{
+    Answer, Rpc, container_channel, container_watch, container_wire as wire, convert, egress, schedule,
+};
 
 /// What the workload has to end by itself unless the caller says otherwise.
 const GRACE: Duration = Duration::from_secs(10);
@@ -218,6 +220,41 @@ impl ContainerService for Rpc {
         request: Request<pb::PutEgressPolicyRequest>,
     ) -> Answer<pb::PutEgressPolicyResponse> {
         egress::put(self, request).await
+    }
+
+    async fn put_schedule(
+        &self,
+        request: Request<pb::PutScheduleRequest>,
+    ) -> Answer<pb::PutScheduleResponse> {
+        schedule::put(self, request).await
+    }
+
+    async fn list_schedules(
+        &self,
+        request: Request<pb::ListSchedulesRequest>,
+    ) -> Answer<pb::ListSchedulesResponse> {
+        schedule::list(self, request).await
+    }
+
+    async fn delete_schedule(
+        &self,
+        request: Request<pb::DeleteScheduleRequest>,
+    ) -> Answer<pb::DeleteScheduleResponse> {
+        schedule::delete(self, request).await
+    }
+
+    async fn watch_containers(
+        &self,
+        request: Request<pb::WatchContainersRequest>,
+    ) -> Answer<BoxStream<pb::WatchContainersResponse>> {
+        container_watch::containers(self, request).await
+    }
+
+    async fn watch_unlock_requests(
+        &self,
+        request: Request<pb::WatchUnlockRequestsRequest>,
+    ) -> Answer<BoxStream<pb::WatchUnlockRequestsResponse>> {
+        container_watch::unlock_requests(self, request).await
     }
 
     async fn open_channel(

@@ -100,7 +100,7 @@ fn exit(exit: ContainerExit) -> pb::WorkloadExit {
     }
 }
 
-fn state(state: ContainerState) -> pb::ContainerState {
+pub(super) fn state(state: ContainerState) -> pb::ContainerState {
     match state {
         ContainerState::Absent => pb::ContainerState::Absent,
         ContainerState::Creating => pb::ContainerState::Creating,
@@ -123,6 +123,7 @@ pub(super) fn explained(it: &IdleExplained) -> pb::ExplainIdleResponse {
         pause_due_at: it.pause_due_at.map(convert::time),
         stop_due_at: it.stop_due_at.map(convert::time),
         unlocked_until: it.unlocked_until.map(convert::time),
+        next_wake_at: it.next_wake_at.map(convert::time),
     }
 }
 

@@ -14,7 +14,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::edge::error::DOMAIN;
 
-const LATER_CONTAINERS: &str = "snapshots, schedules, agent policy, and watches are not built yet";
+const LATER_CONTAINERS: &str = "snapshots and agent policy are not built yet";
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
 /// Services of which nothing is there.
@@ -26,22 +26,17 @@ const SERVICES: [(&str, &str); 4] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 19] = [
+const METHODS: [(&str, &str); 14] = [
     ("/ocmt.v1.AuditService/ExportAudit", PROOFS),
     ("/ocmt.v1.AuditService/GetCheckpoint", PROOFS),
     ("/ocmt.v1.AuditService/ProveConsistency", PROOFS),
     ("/ocmt.v1.AuditService/ProveInclusion", PROOFS),
     ("/ocmt.v1.AuditService/WatchAudit", PROOFS),
     ("/ocmt.v1.ContainerService/CreateSnapshot", LATER_CONTAINERS),
-    ("/ocmt.v1.ContainerService/DeleteSchedule", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/GetAgentPolicy", LATER_CONTAINERS),
-    ("/ocmt.v1.ContainerService/ListSchedules", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/ListSnapshots", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/PutAgentPolicy", LATER_CONTAINERS),
-    ("/ocmt.v1.ContainerService/PutSchedule", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/RestoreSnapshot", LATER_CONTAINERS),
-    ("/ocmt.v1.ContainerService/WatchContainers", LATER_CONTAINERS),
-    ("/ocmt.v1.ContainerService/WatchUnlockRequests", LATER_CONTAINERS),
     ("/ocmt.v1.RecoveryService/OverrideStop", "going on over a veto or lock is not built yet"),
     ("/ocmt.v1.RecoveryService/WatchCeremonies", "watching ceremonies is not built yet: read them"),
     ("/ocmt.v1.TenantService/ListInbox", "the inbox of a tenant is not built yet: ask the area itself"),

@@ -123,6 +123,8 @@ ids! {
     ChallengeId,
     /// A container with its volume.
     ContainerId,
+    /// A schedule by which a container wakes.
+    ScheduleId,
     /// One unlock of a cell, from the payload taken to the lock.
     UnlockId,
     /// One sealed channel between a client and a cell; used once.

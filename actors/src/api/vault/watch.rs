@@ -2,10 +2,7 @@
 
 use ocmt_types::{Digest32, Timestamp, VaultId};
 
-use crate::{
-    env::Scope,
-    tenant::vault::watch::{Hint, Position},
-};
+use crate::{env::Scope, tenant::vault::watch::Position, watch::Hint};
 
 /// Watch a vault; through `System::watch_vault`, which follows it.
 #[derive(Debug, Clone)]

@@ -3,19 +3,23 @@
 use std::time::Duration;
 
 use ocmt_store::tables::ContainerState;
+use ocmt_types::{ContainerId, Timestamp};
 
 use super::ContainerActorState;
 use crate::{
     api::container::{AwakeKind, AwakeReason, IdleExplained},
     call::Reply,
+    env::Scope,
+    error::ActorError,
     supervisor,
+    tenant::container::schedule,
 };
 
 /// "A moment ago".
 const MOMENT: Duration = Duration::from_secs(60);
 
 impl ContainerActorState {
-    /// Answers from memory, and asks a running cell what it does. Does not count as activity.
+    /// Answers from memory and the schedules, and asks a running cell what it does. Does not count as activity.
     pub(super) fn explain(&self, reply: Reply<IdleExplained>) {
         let (life, now) = (&self.life, self.scope.env.now());
         let active_at = life.active_at.max(self.shared.active_at());
@@ -50,11 +54,17 @@ impl ContainerActorState {
             pause_due_at: runs.then(|| active_at + pause_after),
             stop_due_at: live.then(|| active_at + stop_after),
             unlocked_until: life.unlocked_until.filter(|until| *until > now),
+            next_wake_at: None,
         };
-        let Some(cell) = self.cell.clone().filter(|_| runs) else { return reply.send(Ok(explained)) };
-        let scope = self.scope.clone();
+        let cell = self.cell.clone().filter(|_| runs);
+        let (scope, container) = (self.scope.clone(), self.container);
         // bounded by the permit in the reply and by the time a cell has for this
         supervisor::detach(async move {
+            explained.next_wake_at = match next_wake(&scope, container).await {
+                Ok(next) => next,
+                Err(error) => return reply.send(Err(error)),
+            };
+            let Some(cell) = cell else { return reply.send(Ok(explained)) };
             if let Ok(status) = cell.status(&scope.env).await {
                 let last_at = status.idle_for.map(|idle| now - idle);
                 for (kind, count) in
@@ -73,4 +83,8 @@ impl ContainerActorState {
             reply.send(Ok(explained));
         });
     }
+}
+
+async fn next_wake(scope: &Scope, container: ContainerId) -> Result<Option<Timestamp>, ActorError> {
+    schedule::next_wake(&mut scope.read().await?, container).await
 }

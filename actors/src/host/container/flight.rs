@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use ocmt_store::tables::ContainerState;
+use ocmt_runtime::Exit;
+use ocmt_store::tables::{ContainerState, WakeCause};
 use ractor::ActorRef;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -17,7 +18,7 @@ use super::{
     suspend, wake,
 };
 use crate::{
-    api::container::Woken,
+    api::container::{WakeKind, Woken},
     error::ActorError,
     host::{
         gateway::{Connected, FRAMES_AHEAD, Gateway, GatewayEnd},
@@ -37,7 +38,9 @@ impl ContainerActorState {
             kind if late => kind.refuse(ActorError::DeadlineExceeded),
             kind if kind.is_abandoned() => drop(kind),
             JobKind::Nobody => {}
-            JobKind::Report(reply) => reply.send(self.info().map(|container| Woken { container, wake })),
+            JobKind::Report(reply) | JobKind::Scheduled(reply) | JobKind::ByOther(reply) => {
+                reply.send(self.info().map(|container| Woken { container, wake }));
+            }
             kind => return self.begin(myself, Op::Job, Some(Job { kind, ..job })),
         }
         self.nothing_to_do(myself);
@@ -64,6 +67,7 @@ impl ContainerActorState {
             clocks: self.life.clocks,
             made: self.life.made,
             grace: self.grace,
+            cause: self.cause(),
             reason: if op == Op::Relock && self.life.lease_ended {
                 LockReason::Lease
             } else {
@@ -97,6 +101,22 @@ impl ContainerActorState {
         self.flight = Some((op, called_off, task));
     }
 
+    /// What a wake is for. Where the user's own client is there with an unlock, nobody else is asked for one; nor is the user
+    /// where it is somebody else who wakes it.
+    fn cause(&self) -> Option<WakeCause> {
+        let there =
+            |job: &Job| matches!(job.kind, JobKind::Key(_) | JobKind::Unlock(..) | JobKind::Extend(..));
+        if self.jobs.iter().any(there) {
+            return None;
+        }
+        self.jobs.iter().find_map(|job| match job.kind {
+            JobKind::ByOther(_) => None,
+            JobKind::Scheduled(_) => Some(WakeCause::Schedule),
+            JobKind::Connect(..) | JobKind::Nobody => Some(WakeCause::Gateway),
+            _ => Some(WakeCause::Call),
+        })
+    }
+
     pub(super) fn ended(&mut self, myself: &ActorRef<ContainerMessage>, ended: Ended) {
         let Some((op, _, _)) = self.flight.take() else { return };
         let Ended { op: done, how, row, cell, error, then } = ended;
@@ -111,12 +131,14 @@ impl ContainerActorState {
                 return self.leave(myself, &error);
             }
             How::Inspected(facts) => {
+                self.seen(&facts);
                 self.take(row, cell);
                 self.shared.touch(facts.active_at);
                 self.after_move(myself);
                 self.step(myself, Event::Inspected(facts));
             }
             How::After(after) => {
+                self.went(op, &after, error.as_ref());
                 let before = self.row.as_ref().map(|row| row.version);
                 self.take(row, cell);
                 // whatever writes the row sets the timer too
@@ -143,6 +165,42 @@ impl ContainerActorState {
             && !self.relays.is_empty()
         {
             self.frame(myself);
+        }
+    }
+
+    /// What does not live may be left alone for now.
+    pub(super) fn may_start(&self) -> Result<(), ActorError> {
+        if matches!(self.life.phase, ContainerState::Running | ContainerState::Paused) {
+            return Ok(());
+        }
+        self.backoff.check(self.scope.env.clock.boottime())
+    }
+
+    /// How a start went, or that it was put to rest.
+    fn went(&mut self, op: Op, after: &state::After, error: Option<&ActorError>) {
+        let now = self.scope.env.clock.boottime();
+        // what was refused was not tried, and an engine that is away says nothing of the container
+        let own = |error: &ActorError| !error.is_refusal() && error.reason() != "ENGINE_DOWN";
+        match op {
+            Op::Wake(WakeKind::Start | WakeKind::Create) if after.ok => self.backoff.started(now),
+            Op::Wake(_) if !after.ok && error.is_some_and(own) => self.backoff.ended(now),
+            Op::Stop { .. } | Op::Remove => self.backoff.rested(now),
+            _ => {}
+        }
+    }
+
+    pub(super) fn doubt(&mut self, myself: &ActorRef<ContainerMessage>, exit: Option<Exit>) {
+        if let Some(exit) = exit {
+            tracing::debug!(container = %self.container, code = exit.code, oom = exit.oom, "engine says that it ended");
+        }
+        self.step(myself, Event::Doubt);
+    }
+
+    /// The engine says that what lived does not.
+    fn seen(&mut self, facts: &state::Facts) {
+        let lived = self.row.as_ref().is_some_and(|row| ops::is_live(row.observed));
+        if lived && facts.after.phase == ContainerState::Failed {
+            self.backoff.ended(self.scope.env.clock.boottime());
         }
     }
 

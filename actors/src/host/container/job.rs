@@ -47,7 +47,9 @@ pub(super) async fn run(ctx: &Ctx, job: Job) -> Ended {
     };
     match job.kind {
         // answered by the actor itself
-        JobKind::Report(_) | JobKind::Nobody => ctx.done(Op::Job, row, Some(cell)),
+        JobKind::Report(_) | JobKind::Scheduled(_) | JobKind::ByOther(_) | JobKind::Nobody => {
+            ctx.done(Op::Job, row, Some(cell))
+        }
         JobKind::Key(reply) => {
             let stated = key(ctx, &cell, job.wake).await;
             answer(ctx, row, reply, stated)

@@ -7,6 +7,7 @@
 //! by another node: each order brings the ownership under which what follows is written, and a newer one takes
 //! the place of the older. A write that the fence refuses makes it wait for the owner of today ([`moved`]).
 
+mod backoff;
 mod cell;
 mod event;
 mod explain;
@@ -43,6 +44,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::watch;
 
 use self::{
+    backoff::Backoff,
     cell::Cell,
     ops::Ended,
     shared::Shared,
@@ -128,6 +130,8 @@ pub(crate) struct ContainerActorState {
     armed: Option<Timestamp>,
     woken_at: Option<Timestamp>,
     flush: Option<Task>,
+    /// How its last starts went.
+    backoff: Backoff,
     /// Looks at the idle clock without the owner's word for it.
     alarm: Option<Task>,
     /// The last order that nothing ordered before it may follow.
@@ -173,6 +177,7 @@ impl Actor for ContainerActor {
             flush: None,
             alarm: None,
             barrier: None,
+            backoff: Backoff::default(),
             moved: None,
             collector: None,
             profile: None,
@@ -225,6 +230,9 @@ impl ContainerActorState {
         }
         let event = match order.what {
             What::Job(job) => {
+                if let Err(error) = self.may_start() {
+                    return job.kind.refuse(error);
+                }
                 self.shared.touch(self.scope.env.now());
                 self.jobs.push_back(job);
                 Event::JobQueued
@@ -285,13 +293,6 @@ impl ContainerActorState {
         let since = env.clock.boottime();
         self.jobs.push_back(Job { kind: JobKind::Nobody, deadline: None, since, wake: Wake::NONE });
         self.step(myself, Event::JobQueued);
-    }
-
-    fn doubt(&mut self, myself: &ActorRef<ContainerMessage>, exit: Option<Exit>) {
-        if let Some(exit) = exit {
-            tracing::debug!(container = %self.container, code = exit.code, oom = exit.oom, "engine says that it ended");
-        }
-        self.step(myself, Event::Doubt);
     }
 
     fn policy(&mut self, myself: &ActorRef<ContainerMessage>, tenant: TenantId, policy: &TenantPolicy) {

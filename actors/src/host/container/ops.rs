@@ -12,7 +12,7 @@ use std::{
 };
 
 use ocmt_runtime::{Call, ContainerRef, Observed, RuntimeError};
-use ocmt_store::tables::{Container, ContainerState as Phase};
+use ocmt_store::tables::{Container, ContainerState as Phase, WakeCause};
 use ocmt_types::ContainerId;
 use tokio::time::timeout;
 
@@ -48,6 +48,8 @@ pub(super) struct Ctx {
     pub(super) made: bool,
     pub(super) grace: Duration,
     pub(super) reason: LockReason,
+    /// What it is woken by; none where the user's own client is there to unlock it.
+    pub(super) cause: Option<WakeCause>,
 }
 
 /// How it ended.
@@ -92,7 +94,8 @@ impl Ctx {
         action: Option<&'static str>,
         change: impl FnOnce(&mut Container) -> Result<(), ActorError> + Clone + Send + 'static,
     ) -> Result<Container, ActorError> {
-        let write = Write { container: self.container, change, action, failed: false, locked: false };
+        let container = self.container;
+        let write = Write { container, change, action, failed: false, locked: false, woke: None };
         row::write(&self.scope, write).await
     }
 
@@ -162,6 +165,7 @@ impl Ctx {
             action: Some("container.failed"),
             failed: true,
             locked: false,
+            woke: None,
         };
         match row::write(&self.scope, write).await {
             Ok(row) => {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ocmt_crypto::audit::Outcome as AuditOutcome;
-use ocmt_store::tables::{Container, ContainerState, DesiredState, EgressPolicyRow, EgressUse};
+use ocmt_store::tables::{Container, ContainerState, DesiredState, EgressPolicyRow, EgressUse, WakeCause};
 use ocmt_types::{ContainerId, Timestamp};
 
 use super::state::{Clocks, due_at};
@@ -16,7 +16,11 @@ use crate::{
     error::ActorError,
     host::owner::tell,
     policy::{TenantPolicy, positive},
-    tenant::{quota, session_row::tenant_of},
+    tenant::{
+        container::events::{self, WokeLocked},
+        quota,
+        session_row::tenant_of,
+    },
     work::{SystemWork, Work, run_system},
 };
 
@@ -76,6 +80,8 @@ pub(super) struct Write<F> {
     pub(super) failed: bool,
     /// It settles a lock that was asked for.
     pub(super) locked: bool,
+    /// What woke it, if this is the end of a wake and its cell is locked.
+    pub(super) woke: Option<WakeCause>,
 }
 
 impl<F> SystemWork for Write<F>
@@ -104,6 +110,10 @@ where
             Some(due) => work.set_timer(LOOK, &subject, due, &[]).await?,
             None => drop(work.tx.clear_timer(LOOK, &subject).await?),
         }
+        if let Some(cause) = self.woke.filter(|_| next.unlocked_until.is_none_or(|until| until <= work.now)) {
+            let wait_until = due.unwrap_or(work.now);
+            events::woke_locked(work, &next, WokeLocked { cause, wait_until }).await?;
+        }
         if self.locked {
             work.tx.clear_timer(LOCK, &subject).await?;
         }
@@ -123,18 +133,20 @@ pub(crate) async fn changed(
     mut row: Container,
     change: impl FnOnce(&mut Container) -> Result<(), ActorError>,
 ) -> Result<Container, ActorError> {
-    let (version, before, secret) = (row.version, row.observed, row.start_secret.clone());
+    let before = row.clone();
     change(&mut row)?;
-    if let Some(wrapped) = row.start_secret.as_deref().filter(|wrapped| secret.as_deref() != Some(wrapped)) {
+    let secret = before.start_secret.as_deref();
+    if let Some(wrapped) = row.start_secret.as_deref().filter(|wrapped| secret != Some(wrapped)) {
         work.check_wrapped(wrapped).await?;
     }
-    if row.observed != before {
+    if row.observed != before.observed {
         row.updated_at = work.now;
     }
     row.version += 1;
-    if !work.tx.update_if(&row, Container::version.eq(version)).await? {
+    if !work.tx.update_if(&row, Container::version.eq(before.version)).await? {
         return Err(ActorError::Aborted("the container"));
     }
+    events::changed(work, Some(&before), &row).await?;
     Ok(row)
 }
 
@@ -192,6 +204,7 @@ impl SystemWork for Forget {
         let subject = self.0.to_string();
         if let Some(row) = work.tx.take::<Container>(self.0).await? {
             work.tx.return_memory(row.host_node, row.memory_mib).await?;
+            events::removed(work, &row).await?;
         }
         work.tx.delete::<EgressPolicyRow>(EgressPolicyRow::subject_of(Some(self.0))).await?;
         work.tx.delete::<EgressUse>(self.0).await?;

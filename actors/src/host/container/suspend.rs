@@ -96,6 +96,7 @@ pub(super) async fn stop(ctx: &Ctx, idle: bool) -> Ended {
         action: Some("container.stopped"),
         failed: false,
         locked: true,
+        woke: None,
     };
     match row::write(&ctx.scope, write).await {
         Ok(row) => ctx.done(op, row, None),
@@ -156,6 +157,7 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
         action: Some("container.locked"),
         failed: false,
         locked: true,
+        woke: None,
     };
     match row::write(&ctx.scope, write).await {
         Ok(row) => ctx.done(op, row, ctx.cell.clone()),

@@ -11,12 +11,13 @@ use tokio::time::timeout;
 use super::{
     cell::{self, Cell, READY_WITHIN},
     ops::{Ctx, Ended, from_engine, is_live, reference},
-    row::spec_of,
+    row::{self, Write, spec_of},
     seen::rest,
     state::Op,
 };
 use crate::{
-    api::container::WakeKind, env::Scope, error::ActorError, policy::Mode, tenant::session_row::tenant_of,
+    api::container::WakeKind, env::Scope, error::ActorError, host::starts::Turn, policy::Mode,
+    tenant::session_row::tenant_of,
 };
 
 /// Starting a container that turned out not to be there, or to run already: so often at most.
@@ -64,6 +65,11 @@ async fn thaw(ctx: &Ctx) -> Ended {
 
 async fn start(ctx: &Ctx, row: Container, kind: WakeKind) -> Ended {
     let (mut row, mut kind) = (row, kind);
+    // held to the end: what starts is not ready yet
+    let _turn = match turn(ctx).await {
+        Ok(turn) => turn,
+        Err(error) => return ctx.lost(Op::Wake(kind), error),
+    };
     for _ in 0..TRIES {
         let op = Op::Wake(kind);
         let secret = StartSecret::generate(&mut rand::rng());
@@ -106,6 +112,20 @@ async fn start(ctx: &Ctx, row: Container, kind: WakeKind) -> Ended {
     }
     let error = ActorError::unavailable("WAKE_FAILED", "the container changes under our hands; repeat");
     ctx.failed(Op::Wake(kind), &row, error, Phase::Failed).await
+}
+
+/// Waits for the turn of this start among those of the host. Nothing is written down before it comes.
+async fn turn(ctx: &Ctx) -> Result<Turn, ActorError> {
+    let called_off_now = async {
+        while !ctx.is_called_off() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        turn = ctx.env().starts.turn(ctx.scope.ownership.tenant) => turn,
+        () = called_off_now => Err(called_off()),
+    }
 }
 
 /// Writes down that it is to run, with the secret of this start.
@@ -234,14 +254,22 @@ async fn running(ctx: &Ctx, op: Op, cell: Arc<Cell>) -> Ended {
     let now = ctx.env().now();
     ctx.shared.touch(now);
     let address = cell.target.address.to_string();
-    let result = ctx.write(Some("container.running"), move |row| {
+    let change = move |row: &mut Container| {
         row.observed = Phase::Running;
         row.active_at = row.active_at.max(now);
         row.runtime_ref = Some(reference(row).to_string());
         row.cell_addr = Some(address);
         Ok(())
-    });
-    match result.await {
+    };
+    let write = Write {
+        container: ctx.container,
+        change,
+        action: Some("container.running"),
+        failed: false,
+        locked: false,
+        woke: ctx.cause,
+    };
+    match row::write(&ctx.scope, write).await {
         Ok(row) => ctx.done(op, row, Some(cell)),
         Err(error) => ctx.lost(op, error),
     }

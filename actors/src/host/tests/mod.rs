@@ -18,9 +18,12 @@ mod profile;
 mod repeats;
 mod restart;
 mod rewrap;
+mod schedules;
 mod sleep;
+mod starts;
 mod unfinished;
 mod wake;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 

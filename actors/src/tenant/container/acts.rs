@@ -5,9 +5,9 @@ use ocmt_types::{ContainerId, UserId};
 
 use super::{
     super::{group, pairing},
-    About, Act, Admission, again, load, load_free,
+    About, Act, Admission, again, events, load, load_free,
     place::place,
-    store, stored,
+    schedule, store, stored,
 };
 use crate::{
     api::container::{
@@ -22,7 +22,7 @@ use crate::{
             image,
             row::{changed, see_to},
         },
-        message::{At, JobKind, What},
+        message::{At, What},
     },
     tenant::quota,
     work::Work,
@@ -74,12 +74,13 @@ act!(CreateContainer: CreateContainer, Woken, created, self, work => {
     let host = place(work, memory_mib(&spec)).await?;
     let row = fresh(work, At { container, host }, user, &spec, self.start)?;
     work.tx.insert(&row).await?;
+    events::changed(work, None, &row).await?;
     work.details.push(("host".to_owned(), host.to_string()));
     Ok(Act { settled: !self.start, ..Act::on(&row, work) })
 });
 
 fn created(act: &Act, about: About, reply: Reply<Woken>) -> What {
-    if act.settled { What::Report(reply) } else { about.job(JobKind::Report(reply)) }
+    if act.settled { What::Report(reply) } else { act.wake(about, reply) }
 }
 
 fn fresh(
@@ -156,6 +157,9 @@ async fn wake(work: &mut Work, container: ContainerId) -> Result<Act, ActorError
 
 async fn desire(work: &mut Work, row: Container, desired: DesiredState) -> Result<Act, ActorError> {
     let act = Act::on(&row, work);
+    if desired != DesiredState::Running {
+        schedule::give_up(work, row.container_id).await?;
+    }
     if row.desired != desired {
         let row = changed(work, row, |row| {
             row.desired = desired;
@@ -167,11 +171,16 @@ async fn desire(work: &mut Work, row: Container, desired: DesiredState) -> Resul
     Ok(act)
 }
 
-act!(StartContainer: UseContainer, Woken, |_, about, reply| about.job(JobKind::Report(reply)), self, work => {
+/// It is to run, whoever asks for it.
+pub(super) async fn want_running(work: &mut Work, row: Container) -> Result<(), ActorError> {
+    desire(work, row, DesiredState::Running).await.map(drop)
+}
+
+act!(StartContainer: UseContainer, Woken, Act::wake, self, work => {
     wake(work, self.container).await
 });
 
-act!(WakeContainer: UseContainer, Woken, |_, about, reply| about.job(JobKind::Report(reply)), self, work => {
+act!(WakeContainer: UseContainer, Woken, Act::wake, self, work => {
     wake(work, self.container).await
 });
 
@@ -211,6 +220,7 @@ act!(RemoveContainer: RemoveContainer, (), removed, self, work => {
     }
     group::forget_container(work, self.container).await?;
     pairing::forget_container(work, self.container).await?;
+    schedule::forget_container(work, self.container).await?;
     desire(work, row, DesiredState::Absent).await
 });
 
@@ -226,6 +236,7 @@ act!(HoldContainer: HoldContainer, ContainerInfo, held, self, work => {
         return Err(ActorError::NotFound);
     }
     let act = Act::on(&row, work);
+    schedule::give_up(work, self.container).await?;
     work.details.push(("reason".to_owned(), self.reason.clone()));
     let why = self.reason;
     let row = changed(work, row, |row| {

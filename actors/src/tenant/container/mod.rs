@@ -9,10 +9,13 @@
 //! own a repeat orders nothing: it waits until the container is settled and hears how it is.
 
 mod acts;
+pub(crate) mod events;
 mod place;
 mod reads;
+pub(crate) mod schedule;
 pub(super) mod timers;
 mod unlock;
+pub(crate) mod watch;
 
 use ocmt_store::tables::{Container, DesiredState};
 use ocmt_types::{ContainerId, Deadline, RequestId};
@@ -24,7 +27,7 @@ pub(crate) use timers::lock_cells_of;
 
 use super::{TenantMessage, TenantState, group, message::Adopt};
 use crate::{
-    api::container::{ContainerCall, Wake},
+    api::container::{ContainerCall, Wake, Woken},
     authorize::{Action, Object},
     call::{Call, Incoming, Repeat, Reply},
     effect::Effect,
@@ -83,11 +86,20 @@ pub(super) struct Act {
     grace_ms: u64,
     /// Nothing is left to do but to say how it is.
     settled: bool,
+    /// Whoever asks is its user.
+    #[serde(default)]
+    own: bool,
 }
 
 impl Act {
     fn on(row: &Container, work: &Work) -> Self {
-        Self { at: row.into(), by: work.standing.caller.request, grace_ms: 0, settled: false }
+        let own = work.standing.caller.person() == Some(row.user_id);
+        Self { at: row.into(), by: work.standing.caller.request, grace_ms: 0, settled: false, own }
+    }
+
+    /// The order that brings it to running.
+    fn wake(&self, about: About, reply: Reply<Woken>) -> What {
+        about.job(if self.own { JobKind::Report(reply) } else { JobKind::ByOther(reply) })
     }
 
     fn is_repeat(&self, about: About) -> bool {

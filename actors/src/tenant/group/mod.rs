@@ -13,7 +13,7 @@ use ocmt_store::tables::{Group, GroupMember, GroupResource, StoredGroupRole};
 use ocmt_types::{GroupId, UserId};
 use ractor::ActorRef;
 
-pub(super) use resources::{forget_container, forget_containers_of, through};
+pub(super) use resources::{forget_container, forget_containers_of, through, through_of};
 
 use super::{TenantMessage, TenantState};
 use crate::{

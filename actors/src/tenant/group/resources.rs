@@ -1,6 +1,9 @@
 //! What lies under a group's permissions: containers that their owners have put there.
 
-use ocmt_store::tables::{Container, DesiredState, GroupMember, GroupResource};
+use ocmt_store::{
+    ReadTx,
+    tables::{Container, DesiredState, GroupMember, GroupResource},
+};
 use ocmt_types::{ContainerId, GroupId, UserId};
 
 use super::{as_object, load, reads::page, role_in};
@@ -86,13 +89,25 @@ pub(in crate::tenant) async fn through(
     work: &mut Work,
     container: &Container,
 ) -> Result<Option<GroupRole>, ActorError> {
-    let Some(user) = work.standing.caller.person().filter(|user| *user != container.user_id) else {
+    match work.standing.caller.person() {
+        Some(user) => through_of(&mut work.tx, user, container.container_id, container.user_id).await,
+        None => Ok(None),
+    }
+}
+
+/// The same for a user who watches, of a container that may be gone.
+pub(in crate::tenant) async fn through_of(
+    tx: &mut ReadTx,
+    user: UserId,
+    container: ContainerId,
+    owner: UserId,
+) -> Result<Option<GroupRole>, ActorError> {
+    if user == owner {
         return Ok(None);
-    };
+    }
     let mut strongest = None;
-    let holds = GroupResource::container_id.eq(container.container_id);
-    for held in work.tx.find::<GroupResource>(holds).await? {
-        let member = work.tx.get::<GroupMember>((held.group_id, user)).await?;
+    for held in tx.find::<GroupResource>(GroupResource::container_id.eq(container)).await? {
+        let member = tx.get::<GroupMember>((held.group_id, user)).await?;
         strongest = strongest.max(member.map(|row| GroupRole::from(row.role)));
     }
     Ok(strongest)

@@ -26,7 +26,7 @@ use crate::{
         message::What,
     },
     quota::Quota,
-    tenant::{deletion, handlers::tenant::info, quota},
+    tenant::{container::schedule, deletion, handlers::tenant::info, quota},
     work::{Handle, Work},
 };
 
@@ -84,6 +84,7 @@ impl Handle for ResumeTenant {
         work.tx.update(&tenant).await?;
         if let Some(held) = work.tx.take::<Suspension>(()).await? {
             work.tx.release_timers(work.now.since(held.since)).await?;
+            schedule::resume(work).await?;
             put_ceremonies_off(work, held).await?;
         }
         work.then(Effect::TimerSet(work.now));

@@ -7,7 +7,7 @@ use ocmt_store::tables::{Notice, TenantState, Timer};
 use super::{
     super::{
         ceremony,
-        container::timers as container,
+        container::{schedule::due as schedule, timers as container},
         deletion, post as delivery, recovery,
         transcript::{retention, steps},
         vault::history,
@@ -42,6 +42,8 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         history::TIMER => history::sweep(work, &timer.subject).await,
         LOOK => container::look(work, &timer.subject).await,
         LOCK => container::lock(work, &timer.subject).await,
+        schedule::DUE => schedule::fire(work, &timer.subject).await,
+        schedule::AGAIN => schedule::again(work, &timer.subject).await,
         #[cfg(test)]
         "test.count" => crate::tests::timers::count(work, &timer).await,
         unknown => {

@@ -7,7 +7,11 @@ use ocmt_store::tables::{Assurance, Invite, Link, UnlockBudget, User, UserRole, 
 use ocmt_types::{Secret, UserId};
 
 use super::{
-    super::{api_key, container::lock_cells_of, group, pairing, program, share},
+    super::{
+        api_key,
+        container::{lock_cells_of, schedule},
+        group, pairing, program, share,
+    },
     email_change, enrol, factors,
     notices::{self, NoticeText},
     roles::{self, authority_of, covered, given, keep_an_owner},
@@ -171,6 +175,7 @@ impl Handle for RemoveUser {
         lock_cells_of(work, user.user_id).await?;
         group::forget_user(work, user.user_id).await?;
         pairing::forget_user(work, user.user_id).await?;
+        schedule::forget_user(work, user.user_id).await?;
         program::forget_user(work, user.user_id).await?;
         api_key::forget_user(work, user.user_id).await?;
         share::end_of_user(work, user.user_id).await?;

@@ -1,18 +1,12 @@
 //! WatchVault: the changes of a vault as they come, from where the reader was.
 //!
-//! What is told is read from the store, so that nothing is missed whoever wrote it: a host of another node, or the
-//! owner before this one. A [`Hint`] only says that it is worth looking now. A reader holds a bounded number of events
-//! up and nothing else; one that falls behind what is kept is told to read the vault anew.
+//! How changes are told: [`crate::watch`]. A reader that falls behind what is kept is told to read the vault anew.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::sync::Arc;
 
 use ocmt_store::tables::{VaultChange, VaultChangeKind};
 use ocmt_types::{Timestamp, VaultId};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::{
     changes::{self, ChangedObject, decode},
@@ -25,53 +19,13 @@ use crate::{
     caller::Caller,
     env::Scope,
     error::ActorError,
-    supervisor,
-    system::{StreamEnd, StreamGuard, System},
+    system::System,
+    watch::{self, Log, too_old},
     work::{Handle, Work},
 };
 
-/// Events that wait for their reader.
-const AHEAD: usize = 16;
 /// Changes read at once.
 const AT_ONCE: u32 = 32;
-/// A look without a hint: a host elsewhere gives none.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Watchers of one vault.
-const MAX_WATCHERS: usize = 16;
-
-/// Tells those who watch a vault at this node that it changed.
-#[derive(Default)]
-pub(crate) struct Hints(Mutex<HashMap<VaultId, Weak<Notify>>>);
-
-/// Held by a watcher.
-pub(crate) struct Hint(Arc<Notify>);
-
-impl Hints {
-    /// Whoever watches this vault looks now.
-    pub(crate) fn tell(&self, vault: VaultId) {
-        let hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hint) = hints.get(&vault).and_then(Weak::upgrade) {
-            hint.notify_waiters();
-        }
-    }
-
-    /// One more watcher, if there is room.
-    fn watch(&self, vault: VaultId) -> Result<Hint, ActorError> {
-        let mut hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        hints.retain(|_, hint| hint.strong_count() > 0);
-        if let Some(hint) = hints.get(&vault).and_then(Weak::upgrade) {
-            // one is ours
-            if Arc::strong_count(&hint) > MAX_WATCHERS {
-                let why = format!("{MAX_WATCHERS} streams watch this vault already");
-                return Err(ActorError::exhausted("TOO_MANY_WATCHERS", why));
-            }
-            return Ok(Hint(hint));
-        }
-        let hint = Arc::new(Notify::new());
-        hints.insert(vault, Arc::downgrade(&hint));
-        Ok(Hint(hint))
-    }
-}
 
 impl Handle for WatchVault {
     async fn handle(self, work: &mut Work) -> Result<Watching, ActorError> {
@@ -117,12 +71,6 @@ pub(crate) struct Position {
     object: u32,
 }
 
-fn too_old() -> ActorError {
-    ActorError::OutOfRange(
-        "what changed since is not kept any more: read the vault anew, then watch from now",
-    )
-}
-
 impl System {
     /// Watches a vault of the caller's. The events end with the session, with an error when the tenant moves (watch
     /// again from the last event), and when the receiver is dropped.
@@ -139,78 +87,31 @@ impl System {
         let deadline = meta.deadline;
         let watching = tenant.call(caller.clone(), meta, ask).await?;
         let guard = tenant.open_stream(&caller, deadline).await?;
-        let (events, to_reader) = mpsc::channel(AHEAD);
-        supervisor::detach(tell(watching, guard, events));
-        Ok(to_reader)
+        let Watching { scope, vault, from, begun, hint } = watching;
+        Ok(watch::start(Changes { scope, vault, next: from }, begun, guard, hint))
     }
 }
 
-async fn tell(
-    watching: Watching,
-    mut guard: StreamGuard,
-    events: mpsc::Sender<Result<VaultEvent, ActorError>>,
-) {
-    let ended = tokio::select! {
-        biased;
-        end = guard.over() => Some(match end {
-            StreamEnd::SessionOver => ActorError::Unauthenticated("the session has ended"),
-            StreamEnd::Moved | StreamEnd::LeaseLost => {
-                ActorError::unavailable("MOVED", "the tenant is worked on elsewhere: watch again from the last event")
-            }
-        }),
-        error = follow(watching, &events) => error,
-    };
-    if let Some(error) = ended {
-        // a reader that is behind finds the stream at its end
-        let _ = events.try_send(Err(error));
-    }
+/// The changes of a vault, behind those that were read.
+struct Changes {
+    scope: Scope,
+    vault: VaultId,
+    next: Position,
 }
 
-/// Tells event after event; ends with an error, or when nobody reads.
-async fn follow(
-    watching: Watching,
-    events: &mpsc::Sender<Result<VaultEvent, ActorError>>,
-) -> Option<ActorError> {
-    let Watching { scope, vault, from: mut next, begun, hint } = watching;
-    if let Some(begun) = begun
-        && events.send(Ok(begun)).await.is_err()
-    {
-        return None;
-    }
-    loop {
-        let hinted = hint.0.notified();
-        tokio::pin!(hinted);
-        // before the look: what comes in between is told too
-        hinted.as_mut().enable();
-        let changes = match read(&scope, vault, next.change).await {
-            Ok(changes) => changes,
-            Err(error) => return Some(error),
-        };
-        let more = changes.len() >= usize::try_from(AT_ONCE).unwrap_or(usize::MAX);
-        for change in changes {
-            if change.seq != next.change {
-                return Some(too_old());
+impl Log for Changes {
+    type Event = VaultEvent;
+    async fn read(&mut self) -> Result<Vec<VaultEvent>, ActorError> {
+        let mut told = Vec::new();
+        for change in read(&self.scope, self.vault, self.next.change).await? {
+            if change.seq != self.next.change {
+                return Err(too_old());
             }
-            let told = match events_of(&change) {
-                Ok(told) => told,
-                Err(error) => return Some(error),
-            };
-            for event in told.into_iter().skip(usize::try_from(next.object).unwrap_or(usize::MAX)) {
-                if events.send(Ok(event)).await.is_err() {
-                    return None;
-                }
-            }
-            next = Position { change: change.seq + 1, object: 0 };
+            let events = events_of(&change)?;
+            told.extend(events.into_iter().skip(usize::try_from(self.next.object).unwrap_or(usize::MAX)));
+            self.next = Position { change: change.seq + 1, object: 0 };
         }
-        if more {
-            continue;
-        }
-        tokio::select! {
-            biased;
-            () = events.closed() => return None,
-            () = &mut hinted => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+        Ok(told)
     }
 }
 

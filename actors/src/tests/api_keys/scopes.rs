@@ -17,6 +17,7 @@ use crate::{
         groups::{AddMember, CreateGroup, GetGroup, ListGroups, ListResources},
         keys::{ListApiKeys, RevokeApiKey},
         pairing::{CheckSender, ConversationScope, ListPairedSenders, ListPendingPairings},
+        schedule::ListSchedules,
         tenant::{CreateTenant, GetQuota, GetTenant},
         users::{
             CreateRole, GetIdentityKey, InviteUser, ListRoles, ListUsers, RemoveUser, Role, RoleId, SetRole,
@@ -104,6 +105,7 @@ impl World {
             "container.read" "GetContainer" => GetContainer { container };
             "container.read" "ListContainers" => all();
             "container.read" "ExplainIdle" => ExplainIdle { container };
+            "container.read" "ListSchedules" => ListSchedules { container, after: None, limit: 0 };
             "container.use" "PauseContainer" => PauseContainer { container };
             "container.use" "StopContainer" => StopContainer { container, grace: std::time::Duration::ZERO };
             "container.create" "CreateContainer" => CreateContainer { user: None, spec: spec(), start: false };

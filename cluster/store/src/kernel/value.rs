@@ -6,8 +6,9 @@
 use ocmt_types::{
     ActId, ApiKeyId, CapabilityId, ChannelId, ClusterId, ContainerId, ConversationId, Digest32, EnrollmentId,
     Epoch, GroupId, GuardianSetId, GuardianshipId, HandoutId, Incarnation, InviteId, MessageId, NodeId,
-    NoticeId, OperatorId, PairingId, PasskeyId, ProgramTokenId, RequestId, ResourceId, RotationId, SenderId,
-    SessionId, ShareId, SlotId, TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
+    NoticeId, OperatorId, PairingId, PasskeyId, ProgramTokenId, RequestId, ResourceId, RotationId,
+    ScheduleId, SenderId, SessionId, ShareId, SlotId, TenantId, TimerId, Timestamp, UnlockId, UserId,
+    VaultId,
 };
 
 /// One value of one column. The order is that of the databases: NULL first, bytes by unsigned value.
@@ -156,6 +157,7 @@ ids!(
     ProgramTokenId,
     RequestId,
     ResourceId,
+    ScheduleId,
     SenderId,
     SessionId,
     ShareId,

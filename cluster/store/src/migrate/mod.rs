@@ -176,6 +176,13 @@ pub(crate) const SQLITE: &[Migration] = &[
         // an earlier program would remove a container and leave its policy standing
         usable_from: 18,
     },
+    Migration {
+        version: 19,
+        name: "life",
+        text: include_str!("../../../../migrations/sqlite/0019_life.sql"),
+        // an earlier program would remove a container or a user and leave their schedules standing
+        usable_from: 19,
+    },
 ];
 
 /// PostgreSQL's steps: the same versions, making the same tables.
@@ -302,6 +309,13 @@ pub(crate) const POSTGRES: &[Migration] = &[
         text: include_str!("../../../../migrations/postgres/0018_egress.sql"),
         // an earlier program would remove a container and leave its policy standing
         usable_from: 18,
+    },
+    Migration {
+        version: 19,
+        name: "life",
+        text: include_str!("../../../../migrations/postgres/0019_life.sql"),
+        // an earlier program would remove a container or a user and leave their schedules standing
+        usable_from: 19,
     },
 ];
 

@@ -4,6 +4,7 @@
 pub mod api_key;
 pub mod cluster;
 pub mod container;
+pub mod container_event;
 pub mod deletion;
 pub mod delivery;
 pub mod directory;
@@ -16,6 +17,7 @@ pub mod pairing;
 pub mod passkey;
 pub mod program;
 pub mod recovery;
+pub mod schedule;
 pub mod share;
 pub mod sso;
 pub mod team;
@@ -27,6 +29,7 @@ pub mod vault;
 pub use api_key::ApiKeyRow;
 pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP, RevokedNode, TenantOwner};
 pub use container::{Container, ContainerState, DesiredState, HostMemory};
+pub use container_event::{ContainerEvent, ContainerEventKind, WakeCause};
 pub use deletion::{DeletedTenant, Deletion};
 pub use delivery::{Inbox, Notice, Outbox, Timer};
 pub use directory::{Address, Signup};
@@ -42,6 +45,7 @@ pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
 };
+pub use schedule::Schedule;
 pub use share::{Capability, CapabilityState, Share, ShareGrant, ShareState};
 pub use sso::{OidcIdentity, OidcLogin, OidcProvider};
 pub use team::{CustomRole, Group, GroupMember, GroupResource, StoredGroupRole};
@@ -147,5 +151,7 @@ fn of_tenants() -> Vec<&'static Table> {
         Capability::table(),
         Conversation::table(),
         TranscriptRecord::table(),
+        Schedule::table(),
+        ContainerEvent::table(),
     ]
 }

@@ -1,6 +1,7 @@
 //! Containers: their life and what they are doing. What is sealed to their cells is in [`crate::cell`].
 
 mod view;
+mod watch;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::{
 };
 
 pub use view::{AwakeReason, Container, Exit, Idle, Spec, State};
+pub use watch::{ContainerEvent, ContainerWatch, UnlockRequest, UnlockWatch, WakeCause};
 
 macro_rules! moves {
     ($($(#[$doc:meta])* $name:ident => $method:ident($request:ident)),+ $(,)?) => {$(
@@ -230,6 +232,7 @@ impl Client {
             pause_due_at: idle.pause_due_at.as_ref().map(time),
             stop_due_at: idle.stop_due_at.as_ref().map(time),
             unlocked_until: idle.unlocked_until.as_ref().map(time),
+            next_wake_at: idle.next_wake_at.as_ref().map(time),
         })
     }
 

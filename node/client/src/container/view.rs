@@ -137,6 +137,8 @@ pub struct Idle {
     pub stop_due_at: Option<Timestamp>,
     /// When the cell locks; none if it is locked.
     pub unlocked_until: Option<Timestamp>,
+    /// When a schedule wakes it next.
+    pub next_wake_at: Option<Timestamp>,
 }
 
 pub(super) fn parse(container: pb::Container) -> Result<Container, ClientError> {

@@ -34,6 +34,17 @@ pub enum ContainerCommand {
     /// Where it is in its life; all of them without an id
     #[command(after_help = "Example:\n  ocmt container status")]
     Status(ContainerArg),
+    /// Its changes as they come; those of all you may see without an id
+    #[command(
+        after_help = "Examples:\n  ocmt container watch\n  ocmt --json container watch --resume 17.1795950000000\n\n^C ends it."
+    )]
+    Watch {
+        /// Only this one
+        container: Option<ContainerId>,
+        /// Go on behind the event with this token
+        #[arg(long, value_name = "TOKEN", default_value = "")]
+        resume: String,
+    },
     /// Why it is awake, and when it will sleep
     #[command(after_help = "Example:\n  ocmt container explain")]
     Explain(ContainerArg),

@@ -13,6 +13,7 @@ mod mfa;
 mod node;
 mod operated;
 mod recovery;
+mod schedule;
 mod share;
 mod store;
 mod team;
@@ -40,6 +41,7 @@ pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use operated::{LimitArgs, OperatedCommand};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
+pub use schedule::{ScheduleCommand, SchedulePutArgs, UnlockAgentArgs};
 pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
@@ -168,6 +170,11 @@ pub enum Command {
     /// Your container, its cell, and what runs in it
     #[command(subcommand)]
     Container(ContainerCommand),
+    /// When your container wakes by itself
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
+    /// Unlock your containers when they wake, by rules, on a device of your own
+    UnlockAgent(UnlockAgentArgs),
     /// Guardians for your own vault, and getting it back with their help
     #[command(subcommand)]
     Recovery(RecoveryCommand),

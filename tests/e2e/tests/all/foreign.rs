@@ -22,6 +22,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let (guardianship, set) = guarded(node, owner, &mut vault).await;
     let spec = Spec { argv: vec!["/bin/sleep".to_owned(), "600".to_owned()], ..Spec::default() };
     let container = owner.client.create_container(&spec, true).await.unwrap();
+    let schedule = owner.client.put_schedule(None, container.id, "0 3 * * *", "", true).await.unwrap();
     let me = owner.client.who_am_i().await.unwrap();
     let role = owner.client.create_role("of-the-owner", "member", &["user.list".to_owned()]).await.unwrap();
     let group = owner.client.create_group("of the owner").await.unwrap();
@@ -53,6 +54,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
         conversation,
         slot: vault.slots_of(SlotKind::Passphrase)[0].to_string(),
         container: container.id.to_string(),
+        schedule: schedule.id.to_string(),
         guardianship,
         set,
         ceremony: ceremony(node, owner).await,

@@ -20,6 +20,7 @@ mod foreign;
 mod gateway;
 mod headers;
 mod inbox;
+mod life;
 mod links;
 mod memory;
 mod mfa;

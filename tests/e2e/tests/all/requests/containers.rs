@@ -42,3 +42,15 @@ pub(super) fn cells(ids: &Ids) -> Vec<Made> {
         ContainerService/OpenChannel "container" => pb::OpenChannelRequest { part: Some(pb::open_channel_request::Part::Start(start)) };
     }
 }
+
+pub(super) fn schedules(ids: &Ids) -> Vec<Made> {
+    let (schedule_id, container_id) = (ids.schedule.clone(), ids.container.clone());
+    made! {
+        ContainerService/PutSchedule "container, schedule" => pb::PutScheduleRequest { schedule_id: schedule_id.clone(), container_id: container_id.clone(),
+            cron: "0 3 * * *".to_owned(), time_zone: String::new(), enabled: true, idempotency_key: key() };
+        ContainerService/ListSchedules "container" => pb::ListSchedulesRequest { container_id, ..Default::default() };
+        ContainerService/WatchContainers "container" => pb::WatchContainersRequest { container_id: ids.container.clone(), ..Default::default() };
+        ContainerService/WatchUnlockRequests "" => pb::WatchUnlockRequestsRequest::default();
+        ContainerService/DeleteSchedule "schedule" => pb::DeleteScheduleRequest { schedule_id, idempotency_key: key() };
+    }
+}

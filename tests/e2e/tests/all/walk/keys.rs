@@ -6,7 +6,7 @@ use ocmt_testkit::{Person, TestNode, raw};
 use tonic::Code;
 
 use super::{
-    Walked, member, rule,
+    Walked, is_of_a_session, member, rule,
     rules::{BY_KEY, Least},
 };
 use crate::{
@@ -30,8 +30,8 @@ fn refusals(made: &Made) -> Vec<Code> {
         return vec![Code::Unauthenticated];
     }
     // streams are tied to sessions, which a key has none of
-    if made.path.ends_with("/OpenChannel") || made.path.ends_with("/WatchVault") {
-        return vec![Code::Unauthenticated];
+    if is_of_a_session(&made.path) {
+        return vec![Code::Unauthenticated, Code::PermissionDenied];
     }
     vec![Code::PermissionDenied]
 }

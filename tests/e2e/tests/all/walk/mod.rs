@@ -21,6 +21,13 @@ use crate::{
     requests::{self, Ids, Made},
 };
 
+/// Streams, which are tied to the session that opened them: who has none is nobody to them.
+fn is_of_a_session(path: &str) -> bool {
+    ["/OpenChannel", "/WatchVault", "/WatchContainers", "/WatchUnlockRequests"]
+        .iter()
+        .any(|stream| path.ends_with(stream))
+}
+
 fn rule(path: &str) -> &'static Rule {
     RULES
         .iter()

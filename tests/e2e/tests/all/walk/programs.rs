@@ -6,7 +6,7 @@ use ocmt_crypto::seal::SealSecretKey;
 use ocmt_testkit::TestNode;
 use tonic::Code;
 
-use super::{Walked, rule, rules::Least};
+use super::{Walked, is_of_a_session, rule, rules::Least};
 use crate::{foreign::belongings, requests};
 
 /// What a program may call; here it has nothing to do with what it asks about.
@@ -38,10 +38,12 @@ async fn a_program_is_refused_by_every_method_but_its_five() {
             _ if made.path == OWN => continue,
             _ if BY_PROGRAM.contains(&made.path.as_str()) => Code::NotFound,
             // streams are tied to sessions, which a program has none of
-            _ if made.path.ends_with("/OpenChannel") => Code::Unauthenticated,
+            _ if is_of_a_session(&made.path) => Code::Unauthenticated,
             _ => Code::PermissionDenied,
         };
-        walked.refused(&node, "a program", Some(program.secret.as_str()), &made, &[lawful]).await;
+        // or the method is asked first
+        let also = if is_of_a_session(&made.path) { Code::PermissionDenied } else { lawful };
+        walked.refused(&node, "a program", Some(program.secret.as_str()), &made, &[lawful, also]).await;
     }
     println!("{}", walked.ends_well("programs"));
     let seen = bob.client.as_program(&program).list_capabilities(false).await.unwrap();

@@ -51,7 +51,7 @@ macro_rules! rules {
 }
 
 /// What an API key may call, and the scope that it has to have for it; "" for none. Everything else refuses every key.
-pub(super) const BY_KEY: [(&str, &str); 27] = [
+pub(super) const BY_KEY: [(&str, &str); 28] = [
     ("/ocmt.v1.AuthService/WhoAmI", ""),
     ("/ocmt.v1.TenantService/GetTenant", "tenant.read"),
     ("/ocmt.v1.TenantService/GetQuota", "tenant.read"),
@@ -71,6 +71,7 @@ pub(super) const BY_KEY: [(&str, &str); 27] = [
     ("/ocmt.v1.ContainerService/GetContainer", "container.read"),
     ("/ocmt.v1.ContainerService/ListContainers", "container.read"),
     ("/ocmt.v1.ContainerService/ExplainIdle", "container.read"),
+    ("/ocmt.v1.ContainerService/ListSchedules", "container.read"),
     ("/ocmt.v1.ContainerService/StartContainer", "container.use"),
     ("/ocmt.v1.ContainerService/WakeContainer", "container.use"),
     ("/ocmt.v1.ContainerService/PauseContainer", "container.use"),
@@ -196,6 +197,11 @@ pub(super) const RULES: &[Rule] = rules! {
         HoldContainer Member Refused,
         ReleaseContainer Admin Refused,
         ExplainIdle Member Refused,
+        PutSchedule Member Refused,
+        ListSchedules Member Refused,
+        DeleteSchedule Member Refused,
+        WatchContainers Member Refused,
+        WatchUnlockRequests Member Refused,
         GetCellKey Member Refused,
         UnlockCell Member Refused,
         ExtendUnlock Member Refused,

@@ -1,0 +1,165 @@
+//! Watches: what was written down is told as it comes, from where the reader was.
+//!
+//! What is told is read from the store, so that nothing is missed whoever wrote it: a host of another node, or the
+//! owner before this one. A [`Hint`] only says that it is worth looking now. A reader holds a bounded number of events
+//! up and nothing else. The stream ends with the session, and when the tenant moves.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::{
+    error::ActorError,
+    supervisor,
+    system::{StreamEnd, StreamGuard},
+};
+
+/// Events that wait for their reader.
+const AHEAD: usize = 16;
+/// A look without a hint: a host elsewhere gives none.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Watchers of one thing.
+const MAX_WATCHERS: usize = 16;
+
+/// Tells those who watch something at this node that it changed.
+pub(crate) struct Hints<K>(Mutex<HashMap<K, Weak<Notify>>>);
+
+impl<K> Default for Hints<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+/// Held by a watcher.
+pub(crate) struct Hint(Arc<Notify>);
+
+impl<K: Eq + Hash + Copy> Hints<K> {
+    /// Whoever watches this looks now.
+    pub(crate) fn tell(&self, what: K) {
+        let hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hint) = hints.get(&what).and_then(Weak::upgrade) {
+            hint.notify_waiters();
+        }
+    }
+
+    /// Whoever watches something of this kind looks now.
+    pub(crate) fn tell_all(&self, of: impl Fn(&K) -> bool) {
+        let hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for hint in hints.iter().filter(|(what, _)| of(what)).filter_map(|(_, hint)| hint.upgrade()) {
+            hint.notify_waiters();
+        }
+    }
+
+    /// One more watcher, if there is room.
+    pub(crate) fn watch(&self, what: K) -> Result<Hint, ActorError> {
+        let mut hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hints.retain(|_, hint| hint.strong_count() > 0);
+        if let Some(hint) = hints.get(&what).and_then(Weak::upgrade) {
+            // one is ours
+            if Arc::strong_count(&hint) > MAX_WATCHERS {
+                let why = format!("{MAX_WATCHERS} streams watch this already");
+                return Err(ActorError::exhausted("TOO_MANY_WATCHERS", why));
+            }
+            return Ok(Hint(hint));
+        }
+        let hint = Arc::new(Notify::new());
+        hints.insert(what, Arc::downgrade(&hint));
+        Ok(Hint(hint))
+    }
+}
+
+/// What was written down, in order.
+pub(crate) trait Log: Send + 'static {
+    /// One piece of it.
+    type Event: Send + 'static;
+    /// What came behind that which was read before, a bounded piece at a time; empty if nothing did. An error ends the
+    /// watch.
+    fn read(&mut self) -> impl Future<Output = Result<Vec<Self::Event>, ActorError>> + Send;
+}
+
+/// What a reader gets.
+pub(crate) type Told<E> = mpsc::Receiver<Result<E, ActorError>>;
+
+/// The answer to whoever asks for what is not kept any more.
+pub(crate) fn too_old() -> ActorError {
+    ActorError::OutOfRange("what changed since is not kept any more: read it anew, then watch from now")
+}
+
+/// Follows a log until its reader goes, the session ends or the tenant moves. `begun` is told first.
+pub(crate) fn start<L: Log>(
+    log: L,
+    begun: Option<L::Event>,
+    guard: StreamGuard,
+    hint: Hint,
+) -> Told<L::Event> {
+    let (events, to_reader) = mpsc::channel(AHEAD);
+    supervisor::detach(tell(log, begun, guard, hint, events));
+    to_reader
+}
+
+async fn tell<L: Log>(
+    log: L,
+    begun: Option<L::Event>,
+    mut guard: StreamGuard,
+    hint: Hint,
+    events: mpsc::Sender<Result<L::Event, ActorError>>,
+) {
+    let ended = tokio::select! {
+        biased;
+        end = guard.over() => Some(match end {
+            StreamEnd::SessionOver => ActorError::Unauthenticated("the session has ended"),
+            StreamEnd::Moved | StreamEnd::LeaseLost => {
+                ActorError::unavailable("MOVED", "the tenant is worked on elsewhere: watch again from the last event")
+            }
+        }),
+        error = follow(log, begun, &hint, &events) => error,
+    };
+    if let Some(error) = ended {
+        // a reader that is behind finds the stream at its end
+        let _ = events.try_send(Err(error));
+    }
+}
+
+/// Tells event after event; ends with an error, or when nobody reads.
+async fn follow<L: Log>(
+    mut log: L,
+    begun: Option<L::Event>,
+    hint: &Hint,
+    events: &mpsc::Sender<Result<L::Event, ActorError>>,
+) -> Option<ActorError> {
+    if let Some(begun) = begun
+        && events.send(Ok(begun)).await.is_err()
+    {
+        return None;
+    }
+    loop {
+        let hinted = hint.0.notified();
+        tokio::pin!(hinted);
+        // before the look: what comes in between is told too
+        hinted.as_mut().enable();
+        let told = match log.read().await {
+            Ok(told) => told,
+            Err(error) => return Some(error),
+        };
+        let more = !told.is_empty();
+        for event in told {
+            if events.send(Ok(event)).await.is_err() {
+                return None;
+            }
+        }
+        if more {
+            continue;
+        }
+        tokio::select! {
+            biased;
+            () = events.closed() => return None,
+            () = &mut hinted => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
