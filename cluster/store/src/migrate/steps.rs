@@ -1,0 +1,61 @@
+//! The steps of the schema, once for both databases: the same versions, making the same tables.
+
+use super::Migration;
+
+/// `VERSION "name" "file" usable_from VERSION;` for each step, oldest first, numbered from 1 without a gap.
+macro_rules! steps {
+    ($($version:literal $name:literal $file:literal usable_from $usable_from:literal;)*) => {
+        /// SQLite's steps, oldest first.
+        pub(crate) const SQLITE: &[Migration] = &[$(Migration {
+            version: $version,
+            name: $name,
+            text: include_str!(concat!("../../../../migrations/sqlite/", $file)),
+            usable_from: $usable_from,
+        }),*];
+        /// PostgreSQL's steps.
+        pub(crate) const POSTGRES: &[Migration] = &[$(Migration {
+            version: $version,
+            name: $name,
+            text: include_str!(concat!("../../../../migrations/postgres/", $file)),
+            usable_from: $usable_from,
+        }),*];
+    };
+}
+
+steps! {
+    1 "first_light" "0001_first_light.sql" usable_from 1;
+    // an earlier program names no tenant, and would see none in PostgreSQL
+    2 "row_security" "0002_row_security.sql" usable_from 2;
+    // an earlier program would give a custom role all of the role that it narrows
+    3 "teams" "0003_teams.sql" usable_from 3;
+    // an earlier program would let in who has a second factor without asking for it
+    4 "factors" "0004_factors.sql" usable_from 4;
+    5 "limits" "0005_limits.sql" usable_from 4;
+    // an earlier program would leave programs their tokens when a vault was recovered
+    6 "programs" "0006_programs.sql" usable_from 6;
+    // an earlier program would take an account that has nothing else for one without a second factor
+    7 "passkeys" "0007_passkeys.sql" usable_from 7;
+    // an earlier program would let a recovery pass and leave a change of address standing
+    8 "email_change" "0008_email_change.sql" usable_from 8;
+    // an earlier program would take any second factor where the policy wants a passkey
+    9 "passkey_shown" "0009_passkey_shown.sql" usable_from 9;
+    10 "deletion" "0010_deletion.sql" usable_from 9;
+    // an earlier program would leave a user's keys good when the vault was recovered
+    11 "api_keys" "0011_api_keys.sql" usable_from 11;
+    // an earlier program would leave a removed user their shares, and a recovered vault its takers
+    12 "shares" "0012_shares.sql" usable_from 12;
+    // an earlier program would remove a user and leave what signs them in standing
+    13 "single_sign_on" "0013_single_sign_on.sql" usable_from 13;
+    // an earlier program would leave a removed user's requests to be decided
+    14 "capabilities" "0014_capabilities.sql" usable_from 14;
+    // an earlier program would delete the key of a conversation that is there
+    15 "transcripts" "0015_transcripts.sql" usable_from 15;
+    // an earlier program would hand out key slots without counting
+    16 "unlock_budget" "0016_unlock_budget.sql" usable_from 16;
+    // an earlier program would change a vault and tell no watcher, and rotate it without its older versions
+    17 "vaults" "0017_vaults.sql" usable_from 17;
+    // an earlier program would remove a container and leave its policy standing
+    18 "egress" "0018_egress.sql" usable_from 18;
+    // an earlier program would remove a container or a user and leave their schedules standing
+    19 "life" "0019_life.sql" usable_from 19;
+}
