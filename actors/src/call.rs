@@ -87,6 +87,7 @@ pub(crate) enum Area {
     Shares(crate::api::shares::SharesCall),
     Capabilities(crate::api::capabilities::CapabilitiesCall),
     Transcripts(crate::api::transcript::TranscriptsCall),
+    Connections(crate::api::connections::ConnectionsCall),
 }
 
 /// A request with everything that belongs to it. Dropping it unanswered answers it (see [`Reply`]).
@@ -195,6 +196,7 @@ impl Area {
             Self::Shares(call) => call.caller(),
             Self::Capabilities(call) => call.caller(),
             Self::Transcripts(call) => call.caller(),
+            Self::Connections(call) => call.caller(),
         }
     }
 
@@ -219,6 +221,7 @@ impl Area {
             Self::Shares(call) => call.refuse(error),
             Self::Capabilities(call) => call.refuse(error),
             Self::Transcripts(call) => call.refuse(error),
+            Self::Connections(call) => call.refuse(error),
         }
     }
 }

@@ -96,9 +96,10 @@ pub use letter::{OperatorAct, OperatorAnswer};
 pub use passkeys::Passkeys;
 pub use policy::Mode;
 pub use ports::{
-    Alone, Answering, CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink,
-    CellStatus, CellTarget, CellUnlock, HostSeen, HostStanding, LockReason, Mail, MailBody, MailError,
-    Mailer, Neighbours, NodeSigner, RemoteChannel, SealingRing,
+    Alone, Answering, CellCall, CellChannel, CellConnection, CellConnections, CellError, CellInboxItem,
+    CellInboxSettled, CellLink, CellOffer, CellStatus, CellTarget, CellUnlock, CellWish, HostSeen,
+    HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, RemoteChannel,
+    SealingRing,
 };
 pub use quota::{Quota, QuotaChange};
 pub use system::{StreamEnd, StreamGuard, System, TenantHandle};

@@ -1,7 +1,9 @@
 //! What the actors ask of the world, implemented by `node`: mail, signatures, cells, other nodes.
 
+mod connect;
 mod neighbours;
 
+pub use connect::{CellConnection, CellConnections, CellOffer, CellWish};
 pub use neighbours::{Alone, Answering, HostSeen, HostStanding, Neighbours, RemoteChannel};
 
 use std::{
@@ -121,7 +123,7 @@ pub type CellCall<'a, T> = BoxFuture<'a, Result<T, CellError>>;
 
 /// Dials cells (`ocmt.cell.v1.CellService`). Connections may be kept; a target that was restarted has
 /// another token. Calls are bounded in time by the caller: dropping the future gives up.
-pub trait CellLink: Send + Sync {
+pub trait CellLink: CellConnections {
     /// The sealed key offer (`ocmt_crypto::cell::CellKeyOffer`). Answering it is readiness.
     fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>>;
     /// Hands a sealed payload over; answers with the time until the cell locks.
@@ -152,6 +154,8 @@ pub struct CellInboxItem {
     pub item: MessageId,
     /// Sealed content with its MAC.
     pub sealed: Vec<u8>,
+    /// The connection whose tokens it holds; none for what the workload made.
+    pub connection: Option<CellConnection>,
 }
 
 /// What became of items that a cell gave.

@@ -3,18 +3,21 @@
 //! h2c on the container's own network; what matters goes through it sealed. Each start of a cell has a
 //! control token of its own, so connections are kept by address and thrown away with the first error.
 
+mod connections;
+pub mod outgoing;
+
 use std::{
     collections::HashMap,
     net::SocketAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use ocmt_actors::{
-    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellStatus, CellTarget,
-    CellUnlock, LockReason,
+    CellCall, CellChannel, CellConnection, CellError, CellInboxItem, CellInboxSettled, CellLink, CellStatus,
+    CellTarget, CellUnlock, LockReason,
 };
 use ocmt_proto::cell::v1::{self as pb, cell_service_client::CellServiceClient};
 use tokio::sync::mpsc;
@@ -25,6 +28,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
+use self::outgoing::Outgoing;
 use crate::tasks;
 
 /// Metadata with the control token, on every call.
@@ -40,12 +44,17 @@ const INBOX_ITEMS: usize = 48;
 const UNLOCK_BYTES: usize = 24 << 20;
 
 /// Dials cells on the containers' own networks.
-#[derive(Default)]
 pub struct GrpcCells {
+    outgoing: Arc<Outgoing>,
     open: Mutex<HashMap<SocketAddr, Channel>>,
 }
 
 impl GrpcCells {
+    /// Cells that are carried to `outgoing`.
+    pub fn new(outgoing: Outgoing) -> Self {
+        Self { outgoing: Arc::new(outgoing), open: Mutex::default() }
+    }
+
     async fn client(&self, cell: &CellTarget) -> Result<CellServiceClient<Channel>, CellError> {
         let address = cell.address.0;
         let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&address).cloned();
@@ -104,6 +113,8 @@ macro_rules! call {
         answer.map(tonic::Response::into_inner).map_err(|status| $self.failed($cell, &status))
     }};
 }
+
+use call;
 
 impl CellLink for GrpcCells {
     fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>> {
@@ -168,7 +179,13 @@ impl CellLink for GrpcCells {
             let items = call!(self, cell, take_inbox_items, message)?.items;
             // what has no id cannot be confirmed: a cell that sends such a thing is broken
             let item = |item: pb::SealedInboxItem| {
-                Some(CellInboxItem { item: item.item_id.parse().ok()?, sealed: item.sealed.into() })
+                let connection =
+                    item.connection.map(|it| CellConnection { provider: it.provider, scopes: it.scopes });
+                Some(CellInboxItem {
+                    item: item.item_id.parse().ok()?,
+                    sealed: item.sealed.into(),
+                    connection,
+                })
             };
             Ok(items.into_iter().take(INBOX_ITEMS).filter_map(item).collect())
         })

@@ -183,6 +183,16 @@ def cell(values):
     r = Reader(check_mac(derive(unlock_key, b"OCMT unlock v1 lease"), v["extension"]), 0x22)
     assert (r.take(16), r.number(8), r.number(8), r.number(8)) == (unlock, 9, 120_000, values["expires"])
     r.end()
+    provider, url = values["provider"].encode(), values["authorization_url"].encode()
+    offered = b"OCMT\x23\x01" + unlock + v["authorization"] + var(provider) + var(url)
+    assert v["authorization_proof"] == mac(derive(unlock_key, b"OCMT unlock v1 authorization offer"), offered)
+    context = b"OCMT authorization answer v1" + unlock + v["authorization"] + var(provider)
+    answer_key = derive(unlock_key, b"OCMT unlock v1 authorization answer")
+    r = Reader(open_envelope(7, 0, answer_key, context, v["authorization_answer"]))
+    assert r.var() == values["authorization_code"].encode()
+    assert r.option(r.var) == values["authorization_issuer"].encode()
+    r.end()
+
     r = Reader(check_mac(derive(unlock_key, b"OCMT unlock v1 inbox"), v["inbox_item"]), 0x06)
     assert (r.take(16), r.take(16), r.take(16), r.number(8)) == (v["tenant"], vault, unlock, 1)
     before = r.data[: r.at]

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod auth;
 pub mod capabilities;
+pub mod connections;
 pub mod container;
 pub mod container_watch;
 pub mod egress;

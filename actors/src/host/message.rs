@@ -6,6 +6,7 @@ use ocmt_runtime::RuntimeEvent;
 use ocmt_types::{ContainerId, Deadline, Epoch, NodeId, TenantId};
 
 use super::{
+    errand::Errand,
     gateway::{Connected, Ticket},
     reconcile::Reconciled,
 };
@@ -145,6 +146,8 @@ pub(crate) enum JobKind {
     Extend(Vec<u8>, Reply<Unlocked>),
     /// Connect a client to it.
     Connect(Box<Ticket>, Reply<Connected>),
+    /// Ask the cell about a connection of its workload.
+    Errand(Errand),
 }
 
 impl JobKind {
@@ -155,6 +158,7 @@ impl JobKind {
             Self::Key(reply) => reply.send(Err(error)),
             Self::Unlock(_, reply) | Self::Extend(_, reply) => reply.send(Err(error)),
             Self::Connect(_, reply) => reply.send(Err(error)),
+            Self::Errand(errand) => errand.refuse(error),
         }
     }
 
@@ -166,6 +170,7 @@ impl JobKind {
             Self::Key(reply) => reply.is_abandoned(),
             Self::Unlock(_, reply) | Self::Extend(_, reply) => reply.is_abandoned(),
             Self::Connect(_, reply) => reply.is_abandoned(),
+            Self::Errand(errand) => errand.is_abandoned(),
         }
     }
 }

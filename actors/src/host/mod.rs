@@ -10,6 +10,7 @@ pub(crate) mod container;
 mod dead_man;
 pub(crate) mod egress;
 mod erase;
+pub(crate) mod errand;
 pub(crate) mod gateway;
 pub(crate) mod gateway_key;
 mod links;

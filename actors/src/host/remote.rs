@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     container::row::Forget,
+    errand::{Errand, WireErrand},
     gateway::Ticket,
     links,
     message::{Job, JobKind, Order, What},
@@ -17,7 +18,10 @@ use super::{
     wire::{self, About, Opening, Sent, WireOrder, WireWhat},
 };
 use crate::{
-    api::container::{CellKeyStated, ContainerInfo, IdleExplained, Unlocked, Woken},
+    api::{
+        connections::{AuthorizationBegun, ConnectionInfo, Disconnected},
+        container::{CellKeyStated, ContainerInfo, IdleExplained, Unlocked, Woken},
+    },
     call::Reply,
     env::Env,
     error::ActorError,
@@ -168,6 +172,14 @@ fn job(kind: JobKind) -> (WireWhat, Waits) {
         JobKind::Key(reply) => (WireWhat::Key, Waits::Key(reply)),
         JobKind::Unlock(unlock, reply) => (unlock.into(), Waits::Unlocked(reply)),
         JobKind::Extend(extension, reply) => (WireWhat::Extend { extension }, Waits::Unlocked(reply)),
+        JobKind::Errand(errand) => {
+            let (errand, waits) = match errand {
+                Errand::Begin(wish, reply) => (WireErrand::Begin(wish), Waits::Begun(reply)),
+                Errand::Finish(finish, reply) => (WireErrand::Finish(finish), Waits::Connected(reply)),
+                Errand::Disconnect(end, reply) => (WireErrand::Disconnect(end), Waits::Disconnected(reply)),
+            };
+            (WireWhat::Connection(errand), waits)
+        }
         // a connection is no order but a channel
         JobKind::Connect(_, reply) => {
             reply.send(Err(ActorError::unavailable("HOST_UNREACHABLE", "connect again")));
@@ -184,6 +196,9 @@ enum Waits {
     Key(Reply<CellKeyStated>),
     Unlocked(Reply<Unlocked>),
     Explained(Reply<IdleExplained>),
+    Begun(Reply<AuthorizationBegun>),
+    Connected(Reply<ConnectionInfo>),
+    Disconnected(Reply<Disconnected>),
     Nobody,
 }
 
@@ -197,6 +212,9 @@ impl Waits {
             Self::Key(reply) => reply.abandoned().await,
             Self::Unlocked(reply) => reply.abandoned().await,
             Self::Explained(reply) => reply.abandoned().await,
+            Self::Begun(reply) => reply.abandoned().await,
+            Self::Connected(reply) => reply.abandoned().await,
+            Self::Disconnected(reply) => reply.abandoned().await,
             Self::Nobody => std::future::pending().await,
         }
     }
@@ -209,6 +227,9 @@ impl Waits {
             Self::Key(reply) => reply.send(read(answer)),
             Self::Unlocked(reply) => reply.send(read(answer)),
             Self::Explained(reply) => reply.send(read(answer)),
+            Self::Begun(reply) => reply.send(read(answer)),
+            Self::Connected(reply) => reply.send(read(answer)),
+            Self::Disconnected(reply) => reply.send(read(answer)),
             Self::Nobody => {
                 if let Err(error) = answer {
                     tracing::debug!(%container, %error, "order was not taken by its host, its timer asks again");

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use super::{
     HostMessage,
+    errand::{Errand, WireErrand},
     gateway::{Connected, Ticket},
     links,
     message::{Job, JobKind, Order, What},
@@ -143,6 +144,15 @@ impl Taken<'_> {
                 self.answer(|reply, _| What::Lock(reason.into(), Some(reply))).await
             }
             WireWhat::Lock { reason, asked: false } => self.tell(What::Lock(reason.into(), None)),
+            WireWhat::Connection(WireErrand::Begin(wish)) => {
+                self.answer(|reply, job| job(JobKind::Errand(Errand::Begin(wish, reply)))).await
+            }
+            WireWhat::Connection(WireErrand::Finish(finish)) => {
+                self.answer(|reply, job| job(JobKind::Errand(Errand::Finish(finish, reply)))).await
+            }
+            WireWhat::Connection(WireErrand::Disconnect(end)) => {
+                self.answer(|reply, job| job(JobKind::Errand(Errand::Disconnect(end, reply)))).await
+            }
             WireWhat::Explain => self.answer(|reply, _| What::Explain(reply)).await,
             WireWhat::Look => self.tell(What::Look),
             WireWhat::Doubt => self.tell(What::Doubt),

@@ -10,7 +10,10 @@ use data_encoding::BASE64;
 use ocmt_types::{ContainerId, Digest32, Epoch, Incarnation, Ownership, TenantId, UnlockId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::message::{Turn, What};
+use super::{
+    errand::WireErrand,
+    message::{Turn, What},
+};
 use crate::{
     error::ActorError,
     ports::{CellUnlock, LockReason},
@@ -108,6 +111,7 @@ pub(super) enum WireWhat {
         asked: bool,
     },
     Explain,
+    Connection(WireErrand),
     Look,
     Doubt,
 }
@@ -239,16 +243,16 @@ fn unreadable(why: &str) -> ActorError {
     )
 }
 
-mod base64 {
+pub(super) mod base64 {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
     use super::BASE64;
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::host) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&BASE64.encode(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+    pub(in crate::host) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(from)?;
         BASE64.decode(text.as_bytes()).map_err(D::Error::custom)
     }

@@ -54,6 +54,7 @@ impl TenantState {
             Area::Shares(call) => self.shares(myself, call),
             Area::Capabilities(call) => self.capabilities(myself, call),
             Area::Transcripts(call) => self.transcripts(myself, call),
+            Area::Connections(call) => self.connections(myself, call),
             Area::Recovery(call) => self.recovery(myself, call).await,
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod api_key;
 mod authenticate;
 mod ceremony;
 mod children;
+pub(crate) mod connections;
 pub(crate) mod container;
 mod deletion;
 mod dispatch;

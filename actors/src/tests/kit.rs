@@ -92,7 +92,7 @@ impl CellLink for NoCells {
     }
 }
 
-fn nobody<'a, T: Send + 'a>() -> CellCall<'a, T> {
+pub(crate) fn nobody<'a, T: Send + 'a>() -> CellCall<'a, T> {
     Box::pin(async { Err(CellError::Unreachable("there are no cells in this test".to_owned())) })
 }
 

@@ -3,6 +3,7 @@
 //! Unlocking and locking are serialised by one lock and run to their end even if the caller goes
 //! away, so that no half of either is left. What the state is, [`crate::state`] decides.
 
+mod connect;
 mod put;
 
 use std::{
@@ -27,8 +28,9 @@ use crate::{
     inbox::{Inbox, Writing},
     keys::Keys,
     logs::Logs,
+    oauth::{Connections, reach::Reach},
     opening::{self, SealedObject},
-    state::{Effect, Event, Refusal, State, step},
+    state::{Effect, Event, State, step},
     tasks::{self, Task},
     workload::{Phase, Workload, WorkloadSpec},
 };
@@ -50,6 +52,7 @@ pub struct Cell {
     activity: Arc<Activity>,
     workload: Workload,
     inbox: Inbox,
+    reach: Arc<Reach>,
     inner: Mutex<Inner>,
     /// held over a whole unlock or lock
     transition: tokio::sync::Mutex<()>,
@@ -70,6 +73,7 @@ struct Unlocked {
     key: UnlockKey,
     channels: Arc<Channels>,
     writing: Writing,
+    connections: Arc<Connections>,
 }
 
 /// How the cell is.
@@ -113,6 +117,7 @@ impl Cell {
             logs,
             activity: Arc::default(),
             inbox: Inbox::default(),
+            reach: Arc::default(),
             inner: Mutex::new(Inner {
                 state: State::Locked,
                 keys: Keys::new(place, start),
@@ -170,6 +175,12 @@ impl Cell {
         objects: &[SealedObject],
     ) -> Result<Duration, CellError> {
         let _transition = self.transition.lock().await;
+        if self.inbox.has_tokens() {
+            // the user's client has not seen them, and what it has is used up
+            return Err(CellError::Exhausted(
+                "tokens are on their way to the vault: unlock again in a moment",
+            ));
+        }
         self.step(Event::UnlockAsked)?;
         match self.take_payload(unlock, sealed, objects).await {
             Ok(lease_ms) => {
@@ -202,11 +213,11 @@ impl Cell {
         } else {
             Err(CellError::NotForThisCell)
         };
-        let variables = opened.inspect_err(|_| self.lock_inner().keys.forget())?;
+        let opened = opened.inspect_err(|_| self.lock_inner().keys.forget())?;
         if payload.start_workload {
             // it may run without secrets by policy
             self.workload.stop(LOCK_GRACE).await;
-            if let Err(error) = self.workload.start(Some(&variables)) {
+            if let Err(error) = self.workload.start(Some(&opened.variables)) {
                 self.lock_inner().keys.forget();
                 return Err(error);
             }
@@ -215,7 +226,9 @@ impl Cell {
         let channels = Channels::new(inner.keys.channels(&payload)?, self.surroundings());
         let lease = Lease::begin(unlock, payload.lease_ms, now);
         let writing = Writing::of(self.place.tenant, &payload);
-        inner.unlocked = Some(Unlocked { id: unlock, lease, key: payload.unlock_key, channels, writing });
+        let key = payload.unlock_key;
+        let connections = Connections::new(unlock, key.duplicate(), opened.connections, &self.reach).into();
+        inner.unlocked = Some(Unlocked { id: unlock, lease, key, channels, writing, connections });
         Ok(payload.lease_ms)
     }
 
@@ -270,19 +283,21 @@ impl Cell {
     }
 
     async fn wipe(&self, grace: Duration) {
-        let unlocked = {
-            let mut inner = self.lock_inner();
-            inner.keys.forget();
-            inner.unlocked.take()
-        };
-        if let Some(unlocked) = unlocked {
-            unlocked.channels.end_all().await;
-            tracing::info!(unlock = %unlocked.id, "locking");
+        let channels = self.lock_inner().unlocked.as_ref().map(|it| (it.id, Arc::clone(&it.channels)));
+        if let Some((unlock, channels)) = channels {
+            channels.end_all().await;
+            tracing::info!(%unlock, "locking");
         }
         self.workload.stop(grace).await;
         // never "locked" while a process with the secrets lives: a node that waits in vain kills the container
         while !self.children.kill_all_below().await {
             tracing::warn!("processes below the cell could not be ended yet");
+        }
+        self.settle_connections().await;
+        {
+            let mut inner = self.lock_inner();
+            inner.keys.forget();
+            inner.unlocked = None;
         }
         self.logs.wipe();
         // a wipe is always lawful
@@ -302,7 +317,7 @@ impl Cell {
     /// How the cell is.
     pub fn status(&self) -> CellStatus {
         let remaining = self.lease_remaining();
-        let activity = self.activity.read();
+        let (activity, exchanging) = (self.activity.read(), self.is_exchanging());
         let inner = self.lock_inner();
         let unlocked = inner.unlocked.as_ref().filter(|_| matches!(inner.state, State::Unlocked { .. }));
         CellStatus {
@@ -311,8 +326,11 @@ impl Cell {
             workload: self.workload.phase(),
             workload_has_secrets: self.workload.has_secrets(),
             activity,
-            idle_for: (activity.last_ms > 0)
-                .then(|| Duration::from_millis(self.now_ms().saturating_sub(activity.last_ms))),
+            idle_for: match activity.last_ms {
+                _ if exchanging => Some(Duration::ZERO),
+                0 => None,
+                last => Some(Duration::from_millis(self.now_ms().saturating_sub(last))),
+            },
             channels: unlocked.map_or(0, |unlocked| unlocked.channels.live()),
             inbox_items: self.inbox.len(),
         }
@@ -375,15 +393,6 @@ async fn keep_lease(cell: Weak<Cell>) {
                 // an error is the time running out, which is the other way on
                 let _ = time::timeout(wait, cell.lease_moved.notified()).await;
             }
-        }
-    }
-}
-
-impl From<Refusal> for CellError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Locked => Self::Locked,
-            Refusal::NotLocked => Self::AlreadyUnlocked,
         }
     }
 }

@@ -39,6 +39,14 @@ pub enum Command {
         /// The entry's name.
         name: String,
     },
+    /// Print the token of a connection, renewed if it is about to end.
+    #[command(
+        after_help = "Example:\n  curl -H \"Authorization: Bearer $(\"$OCMT_CELL\" token github)\" https://api.github.com/user\n\nAsk for it each time: a token that was kept ends."
+    )]
+    Token {
+        /// The provider, as the user's vault calls it.
+        provider: String,
+    },
     /// Take standard input as the controlling terminal and become the command: a step of the cell's own.
     #[command(hide = true)]
     Terminal {

@@ -1,5 +1,5 @@
-//! The workload's way to its user's vault: `ocmt-cell put NAME` inside the container, over a socket that
-//! only what runs below the cell is served on.
+//! The workload's way to its user's vault and to its connections: `ocmt-cell put NAME` and `ocmt-cell token PROVIDER`
+//! inside the container, over a socket that only what runs below the cell is served on.
 //!
 //! The socket has no file: containers are read-only, and an abstract name lives in the container's own network.
 //! Where containers share one (the `process` runtime), whoever connects is still held against the process tree.
@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use ocmt_crypto::unlock::{MAX_INBOX_NAME, MAX_INBOX_VALUE};
+use ocmt_crypto::{
+    connect::ProviderName,
+    unlock::{MAX_INBOX_NAME, MAX_INBOX_VALUE},
+};
 use rustix::process::Pid;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -37,11 +40,16 @@ const STORED_WITHIN: Duration = Duration::from_secs(60);
 /// What is left of a request that was answered early is read for so long, and so much of it.
 const REST_WITHIN: Duration = Duration::from_secs(1);
 const MAX_REQUEST: u64 = 128 * 1024;
-/// Longest text of an answer, in bytes.
+/// Longest text of a refusal, and longest token, in bytes.
 const MAX_TEXT: usize = 1024;
+const MAX_TOKEN: u64 = 16 * 1024;
 
-/// First byte of an answer.
-const STORED: u8 = 0;
+/// First byte of a request.
+const PUT: u8 = 1;
+const TOKEN: u8 = 2;
+
+/// First byte of an answer; of a token, the token follows.
+const DONE: u8 = 0;
 const REFUSED: u8 = 1;
 
 /// Where it listens; its name goes into the environment of what runs below the cell.
@@ -83,21 +91,14 @@ pub async fn serve(listener: UnixListener, cell: Arc<Cell>) {
     }
 }
 
-async fn answer(mut stream: UnixStream, cell: &Cell) -> io::Result<()> {
-    let settled = match served(&mut stream, cell).await {
-        Ok(settled) => settled,
-        Err(error) => Err(error.to_string()),
+async fn answer(mut stream: UnixStream, cell: &Arc<Cell>) -> io::Result<()> {
+    let (code, text) = match served(&mut stream, cell).await {
+        Ok(Ok(text)) => (DONE, text),
+        Ok(Err(why)) => (REFUSED, Zeroizing::new(clip(&why, MAX_TEXT).to_owned())),
+        Err(error) => (REFUSED, Zeroizing::new(clip(&error.to_string(), MAX_TEXT).to_owned())),
     };
-    let (code, text) = match settled {
-        Ok(()) => (STORED, String::new()),
-        Err(why) => (REFUSED, why),
-    };
-    let mut end = text.len().min(MAX_TEXT);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
     stream.write_u8(code).await?;
-    stream.write_all(text.get(..end).unwrap_or_default().as_bytes()).await?;
+    stream.write_all(text.as_bytes()).await?;
     stream.shutdown().await?;
     // closed with something unread, the caller would lose the answer to a reset
     let mut rest = stream.take(MAX_REQUEST);
@@ -106,37 +107,79 @@ async fn answer(mut stream: UnixStream, cell: &Cell) -> io::Result<()> {
     Ok(())
 }
 
-async fn served(stream: &mut UnixStream, cell: &Cell) -> Result<Result<(), String>, CellError> {
+fn clip(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or_default()
+}
+
+/// What a caller wants.
+enum Wanted {
+    /// A value goes to the vault.
+    Put(Zeroizing<String>, Zeroizing<Vec<u8>>),
+    /// The token of a provider.
+    Token(Zeroizing<String>),
+}
+
+async fn served(
+    stream: &mut UnixStream,
+    cell: &Arc<Cell>,
+) -> Result<Result<Zeroizing<String>, String>, CellError> {
     let failed = |source| CellError::Io { what: "read the request", source };
     let caller = stream.peer_cred().map_err(failed)?.pid().and_then(Pid::from_raw);
     if !caller.is_some_and(|caller| tree::descendants().contains(&caller)) {
         return Err(CellError::Invalid("only what runs in this container may ask"));
     }
     let request = time::timeout(REQUEST_WITHIN, read(stream)).await;
-    let (name, value) = request.map_err(|_| CellError::Invalid("the request did not come in time"))??;
-    let settled = cell.put(&name, value)?;
-    match time::timeout(STORED_WITHIN, settled).await {
-        Ok(Ok(settled)) => Ok(settled),
-        Ok(Err(_)) | Err(_) => Ok(Err("no confirmation came in time: it may be stored, or not".to_owned())),
+    match request.map_err(|_| CellError::Invalid("the request did not come in time"))?? {
+        Wanted::Put(name, value) => {
+            let settled = cell.put(&name, value)?;
+            match time::timeout(STORED_WITHIN, settled).await {
+                Ok(Ok(settled)) => Ok(settled.map(|()| Zeroizing::default())),
+                Ok(Err(_)) | Err(_) => {
+                    Ok(Err("no confirmation came in time: it may be stored, or not".to_owned()))
+                }
+            }
+        }
+        Wanted::Token(provider) => {
+            let provider =
+                ProviderName::new(&provider).map_err(|_| CellError::Invalid("that is no provider's name"))?;
+            Ok(Ok(cell.access_token(provider).await?))
+        }
     }
 }
 
-async fn read(stream: &mut UnixStream) -> Result<(Zeroizing<String>, Zeroizing<Vec<u8>>), CellError> {
+async fn read(stream: &mut UnixStream) -> Result<Wanted, CellError> {
     let failed = |source| CellError::Io { what: "read the request", source };
+    let wanted = stream.read_u8().await.map_err(failed)?;
+    if wanted != PUT && wanted != TOKEN {
+        return Err(CellError::Invalid("the cell is of another version than the program that asks"));
+    }
     let name_len = usize::from(stream.read_u16().await.map_err(failed)?);
     if name_len > 3 * MAX_INBOX_NAME {
         return Err(CellError::Invalid("the name is longer than 255 bytes"));
     }
     let mut name = Zeroizing::new(vec![0; name_len]);
     stream.read_exact(&mut name).await.map_err(failed)?;
+    let text = std::str::from_utf8(&name).map_err(|_| CellError::Invalid("the name is not text"))?;
+    let text = Zeroizing::new(text.to_owned());
+    if wanted == TOKEN {
+        return Ok(Wanted::Token(text));
+    }
     let value_len = usize::try_from(stream.read_u32().await.map_err(failed)?).unwrap_or(usize::MAX);
     if value_len > MAX_INBOX_VALUE {
         return Err(CellError::Invalid("the value is longer than 64 KiB"));
     }
     let mut value = Zeroizing::new(vec![0; value_len]);
     stream.read_exact(&mut value).await.map_err(failed)?;
-    let name = std::str::from_utf8(&name).map_err(|_| CellError::Invalid("the name is not text"))?;
-    Ok((Zeroizing::new(name.to_owned()), value))
+    Ok(Wanted::Put(text, value))
+}
+
+/// `ocmt-cell token`: the token of a provider, for whoever runs it.
+///
+/// # Errors
+/// In words for whoever runs it.
+pub fn token(provider: &str) -> Result<Zeroizing<String>, String> {
+    let (code, text) = ask(provider, None)?;
+    if code == DONE { Ok(text) } else { Err(text.as_str().to_owned()) }
 }
 
 /// `ocmt-cell put`: sends standard input under `name`, and waits until it is stored.
@@ -144,9 +187,6 @@ async fn read(stream: &mut UnixStream) -> Result<(Zeroizing<String>, Zeroizing<V
 /// # Errors
 /// In words for whoever runs it.
 pub fn put(name: &str) -> Result<(), String> {
-    let Some(door) = std::env::var_os(environment::DOOR) else {
-        return Err(format!("{} is not set: this runs inside an OCMT container", environment::DOOR));
-    };
     // room for all of it at once: a buffer that grows leaves pieces behind
     let mut value = Zeroizing::new(Vec::with_capacity(MAX_INBOX_VALUE + 1));
     let most = MAX_INBOX_VALUE as u64 + 1;
@@ -155,22 +195,33 @@ pub fn put(name: &str) -> Result<(), String> {
     if value.len() > MAX_INBOX_VALUE {
         return Err("the value is longer than 64 KiB".to_owned());
     }
-    let asked = ask(door.as_encoded_bytes(), name, &value);
-    let (code, text) = asked.map_err(|error| format!("the cell does not answer: {error}"))?;
-    if code == STORED { Ok(()) } else { Err(text) }
+    let (code, text) = ask(name, Some(&value))?;
+    if code == DONE { Ok(()) } else { Err(text.as_str().to_owned()) }
 }
 
-fn ask(door: &[u8], name: &str, value: &[u8]) -> io::Result<(u8, String)> {
+fn ask(name: &str, value: Option<&[u8]>) -> Result<(u8, Zeroizing<String>), String> {
+    let Some(door) = std::env::var_os(environment::DOOR) else {
+        return Err(format!("{} is not set: this runs inside an OCMT container", environment::DOOR));
+    };
+    let asked = ask_at(door.as_encoded_bytes(), name, value);
+    asked.map_err(|error| format!("the cell does not answer: {error}"))
+}
+
+fn ask_at(door: &[u8], name: &str, value: Option<&[u8]>) -> io::Result<(u8, Zeroizing<String>)> {
     let too_long = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let mut stream = StdStream::connect_addr(&SocketAddr::from_abstract_name(door)?)?;
-    stream.write_all(&u16::try_from(name.len()).map_err(too_long)?.to_be_bytes())?;
-    stream.write_all(name.as_bytes())?;
-    stream.write_all(&u32::try_from(value.len()).map_err(too_long)?.to_be_bytes())?;
+    let mut head = vec![if value.is_some() { PUT } else { TOKEN }];
+    head.extend(u16::try_from(name.len()).map_err(too_long)?.to_be_bytes());
+    head.extend(name.as_bytes());
+    if let Some(value) = value {
+        head.extend(u32::try_from(value.len()).map_err(too_long)?.to_be_bytes());
+    }
+    stream.write_all(&head)?;
     // a cell that refuses early has answered already
-    let _ = stream.write_all(value).and_then(|()| stream.shutdown(Shutdown::Write));
+    let _ = stream.write_all(value.unwrap_or_default()).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut code = [0];
     stream.read_exact(&mut code)?;
-    let mut text = String::new();
-    stream.take(MAX_TEXT as u64).read_to_string(&mut text)?;
+    let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
+    stream.take(MAX_TOKEN).read_to_string(&mut text)?;
     Ok((code[0], text))
 }

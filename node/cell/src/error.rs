@@ -4,6 +4,8 @@ use std::io;
 
 use tonic::{Code, Status};
 
+use crate::state::Refusal;
+
 /// An error of the cell.
 #[derive(Debug, thiserror::Error)]
 pub enum CellError {
@@ -19,6 +21,24 @@ pub enum CellError {
     /// The request was understood and asks for something outside the bounds.
     #[error("refused: {0}")]
     Invalid(&'static str),
+    /// There is no connection to a provider.
+    #[error("{provider}: {why}")]
+    NotConnected {
+        /// Which provider.
+        provider: String,
+        /// What to do.
+        why: &'static str,
+    },
+    /// A provider did not do its part.
+    #[error("{provider}: {why}")]
+    Provider {
+        /// Which.
+        provider: String,
+        /// Why, without a word of its own but the name of its error.
+        why: String,
+        /// The same may go well a little later.
+        may_pass: bool,
+    },
     /// A limit of the cell is reached.
     #[error("too many: {0}")]
     Exhausted(&'static str),
@@ -49,7 +69,7 @@ pub enum CellError {
 impl CellError {
     /// Whether the same call may succeed later without anything else changing.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Exhausted(_) | Self::Spawn { .. })
+        matches!(self, Self::Exhausted(_) | Self::Spawn { .. } | Self::Provider { may_pass: true, .. })
     }
 
     /// The stable reason word that the node passes on.
@@ -60,6 +80,9 @@ impl CellError {
             Self::NotForThisCell => "CELL_PAYLOAD_REFUSED",
             Self::Invalid(_) => "CELL_INVALID",
             Self::Exhausted(_) => "CELL_EXHAUSTED",
+            Self::NotConnected { .. } => "NOT_CONNECTED",
+            Self::Provider { may_pass: true, .. } => "PROVIDER_AWAY",
+            Self::Provider { .. } => "PROVIDER_REFUSED",
             Self::Guard(_) => "CELL_GUARD_FAILED",
             Self::StartSecret(_) => "CELL_NO_START_SECRET",
             Self::Spawn { .. } => "CELL_SPAWN_FAILED",
@@ -71,7 +94,11 @@ impl CellError {
 impl From<CellError> for Status {
     fn from(error: CellError) -> Self {
         let code = match error {
-            CellError::Locked | CellError::AlreadyUnlocked => Code::FailedPrecondition,
+            CellError::Locked
+            | CellError::AlreadyUnlocked
+            | CellError::NotConnected { .. }
+            | CellError::Provider { may_pass: false, .. } => Code::FailedPrecondition,
+            CellError::Provider { .. } => Code::Unavailable,
             CellError::NotForThisCell | CellError::Invalid(_) => Code::InvalidArgument,
             CellError::Exhausted(_) => Code::ResourceExhausted,
             CellError::Guard(_)
@@ -84,5 +111,14 @@ impl From<CellError> for Status {
             .metadata_mut()
             .insert("ocmt-cell-reason", tonic::metadata::MetadataValue::from_static(error.reason()));
         status
+    }
+}
+
+impl From<Refusal> for CellError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Locked => Self::Locked,
+            Refusal::NotLocked => Self::AlreadyUnlocked,
+        }
     }
 }

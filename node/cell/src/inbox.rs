@@ -12,6 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use ocmt_crypto::{
+    connect::MAX_CONNECTIONS,
     entry::EntryName,
     seal::SealPublicKey,
     unlock::{InboxItem, InboxPlace, UnlockKey, UnlockPayload},
@@ -78,6 +79,17 @@ pub struct SealedItem {
     pub sealed: Bytes,
     /// By the container's clock.
     pub made_at: Timestamp,
+    /// The connection whose tokens it holds; none for what the workload made.
+    pub connection: Option<OfConnection>,
+}
+
+/// What the node may know of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfConnection {
+    /// With whom.
+    pub provider: String,
+    /// For what.
+    pub scopes: Vec<String>,
 }
 
 struct Waiting {
@@ -105,15 +117,19 @@ impl Inbox {
         name: &str,
         value: Zeroizing<Vec<u8>>,
         made_at: Timestamp,
+        connection: Option<OfConnection>,
     ) -> Result<oneshot::Receiver<Settled>, CellError> {
         let mut waiting = self.lock();
-        if waiting.len() >= MAX_WAITING {
+        // of a connection one at a time waits, and has room beside the workload's
+        let most = MAX_WAITING + if connection.is_some() { MAX_CONNECTIONS } else { 0 };
+        if waiting.len() >= most {
             return Err(CellError::Exhausted("items wait for the vault: try again"));
         }
         let sealed = writing.seal(name, value)?.into();
         let ids: &dyn IdGen = &RandomIds;
         let (maker, settled) = oneshot::channel();
-        waiting.push_back(Waiting { item: SealedItem { item: ids.id(), sealed, made_at }, maker });
+        waiting
+            .push_back(Waiting { item: SealedItem { item: ids.id(), sealed, made_at, connection }, maker });
         drop(waiting);
         self.moved.notify_waiters();
         Ok(settled)
@@ -126,6 +142,8 @@ impl Inbox {
         if let Some(Waiting { maker, .. }) = found.and_then(|at| waiting.remove(at)) {
             // the maker may be gone
             let _ = maker.send(settled);
+            drop(waiting);
+            self.moved.notify_waiters();
         }
     }
 
@@ -143,6 +161,24 @@ impl Inbox {
         // an error is the time running out
         let _ = time::timeout(wait.min(MAX_WAIT), moved).await;
         all()
+    }
+
+    /// Whether tokens of a connection wait.
+    pub fn has_tokens(&self) -> bool {
+        self.lock().iter().any(|waiting| waiting.item.connection.is_some())
+    }
+
+    /// Ready when none do.
+    pub async fn without_tokens(&self) {
+        loop {
+            let moved = self.moved.notified();
+            tokio::pin!(moved);
+            moved.as_mut().enable();
+            if !self.has_tokens() {
+                return;
+            }
+            moved.await;
+        }
     }
 
     /// How many wait.
@@ -184,7 +220,7 @@ mod tests {
         };
         let inbox = Inbox::default();
         let mut put = |name: &str, len: usize| {
-            inbox.put(&mut writing, name, Zeroizing::new(vec![0; len]), Timestamp(0)).map(drop)
+            inbox.put(&mut writing, name, Zeroizing::new(vec![0; len]), Timestamp(0), None).map(drop)
         };
         assert!(matches!(put("other", 1), Err(CellError::Invalid(_))));
         assert!(matches!(put("mine", 64 * 1024 + 1), Err(CellError::Invalid(_))));

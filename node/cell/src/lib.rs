@@ -3,12 +3,13 @@
 //! It starts locked and undumpable, takes one start secret on standard input, shows a fresh key,
 //! takes one sealed unlock payload, and starts the workload with the mapped secrets in the
 //! *workload's* environment and nowhere else. It serves the sealed channel of the user's client,
-//! reaps children, and wipes everything on lock. It never calls out and knows no other host.
+//! reaps children, and wipes everything on lock. It never calls out: to other people's services its
+//! host carries it, over calls that the host holds open ([`oauth::reach`]).
 //!
 //! From the outside in: [`cli`] and [`run`] put it together, [`service`] is the gRPC face for the
 //! node, [`cell`] is the cell itself, [`state`] decides (pure), [`workload`] and [`children`] own
 //! processes, [`channels`] carries the user's sealed streams, [`door`] and [`inbox`] take what the workload
-//! makes for the user's vault.
+//! makes for the user's vault, [`oauth`] makes and keeps its connections to other people's services.
 
 pub mod activity;
 pub mod auth;
@@ -23,6 +24,7 @@ pub mod guard;
 pub mod inbox;
 pub mod keys;
 pub mod logs;
+pub mod oauth;
 pub mod opening;
 pub mod redact;
 pub mod run;

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run(options),
         Command::Terminal { argv } => return become_command(&argv),
         Command::Put { name } => return put(&name),
+        Command::Token { provider } => return token(&provider),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,6 +49,17 @@ fn put(name: &str) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn token(provider: &str) -> ExitCode {
+    let given = ocmt_cell::guard::guard_memory()
+        .map_err(|error| error.to_string())
+        .and_then(|()| ocmt_cell::door::token(provider));
+    let said = match given {
+        Ok(token) => writeln!(std::io::stdout(), "{}", *token).map(|()| ExitCode::SUCCESS),
+        Err(why) => writeln!(std::io::stderr(), "no token: {why}").map(|()| ExitCode::FAILURE),
+    };
+    said.unwrap_or(ExitCode::FAILURE)
 }
 
 fn run(options: RunOptions) -> anyhow::Result<()> {

@@ -1,12 +1,16 @@
 //! The gRPC face for the node: thin; each method hands over to the cell.
 
+mod connect;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ocmt_crypto::cell::ControlToken;
 use ocmt_proto::cell::v1::{
-    ChannelRequest, ChannelResponse, ExtendRequest, ExtendResponse, GetKeyRequest, GetKeyResponse,
-    LockRequest, LockResponse, SealedInboxItem, StatusRequest, StatusResponse, TakeInboxItemsRequest,
+    BeginAuthorizationRequest, BeginAuthorizationResponse, ChannelRequest, ChannelResponse,
+    DisconnectRequest, DisconnectResponse, ExtendRequest, ExtendResponse, FinishAuthorizationRequest,
+    FinishAuthorizationResponse, GetKeyRequest, GetKeyResponse, LockRequest, LockResponse, ReachRequest,
+    ReachResponse, SealedInboxItem, StatusRequest, StatusResponse, TakeInboxItemsRequest,
     TakeInboxItemsResponse, UnlockRequest, UnlockResponse, WorkloadState,
     cell_service_server::{CellService, CellServiceServer},
 };
@@ -139,8 +143,37 @@ impl CellService for Face {
                 seconds: item.made_at.0.div_euclid(1000),
                 nanos: i32::try_from(item.made_at.0.rem_euclid(1000) * 1_000_000).unwrap_or(0),
             }),
+            connection: item.connection.map(connect::of_connection),
         });
         Ok(Response::new(TakeInboxItemsResponse { items: items.collect() }))
+    }
+
+    async fn begin_authorization(
+        &self,
+        request: Request<BeginAuthorizationRequest>,
+    ) -> Result<Response<BeginAuthorizationResponse>, Status> {
+        connect::begin(&self.cell, request.into_inner()).await
+    }
+
+    async fn finish_authorization(
+        &self,
+        request: Request<FinishAuthorizationRequest>,
+    ) -> Result<Response<FinishAuthorizationResponse>, Status> {
+        connect::finish(&self.cell, request.into_inner()).await
+    }
+
+    async fn disconnect(
+        &self,
+        request: Request<DisconnectRequest>,
+    ) -> Result<Response<DisconnectResponse>, Status> {
+        connect::disconnect(&self.cell, request.into_inner()).await
+    }
+
+    async fn reach(
+        &self,
+        request: Request<Streaming<ReachRequest>>,
+    ) -> Result<Response<BoxStream<ReachResponse>>, Status> {
+        Ok(connect::reach(&self.cell, request.into_inner()))
     }
 }
 

@@ -8,6 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 use ocmt_crypto::{
     cell::{CellKeyStatement, ExpectedCell},
     channel::ChannelPlace,
+    connect::RESERVED_VARIABLES,
     entry::EntryName,
     unlock::{LeaseExtension, MappedEntry, UnlockKey, UnlockPayload},
 };
@@ -40,6 +41,11 @@ impl std::str::FromStr for Mapping {
     /// `VARIABLE=SECRET`, or `SECRET` alone where both have the same name.
     fn from_str(text: &str) -> Result<Self, String> {
         let (variable, secret) = text.split_once('=').unwrap_or((text, text));
+        if variable.starts_with(RESERVED_VARIABLES) {
+            return Err(format!(
+                "`{text}`: names that begin with {RESERVED_VARIABLES} are kept for the cell"
+            ));
+        }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let starts = variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         if !starts || !variable.chars().all(plain) || secret.is_empty() {
@@ -287,7 +293,7 @@ impl Vault {
     }
 
     /// Derived from the vault and the unlock's id, so that any of the user's devices can extend it.
-    fn unlock_key(&self, unlock: UnlockId) -> UnlockKey {
+    pub(crate) fn unlock_key(&self, unlock: UnlockId) -> UnlockKey {
         UnlockKey::from(self.keys().keyring().inbox_mac_key(unlock))
     }
 
@@ -338,7 +344,7 @@ mod tests {
         assert_eq!("KEY=api key".parse::<Mapping>().unwrap(), ("KEY", "api key").into());
         assert_eq!("KEY".parse::<Mapping>().unwrap(), ("KEY", "KEY").into());
         assert_eq!("KEY=a=b".parse::<Mapping>().unwrap(), ("KEY", "a=b").into());
-        for bad in ["", "=x", "KEY=", "1KEY=x", "A-B=x", "A B", "LD\u{e9}=x"] {
+        for bad in ["", "=x", "KEY=", "1KEY=x", "A-B=x", "A B", "LD\u{e9}=x", "OCMT_CELL=x"] {
             assert!(bad.parse::<Mapping>().is_err(), "{bad} was taken");
         }
     }

@@ -102,6 +102,8 @@ impl Client {
         pairings => pairing_service_client::PairingServiceClient,
         /// Guardians and ceremonies.
         recovery => recovery_service_client::RecoveryServiceClient,
+        /// Connections of containers to other people's services.
+        oauth => o_auth_service_client::OAuthServiceClient,
         /// Conversations.
         transcripts => transcript_service_client::TranscriptServiceClient,
         /// The audit.

@@ -1,7 +1,5 @@
 //! Sign-in at a tenant's own OpenID provider, and which that is.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use ocmt_proto::v1 as pb;
 use ocmt_types::{Secret, TenantId, Timestamp};
@@ -12,6 +10,7 @@ use crate::{
     Client, ClientError,
     auth::{begin, routed},
     client::{idempotency_key, present},
+    query,
     wire::time,
 };
 
@@ -109,7 +108,7 @@ impl PendingSso {
     /// # Errors
     /// [`ClientError::Refused`] if it is not good, or nobody's account.
     pub async fn finish(&self, came_back_at: &str, device: &str) -> Result<Client, ClientError> {
-        let mut said = answer_of(came_back_at);
+        let mut said = query::of(came_back_at);
         let state = said.remove("state").unwrap_or_default();
         let request = pb::FinishOidcLoginRequest {
             state: state.clone(),
@@ -124,34 +123,6 @@ impl PendingSso {
     }
 }
 
-/// Names and values of an address's query; of a name that comes twice the first counts.
-fn answer_of(url: &str) -> BTreeMap<String, String> {
-    let query = url.trim().split_once('?').map_or("", |(_, query)| query);
-    let query = query.split_once('#').map_or(query, |(query, _)| query);
-    let mut found = BTreeMap::new();
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        found.entry(decoded(name)).or_insert_with(|| decoded(value));
-    }
-    found
-}
-
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, others)) = rest.split_first() {
-        let hex = (*first == b'%').then(|| others.get(..2)).flatten();
-        let byte = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        bytes.push(match (byte, first) {
-            (Some(byte), _) => byte,
-            (None, b'+') => b' ',
-            (None, other) => *other,
-        });
-        rest = if byte.is_some() { &others[2..] } else { others };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 fn provider(it: pb::OidcProvider) -> Provider {
     Provider {
         issuer: it.issuer,
@@ -159,21 +130,5 @@ fn provider(it: pb::OidcProvider) -> Provider {
         has_client_secret: it.has_client_secret,
         by_verified_email: it.by_verified_email,
         updated_at: it.updated_at.as_ref().map(time),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_address_that_a_browser_ends_at_is_read_as_browsers_write_it() {
-        let said = answer_of(
-            " https://node.example/auth/oidc?code=a%2Fb+c&state=ocmt_lnk_x&iss=https%3A%2F%2Fid.example&code=z#x\n",
-        );
-        assert_eq!(said["code"], "a/b c");
-        assert_eq!((said["state"].as_str(), said["iss"].as_str()), ("ocmt_lnk_x", "https://id.example"));
-        assert_eq!(answer_of("nothing").get("code"), None);
-        assert_eq!(decoded("%zz%4"), "%zz%4");
     }
 }

@@ -6,6 +6,7 @@ use ocmt_client::{
     Client, ClientError,
     cell::UnlockedCell,
     container::{Container, Idle, Spec},
+    oauth::Gifts,
 };
 use ocmt_crypto::channel::StreamKind;
 use ocmt_types::ContainerId;
@@ -230,7 +231,8 @@ async fn unlock(context: &Context, client: &Client, args: UnlockArgs) -> anyhow:
     let mut vault = context.vault(client, &args.passphrase).await?;
     let cell = {
         let _waiting = waiting("waking the container and unlocking its cell");
-        vault.unlock_to_write(id, &args.map, &args.may_write, args.lease.0, args.accept_host).await?
+        let gifts = Gifts { mapping: &args.map, may_write: &args.may_write, connect: &args.connect };
+        vault.unlock_with(id, gifts, args.lease.0, args.accept_host).await?
     };
     let json = serde_json::json!({
         "container": id,

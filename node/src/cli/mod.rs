@@ -22,6 +22,7 @@ mod image;
 mod manual;
 mod mfa;
 mod node;
+mod oauth;
 pub mod output;
 mod pairing;
 mod recovery;
@@ -140,6 +141,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::Group(command) => group::run(&context, command).await,
         Command::Vault(command) => Box::pin(vault::run(&context, command)).await,
         Command::Conversation(command) => Box::pin(conversation::run(&context, command)).await,
+        Command::Oauth(command) => Box::pin(oauth::run(&context, command)).await,
         Command::Container(command) => return Box::pin(container::run(&context, command)).await,
         Command::Schedule(command) => schedule::run(&context, command).await,
         Command::UnlockAgent(args) => Box::pin(unlock_agent::run(&context, args)).await,

@@ -2,6 +2,8 @@
 
 use std::{ops::RangeInclusive, path::Path, time::Duration};
 
+use crate::cells::outgoing;
+
 use super::{Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, egress, listen, mail};
 
 /// Refuses what a node must not start with.
@@ -15,6 +17,7 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
     recovery(config)?;
     tenants(config)?;
     limits(config)?;
+    oauth(config)?;
     mail::check(&config.mail, config.node.mode)
 }
 
@@ -46,6 +49,15 @@ pub(super) fn between(
     }
     let (least, most) = (HumanDuration(*bounds.start()), HumanDuration(*bounds.end()));
     Err(refuse(key, format!("{value} is not between {least} and {most}")))
+}
+
+fn oauth(config: &Config) -> Result<(), ConfigError> {
+    let hosts = &config.oauth.hosts;
+    match hosts.iter().find(|host| outgoing::parse(host).is_none()) {
+        Some(wrong) => Err(refuse("oauth.hosts", format!("`{wrong}` is no `HOST` or `HOST:PORT`, by name"))),
+        None if hosts.len() > 256 => Err(refuse("oauth.hosts", "are more than 256")),
+        None => Ok(()),
+    }
 }
 
 fn store(config: &Config) -> Result<(), ConfigError> {

@@ -79,6 +79,8 @@ pub struct Config {
     pub mail: Mail,
     /// Tenants' own OpenID providers.
     pub sso: Sso,
+    /// Connections of containers to other people's services.
+    pub oauth: OAuth,
     /// Logs.
     pub telemetry: Telemetry,
 }
@@ -309,6 +311,23 @@ pub struct Sso {
     /// A PEM file of the authorities that providers' certificates may come from; empty for those that the machine
     /// trusts.
     pub ca_file: PathBuf,
+}
+
+/// `[oauth]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OAuth {
+    /// Hosts that cells are carried to, `host` or `host:port`, by names that lead to public addresses: of
+    /// providers that containers connect to. None carries nobody.
+    pub hosts: Vec<String>,
+}
+
+impl Default for OAuth {
+    fn default() -> Self {
+        let known =
+            ["accounts.google.com", "oauth2.googleapis.com", "login.microsoftonline.com", "github.com"];
+        Self { hosts: known.map(str::to_owned).to_vec() }
+    }
 }
 
 /// `[telemetry]`

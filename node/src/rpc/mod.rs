@@ -3,6 +3,7 @@
 
 mod audit;
 mod auth;
+mod connections;
 mod container;
 mod container_channel;
 mod container_watch;
@@ -59,6 +60,8 @@ pub struct Rpc {
     /// What new containers run unless they name another.
     default_image: Arc<str>,
     providers: Arc<Providers>,
+    /// What people call the node.
+    public_url: Arc<str>,
 }
 
 /// Largest message of services that carry no ciphertext, in bytes.
@@ -75,8 +78,10 @@ impl Rpc {
         longest_call: Duration,
         default_image: &str,
         providers: Arc<Providers>,
+        public_url: &str,
     ) -> Self {
-        Self { system, clock, longest_call, default_image: default_image.into(), providers }
+        let (default_image, public_url) = (default_image.into(), public_url.into());
+        Self { system, clock, longest_call, default_image, providers, public_url }
     }
 
     /// All services of the client listener, with messages of at most `message_bytes`; `reflects` adds the
@@ -103,6 +108,7 @@ impl Rpc {
             group_service_server::GroupServiceServer,
             pairing_service_server::PairingServiceServer,
             audit_service_server::AuditServiceServer,
+            o_auth_service_server::OAuthServiceServer,
         );
         serve!(
             message_bytes;

@@ -18,8 +18,7 @@ const LATER_CONTAINERS: &str = "snapshots and agent policy are not built yet";
 const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
 /// Services of which nothing is there.
-const SERVICES: [(&str, &str); 4] = [
-    ("ocmt.v1.OAuthService", "connections to OAuth providers are not built yet"),
+const SERVICES: [(&str, &str); 3] = [
     ("ocmt.v1.AlertService", "alert channels are not built yet"),
     ("ocmt.v1.NodeService", "nodes speak this to each other, on the peer listener"),
     ("ocmt.cell.v1.CellService", "cells serve this, nodes do not"),

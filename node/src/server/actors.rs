@@ -10,6 +10,7 @@ use ocmt_types::{Clock, IdGen};
 
 use super::{StartError, engine::Containers, place::Place};
 use crate::{
+    cells::{GrpcCells, outgoing::Outgoing},
     config::{Config, DriftPolicy, Mode},
     local::Endpoints,
     mail::NodeMailer,
@@ -36,7 +37,7 @@ pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> Result<
         clock: parts.clock.clone(),
         ids: parts.ids.clone(),
         mailer: Arc::new(mailer),
-        cells: Arc::new(crate::cells::GrpcCells::default()),
+        cells: Arc::new(GrpcCells::new(Outgoing::new(&config.oauth.hosts, config.node.mode.is_relaxed()))),
         runtime: parts.containers.runtime.clone(),
         signer: parts.identity.clone(),
         sealing: parts.sealing.clone(),

@@ -47,8 +47,8 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
     let pages = Pages::new(system.clone(), clock.clone(), config.limits.call.0);
     let guard = Guard { system: system.clone(), clock: clock.clone(), longest: config.limits.call.0 };
     let providers = Arc::new(providers(config, public_url)?);
-    let grpc =
-        Rpc::new(system.clone(), clock.clone(), config.limits.call.0, default_image(config), providers);
+    let (longest, image) = (config.limits.call.0, default_image(config));
+    let grpc = Rpc::new(system.clone(), clock.clone(), longest, image, providers, public_url);
     let grpc = grpc
         .routes(message_bytes, config.node.mode.is_relaxed())
         .map_err(|error| StartError::Setting(format!("server reflection: {error}")))?

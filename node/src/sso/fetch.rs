@@ -60,7 +60,7 @@ impl Fetch {
             return Err(FetchError::Refused("names a login"));
         }
         let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let tcp = self.connect(&host, authority.port_u16().unwrap_or(443)).await?;
+        let tcp = connect(&host, authority.port_u16().unwrap_or(443), self.reaches_all).await?;
         let name = ServerName::try_from(host).map_err(|_| FetchError::Refused("names no host"))?;
         let tls = self
             .tls
@@ -89,21 +89,22 @@ impl Fetch {
         let body = body.map_err(|_| FetchError::Failed("says too much, or breaks off"))?;
         Ok(Response::from_parts(head, body.to_bytes().to_vec()))
     }
+}
 
-    async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, FetchError> {
-        let found =
-            tokio::net::lookup_host((host, port)).await.map_err(|_| FetchError::Failed("is not found"))?;
-        let found: Vec<SocketAddr> = found.collect();
-        if !self.reaches_all && !found.iter().all(|address| is_public(address.ip())) {
-            return Err(FetchError::Refused("is not a public address"));
-        }
-        for address in found {
-            if let Ok(stream) = TcpStream::connect(address).await {
-                return Ok(stream);
-            }
-        }
-        Err(FetchError::Failed("cannot be reached"))
+/// A connection to a name's address, which is a public one unless `reaches_all`.
+pub(crate) async fn connect(host: &str, port: u16, reaches_all: bool) -> Result<TcpStream, FetchError> {
+    let found =
+        tokio::net::lookup_host((host, port)).await.map_err(|_| FetchError::Failed("is not found"))?;
+    let found: Vec<SocketAddr> = found.collect();
+    if !reaches_all && !found.iter().all(|address| is_public(address.ip())) {
+        return Err(FetchError::Refused("is not a public address"));
     }
+    for address in found {
+        if let Ok(stream) = TcpStream::connect(address).await {
+            return Ok(stream);
+        }
+    }
+    Err(FetchError::Failed("cannot be reached"))
 }
 
 impl<'c> AsyncHttpClient<'c> for Fetch {

@@ -23,6 +23,7 @@ use openidconnect::{
 };
 use serde::{Deserialize, Serialize};
 
+pub(crate) use fetch::connect;
 pub use fetch::{Fetch, FetchError};
 
 /// Where providers send browsers back to, under the node's address.

@@ -7,6 +7,7 @@
 //! | `GET /auth/link/{token}` | shows what the link is for, and never uses it up: mail scanners follow links |
 //! | `POST /auth/link/{token}` | uses it up: once, and in the browser that asked for it |
 //! | `GET /auth/oidc` | where a tenant's provider sends browsers back to: says where to paste the address |
+//! | `GET /oauth/callback/{provider}` | where a container's provider sends browsers back to: the same |
 //! | `POST /auth/mfa` | shows the second factor that is due |
 //! | `POST /auth/sign-out` | ends the session |
 //!
@@ -41,6 +42,8 @@ const FORM_BYTES: usize = 8 << 10;
 const PAUSE: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(45);
 const LINK: &str = "/auth/link/";
+/// Where providers of containers send browsers back to; the provider's name follows.
+pub const CONNECTED_AT: &str = "/oauth/callback";
 
 /// The pages' routes.
 pub fn routes(pages: Pages) -> Router {
@@ -49,6 +52,7 @@ pub fn routes(pages: Pages) -> Router {
         .route("/auth/link", post(sign_in::ask))
         .route("/auth/link/{token}", get(sign_in::show).post(sign_in::consume))
         .route("/auth/oidc", get(sign_in::came_back))
+        .route("/oauth/callback/{provider}", get(sign_in::connected_back))
         .route("/auth/mfa", post(second_factor::show))
         .route("/auth/sign-out", post(sign_out::sign_out))
         .route("/static/page.css", get(style))
@@ -59,7 +63,7 @@ pub fn routes(pages: Pages) -> Router {
 
 /// Whether a path is a page's: there, and there alone, cookies are read.
 pub fn is_page(path: &str) -> bool {
-    path == "/" || path.starts_with("/auth/")
+    path == "/" || path.starts_with("/auth/") || path.starts_with(CONNECTED_AT)
 }
 
 /// The token of a link that is about to be used up.

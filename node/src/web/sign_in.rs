@@ -25,7 +25,7 @@ use super::{
     answer::{html, refused, see_other},
     pages::{Binding, Pages, UNPROVEN, Visitor},
     second_factor,
-    view::{CameBack, Elsewhere, Home, Link, Sent, SignIn},
+    view::{CameBack, ConnectedBack, Elsewhere, Home, Link, Sent, SignIn},
 };
 use crate::edge::{cookies, csrf};
 
@@ -35,6 +35,11 @@ const LINK_MINUTES: i64 = 10;
 /// Where a provider sends browsers back to. What it sent works where the sign-in was begun, and is not looked at here.
 pub(super) async fn came_back() -> Response {
     html(StatusCode::OK, &CameBack, [])
+}
+
+/// Where a container's provider sends browsers back to: as [`came_back`].
+pub(super) async fn connected_back() -> Response {
+    html(StatusCode::OK, &ConnectedBack, [])
 }
 
 /// Who one is, or the form.

@@ -33,6 +33,11 @@ pub(super) struct Link<'a> {
 #[template(path = "came_back.html")]
 pub(super) struct CameBack;
 
+/// What a container's provider has sent back.
+#[derive(Template)]
+#[template(path = "connected_back.html")]
+pub(super) struct ConnectedBack;
+
 /// A link that another device or browser has asked for.
 #[derive(Template)]
 #[template(path = "elsewhere.html")]

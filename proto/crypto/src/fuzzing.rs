@@ -7,7 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use ocmt_types::{
-    ContainerId, ConversationId, Digest32, Id as _, NodeId, TenantId, Timestamp, UnlockId, VaultId,
+    AuthorizationId, ContainerId, ConversationId, Digest32, Id as _, NodeId, TenantId, Timestamp, UnlockId,
+    VaultId,
 };
 
 use zeroize::Zeroizing;
@@ -21,6 +22,7 @@ use crate::{
     ceremony::{Approval, Ceremony, ReleaseStatement, StopStatement},
     channel,
     codec::{Reader, Writer},
+    connect::{Answer, ProviderName, ProviderSettings, Tokens},
     datakey::{DataKey, ObjectPlace, VaultKey, VaultScope},
     entry::{Entry, KeyHistory},
     envelope,
@@ -181,6 +183,23 @@ pub fn cells(data: &[u8]) {
             let before = lease.ends();
             if lease.extend(&bytes, &key, NOW).is_err() {
                 assert!(lease.ends() == before, "a refused extension changed something");
+            }
+        }
+        (4, body) => {
+            let git = ProviderName::new("git").expect("a name");
+            let (unlock, flow) =
+                (UnlockId::from_bytes([6; 16]), (AuthorizationId::from_bytes([7; 16]), &git));
+            let sealed = Answer::sealed_for_fuzzing(body, unlock, flow, &key);
+            let _ = Answer::open(&sealed, unlock, flow, &key);
+        }
+        (5, bytes) => {
+            if let Ok(settings) = ProviderSettings::decode(bytes) {
+                let _ = settings.encode();
+            }
+        }
+        (6, bytes) => {
+            if let Ok(tokens) = Tokens::decode(bytes) {
+                let _ = tokens.encode();
             }
         }
         (_, body) => {

@@ -18,6 +18,8 @@ impl Kind {
     pub const NODE_SEALED: Self = Self(0x05);
     /// An item of a vault's inbox.
     pub const INBOX_ITEM: Self = Self(0x06);
+    /// What came back from a service's authorization, under a key of the unlock.
+    pub const AUTHORIZATION_ANSWER: Self = Self(0x07);
 }
 
 /// Canonical objects in clear, most of them signed.
@@ -50,6 +52,8 @@ impl Kind {
     pub const UNLOCK_PAYLOAD: Self = Self(0x21);
     /// An extension of a lease.
     pub const EXTEND_LEASE: Self = Self(0x22);
+    /// Where a cell sends its user's browser.
+    pub const AUTHORIZATION_OFFER: Self = Self(0x23);
     /// A cell's key, offered to its host.
     pub const CELL_KEY_OFFER: Self = Self(0x25);
 }

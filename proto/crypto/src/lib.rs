@@ -13,6 +13,7 @@ pub mod cell;
 pub mod ceremony;
 pub mod channel;
 pub mod codec;
+pub mod connect;
 pub mod datakey;
 pub mod deletion;
 pub mod entry;

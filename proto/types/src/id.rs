@@ -127,6 +127,10 @@ ids! {
     ScheduleId,
     /// One unlock of a cell, from the payload taken to the lock.
     UnlockId,
+    /// A container's connection to somebody else's service.
+    ConnectionId,
+    /// One asking of a service's user for a connection, from the address they open to the code that comes back.
+    AuthorizationId,
     /// One sealed channel between a client and a cell; used once.
     ChannelId,
     /// A talk with the agent, kept as an encrypted transcript.

@@ -6,6 +6,7 @@ pub mod http;
 pub mod line;
 pub mod node;
 pub mod programs;
+pub mod provider;
 pub mod raw;
 pub mod statistics;
 pub mod usage;

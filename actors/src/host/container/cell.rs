@@ -150,6 +150,11 @@ fn broken() -> ActorError {
     )
 }
 
+/// A call of a cell, with a bound of its own.
+pub(super) async fn within<T>(bound: Duration, call: CellCall<'_, T>) -> Result<T, ActorError> {
+    bounded(bound, call).await
+}
+
 /// A call of a cell, with a bound.
 pub(super) async fn call<T>(call: CellCall<'_, T>) -> Result<T, ActorError> {
     bounded(CALL, call).await
@@ -161,6 +166,9 @@ async fn bounded<T>(within: Duration, call: CellCall<'_, T>) -> Result<T, ActorE
         Ok(Err(CellError::Unreachable(why))) => Err(unreachable(&why)),
         Ok(Err(CellError::Refused { reason, why })) if reason == "CELL_LOCKED" => {
             Err(ActorError::precondition(VAULT_LOCKED, why))
+        }
+        Ok(Err(CellError::Refused { reason, why })) if reason == "PROVIDER_AWAY" => {
+            Err(ActorError::unavailable("PROVIDER", why))
         }
         Ok(Err(CellError::Refused { reason, why })) => Err(ActorError::precondition(reason, why)),
         Err(_) => Err(unreachable(&format!("no answer within {} s", within.as_secs()))),

@@ -11,7 +11,7 @@ use ocmt_types::{ContainerId, Epoch};
 
 use ractor::ActorRef;
 
-use super::{ContainerActorState, ContainerMessage, cell::Cell, moved::is_moved, ops::Ctx};
+use super::{ContainerActorState, ContainerMessage, cell::Cell, errand, moved::is_moved, ops::Ctx};
 use crate::{
     env::Scope,
     error::ActorError,
@@ -41,6 +41,8 @@ pub(super) struct Collector {
     epoch: Epoch,
     cell: Arc<Cell>,
     _task: Task,
+    /// The way out for its connections.
+    _carrier: Task,
 }
 
 impl ContainerActorState {
@@ -64,7 +66,8 @@ impl ContainerActorState {
                 let _ = myself.cast(ContainerMessage::Moved(epoch, error));
             }
         });
-        self.collector = Some(Collector { epoch, cell, _task: task });
+        let carried = errand::carry(self.scope.clone(), self.container, Arc::clone(&cell));
+        self.collector = Some(Collector { epoch, cell, _task: task, _carrier: supervisor::task(carried) });
     }
 }
 

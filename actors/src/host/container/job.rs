@@ -5,6 +5,7 @@ use ocmt_types::{Timestamp, UnlockId};
 
 use super::{
     cell::{self, Cell, VAULT_LOCKED},
+    errand,
     ops::{Ctx, Ended},
     state::Op,
 };
@@ -63,6 +64,10 @@ pub(super) async fn run(ctx: &Ctx, job: Job) -> Ended {
             let lease = cell::call(ctx.env().cells.extend(&cell.target, extension)).await;
             let until = lease.map(|lease| ctx.env().now() + lease);
             leased(ctx, row, None, job.wake, reply, until).await
+        }
+        JobKind::Errand(errand) => {
+            errand::run(ctx, cell.clone(), errand, job.wake);
+            ctx.done(Op::Job, row, Some(cell))
         }
         JobKind::Connect(ticket, reply) => connect(ctx, row, &cell, ticket, job.wake, reply).await,
     }

@@ -9,6 +9,7 @@
 
 mod backoff;
 mod cell;
+mod errand;
 mod event;
 mod explain;
 mod flight;

@@ -17,6 +17,7 @@ use crate::{
     host::owner::tell,
     policy::{TenantPolicy, positive},
     tenant::{
+        connections,
         container::events::{self, WokeLocked},
         quota,
         session_row::tenant_of,
@@ -206,6 +207,7 @@ impl SystemWork for Forget {
             work.tx.return_memory(row.host_node, row.memory_mib).await?;
             events::removed(work, &row).await?;
         }
+        connections::forget(work, self.0).await?;
         work.tx.delete::<EgressPolicyRow>(EgressPolicyRow::subject_of(Some(self.0))).await?;
         work.tx.delete::<EgressUse>(self.0).await?;
         work.tx.clear_timer(LOOK, &subject).await?;

@@ -16,6 +16,7 @@ use ocmt_types::{Clock, MessageId, Timestamp, UnlockId};
 use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::sync::{Notify, mpsc};
 
+use super::connecting::Connecting;
 use crate::{
     CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellStatus, CellTarget,
     CellUnlock, LockReason,
@@ -54,6 +55,7 @@ pub(super) struct FakeCells {
     /// Confirmations do not arrive.
     pub(super) deaf: AtomicBool,
     pub(super) inbox_asks: AtomicUsize,
+    pub(super) connecting: Connecting,
 }
 
 impl FakeCells {
@@ -73,6 +75,7 @@ impl FakeCells {
             inbox_moved: Notify::new(),
             deaf: AtomicBool::new(false),
             inbox_asks: AtomicUsize::new(0),
+            connecting: Connecting::default(),
         }
     }
 
@@ -92,6 +95,12 @@ impl FakeCells {
         Err(nobody())
     }
 
+    /// The unlock a cell is in.
+    pub(super) async fn unlocked(&self, cell: &CellTarget) -> Result<Option<UnlockId>, CellError> {
+        self.find(cell).await?;
+        Ok(self.with(cell, |one| self.lease(one)).map(|(unlock, _)| unlock))
+    }
+
     fn secret(&self, container: &ContainerRef) -> Option<StartSecret> {
         self.runtime.start_secret(container).map(StartSecret::from_bytes)
     }
@@ -106,7 +115,7 @@ impl FakeCells {
     }
 }
 
-fn refused(reason: &str) -> CellError {
+pub(super) fn refused(reason: &str) -> CellError {
     CellError::Refused { reason: reason.to_owned(), why: reason.to_lowercase() }
 }
 

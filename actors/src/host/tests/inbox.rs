@@ -46,7 +46,7 @@ impl<'v> Cell<'v> {
         let key = UnlockKey::from(keyring.inbox_mac_key(self.unlock));
         let item = InboxItem { name: "token".to_owned(), value: Zeroizing::new(b"secret".to_vec()) };
         let sealed = item.seal(place, &keyring.inbox.public(), &key, &mut rand::rng()).unwrap();
-        CellInboxItem { item: id(), sealed }
+        CellInboxItem { item: id(), sealed, connection: None }
     }
 }
 
@@ -234,7 +234,7 @@ async fn what_is_not_sealed_to_the_users_own_vault_is_not_taken() {
         theirs.item(0),
         cell.sealed(&InboxPlace { tenant: bob.tenant, ..mine }),
         cell.sealed(&InboxPlace { vault: foreign.scope().vault, ..mine }),
-        CellInboxItem { item: id(), sealed: b"no item at all".to_vec() },
+        CellInboxItem { item: id(), sealed: b"no item at all".to_vec(), connection: None },
         long,
     ]);
     world.confirmed().await;

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod cells;
+mod connecting;
+mod connections;
 mod deletion;
 mod egress;
 mod gateway;

@@ -9,6 +9,7 @@
 //! own a repeat orders nothing: it waits until the container is settled and hears how it is.
 
 mod acts;
+mod connect;
 pub(crate) mod events;
 mod place;
 mod reads;
@@ -27,7 +28,10 @@ pub(crate) use timers::lock_cells_of;
 
 use super::{TenantMessage, TenantState, group, message::Adopt};
 use crate::{
-    api::container::{ContainerCall, Wake, Woken},
+    api::{
+        connections::ConnectionsCall,
+        container::{ContainerCall, Wake, Woken},
+    },
     authorize::{Action, Object},
     call::{Call, Incoming, Repeat, Reply},
     effect::Effect,
@@ -217,6 +221,16 @@ impl TenantState {
             ContainerCall::ExtendUnlock(call) => self.admit(myself, call),
             ContainerCall::LockCell(call) => self.admit(myself, call),
             ContainerCall::ConnectGateway(call) => self.admit(myself, call),
+        }
+    }
+
+    /// One line per method about connections.
+    pub(super) fn connections(&mut self, myself: &ActorRef<TenantMessage>, call: ConnectionsCall) {
+        match call {
+            ConnectionsCall::BeginAuthorization(call) => self.admit(myself, call),
+            ConnectionsCall::FinishAuthorization(call) => self.admit(myself, call),
+            ConnectionsCall::ListConnections(call) => self.work(myself, call),
+            ConnectionsCall::Disconnect(call) => self.admit(myself, call),
         }
     }
 

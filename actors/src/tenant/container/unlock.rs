@@ -47,6 +47,8 @@ macro_rules! asked {
     };
 }
 
+pub(super) use asked;
+
 asked!(ExplainIdle, At, IdleExplained, |at, _, reply| (at, What::Explain(reply)), self, work => {
     Ok((&load(work, Action::ReadContainer, self.container).await?).into())
 });

@@ -21,6 +21,7 @@ use crate::{
     authorize::Action,
     error::ActorError,
     ports::{CellInboxItem, CellInboxSettled},
+    tenant::connections,
     work::{Handle, SystemWork, Work},
 };
 
@@ -174,21 +175,21 @@ async fn take_in(
     if work.tx.get::<VaultInboxItem>((vault.vault_id, item.item)).await?.is_some() {
         return Ok(Taken::Known);
     }
-    if waiting(work, vault.vault_id).await? >= MAX_WAITING {
-        return refused(format!(
-            "the vault's inbox is full ({MAX_WAITING} items): its owner files or drops some with `ocmt vault inbox`"
-        ));
-    }
-    let of_container = VaultInboxItem::container_id.eq(container);
-    if work.tx.count(of(vault.vault_id, InboxState::Waiting).and(of_container)).await? >= MAX_OF_CONTAINER {
-        return refused(format!(
-            "{MAX_OF_CONTAINER} items of this container wait in the vault's inbox: its owner files or drops some with `ocmt vault inbox`"
-        ));
-    }
-    let of_unlock = VaultInboxItem::unlock_id.eq(Some(place.unlock));
-    let of_unlock = VaultInboxItem::vault_id.eq(vault.vault_id).and(of_unlock);
-    if work.tx.count::<VaultInboxItem>(of_unlock).await? >= MAX_OF_UNLOCK {
-        return refused(format!("this unlock has sent {MAX_OF_UNLOCK} items: unlock the container anew"));
+    let connection = match item.connection {
+        Some(it) if connections::admits(work, container, &it).await? => Some(it),
+        _ => None,
+    };
+    match &connection {
+        Some(it) => {
+            if !connections::supersedes(work, vault.vault_id, container, (it, &place)).await? {
+                return Ok(Taken::Known);
+            }
+        }
+        None => {
+            if let Some(why) = full(work, vault.vault_id, container, &place).await? {
+                return refused(why);
+            }
+        }
     }
     let last = VaultInboxItem::vault_id.eq(vault.vault_id).desc(VaultInboxItem::position).limit(1);
     let last = work.tx.first::<VaultInboxItem>(last).await?.map_or(0, |last| last.position);
@@ -204,5 +205,34 @@ async fn take_in(
         position: last + 1,
     };
     work.tx.insert(&row).await?;
+    if let (Some(connection), Some(user)) = (connection, vault.owner_user) {
+        connections::got(work, (container, user), row.item_id, connection).await?;
+    }
     Ok(Taken::New)
+}
+
+/// Why the workload's next item has no room; none if it has.
+async fn full(
+    work: &mut Work,
+    vault: VaultId,
+    container: ContainerId,
+    place: &InboxPlace,
+) -> Result<Option<String>, ActorError> {
+    if waiting(work, vault).await? >= MAX_WAITING {
+        return Ok(Some(format!(
+            "the vault's inbox is full ({MAX_WAITING} items): its owner files or drops some with `ocmt vault inbox`"
+        )));
+    }
+    let of_container = VaultInboxItem::container_id.eq(container);
+    if work.tx.count(of(vault, InboxState::Waiting).and(of_container)).await? >= MAX_OF_CONTAINER {
+        return Ok(Some(format!(
+            "{MAX_OF_CONTAINER} items of this container wait in the vault's inbox: its owner files or drops some with `ocmt vault inbox`"
+        )));
+    }
+    let of_unlock = VaultInboxItem::unlock_id.eq(Some(place.unlock));
+    let of_unlock = VaultInboxItem::vault_id.eq(vault).and(of_unlock);
+    if work.tx.count::<VaultInboxItem>(of_unlock).await? >= MAX_OF_UNLOCK {
+        return Ok(Some(format!("this unlock has sent {MAX_OF_UNLOCK} items: unlock the container anew")));
+    }
+    Ok(None)
 }

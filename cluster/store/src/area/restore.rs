@@ -19,8 +19,8 @@ use crate::{
     tables::{
         ApiKeyRow, BackupCode, Capability, CapabilityState, Ceremony, CeremonyRequest, CeremonyState,
         Cluster, Deletion, DestructiveAct, EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState,
-        OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramToken, RESTORE_STEP,
-        Session, Share, ShareState, Signup, Tenant, TenantOwner, TotpEnrollment,
+        OauthFlow, OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramToken,
+        RESTORE_STEP, Session, Share, ShareState, Signup, Tenant, TenantOwner, TotpEnrollment,
     },
 };
 
@@ -185,6 +185,7 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
         // nor one of a whole tenant come to be carried out; its timer finds nothing
         + tx.delete::<Deletion>(Deletion::began_at.eq(None)).await?
         + tx.delete::<OidcLogin>(Filter::all()).await?
+        + tx.delete::<OauthFlow>(Filter::all()).await?
         + tx.delete::<Invite>(Filter::all()).await?
         + tx.delete::<Signup>(Filter::all()).await?
         + tx.delete::<Pairing>(Filter::all()).await?

@@ -58,4 +58,6 @@ steps! {
     18 "egress" "0018_egress.sql" usable_from 18;
     // an earlier program would remove a container or a user and leave their schedules standing
     19 "life" "0019_life.sql" usable_from 19;
+    // an earlier program would remove a container and leave its connections listed
+    20 "oauth" "0020_oauth.sql" usable_from 20;
 }

@@ -12,6 +12,7 @@ pub mod egress;
 pub mod email;
 pub mod factor;
 pub mod limits;
+pub mod oauth;
 pub mod operator;
 pub mod pairing;
 pub mod passkey;
@@ -37,6 +38,7 @@ pub use egress::{EgressPolicyRow, EgressUse};
 pub use email::{EmailChange, EmailChangeState};
 pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
 pub use limits::{QuotaRow, Suspension, Usage};
+pub use oauth::{OauthConnection, OauthFlow};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
 pub use pairing::{PairedSender, Pairing};
 pub use passkey::{Passkey, PasskeyChallenge, PasskeyEntry, PasskeySignIn, PasskeyWish};
@@ -151,6 +153,8 @@ fn of_tenants() -> Vec<&'static Table> {
         Capability::table(),
         Conversation::table(),
         TranscriptRecord::table(),
+        OauthFlow::table(),
+        OauthConnection::table(),
         Schedule::table(),
         ContainerEvent::table(),
     ]

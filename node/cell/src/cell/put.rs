@@ -26,7 +26,12 @@ impl Cell {
             return Err(CellError::Locked);
         }
         let unlocked = inner.unlocked.as_mut().ok_or(CellError::Locked)?;
-        self.inbox.put(&mut unlocked.writing, name, value, now)
+        if unlocked.connections.own(name) {
+            return Err(CellError::Invalid(
+                "that name is kept for the tokens of a connection, which the cell writes",
+            ));
+        }
+        self.inbox.put(&mut unlocked.writing, name, value, now, None)
     }
 
     /// What waits for the user's vault. A lock leaves it alone: it is sealed.

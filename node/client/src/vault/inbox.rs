@@ -84,11 +84,23 @@ impl Vault {
     /// # Errors
     /// As [`Vault::put`]; items before a failure are filed.
     pub async fn file_inbox(&mut self) -> Result<Vec<Arrived>, ClientError> {
+        self.file_inbox_where(|_| true).await
+    }
+
+    /// As [`Vault::file_inbox`], of the items that `which` names.
+    ///
+    /// # Errors
+    /// As [`Vault::put`]; items before a failure are filed.
+    pub async fn file_inbox_where(
+        &mut self,
+        which: impl Fn(&Arrived) -> bool,
+    ) -> Result<Vec<Arrived>, ClientError> {
         let (mut ledger, opened) = self.open_inbox().await?;
         let mut filed = Vec::new();
         let all: Vec<Opened> = opened
             .into_iter()
             .filter(|opened| matches!(opened.arrived.worth, Worth::Fileable | Worth::Done))
+            .filter(|opened| which(&opened.arrived))
             .collect();
         let mut rest = all.into_iter().peekable();
         while rest.peek().is_some() {
@@ -171,6 +183,13 @@ impl Vault {
         edit.put_ledger(&ledger, &mut rand::rng())?;
         let change = edit.finish()?;
         self.commit(change).await
+    }
+
+    /// The last unlock of a container that may write, as the vault has it.
+    pub(crate) async fn last_unlock(&self, container: ContainerId) -> Result<Option<UnlockId>, ClientError> {
+        let ledger = self.ledger().await?;
+        let last = ledger.granted().iter().rev().find(|granted| granted.container == container);
+        Ok(last.map(|granted| granted.unlock))
     }
 
     async fn ledger(&self) -> Result<Ledger, ClientError> {

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use ocmt_client::cell::Mapping;
+use ocmt_crypto::connect::ProviderName;
 use ocmt_types::ContainerId;
 
 use super::{ContainerArg, PassphraseArgs};
@@ -133,7 +134,7 @@ pub struct CreateArgs {
 /// `ocmt container unlock`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt container unlock --map OPENAI_KEY=api-key --lease 2h\n  ocmt container unlock --map DB_PASSWORD --map API_KEY=other-name\n  ocmt container unlock --may-write oauth/calendar\n\nThe program in the container finds each secret in the environment variable you name."
+    after_help = "Examples:\n  ocmt container unlock --map OPENAI_KEY=api-key --lease 2h\n  ocmt container unlock --map DB_PASSWORD --map API_KEY=other-name\n  ocmt container unlock --may-write notes/today\n  ocmt container unlock --connect github\n\nThe program in the container finds each secret in the environment variable you name."
 )]
 pub struct UnlockArgs {
     /// Which.
@@ -146,6 +147,10 @@ pub struct UnlockArgs {
     /// more than once, at most 32 times
     #[arg(long, value_name = "NAME")]
     pub may_write: Vec<String>,
+    /// A provider that the program may connect to, or is connected to, with `ocmt oauth`; may be given more than
+    /// once
+    #[arg(long, value_name = "PROVIDER")]
+    pub connect: Vec<ProviderName>,
     /// How long, 1s to 7d; the tenant's policy may allow less
     #[arg(long, value_name = "TIME", default_value = "30m")]
     pub lease: HumanDuration,

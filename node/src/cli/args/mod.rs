@@ -11,6 +11,7 @@ mod egress;
 mod email;
 mod mfa;
 mod node;
+mod oauth;
 mod operated;
 mod recovery;
 mod schedule;
@@ -39,6 +40,7 @@ pub use egress::{EgressCommand, EgressSetArgs};
 pub use email::EmailCommand;
 pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
+pub use oauth::{ConnectArgs, OauthCommand, ProviderCommand, ProviderSetArgs, SecretPlace};
 pub use operated::{LimitArgs, OperatedCommand};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
 pub use schedule::{ScheduleCommand, SchedulePutArgs, UnlockAgentArgs};
@@ -167,6 +169,9 @@ pub enum Command {
     /// Your conversations, kept encrypted and in order
     #[command(subcommand)]
     Conversation(ConversationCommand),
+    /// Connect your container to other people's services, with tokens that only it and your vault hold
+    #[command(subcommand)]
+    Oauth(OauthCommand),
     /// Your container, its cell, and what runs in it
     #[command(subcommand)]
     Container(ContainerCommand),

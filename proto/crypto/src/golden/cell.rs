@@ -1,12 +1,15 @@
 //! Offer, statement, payload, extension, inbox item, and what a node wraps.
 
-use ocmt_types::{ContainerId, ConversationId, Id as _, NodeId, TenantId, Timestamp, UnlockId, VaultId};
+use ocmt_types::{
+    AuthorizationId, ContainerId, ConversationId, Id as _, NodeId, TenantId, Timestamp, UnlockId, VaultId,
+};
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
     cell::{CellKeyOffer, CellKeyStatement, CellPlace, ExpectedCell, StartSecret},
+    connect::{Answer, Offered, ProviderName},
     entry::EntryName,
     seal::{SealPublicKey, SealSecretKey},
     sealing::{SealingKey, SealingKeys, SealingPlace},
@@ -21,6 +24,7 @@ use super::{array, bytes, hex};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000);
 const EXPIRES: Timestamp = Timestamp(1_800_000_600_000);
+const URL: &str = "https://id.example/authorize?state=x";
 const SEALED: SealingPlace<'_> = SealingPlace { purpose: "totp", row: b"row" };
 
 fn place() -> CellPlace {
@@ -56,6 +60,14 @@ fn ledger(inbox: SealPublicKey) -> Ledger {
     ledger
 }
 
+fn flow() -> AuthorizationId {
+    AuthorizationId::from_bytes([8; 16])
+}
+
+fn offered(unlock: UnlockId, provider: &ProviderName) -> Offered<'_> {
+    Offered { unlock, authorization: flow(), provider, url: URL }
+}
+
 pub(super) fn make(rng: &mut StdRng) -> Value {
     let (start, host, cell) =
         (StartSecret::generate(rng), SigningKey::generate(rng), SealSecretKey::generate(rng));
@@ -74,6 +86,9 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
     let extension = LeaseExtension { unlock: payload.unlock, serial: 9, lease_ms: 120_000, expires: EXPIRES };
     let (inbox, key) = (SealSecretKey::generate(rng), &payload.unlock_key);
     let item = InboxItem { name: "oauth/calendar".into(), value: Zeroizing::new(b"token".to_vec()) };
+    let provider = ProviderName::new("git.example").unwrap();
+    let answer =
+        Answer { code: Zeroizing::new("c0de".to_owned()), issuer: Some("https://id.example".to_owned()) };
     let sealing = SealingKey::generate(6, rng);
     let sealing_key = *sealing.expose();
     let mut writes = test_payload::payload(7);
@@ -103,6 +118,13 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
         "inbox_item": hex(item.seal(&inbox_place(), &inbox.public(), key, rng).unwrap()),
         "inbox_name": "oauth/calendar",
         "inbox_value": hex(b"token"),
+        "authorization": hex([8; 16]),
+        "provider": "git.example",
+        "authorization_url": URL,
+        "authorization_proof": hex(offered(payload.unlock, &provider).proof(key).unwrap()),
+        "authorization_answer": hex(answer.seal(payload.unlock, (flow(), &provider), key, rng).unwrap()),
+        "authorization_code": &*answer.code,
+        "authorization_issuer": answer.issuer,
         "sealing_generation": 6,
         "sealing_key": hex(sealing_key),
         "sealing_purpose": SEALED.purpose,
@@ -139,6 +161,13 @@ pub(super) fn check(v: &Value) {
         (item.name.as_str(), &*item.value),
         (v["inbox_name"].as_str().unwrap(), &bytes(v, "inbox_value"))
     );
+
+    let provider = ProviderName::new(v["provider"].as_str().unwrap()).unwrap();
+    assert_eq!(v["authorization_url"].as_str(), Some(URL));
+    offered(taken.unlock, &provider).check(&key, &bytes(v, "authorization_proof")).unwrap();
+    let answer =
+        Answer::open(&bytes(v, "authorization_answer"), taken.unlock, (flow(), &provider), &key).unwrap();
+    assert_eq!((answer.code.as_str(), answer.issuer.as_deref()), ("c0de", Some("https://id.example")));
 
     let writes = UnlockPayload::decode(&bytes(v, "payload_that_writes")).unwrap();
     assert!(writes.may_write == writes_names());

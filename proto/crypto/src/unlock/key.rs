@@ -47,6 +47,14 @@ impl UnlockKey {
         self.derive(b"OCMT unlock v1 inbox")
     }
 
+    pub(crate) fn offer_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+        self.derive(b"OCMT unlock v1 authorization offer")
+    }
+
+    pub(crate) fn answer_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+        self.derive(b"OCMT unlock v1 authorization answer")
+    }
+
     fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
         let mut key = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(None, self.0.as_slice())

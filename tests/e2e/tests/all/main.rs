@@ -25,6 +25,7 @@ mod links;
 mod memory;
 mod mfa;
 mod moving;
+mod oauth;
 mod operators_see;
 mod requests;
 mod restore;

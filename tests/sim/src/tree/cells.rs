@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use ocmt_actors::{
-    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellStatus, CellTarget,
-    CellUnlock, LockReason,
+    CellCall, CellChannel, CellConnections, CellError, CellInboxItem, CellInboxSettled, CellLink, CellOffer,
+    CellStatus, CellTarget, CellUnlock, CellWish, LockReason,
 };
 use ocmt_crypto::cell::{CellKey, CellPlace, StartSecret};
 use ocmt_runtime::{Observed, State};
+use ocmt_types::AuthorizationId;
 use rand::{SeedableRng as _, rngs::StdRng};
 
 use super::{engine::containers, world::Tree};
@@ -46,6 +47,39 @@ fn nobody() -> CellError {
 
 fn locked<T>() -> Result<T, CellError> {
     Err(CellError::Refused { reason: "CELL_LOCKED".to_owned(), why: "nobody unlocks here".to_owned() })
+}
+
+impl CellConnections for Cells {
+    fn begin_authorization<'a>(&'a self, cell: &'a CellTarget, _: CellWish) -> CellCall<'a, CellOffer> {
+        Box::pin(async move {
+            self.find(cell).await?;
+            locked()
+        })
+    }
+
+    fn finish_authorization<'a>(
+        &'a self,
+        cell: &'a CellTarget,
+        _: AuthorizationId,
+        _: Vec<u8>,
+    ) -> CellCall<'a, ()> {
+        Box::pin(async move {
+            self.find(cell).await?;
+            locked()
+        })
+    }
+
+    fn disconnect<'a>(&'a self, cell: &'a CellTarget, _: String, _: bool) -> CellCall<'a, bool> {
+        Box::pin(async move {
+            self.find(cell).await?;
+            locked()
+        })
+    }
+
+    fn carry<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, ()> {
+        // nobody wants to go anywhere
+        Box::pin(std::future::pending())
+    }
 }
 
 impl CellLink for Cells {

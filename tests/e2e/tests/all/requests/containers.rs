@@ -24,6 +24,18 @@ pub(super) fn containers(ids: &Ids) -> Vec<Made> {
     }
 }
 
+pub(super) fn connections(ids: &Ids) -> Vec<Made> {
+    let container_id = ids.container.clone();
+    made! {
+        OAuthService/BeginAuthorization "container" => pb::BeginAuthorizationRequest { container_id: container_id.clone(),
+            provider: "git".into(), scopes: vec!["read".into()], idempotency_key: key() };
+        OAuthService/FinishAuthorization "container" => pb::FinishAuthorizationRequest { container_id: container_id.clone(),
+            state: "x".into(), answer: vec![1; 64].into(), idempotency_key: key() };
+        OAuthService/ListConnections "container" => pb::ListConnectionsRequest { container_id, ..Default::default() };
+        OAuthService/Disconnect "" => pb::DisconnectRequest { connection_id: uuid(), anyway: false, idempotency_key: key() };
+    }
+}
+
 pub(super) fn cells(ids: &Ids) -> Vec<Made> {
     let container_id = ids.container.clone();
     let start = pb::ChannelStart { container_id: container_id.clone(), idempotency_key: key() };

@@ -131,6 +131,7 @@ pub(crate) fn all(ids: &Ids) -> Vec<Made> {
         vaults::conversations(ids),
         containers::containers(ids),
         containers::cells(ids),
+        containers::connections(ids),
         containers::schedules(ids),
         recovery::guardians(ids),
         recovery::ceremonies(ids),

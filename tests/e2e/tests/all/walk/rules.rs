@@ -51,7 +51,7 @@ macro_rules! rules {
 }
 
 /// What an API key may call, and the scope that it has to have for it; "" for none. Everything else refuses every key.
-pub(super) const BY_KEY: [(&str, &str); 28] = [
+pub(super) const BY_KEY: [(&str, &str); 29] = [
     ("/ocmt.v1.AuthService/WhoAmI", ""),
     ("/ocmt.v1.TenantService/GetTenant", "tenant.read"),
     ("/ocmt.v1.TenantService/GetQuota", "tenant.read"),
@@ -71,6 +71,7 @@ pub(super) const BY_KEY: [(&str, &str); 28] = [
     ("/ocmt.v1.ContainerService/GetContainer", "container.read"),
     ("/ocmt.v1.ContainerService/ListContainers", "container.read"),
     ("/ocmt.v1.ContainerService/ExplainIdle", "container.read"),
+    ("/ocmt.v1.OAuthService/ListConnections", "container.read"),
     ("/ocmt.v1.ContainerService/ListSchedules", "container.read"),
     ("/ocmt.v1.ContainerService/StartContainer", "container.use"),
     ("/ocmt.v1.ContainerService/WakeContainer", "container.use"),
@@ -211,6 +212,12 @@ pub(super) const RULES: &[Rule] = rules! {
         IssueGatewayToken Member Refused,
         OpenChannel Member Refused,
     }
+    OAuthService {
+        BeginAuthorization Member Refused,
+        FinishAuthorization Member Refused,
+        ListConnections Member Refused,
+        Disconnect Observer Unfound,
+    }
     RecoveryService {
         InviteGuardian Observer Refused,
         AcceptGuardianship Observer Unfound,
@@ -297,6 +304,7 @@ pub(super) const ROUTES: &[(&str, &str, Page)] = &[
     ("/auth/mfa", "/auth/mfa", Page::Form),
     ("/auth/oidc", "/auth/oidc?code=x&state=y", Page::Public),
     ("/auth/sign-out", "/auth/sign-out", Page::Form),
+    ("/oauth/callback/{provider}", "/oauth/callback/git?code=x&state=y", Page::Public),
     ("/static/page.css", "/static/page.css", Page::Public),
     ("/gateway/{container}", "/gateway/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11", Page::Gateway),
     ("KEYS", ocmt::gateway::KEYS, Page::Public),

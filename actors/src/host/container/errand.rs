@@ -1,0 +1,99 @@
+//! Errands to a running cell, beside the container's other work; and the way out for its connections.
+
+use std::{sync::Arc, time::Duration};
+
+use ocmt_types::ContainerId;
+
+use super::{cell::Cell, ops::Ctx};
+use crate::{
+    api::{
+        connections::{AuthorizationBegun, ConnectionInfo, Disconnected},
+        container::Wake,
+    },
+    env::Scope,
+    error::ActorError,
+    host::{
+        errand::{End, Errand, Finish},
+        owner::tell,
+    },
+    ports::CellWish,
+    supervisor,
+    tenant::connections::{Ended, Find, NotBegun},
+    work::{SystemWork, run_system},
+};
+
+/// A provider is asked once or twice, and the owner's store takes what comes of it.
+const ERRAND: Duration = Duration::from_secs(40);
+/// After a way out that was lost.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Does it, beside the container's other work, and answers.
+pub(super) fn run(ctx: &Ctx, cell: Arc<Cell>, errand: Errand, wake: Wake) {
+    let at = At { scope: ctx.scope.clone(), container: ctx.container, cell };
+    supervisor::detach(async move {
+        match errand {
+            Errand::Begin(wish, reply) => reply.send(at.begin(wish, wake).await),
+            Errand::Finish(finish, reply) => reply.send(at.finish(finish).await),
+            Errand::Disconnect(end, reply) => reply.send(at.disconnect(end).await),
+        }
+    });
+}
+
+struct At {
+    scope: Scope,
+    container: ContainerId,
+    cell: Arc<Cell>,
+}
+
+impl At {
+    async fn begin(&self, wish: CellWish, wake: Wake) -> Result<AuthorizationBegun, ActorError> {
+        let (authorization, state, expires_at) = (wish.authorization, wish.state.clone(), wish.expires_at);
+        let call = self.scope.env.cells.begin_authorization(&self.cell.target, wish);
+        let offer = match super::cell::within(ERRAND, call).await {
+            Ok(offer) => offer,
+            Err(error) => {
+                // it is nothing that could be finished
+                self.system(NotBegun(authorization)).await?;
+                return Err(error);
+            }
+        };
+        let (url, proof, unlock) = (offer.url, offer.proof, offer.unlock);
+        Ok(AuthorizationBegun { authorization, url, proof, unlock, state, expires_at, wake })
+    }
+
+    /// The cell answers when its inbox's item is in the owner's store, and with the item came the connection.
+    async fn finish(&self, it: Finish) -> Result<ConnectionInfo, ActorError> {
+        let call = self.scope.env.cells.finish_authorization(&self.cell.target, it.authorization, it.answer);
+        super::cell::within(ERRAND, call).await?;
+        self.system(Find { container: self.container, provider: it.provider }).await
+    }
+
+    async fn disconnect(&self, End { provider, anyway }: End) -> Result<Disconnected, ActorError> {
+        let call = self.scope.env.cells.disconnect(&self.cell.target, provider.clone(), anyway);
+        let revoked = match super::cell::within(ERRAND, call).await {
+            Err(error) if anyway => {
+                tracing::debug!(container = %self.container, %error, "a connection is forgotten that its cell did not end");
+                false
+            }
+            ended => ended?,
+        };
+        self.system(Ended { container: self.container, provider, revoked }).await?;
+        Ok(Disconnected { revoked })
+    }
+
+    async fn system<S: SystemWork>(&self, work: S) -> Result<S::Output, ActorError> {
+        let (output, effects) = run_system(&self.scope, work).await?;
+        tell(&self.scope, effects);
+        Ok(output)
+    }
+}
+
+/// Lets a running cell reach providers, until it is dropped.
+pub(super) async fn carry(scope: Scope, container: ContainerId, cell: Arc<Cell>) {
+    loop {
+        if let Err(error) = scope.env.cells.carry(&cell.target).await {
+            tracing::debug!(%container, %error, "way out of a cell was lost");
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}

@@ -1,0 +1,84 @@
+//! What the cells of these tests do for connections: they offer an address, and send tokens to the inbox when an
+//! authorization is finished.
+
+use std::sync::{Mutex, PoisonError};
+
+use ocmt_types::AuthorizationId;
+
+use super::cells::{FakeCells, refused};
+use crate::{
+    CellCall, CellConnections, CellInboxItem, CellOffer, CellTarget, CellWish,
+    tests::kit::{NoCells, nobody, until},
+};
+
+/// What cells were asked.
+#[derive(Default)]
+pub(super) struct Connecting {
+    pub(super) wishes: Mutex<Vec<CellWish>>,
+    /// Authorizations that a cell was asked to finish, with the answers.
+    pub(super) finished: Mutex<Vec<(AuthorizationId, Vec<u8>)>>,
+    /// What goes into the inbox with the next one.
+    pub(super) tokens: Mutex<Option<CellInboxItem>>,
+    pub(super) ended: Mutex<Vec<String>>,
+}
+
+impl CellConnections for FakeCells {
+    fn begin_authorization<'a>(&'a self, cell: &'a CellTarget, wish: CellWish) -> CellCall<'a, CellOffer> {
+        Box::pin(async move {
+            let unlock = self.unlocked(cell).await?.ok_or_else(|| refused("CELL_LOCKED"))?;
+            let url = format!("https://id.example/authorize?state={}", wish.state);
+            self.connecting.wishes.lock().unwrap_or_else(PoisonError::into_inner).push(wish);
+            Ok(CellOffer { url, proof: vec![7; 32], unlock })
+        })
+    }
+
+    fn finish_authorization<'a>(
+        &'a self,
+        cell: &'a CellTarget,
+        authorization: AuthorizationId,
+        answer: Vec<u8>,
+    ) -> CellCall<'a, ()> {
+        Box::pin(async move {
+            self.unlocked(cell).await?.ok_or_else(|| refused("CELL_LOCKED"))?;
+            self.connecting.finished.lock().unwrap().push((authorization, answer));
+            let tokens =
+                self.connecting.tokens.lock().unwrap().take().ok_or_else(|| refused("PROVIDER_REFUSED"))?;
+            self.inbox.lock().unwrap().push(tokens);
+            self.inbox_moved.notify_waiters();
+            until("the tokens are stored", async || self.inbox.lock().unwrap().is_empty()).await;
+            Ok(())
+        })
+    }
+
+    fn disconnect<'a>(&'a self, cell: &'a CellTarget, provider: String, _: bool) -> CellCall<'a, bool> {
+        Box::pin(async move {
+            self.unlocked(cell).await?.ok_or_else(|| refused("CELL_LOCKED"))?;
+            self.connecting.ended.lock().unwrap().push(provider);
+            Ok(true)
+        })
+    }
+
+    fn carry<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+impl CellConnections for NoCells {
+    fn begin_authorization<'a>(&'a self, _: &'a CellTarget, _: CellWish) -> CellCall<'a, CellOffer> {
+        nobody()
+    }
+    fn finish_authorization<'a>(
+        &'a self,
+        _: &'a CellTarget,
+        _: AuthorizationId,
+        _: Vec<u8>,
+    ) -> CellCall<'a, ()> {
+        nobody()
+    }
+    fn disconnect<'a>(&'a self, _: &'a CellTarget, _: String, _: bool) -> CellCall<'a, bool> {
+        nobody()
+    }
+    fn carry<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, ()> {
+        nobody()
+    }
+}

@@ -1,0 +1,122 @@
+//! Admissions of what is asked about a container's connections: of its own user alone, and what was begun is
+//! finished once, by the session that began it.
+
+use ocmt_crypto::token::{Token, TokenKind};
+use ocmt_store::{
+    Filter,
+    tables::{Container, OauthConnection, OauthFlow},
+};
+use ocmt_types::{AuthorizationId, ContainerId, IdGen, RandomIds};
+
+use super::{About, Admission, load_free, unlock::asked};
+use crate::{
+    api::connections::{
+        AuthorizationBegun, BeginAuthorization, ConnectionInfo, Disconnect, Disconnected, FinishAuthorization,
+    },
+    authorize::Action,
+    call::{Repeat, Reply},
+    caller::SignedIn,
+    error::ActorError,
+    host::{
+        errand::{End, Errand, Finish},
+        message::{At, JobKind, What},
+    },
+    ports::CellWish,
+    work::Work,
+};
+
+/// An authorization is finished within this.
+const LASTS: std::time::Duration = std::time::Duration::from_secs(10 * 60);
+/// Authorizations of one user under way.
+const MOST_UNDER_WAY: i64 = 32;
+const MAX_ANSWER: usize = 5 * 1024;
+
+/// One answer for every way in which a state is not good.
+pub(crate) const BAD_STATE: &str = "the authorization is unknown, was finished, is over 10 min old, or was begun in another session: begin again";
+
+/// A container that is free to be used, of who asks and of nobody else: what comes of it goes into their vault.
+async fn own(work: &mut Work, container: ContainerId) -> Result<(Container, SignedIn), ActorError> {
+    let row = load_free(work, Action::EnterContainer, container).await?;
+    let who = work.standing.caller.user().filter(|who| who.user == row.user_id);
+    Ok((row, who.ok_or(ActorError::NotFound)?))
+}
+
+asked!(
+    BeginAuthorization, (At, CellWish), AuthorizationBegun,
+    |(at, wish), about, reply| (at, about.job(JobKind::Errand(Errand::Begin(wish, reply)))),
+    self, work => {
+        let (row, who) = own(work, self.container).await?;
+        work.tx.delete_all::<OauthFlow>(OauthFlow::expires_at.le(work.now)).await?;
+        if work.tx.count::<OauthFlow>(OauthFlow::user_id.eq(who.user)).await? >= MOST_UNDER_WAY {
+            return Err(ActorError::ResourceExhausted {
+                reason: "AUTHORIZATIONS_FULL",
+                why: "too many authorizations were begun and not finished".to_owned(),
+                retry_after: Some(LASTS),
+            });
+        }
+        let state = Token::issue(TokenKind::Link, work.ownership.tenant, &mut rand::rng());
+        let ids: &dyn IdGen = &RandomIds;
+        let authorization: AuthorizationId = ids.id();
+        let expires_at = work.now + LASTS;
+        let flow = OauthFlow {
+            tenant_id: work.ownership.tenant,
+            state_hash: state.hash(),
+            user_id: who.user,
+            session_id: who.session,
+            container_id: row.container_id,
+            provider: self.provider.clone(),
+            authorization_id: authorization,
+            expires_at,
+        };
+        work.tx.insert(&flow).await?;
+        work.details.push(("provider".to_owned(), self.provider.clone()));
+        let wish = CellWish {
+            authorization,
+            provider: self.provider,
+            scopes: self.scopes,
+            redirect: self.redirect,
+            state: state.expose().to_owned(),
+            expires_at,
+        };
+        Ok(((&row).into(), wish))
+    }
+);
+
+asked!(
+    FinishAuthorization, (At, Finish), ConnectionInfo,
+    |(at, finish), about, reply| (at, about.job(JobKind::Errand(Errand::Finish(finish, reply)))),
+    self, work => {
+        if self.answer.len() > MAX_ANSWER {
+            return Err(ActorError::invalid("answer", "is longer than 5120 bytes"));
+        }
+        let (row, who) = own(work, self.container).await?;
+        let flow = take(work, &self.state, &row, who).await?;
+        work.details.push(("provider".to_owned(), flow.provider.clone()));
+        let finish =
+            Finish { authorization: flow.authorization_id, provider: flow.provider, answer: self.answer };
+        Ok(((&row).into(), finish))
+    }
+);
+
+/// One statement: of many who bring the same state exactly one goes on, and only where it was begun.
+async fn take(work: &mut Work, state: &str, row: &Container, who: SignedIn) -> Result<OauthFlow, ActorError> {
+    let bad = || ActorError::precondition("BAD_STATE", BAD_STATE);
+    let token = Token::parse_kind(TokenKind::Link, state).map_err(|_| bad())?;
+    let good: Filter<OauthFlow> = OauthFlow::session_id
+        .eq(who.session)
+        .and(OauthFlow::container_id.eq(row.container_id))
+        .and(OauthFlow::expires_at.gt(work.now));
+    work.tx.take_if::<OauthFlow>(token.hash(), good).await?.ok_or_else(bad)
+}
+
+asked!(
+    Disconnect, (At, End), Disconnected,
+    |(at, end), about, reply| (at, about.job(JobKind::Errand(Errand::Disconnect(end, reply)))),
+    self, work => {
+        let connection = work.tx.get::<OauthConnection>(self.connection).await?.ok_or(ActorError::NotFound)?;
+        let (row, _) = own(work, connection.container_id).await?;
+        work.object = format!("connection/{}", self.connection);
+        work.details.push(("provider".to_owned(), connection.provider.clone()));
+        Ok(((&row).into(), End { provider: connection.provider, anyway: self.anyway }))
+    }
+);
