@@ -313,7 +313,7 @@ pub struct PutRewrappedKeys {
 
 /// What an unfinished rotation has staged, by object id.
 #[derive(Debug, Clone)]
-pub struct GetRotation {
+pub struct ListStagedObjects {
     /// Which vault.
     pub vault: VaultId,
     /// Behind this object.
@@ -322,7 +322,7 @@ pub struct GetRotation {
     pub limit: u32,
 }
 
-/// Answer of [`GetRotation`].
+/// Answer of [`ListStagedObjects`].
 #[derive(Debug, Clone)]
 pub struct StagedPage {
     /// Where it stands.
@@ -370,7 +370,7 @@ calls! {
         write RemoveKeySlot => Written,
         write BeginRotation => RotationInfo,
         write PutRewrappedKeys => RotationInfo,
-        read GetRotation => StagedPage,
+        read ListStagedObjects => StagedPage,
         write FinishRotation => VaultInfo,
     }
 }

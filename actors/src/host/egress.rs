@@ -207,8 +207,9 @@ impl Keeper {
         let (mut unknown, mut written, mut every) = (None, None, WRITTEN_EVERY);
         loop {
             tokio::select! {
-                () = tokio::time::sleep(TICK) => {}
+                biased;
                 () = closed.notified() => return self.finish().await,
+                () = tokio::time::sleep(TICK) => {}
             }
             self.hold(&mut unknown).await;
             let now = self.env.clock.boottime();

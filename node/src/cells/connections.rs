@@ -28,6 +28,8 @@ const OF_A_CELL: usize = 8;
 const CHUNK: usize = 16 * 1024;
 /// Chunks that wait for a cell.
 const FRAMES: usize = 4;
+/// Bytes of why a connection does not stand.
+const MAX_WHY: usize = 200;
 
 impl CellConnections for GrpcCells {
     fn begin_authorization<'a>(&'a self, cell: &'a CellTarget, wish: CellWish) -> CellCall<'a, CellOffer> {
@@ -106,8 +108,9 @@ async fn carried(
 ) {
     let (stream, _place) = match outgoing.connect(&target.host, target.port).await {
         Ok(connected) => connected,
-        Err(why) => {
+        Err(mut why) => {
             tracing::debug!(why, "a cell was not carried");
+            why.truncate(why.floor_char_boundary(MAX_WHY));
             let _ = to_cell.send(pb::ReachRequest { message: Some(ToCell::Failed(why)) }).await;
             while let Ok(Some(_)) = from_cell.message().await {}
             return;

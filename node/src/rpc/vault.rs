@@ -223,10 +223,10 @@ impl VaultService for Rpc {
         vault_rotation::stage(self, request).await
     }
 
-    async fn get_rotation(
+    async fn list_staged_objects(
         &self,
-        request: Request<pb::GetRotationRequest>,
-    ) -> Answer<pb::GetRotationResponse> {
+        request: Request<pb::ListStagedObjectsRequest>,
+    ) -> Answer<pb::ListStagedObjectsResponse> {
         vault_rotation::staged(self, request).await
     }
 

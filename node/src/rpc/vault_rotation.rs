@@ -2,7 +2,7 @@
 
 use ocmt_actors::{
     CallMeta,
-    api::vault::{BeginRotation, FinishRotation, GetRotation, PutRewrappedKeys, RotationMode},
+    api::vault::{BeginRotation, FinishRotation, ListStagedObjects, PutRewrappedKeys, RotationMode},
 };
 use ocmt_crypto::sign::VerifyKey;
 use ocmt_proto::v1::{self as pb, put_rewrapped_keys_request::Part};
@@ -101,16 +101,16 @@ fn batch_of(
 
 pub(super) async fn staged(
     rpc: &Rpc,
-    request: Request<pb::GetRotationRequest>,
-) -> Answer<pb::GetRotationResponse> {
+    request: Request<pb::ListStagedObjectsRequest>,
+) -> Answer<pb::ListStagedObjectsResponse> {
     let it = request.get_ref();
-    let ask = GetRotation {
+    let ask = ListStagedObjects {
         vault: convert::id(&it.vault_id, "vault_id")?,
         after: wire::page_token(&it.page_token)?,
         limit: convert::page_size(it.page_size, STAGED_PAGE),
     };
     let page = rpc.ask(&request, &[], ask).await?;
-    Ok(Response::new(pb::GetRotationResponse {
+    Ok(Response::new(pb::ListStagedObjectsResponse {
         rotation: Some(wire::rotation(page.rotation)),
         succession: page.succession.into(),
         keyring: page.keyring.map(wire::object),

@@ -114,7 +114,7 @@ impl VaultState {
             VaultCall::RemoveKeySlot(call) => self.work(myself, call),
             VaultCall::BeginRotation(call) => self.work(myself, call),
             VaultCall::PutRewrappedKeys(call) => self.work(myself, call),
-            VaultCall::GetRotation(call) => self.work(myself, call),
+            VaultCall::ListStagedObjects(call) => self.work(myself, call),
             VaultCall::FinishRotation(call) => self.work(myself, call),
         }
     }
@@ -144,7 +144,7 @@ pub(super) fn named(call: &VaultCall) -> Option<ocmt_types::VaultId> {
         VaultCall::RemoveKeySlot(call) => Some(call.request.vault),
         VaultCall::BeginRotation(call) => Some(call.request.vault),
         VaultCall::PutRewrappedKeys(call) => Some(call.request.vault),
-        VaultCall::GetRotation(call) => Some(call.request.vault),
+        VaultCall::ListStagedObjects(call) => Some(call.request.vault),
         VaultCall::FinishRotation(call) => Some(call.request.vault),
     }
 }

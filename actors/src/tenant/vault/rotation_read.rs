@@ -10,7 +10,7 @@ use super::{
     rotation::standing,
 };
 use crate::{
-    api::vault::{GetRotation, StagedPage},
+    api::vault::{ListStagedObjects, StagedPage},
     authorize::Action,
     error::ActorError,
     work::{Handle, Work},
@@ -20,7 +20,7 @@ const PAGE: u32 = 20;
 /// With their bodies of 68 KiB they stay below 4 MiB.
 const MOST: u32 = 48;
 
-impl Handle for GetRotation {
+impl Handle for ListStagedObjects {
     async fn handle(self, work: &mut Work) -> Result<StagedPage, ActorError> {
         let vault = ground::load(work, Action::RotateVault, Some(self.vault)).await?;
         let rotation = standing(work, &vault).await?.ok_or_else(|| {

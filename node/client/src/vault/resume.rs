@@ -60,9 +60,10 @@ impl Vault {
         }
     }
 
-    async fn staged(&self, page_token: String) -> Result<pb::GetRotationResponse, ClientError> {
-        let request = pb::GetRotationRequest { vault_id: self.id().to_string(), page_size: PAGE, page_token };
-        Ok(self.client.vaults().get_rotation(request).await?.into_inner())
+    async fn staged(&self, page_token: String) -> Result<pb::ListStagedObjectsResponse, ClientError> {
+        let request =
+            pb::ListStagedObjectsRequest { vault_id: self.id().to_string(), page_size: PAGE, page_token };
+        Ok(self.client.vaults().list_staged_objects(request).await?.into_inner())
     }
 
     /// Whether the staged slots are those of the vault without the dropped ones.

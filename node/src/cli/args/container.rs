@@ -43,7 +43,7 @@ pub enum ContainerCommand {
         /// Only this one
         container: Option<ContainerId>,
         /// Go on behind the event with this token
-        #[arg(long, value_name = "TOKEN", default_value = "")]
+        #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
         resume: String,
     },
     /// Why it is awake, and when it will sleep

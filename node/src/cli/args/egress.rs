@@ -22,7 +22,7 @@ pub enum EgressCommand {
 /// `ocmt tenant egress set`: owners only
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt tenant egress set api.example.com:443 '*.example.org:80,443'\n  ocmt tenant egress set --none\n\nContainers reach these hosts and ports through the proxy of their node, which HTTP_PROXY and HTTPS_PROXY name, and\nnothing else. A star stands for every name below. Private, link-local and metadata addresses are refused whatever the\npolicy says. Open connections that it no longer allows end within seconds. The operator opens the way out first."
+    after_help = "Examples:\n  ocmt tenant egress set api.example.com:443 '*.example.org:80,443'\n  ocmt tenant egress set --none\n\nContainers reach these hosts and ports through the proxy of their node, which HTTP_PROXY and\nHTTPS_PROXY name, and nothing else. A star stands for every name below. Private, link-local\nand metadata addresses are refused whatever the policy says. Open connections that it no\nlonger allows end within seconds. The operator opens the way out first."
 )]
 pub struct EgressSetArgs {
     /// Hosts with their ports

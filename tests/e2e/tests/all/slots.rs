@@ -3,6 +3,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
+use ocmt_client::tenant::PolicyChange;
 use ocmt_crypto::{kdf::Cost, slot::KeySlot, vault::Rollback};
 use ocmt_proto::v1 as pb;
 use ocmt_testkit::{
@@ -161,7 +162,7 @@ async fn a_hardware_token_opens_the_vault_until_it_is_taken_away() {
     assert_eq!(after.list().await.unwrap()[0].version, 3);
     let last = &desk.slots(BY_FIRST).await[0].1;
     desk.refused(&format!("vault slots rm {last} {BY_FIRST}"), "stays").await;
-    desk.refused(&format!("vault slots rm 0 {BY_FIRST}"), "way to open the vault").await;
+    desk.refused(&format!("vault slots rm none {BY_FIRST}"), "way to open the vault").await;
     desk.done(&format!("vault ls {BY_FIRST}")).await;
 }
 
@@ -272,4 +273,32 @@ async fn a_slot_of_smaller_costs_is_brought_up_at_its_next_use() {
     let stored = ada.client.vaults().get_key_slots(pb::GetKeySlotsRequest::default()).await.unwrap();
     let stored = KeySlot::from_bytes(&stored.into_inner().slots[0].slot).unwrap();
     assert_eq!((stored.cost(), stored.id()), (Some(Cost::DEFAULT), made.keys().slots()[0].id()));
+}
+
+#[tokio::test]
+async fn a_slot_is_brought_up_to_what_the_tenant_asks_for_and_stays_there() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    ada.vault(FIRST).await.unwrap();
+    let cost = async || {
+        let open = ada.client.unlock_vault(None, key(FIRST), &ada.device, Rollback::Refuse).await.unwrap();
+        (open.keys().slots()[0].cost().unwrap().parts(), open.cost().parts())
+    };
+    let ask = async |memory: u32, passes: u32| {
+        let change = PolicyChange {
+            argon2_memory_mib: Some(memory),
+            argon2_passes: Some(passes),
+            ..PolicyChange::default()
+        };
+        ada.client.change_policy(&change).await.map(drop)
+    };
+    ask(65, 4).await.unwrap();
+    assert_eq!(cost().await, ((65 * 1024, 4, 4), (65 * 1024, 4, 4)));
+    // less is asked for again: what is there stays
+    ask(64, 3).await.unwrap();
+    assert_eq!(cost().await, ((65 * 1024, 4, 4), Cost::DEFAULT.parts()));
+    for (memory, passes) in [(63, 3), (513, 3), (64, 2), (64, 7)] {
+        let refused = ask(memory, passes).await.unwrap_err();
+        assert_eq!(refused.code(), Some(tonic::Code::InvalidArgument), "{memory} {passes}");
+    }
 }

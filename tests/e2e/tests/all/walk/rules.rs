@@ -51,7 +51,7 @@ macro_rules! rules {
 }
 
 /// What an API key may call, and the scope that it has to have for it; "" for none. Everything else refuses every key.
-pub(super) const BY_KEY: [(&str, &str); 29] = [
+pub(super) const BY_KEY: [(&str, &str); 28] = [
     ("/ocmt.v1.AuthService/WhoAmI", ""),
     ("/ocmt.v1.TenantService/GetTenant", "tenant.read"),
     ("/ocmt.v1.TenantService/GetQuota", "tenant.read"),
@@ -71,7 +71,6 @@ pub(super) const BY_KEY: [(&str, &str); 29] = [
     ("/ocmt.v1.ContainerService/GetContainer", "container.read"),
     ("/ocmt.v1.ContainerService/ListContainers", "container.read"),
     ("/ocmt.v1.ContainerService/ExplainIdle", "container.read"),
-    ("/ocmt.v1.OAuthService/ListConnections", "container.read"),
     ("/ocmt.v1.ContainerService/ListSchedules", "container.read"),
     ("/ocmt.v1.ContainerService/StartContainer", "container.use"),
     ("/ocmt.v1.ContainerService/WakeContainer", "container.use"),
@@ -183,7 +182,7 @@ pub(super) const RULES: &[Rule] = rules! {
         RemoveKeySlot Observer Refused,
         BeginRotation Observer Refused,
         PutRewrappedKeys Observer Refused,
-        GetRotation Observer Refused,
+        ListStagedObjects Observer Refused,
         FinishRotation Observer Refused,
     }
     ContainerService {
