@@ -1,3 +1,4 @@
+//! Tests of addresses, which `address.rs` takes in as its `tests` module under `cfg(test)`.
 #![allow(clippy::unwrap_used)]
 use proptest::prelude::*;
 

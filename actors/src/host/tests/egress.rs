@@ -3,6 +3,7 @@
 //! The proxies are real, on loopback; what the tests take for a public address is one of these too.
 
 use std::{
+    cell::Cell,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -88,16 +89,17 @@ impl Way {
 
     /// A tunnel, as soon as the door is open.
     async fn tunnel(&self, host: &str) -> (TcpStream, TcpStream) {
-        loop {
-            match self.ask(host).await {
-                Some((head, near)) => {
-                    assert!(head.contains(" 200 "), "{head}");
-                    return (near, self.outside.accept().await.unwrap().0);
-                }
-                // why: the proxy comes up beside us; the test's own bound ends the loop
-                None => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        }
+        let answered = Cell::new(None);
+        let is_open = async || {
+            let answer = self.ask(host).await;
+            let open = answer.is_some();
+            answered.set(answer);
+            open
+        };
+        until("the door is open", is_open).await;
+        let (head, near) = answered.take().unwrap();
+        assert!(head.contains(" 200 "), "{head}");
+        (near, self.outside.accept().await.unwrap().0)
     }
 }
 

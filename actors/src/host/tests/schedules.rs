@@ -109,14 +109,20 @@ async fn a_container_wakes_when_its_schedule_is_due_and_once() {
     }
 }
 
-#[tokio::test]
-async fn an_order_that_is_lost_is_given_again_and_the_time_is_taken_once() {
+/// Two nodes, a container on the other one, and a time that was taken while nothing got there.
+async fn order_lost() -> (World, World, Person, ContainerId) {
     let (a, b, ann, container) = super::nodes::apart().await;
     a.kit.call(&ann.caller, put(container)).await.unwrap();
     a.kit.linked.cut_off.store(true, Ordering::SeqCst);
     pass(&a, &ann, HALF + MINUTE);
     comes(&a, &ann, "schedule.due", 1).await;
     a.kit.linked.cut_off.store(false, Ordering::SeqCst);
+    (a, b, ann, container)
+}
+
+#[tokio::test]
+async fn an_order_that_is_lost_is_given_again_and_the_time_is_taken_once() {
+    let (a, b, ann, _) = order_lost().await;
     assert_eq!(b.calls(Op::Start), 0, "the order was lost");
     pass(&a, &ann, MINUTE);
     comes(&a, &ann, "schedule.woke", 1).await;
@@ -128,12 +134,7 @@ async fn an_order_that_is_lost_is_given_again_and_the_time_is_taken_once() {
 
 #[tokio::test]
 async fn a_stop_that_came_after_the_order_is_not_undone_by_the_next_try() {
-    let (a, b, ann, container) = super::nodes::apart().await;
-    a.kit.call(&ann.caller, put(container)).await.unwrap();
-    a.kit.linked.cut_off.store(true, Ordering::SeqCst);
-    pass(&a, &ann, HALF + MINUTE);
-    comes(&a, &ann, "schedule.due", 1).await;
-    a.kit.linked.cut_off.store(false, Ordering::SeqCst);
+    let (a, b, ann, container) = order_lost().await;
     a.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
     pass(&a, &ann, MINUTE);
     comes(&a, &ann, "schedule.refused", 1).await;

@@ -4,7 +4,6 @@ use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 use ocmt_client::{
     ClientError,
-    state::StoredSession,
     tenant::PolicyChange,
     vault::{Changed, PutOptions},
 };
@@ -13,6 +12,8 @@ use ocmt_testkit::{
     command::{Said, ocmt},
 };
 use serde_json::Value;
+
+use crate::api_keys::keep;
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
 
@@ -26,22 +27,10 @@ struct Typed {
 impl Typed {
     /// The person's session and passphrase, where the command line finds them.
     fn of(node: &TestNode, person: &Person) -> Self {
-        let target = node.target().unwrap();
-        let identity = person.client.identity().unwrap();
-        let session = StoredSession {
-            endpoint: target.endpoint.clone(),
-            ca_pem: target.ca.pem().to_owned(),
-            tenant: identity.tenant,
-            user: identity.user,
-            email: person.email.clone(),
-            token: person.token().unwrap(),
-        };
-        let folder = node.folder().join("devices").join("typed");
-        ocmt_client::state::LocalState::open(&folder).unwrap().put_session(session).unwrap();
         let passphrase = node.folder().join("passphrase");
         fs::write(&passphrase, PASSPHRASE).unwrap();
-        let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
-        Self { state: text(&folder), passphrase: text(&passphrase), folder: node.folder().to_owned() }
+        let passphrase = passphrase.to_str().unwrap().to_owned();
+        Self { state: keep(node, person), passphrase, folder: node.folder().to_owned() }
     }
 
     async fn vault(&self, arguments: &[&str]) -> Said {

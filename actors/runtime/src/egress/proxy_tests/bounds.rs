@@ -1,4 +1,4 @@
-//! Bytes, connections, requests, time: never more than there is.
+//! Tests (`super`): bytes, connections, requests, time: never more than there is.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The proxy on loopback addresses: its door is one, its destinations are others that the tests' own network allows.
+//! Tests, which `proxy.rs` takes in under `cfg(test)`: the proxy on loopback addresses: its door is one, its destinations are others that the tests' own network allows.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bounds;
