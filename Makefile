@@ -6,7 +6,7 @@ SHELL := bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 scripts := tests/scripts
 
-.PHONY: help demo test lint build cell docs clean
+.PHONY: help demo test lint build cell release docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' \
@@ -30,6 +30,9 @@ build: ## the node, optimised, into target/release/ocmt
 
 cell: ## the static programs that go into containers
 	@$(scripts)/cell.sh
+
+release: ## what is handed out, into target/dist, with SBOM, licences, digests (CHECK=1: two builds are the same)
+	@$(scripts)/release.sh $(if $(CHECK),check,build)
 
 docs: ## the book, into target/book (needs mdbook)
 	@if command -v mdbook >/dev/null; then \

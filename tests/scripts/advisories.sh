@@ -50,6 +50,13 @@ check_tree() { # manifest
         --allow advisory-not-detected advisories bans licenses sources
 }
 
+# The same question by the other tool, which reads the lock file alone: what it may pass over is the list in deny.toml.
+audit_tree() { # folder of the lock file
+    local ignored
+    mapfile -t ignored < <(sed -nE 's/.*id = "(RUSTSEC-[0-9]{4}-[0-9]{4})".*/--ignore=\1/p' deny.toml)
+    cargo audit --no-fetch --stale --quiet --deny warnings --db "$database" --file "$1/Cargo.lock" "${ignored[@]}"
+}
+
 main() {
     local dated age
     PATH=$PATH:$(cargo_bin)
@@ -65,9 +72,11 @@ main() {
     # its look at the sources needs them on disk; crates.io is all this asks
     cargo fetch --locked --quiet
     check_tree Cargo.toml
+    audit_tree .
     # the fuzz targets have a lock file of their own
     cargo fetch --locked --quiet --manifest-path tests/fuzz/Cargo.toml
     check_tree tests/fuzz/Cargo.toml
+    audit_tree tests/fuzz
 }
 
 main "$@"

@@ -2,10 +2,11 @@
 # Installs what is missing on this machine, and only that: quick when all is there.
 #
 #   install.sh demo    what `make demo` needs (Docker engine, iptables, gdb for the memory search)
-#   install.sh test    the same and PostgreSQL, Redis, network namespaces, checkers of scripts and units,
-#                      Python with its cryptography, cargo-nextest, cargo-deny and cargo-fuzz
+#   install.sh release what `make release` needs (cargo-cyclonedx, cargo-about)
+#   install.sh test    the same as for the demo, and PostgreSQL, Redis, network namespaces, checkers of scripts and units,
+#                      Python with its cryptography, cargo-nextest, cargo-deny, cargo-audit and cargo-fuzz
 #
-# Packages come from Debian (apt) and crates.io, from nowhere else.
+# Packages come from Debian (apt) and crates.io, and Semgrep (semgrep.sh) from PyPI; from nowhere else.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -43,6 +44,11 @@ python_missing() {
 primitives.argon2id(b'', 19456, 2, 1, bytes(16))" >/dev/null 2>&1 || return 0
     done
     echo python3 python3-cryptography python3-argon2
+}
+
+# Semgrep lives in a venv; Debian's Python makes none without a package of its own.
+venv_missing() {
+    python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || echo python3-venv
 }
 
 apt_install() {
@@ -83,17 +89,21 @@ main() {
     local goal=${1:-test} packages=()
     command -v cargo >/dev/null 2>&1 || die "no cargo here: install Rust with https://rustup.rs"
     case $goal in
-        demo) mapfile -t packages < <(debian_missing "${needs_demo[@]}"; static_libc_missing) ;;
+        demo | release) mapfile -t packages < <(debian_missing "${needs_demo[@]}"; static_libc_missing) ;;
         test) mapfile -t packages < <(debian_missing "${needs_test[@]}"; static_libc_missing; postgres_missing
-            python_missing | tr ' ' '\n') ;;
-        *) die "usage: install.sh demo|test" ;;
+            python_missing | tr ' ' '\n'; venv_missing) ;;
+        *) die "usage: install.sh demo|release|test" ;;
     esac
     [ "${#packages[@]}" -eq 0 ] || apt_install "${packages[@]}"
-    if [ "$goal" = test ]; then
+    if [ "$goal" = release ]; then
+        CARGO_PROFILE_DEV_DEBUG=false cargo_tool cargo-cyclonedx cargo-cyclonedx 0.5.9 --debug
+        CARGO_PROFILE_DEV_DEBUG=false cargo_tool cargo-about cargo-about 0.9.3 --debug --features cli
+    elif [ "$goal" = test ]; then
         cargo_tool cargo-nextest cargo-nextest 0.9.143
         CARGO_PROFILE_DEV_DEBUG=false cargo_tool cargo-fuzz cargo-fuzz 0.13.1 --debug
         # checks our lock file in seconds either way, and builds in a quarter of the time unoptimised
         CARGO_PROFILE_DEV_DEBUG=false cargo_tool cargo-deny cargo-deny 0.20.2 --debug
+        CARGO_PROFILE_DEV_DEBUG=false cargo_tool cargo-audit cargo-audit 0.22.2 --debug
     fi
 }
 

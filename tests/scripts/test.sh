@@ -79,6 +79,7 @@ main() {
     step "format" cargo fmt --all --check
     step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
     step "dependencies and advisories" "$here/advisories.sh"
+    step "semgrep" "$here/semgrep.sh"
     needed "build the cell (static)" "$here/cell.sh"
     needed "build the programs" build
     needed "start Docker, PostgreSQL, Redis" start_engines

@@ -14,6 +14,8 @@ mod cluster;
 mod container;
 mod context;
 mod conversation;
+#[cfg(test)]
+mod documented;
 mod egress;
 mod email;
 mod group;

@@ -9,6 +9,7 @@ pub mod asvs;
 pub mod book;
 pub mod cryptography;
 pub mod dependencies;
+pub mod evidence;
 pub mod length;
 pub mod links;
 pub mod logs;
