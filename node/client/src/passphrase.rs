@@ -33,7 +33,7 @@ impl NewPassphrase {
     }
 
     /// What was typed, normalised.
-    pub(crate) fn as_passphrase(&self) -> &Passphrase {
+    pub fn as_passphrase(&self) -> &Passphrase {
         &self.0
     }
 }

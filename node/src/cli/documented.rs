@@ -37,7 +37,8 @@ fn given(name: &str, text: &str) -> Vec<Given> {
         for piece in pieces {
             let Some(command) = piece.trim_start_matches(['$', ' ']).strip_prefix("ocmt ") else { continue };
             let words = command.split_whitespace();
-            let words = words.take_while(|word| !["|", "#", "&&", ">", "\\"].contains(word) && !word.starts_with('#'));
+            let words = words
+                .take_while(|word| !["|", "#", "&&", ">", "\\"].contains(word) && !word.starts_with('#'));
             let words = words.map(|word| word.trim_end_matches([',', ';', ':', '.']).to_owned()).collect();
             found.push(Given { place: format!("{name}:{number}"), words });
         }
@@ -46,7 +47,9 @@ fn given(name: &str, text: &str) -> Vec<Given> {
 }
 
 fn is_name(word: &str) -> bool {
-    !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '|') && !word.starts_with('-')
+    !word.is_empty()
+        && word.chars().all(|c| c.is_ascii_lowercase() || c == '-' || c == '|')
+        && !word.starts_with('-')
 }
 
 fn has_option(command: &Command, option: &str) -> bool {

@@ -28,6 +28,14 @@ pub(super) fn passphrase_of(words: &str, args: &PassphraseArgs) -> anyhow::Resul
     }
 }
 
+/// The same, from a file or the terminal.
+pub(super) fn passphrase_in(words: &str, file: Option<&Path>) -> anyhow::Result<Passphrase> {
+    Ok(match file {
+        Some(path) => Passphrase::new(&line(path)?)?,
+        None => Passphrase::new(&prompt(words, "--passphrase-file")?)?,
+    })
+}
+
 /// How often somebody at a terminal may think of another passphrase.
 const TRIES: usize = 4;
 

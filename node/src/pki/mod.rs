@@ -44,6 +44,7 @@ pub use open::{Pki, Renewed, Wanting};
 pub use operator::{OperatorFiles, OperatorKey, first_operator, first_operator_of, later_first_operator};
 pub use request::Request;
 pub use rotating::Rotating;
+pub use sealing::{restore_sealing, save_sealing};
 pub use subject::{Lifetime, Subject, node_of, operator_of, subject_of, verify_key_of};
 pub(crate) use tls::{verifying_client, verifying_server};
 pub use verify::RevokedNodes;
@@ -70,6 +71,9 @@ pub enum PkiError {
         /// Its permission bits.
         mode: u32,
     },
+    /// A backup of the sealing key does not open.
+    #[error("the backup of the sealing key does not open: another passphrase, or a damaged file")]
+    Backup,
     /// A file does not hold what its name says.
     #[error("{path} does not hold {what}")]
     Content {

@@ -6,11 +6,16 @@
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
-use ocmt_crypto::sealing::{SealingKey, SealingKeys};
+use ocmt_crypto::{
+    kdf::{Cost, Passphrase},
+    sealing::{SealingKey, SealingKeys},
+    sealing_backup,
+};
+use ocmt_types::Digest32;
 use zeroize::Zeroizing;
 
 use super::{
-    PkiError,
+    CaCertificate, PkiError,
     files::{read_private, write_private},
 };
 
@@ -46,6 +51,57 @@ pub(super) fn store(folder: &Path, keys: &SealingKeys) -> Result<(), PkiError> {
     write_private(&folder.join(FILE), text.as_bytes())
 }
 
+/// The generations in `folder` with the fingerprint of the authority that they belong to.
+pub(super) fn kept(folder: &Path) -> Result<(Digest32, SealingKeys), PkiError> {
+    let missing = |what| PkiError::NotOfACluster { folder: folder.into(), what };
+    let ca = CaCertificate::load(&folder.join("ca.pem"))?.ok_or_else(|| missing("ca.pem"))?;
+    Ok((ca.fingerprint(), load(folder)?.unwrap_or_default()))
+}
+
+/// A backup of what `folder` holds, under a passphrase, and the generations in it.
+///
+/// # Errors
+/// [`PkiError::NotOfACluster`] where there is no sealing key.
+pub fn save_sealing(folder: &Path, passphrase: &Passphrase) -> Result<(Vec<u8>, Vec<u32>), PkiError> {
+    let (ca, keys) = kept(folder)?;
+    let generations: Vec<u32> = keys.generations().map(SealingKey::generation).collect();
+    if generations.is_empty() {
+        return Err(PkiError::NotOfACluster { folder: folder.into(), what: "sealing key" });
+    }
+    let backup = sealing_backup::seal(&keys, ca, passphrase, Cost::DEFAULT, &mut rand::rng());
+    backup
+        .map(|backup| (backup, generations))
+        .map_err(|_| PkiError::content(&folder.join(FILE), "so few generations"))
+}
+
+/// Puts the generations of a backup that `folder` lacks beside those that it has; which these were. For a node
+/// that does not run: one that does would write its own over them.
+///
+/// # Errors
+/// [`PkiError::Content`] for another cluster's, and where a generation is there with another key;
+/// [`PkiError::Backup`] if it does not open. Nothing is written then.
+pub fn restore_sealing(folder: &Path, backup: &[u8], passphrase: &Passphrase) -> Result<Vec<u32>, PkiError> {
+    let (ca, mut keys) = kept(folder)?;
+    if sealing_backup::authority(backup).map_err(|_| PkiError::Backup)? != ca {
+        return Err(PkiError::content(&folder.join("ca.pem"), "the authority that the backup is of"));
+    }
+    let mut restored = Vec::new();
+    for key in sealing_backup::open(backup, passphrase).map_err(|_| PkiError::Backup)?.generations() {
+        match keys.generations().find(|held| held.generation() == key.generation()) {
+            Some(held) if held.expose() == key.expose() => {}
+            Some(_) => {
+                let what = "the sealing key of that generation in the backup";
+                return Err(PkiError::content(&folder.join(FILE), what));
+            }
+            None => restored.push(key.duplicate()),
+        }
+    }
+    let generations = restored.iter().map(SealingKey::generation).collect();
+    restored.into_iter().for_each(|key| keys.insert(key));
+    store(folder, &keys)?;
+    Ok(generations)
+}
+
 /// A first generation.
 pub(super) fn first() -> SealingKeys {
     SealingKeys::new([SealingKey::generate(1, &mut rand::rng())])
@@ -71,5 +127,51 @@ mod tests {
             write_private(&dir.path().join(FILE), damaged.as_bytes()).unwrap();
             assert!(matches!(load(dir.path()), Err(PkiError::Content { .. })), "{damaged:?}");
         }
+    }
+
+    fn words(text: &str) -> Passphrase {
+        Passphrase::new(text).unwrap()
+    }
+
+    /// A folder of a cluster's only node, as `ocmt cluster init` makes it.
+    fn of_a_cluster() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        crate::pki::Authority::create(dir.path(), &ocmt_types::SystemClock).unwrap();
+        store(dir.path(), &first()).unwrap();
+        dir
+    }
+
+    fn numbers(folder: &Path) -> Vec<u32> {
+        load(folder).unwrap().unwrap_or_default().generations().map(SealingKey::generation).collect()
+    }
+
+    #[test]
+    fn a_lost_generation_comes_back_from_its_backup_and_no_other_is_touched() {
+        let dir = of_a_cluster();
+        let passphrase = words("violin ledger umbrella quartz");
+        let (backup, saved) = save_sealing(dir.path(), &passphrase).unwrap();
+        assert_eq!(saved, [1]);
+        let later = SealingKeys::new([SealingKey::generate(2, &mut rand::rng())]);
+        store(dir.path(), &later).unwrap();
+        assert_eq!(restore_sealing(dir.path(), &backup, &passphrase).unwrap(), [1]);
+        assert_eq!(numbers(dir.path()), [1, 2]);
+        // a second time there is nothing to do
+        assert_eq!(restore_sealing(dir.path(), &backup, &passphrase).unwrap(), []);
+        std::fs::remove_file(dir.path().join(FILE)).unwrap();
+        assert_eq!(restore_sealing(dir.path(), &backup, &passphrase).unwrap(), [1]);
+    }
+
+    #[test]
+    fn a_backup_of_another_cluster_another_passphrase_and_another_key_change_nothing() {
+        let (dir, other) = (of_a_cluster(), of_a_cluster());
+        let passphrase = words("violin ledger umbrella quartz");
+        let (backup, _) = save_sealing(dir.path(), &passphrase).unwrap();
+        assert!(matches!(restore_sealing(other.path(), &backup, &passphrase), Err(PkiError::Content { .. })));
+        let wrong = words("tramway-Okapi-39-lantern");
+        assert!(matches!(restore_sealing(dir.path(), &backup, &wrong), Err(PkiError::Backup)));
+        store(dir.path(), &first()).unwrap();
+        let before = std::fs::read(dir.path().join(FILE)).unwrap();
+        assert!(matches!(restore_sealing(dir.path(), &backup, &passphrase), Err(PkiError::Content { .. })));
+        assert_eq!(std::fs::read(dir.path().join(FILE)).unwrap(), before);
     }
 }

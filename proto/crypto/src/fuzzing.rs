@@ -30,7 +30,7 @@ use crate::{
     gateway_token::{self, GatewayKeys},
     guardian::{DrillChallenge, GuardianSet, Unit, test_set::Circle},
     import::{self, FieldKeys, OldVault, Seed, read_fields},
-    join::JoinToken,
+    join::{self, JoinToken},
     kdf::Stretch,
     keyring::Keyring,
     kind::Kind,
@@ -40,6 +40,7 @@ use crate::{
     pkce::Verifier,
     seal::SealSecretKey,
     sealing::SealingKeys,
+    sealing_backup,
     sign::{SigningKey, VerifyKey},
     slot::KeySlot,
     succession::Succession,
@@ -109,6 +110,8 @@ pub fn slots(data: &[u8]) {
         (0, bytes) => {
             let mut reader = Reader::new(bytes);
             let _ = Stretch::read(&mut reader);
+            let _ = sealing_backup::authority(bytes);
+            let _ = join::read_keys(bytes);
         }
         (_, bytes) => {
             let slot = KeySlot::from_bytes(bytes);

@@ -119,19 +119,8 @@ pub fn seal_sealing_keys(
     to: &SealPublicKey,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<u8>> {
-    let count = keys.generations().count();
-    if count > MAX_GENERATIONS {
-        return Err(CryptoError::TooLarge {
-            what: "generations of the sealing key",
-            max: MAX_GENERATIONS as u64,
-        });
-    }
-    let mut out = Writer::with_capacity(4 + 36 * count);
-    out.count(count);
-    for key in keys.generations() {
-        out.u32(key.generation()).fixed(key.expose());
-    }
-    seal::seal(to, &info(cluster, node), &[], &out.into_secret(), rng)
+    let plain = write_keys(keys)?;
+    seal::seal(to, &info(cluster, node), &[], &plain, rng)
 }
 
 /// Opens what [`seal_sealing_keys`] sealed to this node.
@@ -145,7 +134,28 @@ pub fn open_sealing_keys(
     sealed: &[u8],
 ) -> Result<SealingKeys> {
     let plain = seal::open(secret, &info(cluster, node), &[], sealed)?;
-    let mut reader = Reader::new(&plain);
+    read_keys(&plain)
+}
+
+/// The generations as a list, oldest first.
+pub(crate) fn write_keys(keys: &SealingKeys) -> Result<Zeroizing<Vec<u8>>> {
+    let count = keys.generations().count();
+    if count > MAX_GENERATIONS {
+        return Err(CryptoError::TooLarge {
+            what: "generations of the sealing key",
+            max: MAX_GENERATIONS as u64,
+        });
+    }
+    let mut out = Writer::with_capacity(4 + 36 * count);
+    out.count(count);
+    for key in keys.generations() {
+        out.u32(key.generation()).fixed(key.expose());
+    }
+    Ok(out.into_secret())
+}
+
+pub(crate) fn read_keys(plain: &[u8]) -> Result<SealingKeys> {
+    let mut reader = Reader::new(plain);
     let mut keys = SealingKeys::default();
     for _ in 0..reader.count(MAX_GENERATIONS, 36)? {
         keys.insert(SealingKey::from_bytes(reader.u32()?, reader.array()?));

@@ -86,4 +86,8 @@ impl Kind {
     pub const EXPORT: Self = Self(0x40);
     /// A chunk of one: an envelope under its passphrase's key.
     pub const EXPORT_CHUNK: Self = Self(0x41);
+    /// The header of a backup of the cluster's sealing key.
+    pub const SEALING_BACKUP: Self = Self(0x42);
+    /// What is in one: an envelope under its passphrase's key.
+    pub const SEALING_BACKUP_BODY: Self = Self(0x43);
 }

@@ -44,6 +44,7 @@ mod parsing_tests;
 pub mod pkce;
 pub mod seal;
 pub mod sealing;
+pub mod sealing_backup;
 pub mod shamir;
 pub mod sign;
 pub mod slot;

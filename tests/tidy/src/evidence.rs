@@ -55,9 +55,7 @@ pub fn missing(page: &Source, text: &dyn Fn(&str) -> Option<String>) -> Vec<Find
 
 fn has_function(code: &str, name: &str) -> bool {
     let declared = format!("fn {name}");
-    code.match_indices(&declared).any(|(at, _)| {
-        code[at + declared.len()..].starts_with(['(', '<'])
-    })
+    code.match_indices(&declared).any(|(at, _)| code[at + declared.len()..].starts_with(['(', '<']))
 }
 
 /// Rows of the page's tables that name no evidence. A row is left out by a reason: a cell that begins with `Not ours:`.
@@ -70,7 +68,11 @@ pub fn rows_without(page: &Source) -> Vec<Finding> {
         let is_row = text.starts_with('|');
         let is_rule = is_row && text.chars().all(|c| "|-: ".contains(c));
         if in_table && is_row && !is_shown(line) && !text.contains("| Not ours: ") {
-            findings.push(Finding::at(&page.path, line, "a row without a test, and without a reason for none"));
+            findings.push(Finding::at(
+                &page.path,
+                line,
+                "a row without a test, and without a reason for none",
+            ));
         }
         in_table = is_rule || (in_table && is_row);
     }
@@ -97,7 +99,10 @@ mod tests {
 
     #[test]
     fn spans_that_are_not_side_by_side_name_nothing() {
-        assert_eq!(of(&page("`a/b.rs`, `some_field` and `a/b.rs` (`some_other`), `a/b.rs` `unclosed_one")), []);
+        assert_eq!(
+            of(&page("`a/b.rs`, `some_field` and `a/b.rs` (`some_other`), `a/b.rs` `unclosed_one")),
+            []
+        );
     }
 
     #[test]

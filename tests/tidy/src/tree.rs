@@ -65,12 +65,15 @@ pub fn sources() -> Result<Vec<Source>> {
     Ok(sources)
 }
 
+/// What Semgrep has to find is planted there: no crate has it, and no rule of ours is for it.
+const PLANTED: &str = "tests/semgrep/rules.rs";
+
 /// The tracked Rust files.
 ///
 /// # Errors
 /// As [`sources`].
 pub fn rust_sources() -> Result<Vec<Source>> {
     let mut sources = sources()?;
-    sources.retain(|source| source.has_extension("rs"));
+    sources.retain(|source| source.has_extension("rs") && source.path != PLANTED);
     Ok(sources)
 }

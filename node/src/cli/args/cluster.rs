@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use ocmt_types::{NodeId, OperatorId, TenantId};
 
-use super::AcceptArgs;
+use super::{AcceptArgs, NewPassphraseArgs};
 use crate::{config::HumanDuration, pki::host_name};
 
 /// `ocmt cluster`
@@ -117,9 +117,50 @@ pub enum ClusterCommand {
         #[arg(long, value_name = "TOKEN", default_value = "")]
         resume: String,
     },
+    /// Backups of the sealing key, which no dump of the database holds
+    #[command(subcommand)]
+    SealingKey(SealingKeyCommand),
     /// The operators of the cluster
     #[command(subcommand)]
     Operators(OperatorsCommand),
+}
+
+/// `ocmt cluster sealing-key`
+#[derive(Subcommand)]
+pub enum SealingKeyCommand {
+    /// Write the sealing key to a file under a passphrase; on the machine of any node, running or not
+    ///
+    /// Save it again after each new generation (`ocmt cluster status`), and destroy the file before: with a copy of the
+    /// database from its time, an old key opens what was ended since.
+    #[command(
+        after_help = "Example:\n  ocmt cluster sealing-key save --data-dir /var/lib/ocmt --to sealing.backup"
+    )]
+    Save {
+        /// The node's data folder, as in its configuration
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+        /// Where to; the file must not be there yet
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// The passphrase of the file
+        #[command(flatten)]
+        new: NewPassphraseArgs,
+    },
+    /// Put the generations that a node's folder lacks back, from such a file; while that node does not run
+    #[command(
+        after_help = "Example:\n  ocmt cluster sealing-key restore --data-dir /var/lib/ocmt --from sealing.backup"
+    )]
+    Restore {
+        /// The node's data folder, as in its configuration
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+        /// The file that `save` wrote
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// Read the file's passphrase from this file; - is standard input
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
 }
 
 /// `ocmt cluster operators`

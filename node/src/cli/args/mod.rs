@@ -33,7 +33,9 @@ pub use account::{
 pub use api_key::{ApiKeyCommand, ApiKeyCreateArgs};
 pub use approve::{ApproveArgs, ApproveCommand};
 pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
-pub use cluster::{ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs};
+pub use cluster::{
+    ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs, SealingKeyCommand,
+};
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
 pub use conversation::{AppendArgs, ConversationCommand, ConversationExportArgs, ReadArgs};
 pub use egress::{EgressCommand, EgressSetArgs};
