@@ -2,7 +2,7 @@
 # Installs what is missing on this machine, and only that: quick when all is there.
 #
 #   install.sh demo    what `make demo` needs (Docker engine, iptables, gdb for the memory search)
-#   install.sh release what `make release` needs (cargo-cyclonedx, cargo-about)
+#   install.sh release what `make release` needs (cargo-cyclonedx)
 #   install.sh test    the same as for the demo, and PostgreSQL, Redis, network namespaces, checkers of scripts and units,
 #                      Python with its cryptography, cargo-nextest, cargo-deny, cargo-audit and cargo-fuzz
 #
@@ -16,7 +16,7 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # program -> Debian package that brings it
 needs_demo=(dockerd:docker.io iptables:iptables gcore:gdb cc:gcc git:git)
 needs_test=("${needs_demo[@]}" g++:g++ redis-server:redis-server ip:iproute2 setpriv:util-linux shellcheck:shellcheck
-    systemd-analyze:systemd)
+    systemd-analyze:systemd node:nodejs npm:npm)
 
 debian_missing() {
     local pair program package
@@ -97,7 +97,6 @@ main() {
     [ "${#packages[@]}" -eq 0 ] || apt_install "${packages[@]}"
     if [ "$goal" = release ]; then
         CARGO_PROFILE_DEV_DEBUG=false cargo_tool cargo-cyclonedx cargo-cyclonedx 0.5.9 --debug
-        CARGO_PROFILE_DEV_DEBUG=false cargo_tool cargo-about cargo-about 0.9.3 --debug --features cli
     elif [ "$goal" = test ]; then
         cargo_tool cargo-nextest cargo-nextest 0.9.143
         CARGO_PROFILE_DEV_DEBUG=false cargo_tool cargo-fuzz cargo-fuzz 0.13.1 --debug

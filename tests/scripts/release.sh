@@ -38,15 +38,13 @@ programs() { # tree, target, where to
 
 # What is in them: every component with version, digest and licence, and the licences' own words.
 parts() { # where to
-    local crate
-    for crate in ocmt:node/Cargo.toml ocmt-cell:node/cell/Cargo.toml; do
-        SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) cargo cyclonedx --quiet --format json --spec-version 1.5 \
-            --target "$triple" --manifest-path "${crate#*:}" --override-filename sbom
-        mv -- "$(dirname -- "${crate#*:}")/sbom.json" "$1/${crate%%:*}.cdx.json"
-    done
+    # it writes one beside every manifest
+    SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) cargo cyclonedx --quiet --format json --spec-version 1.5 \
+        --target "$triple" --override-filename sbom
+    mv node/sbom.json "$1/ocmt.cdx.json"
+    mv node/cell/sbom.json "$1/ocmt-cell.cdx.json"
     find . -name sbom.json -not -path './target/*' -delete
-    cargo about --quiet generate --locked --offline --fail --config tests/licences/about.toml \
-        --output-file "$1/LICENCES.txt" tests/licences/about.hbs
+    python3 -B "$here/licences.py" "$1/LICENCES.txt" ocmt ocmt-cell
     cp LICENSE-MIT LICENSE-APACHE "$1"
 }
 

@@ -1,5 +1,7 @@
 //! The documents name commands and options that exist.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use clap::{Command, CommandFactory as _};

@@ -11,6 +11,8 @@ mod egress;
 mod listen;
 mod load;
 mod mail;
+#[cfg(test)]
+mod reference;
 
 use std::path::PathBuf;
 

@@ -7,8 +7,11 @@ use crate::{Finding, tree::Source};
 /// A file and a function that a page names together, with the line where it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
+    /// Of the page, from 1.
     pub line: usize,
+    /// From the root.
     pub path: String,
+    /// Its name.
     pub function: String,
 }
 
