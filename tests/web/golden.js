@@ -1,0 +1,321 @@
+// The vectors of docs/formats.md and docs/formats-cell-and-recovery.md, as far as browsers have the formats: made by
+// proto/crypto/src/vault/golden.rs and proto/crypto/src/golden, opened here.
+
+import { approve, checkCeremony, claimedNode, readCeremony, signStop, verifyRelease } from "../../node/web/js/core/ceremony.js";
+import { concat, equal, head, hex, idBytes, need, Reader, u32, unhex, utf8 } from "../../node/web/js/core/codec.js";
+import { openEnvelope, sealEnvelope } from "../../node/web/js/core/envelope.js";
+import { answerDrill, checkDelays, openUnits, shareBytes, verifySet } from "../../node/web/js/core/guardian.js";
+import { seal, unseal } from "../../node/web/js/core/hpke.js";
+import { ed25519Public, random, sign, verify, verifyRaw, x25519Public } from "../../node/web/js/core/keys.js";
+import { follow } from "../../node/web/js/core/manifest.js";
+import { leafOf, makeObject, objectBytes, readObject } from "../../node/web/js/core/object.js";
+import { BACKUP, HARDWARE, MEMBER, PASSPHRASE, RECOVERY } from "../../node/web/js/core/slot.js";
+import { passphraseBytes, stretched } from "../../node/web/js/core/stretch.js";
+import { openVault, RolledBack } from "../../node/web/js/core/vault.js";
+import { wordsOfCeremony } from "../../node/web/js/core/words.js";
+import { refuses } from "./published.js";
+
+/** The bytes with one bit of one place changed. */
+export function flipped(bytes, at = bytes.length - 1) {
+  const out = bytes.slice();
+  out[at] ^= 1;
+  return out;
+}
+
+async function pieces({ envelopes, sealed_box: box, signature, stretch }) {
+  const [one] = envelopes;
+  const [key, context, plaintext, sealed] = [one.key, one.context, one.plaintext, one.sealed].map(unhex);
+  const opened = await openEnvelope(one.kind, key, context, sealed);
+  need(opened.epoch === one.key_epoch && equal(opened.plaintext, plaintext));
+  // no bit of it, of its key or of its context
+  for (let at = 0; at < sealed.length; at += 1) {
+    await refuses(() => openEnvelope(one.kind, key, context, flipped(sealed, at)));
+  }
+  await refuses(() => openEnvelope(one.kind, flipped(key), context, sealed));
+  await refuses(() => openEnvelope(one.kind, key, flipped(context), sealed));
+  const again = await sealEnvelope(one.kind, 9, key, context, plaintext);
+  need(equal((await openEnvelope(one.kind, key, context, again)).plaintext, plaintext));
+
+  const [secret, info, aad] = [box.secret, box.info, box.aad].map(unhex);
+  need(equal(await unseal(secret, info, aad, unhex(box.sealed)), unhex(box.plaintext)));
+  need(equal(await x25519Public(secret), unhex(box.public)));
+  const boxed = await seal(unhex(box.public), info, aad, unhex(box.plaintext));
+  need(equal(await unseal(secret, info, aad, boxed), unhex(box.plaintext)));
+  await refuses(() => unseal(secret, info, flipped(aad), boxed));
+  await refuses(() => unseal(secret, flipped(info), aad, boxed));
+
+  const [seed, message, made] = [signature.seed, signature.message, signature.signature].map(unhex);
+  need(equal(await sign(seed, signature.purpose, message), made));
+  need(equal(await ed25519Public(seed), unhex(signature.public)));
+  await verify(unhex(signature.public), signature.purpose, message, made);
+  await refuses(() => verify(unhex(signature.public), "another", message, made));
+
+  const bytes = passphraseBytes(stretch.passphrase.normalize("NFD"));
+  need(equal(bytes, unhex(stretch.normalised)));
+  const cost = { memoryKib: stretch.memory_kib, passes: stretch.passes, lanes: stretch.lanes };
+  need(equal(await stretched(bytes, { ...cost, salt: unhex(stretch.salt) }), unhex(stretch.key)));
+  for (const wrong of [{ memoryKib: 19_455 }, { memoryKib: 1_048_577 }, { passes: 1 }, { lanes: 17 }]) {
+    await refuses(() => stretched(bytes, { ...cost, salt: unhex(stretch.salt), ...wrong }));
+  }
+}
+
+async function vaults({ scope: place, vault: all }) {
+  const scope = concat(idBytes(place.tenant), idBytes(place.vault));
+  const secrets = [
+    [PASSPHRASE, passphraseBytes(all.secrets.passphrase)],
+    [BACKUP, unhex(all.secrets.backup)],
+    [HARDWARE, unhex(all.secrets.hardware_answer)],
+    [RECOVERY, unhex(all.secrets.recovery)],
+  ];
+  const states = {};
+  for (const name of ["made", "rotated"]) {
+    const given = all[name];
+    const objects = given.objects.map(({ object }) => unhex(object));
+    const leaves = await Promise.all(objects.map((stored) => leafOf(readObject(stored))));
+    const ring = given.objects.find(({ plaintext }) => plaintext.startsWith("4f434d5413"));
+    const shown = { successions: given.successions.map(unhex), manifest: unhex(given.manifest), leaves };
+    Object.assign(shown, { slots: given.slots.map(({ slot }) => unhex(slot)), keyring: unhex(ring.object) });
+    for (const [kind, secret] of secrets) {
+      const open = await openVault(scope, shown, kind, secret);
+      need(open.epoch === given.epoch && open.seen.counter === BigInt(given.counter));
+      need(equal(open.seen.verifyKey, unhex(given.verify_key)));
+      const entries = given.objects.filter(({ plaintext }) => plaintext.startsWith("4f434d5414"));
+      const names = [];
+      for (const { object } of entries) names.push((await open.openEntry(unhex(object))).name);
+      need(names.sort().join() === "API_KEY,café");
+      states[name] = { shown, seen: open.seen };
+    }
+    await damaged(scope, shown, secrets[3]);
+    // sealed under the right key, and not the one that the manifest proves
+    const [key, id, plain] = [given.vault_key, ring.id, ring.plaintext].map(unhex);
+    const other = objectBytes(await makeObject(scope, key, given.epoch, id, ring.version, plain));
+    await refuses(() => openVault(scope, { ...shown, keyring: other }, ...secrets[3]));
+    const vault = await openVault(scope, shown, ...secrets[3]);
+    const entry = given.objects.find(({ plaintext }) => plaintext.startsWith("4f434d5414"));
+    const [entryId, text] = [entry.id, entry.plaintext].map(unhex);
+    const again = (version) => makeObject(scope, key, given.epoch, entryId, version, text);
+    await refuses(async () => vault.openEntry(objectBytes(await again(entry.version))));
+    await changes(vault, shown, again, entry, secrets[3]);
+    const signing = plain.slice(38, 70);
+    await resigned(scope, shown, signing, secrets[3]);
+    if (name === "rotated") await chains(scope, shown, signing, unhex(all.made.verify_key));
+    // a chain without the key that this browser has met
+    const branch = { counter: 1n, manifestHash: random(32), verifyKey: random(32) };
+    await refuses(() => openVault(scope, shown, ...secrets[3], branch));
+  }
+  const [kind, secret] = secrets[3];
+  await openVault(scope, states.rotated.shown, kind, secret, states.made.seen);
+  // what this browser has seen is not taken back, neither the key nor the counter
+  await refuses(() => openVault(scope, states.made.shown, kind, secret, states.rotated.seen));
+  const later = { ...states.made.seen, counter: 3n };
+  const rolledBack = await openVault(scope, states.made.shown, kind, secret, later).catch((error) => error);
+  need(rolledBack instanceof RolledBack);
+  const other = { ...states.made.seen, manifestHash: random(32) };
+  need((await openVault(scope, states.made.shown, kind, secret, other).catch((error) => error)) instanceof RolledBack);
+}
+
+/** What is written: the next versions alone, none twice; and it opens. */
+async function changes(vault, shown, again, entry, secret) {
+  const [next, same] = [await again(entry.version + 1), await again(entry.version + 1)];
+  await refuses(() => vault.changed([next, same]));
+  await refuses(async () => vault.changed([await again(entry.version)]));
+  await refuses(async () => vault.changed([await again(entry.version + 2)]));
+  const changed = await vault.changed([next]);
+  vault.apply(changed);
+  const later = { ...shown, manifest: changed.signed, leaves: vault.leaves };
+  const opened = await openVault(vault.scope, later, ...secret, vault.seen);
+  need((await opened.openEntry(objectBytes(next))).version === BigInt(entry.version + 1));
+  await refuses(() => opened.openEntry(objectBytes(same)));
+  const back = await openVault(vault.scope, shown, ...secret, vault.seen).catch((error) => error);
+  need(back instanceof RolledBack);
+}
+
+/** Slots that the vault's own key signed, and that are not those of the manifest: another public key, another epoch. */
+async function resigned(scope, shown, signing, secret) {
+  const at = shown.slots.findIndex((slot) => slot[22] === MEMBER);
+  for (const place of [23, 62]) {
+    const body = flipped(shown.slots[at], place).slice(0, -64);
+    const slot = concat(body, await sign(signing, "key slot", concat(scope, body)));
+    await refuses(() => openVault(scope, { ...shown, slots: shown.slots.map((one, n) => (n === at ? slot : one)) }, ...secret));
+  }
+}
+
+/** Chains of signing keys: only onward, and through the newest key that was met. */
+async function chains(scope, { successions }, signing, first) {
+  const link = async (epoch, seed, old, next) => {
+    const body = concat(u32(epoch), old, next);
+    return concat(head(0x12), body, await sign(seed, "succession", concat(scope, body)));
+  };
+  const [present, next] = [await ed25519Public(signing), random(32)];
+  const onward = [...successions, await link(3, signing, present, next)];
+  need(equal(await follow(scope, onward, first), next) && equal(await follow(scope, onward, first, present), next));
+  need(equal(await follow(scope, onward, present, next), next));
+  await refuses(() => follow(scope, onward, first, random(32)));
+  await refuses(() => follow(scope, onward, random(32)));
+  await refuses(() => follow(scope, successions, first, next));
+  await refuses(async () => follow(scope, [...successions, await link(2, signing, present, next)], first));
+  await refuses(async () => follow(scope, [...successions, await link(3, random(32), present, next)], first));
+  await refuses(async () => follow(scope, [await link(2, signing, first, next)], first));
+  const [other, stranger] = [random(32), random(32)];
+  const apart = await link(3, other, await ed25519Public(other), stranger);
+  await refuses(() => follow(scope, [...successions, apart], first));
+}
+
+/** What a dishonest node might show. */
+async function damaged(scope, shown, [kind, secret]) {
+  const wrong = [
+    { manifest: flipped(shown.manifest) },
+    { manifest: flipped(shown.manifest, 10) },
+    { leaves: shown.leaves.slice(1) },
+    { leaves: [...shown.leaves, shown.leaves[0]] },
+    { leaves: shown.leaves.map((leaf, at) => (at === 0 ? { ...leaf, version: leaf.version + 1n } : leaf)) },
+    { slots: shown.slots.slice(0, -1) },
+    { slots: shown.slots.map((slot) => flipped(slot)) },
+    { keyring: flipped(shown.keyring) },
+  ];
+  for (const change of wrong) await refuses(() => openVault(scope, { ...shown, ...change }, kind, secret));
+  await refuses(() => openVault(scope, shown, kind, flipped(secret)));
+  await refuses(() => openVault(flipped(scope), shown, kind, secret));
+}
+
+async function recovery(v) {
+  const bytes = (name) => unhex(v[name]);
+  const now = BigInt(v.now);
+  const set = await verifySet(bytes("set"), bytes("owner_verify_key"));
+  need(equal(set.hash, bytes("set_hash")));
+  checkDelays(set.delays);
+  for (let at = 0; at < bytes("set").length; at += 1) {
+    await refuses(() => verifySet(flipped(bytes("set"), at), bytes("owner_verify_key")));
+  }
+  const ceremony = await readCeremony(bytes("ceremony"));
+  need(equal(ceremony.hash, bytes("ceremony_hash")));
+  checkCeremony(ceremony, set);
+  need((await wordsOfCeremony(ceremony.hash)).join() === v.ceremony_words.join());
+  const statement = bytes("release_statement");
+  need(equal(claimedNode(statement), bytes("node")));
+  const release = await verifyRelease(statement, bytes("node"), bytes("node_verify_key"), ceremony.hash);
+  need(equal(release.key, await x25519Public(bytes("release_secret_key"))));
+  await refuses(() => verifyRelease(flipped(statement, 40), bytes("node"), bytes("node_verify_key"), ceremony.hash));
+  await refuses(() => verifyRelease(statement, bytes("node"), bytes("node_verify_key"), random(32)));
+
+  const known = new Map(v.shares.map((share) => [share.x, share]));
+  for (const guardian of v.guardians) {
+    const keys = { identity: unhex(guardian.identity_seed), sealing: unhex(guardian.sealing_secret_key) };
+    const units = await openUnits(unhex(guardian.sealed_units), set, keys);
+    for (const unit of units) {
+      const { share, blind } = known.get(unit.x) ?? { share: hex(unit.share), blind: hex(unit.blind) };
+      need(hex(unit.share) === share && hex(unit.blind) === blind);
+    }
+    await released(await approve(ceremony, set, release, keys, units, now), { v, ceremony, keys, units });
+    await refuses(() => approve({ ...ceremony, delay: 1n }, set, release, keys, units, now));
+    await refuses(() => approve(ceremony, set, release, keys, units, ceremony.expiresAt));
+    await refuses(() => approve(ceremony, set, { ...release, ceremony: random(32) }, keys, units, now));
+  }
+  const first = { identity: unhex(v.guardians[0].identity_seed), sealing: unhex(v.guardians[0].sealing_secret_key) };
+  await refuses(() => openUnits(unhex(v.guardians[1].sealed_units), set, first));
+  await falseUnits(set, first, unhex(v.guardians[0].sealed_units));
+  const { identity } = set.guardians[0];
+  need(equal(await signStop("lock", ceremony.hash, now, first.identity, identity), bytes("lock_by_the_first_guardian")));
+  await refuses(() => signStop("lock", ceremony.hash, now, first.identity, set.guardians[1].identity));
+  const units = await openUnits(unhex(v.guardians[0].sealed_units), set, first);
+  const [answer] = await answerDrill(bytes("drill_challenge"), units, now);
+  need(equal(answer, bytes("drill_answer_of_unit_1")));
+  await refuses(() => answerDrill(bytes("drill_challenge"), units, now + 60_000n));
+}
+
+/** Units that somebody sealed to the guardian in the right place, and that are not what the set commits to. */
+async function falseUnits(set, keys, sealed) {
+  const aad = concat(set.hash, await ed25519Public(keys.identity));
+  const info = utf8("OCMT guardian units v1");
+  const plain = await unseal(keys.sealing, info, aad, sealed);
+  const theirs = await x25519Public(keys.sealing);
+  const again = async (units) => openUnits(await seal(theirs, info, aad, units), set, keys);
+  need((await again(plain)).length === 2);
+  // count 4, then head 6, set 16, vault 16, x, k, n, share 32, blind 32, drill 32
+  for (const at of [3, 10, 26, 42, 43, 44, 45, 77, 109]) await refuses(() => again(flipped(plain, at)));
+  const one = (plain.length - 4) / 2;
+  const [first, second] = [plain.slice(4, 4 + one), plain.slice(4 + one)];
+  await refuses(() => again(concat(plain.slice(0, 4), second, first)));
+  await refuses(() => again(concat(Uint8Array.of(0, 0, 0, 1), first)));
+  await refuses(() => again(concat(plain.slice(0, 4), first, first)));
+}
+
+/** Opens an approval as the requester does, and holds it against the units. */
+async function released(approval, { v, ceremony, keys, units }) {
+  const identity = await ed25519Public(keys.identity);
+  await verify(identity, "approval", approval.slice(0, -64), approval.slice(-64));
+  const reader = new Reader(approval, 0x34);
+  need(equal(reader.take(32), ceremony.hash));
+  reader.take(64);
+  need(equal(reader.varied(20), Uint8Array.from(units.map(({ x }) => x))));
+  const front = approval.slice(0, reader.at);
+  const outer = reader.varied(4_096);
+  const inner = await unseal(unhex(v.release_secret_key), utf8("OCMT approval outer v1"), front, outer);
+  const aad = concat(ceremony.hash, identity);
+  const plain = await unseal(unhex(v.requester_secret_key), utf8("OCMT approval inner v1"), aad, inner);
+  const shares = new Reader(plain, 0x38);
+  const all = shares.list(20, 99, () => shares.take(99));
+  shares.done();
+  need(all.length === units.length && all.every((share, at) => equal(share, shareBytes(units[at]))));
+}
+
+/** Runs them all; `read` gives the JSON of a file of the vectors' folder. Returns the parts that ran. */
+export async function golden(read) {
+  const vault = await read("ocmt/vault.json");
+  const cell = await read("ocmt/cell-and-recovery.json");
+  await pieces(vault);
+  await vaults(vault);
+  await recovery(cell.recovery);
+  await strictness();
+  return ["pieces", "vaults", "recovery", "strictness"];
+}
+
+const L = (1n << 252n) + 27742317777372353535851937790883648493n;
+const little = (bytes) => bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+const sha512 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-512", concat(...parts)));
+
+/** S of the equation S·B = R + k·A, where R is `nonces` times this seed's point and A `keys` times: R ‖ S. */
+async function forged(seed, r, message, a, keys, nonces = 1n) {
+  const wide = (await sha512(seed)).slice(0, 32);
+  wide[0] &= 248;
+  wide[31] = (wide[31] & 127) | 64;
+  const scalar = little(wide) % L;
+  const k = little(await sha512(r, a, message)) % L;
+  const s = (nonces * scalar + k * keys * scalar) % L;
+  return concat(r, Uint8Array.from({ length: 32 }, (_, at) => Number((s >> BigInt(8 * at)) & 255n)));
+}
+
+/** What browsers let pass and the formats do not: points of small order, encodings that are not canonical, lone halves. */
+async function strictness() {
+  const p = (1n << 255n) - 19n;
+  const order8 = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
+  const encoded = (y, sign) =>
+    Uint8Array.from({ length: 32 }, (_, at) => Number((y >> BigInt(8 * at)) & 255n) | (at === 31 && sign ? 128 : 0));
+  const zero = new Uint8Array(32);
+  const [seed, message] = [random(32), utf8("any message")];
+  const good = await ed25519Public(seed);
+  await verifyRaw(good, message, await forged(seed, good, message, good, 1n));
+  for (const y of [0n, 1n, p - 1n, order8, p - order8, p, p + 1n]) {
+    for (const sign of [false, true]) {
+      const point = encoded(y, sign);
+      // under a key of small order one signature holds for many messages
+      await refuses(() => verifyRaw(point, message, concat(point, zero)));
+      await refuses(() => verifyRaw(point, message, concat(encoded(1n, false), zero)));
+      await refuses(() => verifyRaw(good, message, concat(point, zero)));
+      // valid equations, with one of the two points of small order
+      await refuses(async () => verifyRaw(point, message, await forged(seed, good, message, point, 0n)));
+      await refuses(async () => verifyRaw(good, message, await forged(seed, point, message, good, 1n, 0n)));
+    }
+  }
+  for (const wrong of ["\ud800", "", "x".repeat(1_025)]) await refuses(async () => passphraseBytes(wrong));
+  for (const wrong of [[2], [1], [0, 0], []]) {
+    await refuses(async () => {
+      const reader = new Reader(Uint8Array.from(wrong));
+      reader.option(() => reader.u8());
+      reader.done();
+    });
+  }
+  // a count that nothing stands behind
+  await refuses(async () => new Reader(Uint8Array.of(0, 0, 0, 9, 1)).list(10, 1, () => 0));
+  await refuses(async () => new Reader(Uint8Array.of(0, 0, 0, 2, 1, 1)).list(1, 1, () => 0));
+}
