@@ -82,7 +82,7 @@ impl Egress {
         let known = held.take().map(|open| Arc::clone(&open.keeper));
         let keeper = known.unwrap_or_else(|| Arc::new(Keeper::new(scope, container, Arc::clone(&outlet))));
         keeper.own(scope, actor);
-        let proxy = Proxy::new(outlet, keeper.clone(), Arc::clone(&keeper.book));
+        let proxy = Proxy::new(outlet, scope.ownership.tenant, keeper.clone(), Arc::clone(&keeper.book));
         let closed = Arc::new(Notify::new());
         // it ends when it is told to, and not before the book is written
         supervisor::detach(Arc::clone(&keeper).watch(Arc::clone(&closed)));

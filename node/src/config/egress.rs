@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
-use ocmt_runtime::egress::{Bounds, EGRESS_PORT, Internet, Outlet};
+use ocmt_runtime::egress::{Bounds, EGRESS_PORT, Internet, Outlet, Places};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -23,6 +23,8 @@ pub struct Egress {
     pub connections: u32,
     /// Connections of all containers of this node at once, 1 to 65536.
     pub connections_of_node: u32,
+    /// Of these, those of one tenant, 1 to 65536.
+    pub connections_of_tenant: u32,
     /// Requests of one container in a minute, 1 to 60000.
     pub requests_per_minute: u32,
     /// A connection ends after this in any case, 1 s to 7 d.
@@ -42,6 +44,7 @@ impl Default for Egress {
             refused: Vec::new(),
             connections: 64,
             connections_of_node: 4096,
+            connections_of_tenant: 512,
             requests_per_minute: 600,
             lasts: HumanDuration::hours(1),
             idle: HumanDuration::minutes(5),
@@ -64,7 +67,9 @@ impl Egress {
         };
         let internet =
             Arc::new(Internet::without(self.refused.iter().filter_map(|text| net(text)).collect()));
-        self.open.then(|| Arc::new(Outlet::new(internet, bounds, count(self.connections_of_node))))
+        let places =
+            Places { node: count(self.connections_of_node), tenant: count(self.connections_of_tenant) };
+        self.open.then(|| Arc::new(Outlet::new(internet, bounds, places)))
     }
 }
 
@@ -94,6 +99,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     within("egress.connections", it.connections, 1..=1024)?;
     within("egress.connections_of_node", it.connections_of_node, 1..=65_536)?;
+    within("egress.connections_of_tenant", it.connections_of_tenant, 1..=65_536)?;
     within("egress.requests_per_minute", it.requests_per_minute, 1..=60_000)?;
     within("egress.sent_mib_per_day", it.sent_mib_per_day, 1..=1 << 20)?;
     within("egress.received_mib_per_day", it.received_mib_per_day, 1..=1 << 24)?;

@@ -20,12 +20,12 @@ const CHUNK: usize = 64 << 10;
 pub(super) struct Metered {
     stream: TcpStream,
     flow: Flow,
-    /// Of the node's connections.
-    _room: OwnedSemaphorePermit,
+    /// Of the tenant's connections and of the node's.
+    _room: [OwnedSemaphorePermit; 2],
 }
 
 impl Metered {
-    pub(super) fn new(stream: TcpStream, flow: Flow, room: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: TcpStream, flow: Flow, room: [OwnedSemaphorePermit; 2]) -> Self {
         Self { stream, flow, _room: room }
     }
 }

@@ -15,10 +15,12 @@ mod refusal;
 mod request;
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use ocmt_types::TenantId;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use self::{
@@ -34,6 +36,15 @@ pub const EGRESS_PORT: u16 = 7451;
 /// Policies that are asked for at the same time, of all containers of a node.
 const TURNS: usize = 2;
 
+/// Connections to the world that are open at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// Of all containers of a node.
+    pub node: usize,
+    /// Of those of one tenant there, so that none takes all.
+    pub tenant: usize,
+}
+
 /// What all containers of a node share to get out.
 #[derive(Debug)]
 pub struct Outlet {
@@ -41,19 +52,36 @@ pub struct Outlet {
     bounds: Bounds,
     /// Connections of all containers at once.
     places: Arc<Semaphore>,
+    /// Of each tenant whose containers have a proxy.
+    shares: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
+    share: usize,
     /// Questions for policies at once: the store has other work.
     turns: Semaphore,
 }
 
 impl Outlet {
-    /// Over `network`, with `bounds` for each container and `connections` for all together.
-    pub fn new(network: Arc<dyn Network>, bounds: Bounds, connections: usize) -> Self {
+    /// Over `network`, with `bounds` for each container and `places` for many together.
+    pub fn new(network: Arc<dyn Network>, bounds: Bounds, places: Places) -> Self {
         Self {
             network,
             bounds,
-            places: Arc::new(Semaphore::new(connections)),
+            places: Arc::new(Semaphore::new(places.node)),
+            shares: Mutex::default(),
+            share: places.tenant,
             turns: Semaphore::const_new(TURNS),
         }
+    }
+
+    /// The places of a tenant, which all its proxies share.
+    fn places_of(&self, tenant: TenantId) -> Arc<Semaphore> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(share) = shares.get(&tenant).and_then(Weak::upgrade) {
+            return share;
+        }
+        shares.retain(|_, share| share.strong_count() > 0);
+        let share = Arc::new(Semaphore::new(self.share));
+        shares.insert(tenant, Arc::downgrade(&share));
+        share
     }
 
     /// Waits for a turn to ask for a policy.

@@ -14,6 +14,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ocmt_types::TenantId;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -50,13 +51,21 @@ pub struct Proxy {
     outlet: Arc<Outlet>,
     policies: Arc<dyn Policies>,
     book: Arc<Book>,
+    /// Of the tenant: while one of its connections lives, so do they.
+    places: Arc<Semaphore>,
     lookups: Arc<Semaphore>,
 }
 
 impl Proxy {
-    /// Under these policies, written into this book.
-    pub fn new(outlet: Arc<Outlet>, policies: Arc<dyn Policies>, book: Arc<Book>) -> Arc<Self> {
-        Arc::new(Self { outlet, policies, book, lookups: Arc::new(Semaphore::new(LOOKUPS)) })
+    /// For a container of `tenant`, under these policies, written into this book.
+    pub fn new(
+        outlet: Arc<Outlet>,
+        tenant: TenantId,
+        policies: Arc<dyn Policies>,
+        book: Arc<Book>,
+    ) -> Arc<Self> {
+        let places = outlet.places_of(tenant);
+        Arc::new(Self { outlet, policies, book, places, lookups: Arc::new(Semaphore::new(LOOKUPS)) })
     }
 
     /// Answers at `door` until it is dropped, and all connections with it.
@@ -166,13 +175,14 @@ impl Proxy {
             return Err(Refusal::NotInPolicy);
         }
         // of what the node has only for what is allowed: nobody without a policy takes it from others
-        let room = Arc::clone(&self.outlet.places).try_acquire_owned().map_err(|_| Refusal::NodeFull)?;
+        let own = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::TenantFull)?;
+        let nodes = Arc::clone(&self.outlet.places).try_acquire_owned().map_err(|_| Refusal::NodeFull)?;
         let place = (target.host.clone(), target.port);
         // before the connection: a change of the policy from here on finds it
         let flow = self.book.begin(&allowed, &self.outlet.bounds, place, line).ok_or(Refusal::DaySpent)?;
         let stream = self.connect(&target.host, target.port).await?;
         flow.connected();
-        let upstream = Metered::new(stream, flow, room);
+        let upstream = Metered::new(stream, flow, [own, nodes]);
         if !target.tunnel {
             return forward(request, target, upstream).await;
         }

@@ -14,6 +14,7 @@ pub(super) enum Refusal {
     Malformed(&'static str),
     NotInPolicy,
     NotPublic,
+    TenantFull,
     NodeFull,
     DaySpent,
     Unreachable,
@@ -40,6 +41,11 @@ impl Refusal {
             Self::NotPublic => {
                 ("NOT_PUBLIC", StatusCode::FORBIDDEN, "this name does not lead to a public address")
             }
+            Self::TenantFull => (
+                "TENANT_FULL",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the containers of this tenant have all connections that they may have here; repeat",
+            ),
             Self::NodeFull => (
                 "NODE_FULL",
                 StatusCode::SERVICE_UNAVAILABLE,

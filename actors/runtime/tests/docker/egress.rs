@@ -10,10 +10,11 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use ocmt_runtime::{
     CellAddress, ContainerSpec, Egress, Runtime as _,
     egress::{
-        Allowed, Book, Bounds, Internet, Network, Outlet, Policies, Policy, Proxy, Rule, name::HostName,
+        Allowed, Book, Bounds, Internet, Network, Outlet, Places, Policies, Policy, Proxy, Rule,
+        name::HostName,
     },
 };
-use ocmt_types::SystemClock;
+use ocmt_types::{Id as _, SystemClock, TenantId};
 use tokio::{io::AsyncWriteExt as _, net::TcpListener, sync::OwnedSemaphorePermit, task::JoinSet};
 
 use crate::{
@@ -85,8 +86,17 @@ fn open(
     tasks: &mut JoinSet<()>,
 ) -> SocketAddr {
     let door = docker.door(cell).unwrap();
-    let outlet = Arc::new(Outlet::new(Arc::new(Names::default()), Bounds::default(), 100));
-    let proxy = Proxy::new(outlet, Arc::new(Wide(ports)), Book::new(Arc::new(SystemClock)));
+    let outlet = Arc::new(Outlet::new(
+        Arc::new(Names::default()),
+        Bounds::default(),
+        Places { node: 100, tenant: 100 },
+    ));
+    let proxy = Proxy::new(
+        outlet,
+        TenantId::from_bytes([1; 16]),
+        Arc::new(Wide(ports)),
+        Book::new(Arc::new(SystemClock)),
+    );
     tasks.spawn(async move {
         let never = proxy.serve(door).await;
         panic!("{never:?}");

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use ocmt_runtime::egress::{Bounds, Door, Internet, Network, Outlet, name::HostName};
+use ocmt_runtime::egress::{Bounds, Door, Internet, Network, Outlet, Places, name::HostName};
 use ocmt_store::tables::{EgressPolicyRow, EgressUse};
 use ocmt_types::ContainerId;
 use tokio::{
@@ -57,7 +57,7 @@ struct Way {
 impl Way {
     async fn out_of(world: &World, bounds: Bounds) -> Self {
         let door = TcpListener::bind((LOOPBACK, 0)).await.unwrap().local_addr().unwrap();
-        let outlet = Arc::new(Outlet::new(Arc::new(Everywhere), bounds, 100));
+        let outlet = Arc::new(Outlet::new(Arc::new(Everywhere), bounds, Places { node: 100, tenant: 100 }));
         world.runtime.lets_out(outlet, Door { listen: door, container: LOOPBACK });
         Self { outside: TcpListener::bind((PUBLIC, 0)).await.unwrap(), door }
     }

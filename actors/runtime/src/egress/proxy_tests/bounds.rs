@@ -59,6 +59,16 @@ async fn connections_requests_time_and_heads_are_bounded() {
 }
 
 #[tokio::test]
+async fn a_tenant_takes_its_share_of_a_nodes_connections_and_no_others() {
+    let places = Places { node: 2, tenant: 1 };
+    let bench = Bench::at(places, Bounds::default(), &[&[PUBLIC], &[PUBLIC]], LOOPBACK).await;
+    let _first = bench.tunnel().await;
+    let full = bench.ask(&format!("CONNECT a.example.com:{} HTTP/1.1\r\n\r\n", bench.port())).await;
+    assert!(full.starts_with("HTTP/1.1 503") && full.contains("TENANT_FULL"), "{full}");
+    assert_eq!(bench.neighbour.available_permits(), 1, "the share of another tenant was taken");
+}
+
+#[tokio::test]
 async fn what_a_node_has_of_connections_is_taken_by_what_is_allowed_alone() {
     let bench = Bench::of_a_node_with(1, Bounds::default(), &[&[PUBLIC]], LOOPBACK).await;
     let _silent = (bench.knock().await, bench.knock().await);

@@ -10,15 +10,15 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future::BoxFuture};
-use ocmt_types::{ManualClock, Timestamp};
+use ocmt_types::{Id as _, ManualClock, Timestamp};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
 
 use super::*;
-use crate::egress::{Allowed, Batch, Bounds, Internet, Network, Policy, Rule};
+use crate::egress::{Allowed, Batch, Bounds, Internet, Network, Places, Policy, Rule};
 
 /// Where destinations of tests listen: refused as loopback but for the tests' network.
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9));
@@ -57,6 +57,8 @@ struct Bench {
     upstream: TcpListener,
     bounds: Bounds,
     clock: ManualClock,
+    /// Places of another tenant.
+    neighbour: Arc<Semaphore>,
     _running: JoinSet<()>,
 }
 
@@ -71,6 +73,10 @@ impl Bench {
     }
 
     async fn of_a_node_with(places: usize, bounds: Bounds, answers: &[&[IpAddr]], knows: IpAddr) -> Self {
+        Self::at(Places { node: places, tenant: places }, bounds, answers, knows).await
+    }
+
+    async fn at(places: Places, bounds: Bounds, answers: &[&[IpAddr]], knows: IpAddr) -> Self {
         let upstream = TcpListener::bind((PUBLIC, 0)).await.unwrap();
         let said = Arc::new(Said(Mutex::new(Some(allowing(
             "*.example.com",
@@ -81,7 +87,8 @@ impl Bench {
         let clock = ManualClock::at(Timestamp(1_000_000_000_000));
         let book = Book::new(Arc::new(clock.clone()));
         let outlet = Arc::new(Outlet::new(names.clone(), bounds, places));
-        let proxy = Proxy::new(outlet, said.clone(), Arc::clone(&book));
+        let neighbour = outlet.places_of(TenantId::from_bytes([2; 16]));
+        let proxy = Proxy::new(outlet, TenantId::from_bytes([1; 16]), said.clone(), Arc::clone(&book));
         // a free port; taken again at once
         let door = TcpListener::bind((LOOPBACK, 0)).await.unwrap().local_addr().unwrap();
         let mut running = JoinSet::new();
@@ -89,7 +96,7 @@ impl Bench {
             let never = proxy.serve(Door { listen: door, container: knows }).await;
             panic!("{never:?}");
         });
-        Self { door, book, said, names, upstream, bounds, clock, _running: running }
+        Self { door, book, said, names, upstream, bounds, clock, neighbour, _running: running }
     }
 
     async fn new(answers: &[&[IpAddr]]) -> Self {
