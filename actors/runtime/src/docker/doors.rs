@@ -3,16 +3,27 @@
 //! The packet filter lets a container speak to one port of its own bridge's address. A program that listens on that port
 //! of every address would be reached too, so then the port stays closed.
 
+use std::io;
+
 use crate::egress::EGRESS_PORT;
 
 /// State of a listening socket in `/proc/net/tcp`.
 const LISTENS: &str = "0A";
 
-/// Whether somebody listens on the port at every address. A file that cannot be read says no: there is none without IPv6.
+/// Whether somebody listens on the port at every address, or nobody can tell.
 pub(super) fn is_taken_everywhere() -> bool {
-    let tables =
-        ["/proc/net/tcp", "/proc/net/tcp6"].map(|path| std::fs::read_to_string(path).unwrap_or_default());
-    tables.iter().any(|table| listens_everywhere(table, EGRESS_PORT))
+    is_taken(&std::fs::read_to_string("/proc/net/tcp"), &std::fs::read_to_string("/proc/net/tcp6"))
+}
+
+/// Without IPv6 there is no second table; without the first the port stays closed.
+fn is_taken(v4: &io::Result<String>, v6: &io::Result<String>) -> bool {
+    let Ok(v4) = v4 else { return true };
+    let v6 = match v6 {
+        Ok(table) => table.as_str(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "",
+        Err(_) => return true,
+    };
+    [v4.as_str(), v6].iter().any(|table| listens_everywhere(table, EGRESS_PORT))
 }
 
 fn listens_everywhere(table: &str, port: u16) -> bool {
@@ -43,5 +54,16 @@ mod tests {
         let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
         assert!(listens_everywhere(&table, listener.local_addr().unwrap().port()));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_taken() {
+        let (empty, refused) = (Ok(String::new()), Err(io::Error::from(io::ErrorKind::PermissionDenied)));
+        let missing = Err(io::Error::from(io::ErrorKind::NotFound));
+        assert!(!is_taken(&empty, &missing));
+        assert!(!is_taken(&empty, &empty));
+        assert!(is_taken(&refused, &missing));
+        assert!(is_taken(&empty, &refused));
+        assert!(is_taken(&missing, &missing));
     }
 }
