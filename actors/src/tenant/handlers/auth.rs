@@ -81,6 +81,9 @@ impl Handle for RevokeSession {
         let session = work.authorize_found(Action::EndSessions, found, |row| Object::of(row.user_id))?;
         work.object = format!("session/{}", session.session_id);
         if session_row::holders(work, session.user_id).await?.contains(&session.session_id) {
+            if session_row::narrow(work, session).await? {
+                return Ok(SessionsEnded { ended: 1, api_keys: 0 });
+            }
             return Err(ActorError::precondition(
                 "CEREMONY_LIVE",
                 "this session has opened a ceremony that is not over: veto the ceremony instead",
@@ -97,8 +100,14 @@ impl Handle for RevokeOtherSessions {
         work.authorize(Action::EndSessions, &Object::of(who.user))?;
         // a ceremony ends by veto, by a guardian or by itself, never with its session
         let mut kept = session_row::holders(work, who.user).await?;
+        let mut ended = 0;
+        for session in kept.iter().filter(|session| **session != who.session) {
+            if let Some(row) = work.tx.get::<Session>(*session).await? {
+                ended += u32::from(session_row::narrow(work, row).await?);
+            }
+        }
         kept.insert(who.session);
-        let ended = session_row::end_all(work, who.user, kept).await?;
+        ended += session_row::end_all(work, who.user, kept).await?;
         if self.api_keys {
             work.authorize(Action::SeeToApiKeys, &Object::of(who.user))?;
         }

@@ -242,6 +242,19 @@ pub(crate) async fn end(
     Ok(count)
 }
 
+/// Takes everything but its ceremony from a session that has opened one: whoever was to be put out has no more of the
+/// account by it than by a link alone. Whether there was anything to take.
+pub(crate) async fn narrow(work: &mut Work, session: Session) -> Result<bool, ActorError> {
+    if session.ended_at.is_some() || session.assurance == StoredAssurance::Recovery {
+        return Ok(false);
+    }
+    let id = session.session_id;
+    work.tx.update(&Session { assurance: StoredAssurance::Recovery, ..session }).await?;
+    // its streams end, and its next call is looked at anew
+    work.then(Effect::SessionsEnded(vec![id]));
+    Ok(true)
+}
+
 /// Ends the streams of a user who may do less than when they were opened. The sessions go on: their next call is
 /// looked at anew, and a stream is opened again by who still may.
 pub(crate) async fn end_streams(work: &mut Work, user: UserId) -> Result<(), ActorError> {

@@ -3,7 +3,7 @@
 use super::circle::{Circle, short};
 use crate::{
     api::{
-        auth::{LinkPurpose, RevokeOtherSessions, RevokeSession, WhoAmI},
+        auth::{LinkPurpose, ListSessions, RevokeOtherSessions, RevokeSession, WhoAmI},
         recovery::CancelCeremony,
         tenant::{GetTenant, TenantPolicy, UpdateTenantPolicy},
     },
@@ -60,4 +60,28 @@ async fn a_plain_session_cannot_end_a_ceremony_by_ending_its_session() {
     circle.kit.call(&requester.person.caller, cancel).await.unwrap();
     circle.kit.call(&owner, revoke()).await.expect("nothing needs it any more");
     assert!(circle.kit.call(&requester.person.caller, WhoAmI).await.is_err());
+}
+
+#[tokio::test]
+async fn a_full_session_that_opened_a_ceremony_is_left_with_the_ceremony_alone() {
+    for all in [true, false] {
+        let mut circle = circle_of_two().await;
+        let thief = circle.kit.sign_in(&circle.owner, LinkPurpose::SignIn).await;
+        let requester = circle.requester_in(thief.clone());
+        circle.open(&requester).await.unwrap();
+        circle.kit.call(&thief.caller, ListSessions).await.expect("a full session");
+        let owner = circle.owner.caller.clone();
+        let session = thief.caller.user().unwrap().session;
+        let ended = if all {
+            circle.kit.call(&owner, RevokeOtherSessions::default()).await.unwrap()
+        } else {
+            circle.kit.call(&owner, RevokeSession { session }).await.unwrap()
+        };
+        assert_eq!(ended.ended, 1);
+        // the token is good, and for the ceremony alone
+        let again = circle.kit.authenticate(&thief.token).await.unwrap();
+        assert!(circle.kit.call(&again, ListSessions).await.is_err(), "a full session goes on");
+        assert!(circle.kit.call(&again, GetTenant).await.is_err());
+        circle.kit.call(&again, CancelCeremony { ceremony: requester.id() }).await.expect("its ceremony");
+    }
 }
