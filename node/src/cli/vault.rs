@@ -2,6 +2,7 @@
 
 mod bulk;
 mod inbox;
+mod kit;
 mod slots;
 mod watch;
 

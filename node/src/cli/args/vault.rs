@@ -140,12 +140,15 @@ pub struct HardwareArgs {
 /// `ocmt vault backup-key`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt vault backup-key                 shows it, once: write it down\n  ocmt vault backup-key --out FILE      writes it to a new file that only you can read\n\nA backup key that there was before opens nothing then, unless you say --keep-old."
+    after_help = "Examples:\n  ocmt vault backup-key                 shows it, once: write it down\n  ocmt vault backup-key --out FILE      writes it to a new file that only you can read\n  ocmt vault backup-key --kit kit.html  writes a page to print, with a QR code and what to do\n\nA backup key that there was before opens nothing then, unless you say --keep-old."
 )]
 pub struct BackupKeyArgs {
     /// Write the key to this new file instead of showing it
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Write a page to print to this new file: the key, the same as a QR code, and what to do with it
+    #[arg(long, value_name = "FILE.html", conflicts_with = "out")]
+    pub kit: Option<PathBuf>,
     /// Let the backup keys of before open the vault, too
     #[arg(long)]
     pub keep_old: bool,

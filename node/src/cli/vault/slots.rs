@@ -15,17 +15,19 @@ use ocmt_crypto::{
     backup_key::BackupKey,
     slot::{KeySlot, SlotKind},
 };
+use ocmt_types::{Clock as _, SystemClock};
 use serde::Serialize;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::{
     super::{
         args::{BackupKeyArgs, HardwareArgs, SlotAddCommand, SlotsCommand},
         context::Context,
         output::{note, waiting},
-        share,
+        share, show,
     },
-    open, tell_filed,
+    kit, open, tell_filed,
 };
 
 /// A way to open the vault, for a list.
@@ -129,43 +131,59 @@ fn find(slots: &[KeySlot], named: &str) -> Result<(ocmt_types::SlotId, SlotKind)
 }
 
 pub(super) async fn backup_key(context: &Context, args: &BackupKeyArgs) -> anyhow::Result<()> {
-    if args.out.is_none() && !io::stdout().is_terminal() {
-        let text = "a backup key is shown on a terminal only: write it to a new file with --out FILE";
+    let file = args.out.as_ref().or(args.kit.as_ref());
+    if file.is_none() && !io::stdout().is_terminal() {
+        let text = "a backup key is shown on a terminal only: write it to a new file with --out FILE, or a page to print with --kit FILE";
         return Err(ClientError::Usage(text.to_owned()).into());
     }
     let mut vault = open(context, &args.passphrase).await?;
     let key = BackupKey::generate(&mut rand::rng());
     let text = key.to_text();
     // before it counts: what cannot be kept must not be the key
-    if let Some(file) = &args.out {
-        let line = zeroize::Zeroizing::new(format!("{}\n", *text));
-        share::write(file, line.as_bytes())?;
+    if let Some(file) = file {
+        let content = if args.kit.is_some() { kit_page(context, &vault, &text).await? } else { line(&text) };
+        share::write(file, content.as_bytes())?;
     }
     let old = if args.keep_old { Vec::new() } else { vault.slots_of(SlotKind::Backup) };
     let filed = match put(&mut vault, key, &old).await {
         Ok(filed) => filed,
         Err(error) => {
-            if let Some(file) = &args.out {
+            if let Some(file) = file {
                 leave_nothing(file, &error);
             }
             return Err(error.into());
         }
     };
     let replaced = old.len();
-    let told = match &args.out {
+    let told = match file {
         Some(file) => json!({ "file": file, "replaced": replaced }),
         None => json!({ "backup_key": *text, "replaced": replaced }),
     };
-    context.out.value(&told, || match &args.out {
+    context.out.value(&told, || match file {
+        Some(file) if args.kit.is_some() => {
+            format!("your recovery kit was written to {}: open it in a browser and print it", file.display())
+        }
         Some(file) => format!("the backup key was written to {}", file.display()),
         None => text.to_string(),
     })?;
     if !context.out.json {
-        note(&advice(replaced, args.out.is_some()));
+        note(&advice(replaced, file.is_some()));
     }
     // nothing in it may keep the new key from being shown
     tell_filed(context, &vault, &filed).await;
     Ok(())
+}
+
+fn line(key: &str) -> Zeroizing<String> {
+    Zeroizing::new(format!("{key}\n"))
+}
+
+async fn kit_page(context: &Context, vault: &Vault, key: &str) -> anyhow::Result<Zeroizing<String>> {
+    let session = context.session()?;
+    let made = show::at(Some(SystemClock.now()));
+    let (owner, vault) = (vault.client().who_am_i().await?.email, vault.id().to_string());
+    let about = kit::About { owner: &owner, endpoint: &session.endpoint, vault: &vault, made: &made };
+    Ok(kit::page(key, &about).ok_or(ClientError::Answer("backup_key"))?)
 }
 
 /// What was filed from the inbox, if the vault was encrypted anew for it.

@@ -128,6 +128,21 @@ async fn who_lost_the_passphrase_sets_a_new_one_with_the_backup_key() {
 }
 
 #[tokio::test]
+async fn a_printed_recovery_kit_opens_the_vault_by_the_key_on_it() {
+    let desk = Desk::new().await;
+    desk.done("vault create --new-passphrase-file @first").await;
+    desk.done(&format!("vault backup-key --kit @kit.html {BY_FIRST}")).await;
+    let page = fs::read_to_string(desk.at("kit.html")).unwrap();
+    assert_eq!(fs::metadata(desk.at("kit.html")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(page.contains(&desk.ada.email) && page.contains("ocmt vault passphrase --backup-key"), "{page}");
+    let key = page.split_once("<p class=\"key\">").unwrap().1.split_once("</p>").unwrap().0;
+    desk.write("from-paper", key);
+    desk.done("vault ls --backup-key-file @from-paper").await;
+    desk.refused(&format!("vault backup-key --kit @kit.html {BY_FIRST}"), "cannot write").await;
+    desk.done("vault ls --backup-key-file @from-paper").await;
+}
+
+#[tokio::test]
 async fn a_hardware_token_opens_the_vault_until_it_is_taken_away() {
     let desk = Desk::new().await;
     desk.done("vault create --new-passphrase-file @first").await;
