@@ -31,6 +31,8 @@ pub(crate) enum Effect {
     Scheduled(At, UserId, Box<Schedule>),
     /// A container of the tenant changed: whoever watches here looks now.
     ContainersChanged,
+    /// A ceremony that this user has to do with moved: whoever watches here looks now.
+    CeremonyMoved(UserId),
     /// A timer was set: look again at the latest by then.
     TimerSet(Timestamp),
     /// The tenant's rows are gone: leave the record, and end.

@@ -145,6 +145,8 @@ pub(crate) struct Env {
     pub(crate) hints: Hints<VaultId>,
     /// Who watches containers of which tenant here, by the reader.
     pub(crate) container_hints: Hints<(TenantId, UserId)>,
+    /// Who watches ceremonies in which tenant here, by the reader.
+    pub(crate) ceremony_hints: Hints<(TenantId, UserId)>,
     /// Whether this host has tried to hold its engine against its rows: before that nothing is known of what runs.
     pub(crate) reconciled: watch::Sender<bool>,
     /// The root of the tree, once it stands. Actors of one branch reach another branch through it.
@@ -178,6 +180,7 @@ impl Env {
             links: Arc::default(),
             hints: Hints::default(),
             container_hints: Hints::default(),
+            ceremony_hints: Hints::default(),
             reconciled: watch::Sender::new(false),
             root: watch::Sender::new(None),
         }

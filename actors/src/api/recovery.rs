@@ -6,6 +6,7 @@
 //! statements are the canonical bytes of `docs/formats.md`.
 
 pub mod ceremony;
+pub mod watch;
 
 use ocmt_types::{ChallengeId, GuardianSetId, GuardianshipId, Timestamp, VaultId};
 use serde::{Deserialize, Serialize};
@@ -14,8 +15,9 @@ pub use self::ceremony::{
     ApproveCeremony, CancelCeremony, CeremonyAct, CeremonyActKind, CeremonyDetail, CeremonyPage,
     CeremonyPurpose, CeremonyState, CeremonyView, CollectShares, Collected, CollectedApproval,
     CompleteCeremony, Completed, DenyCeremony, GetCeremony, ListCeremonies, LockCeremony, NodeStatement,
-    OpenCeremony, VetoCeremony, Vetoed, VoiceDoubt,
+    OpenCeremony, OverrideStop, VetoCeremony, Vetoed, VoiceDoubt,
 };
+pub use self::watch::{CeremonyChange, CeremonyEventAt, FollowingCeremonies, WatchCeremonies};
 pub use super::users::Done;
 use crate::call::calls;
 
@@ -262,11 +264,13 @@ calls! {
         write OpenCeremony => CeremonyView,
         read GetCeremony => CeremonyDetail,
         read ListCeremonies => CeremonyPage,
+        read WatchCeremonies => FollowingCeremonies,
         write ApproveCeremony => Done,
         write DenyCeremony => Done,
         write VoiceDoubt => Done,
         write LockCeremony => Done,
         write VetoCeremony => Vetoed,
+        write OverrideStop => Done,
         write CancelCeremony => CeremonyView,
         once CollectShares => Collected,
         write CompleteCeremony => Completed,

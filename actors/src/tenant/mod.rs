@@ -8,7 +8,7 @@
 
 pub(crate) mod api_key;
 mod authenticate;
-mod ceremony;
+pub(crate) mod ceremony;
 mod children;
 pub(crate) mod connections;
 pub(crate) mod container;
@@ -318,6 +318,9 @@ impl TenantState {
                 Effect::ContainersChanged => {
                     let tenant = self.scope.ownership.tenant;
                     self.scope.env.container_hints.tell_all(|(of, _)| *of == tenant);
+                }
+                Effect::CeremonyMoved(user) => {
+                    self.scope.env.ceremony_hints.tell((self.scope.ownership.tenant, user));
                 }
                 Effect::Scheduled(at, user, row) => {
                     let what = container::schedule::due::wake(&self.scope, user, *row);

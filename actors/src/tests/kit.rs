@@ -144,6 +144,16 @@ impl Kit {
         Self { _database: Some(Arc::new(database)), ..Self::with(store, |_| {}).await }
     }
 
+    /// The files of a database on disk.
+    pub(crate) fn database_files(&self) -> Vec<std::path::PathBuf> {
+        let folder = self._folder.as_ref().expect("a store on disk").path();
+        std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|at| at.is_file())
+            .collect()
+    }
+
     /// A node alone on a store.
     pub(crate) async fn with(store: Store, change: impl FnOnce(&mut SystemConfig)) -> Self {
         let clock = ManualClock::at(START);

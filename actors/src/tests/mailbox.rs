@@ -105,6 +105,11 @@ impl Mailbox {
         find(&mails).unwrap()
     }
 
+    /// How many of this kind have come to an address.
+    pub(crate) fn count_of(&self, to: &str, kind: &str) -> usize {
+        self.mails.borrow().iter().filter(|mail| mail.to == to && mail.kind == kind).count()
+    }
+
     /// By which ids an address was tried, once that were `n` times at the least.
     pub(crate) async fn tried(&self, to: &str, n: usize) -> Vec<NoticeId> {
         let its = |tried: &Vec<(String, NoticeId)>| -> Vec<NoticeId> {

@@ -47,6 +47,9 @@ pub(super) async fn run(context: &Context, command: GuardianCommand) -> anyhow::
             })
         }
         GuardianCommand::Lock { ceremony, passphrase } => lock(context, &client, ceremony, &passphrase).await,
+        GuardianCommand::Override { ceremony, words, passphrase } => {
+            Box::pin(sign_for(context, &client, ceremony, words, &passphrase)).await
+        }
         GuardianCommand::Answer { passphrase } => answer(context, &client, &passphrase).await,
     }
 }
@@ -126,10 +129,17 @@ fn row(one: &Guardianship) -> Vec<String> {
 
 fn next(request: &Ceremony) -> String {
     match request.state {
-        CeremonyState::Open | CeremonyState::Ready => format!(
-            "Call {} on a number you already had. If it is them and the six words are the same: `ocmt guardian approve {}`. If not: deny, doubt or lock.",
+        CeremonyState::Proposed => format!(
+            "An earlier request was stopped; this one goes on over that. Call {} on a number you already had. If it is them, the six words are the same, and the stop was wrong: `ocmt guardian override {}`. If not, do nothing.",
             request.owner_email,
             show::short(&request.id)
+        ),
+        CeremonyState::Open | CeremonyState::Ready => format!(
+            "Call {} on a number you already had. If it is them and the six words are the same: `ocmt guardian approve {}`. If not: {}.",
+            request.owner_email,
+            show::short(&request.id),
+            // a lock is refused by one that goes on over a stop
+            if request.is_override() { "deny or doubt" } else { "deny, doubt or lock" }
         ),
         CeremonyState::Released => {
             "Enough guardians have approved; nothing is left for you to do.".to_owned()
@@ -151,27 +161,8 @@ async fn approve(
         let _waiting = waiting("checking the request");
         vault.review_ceremony(id).await?
     };
-    let words = review.ceremony.words().await?;
-    note(&describe(&review.ceremony).await?);
-    match heard {
-        Some(heard) if same_words(&heard, &words) => {}
-        Some(_) => {
-            let text = "the words you heard are not those of this request: do not approve it. Whoever called you may be somebody else";
-            return Err(ClientError::Usage(text.to_owned()).into());
-        }
-        None => {
-            note(&format!(
-                "\nAsk the person on the telephone to read you the six words. They must be:\n\n  {words}\n"
-            ));
-            let question = format!(
-                "Did {} read exactly these to you, and did you know the voice?",
-                review.ceremony.owner_email
-            );
-            if !confirm(&question, "--words")? {
-                note("Nothing was done. If you are not sure, say so with `ocmt guardian doubt`.");
-                return Ok(());
-            }
-        }
+    if !agreed(&review.ceremony, heard).await? {
+        return Ok(());
     }
     let after = vault.approve_ceremony(&review).await?;
     context.out.value(&after, || {
@@ -181,6 +172,61 @@ async fn approve(
                 format!("{given} The waiting time is over; the owner can still stop it.")
             }
             at => format!("{given} It opens nothing before {}, and the owner can stop it.", show::when(at)),
+        }
+    })
+}
+
+/// Whether the guardian heard the request's six words from the person who asks.
+async fn agreed(request: &Ceremony, heard: Option<String>) -> anyhow::Result<bool> {
+    let words = request.words().await?;
+    note(&describe(request).await?);
+    match heard {
+        Some(heard) if same_words(&heard, &words) => Ok(true),
+        Some(_) => {
+            let text = "the words you heard are not those of this request: do not agree to it. Whoever called you may be somebody else";
+            Err(ClientError::Usage(text.to_owned()).into())
+        }
+        None => {
+            note(&format!(
+                "\nAsk the person on the telephone to read you the six words. They must be:\n\n  {words}\n"
+            ));
+            let question =
+                format!("Did {} read exactly these to you, and did you know the voice?", request.owner_email);
+            let yes = confirm(&question, "--words")?;
+            if !yes {
+                note("Nothing was done. If you are not sure, say so with `ocmt guardian doubt`.");
+            }
+            Ok(yes)
+        }
+    }
+}
+
+async fn sign_for(
+    context: &Context,
+    client: &Client,
+    ceremony: Option<String>,
+    heard: Option<String>,
+    passphrase: &PassphraseArgs,
+) -> anyhow::Result<()> {
+    let mut proposed = requests(client).await?;
+    proposed.retain(|request| request.state == CeremonyState::Proposed);
+    let id = pick(ceremony.as_deref(), proposed)?.id;
+    let vault = context.vault(client, passphrase).await?;
+    let review = vault.review_ceremony(id).await?;
+    if !agreed(&review.ceremony, heard).await? {
+        return Ok(());
+    }
+    let after = vault.override_stop(&review).await?;
+    context.out.value(&after, || {
+        let signed = format!("You signed: {} of {} needed.", after.units_signed(), after.units_needed + 1);
+        match after.state {
+            CeremonyState::Proposed => {
+                format!("{signed} The request begins when the others have signed too.")
+            }
+            _ => format!(
+                "{signed} The request has begun, and the owner is told. Next: `ocmt guardian approve {}`.",
+                show::short(&after.id)
+            ),
         }
     })
 }
@@ -236,6 +282,7 @@ async fn requests(client: &Client) -> Result<Vec<Ceremony>, ClientError> {
 
 async fn asked(client: &Client, named: Option<&str>) -> anyhow::Result<Ceremony> {
     let mut live = requests(client).await?;
+    // one that goes on over a stop is signed for first, see `sign_for`; and may be doubted before that
     live.retain(|ceremony| ceremony.state.is_live());
     Ok(pick(named, live)?)
 }

@@ -28,6 +28,8 @@ mod oauth;
 pub mod output;
 mod pairing;
 mod recovery;
+mod recovery_stops;
+mod recovery_who;
 mod schedule;
 mod secrets;
 mod share;

@@ -7,16 +7,17 @@ use ocmt_client::{
     Client, ClientError,
     recovery::{
         Ceremony, CeremonyState, Guardianship, GuardianshipState, RecoveryRequest, Side, identity_words,
+        strength::{Chair, weaknesses},
     },
 };
 use ocmt_crypto::kdf::Cost;
 use ocmt_types::Digest32;
 
 use super::{
-    args::{NewPassphraseArgs, RecoveryCommand, SetupArgs},
+    args::{Asked, NewPassphraseArgs, RecoveryCommand, SetupArgs},
     context::Context,
     output::{confirm, note, print, waiting},
-    secrets, show,
+    recovery_stops, recovery_who, secrets, show,
     telling::{describe, describe_circle, ended, owner_next, requester_next},
 };
 
@@ -25,7 +26,12 @@ pub(super) async fn run(context: &Context, command: RecoveryCommand) -> anyhow::
     match command {
         RecoveryCommand::Setup(args) => Box::pin(setup(context, &client, args)).await,
         RecoveryCommand::Status => status(context, &client).await,
-        RecoveryCommand::Open => open(context, &client).await,
+        RecoveryCommand::Who(args) => recovery_who::run(context, &client, &args).await,
+        RecoveryCommand::Open { over_stop: false, .. } => open(context, &client).await,
+        RecoveryCommand::Open { stopped, .. } => {
+            recovery_stops::open_over(context, &client, stopped.as_deref()).await
+        }
+        RecoveryCommand::Watch { resume } => recovery_stops::watch(context, &client, &resume).await,
         RecoveryCommand::Collect { ceremony } => collect(context, &client, ceremony).await,
         RecoveryCommand::Complete { ceremony, new } => {
             Box::pin(complete(context, &client, ceremony, &new)).await
@@ -38,7 +44,12 @@ pub(super) async fn run(context: &Context, command: RecoveryCommand) -> anyhow::
                 "given up: the guardians are told, and nothing can be opened with it".to_owned()
             })
         }
-        RecoveryCommand::Veto { ceremony } => veto(context, &client, ceremony).await,
+        RecoveryCommand::Veto { ceremony, retire_guardians: false, .. } => {
+            veto(context, &client, ceremony).await
+        }
+        RecoveryCommand::Veto { ceremony, passphrase, .. } => {
+            Box::pin(recovery_stops::retire(context, &client, ceremony.as_deref(), &passphrase)).await
+        }
         RecoveryCommand::Drill => drill(context, &client).await,
     }
 }
@@ -49,6 +60,7 @@ async fn setup(context: &Context, client: &Client, args: SetupArgs) -> anyhow::R
             format!("{} alone would be enough: everybody must count as less than {}", heavy.email, args.need);
         return Err(ClientError::Usage(text).into());
     }
+    warn_of_weak(client, &args).await?;
     let mut vault = context.vault(client, &args.passphrase).await?;
     let known = client.guardianships(Some(Side::Owner)).await?;
     for asked in &args.guardian {
@@ -94,6 +106,17 @@ async fn setup(context: &Context, client: &Client, args: SetupArgs) -> anyhow::R
             args.need
         )
     })
+}
+
+/// Says what is weak about the guardians to be, before anybody is asked.
+async fn warn_of_weak(client: &Client, args: &SetupArgs) -> anyhow::Result<()> {
+    let owner = client.who_am_i().await?.email;
+    let chair = |asked: &Asked| Chair { email: asked.email.clone(), units: asked.units };
+    let chairs: Vec<Chair> = args.guardian.iter().map(chair).collect();
+    for weak in weaknesses(&owner, &chairs, u32::from(args.need)) {
+        note(&format!("Weak: {}", recovery_who::in_words(&weak)));
+    }
+    Ok(())
 }
 
 /// Whether the owner has compared each guardian's words.
@@ -185,7 +208,7 @@ async fn complete(
     ceremony: Option<String>,
     new: &NewPassphraseArgs,
 ) -> anyhow::Result<()> {
-    let request = own_request(context, client, ceremony.as_deref()).await?;
+    let request = own_request(context, client, ceremony.as_deref()).await.map_err(perhaps_done)?;
     released(client, request.id()).await?;
     let session = context.session()?;
     let passphrase = secrets::new_passphrase(new, &[&session.email])?;
@@ -200,6 +223,16 @@ async fn complete(
     context.out.value(&json, || {
         "Done. The vault is yours again, under the new passphrase; the old one opens nothing.\nAll sessions have ended, this one too. Next: `ocmt login`, then `ocmt recovery setup`: your guardians' parts are used up.".to_owned()
     })
+}
+
+/// The session ends with the completion: whoever was cut off before its answer finds that here.
+fn perhaps_done(error: anyhow::Error) -> anyhow::Error {
+    let reason = error.downcast_ref::<ClientError>().and_then(ClientError::reason);
+    if reason.as_deref() != Some("UNAUTHENTICATED") {
+        return error;
+    }
+    let text = "this session has ended. If `complete` was cut off before, it may have been done all the same: `ocmt login`, and open the vault with the new passphrase";
+    ClientError::Usage(text.to_owned()).into()
 }
 
 async fn veto(context: &Context, client: &Client, ceremony: Option<String>) -> anyhow::Result<()> {

@@ -35,6 +35,7 @@ pub(super) async fn describe(ceremony: &Ceremony) -> anyhow::Result<String> {
         ("since", show::when(ceremony.opened_at)),
         ("six words", words),
         ("approved", format!("{} of {} needed", ceremony.units_approved, ceremony.units_needed)),
+        ("over a stop", over_stop(ceremony)),
     ]);
     for act in &ceremony.acts {
         let who = if act.guardian_email.is_empty() { "the owner" } else { &act.guardian_email };
@@ -43,12 +44,25 @@ pub(super) async fn describe(ceremony: &Ceremony) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// Of one that goes on over a stop, who signed for it; empty for others, and left out.
+fn over_stop(ceremony: &Ceremony) -> String {
+    if !ceremony.is_override() {
+        return String::new();
+    }
+    format!("yes, {} of {} signed for it", ceremony.units_signed(), ceremony.units_needed + 1)
+}
+
 /// What comes next for whoever asked.
 pub(super) fn requester_next(ceremony: &Ceremony) -> String {
     let waited = ceremony.releasable_at.is_some_and(|at| at <= SystemClock.now());
     let earliest = show::when(ceremony.releasable_at);
     let missing = ceremony.units_needed.saturating_sub(ceremony.units_approved);
     match ceremony.state {
+        CeremonyState::Proposed => format!(
+            "Next: call your guardians. {} of {} have signed for it with `ocmt guardian override`; with the last of them it begins, and then they approve as usual.",
+            ceremony.units_signed(),
+            ceremony.units_needed + 1
+        ),
         CeremonyState::Open if ceremony.releasable_at.is_none() => {
             format!(
                 "Next: {missing} more must approve. The waiting time begins when the owner has been told."
@@ -76,6 +90,11 @@ pub(super) fn requester_next(ceremony: &Ceremony) -> String {
 /// What comes next for the owner of the vault.
 pub(super) fn owner_next(ceremony: &Ceremony) -> String {
     match ceremony.state {
+        CeremonyState::Proposed | CeremonyState::Open | CeremonyState::Ready | CeremonyState::Released
+            if ceremony.is_override() =>
+        {
+            "Your guardians go on over a stop, so a veto does not end it. If this was not you, open your vault and dismiss them all: `ocmt recovery veto --retire-guardians`.".to_owned()
+        }
         CeremonyState::Open | CeremonyState::Ready => format!(
             "If this was not you, stop it now: `ocmt recovery veto {}`. It cannot open your vault before {}.",
             show::short(&ceremony.id),
@@ -91,12 +110,16 @@ pub(super) fn owner_next(ceremony: &Ceremony) -> String {
 
 pub(super) fn ended(state: CeremonyState) -> &'static str {
     match state {
-        CeremonyState::Open | CeremonyState::Ready | CeremonyState::Released => "It is still going on.",
+        CeremonyState::Proposed | CeremonyState::Open | CeremonyState::Ready | CeremonyState::Released => {
+            "It is still going on."
+        }
         CeremonyState::Completed => "It is over: the vault was given back under a new passphrase.",
         CeremonyState::Denied => "It is over: too many guardians said no.",
-        CeremonyState::Vetoed => "It is over: the owner stopped it.",
+        CeremonyState::Vetoed => {
+            "It is over: the owner stopped it. If that was not the owner: `ocmt login --recovery`, then `ocmt recovery open --over-stop`."
+        }
         CeremonyState::Locked => {
-            "It is over: a guardian locked recovery. Talk to your guardians; it can be asked for again when the lock ends."
+            "It is over: a guardian locked recovery. Talk to your guardians; it can be asked for again when the lock ends, or over it: `ocmt login --recovery`, then `ocmt recovery open --over-stop`."
         }
         CeremonyState::Expired => "It is over: it ran out of time. It can be asked for again.",
         CeremonyState::Cancelled => "It is over: it was given up.",

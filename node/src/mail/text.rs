@@ -15,6 +15,8 @@ use lettre::{
 use ocmt_actors::{Mail, MailBody, api::auth::LinkPurpose};
 use ocmt_types::{NoticeId, Secret, Timestamp};
 
+use super::ceremony;
+
 /// A letter ready to go.
 pub struct Letter {
     /// The address.
@@ -47,7 +49,17 @@ impl Letter {
             MailBody::Invite { tenant, token } => {
                 ("You are invited".to_owned(), invite(base_url, tenant, token))
             }
-            MailBody::Notice { kind, facts, .. } => (subject_of(kind), notice(kind, facts)),
+            MailBody::Notice { kind, facts, .. } => {
+                let has = |fact: &str| facts.iter().find(|(name, _)| name == fact).map(|(_, value)| value);
+                let reader = ceremony::Reader {
+                    owner: has("owner") == Some(&mail.to),
+                    over_a_stop: has("over_a_stop").is_some(),
+                };
+                match ceremony::words(kind, reader) {
+                    Some((subject, text)) => (subject.to_owned(), format!("{text}\n\n{}", lines(facts))),
+                    None => (subject_of(kind), notice(kind, facts)),
+                }
+            }
             _ => return None,
         };
         Some(Self { to: mail.to.clone(), subject, body })
@@ -163,7 +175,11 @@ fn subject_of(kind: &str) -> String {
 }
 
 fn notice(kind: &str, facts: &[(String, String)]) -> String {
-    let mut text = format!("{}\n\n", in_words(kind));
+    format!("{}\n\n{}", in_words(kind), lines(facts))
+}
+
+fn lines(facts: &[(String, String)]) -> String {
+    let mut text = String::new();
     for (name, value) in facts {
         let _ = writeln!(text, "    {}: {}", one_line(&in_words(name)), one_line(&said(name, value)));
     }

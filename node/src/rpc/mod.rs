@@ -18,6 +18,7 @@ mod pairing;
 mod pairing_wire;
 mod passkeys;
 mod recovery;
+mod recovery_watch;
 mod recovery_wire;
 mod schedule;
 mod share;

@@ -2,18 +2,18 @@
 //! their makers signed.
 
 use ocmt_actors::api::recovery::{
-    AcceptGuardianship, AnswerChallenge, ApproveCeremony, CancelCeremony, ChallengeGuardian, CollectShares,
-    CompleteCeremony, DealShares, DenyCeremony, GetCeremony, GetGuardianSet, GetGuardianship, GuardianKeys,
-    InviteGuardian, ListCeremonies, ListGuardianships, LockCeremony, OpenCeremony, ResignGuardianship,
-    VetoCeremony, VoiceDoubt,
+    AcceptGuardianship, AnswerChallenge, ApproveCeremony, CancelCeremony, CeremonyActKind, ChallengeGuardian,
+    CollectShares, CompleteCeremony, DealShares, DenyCeremony, GetCeremony, GetGuardianSet, GetGuardianship,
+    GuardianKeys, InviteGuardian, ListCeremonies, ListGuardianships, LockCeremony, OpenCeremony,
+    OverrideStop, ResignGuardianship, VetoCeremony, VoiceDoubt,
 };
 use ocmt_crypto::sign::Signature;
 use ocmt_proto::v1::{self as pb, recovery_service_server::RecoveryService};
 use ocmt_types::Digest32;
 use prost::Message;
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, async_trait, codegen::BoxStream};
 
-use super::{Answer, Rpc, convert, recovery_wire as wire, vault_wire};
+use super::{Answer, Rpc, convert, recovery_watch, recovery_wire as wire, vault_wire};
 
 #[async_trait]
 impl RecoveryService for Rpc {
@@ -231,6 +231,30 @@ impl RecoveryService for Rpc {
             ceremony: Some(wire::ceremony(vetoed.ceremony)),
             deal_anew: vetoed.deal_anew,
         }))
+    }
+
+    async fn override_stop(
+        &self,
+        request: Request<pb::OverrideStopRequest>,
+    ) -> Answer<pb::OverrideStopResponse> {
+        let it = request.get_ref();
+        let ceremony = convert::digest(&it.ceremony_id, "ceremony_id")?;
+        let ask = OverrideStop { ceremony, statement: it.statement.to_vec() };
+        self.ask(&request, &it.idempotency_key, ask).await?;
+        let after = self.ask(&request, &[], GetCeremony { ceremony }).await?.ceremony;
+        let signed = after.acts.iter().filter(|act| act.kind == CeremonyActKind::Overrode);
+        Ok(Response::new(pb::OverrideStopResponse {
+            units_signed: signed.map(|act| act.units).sum(),
+            units_needed: after.units_needed + 1,
+            ceremony: Some(wire::ceremony(after)),
+        }))
+    }
+
+    async fn watch_ceremonies(
+        &self,
+        request: Request<pb::WatchCeremoniesRequest>,
+    ) -> Answer<BoxStream<pb::WatchCeremoniesResponse>> {
+        recovery_watch::watch(self, request).await
     }
 
     async fn cancel_ceremony(

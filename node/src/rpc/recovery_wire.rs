@@ -131,6 +131,7 @@ fn purpose(purpose: CeremonyPurpose) -> pb::CeremonyPurpose {
 
 fn state(state: CeremonyState) -> pb::CeremonyState {
     match state {
+        CeremonyState::Proposed => pb::CeremonyState::Proposed,
         CeremonyState::Open => pb::CeremonyState::Open,
         CeremonyState::Ready => pb::CeremonyState::Ready,
         CeremonyState::Released => pb::CeremonyState::Released,
@@ -150,6 +151,7 @@ fn act(act: CeremonyAct) -> pb::CeremonyAct {
         CeremonyActKind::Doubted => pb::CeremonyActKind::Doubted,
         CeremonyActKind::Locked => pb::CeremonyActKind::Locked,
         CeremonyActKind::Vetoed => pb::CeremonyActKind::Vetoed,
+        CeremonyActKind::Overrode => pb::CeremonyActKind::Overrode,
         CeremonyActKind::BadShare => pb::CeremonyActKind::BadShare,
     };
     pb::CeremonyAct {

@@ -25,7 +25,7 @@ const SERVICES: [(&str, &str); 3] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 14] = [
+const METHODS: [(&str, &str); 12] = [
     ("/ocmt.v1.AuditService/ExportAudit", PROOFS),
     ("/ocmt.v1.AuditService/GetCheckpoint", PROOFS),
     ("/ocmt.v1.AuditService/ProveConsistency", PROOFS),
@@ -36,8 +36,6 @@ const METHODS: [(&str, &str); 14] = [
     ("/ocmt.v1.ContainerService/ListSnapshots", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/PutAgentPolicy", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/RestoreSnapshot", LATER_CONTAINERS),
-    ("/ocmt.v1.RecoveryService/OverrideStop", "going on over a veto or lock is not built yet"),
-    ("/ocmt.v1.RecoveryService/WatchCeremonies", "watching ceremonies is not built yet: read them"),
     ("/ocmt.v1.TenantService/ListInbox", "the inbox of a tenant is not built yet: ask the area itself"),
     ("/ocmt.v1.TenantService/WatchInbox", "the inbox of a tenant is not built yet: ask the area itself"),
 ];

@@ -11,7 +11,7 @@ use crate::api::vault::VaultInfo;
 pub enum CeremonyPurpose {
     /// Rebuild the recovery key of a vault.
     Recover,
-    /// Recover over a veto or lock. Not there yet.
+    /// Recover over a veto or lock.
     Override,
     /// Unlock a group vault. Not there yet.
     Unlock,
@@ -20,6 +20,8 @@ pub enum CeremonyPurpose {
 /// Where a ceremony stands. It only moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CeremonyState {
+    /// Overrides a stop: waits for guardians of k + 1 units to sign for it.
+    Proposed,
     /// Waits for approvals.
     Open,
     /// Has the approvals; waits for the delay.
@@ -43,7 +45,7 @@ pub enum CeremonyState {
 impl CeremonyState {
     /// Whether it can still come to a release or a completion.
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Open | Self::Ready | Self::Released)
+        matches!(self, Self::Proposed | Self::Open | Self::Ready | Self::Released)
     }
 }
 
@@ -60,6 +62,8 @@ pub enum CeremonyActKind {
     Locked,
     /// The owner vetoed.
     Vetoed,
+    /// A guardian signed for an override.
+    Overrode,
     /// The requester named this guardian's share as bad.
     BadShare,
 }
@@ -130,7 +134,7 @@ pub struct CeremonyView {
 pub struct OpenCeremony {
     /// Canonical `ocmt_crypto::ceremony::Ceremony`.
     pub params: Vec<u8>,
-    /// For an override: not there yet.
+    /// For an override: what guardians have signed for it already; the others sign with [`OverrideStop`].
     pub overrides: Vec<Vec<u8>>,
 }
 
@@ -218,7 +222,7 @@ pub struct VetoCeremony {
     pub ceremony: Digest32,
     /// Signed by the owner's identity key; may be empty.
     pub statement: Vec<u8>,
-    /// For an override: not there yet.
+    /// Retires the guardians, signed by the vault signing key: the one thing that stops an override. May be empty.
     pub retirement: Vec<u8>,
 }
 
@@ -229,6 +233,15 @@ pub struct Vetoed {
     pub ceremony: CeremonyView,
     /// Approvals had come in: deal anew.
     pub deal_anew: bool,
+}
+
+/// Guardian: sign for a ceremony that goes on over a stopped one.
+#[derive(Debug, Clone)]
+pub struct OverrideStop {
+    /// The one that is proposed.
+    pub ceremony: Digest32,
+    /// Over the stopped one, naming the proposed one; signed by the guardian.
+    pub statement: Vec<u8>,
 }
 
 /// Requester: give it up.

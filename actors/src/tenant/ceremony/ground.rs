@@ -8,7 +8,7 @@ use ocmt_store::tables::{
     Approval, Assurance, Ceremony, CeremonyPurpose as StoredPurpose, CeremonyState as Stored, GuardianSet,
     GuardianshipOut, Session, User, Verdict,
 };
-use ocmt_types::Digest32;
+use ocmt_types::{Digest32, GuardianshipId};
 
 use super::{
     super::{
@@ -16,6 +16,7 @@ use super::{
         recovery::letters::{self, Told},
         session_row,
     },
+    events,
     state::{Event, Progress},
 };
 use crate::{
@@ -30,6 +31,7 @@ use crate::{
 pub(in crate::tenant) const TIMER: &str = "ceremony.look";
 /// The notice whose hand-over the delay counts from.
 pub(in crate::tenant) const OPENED: &str = "ceremony.opened";
+const PROPOSED: &str = "ceremony.proposed";
 const MOST_ACTS: usize = 256;
 
 /// A ceremony with all that decides about it, read in one transaction.
@@ -81,6 +83,8 @@ async fn progress(
         needed: u32::from(set.threshold()),
         total: u32::from(set.total()),
         delay: Duration::from_millis(params.delay_ms),
+        overrides: params.overrides.is_some(),
+        agreed: of(Verdict::Override),
         approved: of(Verdict::Approve),
         denied: of(Verdict::Deny),
         notified_at: row.notified_at,
@@ -126,6 +130,9 @@ pub(super) async fn advance(
     let news = match (entered.last(), event) {
         (Some(stage), _) => Some(news_of(*stage)),
         (None, Event::Doubted) => Some("ceremony.doubted"),
+        (None, Event::Approved(..)) => Some("ceremony.approved"),
+        (None, Event::Denied(..)) => Some("ceremony.refused"),
+        (None, Event::Agreed(..)) => Some("ceremony.signed_for"),
         (None, _) => None,
     };
     tell(work, loaded, news).await?;
@@ -135,7 +142,7 @@ pub(super) async fn advance(
 /// A recovery session was held open for its ceremonies; with the last of them it ends.
 async fn end_opener(work: &mut Work, loaded: &Loaded) -> Result<(), ActorError> {
     let opener = loaded.row.opened_by;
-    for state in [Stored::Open, Stored::Ready, Stored::Released] {
+    for state in Stored::LIVE {
         let live = Ceremony::opened_by.eq(opener).and(Ceremony::state.eq(state));
         if work.tx.count::<Ceremony>(live).await? > 0 {
             return Ok(());
@@ -147,7 +154,7 @@ async fn end_opener(work: &mut Work, loaded: &Loaded) -> Result<(), ActorError> 
     session_row::end(work, of_recovery).await.map(drop)
 }
 
-/// Tells the owner's channels (if there are news for people) and every guardian's tenant.
+/// Tells the owner's channels (if there are news for people), whoever watches, and every guardian's tenant.
 pub(super) async fn tell(
     work: &mut Work,
     loaded: &Loaded,
@@ -155,37 +162,44 @@ pub(super) async fn tell(
 ) -> Result<(), ActorError> {
     let view = view(work, loaded).await?;
     if let Some(kind) = news {
-        let text = NoticeText {
-            user: Some(loaded.row.user_id),
-            address: &view.owner_email,
-            kind,
-            subject: &loaded.row.ceremony_id.to_string(),
-            facts: &facts(&view),
-        };
-        notices::write(work, text).await?;
+        tell_owner(work, loaded, &view, kind).await?;
     }
-    tell_guardians(work, loaded, news).await
-}
-
-/// Word to every guardian's tenant, in order by the ceremony's version.
-pub(super) async fn tell_guardians(
-    work: &mut Work,
-    loaded: &Loaded,
-    news: Option<&'static str>,
-) -> Result<(), ActorError> {
-    let view = view(work, loaded).await?;
+    events::note(work, loaded.row.user_id, None, &view).await?;
     for guardian in loaded.set.guardians() {
-        let found = work.tx.get::<GuardianshipOut>(guardian.guardianship).await?;
-        let Some(tenant) = found.and_then(|row| row.guardian_tenant) else { continue };
-        let told = Told {
-            guardianship: guardian.guardianship,
-            version: loaded.row.version,
-            view: view.clone(),
-            news: news.map(str::to_owned),
-        };
-        letters::send(work, tenant, letters::TOLD, &told).await?;
+        tell_guardian(work, loaded, guardian.guardianship, (&view, news)).await?;
     }
     Ok(())
+}
+
+/// Word to the owner's channels.
+pub(super) async fn tell_owner(
+    work: &mut Work,
+    loaded: &Loaded,
+    view: &CeremonyView,
+    kind: &str,
+) -> Result<(), ActorError> {
+    let text = NoticeText {
+        user: Some(loaded.row.user_id),
+        address: &view.owner_email,
+        kind,
+        subject: &loaded.row.ceremony_id.to_string(),
+        facts: &facts(view),
+    };
+    notices::write(work, text).await.map(drop)
+}
+
+/// Word to a guardian's tenant, in order by the ceremony's version.
+pub(super) async fn tell_guardian(
+    work: &mut Work,
+    loaded: &Loaded,
+    guardianship: GuardianshipId,
+    (view, news): (&CeremonyView, Option<&str>),
+) -> Result<(), ActorError> {
+    let found = work.tx.get::<GuardianshipOut>(guardianship).await?;
+    let Some(tenant) = found.and_then(|row| row.guardian_tenant) else { return Ok(()) };
+    let (version, view, news) = (loaded.row.version, view.clone(), news.map(str::to_owned));
+    let told = Told { guardianship, version, view, news };
+    letters::send(work, tenant, letters::TOLD, &told).await.map(drop)
 }
 
 /// Plain facts for a mail.
@@ -198,6 +212,9 @@ pub(in crate::tenant) fn facts(view: &CeremonyView) -> Vec<(String, String)> {
         ("units_approved".to_owned(), view.units_approved.to_string()),
         ("expires_at".to_owned(), view.expires_at.millis().to_string()),
     ];
+    if view.purpose == CeremonyPurpose::Override {
+        facts.push(("over_a_stop".to_owned(), "yes".to_owned()));
+    }
     if let Some(at) = view.releasable_at {
         facts.push(("releasable_at".to_owned(), at.millis().to_string()));
     }
@@ -232,7 +249,9 @@ pub(super) async fn view(work: &mut Work, loaded: &Loaded) -> Result<CeremonyVie
         units_needed: count(set_row.threshold),
         units_approved: count(row.approved_units),
         acts: acts(work, row).await?,
-        release_statement: row.release_private_wrapped.is_some().then_some(statement),
+        // of one that is not open yet there is nothing to approve
+        release_statement: (row.release_private_wrapped.is_some() && row.state != Stored::Proposed)
+            .then_some(statement),
         locked_until: set_row.locked_until.filter(|until| *until > work.now),
     })
 }
@@ -249,6 +268,7 @@ async fn acts(work: &mut Work, row: &Ceremony) -> Result<Vec<CeremonyAct>, Actor
                 Verdict::Deny => CeremonyActKind::Denied,
                 Verdict::Lock => CeremonyActKind::Locked,
                 Verdict::Doubt => CeremonyActKind::Doubted,
+                Verdict::Override => CeremonyActKind::Overrode,
                 Verdict::BadShare => CeremonyActKind::BadShare,
             },
             guardianship: Some(said.guardianship_id),
@@ -293,8 +313,9 @@ pub(in crate::tenant) fn damaged() -> ActorError {
     )
 }
 
-fn news_of(stage: CeremonyState) -> &'static str {
+pub(super) fn news_of(stage: CeremonyState) -> &'static str {
     match stage {
+        CeremonyState::Proposed => PROPOSED,
         CeremonyState::Open => OPENED,
         CeremonyState::Ready => "ceremony.ready",
         CeremonyState::Released => "ceremony.released",
@@ -310,6 +331,7 @@ fn news_of(stage: CeremonyState) -> &'static str {
 impl From<Stored> for CeremonyState {
     fn from(stored: Stored) -> Self {
         match stored {
+            Stored::Proposed => Self::Proposed,
             Stored::Open => Self::Open,
             Stored::Ready => Self::Ready,
             Stored::Released => Self::Released,
@@ -326,6 +348,7 @@ impl From<Stored> for CeremonyState {
 impl From<CeremonyState> for Stored {
     fn from(stage: CeremonyState) -> Self {
         match stage {
+            CeremonyState::Proposed => Self::Proposed,
             CeremonyState::Open => Self::Open,
             CeremonyState::Ready => Self::Ready,
             CeremonyState::Released => Self::Released,

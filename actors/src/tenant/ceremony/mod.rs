@@ -5,12 +5,16 @@
 //! ceremony's calls are worked on, beside all others; what guardians say comes through the tenant's post, and
 //! who wins is decided in the database (`ground::advance`). The machine itself is in [`state`], pure.
 
+mod agree;
+pub(crate) mod events;
 mod finish;
 pub(super) mod ground;
 mod open;
 pub(super) mod read;
+pub(super) mod remind;
 mod state;
 pub(super) mod stop;
+pub(crate) mod watch;
 
 #[cfg(test)]
 mod state_tests;

@@ -8,16 +8,15 @@ use ocmt_crypto::{
     seal::SealSecretKey,
 };
 use ocmt_store::tables::{
-    Assurance, Ceremony, CeremonyPurpose, CeremonyState, GuardianSet, GuardianSetState, Session, User, Vault,
+    Assurance, Ceremony, CeremonyPurpose, CeremonyState, GuardianSet, GuardianSetState, Session, Vault,
 };
 use ocmt_types::{Digest32, Timestamp};
 
 use super::{
-    super::handlers::{
-        email_change,
-        notices::{self, NoticeText},
-    },
-    ground::{self, Loaded, OPENED},
+    super::handlers::email_change,
+    agree,
+    ground::{self, Loaded},
+    remind,
 };
 use crate::{
     api::recovery::{CeremonyView, OpenCeremony},
@@ -56,11 +55,9 @@ impl Handle for OpenCeremony {
         if params.purpose == Purpose::Unlock {
             return Err(ActorError::Unimplemented("ceremonies of group vaults"));
         }
-        if params.overrides.is_some() || !self.overrides.is_empty() {
-            return Err(ActorError::Unimplemented("overrides of stopped ceremonies"));
-        }
         let set_row = set_in_force(work, &vault).await?;
         check(work, &params, &set_row).await?;
+        agree::check(work, &params, &self.overrides).await?;
         let session = limited(work).await?;
         let row = new_row(work, &params, &set_row, &session)?;
         if let Some(wrapped) = &row.release_private_wrapped {
@@ -70,8 +67,9 @@ impl Handle for OpenCeremony {
         hold_session(work, session, &row).await?;
         // who the account belongs to is in question: its address stays
         email_change::stop(work, row.user_id, "a recovery of the vault was opened").await?;
-        let loaded = ground::load(work, id).await?.ok_or_else(ground::damaged)?;
+        let mut loaded = ground::load(work, id).await?.ok_or_else(ground::damaged)?;
         announce(work, &loaded).await?;
+        agree::take(work, &mut loaded, self.overrides).await?;
         ground::view(work, &loaded).await
     }
 }
@@ -104,7 +102,7 @@ async fn check(work: &mut Work, params: &Params, set_row: &GuardianSet) -> Resul
         return Err(wrong("expire later than 30 days after the delay".to_owned()));
     }
     match set_row.locked_until {
-        Some(until) if until > work.now => Err(ActorError::precondition(
+        Some(until) if until > work.now && params.overrides.is_none() => Err(ActorError::precondition(
             "LOCKED_BY_GUARDIAN",
             format!(
                 "a guardian has locked recovery of this vault: ask again in {} min",
@@ -124,7 +122,7 @@ async fn limited(work: &mut Work) -> Result<Session, ActorError> {
     let who = work.user()?;
     let own = || Ceremony::opened_by.eq(who.session);
     let mut live = 0;
-    for state in [CeremonyState::Open, CeremonyState::Ready, CeremonyState::Released] {
+    for state in CeremonyState::LIVE {
         live += work.tx.count::<Ceremony>(own().and(Ceremony::state.eq(state))).await?;
     }
     if live >= LIVE_PER_SESSION || work.tx.count::<Ceremony>(own()).await? >= OPENED_PER_SESSION {
@@ -153,14 +151,18 @@ fn new_row(
     let statement = ReleaseStatement::sign_with(id, release.public(), signer.node(), |purpose, body| {
         signer.sign(purpose, body)
     });
+    let (purpose, state) = match params.overrides {
+        Some(_) => (CeremonyPurpose::Override, CeremonyState::Proposed),
+        None => (CeremonyPurpose::Recover, CeremonyState::Open),
+    };
     Ok(Ceremony {
         tenant_id: work.ownership.tenant,
         ceremony_id: id,
         user_id: session.user_id,
         vault_id: params.scope.vault,
         set_id: set_row.set_id,
-        purpose: CeremonyPurpose::Recover,
-        state: CeremonyState::Open,
+        purpose,
+        state,
         params: params.encode(),
         opened_by: session.session_id,
         release_public: Digest32(release.public().0),
@@ -196,21 +198,12 @@ async fn hold_session(work: &mut Work, session: Session, row: &Ceremony) -> Resu
     Ok(())
 }
 
-/// The owner's channel, whose hand-over starts the delay, and the guardians.
+/// Everybody: the owner's channel, whose hand-over starts the delay, and the guardians.
 async fn announce(work: &mut Work, loaded: &Loaded) -> Result<(), ActorError> {
     let row = &loaded.row;
-    let owner = work.tx.get::<User>(row.user_id).await?.ok_or(ActorError::NotFound)?;
-    let view = ground::view(work, loaded).await?;
-    let text = NoticeText {
-        user: Some(row.user_id),
-        address: &owner.email,
-        kind: OPENED,
-        subject: &row.ceremony_id.to_string(),
-        facts: &ground::facts(&view),
-    };
-    notices::write(work, text).await?;
     work.set_timer(ground::TIMER, &row.ceremony_id.to_string(), row.expires_at, &[]).await?;
-    ground::tell_guardians(work, loaded, Some(OPENED)).await
+    remind::begin(work, loaded).await?;
+    ground::tell(work, loaded, Some(ground::news_of(loaded.progress.stage))).await
 }
 
 /// Whole minutes, a started one counted.

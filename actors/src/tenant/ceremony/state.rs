@@ -1,5 +1,8 @@
 //! A ceremony as a pure machine: `open → ready → released → completed`, or one of the ways to be stopped.
 //!
+//! One that overrides a stop begins as `proposed`: guardians of k + 1 units sign for it before it opens, and then neither
+//! veto nor lock stops it, only the retirement of its set.
+//!
 //! It only moves forward. It is released when k units have approved *and* the delay, counted from the
 //! hand-over of the owner's notice, has passed *and* nothing has stopped it; each guardian counts once.
 
@@ -19,6 +22,10 @@ pub(super) struct Progress {
     pub(super) total: u32,
     /// From the hand-over of the notice to the earliest release.
     pub(super) delay: Duration,
+    /// It goes on over a veto or a lock.
+    pub(super) overrides: bool,
+    /// Guardians who signed for an override, and their units.
+    pub(super) agreed: BTreeMap<GuardianshipId, u32>,
     /// Guardians who approved, and their units.
     pub(super) approved: BTreeMap<GuardianshipId, u32>,
     /// Guardians who denied, and their units.
@@ -38,6 +45,8 @@ pub(super) enum Event {
     Look,
     /// A carrier took the owner's notice.
     Notified,
+    /// A guardian signed for the override, with these units.
+    Agreed(GuardianshipId, u32),
     /// A guardian approved with these units.
     Approved(GuardianshipId, u32),
     /// A guardian denied.
@@ -69,6 +78,12 @@ pub(super) enum Refused {
     NotReleased,
     /// This guardian has approved or denied already.
     Decided,
+    /// Too few have signed for it yet.
+    Proposed,
+    /// It is open: nobody signs for it any more.
+    Opened,
+    /// It overrides a veto or a lock.
+    Overrides,
 }
 
 impl From<Refused> for ActorError {
@@ -83,6 +98,18 @@ impl From<Refused> for ActorError {
             Refused::Decided => {
                 Self::precondition("ALREADY_DECIDED", "this guardian has approved or denied already")
             }
+            Refused::Proposed => Self::precondition(
+                "CEREMONY_PROPOSED",
+                "it goes on over a stop: one guardian more than are needed has to sign for it first",
+            ),
+            Refused::Opened => {
+                Self::precondition("CEREMONY_OPENED", "enough guardians have signed for it: it is open")
+            }
+            Refused::Overrides => Self::precondition(
+                "CEREMONY_OVERRIDES",
+                "it goes on over a stop: neither veto nor lock stops it; its owner can retire the guardians with \
+                 the vault open",
+            ),
         }
     }
 }
@@ -96,9 +123,17 @@ impl Progress {
             Event::Look => {}
             Event::Notified => {
                 // a notice that is taken late or twice changes nothing
-                if self.stage.is_live() && self.notified_at.is_none() {
+                let told = self.stage.is_live() && self.stage != CeremonyState::Proposed;
+                if told && self.notified_at.is_none() {
                     self.notified_at = Some(now);
                 }
+            }
+            Event::Agreed(by, units) => {
+                self.live()?;
+                if self.stage != CeremonyState::Proposed {
+                    return Err(Refused::Opened);
+                }
+                self.agreed.insert(by, units);
             }
             Event::Approved(by, units) => {
                 self.may_decide(by)?;
@@ -110,11 +145,11 @@ impl Progress {
             }
             Event::Doubted => self.still_asked()?,
             Event::Locked => {
-                self.still_asked()?;
+                self.stoppable()?;
                 self.end(CeremonyState::Locked, now, &mut entered);
             }
             Event::Vetoed => {
-                self.still_asked()?;
+                self.stoppable()?;
                 self.end(CeremonyState::Vetoed, now, &mut entered);
             }
             Event::Retired => {
@@ -149,6 +184,11 @@ impl Progress {
         }
     }
 
+    /// Units that have to sign before it opens.
+    fn to_open(&self) -> u32 {
+        self.needed.saturating_add(1)
+    }
+
     /// Units approved.
     pub(super) fn approved_units(&self) -> u32 {
         self.approved.values().sum()
@@ -158,6 +198,10 @@ impl Progress {
     fn pass(&mut self, now: Timestamp, entered: &mut Vec<CeremonyState>) {
         if self.stage.is_live() && now >= self.expires_at {
             return self.end(CeremonyState::Expired, now, entered);
+        }
+        if self.stage == CeremonyState::Proposed && self.agreed.values().sum::<u32>() >= self.to_open() {
+            self.stage = CeremonyState::Open;
+            entered.push(self.stage);
         }
         if self.stage == CeremonyState::Open {
             if self.approved_units() >= self.needed {
@@ -190,6 +234,12 @@ impl Progress {
         if self.stage == CeremonyState::Released { Err(Refused::Released) } else { Ok(()) }
     }
 
+    /// By veto or lock.
+    fn stoppable(&self) -> Result<(), Refused> {
+        self.still_asked()?;
+        if self.overrides { Err(Refused::Overrides) } else { Ok(()) }
+    }
+
     fn released(&self) -> Result<(), Refused> {
         self.live()?;
         if self.stage == CeremonyState::Released { Ok(()) } else { Err(Refused::NotReleased) }
@@ -197,6 +247,9 @@ impl Progress {
 
     fn may_decide(&self, by: GuardianshipId) -> Result<(), Refused> {
         self.still_asked()?;
+        if self.stage == CeremonyState::Proposed {
+            return Err(Refused::Proposed);
+        }
         if self.approved.contains_key(&by) || self.denied.contains_key(&by) {
             return Err(Refused::Decided);
         }

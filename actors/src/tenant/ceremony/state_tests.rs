@@ -25,6 +25,8 @@ fn fresh() -> Progress {
         needed: NEEDED,
         total: WEIGHTS.iter().sum(),
         delay: DELAY,
+        overrides: false,
+        agreed: BTreeMap::new(),
         approved: BTreeMap::new(),
         denied: BTreeMap::new(),
         notified_at: None,
@@ -34,14 +36,22 @@ fn fresh() -> Progress {
     }
 }
 
+/// One that goes on over a stop.
+fn proposed() -> Progress {
+    Progress { stage: S::Proposed, overrides: true, ..fresh() }
+}
+
 fn rank(stage: S) -> u8 {
     match stage {
-        S::Open => 0,
-        S::Ready => 1,
-        S::Released => 2,
-        S::Completed | S::Denied | S::Vetoed | S::Locked | S::Expired | S::Cancelled => 3,
+        S::Proposed => 0,
+        S::Open => 1,
+        S::Ready => 2,
+        S::Released => 3,
+        S::Completed | S::Denied | S::Vetoed | S::Locked | S::Expired | S::Cancelled => END,
     }
 }
+
+const END: u8 = 4;
 
 fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
@@ -49,6 +59,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         2 => Just(Event::Notified),
         6 => (0..WEIGHTS.len()).prop_map(|n| { let (id, units) = guardian(n); Event::Approved(id, units) }),
         2 => (0..WEIGHTS.len()).prop_map(|n| { let (id, units) = guardian(n); Event::Denied(id, units) }),
+        3 => (0..WEIGHTS.len()).prop_map(|n| { let (id, units) = guardian(n); Event::Agreed(id, units) }),
         1 => Just(Event::Doubted),
         1 => Just(Event::Locked),
         1 => Just(Event::Vetoed),
@@ -66,10 +77,12 @@ proptest! {
     #[test]
     fn r8_no_release_without_units_delay_and_peace_never_backwards_never_twice(
         steps in prop::collection::vec((any_event(), 0_i64..1_200), 1..60),
+        overrides in any::<bool>(),
     ) {
-        let mut state = fresh();
+        let mut state = if overrides { proposed() } else { fresh() };
         let mut stopped = false;
         let mut distinct: BTreeMap<GuardianshipId, u32> = BTreeMap::new();
+        let mut agreed: BTreeMap<GuardianshipId, u32> = BTreeMap::new();
         let (mut releases, mut ends) = (0, 0);
         for (event, at) in steps {
             let now = Timestamp(at);
@@ -78,13 +91,24 @@ proptest! {
             let Ok(entered) = after.step(event, now) else { continue };
             state = after;
             prop_assert!(rank(state.stage) >= rank(before.stage), "it moves forward");
-            if rank(before.stage) == 3 {
+            if rank(before.stage) == END {
                 prop_assert_eq!(before.stage, state.stage, "an end is an end");
                 prop_assert!(entered.is_empty());
             }
             if let Event::Approved(id, units) = event {
                 prop_assert!(distinct.insert(id, units).is_none(), "each guardian counts once");
                 prop_assert!(!stopped);
+                prop_assert!(before.stage != S::Proposed, "nothing is approved before it opens");
+            }
+            if let Event::Agreed(id, units) = event {
+                agreed.insert(id, units);
+            }
+            if entered.contains(&S::Open) {
+                prop_assert!(overrides && agreed.values().sum::<u32>() > NEEDED, "k + 1 units sign for it first");
+                prop_assert!(state.notified_at.is_none(), "its delay counts from then");
+            }
+            if overrides {
+                prop_assert!(!matches!(event, Event::Vetoed | Event::Locked), "neither stops an override");
             }
             if entered.contains(&S::Released) {
                 releases += 1;
@@ -98,7 +122,7 @@ proptest! {
             if event == Event::Collect {
                 prop_assert!(state.released_at.is_some(), "nothing is collected before the release");
             }
-            ends += entered.iter().filter(|stage| rank(**stage) == 3).count();
+            ends += entered.iter().filter(|stage| rank(**stage) == END).count();
         }
         prop_assert!(releases <= 1 && ends <= 1);
     }
@@ -151,4 +175,30 @@ fn denials_close_it_when_the_threshold_is_out_of_reach() {
     assert_eq!(approve(&mut state, 0, 2), Err(Refused::Decided), "who denied has decided");
     assert_eq!(deny(&mut state, 1).unwrap(), []);
     assert_eq!(deny(&mut state, 3).unwrap(), [S::Denied]);
+}
+
+#[test]
+fn an_override_opens_with_k_plus_1_units_and_only_its_sets_retirement_stops_it() {
+    let mut state = proposed();
+    let agree = |state: &mut Progress, n| {
+        let (id, units) = guardian(n);
+        state.step(Event::Agreed(id, units), Timestamp(1))
+    };
+    assert_eq!(agree(&mut state, 0).unwrap(), []);
+    assert_eq!(agree(&mut state, 0).unwrap(), [], "the same guardian counts once");
+    assert_eq!(agree(&mut state, 2).unwrap(), [], "k units are too few");
+    assert_eq!(approve(&mut state, 0, 2), Err(Refused::Proposed));
+    state.step(Event::Notified, Timestamp(2)).unwrap();
+    assert_eq!(agree(&mut state, 1).unwrap(), [S::Open]);
+    assert_eq!(state.notified_at, None, "what was told before it opened starts no delay");
+    assert_eq!(agree(&mut state, 3), Err(Refused::Opened));
+    for stop in [Event::Vetoed, Event::Locked] {
+        assert_eq!(state.clone().step(stop, Timestamp(3)), Err(Refused::Overrides));
+    }
+    state.step(Event::Notified, Timestamp(3)).unwrap();
+    approve(&mut state, 0, 4).unwrap();
+    assert_eq!(approve(&mut state, 2, 5).unwrap(), [S::Ready]);
+    let mut retired = state.clone();
+    assert_eq!(retired.step(Event::Retired, Timestamp(6)).unwrap(), [S::Vetoed]);
+    assert_eq!(state.step(Event::Look, Timestamp(103)).unwrap(), [S::Released]);
 }

@@ -11,6 +11,7 @@ use ocmt_types::{Digest32, GuardianshipId, TenantId, VaultId};
 
 use super::{
     super::recovery::letters::{Heard, SaidIn, VerdictKind},
+    agree,
     ground::{self, Loaded, advance},
     state::Event,
 };
@@ -26,7 +27,7 @@ impl Handle for VetoCeremony {
     async fn handle(self, work: &mut Work) -> Result<Vetoed, ActorError> {
         let mut loaded = own(work, Action::VetoCeremony, self.ceremony).await?;
         if !self.retirement.is_empty() {
-            return Err(ActorError::Unimplemented("overrides of stopped ceremonies"));
+            return agree::retire(work, loaded, &self.retirement).await;
         }
         if !self.statement.is_empty() {
             StopStatement::verify_veto(&self.statement, &self.ceremony, &loaded.set)
@@ -97,6 +98,7 @@ pub(in crate::tenant) async fn said(
         Verdict::Approve => Event::Approved(letter.guardianship, units),
         Verdict::Deny => Event::Denied(letter.guardianship, units),
         Verdict::Lock => Event::Locked,
+        Verdict::Override => Event::Agreed(letter.guardianship, units),
         Verdict::Doubt | Verdict::BadShare => Event::Doubted,
     };
     advance(work, &mut loaded, event).await?;
@@ -130,6 +132,7 @@ fn verified(loaded: &Loaded, letter: &SaidIn) -> Result<u32, ActorError> {
                 SignedApproval::verify(&letter.body, ceremony, &release, &loaded.set).map_err(bad)?;
             (approval.guardianship(), u32::try_from(approval.units().len()).unwrap_or(0))
         }
+        VerdictKind::Override => agree::signed(&letter.body, &loaded.params, &loaded.set)?,
         VerdictKind::Deny | VerdictKind::Lock | VerdictKind::Doubt => {
             let bad =
                 || ActorError::invalid("statement", "is not of a guardian of this ceremony's set on it");
@@ -138,7 +141,7 @@ fn verified(loaded: &Loaded, letter: &SaidIn) -> Result<u32, ActorError> {
             let expected = match letter.verdict {
                 VerdictKind::Deny => Said::Deny,
                 VerdictKind::Lock => Said::Lock,
-                VerdictKind::Approve | VerdictKind::Doubt => Said::Doubt,
+                VerdictKind::Approve | VerdictKind::Override | VerdictKind::Doubt => Said::Doubt,
             };
             if statement.verdict() != expected {
                 return Err(bad());
@@ -176,7 +179,7 @@ async fn stop_others(work: &mut Work, loaded: &Loaded, event: Event) -> Result<(
         // make this stop fail
         let mut today = other.progress.clone();
         today.step(Event::Look, work.now)?;
-        let stops = matches!(today.stage, CeremonyState::Open | CeremonyState::Ready);
+        let stops = matches!(today.stage, CeremonyState::Open | CeremonyState::Ready) && !today.overrides;
         advance(work, &mut other, if stops { event } else { Event::Look }).await?;
     }
     Ok(())
@@ -188,7 +191,7 @@ pub(in crate::tenant) async fn retire_all(
     vault: VaultId,
     except: Option<Digest32>,
 ) -> Result<(), ActorError> {
-    for mut loaded in live_of(work, vault, &[Stored::Open, Stored::Ready, Stored::Released]).await? {
+    for mut loaded in live_of(work, vault, &Stored::LIVE).await? {
         if Some(loaded.row.ceremony_id) != except {
             // a look may find that it has ended by its own deadline
             let event = if loaded.row.expires_at > work.now { Event::Retired } else { Event::Look };
@@ -244,7 +247,7 @@ pub(in crate::tenant) async fn notified(work: &mut Work, notice: &Notice) -> Res
     }
 }
 
-async fn by_subject(work: &mut Work, subject: &str) -> Result<Option<Loaded>, ActorError> {
+pub(super) async fn by_subject(work: &mut Work, subject: &str) -> Result<Option<Loaded>, ActorError> {
     let Some(ceremony) = parse_hex(subject) else { return Ok(None) };
     ground::load(work, ceremony).await
 }

@@ -12,7 +12,7 @@ use ocmt_store::{
 use ocmt_types::{Digest32, SessionId, Timestamp, UserId};
 
 use super::{
-    super::{api_key, program, share},
+    super::{api_key, ceremony::events as ceremony_events, program, share},
     email_change, factors, passkeys, roles, sso,
 };
 use crate::{
@@ -205,7 +205,7 @@ impl SystemWork for Touch {
 /// Sessions that have opened a ceremony which is not over. Only they can collect, so they stay until then.
 pub(crate) async fn holders(work: &mut Work, user: UserId) -> Result<BTreeSet<SessionId>, ActorError> {
     let mut holders = BTreeSet::new();
-    for state in [CeremonyState::Open, CeremonyState::Ready, CeremonyState::Released] {
+    for state in CeremonyState::LIVE {
         let live = Ceremony::user_id.eq(user).and(Ceremony::state.eq(state));
         holders.extend(work.tx.find::<Ceremony>(live).await?.into_iter().map(|row| row.opened_by));
     }
@@ -311,6 +311,7 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     passkeys::sweep(work).await?;
     sso::sweep(work).await?;
     email_change::sweep(work).await?;
+    ceremony_events::sweep(work).await?;
     work.tx.forget_answers(now - KEEP).await?;
     work.set_timer(SWEEP, "", now + SWEEP_EVERY, &[]).await
 }

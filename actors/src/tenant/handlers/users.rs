@@ -9,6 +9,7 @@ use ocmt_types::{Secret, UserId};
 use super::{
     super::{
         api_key,
+        ceremony::events as ceremony_events,
         container::{lock_cells_of, schedule},
         group, pairing, program, share,
     },
@@ -181,6 +182,7 @@ impl Handle for RemoveUser {
         share::end_of_user(work, user.user_id).await?;
         enrol::forget(work, &user).await?;
         work.tx.delete::<UnlockBudget>(user.user_id).await?;
+        ceremony_events::forget_user(work, user.user_id).await?;
         email_change::forget(work, user.user_id).await?;
         sso::forget(work, user.user_id).await?;
         work.tx.unlist_address(&user.email).await?;

@@ -13,6 +13,7 @@ use super::{
     super::{ceremony, handlers::identity_of, session_row, vault},
     invite::{is_over, pack},
     letters::{self, Dealt, Retired},
+    schedule,
 };
 use crate::{
     api::{
@@ -60,6 +61,7 @@ impl Handle for DealShares {
         };
         work.tx.insert(&row).await?;
         hand_out(work, &row, &owner, seats, boxes).await?;
+        schedule::begin(work, self.set).await?;
         work.details.push(("set".to_owned(), self.set.to_string()));
         let counter = u64::try_from(vault.manifest_counter).unwrap_or(0);
         Ok(DealtShares { set: info(work, &row)?, counter })

@@ -2,12 +2,15 @@
 
 use ocmt_crypto::guardian::DrillChallenge as Signed;
 use ocmt_store::tables::{
-    GuardianSet, GuardianSetState, GuardianshipIn, GuardianshipOut, GuardianshipState as State,
+    GuardianSet, GuardianSetState, GuardianshipIn, GuardianshipOut, GuardianshipState as State, User,
 };
-use ocmt_types::TenantId;
+use ocmt_types::{TenantId, Timestamp};
 
 use super::{
-    super::ceremony::ground::{damaged, signed_set},
+    super::{
+        ceremony::ground::{damaged, signed_set},
+        handlers::notices::{self, NoticeText},
+    },
     deal::from_owner,
     invite::inward_of,
     letters::{self, Challenged, Drilled},
@@ -25,7 +28,7 @@ impl Handle for ChallengeGuardian {
         let found = work.tx.get::<GuardianshipOut>(self.guardianship).await?;
         let row = work.authorize_found(Action::ReadGuardians, found, |row| Object::of(row.user_id))?;
         work.object = format!("guardianship/{}", row.guardianship_id);
-        let (Some(tenant), Some(set), State::Active) = (row.guardian_tenant, row.set_id, row.state) else {
+        let (Some(set), State::Active) = (row.set_id, row.state) else {
             return Err(ActorError::precondition("GUARDIAN_NOT_ACTIVE", "this guardian holds no units yet"));
         };
         let signed = Signed::decode(&self.challenge)
@@ -33,18 +36,24 @@ impl Handle for ChallengeGuardian {
         if signed.set != set || signed.expires <= work.now {
             return Err(ActorError::invalid("challenge", "is for another set, or over"));
         }
-        let challenge = DrillChallenge {
-            id: work.env.id(),
-            challenge: self.challenge,
-            asked_at: work.now,
-            expires_at: signed.expires,
-        };
-        let row = GuardianshipOut { drill: Some(letters::write(&challenge)), updated_at: work.now, ..row };
-        work.tx.update(&row).await?;
-        let letter = Challenged { guardianship: row.guardianship_id, challenge: challenge.clone() };
-        letters::send(work, tenant, letters::CHALLENGED, &letter).await?;
-        Ok(challenge)
+        ask(work, row, self.challenge, signed.expires).await
     }
+}
+
+/// Asks a guardian who holds units; what was asked before counts no more.
+pub(super) async fn ask(
+    work: &mut Work,
+    row: GuardianshipOut,
+    challenge: Vec<u8>,
+    expires_at: Timestamp,
+) -> Result<DrillChallenge, ActorError> {
+    let tenant = row.guardian_tenant.ok_or_else(damaged)?;
+    let challenge = DrillChallenge { id: work.env.id(), challenge, asked_at: work.now, expires_at };
+    let row = GuardianshipOut { drill: Some(letters::write(&challenge)), updated_at: work.now, ..row };
+    work.tx.update(&row).await?;
+    let letter = Challenged { guardianship: row.guardianship_id, challenge: challenge.clone() };
+    letters::send(work, tenant, letters::CHALLENGED, &letter).await?;
+    Ok(challenge)
 }
 
 /// At the guardian's tenant.
@@ -54,12 +63,35 @@ pub(super) async fn challenged(
     letter: Challenged,
 ) -> Result<Vec<u8>, ActorError> {
     let row = from_owner(work, from, letter.guardianship).await?;
-    let newer = drill_of(row.drill.as_deref())?.is_some_and(|open| open.asked_at > letter.challenge.asked_at);
+    let before = drill_of(row.drill.as_deref())?;
+    let newer = before.as_ref().is_some_and(|open| open.asked_at > letter.challenge.asked_at);
     if row.state == State::Active && !newer {
         let drill = Some(letters::write(&letter.challenge));
-        work.tx.update(&GuardianshipIn { drill, updated_at: work.now, ..row }).await?;
+        let row = GuardianshipIn { drill, updated_at: work.now, ..row };
+        work.tx.update(&row).await?;
+        // who has one to answer has heard of it: an owner cannot send letter after letter
+        if before.is_none_or(|open| open.expires_at <= work.now) {
+            tell(work, &row, &letter.challenge).await?;
+        }
     }
     Ok(Vec::new())
+}
+
+/// A drill that nobody hears of is not answered.
+async fn tell(work: &mut Work, row: &GuardianshipIn, challenge: &DrillChallenge) -> Result<(), ActorError> {
+    let Some(user) = work.tx.get::<User>(row.user_id).await? else { return Ok(()) };
+    let facts = [
+        ("owner".to_owned(), row.owner_email.clone()),
+        ("answer_before_at".to_owned(), challenge.expires_at.millis().to_string()),
+    ];
+    let text = NoticeText {
+        user: Some(user.user_id),
+        address: &user.email,
+        kind: "guardian.drill",
+        subject: &row.guardianship_id.to_string(),
+        facts: &facts,
+    };
+    notices::write(work, text).await.map(drop)
 }
 
 impl Handle for AnswerChallenge {

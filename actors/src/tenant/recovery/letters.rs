@@ -130,6 +130,7 @@ pub(in crate::tenant) enum VerdictKind {
     Deny,
     Lock,
     Doubt,
+    Override,
 }
 
 impl VerdictKind {
@@ -139,6 +140,7 @@ impl VerdictKind {
             Self::Deny => "deny",
             Self::Lock => "lock",
             Self::Doubt => "doubt",
+            Self::Override => "override",
         }
     }
 }
@@ -150,6 +152,7 @@ impl From<VerdictKind> for Verdict {
             VerdictKind::Deny => Self::Deny,
             VerdictKind::Lock => Self::Lock,
             VerdictKind::Doubt => Self::Doubt,
+            VerdictKind::Override => Self::Override,
         }
     }
 }

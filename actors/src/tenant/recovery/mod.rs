@@ -9,6 +9,7 @@ mod drill;
 mod invite;
 pub(super) mod letters;
 mod list;
+pub(super) mod schedule;
 mod verdict;
 
 use ocmt_store::tables::Outbox;

@@ -6,14 +6,16 @@ use ocmt_types::{Digest32, TenantId};
 
 use super::{
     super::{
-        ceremony::{ground, read::asked},
+        ceremony::{events, ground, read::asked},
         handlers::notices::{self, NoticeText},
     },
     deal::from_owner,
     letters::{self, Heard, SaidIn, Told, VerdictKind},
 };
 use crate::{
-    api::recovery::{ApproveCeremony, CeremonyView, DenyCeremony, Done, LockCeremony, VoiceDoubt},
+    api::recovery::{
+        ApproveCeremony, CeremonyView, DenyCeremony, Done, LockCeremony, OverrideStop, VoiceDoubt,
+    },
     authorize::{Action, Object},
     error::ActorError,
     work::{Handle, Work},
@@ -40,6 +42,12 @@ impl Handle for VoiceDoubt {
 impl Handle for LockCeremony {
     async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
         say(work, self.ceremony, VerdictKind::Lock, self.statement).await
+    }
+}
+
+impl Handle for OverrideStop {
+    async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
+        say(work, self.ceremony, VerdictKind::Override, self.statement).await
     }
 }
 
@@ -75,6 +83,7 @@ pub(super) async fn settled(
         row.version = heard.version;
         row.state = heard.view.state.into();
         row.view = letters::write(&heard.view);
+        events::note(work, row.user_id, Some(row.guardianship_id), &heard.view).await?;
     }
     work.tx.update(&row).await?;
     Ok(())
@@ -102,6 +111,7 @@ pub(super) async fn told(work: &mut Work, from: TenantId, letter: Told) -> Resul
             updated_at: work.now,
         };
         work.tx.upsert(&row).await?;
+        events::note(work, row.user_id, Some(row.guardianship_id), &letter.view).await?;
     }
     if let Some(kind) = &letter.news {
         notify(work, &guardianship, kind, &letter.view).await?;

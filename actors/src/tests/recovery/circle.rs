@@ -19,7 +19,7 @@ use ocmt_types::{
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
-    ActorError, SystemConfig,
+    ActorError, Call, SystemConfig,
     api::{
         recovery::{
             AcceptGuardianship, DealShares, DealtShares, GetGuardianSet, GetGuardianship, GuardianKeys,
@@ -81,6 +81,8 @@ impl Requester {
 
 pub(super) struct Circle {
     pub(super) kit: Kit,
+    /// The node of the guardians, if it is another than the owner's.
+    pub(super) far: Option<Kit>,
     pub(super) owner: Person,
     pub(super) vault: UnlockedVault,
     pub(super) guards: Vec<Guard>,
@@ -92,12 +94,18 @@ pub(super) struct Circle {
 impl Circle {
     /// An owner with a vault and guardians of these weights who have accepted; nothing is dealt.
     pub(super) async fn gather(kit: Kit, weights: &[u8], delays: Delays) -> Self {
+        Self::gather_over(kit, None, weights, delays).await
+    }
+
+    /// The same with the guardians at a node of their own.
+    pub(super) async fn gather_over(kit: Kit, far: Option<Kit>, weights: &[u8], delays: Delays) -> Self {
         let mut rng = StdRng::seed_from_u64(7);
         let owner = kit.founder("owner@example.com").await;
         let vault = make_vault(&kit, &owner, &mut rng).await;
-        let mut circle = Self { kit, owner, vault, guards: Vec::new(), set: None, delays, rng };
+        let mut circle = Self { kit, far, owner, vault, guards: Vec::new(), set: None, delays, rng };
         for (n, units) in weights.iter().enumerate() {
-            let person = circle.kit.founder(&format!("guard{n}@example.com")).await;
+            let theirs = circle.far.as_ref().unwrap_or(&circle.kit);
+            let person = theirs.founder(&format!("guard{n}@example.com")).await;
             circle.seat(person, *units).await;
         }
         circle
@@ -125,7 +133,7 @@ impl Circle {
             units,
         };
         let accept = AcceptGuardianship { guardianship, keys: guard.keys() };
-        self.kit.call(&guard.person.caller, accept).await.unwrap();
+        self.ask(&guard.person, accept).await.unwrap();
         let get = GetGuardianship { guardianship };
         let known = self.kit.call(&self.owner.caller, get).await.unwrap();
         assert_eq!(
@@ -139,10 +147,16 @@ impl Circle {
     pub(super) async fn invited(&self, person: &Person, guardianship: GuardianshipId) {
         until("the invitation has come", async || {
             let list = ListGuardianships { side: Some(Side::Guardian), ..ListGuardianships::default() };
-            let page = self.kit.call(&person.caller, list).await.unwrap();
+            let page = self.ask(person, list).await.unwrap();
             page.guardianships.iter().any(|row| row.id == guardianship)
         })
         .await;
+    }
+
+    /// A call of the owner's or a guardian's, at the node of their tenant.
+    pub(super) async fn ask<C: Call>(&self, who: &Person, request: C) -> Result<C::Answer, ActorError> {
+        let at = self.far.as_ref().filter(|_| who.tenant != self.owner.tenant).unwrap_or(&self.kit);
+        at.call(&who.caller, request).await
     }
 
     pub(super) fn vault_id(&self) -> VaultId {

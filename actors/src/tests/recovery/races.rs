@@ -6,6 +6,7 @@ use ocmt_crypto::guardian::Delays;
 
 use super::circle::Circle;
 use crate::{
+    SystemConfig,
     api::{
         auth::LinkPurpose,
         recovery::{CeremonyState, CollectShares, VetoCeremony},
@@ -17,20 +18,23 @@ use crate::{
 const ROUNDS: usize = 200;
 const BLINK: Delays = Delays { lock_ms: 100, recovery_ms: 100, change_ms: 50, change_window_ms: 50 };
 
+fn blink(config: &mut SystemConfig) {
+    config.policy = TenantPolicy {
+        sessions_per_user: 100,
+        lock_ms: 100,
+        recovery_delay_ms: 100,
+        change_delay_ms: 50,
+        change_window_ms: 50,
+        ..TenantPolicy::default()
+    };
+}
+
+/// The veto is said at the owner's node, the last approval at the guardians'.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_veto_racing_the_last_approval_has_one_winner() {
-    let kit = Kit::sim_with(|config| {
-        config.policy = TenantPolicy {
-            sessions_per_user: 100,
-            lock_ms: 100,
-            recovery_delay_ms: 100,
-            change_delay_ms: 50,
-            change_window_ms: 50,
-            ..TenantPolicy::default()
-        };
-    })
-    .await;
-    let mut circle = Circle::gather(kit, &[1, 1], BLINK).await;
+async fn a_veto_racing_the_last_approval_has_one_winner_over_two_nodes() {
+    let near = Kit::sim_with(blink).await;
+    let far = near.beside_with(2, blink).await;
+    let mut circle = Circle::gather_over(near, Some(far), &[1, 1], BLINK).await;
     circle.deal(2).await.unwrap();
     circle.arrived().await;
     // full ones, which outlive what is stopped

@@ -85,7 +85,7 @@ impl Circle {
     }
 
     pub(super) async fn get(&self, who: &Person, ceremony: Digest32) -> Result<CeremonyDetail, ActorError> {
-        self.kit.call(&who.caller, GetCeremony { ceremony }).await
+        self.ask(who, GetCeremony { ceremony }).await
     }
 
     pub(super) async fn state_of(
@@ -109,8 +109,7 @@ impl Circle {
         let detail = self.get(&self.guards[n].person, ceremony).await.unwrap();
         let guard = &self.guards[n];
         let owner = VerifyKey(
-            self.kit
-                .call(&guard.person.caller, GetGuardianship { guardianship: guard.guardianship })
+            self.ask(&guard.person, GetGuardianship { guardianship: guard.guardianship })
                 .await
                 .unwrap()
                 .owner_signing_key
@@ -140,7 +139,7 @@ impl Circle {
         ceremony: Digest32,
         approval: Vec<u8>,
     ) -> Result<Done, ActorError> {
-        self.kit.call(&self.guards[n].person.caller, ApproveCeremony { ceremony, approval }).await
+        self.ask(&self.guards[n].person, ApproveCeremony { ceremony, approval }).await
     }
 
     pub(super) fn statement(&self, n: usize, verdict: Verdict, ceremony: Digest32) -> Vec<u8> {
@@ -149,17 +148,17 @@ impl Circle {
 
     pub(super) async fn deny(&self, n: usize, ceremony: Digest32) -> Result<Done, ActorError> {
         let statement = self.statement(n, Verdict::Deny, ceremony);
-        self.kit.call(&self.guards[n].person.caller, DenyCeremony { ceremony, statement }).await
+        self.ask(&self.guards[n].person, DenyCeremony { ceremony, statement }).await
     }
 
     pub(super) async fn lock(&self, n: usize, ceremony: Digest32) -> Result<Done, ActorError> {
         let statement = self.statement(n, Verdict::Lock, ceremony);
-        self.kit.call(&self.guards[n].person.caller, LockCeremony { ceremony, statement }).await
+        self.ask(&self.guards[n].person, LockCeremony { ceremony, statement }).await
     }
 
     pub(super) async fn doubt(&self, n: usize, ceremony: Digest32) -> Result<Done, ActorError> {
         let statement = self.statement(n, Verdict::Doubt, ceremony);
-        self.kit.call(&self.guards[n].person.caller, VoiceDoubt { ceremony, statement }).await
+        self.ask(&self.guards[n].person, VoiceDoubt { ceremony, statement }).await
     }
 
     /// The requester's device rebuilds the recovery key from what was collected, and opens the vault.

@@ -25,7 +25,6 @@ use crate::{
 };
 
 /// The states of a ceremony that is not over.
-const OPEN: [CeremonyState; 3] = [CeremonyState::Open, CeremonyState::Ready, CeremonyState::Released];
 /// What the audit calls it.
 const ACTION: &str = "cluster.accept_restore";
 
@@ -198,7 +197,7 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
 /// A ceremony that was stopped after the backup must not go on by it. Its release key goes with it.
 async fn cancel_ceremonies(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
     let mut cancelled = 0;
-    for state in OPEN {
+    for state in CeremonyState::LIVE {
         cancelled += change_all(tx, Ceremony::state.eq(state), |ceremony| Ceremony {
             state: CeremonyState::Cancelled,
             release_private_wrapped: None,

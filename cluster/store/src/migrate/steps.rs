@@ -60,4 +60,6 @@ steps! {
     19 "life" "0019_life.sql" usable_from 19;
     // an earlier program would remove a container and leave its connections listed
     20 "oauth" "0020_oauth.sql" usable_from 20;
+    // an earlier program would change a ceremony and tell no watcher
+    21 "ceremonies" "0021_ceremonies.sql" usable_from 21;
 }

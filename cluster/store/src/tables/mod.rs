@@ -2,9 +2,10 @@
 //! against each other and prints the DDL that a row wants.
 
 pub mod api_key;
+pub mod ceremony_event;
 pub mod cluster;
 pub mod container;
-pub mod container_event;
+mod container_event;
 pub mod deletion;
 pub mod delivery;
 pub mod directory;
@@ -28,6 +29,7 @@ pub mod transcript;
 pub mod vault;
 
 pub use api_key::ApiKeyRow;
+pub use ceremony_event::CeremonyEvent;
 pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP, RevokedNode, TenantOwner};
 pub use container::{Container, ContainerState, DesiredState, HostMemory};
 pub use container_event::{ContainerEvent, ContainerEventKind, WakeCause};
@@ -157,5 +159,6 @@ fn of_tenants() -> Vec<&'static Table> {
         OauthConnection::table(),
         Schedule::table(),
         ContainerEvent::table(),
+        CeremonyEvent::table(),
     ]
 }

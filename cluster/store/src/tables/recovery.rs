@@ -46,6 +46,8 @@ text_enum! {
 
     /// Where a ceremony is. It only moves forward.
     pub enum CeremonyState {
+        /// Overrides a stop: too few guardians have signed for it yet.
+        Proposed = "proposed",
         /// Approvals are taken.
         Open = "open",
         /// Enough approvals; the delay runs.
@@ -76,9 +78,16 @@ text_enum! {
         Lock = "lock",
         /// "I am not sure": tells the others.
         Doubt = "doubt",
+        /// It goes on over a stop.
+        Override = "override",
         /// The requester found the share that was approved with to be another than the one dealt.
         BadShare = "bad_share",
     }
+}
+
+impl CeremonyState {
+    /// Those in which a ceremony is not over.
+    pub const LIVE: [Self; 4] = [Self::Proposed, Self::Open, Self::Ready, Self::Released];
 }
 
 rows! {

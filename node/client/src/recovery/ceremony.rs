@@ -12,10 +12,15 @@ use crate::{
     wire::time,
 };
 
+/// How an act is called by which a guardian signed for an override.
+const OVERRODE: &str = "overrode";
+
 /// Where a ceremony stands. It only moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CeremonyState {
+    /// Goes on over a stop: waits for guardians to sign for it.
+    Proposed,
     /// Waits for approvals.
     Open,
     /// Has the approvals, waits for the delay.
@@ -39,7 +44,7 @@ pub enum CeremonyState {
 impl CeremonyState {
     /// Whether it can still come to a recovery.
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Open | Self::Ready | Self::Released)
+        matches!(self, Self::Proposed | Self::Open | Self::Ready | Self::Released)
     }
 }
 
@@ -97,6 +102,16 @@ impl Ceremony {
     /// None in practice.
     pub async fn words(&self) -> Result<String, ClientError> {
         ceremony_words(self.id).await
+    }
+
+    /// Whether it goes on over a veto or a lock: then neither stops it.
+    pub fn is_override(&self) -> bool {
+        self.params.overrides.is_some()
+    }
+
+    /// Units whose guardians signed for it to go on over a stop.
+    pub fn units_signed(&self) -> u32 {
+        self.acts.iter().filter(|act| act.kind == OVERRODE).map(|act| act.units).sum()
     }
 
     /// What the requester chose.
@@ -178,6 +193,7 @@ pub(super) fn parse(from: pb::Ceremony) -> Result<Ceremony, ClientError> {
 fn state(state: pb::CeremonyState) -> Result<CeremonyState, ClientError> {
     Ok(match state {
         pb::CeremonyState::Unspecified => return Err(ClientError::Answer("state")),
+        pb::CeremonyState::Proposed => CeremonyState::Proposed,
         pb::CeremonyState::Open => CeremonyState::Open,
         pb::CeremonyState::Ready => CeremonyState::Ready,
         pb::CeremonyState::Released => CeremonyState::Released,
@@ -198,7 +214,7 @@ fn act(act: &pb::CeremonyAct) -> Act {
         pb::CeremonyActKind::Doubted => "doubted",
         pb::CeremonyActKind::Locked => "locked",
         pb::CeremonyActKind::Vetoed => "vetoed",
-        pb::CeremonyActKind::Overrode => "overrode",
+        pb::CeremonyActKind::Overrode => OVERRODE,
         pb::CeremonyActKind::BadShare => "bad share",
     };
     Act {

@@ -97,6 +97,24 @@ impl Vault {
         expect(present(answer.ceremony, "ceremony")?, ceremony)
     }
 
+    /// Signs for a reviewed request to go on over a veto or a lock. It is not an approval: that comes after.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if it goes on over nothing.
+    pub async fn override_stop(&self, review: &Review) -> Result<Ceremony, ClientError> {
+        let by = review.ceremony.id;
+        let stopped = review.ceremony.params().overrides.ok_or_else(|| {
+            ClientError::Usage("this request goes on over nothing: approve it, or deny it".to_owned())
+        })?;
+        let request = pb::OverrideStopRequest {
+            ceremony_id: by.0.to_vec().into(),
+            statement: self.say(Verdict::Override { by }, stopped),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.client().recovery().override_stop(request).await?.into_inner();
+        expect(present(answer.ceremony, "ceremony")?, by)
+    }
+
     /// Refuses a request.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ pub mod guardian;
 mod guardianship;
 pub mod owner;
 pub mod requester;
+pub mod strength;
+mod watch;
 
 use ocmt_crypto::{seal::SealPublicKey, sign::VerifyKey, words};
 use ocmt_types::Digest32;
@@ -17,6 +19,7 @@ pub use guardian::Review;
 pub use guardianship::{Guardianship, GuardianshipState, OpenChallenge, Side};
 pub use owner::{Circle, SetState};
 pub use requester::{BadShare, Recovered, RecoveryRequest};
+pub use watch::{CeremonyEvent, CeremonyWatch};
 
 use crate::{ClientError, vault::blocking};
 

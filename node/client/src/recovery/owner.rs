@@ -137,14 +137,19 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn veto_ceremony(&self, ceremony: Digest32) -> Result<(Ceremony, bool), ClientError> {
-        self.veto(ceremony, Vec::new()).await
+        self.veto(ceremony, Vec::new(), Vec::new()).await
     }
 
-    async fn veto(&self, ceremony: Digest32, statement: Vec<u8>) -> Result<(Ceremony, bool), ClientError> {
+    async fn veto(
+        &self,
+        ceremony: Digest32,
+        statement: Vec<u8>,
+        retirement: Vec<u8>,
+    ) -> Result<(Ceremony, bool), ClientError> {
         let request = pb::VetoCeremonyRequest {
             ceremony_id: ceremony.0.to_vec().into(),
             statement: statement.into(),
-            retirement: Default::default(),
+            retirement: retirement.into(),
             idempotency_key: idempotency_key(),
         };
         let answer = self.recovery().veto_ceremony(request).await?.into_inner();
@@ -250,7 +255,26 @@ impl Vault {
     pub async fn veto_ceremony(&self, ceremony: Digest32) -> Result<(Ceremony, bool), ClientError> {
         let signer = &self.keys().keyring().identity_signing;
         let statement = StopStatement::sign(Verdict::Veto, ceremony, SystemClock.now(), signer);
-        self.client().veto(ceremony, statement).await
+        self.client().veto(ceremony, statement, Vec::new()).await
+    }
+
+    /// Retires the guardians, by the vault's own key: ends every ceremony over them, also one that goes on over a veto.
+    /// The vault gets new keys without a recovery slot, so that what guardians hold opens nothing; it has none then.
+    ///
+    /// # Errors
+    /// [`ClientError`]. If the rotation fails the guardians are retired all the same, and what they hold opens the vault
+    /// until it is repeated.
+    pub async fn retire_guardians(&mut self, ceremony: Digest32) -> Result<Ceremony, ClientError> {
+        let asked = self.client().ceremony(ceremony).await?;
+        let signer = &self.keys().keyring().vault_signing;
+        let retirement =
+            StopStatement::sign(Verdict::Retire, asked.params().set_hash, SystemClock.now(), signer);
+        let (ended, _) = self.client().veto(ceremony, Vec::new(), retirement).await?;
+        let slots = self.slots_of(SlotKind::Recovery);
+        if !slots.is_empty() {
+            self.rotate(RotationMode::Rekey, &slots, Vec::new(), "guardians are retired").await?;
+        }
+        Ok(ended)
     }
 
     /// Publishes the public halves of the owner's identity keys, unless they are.

@@ -27,6 +27,9 @@ use crate::{
 /// How long a ceremony stays open after its delay.
 const OPEN_FOR: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
+/// The same of one that goes on over a stop: it has to be signed for first.
+const OVERRIDE_OPEN_FOR: Duration = Duration::from_secs(28 * 24 * 60 * 60);
+
 /// A ceremony with the requester's half of its key. Kept in the local state from before it is opened
 /// until it is completed, so that the days in between may see restarts.
 pub struct RecoveryRequest {
@@ -63,6 +66,29 @@ impl Client {
         vault: Option<VaultId>,
         state: &LocalState,
     ) -> Result<(RecoveryRequest, Ceremony), ClientError> {
+        self.open(vault, None, state).await
+    }
+
+    /// Asks the guardians to go on over a veto or a lock. It opens once guardians of one unit more than are needed have
+    /// signed for it, waits for the longest delay of the set, and then neither veto nor lock stops it.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `NOT_STOPPED` if that ceremony was not stopped; [`ClientError::Usage`] if all of
+    /// the guardians are needed: then there is no override.
+    pub async fn open_override(
+        &self,
+        stopped: &Ceremony,
+        state: &LocalState,
+    ) -> Result<(RecoveryRequest, Ceremony), ClientError> {
+        self.open(Some(stopped.vault), Some(stopped.id), state).await
+    }
+
+    async fn open(
+        &self,
+        vault: Option<VaultId>,
+        overrides: Option<Digest32>,
+        state: &LocalState,
+    ) -> Result<(RecoveryRequest, Ceremony), ClientError> {
         let circle = self.circle(vault).await?.ok_or_else(|| {
             ClientError::Usage("this vault has no guardians: nobody can give it back".to_owned())
         })?;
@@ -70,7 +96,16 @@ impl Client {
             return Err(ClientError::Answer("signed_set"));
         }
         let secret = SealSecretKey::generate(&mut rand::rng());
-        let (now, delay_ms) = (SystemClock.now(), circle.set.delays().recovery_ms);
+        if overrides.is_some() && !circle.set.has_override() {
+            let text = "every guardian of this vault is needed, so none is left to go on over a stop";
+            return Err(ClientError::Usage(text.to_owned()));
+        }
+        let delays = circle.set.delays();
+        let (delay_ms, open_for) = match overrides {
+            None => (delays.recovery_ms, OPEN_FOR),
+            Some(_) => (delays.lock_ms, OVERRIDE_OPEN_FOR),
+        };
+        let now = SystemClock.now();
         let ceremony = crypto::Ceremony {
             nonce: rand::random(),
             scope: circle.set.scope(),
@@ -80,8 +115,8 @@ impl Client {
             purpose: crypto::Purpose::Recovery,
             opened_at: now,
             delay_ms,
-            expires_at: now + Duration::from_millis(delay_ms) + OPEN_FOR,
-            overrides: None,
+            expires_at: now + Duration::from_millis(delay_ms) + open_for,
+            overrides,
         };
         let request = RecoveryRequest { ceremony, secret };
         state.keep_request(&request)?;

@@ -44,7 +44,7 @@ pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use oauth::{ConnectArgs, OauthCommand, ProviderCommand, ProviderSetArgs, SecretPlace};
 pub use operated::{LimitArgs, OperatedCommand};
-pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs};
+pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs, WhoArgs};
 pub use schedule::{ScheduleCommand, SchedulePutArgs, UnlockAgentArgs};
 pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};

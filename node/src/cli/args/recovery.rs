@@ -15,9 +15,27 @@ pub enum RecoveryCommand {
     /// Where your guardians and any recovery stand, and what comes next
     #[command(after_help = "Example:\n  ocmt recovery status")]
     Status,
+    /// Who could open my vault with whom, and where that is weak; also what would be with others
+    Who(WhoArgs),
     /// I have lost my passphrase: ask my guardians
-    #[command(after_help = "Example:\n  ocmt login --recovery --email you@example.org\n  ocmt recovery open")]
-    Open,
+    #[command(
+        after_help = "Example:\n  ocmt login --recovery --email you@example.org\n  ocmt recovery open\n\nIf somebody stopped your request who should not have (a thief in your account, a guardian with a grudge):\n  ocmt login --recovery --email you@example.org\n  ocmt recovery open --over-stop"
+    )]
+    Open {
+        /// Go on over a request that was stopped: one guardian more than usual has to agree, the wait is the longest, and then nobody stops it but who has the vault open
+        #[arg(long)]
+        over_stop: bool,
+        /// Which stopped request, by the beginning of its id; may be left out for the newest
+        #[arg(long, requires = "over_stop", value_name = "REQUEST")]
+        stopped: Option<String>,
+    },
+    /// Tell what happens in recoveries that you have to do with, as it happens
+    #[command(after_help = "Example:\n  ocmt recovery watch")]
+    Watch {
+        /// Go on behind the event of this token, which an earlier watch printed
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "TOKEN")]
+        resume: String,
+    },
     /// See whether the vault can be opened now, without changing anything
     #[command(after_help = "Example:\n  ocmt recovery collect")]
     Collect {
@@ -40,10 +58,18 @@ pub enum RecoveryCommand {
         ceremony: Option<String>,
     },
     /// That was not me: stop a recovery of my vault
-    #[command(after_help = "Example:\n  ocmt recovery veto")]
+    #[command(
+        after_help = "Example:\n  ocmt recovery veto\n\nA request that goes on over your veto is stopped only with your vault open, by dismissing all guardians:\n  ocmt recovery veto --retire-guardians"
+    )]
     Veto {
         /// Which request, by the beginning of its id; may be left out if there is only one
         ceremony: Option<String>,
+        /// Dismiss all guardians and give the vault new keys: stops every request, and nobody can give the vault back until you name guardians again
+        #[arg(long)]
+        retire_guardians: bool,
+        /// To open the vault, for --retire-guardians.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
     },
     /// Ask your guardians to show that they could still help
     #[command(after_help = "Example:\n  ocmt recovery drill")]
@@ -71,6 +97,23 @@ pub struct SetupArgs {
     /// To open the vault.
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
+}
+
+/// `ocmt recovery who`
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  ocmt recovery who\n  ocmt recovery who --without ben@example.org              if Ben were lost\n  ocmt recovery who --with dora@example.org --need 3        before you ask Dora"
+)]
+pub struct WhoArgs {
+    /// As if this guardian were not there; may be given more than once
+    #[arg(long, value_name = "ADDRESS")]
+    pub without: Vec<String>,
+    /// As if this one were a guardian too, with :N if they were to count as N; may be given more than once
+    #[arg(long, value_name = "ADDRESS[:N]")]
+    pub with: Vec<Asked>,
+    /// As if so many had to agree
+    #[arg(long, value_name = "K")]
+    pub need: Option<u8>,
 }
 
 /// A guardian to be: where to ask, and how much they count.
@@ -156,6 +199,20 @@ pub enum GuardianCommand {
     Lock {
         /// Which request, by the beginning of its id; may be left out if there is only one
         ceremony: Option<String>,
+        /// To open your own vault.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// A request was stopped wrongly: sign for one that goes on over it, after comparing six words by telephone
+    #[command(
+        after_help = "Example:\n  ocmt guardian override\n\nThis is not the approval: it lets the new request begin, once one guardian more than usual has signed. Call the person first, on a number you already had."
+    )]
+    Override {
+        /// Which request, by the beginning of its id; may be left out if there is only one
+        ceremony: Option<String>,
+        /// The six words you heard on the telephone, compared for you instead of asking
+        #[arg(long, value_name = "WORDS")]
+        words: Option<String>,
         /// To open your own vault.
         #[command(flatten)]
         passphrase: PassphraseArgs,

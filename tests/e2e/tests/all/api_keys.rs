@@ -12,6 +12,11 @@ use serde_json::Value;
 
 /// The person's session, where the command line keeps it.
 pub(crate) fn keep(node: &TestNode, person: &Person) -> String {
+    keep_in(node, person, person.email.split('@').next().unwrap())
+}
+
+/// The same in a folder of this name: one person may have two sessions.
+pub(crate) fn keep_in(node: &TestNode, person: &Person, name: &str) -> String {
     let target = node.target().unwrap();
     let identity = person.client.identity().unwrap();
     let session = StoredSession {
@@ -22,7 +27,6 @@ pub(crate) fn keep(node: &TestNode, person: &Person) -> String {
         email: person.email.clone(),
         token: person.token().unwrap(),
     };
-    let name = person.email.split('@').next().unwrap();
     let folder = node.folder().join("typed").join(name);
     ocmt_client::state::LocalState::open(&folder).unwrap().put_session(session).unwrap();
     folder.to_str().unwrap().to_owned()

@@ -27,6 +27,8 @@ mod mfa;
 mod moving;
 mod oauth;
 mod operators_see;
+mod recovery_cli;
+mod recovery_kill;
 mod requests;
 mod restore;
 mod rotation;

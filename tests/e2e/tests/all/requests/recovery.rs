@@ -36,7 +36,9 @@ pub(super) fn ceremonies(ids: &Ids) -> Vec<Made> {
         RecoveryService/VoiceDoubt "ceremony" => pb::VoiceDoubtRequest { ceremony_id: ceremony_id.clone(),
             statement: statement.clone(), idempotency_key: key() };
         RecoveryService/LockCeremony "ceremony" => pb::LockCeremonyRequest { ceremony_id: ceremony_id.clone(), statement: statement.clone(), idempotency_key: key() };
-        RecoveryService/VetoCeremony "ceremony" => pb::VetoCeremonyRequest { ceremony_id: ceremony_id.clone(), statement, retirement: bytes::Bytes::new(), idempotency_key: key() };
+        RecoveryService/VetoCeremony "ceremony" => pb::VetoCeremonyRequest { ceremony_id: ceremony_id.clone(), statement: statement.clone(), retirement: bytes::Bytes::new(), idempotency_key: key() };
+        RecoveryService/OverrideStop "ceremony" => pb::OverrideStopRequest { ceremony_id: ceremony_id.clone(), statement: statement.clone(), idempotency_key: key() };
+        RecoveryService/WatchCeremonies "" => pb::WatchCeremoniesRequest::default();
         RecoveryService/CancelCeremony "ceremony" => pb::CancelCeremonyRequest { ceremony_id: ceremony_id.clone(), idempotency_key: key() };
         RecoveryService/CollectShares "ceremony" => pb::CollectSharesRequest { ceremony_id: ceremony_id.clone() };
         RecoveryService/CompleteCeremony "ceremony" => pb::CompleteCeremonyRequest { ceremony_id,

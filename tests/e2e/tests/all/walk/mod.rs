@@ -23,7 +23,7 @@ use crate::{
 
 /// Streams, which are tied to the session that opened them: who has none is nobody to them.
 fn is_of_a_session(path: &str) -> bool {
-    ["/OpenChannel", "/WatchVault", "/WatchContainers", "/WatchUnlockRequests"]
+    ["/OpenChannel", "/WatchVault", "/WatchContainers", "/WatchUnlockRequests", "/WatchCeremonies"]
         .iter()
         .any(|stream| path.ends_with(stream))
 }

@@ -232,6 +232,8 @@ pub(super) const RULES: &[Rule] = rules! {
         VoiceDoubt Observer Unfound,
         LockCeremony Observer Unfound,
         VetoCeremony Observer Refused,
+        OverrideStop Observer Unfound,
+        WatchCeremonies Observer May,
         CancelCeremony Observer May,
         CollectShares Observer May,
         CompleteCeremony Observer May,

@@ -1,0 +1,116 @@
+//! Going on over a veto or a lock: guardians of k + 1 units sign for the ceremony that overrides it, which opens with the
+//! last of them. Neither veto nor lock stops that one; whoever has the vault open can retire the set that it stands on.
+
+use ocmt_crypto::{
+    ceremony::{Ceremony as Params, StopStatement, Verdict as Said},
+    guardian::GuardianSet as SignedSet,
+    sign::VerifyKey,
+};
+use ocmt_store::tables::{Approval, Ceremony, CeremonyState as Stored, GuardianSetState, Vault, Verdict};
+use ocmt_types::GuardianshipId;
+
+use super::{
+    super::recovery,
+    ground::{self, Loaded, advance},
+    state::Event,
+    stop::retire_all,
+};
+use crate::{
+    api::recovery::{CeremonyState, Vetoed},
+    error::ActorError,
+    work::Work,
+};
+
+/// Whether what these parameters override was stopped, over the same set.
+pub(super) async fn check(
+    work: &mut Work,
+    params: &Params,
+    statements: &[Vec<u8>],
+) -> Result<(), ActorError> {
+    let Some(stopped) = params.overrides else {
+        if statements.is_empty() {
+            return Ok(());
+        }
+        return Err(ActorError::invalid("overrides", "are for a ceremony that goes on over a stopped one"));
+    };
+    let before = work.tx.get::<Ceremony>(stopped).await?;
+    let was_stopped = before.is_some_and(|row| {
+        row.vault_id == params.scope.vault
+            && row.set_id == params.set
+            && matches!(row.state, Stored::Vetoed | Stored::Locked)
+    });
+    if was_stopped {
+        return Ok(());
+    }
+    Err(ActorError::precondition(
+        "NOT_STOPPED",
+        "no ceremony of that name was stopped by the owner or a guardian of this set: open one as usual",
+    ))
+}
+
+/// Takes what the requester has of guardians already; the rest sign by themselves.
+pub(super) async fn take(
+    work: &mut Work,
+    loaded: &mut Loaded,
+    statements: Vec<Vec<u8>>,
+) -> Result<(), ActorError> {
+    for body in statements {
+        let (guardianship, units) = signed(&body, &loaded.params, &loaded.set)?;
+        let key = (loaded.row.ceremony_id, guardianship, Verdict::Override);
+        // each guardian counts once; with the last one needed it is open, and nobody signs any more
+        if loaded.progress.stage != CeremonyState::Proposed || work.tx.get::<Approval>(key).await?.is_some() {
+            continue;
+        }
+        let row = Approval {
+            tenant_id: work.ownership.tenant,
+            ceremony_id: loaded.row.ceremony_id,
+            guardianship_id: guardianship,
+            verdict: Verdict::Override,
+            units: i64::from(units),
+            body,
+            received_at: work.now,
+        };
+        work.tx.insert(&row).await?;
+        advance(work, loaded, Event::Agreed(guardianship, units)).await?;
+    }
+    Ok(())
+}
+
+/// Who signed for exactly this ceremony over the one that it names, and with how many units.
+pub(super) fn signed(
+    body: &[u8],
+    params: &Params,
+    set: &SignedSet,
+) -> Result<(GuardianshipId, u32), ActorError> {
+    let stopped = params.overrides.ok_or_else(|| {
+        ActorError::precondition("NO_OVERRIDE", "this ceremony goes on over nothing: approve it, or deny it")
+    })?;
+    let bad = || ActorError::invalid("statement", "is not of a guardian of this ceremony's set for it");
+    let (statement, guardian) = StopStatement::verify_guardian(body, &stopped, set).map_err(|_| bad())?;
+    if statement.verdict() != (Said::Override { by: params.hash() }) {
+        return Err(bad());
+    }
+    Ok((guardian.guardianship, u32::from(guardian.weight())))
+}
+
+/// The owner, with the vault open, retires the guardians: whatever was opened over them ends.
+pub(super) async fn retire(work: &mut Work, loaded: Loaded, statement: &[u8]) -> Result<Vetoed, ActorError> {
+    let Loaded { row, set, set_row, .. } = loaded;
+    let vault = work.tx.get::<Vault>(row.vault_id).await?.ok_or_else(ground::damaged)?;
+    StopStatement::verify_retirement(statement, &set.hash(), &VerifyKey(vault.verify_key.0)).map_err(
+        |_| {
+            ActorError::invalid(
+                "retirement",
+                "is not signed by the vault's key for the guardians of this ceremony",
+            )
+        },
+    )?;
+    // a repeat after an answer that was lost finds it done: what the client does next is still to do
+    if set_row.state != GuardianSetState::Retired {
+        work.details.push(("retired".to_owned(), set_row.set_id.to_string()));
+        recovery::retire(work, set_row, &[]).await?;
+        retire_all(work, row.vault_id, None).await?;
+    }
+    let loaded = ground::load(work, row.ceremony_id).await?.ok_or_else(ground::damaged)?;
+    Ok(Vetoed { ceremony: ground::view(work, &loaded).await?, deal_anew: true })
+}

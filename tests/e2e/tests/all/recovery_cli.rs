@@ -1,0 +1,194 @@
+//! `ocmt recovery` and `ocmt guardian` as people type them: a stop that was wrong is gone on over, by one guardian more than
+//! usual, and what stops that.
+
+use std::{fs, time::Duration};
+
+use ocmt::local::wait_for;
+use ocmt_client::{
+    auth::Purpose,
+    recovery::{CeremonyState, CeremonyWatch, Side},
+    tenant::PolicyChange,
+};
+use ocmt_crypto::guardian::Delays;
+use ocmt_testkit::{
+    Person, TestNode,
+    command::{Said, ocmt},
+};
+use ocmt_types::Digest32;
+use serde_json::Value;
+
+use crate::api_keys::{json, keep, keep_in};
+
+const PASSPHRASE: &str = "violin ledger umbrella quartz";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An owner who lost the passphrase, three guardians of whom two are needed, and the folders of their commands.
+struct Table {
+    node: TestNode,
+    owner: Person,
+    guards: Vec<Person>,
+    asks: String,
+}
+
+impl Table {
+    async fn set() -> Self {
+        let node = TestNode::start().await.unwrap();
+        let owner = node.person("ada").await.unwrap();
+        let mut vault = owner.vault(PASSPHRASE).await.unwrap();
+        vault.put("entry", b"value").await.unwrap();
+        let second = |n| Some(Duration::from_secs(n));
+        let policy = PolicyChange {
+            recovery_delay: second(2),
+            lock_period: second(3),
+            change_delay: second(1),
+            change_window: second(1),
+            ..PolicyChange::default()
+        };
+        owner.client.change_policy(&policy).await.unwrap();
+        let mut guards = Vec::new();
+        for name in ["grace", "hedy", "joan"] {
+            let guard = node.person(name).await.unwrap();
+            let hers = guard.vault(PASSPHRASE).await.unwrap();
+            let asked = vault.invite_guardian(&guard.email, 1).await.unwrap();
+            let came = async || guard.client.guardianship(asked.id, Side::Guardian).await.ok();
+            wait_for(PATIENCE, came).await.expect("the invitation did not come");
+            hers.accept_guardianship(asked.id).await.unwrap();
+            keep(&node, &guard);
+            guards.push(guard);
+        }
+        let accepted = owner.client.guardianships(Some(Side::Owner)).await.unwrap();
+        let delays = Delays { lock_ms: 3000, recovery_ms: 2000, change_ms: 1000, change_window_ms: 1000 };
+        vault.deal_shares(2, &accepted, delays, true).await.unwrap();
+        keep(&node, &owner);
+        fs::write(node.folder().join("passphrase"), PASSPHRASE).unwrap();
+        fs::write(node.folder().join("new"), "tramway-Okapi-39-lantern").unwrap();
+        let mut table = Self { node, owner, guards, asks: String::new() };
+        table.ask_for_a_session().await;
+        table
+    }
+
+    /// A recovery session: the one before ends with its request.
+    async fn ask_for_a_session(&mut self) {
+        let pending = self.node.local().client().await.unwrap();
+        let pending = pending.request_link(&self.owner.email, None, Purpose::Recovery).await.unwrap();
+        let link = self.node.link(&self.owner.email, "recovery link").await.unwrap();
+        let client = pending.finish(&link, "e2e").await.unwrap();
+        let device = self.node.device("lost").unwrap();
+        self.asks = keep_in(&self.node, &Person { email: self.owner.email.clone(), client, device }, "lost");
+    }
+
+    fn at(&self, name: &str) -> String {
+        self.node.folder().join(name).to_str().unwrap().to_owned()
+    }
+
+    async fn types(&self, folder: &str, words: &[&str]) -> Said {
+        ocmt(&[words, &["--state-dir", folder]].concat()).await.unwrap()
+    }
+
+    /// Whoever lost the passphrase.
+    async fn asker(&self, words: &[&str]) -> Said {
+        self.types(&self.asks, words).await
+    }
+
+    async fn owner(&self, words: &[&str]) -> Said {
+        self.types(&self.at("typed/ada"), words).await
+    }
+
+    /// A guardian says this of a request, with these words heard on the telephone.
+    async fn guard(&self, n: usize, act: &str, request: &str, heard: &str) -> Said {
+        let guard = &self.guards[n];
+        let name = guard.email.split('@').next().unwrap();
+        let (folder, secret) = (self.at(&format!("typed/{name}")), self.at("passphrase"));
+        let known = async || {
+            let all = guard.client.ceremonies(true).await.ok()?;
+            all.into_iter().find(|one| one.id.to_string() == request)
+        };
+        wait_for(PATIENCE, known).await.expect("the guardian was not told");
+        let words = ["guardian", act, request, "--words", heard, "--passphrase-file", &secret, "--json"];
+        self.types(&folder, &words).await
+    }
+
+    async fn reaches(&self, request: &str, state: CeremonyState) {
+        let id = Digest32(data_encoding::HEXLOWER.decode(request.as_bytes()).unwrap().try_into().unwrap());
+        let there = async || self.owner.client.ceremony(id).await.ok().filter(|one| one.state == state);
+        wait_for(PATIENCE, there).await.unwrap_or_else(|| panic!("it does not get to {state:?}"));
+    }
+}
+
+/// Id and six words of what was opened.
+fn opened(said: &Said) -> (String, String) {
+    let told = json(said);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    (text(&told["ceremony"]["id"]), text(&told["words"]))
+}
+
+async fn next_state(watch: &mut CeremonyWatch) -> CeremonyState {
+    let event = tokio::time::timeout(PATIENCE, watch.next()).await.expect("no event in time");
+    event.unwrap().ceremony.state
+}
+
+#[tokio::test]
+async fn a_stop_that_was_wrong_is_gone_on_over_to_the_new_passphrase() {
+    let mut table = Table::set().await;
+    let (first, _) = opened(&table.asker(&["recovery", "open", "--json"]).await);
+    json(&table.owner(&["recovery", "veto", "--json"]).await);
+    table.reaches(&first, CeremonyState::Vetoed).await;
+    let over = table.asker(&["recovery", "status"]).await;
+    assert_ne!(over.code, Some(0), "the session ended with its request");
+    table.ask_for_a_session().await;
+    // whoever watches sees all of it
+    let mut watch = table.owner.client.watch_ceremonies("").await.unwrap();
+    let told = table.asker(&["recovery", "open", "--over-stop"]).await;
+    assert!(told.out.contains("0 of 3 have signed") && told.out.contains("call each guardian"), "{told:?}");
+    assert_eq!(next_state(&mut watch).await, CeremonyState::Proposed);
+    let status = table.asker(&["recovery", "status"]).await;
+    assert!(status.out.contains("yes, 0 of 3 signed for it"), "{}", status.out);
+    let listed = json(&table.asker(&["recovery", "status", "--json"]).await);
+    let request = listed["ceremonies"][0]["id"].as_str().unwrap().to_owned();
+    let told = told.out.lines().find(|line| line.starts_with("  ")).unwrap().trim().to_owned();
+    let wrong = table.guard(0, "override", &request, "able zoo baker able zoo baker").await;
+    assert!(wrong.code != Some(0) && wrong.err.contains("not those of this request"), "{wrong:?}");
+    for n in 0..3 {
+        assert_eq!(json(&table.guard(n, "override", &request, &told).await)["id"], request.as_str());
+    }
+    table.reaches(&request, CeremonyState::Open).await;
+    let veto = table.owner(&["recovery", "veto", &request[..12]]).await;
+    assert!(veto.code != Some(0) && veto.err.contains("neither veto nor lock"), "{veto:?}");
+    for n in 0..2 {
+        json(&table.guard(n, "approve", &request, &told).await);
+    }
+    table.reaches(&request, CeremonyState::Released).await;
+    let new = table.at("new");
+    let done = table.asker(&["recovery", "complete", "--new-passphrase-file", &new, "--json"]).await;
+    assert_eq!(json(&done)["completed"], true);
+}
+
+#[tokio::test]
+async fn with_the_vault_open_the_guardians_are_dismissed_and_nothing_goes_on() {
+    let mut table = Table::set().await;
+    let (first, _) = opened(&table.asker(&["recovery", "open", "--json"]).await);
+    json(&table.owner(&["recovery", "veto", "--json"]).await);
+    table.reaches(&first, CeremonyState::Vetoed).await;
+    table.ask_for_a_session().await;
+    let (request, words) = opened(&table.asker(&["recovery", "open", "--over-stop", "--json"]).await);
+    for n in 0..3 {
+        json(&table.guard(n, "override", &request, &words).await);
+    }
+    for n in 0..2 {
+        json(&table.guard(n, "approve", &request, &words).await);
+    }
+    let secret = table.at("passphrase");
+    let dismissed =
+        table.owner(&["recovery", "veto", "--retire-guardians", "--passphrase-file", &secret]).await;
+    assert!(dismissed.out.contains("what they hold opens nothing"), "{dismissed:?}");
+    table.reaches(&request, CeremonyState::Vetoed).await;
+    // as after one that was cut off: it finds nothing left to do
+    let again = table.owner(&["recovery", "veto", "--retire-guardians", "--passphrase-file", &secret]).await;
+    assert_eq!(again.code, Some(0), "{again:?}");
+    let slots = json(&table.owner(&["vault", "slots", "ls", "--passphrase-file", &secret, "--json"]).await);
+    assert_eq!(slots.as_array().unwrap().len(), 1, "{slots}");
+    let status = table.owner(&["recovery", "status"]).await;
+    assert!(status.out.contains("Your vault has no guardians"), "{}", status.out);
+    let collect = table.asker(&["recovery", "collect"]).await;
+    assert_ne!(collect.code, Some(0), "{collect:?}");
+}
