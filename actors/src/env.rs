@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::{
     admission::{Admission, AdmissionLimits},
     error::ActorError,
-    host::{GatewayGeneration, Links, Starts},
+    host::{GatewayGeneration, Links, Starts, Told},
     node::NodeMessage,
     passkeys::Passkeys,
     policy::{Mode, TenantPolicy},
@@ -139,6 +139,8 @@ pub(crate) struct Env {
     pub(crate) strangers_refused: AtomicU64,
     /// Channels of other nodes' clients to containers here.
     pub(crate) links: Arc<Links>,
+    /// Requests to workloads that the audit has heard of.
+    pub(crate) told: Told,
     /// Containers here that start, or wait for their turn.
     pub(crate) starts: Arc<Starts>,
     /// Who watches which vault here.
@@ -178,6 +180,7 @@ impl Env {
             limits: config.limits,
             starts: Starts::new(config.limits.starts_at_once),
             links: Arc::default(),
+            told: Told::default(),
             hints: Hints::default(),
             container_hints: Hints::default(),
             ceremony_hints: Hints::default(),

@@ -137,6 +137,9 @@ pub trait CellLink: CellConnections {
     /// Opens one sealed channel: opaque frames both ways. The cell speaks only after the first frame, so
     /// this answers without waiting for it.
     fn open_channel<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel>;
+    /// Connects to the port of its workload, if that opted in: bytes both ways, at most 32 KiB in one. Answers when the
+    /// workload has taken the connection; one that is about to start is waited for.
+    fn open_plain<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel>;
     /// What the cell sealed to its user's vault, oldest first, at most 48 items. It forgets what is `settled`;
     /// with nothing else to give it answers after `wait`, at most 30 s.
     fn take_inbox<'a>(
@@ -209,6 +212,8 @@ pub struct CellStatus {
     pub activity: u64,
     /// Time since the last of them; none if there was none.
     pub idle_for: Option<Duration>,
+    /// How its workload ended by itself, 128 + n for a signal; none while it runs or was not started.
+    pub exit: Option<i64>,
 }
 
 /// One channel to a cell. Bounded; both ends close by being dropped.

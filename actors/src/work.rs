@@ -43,7 +43,7 @@ pub(crate) struct Work {
     pub(crate) answer_after: Option<MessageId>,
     /// What was written stays although the call is refused: a wrong code is counted.
     pub(crate) keeps_refusal: bool,
-    /// A further page of a stream: the record of its opening stands for it.
+    /// A further page of a stream, or a further request to a workload: an earlier record stands for it.
     pub(crate) of_stream: bool,
 }
 

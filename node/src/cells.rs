@@ -4,14 +4,11 @@
 //! control token of its own, so connections are kept by address and thrown away with the first error.
 
 mod connections;
+mod open;
 pub mod outgoing;
+mod plain;
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -23,12 +20,12 @@ use ocmt_proto::cell::v1::{self as pb, cell_service_client::CellServiceClient};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
-    Code, Request, Status,
+    Request, Status,
     metadata::{Ascii, MetadataValue},
     transport::{Channel, Endpoint},
 };
 
-use self::outgoing::Outgoing;
+use self::{open::Open, outgoing::Outgoing};
 use crate::tasks;
 
 /// Metadata with the control token, on every call.
@@ -46,51 +43,35 @@ const UNLOCK_BYTES: usize = 24 << 20;
 /// Dials cells on the containers' own networks.
 pub struct GrpcCells {
     outgoing: Arc<Outgoing>,
-    open: Mutex<HashMap<SocketAddr, Channel>>,
+    open: Open,
+    /// To workloads.
+    plain: Open,
 }
 
 impl GrpcCells {
     /// Cells that are carried to `outgoing`.
     pub fn new(outgoing: Outgoing) -> Self {
-        Self { outgoing: Arc::new(outgoing), open: Mutex::default() }
+        Self { outgoing: Arc::new(outgoing), open: Open::default(), plain: Open::default() }
     }
 
     async fn client(&self, cell: &CellTarget) -> Result<CellServiceClient<Channel>, CellError> {
-        let address = cell.address.0;
-        let known = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(&address).cloned();
-        let channel = match known {
-            Some(channel) => channel,
-            None => {
-                let channel = connect(address).await?;
-                self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(address, channel.clone());
-                channel
-            }
-        };
+        let channel = self.open.of(cell.address.0, connect(cell.address.0)).await?;
         Ok(CellServiceClient::new(channel).max_encoding_message_size(UNLOCK_BYTES))
     }
 
-    /// What a failed call means; a connection that broke is not used again.
     fn failed(&self, cell: &CellTarget, status: &Status) -> CellError {
-        let transport = matches!(
-            status.code(),
-            Code::Unavailable | Code::Unknown | Code::Cancelled | Code::DeadlineExceeded
-        );
-        let reason = status.metadata().get(REASON).and_then(|reason| reason.to_str().ok());
-        if transport && reason.is_none() {
-            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&cell.address.0);
-            return CellError::Unreachable(status.message().to_owned());
-        }
-        CellError::Refused {
-            reason: reason.unwrap_or("CELL_REFUSED").to_owned(),
-            why: status.message().to_owned(),
-        }
+        self.open.failed(cell.address.0, status)
     }
 }
 
+fn endpoint(address: SocketAddr) -> Result<Endpoint, CellError> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"));
+    Ok(endpoint.map_err(|error| CellError::Unreachable(error.to_string()))?.tcp_nodelay(true))
+}
+
 async fn connect(address: SocketAddr) -> Result<Channel, CellError> {
-    let unreachable = |error: tonic::transport::Error| CellError::Unreachable(error.to_string());
-    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(unreachable)?;
-    endpoint.connect_timeout(CONNECT).tcp_nodelay(true).connect().await.map_err(unreachable)
+    let connected = endpoint(address)?.connect_timeout(CONNECT).connect().await;
+    connected.map_err(|error| CellError::Unreachable(error.to_string()))
 }
 
 fn with_token<T>(cell: &CellTarget, message: T) -> Result<Request<T>, CellError> {
@@ -191,6 +172,10 @@ impl CellLink for GrpcCells {
         })
     }
 
+    fn open_plain<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel> {
+        Box::pin(plain::open(self, cell))
+    }
+
     fn open_channel<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel> {
         Box::pin(async move {
             let client = self.client(cell).await?;
@@ -236,6 +221,10 @@ fn status(answer: &pb::StatusResponse) -> Result<CellStatus, CellError> {
         log_followers: answer.log_followers,
         activity: answer.activity,
         idle_for: answer.idle_for.map(|idle| time(Some(idle))),
+        exit: (answer.workload_state() == pb::WorkloadState::Exited).then(|| match answer.exit_signal {
+            0 => i64::from(answer.exit_code),
+            signal => 128 + i64::from(signal),
+        }),
     })
 }
 

@@ -49,6 +49,25 @@ async fn a_websocket_whose_node_goes_is_told_to_connect_again() {
 }
 
 #[tokio::test]
+async fn requests_to_workloads_take_no_place_of_those_who_have_no_session_yet() {
+    let mesh = Mesh::new();
+    let calls = ocmt::forward::Room { known: 4, strangers: 4, address: 64 };
+    let (edge, owner) = mesh.pair_with(mesh::Bounds { calls, ..mesh::Bounds::default() }).await;
+    let client = mesh.client(&edge).await;
+    let mut open = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let request =
+            http::Request::post("https://localhost/gateway/x/hang").header("ocmt-gateway-token", token());
+        let (mut sender, request) =
+            (client.sender.clone(), request.body(axum::body::Body::from("x")).unwrap());
+        open.spawn(async move { sender.send_request(request).await.is_ok() });
+    }
+    until("all are with the owner", || owner.app.open() == 8).await;
+    let sign_in = timeout(PATIENCE, client.send(mesh::call("/count", "four"))).await;
+    assert_eq!(sign_in.expect("it waits for a place").status(), 200);
+}
+
+#[tokio::test]
 async fn a_listener_that_stops_waits_for_what_its_connections_were_upgraded_to() {
     use ocmt::server::{ConnectionSlot, listen};
     let mesh = Mesh::new();
@@ -129,15 +148,8 @@ async fn websocket(mesh: &Mesh, edge: &mesh::Node) -> Socket {
     socket
 }
 
-type Answer = tokio_tungstenite::tungstenite::handshake::client::Response;
-
-async fn asked(
-    mesh: &Mesh,
-    node: SocketAddr,
-) -> Result<(Socket, Answer), tokio_tungstenite::tungstenite::Error> {
-    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-    let stream = Client::new(&mesh.papers, node).tls(b"http/1.1").await.unwrap();
-    let mut request = "wss://localhost/gateway/x".into_client_request().unwrap();
+/// A gateway token of the first tenant.
+fn token() -> String {
     let key = ocmt_crypto::sign::SigningKey::from_bytes(&[9; 32]);
     let claims = ocmt_crypto::gateway_token::GatewayClaims {
         container: ocmt_types::Id::from_bytes([1; 16]),
@@ -147,8 +159,19 @@ async fn asked(
         issued_at: ocmt_types::Timestamp(0),
         expires_at: ocmt_types::Timestamp(60_000),
     };
-    let token = ocmt_crypto::gateway_token::issue(&claims, &key, &mut rand::rng()).unwrap();
-    let offered = format!("ocmt.v1, ocmt.token.{token}");
+    ocmt_crypto::gateway_token::issue(&claims, &key, &mut rand::rng()).unwrap()
+}
+
+type Answer = tokio_tungstenite::tungstenite::handshake::client::Response;
+
+async fn asked(
+    mesh: &Mesh,
+    node: SocketAddr,
+) -> Result<(Socket, Answer), tokio_tungstenite::tungstenite::Error> {
+    use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+    let stream = Client::new(&mesh.papers, node).tls(b"http/1.1").await.unwrap();
+    let mut request = "wss://localhost/gateway/x".into_client_request().unwrap();
+    let offered = format!("ocmt.v1, ocmt.token.{}", token());
     request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
     timeout(PATIENCE, tokio_tungstenite::client_async(request, stream)).await.unwrap()
 }

@@ -129,6 +129,11 @@ impl SimRuntime {
         }
     }
 
+    /// Something in it is ended for want of memory, and it goes on.
+    pub fn starves(&self, container: &ContainerRef) {
+        self.tell(RuntimeEvent::OutOfMemory { container: *container, at: self.clock.now() });
+    }
+
     /// The cell of `container` listens at `address` from its next start on: for tests that run a cell of their own.
     pub fn listen_at(&self, container: &ContainerRef, address: SocketAddr) {
         if let Some(sandbox) = self.lock().containers.get_mut(&container.to_string()) {

@@ -106,6 +106,8 @@ pub struct ContainerSpec {
     pub workload_port: Option<u16>,
     /// Whether the workload starts at once and without secrets, instead of with the first unlock.
     pub start_locked: bool,
+    /// Whether its node carries the workload's own protocol in clear.
+    pub plain: bool,
     /// What it may use.
     pub limits: Limits,
     /// Whether it reaches more than its node.
@@ -141,6 +143,9 @@ impl ContainerSpec {
         }
         if self.start_locked {
             args.push("--start-locked".to_owned());
+        }
+        if self.plain {
+            args.push("--plain".to_owned());
         }
         args.push("--".to_owned());
         args.extend(self.argv.iter().cloned());
@@ -279,6 +284,7 @@ mod tests {
             argv: vec!["/app".to_owned(), "--run".to_owned()],
             workload_port: Some(8080),
             start_locked: true,
+            plain: true,
             limits: Limits::default(),
             egress: Egress::Off,
         }
@@ -289,7 +295,7 @@ mod tests {
         let spec = ContainerSpec { argv: vec!["--listen".to_owned()], ..spec() };
         let (tenant, container) = (spec.tenant, spec.container);
         let expected = format!(
-            "run --listen 127.0.0.1:0 --tenant {tenant} --container {container} --generation 3 --workload-port 8080 --start-locked -- --listen"
+            "run --listen 127.0.0.1:0 --tenant {tenant} --container {container} --generation 3 --workload-port 8080 --start-locked --plain -- --listen"
         );
         assert_eq!(spec.cell_args("127.0.0.1:0").join(" "), expected);
     }

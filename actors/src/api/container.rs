@@ -6,6 +6,7 @@
 //! [`crate::System::open_channel`] (in a session).
 
 mod state_text;
+mod wake;
 
 use std::time::Duration;
 
@@ -14,10 +15,13 @@ pub use ocmt_store::tables::ContainerState;
 use ocmt_types::{ContainerId, Digest32, NodeId, Secret, Timestamp, UnlockId, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
+pub use wake::{Wake, WakeKind};
+
 use super::egress::{GetEgressPolicy, PolicySet, PutEgressPolicy};
 pub use crate::host::{
-    gateway::{Gateway, GatewayEnd},
+    gateway::{Gateway, GatewayEnd, Shown, Way},
     gateway_key::GatewayKey,
+    plain,
 };
 use crate::{
     call::calls,
@@ -45,6 +49,9 @@ pub struct ContainerSpec {
     pub pause_after_ms: Option<i64>,
     /// Idle time until it is stopped, in milliseconds; more than `pause_after_ms`.
     pub stop_after_ms: Option<i64>,
+    /// The gateway carries the workload's own HTTP and WebSockets in clear.
+    #[serde(default)]
+    pub gateway_plain: bool,
 }
 
 /// A container as its user sees it.
@@ -90,44 +97,6 @@ pub struct ContainerExit {
     pub out_of_memory: bool,
     /// When.
     pub at: Timestamp,
-}
-
-/// How a container was brought back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum WakeKind {
-    /// It was running.
-    None,
-    /// It was paused.
-    Unpause,
-    /// It was stopped.
-    Start,
-    /// It was not there.
-    Create,
-}
-
-impl WakeKind {
-    /// As `ocmt-wake-kind` carries it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Unpause => "unpause",
-            Self::Start => "start",
-            Self::Create => "create",
-        }
-    }
-}
-
-/// How, and how long the caller waited for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Wake {
-    /// How.
-    pub kind: WakeKind,
-    /// Zero for [`WakeKind::None`].
-    pub time: Duration,
-}
-
-impl Wake {
-    pub(crate) const NONE: Self = Self { kind: WakeKind::None, time: Duration::ZERO };
 }
 
 /// Make a container; a user has one.
@@ -370,6 +339,8 @@ pub struct GatewayToken {
 /// Of the system: connect to the cell, waking the container. Made with the caller's session tied to it.
 pub struct ConnectGateway {
     pub(crate) container: ContainerId,
+    pub(crate) way: Way,
+    pub(crate) told: bool,
     pub(crate) ticket: Ticket,
 }
 

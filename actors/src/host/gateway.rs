@@ -1,12 +1,14 @@
 //! A gateway connection: frames between one client and the cell, as long as the session lives.
 //!
 //! Made by [`System::connect_gateway`] or [`System::open_channel`]. Frames are opaque (sealed channel) and
-//! pass one to one, with back-pressure in both directions; each counts as activity. The connection ends
+//! pass one to one, with back-pressure in both directions; each counts as activity. Of a plain connection, bytes
+//! pass to and from the workload, and what counts is said beside them ([`super::plain`]). The connection ends
 //! with the session, with a lock, with a stop, and when either side goes away.
 
 use bytes::Bytes;
 use ocmt_crypto::gateway_token;
 use ocmt_types::{ContainerId, RequestId, TenantId};
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot};
 
@@ -53,6 +55,31 @@ pub enum GatewayEnd {
     WakeFailed,
 }
 
+/// What a connection carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Frames of the sealed channel.
+    #[default]
+    Sealed,
+    /// Bytes of the workload's own protocol, where its container opted in: up as [`super::plain`] has it, down
+    /// as they are.
+    Plain,
+}
+
+/// What somebody shows who wants to connect.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    /// To which.
+    pub container: ContainerId,
+    /// The gateway token.
+    pub token: &'a str,
+    /// For what.
+    pub way: Way,
+    /// It is one request of what may be many: the audit records the first of a while.
+    pub often: bool,
+}
+
 /// Ties a connection to the session: held by its relay.
 pub(crate) enum Ticket {
     /// Let in at this node.
@@ -65,20 +92,21 @@ pub(crate) enum Ticket {
 pub struct Connected(pub(crate) Gateway);
 
 impl System {
-    /// Connects to the cell of `container`, shown a gateway token. Wakes the container.
+    /// Connects to a cell, or through it to the workload, shown a gateway token. Wakes the container.
     ///
     /// # Errors
     /// [`ActorError::Unauthenticated`] for a token that is not for this container, is over, or whose session
-    /// has ended; `VAULT_LOCKED` if the cell is locked; what waking says.
+    /// has ended; `VAULT_LOCKED` if the cell is locked; `PLAIN_NOT_CHOSEN` for the plain way into a container that
+    /// did not opt in, `WORKLOAD_AWAY` if nothing serves its port; what waking says.
     pub async fn connect_gateway(
         &self,
-        container: ContainerId,
-        token: &str,
+        shown: Shown<'_>,
         meta: CallMeta,
         request: RequestId,
         addr: Option<IpAddr>,
     ) -> Result<Gateway, ActorError> {
         let keys = gateway_key::verify_keys(&self.env)?;
+        let Shown { container, token, way, often } = shown;
         let claims = gateway_token::verify(token, container, &keys, self.env.now())
             .map_err(|_| ActorError::Unauthenticated("the gateway token is not good here: get another"))?;
         // the session's row says what it is worth today; the frame of the call reads it
@@ -89,7 +117,13 @@ impl System {
             authenticated_at: claims.issued_at,
         };
         let caller = Caller::signed_in(claims.tenant, who, request, addr);
-        self.open_channel(container, &caller, meta).await
+        let now = self.env.clock.boottime();
+        let told = often && self.env.told.knows(claims.session, container, now);
+        let gateway = self.open(container, (way, told), &caller, meta).await?;
+        if often && !told {
+            self.env.told.note(claims.session, container, now);
+        }
+        Ok(gateway)
     }
 
     /// Connects to the cell of `container` in the caller's session. Wakes the container.
@@ -102,9 +136,19 @@ impl System {
         caller: &Caller,
         meta: CallMeta,
     ) -> Result<Gateway, ActorError> {
+        self.open(container, (Way::Sealed, false), caller, meta).await
+    }
+
+    async fn open(
+        &self,
+        container: ContainerId,
+        (way, told): (Way, bool),
+        caller: &Caller,
+        meta: CallMeta,
+    ) -> Result<Gateway, ActorError> {
         let tenant: TenantId = caller.tenant();
         let guard = self.tenant(tenant).open_stream(caller, meta.deadline).await?;
-        let connect = ConnectGateway { container, ticket: Ticket::Session(Pinned::start(guard)) };
+        let connect = ConnectGateway { container, way, told, ticket: Ticket::Session(Pinned::start(guard)) };
         let Connected(gateway) = self.tenant(tenant).call(caller.clone(), meta, connect).await?;
         Ok(gateway)
     }

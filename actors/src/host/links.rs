@@ -23,8 +23,9 @@ use tokio::{
 };
 
 use super::{
-    gateway::{FRAMES_AHEAD, Gateway, GatewayEnd},
+    gateway::{FRAMES_AHEAD, Gateway, GatewayEnd, Way},
     pin::Pinned,
+    plain,
     wire::{self, ChannelId, Opened, Sent, SessionWord},
 };
 use crate::{env::Env, error::ActorError, ports::RemoteChannel, supervisor};
@@ -119,7 +120,7 @@ pub(super) fn far_end(opened: Vec<u8>, gateway: Gateway) -> RemoteChannel {
 /// At the owner of the tenant: the channel to the host, as a connection for the client.
 pub(super) fn near_end(
     env: &Arc<Env>,
-    host: NodeId,
+    (host, way): (NodeId, Way),
     channel: RemoteChannel,
     session: Pinned,
 ) -> Result<Gateway, ActorError> {
@@ -127,7 +128,7 @@ pub(super) fn near_end(
     let (to_cell, from_client) = mpsc::channel(FRAMES_AHEAD);
     let (to_client, from_cell) = mpsc::channel(FRAMES_AHEAD);
     let (ended, end) = oneshot::channel();
-    let near = NearEnd { env: Arc::clone(env), host, channel: opened.channel, session };
+    let near = NearEnd { env: Arc::clone(env), host, way, channel: opened.channel, session };
     supervisor::detach(async move {
         let RemoteChannel { to_host, from_host, .. } = channel;
         let end = near.run(Frames { from_client, to_host, from_host, to_client }).await;
@@ -139,6 +140,7 @@ pub(super) fn near_end(
 struct NearEnd {
     env: Arc<Env>,
     host: NodeId,
+    way: Way,
     channel: ChannelId,
     session: Pinned,
 }
@@ -153,14 +155,14 @@ struct Frames {
 impl NearEnd {
     /// Runs until something ends it, and says what.
     async fn run(self, frames: Frames) -> GatewayEnd {
-        let Self { env, host, channel, mut session } = self;
+        let Self { env, host, way, channel, mut session } = self;
         let passed = AtomicU64::new(0);
         let vouch = session.vouch();
         let end = tokio::select! {
             biased;
             end = session.over() => end,
-            end = down(frames.from_host, frames.to_client, &passed) => end,
-            end = up(frames.from_client, frames.to_host, &passed) => end,
+            end = down(frames.from_host, frames.to_client, way, &passed) => end,
+            end = up(frames.from_client, frames.to_host, way, &passed) => end,
             never = keep_telling(&env, host, channel, &vouch, &passed) => match never {},
         };
         if matches!(end, GatewayEnd::SessionOver | GatewayEnd::Moved) {
@@ -174,10 +176,13 @@ impl NearEnd {
 async fn up(
     mut from_client: mpsc::Receiver<Bytes>,
     to_host: mpsc::Sender<Bytes>,
+    way: Way,
     passed: &AtomicU64,
 ) -> GatewayEnd {
     while let Some(frame) = from_client.recv().await {
-        passed.fetch_add(1, Ordering::Relaxed);
+        if way == Way::Sealed || plain::counts(&frame) {
+            passed.fetch_add(1, Ordering::Relaxed);
+        }
         if to_host.send(frame).await.is_err() {
             // the other direction says why
             return std::future::pending().await;
@@ -189,10 +194,13 @@ async fn up(
 async fn down(
     mut from_host: mpsc::Receiver<Bytes>,
     to_client: mpsc::Sender<Bytes>,
+    way: Way,
     passed: &AtomicU64,
 ) -> GatewayEnd {
     while let Some(frame) = from_host.recv().await {
-        passed.fetch_add(1, Ordering::Relaxed);
+        if way == Way::Sealed {
+            passed.fetch_add(1, Ordering::Relaxed);
+        }
         match frame.first() {
             Some(&FRAME) => {
                 if to_client.send(frame.slice(1..)).await.is_err() {

@@ -7,7 +7,7 @@ use ocmt_types::{ContainerId, Deadline, Epoch, NodeId, TenantId};
 
 use super::{
     errand::Errand,
-    gateway::{Connected, Ticket},
+    gateway::{Connected, Ticket, Way},
     reconcile::Reconciled,
 };
 use crate::{
@@ -144,8 +144,8 @@ pub(crate) enum JobKind {
     Unlock(CellUnlock, Reply<Unlocked>),
     /// Extend its lease.
     Extend(Vec<u8>, Reply<Unlocked>),
-    /// Connect a client to it.
-    Connect(Box<Ticket>, Reply<Connected>),
+    /// Connect a client to it, in this way.
+    Connect(Box<Ticket>, Way, Reply<Connected>),
     /// Ask the cell about a connection of its workload.
     Errand(Errand),
 }
@@ -157,7 +157,7 @@ impl JobKind {
             Self::Nobody => {}
             Self::Key(reply) => reply.send(Err(error)),
             Self::Unlock(_, reply) | Self::Extend(_, reply) => reply.send(Err(error)),
-            Self::Connect(_, reply) => reply.send(Err(error)),
+            Self::Connect(_, _, reply) => reply.send(Err(error)),
             Self::Errand(errand) => errand.refuse(error),
         }
     }
@@ -169,7 +169,7 @@ impl JobKind {
             Self::Nobody => false,
             Self::Key(reply) => reply.is_abandoned(),
             Self::Unlock(_, reply) | Self::Extend(_, reply) => reply.is_abandoned(),
-            Self::Connect(_, reply) => reply.is_abandoned(),
+            Self::Connect(_, _, reply) => reply.is_abandoned(),
             Self::Errand(errand) => errand.is_abandoned(),
         }
     }

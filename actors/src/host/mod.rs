@@ -17,12 +17,14 @@ mod links;
 pub(crate) mod message;
 mod owner;
 mod pin;
+pub mod plain;
 mod reconcile;
 pub(crate) mod remote;
 pub(crate) mod starts;
 mod take;
 #[cfg(test)]
 pub(crate) mod tests;
+mod told;
 mod wire;
 
 use std::{
@@ -41,6 +43,7 @@ pub(crate) use message::HostMessage;
 use message::Order;
 pub(crate) use owner::tell;
 pub(crate) use starts::Starts;
+pub(crate) use told::Told;
 
 use self::container::{ContainerActor, ContainerMessage, ContainerStart};
 use self::reconcile::{Gate, Reconciled};

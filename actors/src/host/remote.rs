@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use super::{
     container::row::Forget,
     errand::{Errand, WireErrand},
-    gateway::Ticket,
+    gateway::{Ticket, Way},
     links,
     message::{Job, JobKind, Order, What},
     owner,
-    wire::{self, About, Opening, Sent, WireOrder, WireWhat},
+    wire::{self, About, AnyOpening, Opening, Sent, WireOrder, WireWhat},
 };
 use crate::{
     api::{
@@ -81,9 +81,9 @@ async fn carry(host: NodeId, order: Order) {
     };
     let about = About::new(scope.ownership, container, turn, waited);
     let (what, mut waits, deadline) = match what {
-        What::Job(Job { kind: JobKind::Connect(ticket, reply), deadline, .. }) => {
+        What::Job(Job { kind: JobKind::Connect(ticket, way, reply), deadline, .. }) => {
             let deadline = deadline.unwrap_or_else(|| Deadline::after(&*env.clock, LONGEST));
-            return connect(env, host, about, deadline, *ticket, reply).await;
+            return connect(env, (host, about, way), deadline, *ticket, reply).await;
         }
         what => split(env, what),
     };
@@ -101,8 +101,7 @@ async fn carry(host: NodeId, order: Order) {
 
 async fn connect(
     env: &Arc<Env>,
-    host: NodeId,
-    about: About,
+    (host, about, way): (NodeId, About, Way),
     deadline: Deadline,
     ticket: Ticket,
     mut reply: Reply<Connected>,
@@ -110,7 +109,7 @@ async fn connect(
     // a link is never carried on to a third node
     let Ticket::Session(session) = ticket else { return };
     let good_for_ms = u64::try_from(session.vouch().good_for().as_millis()).unwrap_or(0);
-    let opening = match wire::seal(&Opening { about, good_for_ms }) {
+    let opening = match wire::seal(&AnyOpening::new(way, Opening { about, good_for_ms })) {
         Ok(opening) => opening,
         Err(error) => return reply.send(Err(error)),
     };
@@ -119,7 +118,7 @@ async fn connect(
         () = reply.abandoned() => return,
         channel = env.neighbours.channel(host, opening, deadline) => channel,
     };
-    let gateway = channel.map_err(from_host).and_then(|it| links::near_end(env, host, it, session));
+    let gateway = channel.map_err(from_host).and_then(|it| links::near_end(env, (host, way), it, session));
     reply.send(gateway.map(Connected));
 }
 
@@ -181,7 +180,7 @@ fn job(kind: JobKind) -> (WireWhat, Waits) {
             (WireWhat::Connection(errand), waits)
         }
         // a connection is no order but a channel
-        JobKind::Connect(_, reply) => {
+        JobKind::Connect(_, _, reply) => {
             reply.send(Err(ActorError::unavailable("HOST_UNREACHABLE", "connect again")));
             (WireWhat::Doubt, Waits::Nobody)
         }

@@ -16,7 +16,7 @@ use super::{
     gateway::{Connected, Ticket},
     links,
     message::{Job, JobKind, Order, What},
-    wire::{self, About, Opened, Opening, Sent, WireOrder, WireWhat},
+    wire::{self, About, AnyOpening, Opened, Opening, Sent, WireOrder, WireWhat},
 };
 use crate::{
     admission::Permit,
@@ -60,13 +60,13 @@ impl System {
         deadline: Deadline,
     ) -> Result<RemoteChannel, ActorError> {
         let bytes = opening.len();
-        let Opening { about, good_for_ms } = wire::open(&opening)?;
+        let (way, Opening { about, good_for_ms }) = wire::open::<AnyOpening>(&opening)?.into_parts();
         let permit = self.check(&about, bytes).await?;
         let good_for = Duration::from_millis(good_for_ms).min(self.env.limits.pinned_for);
         let (channel, session) = self.env.links.begin(self.env.ids.random16(), good_for);
         let taken = Taken { system: self, about, deadline, permit };
         let connected = taken.ask(|reply, job| {
-            let kind = JobKind::Connect(Box::new(Ticket::Link(session)), reply);
+            let kind = JobKind::Connect(Box::new(Ticket::Link(session)), way, reply);
             job(kind)
         });
         let Connected(gateway) = connected.await?;

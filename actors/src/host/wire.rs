@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     errand::WireErrand,
+    gateway::Way,
     message::{Turn, What},
 };
 use crate::{
@@ -136,12 +137,37 @@ pub(super) enum WireReason {
     Rotated,
 }
 
+/// What opens a channel. The plain way goes under a name of its own: a host that does not know it would open a sealed
+/// channel.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum AnyOpening {
+    Plain { plain: Opening },
+    Sealed(Opening),
+}
+
 /// The opening of a channel.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Opening {
     pub(super) about: About,
     /// The session behind it is good for so long, unless more is said.
     pub(super) good_for_ms: u64,
+}
+
+impl AnyOpening {
+    pub(super) fn new(way: Way, opening: Opening) -> Self {
+        match way {
+            Way::Plain => Self::Plain { plain: opening },
+            Way::Sealed => Self::Sealed(opening),
+        }
+    }
+
+    pub(super) fn into_parts(self) -> (Way, Opening) {
+        match self {
+            Self::Plain { plain } => (Way::Plain, plain),
+            Self::Sealed(opening) => (Way::Sealed, opening),
+        }
+    }
 }
 
 /// What an opening is answered with.
@@ -301,7 +327,14 @@ mod tests {
             serde_json::from_slice(&seal(&Opening { about: about(), good_for_ms: 1 }).unwrap()[1..]).unwrap();
         json["newer"] = true.into();
         let bytes = [&[VERSION], serde_json::to_vec(&json).unwrap().as_slice()].concat();
-        assert_eq!(open::<Opening>(&bytes).unwrap().good_for_ms, 1);
+        let (way, opening) = open::<AnyOpening>(&bytes).unwrap().into_parts();
+        assert_eq!((way, opening.good_for_ms), (Way::Sealed, 1));
+        // a host of before the plain way reads an `Opening`, and refuses what it would misunderstand
+        let plain = AnyOpening::new(Way::Plain, Opening { about: about(), good_for_ms: 2 });
+        let bytes = seal(&plain).unwrap();
+        assert_eq!(open::<Opening>(&bytes).err().unwrap().reason(), "ORDER_UNKNOWN");
+        let (way, opening) = open::<AnyOpening>(&bytes).unwrap().into_parts();
+        assert_eq!((way, opening.good_for_ms), (Way::Plain, 2));
         let unknown = [&[VERSION], br#"{"dance":{}}"#.as_slice()].concat();
         assert_eq!(open::<Sent>(&unknown).err().unwrap().reason(), "ORDER_UNKNOWN");
         assert_eq!(open::<Sent>(&[2, b'{', b'}']).err().unwrap().reason(), "ORDER_UNKNOWN");

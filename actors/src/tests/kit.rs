@@ -90,6 +90,9 @@ impl CellLink for NoCells {
     fn open_channel<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellChannel> {
         nobody()
     }
+    fn open_plain<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellChannel> {
+        nobody()
+    }
 }
 
 pub(crate) fn nobody<'a, T: Send + 'a>() -> CellCall<'a, T> {

@@ -4,6 +4,7 @@
 //! away, so that no half of either is left. What the state is, [`crate::state`] decides.
 
 mod connect;
+pub(crate) mod plain;
 mod put;
 
 use std::{

@@ -79,6 +79,9 @@ pub struct RunOptions {
     /// Start the workload at once, without secrets; an unlock starts it anew with them.
     #[arg(long)]
     pub start_locked: bool,
+    /// Let the node carry the workload's own protocol in clear.
+    #[arg(long, requires = "workload_port")]
+    pub plain: bool,
     /// How long the workload may take to end after SIGTERM before it is killed, in milliseconds.
     #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u64).range(..=300_000))]
     pub stop_grace_ms: u64,

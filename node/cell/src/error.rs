@@ -39,6 +39,9 @@ pub enum CellError {
         /// The same may go well a little later.
         may_pass: bool,
     },
+    /// Nothing serves the workload's port.
+    #[error("the workload {0}")]
+    WorkloadAway(&'static str),
     /// A limit of the cell is reached.
     #[error("too many: {0}")]
     Exhausted(&'static str),
@@ -69,7 +72,13 @@ pub enum CellError {
 impl CellError {
     /// Whether the same call may succeed later without anything else changing.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Exhausted(_) | Self::Spawn { .. } | Self::Provider { may_pass: true, .. })
+        matches!(
+            self,
+            Self::Exhausted(_)
+                | Self::WorkloadAway(_)
+                | Self::Spawn { .. }
+                | Self::Provider { may_pass: true, .. }
+        )
     }
 
     /// The stable reason word that the node passes on.
@@ -80,6 +89,7 @@ impl CellError {
             Self::NotForThisCell => "CELL_PAYLOAD_REFUSED",
             Self::Invalid(_) => "CELL_INVALID",
             Self::Exhausted(_) => "CELL_EXHAUSTED",
+            Self::WorkloadAway(_) => "WORKLOAD_AWAY",
             Self::NotConnected { .. } => "NOT_CONNECTED",
             Self::Provider { may_pass: true, .. } => "PROVIDER_AWAY",
             Self::Provider { .. } => "PROVIDER_REFUSED",
@@ -98,7 +108,7 @@ impl From<CellError> for Status {
             | CellError::AlreadyUnlocked
             | CellError::NotConnected { .. }
             | CellError::Provider { may_pass: false, .. } => Code::FailedPrecondition,
-            CellError::Provider { .. } => Code::Unavailable,
+            CellError::Provider { .. } | CellError::WorkloadAway(_) => Code::Unavailable,
             CellError::NotForThisCell | CellError::Invalid(_) => Code::InvalidArgument,
             CellError::Exhausted(_) => Code::ResourceExhausted,
             CellError::Guard(_)

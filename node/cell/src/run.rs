@@ -51,6 +51,7 @@ pub async fn run(options: RunOptions) -> Result<(), CellError> {
         argv: options.workload.clone(),
         port: options.workload_port,
         stop_grace: options.stop_grace(),
+        plain: options.plain,
     };
     let cell = Cell::new(place, start_secret, spec, options.start_locked, Arc::clone(&children), clock);
     let _door = Task::start(door::serve(door::open()?, Arc::clone(&cell)));

@@ -1,6 +1,7 @@
 //! The gRPC face for the node: thin; each method hands over to the cell.
 
 mod connect;
+mod plain;
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,9 +10,9 @@ use ocmt_crypto::cell::ControlToken;
 use ocmt_proto::cell::v1::{
     BeginAuthorizationRequest, BeginAuthorizationResponse, ChannelRequest, ChannelResponse,
     DisconnectRequest, DisconnectResponse, ExtendRequest, ExtendResponse, FinishAuthorizationRequest,
-    FinishAuthorizationResponse, GetKeyRequest, GetKeyResponse, LockRequest, LockResponse, ReachRequest,
-    ReachResponse, SealedInboxItem, StatusRequest, StatusResponse, TakeInboxItemsRequest,
-    TakeInboxItemsResponse, UnlockRequest, UnlockResponse, WorkloadState,
+    FinishAuthorizationResponse, GetKeyRequest, GetKeyResponse, LockRequest, LockResponse, ProxyRequest,
+    ProxyResponse, ReachRequest, ReachResponse, SealedInboxItem, StatusRequest, StatusResponse,
+    TakeInboxItemsRequest, TakeInboxItemsResponse, UnlockRequest, UnlockResponse, WorkloadState,
     cell_service_server::{CellService, CellServiceServer},
 };
 use ocmt_types::Digest32;
@@ -39,8 +40,13 @@ const MAX_MESSAGE: usize = 20 * 1024 * 1024;
 const MAX_PAYLOAD: usize = 256 * 1024;
 /// Longest body of an object.
 const MAX_BODY: usize = 68 * 1024;
-/// Calls at the same time on one connection: the channels, and room for control.
-const MAX_STREAMS: u32 = 64;
+/// Calls at the same time on one connection: the channels, or the ways to the workload, and room for control.
+const MAX_STREAMS: u32 = 80;
+/// What one call may send ahead of its reader. The connection has the largest window there is, so that a reader
+/// that is slow holds up its own call and no other.
+const WINDOW: u32 = 64 * 1024;
+/// RFC 9113, 6.9.1.
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 /// Frames that wait for the node, at most 64 KiB each.
 const FRAMES_AHEAD: usize = 8;
 /// How long a transport may stay silent before its first frame.
@@ -57,6 +63,8 @@ pub async fn serve(
     let service = tonic::service::interceptor::InterceptedService::new(service, ControlAuth::new(token));
     let served = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(LARGEST_WINDOW)
         // tonic leaves this guard off: a peer that keeps resetting streams
         .http2_max_local_error_reset_streams(Some(256))
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
@@ -120,6 +128,14 @@ impl CellService for Face {
             frame.map(|data| ChannelResponse { data }).map_err(Status::from)
         });
         Ok(Response::new(Box::pin(frames)))
+    }
+
+    async fn proxy(
+        &self,
+        request: Request<Streaming<ProxyRequest>>,
+    ) -> Result<Response<BoxStream<ProxyResponse>>, Status> {
+        let connection = self.cell.connect_plain().await?;
+        Ok(Response::new(plain::carry(connection, request.into_inner())))
     }
 
     async fn take_inbox_items(

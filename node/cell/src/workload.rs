@@ -15,7 +15,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt as _},
     net::TcpStream,
     process::{ChildStderr, ChildStdout},
-    sync::watch,
+    sync::{Semaphore, watch},
     time,
 };
 use zeroize::Zeroizing;
@@ -31,6 +31,8 @@ use crate::{
 
 /// First and longest pause between two looks at the workload's port.
 const PROBE_EVERY: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+/// Connections to its port from outside the cell at the same time.
+const PLAIN_CONNECTIONS: usize = 64;
 /// Bytes read of its output at once.
 const OUTPUT_CHUNK: usize = 8 * 1024;
 
@@ -43,6 +45,8 @@ pub struct WorkloadSpec {
     pub port: Option<u16>,
     /// How long it may take to end after SIGTERM, before SIGKILL.
     pub stop_grace: Duration,
+    /// Whether its port may be reached from outside the cell.
+    pub plain: bool,
 }
 
 /// How far the workload is.
@@ -66,6 +70,7 @@ pub struct Workload {
     logs: Arc<Logs>,
     phase: Arc<watch::Sender<Phase>>,
     running: Mutex<Option<Running>>,
+    places: Arc<Semaphore>,
 }
 
 struct Running {
@@ -84,12 +89,23 @@ impl Workload {
             logs,
             phase: Arc::new(watch::Sender::new(Phase::Stopped)),
             running: Mutex::new(None),
+            places: Arc::new(Semaphore::new(PLAIN_CONNECTIONS)),
         }
     }
 
     /// How far it is.
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
+    }
+
+    /// How far it is, as that goes on.
+    pub(crate) fn phases(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    /// The port that may be reached from outside the cell, and the places for connections to it.
+    pub(crate) fn plain_port(&self) -> Option<(u16, Arc<Semaphore>)> {
+        self.spec.port.filter(|_| self.spec.plain).map(|port| (port, Arc::clone(&self.places)))
     }
 
     /// Its port, if it has one.

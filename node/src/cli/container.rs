@@ -66,6 +66,11 @@ async fn life(context: &Context, command: ContainerCommand) -> anyhow::Result<()
             client.lock_container(id).await?;
             out.done("locked: its secrets are wiped, its channels have ended")
         }
+        ContainerCommand::Token { which, lifetime } => {
+            let id = client.container_or_only(which.container).await?;
+            let token = client.gateway_token(id, Some(lifetime.0)).await?;
+            out.value(&token, || token.token.clone())
+        }
         ContainerCommand::Hold { which, reason } => {
             let id = client.container_or_only(which.container).await?;
             tell(context, &client.hold_container(id, &reason).await?)
@@ -93,6 +98,7 @@ async fn create(context: &Context, client: &Client, args: CreateArgs) -> anyhow:
         cpu_shares: args.cpu_shares,
         pause_after: args.pause_after.map(|time| time.0),
         stop_after: args.stop_after.map(|time| time.0),
+        gateway_plain: args.gateway_plain,
     };
     let made = {
         let _waiting = waiting("making the container");

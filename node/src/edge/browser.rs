@@ -58,7 +58,7 @@ pub async fn stand(State(site): State<Arc<Site>>, request: Request, next: Next) 
 fn check(site: &Site, head: &mut Parts) -> Result<(), ActorError> {
     let path = head.uri.path();
     if path.starts_with(gateway::PATH) {
-        head.headers.remove(header::COOKIE);
+        gateway::strip_credentials(&mut head.headers);
         // programs send none; a page's token is good on the pages that may use this node alone
         let from_page = head.headers.contains_key(header::ORIGIN);
         let may = !from_page || site.is_own(head) || site.is_listed(&head.headers);

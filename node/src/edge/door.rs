@@ -37,7 +37,8 @@ const PATH_BYTES: usize = 8 << 10;
 
 /// What pages of listed origins may send besides what needs no leave.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, grpc-timeout, ocmt-route, x-grpc-web, x-user-agent",
+    "authorization, content-type, grpc-timeout, ocmt-gateway-token, ocmt-route, ocmt-workload-authorization, \
+     x-grpc-web, x-user-agent",
 );
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 /// And read of the answer.

@@ -13,7 +13,7 @@ use serde_json::json;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::forward::names::NOT_OWNER;
+use crate::{forward::names::NOT_OWNER, gateway::FROM_WORKLOAD};
 
 /// Domain of every `google.rpc.ErrorInfo` of ours.
 pub const DOMAIN: &str = "ocmt";
@@ -122,8 +122,13 @@ pub fn http_status(error: &ActorError) -> StatusCode {
 
 /// A refusal that only HTTP knows, such as a URI that is too long.
 pub(super) fn problem_of(status: StatusCode, detail: &str) -> Response {
+    problem_because(status, reason_of(status), detail)
+}
+
+/// A refusal with a stable reason of its own.
+pub(crate) fn problem_because(status: StatusCode, reason: &str, detail: &str) -> Response {
     let mut response = status.into_response();
-    let problem = Problem { detail: Some(detail.to_owned()), reason: reason_of(status).to_owned() };
+    let problem = Problem { detail: Some(detail.to_owned()), reason: reason.to_owned() };
     problem.put_into(&mut response, None);
     response.extensions_mut().insert(problem);
     response
@@ -143,11 +148,12 @@ pub(super) fn finish(response: &mut Response, id: RequestId) {
     }
 }
 
-/// Whether nobody of ours has said why. An answer of gRPC has its status in a header.
+/// Whether nobody of ours has said why. An answer of gRPC has its status in a header; what a workload says is its own.
 fn is_bare(response: &Response) -> bool {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error())
         || response.headers().contains_key("grpc-status")
+        || response.headers().contains_key(FROM_WORKLOAD)
     {
         return false;
     }

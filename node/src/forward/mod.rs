@@ -25,12 +25,13 @@ pub mod names;
 mod onward;
 mod replay;
 pub mod tag;
+mod times;
 mod websocket;
 mod whereabouts;
 
 pub use arrive::{Hopped, arrive};
 pub use crowd::{Crowd, Room};
-pub use onward::Times;
+pub use times::Times;
 pub use whereabouts::Whereabouts;
 
 use std::{

@@ -26,7 +26,7 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 }
 
 /// Takes away what belongs to one connection (RFC 9110, 7.6.1).
-pub(super) fn unhop(headers: &mut HeaderMap) {
+pub(crate) fn unhop(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()

@@ -3,6 +3,7 @@
 use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::Request, response::Response};
+use futures_util::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, request::Parts, uri::Authority};
 use hyper::upgrade::OnUpgrade;
 use ocmt_actors::ActorError;
@@ -34,30 +35,6 @@ const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// The first pause before a call is tried again; each is twice the one before, up to the longest.
 const PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(80);
-
-/// How long what may take.
-#[derive(Debug, Clone, Copy)]
-pub struct Times {
-    /// A call whose tenant is between two nodes waits so long.
-    pub patience: Duration,
-    /// The first of a message comes within this of its call; a client's stream may take longer.
-    pub begin: Duration,
-    /// The owner answers a unary call or a page within this; it bounds itself by less.
-    pub answer: Duration,
-    /// The owner answers an upgrade within this: a container may have to start for it.
-    pub upgrade: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Self {
-            patience: Duration::from_secs(2),
-            begin: Duration::from_secs(10),
-            answer: Duration::from_secs(80),
-            upgrade: Duration::from_secs(65),
-        }
-    }
-}
 
 /// A call, what it was sent with, and where it may go.
 pub(super) struct Onward<S> {
@@ -155,8 +132,13 @@ where
 
     async fn there(&self, peer: &Peer) -> Tried {
         let begun = async { self.has_begun().await.then_some(()).ok_or(ActorError::DeadlineExceeded) };
-        let face = Face::Showing(self.token.as_ref());
-        let place = match self.enter(&self.on.calls, face, begun).await {
+        // the owner reads a gateway token before it answers, as of a WebSocket; and it may last as long as one
+        let (crowd, face) = if self.is_for_workload() {
+            (&self.on.sockets, Face::LookedAt)
+        } else {
+            (&self.on.calls, Face::Showing(self.token.as_ref()))
+        };
+        let place = match self.enter(crowd, face, begun).await {
             Ok(place) => place,
             Err(refused) => return Tried::Done(self.refuse(&refused)),
         };
@@ -219,10 +201,7 @@ where
         let streams = ocmt_proto::methods::find(self.head.uri.path()).is_some_and(|it| it.client_streaming);
         match self.within(self.on.times.begin, streams) {
             Some(time) => timeout(time, self.body.arrival()).await.is_ok(),
-            None => {
-                self.body.arrival().await;
-                true
-            }
+            None => self.body.arrival().map(|()| true).await,
         }
     }
 
@@ -308,9 +287,14 @@ where
 
     /// How long the head of the answer may take. A stream's may take as long as the stream.
     fn answer_within(&self) -> Option<Duration> {
-        let method = ocmt_proto::methods::find(self.head.uri.path());
-        let streams = method.is_some_and(|method| method.client_streaming || method.server_streaming);
+        let streams = ocmt_proto::methods::find(self.head.uri.path())
+            .map_or(self.is_for_workload(), |it| it.client_streaming || it.server_streaming);
         self.within(self.on.times.answer, streams)
+    }
+
+    /// Whether a workload answers it, in its own time, which the gateway keeps.
+    fn is_for_workload(&self) -> bool {
+        self.head.uri.path().starts_with(gateway::PATH)
     }
 
     /// What is left of the caller's deadline, of what is no stream at most `longest`.
@@ -334,8 +318,8 @@ where
         headers.clone_from(&self.head.headers);
         unhop(headers);
         headers.insert(HOP, HeaderValue::from(u16::from(self.hop) + 1));
-        let client = self.head.extensions.get::<PeerAddr>().map(|client| client.0.to_string());
-        headers.insert(CLIENT_ADDR, client?.parse().ok()?);
+        let client = self.head.extensions.get::<PeerAddr>()?.0.to_string();
+        headers.insert(CLIENT_ADDR, client.parse().ok()?);
         if let Some(id) = self.head.extensions.get::<RequestId>() {
             headers.insert(REQUEST_ID, id.to_string().parse().ok()?);
         }

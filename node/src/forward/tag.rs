@@ -15,11 +15,11 @@ use crate::{
 
 /// The tenant that a request is about; none for what any node answers (pages, sign-up, asking for a link).
 pub fn tenant_of(request: &Parts) -> Option<TenantId> {
-    if request.headers.contains_key(http::header::AUTHORIZATION) {
-        return token_of(request)?.tenant();
-    }
     if request.uri.path().starts_with(gateway::PATH) {
         return gateway_token::routing_tag(gateway::token_of(&request.headers)?);
+    }
+    if request.headers.contains_key(http::header::AUTHORIZATION) {
+        return token_of(request)?.tenant();
     }
     if web::is_page(request.uri.path()) {
         return match web::link_token(request) {
@@ -102,6 +102,14 @@ mod tests {
         let offered = format!("ocmt.v1, ocmt.token.{token}");
         let request = Request::get("/gateway/x").header("sec-websocket-protocol", &offered);
         assert_eq!(tag(request), Some(claims.tenant));
+        let plain = format!("ocmt.plain.v1, ocmt.token.{token}");
+        let request = Request::get("/gateway/x/y").header("sec-websocket-protocol", plain);
+        assert_eq!(tag(request.header("authorization", "Basic x")), Some(claims.tenant));
+        assert_eq!(
+            tag(Request::post("/gateway/x/y").header("ocmt-gateway-token", &token)),
+            Some(claims.tenant)
+        );
+        assert_eq!(tag(Request::post("/x").header("ocmt-gateway-token", &token)), None);
         // only there: elsewhere the header means nothing
         assert_eq!(tag(Request::get("/x").header("sec-websocket-protocol", offered)), None);
     }

@@ -28,7 +28,7 @@ use crate::server::ConnectionSlot;
 
 /// Application codes of RFC 6455, and the codes of its registry.
 const CLOSE_NORMAL: u16 = 1000;
-const CLOSE_GOING_AWAY: u16 = 1001;
+pub(super) const CLOSE_GOING_AWAY: u16 = 1001;
 const CLOSE_PROTOCOL: u16 = 1002;
 const CLOSE_TEXT: u16 = 1003;
 const CLOSE_UTF8: u16 = 1007;
@@ -39,16 +39,16 @@ const CLOSE_LOCKED: u16 = 4423;
 const CLOSE_STOPPED: u16 = 4503;
 
 /// Pings keep middleboxes from forgetting the connection; an answer shows that somebody is there.
-const PING_EVERY: Duration = Duration::from_secs(30);
+pub(super) const PING_EVERY: Duration = Duration::from_secs(30);
 /// A client that does not take a frame for so long is gone.
-const SEND: Duration = Duration::from_secs(30);
+pub(super) const SEND: Duration = Duration::from_secs(30);
 /// How long the reason of an end may come after the end itself.
 const REASON: Duration = Duration::from_secs(1);
 
-type Close = (u16, &'static str);
+pub(super) type Close = (u16, &'static str);
 
 /// Whoever would say why is gone: this node stops, or the tenant goes to another.
-const MOVING: Close = (CLOSE_RESTART, "connect again");
+pub(super) const MOVING: Close = (CLOSE_RESTART, "connect again");
 
 /// Relays until the client, the cell or the session is done, or the node stops. The connection keeps its slot
 /// for as long.
@@ -103,7 +103,7 @@ async fn inwards(
 }
 
 /// What a client is told whose bytes are no WebSocket's, or too many; nothing if it is gone.
-fn broken(error: axum::Error) -> Option<Close> {
+pub(super) fn broken(error: axum::Error) -> Option<Close> {
     match error.into_inner().downcast_ref::<tungstenite::Error>()? {
         tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         tungstenite::Error::Protocol(_) => Some((CLOSE_PROTOCOL, "no lawful frame")),
@@ -148,7 +148,7 @@ async fn end_of(ended: &mut oneshot::Receiver<GatewayEnd>) -> Close {
     }
 }
 
-fn closing(end: GatewayEnd) -> Close {
+pub(super) fn closing(end: GatewayEnd) -> Close {
     match end {
         GatewayEnd::SessionOver => (CLOSE_REVOKED, "the session has ended"),
         GatewayEnd::Locked => (CLOSE_LOCKED, "the cell is locked"),

@@ -16,12 +16,6 @@ use super::convert;
 
 /// What the caller chose; what is not built yet is refused rather than ignored.
 pub(super) fn to_spec(spec: &pb::ContainerSpec, default_image: &str) -> Result<ContainerSpec, Status> {
-    if spec.gateway_plain {
-        return Err(convert::invalid(
-            "spec.gateway_plain",
-            "is not built yet: the gateway carries the sealed channel only",
-        ));
-    }
     if spec.sealed_volume_bytes != 0 {
         return Err(convert::invalid("spec.sealed_volume_bytes", "is not built yet: leave it 0"));
     }
@@ -37,6 +31,7 @@ pub(super) fn to_spec(spec: &pb::ContainerSpec, default_image: &str) -> Result<C
         cpu_shares: chosen(i64::from(spec.cpu_shares)),
         pause_after_ms: hibernation.pause_after.as_ref().map(convert::millis),
         stop_after_ms: hibernation.stop_after.as_ref().map(convert::millis),
+        gateway_plain: spec.gateway_plain,
     })
 }
 
@@ -85,6 +80,7 @@ fn spec(spec: &ContainerSpec) -> pb::ContainerSpec {
             stop_after: time(spec.stop_after_ms),
             ..Default::default()
         }),
+        gateway_plain: spec.gateway_plain,
         ..Default::default()
     }
 }

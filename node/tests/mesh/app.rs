@@ -146,6 +146,7 @@ impl App {
             .route("/ocmt.v1.AuthService/SignOut", post(sign_out))
             .route("/ocmt.v1.AuthService/OfTomorrow", post(of_tomorrow))
             .route("/gateway/{container}", get(gateway))
+            .route("/gateway/{container}/hang", post(hang))
             .layer(middleware::from_fn_with_state(self.clone(), own))
             .with_state(self.clone())
     }

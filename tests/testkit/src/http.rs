@@ -1,6 +1,6 @@
 //! Plain HTTP/1.1 and HTTP/2 to a node, header by header.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -10,7 +10,11 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use ocmt_client::connect::Target;
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// An answer.
@@ -70,7 +74,20 @@ pub async fn upgrade(target: &Target, path: &str, headers: &[(&str, &str)]) -> a
     get(target, path, &all).await
 }
 
-async fn connect(target: &Target) -> anyhow::Result<TlsStream<TcpStream>> {
+/// Sends bytes over a connection of their own, and reads to its end or for five seconds.
+///
+/// # Errors
+/// The node cannot be reached.
+pub async fn exchange(target: &Target, bytes: &[u8]) -> anyhow::Result<String> {
+    let mut stream = connect(target).await?;
+    // a node that refuses early may have closed meanwhile
+    drop(stream.write_all(bytes).await);
+    let mut said = Vec::new();
+    drop(timeout(Duration::from_secs(5), stream.read_to_end(&mut said)).await);
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+pub(crate) async fn connect(target: &Target) -> anyhow::Result<TlsStream<TcpStream>> {
     let authority = target.authority()?;
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(target.ca.pem().as_bytes())?)?;

@@ -1,10 +1,12 @@
 //! What end-to-end tests share: a node of their own, people on it, and calls that no polite client makes.
 
 pub mod command;
+pub mod docker;
 pub mod frames;
 pub mod http;
 pub mod line;
 pub mod node;
+pub mod plain;
 pub mod programs;
 pub mod provider;
 pub mod raw;

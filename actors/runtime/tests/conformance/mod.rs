@@ -54,6 +54,7 @@ impl Bench {
             argv: vec!["plain".to_owned()],
             workload_port: None,
             start_locked: false,
+            plain: false,
             limits: Limits::default(),
             egress: Egress::Off,
         }

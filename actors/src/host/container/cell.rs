@@ -170,6 +170,12 @@ async fn bounded<T>(within: Duration, call: CellCall<'_, T>) -> Result<T, ActorE
         Ok(Err(CellError::Refused { reason, why })) if reason == "PROVIDER_AWAY" => {
             Err(ActorError::unavailable("PROVIDER", why))
         }
+        Ok(Err(CellError::Refused { reason, why })) if reason == "WORKLOAD_AWAY" => {
+            Err(ActorError::unavailable("WORKLOAD_AWAY", why))
+        }
+        Ok(Err(CellError::Refused { reason, why })) if reason == "CELL_EXHAUSTED" => {
+            Err(ActorError::exhausted("CELL_EXHAUSTED", why))
+        }
         Ok(Err(CellError::Refused { reason, why })) => Err(ActorError::precondition(reason, why)),
         Err(_) => Err(unreachable(&format!("no answer within {} s", within.as_secs()))),
     }

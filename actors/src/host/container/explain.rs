@@ -47,6 +47,11 @@ impl ContainerActorState {
                 });
             }
         }
+        let owed = u32::try_from(self.shared.owed()).unwrap_or(u32::MAX);
+        if runs && owed > 0 {
+            let last_at = Some(active_at);
+            reasons.push(AwakeReason { kind: AwakeKind::Work, count: owed, last_at, until: None });
+        }
         let mut explained = IdleExplained {
             state: self.row.as_ref().map_or(life.phase, |row| row.observed),
             active_at,

@@ -11,6 +11,7 @@ use super::{
     ContainerActorState, ContainerMessage, cell,
     job::{self, Opened, Then},
     moved,
+    opening::Opening,
     ops::{self, Ctx, Ended, How},
     relay::Relay,
     seen,
@@ -192,6 +193,9 @@ impl ContainerActorState {
     pub(super) fn doubt(&mut self, myself: &ActorRef<ContainerMessage>, exit: Option<Exit>) {
         if let Some(exit) = exit {
             tracing::debug!(container = %self.container, code = exit.code, oom = exit.oom, "engine says that it ended");
+            if exit.oom && exit.code.is_none() {
+                self.look_after(true);
+            }
         }
         self.step(myself, Event::Doubt);
     }
@@ -224,7 +228,7 @@ impl ContainerActorState {
 
     fn follow(&mut self, then: Then, myself: &ActorRef<ContainerMessage>) {
         let Then::Relay(opened) = then else { return };
-        let Opened { channel, ticket, reply, wake } = *opened;
+        let Opened { channel, way, ticket, reply, wake } = *opened;
         let (to_cell, from_client) = mpsc::channel(FRAMES_AHEAD);
         let (to_client, from_cell) = mpsc::channel(FRAMES_AHEAD);
         let (ended, end) = oneshot::channel();
@@ -233,7 +237,7 @@ impl ContainerActorState {
         let relay = Relay {
             id,
             ticket,
-            cell: channel,
+            way,
             from_client,
             to_client,
             shared: Arc::clone(&self.shared),
@@ -242,7 +246,23 @@ impl ContainerActorState {
             over: self.relays_over.subscribe(),
             ended,
         };
-        self.relays.insert(id, supervisor::task(relay.run()));
-        reply.send(Ok(Connected(Gateway { wake, to_cell, from_cell, ended: end })));
+        let gateway = Gateway { wake, to_cell, from_cell, ended: end };
+        let task = match (channel, self.cell.clone()) {
+            (Some(channel), _) => {
+                reply.send(Ok(Connected(gateway)));
+                supervisor::task(relay.run(channel))
+            }
+            (None, Some(cell)) => {
+                let (env, shared) = (Arc::clone(&self.scope.env), Arc::clone(&self.shared));
+                let over = self.relays_over.subscribe();
+                let opening = Opening { env, cell, shared, actor: myself.clone(), over, reply };
+                supervisor::task(opening.run(relay, gateway))
+            }
+            (None, None) => {
+                return reply
+                    .send(Err(ActorError::unavailable("CELL_UNREACHABLE", "the cell is gone; repeat")));
+            }
+        };
+        self.relays.insert(id, task);
     }
 }

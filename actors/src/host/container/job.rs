@@ -14,7 +14,7 @@ use crate::{
     call::Reply,
     error::ActorError,
     host::{
-        gateway::{Connected, Ticket},
+        gateway::{Connected, Ticket, Way},
         message::{Job, JobKind},
     },
     ports::{CellChannel, CellUnlock},
@@ -29,7 +29,9 @@ pub(super) enum Then {
 
 /// A channel that waits for its relay.
 pub(super) struct Opened {
-    pub(super) channel: CellChannel,
+    /// None of a plain connection: that is yet to be opened.
+    pub(super) channel: Option<CellChannel>,
+    pub(super) way: Way,
     pub(super) ticket: Box<Ticket>,
     pub(super) reply: Reply<Connected>,
     pub(super) wake: Wake,
@@ -69,7 +71,13 @@ pub(super) async fn run(ctx: &Ctx, job: Job) -> Ended {
             errand::run(ctx, cell.clone(), errand, job.wake);
             ctx.done(Op::Job, row, Some(cell))
         }
-        JobKind::Connect(ticket, reply) => connect(ctx, row, &cell, ticket, job.wake, reply).await,
+        JobKind::Connect(ticket, Way::Sealed, reply) => {
+            connect(ctx, row, &cell, ticket, job.wake, reply).await
+        }
+        JobKind::Connect(ticket, way, reply) => {
+            let opened = Opened { channel: None, way, ticket, reply, wake: job.wake };
+            Ended { then: Then::Relay(Box::new(opened)), ..ctx.done(Op::Job, row, Some(cell)) }
+        }
     }
 }
 
@@ -130,8 +138,8 @@ async fn connect(
     };
     match channel.await {
         Ok(channel) => {
-            let then = Then::Relay(Box::new(Opened { channel, ticket, reply, wake }));
-            Ended { then, ..ctx.done(Op::Job, row, Some(cell.clone())) }
+            let opened = Opened { channel: Some(channel), way: Way::Sealed, ticket, reply, wake };
+            Ended { then: Then::Relay(Box::new(opened)), ..ctx.done(Op::Job, row, Some(cell.clone())) }
         }
         Err(error) => answer(ctx, row, reply, Err(error)),
     }

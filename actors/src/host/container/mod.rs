@@ -13,9 +13,11 @@ mod errand;
 mod event;
 mod explain;
 mod flight;
+mod health;
 mod inbox;
 mod job;
 mod moved;
+mod opening;
 mod ops;
 mod profile;
 mod relay;
@@ -47,6 +49,7 @@ use tokio::sync::watch;
 use self::{
     backoff::Backoff,
     cell::Cell,
+    health::Health,
     ops::Ended,
     shared::Shared,
     state::{Do, Event, Goal, Life, Op},
@@ -145,6 +148,9 @@ pub(crate) struct ContainerActorState {
     profile: Option<Task>,
     /// What was found there last.
     drifted: Option<String>,
+    /// What is known of its health, and the look at it.
+    health: Arc<Health>,
+    looking: Option<Task>,
 }
 
 impl Actor for ContainerActor {
@@ -183,6 +189,8 @@ impl Actor for ContainerActor {
             collector: None,
             profile: None,
             drifted: None,
+            health: Arc::default(),
+            looking: None,
         };
         state.carry_out(&myself, vec![first]);
         Ok(state)
@@ -203,7 +211,10 @@ impl Actor for ContainerActor {
             ContainerMessage::Policy(tenant, policy) => state.policy(&myself, tenant, &policy),
             ContainerMessage::Alarm => state.step(&myself, Event::Look),
             ContainerMessage::Unowned => state.unowned(&myself),
-            ContainerMessage::HoldToProfile => state.hold_to_profile(&myself),
+            ContainerMessage::HoldToProfile => {
+                state.hold_to_profile(&myself);
+                state.look_after(false);
+            }
             ContainerMessage::Drifted(why) => state.drifted(&myself, why),
             ContainerMessage::Moved(epoch, error) if epoch == state.scope.ownership.epoch => {
                 state.moved(&myself, &error);

@@ -18,7 +18,10 @@ use tokio::{
 
 use super::{ContainerMessage, Shared};
 use crate::{
-    host::gateway::{GatewayEnd, Ticket},
+    host::{
+        gateway::{GatewayEnd, Ticket, Way},
+        plain::{self, Word},
+    },
     ports::CellChannel,
 };
 
@@ -31,7 +34,7 @@ const WAKE_WITHIN: Duration = Duration::from_secs(60);
 pub(super) struct Relay {
     pub(super) id: u64,
     pub(super) ticket: Box<Ticket>,
-    pub(super) cell: CellChannel,
+    pub(super) way: Way,
     pub(super) from_client: mpsc::Receiver<Bytes>,
     pub(super) to_client: mpsc::Sender<Bytes>,
     pub(super) shared: Arc<Shared>,
@@ -43,8 +46,8 @@ pub(super) struct Relay {
 
 impl Relay {
     /// Runs until something ends it, and says what.
-    pub(super) async fn run(self) {
-        let Self { id, ticket, cell, from_client, to_client, shared, clock, actor, mut over, ended } = self;
+    pub(super) async fn run(self, cell: CellChannel) {
+        let Self { id, ticket, way, from_client, to_client, shared, clock, actor, mut over, ended } = self;
         let frames = AtomicU64::new(0);
         let seen = || {
             frames.fetch_add(1, Ordering::Relaxed);
@@ -54,8 +57,8 @@ impl Relay {
             biased;
             end = told(&mut over) => end,
             end = session(ticket, &frames) => end,
-            end = up(from_client, cell.to_cell, &shared, &actor, &seen) => end,
-            end = down(cell.from_cell, to_client, &seen) => end,
+            end = up(from_client, cell.to_cell, Container { way, shared: &shared, actor: &actor }, &seen) => end,
+            end = down(cell.from_cell, to_client, way, &seen) => end,
         };
         // a cell that locks by itself closes its channels a moment before anybody could say why
         let end = match end {
@@ -64,6 +67,11 @@ impl Relay {
         };
         let _ = ended.send(end);
         let _ = actor.cast(ContainerMessage::RelayEnded(id));
+    }
+
+    /// There is nothing to relay.
+    pub(super) fn give_up(self) {
+        let _ = self.actor.cast(ContainerMessage::RelayEnded(self.id));
     }
 }
 
@@ -94,26 +102,45 @@ async fn session(ticket: Box<Ticket>, frames: &AtomicU64) -> GatewayEnd {
     }
 }
 
+/// What a relay is of.
+struct Container<'a> {
+    way: Way,
+    shared: &'a Shared,
+    actor: &'a ActorRef<ContainerMessage>,
+}
+
 async fn up(
     mut from_client: mpsc::Receiver<Bytes>,
     to_cell: mpsc::Sender<Bytes>,
-    shared: &Shared,
-    actor: &ActorRef<ContainerMessage>,
+    Container { way, shared, actor }: Container<'_>,
     seen: &(impl Fn() + Sync),
 ) -> GatewayEnd {
-    let mut awake = shared.awake.subscribe();
-    while let Some(frame) = from_client.recv().await {
-        seen();
-        if !*awake.borrow_and_update() {
+    let (mut awake, mut owed) = (shared.awake.subscribe(), None);
+    while let Some(sent) = from_client.recv().await {
+        let (word, frame) = match way {
+            Way::Sealed => (Some(Word::Wakes), Some(sent)),
+            Way::Plain => plain::read(sent),
+        };
+        match word {
+            Some(Word::Wakes | Word::Counts) => seen(),
+            Some(Word::Busy) => owed = Some(shared.owe()),
+            Some(Word::Free) => drop(owed.take()),
+            None => {}
+        }
+        if word == Some(Word::Wakes) && !*awake.borrow_and_update() {
             let _ = actor.cast(ContainerMessage::Frame);
             match timeout(WAKE_WITHIN, awake.wait_for(|awake| *awake)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) | Err(_) => return GatewayEnd::WakeFailed,
             }
         }
-        if to_cell.send(frame).await.is_err() {
+        if let Some(frame) = frame
+            && to_cell.send(frame).await.is_err()
+            && way == Way::Sealed
+        {
             return GatewayEnd::CellClosed;
         }
+        // a workload that takes no more may still have something to say: the other direction tells its end
     }
     GatewayEnd::ClientClosed
 }
@@ -121,10 +148,13 @@ async fn up(
 async fn down(
     mut from_cell: mpsc::Receiver<Bytes>,
     to_client: mpsc::Sender<Bytes>,
+    way: Way,
     seen: &(impl Fn() + Sync),
 ) -> GatewayEnd {
     while let Some(frame) = from_cell.recv().await {
-        seen();
+        if way == Way::Sealed {
+            seen();
+        }
         if to_client.send(frame).await.is_err() {
             return GatewayEnd::ClientClosed;
         }

@@ -209,8 +209,13 @@ async fn back(ctx: &Ctx, op: Op, to: Phase) -> Ended {
     }
 }
 
-/// Whether the cell itself reports work within the idle time; it is asked once, before a suspend.
+/// Whether the workload owes an answer, or the cell itself reports work within the idle time; it is asked once,
+/// before a suspend.
 async fn works(ctx: &Ctx) -> bool {
+    if ctx.shared.owed() > 0 {
+        ctx.shared.touch(ctx.env().now());
+        return true;
+    }
     let Some(cell) = &ctx.cell else { return false };
     // a cell that does not answer does no work
     let Ok(status) = cell.status(ctx.env()).await else { return false };

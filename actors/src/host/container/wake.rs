@@ -207,6 +207,7 @@ pub(super) fn engine_spec(
             None => ocmt_runtime::Egress::Off,
         },
         start_locked,
+        plain: spec.gateway_plain,
     })
 }
 

@@ -47,6 +47,10 @@ pub(super) struct FakeCells {
     /// What the cells report of their work.
     pub(super) idle_for: Mutex<Option<Duration>>,
     pub(super) execs: AtomicUsize,
+    /// How their workloads ended.
+    pub(super) exit: Mutex<Option<i64>>,
+    /// The workload takes no connection yet.
+    pub(super) slow: AtomicBool,
     /// What waits for the user's vault, of whichever cell.
     pub(super) inbox: Mutex<Vec<CellInboxItem>>,
     pub(super) inbox_refused: Mutex<Vec<(MessageId, String)>>,
@@ -70,6 +74,8 @@ impl FakeCells {
             objects: Mutex::default(),
             idle_for: Mutex::default(),
             execs: AtomicUsize::new(0),
+            exit: Mutex::default(),
+            slow: AtomicBool::new(false),
             inbox: Mutex::default(),
             inbox_refused: Mutex::default(),
             inbox_moved: Notify::new(),
@@ -213,7 +219,21 @@ impl CellLink for FakeCells {
                 log_followers: 0,
                 activity: 0,
                 idle_for: *self.idle_for.lock().unwrap(),
+                exit: *self.exit.lock().unwrap(),
             })
+        })
+    }
+
+    fn open_plain<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel> {
+        Box::pin(async move {
+            if self.unlocked(cell).await?.is_none() {
+                return Err(refused("CELL_LOCKED"));
+            }
+            // a workload that takes its time
+            while self.slow.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await; // why: a level is looked at
+            }
+            self.open_channel(cell).await
         })
     }
 

@@ -37,7 +37,8 @@ pub(super) async fn connect(
     container: ContainerId,
     token: &str,
 ) -> Result<Gateway, ActorError> {
-    world.kit.system.connect_gateway(container, token, world.kit.meta(), world.kit.request(), None).await
+    let shown = Shown { container, token, way: Way::Sealed, often: false };
+    world.kit.system.connect_gateway(shown, world.kit.meta(), world.kit.request(), None).await
 }
 
 async fn connected(world: &World, person: &Person, container: ContainerId) -> Gateway {

@@ -137,7 +137,8 @@ async fn a_token_issued_at_one_node_is_good_at_another_and_nowhere_after_sign_ou
     let issue = IssueGatewayToken { container, lifetime: None };
     let token = a.kit.call(&ann.caller, issue).await.unwrap().token.expose().clone();
     let connect = async |world: &World| -> Result<Gateway, ActorError> {
-        world.kit.system.connect_gateway(container, &token, world.kit.meta(), world.kit.request(), None).await
+        let shown = Shown { container, token: &token, way: Way::Sealed, often: false };
+        world.kit.system.connect_gateway(shown, world.kit.meta(), world.kit.request(), None).await
     };
     let mut first = connect(&a).await.unwrap();
     assert_eq!(says(&mut first, "hello").await, "echo hello");

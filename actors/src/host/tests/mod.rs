@@ -10,12 +10,14 @@ mod gateway;
 mod gateway_keys;
 mod groups;
 mod guard;
+mod health;
 mod inbox;
 mod limits;
 mod links;
 mod nodes;
 mod pairing;
 mod place;
+mod plain;
 mod profile;
 mod repeats;
 mod restart;
@@ -250,6 +252,7 @@ pub(crate) fn spec() -> ContainerSpec {
         cpu_shares: None,
         pause_after_ms: Some(60_000),
         stop_after_ms: Some(600_000),
+        gateway_plain: true,
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) fn stray(tenant: TenantId, container: u64) -> EngineSpec {
         argv: vec![],
         workload_port: None,
         start_locked: false,
+        plain: false,
         limits: Limits::default(),
         egress: Egress::Off,
     }

@@ -133,6 +133,9 @@ fn check(spec: &ContainerSpec) -> Result<(), ActorError> {
             "must be at most 64 arguments of at most 4096 bytes",
         ));
     }
+    if spec.gateway_plain && spec.workload_port.is_none() {
+        return Err(ActorError::invalid("spec.gateway_plain", "needs the workload's port"));
+    }
     let day = 86_400_000;
     for (field, value) in [
         ("spec.hibernation.pause_after", spec.pause_after_ms),

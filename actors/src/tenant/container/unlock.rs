@@ -11,7 +11,8 @@ use crate::{
     call::{Repeat, Reply},
     error::ActorError,
     host::{
-        gateway::{Connected, Ticket},
+        container::row::spec_of,
+        gateway::{Connected, Ticket, Way},
         message::{At, JobKind, What},
     },
     ports::{CellUnlock, LockReason},
@@ -115,10 +116,20 @@ asked!(
 );
 
 asked!(
-    ConnectGateway, (At, Ticket), Connected,
-    |(at, ticket), about, reply| (at, about.job(JobKind::Connect(Box::new(ticket), reply))),
+    ConnectGateway, (At, Ticket, Way), Connected,
+    |(at, ticket, way), about, reply| (at, about.job(JobKind::Connect(Box::new(ticket), way, reply))),
     self, work => {
         let row = load_free(work, Action::EnterContainer, self.container).await?;
-        Ok(((&row).into(), self.ticket))
+        if self.way == Way::Plain {
+            work.details.push(("way".to_owned(), "plain".to_owned()));
+            work.of_stream = self.told;
+            if !spec_of(&row)?.gateway_plain {
+                return Err(ActorError::precondition(
+                    "PLAIN_NOT_CHOSEN",
+                    "the container was made without plain proxying: use the sealed channel",
+                ));
+            }
+        }
+        Ok(((&row).into(), self.ticket, self.way))
     }
 );

@@ -92,6 +92,7 @@ async fn a_repeat_by_another_key_is_another_request() {
             cpu_shares: None,
             pause_after_ms: None,
             stop_after_ms: None,
+            gateway_plain: false,
         },
         start: false,
     };

@@ -2,10 +2,13 @@
 //!
 //! It serves HTTP on `127.0.0.1:$PORT` (8080), proves that it holds `DEMO_SECRET` without showing
 //! it, and talks back. `repeat` says everything back that comes in, as `cat` does where there is one.
-//! `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory.
+//! `eat MIB` takes memory. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory.
 
 mod attack;
+mod eat;
+mod probe;
 mod server;
+mod socket;
 
 use std::{
     io::{BufRead as _, Write as _},
@@ -19,9 +22,10 @@ fn main() -> ExitCode {
     let outcome = match (arguments.next().as_deref(), arguments.next(), arguments.next()) {
         (None | Some("serve"), None, _) => serve().map(|()| ExitCode::SUCCESS),
         (Some("repeat"), None, _) => repeat().map(|()| ExitCode::SUCCESS),
+        (Some("eat"), Some(mib), None) => eat::run(&mib),
         (Some("attack"), Some(pid), mark) => attack::run(&pid, mark.as_deref()),
         _ => Err(anyhow::anyhow!(
-            "usage: ocmt-demo-workload [serve] | repeat | attack PID [HEX OF MARKED BYTES]"
+            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | attack PID [HEX OF MARKED BYTES]"
         )),
     };
     outcome.unwrap_or_else(|error| {

@@ -10,8 +10,12 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use http_body_util::{BodyExt as _, Full, Limited, combinators::UnsyncBoxBody};
+use hyper::{
+    body::{Frame, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sha2::Sha256;
 use tokio::{
@@ -19,8 +23,19 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
+use super::{probe, socket};
+
+/// What it answers with.
+pub(crate) type Answer = UnsyncBoxBody<Bytes, Infallible>;
+/// Pieces of an answer.
+pub(crate) type Pieces =
+    std::pin::Pin<Box<dyn futures_util::Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>>;
+
 /// Port when `PORT` names none.
 pub(crate) const DEFAULT_PORT: u16 = 8080;
+/// What there is.
+pub(crate) const NOTHING: &str =
+    "GET /healthz, POST /prove, POST /say, GET /ws; /echo, /swallow, /after, /drip, /zeros, /to\n";
 /// Longest body taken, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
@@ -69,12 +84,22 @@ fn answer_connection(connection: tokio::net::TcpStream, workload: Arc<Workload>)
             // a client that has said all waits for its answer
             .half_close(true)
             .serve_connection(TokioIo::new(connection), service)
+            .with_upgrades()
             .await;
     });
 }
 
 impl Workload {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
+        if request.uri().path() == "/ws" {
+            return socket::open(request);
+        }
+        if request.uri().path() == "/closed" {
+            return socket::closed();
+        }
+        if probe::is_one(request.uri().path()) {
+            return probe::answer(request).await;
+        }
         let (parts, body) = request.into_parts();
         let Ok(body) = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes)
         else {
@@ -84,12 +109,12 @@ impl Workload {
             (Method::GET, "/healthz") => plain(StatusCode::OK, "ok\n"),
             (Method::POST, "/prove") => self.prove(&body),
             (Method::POST, "/say") => self.say(body),
-            _ => plain(StatusCode::NOT_FOUND, "GET /healthz, POST /prove, POST /say\n"),
+            _ => plain(StatusCode::NOT_FOUND, NOTHING),
         }
     }
 
     /// Hex of HMAC-SHA256 under the secret: proves that it is here, and does not show it.
-    fn prove(&self, challenge: &[u8]) -> Response<Full<Bytes>> {
+    fn prove(&self, challenge: &[u8]) -> Response<Answer> {
         let Some(mut mac) =
             self.secret.as_ref().and_then(|secret| Hmac::<Sha256>::new_from_slice(secret).ok())
         else {
@@ -103,7 +128,7 @@ impl Workload {
         plain(StatusCode::OK, &digest)
     }
 
-    fn say(&self, said: Bytes) -> Response<Full<Bytes>> {
+    fn say(&self, said: Bytes) -> Response<Answer> {
         let len = said.len();
         let mut talk = self.talk.lock().unwrap_or_else(PoisonError::into_inner);
         talk.push(said);
@@ -112,8 +137,8 @@ impl Workload {
     }
 }
 
-fn plain(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())));
+pub(crate) fn plain(status: StatusCode, text: &str) -> Response<Answer> {
+    let mut response = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())).boxed_unsync());
     *response.status_mut() = status;
     response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain"));
     response

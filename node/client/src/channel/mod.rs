@@ -14,7 +14,8 @@ use ocmt_crypto::{
     seal::{SealPublicKey, SealSecretKey},
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::{ChannelId, ContainerId, Deadline, IdGen, RandomIds};
+use ocmt_types::{ChannelId, ContainerId, Deadline, IdGen, RandomIds, Timestamp};
+use serde::Serialize;
 
 use crate::{
     Client, ClientError,
@@ -50,19 +51,44 @@ pub struct SealedChannel {
     first_wake: Wake,
 }
 
+/// What the gateway of one container takes, in the session that it was issued in.
+#[derive(Serialize)]
+pub struct GatewayToken {
+    /// To be shown as the subprotocol `ocmt.token.…` or the header `ocmt-gateway-token`. A secret.
+    pub token: String,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// Where the gateway is on every node.
+    pub path: String,
+}
+
 impl Client {
+    /// A token for a container's gateway, good for `lifetime` (10 s to 1 h; 15 min if none is named).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn gateway_token(
+        &self,
+        container: ContainerId,
+        lifetime: Option<Duration>,
+    ) -> Result<GatewayToken, ClientError> {
+        let request = pb::IssueGatewayTokenRequest {
+            container_id: container.to_string(),
+            lifetime: lifetime.and_then(|time| prost_types::Duration::try_from(time).ok()),
+            idempotency_key: crate::client::idempotency_key(),
+        };
+        let issued = self.containers().issue_gateway_token(request).await?.into_inner();
+        let expires_at = issued.expires_at.as_ref().map(crate::wire::time);
+        Ok(GatewayToken { token: issued.token, expires_at, path: issued.gateway_path })
+    }
+
     /// Connects to a container through the gateway, waking it if it sleeps. The connection carries one
     /// sealed channel; a locked cell closes it.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn gateway(&self, container: ContainerId) -> Result<Gateway, ClientError> {
-        let request = pb::IssueGatewayTokenRequest {
-            container_id: container.to_string(),
-            idempotency_key: crate::client::idempotency_key(),
-            ..Default::default()
-        };
-        let token = self.containers().issue_gateway_token(request).await?.into_inner().token;
+        let token = self.gateway_token(container, None).await?.token;
         let mut gone = None;
         for endpoint in self.endpoints() {
             match Box::pin(Gateway::connect(&self.target().at(&endpoint), container, &token, WAKE)).await {

@@ -58,6 +58,7 @@ impl Client {
                 pids: spec.pids.unwrap_or_default(),
                 cpu_shares: spec.cpu_shares.unwrap_or_default(),
                 hibernation: sleeps,
+                gateway_plain: spec.gateway_plain,
                 ..Default::default()
             }),
             start,

@@ -27,6 +27,8 @@ pub struct Spec {
     pub pause_after: Option<Duration>,
     /// Idle time until it is stopped.
     pub stop_after: Option<Duration>,
+    /// The gateway carries the workload's own HTTP and WebSockets: its node can read them.
+    pub gateway_plain: bool,
 }
 
 /// Where a container is in its life.

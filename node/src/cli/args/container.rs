@@ -67,6 +67,18 @@ pub enum ContainerCommand {
     /// Lock its cell at once: secrets are wiped, channels end
     #[command(after_help = "Example:\n  ocmt container lock")]
     Lock(ContainerArg),
+    /// A token for its gateway, for programs that talk with its workload
+    #[command(
+        after_help = "Example:\n  curl --cacert ca.pem -H \"ocmt-gateway-token: $(ocmt container token)\" https://node:7443/gateway/0b8c2a54-…/v1/models\n\nWhoever has it reaches the container until it ends, or your session does. WebSockets take it as the subprotocol `ocmt.token.…`."
+    )]
+    Token {
+        /// Which.
+        #[command(flatten)]
+        which: ContainerArg,
+        /// How long it is good, 10s to 1h
+        #[arg(long, value_name = "TIME", default_value = "15m")]
+        lifetime: HumanDuration,
+    },
     /// Run a program in it, through a channel that only you can read
     Exec(ExecArgs),
     /// The output of its workload
@@ -99,7 +111,7 @@ pub enum ContainerCommand {
 /// `ocmt container create`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt container create\n  ocmt container create --image sha256:… --port 8080 -- /bin/agent --serve\n\nThe node sees the program's arguments: never put a secret there."
+    after_help = "Examples:\n  ocmt container create\n  ocmt container create --image sha256:… --port 8080 -- /bin/agent --serve\n  ocmt container create --port 8080 --gateway-plain\n\nThe node sees the program's arguments: never put a secret there."
 )]
 pub struct CreateArgs {
     /// Image by digest; the node's own without it
@@ -123,6 +135,9 @@ pub struct CreateArgs {
     /// Idle time after which it is stopped
     #[arg(long, value_name = "TIME")]
     pub stop_after: Option<HumanDuration>,
+    /// Let the gateway carry the workload's own HTTP and WebSockets, which the nodes on its way can then read
+    #[arg(long, requires = "port")]
+    pub gateway_plain: bool,
     /// Do not start it yet
     #[arg(long)]
     pub no_start: bool,

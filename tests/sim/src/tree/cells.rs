@@ -138,11 +138,16 @@ impl CellLink for Cells {
                 log_followers: 0,
                 activity: 0,
                 idle_for: None,
+                exit: None,
             })
         })
     }
 
     fn open_channel<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellChannel> {
+        Box::pin(async { Err(nobody()) })
+    }
+
+    fn open_plain<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellChannel> {
         Box::pin(async { Err(nobody()) })
     }
 }

@@ -91,5 +91,6 @@ fn spec() -> ContainerSpec {
         cpu_shares: None,
         pause_after_ms: Some(3_000),
         stop_after_ms: Some(8_000),
+        gateway_plain: false,
     }
 }

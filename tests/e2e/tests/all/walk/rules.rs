@@ -308,5 +308,7 @@ pub(super) const ROUTES: &[(&str, &str, Page)] = &[
     ("/oauth/callback/{provider}", "/oauth/callback/git?code=x&state=y", Page::Public),
     ("/static/page.css", "/static/page.css", Page::Public),
     ("/gateway/{container}", "/gateway/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11", Page::Gateway),
+    ("/gateway/{container}/", "/gateway/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11/", Page::Gateway),
+    ("/gateway/{container}/{*path}", "/gateway/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11/x/y", Page::Gateway),
     ("KEYS", ocmt::gateway::KEYS, Page::Public),
 ];

@@ -1,0 +1,162 @@
+//! What runs inside a running container, looked after from outside: a workload that has ended by itself, memory that was not enough,
+//! a cell that does not answer. Each is written down once, for the tenant.
+//!
+//! The container goes on: its cell can be unlocked anew, and whoever has a channel can look. What ends the container itself is
+//! [`super::seen`]'s to find.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use ocmt_crypto::audit::Outcome as AuditOutcome;
+use ocmt_store::tables::{Container, ContainerState as Phase};
+use ocmt_types::ContainerId;
+
+use super::{ContainerActorState, ops::is_live, row::changed};
+use crate::{
+    audit,
+    env::Scope,
+    error::ActorError,
+    host::owner::tell,
+    supervisor,
+    work::{SystemWork, Work, run_system},
+};
+
+/// The kernel's end for what wants more memory than there is.
+const KILLED: i64 = 137;
+/// A cell that does not answer so often is said to be unwell. It may only be busy.
+const SILENT: usize = 3;
+/// The cell's word of what the engine has told of comes within this.
+const JUST: Duration = Duration::from_secs(180);
+/// No exit code.
+const RUNS: i64 = i64::MIN;
+
+/// What is known already.
+pub(super) struct Health {
+    /// How the workload ended, or that it runs.
+    ended: AtomicI64,
+    /// How often the cell did not answer, one after the other.
+    silent: AtomicUsize,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { ended: AtomicI64::new(RUNS), silent: AtomicUsize::new(0) }
+    }
+}
+
+impl Health {
+    /// Whether this end of the workload is news.
+    fn is_news(&self, ended: Option<i64>) -> bool {
+        let ended = ended.unwrap_or(RUNS);
+        self.ended.swap(ended, Ordering::SeqCst) != ended && ended != RUNS
+    }
+
+    /// There is nothing to tell: what is known is what is so.
+    fn goes_on(&self, ended: Option<i64>) {
+        self.ended.store(ended.unwrap_or(RUNS), Ordering::SeqCst);
+    }
+}
+
+impl ContainerActorState {
+    /// Asks the running cell how its workload is. `starved`: the engine said that memory was not enough.
+    pub(super) fn look_after(&mut self, starved: bool) {
+        let runs = self.row.as_ref().is_some_and(|row| row.observed == Phase::Running);
+        let (true, true, Some(cell)) = (runs, self.moved.is_none(), self.cell.clone()) else { return };
+        let (scope, container, health) = (self.scope.clone(), self.container, Arc::clone(&self.health));
+        let look = async move {
+            let asked = cell.status(&scope.env).await;
+            let found = if starved {
+                // what the kernel ended may be the workload: it is told once
+                health.is_news(asked.ok().and_then(|status| status.exit));
+                Found::Starved
+            } else {
+                match asked {
+                    Ok(status) => {
+                        health.silent.store(0, Ordering::SeqCst);
+                        match status.exit.filter(|_| health.is_news(status.exit)) {
+                            Some(code) => Found::Ended(code),
+                            None => return health.goes_on(status.exit),
+                        }
+                    }
+                    Err(_) if health.silent.fetch_add(1, Ordering::SeqCst) + 1 == SILENT => Found::Silent,
+                    Err(_) => return,
+                }
+            };
+            tracing::info!(%container, ?found, "what runs in a container is not well");
+            if let Err(error) = written(&scope, Noted { container, found }).await {
+                tracing::debug!(%container, %error, "the health of a container was not written down");
+                // told anew at the next look
+                health.goes_on(None);
+                health.silent.fetch_min(SILENT - 1, Ordering::SeqCst);
+            }
+        };
+        if starved {
+            // the engine says it once
+            supervisor::detach(look);
+        } else {
+            self.looking = Some(supervisor::task(look));
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Found {
+    /// The workload ended by itself, with this code.
+    Ended(i64),
+    /// The kernel ended something for want of memory.
+    Starved,
+    /// The cell does not answer.
+    Silent,
+}
+
+async fn written(scope: &Scope, work: Noted) -> Result<(), ActorError> {
+    let ((), effects) = run_system(scope, work).await?;
+    tell(scope, effects);
+    Ok(())
+}
+
+struct Noted {
+    container: ContainerId,
+    found: Found,
+}
+
+impl SystemWork for Noted {
+    type Output = ();
+
+    async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
+        let row = work.tx.get::<Container>(self.container).await?.ok_or(ActorError::NotFound)?;
+        if !is_live(row.observed) {
+            // its own end says more
+            return Ok(());
+        }
+        let (action, exit) = match self.found {
+            Found::Ended(code) => ("container.workload_ended", Some((code, false))),
+            Found::Starved => ("container.out_of_memory", Some((KILLED, true))),
+            Found::Silent => ("container.silent", None),
+        };
+        let mut details = Vec::new();
+        if let Some((code, oom)) = exit {
+            details.push(("code".to_owned(), code.to_string()));
+            let now = work.now;
+            // the word of the engine comes before the cell's: the kernel's end of the workload itself
+            let just = row.exited_at.is_some_and(|at| now.since(at) < JUST);
+            let oom = oom || code == KILLED && row.exit_oom && just;
+            changed(work, row, |row| {
+                (row.exit_code, row.exit_oom, row.exited_at) = (Some(code), oom, Some(now));
+                Ok(())
+            })
+            .await?;
+        }
+        let outcome = if exit.is_some_and(|(code, _)| code == 0) {
+            AuditOutcome::Allowed
+        } else {
+            AuditOutcome::Failed
+        };
+        audit::note(work, action, format!("container/{}", self.container), outcome, details).await
+    }
+}

@@ -1,0 +1,78 @@
+//! What runs inside a container, and is not well.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use super::{World, of};
+use crate::{
+    SystemConfig,
+    api::{audit::QueryAudit, container::ContainerState},
+    tests::kit::{Person, until},
+};
+
+fn watchful(config: &mut SystemConfig) {
+    config.limits.profile_every = Duration::from_millis(30);
+}
+
+async fn noted(world: &World, who: &Person, what: &str) -> Vec<String> {
+    let query = QueryAudit { method: Some(what.to_owned()), limit: 100, ..QueryAudit::default() };
+    let page = world.kit.call(&who.caller, query).await.unwrap();
+    page.records.iter().map(|record| format!("{record:?}")).collect()
+}
+
+/// Until it was looked at a few times more.
+async fn looked_at(world: &World) {
+    let before = world.runtime.compared();
+    until("it was looked at again", async || world.runtime.compared() > before + 4).await;
+}
+
+#[tokio::test]
+async fn a_workload_that_ended_by_itself_is_told_once_and_again_when_it_ends_again() {
+    let world = World::sqlite_with(watchful).await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    let ended = async || noted(&world, &ann, "container.workload_ended").await;
+    looked_at(&world).await;
+    assert!(ended().await.is_empty(), "it runs");
+    for times in [1, 2] {
+        *world.cells.exit.lock().unwrap() = Some(3);
+        until("it is written down", async || ended().await.len() == times).await;
+        looked_at(&world).await;
+        assert_eq!(ended().await.len(), times, "it was told more than once");
+        let info = world.info(&ann, container).await;
+        assert_eq!(info.state, ContainerState::Running);
+        assert!(info.exit.is_some_and(|exit| exit.code == Some(3) && !exit.out_of_memory), "{info:?}");
+        *world.cells.exit.lock().unwrap() = None;
+        looked_at(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn what_the_kernel_ended_for_want_of_memory_is_told_as_such() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    world.runtime.starves(&of(container));
+    until("it is written down", async || noted(&world, &ann, "container.out_of_memory").await.len() == 1)
+        .await;
+    let info = world.info(&ann, container).await;
+    assert_eq!(info.state, ContainerState::Running);
+    assert!(info.exit.is_some_and(|exit| exit.code == Some(137) && exit.out_of_memory), "{info:?}");
+}
+
+#[tokio::test]
+async fn a_cell_that_does_not_answer_again_and_again_is_told_once() {
+    let world = World::sim_with(watchful).await;
+    let ann = world.kit.founder("ann@example.com").await;
+    world.running(&ann).await;
+    let silent = async || noted(&world, &ann, "container.silent").await.len();
+    looked_at(&world).await;
+    assert_eq!(silent().await, 0);
+    world.cells.dead.store(true, Ordering::SeqCst);
+    until("it is written down", async || silent().await == 1).await;
+    looked_at(&world).await;
+    assert_eq!(silent().await, 1);
+    world.cells.dead.store(false, Ordering::SeqCst);
+    looked_at(&world).await;
+    world.cells.dead.store(true, Ordering::SeqCst);
+    until("and again when it happens again", async || silent().await == 2).await;
+}
