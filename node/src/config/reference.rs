@@ -74,7 +74,7 @@ fn section(out: &mut String, structs: &Structs, name: &str, of: &str, value: &Va
         assert!(!about.is_empty(), "{name}.{key} has no comment");
         match values.get(key) {
             Some(table @ Value::Table(_)) if structs.0.contains_key(of) => {
-                inner.push((key, of, table, about))
+                inner.push((key, of, table, about));
             }
             Some(value) => writeln!(out, "| `{key}` | `{value}` | {about} |").unwrap(),
             None => writeln!(out, "| `{key}` | | {about} |").unwrap(),
