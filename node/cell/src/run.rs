@@ -47,13 +47,8 @@ pub async fn run(options: RunOptions) -> Result<(), CellError> {
     let children = Arc::new(Children::reaping_all());
     let place =
         CellPlace { tenant: options.tenant, container: options.container, generation: options.generation };
-    let spec = WorkloadSpec {
-        argv: options.workload.clone(),
-        port: options.workload_port,
-        stop_grace: options.stop_grace(),
-        plain: options.plain,
-    };
-    let cell = Cell::new(place, start_secret, spec, options.start_locked, Arc::clone(&children), clock);
+    let cell =
+        Cell::new(place, start_secret, spec_of(&options), options.start_locked, Arc::clone(&children), clock);
     let _door = Task::start(door::serve(door::open()?, Arc::clone(&cell)));
     cell.start_locked_workload();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -101,6 +96,15 @@ pub async fn run(options: RunOptions) -> Result<(), CellError> {
     }
     server.end().await;
     Ok(())
+}
+
+fn spec_of(options: &RunOptions) -> WorkloadSpec {
+    WorkloadSpec {
+        argv: options.workload.clone(),
+        port: options.workload_port,
+        stop_grace: options.stop_grace(),
+        plain: options.plain,
+    }
 }
 
 /// The one line on standard output: runtimes learn the address from it.
