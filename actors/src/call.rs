@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ocmt_types::{Clock, Deadline, RequestId};
 use tokio::sync::oneshot;
 
-use crate::{admission::Permit, caller::Caller, error::ActorError};
+use crate::{admission::Permit, caller::Caller, error::ActorError, meters::Queued};
 
 /// A client's key for a mutation, and the hash of the request it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +107,8 @@ pub(crate) struct Reply<T> {
     request: RequestId,
     /// Its transaction is open: whoever drops it cannot say that nothing was done.
     begun: bool,
+    /// Until somebody takes it up.
+    queued: Option<Queued>,
     _permit: Option<Permit>,
 }
 
@@ -116,7 +118,17 @@ impl<T> Reply<T> {
         permit: Option<Permit>,
     ) -> (Self, oneshot::Receiver<Result<T, ActorError>>) {
         let (to, from) = oneshot::channel();
-        (Self { to: Some(to), request, begun: false, _permit: permit }, from)
+        (Self { to: Some(to), request, begun: false, queued: None, _permit: permit }, from)
+    }
+
+    /// It is sent now, to be taken up by somebody.
+    pub(crate) fn queue(&mut self, queued: Queued) {
+        self.queued = Some(queued);
+    }
+
+    /// Somebody works on it.
+    pub(crate) fn taken_up(&mut self) {
+        self.queued = None;
     }
 
     /// From here on a lost answer means that the effect may be there.

@@ -173,8 +173,8 @@ impl Caller {
         }
     }
 
-    /// As audit records and idempotency rows name the asker.
-    pub(crate) fn label(&self) -> String {
+    /// As audit records, idempotency rows and limits name the asker: the user over all sessions, a program or key by itself.
+    pub fn label(&self) -> String {
         match &self.principal {
             Principal::User(who) => format!("user:{}", who.user),
             Principal::Program(program) => format!("program:{}", program.token),

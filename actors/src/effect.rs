@@ -5,6 +5,7 @@ use ocmt_store::tables::{Schedule, Session};
 use ocmt_types::{ConversationId, MessageId, NoticeId, SessionId, Timestamp, UserId, VaultId};
 
 use crate::{
+    api::recovery::CeremonyState,
     host::message::{At, What},
     policy::TenantPolicy,
     ports::Mail,
@@ -33,6 +34,8 @@ pub(crate) enum Effect {
     ContainersChanged,
     /// A ceremony that this user has to do with moved: whoever watches here looks now.
     CeremonyMoved(UserId),
+    /// A recovery ceremony entered this state.
+    Ceremony(CeremonyState),
     /// A timer was set: look again at the latest by then.
     TimerSet(Timestamp),
     /// The tenant's rows are gone: leave the record, and end.

@@ -18,7 +18,7 @@ const LABEL: usize = 63;
 ///
 /// # Errors
 /// [`ActorError::InvalidArgument`] for `email`.
-pub(crate) fn normalised(address: &str) -> Result<String, ActorError> {
+pub fn normalised(address: &str) -> Result<String, ActorError> {
     let address: String = address.trim().nfc().collect::<String>().to_lowercase();
     let well_formed = address.len() <= ADDRESS
         && address.split_once('@').is_some_and(|(name, domain)| is_name(name) && is_domain(domain));

@@ -20,6 +20,7 @@ use crate::{
     admission::{Admission, AdmissionLimits},
     error::ActorError,
     host::{GatewayGeneration, Links, Starts, Told},
+    meters::Meters,
     node::NodeMessage,
     passkeys::Passkeys,
     policy::{Mode, TenantPolicy},
@@ -135,6 +136,8 @@ pub(crate) struct Env {
     pub(crate) ended: AtomicBool,
     /// Tenants that are awake, or on their way.
     pub(crate) awake: AtomicUsize,
+    /// What is counted of the work here.
+    pub(crate) meters: Meters,
     /// Calls of strangers that failed since the start; these leave no audit record.
     pub(crate) strangers_refused: AtomicU64,
     /// Channels of other nodes' clients to containers here.
@@ -162,6 +165,7 @@ impl Env {
             admission: Admission::new(config.limits.admission),
             ended: AtomicBool::new(false),
             awake: AtomicUsize::new(0),
+            meters: Meters::new(),
             strangers_refused: AtomicU64::new(0),
             store: config.store,
             clock: config.clock,

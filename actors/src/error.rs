@@ -178,9 +178,14 @@ impl ActorError {
         }
     }
 
+    /// Whether the tenant is another node's by now.
+    pub(crate) fn is_moved(&self) -> bool {
+        matches!(self, Self::NotOwner { .. } | Self::Unavailable { reason: MOVED, .. })
+    }
+
     /// Whether the actor that met it must stop and be activated again from the stored truth.
     pub(crate) fn is_terminal(&self) -> bool {
-        matches!(self, Self::OutcomeUnknown | Self::NotOwner { .. } | Self::Unavailable { reason: MOVED, .. })
+        self.is_moved() || matches!(self, Self::OutcomeUnknown)
     }
 
     /// Whether asking again, as often as one likes, meets the same answer. A receiver that is busy refuses, and

@@ -17,6 +17,7 @@ use crate::{
     env::{Env, SystemConfig},
     error::ActorError,
     letter,
+    meters::Queued,
     node::{NodeMessage, NodeSupervisor},
     supervisor,
     tenant::{Authenticate, OpenStream, TenantMessage, api_key, program},
@@ -247,7 +248,8 @@ pub(crate) async fn ask<C: Call>(
         | Principal::System => env.admission.take(tenant, meta.bytes)?,
     };
     let deadline = meta.deadline;
-    let (reply, answer) = Reply::new(caller.request, Some(permit));
+    let (mut reply, answer) = Reply::new(caller.request, Some(permit));
+    reply.queue(Queued::now(env));
     let message =
         C::into_message(Incoming { request, caller: Box::new(caller), meta: Box::new(meta), reply });
     env.to_root(NodeMessage::ToTenant(tenant, TenantMessage::Call(Box::new(message.0))));

@@ -192,6 +192,7 @@ pub(crate) struct Outcome {
 /// Runs a call from its deadline to its answer.
 pub(crate) async fn run<C: Handle>(scope: Scope, incoming: Incoming<C>) -> Outcome {
     let Incoming { request, caller, meta, mut reply } = incoming;
+    reply.taken_up();
     if meta.deadline.has_passed(&*scope.env.clock) {
         reply.send(Err(ActorError::DeadlineExceeded));
         return Outcome::default();
@@ -223,10 +224,17 @@ async fn audited<P: Piece>(
     meta: &CallMeta,
     begins: impl FnOnce() + Send,
 ) -> Result<(Result<P::Answer, ActorError>, Done), ActorError> {
-    let error = match attempt(scope, piece, caller, meta, begins).await {
+    let (clock, meters) = (&scope.env.clock, &scope.env.meters);
+    let begun = clock.boottime();
+    let done = attempt(scope, piece, caller, meta, begins).await;
+    meters.handled(P::METHOD, clock.boottime().saturating_sub(begun));
+    let error = match done {
         Ok(done) => return Ok(done),
         Err(error) => error,
     };
+    if error.is_moved() {
+        meters.fenced();
+    }
     if matches!(caller.principal, Principal::Anonymous) {
         // strangers can be refused as often as they like: counted, and never written down for ever
         let so_far = scope.env.strangers_refused.fetch_add(1, Ordering::Relaxed) + 1;

@@ -180,8 +180,9 @@ impl Lease {
         self.ask(LeaseState::lost_for).flatten()
     }
 
-    /// When the node must end if no further renewal is acknowledged, as a time from now: zero if it must.
-    pub(crate) fn left(&self) -> Option<Duration> {
+    /// When the node must end if no further renewal is acknowledged, as a time from now: zero if it must. None for a node
+    /// without peers.
+    pub fn left(&self) -> Option<Duration> {
         self.ask(
             |state, now| {
                 if state.is_over(now) { Duration::ZERO } else { state.ends_at().saturating_sub(now) }

@@ -326,6 +326,7 @@ impl TenantState {
                     let what = container::schedule::due::wake(&self.scope, user, *row);
                     self.order(at, what);
                 }
+                Effect::Ceremony(state) => self.scope.env.meters.ceremony(state),
                 Effect::TimerSet(at) => self.arm(myself, at),
                 Effect::Erased => self.lane.push(myself, deletion::record(self.scope.clone())),
                 Effect::Appended(conversation) => self.followers.wake(conversation),

@@ -178,6 +178,7 @@ impl TenantsState {
         let (actor, _) = TenantActor::spawn_linked(None, TenantActor, start, myself.get_cell())
             .await
             .map_err(|_| ActorError::unavailable("RESTARTING", "the tenant could not be started; repeat"))?;
+        self.env.meters.activated();
         self.by_actor.insert(actor.get_id(), ownership.tenant);
         self.tenants.insert(ownership.tenant, Slot::Awake { actor: actor.clone(), ownership });
         Ok(actor)

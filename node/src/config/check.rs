@@ -4,7 +4,9 @@ use std::{ops::RangeInclusive, path::Path, time::Duration};
 
 use crate::cells::outgoing;
 
-use super::{Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, egress, listen, mail};
+use super::{
+    Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, egress, listen, mail, rates,
+};
 
 /// Refuses what a node must not start with.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
@@ -18,6 +20,7 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
     tenants(config)?;
     limits(config)?;
     oauth(config)?;
+    rates::check(&config.redis, config.node.mode)?;
     mail::check(&config.mail, config.node.mode)
 }
 

@@ -11,6 +11,7 @@ mod egress;
 mod listen;
 mod load;
 mod mail;
+mod rates;
 #[cfg(test)]
 mod reference;
 
@@ -26,6 +27,7 @@ pub use egress::Egress;
 pub use listen::{Listen, ProxyHeader};
 pub use load::{ConfigError, load};
 pub use mail::{Mail, SmtpTls};
+pub use rates::{Rate, Rates, Redis};
 
 /// How much a node may relax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -77,6 +79,10 @@ pub struct Config {
     pub pairing: Pairing,
     /// Bounds that keep one caller from starving others.
     pub limits: Limits,
+    /// How often who may do what.
+    pub rates: Rates,
+    /// Where all nodes count it.
+    pub redis: Redis,
     /// How notices and sign-in links leave the node.
     pub mail: Mail,
     /// Tenants' own OpenID providers.

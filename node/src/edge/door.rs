@@ -18,14 +18,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use ocmt_actors::ActorError;
 
 use super::{
+    call,
     error::{problem, problem_of},
-    proxies,
+    guard, proxies,
     site::Site,
     speech,
 };
 use crate::{
     forward::Hopped,
     held::Held,
+    limits::Limiter,
     server::{PeerAddr, network},
     shares::{Share, Shares},
 };
@@ -44,7 +46,7 @@ const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 /// And read of the answer.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
     "grpc-status, grpc-message, grpc-status-details-bin, ocmt-owner, ocmt-request-id, ocmt-wake-kind, ocmt-wake-ms, \
-     retry-after",
+     ratelimit, ratelimit-policy, retry-after",
 );
 /// How long a browser may remember that it may ask, in seconds.
 const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
@@ -55,12 +57,19 @@ pub struct Door {
     site: Arc<Site>,
     /// Requests at once of each client behind a proxy; the proxy's own connections are not counted.
     behind_proxies: Shares<IpAddr>,
+    limiter: Option<Limiter>,
 }
 
 impl Door {
     /// Of this site; a client behind a proxy has `at_once` requests at a time.
     pub fn new(site: Arc<Site>, at_once: usize) -> Self {
-        Self { site, behind_proxies: Shares::new(at_once) }
+        Self { site, behind_proxies: Shares::new(at_once), limiter: None }
+    }
+
+    /// With a count of each address's requests.
+    #[must_use]
+    pub fn counting(self, limiter: Limiter) -> Self {
+        Self { limiter: Some(limiter), ..self }
     }
 }
 
@@ -76,6 +85,11 @@ pub async fn enter(State(door): State<Door>, mut request: Request, next: Next) -
         Ok(place) => place,
         Err(busy) => return speech::refusal(&busy, request.headers()),
     };
+    if let Err(refused) = door.count(&request) {
+        let answer = speech::refusal(&refused, request.headers());
+        guard::let_arrive(request).await;
+        return answer;
+    }
     let listed = door.site.is_listed(request.headers());
     if is_preflight(&request) {
         return preflight(listed.then(|| request.headers().get(header::ORIGIN)).flatten());
@@ -94,6 +108,11 @@ pub async fn enter(State(door): State<Door>, mut request: Request, next: Next) -
 }
 
 impl Door {
+    fn count(&self, request: &Request) -> Result<(), ActorError> {
+        let (limiter, address) = (self.limiter.as_ref(), call::peer(request.extensions()));
+        limiter.zip(address).map_or(Ok(()), |(limiter, address)| limiter.request_of(address))
+    }
+
     /// Writes down whose request a proxy brings, and takes a place for it.
     fn client(&self, request: &mut Request) -> Result<Option<Share<IpAddr>>, ActorError> {
         let direct = request.extensions().get::<PeerAddr>().map(|peer| peer.0.ip());

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Methods that need no session: what they show is in the message.
-const OPEN: [&str; 9] = [
+pub(crate) const OPEN: [&str; 9] = [
     "/ocmt.v1.AuthService/SignUp",
     "/ocmt.v1.AuthService/RequestMagicLink",
     "/ocmt.v1.AuthService/ExchangeMagicLink",
@@ -135,7 +135,7 @@ impl Guard {
 
 /// Lets the little that is on its way arrive, unread: HTTP/2 counts data for an answered stream as an error,
 /// and a client whose session has ended would lose its connection after some dozen calls.
-async fn let_arrive(request: Request) {
+pub(crate) async fn let_arrive(request: Request) {
     let mut body = request.into_body().into_data_stream();
     let arrive = async {
         let mut bytes = 0;

@@ -20,6 +20,7 @@ const LINK_LIFETIME_MS: i64 = 10 * 60_000;
 #[async_trait]
 impl AuthService for Rpc {
     async fn sign_up(&self, request: Request<pb::SignUpRequest>) -> Answer<pb::SignUpResponse> {
+        self.letter_to(&request, &request.get_ref().email).await?;
         let it = request.into_inner();
         let ask = SignUp {
             email: it.email,
@@ -40,6 +41,7 @@ impl AuthService for Rpc {
             pb::MagicLinkPurpose::StepUp => LinkPurpose::StepUp,
             pb::MagicLinkPurpose::Unspecified => return Err(convert::invalid("purpose", "is missing")),
         };
+        self.letter_to(&request, &request.get_ref().email).await?;
         let (meta, id) = (self.meta(&request, &[]), Self::request_id(&request)?);
         let it = request.into_inner();
         let ask = RequestMagicLink {

@@ -49,6 +49,7 @@ use crate::{
         call::{self, Verdict},
         error,
     },
+    limits::tally::Tally,
     sso::Providers,
 };
 
@@ -166,7 +167,19 @@ impl Rpc {
             (Err(ActorError::Unauthenticated(_)), Some(verdict)) => verdict.note(false),
             (_, _) => {}
         }
-        who.map_err(|e| error::status(&e))
+        let who = who.map_err(|e| error::status(&e))?;
+        if let Some(tally) = Tally::wanted(request.extensions()) {
+            tally.of(&who).await.map_err(|e| error::status(&e))?;
+        }
+        Ok(who)
+    }
+
+    /// Somebody who need not be known has a letter sent to this address.
+    async fn letter_to<T: Sync>(&self, request: &Request<T>, email: &str) -> Result<(), Status> {
+        match Tally::wanted(request.extensions()) {
+            Some(tally) => tally.letter_to(email).await.map_err(|e| error::status(&e)),
+            None => Ok(()),
+        }
     }
 
     /// Asks the caller's own tenant.

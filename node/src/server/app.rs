@@ -18,6 +18,8 @@ use crate::{
         site::Site,
     },
     forward::ForwardLayer,
+    limits::{Limiter, tally},
+    meters::{Requests, measure},
     operator::{self, OperatorRpc},
     rpc::{Rpc, unimplemented},
     sso::{Fetch, Providers},
@@ -32,6 +34,8 @@ pub(super) struct Routes<'a> {
     pub(super) operators: &'a OperatorRpc,
     pub(super) gateway: Router,
     pub(super) forward: ForwardLayer,
+    pub(super) limiter: &'a Limiter,
+    pub(super) requests: Requests,
     pub(super) site: Arc<Site>,
     pub(super) clock: &'a Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdGen>,
@@ -41,7 +45,19 @@ pub(super) struct Routes<'a> {
 
 /// The routes.
 pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
-    let Routes { config, system, operators, gateway, forward, site, clock, ids, public_url } = routes;
+    let Routes {
+        config,
+        system,
+        operators,
+        gateway,
+        forward,
+        limiter,
+        requests,
+        site,
+        clock,
+        ids,
+        public_url,
+    } = routes;
     let message_bytes = usize::try_from(config.limits.message_bytes).unwrap_or(usize::MAX);
     let at_once = usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX);
     let pages = Pages::new(system.clone(), clock.clone(), config.limits.call.0);
@@ -71,9 +87,12 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
             }
         }))
         .layer(forward)
+        // before it: a call that is tried again at another node is one call
+        .layer(middleware::from_fn_with_state(limiter.clone(), tally::stand))
         // what a browser sends is checked where it sent it, and no cookie of a call goes further
         .layer(middleware::from_fn_with_state(site.clone(), browser::stand))
-        .layer(middleware::from_fn_with_state(Door::new(site, at_once), door::enter))
+        .layer(middleware::from_fn_with_state(Door::new(site, at_once).counting(limiter.clone()), door::enter))
+        .layer(middleware::from_fn_with_state(requests, measure))
         // outermost: what is forwarded carries the id that this node gave it
         .layer(middleware::from_fn_with_state(ids, headers::stamp)))
 }

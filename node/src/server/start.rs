@@ -20,13 +20,15 @@ use super::{
     peering::Peering,
     place::{Claimant, Place},
     ready::Readiness,
-    telemetry::Telemetry,
+    telemetry::{Shown, Telemetry},
 };
 use crate::{
     config::{Config, StorePlace},
     forward::ForwardLayer,
     gateway,
+    limits::Limiter,
     local::{ENDPOINT_FILE, Endpoints},
+    meters::Meters,
     operator::require_what_stands_alone,
     pki::{self, Pki, ServerNames},
     software::Software,
@@ -81,6 +83,7 @@ pub struct Node {
     system: System,
     place: Place,
     containers: Containers,
+    limiter: Limiter,
     drain: Duration,
     telemetry: Telemetry,
     stops: Stops,
@@ -127,6 +130,7 @@ impl Node {
         let mut endpoints = endpoints(config, &client, telemetry.address());
         // before anything is taken: a setting that is of no use is better known now
         mailer(config, &endpoints.client, &clock, &ids)?;
+        let limiter = limiter(config, &clock)?;
         let pki = open_pki(config, &endpoints, &clock, &*ids)?;
         let node = pki.identity().id();
         let claimant = Claimant { config, software, node, endpoints: &endpoints, clock: &clock, ids: &ids };
@@ -136,18 +140,10 @@ impl Node {
         let (containers, system) = actors(&claimant, &place, &pki, neighbours).await?;
         let stops = Stops::default();
         let forward = forward(peering.as_ref(), &place, &stops.listeners);
-        let operating = Operating::open(Ground {
-            config,
-            place: &place,
-            pki: &pki,
-            system: &system,
-            pool: peering.as_ref().map(Peering::pool),
-            endpoint: &endpoints.client,
-            clock: &clock,
-            ids: &ids,
-        })
-        .await?;
+        let ground = ground(&claimant, &place, &pki, &system, peering.as_ref());
+        let operating = Operating::open(ground).await?;
         endpoints.operators = operating.endpoint();
+        let meters = Meters::new(&system, &place.lease, &limiter, &clock);
         let gateway = gateway::routes(system.clone(), clock.clone(), stops.gateways.clone());
         let app = app(Routes {
             config,
@@ -155,6 +151,8 @@ impl Node {
             operators: operating.rpc(),
             gateway,
             forward,
+            limiter: &limiter,
+            requests: meters.requests(),
             site: client.site(),
             clock: &clock,
             ids: ids.clone(),
@@ -164,7 +162,7 @@ impl Node {
         let peers = peers.transpose()?;
         let mut listeners = client.serve(config, &pki, app, ids, &stops.listeners)?;
         listeners.extend(operating.serve(&stops.listeners)?);
-        telemetry.show(Some(Arc::new(readiness(&place, &containers))));
+        telemetry.show(Some(Arc::new(Shown { readiness: readiness(&place, &containers), meters })));
         let started = Self {
             ca_file: pki.folder().join("ca.pem"),
             runtime: containers.runtime.kind().to_string(),
@@ -174,6 +172,7 @@ impl Node {
             system,
             place,
             containers,
+            limiter,
             stops,
             listeners,
             peers,
@@ -231,6 +230,7 @@ impl Node {
             membership.leave().await;
         }
         self.containers.shut_down().await;
+        self.limiter.close().await;
         self.place.store.close().await;
         tracing::info!("node stopped");
     }
@@ -257,6 +257,7 @@ impl Node {
             listener.abort();
         }
         self.containers.shut_down().await;
+        self.limiter.close().await;
         self.place.store.close().await;
     }
 
@@ -307,6 +308,24 @@ async fn actors(
     require_what_stands_alone(&place.store, pki).await?;
     let system = System::start(system_config(config, &parts)?).await?;
     Ok((containers, system))
+}
+
+fn limiter(config: &Config, clock: &Arc<dyn Clock>) -> Result<Limiter, StartError> {
+    Limiter::open(&config.rates, &config.redis, clock)
+        .map_err(|why| StartError::Setting(format!("[redis]: {why}")))
+}
+
+/// What operators' acts stand on.
+fn ground<'a>(
+    claimant: &Claimant<'a>,
+    place: &'a Place,
+    pki: &'a Pki,
+    system: &'a System,
+    peering: Option<&Peering>,
+) -> Ground<'a> {
+    let Claimant { config, endpoints, clock, ids, .. } = *claimant;
+    let (pool, endpoint) = (peering.map(Peering::pool), &*endpoints.client);
+    Ground { config, place, pki, system, pool, endpoint, clock, ids }
 }
 
 fn forward(peering: Option<&Peering>, place: &Place, stop: &CancellationToken) -> ForwardLayer {

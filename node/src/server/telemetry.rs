@@ -1,11 +1,18 @@
-//! `/healthz` and `/readyz` on the telemetry listener: loopback, in clear, nothing secret.
+//! `/healthz`, `/readyz` and `/metrics` on the telemetry listener: loopback, in clear, nothing secret.
 //!
 //! The listener is the process's, not one life's: who watches a node that waits for its database, or that joins
 //! again, is told so instead of being left without an answer.
 
 use std::{net::SocketAddr, sync::Arc};
 
-use axum::{Json, Router, extract::State, http::StatusCode, middleware, response::Response, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use ocmt_store::tables::NodeState;
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
@@ -15,10 +22,20 @@ use super::{
     StartError, plain,
     ready::{Readiness, Report},
 };
-use crate::{edge::headers, tasks};
+use crate::{
+    edge::headers,
+    meters::{self, Meters},
+    tasks,
+};
 
-/// What `/readyz` asks; none between two lives.
-type Asked = watch::Sender<Option<Arc<Readiness>>>;
+/// What is asked; none between two lives.
+type Asked = watch::Sender<Option<Arc<Shown>>>;
+
+/// What one life shows of itself.
+pub(super) struct Shown {
+    pub(super) readiness: Readiness,
+    pub(super) meters: Meters,
+}
 
 /// The telemetry listener, for as long as a clone of this is held.
 #[derive(Clone)]
@@ -50,7 +67,7 @@ impl Telemetry {
     }
 
     /// From now on this life's parts are asked; none for no life at all.
-    pub(super) fn show(&self, life: Option<Arc<Readiness>>) {
+    pub(super) fn show(&self, life: Option<Arc<Shown>>) {
         self.0.asked.send_replace(life);
     }
 }
@@ -59,6 +76,7 @@ async fn serve(listener: TcpListener, asked: Asked, stop: CancellationToken) {
     let app = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
         .with_state(asked)
         .layer(middleware::map_response(in_clear));
     plain::serve(listener, app, stop).await;
@@ -78,7 +96,7 @@ async fn healthz() -> &'static str {
 async fn readyz(State(asked): State<Asked>) -> (StatusCode, Json<serde_json::Value>) {
     let life = asked.borrow().clone();
     let report = match life {
-        Some(readiness) => readiness.report().await,
+        Some(life) => life.readiness.report().await,
         None => between_lives(),
     };
     let status = if report.ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -89,6 +107,13 @@ async fn readyz(State(asked): State<Asked>) -> (StatusCode, Json<serde_json::Val
         "containers": report.containers,
     });
     (status, Json(said))
+}
+
+/// What the life of now has counted; nothing between two lives.
+async fn metrics(State(asked): State<Asked>) -> Result<impl IntoResponse, StatusCode> {
+    let life = asked.borrow().clone().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+    let text = life.meters.text().map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(header::CONTENT_TYPE, meters::CONTENT_TYPE)], text))
 }
 
 fn between_lives() -> Report {

@@ -14,10 +14,13 @@ use ocmt_types::{Clock, Deadline, RequestId};
 use zeroize::Zeroizing;
 
 use super::answer::Cookie;
-use crate::edge::{
-    call::{self, Verdict},
-    cookies, csrf,
-    error::problem,
+use crate::{
+    edge::{
+        call::{self, Verdict},
+        cookies, csrf,
+        error::problem,
+    },
+    limits::tally::Tally,
 };
 
 /// What a page costs the tenant's admission, in bytes.
@@ -61,7 +64,11 @@ impl Pages {
             (Err(ActorError::Unauthenticated(_)), Some(verdict)) => verdict.note(false),
             (_, _) => {}
         }
-        who
+        let who = who?;
+        if let Some(tally) = &visitor.tally {
+            tally.of(&who).await?;
+        }
+        Ok(who)
     }
 }
 
@@ -70,6 +77,7 @@ pub(super) struct Visitor {
     headers: HeaderMap,
     pub(super) addr: Option<IpAddr>,
     verdict: Option<Verdict>,
+    pub(super) tally: Option<Tally>,
     pub(super) request: RequestId,
 }
 
@@ -81,6 +89,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
             request: call::request_id(&parts.extensions).map_err(|error| problem(&error))?,
             addr: call::peer(&parts.extensions),
             verdict: Verdict::wanted(&parts.extensions),
+            tally: Tally::wanted(&parts.extensions),
             headers: parts.headers.clone(),
         })
     }

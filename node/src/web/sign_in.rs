@@ -107,6 +107,11 @@ pub(super) async fn ask(State(pages): State<Pages>, visitor: Visitor, Form(wish)
     let Some(binding) = visitor.binding().filter(|_| visitor.proves(&wish.csrf)) else {
         return refused(&UNPROVEN, visitor.request);
     };
+    if let Some(tally) = &visitor.tally
+        && let Err(error) = tally.letter_to(&wish.email).await
+    {
+        return refused(&error, visitor.request);
+    }
     let ask = RequestMagicLink {
         email: wish.email.clone(),
         tenant: None,

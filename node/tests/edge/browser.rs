@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::{Request, request::Builder};
-use ocmt_client::{Client, connect::Target};
+use ocmt_client::{Client, auth::Purpose, connect::Target};
 use ocmt_crypto::totp::TotpSecret;
 use ocmt_types::{Clock as _, SystemClock};
 
@@ -71,6 +71,12 @@ pub(crate) async fn ann(edge: &Edge) -> Client {
     let client = client(edge).await;
     let pending = client.sign_up(EMAIL, "Ann's").await.unwrap();
     pending.finish(&mailed(edge, "Finish your sign-up").await, "test").await.unwrap()
+}
+
+/// And signs in once more.
+pub(crate) async fn ann_again(edge: &Edge) -> Client {
+    let pending = client(edge).await.request_link(EMAIL, None, Purpose::SignIn).await.unwrap();
+    pending.finish(&mailed(edge, "sign-in link").await, "elsewhere").await.unwrap()
 }
 
 async fn client(edge: &Edge) -> Client {

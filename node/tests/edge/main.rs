@@ -6,6 +6,8 @@ mod bounds;
 mod browser;
 mod cors;
 mod kit;
+mod limits;
+mod metrics;
 mod proxies;
 mod statuses;
 mod wire;

@@ -1,6 +1,7 @@
 //! What entries cost over gRPC through one node with its audit on: reading and writing under a closed loop of callers in
-//! this process, each with a vault of its own, and a vault of many entries listed and rotated. On PostgreSQL too where
-//! `OCMT_TEST_POSTGRES` names one. Build the node and this with `--release` and set `OCMT_TEST_BIN` to its folder.
+//! this process, each with a vault of its own, and a vault of many entries listed and rotated. With limits counted in
+//! Redis too where `OCMT_TEST_REDIS` names one, and on PostgreSQL where `OCMT_TEST_POSTGRES` does. Build the node and this
+//! with `--release` and set `OCMT_TEST_BIN` to its folder.
 //!
 //! `cargo run --release -p ocmt-e2e --example entries [SECONDS [CALLERS [ENTRIES]]]`
 #![allow(clippy::print_stdout, reason = "it is what it is for")]
@@ -33,6 +34,10 @@ async fn main() -> anyhow::Result<()> {
     let entries = numbers.next().map_or(Ok(ENTRIES), |text| text.parse())?;
     let time = Duration::from_secs(seconds);
     measure("SQLite", &TestNode::start().await?, time, callers, entries).await?;
+    if let Ok(redis) = std::env::var("OCMT_TEST_REDIS") {
+        let node = TestNode::start_with(|config| config.redis.url = redis).await?;
+        measure("SQLite, limits in Redis", &node, time, callers, entries).await?;
+    }
     if std::env::var_os("OCMT_TEST_POSTGRES").is_some() {
         let database = TestDatabase::migrated().await?;
         let node = TestNode::start_on(&database.url(), |_| {}).await?;

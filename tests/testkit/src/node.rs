@@ -1,10 +1,10 @@
 //! A node for one test, and people with accounts on it.
 
-use std::{fs, path::Path};
+use std::{fs, num::NonZeroU32, path::Path};
 
 use anyhow::{Context as _, anyhow, ensure};
 use ocmt::{
-    config::{Config, HumanDuration, RuntimeKind},
+    config::{Config, HumanDuration, Rate, Rates, RuntimeKind},
     local::{LocalNode, Mailbox},
 };
 use ocmt_client::{
@@ -93,6 +93,8 @@ impl TestNode {
             config.containers.cell = cell;
             // nothing falls asleep under a test that does not ask for it
             config.limits.idle_tenant = HumanDuration::hours(1);
+            // nobody is limited in a test of something else
+            config.rates = unlimited();
             change(config);
         })
         .await?;
@@ -187,6 +189,22 @@ impl TestNode {
     pub async fn request_link(&self, email: &str) -> anyhow::Result<(PendingSignIn, String)> {
         let pending = self.node.client().await?.request_link(email, None, Purpose::SignIn).await?;
         Ok((pending, self.link(email, "sign-in link").await?))
+    }
+}
+
+/// Rates that no test of something else comes near.
+pub fn unlimited() -> Rates {
+    let rate = Rate { most: NonZeroU32::MAX, within: HumanDuration::minutes(1) };
+    Rates {
+        requests: rate,
+        sign_in: rate,
+        account: rate,
+        mfa: rate,
+        unlock: rate,
+        recovery: rate,
+        stop: rate,
+        read: rate,
+        write: rate,
     }
 }
 

@@ -90,6 +90,10 @@ impl ContainerActorState {
         };
         let now = self.scope.env.clock.boottime();
         self.woken_at = Some(self.scope.env.now());
+        // the one who waited longest; a schedule's wake has none who waits
+        if let Some(since) = self.jobs.iter().map(|job| job.since).min() {
+            self.scope.env.meters.woken(kind, now.saturating_sub(since));
+        }
         for job in &mut self.jobs {
             job.wake = Wake { kind, time: now.saturating_sub(job.since) };
         }

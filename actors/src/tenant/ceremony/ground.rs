@@ -23,6 +23,7 @@ use crate::{
     api::recovery::{
         CeremonyAct, CeremonyActKind, CeremonyPurpose, CeremonyState, CeremonyView, NodeStatement,
     },
+    effect::Effect,
     error::ActorError,
     work::Work,
 };
@@ -118,6 +119,7 @@ pub(super) async fn advance(
     if !work.tx.update_if(row, guard).await? {
         return Err(ActorError::unavailable("CEREMONY_MOVED", "something else moved the ceremony: repeat"));
     }
+    entered.iter().for_each(|stage| work.then(Effect::Ceremony(*stage)));
     // a completion ends all sessions itself
     if entered.iter().any(|stage| !stage.is_live() && *stage != CeremonyState::Completed) {
         end_opener(work, loaded).await?;

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     api::recovery::{CeremonyView, OpenCeremony},
     authorize::{Action, Object},
+    effect::Effect,
     error::ActorError,
     work::{Handle, Work},
 };
@@ -200,6 +201,7 @@ async fn hold_session(work: &mut Work, session: Session, row: &Ceremony) -> Resu
 
 /// Everybody: the owner's channel, whose hand-over starts the delay, and the guardians.
 async fn announce(work: &mut Work, loaded: &Loaded) -> Result<(), ActorError> {
+    work.then(Effect::Ceremony(loaded.progress.stage));
     let row = &loaded.row;
     work.set_timer(ground::TIMER, &row.ceremony_id.to_string(), row.expires_at, &[]).await?;
     remind::begin(work, loaded).await?;

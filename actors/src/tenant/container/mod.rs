@@ -141,7 +141,8 @@ impl<C: Admission> Piece for Admit<C> {
 }
 
 async fn admit<C: Admission>(scope: Scope, incoming: Incoming<C>) -> Outcome {
-    let Incoming { request, caller, meta, reply } = incoming;
+    let Incoming { request, caller, meta, mut reply } = incoming;
+    reply.taken_up();
     let about = About { request: caller.request, deadline: meta.deadline, since: scope.env.clock.boottime() };
     match work::perform(&scope, Admit(request), &caller, &meta).await {
         Ok((pass, mut effects)) => {
