@@ -33,6 +33,7 @@ pub mod pki;
 pub mod programs;
 pub mod rpc;
 pub mod secret_file;
+pub mod security;
 pub mod server;
 mod shares;
 pub mod software;

@@ -15,6 +15,7 @@
 mod area;
 mod backend;
 mod error;
+mod glance;
 pub mod kernel;
 mod migrate;
 mod portable;
@@ -46,6 +47,7 @@ pub use backend::{
     postgres::{PgConfig, PgIdentity, PgLogin, PgRoles, PgTimes, check_address, unverified_host},
 };
 pub use error::StoreError;
+pub use glance::Glance;
 pub use kernel::{
     filter::{Col, Filter, MAX_LIMIT, Query},
     row::{Row, TenantRow},

@@ -32,6 +32,7 @@ mod recovery_stops;
 mod recovery_who;
 mod schedule;
 mod secrets;
+mod security;
 mod share;
 mod show;
 mod sso;
@@ -114,6 +115,7 @@ async fn run(cli: Cli, software: Software) -> anyhow::Result<ExitCode> {
         Command::Restore(args) => store::restore(&args, out).await,
         Command::Store(command) => store::run(&command, out).await,
         Command::Config(command) => node::config(&command),
+        Command::Security(command) => Box::pin(security::run(&command, out)).await,
         Command::Completions { shell } => manual::completions(shell),
         Command::Man { dir } => manual::pages(dir.as_deref()),
         Command::Cluster(command) => Box::pin(cluster::run(command, cli.global)).await,
@@ -160,6 +162,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         | Command::Restore(_)
         | Command::Store(_)
         | Command::Config(_)
+        | Command::Security(_)
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Cluster(_)

@@ -14,6 +14,7 @@
 //! nodes and listeners), without a restart: handshakes from then on take the new one.
 
 mod authority;
+mod exactly;
 mod files;
 mod identity;
 mod joining;
@@ -34,6 +35,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use authority::{Authority, CaCertificate, fingerprint};
+pub(crate) use exactly::client_believing;
 pub(crate) use files::read_private;
 pub use files::{pem_of, private_dir, write_private, write_public};
 pub use identity::{NodeIdentity, NodeKey};

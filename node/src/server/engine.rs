@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ocmt_runtime::{
     Egress, ImageRef, Limits, Mode as RuntimeMode, Runtime, RuntimeError,
-    docker::{DockerConfig, DockerRuntime, Engine},
+    docker::{DockerConfig, DockerRuntime, Engine, drift::Bounds},
     process::{ProcessConfig, ProcessRuntime},
 };
 use ocmt_types::{Clock, NodeId};
@@ -74,7 +74,7 @@ fn docker(config: &Config, node: NodeId, data_dir: PathBuf) -> Result<DockerConf
             .map_err(|error| refused("containers.network_range", &error))?,
         images,
         ceiling: limits(config),
-        egress: if config.egress.open { Egress::Proxied } else { Egress::Off },
+        egress: egress(config),
         resolvers: Vec::new(),
     })
 }
@@ -103,6 +103,21 @@ fn process(
 
 fn or_in_data(config: &Config, path: &std::path::Path, name: &str) -> PathBuf {
     if path.as_os_str().is_empty() { config.node.data_dir.join(name) } else { path.to_owned() }
+}
+
+/// What running containers of this node are held against, from beside it.
+pub(crate) fn bounds(config: &Config) -> Bounds {
+    let volumes = or_in_data(config, &config.containers.data_dir, "volumes");
+    Bounds {
+        // as the engine shows it: without links
+        data_dir: volumes.canonicalize().unwrap_or(volumes),
+        ceiling: limits(config),
+        egress: egress(config),
+    }
+}
+
+fn egress(config: &Config) -> Egress {
+    if config.egress.open { Egress::Proxied } else { Egress::Off }
 }
 
 /// What containers of this node get.

@@ -24,6 +24,7 @@ mod start;
 mod telemetry;
 
 pub use cut::CutStream;
+pub(crate) use engine::bounds;
 pub use listen::PeerAddr;
 pub use slots::ConnectionSlot;
 pub(crate) use slots::network;

@@ -1,6 +1,7 @@
 //! Limits that nodes count together, on a real Redis that fails in all of its ways.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod audit;
 mod server;
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};

@@ -3,6 +3,7 @@
 //! - [`profile`] says what every container is made of, [`drift`] holds `docker inspect` against it;
 //! - [`network`] gives each a bridge of its own, [`guard`] keeps them off the host's ports but for the [`doors`];
 //! - [`lifecycle`] starts (secret over standard input), freezes and ends them, [`events`] tells of deaths;
+//! - [`look`] holds what runs against it from beside the node, for the security audit;
 //! - [`import`] makes images without a registry. Nothing is ever pulled.
 
 mod doors;
@@ -13,6 +14,7 @@ pub mod guard;
 mod held;
 pub mod import;
 mod lifecycle;
+pub mod look;
 pub mod network;
 mod observe;
 pub mod profile;

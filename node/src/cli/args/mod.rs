@@ -15,6 +15,7 @@ mod oauth;
 mod operated;
 mod recovery;
 mod schedule;
+mod security;
 mod share;
 mod store;
 mod team;
@@ -46,6 +47,7 @@ pub use oauth::{ConnectArgs, OauthCommand, ProviderCommand, ProviderSetArgs, Sec
 pub use operated::{LimitArgs, OperatedCommand};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs, WhoArgs};
 pub use schedule::{ScheduleCommand, SchedulePutArgs, UnlockAgentArgs};
+pub use security::{SecurityAuditArgs, SecurityCommand};
 pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
@@ -121,6 +123,9 @@ pub enum Command {
     /// Check or print configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look for what is weak in how this node is set up and runs
+    #[command(subcommand)]
+    Security(SecurityCommand),
     /// Sign in, sign up with --sign-up, or join with --invited
     Login(LoginArgs),
     /// End the session

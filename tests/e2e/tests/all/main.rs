@@ -33,6 +33,7 @@ mod recovery_kill;
 mod requests;
 mod restore;
 mod rotation;
+mod security;
 mod shares;
 mod slots;
 mod starved;

@@ -1,0 +1,123 @@
+//! How long certificates are good, and how old keys are.
+
+use std::{fs, path::Path, time::Duration};
+
+use ocmt_types::Timestamp;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use x509_parser::parse_x509_certificate;
+
+use super::{Finding, Report, Severity, is_of_a_cluster};
+use crate::config::Config;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Of a certificate that people renew.
+const SOON: u32 = 30;
+/// Of the authority, which every client has to be told of anew.
+const SOON_AUTHORITY: u32 = 180;
+/// After which a key that is replaced by hand should have been.
+const OLD: u32 = 365;
+
+/// Looks at the certificates on the disk and at the age of the sealing keys.
+pub fn check(config: &Config, now: Timestamp, report: &mut Report) {
+    let folder = config.node.data_dir.join("pki");
+    let given = &config.tls.certificate;
+    if !given.as_os_str().is_empty() {
+        certificate(given, "certificates.listener", SOON, now, report);
+    }
+    if !folder.is_dir() {
+        report.could_not("certificates", format!("{} is not there: no node ran here", folder.display()));
+        return;
+    }
+    certificate(&folder.join("ca.pem"), "certificates.authority", SOON_AUTHORITY, now, report);
+    for name in ["node.pem", "listener.pem"] {
+        let path = folder.join(name);
+        if path.exists() {
+            // the node renews it by itself when a third of its life is left
+            certificate(&path, "certificates.node", 1, now, report);
+        }
+    }
+    if is_of_a_cluster(config) {
+        sealing(&folder, now, report);
+    }
+    report.looked_at("certificates");
+}
+
+fn certificate(path: &Path, rule: &'static str, soon: u32, now: Timestamp, report: &mut Report) {
+    let place = path.display().to_string();
+    let ends = match ends_at(path) {
+        Ok(ends) => ends,
+        Err(why) => return report.could_not("certificates", format!("{place}: {why}")),
+    };
+    let (severity, what) = if ends <= now {
+        (Severity::Critical, "has ended".to_owned())
+    } else if ends.since(now) < DAY * soon {
+        (Severity::Medium, format!("ends in {} days", ends.since(now).as_secs() / DAY.as_secs()))
+    } else {
+        return;
+    };
+    let why = "nobody connects to a node whose certificate has ended";
+    let mend = match rule {
+        "certificates.listener" => "put a new one in its place and restart the node",
+        "certificates.authority" => "make a new cluster authority before it ends (docs/certificates.md)",
+        _ => "the node renews it while it runs: see whether it reaches the node with the authority",
+    };
+    report.push(Finding::new(rule, severity, place, what, why, mend));
+}
+
+fn ends_at(path: &Path) -> Result<Timestamp, String> {
+    let pem = fs::read(path).map_err(|error| error.to_string())?;
+    let der = CertificateDer::from_pem_slice(&pem).map_err(|_| "is no PEM certificate".to_owned())?;
+    let (_, certificate) = parse_x509_certificate(&der).map_err(|_| "is no certificate".to_owned())?;
+    Ok(Timestamp(certificate.validity().not_after.timestamp().saturating_mul(1000)))
+}
+
+/// By the time of the file, which is written anew with each generation.
+fn sealing(folder: &Path, now: Timestamp, report: &mut Report) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.filter_map(Result::ok) {
+        if !entry.file_name().to_string_lossy().contains("sealing") {
+            continue;
+        }
+        let changed = entry.metadata().and_then(|it| it.modified());
+        let Some(age) = changed.ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()) else {
+            continue;
+        };
+        let at = Timestamp(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+        if now.since(at) > DAY * OLD {
+            report.push(Finding::new(
+                "keys.sealing",
+                Severity::Low,
+                entry.path().display().to_string(),
+                format!("is {} days old", now.since(at).as_secs() / DAY.as_secs()),
+                "what one key wraps grows, and with it what its loss would cost",
+                "the next is made when a node is revoked or forgotten (docs/certificates.md)",
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ocmt_types::{Clock as _, SystemClock};
+
+    use super::*;
+
+    #[test]
+    fn what_ends_soon_or_has_ended_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("listener.pem");
+        let pair = rcgen::generate_simple_self_signed(vec!["node.example".to_owned()]).unwrap();
+        fs::write(&path, pair.cert.pem()).unwrap();
+        let ends = ends_at(&path).unwrap();
+        let found = |now: Timestamp| {
+            let mut report = Report::default();
+            certificate(&path, "certificates.listener", SOON, now, &mut report);
+            report.findings.first().map(|finding| finding.severity)
+        };
+        assert_eq!(found(SystemClock.now()), None);
+        assert_eq!(found(ends - DAY * 29), Some(Severity::Medium));
+        assert_eq!(found(ends - DAY * 31), None);
+        assert_eq!(found(ends), Some(Severity::Critical));
+    }
+}
