@@ -91,7 +91,7 @@ async fn set_up(mut node: TestNode) -> (TestNode, Person, Vec<Person>) {
     (node, owner, guards)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recovery_crosses_the_death_of_its_node_after_every_step() {
     let (mut node, owner, guards) = set_up(TestNode::start().await.unwrap()).await;
     let pending = node.local().client().await.unwrap();
