@@ -22,7 +22,7 @@ use crate::{
 /// Everything the supervisor of this machine's containers takes.
 pub(crate) enum HostMessage {
     /// For one container.
-    Order(Order),
+    Order(Box<Order>),
     /// The engine says something.
     Event(RuntimeEvent),
     /// The engine was held against the rows.

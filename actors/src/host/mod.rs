@@ -105,7 +105,7 @@ impl Actor for HostSupervisor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             HostMessage::Order(order) => {
-                if let Some(order) = state.gate.pass(order) {
+                if let Some(order) = state.gate.pass(*order) {
                     state.order(&myself, order).await;
                 }
             }

@@ -190,5 +190,5 @@ impl Taken<'_> {
 fn send(system: &System, about: About, what: What) {
     let scope = Scope::new(system.env.clone(), about.ownership());
     let order = Order { container: about.container, scope, turn: about.turn(), what };
-    system.env.to_root(NodeMessage::ToHost(HostMessage::Order(order)));
+    system.env.to_root(NodeMessage::ToHost(HostMessage::Order(Box::new(order))));
 }

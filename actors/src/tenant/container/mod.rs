@@ -246,7 +246,7 @@ impl TenantState {
         let turn = Turn { epoch, count: self.orders };
         let order = Order { container: at.container, scope, turn, what };
         if at.host == self.scope.env.node {
-            self.scope.env.to_root(NodeMessage::ToHost(HostMessage::Order(order)));
+            self.scope.env.to_root(NodeMessage::ToHost(HostMessage::Order(Box::new(order))));
         } else {
             remote::send(at.host, order);
         }

@@ -41,8 +41,7 @@ async fn open(node: &TestNode, person: &Person) -> Vault {
 
 /// Kills the node, and starts it on what is left.
 async fn killed(node: TestNode, after: &str) -> TestNode {
-    println!("killed after: {after}");
-    node.crash_and_restart().await.unwrap()
+    node.crash_and_restart().await.unwrap_or_else(|error| panic!("killed after {after}: {error}"))
 }
 
 async fn guardian_knows(node: &TestNode, guard: &Person, which: GuardianshipId) {
