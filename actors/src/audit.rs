@@ -1,13 +1,17 @@
 //! What the frame writes into the tenant's audit chain: every call, done or refused.
 
-use ocmt_crypto::audit::{Actor, AuditRecord, Outcome};
+use std::sync::Arc;
+
+use ocmt_crypto::audit::{Actor, AuditRecord, MAX_DETAILS, Outcome};
 use ocmt_types::{Digest32, NodeId, OperatorId};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    caller::{Caller, Principal},
+    caller::{Assurance, Caller, Principal},
+    effect::Effect,
     env::Scope,
     error::ActorError,
+    tenant::alert,
     work::Work,
 };
 
@@ -15,6 +19,9 @@ use crate::{
 const REASON: &str = "reason";
 /// Name of the detail that holds the API key by which a user's program asked. Nothing else writes one of this name.
 pub(crate) const BY_KEY: &str = "api_key";
+/// Names of the details that say what the session was signed in with, and from which network address the call came.
+const ASSURANCE: &str = "assurance";
+const FROM: &str = "from";
 
 /// Writes the record of a call that is about to be committed, in its transaction.
 pub(crate) async fn success(work: &mut Work, method: &'static str) -> Result<(), ActorError> {
@@ -31,7 +38,7 @@ pub(crate) async fn note(
     mut details: Vec<(String, String)>,
 ) -> Result<(), ActorError> {
     let caller = &work.standing.caller;
-    details.extend(by_token(caller));
+    of_whom(caller, &mut details);
     let record = AuditRecord {
         tenant: work.ownership.tenant,
         at: work.now,
@@ -43,6 +50,10 @@ pub(crate) async fn note(
         details,
     };
     work.tx.audit(&record).await?;
+    let env = Arc::clone(&work.env);
+    if alert::raise(&mut work.tx, &env, &record, work.now).await? {
+        work.then(Effect::TimerSet(work.now));
+    }
     Ok(())
 }
 
@@ -54,7 +65,7 @@ pub(crate) async fn refusal(
     error: &ActorError,
 ) -> Result<(), ActorError> {
     let mut details = vec![(REASON.to_owned(), error.reason().to_owned())];
-    details.extend(by_token(caller));
+    of_whom(caller, &mut details);
     let record = AuditRecord {
         tenant: scope.ownership.tenant,
         at: scope.env.now(),
@@ -67,7 +78,11 @@ pub(crate) async fn refusal(
     };
     let mut tx = scope.fenced().await?;
     tx.audit(&record).await?;
-    Ok(tx.commit().await?)
+    // its timer is found by the next look at the rows
+    alert::raise(&mut tx, &scope.env, &record, record.at).await?;
+    tx.commit().await?;
+    scope.recorded();
+    Ok(())
 }
 
 /// The same in the transaction of the call, whose writes stay.
@@ -81,12 +96,28 @@ pub(crate) async fn kept_refusal(
     note(work, method, object, outcome(error), details).await
 }
 
-/// What is done in the name of a user by a token of a program or an API key is told apart.
-fn by_token(caller: &Caller) -> Option<(String, String)> {
+/// What is done in the name of a user by a token of a program or an API key is told apart; of a session, with what it
+/// was signed in. Then from where.
+fn of_whom(caller: &Caller, details: &mut Vec<(String, String)>) {
+    let mut more = Vec::new();
     match caller.principal {
-        Principal::Program(program) => Some(("program".to_owned(), program.token.to_string())),
-        Principal::Key(key) => Some((BY_KEY.to_owned(), key.key.to_string())),
-        Principal::User(_) | Principal::Operator(_) | Principal::Anonymous | Principal::System => None,
+        Principal::Program(program) => details.push(("program".to_owned(), program.token.to_string())),
+        Principal::Key(key) => details.push((BY_KEY.to_owned(), key.key.to_string())),
+        Principal::User(who) => more.push((ASSURANCE.to_owned(), assurance(who.assurance).to_owned())),
+        Principal::Operator(_) | Principal::Anonymous | Principal::System => {}
+    }
+    more.extend(caller.addr.map(|from| (FROM.to_owned(), from.to_string())));
+    // a record holds so many and no more: what the act has to say of itself comes first
+    more.truncate(MAX_DETAILS.saturating_sub(details.len()));
+    details.extend(more);
+}
+
+fn assurance(assurance: Assurance) -> &'static str {
+    match assurance {
+        Assurance::PendingMfa => "pending_mfa",
+        Assurance::Recovery => "recovery",
+        Assurance::Link => "link",
+        Assurance::Mfa => "mfa",
     }
 }
 

@@ -103,6 +103,7 @@ pub(crate) enum Action {
     SeeToApiKeys,
     QueryOwnAudit,
     QueryTenantAudit,
+    ReadInbox,
     CreateVault,
     ReadVault,
     WriteVault,
@@ -224,7 +225,7 @@ const fn rule(action: Action) -> Rule {
         }
         A::StepUp => r(Role::Observer, None, false, AfterRelease),
         A::EndSessions => r(Role::Observer, Some(Role::Admin), false, Never),
-        A::QueryOwnAudit => r(Role::Observer, None, false, Never),
+        A::QueryOwnAudit | A::ReadInbox => r(Role::Observer, None, false, Never),
         A::QueryTenantAudit => r(Role::Admin, None, false, Never),
         A::CreateVault | A::WriteVault => r(Role::Observer, None, false, Never),
         A::ReadVault => r(Role::Observer, None, false, AfterRelease),

@@ -25,6 +25,7 @@ use crate::{
     passkeys::Passkeys,
     policy::{Mode, TenantPolicy},
     ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingRing},
+    tenant::alert::Channels,
     watch::Hints,
 };
 
@@ -152,6 +153,12 @@ pub(crate) struct Env {
     pub(crate) container_hints: Hints<(TenantId, UserId)>,
     /// Who watches ceremonies in which tenant here, by the reader.
     pub(crate) ceremony_hints: Hints<(TenantId, UserId)>,
+    /// Who watches the audit of which tenant here, by the reader.
+    pub(crate) audit_hints: Hints<(TenantId, UserId)>,
+    /// Where alerts of the tenants here go.
+    pub(crate) alert_channels: Channels,
+    /// Who watches what waits for whom here. Nobody is told: they look once a second.
+    pub(crate) inbox_hints: Hints<(TenantId, UserId)>,
     /// Whether this host has tried to hold its engine against its rows: before that nothing is known of what runs.
     pub(crate) reconciled: watch::Sender<bool>,
     /// The root of the tree, once it stands. Actors of one branch reach another branch through it.
@@ -188,6 +195,9 @@ impl Env {
             hints: Hints::default(),
             container_hints: Hints::default(),
             ceremony_hints: Hints::default(),
+            audit_hints: Hints::default(),
+            inbox_hints: Hints::default(),
+            alert_channels: Channels::default(),
             reconciled: watch::Sender::new(false),
             root: watch::Sender::new(None),
         }
@@ -245,6 +255,11 @@ impl Scope {
 
     fn open(&self) -> Result<(), ActorError> {
         if self.closed.load(Ordering::Relaxed) { Err(ActorError::moved()) } else { Ok(()) }
+    }
+
+    /// Something was recorded: whoever watches the tenant's audit here looks now.
+    pub(crate) fn recorded(&self) {
+        self.env.audit_hints.tell_all(|(tenant, _)| *tenant == self.ownership.tenant);
     }
 
     /// A strict read: under a good lease, in a snapshot in which the ownership was the current one. The two

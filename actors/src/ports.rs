@@ -18,6 +18,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use ocmt_crypto::{
     CryptoError,
+    audit::checkpoint::Checkpoint,
     cell::ControlToken,
     sealing::{SealingKeys, SealingPlace},
     sign::{Purpose, Signature, VerifyKey},
@@ -26,7 +27,10 @@ use ocmt_runtime::CellAddress;
 use ocmt_types::{Digest32, MessageId, NodeId, NoticeId, Secret, TenantId, Timestamp, UnlockId};
 use tokio::sync::mpsc;
 
-use crate::api::auth::LinkPurpose;
+use crate::api::{
+    alert::{Alert, AlertTarget},
+    auth::LinkPurpose,
+};
 
 /// One message to a person.
 pub struct Mail {
@@ -78,6 +82,13 @@ pub enum MailBody {
         /// When it became due.
         at: Timestamp,
     },
+    /// An alert, to a channel that is no address; the mail's own address is empty.
+    Alert {
+        /// Where to.
+        target: Box<AlertTarget>,
+        /// What happened.
+        alert: Box<Alert>,
+    },
 }
 
 /// A mail was not handed over. The texts name no addressee.
@@ -105,6 +116,8 @@ pub trait NodeSigner: Send + Sync {
     fn verify_key(&self) -> VerifyKey;
     /// Signs a statement.
     fn sign(&self, purpose: Purpose, message: &[u8]) -> Signature;
+    /// Signs the head of an audit.
+    fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Signature;
     /// Certificate of the identity key first, then its issuers, DER.
     fn certificate_chain(&self) -> Vec<Vec<u8>>;
 }

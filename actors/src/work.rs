@@ -226,7 +226,7 @@ async fn audited<P: Piece>(
 ) -> Result<(Result<P::Answer, ActorError>, Done), ActorError> {
     let (clock, meters) = (&scope.env.clock, &scope.env.meters);
     let begun = clock.boottime();
-    let done = attempt(scope, piece, caller, meta, begins).await;
+    let done = attempt(scope, piece, caller, meta, begins).await.inspect(|_| scope.recorded());
     meters.handled(P::METHOD, clock.boottime().saturating_sub(begun));
     let error = match done {
         Ok(done) => return Ok(done),
@@ -257,6 +257,7 @@ pub(crate) async fn run_system<S: SystemWork>(
     let mut frame = begin(scope, Standing::unknown(caller, now)).await?;
     let output = work.perform(&mut frame).await?;
     frame.tx.commit().await?;
+    scope.recorded();
     Ok((output, frame.effects))
 }
 

@@ -12,6 +12,7 @@
 //! | [`software`] | which release this is |
 //! | [`local`], [`canary`] | a node of one's own, and the search for leaks: for the demo and the tests |
 
+pub mod alerts;
 pub mod canary;
 pub mod cells;
 pub mod cli;
@@ -42,3 +43,4 @@ mod tasks;
 pub mod telemetry;
 pub mod tls;
 pub mod web;
+pub mod witness;

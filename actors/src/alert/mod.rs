@@ -11,11 +11,11 @@ use std::{sync::Arc, time::Duration};
 use ocmt_types::{Deadline, NoticeId, TenantId};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 
-use self::state::{Attempt, Queue};
+use self::state::{Attempt, Queues};
 use crate::{
     env::Env,
     letter::{self, HandedOver, Letter, Undeliverable},
-    ports::{Mail, MailError},
+    ports::{Mail, MailBody, MailError},
     supervisor,
 };
 
@@ -29,12 +29,19 @@ pub(crate) struct Parcel {
     pub(crate) notice: Option<(TenantId, NoticeId)>,
 }
 
+impl Parcel {
+    /// Whether it goes to a channel, and is no letter.
+    fn is_alert(&self) -> bool {
+        matches!(self.mail.body, MailBody::Alert { .. })
+    }
+}
+
 /// What the dispatcher is told.
 pub(crate) enum AlertMessage {
     /// Hand this over.
     HandOver(Parcel),
-    /// An attempt has ended, at this notice if at one; the parcel comes back if it failed.
-    Attempted(Option<(TenantId, NoticeId)>, Option<Attempt>, Result<(), MailError>),
+    /// An attempt has ended, at this notice if at one, an alert or not; the parcel comes back if it failed.
+    Attempted(Option<(TenantId, NoticeId)>, bool, Option<Attempt>, Result<(), MailError>),
     /// Try again.
     Again(Attempt),
 }
@@ -44,7 +51,7 @@ pub(crate) struct AlertDispatcher;
 
 pub(crate) struct AlertState {
     env: Arc<Env>,
-    queue: Queue,
+    queues: Queues,
 }
 
 impl Actor for AlertDispatcher {
@@ -57,7 +64,7 @@ impl Actor for AlertDispatcher {
         _: ActorRef<AlertMessage>,
         env: Arc<Env>,
     ) -> Result<AlertState, ActorProcessingErr> {
-        Ok(AlertState { env, queue: Queue::default() })
+        Ok(AlertState { env, queues: Queues::default() })
     }
 
     async fn handle(
@@ -67,16 +74,16 @@ impl Actor for AlertDispatcher {
         state: &mut AlertState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            AlertMessage::HandOver(parcel) => state.queue.push(Attempt::first(parcel)),
-            AlertMessage::Again(attempt) => state.queue.push(attempt),
-            AlertMessage::Attempted(notice, failed, result) => {
-                state.queue.ended(notice);
+            AlertMessage::HandOver(parcel) => state.queues.push(Attempt::first(parcel)),
+            AlertMessage::Again(attempt) => state.queues.push(attempt),
+            AlertMessage::Attempted(notice, is_alert, failed, result) => {
+                state.queues.ended(notice, is_alert);
                 if let (Some(attempt), Err(error)) = (failed, result) {
                     give_back(&myself, attempt, &error);
                 }
             }
         }
-        while let Some(attempt) = state.queue.next() {
+        while let Some(attempt) = state.queues.next() {
             hand_over(&myself, Arc::clone(&state.env), attempt);
         }
         Ok(())
@@ -97,7 +104,7 @@ fn hand_over(myself: &ActorRef<AlertMessage>, env: Arc<Env>, attempt: Attempt) {
     let myself = myself.clone();
     supervisor::detach(async move {
         let result = env.mailer.hand_over(&attempt.parcel.mail).await;
-        let notice = attempt.parcel.notice;
+        let (notice, is_alert) = (attempt.parcel.notice, attempt.parcel.is_alert());
         let failed = match (&result, notice) {
             (Ok(()), Some((tenant, notice))) => {
                 tell(&env, tenant, HandedOver { notice }).await;
@@ -110,7 +117,7 @@ fn hand_over(myself: &ActorRef<AlertMessage>, env: Arc<Env>, attempt: Attempt) {
             (Ok(()), None) => None,
             (Err(_), _) => Some(attempt),
         };
-        let _ = myself.cast(AlertMessage::Attempted(notice, failed, result));
+        let _ = myself.cast(AlertMessage::Attempted(notice, is_alert, failed, result));
     });
 }
 

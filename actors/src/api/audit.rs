@@ -1,8 +1,29 @@
 //! The audit trail of a tenant.
 
-use ocmt_types::{Timestamp, UserId};
+pub use ocmt_crypto::audit::Outcome as AuditOutcome;
+use ocmt_crypto::audit::checkpoint::Checkpoint;
+use ocmt_types::{Digest32, Timestamp, UserId};
 
+pub use super::container_watch::EventAt;
+pub use crate::tenant::audit::FollowingAudit;
 use crate::{audit::BY_KEY, call::calls};
+
+/// What to look for. Everything that is set must fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    /// Actions; one that ends in `.` or `/` is good for all that begin like it.
+    pub actions: Vec<String>,
+    /// Who did it: an id, a key's too; empty for anybody.
+    pub principal: String,
+    /// Upon what; empty for anything.
+    pub object: String,
+    /// How it ended.
+    pub outcomes: Vec<AuditOutcome>,
+}
 
 /// A page of records in the order they were written.
 #[derive(Debug, Clone, Default)]
@@ -15,6 +36,12 @@ pub struct QueryAudit {
     pub method: Option<String>,
     /// Only what this user did. Without it the whole tenant's trail is asked for (admins).
     pub user: Option<UserId>,
+    /// Only what fits.
+    pub filter: AuditFilter,
+    /// Newest first; `after` is then the number before which to go on.
+    pub descending: bool,
+    /// A further page of an export, whose opening is in the audit.
+    pub continues: bool,
 }
 
 /// One record, with what proves it.
@@ -32,6 +59,10 @@ pub struct AuditEntry {
     pub object: String,
     /// `OK` or the reason of the refusal.
     pub result: String,
+    /// How it ended.
+    pub outcome: AuditOutcome,
+    /// The request that it belongs to; empty if the record cannot be read.
+    pub request: String,
     /// More, as names and values.
     pub details: Vec<(String, String)>,
     /// Canonical bytes of the record (`ocmt_crypto::audit`).
@@ -57,9 +88,91 @@ pub struct AuditPage {
     pub next: Option<i64>,
 }
 
+/// The head of the log, signed.
+#[derive(Debug, Clone, Copy)]
+pub struct GetCheckpoint;
+
+/// The same; it is recorded as what it is: pages of the export follow.
+#[derive(Debug, Clone, Copy)]
+pub struct ExportAudit;
+
+/// Answer of [`GetCheckpoint`] and [`ExportAudit`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatedCheckpoint {
+    /// It.
+    pub checkpoint: Checkpoint,
+    /// As a signed note of C2SP.
+    pub note: String,
+    /// The note's text, the signature behind it.
+    pub statement: Vec<u8>,
+    /// Certificate of the key that signed, and what is above it.
+    pub certificate_chain: Vec<Vec<u8>>,
+}
+
+/// Prove that a record is in the log of a size.
+#[derive(Debug, Clone, Copy)]
+pub struct ProveInclusion {
+    /// Which record, from 1.
+    pub sequence: u64,
+    /// Of how many records; 0 for all.
+    pub size: u64,
+}
+
+/// Answer of [`ProveInclusion`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inclusion {
+    /// Of how many records.
+    pub size: u64,
+    /// Hash of the record's leaf.
+    pub leaf: Digest32,
+    /// From the leaf to the root.
+    pub path: Vec<Digest32>,
+}
+
+/// Prove that the log of one size is the beginning of that of another.
+#[derive(Debug, Clone, Copy)]
+pub struct ProveConsistency {
+    /// The smaller, 1 at least.
+    pub old: u64,
+    /// The larger; 0 for all records.
+    pub new: u64,
+}
+
+/// Answer of [`ProveConsistency`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consistency {
+    /// The larger.
+    pub new: u64,
+    /// Hashes.
+    pub path: Vec<Digest32>,
+}
+
+/// Watch records as they are committed; through `System::watch_audit`, which follows them.
+#[derive(Debug, Clone, Default)]
+pub struct WatchAudit {
+    /// Behind this record; from now on without it.
+    pub from: Option<EventAt>,
+    /// Only what fits.
+    pub filter: AuditFilter,
+}
+
+/// A record, or that the watch has begun.
+#[derive(Debug, Clone)]
+pub struct AuditEvent {
+    /// It.
+    pub entry: Option<AuditEntry>,
+    /// Where to go on behind it.
+    pub at: EventAt,
+}
+
 calls! {
     /// Calls about the audit trail.
     Audit: AuditCall of "AuditService" {
         read QueryAudit => AuditPage,
+        read ExportAudit => StatedCheckpoint,
+        read GetCheckpoint => StatedCheckpoint,
+        read ProveInclusion => Inclusion,
+        read ProveConsistency => Consistency,
+        read WatchAudit => FollowingAudit,
     }
 }

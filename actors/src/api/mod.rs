@@ -4,6 +4,7 @@
 //! with its `Answer`. Fields are already typed (the node has parsed and bounded them); whether the
 //! caller may do it is decided by the tenant's actor. Times are milliseconds since the Unix epoch.
 
+pub mod alert;
 pub mod audit;
 pub mod auth;
 pub mod capabilities;
@@ -14,6 +15,7 @@ pub mod egress;
 pub mod email_change;
 pub mod factors;
 pub mod groups;
+pub mod inbox;
 pub mod keys;
 pub mod pairing;
 pub mod passkeys;

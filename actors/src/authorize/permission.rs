@@ -58,6 +58,7 @@ names! {
     CreateApiKey => Named("api_key.create"),
     SeeToApiKeys => Kept,
     QueryOwnAudit => Kept,
+    ReadInbox => Kept,
     QueryTenantAudit => Named("audit.read"),
     CreateVault => Named("vault.create"),
     ReadVault => Named("vault.read"),

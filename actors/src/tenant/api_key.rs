@@ -35,7 +35,7 @@ use crate::{
 
 /// What a key may call at all; scopes and role decide on these. Nothing that makes or changes a credential, and nothing
 /// of a vault's key slots: what wraps its key is handed to sessions alone.
-const WITH_KEY: [&str; 28] = [
+const WITH_KEY: [&str; 32] = [
     "AuthService/WhoAmI",
     "TenantService/GetTenant",
     "TenantService/GetOidcProvider",
@@ -47,6 +47,10 @@ const WITH_KEY: [&str; 28] = [
     "GroupService/ListGroups",
     "GroupService/ListResources",
     "AuditService/QueryAudit",
+    "AuditService/ExportAudit",
+    "AuditService/GetCheckpoint",
+    "AuditService/ProveInclusion",
+    "AuditService/ProveConsistency",
     "VaultService/GetVault",
     "VaultService/ListEntries",
     "VaultService/GetEntry",

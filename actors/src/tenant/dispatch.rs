@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     api::{
-        audit::AuditCall,
         auth::AuthCall,
         passkeys::PasskeysCall,
         recovery::RecoveryCall,
@@ -43,7 +42,9 @@ impl TenantState {
             Area::Tenant(call) => self.tenant(myself, call),
             Area::Users(call) => self.users(myself, call),
             Area::Groups(call) => self.groups(myself, call),
-            Area::Audit(AuditCall::QueryAudit(call)) => self.work(myself, call),
+            Area::Audit(call) => self.audit(myself, call),
+            Area::Alerts(call) => self.alerts(myself, call),
+            Area::Inbox(call) => self.inbox(myself, call),
             Area::Vault(call) => self.vault(myself, call).await,
             Area::Container(call) => self.container(myself, call),
             Area::Schedules(call) => self.schedules(myself, call),

@@ -6,7 +6,9 @@
 //! nothing outside can name their messages. A child that fails is started again by the next
 //! message to it, after the pause that `supervisor::RestartPolicy` asks for.
 
+pub(crate) mod alert;
 pub(crate) mod api_key;
+pub(crate) mod audit;
 mod authenticate;
 pub(crate) mod ceremony;
 mod children;
@@ -17,6 +19,7 @@ mod dispatch;
 mod grants;
 mod group;
 mod handlers;
+pub(crate) mod inbox;
 mod leave;
 mod message;
 mod over;

@@ -7,7 +7,7 @@ use ocmt_store::{
 };
 use ractor::ActorRef;
 
-use super::{TenantMessage, TenantState, ceremony::ground, handlers::rewrapped_totp, sso};
+use super::{TenantMessage, TenantState, alert, ceremony::ground, handlers::rewrapped_totp, sso};
 use crate::{
     call::Reply,
     error::ActorError,
@@ -34,7 +34,9 @@ impl SystemWork for Batch {
         let full = |rows: usize| u32::try_from(rows).is_ok_and(|rows| rows >= BATCH);
         let users = work.tx.users_to_rewrap(what, BATCH).await?;
         let enrollments = work.tx.enrollments_to_rewrap(what, BATCH).await?;
-        let more = [ceremonies.len(), containers.len(), users.len(), enrollments.len()].into_iter().any(full);
+        let channels = work.tx.channels_to_rewrap(what, BATCH).await?;
+        let more = [ceremonies.len(), containers.len(), users.len(), enrollments.len(), channels.len()];
+        let more = more.into_iter().any(full);
         for row in ceremonies {
             let guard = Ceremony::version.eq(row.version);
             let wrapped = ground::rewrapped(work, &row)?;
@@ -55,6 +57,9 @@ impl SystemWork for Batch {
             .await?;
         }
         factors(work, users, enrollments).await?;
+        for row in channels {
+            alert::rewrap(work, row).await?;
+        }
         if let Some(row) = work.tx.provider_to_rewrap(what).await? {
             provider(work, row).await?;
         }

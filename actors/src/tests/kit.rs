@@ -10,6 +10,7 @@ use std::{
 };
 
 use ocmt_crypto::{
+    audit::checkpoint::Checkpoint,
     sealing::{SealingKey, SealingKeys},
     sign::{Purpose, Signature, SigningKey, VerifyKey},
 };
@@ -56,6 +57,9 @@ impl NodeSigner for Signer {
     }
     fn sign(&self, purpose: Purpose, message: &[u8]) -> Signature {
         self.key.sign(purpose, message)
+    }
+    fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Signature {
+        checkpoint.sign(&self.key)
     }
     fn certificate_chain(&self) -> Vec<Vec<u8>> {
         Vec::new()

@@ -67,9 +67,15 @@ impl Mailer for Mailbox {
                     ("email_change".to_owned(), vec![(tenant.clone(), token.expose().clone())], vec![])
                 }
                 MailBody::Notice { kind, facts, .. } => (kind.clone(), vec![], facts.clone()),
+                MailBody::Alert { alert, .. } => {
+                    (format!("alert.{}", alert.action), vec![], alert.facts.clone())
+                }
             };
-            self.mails
-                .send_modify(|mails| mails.push(Delivered { to: mail.to.clone(), kind, tokens, facts }));
+            let to = match &mail.body {
+                MailBody::Alert { target, .. } => target.target.expose().clone(),
+                _ => mail.to.clone(),
+            };
+            self.mails.send_modify(|mails| mails.push(Delivered { to, kind, tokens, facts }));
             Ok(())
         })
     }

@@ -26,6 +26,7 @@ mod sso;
 mod strangers;
 pub(crate) mod suspension;
 pub(crate) mod timers;
+mod trail;
 mod transcripts;
 mod unlocks;
 mod users;

@@ -216,7 +216,8 @@ async fn the_audit_says_who_was_given_what_and_what_the_policy_became() {
     let update = UpdateTenantPolicy { policy, version: tenant.version };
     kit.call(&ann.caller, update).await.unwrap();
     let said = async |method: &str| {
-        let query = QueryAudit { after: None, limit: 0, method: Some(method.to_owned()), user: None };
+        let query =
+            QueryAudit { after: None, limit: 0, method: Some(method.to_owned()), ..QueryAudit::default() };
         let records = kit.call(&ann.caller, query).await.unwrap().records;
         records.last().unwrap().details.clone()
     };

@@ -3,14 +3,26 @@
 //! A file is JSON lines, one record each, for reading and for proof: the canonical bytes are what the
 //! chain is over, and a line whose readable part says anything else than those bytes is refused.
 
-use std::fmt;
+mod checkpoint;
+mod export;
+mod watch;
+
+use std::{collections::BTreeMap, fmt};
 
 use data_encoding::{BASE64, HEXLOWER};
-use ocmt_crypto::audit::{Actor, AuditRecord, ChainVerifier, Outcome};
+use ocmt_crypto::{
+    audit::{Actor, AuditRecord, ChainVerifier, Outcome, checkpoint::Checkpoint},
+    merkle::{leaf_hash, log::Peaks},
+};
 use ocmt_proto::v1 as pb;
 use ocmt_types::{Digest32, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    checkpoint::{KeptCheckpoint, Trust},
+    export::{ExportFormat, ExportStream},
+    watch::AuditWatch,
+};
 use crate::{Client, ClientError};
 
 const PAGE: i32 = 500;
@@ -66,6 +78,46 @@ pub enum BadAudit {
     /// A line that is no record.
     #[error("line {0} is no audit record")]
     Line(usize),
+    /// The end is missing: a signed checkpoint is of more records.
+    #[error("record {first} is missing, and all behind it: a checkpoint was signed of {signed} records")]
+    Cut {
+        /// The first that is missing.
+        first: u64,
+        /// Records of the checkpoint.
+        signed: u64,
+    },
+    /// All follows, but is not what was signed: the audit was made anew.
+    #[error(
+        "record {} or one behind it, up to {until}, is not what was recorded: the audit was made anew, and a signed checkpoint shows it", after + 1
+    )]
+    Remade {
+        /// The last record that a checkpoint proves good.
+        after: u64,
+        /// The size of the first checkpoint that does not fit.
+        until: u64,
+    },
+    /// A checkpoint of another audit.
+    #[error("a checkpoint is of another audit")]
+    Foreign,
+}
+
+/// What a file of an audit holds.
+#[derive(Debug, Clone, Default)]
+pub struct Export {
+    /// Records.
+    pub lines: Vec<Line>,
+    /// Signed heads: that which the file leads to, at its end.
+    pub checkpoints: Vec<KeptCheckpoint>,
+}
+
+/// What an audit was found to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// Where it ends.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The last record that a signed checkpoint proves; 0 if none does.
+    pub proven: u64,
 }
 
 impl Client {
@@ -91,35 +143,109 @@ impl Client {
     }
 }
 
+impl Client {
+    /// A page of records that fit, newest first, and the token of the next; not verified.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn audit_page(
+        &self,
+        filter: pb::AuditFilter,
+        page_size: i32,
+        page_token: String,
+    ) -> Result<(Vec<Line>, String), ClientError> {
+        let tenant = self.identity()?.tenant;
+        let request = pb::QueryAuditRequest { filter: Some(filter), page_size, page_token, ascending: false };
+        let page = self.audit().query_audit(request).await?.into_inner();
+        let lines = page.records.iter().map(|record| line(tenant, record)).collect::<Result<_, _>>()?;
+        Ok((lines, page.next_page_token))
+    }
+}
+
 /// Walks a whole audit from its first record; where it ends.
 ///
 /// # Errors
 /// [`BadAudit`] naming the first bad record.
 pub fn verify(tenant: TenantId, lines: &[Line]) -> Result<Head, BadAudit> {
-    let mut chain = ChainVerifier::new(tenant);
+    verify_against(tenant, lines, &[]).map(|verified| verified.head)
+}
+
+/// The same, and holds it against checkpoints whose signatures were proven: of those that were kept elsewhere, none can
+/// be had for another audit.
+///
+/// # Errors
+/// [`BadAudit`] naming the first bad record.
+pub fn verify_against(
+    tenant: TenantId,
+    lines: &[Line],
+    checkpoints: &[Checkpoint],
+) -> Result<Verified, BadAudit> {
+    let mut signed: BTreeMap<u64, Vec<&Checkpoint>> = BTreeMap::new();
+    for checkpoint in checkpoints {
+        if checkpoint.tenant != tenant {
+            return Err(BadAudit::Foreign);
+        }
+        signed.entry(checkpoint.tree.size).or_default().push(checkpoint);
+    }
+    let (mut chain, mut peaks, mut proven) = (ChainVerifier::new(tenant), Peaks::default(), 0);
     for line in lines {
-        let expected = chain.position().0 + 1;
-        let bad = || BadAudit::Record(expected);
-        let canonical = BASE64.decode(line.canonical.as_bytes()).map_err(|_| bad())?;
-        let hash = HEXLOWER.decode(line.hash.as_bytes()).map_err(|_| bad())?;
-        let hash = Digest32::try_from(hash.as_slice()).map_err(|_| bad())?;
-        let record =
-            chain.next(line.seq, &canonical, &hash).map_err(|broken| BadAudit::Record(broken.seq))?;
-        if tell(line.seq, &record, &canonical, &hash) != *line {
-            return Err(BadAudit::Retold(expected));
+        let canonical = follow(&mut chain, line)?;
+        peaks.push(leaf_hash(&canonical));
+        let (size, hash) = chain.position();
+        for checkpoint in signed.remove(&size).unwrap_or_default() {
+            if checkpoint.tree.root != peaks.root() || checkpoint.chain != hash {
+                return Err(BadAudit::Remade { after: proven, until: size });
+            }
+            proven = size;
         }
     }
     let (seq, hash) = chain.position();
-    Ok(Head { tenant, seq, hash })
+    match signed.into_keys().find(|size| *size > seq) {
+        Some(size) => Err(BadAudit::Cut { first: seq + 1, signed: size }),
+        None => Ok(Verified { head: Head { tenant, seq, hash }, proven }),
+    }
 }
 
-/// Reads an export; its tenant is that of its first record.
+/// Takes the next line in; its canonical bytes.
+fn follow(chain: &mut ChainVerifier, line: &Line) -> Result<Vec<u8>, BadAudit> {
+    let expected = chain.position().0 + 1;
+    let bad = || BadAudit::Record(expected);
+    let canonical = BASE64.decode(line.canonical.as_bytes()).map_err(|_| bad())?;
+    let hash = HEXLOWER.decode(line.hash.as_bytes()).map_err(|_| bad())?;
+    let hash = Digest32::try_from(hash.as_slice()).map_err(|_| bad())?;
+    let record = chain.next(line.seq, &canonical, &hash).map_err(|broken| BadAudit::Record(broken.seq))?;
+    if tell(line.seq, &record, &canonical, &hash) != *line {
+        return Err(BadAudit::Retold(expected));
+    }
+    Ok(canonical)
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum FileLine {
+    Record(Line),
+    Checkpoint { checkpoint: KeptCheckpoint },
+}
+
+/// Reads an export, or a file of checkpoints.
 ///
 /// # Errors
-/// [`BadAudit::Line`].
-pub fn read_export(text: &str) -> Result<Vec<Line>, BadAudit> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(at, line)| serde_json::from_str(line).map_err(|_| BadAudit::Line(at + 1))).collect()
+/// [`BadAudit::Line`]; [`BadAudit::Record`] for a record that its node could not read.
+pub fn read_export(text: &str) -> Result<Export, BadAudit> {
+    let mut export = Export::default();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match serde_json::from_str(line) {
+            Ok(FileLine::Record(record)) => export.lines.push(record),
+            Ok(FileLine::Checkpoint { checkpoint }) => export.checkpoints.push(checkpoint),
+            Err(_) => {
+                let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
+                let unreadable = value.filter(|value| value.get("unreadable").is_some());
+                let seq = unreadable.and_then(|value| value.get("seq").and_then(serde_json::Value::as_u64));
+                return Err(seq.map_or(BadAudit::Line(at + 1), BadAudit::Record));
+            }
+        }
+    }
+    Ok(export)
 }
 
 /// An export of these lines.
@@ -145,7 +271,7 @@ fn line(tenant: TenantId, record: &pb::AuditRecord) -> Result<Line, ClientError>
 }
 
 /// A record in words, out of its canonical bytes alone.
-fn tell(seq: u64, record: &AuditRecord, canonical: &[u8], hash: &Digest32) -> Line {
+pub fn tell(seq: u64, record: &AuditRecord, canonical: &[u8], hash: &Digest32) -> Line {
     Line {
         tenant: record.tenant,
         seq,
@@ -178,65 +304,5 @@ fn actor(actor: &Actor) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use ocmt_crypto::audit::{chain, genesis};
-    use ocmt_types::Id as _;
-
-    use super::*;
-
-    fn tenant() -> TenantId {
-        TenantId::from_bytes([1; 16])
-    }
-
-    /// An audit of `n` records.
-    fn audit(n: u64) -> Vec<Line> {
-        let mut hash = genesis(tenant());
-        (1..=n)
-            .map(|seq| {
-                let record = AuditRecord {
-                    tenant: tenant(),
-                    at: Timestamp(i64::try_from(seq).unwrap()),
-                    request: ocmt_types::RequestId::from_bytes([2; 16]),
-                    actor: Actor::User(ocmt_types::UserId::from_bytes([3; 16])),
-                    action: "vault.put".to_owned(),
-                    object: format!("vault/{seq}"),
-                    outcome: Outcome::Allowed,
-                    details: vec![("n".to_owned(), seq.to_string())],
-                };
-                let bytes = record.to_bytes().unwrap();
-                hash = chain(&hash, seq, &bytes);
-                tell(seq, &record, &bytes, &hash)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn an_export_that_was_read_back_verifies_and_ends_at_its_head() {
-        let lines = read_export(&to_export(&audit(5)).unwrap()).unwrap();
-        let head = verify(tenant(), &lines).unwrap();
-        assert_eq!((head.seq, head.hash.to_string()), (5, lines[4].hash.clone()));
-        assert_eq!(verify(tenant(), &[]).unwrap().seq, 0);
-    }
-
-    #[test]
-    fn the_first_bad_record_is_named() {
-        let missing = [audit(5)[..2].to_vec(), audit(5)[3..].to_vec()].concat();
-        assert_eq!(verify(tenant(), &missing), Err(BadAudit::Record(3)));
-        let mut swapped = audit(5);
-        swapped.swap(1, 2);
-        assert_eq!(verify(tenant(), &swapped), Err(BadAudit::Record(2)));
-        let mut changed = audit(5);
-        changed[3].canonical = audit(4)[0].canonical.clone();
-        assert_eq!(verify(tenant(), &changed), Err(BadAudit::Record(4)));
-        assert_eq!(verify(TenantId::from_bytes([9; 16]), &audit(2)), Err(BadAudit::Record(1)));
-    }
-
-    #[test]
-    fn a_readable_part_that_tells_another_story_is_refused() {
-        let mut retold = audit(3);
-        retold[1].action = "vault.read".to_owned();
-        assert_eq!(verify(tenant(), &retold), Err(BadAudit::Retold(2)));
-        assert_eq!(read_export("{}\n"), Err(BadAudit::Line(1)));
-    }
-}
+#[path = "audit_tests.rs"]
+mod tests;

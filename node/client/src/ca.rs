@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ocmt_crypto::sign::VerifyKey;
-use ocmt_types::{Clock, NodeId};
+use ocmt_types::{Clock, NodeId, Timestamp};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime, pem::PemObject as _};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
@@ -61,10 +61,23 @@ impl ClusterCa {
         chain: &[impl AsRef<[u8]>],
         clock: &dyn Clock,
     ) -> Result<ProvenNode, ClientError> {
+        self.prove_node_at(chain, clock.now())
+    }
+
+    /// The same at another time: when something was signed that was kept since. Whoever has a node's key can say any
+    /// time, also one at which its certificate was good.
+    ///
+    /// # Errors
+    /// As [`ClusterCa::prove_node`].
+    pub fn prove_node_at(
+        &self,
+        chain: &[impl AsRef<[u8]>],
+        at: Timestamp,
+    ) -> Result<ProvenNode, ClientError> {
         let (leaf, above) = chain.split_first().ok_or(ClientError::Node("no certificate"))?;
         let leaf_der = CertificateDer::from(leaf.as_ref());
         let above: Vec<_> = above.iter().map(|der| CertificateDer::from(der.as_ref())).collect();
-        let seconds = u64::try_from(clock.now().millis() / 1000).unwrap_or(0);
+        let seconds = u64::try_from(at.millis() / 1000).unwrap_or(0);
         EndEntityCert::try_from(&leaf_der)
             .and_then(|leaf| {
                 leaf.verify_for_usage(

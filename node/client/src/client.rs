@@ -106,6 +106,8 @@ impl Client {
         oauth => o_auth_service_client::OAuthServiceClient,
         /// Conversations.
         transcripts => transcript_service_client::TranscriptServiceClient,
+        /// Alerts.
+        alerts => alert_service_client::AlertServiceClient,
         /// The audit.
         audit => audit_service_client::AuditServiceClient,
     }

@@ -4,7 +4,7 @@ use ocmt_crypto::CryptoError;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::conversation::TranscriptFault;
+use crate::{audit::BadAudit, conversation::TranscriptFault};
 
 /// Why something did not work, in words for the person in front of it.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,9 @@ pub enum ClientError {
         /// The host that signed.
         now: String,
     },
+    /// An audit is not what was recorded.
+    #[error(transparent)]
+    Audit(#[from] BadAudit),
     /// A conversation is not what was written.
     #[error(transparent)]
     Transcript(#[from] TranscriptFault),

@@ -4,6 +4,7 @@
 //! tests stand on this crate.
 
 pub mod account;
+pub mod alert;
 pub mod api_key;
 pub mod audit;
 pub mod auth;
@@ -23,6 +24,7 @@ pub mod gateway;
 pub mod group;
 pub mod guard;
 pub mod hardware;
+pub mod inbox;
 pub mod oauth;
 pub mod pairing;
 pub mod passkeys;

@@ -1,82 +1,263 @@
 //! `ocmt audit`.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, bail};
-use ocmt_client::audit::{self, Head, Line};
-use ocmt_types::TenantId;
+use ocmt_client::audit::{self, BadAudit, Export, ExportFormat, KeptCheckpoint, Line, Trust, Verified};
+use ocmt_crypto::audit::checkpoint::{Checkpoint, NoteKey};
+use ocmt_proto::v1 as pb;
+use ocmt_types::{TenantId, Timestamp};
+use serde::Serialize;
 
 use super::{
-    args::AuditCommand,
+    args::{AuditCommand, AuditFormat, AuditOutcome, AuditWanted},
     context::Context,
     output::{note, print, waiting},
     show,
 };
 
+const PAGE: i32 = 500;
+
 pub(super) async fn run(context: &Context, command: AuditCommand) -> anyhow::Result<()> {
     match command {
-        AuditCommand::Query { limit, action } => query(context, limit, action.as_deref()).await,
-        AuditCommand::Export { out } => export(context, out.as_deref()).await,
-        AuditCommand::Verify { file, head } => verify(context, file.as_deref(), head.as_deref()).await,
+        AuditCommand::Tail { wanted, resume } => tail(context, &wanted, &resume).await,
+        AuditCommand::Query { limit, wanted, since, until } => {
+            query(context, limit, &wanted, since, until).await
+        }
+        AuditCommand::Export { out, format, from, to } => {
+            export(context, out.as_deref(), format, from, to).await
+        }
+        AuditCommand::Checkpoint => checkpoint(context).await,
+        AuditCommand::Verify { file, head, checkpoint, key } => {
+            verify(context, file.as_deref(), head.as_deref(), &checkpoint, key).await
+        }
     }
 }
 
-async fn query(context: &Context, limit: usize, action: Option<&str>) -> anyhow::Result<()> {
-    let (_, mut lines) = fetch(context).await?;
-    lines.retain(|line| action.is_none_or(|action| line.action.contains(action)));
-    let newest = lines.split_off(lines.len().saturating_sub(limit));
-    context.out.list(&newest, &["#", "WHEN", "WHO", "WHAT", "ON", "OUTCOME"], |line| {
-        vec![
-            line.seq.to_string(),
-            show::at(Some(line.at)),
-            line.actor.clone(),
-            line.action.clone(),
-            line.object.clone(),
-            line.outcome.clone(),
-        ]
-    })
+const COLUMNS: [&str; 6] = ["#", "WHEN", "WHO", "WHAT", "ON", "OUTCOME"];
+
+fn cells(line: &Line) -> Vec<String> {
+    vec![
+        line.seq.to_string(),
+        show::at(Some(line.at)),
+        line.actor.clone(),
+        line.action.clone(),
+        line.object.clone(),
+        line.outcome.clone(),
+    ]
 }
 
-/// All records, and of which tenant they have to be.
-async fn fetch(context: &Context) -> anyhow::Result<(TenantId, Vec<Line>)> {
+impl AuditWanted {
+    fn filter(&self, since: Option<Timestamp>, until: Option<Timestamp>) -> pb::AuditFilter {
+        let outcome = self.outcome.map(|outcome| match outcome {
+            AuditOutcome::Ok => pb::Outcome::Ok.into(),
+            AuditOutcome::Refused => pb::Outcome::Refused.into(),
+            AuditOutcome::Failed => pb::Outcome::Failed.into(),
+        });
+        pb::AuditFilter {
+            from: since.map(wire),
+            until: until.map(wire),
+            actions: Vec::new(),
+            principal_id: self.who.clone(),
+            object: self.on.clone(),
+            outcomes: outcome.into_iter().collect(),
+        }
+    }
+
+    /// Whether it is wanted, of what the node cannot tell.
+    fn takes(&self, line: &Line) -> bool {
+        self.action.as_ref().is_none_or(|action| line.action.contains(action.as_str()))
+    }
+}
+
+fn wire(at: Timestamp) -> prost_types::Timestamp {
+    let nanos = i32::try_from(at.0.rem_euclid(1_000) * 1_000_000).unwrap_or(0);
+    prost_types::Timestamp { seconds: at.0.div_euclid(1_000), nanos }
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    line: &'a Line,
+    resume_token: &'a str,
+}
+
+async fn tail(context: &Context, wanted: &AuditWanted, resume: &str) -> anyhow::Result<()> {
     let client = context.client().await?;
-    let _waiting = waiting("reading the audit");
-    Ok((client.identity()?.tenant, client.audit_lines().await?))
+    let mut watch = client.watch_audit(wanted.filter(None, None), resume).await?;
+    loop {
+        let (line, resume_token) = watch.next().await?;
+        if !wanted.takes(&line) {
+            continue;
+        }
+        if context.out.json {
+            print(&(serde_json::to_string(&Told { line: &line, resume_token: &resume_token })? + "\n"))?;
+        } else {
+            print(&(cells(&line).join("  ") + "\n"))?;
+        }
+    }
 }
 
-async fn export(context: &Context, out: Option<&Path>) -> anyhow::Result<()> {
-    let (tenant, lines) = fetch(context).await?;
-    let head = audit::verify(tenant, &lines)?;
-    let text = audit::to_export(&lines)?;
-    match out {
-        None => print(&text)?,
-        Some(path) => fs::write(path, &text).with_context(|| format!("cannot write {}", path.display()))?,
+async fn query(
+    context: &Context,
+    limit: usize,
+    wanted: &AuditWanted,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> anyhow::Result<()> {
+    let client = context.client().await?;
+    let (mut newest, mut page_token) = (Vec::new(), String::new());
+    {
+        let _waiting = waiting("reading the audit");
+        while newest.len() < limit {
+            let page = client.audit_page(wanted.filter(since, until), PAGE, page_token).await?;
+            newest.extend(page.0.into_iter().filter(|line| wanted.takes(line)));
+            page_token = page.1;
+            if page_token.is_empty() {
+                break;
+            }
+        }
     }
+    newest.truncate(limit);
+    newest.reverse();
+    context.out.list(&newest, &COLUMNS, cells)
+}
+
+async fn export(
+    context: &Context,
+    out: Option<&Path>,
+    format: AuditFormat,
+    from: u64,
+    to: u64,
+) -> anyhow::Result<()> {
+    let client = context.client().await?;
+    let wire = match format {
+        AuditFormat::Jsonl => ExportFormat::Jsonl,
+        AuditFormat::Csv => ExportFormat::Csv,
+        AuditFormat::Syslog => ExportFormat::Syslog,
+    };
+    let mut stream = client.audit_export(wire, from, to).await?;
+    let mut file: Box<dyn std::io::Write + Send> = match out {
+        None => Box::new(std::io::stdout()),
+        Some(path) => {
+            // it says who did what, and from where
+            let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+            Box::new(file.with_context(|| format!("cannot write {}", path.display()))?)
+        }
+    };
+    let mut text = Vec::new();
+    while let Some(piece) = stream.next().await? {
+        file.write_all(&piece)?;
+        if format == AuditFormat::Jsonl {
+            text.extend(piece);
+        }
+    }
+    let kept = stream.checkpoint().context("the node sent no checkpoint")?;
+    if format == AuditFormat::Jsonl {
+        writeln!(file, "{}", kept.to_line()?)?;
+    }
+    file.flush()?;
+    if format != AuditFormat::Jsonl || from > 1 || to > 0 {
+        return Ok(());
+    }
+    let export = audit::read_export(std::str::from_utf8(&text)?)?;
+    let signed = kept.prove(&client.audit_trust())?;
+    let verified = audit::verify_against(client.identity()?.tenant, &export.lines, &[signed])?;
+    let head = verified.head;
     note(&format!("{} records, all good; head {}:{}", head.seq, head.seq, head.hash));
     Ok(())
 }
 
-async fn verify(context: &Context, file: Option<&Path>, expected: Option<&str>) -> anyhow::Result<()> {
-    let (tenant, lines) = match file {
-        None => fetch(context).await?,
-        Some(path) => {
-            let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            let lines = audit::read_export(&text)?;
-            let tenant = lines.first().map(|line| line.tenant).context("the file holds no record")?;
-            (tenant, lines)
-        }
-    };
-    let head = audit::verify(tenant, &lines)?;
-    if let Some(expected) = expected {
-        reaches(&lines, expected)?;
-    }
-    context.out.value(&head, || describe(&head))
+async fn checkpoint(context: &Context) -> anyhow::Result<()> {
+    let client = context.client().await?;
+    let (kept, checkpoint) = client.audit_checkpoint().await?;
+    print(&(kept.to_line()? + "\n"))?;
+    note(&format!("of {} records; keep it where no node can change it", checkpoint.tree.size));
+    Ok(())
 }
 
-fn describe(head: &Head) -> String {
+async fn verify(
+    context: &Context,
+    file: Option<&Path>,
+    head: Option<&str>,
+    elsewhere: &[PathBuf],
+    keys: Vec<NoteKey>,
+) -> anyhow::Result<()> {
+    let (tenant, export) = match file {
+        None => fetch(context).await?,
+        Some(path) => {
+            let export = audit::read_export(&read(path)?)?;
+            let tenant = export.lines.first().map(|line| line.tenant).context("the file holds no record")?;
+            (tenant, export)
+        }
+    };
+    let kept: Vec<Vec<KeptCheckpoint>> = elsewhere
+        .iter()
+        .map(|path| Ok(KeptCheckpoint::read(&read(path)?)?))
+        .collect::<anyhow::Result<_>>()?;
+    let kept: Vec<KeptCheckpoint> = kept.into_iter().flatten().chain(export.checkpoints.clone()).collect();
+    let trust = Trust { ca: context.authority()?, keys };
+    let known = trust.ca.is_some() || !trust.keys.is_empty();
+    let signed = if known { proven(&kept, &trust, tenant)? } else { Vec::new() };
+    let verified = audit::verify_against(tenant, &export.lines, &signed)?;
+    if let Some(expected) = head {
+        reaches(&export.lines, expected)?;
+    }
+    if !known && !kept.is_empty() {
+        if !elsewhere.is_empty() {
+            bail!(
+                "name who may have signed the heads: the cluster's authority with --ca, or a key with --key"
+            );
+        }
+        note("the signed head in the file was not checked: name the cluster's authority with --ca");
+    }
+    context.out.value(&verified, || describe(&verified))
+}
+
+/// Those that are of this audit: heads of several may be kept in one file.
+fn proven(kept: &[KeptCheckpoint], trust: &Trust, tenant: TenantId) -> anyhow::Result<Vec<Checkpoint>> {
+    let mut signed = Vec::new();
+    for kept in kept {
+        let checkpoint = kept.prove(trust).context("a signed head is not to be believed")?;
+        if checkpoint.tenant == tenant {
+            signed.push(checkpoint);
+        }
+    }
+    if signed.is_empty() && !kept.is_empty() {
+        return Err(BadAudit::Foreign.into());
+    }
+    Ok(signed)
+}
+
+/// All records as the node shows them, its head with them, and of which tenant they have to be.
+async fn fetch(context: &Context) -> anyhow::Result<(TenantId, Export)> {
+    let client = context.client().await?;
+    let _waiting = waiting("reading the audit");
+    let mut stream = client.audit_export(ExportFormat::Jsonl, 0, 0).await?;
+    let mut text = Vec::new();
+    while let Some(piece) = stream.next().await? {
+        text.extend(piece);
+    }
+    let mut export = audit::read_export(std::str::from_utf8(&text)?)?;
+    export.checkpoints.extend(stream.checkpoint().cloned());
+    Ok((client.identity()?.tenant, export))
+}
+
+fn read(path: &Path) -> anyhow::Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn describe(verified: &Verified) -> String {
+    let head = &verified.head;
     show::facts(&[
         ("tenant", head.tenant.to_string()),
         ("records", format!("{}, all good", head.seq)),
+        ("signed", format!("{} of them, by a head that was checked", verified.proven)),
         ("head", format!("{}:{}", head.seq, head.hash)),
     ])
 }

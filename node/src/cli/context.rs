@@ -104,6 +104,16 @@ impl Context {
         }
     }
 
+    /// The cluster's authority: the one named, else that of the newest session; none if neither is there.
+    pub(super) fn authority(&self) -> anyhow::Result<Option<ClusterCa>> {
+        let last = || self.state.session(self.global.endpoint.as_deref(), self.global.tenant);
+        let pem = match &self.global.ca {
+            Some(file) => Some(read_ca(file)?),
+            None => last()?.map(|last| last.ca_pem.clone()),
+        };
+        Ok(pem.map(|pem| ClusterCa::from_pem(&pem)).transpose()?)
+    }
+
     /// A connection without a session, to the node named, else that of the last sign-in.
     pub(super) async fn anonymous(&self) -> anyhow::Result<Client> {
         let last = self.state.session(self.global.endpoint.as_deref(), None)?;

@@ -6,6 +6,7 @@
 
 mod accept;
 mod account;
+mod alert;
 mod api_key;
 mod approve;
 pub mod args;
@@ -21,6 +22,7 @@ mod email;
 mod group;
 mod guardian;
 mod image;
+mod inbox;
 mod manual;
 mod mfa;
 mod node;
@@ -153,6 +155,8 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::UnlockAgent(args) => Box::pin(unlock_agent::run(&context, args)).await,
         Command::Recovery(command) => Box::pin(recovery::run(&context, command)).await,
         Command::Guardian(command) => Box::pin(guardian::run(&context, command)).await,
+        Command::Inbox(args) => inbox::run(&context, args).await,
+        Command::Alert(command) => alert::run(&context, command).await,
         Command::Audit(command) => audit::run(&context, command).await,
         Command::Demo(_)
         | Command::Dev(_)

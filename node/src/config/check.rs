@@ -5,7 +5,8 @@ use std::{ops::RangeInclusive, path::Path, time::Duration};
 use crate::cells::outgoing;
 
 use super::{
-    Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, egress, listen, mail, rates,
+    Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, audit, egress, listen, mail,
+    rates,
 };
 
 /// Refuses what a node must not start with.
@@ -21,6 +22,7 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
     limits(config)?;
     oauth(config)?;
     rates::check(&config.redis, config.node.mode)?;
+    audit::check(&config.audit)?;
     mail::check(&config.mail, config.node.mode)
 }
 

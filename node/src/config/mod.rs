@@ -4,6 +4,7 @@
 //! ([`load`]). Sections whose feature is not built yet do not exist here: a setting that would be
 //! ignored is refused instead.
 
+mod audit;
 mod check;
 mod cluster;
 mod duration;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use ocmt_actors::api::pairing::{DirectPolicy, GroupPolicy};
 use serde::{Deserialize, Serialize};
 
+pub use audit::Audit;
 pub use check::check;
 pub use cluster::{Cluster, HostMemory, Store, StorePlace};
 pub use duration::HumanDuration;
@@ -89,6 +91,10 @@ pub struct Config {
     pub sso: Sso,
     /// Connections of containers to other people's services.
     pub oauth: OAuth,
+    /// Where the heads of audits are handed out to.
+    pub audit: Audit,
+    /// Tenants' own channels for alerts.
+    pub alerts: Alerts,
     /// Logs.
     pub telemetry: Telemetry,
 }
@@ -317,6 +323,15 @@ impl Default for Limits {
 #[serde(deny_unknown_fields, default)]
 pub struct Sso {
     /// A PEM file of the authorities that providers' certificates may come from; empty for those that the machine
+    /// trusts.
+    pub ca_file: PathBuf,
+}
+
+/// `[alerts]`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// A PEM file of the authorities that channels' certificates may come from; empty for those that the machine
     /// trusts.
     pub ca_file: PathBuf,
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use ocmt_actors::NodeSigner;
-use ocmt_crypto::sign::{Purpose, Signature, SigningKey, VerifyKey};
+use ocmt_crypto::{
+    audit::checkpoint::Checkpoint,
+    sign::{Purpose, Signature, SigningKey, VerifyKey},
+};
 use ocmt_types::{Clock, NodeId};
 use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -127,6 +130,10 @@ impl NodeSigner for NodeIdentity {
 
     fn sign(&self, purpose: Purpose, message: &[u8]) -> Signature {
         self.key.sign(purpose, message)
+    }
+
+    fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Signature {
+        checkpoint.sign(&self.key)
     }
 
     fn certificate_chain(&self) -> Vec<Vec<u8>> {

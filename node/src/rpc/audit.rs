@@ -1,29 +1,33 @@
-//! AuditService: a tenant's own trail.
+//! AuditService: a tenant's own trail, read, proven, exported and watched.
 
-use std::collections::HashMap;
-
-use ocmt_actors::api::audit::{AuditEntry, QueryAudit};
+use futures_util::StreamExt as _;
+use ocmt_actors::{
+    CallMeta, Caller,
+    api::audit::{
+        AuditFilter, AuditOutcome, AuditPage, ExportAudit, GetCheckpoint, ProveConsistency, ProveInclusion,
+        QueryAudit, StatedCheckpoint, WatchAudit,
+    },
+};
 use ocmt_proto::v1::{self as pb, audit_service_server::AuditService};
-use tonic::{Request, Response, async_trait};
+use ocmt_types::Digest32;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, async_trait, codegen::BoxStream, codegen::http::HeaderMap};
 
-use super::{Answer, Rpc, convert};
+use super::{
+    Answer, Rpc,
+    audit_export::{self, Format},
+    audit_wire as wire, container_watch, convert, refuse,
+};
+use crate::edge::call;
+
+/// Records fetched at once for an export, and what that costs the tenant's admission, in bytes.
+const AT_ONCE: u32 = 200;
+const READING: usize = 1024;
 
 #[async_trait]
 impl AuditService for Rpc {
     async fn query_audit(&self, request: Request<pb::QueryAuditRequest>) -> Answer<pb::QueryAuditResponse> {
         let it = request.get_ref();
-        if !it.ascending {
-            return Err(convert::invalid("ascending", "must be set: records are read oldest first for now"));
-        }
-        let filter = it.filter.clone().unwrap_or_default();
-        let cannot = filter.from.is_some()
-            || filter.until.is_some()
-            || !filter.object.is_empty()
-            || !filter.outcomes.is_empty()
-            || filter.actions.len() > 1;
-        if cannot {
-            return Err(convert::invalid("filter", "takes one action and one user for now"));
-        }
         let after = match it.page_token.as_str() {
             "" => None,
             token => Some(token.parse().map_err(|_| convert::invalid("page_token", "is not one of ours"))?),
@@ -31,57 +35,182 @@ impl AuditService for Rpc {
         let ask = QueryAudit {
             after,
             limit: convert::page_size(it.page_size, 50),
-            method: filter.actions.first().cloned(),
-            user: convert::optional_id(&filter.principal_id, "filter.principal_id")?,
+            filter: filter(it.filter.as_ref())?,
+            descending: !it.ascending,
+            ..QueryAudit::default()
         };
         let page = self.ask(&request, &[], ask).await?;
         Ok(Response::new(pb::QueryAuditResponse {
-            records: page.records.into_iter().map(record).collect(),
+            records: page.records.into_iter().map(wire::record).collect(),
             next_page_token: page.next.map(|next| next.to_string()).unwrap_or_default(),
         }))
     }
+
+    async fn export_audit(
+        &self,
+        request: Request<pb::ExportAuditRequest>,
+    ) -> Answer<BoxStream<pb::ExportAuditResponse>> {
+        let it = request.get_ref();
+        let format = match it.format() {
+            pb::AuditExportFormat::Jsonl => Format::Jsonl,
+            pb::AuditExportFormat::Csv => Format::Csv,
+            pb::AuditExportFormat::Syslog => Format::Syslog,
+            pb::AuditExportFormat::Unspecified => return Err(convert::invalid("format", "is not set")),
+        };
+        let caller = self.caller(&request).await?;
+        let meta = self.meta(&request, &[]);
+        let stated = self.system.tenant(caller.tenant()).call(caller.clone(), meta, ExportAudit).await;
+        let stated = stated.map_err(|e| refuse(&e))?;
+        let size = stated.checkpoint.tree.size;
+        let last = if it.to_sequence == 0 { size } else { it.to_sequence.min(size) };
+        let exporting = Exporting {
+            rpc: self.clone(),
+            headers: request.metadata().clone().into_headers(),
+            caller,
+            format,
+            after: i64::try_from(it.from_sequence.saturating_sub(1)).unwrap_or(i64::MAX),
+            last: i64::try_from(last).unwrap_or(i64::MAX),
+            head: Some(audit_export::head(format)).filter(|head| !head.is_empty()),
+            stated: Some(stated),
+        };
+        let pieces = futures_util::stream::unfold(Some(exporting), |exporting| async move {
+            let mut exporting = exporting?;
+            let next = exporting.next().await?;
+            Some(match next {
+                Ok(piece) => (Ok(piece), Some(exporting)),
+                Err(status) => (Err(status), None),
+            })
+        });
+        Ok(Response::new(pieces.boxed()))
+    }
+
+    async fn get_checkpoint(
+        &self,
+        request: Request<pb::GetCheckpointRequest>,
+    ) -> Answer<pb::GetCheckpointResponse> {
+        let stated = self.ask(&request, &[], GetCheckpoint).await?;
+        Ok(Response::new(pb::GetCheckpointResponse { checkpoint: Some(wire::checkpoint(stated)) }))
+    }
+
+    async fn prove_inclusion(
+        &self,
+        request: Request<pb::ProveInclusionRequest>,
+    ) -> Answer<pb::ProveInclusionResponse> {
+        let it = request.get_ref();
+        let ask = ProveInclusion { sequence: it.sequence, size: it.size };
+        let proof = self.ask(&request, &[], ask).await?;
+        Ok(Response::new(pb::ProveInclusionResponse {
+            size: proof.size,
+            leaf_hash: proof.leaf.0.to_vec().into(),
+            path: path(&proof.path),
+        }))
+    }
+
+    async fn prove_consistency(
+        &self,
+        request: Request<pb::ProveConsistencyRequest>,
+    ) -> Answer<pb::ProveConsistencyResponse> {
+        let it = request.get_ref();
+        let ask = ProveConsistency { old: it.old_size, new: it.new_size };
+        let proof = self.ask(&request, &[], ask).await?;
+        Ok(Response::new(pb::ProveConsistencyResponse { new_size: proof.new, path: path(&proof.path) }))
+    }
+
+    async fn watch_audit(
+        &self,
+        request: Request<pb::WatchAuditRequest>,
+    ) -> Answer<BoxStream<pb::WatchAuditResponse>> {
+        let it = request.get_ref();
+        let ask = WatchAudit {
+            from: container_watch::place(&it.resume_token)?,
+            filter: filter(it.filter.as_ref())?,
+        };
+        let caller = self.caller(&request).await?;
+        let events = self.system.watch_audit(caller, self.meta(&request, &[]), ask).await;
+        let events = ReceiverStream::new(events.map_err(|error| refuse(&error))?);
+        let told = events.map(|event| match event {
+            Ok(event) => Ok(pb::WatchAuditResponse {
+                record: event.entry.map(wire::record),
+                resume_token: container_watch::token(event.at),
+            }),
+            Err(error) => Err(refuse(&error)),
+        });
+        Ok(Response::new(told.boxed()))
+    }
 }
 
-fn record(entry: AuditEntry) -> pb::AuditRecord {
-    let ok = entry.result == "OK";
-    let (kind, id) = principal(&entry);
-    let mut details: HashMap<_, _> = entry.details.into_iter().collect();
-    if kind == pb::PrincipalKind::ApiKey {
-        details.insert("user".to_owned(), named(&entry.actor).1.to_owned());
-    }
-    pb::AuditRecord {
-        sequence: u64::try_from(entry.sequence).unwrap_or(0),
-        at: Some(convert::time(entry.at)),
-        action: entry.method,
-        outcome: if ok { pb::Outcome::Ok } else { pb::Outcome::Refused }.into(),
-        reason: if ok { String::new() } else { entry.result },
-        principal_kind: kind.into(),
-        principal_id: id,
-        object: entry.object,
-        details,
-        canonical: entry.canonical.into(),
-        chain_hash: entry.hash.to_vec().into(),
-        ..Default::default()
-    }
+fn path(hashes: &[Digest32]) -> Vec<bytes::Bytes> {
+    hashes.iter().map(|hash| hash.0.to_vec().into()).collect()
 }
 
-/// Who, by the actor's label as the audit writes it: `kind/id` or `kind:id`. What a user's program did by an API key is
-/// the key's; the details have the user.
-fn principal(entry: &AuditEntry) -> (pb::PrincipalKind, String) {
-    if let Some(key) = entry.by_key() {
-        return (pb::PrincipalKind::ApiKey, key.to_owned());
-    }
-    let (kind, id) = named(&entry.actor);
-    let kind = match kind {
-        "user" => pb::PrincipalKind::User,
-        "container" => pb::PrincipalKind::Container,
-        "operator" => pb::PrincipalKind::Operator,
-        "anonymous" => pb::PrincipalKind::Anonymous,
-        _ => pb::PrincipalKind::System,
+fn filter(it: Option<&pb::AuditFilter>) -> Result<AuditFilter, Status> {
+    let Some(it) = it else { return Ok(AuditFilter::default()) };
+    let outcome = |outcome: pb::Outcome| match outcome {
+        pb::Outcome::Ok => Ok(AuditOutcome::Allowed),
+        pb::Outcome::Refused => Ok(AuditOutcome::Denied),
+        pb::Outcome::Failed => Ok(AuditOutcome::Failed),
+        pb::Outcome::Unspecified => Err(convert::invalid("filter.outcomes", "is not set")),
     };
-    (kind, id.to_owned())
+    Ok(AuditFilter {
+        from: it.from.as_ref().map(wire::time),
+        until: it.until.as_ref().map(wire::time),
+        actions: it.actions.clone(),
+        principal: it.principal_id.clone(),
+        object: it.object.clone(),
+        outcomes: it.outcomes().map(outcome).collect::<Result<_, _>>()?,
+    })
 }
 
-fn named(actor: &str) -> (&str, &str) {
-    actor.split_once(['/', ':']).unwrap_or((actor, ""))
+/// An export under way: nothing is fetched before whoever reads has taken what was there.
+struct Exporting {
+    rpc: Rpc,
+    headers: HeaderMap,
+    caller: Caller,
+    format: Format,
+    after: i64,
+    last: i64,
+    /// What the file begins with, until it is sent.
+    head: Option<Vec<u8>>,
+    /// What it ends with, until it is sent.
+    stated: Option<StatedCheckpoint>,
+}
+
+impl Exporting {
+    async fn next(&mut self) -> Option<Result<pb::ExportAuditResponse, Status>> {
+        if let Some(head) = self.head.take() {
+            return Some(Ok(pb::ExportAuditResponse { chunk: head.into(), checkpoint: None }));
+        }
+        while self.after < self.last {
+            let page = match self.page().await {
+                Ok(page) => page,
+                Err(status) => return Some(Err(status)),
+            };
+            let mut chunk = Vec::new();
+            for record in page.records.iter().take_while(|record| record.sequence <= self.last) {
+                let line = audit_export::line(self.format, self.caller.tenant(), record);
+                if !chunk.is_empty() && chunk.len() + line.len() > audit_export::CHUNK {
+                    break;
+                }
+                chunk.extend(line);
+                self.after = record.sequence;
+            }
+            if chunk.is_empty() {
+                // nothing is there that a head said to be: the file ends short of it, which who verifies finds
+                break;
+            }
+            return Some(Ok(pb::ExportAuditResponse { chunk: chunk.into(), checkpoint: None }));
+        }
+        let checkpoint = self.stated.take().map(wire::checkpoint)?;
+        Some(Ok(pb::ExportAuditResponse { chunk: Vec::new().into(), checkpoint: Some(checkpoint) }))
+    }
+
+    /// The next page, decided on anew each time.
+    async fn page(&self) -> Result<AuditPage, Status> {
+        let deadline = call::deadline(&self.headers, &*self.rpc.clock, self.rpc.longest_call);
+        let meta = CallMeta { deadline, idempotency: None, bytes: READING };
+        let ask =
+            QueryAudit { after: Some(self.after), limit: AT_ONCE, continues: true, ..QueryAudit::default() };
+        let tenant = self.rpc.system.tenant(self.caller.tenant());
+        tenant.call(self.caller.clone(), meta, ask).await.map_err(|e| refuse(&e))
+    }
 }

@@ -87,12 +87,12 @@ fn waiting(request: UnlockRequest) -> pb::WatchUnlockRequestsResponse {
     }
 }
 
-fn token(at: EventAt) -> String {
+pub(super) fn token(at: EventAt) -> String {
     format!("{}.{}", at.seq, at.at.0)
 }
 
 /// Resume tokens are the number of the event and when it was committed.
-fn place(token: &str) -> Result<Option<EventAt>, Status> {
+pub(super) fn place(token: &str) -> Result<Option<EventAt>, Status> {
     if token.is_empty() {
         return Ok(None);
     }

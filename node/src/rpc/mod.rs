@@ -1,7 +1,10 @@
 //! The gRPC services: each method is a translation of its message into a typed call of the actors, and of
 //! the answer back. Nothing is decided here.
 
+mod alert;
 mod audit;
+mod audit_export;
+mod audit_wire;
 mod auth;
 mod connections;
 mod container;
@@ -25,6 +28,7 @@ mod share;
 mod share_wire;
 mod sso;
 pub(crate) mod tenant;
+mod tenant_inbox;
 mod transcript;
 pub mod unimplemented;
 mod user;
@@ -109,6 +113,7 @@ impl Rpc {
             user_service_server::UserServiceServer,
             group_service_server::GroupServiceServer,
             pairing_service_server::PairingServiceServer,
+            alert_service_server::AlertServiceServer,
             audit_service_server::AuditServiceServer,
             o_auth_service_server::OAuthServiceServer,
         );

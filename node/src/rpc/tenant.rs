@@ -8,9 +8,9 @@ use ocmt_actors::{
     },
 };
 use ocmt_proto::v1::{self as pb, tenant_service_server::TenantService};
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, async_trait, codegen::BoxStream};
 
-use super::{Answer, Rpc, convert, pairing_wire, refuse, sso};
+use super::{Answer, Rpc, convert, pairing_wire, refuse, sso, tenant_inbox};
 
 #[async_trait]
 impl TenantService for Rpc {
@@ -70,6 +70,17 @@ impl TenantService for Rpc {
         request: Request<pb::RemoveOidcProviderRequest>,
     ) -> Answer<pb::RemoveOidcProviderResponse> {
         sso::remove(self, request).await
+    }
+
+    async fn list_inbox(&self, request: Request<pb::ListInboxRequest>) -> Answer<pb::ListInboxResponse> {
+        tenant_inbox::list(self, request).await
+    }
+
+    async fn watch_inbox(
+        &self,
+        request: Request<pb::WatchInboxRequest>,
+    ) -> Answer<BoxStream<pb::WatchInboxResponse>> {
+        tenant_inbox::watch(self, request).await
     }
 
     async fn get_quota(&self, request: Request<pb::GetQuotaRequest>) -> Answer<pb::GetQuotaResponse> {

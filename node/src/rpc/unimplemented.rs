@@ -15,29 +15,20 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use crate::edge::error::DOMAIN;
 
 const LATER_CONTAINERS: &str = "snapshots and agent policy are not built yet";
-const PROOFS: &str = "checkpoints, proofs, exports and watches of the audit are not built yet";
 
 /// Services of which nothing is there.
-const SERVICES: [(&str, &str); 3] = [
-    ("ocmt.v1.AlertService", "alert channels are not built yet"),
+const SERVICES: [(&str, &str); 2] = [
     ("ocmt.v1.NodeService", "nodes speak this to each other, on the peer listener"),
     ("ocmt.cell.v1.CellService", "cells serve this, nodes do not"),
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 12] = [
-    ("/ocmt.v1.AuditService/ExportAudit", PROOFS),
-    ("/ocmt.v1.AuditService/GetCheckpoint", PROOFS),
-    ("/ocmt.v1.AuditService/ProveConsistency", PROOFS),
-    ("/ocmt.v1.AuditService/ProveInclusion", PROOFS),
-    ("/ocmt.v1.AuditService/WatchAudit", PROOFS),
+const METHODS: [(&str, &str); 5] = [
     ("/ocmt.v1.ContainerService/CreateSnapshot", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/GetAgentPolicy", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/ListSnapshots", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/PutAgentPolicy", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/RestoreSnapshot", LATER_CONTAINERS),
-    ("/ocmt.v1.TenantService/ListInbox", "the inbox of a tenant is not built yet: ask the area itself"),
-    ("/ocmt.v1.TenantService/WatchInbox", "the inbox of a tenant is not built yet: ask the area itself"),
 ];
 
 /// Why the method of this path is not there; none if it is, or if there is no such method.

@@ -7,14 +7,18 @@ use ocmt_actors::{
     api::tenant::TenantPolicy,
 };
 use ocmt_types::{Clock, IdGen};
+use tokio_rustls::TlsConnector;
 
 use super::{StartError, engine::Containers, place::Place};
 use crate::{
+    alerts::Carriers,
     cells::{GrpcCells, outgoing::Outgoing},
     config::{Config, DriftPolicy, Mode},
     local::Endpoints,
     mail::NodeMailer,
     pki::NodeIdentity,
+    sso::Fetch,
+    tls,
 };
 
 /// Parts of a node that its actors stand on.
@@ -31,7 +35,11 @@ pub(super) struct SystemParts<'a> {
 
 /// The configuration of the actors.
 pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> Result<SystemConfig, StartError> {
-    let mailer = mailer(config, &parts.endpoints.client, parts.clock, parts.ids)?;
+    let letters = mailer(config, &parts.endpoints.client, parts.clock, parts.ids)?;
+    let tls = tls::trusting(&config.alerts.ca_file)
+        .map_err(|problem| StartError::Setting(format!("alerts.ca_file: {problem}")))?;
+    let fetch = Fetch::new(TlsConnector::from(Arc::new(tls)), config.node.mode.is_relaxed());
+    let mailer = Carriers::new(letters, fetch, Arc::clone(parts.clock));
     Ok(SystemConfig {
         store: parts.place.store.clone(),
         clock: parts.clock.clone(),

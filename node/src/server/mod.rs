@@ -22,6 +22,7 @@ mod revoked;
 mod slots;
 mod start;
 mod telemetry;
+mod witnesses;
 
 pub use cut::CutStream;
 pub(crate) use engine::bounds;

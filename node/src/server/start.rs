@@ -7,7 +7,7 @@ use ocmt_cluster::Ending;
 use ocmt_store::tables::NodeState;
 use ocmt_types::{Clock, IdGen, RandomIds, SystemClock};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
 use super::{
     actors::{SystemParts, mailer, system_config},
@@ -21,6 +21,7 @@ use super::{
     place::{Claimant, Place},
     ready::Readiness,
     telemetry::{Shown, Telemetry},
+    witnesses::witnesses,
 };
 use crate::{
     config::{Config, StorePlace},
@@ -90,6 +91,8 @@ pub struct Node {
     /// Of clients and operators.
     listeners: Vec<JoinHandle<()>>,
     peers: Option<JoinHandle<()>>,
+    /// Hand out the heads of audits, until they are dropped.
+    _witnesses: Vec<AbortOnDropHandle<()>>,
 }
 
 /// What ends what.
@@ -138,6 +141,7 @@ impl Node {
         lapse.ended_by(place.lease.clone());
         let (peering, neighbours) = peering(&claimant, &place, &pki).await?;
         let (containers, system) = actors(&claimant, &place, &pki, neighbours).await?;
+        let witnesses = witnesses(config, &place.store, pki.identity(), &clock)?;
         let stops = Stops::default();
         let forward = forward(peering.as_ref(), &place, &stops.listeners);
         let ground = ground(&claimant, &place, &pki, &system, peering.as_ref());
@@ -176,6 +180,7 @@ impl Node {
             stops,
             listeners,
             peers,
+            _witnesses: witnesses,
         };
         started.begin(config).await
     }

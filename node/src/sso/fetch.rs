@@ -45,6 +45,14 @@ impl Fetch {
         Self { tls, reaches_all, at_once: Semaphore::new(AT_ONCE) }
     }
 
+    /// One request and its answer.
+    ///
+    /// # Errors
+    /// [`FetchError`].
+    pub async fn fetch(&self, request: HttpRequest) -> Result<HttpResponse, FetchError> {
+        timeout(LASTS, self.ask(request)).await.unwrap_or(Err(FetchError::Failed("does not answer in time")))
+    }
+
     async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, FetchError> {
         let _place = self.at_once.acquire().await.map_err(|_| FetchError::Failed("the node stops"))?;
         let (mut head, body) = request.into_parts();
@@ -109,11 +117,7 @@ impl<'c> AsyncHttpClient<'c> for Fetch {
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, FetchError>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(async move {
-            timeout(LASTS, self.ask(request))
-                .await
-                .unwrap_or(Err(FetchError::Failed("does not answer in time")))
-        })
+        Box::pin(self.fetch(request))
     }
 }
 

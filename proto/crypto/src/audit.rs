@@ -9,6 +9,8 @@
 //! hash(seq) = SHA-256("OCMT audit chain v1" ‖ 0x00 ‖ hash(seq - 1) ‖ seq u64 ‖ record bytes)
 //! ```
 
+pub mod checkpoint;
+
 use ocmt_types::{ContainerId, Digest32, NodeId, RequestId, TenantId, Timestamp, UserId};
 use sha2::{Digest as _, Sha256};
 

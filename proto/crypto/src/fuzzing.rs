@@ -15,7 +15,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     CryptoError, Result,
-    audit::AuditRecord,
+    audit::{
+        AuditRecord,
+        checkpoint::{Checkpoint, NoteKey, open_note},
+    },
     backup_code::BackupCode,
     backup_key::BackupKey,
     cell::{CellKeyOffer, CellKeyStatement, CellPlace, StartSecret},
@@ -281,6 +284,12 @@ pub fn texts(data: &[u8]) {
         }
         3 => {
             let _ = (Verifier::parse(text), TotpSecret::from_base32(text));
+        }
+        9 => {
+            same(bytes, Checkpoint::parse(text), |checkpoint| checkpoint.text().into_bytes());
+            same(bytes, NoteKey::parse(text), |key| key.to_text().into_bytes());
+            let key = SigningKey::from_bytes(&KEY).verify_key();
+            let _ = open_note(text, &[NoteKey::of_node(NodeId::from_bytes([4; 16]), key)]);
         }
         _ => {
             let current = SigningKey::from_bytes(&KEY).verify_key();

@@ -1,5 +1,7 @@
 //! Merkle tree hashes as in RFC 6962, section 2.1, with SHA-256.
 
+pub mod log;
+
 use ocmt_types::Digest32;
 use sha2::{Digest as _, Sha256};
 
@@ -16,10 +18,14 @@ pub fn root(leaves: &[Digest32]) -> Digest32 {
         _ => {
             // the largest power of two smaller than their number goes left
             let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
-            let node = Sha256::new().chain_update([1]).chain_update(root(left).0).chain_update(root(right).0);
-            Digest32(node.finalize().into())
+            node_hash(&root(left), &root(right))
         }
     }
+}
+
+/// The hash of the node above two.
+pub fn node_hash(left: &Digest32, right: &Digest32) -> Digest32 {
+    Digest32(Sha256::new().chain_update([1]).chain_update(left.0).chain_update(right.0).finalize().into())
 }
 
 #[cfg(test)]

@@ -71,6 +71,12 @@ impl SigningKey {
         VerifyKey(self.0.verifying_key().to_bytes())
     }
 
+    /// Signs a text whose format has its domain in itself (`audit::checkpoint`).
+    pub(crate) fn sign_plain(&self, text: &[u8]) -> Signature {
+        use ed25519_dalek::Signer as _;
+        Signature(self.0.sign(text).to_bytes())
+    }
+
     /// Signs `message` for `purpose`.
     pub fn sign(&self, purpose: Purpose, message: &[u8]) -> Signature {
         use ed25519_dalek::Signer as _;
@@ -86,6 +92,11 @@ impl VerifyKey {
     /// The 32 bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Verifies a signature of [`SigningKey::sign_plain`].
+    pub(crate) fn verify_plain(&self, text: &[u8], signature: &Signature) -> Result<()> {
+        verify_raw(self, text, signature)
     }
 
     /// Verifies that the holder of the other half signed `message` for `purpose`.

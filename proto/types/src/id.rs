@@ -147,6 +147,8 @@ ids! {
     MessageId,
     /// A notice to a person on a verified channel.
     NoticeId,
+    /// A place where alerts of a tenant go.
+    AlertChannelId,
     /// An invitation to a tenant.
     InviteId,
     /// A durable timer.

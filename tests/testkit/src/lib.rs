@@ -10,6 +10,7 @@ pub mod plain;
 pub mod programs;
 pub mod provider;
 pub mod raw;
+pub mod receiver;
 pub mod statistics;
 pub mod usage;
 

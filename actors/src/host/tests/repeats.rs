@@ -41,10 +41,9 @@ async fn what_was_stored_for_a_repeat_opens_nothing_that_was_closed_since() {
     repeat(&world, &cy, 1, start()).await.expect("cy may still, and may not have heard the answer");
     assert_eq!(world.engine(container).await, Some(State::Running));
     let by_cy = QueryAudit {
-        after: None,
-        limit: 0,
         method: Some("ContainerService/StartContainer".to_owned()),
         user: Some(cy.user),
+        ..QueryAudit::default()
     };
     let records = world.kit.call(&ann.caller, by_cy).await.unwrap().records;
     assert_eq!(records.len(), 2, "what is ordered again is written down again");

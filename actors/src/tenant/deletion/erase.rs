@@ -25,7 +25,7 @@ use crate::{
         container::row::{CUT_OFF, LOOK, changed},
         message::What,
     },
-    tenant::{handlers::session_row, pages::pages, recovery, transcript},
+    tenant::{alert, handlers::session_row, pages::pages, recovery, transcript},
     work::{Outcome, SystemWork, Work, run_system},
 };
 
@@ -78,6 +78,7 @@ async fn begin(work: &mut Work, row: Deletion) -> Result<(), ActorError> {
     work.then(Effect::AllSessionsEnded);
     remove_containers(work).await?;
     recovery::end_all(work).await?;
+    alert::silence(work).await?;
     tell(work, "tenant.deleted", &facts).await?;
     note(work, "tenant.deletion_began", Vec::new()).await?;
     work.set_timer(TIMER, "", work.now + AGAIN, &[]).await

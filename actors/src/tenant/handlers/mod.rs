@@ -2,7 +2,6 @@
 
 mod administration;
 mod attempts;
-mod audit;
 mod auth;
 mod egress;
 pub(crate) mod email_change;

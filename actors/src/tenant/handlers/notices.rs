@@ -13,6 +13,7 @@ use crate::{
     effect::Effect,
     error::ActorError,
     ports::{Mail, MailBody},
+    tenant::alert,
     work::Work,
 };
 
@@ -81,6 +82,14 @@ pub(crate) async fn retry(work: &mut Work, notice: &str) -> Result<(), ActorErro
     row.next_attempt_at = Some(again);
     work.tx.update(&row).await?;
     work.set_timer(TIMER, &notice.to_string(), again, &[]).await?;
+    if row.kind.starts_with(alert::raise::KIND) {
+        match alert::raise::mail(work, &row).await? {
+            Some(mail) => work.then(Effect::HandOver(notice, mail)),
+            // its channel was deleted
+            None => undeliverable(work, notice).await?,
+        }
+        return Ok(());
+    }
     let facts = serde_json::from_slice(&row.body).unwrap_or_default();
     let body = MailBody::Notice { tenant: row.tenant_id, kind: row.kind, facts, at: row.created_at };
     work.then(Effect::HandOver(notice, Mail { id: notice, to: row.address, body }));

@@ -6,7 +6,7 @@ use ocmt_store::tables::{Notice, TenantState, Timer};
 
 use super::{
     super::{
-        ceremony,
+        alert, ceremony,
         container::{schedule::due as schedule, timers as container},
         deletion, post as delivery, recovery,
         transcript::{retention, steps},
@@ -33,6 +33,7 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         deletion::TIMER => deletion::fire(work).await,
         delivery::TIMER => post::retry(work, &timer.subject).await,
         notices::TIMER => notices::retry(work, &timer.subject).await,
+        alert::raise::MORE => alert::raise::more(work, &timer.subject).await,
         email_change::TIMER => email_change::take_effect::fire(work, &timer.subject).await,
         session_row::SWEEP => session_row::sweep(work).await,
         recovery::FIND => recovery::find(work, &timer).await,

@@ -6,7 +6,7 @@ use super::{ask, made, reason};
 use crate::{
     ActorError, Caller,
     api::{
-        audit::QueryAudit,
+        audit::{ExportAudit, GetCheckpoint, ProveConsistency, ProveInclusion, QueryAudit},
         auth::{LinkPurpose, ListSessions, RevokeOtherSessions, RevokeSession, SignOut, WhoAmI},
         container::{
             CreateContainer, ExplainIdle, GetCellKey, GetContainer, HoldContainer, IssueGatewayToken,
@@ -83,6 +83,10 @@ impl World {
             "user.read_identity" "GetIdentityKey" => GetIdentityKey { user };
             "role.list" "ListRoles" => ListRoles::default();
             "audit.read" "the tenant's trail" => QueryAudit::default();
+            "audit.read" "GetCheckpoint" => GetCheckpoint;
+            "audit.read" "ExportAudit" => ExportAudit;
+            "audit.read" "ProveInclusion" => ProveInclusion { sequence: 1, size: 0 };
+            "audit.read" "ProveConsistency" => ProveConsistency { old: 1, new: 0 };
             "audit.read" "one's own trail" => QueryAudit { user: Some(user), ..QueryAudit::default() };
             "vault.read" "GetVault" => GetVault { vault: Some(vault) };
             "vault.read" "one's own vault" => GetVault { vault: None };

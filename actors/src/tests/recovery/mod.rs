@@ -8,6 +8,7 @@ mod dumps;
 mod flow;
 mod foreign;
 mod holders;
+mod inbox;
 mod keys;
 mod mutual;
 mod narrowed;

@@ -157,10 +157,9 @@ async fn each_batch_and_each_opening_is_in_the_audit() {
     assert_eq!(all(&kit, talk.caller(), talk.id, 1).await.unwrap().len(), 120);
     let count = async |caller: &Caller, method: &str| {
         let ask = crate::api::audit::QueryAudit {
-            after: None,
             limit: 100,
             method: Some(method.to_owned()),
-            user: None,
+            ..Default::default()
         };
         kit.call(caller, ask).await.unwrap().records.len()
     };

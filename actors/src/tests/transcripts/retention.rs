@@ -122,10 +122,9 @@ async fn much_goes_in_steps() {
     pass(&kit, &talk, 3).await;
     until("all but the last are gone", async || shown(&kit, &talk).await.first_sequence == 143).await;
     let pruned = crate::api::audit::QueryAudit {
-        after: None,
         limit: 100,
         method: Some("transcript.pruned".to_owned()),
-        user: None,
+        ..Default::default()
     };
     let steps = kit.call(talk.caller(), pruned).await.unwrap().records.len();
     // 142 records of 256 KiB, 16 MiB a step at the most

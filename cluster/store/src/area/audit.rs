@@ -1,8 +1,9 @@
 //! The tenant's audit trail: each record is chained to the one before and written in the transaction of
 //! the change it tells of, so that nothing is done unlogged and nothing is logged that was not done.
 
-use ocmt_crypto::audit::{Actor, AuditRecord, chain, genesis};
+use ocmt_crypto::audit::{Actor, AuditRecord};
 
+use super::log;
 use crate::{
     FencedTx, Filter, ReadTx, StoreError,
     tables::{AuditHead, AuditRow},
@@ -20,36 +21,8 @@ impl FencedTx {
         if record.tenant != tenant_id {
             return Err(StoreError::ForeignTenant { table: "audit" });
         }
-        let bytes = record.to_bytes().map_err(|error| StoreError::Record(error.to_string()))?;
         let head = self.get::<AuditHead>(()).await?;
-        let (last, before) =
-            head.as_ref().map_or_else(|| (0, genesis(tenant_id)), |head| (head.seq, head.hash));
-        let seq = last + 1;
-        let hash = chain(&before, seq.unsigned_abs(), &bytes);
-        let next = AuditHead { tenant_id, seq, hash };
-        let appended = if head.is_none() {
-            match self.insert(&next).await {
-                Err(StoreError::AlreadyExists { .. }) => false,
-                done => done.map(|()| true)?,
-            }
-        } else {
-            self.update_if(&next, AuditHead::seq.eq(last)).await?
-        };
-        if !appended {
-            return Err(StoreError::Conflict);
-        }
-        self.insert(&AuditRow {
-            tenant_id,
-            seq,
-            at: record.at,
-            actor: actor(record.actor),
-            action: record.action.clone(),
-            object: record.object.clone(),
-            record: bytes,
-            hash,
-        })
-        .await?;
-        Ok(seq)
+        log::append(self.beneath(), tenant_id, head, record).await
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod honoured;
 mod hosts;
 pub(crate) mod idempotency;
 pub(crate) mod joins;
+mod log;
 pub(crate) mod look;
 pub(crate) mod nodes;
 pub(crate) mod operator;

@@ -23,8 +23,8 @@ use crate::{
     backend::{Scope, Tx},
     kernel::filter::Col,
     tables::{
-        Ceremony, Cluster, Container, Node, OidcProvider, SealingGeneration, SealingHolder, TotpEnrollment,
-        User,
+        AlertChannel, Ceremony, Cluster, Container, Node, OidcProvider, SealingGeneration, SealingHolder,
+        TotpEnrollment, User,
     },
 };
 
@@ -92,6 +92,10 @@ impl Rewrap {
         self.of_required(TotpEnrollment::wrapped)
     }
 
+    fn channels(self) -> Filter<AlertChannel> {
+        self.of_required(AlertChannel::wrapped)
+    }
+
     fn providers(self) -> Filter<OidcProvider> {
         self.of(OidcProvider::secret_wrapped)
     }
@@ -140,6 +144,18 @@ impl crate::FencedTx {
         limit: u32,
     ) -> Result<Vec<TotpEnrollment>, StoreError> {
         self.find(what.enrollments().limit(limit)).await
+    }
+
+    /// The same for channels of alerts.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn channels_to_rewrap(
+        &mut self,
+        what: Rewrap,
+        limit: u32,
+    ) -> Result<Vec<AlertChannel>, StoreError> {
+        self.find(what.channels().limit(limit)).await
     }
 
     /// The same for the secret of a client at the tenant's own provider.
@@ -219,19 +235,21 @@ impl OperatorStore {
         let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let (mut ceremonies, mut containers) = (what.ceremonies(), what.containers());
         let (mut users, mut enrollments) = (what.users(), what.enrollments());
-        let mut providers = what.providers();
+        let (mut providers, mut channels) = (what.providers(), what.channels());
         if let Some(after) = after {
             ceremonies = ceremonies.and(Ceremony::tenant_id.gt(after));
             containers = containers.and(Container::tenant_id.gt(after));
             users = users.and(User::tenant_id.gt(after));
             enrollments = enrollments.and(TotpEnrollment::tenant_id.gt(after));
             providers = providers.and(OidcProvider::tenant_id.gt(after));
+            channels = channels.and(AlertChannel::tenant_id.gt(after));
         }
         let mut tenants = tx.tenants_of(ceremonies, limit).await?;
         tenants.extend(tx.tenants_of(containers, limit).await?);
         tenants.extend(tx.tenants_of(users, limit).await?);
         tenants.extend(tx.tenants_of(enrollments, limit).await?);
         tenants.extend(tx.tenants_of(providers, limit).await?);
+        tenants.extend(tx.tenants_of(channels, limit).await?);
         tenants.sort_unstable();
         tenants.dedup();
         tenants.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -300,7 +318,8 @@ async fn look(tx: &mut Tx, what: Rewrap) -> Result<Rewrapping, StoreError> {
         + tx.count(what.containers()).await?
         + tx.count(what.users()).await?
         + tx.count(what.enrollments()).await?
-        + tx.count(what.providers()).await?;
+        + tx.count(what.providers()).await?
+        + tx.count(what.channels()).await?;
     let holders = SealingHolder::generation.gt(i64::from(what.latest) - 1);
     let holders = tx.find::<SealingHolder>(holders, false).await?;
     let mut behind = Vec::new();

@@ -6,15 +6,15 @@
 //! The end of the chain is read first and replaced last, if it is still the one that was read. So it is the
 //! lock of the operators' acts too: of two that decide on the same rows, one is repeated.
 
-use ocmt_crypto::audit::{Actor, AuditRecord, Outcome, chain, genesis};
+use ocmt_crypto::audit::{Actor, AuditRecord, Outcome};
 use ocmt_types::{Id as _, RequestId, TenantId, Timestamp};
 
-use super::audit::actor;
+use super::log;
 use crate::{
     Filter, RequestKey, StoreError,
     backend::Tx,
     kernel::row::Row as _,
-    tables::{AuditHead, AuditRow, Cluster, IdempotencyRow},
+    tables::{AuditHead, Cluster, IdempotencyRow},
 };
 
 /// An act upon the cluster, as its audit tells it.
@@ -70,30 +70,7 @@ impl Trail {
     /// [`StoreError::Conflict`] if another act was recorded since, or the same request was answered.
     pub(super) async fn append(self, tx: &mut Tx, act: &ClusterAct) -> Result<(), StoreError> {
         let tenant_id = self.chain_of;
-        let bytes =
-            record(tenant_id, act).to_bytes().map_err(|error| StoreError::Record(error.to_string()))?;
-        let (last, before) = self.head.map_or_else(|| (0, genesis(tenant_id)), |head| (head.seq, head.hash));
-        let seq = last + 1;
-        let hash = chain(&before, seq.unsigned_abs(), &bytes);
-        let next = AuditHead { tenant_id, seq, hash };
-        let appended = if last == 0 {
-            tx.insert(&next).await?
-        } else {
-            tx.update_if(&next, AuditHead::seq.eq(last)).await?
-        };
-        let row = AuditRow {
-            tenant_id,
-            seq,
-            at: act.at,
-            actor: actor(act.actor),
-            action: act.action.to_owned(),
-            object: act.object.clone(),
-            record: bytes,
-            hash,
-        };
-        if !appended || !tx.insert(&row).await? {
-            return Err(StoreError::Conflict);
-        }
+        log::append(tx, tenant_id, self.head, &record(tenant_id, act)).await?;
         match &act.remember {
             Some(remembered) => keep(tx, tenant_id, remembered, act.at).await,
             None => Ok(()),

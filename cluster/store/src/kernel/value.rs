@@ -4,11 +4,11 @@
 //! milliseconds since the Unix epoch, `bool` 0 or 1, small enums their text.
 
 use ocmt_types::{
-    ActId, ApiKeyId, AuthorizationId, CapabilityId, ChannelId, ClusterId, ConnectionId, ContainerId,
-    ConversationId, Digest32, EnrollmentId, Epoch, GroupId, GuardianSetId, GuardianshipId, HandoutId,
-    Incarnation, InviteId, MessageId, NodeId, NoticeId, OperatorId, PairingId, PasskeyId, ProgramTokenId,
-    RequestId, ResourceId, RotationId, ScheduleId, SenderId, SessionId, ShareId, SlotId, TenantId, TimerId,
-    Timestamp, UnlockId, UserId, VaultId,
+    ActId, AlertChannelId, ApiKeyId, AuthorizationId, CapabilityId, ChannelId, ClusterId, ConnectionId,
+    ContainerId, ConversationId, Digest32, EnrollmentId, Epoch, GroupId, GuardianSetId, GuardianshipId,
+    HandoutId, Incarnation, InviteId, MessageId, NodeId, NoticeId, OperatorId, PairingId, PasskeyId,
+    ProgramTokenId, RequestId, ResourceId, RotationId, ScheduleId, SenderId, SessionId, ShareId, SlotId,
+    TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
 };
 
 /// One value of one column. The order is that of the databases: NULL first, bytes by unsigned value.
@@ -154,6 +154,7 @@ ids!(
     AuthorizationId,
     ConnectionId,
     NodeId,
+    AlertChannelId,
     NoticeId,
     PairingId,
     ProgramTokenId,

@@ -28,12 +28,15 @@ const READ_ACROSS: &[&str] = &[
     "users",
     "totp_enrollments",
     "oidc_providers",
+    "alert_channels",
     "egress_policies",
     "egress_use",
+    // how far audits have come: hashes and counts
+    "audit_head",
 ];
 
 /// Tables where the acts of operators are kept beside those of tenants, under the cluster's id.
-const SHARED: &[&str] = &["audit", "audit_head", "idempotency"];
+const SHARED: &[&str] = &["audit", "audit_head", "audit_nodes", "idempotency"];
 
 /// To lock a row needs the right to update it. Row security takes that right back where it would change
 /// something: an update must leave a row that nobody can leave. A tenant is born under epoch 1, and its key

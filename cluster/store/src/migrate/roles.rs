@@ -44,18 +44,20 @@ const OF_CLUSTER: &[(&str, &str)] = &[
     ("users", "SELECT (tenant_id, totp_wrapped)"),
     ("totp_enrollments", "SELECT (tenant_id, wrapped)"),
     ("oidc_providers", "SELECT (tenant_id, secret_wrapped)"),
+    ("alert_channels", "SELECT (tenant_id, wrapped)"),
     // what a host holds its containers to, also where their tenant is owned elsewhere
     ("egress_policies", "SELECT"),
     ("egress_use", "SELECT"),
     // the cluster's own chain and answers, which the policies keep apart from tenants'
     ("audit", "SELECT, INSERT"),
     ("audit_head", "SELECT, INSERT, UPDATE"),
+    ("audit_nodes", "SELECT, INSERT"),
     ("idempotency", "SELECT, INSERT"),
     ("schema_migrations", "SELECT"),
 ];
 
 /// Tables that tenants' work adds to and never takes from.
-pub(crate) const APPEND_ONLY: &[&str] = &["audit"];
+pub(crate) const APPEND_ONLY: &[&str] = &["audit", "audit_nodes"];
 
 const ROLES: &str = "SELECT count(*) FROM pg_roles WHERE rolname IN ('ocmt_tenant', 'ocmt_cluster')";
 

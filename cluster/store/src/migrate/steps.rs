@@ -62,4 +62,8 @@ steps! {
     20 "oauth" "0020_oauth.sql" usable_from 20;
     // an earlier program would change a ceremony and tell no watcher
     21 "ceremonies" "0021_ceremonies.sql" usable_from 21;
+    // an earlier program appends without the tree, which is grown after it
+    22 "audit_tree" "0022_audit_tree.sql" usable_from 21;
+    // an earlier program would give up a sealing key that channels are still under
+    23 "alerts" "0023_alerts.sql" usable_from 23;
 }

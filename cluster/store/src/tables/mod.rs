@@ -1,6 +1,7 @@
 //! The rows of every table, by area. A column is added here and in the migration; a test holds the two
 //! against each other and prints the DDL that a row wants.
 
+pub mod alert;
 pub mod api_key;
 pub mod ceremony_event;
 pub mod cluster;
@@ -28,6 +29,7 @@ pub mod trail;
 pub mod transcript;
 pub mod vault;
 
+pub use alert::{AlertChannel, AlertGroup, AlertKind};
 pub use api_key::ApiKeyRow;
 pub use ceremony_event::CeremonyEvent;
 pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP, RevokedNode, TenantOwner};
@@ -56,7 +58,7 @@ pub use team::{CustomRole, Group, GroupMember, GroupResource, StoredGroupRole};
 pub use tenant::{
     Assurance, Invite, Link, LinkPurpose, Session, Tenant, TenantState, User, UserRole, UserState,
 };
-pub use trail::{AuditHead, AuditRow, IdempotencyRow};
+pub use trail::{AuditHead, AuditNodes, AuditRow, IdempotencyRow};
 pub use transcript::{Conversation, TranscriptRecord};
 pub use vault::{
     Handout, InboxState, ObjectBody, ObjectVersion, RotationMode, RotationObject, Slot, SlotKind,
@@ -69,6 +71,7 @@ use crate::kernel::row::{Row as _, Table};
 pub fn all() -> Vec<&'static Table> {
     let mut all = of_cluster();
     all.extend(of_tenants());
+    all.extend([AlertChannel::table(), AlertGroup::table()]);
     all
 }
 
@@ -135,6 +138,7 @@ fn of_tenants() -> Vec<&'static Table> {
         CeremonyRequest::table(),
         AuditRow::table(),
         AuditHead::table(),
+        AuditNodes::table(),
         IdempotencyRow::table(),
         CustomRole::table(),
         Group::table(),

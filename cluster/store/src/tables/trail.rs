@@ -32,6 +32,21 @@ rows! {
         seq: i64,
         /// Its hash.
         hash: Digest32,
+        /// How many of the records the Merkle tree is grown over: all, but after an earlier program.
+        tree_size: i64,
+        /// The roots of the complete subtrees that it is made of, largest first, 32 bytes each.
+        peaks: Vec<u8>,
+    };
+
+    /// Nodes of the Merkle tree over the tenant's audit, with the record that completes their subtrees. Records with
+    /// odd numbers complete none.
+    pub struct AuditNodes: tenant("audit_nodes") {
+        key {
+            /// Number of the record.
+            seq: i64,
+        }
+        /// Roots of the subtrees, lowest first, 32 bytes each; leaves are not among them.
+        hashes: Vec<u8>,
     };
 
     /// The answer to a request that may be repeated.

@@ -18,6 +18,7 @@ pub mod removal;
 pub mod restored;
 pub mod rows;
 pub mod sealing;
+pub mod tree;
 
 /// One test per property. `$open` is an async function that returns a fresh store and what keeps it alive.
 #[macro_export]
@@ -135,6 +136,7 @@ macro_rules! suite {
                 what_is_under_an_earlier_generation_is_found_by_its_tenants,
                 a_totp_secret_under_an_earlier_generation_is_found_confirmed_or_not,
                 a_clients_secret_under_an_earlier_generation_is_found,
+                a_channel_under_an_earlier_generation_is_found,
                 a_generation_stands_alone_once_nothing_and_nobody_is_under_an_earlier_one,
                 who_may_hold_a_generation_is_known,
                 nothing_is_written_under_a_generation_that_was_given_up,
@@ -143,6 +145,10 @@ macro_rules! suite {
                 parallel_reservations_never_exceed_a_host,
                 what_was_reserved_comes_back_and_a_rolled_back_reservation_was_none,
                 a_host_finds_its_containers_of_all_tenants,
+            }
+            tree {
+                every_record_is_proven_and_every_log_the_beginning_of_the_next,
+                a_tree_grows_after_a_program_that_kept_none,
             }
             areas {
                 the_cluster_row_is_made_once,

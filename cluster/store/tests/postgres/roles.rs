@@ -104,6 +104,9 @@ async fn tenants_work_neither_rewrites_the_audit_nor_moves_a_claim() {
         "UPDATE audit SET actor = 'nobody'",
         "DELETE FROM audit",
         "TRUNCATE audit",
+        "UPDATE audit_nodes SET hashes = '\\x'",
+        "DELETE FROM audit_nodes",
+        "TRUNCATE audit_nodes",
         "UPDATE tenant_owner SET epoch = epoch + 1",
         "UPDATE tenant_owner SET tenant_id = tenant_id",
         "DELETE FROM tenant_owner",
@@ -135,6 +138,7 @@ async fn work_across_tenants_sees_no_tenants_state() {
         "DELETE FROM outbox",
         "INSERT INTO tenants SELECT",
         "DELETE FROM audit",
+        "DELETE FROM audit_nodes",
         "INSERT INTO audit VALUES ('\\x01', 1, 1, 'a', 'b', 'c', '\\x', '\\x')",
         "CREATE TABLE mine (x BIGINT)",
     ] {

@@ -19,7 +19,7 @@ const COLUMNS: &str = "SELECT t.table_name::text, c.column_name::text, c.data_ty
                        ORDER BY 1, c.ordinal_position";
 
 /// Where a tenant's rows are the claim's or the directory's, and what the role may do there is less.
-const FEWER_RIGHTS: &[&str] = &["tenant_owner", "directory", "passkey_directory", "audit"];
+const FEWER_RIGHTS: &[&str] = &["tenant_owner", "directory", "passkey_directory", "audit", "audit_nodes"];
 
 /// Tables with one row for each tenant.
 const ONE_EACH: &[&str] = &[
@@ -177,14 +177,19 @@ async fn who_names_no_tenant_sees_none_before_and_after_a_transaction_that_did()
 async fn work_across_tenants_reads_what_is_due_and_the_clusters_own_chain() {
     let mut wall = Wall::build().await;
     wall.owner.execute("SET ROLE ocmt_cluster").await.unwrap();
-    for (table, seen) in
-        [("timers", 2), ("outbox", 2), ("containers", 2), ("directory", 2), ("tenant_owner", 2)]
-    {
+    for (table, seen) in [
+        ("timers", 2),
+        ("outbox", 2),
+        ("containers", 2),
+        ("directory", 2),
+        ("tenant_owner", 2),
+        ("audit_head", 2),
+    ] {
         let all = format!("SELECT count(*) FROM {table}");
         let all: i64 = sqlx::query_scalar(AssertSqlSafe(all)).fetch_one(&mut wall.owner).await.unwrap();
         assert_eq!(all, seen, "{table}");
     }
-    for table in ["audit", "audit_head", "idempotency"] {
+    for table in ["audit", "audit_nodes", "idempotency"] {
         let all = format!("SELECT count(*) FROM {table}");
         let all: i64 = sqlx::query_scalar(AssertSqlSafe(all)).fetch_one(&mut wall.owner).await.unwrap();
         assert_eq!(all, 0, "{table}: not the cluster's");

@@ -2,31 +2,67 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use ocmt_crypto::audit::checkpoint::NoteKey;
+use ocmt_types::Timestamp;
 
 /// `ocmt audit`
 #[derive(Subcommand)]
 pub enum AuditCommand {
+    /// Print records as they are committed, until you end it
+    #[command(
+        after_help = "Examples:\n  ocmt audit tail --outcome refused\n  ocmt audit tail --json | my-collector"
+    )]
+    Tail {
+        /// Which records
+        #[command(flatten)]
+        wanted: AuditWanted,
+        /// Go on behind this record: the token that `--json` prints with each
+        #[arg(long, value_name = "TOKEN", default_value = "")]
+        resume: String,
+    },
     /// Print records, newest last
-    #[command(after_help = "Example:\n  ocmt audit query --limit 20 --action container")]
+    #[command(
+        after_help = "Examples:\n  ocmt audit query --limit 20 --action container\n  ocmt audit query --since 2026-11-01 --outcome refused"
+    )]
     Query {
         /// At most so many
         #[arg(long, default_value_t = 100)]
         limit: usize,
-        /// Only those whose action contains this
-        #[arg(long, value_name = "TEXT")]
-        action: Option<String>,
+        /// Which records
+        #[command(flatten)]
+        wanted: AuditWanted,
+        /// Not before this day or time, as 2026-11-29 or 2026-11-29T08:00Z
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        since: Option<Timestamp>,
+        /// Before this day or time
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        until: Option<Timestamp>,
     },
-    /// Write all records as JSON lines, checked
-    #[command(after_help = "Example:\n  ocmt audit export --out audit.jsonl")]
+    /// Write all records: as JSON lines, checked, with the signed head at the end; as CSV or syslog to read
+    #[command(
+        after_help = "Examples:\n  ocmt audit export --out audit.jsonl\n  ocmt audit export --format csv --out audit.csv\n  ocmt audit export --format syslog --from 4711"
+    )]
     Export {
         /// Where to; standard output without it
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// In which form; JSON lines alone can be verified
+        #[arg(long, value_enum, default_value_t = AuditFormat::Jsonl)]
+        format: AuditFormat,
+        /// The first record; only a file from the first of all can be verified
+        #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+        from: u64,
+        /// The last record
+        #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+        to: u64,
     },
+    /// Print the signed head of the audit, to be kept where no node can change it
+    #[command(after_help = "Example:\n  ocmt audit checkpoint >> /media/elsewhere/heads.jsonl")]
+    Checkpoint,
     /// Check an export offline, or the tenant's audit as the node shows it; names the first bad record
     #[command(
-        after_help = "Examples:\n  ocmt audit verify audit.jsonl    needs no node\n  ocmt audit verify                asks the node\n\nKeep the head that is printed: an export that ends before it was cut."
+        after_help = "Examples:\n  ocmt audit verify audit.jsonl --checkpoint heads.jsonl    needs no node\n  ocmt audit verify                                         asks the node\n\nA chain whose end was cut, or which was computed anew, is whole: only a signed head that was kept elsewhere shows it. Heads are believed if a node of the cluster signed them (--ca, or the authority of your session), or one of --key."
     )]
     Verify {
         /// An export of `ocmt audit export`
@@ -34,7 +70,64 @@ pub enum AuditCommand {
         /// Fail unless the audit reaches the head printed earlier
         #[arg(long, value_name = "NUMBER:HASH")]
         head: Option<String>,
+        /// Heads that were kept elsewhere (`ocmt audit checkpoint`), or one signed note; may be given more than once
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Vec<PathBuf>,
+        /// A key that may have signed heads, as `name+id+key`; may be given more than once
+        #[arg(long, value_name = "KEY", value_parser = key)]
+        key: Vec<NoteKey>,
     },
+}
+
+/// Which records.
+#[derive(Args)]
+pub struct AuditWanted {
+    /// Only those whose action contains this
+    #[arg(long, value_name = "TEXT")]
+    pub action: Option<String>,
+    /// Only what this user, API key, container or operator did
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub who: String,
+    /// Only what was done to this, as it is printed
+    #[arg(long, value_name = "OBJECT", default_value = "", hide_default_value = true)]
+    pub on: String,
+    /// Only what ended so
+    #[arg(long, value_enum)]
+    pub outcome: Option<AuditOutcome>,
+}
+
+/// How an act ended.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum AuditOutcome {
+    /// Done
+    Ok,
+    /// Refused for want of authority
+    Refused,
+    /// Allowed, and failed
+    Failed,
+}
+
+/// Form of an export.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AuditFormat {
+    /// JSON lines
+    Jsonl,
+    /// Comma-separated, for spreadsheets
+    Csv,
+    /// RFC 5424
+    Syslog,
+}
+
+fn key(text: &str) -> Result<NoteKey, String> {
+    NoteKey::parse(text).map_err(|_| "is no key of a note: name+id+key".to_owned())
+}
+
+fn time(text: &str) -> Result<Timestamp, String> {
+    let at = text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond).or_else(|_| {
+        let day: jiff::civil::Date = text.parse()?;
+        Ok::<_, jiff::Error>(day.to_zoned(jiff::tz::TimeZone::UTC)?.timestamp().as_millisecond())
+    });
+    at.map(Timestamp).map_err(|_| "is no time: write 2026-11-29 or 2026-11-29T08:00Z".to_owned())
 }
 
 /// `ocmt image`

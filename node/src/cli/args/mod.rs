@@ -1,6 +1,7 @@
 //! The commands and their arguments. Nothing secret is ever an argument: others on the machine see those.
 
 mod account;
+mod alert;
 mod api_key;
 mod approve;
 mod audit;
@@ -9,6 +10,7 @@ mod container;
 mod conversation;
 mod egress;
 mod email;
+mod inbox;
 mod mfa;
 mod node;
 mod oauth;
@@ -31,9 +33,10 @@ use ocmt_types::{ContainerId, TenantId};
 pub use account::{
     LoginArgs, PolicyArgs, SessionsCommand, SsoCommand, SsoSetArgs, TenantCommand, UserCommand,
 };
+pub use alert::{AlertCommand, AlertKindArg, AlertPutArgs, AlertSeverityArg};
 pub use api_key::{ApiKeyCommand, ApiKeyCreateArgs};
 pub use approve::{ApproveArgs, ApproveCommand};
-pub use audit::{AuditCommand, ImageBuildArgs, ImageCommand};
+pub use audit::{AuditCommand, AuditFormat, AuditOutcome, AuditWanted, ImageBuildArgs, ImageCommand};
 pub use cluster::{
     ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs, SealingKeyCommand,
 };
@@ -41,6 +44,7 @@ pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs
 pub use conversation::{AppendArgs, ConversationCommand, ConversationExportArgs, ReadArgs};
 pub use egress::{EgressCommand, EgressSetArgs};
 pub use email::EmailCommand;
+pub use inbox::InboxListArgs;
 pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
 pub use oauth::{ConnectArgs, OauthCommand, ProviderCommand, ProviderSetArgs, SecretPlace};
@@ -193,6 +197,11 @@ pub enum Command {
     /// Being a guardian of somebody else's vault
     #[command(subcommand)]
     Guardian(GuardianCommand),
+    /// What waits for you: invitations, ceremonies, drills, offers, notices
+    Inbox(InboxListArgs),
+    /// Where the tenant's alerts go: Slack, Discord, PagerDuty, mail, webhooks
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// The audit of the tenant
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -32,6 +32,14 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let program = vault.create_program_token("p", &entries, key, Duration::from_secs(600)).await.unwrap();
     let scopes = ["vault.read".to_owned()];
     let api_key = owner.client.create_api_key("k", &scopes, Duration::from_secs(600)).await.unwrap();
+    let channel = ocmt_client::alert::ChannelWanted {
+        kind: ocmt_proto::v1::AlertChannelKind::Email,
+        name: "of the owner".to_owned(),
+        target: Some(ocmt_types::Secret::new(owner.email.clone())),
+        min_severity: ocmt_proto::v1::AlertSeverity::Critical,
+        ..Default::default()
+    };
+    let channel = owner.client.put_channel(channel).await.unwrap().id.to_string();
     let (share, capability) = shared(node, owner, &vault).await;
     let (pairing, sender) = paired(owner, container.id).await;
     let conversation = vault.open_conversation(None).await.unwrap().id.to_string();
@@ -46,6 +54,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
         sender,
         program: program.token_id.to_string(),
         api_key: api_key.key.id.to_string(),
+        channel,
         share,
         capability,
         session: me.session.unwrap().id.to_string(),

@@ -3,7 +3,9 @@
 
 mod abuse;
 mod agents;
+mod alerts;
 mod api_keys;
+mod audit;
 mod canary;
 mod config;
 mod contract;

@@ -13,6 +13,7 @@ use ocmt_actors::{
 };
 use ocmt_cluster::{LeaseTimes, Membership, MembershipConfig, Router};
 use ocmt_crypto::{
+    audit::checkpoint::Checkpoint,
     sealing::{SealingKey, SealingKeys},
     sign::{Purpose, Signature, SigningKey, VerifyKey},
 };
@@ -218,6 +219,10 @@ impl NodeSigner for Signer {
 
     fn sign(&self, purpose: Purpose, message: &[u8]) -> Signature {
         self.key.sign(purpose, message)
+    }
+
+    fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Signature {
+        checkpoint.sign(&self.key)
     }
 
     fn certificate_chain(&self) -> Vec<Vec<u8>> {

@@ -80,6 +80,8 @@ pub(super) fn people(ids: &Ids) -> Vec<Made> {
             confirm_name: "not its name".into(), idempotency_key: key(), ..Default::default() };
         TenantService/ResumeTenant "tenant" => pb::ResumeTenantRequest { tenant_id: ids.tenant.clone(),
             idempotency_key: key() };
+        TenantService/ListInbox "" => pb::ListInboxRequest::default();
+        TenantService/WatchInbox "" => pb::WatchInboxRequest::default();
         TenantService/ListTenants "" => pb::ListTenantsRequest::default();
         TenantService/UpdateTenantPolicy "" => pb::UpdateTenantPolicyRequest { policy: Some(policy),
             update_mask: Some(mask), policy_version: 1, idempotency_key: key() };
@@ -105,6 +107,20 @@ pub(super) fn people(ids: &Ids) -> Vec<Made> {
         UserService/PublishIdentityKey "" => pb::PublishIdentityKeyRequest { signing_key: hash.clone(),
             sealing_key: hash, idempotency_key: key() };
         UserService/GetIdentityKey "user" => pb::GetIdentityKeyRequest { user_id: ids.user.clone() };
-        AuditService/QueryAudit "" => pb::QueryAuditRequest { ascending: true, ..Default::default() };
+        AlertService/PutChannel "" => pb::PutChannelRequest { kind: pb::AlertChannelKind::Slack.into(),
+            name: "walk".into(), target: "https://hooks.e2e.example/x".into(), idempotency_key: key(),
+            ..Default::default() };
+        AlertService/ListChannels "" => pb::ListChannelsRequest::default();
+        AlertService/DeleteChannel "channel" => pb::DeleteChannelRequest { channel_id: ids.channel.clone(),
+            idempotency_key: key() };
+        AlertService/SendTestAlert "channel" => pb::SendTestAlertRequest { channel_id: ids.channel.clone(),
+            idempotency_key: key() };
+        AuditService/QueryAudit "" => pb::QueryAuditRequest::default();
+        AuditService/ExportAudit "" => pb::ExportAuditRequest {
+            format: pb::AuditExportFormat::Jsonl.into(), ..Default::default() };
+        AuditService/GetCheckpoint "" => pb::GetCheckpointRequest {};
+        AuditService/ProveInclusion "" => pb::ProveInclusionRequest { sequence: 1, size: 0 };
+        AuditService/ProveConsistency "" => pb::ProveConsistencyRequest { old_size: 1, new_size: 0 };
+        AuditService/WatchAudit "" => pb::WatchAuditRequest::default();
     }
 }

@@ -23,9 +23,16 @@ use crate::{
 
 /// Streams, which are tied to the session that opened them: who has none is nobody to them.
 fn is_of_a_session(path: &str) -> bool {
-    ["/OpenChannel", "/WatchVault", "/WatchContainers", "/WatchUnlockRequests", "/WatchCeremonies"]
-        .iter()
-        .any(|stream| path.ends_with(stream))
+    let streams = [
+        "/OpenChannel",
+        "/WatchAudit",
+        "/WatchInbox",
+        "/WatchVault",
+        "/WatchContainers",
+        "/WatchUnlockRequests",
+        "/WatchCeremonies",
+    ];
+    streams.iter().any(|stream| path.ends_with(stream))
 }
 
 fn rule(path: &str) -> &'static Rule {

@@ -51,7 +51,7 @@ macro_rules! rules {
 }
 
 /// What an API key may call, and the scope that it has to have for it; "" for none. Everything else refuses every key.
-pub(super) const BY_KEY: [(&str, &str); 28] = [
+pub(super) const BY_KEY: [(&str, &str); 32] = [
     ("/ocmt.v1.AuthService/WhoAmI", ""),
     ("/ocmt.v1.TenantService/GetTenant", "tenant.read"),
     ("/ocmt.v1.TenantService/GetQuota", "tenant.read"),
@@ -63,6 +63,10 @@ pub(super) const BY_KEY: [(&str, &str); 28] = [
     ("/ocmt.v1.GroupService/ListGroups", "group.list"),
     ("/ocmt.v1.GroupService/ListResources", "group.read"),
     ("/ocmt.v1.AuditService/QueryAudit", "audit.read"),
+    ("/ocmt.v1.AuditService/ExportAudit", "audit.read"),
+    ("/ocmt.v1.AuditService/GetCheckpoint", "audit.read"),
+    ("/ocmt.v1.AuditService/ProveInclusion", "audit.read"),
+    ("/ocmt.v1.AuditService/ProveConsistency", "audit.read"),
     ("/ocmt.v1.VaultService/GetVault", "vault.read"),
     ("/ocmt.v1.VaultService/ListEntries", "vault.read"),
     ("/ocmt.v1.VaultService/GetEntry", "vault.read"),
@@ -118,6 +122,8 @@ pub(super) const RULES: &[Rule] = rules! {
         RevokeApiKey Observer Refused,
     }
     TenantService {
+        ListInbox Observer Refused,
+        WatchInbox Observer Refused,
         CreateTenant Observer Refused,
         GetTenant Observer Refused,
         GetQuota Observer Refused,
@@ -247,8 +253,20 @@ pub(super) const RULES: &[Rule] = rules! {
         ListConversations Observer Refused,
         DeleteConversation Observer Refused,
     }
+    AlertService {
+        PutChannel Owner Refused,
+        ListChannels Admin Refused,
+        DeleteChannel Owner Refused,
+        SendTestAlert Admin Refused,
+    }
     AuditService {
+        // one's own
         QueryAudit Observer Refused,
+        ExportAudit Admin Refused,
+        GetCheckpoint Admin Refused,
+        ProveInclusion Admin Refused,
+        ProveConsistency Admin Refused,
+        WatchAudit Observer Refused,
     }
     ShareService {
         CreateShare Observer Refused,

@@ -1,0 +1,79 @@
+//! Which records are alerts by themselves, and how bad they are.
+
+use ocmt_crypto::audit::{AuditRecord, Outcome};
+
+use crate::api::alert::Severity;
+
+/// Actions that were done: `area/verb` as the audit has it.
+const DONE: &[(&str, Severity)] = &[
+    ("AlertService/DeleteChannel", Severity::Warning),
+    ("AlertService/PutChannel", Severity::Warning),
+    ("AuthService/CreateApiKey", Severity::Info),
+    ("AuthService/RegenerateBackupCodes", Severity::Warning),
+    ("AuthService/RemovePasskey", Severity::Warning),
+    ("AuthService/RemoveTotp", Severity::Warning),
+    ("RecoveryService/CompleteCeremony", Severity::Critical),
+    ("RecoveryService/LockCeremony", Severity::Critical),
+    ("RecoveryService/OpenCeremony", Severity::Critical),
+    ("RecoveryService/VetoCeremony", Severity::Warning),
+    ("RecoveryService/VoiceDoubt", Severity::Warning),
+    ("ShareService/CreateProgramToken", Severity::Info),
+    ("TenantService/DeleteTenant", Severity::Critical),
+    ("TenantService/RemoveOidcProvider", Severity::Warning),
+    ("TenantService/SetOidcProvider", Severity::Critical),
+    ("TenantService/UpdateTenantPolicy", Severity::Warning),
+    ("UserService/RemoveUser", Severity::Info),
+    ("UserService/SetRole", Severity::Warning),
+    ("VaultService/FinishRotation", Severity::Info),
+    ("container.drift", Severity::Critical),
+    ("email.change", Severity::Warning),
+];
+
+/// Actions that were refused or failed: somebody tries.
+const REFUSED: &[(&str, Severity)] = &[
+    ("AuthService/CompleteMfa", Severity::Warning),
+    ("AuthService/FinishPasskeyAssertion", Severity::Warning),
+    ("AuthService/StepUp", Severity::Warning),
+    ("RecoveryService/ApproveCeremony", Severity::Warning),
+    ("RecoveryService/OpenCeremony", Severity::Warning),
+    ("VaultService/GetVault", Severity::Warning),
+    ("container.drift", Severity::Critical),
+];
+
+/// How bad the record is; none if it is no alert by itself.
+pub(super) fn severity(record: &AuditRecord) -> Option<Severity> {
+    let rules = if record.outcome == Outcome::Allowed { DONE } else { REFUSED };
+    let found = rules.iter().find(|(action, _)| *action == record.action);
+    found.map(|(_, severity)| *severity)
+}
+
+/// Whether it is of a recovery that was opened, goes on or ends: of these a channel is told that was tried, whatever it is for.
+pub(super) fn is_of_recovery(record: &AuditRecord) -> bool {
+    record.outcome == Outcome::Allowed
+        && matches!(
+            record.action.as_str(),
+            "RecoveryService/OpenCeremony"
+                | "RecoveryService/LockCeremony"
+                | "RecoveryService/CompleteCeremony"
+        )
+}
+
+/// Whether it is of a channel that was named, changed or deleted.
+pub(super) fn is_of_channels(record: &AuditRecord) -> bool {
+    record.outcome == Outcome::Allowed
+        && matches!(record.action.as_str(), "AlertService/PutChannel" | "AlertService/DeleteChannel")
+}
+
+/// How bad an action is at the worst.
+pub(super) fn worst(action: &str) -> Severity {
+    let found =
+        DONE.iter().chain(REFUSED).filter(|(known, _)| *known == action).map(|(_, severity)| *severity);
+    found.max().unwrap_or_default()
+}
+
+/// Whether an action is one of these, or begins like one that ends in `.` or `/`.
+pub(super) fn names(wanted: &[String], action: &str) -> bool {
+    wanted.iter().any(|wanted| {
+        wanted == action || (wanted.ends_with(['.', '/']) && action.starts_with(wanted.as_str()))
+    })
+}

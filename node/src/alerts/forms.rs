@@ -1,0 +1,161 @@
+//! What each kind of channel is sent.
+
+use http::{
+    Request,
+    header::{CONTENT_TYPE, USER_AGENT},
+};
+use ocmt_actors::api::alert::{Alert, AlertKind, AlertTarget};
+use ocmt_types::Timestamp;
+use serde_json::{Value, json};
+
+use crate::witness::{SIGNATURE, sign};
+
+/// Longest text, in characters: Discord takes 2,000.
+const LONGEST: usize = 1_800;
+
+/// The request that carries the alert; none if the target is no address.
+pub(super) fn request(target: &AlertTarget, alert: &Alert, now: Timestamp) -> Option<Request<Vec<u8>>> {
+    let body = match target.kind {
+        AlertKind::Slack => json!({ "text": escaped(&text(alert)) }),
+        // nobody is called by what somebody else wrote
+        AlertKind::Discord => json!({ "content": text(alert), "allowed_mentions": { "parse": [] } }),
+        AlertKind::Pagerduty => pagerduty(target, alert)?,
+        AlertKind::Webhook => webhook(alert),
+        AlertKind::Email => return None,
+    }
+    .to_string();
+    let mut request = Request::post(target.target.expose())
+        .header(CONTENT_TYPE, "application/json")
+        .header(USER_AGENT, "ocmt");
+    if target.kind == AlertKind::Webhook {
+        request = request.header(SIGNATURE, sign(target.secret.as_ref()?, &body, now));
+    }
+    request.body(body.into_bytes()).ok()
+}
+
+/// One line, and one for each fact.
+fn text(alert: &Alert) -> String {
+    let mut text =
+        format!("[{}] {} in tenant {}", alert.severity.as_str(), one_line(&alert.action), alert.tenant);
+    for (name, value) in &alert.facts {
+        text += &format!("\n{}: {}", one_line(name), one_line(value));
+    }
+    text.chars().take(LONGEST).collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Slack takes these three for its own marks.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Events v2.
+fn pagerduty(target: &AlertTarget, alert: &Alert) -> Option<Value> {
+    Some(json!({
+        "routing_key": target.secret.as_ref()?.expose(),
+        "event_action": "trigger",
+        // what is told again within its cooldown joins the incident that is open
+        "dedup_key": format!("ocmt {} {}", alert.tenant, alert.action),
+        "payload": {
+            "summary": text(alert).lines().next().unwrap_or_default(),
+            "source": format!("ocmt tenant {}", alert.tenant),
+            "severity": alert.severity.as_str(),
+            "timestamp": at(alert),
+            "custom_details": facts(alert),
+        },
+    }))
+}
+
+fn webhook(alert: &Alert) -> Value {
+    json!({
+        "id": alert.id.to_string(),
+        "tenant": alert.tenant.to_string(),
+        "action": alert.action,
+        "severity": alert.severity.as_str(),
+        "at": at(alert),
+        "facts": facts(alert),
+    })
+}
+
+fn facts(alert: &Alert) -> Value {
+    Value::Object(
+        alert.facts.iter().map(|(name, value)| (name.clone(), Value::String(value.clone()))).collect(),
+    )
+}
+
+fn at(alert: &Alert) -> String {
+    jiff::Timestamp::from_millisecond(alert.at.0).unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ocmt_actors::api::alert::Severity;
+    use ocmt_types::{Id as _, NoticeId, Secret, TenantId};
+
+    use super::*;
+
+    fn alert(value: &str) -> Alert {
+        Alert {
+            id: NoticeId::from_bytes([1; 16]),
+            tenant: TenantId::from_bytes([2; 16]),
+            action: "UserService/SetRole".to_owned(),
+            severity: Severity::Warning,
+            facts: vec![("on".to_owned(), value.to_owned())],
+            at: Timestamp(1_800_000_000_000),
+        }
+    }
+
+    fn sent(kind: AlertKind, alert: &Alert) -> (Request<Vec<u8>>, Value) {
+        let target = Secret::new("https://hooks.example.org/x".to_owned());
+        let target = AlertTarget { kind, target, secret: Some(Secret::new("k".repeat(32))) };
+        let request = request(&target, alert, Timestamp(7)).unwrap();
+        let body = serde_json::from_slice(request.body()).unwrap();
+        (request, body)
+    }
+
+    #[test]
+    fn what_somebody_wrote_calls_nobody_and_makes_no_lines() {
+        let bad = alert("<!channel> & @everyone\nsecond");
+        let (_, slack) = sent(AlertKind::Slack, &bad);
+        let text = slack["text"].as_str().unwrap();
+        assert!(text.contains("&lt;!channel&gt; &amp;") && !text.contains('<'), "{text}");
+        assert_eq!(text.lines().count(), 2);
+        let (_, discord) = sent(AlertKind::Discord, &bad);
+        assert_eq!(discord["allowed_mentions"]["parse"], json!([]));
+        let (_, long) = sent(AlertKind::Discord, &alert(&"x".repeat(5_000)));
+        assert!(long["content"].as_str().unwrap().chars().count() <= 2_000);
+    }
+
+    #[test]
+    fn an_event_of_pagerduty_has_what_its_interface_asks_for() {
+        let (_, event) = sent(AlertKind::Pagerduty, &alert("user/1"));
+        assert_eq!(
+            (event["event_action"].as_str(), event["routing_key"].as_str()),
+            (Some("trigger"), Some(&*"k".repeat(32)))
+        );
+        let payload = &event["payload"];
+        assert_eq!(payload["severity"], "warning");
+        assert!(payload["summary"].as_str().unwrap().contains("UserService/SetRole"));
+        assert_eq!(
+            (payload["timestamp"].as_str(), &payload["custom_details"]["on"]),
+            (Some("2027-01-15T08:00:00Z"), &json!("user/1"))
+        );
+        assert!(payload["source"].is_string() && event["dedup_key"].as_str().unwrap().len() <= 255);
+    }
+
+    #[test]
+    fn a_post_to_a_webhook_is_signed_with_its_time() {
+        let (request, body) = sent(AlertKind::Webhook, &alert("user/1"));
+        let signature = request.headers()[SIGNATURE].to_str().unwrap();
+        let text = std::str::from_utf8(request.body()).unwrap();
+        assert_eq!(signature, sign(&Secret::new("k".repeat(32)), text, Timestamp(7)));
+        assert_ne!(signature, sign(&Secret::new("k".repeat(32)), text, Timestamp(8)));
+        assert_ne!(signature, sign(&Secret::new("l".repeat(32)), text, Timestamp(7)));
+        assert_eq!(body["id"], NoticeId::from_bytes([1; 16]).to_string());
+        assert!(!text.contains("kkkk"), "the key stays here");
+    }
+}

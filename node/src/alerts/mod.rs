@@ -1,0 +1,57 @@
+//! Alerts out of the node: to Slack, Discord, PagerDuty and webhooks of tenants. Those to people go as letters.
+//!
+//! Where a tenant's alerts go the tenant has named, so the way there is that to tenants' providers: https to public addresses,
+//! the address that was checked, no redirects, bounded in size and time ([`Fetch`]).
+
+mod forms;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use ocmt_actors::{
+    Mail, MailBody, MailError, Mailer,
+    api::alert::{Alert, AlertTarget},
+};
+use ocmt_types::Clock;
+
+use crate::sso::{Fetch, FetchError};
+
+/// Carries letters one way and alerts another.
+pub struct Carriers<L> {
+    letters: L,
+    fetch: Fetch,
+    clock: Arc<dyn Clock>,
+}
+
+impl<L: Mailer> Carriers<L> {
+    /// Letters by `letters`, alerts over `fetch`.
+    pub fn new(letters: L, fetch: Fetch, clock: Arc<dyn Clock>) -> Self {
+        Self { letters, fetch, clock }
+    }
+
+    async fn alert(&self, target: &AlertTarget, alert: &Alert) -> Result<(), MailError> {
+        let request = forms::request(target, alert, self.clock.now())
+            .ok_or_else(|| MailError::Refused("the channel has no address".to_owned()))?;
+        let answer = self.fetch.fetch(request).await.map_err(|error| match error {
+            FetchError::Refused(why) => MailError::Refused(format!("the channel {why}")),
+            FetchError::Failed(why) => MailError::Later(format!("the channel {why}")),
+        })?;
+        let status = answer.status();
+        let said = || format!("the channel answers {}", status.as_u16());
+        match status.as_u16() {
+            200..=299 => Ok(()),
+            // not now
+            408 | 425 | 429 | 500..=599 => Err(MailError::Later(said())),
+            _ => Err(MailError::Refused(said())),
+        }
+    }
+}
+
+impl<L: Mailer> Mailer for Carriers<L> {
+    fn hand_over<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), MailError>> {
+        match &mail.body {
+            MailBody::Alert { target, alert } => Box::pin(self.alert(target, alert)),
+            _ => self.letters.hand_over(mail),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Where heads go.
+
+use std::{
+    fmt,
+    fs::{File, OpenOptions},
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::PathBuf,
+};
+
+use data_encoding::HEXLOWER;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{
+    Request,
+    header::{CONTENT_TYPE, USER_AGENT},
+};
+use ocmt_types::{Secret, Timestamp};
+use sha2::Sha256;
+
+use crate::sso::Fetch;
+
+/// Header of a post's signature: `t=<ms>,v1=<HMAC-SHA256 over "<ms>.<body>", hexadecimal>`.
+pub(crate) const SIGNATURE: &str = "ocmt-signature";
+
+/// Why they were not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// The file.
+    #[error("the file cannot be written: {0}")]
+    File(#[from] std::io::Error),
+    /// The webhook.
+    #[error("the witness {0}")]
+    Webhook(String),
+}
+
+/// Where heads are handed out to.
+pub enum Place {
+    /// A file that is only appended to.
+    File(PathBuf),
+    /// A webhook of the operator's.
+    Webhook {
+        /// Where.
+        url: http::Uri,
+        /// What posts are signed with.
+        key: Secret<String>,
+        /// The way there.
+        fetch: Fetch,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(_) => f.write_str("file"),
+            // a path may hold a token
+            Self::Webhook { url, .. } => f.write_str(url.host().unwrap_or_default()),
+        }
+    }
+}
+
+impl Place {
+    /// Ready when they are taken: on disk, or answered for.
+    pub(super) async fn take(&self, lines: String, now: Timestamp) -> Result<(), PlaceError> {
+        match self {
+            Self::File(path) => {
+                let path = path.clone();
+                let written = tokio::task::spawn_blocking(move || append(&path, &lines)).await;
+                written.map_err(|_| PlaceError::File(std::io::Error::other("the node stops")))?
+            }
+            Self::Webhook { url, key, fetch } => {
+                let request = Request::post(url.clone())
+                    .header(CONTENT_TYPE, "application/jsonl")
+                    .header(USER_AGENT, "ocmt")
+                    .header(SIGNATURE, sign(key, &lines, now))
+                    .body(lines.into_bytes());
+                let request = request.map_err(|_| PlaceError::Webhook("has no address".to_owned()))?;
+                let answer = fetch.fetch(request).await.map_err(|e| PlaceError::Webhook(e.to_string()))?;
+                match answer.status() {
+                    status if status.is_success() => Ok(()),
+                    status => Err(PlaceError::Webhook(format!("answers {}", status.as_u16()))),
+                }
+            }
+        }
+    }
+}
+
+fn append(path: &PathBuf, lines: &str) -> Result<(), PlaceError> {
+    let mut file: File = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    // a full disk or a crash may have left a part of a line: it spoils no other
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    let begin = if last == *b"\n" { "" } else { "\n" };
+    file.write_all(format!("{begin}{lines}").as_bytes())?;
+    Ok(file.sync_all()?)
+}
+
+/// What stands in [`SIGNATURE`].
+pub(crate) fn sign(key: &Secret<String>, body: &str, now: Timestamp) -> String {
+    // HMAC takes keys of every length
+    let Ok(mac) = Hmac::<Sha256>::new_from_slice(key.expose().as_bytes()) else { return String::new() };
+    let mac = mac.chain_update(format!("{}.", now.0)).chain_update(body).finalize().into_bytes();
+    format!("t={},v1={}", now.0, HEXLOWER.encode(&mac))
+}

@@ -1,0 +1,128 @@
+//! Something that alerts are posted to: it keeps what came, and answers as the test wants.
+
+use std::{
+    convert::Infallible,
+    net::Ipv4Addr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+/// How long a test waits for a post at the most.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One post.
+#[derive(Debug, Clone)]
+pub struct Posted {
+    /// Path and query.
+    pub path: String,
+    /// The signature, if there was one.
+    pub signature: Option<String>,
+    /// The body as it came.
+    pub text: String,
+    /// The body, where it is JSON.
+    pub body: Value,
+}
+
+/// The receiver; gone when it is dropped.
+pub struct Receiver {
+    /// `https://localhost:PORT`.
+    pub url: String,
+    /// Its authority, PEM.
+    pub ca_pem: String,
+    posts: Arc<Mutex<Vec<Posted>>>,
+    came: watch::Receiver<usize>,
+    status: Arc<AtomicU16>,
+    _tasks: JoinSet<()>,
+}
+
+impl Receiver {
+    /// Starts one on a free port of this machine.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start() -> anyhow::Result<Self> {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
+        let key = rustls_pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let crypto = Arc::new(rustls::crypto::ring::default_provider());
+        let tls =
+            rustls::ServerConfig::builder_with_provider(crypto).with_safe_default_protocol_versions()?;
+        let tls = tls.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key)?;
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let url = format!("https://localhost:{}", listener.local_addr()?.port());
+        let (posts, status) = (Arc::<Mutex<Vec<Posted>>>::default(), Arc::new(AtomicU16::new(200)));
+        let (told, came) = watch::channel(0);
+        let told = Arc::new(told);
+        let mut tasks = JoinSet::new();
+        let (kept, answers) = (Arc::clone(&posts), Arc::clone(&status));
+        tasks.spawn(async move {
+            let mut talks = JoinSet::new();
+            while let Ok((tcp, _)) = listener.accept().await {
+                let (acceptor, kept, answers) = (acceptor.clone(), Arc::clone(&kept), Arc::clone(&answers));
+                let told = Arc::clone(&told);
+                talks.spawn(async move {
+                    let Ok(tls) = acceptor.accept(tcp).await else { return };
+                    let service = service_fn(move |request| {
+                        take(Arc::clone(&kept), Arc::clone(&told), answers.load(Ordering::SeqCst), request)
+                    });
+                    let http = hyper::server::conn::http1::Builder::new();
+                    let _ = http.serve_connection(TokioIo::new(tls), service).await;
+                });
+            }
+        });
+        Ok(Self { url, ca_pem: made.cert.pem(), posts, came, status, _tasks: tasks })
+    }
+
+    /// It answers so from now on.
+    pub fn answers(&self, status: u16) {
+        self.status.store(status, Ordering::SeqCst);
+    }
+
+    /// What came so far.
+    pub fn posts(&self) -> Vec<Posted> {
+        self.posts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The first post that is so, when it has come.
+    ///
+    /// # Errors
+    /// None came in time.
+    pub async fn post(&self, is: impl Fn(&Posted) -> bool) -> anyhow::Result<Posted> {
+        let mut came = self.came.clone();
+        let find = || self.posts().into_iter().find(|post| is(post));
+        let wait = came.wait_for(|_| find().is_some());
+        tokio::time::timeout(PATIENCE, wait).await.context("no such post came")??;
+        find().context("it went")
+    }
+}
+
+async fn take(
+    kept: Arc<Mutex<Vec<Posted>>>,
+    told: Arc<watch::Sender<usize>>,
+    status: u16,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let signature = request.headers().get("ocmt-signature");
+    let signature = signature.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let path = request.uri().to_string();
+    let bytes = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let body = serde_json::from_str(&text).unwrap_or_default();
+    kept.lock().unwrap_or_else(PoisonError::into_inner).push(Posted { path, signature, text, body });
+    told.send_modify(|came| *came += 1);
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
+    Ok(answer)
+}
