@@ -96,6 +96,7 @@ fn secrets(config: &Config) -> impl Iterator<Item = &Path> {
         &config.store.migrate_password_file,
         &config.redis.password_file,
         &config.mail.smtp_password_file,
+        &config.audit.witness_key_file,
     ]
     .into_iter()
     .map(PathBuf::as_path)
