@@ -2,7 +2,7 @@
 //! the caller is answered, so that whoever has the answer also sees the effect.
 
 use ocmt_store::tables::{Schedule, Session};
-use ocmt_types::{ConversationId, MessageId, NoticeId, SessionId, Timestamp, UserId, VaultId};
+use ocmt_types::{ConversationId, MessageId, NoticeId, SessionId, SnapshotId, Timestamp, UserId, VaultId};
 
 use crate::{
     api::recovery::CeremonyState,
@@ -38,6 +38,8 @@ pub(crate) enum Effect {
     Ceremony(CeremonyState),
     /// A timer was set: look again at the latest by then.
     TimerSet(Timestamp),
+    /// The object of this snapshot is to go, and then its row.
+    DropSnapshot(SnapshotId),
     /// The tenant's rows are gone: leave the record, and end.
     Erased,
     /// Records were appended to this conversation, or it is gone: wake who follows it.

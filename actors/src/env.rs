@@ -19,12 +19,12 @@ use tokio::sync::watch;
 use crate::{
     admission::{Admission, AdmissionLimits},
     error::ActorError,
-    host::{GatewayGeneration, Links, Starts, Told},
+    host::{Archives, GatewayGeneration, Links, Starts, Told},
     meters::Meters,
     node::NodeMessage,
     passkeys::Passkeys,
     policy::{Mode, TenantPolicy},
-    ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingRing},
+    ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingRing, Snapshots},
     tenant::alert::Channels,
     watch::Hints,
 };
@@ -95,6 +95,8 @@ pub struct SystemConfig {
     pub cells: Arc<dyn CellLink>,
     /// This machine's engine for containers.
     pub runtime: Arc<dyn Runtime>,
+    /// Where snapshots of volumes lie; none where the operator keeps none.
+    pub snapshots: Option<Snapshots>,
     /// The node's identity.
     pub signer: Arc<dyn NodeSigner>,
     /// The cluster's sealing keys.
@@ -121,6 +123,7 @@ pub(crate) struct Env {
     pub(crate) mailer: Arc<dyn Mailer>,
     pub(crate) cells: Arc<dyn CellLink>,
     pub(crate) runtime: Arc<dyn Runtime>,
+    pub(crate) snapshots: Option<Snapshots>,
     pub(crate) signer: Arc<dyn NodeSigner>,
     /// Which generation signs gateway tokens, and until when the one before is taken.
     pub(crate) gateway_generation: GatewayGeneration,
@@ -147,6 +150,8 @@ pub(crate) struct Env {
     pub(crate) told: Told,
     /// Containers here that start, or wait for their turn.
     pub(crate) starts: Arc<Starts>,
+    /// Cells here that run nothing.
+    pub(crate) archives: Arc<Archives>,
     /// Who watches which vault here.
     pub(crate) hints: Hints<VaultId>,
     /// Who watches containers of which tenant here, by the reader.
@@ -180,6 +185,7 @@ impl Env {
             mailer: config.mailer,
             cells: config.cells,
             runtime: config.runtime,
+            snapshots: config.snapshots,
             signer: config.signer,
             gateway_generation: GatewayGeneration::new(&config.sealing),
             sealing: config.sealing,
@@ -190,6 +196,7 @@ impl Env {
             incarnation: config.incarnation,
             limits: config.limits,
             starts: Starts::new(config.limits.starts_at_once),
+            archives: Arc::default(),
             links: Arc::default(),
             told: Told::default(),
             hints: Hints::default(),

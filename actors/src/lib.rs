@@ -100,8 +100,8 @@ pub use policy::Mode;
 pub use ports::{
     Alone, Answering, CellCall, CellChannel, CellConnection, CellConnections, CellError, CellInboxItem,
     CellInboxSettled, CellLink, CellOffer, CellStatus, CellTarget, CellUnlock, CellWish, HostSeen,
-    HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, RemoteChannel,
-    SealingRing,
+    HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, Pieces,
+    RemoteChannel, SealingRing, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall,
 };
 pub use quota::{Quota, QuotaChange};
 pub use system::{StreamEnd, StreamGuard, System, TenantHandle};

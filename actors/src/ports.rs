@@ -2,9 +2,11 @@
 
 mod connect;
 mod neighbours;
+mod snapshots;
 
 pub use connect::{CellConnection, CellConnections, CellOffer, CellWish};
 pub use neighbours::{Alone, Answering, HostSeen, HostStanding, Neighbours, RemoteChannel};
+pub use snapshots::{Pieces, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall};
 
 use std::{
     sync::{

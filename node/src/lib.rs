@@ -37,6 +37,7 @@ pub mod secret_file;
 pub mod security;
 pub mod server;
 mod shares;
+mod snapshots;
 pub mod software;
 pub mod sso;
 mod tasks;

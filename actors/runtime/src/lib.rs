@@ -8,6 +8,7 @@
 //! A container is named by its id and generation ([`ContainerRef`]); the engine's name follows from it,
 //! so that a node that lost its memory finds its containers by label and adopts them.
 
+mod archive;
 pub mod docker;
 pub mod egress;
 mod error;
@@ -21,10 +22,11 @@ pub mod volume;
 use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, future::BoxFuture, stream::BoxStream};
-use ocmt_types::{Secret, TenantId};
+use ocmt_types::{Secret, TenantId, UserId};
 
 use egress::{Door, Outlet};
 
+pub use archive::{ARCHIVE_WITHIN, ArchiveCell, ArchiveErrand};
 pub use error::RuntimeError;
 pub use image::{ImageRef, ParseImageError};
 pub use observed::{CellAddress, Exit, Observed, RuntimeEvent, State};
@@ -123,6 +125,30 @@ pub trait Runtime: fmt::Debug + Send + Sync {
     /// Erases all volumes of a tenant, for good. `Conflict` if a container of it is here: remove that first. `Ok` if
     /// there are none.
     fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()>;
+
+    /// Starts a cell that runs nothing over the volume of a container that does not run, without a network, and hands
+    /// `secret` to its standard input. `Conflict` while the container runs; an earlier such cell of it is ended.
+    fn archive<'a>(
+        &'a self,
+        _spec: &'a ContainerSpec,
+        _errand: ArchiveErrand,
+        _secret: &'a StartSecret,
+    ) -> Call<'a, ArchiveCell> {
+        let why = "this engine knows no snapshots".to_owned();
+        std::future::ready(Err(RuntimeError::Refused(why))).boxed()
+    }
+
+    /// Puts the volume that a cell of [`ArchiveErrand::Restore`] wrote in the place of the present one, in one step. That
+    /// one is kept until [`Runtime::settle_volume`], another restore, or the node's next start.
+    fn swap_volume(&self, _tenant: TenantId, _user: UserId) -> Call<'_, ()> {
+        let why = "this engine knows no snapshots".to_owned();
+        std::future::ready(Err(RuntimeError::Refused(why))).boxed()
+    }
+
+    /// Erases what a swap has left of the volume before.
+    fn settle_volume(&self, _tenant: TenantId, _user: UserId) -> Call<'_, ()> {
+        std::future::ready(Ok(())).boxed()
+    }
 
     /// What of a container is not as `spec` and the profile have it, for people; none when all is well. `NotFound`.
     fn drift<'a>(&'a self, _spec: &'a ContainerSpec) -> Call<'a, Vec<String>> {

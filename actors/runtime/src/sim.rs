@@ -3,6 +3,7 @@
 //! It keeps the contract of [`Runtime`] to the letter (the conformance suite runs on it), answers at once,
 //! and remembers what it was asked ([`SimRuntime::calls`]) and which secret each cell was given.
 
+mod archive;
 mod asked;
 
 use std::{
@@ -14,14 +15,15 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future, stream::BoxStream};
-use ocmt_types::{Clock, NodeId, Secret, TenantId};
+use ocmt_types::{Clock, NodeId, Secret, TenantId, UserId};
 use tokio::sync::broadcast;
 
+pub use archive::Archive;
 pub use asked::{Fault, Op};
 
 use crate::{
-    CELL_PORT, Call, CellAddress, ContainerRef, ContainerSpec, Egress, Exit, Isolation, Limits, Observed,
-    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State,
+    ArchiveCell, ArchiveErrand, CELL_PORT, Call, CellAddress, ContainerRef, ContainerSpec, Egress, Exit,
+    Isolation, Limits, Observed, Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State,
     egress::{Door, Outlet},
     volume,
 };
@@ -46,6 +48,8 @@ struct Inner {
     /// What is not as it was made, and how often that was asked.
     drifts: BTreeMap<String, Vec<String>>,
     compared: usize,
+    /// What stands for cells that run nothing.
+    archivist: Option<Arc<dyn Archive>>,
 }
 
 /// The engine. Clones are the same engine.
@@ -87,11 +91,6 @@ impl SimRuntime {
     pub fn drifts(&self, container: &ContainerRef, what: &[&str]) {
         let what = what.iter().map(|it| (*it).to_owned()).collect();
         self.lock().drifts.insert(container.to_string(), what);
-    }
-
-    /// How often it was asked for that.
-    pub fn compared(&self) -> usize {
-        self.lock().compared
     }
 
     /// Its containers have a way out from now on, with the proxy of each at this door.
@@ -158,7 +157,7 @@ impl SimRuntime {
 
     /// What it was asked about containers so far, in order.
     pub fn calls(&self) -> Vec<(Op, Option<ContainerRef>)> {
-        let of_containers = |(op, _): &&(Op, _)| !matches!(op, Op::Volumes | Op::Erase);
+        let of_containers = |(op, _): &&(Op, _)| !matches!(op, Op::Volumes | Op::Erase | Op::Swap);
         self.lock().calls.iter().filter(of_containers).copied().collect()
     }
 
@@ -360,6 +359,20 @@ impl Runtime for SimRuntime {
             inner.volumes.remove(&tenant);
             Ok(())
         })
+    }
+
+    fn archive<'a>(
+        &'a self,
+        spec: &'a ContainerSpec,
+        errand: ArchiveErrand,
+        secret: &'a StartSecret,
+    ) -> Call<'a, ArchiveCell> {
+        let begin = move |_: &Self, inner: &mut Inner| archive::begin(inner, spec, errand, secret);
+        self.call(Op::Archive, Some(spec.container_ref()), begin)
+    }
+
+    fn swap_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
+        self.call(Op::Swap, None, move |_, inner| archive::by(inner)?.swap(tenant, user))
     }
 
     fn drift<'a>(&'a self, spec: &'a ContainerSpec) -> Call<'a, Vec<String>> {

@@ -58,14 +58,29 @@ pub fn open(
     user: UserId,
     owner: Option<u32>,
 ) -> Result<Volume, RuntimeError> {
-    let ours = rustix::process::geteuid().as_raw();
-    let whole = path(data_dir, tenant, user);
-    let fail = |error: io::Error| fault(&whole, &error);
+    open_named(data_dir, tenant, &user.to_string(), owner)
+}
+
+/// The same for a folder of this name beside the tenant's volumes.
+pub(crate) fn open_named(
+    data_dir: &Path,
+    tenant: TenantId,
+    name: &str,
+    owner: Option<u32>,
+) -> Result<Volume, RuntimeError> {
+    let whole = data_dir.join(tenant.to_string()).join(name);
+    let above = tenant_folder(data_dir, tenant)?;
+    let owner = owner.unwrap_or_else(|| rustix::process::geteuid().as_raw());
+    let folder = step(&above, name, owner).map_err(|error| fault(&whole, &error))?;
+    Ok(Volume { path: whole, folder })
+}
+
+/// The folder of a tenant's volumes, made if it is not there.
+pub(crate) fn tenant_folder(data_dir: &Path, tenant: TenantId) -> Result<OwnedFd, RuntimeError> {
+    let fail = |error: io::Error| fault(&data_dir.join(tenant.to_string()), &error);
     let root = rustix::fs::openat2(CWD, data_dir, folder_flags(), Mode::empty(), resolve())
         .map_err(|errno| fail(errno.into()))?;
-    let above = step(&root, &tenant.to_string(), ours).map_err(fail)?;
-    let folder = step(&above, &user.to_string(), owner.unwrap_or(ours)).map_err(fail)?;
-    Ok(Volume { path: whole, folder })
+    step(&root, &tenant.to_string(), rustix::process::geteuid().as_raw()).map_err(fail)
 }
 
 /// Tenants that have volumes here: folders under the data folder that are named by an id.
@@ -108,7 +123,7 @@ pub fn erase(data_dir: &Path, tenant: TenantId) -> Result<(), RuntimeError> {
 }
 
 /// Empties a folder.
-fn flatten(top: &OwnedFd) -> Result<(), Errno> {
+pub(crate) fn flatten(top: &OwnedFd) -> Result<(), Errno> {
     let mut moved = 0_u64;
     loop {
         let mut found = false;
@@ -158,7 +173,7 @@ fn lift(folder: &OwnedFd, top: &OwnedFd, moved: &mut u64) -> Result<(), Errno> {
 }
 
 /// Opens a folder in a folder, also one that its owner has closed.
-fn enter(above: &OwnedFd, name: impl Arg + Copy) -> Result<OwnedFd, Errno> {
+pub(crate) fn enter(above: &OwnedFd, name: impl Arg + Copy) -> Result<OwnedFd, Errno> {
     let open =
         || rustix::fs::openat2(above, name, folder_flags(), Mode::empty(), resolve() | ResolveFlags::BENEATH);
     match open() {
@@ -243,7 +258,7 @@ fn resolve() -> ResolveFlags {
     ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS
 }
 
-fn fault(path: &Path, error: &io::Error) -> RuntimeError {
+pub(crate) fn fault(path: &Path, error: &io::Error) -> RuntimeError {
     let why = match error.raw_os_error() {
         Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
             "is or holds a symbolic link".to_owned()

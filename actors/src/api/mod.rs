@@ -24,6 +24,7 @@ pub mod recovery;
 pub mod roles;
 pub mod schedule;
 pub mod shares;
+pub mod snapshot;
 pub mod sso;
 pub mod tenant;
 pub mod transcript;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use ocmt_runtime::RuntimeEvent;
-use ocmt_types::{ContainerId, Deadline, Epoch, NodeId, TenantId};
+use ocmt_runtime::{ArchiveErrand, RuntimeEvent};
+use ocmt_types::{ContainerId, Deadline, Epoch, NodeId, SnapshotId, TenantId};
+use serde::{Deserialize, Serialize};
 
 use super::{
     errand::Errand,
@@ -11,7 +12,10 @@ use super::{
     reconcile::Reconciled,
 };
 use crate::{
-    api::container::{CellKeyStated, ContainerInfo, IdleExplained, Unlocked, Wake, Woken},
+    api::{
+        container::{CellKeyStated, ContainerInfo, IdleExplained, Unlocked, Wake, Woken},
+        snapshot::SnapshotDone,
+    },
     call::Reply,
     env::Scope,
     error::ActorError,
@@ -92,6 +96,10 @@ pub(crate) enum What {
     Settle(Reply<ContainerInfo>),
     /// Lock its cell.
     Lock(LockReason, Option<Reply<()>>),
+    /// Start a cell that runs nothing, for this, and say its key.
+    ArchiveKey(ArchiveErrand, Reply<CellKeyStated>),
+    /// Give the cell that waits the key of a snapshot.
+    Archive(Box<ArchiveOrder>, Reply<SnapshotDone>),
     /// Why is it awake?
     Explain(Reply<IdleExplained>),
     /// A timer is due.
@@ -110,11 +118,25 @@ impl What {
             | Self::Release(reply)
             | Self::Settle(reply) => reply.send(Err(error)),
             Self::Remove(reply) | Self::Lock(_, Some(reply)) => reply.send(Err(error)),
+            Self::ArchiveKey(_, reply) => reply.send(Err(error)),
+            Self::Archive(_, reply) => reply.send(Err(error)),
             Self::Explain(reply) => reply.send(Err(error)),
             Self::Report(reply) => reply.send(Err(error)),
             Self::Lock(_, None) | Self::Look | Self::Doubt => {}
         }
     }
+}
+
+/// What is done with a snapshot, by the cell that was started for it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ArchiveOrder {
+    pub(crate) errand: ArchiveErrand,
+    pub(crate) snapshot: SnapshotId,
+    /// Its key, sealed to the cell.
+    #[serde(with = "super::wire::base64")]
+    pub(crate) sealed_payload: Vec<u8>,
+    /// The key of that cell.
+    pub(crate) cell_key: [u8; 32],
 }
 
 /// A request that needs the container running.

@@ -6,6 +6,7 @@
 //! What a container is asked comes from its tenant alone, admitted and audited there (`tenant::container`):
 //! cast by a tenant that is owned here, or sent by its owner's node ([`remote`] there, [`take`] here).
 
+mod archives;
 pub(crate) mod container;
 mod dead_man;
 pub(crate) mod egress;
@@ -36,6 +37,7 @@ use ocmt_runtime::{Exit, RuntimeEvent};
 use ocmt_types::ContainerId;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, MessagingErr, SupervisionEvent};
 
+pub(crate) use archives::Archives;
 pub use dead_man::{dead_man, stop_all};
 pub(crate) use gateway_key::GatewayGeneration;
 pub(crate) use links::Links;

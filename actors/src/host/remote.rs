@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ocmt_runtime::ARCHIVE_WITHIN;
 use ocmt_types::{ContainerId, Deadline, NodeId};
 use serde::de::DeserializeOwned;
 
@@ -21,6 +22,7 @@ use crate::{
     api::{
         connections::{AuthorizationBegun, ConnectionInfo, Disconnected},
         container::{CellKeyStated, ContainerInfo, IdleExplained, Unlocked, Woken},
+        snapshot::SnapshotDone,
     },
     call::Reply,
     env::Env,
@@ -156,6 +158,10 @@ fn split(env: &Arc<Env>, what: What) -> (WireWhat, Waits, Deadline) {
             let waits = reply.map_or(Waits::Nobody, Waits::Done);
             (WireWhat::Lock { reason: reason.into(), asked }, waits, in_time)
         }
+        What::ArchiveKey(errand, reply) => (WireWhat::ArchiveKey { errand }, Waits::Key(reply), in_time),
+        What::Archive(order, reply) => {
+            (WireWhat::Archive(*order), Waits::Archived(reply), longest(ARCHIVE_WITHIN))
+        }
         What::Explain(reply) => (WireWhat::Explain, Waits::Explained(reply), in_time),
         What::Look => (WireWhat::Look, Waits::Nobody, in_time),
         What::Doubt => (WireWhat::Doubt, Waits::Nobody, in_time),
@@ -198,6 +204,7 @@ enum Waits {
     Begun(Reply<AuthorizationBegun>),
     Connected(Reply<ConnectionInfo>),
     Disconnected(Reply<Disconnected>),
+    Archived(Reply<SnapshotDone>),
     Nobody,
 }
 
@@ -214,6 +221,8 @@ impl Waits {
             Self::Begun(reply) => reply.abandoned().await,
             Self::Connected(reply) => reply.abandoned().await,
             Self::Disconnected(reply) => reply.abandoned().await,
+            // what was begun goes on to its end, whoever still waits
+            Self::Archived(_) => std::future::pending().await,
             Self::Nobody => std::future::pending().await,
         }
     }
@@ -229,6 +238,7 @@ impl Waits {
             Self::Begun(reply) => reply.send(read(answer)),
             Self::Connected(reply) => reply.send(read(answer)),
             Self::Disconnected(reply) => reply.send(read(answer)),
+            Self::Archived(reply) => reply.send(read(answer)),
             Self::Nobody => {
                 if let Err(error) = answer {
                     tracing::debug!(%container, %error, "order was not taken by its host, its timer asks again");

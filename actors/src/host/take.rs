@@ -153,6 +153,8 @@ impl Taken<'_> {
             WireWhat::Connection(WireErrand::Disconnect(end)) => {
                 self.answer(|reply, job| job(JobKind::Errand(Errand::Disconnect(end, reply)))).await
             }
+            WireWhat::ArchiveKey { errand } => self.answer(|reply, _| What::ArchiveKey(errand, reply)).await,
+            WireWhat::Archive(order) => self.answer(|reply, _| What::Archive(Box::new(order), reply)).await,
             WireWhat::Explain => self.answer(|reply, _| What::Explain(reply)).await,
             WireWhat::Look => self.tell(What::Look),
             WireWhat::Doubt => self.tell(What::Doubt),

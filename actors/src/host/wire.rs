@@ -7,13 +7,14 @@
 use std::time::Duration;
 
 use data_encoding::BASE64;
+use ocmt_runtime::ArchiveErrand;
 use ocmt_types::{ContainerId, Digest32, Epoch, Incarnation, Ownership, TenantId, UnlockId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     errand::WireErrand,
     gateway::Way,
-    message::{Turn, What},
+    message::{ArchiveOrder, Turn, What},
 };
 use crate::{
     error::ActorError,
@@ -113,6 +114,10 @@ pub(super) enum WireWhat {
     },
     Explain,
     Connection(WireErrand),
+    ArchiveKey {
+        errand: ArchiveErrand,
+    },
+    Archive(ArchiveOrder),
     Look,
     Doubt,
 }

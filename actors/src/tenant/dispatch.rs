@@ -48,6 +48,7 @@ impl TenantState {
             Area::Vault(call) => self.vault(myself, call).await,
             Area::Container(call) => self.container(myself, call),
             Area::Schedules(call) => self.schedules(myself, call),
+            Area::Snapshots(call) => self.snapshots(myself, call),
             Area::Watches(call) => self.watches(myself, call),
             Area::Pairings(call) => self.pairings(myself, call),
             Area::Programs(call) => self.programs(myself, call),

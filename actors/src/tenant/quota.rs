@@ -4,8 +4,8 @@
 use ocmt_store::{
     Filter,
     tables::{
-        Container, ContainerState, Conversation, Invite, QuotaRow, Tenant, TenantState, Usage, User,
-        UserState, VaultObject,
+        Container, ContainerState, Conversation, Invite, QuotaRow, Snapshot, Tenant, TenantState, Usage,
+        User, UserState, VaultObject,
     },
 };
 
@@ -81,6 +81,12 @@ pub(super) async fn store_bytes(work: &mut Work, more: i64) -> Result<(), ActorE
     if more > 0 { within("QUOTA_STORAGE", "bytes of ciphertext", bytes, limit) } else { Ok(()) }
 }
 
+/// Refuses to begin what will take more, if nothing is left.
+pub(super) async fn is_not_used_up(work: &mut Work) -> Result<(), ActorError> {
+    let limit = limit(work).await?.storage_bytes;
+    within("QUOTA_STORAGE", "bytes of ciphertext", stored(work).await?.saturating_add(1), limit)
+}
+
 /// The same for what no limit may hold up.
 pub(super) async fn count_bytes(work: &mut Work, more: i64) -> Result<i64, ActorError> {
     let storage_bytes = stored(work).await?.saturating_add(more).max(0);
@@ -126,6 +132,9 @@ async fn stored(work: &mut Work) -> Result<i64, ActorError> {
     }
     pages!(work, Conversation, conversation_id, page => {
         sum = page.iter().fold(sum, |sum, row| sum.saturating_add(row.total_bytes - row.pruned_bytes));
+    });
+    pages!(work, Snapshot, snapshot_id, page => {
+        sum = page.iter().fold(sum, |sum, row| sum.saturating_add(row.size_bytes));
     });
     Ok(sum)
 }

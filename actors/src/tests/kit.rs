@@ -381,6 +381,7 @@ fn config(store: &Store, node: &TestNode, clock: &ManualClock, mailbox: &Arc<Mai
         ids: Arc::new(RandomIds),
         mailer: mailbox.clone(),
         cells: Arc::new(NoCells),
+        snapshots: None,
         signer: Arc::new(Signer { node: node.node_id, key: SigningKey::from_bytes(&[9; 32]) }),
         sealing: SealingRing::new(SealingKeys::new([sealing_key(1)])),
         passkeys: Passkeys::new(PUBLIC_URL),

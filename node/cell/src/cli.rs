@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use ocmt_types::{ContainerId, TenantId};
 
 /// The gateway inside an OCMT container.
@@ -47,6 +47,10 @@ pub enum Command {
         /// The provider, as the user's vault calls it.
         provider: String,
     },
+    /// Beside a container that does not run: seal its volume into a snapshot, or open one. A step of the node's own; all
+    /// goes over standard input and output.
+    #[command(hide = true)]
+    Archive(ArchiveOptions),
     /// Take standard input as the controlling terminal and become the command: a step of the cell's own.
     #[command(hide = true)]
     Terminal {
@@ -54,6 +58,34 @@ pub enum Command {
         #[arg(last = true, required = true)]
         argv: Vec<OsString>,
     },
+}
+
+/// Options of `archive`.
+#[derive(Debug, Clone, Args)]
+pub struct ArchiveOptions {
+    /// Tenant of the container.
+    #[arg(long)]
+    pub tenant: TenantId,
+    /// Whose volume it is.
+    #[arg(long)]
+    pub container: ContainerId,
+    /// Generation of the container.
+    #[arg(long)]
+    pub generation: u64,
+    /// What to do with the volume.
+    #[arg(long, value_enum)]
+    pub errand: ArchiveErrand,
+}
+
+/// What to do with the volume, which is the working folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ArchiveErrand {
+    /// Seal it.
+    Take,
+    /// Open a snapshot into it.
+    Restore,
+    /// Open a snapshot to its end.
+    Verify,
 }
 
 /// Options of `run`.

@@ -9,9 +9,11 @@
 //! From the outside in: [`cli`] and [`run`] put it together, [`service`] is the gRPC face for the
 //! node, [`cell`] is the cell itself, [`state`] decides (pure), [`workload`] and [`children`] own
 //! processes, [`channels`] carries the user's sealed streams, [`door`] and [`inbox`] take what the workload
-//! makes for the user's vault, [`oauth`] makes and keeps its connections to other people's services.
+//! makes for the user's vault, [`oauth`] makes and keeps its connections to other people's services. [`archive`] is another cell
+//! altogether: one that runs nothing, beside a container that sleeps.
 
 pub mod activity;
+pub mod archive;
 pub mod auth;
 pub mod cell;
 pub mod channels;

@@ -1,10 +1,15 @@
 //! `ocmt-cell`: the binary. The guard comes before anything that could hold a secret.
 
-use std::{ffi::OsString, io::Write as _, process::ExitCode};
+use std::{ffi::OsString, fs::File, io::Write as _, os::fd::AsFd as _, path::Path, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use ocmt_cell::cli::{Cli, Command, RunOptions};
+use ocmt_cell::cli::{ArchiveErrand, ArchiveOptions, Cli, Command, RunOptions};
+use ocmt_crypto::{
+    cell::{CellPlace, StartSecret},
+    snapshot::Errand,
+};
+use ocmt_types::{Clock as _, SystemClock};
 
 // Freed memory is wiped: prost, h2 and std::process::Command copy what passes through them, and
 // after a lock none of it may be left.
@@ -15,6 +20,7 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(options) => run(options),
+        Command::Archive(options) => archive(&options),
         Command::Terminal { argv } => return become_command(&argv),
         Command::Put { name } => return put(&name),
         Command::Token { provider } => return token(&provider),
@@ -60,6 +66,25 @@ fn token(provider: &str) -> ExitCode {
         Err(why) => writeln!(std::io::stderr(), "no token: {why}").map(|()| ExitCode::FAILURE),
     };
     said.unwrap_or(ExitCode::FAILURE)
+}
+
+fn archive(options: &ArchiveOptions) -> anyhow::Result<()> {
+    ocmt_cell::guard::guard_memory()?;
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).with_target(false).init();
+    let secret = ocmt_cell::start_secret::read_from(std::io::stdin())?;
+    let start = StartSecret::from_bytes(*secret.expose());
+    let place =
+        CellPlace { tenant: options.tenant, container: options.container, generation: options.generation };
+    let errand = match options.errand {
+        ArchiveErrand::Take => Errand::Take,
+        ArchiveErrand::Restore => Errand::Restore,
+        ArchiveErrand::Verify => Errand::Verify,
+    };
+    // past the buffers of the standard library: the secret was read past them too
+    let input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+    let output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+    let now = SystemClock.now();
+    ocmt_cell::archive::run((place, errand), &start, now, Path::new("."), (input, output)).map_err(Into::into)
 }
 
 fn run(options: RunOptions) -> anyhow::Result<()> {

@@ -208,6 +208,17 @@ impl Vault {
         let answer = answer.into_inner();
         let woken = self.client().container(container).await?;
         let stated = present(answer.statement, "statement")?;
+        let statement = self.believe(container, &stated, accept_host).await?;
+        Ok(ProvenCell { statement, wake, unlocked_until: woken.unlocked_until })
+    }
+
+    /// Verifies the statement over a cell's key, and that it is of the host that is pinned for the container.
+    pub(crate) async fn believe(
+        &mut self,
+        container: ContainerId,
+        stated: &pb::NodeStatement,
+        accept_host: bool,
+    ) -> Result<CellKeyStatement, ClientError> {
         let node =
             self.client().target().ca.prove_node(&stated.certificate_chain_der, self.client().clock())?;
         let claimed = CellKeyStatement::claimed_node(&stated.statement)
@@ -224,7 +235,7 @@ impl Vault {
         let statement = CellKeyStatement::verify(&stated.statement, &node.key, &expected)
             .map_err(|_| ClientError::Node("its signature, container or time is wrong"))?;
         self.hold_to_pin(container, node.id, accept_host).await?;
-        Ok(ProvenCell { statement, wake, unlocked_until: woken.unlocked_until })
+        Ok(statement)
     }
 
     /// The host that is pinned for a container; none before its first unlock.

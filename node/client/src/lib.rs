@@ -37,6 +37,7 @@ pub mod roles;
 mod routes;
 pub mod schedule;
 pub mod share;
+pub mod snapshot;
 pub mod sso;
 pub mod state;
 pub mod tenant;

@@ -37,6 +37,7 @@ mod secrets;
 mod security;
 mod share;
 mod show;
+mod snapshot;
 mod sso;
 mod store;
 mod streams;
@@ -152,6 +153,7 @@ async fn user_command(command: Command, global: Global) -> anyhow::Result<ExitCo
         Command::Oauth(command) => Box::pin(oauth::run(&context, command)).await,
         Command::Container(command) => return Box::pin(container::run(&context, command)).await,
         Command::Schedule(command) => schedule::run(&context, command).await,
+        Command::Snapshot(command) => Box::pin(snapshot::run(&context, command)).await,
         Command::UnlockAgent(args) => Box::pin(unlock_agent::run(&context, args)).await,
         Command::Recovery(command) => Box::pin(recovery::run(&context, command)).await,
         Command::Guardian(command) => Box::pin(guardian::run(&context, command)).await,

@@ -6,7 +6,7 @@ use crate::cells::outgoing;
 
 use super::{
     Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, audit, egress, listen, mail,
-    rates,
+    rates, snapshots,
 };
 
 /// Refuses what a node must not start with.
@@ -15,6 +15,7 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
     store(config)?;
     containers(config)?;
     egress::check(config)?;
+    snapshots::check(config)?;
     hibernation(config)?;
     sessions(config)?;
     recovery(config)?;

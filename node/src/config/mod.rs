@@ -15,6 +15,7 @@ mod mail;
 mod rates;
 #[cfg(test)]
 mod reference;
+mod snapshots;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,7 @@ pub use listen::{Listen, ProxyHeader};
 pub use load::{ConfigError, load};
 pub use mail::{Mail, SmtpTls};
 pub use rates::{Rate, Rates, Redis};
+pub use snapshots::{SnapshotPlace, Snapshots};
 
 /// How much a node may relax.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -69,6 +71,8 @@ pub struct Config {
     pub containers: Containers,
     /// Whether and how far containers get out.
     pub egress: Egress,
+    /// Encrypted copies of volumes.
+    pub snapshots: Snapshots,
     /// When idle containers are suspended.
     pub hibernation: Hibernation,
     /// Sign-in and sessions.

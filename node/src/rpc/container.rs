@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait, codegen::BoxStrea
 
 use super::{
     Answer, Rpc, container_channel, container_watch, container_wire as wire, convert, egress, schedule,
+    snapshot,
 };
 
 /// What the workload has to end by itself unless the caller says otherwise.
@@ -241,6 +242,41 @@ impl ContainerService for Rpc {
         request: Request<pb::DeleteScheduleRequest>,
     ) -> Answer<pb::DeleteScheduleResponse> {
         schedule::delete(self, request).await
+    }
+
+    async fn get_snapshot_cell_key(
+        &self,
+        request: Request<pb::GetSnapshotCellKeyRequest>,
+    ) -> Answer<pb::GetSnapshotCellKeyResponse> {
+        snapshot::cell_key(self, request).await
+    }
+
+    async fn create_snapshot(
+        &self,
+        request: Request<pb::CreateSnapshotRequest>,
+    ) -> Answer<pb::CreateSnapshotResponse> {
+        snapshot::create(self, request).await
+    }
+
+    async fn list_snapshots(
+        &self,
+        request: Request<pb::ListSnapshotsRequest>,
+    ) -> Answer<pb::ListSnapshotsResponse> {
+        snapshot::list(self, request).await
+    }
+
+    async fn restore_snapshot(
+        &self,
+        request: Request<pb::RestoreSnapshotRequest>,
+    ) -> Answer<pb::RestoreSnapshotResponse> {
+        snapshot::restore(self, request).await
+    }
+
+    async fn delete_snapshot(
+        &self,
+        request: Request<pb::DeleteSnapshotRequest>,
+    ) -> Answer<pb::DeleteSnapshotResponse> {
+        snapshot::delete(self, request).await
     }
 
     async fn watch_containers(

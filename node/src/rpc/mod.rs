@@ -26,6 +26,7 @@ mod recovery_wire;
 mod schedule;
 mod share;
 mod share_wire;
+mod snapshot;
 mod sso;
 pub(crate) mod tenant;
 mod tenant_inbox;

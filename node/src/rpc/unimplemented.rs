@@ -14,7 +14,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::edge::error::DOMAIN;
 
-const LATER_CONTAINERS: &str = "snapshots and agent policy are not built yet";
+const LATER_CONTAINERS: &str = "agent policy is not built yet";
 
 /// Services of which nothing is there.
 const SERVICES: [(&str, &str); 2] = [
@@ -23,12 +23,9 @@ const SERVICES: [(&str, &str); 2] = [
 ];
 
 /// Methods of services that are partly there.
-const METHODS: [(&str, &str); 5] = [
-    ("/ocmt.v1.ContainerService/CreateSnapshot", LATER_CONTAINERS),
+const METHODS: [(&str, &str); 2] = [
     ("/ocmt.v1.ContainerService/GetAgentPolicy", LATER_CONTAINERS),
-    ("/ocmt.v1.ContainerService/ListSnapshots", LATER_CONTAINERS),
     ("/ocmt.v1.ContainerService/PutAgentPolicy", LATER_CONTAINERS),
-    ("/ocmt.v1.ContainerService/RestoreSnapshot", LATER_CONTAINERS),
 ];
 
 /// Why the method of this path is not there; none if it is, or if there is no such method.

@@ -17,6 +17,7 @@ use crate::{
     local::Endpoints,
     mail::NodeMailer,
     pki::NodeIdentity,
+    snapshots,
     sso::Fetch,
     tls,
 };
@@ -47,6 +48,7 @@ pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> Result<
         mailer: Arc::new(mailer),
         cells: Arc::new(GrpcCells::new(Outgoing::new(&config.oauth.hosts, config.node.mode.is_relaxed()))),
         runtime: parts.containers.runtime.clone(),
+        snapshots: snapshots::open(config).map_err(StartError::Setting)?,
         signer: parts.identity.clone(),
         sealing: parts.sealing.clone(),
         passkeys: Passkeys::new(&parts.endpoints.client),

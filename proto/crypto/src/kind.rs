@@ -20,6 +20,8 @@ impl Kind {
     pub const INBOX_ITEM: Self = Self(0x06);
     /// What came back from a service's authorization, under a key of the unlock.
     pub const AUTHORIZATION_ANSWER: Self = Self(0x07);
+    /// A chunk of a snapshot, under the snapshot's key.
+    pub const SNAPSHOT_CHUNK: Self = Self(0x08);
 }
 
 /// Canonical objects in clear, most of them signed.
@@ -56,6 +58,8 @@ impl Kind {
     pub const AUTHORIZATION_OFFER: Self = Self(0x23);
     /// A cell's key, offered to its host.
     pub const CELL_KEY_OFFER: Self = Self(0x25);
+    /// A snapshot's key for a cell that runs nothing, inside its sealed box.
+    pub const SNAPSHOT_PAYLOAD: Self = Self(0x26);
 }
 
 /// Guardians and ceremonies.

@@ -48,6 +48,7 @@ pub mod sealing_backup;
 pub mod shamir;
 pub mod sign;
 pub mod slot;
+pub mod snapshot;
 pub mod succession;
 #[cfg(test)]
 mod testing;

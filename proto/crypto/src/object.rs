@@ -4,7 +4,7 @@
 //! for an entry. A cell opens a body with the data key it was granted ([`open_body`]); a client through
 //! the wrapped key ([`VaultObject::open`]).
 
-use ocmt_types::{ContainerId, ConversationId, Digest32, Id};
+use ocmt_types::{ContainerId, ConversationId, Digest32, Id, SnapshotId};
 use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
@@ -168,6 +168,11 @@ pub fn conversation_key_id(conversation: ConversationId) -> Digest32 {
 /// The id of the object that holds the data key of a container's volume.
 pub fn volume_key_id(container: ContainerId) -> Digest32 {
     derived_id(b"OCMT volume key v1\0", container)
+}
+
+/// The place of a snapshot's wrapped key; no object of a vault has this id.
+pub fn snapshot_key_id(snapshot: SnapshotId) -> Digest32 {
+    derived_id(b"OCMT snapshot key v1\0", snapshot)
 }
 
 fn derived_id(domain: &[u8], id: impl Id) -> Digest32 {

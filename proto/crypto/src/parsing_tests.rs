@@ -14,6 +14,7 @@ use crate::{
     seal::SealPublicKey,
     sealing::SealingKeys,
     sign::{Purpose, SigningKey},
+    snapshot::SnapshotPayload,
     unlock::{InboxPlace, Ledger, UnlockPayload},
 };
 
@@ -44,6 +45,7 @@ proptest! {
         let _ = DrillChallenge::decode(&bytes);
         let _ = UnlockPayload::decode(&bytes);
         let _ = Ledger::decode(&bytes);
+        let _ = SnapshotPayload::decode(&bytes);
         let _ = SealingKeys::generation_of(&bytes);
         let _ = envelope::parse(&bytes);
     }

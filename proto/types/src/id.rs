@@ -125,6 +125,8 @@ ids! {
     ContainerId,
     /// A schedule by which a container wakes.
     ScheduleId,
+    /// An encrypted copy of a container's volume.
+    SnapshotId,
     /// One unlock of a cell, from the payload taken to the lock.
     UnlockId,
     /// A container's connection to somebody else's service.

@@ -34,19 +34,8 @@ const SECRET_WITHIN: Duration = Duration::from_secs(10);
 impl DockerRuntime {
     pub(super) async fn make(&self, spec: &ContainerSpec) -> Result<ContainerRef, RuntimeError> {
         let (container, config) = (spec.container_ref(), &self.config);
-        spec.check(&config.ceiling, config.egress)?;
-        if !config.images.contains(&spec.image) {
-            return Err(RuntimeError::Refused(format!(
-                "image {} is not among this node's images",
-                spec.image
-            )));
-        }
+        self.check(spec).await?;
         let docker = self.engine.docker()?;
-        let image = docker.inspect_image(spec.image.as_str()).await.map_err(|error| fault(&error))?;
-        // a volume of the image would be a writable folder that nobody asked for
-        if image.config.and_then(|config| config.volumes).is_some_and(|volumes| !volumes.is_empty()) {
-            return Err(RuntimeError::Refused(format!("image {} declares volumes", spec.image)));
-        }
         match self.look(&container, "create").await {
             Err(RuntimeError::NotFound(_)) => {}
             Ok(there) => return Err(RuntimeError::conflict(&container, "create", there.state)),
@@ -87,6 +76,24 @@ impl DockerRuntime {
                 Err(error)
             }
         }
+    }
+
+    /// Refuses what the profile or the configuration does not allow.
+    pub(super) async fn check(&self, spec: &ContainerSpec) -> Result<(), RuntimeError> {
+        spec.check(&self.config.ceiling, self.config.egress)?;
+        if !self.config.images.contains(&spec.image) {
+            return Err(RuntimeError::Refused(format!(
+                "image {} is not among this node's images",
+                spec.image
+            )));
+        }
+        let image =
+            self.engine.docker()?.inspect_image(spec.image.as_str()).await.map_err(|error| fault(&error))?;
+        // a volume of the image would be a writable folder that nobody asked for
+        if image.config.and_then(|config| config.volumes).is_some_and(|volumes| !volumes.is_empty()) {
+            return Err(RuntimeError::Refused(format!("image {} declares volumes", spec.image)));
+        }
+        Ok(())
     }
 
     pub(super) async fn launch(

@@ -4,8 +4,10 @@
 //! - [`network`] gives each a bridge of its own, [`guard`] keeps them off the host's ports but for the [`doors`];
 //! - [`lifecycle`] starts (secret over standard input), freezes and ends them, [`events`] tells of deaths;
 //! - [`look`] holds what runs against it from beside the node, for the security audit;
+//! - [`archive`] starts cells that run nothing, for snapshots;
 //! - [`import`] makes images without a registry. Nothing is ever pulled.
 
+mod archive;
 mod doors;
 pub mod drift;
 mod engine;
@@ -27,13 +29,13 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, stream::BoxStream};
-use ocmt_types::{NodeId, TenantId};
+use ocmt_types::{NodeId, TenantId, UserId};
 
 pub use engine::Engine;
 
 use crate::{
-    Call, CellAddress, ContainerRef, ContainerSpec, Egress, ImageRef, Isolation, Limits, Mode, Observed,
-    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret,
+    ArchiveCell, ArchiveErrand, Call, CellAddress, ContainerRef, ContainerSpec, Egress, ImageRef, Isolation,
+    Limits, Mode, Observed, Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret,
     egress::{Door, EGRESS_PORT, Outlet},
     volume,
 };
@@ -105,6 +107,8 @@ impl DockerRuntime {
             creating: tokio::sync::Mutex::default(),
         };
         this.survey().await;
+        this.end_archives().await;
+        crate::archive::clear(&this.config.data_dir)?;
         Ok(this)
     }
 
@@ -237,6 +241,25 @@ impl Runtime for DockerRuntime {
             volume::on_disk(&self.config.data_dir, move |data_dir| volume::erase(data_dir, tenant)).await
         }
         .boxed()
+    }
+
+    fn archive<'a>(
+        &'a self,
+        spec: &'a ContainerSpec,
+        errand: ArchiveErrand,
+        secret: &'a StartSecret,
+    ) -> Call<'a, ArchiveCell> {
+        self.start_archive(spec, errand, secret).boxed()
+    }
+
+    fn settle_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
+        let settle = move |data_dir: &std::path::Path| crate::archive::settle(data_dir, tenant, user);
+        volume::on_disk(&self.config.data_dir, settle).boxed()
+    }
+
+    fn swap_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
+        volume::on_disk(&self.config.data_dir, move |data_dir| crate::archive::swap(data_dir, tenant, user))
+            .boxed()
     }
 
     fn drift<'a>(&'a self, spec: &'a ContainerSpec) -> Call<'a, Vec<String>> {

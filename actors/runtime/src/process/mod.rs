@@ -6,6 +6,7 @@
 //! A cell leads a process group of its own. Pausing stops the whole tree with SIGSTOP; a record per
 //! container lets a restarted node adopt cells that live on, or clear up after those that do not.
 
+mod archive;
 mod group;
 mod launch;
 mod reaper;
@@ -20,13 +21,14 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, future, stream::BoxStream};
-use ocmt_types::{Clock, NodeId, TenantId, Timestamp};
+use ocmt_types::{Clock, NodeId, TenantId, Timestamp, UserId};
 use rustix::process::Signal;
 use tokio::sync::{broadcast, watch};
 
 use crate::{
-    Call, CellAddress, ContainerRef, ContainerSpec, Egress, Exit, Isolation, Labels, Limits, Mode, Observed,
-    Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State, volume,
+    ArchiveCell, ArchiveErrand, Call, CellAddress, ContainerRef, ContainerSpec, Egress, Exit, Isolation,
+    Labels, Limits, Mode, Observed, Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State,
+    volume,
 };
 use group::Process;
 use record::{Record, Records};
@@ -111,6 +113,7 @@ impl ProcessRuntime {
         }
         tracing::warn!(runtime = "process", "{WARNING}");
         let config = ProcessConfig { data_dir: volume::data_dir(&config.data_dir)?, ..config };
+        crate::archive::clear(&config.data_dir)?;
         let records = Records::open(&config.state_dir)?;
         let shared =
             Arc::new(Shared { config, records, cells: Mutex::default(), events: broadcast::channel(1024).0 });
@@ -368,6 +371,25 @@ impl Runtime for ProcessRuntime {
                 .await
         }
         .boxed()
+    }
+
+    fn archive<'a>(
+        &'a self,
+        spec: &'a ContainerSpec,
+        errand: ArchiveErrand,
+        secret: &'a StartSecret,
+    ) -> Call<'a, ArchiveCell> {
+        archive::start(&self.shared, spec, errand, secret).boxed()
+    }
+
+    fn settle_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
+        let settle = move |data_dir: &std::path::Path| crate::archive::settle(data_dir, tenant, user);
+        volume::on_disk(&self.shared.config.data_dir, settle).boxed()
+    }
+
+    fn swap_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
+        let data_dir = &self.shared.config.data_dir;
+        volume::on_disk(data_dir, move |data_dir| crate::archive::swap(data_dir, tenant, user)).boxed()
     }
 
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {

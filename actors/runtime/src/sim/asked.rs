@@ -18,6 +18,8 @@ pub enum Op {
     List,
     Volumes,
     Erase,
+    Archive,
+    Swap,
 }
 
 /// What goes wrong with one call.
@@ -33,4 +35,11 @@ pub enum Fault {
     Hang,
     /// Done, and the container dies at once with exit code 1.
     Dies,
+}
+
+impl super::SimRuntime {
+    /// How often it was asked what is not as it was made.
+    pub fn compared(&self) -> usize {
+        self.lock().compared
+    }
 }

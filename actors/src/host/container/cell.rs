@@ -135,7 +135,7 @@ fn place_of(row: &Container) -> Vec<u8> {
     [row.tenant_id.as_bytes().as_slice(), row.container_id.as_bytes()].concat()
 }
 
-fn place(row: &Container) -> CellPlace {
+pub(super) fn place(row: &Container) -> CellPlace {
     CellPlace {
         tenant: row.tenant_id,
         container: row.container_id,

@@ -32,6 +32,8 @@ pub(super) enum Op {
     Remove,
     /// One call of the running cell.
     Job,
+    /// A cell that runs nothing, beside the container at rest.
+    Archive,
 }
 
 impl Op {
@@ -92,6 +94,10 @@ pub(super) struct Facts {
 pub(super) enum Event {
     /// A request that needs it running was queued.
     JobQueued,
+    /// A snapshot is to be taken, or opened; its cell waits for the key of it.
+    ArchiveQueued,
+    /// It has the key: what wants the container to run waits until it is done.
+    ArchiveWorks,
     /// Its user wants this.
     Want(Goal),
     /// Lock it, whatever it does.
@@ -123,6 +129,8 @@ pub(super) enum Do {
     Resume,
     /// The queued requests cannot be served: it is held.
     RefuseJobs,
+    /// No snapshot is taken of what runs, or is held.
+    RefuseArchives,
     /// The wake that the queued requests waited for has failed.
     FailJobs,
 }

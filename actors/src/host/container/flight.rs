@@ -8,7 +8,7 @@ use ractor::ActorRef;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    ContainerActorState, ContainerMessage, cell,
+    ContainerActorState, ContainerMessage, archive, cell,
     job::{self, Opened, Then},
     moved,
     opening::Opening,
@@ -86,10 +86,12 @@ impl ContainerActorState {
             self.shared.egress.close();
         }
         self.profile = None;
+        let archive = (op == Op::Archive).then(|| self.archives.next()).flatten();
         let myself = myself.clone();
         let task = supervisor::task(async move {
             let ended = match (op, job) {
                 (Op::Job, Some(job)) => job::run(&ctx, job).await,
+                (Op::Archive, _) => archive::run(&ctx, archive).await,
                 (Op::Inspect | Op::Job, _) => seen::inspect(&ctx).await,
                 (Op::Wake(kind), _) => wake::wake(&ctx, kind).await,
                 (Op::Pause { idle }, _) => suspend::pause(&ctx, idle).await,

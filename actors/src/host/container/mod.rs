@@ -7,6 +7,7 @@
 //! by another node: each order brings the ownership under which what follows is written, and a newer one takes
 //! the place of the older. A write that the fence refuses makes it wait for the owner of today ([`moved`]).
 
+mod archive;
 mod backoff;
 mod cell;
 mod errand;
@@ -151,6 +152,8 @@ pub(crate) struct ContainerActorState {
     /// What is known of its health, and the look at it.
     health: Arc<Health>,
     looking: Option<Task>,
+    /// Cells that run nothing: those asked for, and the way to the one that waits for its key.
+    archives: archive::Archives,
 }
 
 impl Actor for ContainerActor {
@@ -191,6 +194,7 @@ impl Actor for ContainerActor {
             drifted: None,
             health: Arc::default(),
             looking: None,
+            archives: archive::Archives::default(),
         };
         state.carry_out(&myself, vec![first]);
         Ok(state)
@@ -274,6 +278,8 @@ impl ContainerActorState {
                     None => Event::Lock,
                 }
             }
+            What::ArchiveKey(errand, reply) => self.archives.ask(errand, reply),
+            What::Archive(order, reply) => return self.hand_over(myself, (order, reply)),
             What::Explain(reply) => return self.explain(reply),
             What::Look => {
                 // the row of the timer was taken
@@ -283,11 +289,6 @@ impl ContainerActorState {
             What::Doubt => Event::Doubt,
         };
         self.step(myself, event);
-    }
-
-    fn wait(&mut self, waiter: Waiter, event: Event) -> Event {
-        self.waiters.push(waiter);
-        event
     }
 
     fn frame(&mut self, myself: &ActorRef<ContainerMessage>) {
@@ -345,15 +346,13 @@ impl ContainerActorState {
                     "CONTAINER_HELD",
                     "the container is held: it must be released first",
                 )),
+                Do::RefuseArchives => self.archives.refuse(&ActorError::precondition(
+                    "CONTAINER_RUNNING",
+                    "snapshots are of a container that does not run and is not held: stop it first",
+                )),
                 // answered with the error of the wake, in `ended`
                 Do::FailJobs => {}
             }
-        }
-    }
-
-    fn refuse_jobs(&mut self, error: &ActorError) {
-        for job in self.jobs.drain(..) {
-            job.kind.refuse(error.clone());
         }
     }
 

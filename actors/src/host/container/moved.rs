@@ -67,6 +67,7 @@ impl ContainerActorState {
         }
         tracing::debug!(container = %self.container, "tenant of a container moved: its owner is asked");
         self.refuse_jobs(error);
+        self.archives.refuse(error);
         self.refuse_waiters(error);
         (self.flight, self.alarm, self.armed, self.collector) = (None, None, None, None);
         self.moved = Some(self.ask_owner(myself));

@@ -32,6 +32,8 @@ pub(super) struct Life {
     lock: bool,
     doubt: bool,
     jobs: usize,
+    archives: usize,
+    archive_works: bool,
     called_off: bool,
     not_before: Timestamp,
 }
@@ -52,6 +54,8 @@ impl Life {
             lock: false,
             doubt: false,
             jobs: 0,
+            archives: 0,
+            archive_works: false,
             called_off: false,
             not_before: Timestamp(0),
         };
@@ -60,7 +64,12 @@ impl Life {
 
     /// Nothing is in flight and nothing is asked for.
     pub(super) fn is_settled(&self) -> bool {
-        self.op.is_none() && self.jobs == 0 && self.goal == Goal::Rest && !self.lock && !self.doubt
+        self.op.is_none()
+            && self.jobs == 0
+            && self.archives == 0
+            && self.goal == Goal::Rest
+            && !self.lock
+            && !self.doubt
     }
 
     /// One step.
@@ -73,6 +82,8 @@ impl Life {
                     self.goal = Goal::Rest;
                 }
             }
+            Event::ArchiveQueued => self.archives += 1,
+            Event::ArchiveWorks => self.archive_works = self.op == Some(Op::Archive),
             Event::Want(goal) => self.goal = goal,
             Event::Lock => self.lock = true,
             Event::Hold => self.held = true,
@@ -86,6 +97,11 @@ impl Life {
         if self.held && self.jobs > 0 {
             self.jobs = 0;
             out.push(Do::RefuseJobs);
+        }
+        if self.archives > 0 && self.op.is_none() && self.goal != Goal::Stop && (self.held || self.is_live())
+        {
+            self.archives = 0;
+            out.push(Do::RefuseArchives);
         }
         out.extend(self.next(now));
         out
@@ -104,6 +120,10 @@ impl Life {
         self.take_after(after);
         match op {
             Op::Job => self.jobs = self.jobs.saturating_sub(1),
+            Op::Archive => {
+                self.archives = self.archives.saturating_sub(1);
+                self.archive_works = false;
+            }
             // a failed lock is told to whoever asked; its timer asks again
             Op::Lock | Op::Relock => self.lock = false,
             Op::Pause { idle: false } if self.goal == Goal::Pause => self.goal = Goal::Rest,
@@ -187,10 +207,16 @@ impl Life {
         Some(Do::Begin(op))
     }
 
-    /// A request calls an idle suspend off; quarantine and removal call a wake off.
+    /// A request calls an idle suspend off, and a snapshot that waits for its key; quarantine and removal call a wake
+    /// off, and any snapshot.
     fn call_off(&mut self, op: Op) -> Option<Do> {
-        let wanted = self.jobs > 0 && op.is_idle_suspend() && !self.held && self.goal == Goal::Rest;
-        let unwanted = matches!(op, Op::Wake(_)) && (self.held || self.goal == Goal::Remove);
+        let waits = op == Op::Archive && !self.archive_works;
+        let gives_way = op.is_idle_suspend() || waits;
+        // whoever asks for another cell has lost the one before, or has another wish by now
+        let another = waits && (self.archives > 1 || self.goal != Goal::Rest);
+        let wanted = another || self.jobs > 0 && gives_way && !self.held && self.goal == Goal::Rest;
+        let ends = matches!(op, Op::Wake(_) | Op::Archive);
+        let unwanted = ends && (self.held || self.goal == Goal::Remove);
         if self.called_off || !(wanted || unwanted) {
             return None;
         }
@@ -236,6 +262,9 @@ impl Life {
                 _ if self.made => Op::Wake(WakeKind::Start),
                 _ => Op::Wake(WakeKind::Create),
             });
+        }
+        if self.archives > 0 && !self.is_live() {
+            return Some(Op::Archive);
         }
         match (self.goal, self.phase) {
             (Goal::Pause, ContainerState::Running) => Some(Op::Pause { idle: false }),

@@ -44,6 +44,7 @@ fn outcome(op: Op, before: Phase, rng: &mut StdRng) -> After {
         (Op::Lock, true) => (Phase::Running, true),
         (Op::Relock, true) => (Phase::Paused, true),
         (Op::Job | Op::Inspect, _) => (before, true),
+        (Op::Archive, _) => return After { unlocked_until: None, ..after(before, rng.random()) },
         (_, false) => (*[Phase::Running, Phase::Paused, Phase::Failed].choose(rng).unwrap(), true),
     };
     After { phase, made, unlocked_until: rng.random_bool(0.3).then_some(NOW + Duration::from_secs(30)), ok }
@@ -74,7 +75,7 @@ impl Story {
 
     fn next_event(&mut self) -> Event {
         self.now = self.now + Duration::from_millis(u64::from(self.rng.next_u32() % 40_000));
-        match (self.rng.random_range(0..14), self.flight) {
+        match (self.rng.random_range(0..16), self.flight) {
             (0..5, Some(Op::Inspect)) => {
                 self.flight = None;
                 self.inspected()
@@ -95,6 +96,8 @@ impl Story {
                 Event::Release
             }
             (11, _) => Event::Doubt,
+            (12, _) => Event::ArchiveQueued,
+            (13, _) => Event::ArchiveWorks,
             _ => Event::Look,
         }
     }
@@ -118,6 +121,8 @@ impl Story {
             match what {
                 Do::Begin(op) => {
                     assert_eq!(self.flight, None, "seed {seed}: {op:?} begins beside another operation");
+                    let lives = matches!(self.life.phase, Phase::Running | Phase::Paused);
+                    assert!(op != Op::Archive || !lives, "seed {seed}: a snapshot of what runs");
                     let lawful = !self.held || matches!(op, Op::Inspect | Op::Stop { .. });
                     assert!(lawful, "seed {seed}: {op:?} of a held container");
                     self.flight = Some(op);
@@ -125,11 +130,16 @@ impl Story {
                 Do::CallOff => assert!(self.flight.is_some(), "seed {seed}: nothing to call off"),
                 Do::Resume => assert!(!self.held, "seed {seed}: a held container goes on"),
                 Do::RefuseJobs => assert!(self.held, "seed {seed}: refused without a hold"),
+                Do::RefuseArchives => {
+                    let lives = matches!(self.life.phase, Phase::Running | Phase::Paused);
+                    assert!(self.held || lives, "seed {seed}: no snapshot of what rests");
+                }
                 Do::FailJobs => {}
             }
         }
         assert_eq!(self.life.op, self.flight, "seed {seed}");
-        let waits = self.life.jobs > 0 || self.life.goal != Goal::Rest || self.life.doubt;
+        let waits =
+            self.life.jobs > 0 || self.life.archives > 0 || self.life.goal != Goal::Rest || self.life.doubt;
         let done = self.flight.is_some() || self.held || !waits;
         assert!(done, "seed {seed}: something is asked for and nothing is done");
     }
@@ -198,6 +208,29 @@ fn a_request_calls_an_idle_suspend_off_once_and_no_suspend_that_was_asked_for() 
         [Do::Begin(Op::Wake(WakeKind::Unpause))],
         "the later request is served after it"
     );
+}
+
+#[test]
+fn a_snapshot_that_waits_for_its_key_gives_way_and_one_that_has_it_does_not() {
+    let mut waiting = life(Phase::Stopped);
+    assert_eq!(waiting.step(Event::ArchiveQueued, NOW), [Do::Begin(Op::Archive)]);
+    assert_eq!(waiting.step(Event::JobQueued, NOW), [Do::CallOff]);
+    let ended = Event::Ended(after(Phase::Stopped, true));
+    assert_eq!(waiting.step(ended, NOW), [Do::Begin(Op::Wake(WakeKind::Start))]);
+    assert_eq!(waiting.step(Event::ArchiveQueued, NOW), []);
+    let ended = Event::Ended(after(Phase::Running, true));
+    assert_eq!(waiting.step(ended, NOW), [Do::RefuseArchives, Do::Begin(Op::Job)]);
+
+    let mut working = life(Phase::Stopped);
+    working.step(Event::ArchiveQueued, NOW);
+    assert_eq!(working.step(Event::ArchiveWorks, NOW), []);
+    assert_eq!(working.step(Event::JobQueued, NOW), []);
+    assert_eq!(working.step(Event::ArchiveQueued, NOW), []);
+    assert_eq!(working.step(Event::Hold, NOW), [Do::RefuseJobs, Do::CallOff]);
+
+    let mut again = life(Phase::Stopped);
+    again.step(Event::ArchiveQueued, NOW);
+    assert_eq!(again.step(Event::ArchiveQueued, NOW), [Do::CallOff], "the one before was lost");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 use ocmt_store::tables::ContainerState;
 use ractor::ActorRef;
 
-use super::{ContainerActorState, ContainerMessage, state::Op};
+use super::{
+    ContainerActorState, ContainerMessage,
+    state::{Event, Op},
+};
 use crate::{
     api::container::{ContainerInfo, Wake, WakeKind, Woken},
     call::Reply,
@@ -47,6 +50,17 @@ impl Waiter {
 }
 
 impl ContainerActorState {
+    pub(super) fn wait(&mut self, waiter: Waiter, event: Event) -> Event {
+        self.waiters.push(waiter);
+        event
+    }
+
+    pub(super) fn refuse_jobs(&mut self, error: &ActorError) {
+        for job in self.jobs.drain(..) {
+            job.kind.refuse(error.clone());
+        }
+    }
+
     /// Those who waited for this operation get its result.
     pub(super) fn answer_for(&mut self, op: Op, done: Op, ok: bool, error: Option<&ActorError>) {
         match op {
@@ -140,6 +154,7 @@ impl ContainerActorState {
         let gone = *error == ActorError::NotFound;
         self.end_relays(if gone { GatewayEnd::Stopped } else { GatewayEnd::CellClosed });
         self.refuse_jobs(error);
+        self.archives.refuse(error);
         self.refuse_waiters(error);
         myself.stop(Some("the truth is to be read anew".to_owned()));
     }

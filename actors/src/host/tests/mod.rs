@@ -24,6 +24,7 @@ mod restart;
 mod rewrap;
 mod schedules;
 mod sleep;
+mod snapshots;
 mod starts;
 mod unfinished;
 mod wake;

@@ -14,6 +14,7 @@ pub(crate) mod events;
 mod place;
 mod reads;
 pub(crate) mod schedule;
+pub(crate) mod snapshot;
 pub(super) mod timers;
 mod unlock;
 pub(crate) mod watch;

@@ -25,7 +25,7 @@ use crate::{
         container::row::{CUT_OFF, LOOK, changed},
         message::What,
     },
-    tenant::{alert, handlers::session_row, pages::pages, recovery, transcript},
+    tenant::{alert, container::snapshot, handlers::session_row, pages::pages, recovery, transcript},
     work::{Outcome, SystemWork, Work, run_system},
 };
 
@@ -109,7 +109,15 @@ async fn is_quiet(work: &mut Work, waited: Duration) -> Result<bool, ActorError>
     let given_up = unsent().and(Notice::next_attempt_at.eq(None));
     let told = work.tx.count::<Outbox>(Filter::all()).await? == 0
         && work.tx.count::<Notice>(unsent()).await? == work.tx.count::<Notice>(given_up).await?;
+    // what no row knows nobody would delete
+    let no_objects = !snapshot::drop_some(work).await?;
+    if !no_objects && waited >= LAST_WORDS {
+        let tenant = work.ownership.tenant;
+        tracing::warn!(%tenant, "snapshots of a deleted tenant are left in the object store, which does not delete them");
+    }
+    let no_objects = no_objects || waited >= LAST_WORDS;
     Ok((told || waited >= LAST_WORDS)
+        && no_objects
         && (waited >= PATIENCE || work.tx.count::<Container>(Filter::all()).await? == 0))
 }
 

@@ -7,7 +7,7 @@ use ocmt_store::tables::{Notice, TenantState, Timer};
 use super::{
     super::{
         alert, ceremony,
-        container::{schedule::due as schedule, timers as container},
+        container::{schedule::due as schedule, snapshot, timers as container},
         deletion, post as delivery, recovery,
         transcript::{retention, steps},
         vault::history,
@@ -46,6 +46,7 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         history::TIMER => history::sweep(work, &timer.subject).await,
         LOOK => container::look(work, &timer.subject).await,
         LOCK => container::lock(work, &timer.subject).await,
+        snapshot::TIMER => snapshot::fire(work, &timer.subject).await,
         schedule::DUE => schedule::fire(work, &timer.subject).await,
         schedule::AGAIN => schedule::again(work, &timer.subject).await,
         #[cfg(test)]
@@ -64,7 +65,7 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
 fn goes_on(kind: &str, state: TenantState) -> bool {
     match state {
         TenantState::Active => true,
-        TenantState::Suspended => matches!(kind, LOOK | LOCK | deletion::TIMER),
+        TenantState::Suspended => matches!(kind, LOOK | LOCK | snapshot::TIMER | deletion::TIMER),
         // its last words are still to reach people and other tenants
         TenantState::Deleting => {
             matches!(kind, LOOK | LOCK | deletion::TIMER | delivery::TIMER | notices::TIMER)

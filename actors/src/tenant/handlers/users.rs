@@ -10,7 +10,7 @@ use super::{
     super::{
         api_key,
         ceremony::events as ceremony_events,
-        container::{lock_cells_of, schedule},
+        container::{lock_cells_of, schedule, snapshot},
         group, pairing, program, share,
     },
     email_change, enrol, factors,
@@ -177,6 +177,7 @@ impl Handle for RemoveUser {
         group::forget_user(work, user.user_id).await?;
         pairing::forget_user(work, user.user_id).await?;
         schedule::forget_user(work, user.user_id).await?;
+        snapshot::forget_user(work, user.user_id).await?;
         program::forget_user(work, user.user_id).await?;
         api_key::forget_user(work, user.user_id).await?;
         share::end_of_user(work, user.user_id).await?;

@@ -8,7 +8,7 @@ use ocmt_types::{
     ContainerId, ConversationId, Digest32, EnrollmentId, Epoch, GroupId, GuardianSetId, GuardianshipId,
     HandoutId, Incarnation, InviteId, MessageId, NodeId, NoticeId, OperatorId, PairingId, PasskeyId,
     ProgramTokenId, RequestId, ResourceId, RotationId, ScheduleId, SenderId, SessionId, ShareId, SlotId,
-    TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
+    SnapshotId, TenantId, TimerId, Timestamp, UnlockId, UserId, VaultId,
 };
 
 /// One value of one column. The order is that of the databases: NULL first, bytes by unsigned value.
@@ -161,6 +161,7 @@ ids!(
     RequestId,
     ResourceId,
     ScheduleId,
+    SnapshotId,
     SenderId,
     SessionId,
     ShareId,

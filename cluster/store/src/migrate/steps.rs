@@ -66,4 +66,6 @@ steps! {
     22 "audit_tree" "0022_audit_tree.sql" usable_from 21;
     // an earlier program would give up a sealing key that channels are still under
     23 "alerts" "0023_alerts.sql" usable_from 23;
+    // an earlier program would remove a user and leave their snapshots in the object store
+    24 "snapshots" "0024_snapshots.sql" usable_from 24;
 }

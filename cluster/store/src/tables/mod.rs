@@ -22,6 +22,7 @@ pub mod program;
 pub mod recovery;
 pub mod schedule;
 pub mod share;
+pub mod snapshot;
 pub mod sso;
 pub mod team;
 pub mod tenant;
@@ -53,6 +54,7 @@ pub use recovery::{
 };
 pub use schedule::Schedule;
 pub use share::{Capability, CapabilityState, Share, ShareGrant, ShareState};
+pub use snapshot::{Snapshot, SnapshotState};
 pub use sso::{OidcIdentity, OidcLogin, OidcProvider};
 pub use team::{CustomRole, Group, GroupMember, GroupResource, StoredGroupRole};
 pub use tenant::{
@@ -164,5 +166,6 @@ fn of_tenants() -> Vec<&'static Table> {
         Schedule::table(),
         ContainerEvent::table(),
         CeremonyEvent::table(),
+        Snapshot::table(),
     ]
 }

@@ -19,6 +19,7 @@ mod recovery;
 mod schedule;
 mod security;
 mod share;
+mod snapshot;
 mod store;
 mod team;
 mod transfer;
@@ -53,6 +54,7 @@ pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs, WhoArgs};
 pub use schedule::{ScheduleCommand, SchedulePutArgs, UnlockAgentArgs};
 pub use security::{SecurityAuditArgs, SecurityCommand};
 pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand};
+pub use snapshot::{SnapshotCommand, SnapshotCreateArgs, SnapshotOpenArgs};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
 pub use transfer::{ExistingArg, ExportArgs, ImportArgs};
@@ -189,6 +191,9 @@ pub enum Command {
     /// When your container wakes by itself
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Encrypted copies of your container's volume
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Unlock your containers when they wake, by rules, on a device of your own
     UnlockAgent(UnlockAgentArgs),
     /// Guardians for your own vault, and getting it back with their help

@@ -8,6 +8,7 @@ use crate::{
     CryptoError, Result,
     channel::{CellChannels, ChannelPlace},
     seal::{SealPublicKey, SealSecretKey},
+    snapshot::SnapshotPayload,
     unlock::UnlockPayload,
 };
 
@@ -64,6 +65,14 @@ impl CellKey {
         let payload = UnlockPayload::open(&self.place, &self.boot_nonce, &self.secret, sealed)?;
         self.unlock = Some(payload.unlock);
         Ok(payload)
+    }
+
+    /// Opens a snapshot payload. For a cell that runs nothing: it takes one, does what it says, and ends.
+    ///
+    /// # Errors
+    /// [`CryptoError::Refused`] if it was not sealed to this key in this place, or is an unlock payload.
+    pub fn snapshot(self, sealed: &[u8]) -> Result<SnapshotPayload> {
+        SnapshotPayload::open(&self.place, &self.boot_nonce, &self.secret, sealed)
     }
 
     /// Takes the user's channels for the unlock of `payload`.

@@ -14,12 +14,12 @@ use ocmt_testkit::{TestNode, command, line::Line, programs};
 const NETWORKS: &str = "10.231.0.0/16";
 const PATIENCE: Duration = Duration::from_secs(40);
 
-fn engine() -> String {
+pub(crate) fn engine() -> String {
     std::env::var("OCMT_TEST_DOCKER").expect("OCMT_TEST_DOCKER names no engine: tests/scripts/engines.sh")
 }
 
 /// An image of the cell and something to run in it.
-async fn image() -> String {
+pub(crate) async fn image() -> String {
     let cell = programs::of_the_cell("ocmt-cell").unwrap();
     let workload = programs::of_the_cell("ocmt-demo-workload").unwrap();
     let add = format!("{}=/workload", workload.display());

@@ -38,6 +38,7 @@ mod rotation;
 mod security;
 mod shares;
 mod slots;
+mod snapshots;
 mod starved;
 mod store;
 mod teams;

@@ -179,6 +179,7 @@ fn system(
         mailer: Arc::new(Carrier { tree: tree.clone(), machine }),
         cells: Arc::new(Cells { tree: tree.clone(), machine }),
         runtime: Arc::new(Engine::new(tree.clone(), machine, seed ^ 4 << 56)),
+        snapshots: None,
         signer: Arc::new(Signer { node: node_id(machine), key: SigningKey::from_bytes(&[9; 32]) }),
         sealing: SealingRing::new(SealingKeys::new([SealingKey::from_bytes(1, [5; 32])])),
         passkeys: None,

@@ -55,6 +55,20 @@ pub(super) fn cells(ids: &Ids) -> Vec<Made> {
     }
 }
 
+pub(super) fn snapshots(ids: &Ids) -> Vec<Made> {
+    let container_id = ids.container.clone();
+    made! {
+        ContainerService/GetSnapshotCellKey "container" => pb::GetSnapshotCellKeyRequest { container_id: container_id.clone(),
+            errand: pb::SnapshotErrand::Take.into() };
+        ContainerService/CreateSnapshot "container" => pb::CreateSnapshotRequest { container_id: container_id.clone(), snapshot_id: uuid(),
+            wrapped_key: vec![1; 72].into(), sealed_payload: vec![1; 64].into(), cell_key: vec![1; 32].into(), idempotency_key: key() };
+        ContainerService/RestoreSnapshot "container" => pb::RestoreSnapshotRequest { container_id: container_id.clone(), snapshot_id: uuid(),
+            sealed_payload: vec![1; 64].into(), verify_only: false, cell_key: vec![1; 32].into(), idempotency_key: key() };
+        ContainerService/ListSnapshots "container" => pb::ListSnapshotsRequest { container_id, ..Default::default() };
+        ContainerService/DeleteSnapshot "" => pb::DeleteSnapshotRequest { snapshot_id: uuid(), idempotency_key: key() };
+    }
+}
+
 pub(super) fn schedules(ids: &Ids) -> Vec<Made> {
     let (schedule_id, container_id) = (ids.schedule.clone(), ids.container.clone());
     made! {

@@ -135,6 +135,7 @@ pub(crate) fn all(ids: &Ids) -> Vec<Made> {
         containers::cells(ids),
         containers::connections(ids),
         containers::schedules(ids),
+        containers::snapshots(ids),
         recovery::guardians(ids),
         recovery::ceremonies(ids),
         operators::nodes(),

@@ -1,0 +1,137 @@
+//! Snapshots: encrypted copies of a container's volume, made and opened by cells that run nothing.
+
+pub use ocmt_runtime::ArchiveErrand;
+pub use ocmt_store::tables::SnapshotState;
+use ocmt_types::{ContainerId, Digest32, SnapshotId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{container::CellKeyStated, users::Done};
+use crate::call::calls;
+
+/// Start a cell that runs nothing beside a container that does not run, and give its key, for sealing a snapshot
+/// payload. The cell waits for it for a minute, and not at all once the container is to run.
+#[derive(Debug, Clone)]
+pub struct GetSnapshotCellKey {
+    /// Which container; it must not run.
+    pub container: ContainerId,
+    /// What the cell is to do.
+    pub errand: ArchiveErrand,
+}
+
+/// Take a snapshot, by the cell whose key was asked for.
+#[derive(Debug, Clone)]
+pub struct CreateSnapshot {
+    /// Which container.
+    pub container: ContainerId,
+    /// Chosen by the client.
+    pub snapshot: SnapshotId,
+    /// Its key under the vault's volume key.
+    pub wrapped_key: Vec<u8>,
+    /// Its key sealed to the cell.
+    pub sealed_payload: Vec<u8>,
+    /// The key of that cell.
+    pub cell_key: Digest32,
+}
+
+/// Put a snapshot in the place of a container's volume, or only look through it.
+#[derive(Debug, Clone)]
+pub struct RestoreSnapshot {
+    /// Which container; the snapshot may be of an earlier one of the same user.
+    pub container: ContainerId,
+    /// Which snapshot.
+    pub snapshot: SnapshotId,
+    /// Its key sealed to the cell.
+    pub sealed_payload: Vec<u8>,
+    /// The key of that cell.
+    pub cell_key: Digest32,
+    /// Look through it to its end, and change nothing.
+    pub verify_only: bool,
+}
+
+/// Snapshots of a container's user, in the order of their ids.
+#[derive(Debug, Clone)]
+pub struct ListSnapshots {
+    /// Which container.
+    pub container: ContainerId,
+    /// Behind this one.
+    pub after: Option<SnapshotId>,
+    /// 1 to 100; 0 means 50.
+    pub limit: u32,
+}
+
+/// Delete a snapshot.
+#[derive(Debug, Clone)]
+pub struct DeleteSnapshot {
+    /// Which.
+    pub snapshot: SnapshotId,
+}
+
+/// A snapshot, as far as a node knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotInfo {
+    /// Which.
+    pub id: SnapshotId,
+    /// Of which container it was taken.
+    pub container: ContainerId,
+    /// Of which making of it.
+    pub generation: u64,
+    /// Where it is.
+    #[serde(with = "state_text")]
+    pub state: SnapshotState,
+    /// Its key under the vault's volume key.
+    pub wrapped_key: Vec<u8>,
+    /// Bytes of ciphertext.
+    pub size_bytes: u64,
+    /// SHA-256 of the ciphertext; none while it is not there.
+    pub content_hash: Option<[u8; 32]>,
+    /// It was read back after it was taken, or looked through since.
+    pub verified: bool,
+    /// Why what was done with it last came to nothing.
+    pub failure: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+}
+
+/// Answer of [`CreateSnapshot`] and [`RestoreSnapshot`], when it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotDone {
+    /// As it is now.
+    pub snapshot: SnapshotInfo,
+    /// The container's generation now.
+    pub generation: u64,
+}
+
+/// A page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotPage {
+    /// At most `limit`.
+    pub snapshots: Vec<SnapshotInfo>,
+    /// Give it as `after` for the next page; none at the end.
+    pub next: Option<SnapshotId>,
+}
+
+calls! {
+    /// Calls about snapshots. Those that reach a cell are single-use by its key.
+    Snapshots: SnapshotsCall of "ContainerService" {
+        read GetSnapshotCellKey => CellKeyStated,
+        once CreateSnapshot => SnapshotDone,
+        once RestoreSnapshot => SnapshotDone,
+        read ListSnapshots => SnapshotPage,
+        write DeleteSnapshot => Done,
+    }
+}
+
+mod state_text {
+    use ocmt_store::tables::SnapshotState;
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+    pub(super) fn serialize<S: Serializer>(state: &SnapshotState, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(state.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SnapshotState, D::Error> {
+        let text = String::deserialize(from)?;
+        SnapshotState::parse(&text).ok_or_else(|| D::Error::custom("no state of a snapshot"))
+    }
+}

@@ -1,0 +1,107 @@
+//! Cells that were asked for, and the way of an order to the one that it was sealed to.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use ocmt_runtime::ArchiveErrand;
+use ocmt_types::ContainerId;
+use tokio::sync::oneshot;
+
+use crate::{
+    api::{container::CellKeyStated, snapshot::SnapshotDone},
+    call::Reply,
+    env::Scope,
+    error::ActorError,
+    host::{container::state::Event, message::ArchiveOrder, owner::tell},
+    supervisor,
+    tenant::container::snapshot::ends::{Finish, Went},
+    work::run_system,
+};
+
+const GONE: &str = "the cell that was to do it waits no longer: ask for the key of another";
+/// The client has sealed a payload within this: meanwhile others of this host may wait.
+const PAYLOAD_WITHIN: Duration = Duration::from_secs(30);
+const HURRIED: Duration = Duration::from_secs(3);
+
+/// An order about a snapshot, with who waits for its end.
+pub(in crate::host::container) type Ordered = (Box<ArchiveOrder>, Reply<SnapshotDone>);
+
+/// A cell that was asked for.
+pub(in crate::host::container) struct Request {
+    pub(super) errand: ArchiveErrand,
+    pub(super) reply: Reply<CellKeyStated>,
+    /// Told as soon as it is known.
+    pub(super) key: Arc<OnceLock<[u8; 32]>>,
+    pub(super) orders: oneshot::Receiver<Ordered>,
+    /// How long it waits: not long while others wait behind it, whose client may have come in vain.
+    pub(super) within: Duration,
+}
+
+/// Those asked for, oldest first, and the way to the one that waits for its key.
+#[derive(Default)]
+pub(in crate::host::container) struct Archives {
+    asked: VecDeque<(ArchiveErrand, Reply<CellKeyStated>)>,
+    waits: Option<(Arc<OnceLock<[u8; 32]>>, oneshot::Sender<Ordered>)>,
+}
+
+impl Archives {
+    pub(in crate::host::container) fn ask(
+        &mut self,
+        errand: ArchiveErrand,
+        reply: Reply<CellKeyStated>,
+    ) -> Event {
+        self.asked.push_back((errand, reply));
+        Event::ArchiveQueued
+    }
+
+    /// Gives the cell that waits what was sealed to it; `false`, and refused, if that cell waits no longer.
+    pub(in crate::host::container) fn hand_over(
+        &mut self,
+        scope: &Scope,
+        container: ContainerId,
+        ordered: Ordered,
+    ) -> bool {
+        let meant = |(key, _): &mut (Arc<OnceLock<[u8; 32]>>, _)| key.get() == Some(&ordered.0.cell_key);
+        let refused = match self.waits.take_if(meant) {
+            Some((_, cell)) => cell.send(ordered).err(),
+            None => Some(ordered),
+        };
+        let Some((order, reply)) = refused else { return true };
+        let scope = scope.clone();
+        supervisor::detach(async move {
+            // its row says that it is under way: it is not, or its timer says so
+            let went = Went::Failed(GONE.to_owned());
+            let by = order.cell_key;
+            let written = run_system(&scope, Finish { container, snapshot: order.snapshot, by, went }).await;
+            if let Ok((_, effects)) = written {
+                tell(&scope, effects);
+            }
+            reply.send(Err(ActorError::precondition("SNAPSHOT_CELL_GONE", GONE)));
+        });
+        false
+    }
+
+    /// The next one that somebody still waits for.
+    pub(in crate::host::container) fn next(&mut self) -> Option<Request> {
+        while let Some((errand, reply)) = self.asked.pop_front() {
+            if reply.is_abandoned() {
+                continue;
+            }
+            let ((cell, orders), key) = (oneshot::channel(), Arc::default());
+            self.waits = Some((Arc::clone(&key), cell));
+            let within = if self.asked.is_empty() { PAYLOAD_WITHIN } else { HURRIED };
+            return Some(Request { errand, reply, key, orders, within });
+        }
+        None
+    }
+
+    pub(in crate::host::container) fn refuse(&mut self, error: &ActorError) {
+        self.waits = None;
+        for (_, reply) in self.asked.drain(..) {
+            reply.send(Err(error.clone()));
+        }
+    }
+}

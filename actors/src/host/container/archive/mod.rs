@@ -1,0 +1,326 @@
+//! Snapshots at the host: a cell that runs nothing, its key, and the ciphertext on its way.
+//!
+//! One flight from the cell's start to its end, so that nothing else is done to the container meanwhile. It waits for
+//! the client's payload for half a minute; whoever wants the container to run comes first until then, and waits after it.
+//! This node carries sealed bytes: the key is in the cell, and in no node.
+
+mod asked;
+mod stream;
+
+use std::{sync::OnceLock, time::Duration};
+
+use ocmt_crypto::{
+    cell::{CellKeyOffer, CellKeyStatement, StartSecret},
+    snapshot::Frame,
+};
+use ocmt_runtime::{ARCHIVE_WITHIN, ArchiveCell, ArchiveErrand};
+use ocmt_store::tables::{Container, Snapshot};
+use ocmt_types::{Secret, SnapshotId};
+use ractor::ActorRef;
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
+
+pub(super) use asked::Archives;
+use asked::{Ordered, Request};
+
+use super::{
+    ContainerActorState, ContainerMessage,
+    cell::place,
+    job::Then,
+    ops::{self, Ctx, Ended, How, from_engine, reference},
+    state::{After, Event, Op},
+    wake::engine_spec,
+};
+use crate::{
+    api::{
+        container::{CellKeyStated, Wake},
+        snapshot::SnapshotDone,
+    },
+    call::Reply,
+    env::Scope,
+    error::ActorError,
+    host::{message::ArchiveOrder, owner::tell},
+    ports::Snapshots,
+    supervisor,
+    tenant::container::snapshot::{
+        ends::{Finish, Place, Went},
+        store,
+    },
+    work::run_system,
+};
+
+/// How a cell says it.
+const DOES_NOT_OPEN: &str = "the snapshot does not open";
+/// The cell has offered its key within this.
+const OFFER_WITHIN: Duration = Duration::from_secs(20);
+/// Of such a cell, in bytes: it holds a chunk at a time, whatever its container may use.
+const MEMORY: i64 = 128 << 20;
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+impl ContainerActorState {
+    /// An order about a snapshot goes to the cell that waits for it, and from then on nothing but quarantine and
+    /// removal cuts it off.
+    pub(super) fn hand_over(&mut self, myself: &ActorRef<ContainerMessage>, ordered: Ordered) {
+        if self.archives.hand_over(&self.scope, self.container, ordered) {
+            self.step(myself, Event::ArchiveWorks);
+        }
+    }
+}
+
+/// From the cell's start to its end; of none that anybody waits for, nothing.
+pub(super) async fn run(ctx: &Ctx, request: Option<Request>) -> Ended {
+    let row = match ctx.row() {
+        Ok(row) => row,
+        Err(error) => {
+            if let Some(request) = request {
+                request.reply.send(Err(error.clone()));
+            }
+            return ctx.lost(Op::Archive, error);
+        }
+    };
+    let Some(Request { errand, reply, key, mut orders, within }) = request else {
+        return unchanged(ctx, row);
+    };
+    let begun = match ctx.env().archives.take(row.tenant_id).await {
+        Ok(place) => begin(ctx, &row, errand, &key).await.map(|begun| (place, begun)),
+        Err(error) => Err(error),
+    };
+    let (place, (mut cell, stated)) = match begun {
+        Ok(begun) => begun,
+        Err(error) => {
+            reply.send(Err(error));
+            return unchanged(ctx, row);
+        }
+    };
+    reply.send(Ok(stated));
+    let ordered = tokio::select! {
+        biased;
+        ordered = &mut orders => ordered.ok(),
+        () = called_off(ctx) => None,
+        () = sleep(within) => None,
+    };
+    // one that was on its way as the wait ended
+    orders.close();
+    let ordered = ordered.or_else(|| orders.try_recv().ok());
+    let Some((order, reply)) = ordered else {
+        cell.end.await;
+        return unchanged(ctx, row);
+    };
+    let went = tokio::select! {
+        biased;
+        went = timeout(ARCHIVE_WITHIN, work(ctx, &row, &mut cell, errand, &order)) => {
+            went.unwrap_or_else(|_| Err("it took longer than ten minutes".to_owned()))
+        }
+        () = called_off(ctx) => Err("the container is held, or being removed".to_owned()),
+    };
+    cell.end.await;
+    drop(place);
+    let went = match went {
+        Ok(Went::Restored) if ctx.is_called_off() => {
+            Went::Failed("the container is held, or being removed".to_owned())
+        }
+        went => went.unwrap_or_else(Went::Failed),
+    };
+    // nothing that happens to this flight cuts off what comes now
+    let (ended, end) = oneshot::channel();
+    let last = Last { scope: ctx.scope.clone(), row: row.clone(), made: ctx.made, order, reply };
+    supervisor::detach(async move {
+        // whoever waited is gone with its actor
+        let _ = ended.send(last.settle(went).await);
+    });
+    match end.await {
+        Ok(Ok((row, made))) => at_rest(row, made),
+        Ok(Err(error)) => ctx.lost(Op::Archive, error),
+        Err(_) => ctx.lost(Op::Archive, ActorError::OutcomeUnknown),
+    }
+}
+
+async fn called_off(ctx: &Ctx) {
+    while !ctx.is_called_off() {
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn begin(
+    ctx: &Ctx,
+    row: &Container,
+    errand: ArchiveErrand,
+    key: &OnceLock<[u8; 32]>,
+) -> Result<(ArchiveCell, CellKeyStated), ActorError> {
+    let env = ctx.env();
+    let start = StartSecret::generate(&mut rand::rng());
+    let mut spec = engine_spec(&ctx.scope, row, false)?;
+    spec.limits.memory_bytes = spec.limits.memory_bytes.min(MEMORY);
+    let secret = Secret::new(*start.expose());
+    let begun = ctx.engine(Duration::ZERO, env.runtime.archive(&spec, errand, &secret)).await;
+    let mut cell = begun.map_err(from_engine)?;
+    let failed = |why: String| ActorError::unavailable("SNAPSHOT_CELL_FAILED", why);
+    let offered = timeout(OFFER_WITHIN, stream::read(&mut cell.from)).await;
+    let offer = match offered.unwrap_or_else(|_| Err("the cell does not answer".to_owned())) {
+        Ok((Frame::Offer, offer)) => CellKeyOffer::open(&offer, &start, &place(row), env.now())
+            .map_err(|_| failed("what answers is not the cell that was started".to_owned())),
+        Ok(other) => {
+            let why = stream::ended(other).err().unwrap_or_else(|| "the cell ended at once".to_owned());
+            Err(failed(why))
+        }
+        Err(why) => Err(failed(why)),
+    };
+    match offer {
+        Ok(offer) => {
+            key.get_or_init(|| offer.key.0);
+            let statement = CellKeyStatement::sign_by(&offer, env.node, |purpose, message| {
+                env.signer.sign(purpose, message)
+            });
+            let certificate_chain = env.signer.certificate_chain();
+            Ok((cell, CellKeyStated { statement, certificate_chain, unlocked: false, wake: Wake::NONE }))
+        }
+        Err(error) => {
+            cell.end.await;
+            Err(error)
+        }
+    }
+}
+
+/// What the cell does with the payload, and what becomes of its ciphertext.
+async fn work(
+    ctx: &Ctx,
+    row: &Container,
+    cell: &mut ArchiveCell,
+    errand: ArchiveErrand,
+    order: &ArchiveOrder,
+) -> Result<Went, String> {
+    if order.errand != errand {
+        return Err("the cell was asked for something else".to_owned());
+    }
+    let snapshots = store(ctx.env()).map_err(|error| error.to_string())?.clone();
+    let sent = stream::write(&mut cell.to, Frame::Payload, &order.sealed_payload).await;
+    sent.map_err(|_| "the cell broke off".to_owned())?;
+    let tenant = row.tenant_id;
+    if errand == ArchiveErrand::Take {
+        return take(&snapshots, cell, (tenant, order.snapshot)).await;
+    }
+    let known = {
+        let mut tx = ctx.scope.read().await.map_err(|error| error.to_string())?;
+        tx.get::<Snapshot>(order.snapshot).await.map_err(|_| "the store does not answer".to_owned())?
+    };
+    let known = known.ok_or_else(|| "it is not there any more".to_owned())?;
+    let pieces = snapshots.store.read(tenant, order.snapshot).await.map_err(|error| error.to_string())?;
+    let given = stream::giving(pieces, &mut cell.to).await;
+    // its own word says more than that it stopped listening
+    let last = match &given {
+        Ok(_) => stream::ended(stream::read(&mut cell.from).await?),
+        Err(_) => match timeout(OFFER_WITHIN, stream::read(&mut cell.from)).await {
+            Ok(Ok(last)) => stream::ended(last),
+            Ok(Err(_)) | Err(_) => Ok(()),
+        },
+    };
+    match last {
+        Err(why) if why.starts_with(DOES_NOT_OPEN) => return Ok(Went::Damaged(why)),
+        last => last?,
+    }
+    match given {
+        Ok(given) if known.content_hash == Some(given.hash) => {}
+        Ok(_) => return Ok(Went::Damaged("the stored snapshot is not the one that was taken".to_owned())),
+        Err(why) if why.starts_with("the stored snapshot") => return Ok(Went::Damaged(why)),
+        Err(why) => return Err(why),
+    }
+    Ok(if errand == ArchiveErrand::Restore { Went::Restored } else { Went::Verified })
+}
+
+async fn take(
+    snapshots: &Snapshots,
+    cell: &mut ArchiveCell,
+    (tenant, snapshot): (ocmt_types::TenantId, SnapshotId),
+) -> Result<Went, String> {
+    let from = std::mem::replace(&mut cell.from, Box::new(tokio::io::empty()));
+    let (pieces, counted) = stream::taking(from, snapshots.most_bytes);
+    let written = snapshots.store.write(tenant, snapshot, pieces).await;
+    written.map_err(|error| error.to_string())?;
+    let passed = counted.passed().ok_or_else(|| "the store did not take all of it".to_owned())?;
+    let kept = async { stream::count(snapshots.store.read(tenant, snapshot).await?).await };
+    match kept.await {
+        Ok(kept) if kept == passed => Ok(Went::Taken { size: passed.size, hash: passed.hash }),
+        Ok(_) => Err("what the store gives back is not what it was given".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// What is left to do when the cell is gone.
+struct Last {
+    scope: Scope,
+    row: Container,
+    made: bool,
+    order: Box<ArchiveOrder>,
+    reply: Reply<SnapshotDone>,
+}
+
+impl Last {
+    /// Puts a volume in its place, writes down how it went, and answers.
+    async fn settle(self, went: Went) -> Result<(Container, bool), ActorError> {
+        let went = match went {
+            Went::Restored => self.put_in_place().await.unwrap_or_else(Went::Failed),
+            went => went,
+        };
+        let (restored, took) = (matches!(went, Went::Restored), self.order.errand == ArchiveErrand::Take);
+        let Self { scope, row, made, order, reply } = self;
+        let (container, snapshot, by) = (row.container_id, order.snapshot, order.cell_key);
+        let written = run_system(&scope, Finish { container, snapshot, by, went }).await;
+        let kept = matches!(&written, Ok(((_, Ok(_)), _)) | Err(ActorError::OutcomeUnknown));
+        if took
+            && !kept
+            && let Ok(snapshots) = store(&scope.env)
+        {
+            // no row knows it, or none will: what cannot be deleted now goes with the row, if there is one
+            let _ = snapshots.store.delete(row.tenant_id, snapshot).await;
+        }
+        match written {
+            Ok(((next, answer), effects)) => {
+                tell(&scope, effects);
+                if restored && answer.is_ok() {
+                    let erased = scope.env.runtime.settle_volume(row.tenant_id, row.user_id).await;
+                    if let Err(error) = erased {
+                        tracing::warn!(%container, %error, "the volume before a restore is erased at the next start");
+                    }
+                }
+                reply.send(answer);
+                Ok((next, made && !restored))
+            }
+            Err(error) => {
+                reply.send(Err(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Under a fenced intent: the engine forgets the container, which is made anew, and the fresh volume takes the place
+    /// of the present one, which is kept until that is written down.
+    async fn put_in_place(&self) -> Result<Went, String> {
+        let (scope, row) = (&self.scope, &self.row);
+        let place = Place { container: row.container_id, snapshot: self.order.snapshot };
+        let ((), effects) = run_system(scope, place).await.map_err(|error| error.to_string())?;
+        tell(scope, effects);
+        let runtime = &scope.env.runtime;
+        let said = |error: ocmt_runtime::RuntimeError| error.to_string();
+        runtime.remove(&reference(row)).await.map_err(said)?;
+        runtime.swap_volume(row.tenant_id, row.user_id).await.map_err(said)?;
+        Ok(Went::Restored)
+    }
+}
+
+fn unchanged(ctx: &Ctx, row: Container) -> Ended {
+    at_rest(row, ctx.made)
+}
+
+fn at_rest(row: Container, made: bool) -> Ended {
+    let after = After { unlocked_until: None, ..ops::after(&row, made, true) };
+    Ended {
+        op: Op::Archive,
+        how: How::After(after),
+        row: Some(row),
+        cell: None,
+        error: None,
+        then: Then::Nothing,
+    }
+}
