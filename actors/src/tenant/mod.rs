@@ -331,7 +331,7 @@ impl TenantState {
                 }
                 Effect::Ceremony(state) => self.scope.env.meters.ceremony(state),
                 Effect::DropSnapshot(snapshot) => {
-                    supervisor::detach(container::snapshot::ends::drop_object(self.scope.clone(), snapshot))
+                    supervisor::detach(container::snapshot::ends::drop_object(self.scope.clone(), snapshot));
                 }
                 Effect::TimerSet(at) => self.arm(myself, at),
                 Effect::Erased => self.lane.push(myself, deletion::record(self.scope.clone())),

@@ -120,9 +120,8 @@ impl<R: Read> Read for ChunkReader<'_, R> {
             if self.opener.is_finished() {
                 return Ok(0);
             }
-            let sealed = match read(self.input) {
-                Ok((Frame::Chunk, sealed)) => sealed,
-                Ok(_) | Err(_) => return Err(cut(Cut::Host)),
+            let Ok((Frame::Chunk, sealed)) = read(self.input) else {
+                return Err(cut(Cut::Host));
             };
             self.chunk = self.opener.open(&sealed).map_err(|_| cut(Cut::Snapshot))?;
             self.at = 0;

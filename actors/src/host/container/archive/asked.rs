@@ -40,11 +40,13 @@ pub(in crate::host::container) struct Request {
     pub(super) within: Duration,
 }
 
+/// Who waits for the cell's key, and where it is told.
+type Waits = (Arc<OnceLock<[u8; 32]>>, oneshot::Sender<Ordered>);
 /// Those asked for, oldest first, and the way to the one that waits for its key.
 #[derive(Default)]
 pub(in crate::host::container) struct Archives {
     asked: VecDeque<(ArchiveErrand, Reply<CellKeyStated>)>,
-    waits: Option<(Arc<OnceLock<[u8; 32]>>, oneshot::Sender<Ordered>)>,
+    waits: Option<Waits>,
 }
 
 impl Archives {
