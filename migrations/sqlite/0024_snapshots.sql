@@ -1,4 +1,4 @@
--- Encrypted copies of volumes, twin of ../postgres/0022_snapshots.sql.
+-- Encrypted copies of volumes, twin of ../postgres/0024_snapshots.sql.
 --
 -- Usable from itself on: an earlier program would remove a user and leave their snapshots in the object store.
 

@@ -140,7 +140,7 @@ async fn answers_without(limiter: &Limiter, what: &str) {
     }
     for (class, mut took) in took {
         took.sort_unstable();
-        println!("{what}: {class:?}: p50 {:?}, longest {:?}", took[took.len() / 2], took[took.len() - 1]);
+        tracing::info!(?class, p50 = ?took[took.len() / 2], longest = ?took[took.len() - 1], "answered");
         assert!(took[took.len() / 2] < BOUND, "{what}: {class:?}: {took:?}");
     }
 }
