@@ -5,6 +5,8 @@
 //!     cargo run -p ocmt-client --example quickstart
 //! ```
 
+#![allow(clippy::print_stdout)]
+
 use std::{env, error::Error, fs};
 
 use ocmt_client::{Client, ca::ClusterCa, connect::Target, container::State};

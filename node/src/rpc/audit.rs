@@ -180,7 +180,7 @@ impl Exporting {
         if let Some(head) = self.head.take() {
             return Some(Ok(pb::ExportAuditResponse { chunk: head.into(), checkpoint: None }));
         }
-        while self.after < self.last {
+        if self.after < self.last {
             let page = match self.page().await {
                 Ok(page) => page,
                 Err(status) => return Some(Err(status)),
@@ -194,11 +194,10 @@ impl Exporting {
                 chunk.extend(line);
                 self.after = record.sequence;
             }
-            if chunk.is_empty() {
-                // nothing is there that a head said to be: the file ends short of it, which who verifies finds
-                break;
+            // where nothing is there that a head said to be, the file ends short of it, which who verifies finds
+            if !chunk.is_empty() {
+                return Some(Ok(pb::ExportAuditResponse { chunk: chunk.into(), checkpoint: None }));
             }
-            return Some(Ok(pb::ExportAuditResponse { chunk: chunk.into(), checkpoint: None }));
         }
         let checkpoint = self.stated.take().map(wire::checkpoint)?;
         Some(Ok(pb::ExportAuditResponse { chunk: Vec::new().into(), checkpoint: Some(checkpoint) }))

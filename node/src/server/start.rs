@@ -141,7 +141,7 @@ impl Node {
         lapse.ended_by(place.lease.clone());
         let (peering, neighbours) = peering(&claimant, &place, &pki).await?;
         let (containers, system) = actors(&claimant, &place, &pki, neighbours).await?;
-        let witnesses = witnesses(config, &place.store, pki.identity(), &clock)?;
+        let witnesses = witnesses(config, &place.store, &pki, &clock)?;
         let stops = Stops::default();
         let forward = forward(peering.as_ref(), &place, &stops.listeners);
         let ground = ground(&claimant, &place, &pki, &system, peering.as_ref());

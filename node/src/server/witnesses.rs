@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use ocmt_actors::NodeSigner;
 use ocmt_store::Store;
 use ocmt_types::Clock;
 use tokio_rustls::TlsConnector;
@@ -11,6 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::StartError;
 use crate::{
     config::Config,
+    pki::Pki,
     secret_file,
     sso::Fetch,
     tls,
@@ -24,7 +24,7 @@ const KEY: usize = 32;
 pub(super) fn witnesses(
     config: &Config,
     store: &Store,
-    signer: Arc<dyn NodeSigner>,
+    pki: &Pki,
     clock: &Arc<dyn Clock>,
 ) -> Result<Vec<AbortOnDropHandle<()>>, StartError> {
     let it = &config.audit;
@@ -45,7 +45,7 @@ pub(super) fn witnesses(
         places.push(Place::Webhook { url, key, fetch });
     }
     let begin = |place| {
-        Witness::new(store.clone(), Arc::clone(&signer), Arc::clone(clock), place).begin(it.witness_every.0)
+        Witness::new(store.clone(), pki.identity(), Arc::clone(clock), place).begin(it.witness_every.0)
     };
     Ok(places.into_iter().map(begin).collect())
 }

@@ -117,7 +117,8 @@ async fn take(
     let signature = request.headers().get("ocmt-signature");
     let signature = signature.and_then(|value| value.to_str().ok()).map(str::to_owned);
     let path = request.uri().to_string();
-    let bytes = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let bytes =
+        request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let body = serde_json::from_str(&text).unwrap_or_default();
     kept.lock().unwrap_or_else(PoisonError::into_inner).push(Posted { path, signature, text, body });

@@ -185,6 +185,7 @@ mod tests {
     fn it_has_the_profile_of_a_container_and_less() {
         let ids: &dyn IdGen = &RandomIds;
         let spec = ContainerSpec {
+            plain: false,
             tenant: ids.id(),
             user: ids.id(),
             container: ids.id(),

@@ -42,7 +42,10 @@ const LONGEST: usize = 200;
 
 /// The channels of tenants here, as rows have them.
 #[derive(Default)]
-pub(crate) struct Channels(Mutex<HashMap<TenantId, (Epoch, Arc<[AlertChannel]>)>>);
+pub(crate) struct Channels(Mutex<HashMap<TenantId, Known>>);
+
+/// Under which ownership they were read, and what they are.
+type Known = (Epoch, Arc<[AlertChannel]>);
 
 impl Channels {
     fn kept(&self, tenant: TenantId, epoch: Epoch) -> Option<Arc<[AlertChannel]>> {

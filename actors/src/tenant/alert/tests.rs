@@ -150,7 +150,7 @@ async fn targets_are_wrapped_and_shown_to_nobody() {
     let made = put(&kit, &ann, webhook(URL)).await.unwrap();
     assert_eq!(made.hint, "https://hooks.example.org");
     let listed = kit.call(&ann.caller, ListChannels).await.unwrap();
-    assert_eq!(listed, [made.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&made));
     let stored: Vec<AlertChannel> = rows(&kit, &ann, Filter::all()).await;
     let shown = format!("{stored:?}{listed:?}");
     assert!(!shown.contains("xyzzy") && !shown.contains(KEY), "{shown}");

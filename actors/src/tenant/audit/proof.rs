@@ -36,7 +36,7 @@ impl Handle for ProveInclusion {
         work.authorize(Action::QueryTenantAudit, &Object::TENANT)?;
         let size = size(work, self.size).await?;
         let parts = self.sequence.checked_sub(1).and_then(|index| log::inclusion(size, index));
-        let parts = parts.ok_or_else(|| ActorError::OutOfRange("no such record is in a log of that size"))?;
+        let parts = parts.ok_or(ActorError::OutOfRange("no such record is in a log of that size"))?;
         let seq = i64::try_from(self.sequence).unwrap_or(i64::MAX);
         let row = work.tx.get::<AuditRow>(seq).await?.ok_or(ActorError::NotFound)?;
         let path = work.tx.audit_proof(&parts).await?;
@@ -49,8 +49,8 @@ impl Handle for ProveConsistency {
         work.authorize(Action::QueryTenantAudit, &Object::TENANT)?;
         let new = size(work, self.new).await?;
         let parts = log::consistency(self.old, new);
-        let parts = parts
-            .ok_or_else(|| ActorError::OutOfRange("the older log has no record, or more than the newer"))?;
+        let parts =
+            parts.ok_or(ActorError::OutOfRange("the older log has no record, or more than the newer"))?;
         Ok(Consistency { new, path: work.tx.audit_proof(&parts).await? })
     }
 }

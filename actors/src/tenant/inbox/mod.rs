@@ -41,7 +41,7 @@ async fn waiting(tx: &mut ReadTx, user: UserId, now: Timestamp) -> Result<Vec<In
     items.extend(ceremonies(tx, user, now).await?);
     items.extend(shares(tx, user, now).await?);
     items.extend(notices(tx, user).await?);
-    items.sort_unstable_by(|a, b| b.place.cmp(&a.place));
+    items.sort_unstable_by_key(|item| std::cmp::Reverse(item.place));
     Ok(items)
 }
 

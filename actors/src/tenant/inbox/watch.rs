@@ -58,7 +58,7 @@ impl Log for Items {
         let tenant = self.scope.ownership.tenant;
         let standing = today::standing(&mut tx, tenant, self.user, env.request_id(), env.now()).await?;
         let own = Object::of(self.user);
-        if !standing.is_some_and(|who| authorize(&who, Action::ReadInbox, &own).is_ok()) {
+        if standing.is_none_or(|who| authorize(&who, Action::ReadInbox, &own).is_err()) {
             return Err(ActorError::PermissionDenied("the inbox is not yours to read any more"));
         }
         let there = waiting(&mut tx, self.user, env.now()).await?;
