@@ -25,7 +25,7 @@ use ocmt_types::{
 };
 
 use super::linked::Linked;
-pub(crate) use super::mailbox::Mailbox;
+pub(crate) use super::mailbox::{Delivered, Mailbox};
 use crate::{
     ActorError, Alone, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellInboxItem,
     CellInboxSettled, CellLink, CellStatus, CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mode,

@@ -1,6 +1,6 @@
 //! WatchInbox: what comes, as it comes. What changes again is told again.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ocmt_types::{Timestamp, UserId};
 
@@ -17,6 +17,9 @@ use crate::{
     watch::{self, Hint, Log, Told},
     work::{Handle, Work},
 };
+
+/// What came so shortly before the last one that was told is told again to whoever goes on behind that.
+const OVERLAP: Duration = Duration::from_secs(10);
 
 /// What a watch begins with.
 pub struct FollowingInbox {
@@ -41,8 +44,12 @@ impl Handle for WatchInbox {
         let there = waiting(&mut work.tx, user, now).await?;
         let nothing = InboxPlace { at: Timestamp(0), id: [0; 16], kind: InboxKind::GuardianInvite };
         let newest = there.first().map_or(nothing, |item| item.place);
-        let until = self.from.unwrap_or(newest);
-        let known = there.iter().map(|item| item.place).filter(|place| *place <= until).collect();
+        let places = there.iter().map(|item| item.place);
+        let known = match self.from {
+            None => places.collect(),
+            // what came at the time of the last one, or shortly before it and was committed later, is told again rather than never
+            Some(from) => places.filter(|place| *place == from || place.at + OVERLAP < from.at).collect(),
+        };
         let begun = self.from.is_none().then_some(InboxEvent { item: None, place: newest });
         let scope = Scope::new(Arc::clone(&work.env), work.ownership);
         let hint = work.env.inbox_hints.watch((work.ownership.tenant, user))?;
