@@ -59,6 +59,17 @@ async fn serve(
             bucket.parts.insert(part, body.to_vec());
             [("etag", format!("\"{part}\""))].into_response()
         }
+        // several at once, which deletes one too
+        (Method::POST, _) if query.contains_key("delete") => {
+            let text = String::from_utf8(body.to_vec()).unwrap();
+            let keys = text.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
+            let mut said = String::new();
+            for key in keys {
+                bucket.objects.remove(&format!("{}/{key}", path.trim_end_matches('/')));
+                said.push_str(&format!("<Deleted><Key>{key}</Key></Deleted>"));
+            }
+            format!("<DeleteResult>{said}</DeleteResult>").into_response()
+        }
         (Method::POST, _) => {
             let whole = std::mem::take(&mut bucket.parts).into_values().collect::<Vec<_>>().concat();
             bucket.objects.insert(path, whole);

@@ -208,24 +208,27 @@ async fn work(
     let known = known.ok_or_else(|| "it is not there any more".to_owned())?;
     let pieces = snapshots.store.read(tenant, order.snapshot).await.map_err(|error| error.to_string())?;
     let given = stream::giving(pieces, &mut cell.to).await;
+    // nothing more comes: a cell that waits for the end of what has none finds it here
+    cell.to = Box::new(tokio::io::sink());
     // its own word says more than that it stopped listening
     let last = match &given {
-        Ok(_) => stream::ended(stream::read(&mut cell.from).await?),
+        Ok(_) => stream::read(&mut cell.from).await.and_then(stream::ended),
         Err(_) => match timeout(OFFER_WITHIN, stream::read(&mut cell.from)).await {
             Ok(Ok(last)) => stream::ended(last),
             Ok(Err(_)) | Err(_) => Ok(()),
         },
     };
-    match last {
-        Err(why) if why.starts_with(DOES_NOT_OPEN) => return Ok(Went::Damaged(why)),
-        last => last?,
+    let damage = match &given {
+        Ok(given) if known.content_hash == Some(given.hash) => None,
+        Ok(_) => Some("the stored snapshot is not the one that was taken".to_owned()),
+        Err(why) => Some(why.clone()).filter(|why| why.starts_with("the stored snapshot")),
+    };
+    match (last, damage) {
+        (Err(why), _) if why.starts_with(DOES_NOT_OPEN) => return Ok(Went::Damaged(why)),
+        (_, Some(why)) => return Ok(Went::Damaged(why)),
+        (last, None) => last?,
     }
-    match given {
-        Ok(given) if known.content_hash == Some(given.hash) => {}
-        Ok(_) => return Ok(Went::Damaged("the stored snapshot is not the one that was taken".to_owned())),
-        Err(why) if why.starts_with("the stored snapshot") => return Ok(Went::Damaged(why)),
-        Err(why) => return Err(why),
-    }
+    given?;
     Ok(if errand == ArchiveErrand::Restore { Went::Restored } else { Went::Verified })
 }
 
