@@ -63,12 +63,13 @@ async fn serve(
         (Method::POST, _) if query.contains_key("delete") => {
             let text = String::from_utf8(body.to_vec()).unwrap();
             let keys = text.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
-            let mut said = String::new();
+            let mut said = vec!["<DeleteResult>".to_owned()];
             for key in keys {
                 bucket.objects.remove(&format!("{}/{key}", path.trim_end_matches('/')));
-                said.push_str(&format!("<Deleted><Key>{key}</Key></Deleted>"));
+                said.push(format!("<Deleted><Key>{key}</Key></Deleted>"));
             }
-            format!("<DeleteResult>{said}</DeleteResult>").into_response()
+            said.push("</DeleteResult>".to_owned());
+            said.concat().into_response()
         }
         (Method::POST, _) => {
             let whole = std::mem::take(&mut bucket.parts).into_values().collect::<Vec<_>>().concat();
