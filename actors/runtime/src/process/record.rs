@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{self, Write as _},
     net::SocketAddr,
+    os::unix::fs::DirBuilderExt as _,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
@@ -50,7 +51,8 @@ pub(super) struct Records(PathBuf);
 
 impl Records {
     pub(super) fn open(folder: &Path) -> Result<Self, RuntimeError> {
-        fs::create_dir_all(folder).map_err(RuntimeError::io("make the folder of process records"))?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(RuntimeError::io("make the folder of process records"))?;
         Ok(Self(folder.to_owned()))
     }
 

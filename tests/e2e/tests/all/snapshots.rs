@@ -132,12 +132,12 @@ fn has(all: &[u8], part: &[u8]) -> bool {
     all.windows(part.len()).any(|window| window == part)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_volume_is_taken_looked_through_and_put_back_by_the_cell_itself() {
     round(Desk::set(None).await).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn under_docker_too() {
     let image = dead_man::image().await;
     round(Desk::set(Some(image)).await).await;
@@ -148,7 +148,7 @@ fn json(said: &Said) -> Value {
     serde_json::from_str(&said.out).unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn it_is_typed() {
     let desk = Desk::set(None).await;
     let state = keep(&desk.node, &desk.ada);

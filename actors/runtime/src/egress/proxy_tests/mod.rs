@@ -73,7 +73,7 @@ impl Bench {
     }
 
     async fn of_a_node_with(places: usize, bounds: Bounds, answers: &[&[IpAddr]], knows: IpAddr) -> Self {
-        Self::at(Places { node: places, tenant: places }, bounds, answers, knows).await
+        Self::at(Places { node: places, tenant: 100 }, bounds, answers, knows).await
     }
 
     async fn at(places: Places, bounds: Bounds, answers: &[&[IpAddr]], knows: IpAddr) -> Self {
