@@ -5,8 +5,8 @@
 
 CREATE TABLE ceremony_events (
     tenant_id       BYTEA NOT NULL,
-    seq             BIGINT NOT NULL,
     user_id         BYTEA NOT NULL,
+    seq             BIGINT NOT NULL,
     ceremony_id     BYTEA NOT NULL,
     guardianship_id BYTEA,
     view            BYTEA NOT NULL,

@@ -5,8 +5,8 @@
 
 CREATE TABLE ceremony_events (
     tenant_id       BLOB NOT NULL,
-    seq             INTEGER NOT NULL,
     user_id         BLOB NOT NULL,
+    seq             INTEGER NOT NULL,
     ceremony_id     BLOB NOT NULL,
     guardianship_id BLOB,
     view            BLOB NOT NULL,

@@ -48,12 +48,14 @@ pub async fn an_erased_tenant_leaves_its_audit_and_takes_nothing_of_others(store
             left => panic!("{table}: {rows} rows before, {left} after"),
         }
     }
+    // a tree has nodes from its second record on, and not every backend's chains have one here
+    kept.retain(|table| *table != "audit_nodes");
+    assert!(!halved.contains(&"audit_nodes"), "the tree goes with its records");
     assert_eq!(
         kept,
         [
             "audit",
             "audit_head",
-            "audit_nodes",
             "cluster",
             "directory",
             "leases",
