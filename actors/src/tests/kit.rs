@@ -1,7 +1,6 @@
 //! A node with actors, a mailbox for mails and a clock to move: what the tests of all areas stand on.
 //!
-//! `Kit::sim()` or `Kit::sqlite()`, then `kit.founder("ann@example.com")` for somebody signed in as the
-//! owner of a tenant. `kit.call(&caller, Request)` asks the caller's tenant.
+//! `Kit::sim()`, then `kit.founder("ann@example.com")` for the owner of a tenant; `kit.call(&caller, Request)` asks it.
 
 use std::{
     net::IpAddr,
@@ -393,11 +392,9 @@ fn config(store: &Store, node: &TestNode, clock: &ManualClock, mailbox: &Arc<Mai
     }
 }
 
-/// A place for what a test's own handlers see.
 pub(crate) type Seen<T> = Mutex<Vec<T>>;
 
 /// A generation of the cluster's sealing key; nodes begin with the first alone.
 pub(crate) fn sealing_key(generation: u32) -> SealingKey {
-    let byte = u8::try_from(generation).unwrap_or(0) + 4;
-    SealingKey::from_bytes(generation, [byte; 32])
+    SealingKey::from_bytes(generation, [u8::try_from(generation).unwrap_or(0) + 4; 32])
 }

@@ -99,7 +99,7 @@ fn of_cluster() -> Vec<&'static Table> {
 
 /// Those of tenants, and what belongs beside them.
 fn of_tenants() -> Vec<&'static Table> {
-    vec![
+    let mut tables = vec![
         Tenant::table(),
         User::table(),
         Invite::table(),
@@ -159,6 +159,14 @@ fn of_tenants() -> Vec<&'static Table> {
         Share::table(),
         ShareGrant::table(),
         Capability::table(),
+    ];
+    tables.extend(what_comes_and_goes());
+    tables
+}
+
+/// What people and their agents do: conversations, connections, events.
+fn what_comes_and_goes() -> Vec<&'static Table> {
+    vec![
         Conversation::table(),
         TranscriptRecord::table(),
         OauthFlow::table(),

@@ -53,16 +53,7 @@ pub async fn an_erased_tenant_leaves_its_audit_and_takes_nothing_of_others(store
     assert!(!halved.contains(&"audit_nodes"), "the tree goes with its records");
     assert_eq!(
         kept,
-        [
-            "audit",
-            "audit_head",
-            "cluster",
-            "directory",
-            "leases",
-            "nodes",
-            "signups",
-            "tenant_owner"
-        ]
+        ["audit", "audit_head", "cluster", "directory", "leases", "nodes", "signups", "tenant_owner"]
     );
     assert!(halved.contains(&"sessions") && halved.contains(&"object_bodies") && halved.contains(&"tenants"));
 }
