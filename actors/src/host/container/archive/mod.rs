@@ -18,6 +18,7 @@ use ocmt_store::tables::{Container, Snapshot};
 use ocmt_types::{Secret, SnapshotId};
 use ractor::ActorRef;
 use tokio::{
+    io::AsyncWriteExt as _,
     sync::oneshot,
     time::{sleep, timeout},
 };
@@ -209,6 +210,7 @@ async fn work(
     let pieces = snapshots.store.read(tenant, order.snapshot).await.map_err(|error| error.to_string())?;
     let given = stream::giving(pieces, &mut cell.to).await;
     // nothing more comes: a cell that waits for the end of what has none finds it here
+    let _ = cell.to.shutdown().await;
     cell.to = Box::new(tokio::io::sink());
     // its own word says more than that it stopped listening
     let last = match &given {
