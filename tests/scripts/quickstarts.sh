@@ -25,8 +25,8 @@ cleanup() {
 # A node, somebody who signed up, a stopped container and an API key.
 world() {
     local port
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    export OCMT_STATE_DIR=$scratch/state OCMT__LISTEN__CLIENT=127.0.0.1:$port OCMT__LISTEN__TELEMETRY=127.0.0.1:0
+    port=7443 # where `ocmt dev` listens
+    export OCMT_STATE_DIR=$scratch/state
     mkdir -p "$scratch"
     (cd "$scratch" && exec "$ocmt" dev --runtime process >node.log 2>&1) &
     node=$!
