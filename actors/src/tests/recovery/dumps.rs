@@ -63,6 +63,16 @@ fn lists_in(bytes: &[u8]) -> Vec<u8> {
     lists.flat_map(|(list, _)| list.split(',').map_while(|number| number.parse::<u8>().ok())).collect()
 }
 
+/// Base64 of addresses in the usual alphabet.
+fn plain(text: &[u8]) -> Vec<u8> {
+    let usual = |byte: &u8| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        it => *it,
+    };
+    text.iter().map(usual).collect()
+}
+
 /// Bytes that stand there as hexadecimal or base64, at whatever character they begin.
 fn texts_in(bytes: &[u8]) -> Vec<u8> {
     let of_text = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_".contains(byte);
@@ -72,26 +82,10 @@ fn texts_in(bytes: &[u8]) -> Vec<u8> {
         for from in 0..4.min(word.len()) {
             let rest = &word[from..];
             let quads = &rest[..rest.len() / 4 * 4];
-            let plain: Vec<u8> = quads
-                .iter()
-                .map(|byte| match byte {
-                    b'-' => b'+',
-                    b'_' => b'/',
-                    it => *it,
-                })
-                .collect();
-            found.extend(data_encoding::BASE64.decode(&plain).unwrap_or_default());
+            found.extend(data_encoding::BASE64.decode(&plain(quads)).unwrap_or_default());
             // what is left over of 32 bytes is three characters
             if let Some(tail) = rest.get(..43) {
-                let tail: Vec<u8> = tail
-                    .iter()
-                    .map(|byte| match byte {
-                        b'-' => b'+',
-                        b'_' => b'/',
-                        it => *it,
-                    })
-                    .collect();
-                found.extend(data_encoding::BASE64_NOPAD.decode(&tail).unwrap_or_default());
+                found.extend(data_encoding::BASE64_NOPAD.decode(&plain(tail)).unwrap_or_default());
             }
             let pairs = &rest[..rest.len() / 2 * 2];
             found.extend(data_encoding::HEXLOWER_PERMISSIVE.decode(pairs).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! Tests (`super`): bytes, connections, requests, time: never more than there is.
+//! Tests alone (`super` is compiled under `cfg(test)`): bytes, connections, requests, time: never more than there is.
 
 use super::*;
 
