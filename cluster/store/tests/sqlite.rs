@@ -13,7 +13,7 @@ use ocmt_crypto::audit::ChainVerifier;
 use ocmt_store::{
     Filter, Store, StoreError,
     tables::{ObjectBody, Timer},
-    testing::limit_pages,
+    testing::leave_pages,
 };
 use ocmt_types::{Digest32, Ownership};
 use tempfile::TempDir;
@@ -95,7 +95,7 @@ async fn a_file_that_is_no_database_is_refused() {
 async fn a_full_disk_refuses_writes_and_heals_without_a_restart() {
     let (store, _folder) = open().await;
     let own = one_tenant(&store).await;
-    limit_pages(&store, 260).await.unwrap();
+    leave_pages(&store, 20).await.unwrap();
     let mut written = 0;
     let refused = loop {
         let mut tx = store.fenced(own).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_full_disk_refuses_writes_and_heals_without_a_restart() {
     assert!(written > 0);
     let there = store.read(own).await.unwrap().count(Filter::<ObjectBody>::all()).await.unwrap();
     assert_eq!(there, i64::from(written), "reads go on, and nothing of the refused write is there");
-    limit_pages(&store, 100_000).await.unwrap();
+    leave_pages(&store, 100_000).await.unwrap();
     let mut tx = store.fenced(own).await.unwrap();
     tx.insert(&object(own, written)).await.unwrap();
     tx.commit().await.unwrap();

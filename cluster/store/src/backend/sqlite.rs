@@ -90,10 +90,14 @@ impl Sqlite {
         self.writer.close().await;
     }
 
-    /// Keeps the file from growing past `pages` pages.
+    /// Lets the file grow by `free` pages and no further.
     #[cfg(feature = "testing")]
-    pub(crate) async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
-        let text = AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+    pub(crate) async fn leave_pages(&self, free: u32) -> Result<(), StoreError> {
+        let used: i64 = sqlx::query_scalar("PRAGMA page_count")
+            .fetch_one(&self.writer)
+            .await
+            .map_err(|error| failed("", error))?;
+        let text = AssertSqlSafe(format!("PRAGMA max_page_count = {}", used + i64::from(free)));
         sqlx::query(text).execute(&self.writer).await.map(drop).map_err(|error| failed("", error))
     }
 }

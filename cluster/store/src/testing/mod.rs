@@ -205,13 +205,13 @@ pub async fn mark_removed(store: &Store, n: u64) -> Result<(), StoreError> {
     tx.commit().await
 }
 
-/// Lets an SQLite database grow to `pages` pages of 4 KiB and no further: a full disk.
+/// Lets an SQLite database grow by `free` pages of 4 KiB and no further: a disk about to be full.
 ///
 /// # Errors
 /// [`StoreError::Database`].
-pub async fn limit_pages(store: &Store, pages: u32) -> Result<(), StoreError> {
+pub async fn leave_pages(store: &Store, free: u32) -> Result<(), StoreError> {
     match store.backend() {
-        Backend::Sqlite(sqlite) => sqlite.limit_pages(pages).await,
+        Backend::Sqlite(sqlite) => sqlite.leave_pages(free).await,
         Backend::Postgres(_) | Backend::Sim(_) => Ok(()),
     }
 }
