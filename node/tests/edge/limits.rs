@@ -1,7 +1,10 @@
 //! Limits as callers meet them.
 
 use http::Request;
-use ocmt_proto::v1::{RequestMagicLinkRequest, WhoAmIRequest};
+use ocmt_proto::v1::{
+    GetKeySlotsRequest, OpenCeremonyRequest, RequestMagicLinkRequest, StepUpRequest, VetoCeremonyRequest,
+    WhoAmIRequest, step_up_request,
+};
 use prost::Message as _;
 
 use crate::{
@@ -106,12 +109,30 @@ async fn an_address_floods_no_node() {
 }
 
 #[tokio::test]
-async fn where_nobody_counts_nobody_signs_in_and_pages_are_shown() {
+async fn where_nobody_counts_the_way_to_a_veto_is_open_and_that_to_a_recovery_is_not() {
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let edge = Edge::start(|config| config.redis.url = format!("redis://{nowhere}")).await;
-    let refused = wish(&edge, "mara@example.org", 1).await;
-    assert_eq!(status(&refused), "14");
-    assert!(refused.headers["grpc-message"].to_str().unwrap().contains("cannot%20be%20counted"));
+    // signing in, the second factor, what opens a vault, the brake itself: each is answered by what it is about
+    assert_eq!(status(&wish(&edge, "mara@example.org", 1).await), "0");
+    let ann = ann(&edge).await;
+    let answered = |refused: tonic::Status| {
+        assert_ne!(refused.code(), tonic::Code::Unavailable, "{refused:?}");
+    };
+    let proof = Some(step_up_request::Proof::TotpCode("000000".to_owned()));
+    let step_up = StepUpRequest { proof, idempotency_key: vec![1; 16].into() };
+    answered(ann.auth().step_up(step_up).await.unwrap_err());
+    answered(ann.vaults().get_key_slots(GetKeySlotsRequest::default()).await.unwrap_err());
+    let veto = VetoCeremonyRequest {
+        ceremony_id: vec![7; 32].into(),
+        idempotency_key: vec![2; 16].into(),
+        ..Default::default()
+    };
+    answered(ann.recovery().veto_ceremony(veto).await.unwrap_err());
+    let key = vec![3; 16].into();
+    let open = OpenCeremonyRequest { params: vec![1].into(), overrides: Vec::new(), idempotency_key: key };
+    let refused = ann.recovery().open_ceremony(open).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unavailable, "{refused:?}");
+    assert!(refused.message().contains("cannot be counted"), "{refused:?}");
     assert_eq!(edge.ask(Request::get("/"), "").await.status, 200);
     edge.node.stop().await;
 }

@@ -15,8 +15,10 @@ use ocmt_types::{Clock, SystemClock};
 use server::Server;
 use tokio::task::JoinSet;
 
-const CLOSED: [Class; 5] = [Class::SignIn, Class::Account, Class::Mfa, Class::Unlock, Class::Recovery];
-const LOCAL: [Class; 3] = [Class::Stop, Class::Read, Class::Write];
+/// The one limit that nobody counts without Redis: whatever it admits was counted there.
+const CLOSED: [Class; 1] = [Class::Recovery];
+const LOCAL: [Class; 7] =
+    [Class::SignIn, Class::Account, Class::Mfa, Class::Unlock, Class::Stop, Class::Read, Class::Write];
 /// What every answer has to come within.
 const BOUND: Duration = Duration::from_millis(200);
 /// So long that nothing is given back under a test.
@@ -56,7 +58,7 @@ fn somebody(n: u32) -> Subject {
 /// They have found their server.
 async fn both_count(nodes: &[Limiter; 2]) {
     for limiter in nodes {
-        counted(limiter, Class::SignIn, &somebody(u32::MAX)).await;
+        counted(limiter, Class::Recovery, &somebody(u32::MAX)).await;
     }
 }
 
@@ -83,7 +85,7 @@ async fn l4_two_nodes_and_parallel_callers_at_the_limit_admit_exactly_the_limit(
         let mut calls = JoinSet::new();
         for n in 0..2 * LIMIT {
             let (limiter, subject) = (nodes[n as usize % 2].clone(), subject.clone());
-            calls.spawn(async move { limiter.count(Class::SignIn, &subject).await.unwrap() });
+            calls.spawn(async move { limiter.count(Class::Recovery, &subject).await.unwrap() });
         }
         let standings = calls.join_all().await;
         let admitted = standings.iter().filter(|standing| standing.wait.is_none()).count();
@@ -111,10 +113,10 @@ async fn l4_a_burst_of_ten_thousand_is_admitted_to_the_limit() {
 async fn l1_scripts_that_were_flushed_are_loaded_again_and_nothing_is_forgotten() {
     let server = Server::start().await;
     let limiter = node(&server, 10, true);
-    assert_eq!(counted(&limiter, Class::SignIn, &somebody(1)).await.left, 9);
+    assert_eq!(counted(&limiter, Class::Recovery, &somebody(1)).await.left, 9);
     assert_eq!(server.say("SCRIPT FLUSH").unwrap(), "+OK");
-    assert_eq!(limiter.count(Class::SignIn, &somebody(1)).await.unwrap().left, 8);
-    assert_eq!(limiter.count(Class::SignIn, &somebody(1)).await.unwrap().left, 7);
+    assert_eq!(limiter.count(Class::Recovery, &somebody(1)).await.unwrap().left, 8);
+    assert_eq!(limiter.count(Class::Recovery, &somebody(1)).await.unwrap().left, 7);
 }
 
 /// What each class answers while nobody counts, and how fast; half of the calls within the bound, since the machine
@@ -148,66 +150,66 @@ async fn answers_without(limiter: &Limiter, what: &str) {
 /// After it came back, limits are counted there again.
 async fn comes_back(server: &Server, limiter: &Limiter) {
     let other = node(server, 10, true);
-    let before = counted(&other, Class::SignIn, &somebody(5)).await.left;
-    let here = counted(limiter, Class::SignIn, &somebody(5)).await.left;
+    let before = counted(&other, Class::Recovery, &somebody(5)).await.left;
+    let here = counted(limiter, Class::Recovery, &somebody(5)).await.left;
     assert_eq!(here + 1, before, "both count at one place");
 }
 
 #[tokio::test]
-async fn l1_without_a_server_guessing_is_refused_and_reads_are_counted_here() {
+async fn l1_without_a_server_recoveries_wait_and_all_else_is_counted_here() {
     let mut server = Server::start().await;
     let limiter = node(&server, 1000, false);
-    counted(&limiter, Class::SignIn, &somebody(1)).await;
+    counted(&limiter, Class::Recovery, &somebody(1)).await;
     server.stop();
     answers_without(&limiter, "stopped").await;
     server.start_again().await;
     comes_back(&server, &node(&server, 10, false)).await;
-    counted(&limiter, Class::SignIn, &somebody(1)).await;
+    counted(&limiter, Class::Recovery, &somebody(1)).await;
 }
 
 #[tokio::test]
 async fn l1_a_server_that_hangs_costs_nobody_time() {
     let server = Server::start().await;
     let limiter = node(&server, 1000, false);
-    counted(&limiter, Class::SignIn, &somebody(1)).await;
+    counted(&limiter, Class::Recovery, &somebody(1)).await;
     server.freeze();
     answers_without(&limiter, "hung").await;
     server.thaw();
-    counted(&limiter, Class::SignIn, &somebody(1)).await;
+    counted(&limiter, Class::Recovery, &somebody(1)).await;
 }
 
 #[tokio::test]
 async fn l1_a_server_out_of_memory_counts_for_nobody() {
     let server = Server::start().await;
     let limiter = node(&server, 1000, false);
-    counted(&limiter, Class::SignIn, &somebody(1)).await;
+    counted(&limiter, Class::Recovery, &somebody(1)).await;
     assert_eq!(server.say("CONFIG SET maxmemory 1").unwrap(), "+OK");
     answers_without(&limiter, "out of memory").await;
     assert_eq!(server.say("CONFIG SET maxmemory 0").unwrap(), "+OK");
-    counted(&limiter, Class::SignIn, &somebody(1)).await;
+    counted(&limiter, Class::Recovery, &somebody(1)).await;
 }
 
 #[tokio::test]
 async fn l1_a_replica_counts_for_nobody() {
     let server = Server::start().await;
     let limiter = node(&server, 1000, false);
-    counted(&limiter, Class::SignIn, &somebody(1)).await;
+    counted(&limiter, Class::Recovery, &somebody(1)).await;
     assert_eq!(server.say("REPLICAOF 127.0.0.1 1").unwrap(), "+OK");
     answers_without(&limiter, "read-only").await;
     assert_eq!(server.say("REPLICAOF NO ONE").unwrap(), "+OK");
-    counted(&limiter, Class::SignIn, &somebody(1)).await;
+    counted(&limiter, Class::Recovery, &somebody(1)).await;
 }
 
 #[tokio::test]
 async fn l2_a_clock_that_went_back_locks_nobody_out_for_ever() {
     let server = Server::start().await;
     let limiter = node(&server, 10, true);
-    let key = "ocmt:{a:0.0.0.1}:sign_in";
-    assert_eq!(counted(&limiter, Class::SignIn, &somebody(1)).await.left, 9);
+    let key = "ocmt:{a:0.0.0.1}:recovery";
+    assert_eq!(counted(&limiter, Class::Recovery, &somebody(1)).await.left, 9);
     assert!(server.say(&format!("GET {key}")).unwrap().ends_with(" 0 0"), "the test knows the key");
     // as if counted two thousand years from now
     server.set(key, "63113904000000000 3 63113904000000000");
-    let wait = limiter.count(Class::SignIn, &somebody(1)).await.unwrap().wait.unwrap();
+    let wait = limiter.count(Class::Recovery, &somebody(1)).await.unwrap().wait.unwrap();
     assert!(wait <= Duration::from_secs(3600), "{wait:?}");
     server.set("ocmt:{a:0.0.0.1}:read", "63113904000000000 0 0");
     let wait = limiter.count(Class::Read, &somebody(1)).await.unwrap().wait.unwrap();
@@ -231,12 +233,12 @@ fn wait_is_over(server: &Server, key: &str, wait: Duration) {
 #[tokio::test]
 async fn whoever_goes_on_past_a_limit_waits_twice_as_long_on_both_nodes() {
     let server = Server::start().await;
-    let rates = Rates { sign_in: "1/1s".parse().unwrap(), ..Rates::default() };
+    let rates = Rates { recovery: "1/1s".parse().unwrap(), ..Rates::default() };
     let redis = Redis { url: server.url(), patience: HumanDuration::seconds(20), ..Redis::default() };
     let nodes = [(); 2].map(|()| Limiter::open(&rates, &redis, &clock()).unwrap());
-    let key = "ocmt:{a:0.0.0.1}:sign_in";
-    assert!(counted(&nodes[0], Class::SignIn, &somebody(1)).await.wait.is_none());
-    counted(&nodes[1], Class::SignIn, &somebody(2)).await;
+    let key = "ocmt:{a:0.0.0.1}:recovery";
+    assert!(counted(&nodes[0], Class::Recovery, &somebody(1)).await.wait.is_none());
+    counted(&nodes[1], Class::Recovery, &somebody(2)).await;
     // used up, whenever this machine comes to it
     let kept = server.say(&format!("GET {key}")).unwrap();
     let now: u64 = if kept.is_empty() {
@@ -245,11 +247,11 @@ async fn whoever_goes_on_past_a_limit_waits_twice_as_long_on_both_nodes() {
         kept.split(' ').next().unwrap().parse().unwrap()
     };
     server.set(key, &format!("{} 0 0", now + 3_600_000_000));
-    for (turn, expected) in [30, 60, 120, 120].into_iter().enumerate() {
-        let wait = nodes[turn % 2].count(Class::SignIn, &somebody(1)).await.unwrap().wait.unwrap();
+    for (turn, expected) in [60, 120, 240, 480].into_iter().enumerate() {
+        let wait = nodes[turn % 2].count(Class::Recovery, &somebody(1)).await.unwrap().wait.unwrap();
         assert_eq!(wait, Duration::from_secs(expected), "turn {turn}");
         let kept = server.say(&format!("GET {key}")).unwrap();
-        let again = nodes[(turn + 1) % 2].count(Class::SignIn, &somebody(1)).await.unwrap().wait.unwrap();
+        let again = nodes[(turn + 1) % 2].count(Class::Recovery, &somebody(1)).await.unwrap().wait.unwrap();
         assert!(again <= wait, "trying while one waits makes it no longer");
         assert_eq!(server.say(&format!("GET {key}")).unwrap(), kept, "and counts for nothing");
         wait_is_over(&server, key, wait);
@@ -258,8 +260,8 @@ async fn whoever_goes_on_past_a_limit_waits_twice_as_long_on_both_nodes() {
     let kept = server.say(&format!("GET {key}")).unwrap();
     let full: u64 = kept.split(' ').next().unwrap().parse().unwrap();
     server.set(key, &format!("{full} 9 {}", full - 3 * 3_600_000_000));
-    let wait = nodes[0].count(Class::SignIn, &somebody(1)).await.unwrap().wait;
-    assert_eq!(wait, Some(Duration::from_secs(30)));
+    let wait = nodes[0].count(Class::Recovery, &somebody(1)).await.unwrap().wait;
+    assert_eq!(wait, Some(Duration::from_secs(60)));
 }
 
 #[test]
