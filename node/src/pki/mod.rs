@@ -94,6 +94,11 @@ pub enum PkiError {
         /// What is not there.
         what: &'static str,
     },
+    /// The node's sealing key is gone, and no other may take its place.
+    #[error(
+        "{0} has no sealing key: put it back with `ocmt cluster sealing-key restore`, or from another node's folder of this cluster (sealing.keys)"
+    )]
+    NoSealingKey(PathBuf),
     /// The folder has been set up before.
     #[error("{0} is set up already; a new cluster or node begins with an empty data folder")]
     SetUp(PathBuf),

@@ -98,7 +98,7 @@ impl Pki {
                 "the listeners' certificate does not name every host of the configuration: names are given when a node joins"
             );
         }
-        let keys = sealing::load(folder)?.ok_or_else(|| missing("sealing key"))?;
+        let keys = sealing::load(folder)?.ok_or_else(|| PkiError::NoSealingKey(folder.into()))?;
         Ok(Self(Arc::new(Inner {
             folder: folder.into(),
             clock,
@@ -287,7 +287,12 @@ fn make_missing(
     clock: &dyn Clock,
     ids: &dyn IdGen,
 ) -> Result<(), PkiError> {
-    if NodeIdentity::load(folder)?.is_none() {
+    let is_new = NodeIdentity::load(folder)?.is_none();
+    // before the identity: a node that has one and lost this key gets no other, under which nothing of before would open
+    if is_new && sealing::load(folder)?.is_none() {
+        sealing::store(folder, &sealing::first())?;
+    }
+    if is_new {
         let (id, key) = (ids.id(), NodeKey::load_or_create(folder)?);
         let chain = vec![authority.issue_node(id, &key.pair, clock.now())?];
         NodeIdentity::create(folder, id, key, chain)?;
@@ -296,9 +301,6 @@ fn make_missing(
         let key = ListenerKey::load_or_create(folder)?;
         let chain = vec![Request::of_listener(&key.request(names)?)?.issue_listener(authority, clock.now())?];
         ListenerIdentity::create(folder, names.clone(), key, chain)?;
-    }
-    if sealing::load(folder)?.is_none() {
-        sealing::store(folder, &sealing::first())?;
     }
     Ok(())
 }

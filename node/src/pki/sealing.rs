@@ -61,12 +61,12 @@ pub(super) fn kept(folder: &Path) -> Result<(Digest32, SealingKeys), PkiError> {
 /// A backup of what `folder` holds, under a passphrase, and the generations in it.
 ///
 /// # Errors
-/// [`PkiError::NotOfACluster`] where there is no sealing key.
+/// [`PkiError::NoSealingKey`] where there is none.
 pub fn save_sealing(folder: &Path, passphrase: &Passphrase) -> Result<(Vec<u8>, Vec<u32>), PkiError> {
     let (ca, keys) = kept(folder)?;
     let generations: Vec<u32> = keys.generations().map(SealingKey::generation).collect();
     if generations.is_empty() {
-        return Err(PkiError::NotOfACluster { folder: folder.into(), what: "sealing key" });
+        return Err(PkiError::NoSealingKey(folder.into()));
     }
     let backup = sealing_backup::seal(&keys, ca, passphrase, Cost::DEFAULT, &mut rand::rng());
     backup
@@ -143,6 +143,23 @@ mod tests {
 
     fn numbers(folder: &Path) -> Vec<u32> {
         load(folder).unwrap().unwrap_or_default().generations().map(SealingKey::generation).collect()
+    }
+
+    #[test]
+    fn a_node_that_lost_its_key_makes_no_other_and_starts_once_it_is_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || {
+            let names = crate::pki::ServerNames::of(&[], None);
+            let clock = std::sync::Arc::new(ocmt_types::SystemClock);
+            crate::pki::Pki::open(dir.path(), true, names, clock, &ocmt_types::RandomIds)
+        };
+        open().unwrap();
+        let passphrase = words("violin ledger umbrella quartz");
+        let (backup, _) = save_sealing(dir.path(), &passphrase).unwrap();
+        std::fs::remove_file(dir.path().join(FILE)).unwrap();
+        assert!(matches!(open(), Err(PkiError::NoSealingKey(_))), "nothing of before opens under another");
+        assert_eq!(restore_sealing(dir.path(), &backup, &passphrase).unwrap(), [1]);
+        open().unwrap();
     }
 
     #[test]

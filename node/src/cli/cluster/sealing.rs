@@ -3,12 +3,13 @@
 use std::{
     fs::{self, OpenOptions},
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::Path,
 };
 
 use anyhow::Context as _;
 use ocmt_client::ClientError;
+use ocmt_cluster::FolderMemory;
 use ocmt_crypto::sealing_backup;
 
 use crate::{
@@ -61,8 +62,16 @@ fn restore(data_dir: &Path, from: &Path, passphrase: Option<&Path>, out: Output)
         return Err(ClientError::Usage(text).into());
     }
     let backup = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    let folder = data_dir.join("pki");
+    let owner = fs::metadata(&folder).with_context(|| format!("cannot read {}", folder.display()))?.uid();
+    if owner != rustix::process::geteuid().as_raw() {
+        let text = format!("{} belongs to another user: run this as that user", folder.display());
+        return Err(ClientError::Usage(text).into());
+    }
     let passphrase = secrets::passphrase_in("Passphrase of the backup: ", passphrase)?;
-    let generations = pki::restore_sealing(&data_dir.join("pki"), &backup, &passphrase)?;
+    // a node that runs has keys of its own in memory, and writes them over these
+    let _alone = FolderMemory::open(data_dir)?;
+    let generations = pki::restore_sealing(&folder, &backup, &passphrase)?;
     let shown = serde_json::json!({ "restored": generations });
     out.value(&shown, || {
         if generations.is_empty() {
@@ -76,4 +85,38 @@ fn restore(data_dir: &Path, from: &Path, passphrase: Option<&Path>, out: Output)
 fn told(generations: &[u32]) -> String {
     let list: Vec<String> = generations.iter().map(u32::to_string).collect();
     format!("generation {} of the sealing key", list.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn beside_a_running_node_nothing_is_put_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("pki");
+        let names = pki::ServerNames::of(&[], None);
+        let clock = std::sync::Arc::new(ocmt_types::SystemClock);
+        pki::Pki::open(&folder, true, names, clock, &ocmt_types::RandomIds).unwrap();
+        let words = dir.path().join("words");
+        fs::write(&words, "violin ledger umbrella quartz").unwrap();
+        let backup = dir.path().join("sealing.backup");
+        let out = Output { json: true };
+        let new = NewPassphraseArgs { new_passphrase_file: Some(words.clone()), new_passphrase_fd: None };
+        save(dir.path(), &backup, &new, out).unwrap();
+        let again = save(dir.path(), &backup, &new, out).unwrap_err();
+        assert!(again.to_string().contains("is there already"), "{again}");
+        let before = fs::read(folder.join("sealing.keys")).unwrap();
+        let node = FolderMemory::open(dir.path()).unwrap();
+        let refused = restore(dir.path(), &backup, Some(&words), out).unwrap_err();
+        assert!(refused.to_string().contains("in use by another process"), "{refused}");
+        assert_eq!(fs::read(folder.join("sealing.keys")).unwrap(), before);
+        drop(node);
+        restore(dir.path(), &backup, Some(&words), out).unwrap();
+        fs::write(&backup, vec![0; sealing_backup::MAX_LEN + 1]).unwrap();
+        assert!(
+            restore(dir.path(), &backup, Some(&words), out).unwrap_err().to_string().contains("is no backup")
+        );
+    }
 }
