@@ -14,9 +14,11 @@ use std::{
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
+    call::{Call, CallMeta},
+    caller::Caller,
     error::ActorError,
     supervisor,
-    system::{StreamEnd, StreamGuard},
+    system::{StreamEnd, StreamGuard, System},
 };
 
 /// Events that wait for their reader.
@@ -90,13 +92,31 @@ pub(crate) fn too_old() -> ActorError {
     ActorError::OutOfRange("what changed since is not kept any more: read it anew, then watch from now")
 }
 
+/// What a watch begins with: the log from where its reader was, and what is told first.
+pub struct Following<L, E> {
+    pub(crate) log: L,
+    pub(crate) begun: Option<E>,
+    pub(crate) hint: Hint,
+}
+
+impl System {
+    /// Begins a watch at the tenant's actor, and follows it.
+    pub(crate) async fn follow<L: Log, C: Call<Answer = Following<L, L::Event>>>(
+        &self,
+        caller: Caller,
+        meta: CallMeta,
+        ask: C,
+    ) -> Result<Told<L::Event>, ActorError> {
+        let tenant = self.tenant(caller.tenant());
+        // before what it begins with is read: a session that ends meanwhile ends it too
+        let guard = tenant.open_stream(&caller, meta.deadline).await?;
+        let Following { log, begun, hint } = tenant.call(caller, meta, ask).await?;
+        Ok(start(log, begun, guard, hint))
+    }
+}
+
 /// Follows a log until its reader goes, the session ends or the tenant moves. `begun` is told first.
-pub(crate) fn start<L: Log>(
-    log: L,
-    begun: Option<L::Event>,
-    guard: StreamGuard,
-    hint: Hint,
-) -> Told<L::Event> {
+fn start<L: Log>(log: L, begun: Option<L::Event>, guard: StreamGuard, hint: Hint) -> Told<L::Event> {
     let (events, to_reader) = mpsc::channel(AHEAD);
     supervisor::detach(tell(log, begun, guard, hint, events));
     to_reader

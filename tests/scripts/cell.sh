@@ -7,7 +7,8 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 triple=x86_64-unknown-linux-gnu
 folder=${CARGO_TARGET_DIR:-target}/$triple/cell
 
-RUSTFLAGS="-C target-feature=+crt-static" \
+# flags of a release (tests/scripts/release.sh) are kept
+RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" \
     cargo build --profile cell --target "$triple" --locked -p ocmt-cell --bins
 
 # a cell that needs a dynamic loader would fail only inside a container, and say nothing there

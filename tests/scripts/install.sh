@@ -6,7 +6,7 @@
 #   install.sh test    the same as for the demo, and PostgreSQL, Redis, promtool, network namespaces, checkers of scripts and units,
 #                      Python with its cryptography, Node, Chromium, cargo-nextest, cargo-deny, cargo-audit and cargo-fuzz
 #
-# Packages come from Debian (apt) and crates.io, and Semgrep (semgrep.sh) from PyPI; from nowhere else.
+# Packages come from Debian (apt) and crates.io; semgrep.sh and quickstarts.sh fetch theirs from PyPI and npm, by digest; from nowhere else.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)

@@ -44,7 +44,7 @@ parts() { # where to
     mv node/sbom.json "$1/ocmt.cdx.json"
     mv node/cell/sbom.json "$1/ocmt-cell.cdx.json"
     find . -name sbom.json -not -path './target/*' -delete
-    python3 -B "$here/licences.py" "$1/LICENCES.txt" ocmt ocmt-cell
+    python3 -B "$here/licences.py" "$1" ocmt ocmt-cell
     cp LICENSE-MIT LICENSE-APACHE "$1"
 }
 

@@ -5,8 +5,7 @@ use ocmt_crypto::audit::checkpoint::Checkpoint;
 use ocmt_types::{Digest32, Timestamp, UserId};
 
 pub use super::container_watch::EventAt;
-pub use crate::tenant::audit::FollowingAudit;
-use crate::{audit::BY_KEY, call::calls};
+use crate::{audit::BY_KEY, call::calls, tenant::audit::Records, watch::Following};
 
 /// What to look for. Everything that is set must fit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -173,6 +172,6 @@ calls! {
         read GetCheckpoint => StatedCheckpoint,
         read ProveInclusion => Inclusion,
         read ProveConsistency => Consistency,
-        read WatchAudit => FollowingAudit,
+        read WatchAudit => Following<Records, AuditEvent>,
     }
 }

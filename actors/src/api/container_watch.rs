@@ -3,7 +3,11 @@
 use ocmt_types::{ContainerId, Timestamp, UserId};
 
 use super::container::{ContainerInfo, ContainerState};
-use crate::{call::calls, tenant::container::watch::Following};
+use crate::{
+    call::calls,
+    tenant::container::watch::{Changes, Waits},
+    watch::Following,
+};
 pub use ocmt_store::tables::WakeCause;
 
 /// Watch containers; through `System::watch_containers`, which follows them.
@@ -78,7 +82,7 @@ pub struct WaitingCell {
 calls! {
     /// Calls that begin a watch.
     Watches: WatchesCall of "ContainerService" {
-        read WatchContainers => Following<ContainerChange>,
-        read WatchUnlockRequests => Following<UnlockRequest>,
+        read WatchContainers => Following<Changes, ContainerChange>,
+        read WatchUnlockRequests => Following<Waits, UnlockRequest>,
     }
 }

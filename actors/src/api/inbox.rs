@@ -2,8 +2,7 @@
 
 use ocmt_types::Timestamp;
 
-use crate::call::calls;
-pub use crate::tenant::inbox::FollowingInbox;
+use crate::{call::calls, tenant::inbox::Items, watch::Following};
 
 /// What an item is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,6 +87,6 @@ calls! {
     /// Calls about the inbox.
     Inbox: InboxCall of "TenantService" {
         read ListInbox => InboxPage,
-        read WatchInbox => FollowingInbox,
+        read WatchInbox => Following<Items, InboxEvent>,
     }
 }

@@ -17,9 +17,9 @@ pub use self::ceremony::{
     CompleteCeremony, Completed, DenyCeremony, GetCeremony, ListCeremonies, LockCeremony, NodeStatement,
     OpenCeremony, OverrideStop, VetoCeremony, Vetoed, VoiceDoubt,
 };
-pub use self::watch::{CeremonyChange, CeremonyEventAt, FollowingCeremonies, WatchCeremonies};
+pub use self::watch::{CeremonyChange, CeremonyEventAt, WatchCeremonies};
 pub use super::users::Done;
-use crate::call::calls;
+use crate::{call::calls, tenant::ceremony::watch::Changes, watch::Following};
 
 /// Which side of a guardianship somebody is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -264,7 +264,7 @@ calls! {
         write OpenCeremony => CeremonyView,
         read GetCeremony => CeremonyDetail,
         read ListCeremonies => CeremonyPage,
-        read WatchCeremonies => FollowingCeremonies,
+        read WatchCeremonies => Following<Changes, CeremonyChange>,
         write ApproveCeremony => Done,
         write DenyCeremony => Done,
         write VoiceDoubt => Done,

@@ -13,10 +13,10 @@ mod inbox;
 mod watch;
 
 pub use inbox::{FileInboxItems, InboxItem, InboxPage, InboxPosition, ListInboxItems};
-pub use watch::{ChangeAt, VaultEvent, VaultEventKind, WatchVault, Watching};
+pub use watch::{ChangeAt, VaultEvent, VaultEventKind, WatchVault};
 
 pub use super::users::Done;
-use crate::call::calls;
+use crate::{call::calls, tenant::vault::watch::Changes, watch::Following};
 
 /// Facts of a vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -361,7 +361,7 @@ calls! {
         write PutEntry => Written,
         write DeleteEntry => Written,
         write BatchPutEntries => Written,
-        read WatchVault => Watching,
+        read WatchVault => Following<Changes, VaultEvent>,
         read ListInboxItems => InboxPage,
         write FileInboxItems => Written,
         read GetKeySlots => Handout,

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{
     args::{AuditCommand, AuditFormat, AuditOutcome, AuditWanted},
     context::Context,
-    output::{note, print, waiting},
+    output::{self, note, print, waiting},
     show,
 };
 
@@ -90,8 +90,11 @@ struct Told<'a> {
 async fn tail(context: &Context, wanted: &AuditWanted, resume: &str) -> anyhow::Result<()> {
     let client = context.client().await?;
     let mut watch = client.watch_audit(wanted.filter(None, None), resume).await?;
+    let mut token = resume.to_owned();
     loop {
-        let (line, resume_token) = watch.next().await?;
+        let next = watch.next().await;
+        let (line, resume_token) = next.map_err(|error| output::cut_off(error, "ocmt audit tail", &token))?;
+        token.clone_from(&resume_token);
         if !wanted.takes(&line) {
             continue;
         }

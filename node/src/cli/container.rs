@@ -14,7 +14,7 @@ use ocmt_types::ContainerId;
 use super::{
     args::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, PassphraseArgs, UnlockArgs},
     context::Context,
-    output::{note, print, waiting},
+    output::{self, note, print, waiting},
     show, streams,
 };
 
@@ -153,15 +153,8 @@ async fn watch(
     let mut watch = client.watch_containers(only, resume).await?;
     let mut token = resume.to_owned();
     loop {
-        let event = match watch.next().await {
-            Ok(event) => event,
-            Err(error) => {
-                if !token.is_empty() && error.reason().as_deref() != Some("OUT_OF_RANGE") {
-                    note(&format!("Go on where this ended: ocmt container watch --resume {token}"));
-                }
-                return Err(error.into());
-            }
-        };
+        let event =
+            watch.next().await.map_err(|error| output::cut_off(error, "ocmt container watch", &token))?;
         token.clone_from(&event.resume_token);
         if context.out.json {
             print(&serde_json::to_string(&event)?)?;

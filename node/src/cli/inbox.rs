@@ -3,7 +3,12 @@
 use ocmt_client::inbox::InboxItem;
 use serde::Serialize;
 
-use super::{args::InboxListArgs, context::Context, output::print, show};
+use super::{
+    args::InboxListArgs,
+    context::Context,
+    output::{self, print},
+    show,
+};
 
 #[derive(Serialize)]
 struct Told<'a> {
@@ -19,8 +24,12 @@ pub(super) async fn run(context: &Context, args: InboxListArgs) -> anyhow::Resul
         return context.out.list(&items, &["WHEN", "WHAT", "FROM", "ABOUT"], cells);
     }
     let mut watch = client.watch_inbox(&args.resume).await?;
+    let mut token = args.resume.clone();
     loop {
-        let (item, resume_token) = watch.next().await?;
+        let next = watch.next().await;
+        let (item, resume_token) =
+            next.map_err(|error| output::cut_off(error, "ocmt inbox --watch", &token))?;
+        token.clone_from(&resume_token);
         let line = if context.out.json {
             serde_json::to_string(&Told { item: &item, resume_token: &resume_token })?
         } else {

@@ -88,6 +88,14 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Says how to go on with a watch that ended, if it can be gone on with; `command` is what was typed.
+pub(super) fn cut_off(error: ClientError, command: &str, token: &str) -> ClientError {
+    if !token.is_empty() && error.reason().as_deref() != Some("OUT_OF_RANGE") {
+        note(&format!("Go on where this ended: {command} --resume {token}"));
+    }
+    error
+}
+
 /// Says what went wrong.
 pub fn failure(error: &anyhow::Error, code: u8) -> ExitCode {
     note(&format!("error: {}", reasons(error)));

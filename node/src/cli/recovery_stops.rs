@@ -9,7 +9,7 @@ use ocmt_types::Digest32;
 use super::{
     args::PassphraseArgs,
     context::Context,
-    output::{note, print, waiting},
+    output::{self, print, waiting},
     recovery::pick,
     show,
     telling::{ended, owner_next, requester_next},
@@ -93,15 +93,8 @@ pub(super) async fn watch(context: &Context, client: &Client, resume: &str) -> a
     let mut watch = client.watch_ceremonies(resume).await?;
     let mut token = resume.to_owned();
     loop {
-        let event = match watch.next().await {
-            Ok(event) => event,
-            Err(error) => {
-                if !token.is_empty() && error.reason().as_deref() != Some("OUT_OF_RANGE") {
-                    note(&format!("Go on where this ended: ocmt recovery watch --resume {token}"));
-                }
-                return Err(error.into());
-            }
-        };
+        let event =
+            watch.next().await.map_err(|error| output::cut_off(error, "ocmt recovery watch", &token))?;
         token.clone_from(&event.resume_token);
         if context.out.json {
             print(&serde_json::to_string(&event)?)?;

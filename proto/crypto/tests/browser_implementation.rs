@@ -5,19 +5,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
-    io::Write as _,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
     time::Duration,
 };
 
-use data_encoding::HEXLOWER;
 use ocmt_crypto::{
     ceremony::{
         Ceremony, Collection, Purpose, ReleaseStatement, StopStatement, Verdict, check_override, collect,
     },
-    datakey::VaultScope,
-    entry::{Attributes, Entry, EntryName},
+    entry::Entry,
     guardian::{Dealt, Delays, DrillChallenge, GuardianKeys, GuardianSet, Plan, Seat, deal},
     kdf::{Cost, Passphrase},
     object::{VaultObject, keyring_id},
@@ -27,40 +23,20 @@ use ocmt_crypto::{
     vault::{self, LockedVault, Proof, ProofOf, Rollback, RotationMode},
     words,
 };
-use ocmt_types::{Digest32, GuardianSetId, GuardianshipId, Id as _, NodeId, TenantId, Timestamp, VaultId};
+use ocmt_types::{Digest32, GuardianSetId, GuardianshipId, Id as _, NodeId, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
+mod implementations;
 mod support;
+use implementations::{answer, entry, fed, folder, hex, hexes, list, scope, unhex};
 use support::Database;
 
 const PASSPHRASE: &str = "de\u{301}chiffre\u{301} ailleurs";
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
-fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
-}
-
 fn run(script: &str, arguments: &[&str], given: &Value) -> Output {
-    let mut child = Command::new("node")
-        .arg(folder("tests/web").join(script))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("no node: tests/scripts/install.sh test");
-    let mut input = child.stdin.take().unwrap();
-    // who answers without reading its input closes it
-    let _ = input.write_all(given.to_string().as_bytes());
-    drop(input);
-    child.wait_with_output().unwrap()
-}
-
-fn answer(output: &Output) -> Value {
-    assert!(output.status.success(), "refused: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    fed(Command::new("node").arg(folder("tests/web").join(script)).args(arguments), given)
 }
 
 fn browser(arguments: &[&str], given: &Value) -> Value {
@@ -72,32 +48,6 @@ fn refused(given: &Value) {
     let output = run("main.js", &["open"], given);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && told.contains("Refused: refused"), "{told}");
-}
-
-fn hex(bytes: impl AsRef<[u8]>) -> String {
-    HEXLOWER.encode(bytes.as_ref())
-}
-
-fn unhex(value: &Value) -> Vec<u8> {
-    HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
-}
-
-fn list(value: &Value) -> Vec<Vec<u8>> {
-    value.as_array().unwrap().iter().map(unhex).collect()
-}
-
-fn hexes<T: AsRef<[u8]>>(all: impl IntoIterator<Item = T>) -> Vec<String> {
-    all.into_iter().map(hex).collect()
-}
-
-fn scope() -> VaultScope {
-    VaultScope { tenant: TenantId::from_bytes([0x31; 16]), vault: VaultId::from_bytes([0x32; 16]) }
-}
-
-fn entry(name: &str, value: &[u8], times: [Option<i64>; 2]) -> Entry {
-    let [expires_at, remind_at] = times.map(|at| at.map(Timestamp));
-    let attributes = Attributes { written_at: Timestamp(1_700_000_000_123), expires_at, remind_at };
-    Entry { name: EntryName::new(name).unwrap(), value: Zeroizing::new(value.to_vec()), attributes }
 }
 
 /// In the order of their names.

@@ -2,16 +2,11 @@
 //! seals what it opens. It fails without its interpreter and libraries: `tests/scripts/install.sh` brings them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::{
-    io::Write as _,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
-use data_encoding::HEXLOWER;
 use ocmt_crypto::{
-    datakey::{DataKey, VaultScope},
-    entry::{Attributes, Entry, EntryName},
+    datakey::DataKey,
+    entry::{Entry, EntryName},
     export::{About, CHUNK_HEAD_LEN, ChunkHead, Exported, HEADER_LEN, Opener, Sealer},
     kdf::{Cost, Passphrase},
     object::{VaultObject, keyring_id},
@@ -19,16 +14,13 @@ use ocmt_crypto::{
     transcript::{ConversationPlace, TranscriptReader, TranscriptWriter},
     vault::{self, LockedVault, Rollback, RotationMode, UnlockedVault},
 };
-use ocmt_types::{ConversationId, Id as _, TenantId, Timestamp, VaultId};
+use ocmt_types::{ConversationId, Id as _, Timestamp};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
+mod implementations;
 mod support;
+use implementations::{answer, entry, fed, folder, hex, hexes, list, scope, unhex};
 use support::Database;
-
-fn folder(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)
-}
 
 /// The first interpreter that has the libraries: the one of the path, else the one of the system.
 fn interpreter() -> &'static str {
@@ -43,22 +35,8 @@ fn interpreter() -> &'static str {
 }
 
 fn python(arguments: &[&str], given: &Value) -> Value {
-    let mut child = Command::new(interpreter())
-        .arg("-B")
-        .arg(folder("tests/reference/main.py"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(given.to_string().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "the second implementation refuses it: see above");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn scope() -> VaultScope {
-    VaultScope { tenant: TenantId::from_bytes([0x31; 16]), vault: VaultId::from_bytes([0x32; 16]) }
+    let mut command = Command::new(interpreter());
+    answer(&fed(command.arg("-B").arg(folder("tests/reference/main.py")).args(arguments), given))
 }
 
 fn place() -> ConversationPlace {
@@ -67,28 +45,6 @@ fn place() -> ConversationPlace {
 
 fn place_hex() -> String {
     hex([place().tenant.into_bytes(), place().conversation.into_bytes()].concat())
-}
-
-fn hex(bytes: impl AsRef<[u8]>) -> String {
-    HEXLOWER.encode(bytes.as_ref())
-}
-
-fn unhex(value: &Value) -> Vec<u8> {
-    HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
-}
-
-fn list(value: &Value) -> Vec<Vec<u8>> {
-    value.as_array().unwrap().iter().map(unhex).collect()
-}
-
-fn hexes<T: AsRef<[u8]>>(all: impl IntoIterator<Item = T>) -> Vec<String> {
-    all.into_iter().map(hex).collect()
-}
-
-fn entry(name: &str, value: &[u8], times: [Option<i64>; 2]) -> Entry {
-    let [expires_at, remind_at] = times.map(|at| at.map(Timestamp));
-    let attributes = Attributes { written_at: Timestamp(1_700_000_000_123), expires_at, remind_at };
-    Entry { name: EntryName::new(name).unwrap(), value: Zeroizing::new(value.to_vec()), attributes }
 }
 
 /// In the order of their names.

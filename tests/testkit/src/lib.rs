@@ -11,6 +11,7 @@ pub mod programs;
 pub mod provider;
 pub mod raw;
 pub mod receiver;
+mod secure;
 pub mod statistics;
 pub mod usage;
 

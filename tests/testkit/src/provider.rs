@@ -7,7 +7,6 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    net::Ipv4Addr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,12 +15,12 @@ use anyhow::{Context as _, ensure};
 use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Response, StatusCode, body::Incoming};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tokio::{net::TcpListener, task::JoinSet};
-use tokio_rustls::TlsAcceptor;
+use tokio::task::JoinSet;
+
+use crate::secure::Secure;
 
 /// The client that it knows.
 pub const CLIENT: &str = "ocmt-test";
@@ -101,33 +100,13 @@ impl Provider {
     /// # Errors
     /// It does not start.
     pub async fn start() -> anyhow::Result<Self> {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-        let key = rustls_pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let crypto = Arc::new(rustls::crypto::ring::default_provider());
-        let tls =
-            rustls::ServerConfig::builder_with_provider(crypto).with_safe_default_protocol_versions()?;
-        let tls = tls.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key)?;
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let host = format!("localhost:{}", listener.local_addr()?.port());
+        let secure = Secure::listen().await?;
+        let (host, ca_pem) = (secure.host.clone(), secure.ca_pem.clone());
         let issuer = format!("https://{host}");
         let state = Arc::new(Mutex::new(State { lasts: HOUR, ..State::default() }));
-        let mut tasks = JoinSet::new();
         let (served, named) = (Arc::clone(&state), issuer.clone());
-        tasks.spawn(async move {
-            let mut talks = JoinSet::new();
-            while let Ok((tcp, _)) = listener.accept().await {
-                let (acceptor, state, issuer) = (acceptor.clone(), Arc::clone(&served), named.clone());
-                talks.spawn(async move {
-                    let Ok(tls) = acceptor.accept(tcp).await else { return };
-                    let service =
-                        service_fn(move |request| answer(Arc::clone(&state), issuer.clone(), request));
-                    let http = hyper::server::conn::http1::Builder::new();
-                    let _ = http.serve_connection(TokioIo::new(tls), service).await;
-                });
-            }
-        });
-        Ok(Self { issuer, ca_pem: made.cert.pem(), host, state, _tasks: tasks })
+        let tasks = secure.serve(move |request| answer(Arc::clone(&served), named.clone(), request));
+        Ok(Self { issuer, ca_pem, host, state, _tasks: tasks })
     }
 
     /// It is wrong in this way from now on.

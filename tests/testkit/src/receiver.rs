@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    net::Ipv4Addr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU16, Ordering},
@@ -13,11 +12,11 @@ use std::{
 use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Request, Response, StatusCode, body::Incoming, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Response, StatusCode, body::Incoming};
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
-use tokio_rustls::TlsAcceptor;
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::secure::Secure;
 
 /// How long a test waits for a post at the most.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,36 +52,16 @@ impl Receiver {
     /// # Errors
     /// It does not start.
     pub async fn start() -> anyhow::Result<Self> {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
-        let key = rustls_pki_types::PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-        let crypto = Arc::new(rustls::crypto::ring::default_provider());
-        let tls =
-            rustls::ServerConfig::builder_with_provider(crypto).with_safe_default_protocol_versions()?;
-        let tls = tls.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key)?;
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let url = format!("https://localhost:{}", listener.local_addr()?.port());
+        let secure = Secure::listen().await?;
+        let (url, ca_pem) = (format!("https://{}", secure.host), secure.ca_pem.clone());
         let (posts, status) = (Arc::<Mutex<Vec<Posted>>>::default(), Arc::new(AtomicU16::new(200)));
         let (told, came) = watch::channel(0);
         let told = Arc::new(told);
-        let mut tasks = JoinSet::new();
         let (kept, answers) = (Arc::clone(&posts), Arc::clone(&status));
-        tasks.spawn(async move {
-            let mut talks = JoinSet::new();
-            while let Ok((tcp, _)) = listener.accept().await {
-                let (acceptor, kept, answers) = (acceptor.clone(), Arc::clone(&kept), Arc::clone(&answers));
-                let told = Arc::clone(&told);
-                talks.spawn(async move {
-                    let Ok(tls) = acceptor.accept(tcp).await else { return };
-                    let service = service_fn(move |request| {
-                        take(Arc::clone(&kept), Arc::clone(&told), answers.load(Ordering::SeqCst), request)
-                    });
-                    let http = hyper::server::conn::http1::Builder::new();
-                    let _ = http.serve_connection(TokioIo::new(tls), service).await;
-                });
-            }
+        let tasks = secure.serve(move |request| {
+            take(Arc::clone(&kept), Arc::clone(&told), answers.load(Ordering::SeqCst), request)
         });
-        Ok(Self { url, ca_pem: made.cert.pem(), posts, came, status, _tasks: tasks })
+        Ok(Self { url, ca_pem, posts, came, status, _tasks: tasks })
     }
 
     /// It answers so from now on.

@@ -3,7 +3,6 @@
 use ocmt_types::Timestamp;
 
 use super::CeremonyView;
-pub use crate::tenant::ceremony::watch::FollowingCeremonies;
 
 /// Watch the ceremonies that the caller has to do with; through `System::watch_ceremonies`, which follows them.
 #[derive(Debug, Clone, Default)]

@@ -2,8 +2,6 @@
 
 use ocmt_types::{Digest32, Timestamp, VaultId};
 
-use crate::{env::Scope, tenant::vault::watch::Position, watch::Hint};
-
 /// Watch a vault; through `System::watch_vault`, which follows it.
 #[derive(Debug, Clone)]
 pub struct WatchVault {
@@ -22,15 +20,6 @@ pub struct ChangeAt {
     pub object: u32,
     /// When it was committed.
     pub at: Timestamp,
-}
-
-/// What a watch begins with.
-pub struct Watching {
-    pub(crate) scope: Scope,
-    pub(crate) vault: VaultId,
-    pub(crate) from: Position,
-    pub(crate) begun: Option<VaultEvent>,
-    pub(crate) hint: Hint,
 }
 
 /// What changed.

@@ -8,7 +8,7 @@ use ocmt_crypto::audit::AuditRecord;
 use ocmt_store::tables::AuditRow;
 use ractor::ActorRef;
 
-pub use self::watch::FollowingAudit;
+pub(crate) use self::watch::Records;
 use super::{TenantMessage, TenantState};
 use crate::{
     api::audit::{AuditCall, AuditEntry, AuditFilter, AuditOutcome},

@@ -16,22 +16,15 @@ use crate::{
     error::ActorError,
     system::System,
     tenant::today,
-    watch::{self, Hint, Log, Told, too_old},
+    watch::{Following, Log, Told, too_old},
     work::{Handle, Work},
 };
 
 /// Records read at once.
 const AT_ONCE: u32 = 64;
 
-/// What a watch begins with.
-pub struct FollowingAudit {
-    records: Records,
-    begun: Option<AuditEvent>,
-    hint: Hint,
-}
-
 /// The trail, for one reader.
-struct Records {
+pub struct Records {
     scope: Scope,
     user: UserId,
     action: Action,
@@ -40,7 +33,7 @@ struct Records {
 }
 
 impl Handle for WatchAudit {
-    async fn handle(self, work: &mut Work) -> Result<FollowingAudit, ActorError> {
+    async fn handle(self, work: &mut Work) -> Result<Following<Records, AuditEvent>, ActorError> {
         let user = work.user()?.user;
         let action = query::action(user, None, &self.filter);
         work.authorize(action, &Object::TENANT)?;
@@ -64,8 +57,8 @@ impl Handle for WatchAudit {
         };
         let scope = Scope::new(Arc::clone(&work.env), work.ownership);
         let hint = work.env.audit_hints.watch((work.ownership.tenant, user))?;
-        let records = Records { scope, user, action, filter: self.filter, next };
-        Ok(FollowingAudit { records, begun, hint })
+        let log = Records { scope, user, action, filter: self.filter, next };
+        Ok(Following { log, begun, hint })
     }
 }
 
@@ -116,9 +109,6 @@ impl System {
         meta: CallMeta,
         ask: WatchAudit,
     ) -> Result<Told<AuditEvent>, ActorError> {
-        let tenant = self.tenant(caller.tenant());
-        let guard = tenant.open_stream(&caller, meta.deadline).await?;
-        let FollowingAudit { records, begun, hint } = tenant.call(caller, meta, ask).await?;
-        Ok(watch::start(records, begun, guard, hint))
+        self.follow(caller, meta, ask).await
     }
 }

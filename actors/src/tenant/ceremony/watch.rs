@@ -14,22 +14,15 @@ use crate::{
     env::Scope,
     error::ActorError,
     system::System,
-    watch::{self, Hint, Log, Told, too_old},
+    watch::{Following, Log, Told, too_old},
     work::{Handle, Work},
 };
 
 /// Events read at once.
 const AT_ONCE: u32 = 32;
 
-/// What a watch begins with.
-pub struct FollowingCeremonies {
-    changes: Changes,
-    begun: Option<CeremonyChange>,
-    hint: Hint,
-}
-
 /// The events of one reader.
-struct Changes {
+pub struct Changes {
     scope: Scope,
     user: UserId,
     /// A recovery session is its owner's, not a guardian's.
@@ -38,7 +31,7 @@ struct Changes {
 }
 
 impl Handle for WatchCeremonies {
-    async fn handle(self, work: &mut Work) -> Result<FollowingCeremonies, ActorError> {
+    async fn handle(self, work: &mut Work) -> Result<Following<Changes, CeremonyChange>, ActorError> {
         let who = work.user()?;
         work.authorize(Action::ReadCeremony, &Object::of(who.user))?;
         let (next, begun) = match self.from {
@@ -55,7 +48,7 @@ impl Handle for WatchCeremonies {
         let scope = Scope::new(Arc::clone(&work.env), work.ownership);
         let own_alone = who.assurance == Assurance::Recovery;
         let hint = work.env.ceremony_hints.watch((work.ownership.tenant, who.user))?;
-        Ok(FollowingCeremonies { changes: Changes { scope, user: who.user, own_alone, next }, begun, hint })
+        Ok(Following { log: Changes { scope, user: who.user, own_alone, next }, begun, hint })
     }
 }
 
@@ -113,9 +106,6 @@ impl System {
         meta: CallMeta,
         ask: WatchCeremonies,
     ) -> Result<Told<CeremonyChange>, ActorError> {
-        let tenant = self.tenant(caller.tenant());
-        let guard = tenant.open_stream(&caller, meta.deadline).await?;
-        let FollowingCeremonies { changes, begun, hint } = tenant.call(caller, meta, ask).await?;
-        Ok(watch::start(changes, begun, guard, hint))
+        self.follow(caller, meta, ask).await
     }
 }

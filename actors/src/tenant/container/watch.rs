@@ -19,13 +19,13 @@ use crate::{
         WatchUnlockRequests, WatchesCall,
     },
     authorize::{Action, Object, Standing, authorize},
-    call::{Call, CallMeta},
+    call::CallMeta,
     caller::Caller,
     env::Scope,
     error::ActorError,
     system::System,
     tenant::{TenantMessage, TenantState, today},
-    watch::{self, Hint, Log, Told, too_old},
+    watch::{Following, Log, Told, too_old},
     work::{Handle, Work},
 };
 
@@ -42,15 +42,8 @@ impl TenantState {
     }
 }
 
-/// What a watch begins with.
-pub struct Following<E> {
-    events: Events,
-    begun: Option<E>,
-    hint: Hint,
-}
-
 /// The events of a tenant, for one reader.
-struct Events {
+pub(super) struct Events {
     scope: Scope,
     user: UserId,
     only: Option<ContainerId>,
@@ -58,32 +51,32 @@ struct Events {
 }
 
 impl Handle for WatchContainers {
-    async fn handle(self, work: &mut Work) -> Result<Following<ContainerChange>, ActorError> {
+    async fn handle(self, work: &mut Work) -> Result<Following<Changes, ContainerChange>, ActorError> {
         let user = work.user()?.user;
         match self.container {
             Some(container) => drop(load(work, Action::ReadContainer, container).await?),
             None => work.authorize(Action::ReadContainer, &Object::of(user))?,
         }
         let begun = |at| ContainerChange { changed: None, at };
-        begin(work, user, self.container, self.from, begun).await
+        begin(work, Changes, (user, self.container), self.from, begun).await
     }
 }
 
 impl Handle for WatchUnlockRequests {
-    async fn handle(self, work: &mut Work) -> Result<Following<UnlockRequest>, ActorError> {
+    async fn handle(self, work: &mut Work) -> Result<Following<Waits, UnlockRequest>, ActorError> {
         let user = work.user()?.user;
         work.authorize(Action::EnterContainer, &Object::of(user))?;
-        begin(work, user, None, self.from, |at| UnlockRequest { waits: None, at }).await
+        begin(work, Waits, (user, None), self.from, |at| UnlockRequest { waits: None, at }).await
     }
 }
 
-async fn begin<E>(
+async fn begin<L, E>(
     work: &mut Work,
-    user: UserId,
-    only: Option<ContainerId>,
+    log: impl FnOnce(Events) -> L,
+    (user, only): (UserId, Option<ContainerId>),
     from: Option<EventAt>,
     begun: impl FnOnce(EventAt) -> E,
-) -> Result<Following<E>, ActorError> {
+) -> Result<Following<L, E>, ActorError> {
     let (next, begun) = match from {
         Some(from) => (behind(work, from).await?, None),
         None => {
@@ -95,7 +88,7 @@ async fn begin<E>(
     };
     let scope = Scope::new(Arc::clone(&work.env), work.ownership);
     let hint = work.env.container_hints.watch((work.ownership.tenant, user))?;
-    Ok(Following { events: Events { scope, user, only, next }, begun, hint })
+    Ok(Following { log: log(Events { scope, user, only, next }), begun, hint })
 }
 
 /// Behind an event that was told before, by this node or another.
@@ -127,9 +120,9 @@ impl Events {
 }
 
 /// Changes of containers.
-struct Changes(Events);
+pub struct Changes(Events);
 /// Cells that wait.
-struct Waits(Events);
+pub struct Waits(Events);
 
 impl Log for Changes {
     type Event = ContainerChange;
@@ -238,7 +231,7 @@ impl System {
         meta: CallMeta,
         ask: WatchContainers,
     ) -> Result<Told<ContainerChange>, ActorError> {
-        self.follow(caller, meta, ask, Changes).await
+        self.follow(caller, meta, ask).await
     }
 
     /// Watches for cells of the caller's containers that woke locked; as [`System::watch_containers`].
@@ -251,19 +244,6 @@ impl System {
         meta: CallMeta,
         ask: WatchUnlockRequests,
     ) -> Result<Told<UnlockRequest>, ActorError> {
-        self.follow(caller, meta, ask, Waits).await
-    }
-
-    async fn follow<L: Log, C: Call<Answer = Following<L::Event>>>(
-        &self,
-        caller: Caller,
-        meta: CallMeta,
-        ask: C,
-        log: impl FnOnce(Events) -> L,
-    ) -> Result<Told<L::Event>, ActorError> {
-        let tenant = self.tenant(caller.tenant());
-        let guard = tenant.open_stream(&caller, meta.deadline).await?;
-        let Following { events, begun, hint } = tenant.call(caller, meta, ask).await?;
-        Ok(watch::start(log(events), begun, guard, hint))
+        self.follow(caller, meta, ask).await
     }
 }

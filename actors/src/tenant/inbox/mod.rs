@@ -13,7 +13,7 @@ use ocmt_store::{
 use ocmt_types::{Id, Timestamp, UserId};
 use ractor::ActorRef;
 
-pub use self::watch::FollowingInbox;
+pub(crate) use self::watch::Items;
 use super::{TenantMessage, TenantState, alert::raise::KIND};
 use crate::{
     api::inbox::{InboxCall, InboxEntry, InboxKind, InboxPlace},

@@ -14,22 +14,15 @@ use crate::{
     error::ActorError,
     system::System,
     tenant::today,
-    watch::{self, Hint, Log, Told},
+    watch::{Following, Log, Told},
     work::{Handle, Work},
 };
 
 /// What came so shortly before the last one that was told is told again to whoever goes on behind that.
 const OVERLAP: Duration = Duration::from_secs(10);
 
-/// What a watch begins with.
-pub struct FollowingInbox {
-    items: Items,
-    begun: Option<InboxEvent>,
-    hint: Hint,
-}
-
 /// What waits for one reader.
-struct Items {
+pub struct Items {
     scope: Scope,
     user: UserId,
     /// What was there at the beginning, or was told since.
@@ -37,7 +30,7 @@ struct Items {
 }
 
 impl Handle for WatchInbox {
-    async fn handle(self, work: &mut Work) -> Result<FollowingInbox, ActorError> {
+    async fn handle(self, work: &mut Work) -> Result<Following<Items, InboxEvent>, ActorError> {
         let user = work.user()?.user;
         work.authorize(Action::ReadInbox, &Object::of(user))?;
         let now = work.now;
@@ -53,7 +46,7 @@ impl Handle for WatchInbox {
         let begun = self.from.is_none().then_some(InboxEvent { item: None, place: newest });
         let scope = Scope::new(Arc::clone(&work.env), work.ownership);
         let hint = work.env.inbox_hints.watch((work.ownership.tenant, user))?;
-        Ok(FollowingInbox { items: Items { scope, user, known }, begun, hint })
+        Ok(Following { log: Items { scope, user, known }, begun, hint })
     }
 }
 
@@ -89,9 +82,6 @@ impl System {
         meta: CallMeta,
         ask: WatchInbox,
     ) -> Result<Told<InboxEvent>, ActorError> {
-        let tenant = self.tenant(caller.tenant());
-        let guard = tenant.open_stream(&caller, meta.deadline).await?;
-        let FollowingInbox { items, begun, hint } = tenant.call(caller, meta, ask).await?;
-        Ok(watch::start(items, begun, guard, hint))
+        self.follow(caller, meta, ask).await
     }
 }

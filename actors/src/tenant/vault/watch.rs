@@ -6,21 +6,20 @@ use std::sync::Arc;
 
 use ocmt_store::tables::{VaultChange, VaultChangeKind};
 use ocmt_types::{Timestamp, VaultId};
-use tokio::sync::mpsc;
 
 use super::{
     changes::{self, ChangedObject, decode},
     ground::{self, unsigned},
 };
 use crate::{
-    api::vault::{ChangeAt, VaultEvent, VaultEventKind, WatchVault, Watching},
+    api::vault::{ChangeAt, VaultEvent, VaultEventKind, WatchVault},
     authorize::Action,
     call::CallMeta,
     caller::Caller,
     env::Scope,
     error::ActorError,
     system::System,
-    watch::{self, Log, too_old},
+    watch::{Following, Log, Told, too_old},
     work::{Handle, Work},
 };
 
@@ -28,7 +27,7 @@ use crate::{
 const AT_ONCE: u32 = 32;
 
 impl Handle for WatchVault {
-    async fn handle(self, work: &mut Work) -> Result<Watching, ActorError> {
+    async fn handle(self, work: &mut Work) -> Result<Following<Changes, VaultEvent>, ActorError> {
         // a stream ends with its session; a key has none
         work.user()?;
         let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
@@ -47,7 +46,7 @@ impl Handle for WatchVault {
             }
         };
         let (vault, scope) = (vault.vault_id, Scope::new(Arc::clone(&work.env), work.ownership));
-        Ok(Watching { scope, vault, from, begun, hint: work.env.hints.watch(vault)? })
+        Ok(Following { log: Changes { scope, vault, next: from }, begun, hint: work.env.hints.watch(vault)? })
     }
 }
 
@@ -66,7 +65,7 @@ async fn behind(work: &mut Work, vault: VaultId, event: ChangeAt) -> Result<Posi
 
 /// The next event: which change, and which object of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Position {
+struct Position {
     change: i64,
     object: u32,
 }
@@ -82,18 +81,13 @@ impl System {
         caller: Caller,
         meta: CallMeta,
         ask: WatchVault,
-    ) -> Result<mpsc::Receiver<Result<VaultEvent, ActorError>>, ActorError> {
-        let tenant = self.tenant(caller.tenant());
-        let deadline = meta.deadline;
-        let watching = tenant.call(caller.clone(), meta, ask).await?;
-        let guard = tenant.open_stream(&caller, deadline).await?;
-        let Watching { scope, vault, from, begun, hint } = watching;
-        Ok(watch::start(Changes { scope, vault, next: from }, begun, guard, hint))
+    ) -> Result<Told<VaultEvent>, ActorError> {
+        self.follow(caller, meta, ask).await
     }
 }
 
 /// The changes of a vault, behind those that were read.
-struct Changes {
+pub struct Changes {
     scope: Scope,
     vault: VaultId,
     next: Position,

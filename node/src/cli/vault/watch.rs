@@ -9,7 +9,7 @@ use ocmt_types::{Digest32, VaultId};
 use super::super::{
     args::WatchArgs,
     context::Context,
-    output::{note, print},
+    output::{self, print},
     show,
 };
 
@@ -23,15 +23,7 @@ pub(super) async fn run(context: &Context, args: &WatchArgs) -> anyhow::Result<(
     let names = if args.names { names(context, args).await? } else { HashMap::new() };
     let mut token = args.resume.clone();
     loop {
-        let event = match watch.next().await {
-            Ok(event) => event,
-            Err(error) => {
-                if !token.is_empty() && error.reason().as_deref() != Some("OUT_OF_RANGE") {
-                    note(&format!("Go on where this ended: ocmt vault watch --resume {token}"));
-                }
-                return Err(error.into());
-            }
-        };
+        let event = watch.next().await.map_err(|error| output::cut_off(error, "ocmt vault watch", &token))?;
         token.clone_from(&event.resume_token);
         if context.out.json {
             print(&serde_json::to_string(&event)?)?;

@@ -3,17 +3,15 @@
 use std::time::Duration;
 
 use ocmt::local::wait_for;
-use ocmt_client::{
-    auth::Purpose, container::Spec, recovery::Side, share::Permission, tenant::PolicyChange, vault::Vault,
-};
-use ocmt_crypto::{guardian::Delays, slot::SlotKind};
+use ocmt_client::{auth::Purpose, container::Spec, recovery::Side, share::Permission, vault::Vault};
+use ocmt_crypto::slot::SlotKind;
 use ocmt_testkit::{Person, TestNode, raw};
 use tonic::Code;
 
-use crate::requests::{self, Ids};
-
-const SHORT: Duration = Duration::from_secs(2);
-const SHORTER: Duration = Duration::from_secs(1);
+use crate::{
+    delays,
+    requests::{self, Ids},
+};
 
 /// Everything that somebody has, by id: a vault, a container, guardians, an open ceremony.
 pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
@@ -74,14 +72,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
 
 /// A guardianship and the set that was dealt.
 async fn guarded(node: &TestNode, owner: &Person, vault: &mut Vault) -> (String, String) {
-    let policy = PolicyChange {
-        recovery_delay: Some(SHORT),
-        lock_period: Some(SHORT),
-        change_delay: Some(SHORTER),
-        change_window: Some(SHORTER),
-        ..PolicyChange::default()
-    };
-    owner.client.change_policy(&policy).await.unwrap();
+    delays::are_short(owner).await;
     for name in ["grace", "hedy"] {
         let guardian = node.person(name).await.unwrap();
         let hers = guardian.vault("a passphrase of a guardian").await.unwrap();
@@ -91,8 +82,7 @@ async fn guarded(node: &TestNode, owner: &Person, vault: &mut Vault) -> (String,
         hers.accept_guardianship(asked.id).await.unwrap();
     }
     let accepted = owner.client.guardianships(Some(Side::Owner)).await.unwrap();
-    let delays = Delays { lock_ms: 2000, recovery_ms: 2000, change_ms: 1000, change_window_ms: 1000 };
-    let set = vault.deal_shares(2, &accepted, delays, true).await.unwrap();
+    let set = vault.deal_shares(2, &accepted, delays::SHORT, true).await.unwrap();
     (accepted[0].id.to_string(), set.to_string())
 }
 

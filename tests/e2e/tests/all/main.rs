@@ -13,6 +13,7 @@ mod conversation_cli;
 mod conversations;
 mod crash;
 mod dead_man;
+mod delays;
 mod deletion;
 mod demo;
 mod egress;

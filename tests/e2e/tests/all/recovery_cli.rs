@@ -7,9 +7,7 @@ use ocmt::local::wait_for;
 use ocmt_client::{
     auth::Purpose,
     recovery::{CeremonyState, CeremonyWatch, Side},
-    tenant::PolicyChange,
 };
-use ocmt_crypto::guardian::Delays;
 use ocmt_testkit::{
     Person, TestNode,
     command::{Said, ocmt},
@@ -17,7 +15,10 @@ use ocmt_testkit::{
 use ocmt_types::Digest32;
 use serde_json::Value;
 
-use crate::api_keys::{json, keep, keep_in};
+use crate::{
+    api_keys::{json, keep, keep_in},
+    delays,
+};
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,15 +37,7 @@ impl Table {
         let owner = node.person("ada").await.unwrap();
         let mut vault = owner.vault(PASSPHRASE).await.unwrap();
         vault.put("entry", b"value").await.unwrap();
-        let second = |n| Some(Duration::from_secs(n));
-        let policy = PolicyChange {
-            recovery_delay: second(2),
-            lock_period: second(3),
-            change_delay: second(1),
-            change_window: second(1),
-            ..PolicyChange::default()
-        };
-        owner.client.change_policy(&policy).await.unwrap();
+        delays::are_short(&owner).await;
         let mut guards = Vec::new();
         for name in ["grace", "hedy", "joan"] {
             let guard = node.person(name).await.unwrap();
@@ -57,8 +50,7 @@ impl Table {
             guards.push(guard);
         }
         let accepted = owner.client.guardianships(Some(Side::Owner)).await.unwrap();
-        let delays = Delays { lock_ms: 3000, recovery_ms: 2000, change_ms: 1000, change_window_ms: 1000 };
-        vault.deal_shares(2, &accepted, delays, true).await.unwrap();
+        vault.deal_shares(2, &accepted, delays::SHORT, true).await.unwrap();
         keep(&node, &owner);
         fs::write(node.folder().join("passphrase"), PASSPHRASE).unwrap();
         fs::write(node.folder().join("new"), "tramway-Okapi-39-lantern").unwrap();

@@ -9,16 +9,16 @@ use ocmt_client::{
     auth::Purpose,
     passphrase::NewPassphrase,
     recovery::{CeremonyState, SetState, Side},
-    tenant::PolicyChange,
     vault::{Key, Vault},
 };
 use ocmt_crypto::{
-    guardian::Delays,
     kdf::{Cost, Passphrase},
     vault::Rollback,
 };
 use ocmt_testkit::{Person, TestNode};
 use ocmt_types::{Digest32, GuardianshipId};
+
+use crate::delays;
 
 const OLD: &str = "violin ledger umbrella quartz";
 const NEW: &str = "tramway-Okapi-39-lantern";
@@ -58,15 +58,7 @@ async fn reaches(client: &Client, id: Digest32, state: CeremonyState) {
 async fn set_up(mut node: TestNode) -> (TestNode, Person, Vec<Person>) {
     let owner = node.person("ada").await.unwrap();
     owner.vault(OLD).await.unwrap().put("entry", b"value").await.unwrap();
-    let second = |n| Some(Duration::from_secs(n));
-    let policy = PolicyChange {
-        recovery_delay: second(2),
-        lock_period: second(3),
-        change_delay: second(1),
-        change_window: second(1),
-        ..PolicyChange::default()
-    };
-    owner.client.change_policy(&policy).await.unwrap();
+    delays::are_short(&owner).await;
     let mut guards = Vec::new();
     for name in ["grace", "hedy", "joan"] {
         let guard = node.person(name).await.unwrap();
@@ -80,8 +72,7 @@ async fn set_up(mut node: TestNode) -> (TestNode, Person, Vec<Person>) {
     }
     let mut vault = open(&node, &owner).await;
     let accepted = again(&node, &owner).await.guardianships(Some(Side::Owner)).await.unwrap();
-    let delays = Delays { lock_ms: 3000, recovery_ms: 2000, change_ms: 1000, change_window_ms: 1000 };
-    vault.deal_shares(2, &accepted, delays, true).await.unwrap();
+    vault.deal_shares(2, &accepted, delays::SHORT, true).await.unwrap();
     node = killed(node, "the dealing").await;
     let client = again(&node, &owner).await;
     let active =
