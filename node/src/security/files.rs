@@ -97,6 +97,7 @@ fn secrets(config: &Config) -> impl Iterator<Item = &Path> {
         &config.redis.password_file,
         &config.mail.smtp_password_file,
         &config.audit.witness_key_file,
+        &config.snapshots.s3_secret_key_file,
     ]
     .into_iter()
     .map(PathBuf::as_path)

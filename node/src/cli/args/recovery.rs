@@ -57,7 +57,7 @@ pub enum RecoveryCommand {
         /// Which request, by the beginning of its id; may be left out if there is only one
         ceremony: Option<String>,
     },
-    /// That was not me: stop a recovery of my vault
+    /// That was not me: stop a recovery of my vault; wants a recent sign-in, `ocmt step-up`
     #[command(
         after_help = "Example:\n  ocmt recovery veto\n\nA request that goes on over your veto is stopped only with your vault open, by dismissing all guardians:\n  ocmt recovery veto --retire-guardians"
     )]
@@ -194,7 +194,7 @@ pub enum GuardianCommand {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
-    /// Something is wrong: stop every recovery of this vault for days
+    /// Something is wrong: stop every recovery of this vault for days, but for one that goes on over a stop
     #[command(after_help = "Example:\n  ocmt guardian lock")]
     Lock {
         /// Which request, by the beginning of its id; may be left out if there is only one

@@ -10,7 +10,7 @@ use super::{ContainerArg, PassphraseArgs};
 pub enum SnapshotCommand {
     /// Take a snapshot of your stopped container's volume
     #[command(
-        after_help = "Example:\n  ocmt container stop && ocmt snapshot create\n\nIts key is made here and goes to a cell that runs nothing beside your container: whoever keeps the snapshot reads nothing of it. For one every night, run this from a timer of a device of yours, with --passphrase-file."
+        after_help = "Example:\n  ocmt container stop && ocmt snapshot create\n\nIts key is made here and goes to a cell that runs nothing beside your container: whoever keeps the snapshot reads nothing of it. Run from a timer, with --passphrase-file, it works while your session on that device lasts, 24 h at the most."
     )]
     Create(SnapshotCreateArgs),
     /// Your snapshots
