@@ -152,7 +152,7 @@ impl Redis {
         if !self.told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 why,
-                "redis counts no limits: sign-in, codes, unlocking and recovery are refused until it does"
+                "redis counts no limits: what brings a recovery on is refused until it does, and each node counts all else for itself"
             );
         }
         None
