@@ -194,10 +194,10 @@ impl ContainerActorState {
 
     pub(super) fn doubt(&mut self, myself: &ActorRef<ContainerMessage>, exit: Option<Exit>) {
         if let Some(exit) = exit {
-            tracing::debug!(container = %self.container, code = exit.code, oom = exit.oom, "engine says that it ended");
-            if exit.oom && exit.code.is_none() {
-                self.look_after(true);
+            if exit.oom && exit.code.is_none() && !self.starves() {
+                return;
             }
+            tracing::debug!(container = %self.container, code = exit.code, oom = exit.oom, "engine says that it ended");
         }
         self.step(myself, Event::Doubt);
     }

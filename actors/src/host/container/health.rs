@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -16,7 +16,7 @@ use ocmt_crypto::audit::Outcome as AuditOutcome;
 use ocmt_store::tables::{Container, ContainerState as Phase};
 use ocmt_types::ContainerId;
 
-use super::{ContainerActorState, ops::is_live, row::changed};
+use super::{ContainerActorState, cell::Cell, ops::is_live, row::changed};
 use crate::{
     audit,
     env::Scope,
@@ -32,6 +32,8 @@ const KILLED: i64 = 137;
 const SILENT: usize = 3;
 /// The cell's word of what the engine has told of comes within this.
 const JUST: Duration = Duration::from_secs(180);
+/// Want of memory is written down once in this, with how often it was: a workload that forks makes a thousand a second of it.
+pub(in crate::host) const STARVED_EVERY: Duration = Duration::from_secs(60);
 /// No exit code.
 const RUNS: i64 = i64::MIN;
 
@@ -41,11 +43,20 @@ pub(super) struct Health {
     ended: AtomicI64,
     /// How often the cell did not answer, one after the other.
     silent: AtomicUsize,
+    /// How often memory was not enough since that was last written down.
+    starved_times: AtomicU64,
+    /// It is being written down.
+    starved_told: AtomicBool,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { ended: AtomicI64::new(RUNS), silent: AtomicUsize::new(0) }
+        Self {
+            ended: AtomicI64::new(RUNS),
+            silent: AtomicUsize::new(0),
+            starved_times: AtomicU64::new(0),
+            starved_told: AtomicBool::new(false),
+        }
     }
 }
 
@@ -63,44 +74,63 @@ impl Health {
 }
 
 impl ContainerActorState {
-    /// Asks the running cell how its workload is. `starved`: the engine said that memory was not enough.
-    pub(super) fn look_after(&mut self, starved: bool) {
-        let runs = self.row.as_ref().is_some_and(|row| row.observed == Phase::Running);
-        let (true, true, Some(cell)) = (runs, self.moved.is_none(), self.cell.clone()) else { return };
+    /// Asks the running cell how its workload is.
+    pub(super) fn look_after(&mut self) {
+        let Some(cell) = self.cell_that_runs() else { return };
         let (scope, container, health) = (self.scope.clone(), self.container, Arc::clone(&self.health));
-        let look = async move {
-            let asked = cell.status(&scope.env).await;
-            let found = if starved {
-                // what the kernel ended may be the workload: it is told once
-                health.is_news(asked.ok().and_then(|status| status.exit));
-                Found::Starved
-            } else {
-                match asked {
-                    Ok(status) => {
-                        health.silent.store(0, Ordering::SeqCst);
-                        match status.exit.filter(|_| health.is_news(status.exit)) {
-                            Some(code) => Found::Ended(code),
-                            None => return health.goes_on(status.exit),
-                        }
+        self.looking = Some(supervisor::task(async move {
+            let found = match cell.status(&scope.env).await {
+                Ok(status) => {
+                    health.silent.store(0, Ordering::SeqCst);
+                    match status.exit.filter(|_| health.is_news(status.exit)) {
+                        Some(code) => Found::Ended(code),
+                        None => return health.goes_on(status.exit),
                     }
-                    Err(_) if health.silent.fetch_add(1, Ordering::SeqCst) + 1 == SILENT => Found::Silent,
-                    Err(_) => return,
                 }
+                Err(_) if health.silent.fetch_add(1, Ordering::SeqCst) + 1 == SILENT => Found::Silent,
+                Err(_) => return,
             };
-            tracing::info!(%container, ?found, "what runs in a container is not well");
-            if let Err(error) = written(&scope, Noted { container, found }).await {
-                tracing::debug!(%container, %error, "the health of a container was not written down");
+            if !written(&scope, Noted { container, found }).await {
                 // told anew at the next look
                 health.goes_on(None);
                 health.silent.fetch_min(SILENT - 1, Ordering::SeqCst);
             }
-        };
-        if starved {
-            // the engine says it once
-            supervisor::detach(look);
-        } else {
-            self.looking = Some(supervisor::task(look));
+        }));
+    }
+
+    /// The engine said that memory was not enough. `false` if that was only counted: its host is not to do a thing for each
+    /// of what a workload can make by the thousand.
+    pub(super) fn starves(&mut self) -> bool {
+        self.health.starved_times.fetch_add(1, Ordering::SeqCst);
+        let now = self.scope.env.clock.boottime();
+        if self.starved_at.is_some_and(|at| now.saturating_sub(at) < STARVED_EVERY) {
+            return false;
         }
+        let Some(cell) = self.cell_that_runs() else { return true };
+        if self.health.starved_told.swap(true, Ordering::SeqCst) {
+            return false;
+        }
+        self.starved_at = Some(now);
+        let times = self.health.starved_times.swap(0, Ordering::SeqCst);
+        let (scope, container, health) = (self.scope.clone(), self.container, Arc::clone(&self.health));
+        // outlives the actor: the engine may not say it again
+        supervisor::detach(async move {
+            // what the kernel ended may be the workload: that is not told a second time
+            let exit = cell.status(&scope.env).await.ok().and_then(|status| status.exit);
+            let known = health.ended.load(Ordering::SeqCst);
+            health.goes_on(exit);
+            if !written(&scope, Noted { container, found: Found::Starved { times } }).await {
+                health.ended.store(known, Ordering::SeqCst);
+                health.starved_times.fetch_add(times, Ordering::SeqCst);
+            }
+            health.starved_told.store(false, Ordering::SeqCst);
+        });
+        true
+    }
+
+    fn cell_that_runs(&self) -> Option<Arc<Cell>> {
+        let runs = self.row.as_ref().is_some_and(|row| row.observed == Phase::Running);
+        self.cell.clone().filter(|_| runs && self.moved.is_none())
     }
 }
 
@@ -108,16 +138,24 @@ impl ContainerActorState {
 enum Found {
     /// The workload ended by itself, with this code.
     Ended(i64),
-    /// The kernel ended something for want of memory.
-    Starved,
+    /// The kernel ended something for want of memory, so often since that was last told.
+    Starved { times: u64 },
     /// The cell does not answer.
     Silent,
 }
 
-async fn written(scope: &Scope, work: Noted) -> Result<(), ActorError> {
-    let ((), effects) = run_system(scope, work).await?;
-    tell(scope, effects);
-    Ok(())
+/// Whether it could be written down.
+async fn written(scope: &Scope, work: Noted) -> bool {
+    let Noted { container, found } = work;
+    tracing::info!(%container, ?found, "what runs in a container is not well");
+    match run_system(scope, work).await {
+        Ok(((), effects)) => tell(scope, effects),
+        Err(error) => {
+            tracing::debug!(%container, %error, "the health of a container was not written down");
+            return false;
+        }
+    }
+    true
 }
 
 struct Noted {
@@ -136,10 +174,13 @@ impl SystemWork for Noted {
         }
         let (action, exit) = match self.found {
             Found::Ended(code) => ("container.workload_ended", Some((code, false))),
-            Found::Starved => ("container.out_of_memory", Some((KILLED, true))),
+            Found::Starved { .. } => ("container.out_of_memory", Some((KILLED, true))),
             Found::Silent => ("container.silent", None),
         };
         let mut details = Vec::new();
+        if let Found::Starved { times } = self.found {
+            details.push(("times".to_owned(), times.to_string()));
+        }
         if let Some((code, oom)) = exit {
             details.push(("code".to_owned(), code.to_string()));
             let now = work.now;

@@ -14,7 +14,7 @@ mod errand;
 mod event;
 mod explain;
 mod flight;
-mod health;
+pub(in crate::host) mod health;
 mod inbox;
 mod job;
 mod moved;
@@ -152,6 +152,8 @@ pub(crate) struct ContainerActorState {
     /// What is known of its health, and the look at it.
     health: Arc<Health>,
     looking: Option<Task>,
+    /// When want of memory was last written down, since the machine began.
+    starved_at: Option<Duration>,
     /// Cells that run nothing: those asked for, and the way to the one that waits for its key.
     archives: archive::Archives,
 }
@@ -194,6 +196,7 @@ impl Actor for ContainerActor {
             drifted: None,
             health: Arc::default(),
             looking: None,
+            starved_at: None,
             archives: archive::Archives::default(),
         };
         state.carry_out(&myself, vec![first]);
@@ -217,7 +220,7 @@ impl Actor for ContainerActor {
             ContainerMessage::Unowned => state.unowned(&myself),
             ContainerMessage::HoldToProfile => {
                 state.hold_to_profile(&myself);
-                state.look_after(false);
+                state.look_after();
             }
             ContainerMessage::Drifted(why) => state.drifted(&myself, why),
             ContainerMessage::Moved(epoch, error) if epoch == state.scope.ownership.epoch => {

@@ -6,6 +6,7 @@ use super::{World, of};
 use crate::{
     SystemConfig,
     api::{audit::QueryAudit, container::ContainerState},
+    host::container::health::STARVED_EVERY,
     tests::kit::{Person, until},
 };
 
@@ -57,6 +58,25 @@ async fn what_the_kernel_ended_for_want_of_memory_is_told_as_such() {
     let info = world.info(&ann, container).await;
     assert_eq!(info.state, ContainerState::Running);
     assert!(info.exit.is_some_and(|exit| exit.code == Some(137) && exit.out_of_memory), "{info:?}");
+}
+
+#[tokio::test]
+async fn want_of_memory_two_hundred_times_is_one_record_and_the_next_one_counts_them() {
+    let world = World::sim_with(watchful).await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    let told = async || noted(&world, &ann, "container.out_of_memory").await;
+    for _ in 0..200 {
+        world.runtime.starves(&of(container));
+    }
+    until("it is written down", async || !told().await.is_empty()).await;
+    looked_at(&world).await;
+    assert_eq!(told().await.len(), 1);
+    world.kit.clock.advance(STARVED_EVERY + Duration::from_secs(1));
+    world.runtime.starves(&of(container));
+    until("the next is written down", async || told().await.len() == 2).await;
+    let both = told().await.concat();
+    assert!(both.contains(r#"("times", "1")"#) && both.contains(r#"("times", "200")"#), "{both}");
 }
 
 #[tokio::test]
