@@ -12,11 +12,11 @@ const DONE: &[(&str, Severity)] = &[
     ("AuthService/RegenerateBackupCodes", Severity::Warning),
     ("AuthService/RemovePasskey", Severity::Warning),
     ("AuthService/RemoveTotp", Severity::Warning),
+    ("ContainerService/DeleteSnapshot", Severity::Warning),
+    ("ContainerService/RestoreSnapshot", Severity::Warning),
     ("RecoveryService/CompleteCeremony", Severity::Critical),
-    ("RecoveryService/LockCeremony", Severity::Critical),
     ("RecoveryService/OpenCeremony", Severity::Critical),
     ("RecoveryService/VetoCeremony", Severity::Warning),
-    ("RecoveryService/VoiceDoubt", Severity::Warning),
     ("ShareService/CreateProgramToken", Severity::Info),
     ("TenantService/DeleteTenant", Severity::Critical),
     ("TenantService/RemoveOidcProvider", Severity::Warning),
@@ -25,6 +25,13 @@ const DONE: &[(&str, Severity)] = &[
     ("UserService/RemoveUser", Severity::Info),
     ("UserService/SetRole", Severity::Warning),
     ("VaultService/FinishRotation", Severity::Info),
+    // what guardians say, as the tenant of the vault's owner has it: the calls are made in theirs
+    ("ceremony.approve", Severity::Warning),
+    ("ceremony.deny", Severity::Warning),
+    ("ceremony.doubt", Severity::Warning),
+    ("ceremony.lock", Severity::Critical),
+    ("ceremony.moved", Severity::Critical),
+    ("ceremony.override", Severity::Critical),
     ("container.drift", Severity::Critical),
     ("email.change", Severity::Warning),
 ];
@@ -53,8 +60,13 @@ pub(super) fn is_of_recovery(record: &AuditRecord) -> bool {
         && matches!(
             record.action.as_str(),
             "RecoveryService/OpenCeremony"
-                | "RecoveryService/LockCeremony"
                 | "RecoveryService/CompleteCeremony"
+                | "ceremony.approve"
+                | "ceremony.deny"
+                | "ceremony.doubt"
+                | "ceremony.lock"
+                | "ceremony.moved"
+                | "ceremony.override"
         )
 }
 

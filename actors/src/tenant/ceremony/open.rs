@@ -71,6 +71,11 @@ impl Handle for OpenCeremony {
         let mut loaded = ground::load(work, id).await?.ok_or_else(ground::damaged)?;
         announce(work, &loaded).await?;
         agree::take(work, &mut loaded, self.overrides).await?;
+        if params.overrides.is_some() {
+            // neither veto nor lock stops it: whoever is told that it was opened is told that too
+            work.details.push(("over_a_stop".to_owned(), "yes".to_owned()));
+            work.details.push(("state".to_owned(), format!("{:?}", loaded.progress.stage).to_uppercase()));
+        }
         ground::view(work, &loaded).await
     }
 }

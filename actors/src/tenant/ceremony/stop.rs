@@ -101,7 +101,7 @@ pub(in crate::tenant) async fn said(
         Verdict::Override => Event::Agreed(letter.guardianship, units),
         Verdict::Doubt | Verdict::BadShare => Event::Doubted,
     };
-    advance(work, &mut loaded, event).await?;
+    let entered = advance(work, &mut loaded, event).await?;
     if verdict == Verdict::Lock {
         stop_others(work, &loaded, Event::Locked).await?;
     }
@@ -112,7 +112,23 @@ pub(in crate::tenant) async fn said(
     let action = format!("ceremony.{}", letter.verdict.name());
     let object = format!("ceremony/{ceremony}");
     audit::note(work, &action, object, ocmt_crypto::audit::Outcome::Allowed, details).await?;
+    // a lock says itself where it led
+    moved(work, ceremony, entered.iter().filter(|stage| **stage != CeremonyState::Locked)).await?;
     heard(work, &loaded).await
+}
+
+/// Where a ceremony came to without a call of its owner or requester, for the audit.
+async fn moved(
+    work: &mut Work,
+    ceremony: Digest32,
+    entered: impl Iterator<Item = &CeremonyState> + Send,
+) -> Result<(), ActorError> {
+    for stage in entered {
+        let details = vec![("state".to_owned(), format!("{stage:?}").to_uppercase())];
+        let object = format!("ceremony/{ceremony}");
+        audit::note(work, "ceremony.moved", object, ocmt_crypto::audit::Outcome::Allowed, details).await?;
+    }
+    Ok(())
 }
 
 async fn heard(work: &mut Work, loaded: &Loaded) -> Result<Heard, ActorError> {
@@ -218,13 +234,7 @@ pub(in crate::tenant) async fn look(work: &mut Work, subject: &str) -> Result<()
     match by_subject(work, subject).await? {
         Some(mut loaded) if loaded.progress.stage.is_live() => {
             let entered = advance(work, &mut loaded, Event::Look).await?;
-            for stage in entered {
-                let details = vec![("state".to_owned(), format!("{stage:?}").to_uppercase())];
-                let object = format!("ceremony/{subject}");
-                audit::note(work, "ceremony.moved", object, ocmt_crypto::audit::Outcome::Allowed, details)
-                    .await?;
-            }
-            Ok(())
+            moved(work, loaded.row.ceremony_id, entered.iter()).await
         }
         Some(_) | None => Ok(()),
     }
