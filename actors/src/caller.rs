@@ -22,7 +22,9 @@ impl From<ocmt_store::tables::Assurance> for Assurance {
     fn from(stored: ocmt_store::tables::Assurance) -> Self {
         match stored {
             ocmt_store::tables::Assurance::PendingMfa => Self::PendingMfa,
-            ocmt_store::tables::Assurance::Recovery => Self::Recovery,
+            ocmt_store::tables::Assurance::Narrowed | ocmt_store::tables::Assurance::Recovery => {
+                Self::Recovery
+            }
             ocmt_store::tables::Assurance::Link => Self::Link,
             ocmt_store::tables::Assurance::Mfa => Self::Mfa,
         }

@@ -6,14 +6,14 @@ use ocmt_crypto::{
     guardian::GuardianSet as SignedSet,
     sign::VerifyKey,
 };
-use ocmt_store::tables::{Approval, Ceremony, CeremonyState as Stored, GuardianSetState, Vault, Verdict};
+use ocmt_store::tables::{Approval, Ceremony, CeremonyState as Stored, GuardianSetState, Session, Vault, Verdict};
 use ocmt_types::GuardianshipId;
 
 use super::{
-    super::recovery,
+    super::{recovery, session_row},
     ground::{self, Loaded, advance},
     state::Event,
-    stop::retire_all,
+    stop::{moved, retire_all},
 };
 use crate::{
     api::recovery::{CeremonyState, Vetoed},
@@ -91,6 +91,22 @@ pub(super) fn signed(
         return Err(bad());
     }
     Ok((guardian.guardianship, u32::from(guardian.weight())))
+}
+
+/// A session is put out: what it proposed and too few have signed for yet goes with it, so that it does not go on for as long as
+/// it proposes. Nothing of one that was given for recovery: whoever has the account for a while does not stop that.
+pub(in crate::tenant) async fn end_proposals(work: &mut Work, session: &Session) -> Result<(), ActorError> {
+    if session_row::is_of_recovery(session) {
+        return Ok(());
+    }
+    let proposed = Ceremony::opened_by.eq(session.session_id).and(Ceremony::state.eq(Stored::Proposed));
+    for row in work.tx.find::<Ceremony>(proposed).await? {
+        let Some(mut loaded) = ground::load(work, row.ceremony_id).await? else { continue };
+        let event = if row.expires_at > work.now { Event::Cancelled } else { Event::Look };
+        let entered = advance(work, &mut loaded, event).await?;
+        moved(work, row.ceremony_id, entered.iter()).await?;
+    }
+    Ok(())
 }
 
 /// The owner, with the vault open, retires the guardians: whatever was opened over them ends.

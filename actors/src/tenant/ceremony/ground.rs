@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ocmt_crypto::{ceremony::Ceremony as Params, guardian::GuardianSet as SignedSet, sealing::SealingPlace};
 use ocmt_store::tables::{
-    Approval, Assurance, Ceremony, CeremonyPurpose as StoredPurpose, CeremonyState as Stored, GuardianSet,
+    Approval, Ceremony, CeremonyPurpose as StoredPurpose, CeremonyState as Stored, GuardianSet,
     GuardianshipOut, Session, User, Verdict,
 };
 use ocmt_types::{Digest32, GuardianshipId};
@@ -152,7 +152,7 @@ async fn end_opener(work: &mut Work, loaded: &Loaded) -> Result<(), ActorError> 
     }
     let session = work.tx.get::<Session>(opener).await?;
     let of_recovery =
-        session.filter(|session| session.assurance == Assurance::Recovery && session.ended_at.is_none());
+        session.filter(|session| session_row::is_of_recovery(session) && session.ended_at.is_none());
     session_row::end(work, of_recovery).await.map(drop)
 }
 

@@ -5,7 +5,7 @@
 //! ceremony's calls are worked on, beside all others; what guardians say comes through the tenant's post, and
 //! who wins is decided in the database (`ground::advance`). The machine itself is in [`state`], pure.
 
-mod agree;
+pub(super) mod agree;
 pub(crate) mod events;
 mod finish;
 pub(super) mod ground;

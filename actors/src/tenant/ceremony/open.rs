@@ -126,6 +126,13 @@ fn earliest_release(work: &Work, params: &Params) -> Timestamp {
 /// The asking session, if it may open one more.
 async fn limited(work: &mut Work) -> Result<Session, ActorError> {
     let who = work.user()?;
+    let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
+    if session.assurance == Assurance::Narrowed {
+        return Err(ActorError::precondition(
+            "SESSION_PUT_OUT",
+            "this session was put out: it ends with the ceremonies that it has opened; sign in for recovery to open another",
+        ));
+    }
     let own = || Ceremony::opened_by.eq(who.session);
     let mut live = 0;
     for state in CeremonyState::LIVE {
@@ -135,7 +142,7 @@ async fn limited(work: &mut Work) -> Result<Session, ActorError> {
         let why = "this session has opened too many ceremonies: cancel one, or sign in for recovery again";
         return Err(ActorError::exhausted("TOO_MANY_CEREMONIES", why));
     }
-    work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)
+    Ok(session)
 }
 
 fn new_row(

@@ -118,7 +118,7 @@ pub(in crate::tenant) async fn said(
 }
 
 /// Where a ceremony came to without a call of its owner or requester, for the audit.
-async fn moved(
+pub(super) async fn moved(
     work: &mut Work,
     ceremony: Digest32,
     entered: impl Iterator<Item = &CeremonyState> + Send,

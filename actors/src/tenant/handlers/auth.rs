@@ -7,7 +7,7 @@ use ocmt_store::tables::{
 use ocmt_types::{Digest32, Secret, UserId};
 
 use super::{
-    super::api_key,
+    super::{api_key, ceremony::agree},
     factors, roles,
     session_issue::{self, Proof},
     session_row,
@@ -80,6 +80,7 @@ impl Handle for RevokeSession {
         let found = work.tx.get::<Session>(self.session).await?;
         let session = work.authorize_found(Action::EndSessions, found, |row| Object::of(row.user_id))?;
         work.object = format!("session/{}", session.session_id);
+        agree::end_proposals(work, &session).await?;
         if session_row::holders(work, session.user_id).await?.contains(&session.session_id) {
             if session_row::narrow(work, session).await? {
                 return Ok(SessionsEnded { ended: 1, api_keys: 0 });
@@ -98,7 +99,12 @@ impl Handle for RevokeOtherSessions {
     async fn handle(self, work: &mut Work) -> Result<SessionsEnded, ActorError> {
         let who = work.user()?;
         work.authorize(Action::EndSessions, &Object::of(who.user))?;
-        // a ceremony ends by veto, by a guardian or by itself, never with its session
+        for session in session_row::holders(work, who.user).await? {
+            if let Some(row) = work.tx.get::<Session>(session).await?.filter(|row| row.session_id != who.session) {
+                agree::end_proposals(work, &row).await?;
+            }
+        }
+        // what is open ends by veto, by a guardian or by itself, never with its session
         let mut kept = session_row::holders(work, who.user).await?;
         let mut ended = 0;
         for session in kept.iter().filter(|session| **session != who.session) {

@@ -88,7 +88,12 @@ pub(crate) async fn renew(
 ) -> Result<SessionIssued, ActorError> {
     let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
     let now = work.now;
-    let (assurance, passkey) = (shown.assurance(), session.passkey || shown == Proof::Passkey);
+    // nothing that it shows gives back what was taken from it
+    let assurance = match session.assurance {
+        Assurance::Narrowed => Assurance::Narrowed,
+        _ => shown.assurance(),
+    };
+    let passkey = session.passkey || shown == Proof::Passkey;
     let mut row = Session { assurance, authenticated_at: now, seen_at: now, passkey, ..session.clone() };
     row.idle_expires_at = now + policy.session_idle();
     let pends = |session: &Session| effective(session, &policy) == caller::Assurance::PendingMfa;
@@ -150,7 +155,7 @@ async fn make_room(
 /// What is counted apart: whoever can read the mail of an account alone does not push its sessions out.
 fn kind(assurance: Assurance) -> u8 {
     match assurance {
-        Assurance::Recovery => 0,
+        Assurance::Recovery | Assurance::Narrowed => 0,
         Assurance::PendingMfa => 1,
         Assurance::Link | Assurance::Mfa => 2,
     }

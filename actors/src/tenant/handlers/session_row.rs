@@ -242,14 +242,19 @@ pub(crate) async fn end(
     Ok(count)
 }
 
+/// Whether it is good for ceremonies alone.
+pub(crate) fn is_of_recovery(session: &Session) -> bool {
+    matches!(session.assurance, StoredAssurance::Recovery | StoredAssurance::Narrowed)
+}
+
 /// Takes everything but its ceremony from a session that has opened one: whoever was to be put out has no more of the
 /// account by it than by a link alone. Whether there was anything to take.
 pub(crate) async fn narrow(work: &mut Work, session: Session) -> Result<bool, ActorError> {
-    if session.ended_at.is_some() || session.assurance == StoredAssurance::Recovery {
+    if session.ended_at.is_some() || is_of_recovery(&session) {
         return Ok(false);
     }
     let id = session.session_id;
-    work.tx.update(&Session { assurance: StoredAssurance::Recovery, ..session }).await?;
+    work.tx.update(&Session { assurance: StoredAssurance::Narrowed, ..session }).await?;
     // its streams end, and its next call is looked at anew
     work.then(Effect::SessionsEnded(vec![id]));
     Ok(true)
@@ -320,11 +325,12 @@ fn is_live(session: &Session, policy: &TenantPolicy, now: Timestamp) -> bool {
     session.ended_at.is_none() && now < expires_at(session, policy) && now < idle_expires_at(session, policy)
 }
 
-/// A recovery session waits for days, unused, until its ceremony is released: opening one sets its end.
+/// A recovery session waits for days, unused, until its ceremony is released: opening one sets its end. One that was put out
+/// waits as well, and not for longer than it had.
 /// Any other ends when it is not used.
 pub(in crate::tenant) fn idle_expires_at(session: &Session, policy: &TenantPolicy) -> Timestamp {
     match session.assurance {
-        StoredAssurance::Recovery => expires_at(session, policy),
+        StoredAssurance::Recovery | StoredAssurance::Narrowed => expires_at(session, policy),
         StoredAssurance::PendingMfa | StoredAssurance::Link | StoredAssurance::Mfa => {
             session.seen_at + policy.session_idle()
         }

@@ -6,7 +6,7 @@ use ocmt_crypto::ceremony::MAX_CEREMONY_MS;
 use ocmt_store::tables::{Assurance, Session};
 use ocmt_types::Timestamp;
 
-use crate::policy::TenantPolicy;
+use crate::{policy::TenantPolicy, tenant::session_row::is_of_recovery};
 
 /// Streams that were dropped are noticed within this time.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -58,7 +58,7 @@ pub(super) struct LiveSession {
 
 impl LiveSession {
     pub(super) fn new(row: &Session, policy: &TenantPolicy) -> Self {
-        let recovery = row.assurance == Assurance::Recovery;
+        let recovery = is_of_recovery(row);
         if recovery {
             let expires_at = row.created_at + LONGEST_RECOVERY;
             let (created_at, seen_at, over) = (row.created_at, row.seen_at, row.ended_at.is_some());

@@ -1,13 +1,15 @@
 //! A session that has opened a ceremony stays until the ceremony is over.
 
-use super::circle::{Circle, short};
+use ocmt_store::tables::{Assurance, Session};
+
+use super::circle::{Circle, Requester, SHORT, ownership, short};
 use crate::{
     api::{
         auth::{LinkPurpose, ListSessions, RevokeOtherSessions, RevokeSession, WhoAmI},
-        recovery::CancelCeremony,
+        recovery::{CancelCeremony, CeremonyState},
         tenant::{GetTenant, TenantPolicy, UpdateTenantPolicy},
     },
-    tests::kit::Kit,
+    tests::kit::{Kit, Person},
 };
 
 /// A ceremony is open, and a user has two sessions of each kind at the most.
@@ -84,4 +86,80 @@ async fn a_full_session_that_opened_a_ceremony_is_left_with_the_ceremony_alone()
         assert!(circle.kit.call(&again, GetTenant).await.is_err());
         circle.kit.call(&again, CancelCeremony { ceremony: requester.id() }).await.expect("its ceremony");
     }
+}
+
+impl Circle {
+    /// Parameters of a ceremony over `stopped` that a full session opens.
+    fn over_in(&mut self, thief: &Person, stopped: &Requester) -> Requester {
+        let mut over = self.requester_in(thief.clone());
+        over.params.overrides = Some(stopped.id());
+        over.params.delay_ms = SHORT.lock_ms;
+        over
+    }
+
+    async fn session(&self, of: &Person) -> Session {
+        let own = ownership(&self.kit, of.tenant).await.unwrap();
+        let mut tx = self.kit.store.read(own).await.unwrap();
+        tx.get::<Session>(of.caller.user().unwrap().session).await.unwrap().unwrap()
+    }
+
+    async fn state(&self, of: &Requester) -> CeremonyState {
+        self.state_of(&self.owner, of.id()).await.unwrap().state
+    }
+}
+
+#[tokio::test]
+async fn a_full_session_that_is_put_out_ends_with_what_it_proposed() {
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1, 1]).await;
+    let stopped = circle.vetoed().await;
+    for all in [true, false] {
+        let thief = circle.kit.sign_in(&circle.owner, LinkPurpose::SignIn).await;
+        let over = circle.over_in(&thief, &stopped);
+        assert_eq!(circle.open(&over).await.unwrap().state, CeremonyState::Proposed);
+        let owner = circle.owner.caller.clone();
+        if all {
+            circle.kit.call(&owner, RevokeOtherSessions::default()).await.unwrap();
+        } else {
+            let session = thief.caller.user().unwrap().session;
+            circle.kit.call(&owner, RevokeSession { session }).await.unwrap();
+        }
+        assert!(circle.kit.authenticate(&thief.token).await.is_err(), "it is kept alive by a proposal");
+        assert_eq!(circle.state(&over).await, CeremonyState::Cancelled);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_put_out_opens_no_other_ceremony_and_is_not_lengthened() {
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1, 1]).await;
+    let stopped = circle.vetoed().await;
+    let thief = circle.kit.sign_in(&circle.owner, LinkPurpose::SignIn).await;
+    let (open, over) = (circle.requester_in(thief.clone()), circle.over_in(&thief, &stopped));
+    circle.open(&open).await.unwrap();
+    circle.open(&over).await.unwrap();
+    let before = circle.session(&thief).await;
+    let session = before.session_id;
+    let owner = circle.owner.caller.clone();
+    circle.kit.call(&owner, RevokeSession { session }).await.unwrap();
+    assert_eq!(circle.state(&open).await, CeremonyState::Open, "what is open is ended by a veto");
+    assert_eq!(circle.state(&over).await, CeremonyState::Cancelled);
+    let again = circle.kit.authenticate(&thief.token).await.unwrap();
+    let another = circle.over_in(&Person { caller: again.clone(), ..thief.clone() }, &stopped);
+    assert_eq!(circle.open(&another).await.unwrap_err().reason(), "SESSION_PUT_OUT");
+    let after = circle.session(&thief).await;
+    assert_eq!((after.expires_at, after.assurance), (before.expires_at, Assurance::Narrowed));
+    assert_eq!(circle.kit.call(&owner, RevokeSession { session }).await.unwrap_err().reason(), "CEREMONY_LIVE");
+    circle.kit.call(&again, CancelCeremony { ceremony: open.id() }).await.unwrap();
+    assert!(circle.kit.authenticate(&thief.token).await.is_err(), "it ends with its last ceremony");
+}
+
+#[tokio::test]
+async fn what_a_recovery_session_proposed_is_not_ended_by_a_plain_session() {
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1, 1]).await;
+    let stopped = circle.vetoed().await;
+    let over = circle.proposed(&stopped).await;
+    let owner = circle.owner.caller.clone();
+    circle.kit.call(&owner, RevokeOtherSessions::default()).await.unwrap();
+    let session = over.person.caller.user().unwrap().session;
+    assert_eq!(circle.kit.call(&owner, RevokeSession { session }).await.unwrap_err().reason(), "CEREMONY_LIVE");
+    assert_eq!(circle.state(&over).await, CeremonyState::Proposed);
 }

@@ -1,6 +1,7 @@
 //! Guardians and ceremonies, from the client's cryptography to the rows.
 
 mod address;
+mod alerts;
 mod circle;
 mod crash;
 mod drills;

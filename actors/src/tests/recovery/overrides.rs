@@ -19,7 +19,7 @@ use crate::{
 
 impl Circle {
     /// Parameters of a ceremony over `stopped`, at the longest delay.
-    async fn over(&mut self, stopped: &Requester) -> Requester {
+    pub(super) async fn over(&mut self, stopped: &Requester) -> Requester {
         let mut requester = self.requester().await;
         requester.params.overrides = Some(stopped.id());
         requester.params.delay_ms = SHORT.lock_ms;
@@ -27,7 +27,7 @@ impl Circle {
     }
 
     /// Opened and stopped by the owner.
-    async fn vetoed(&mut self) -> Requester {
+    pub(super) async fn vetoed(&mut self) -> Requester {
         let stopped = self.opened().await;
         self.veto(&stopped, Vec::new()).await.unwrap();
         stopped
@@ -50,7 +50,7 @@ impl Circle {
         self.kit.call(&self.guards[n].person.caller, call).await
     }
 
-    async fn proposed(&mut self, stopped: &Requester) -> Requester {
+    pub(super) async fn proposed(&mut self, stopped: &Requester) -> Requester {
         let over = self.over(stopped).await;
         let view = self.open(&over).await.unwrap();
         assert_eq!((view.state, view.release_statement), (CeremonyState::Proposed, None));

@@ -51,6 +51,8 @@ text_enum! {
     pub enum Assurance {
         /// A magic link, and the second factor is due.
         PendingMfa = "pending_mfa",
+        /// Any other that was put out while a ceremony that it opened goes on: that ceremony only.
+        Narrowed = "narrowed",
         /// A link asked for recovery: ceremonies only.
         Recovery = "recovery",
         /// A magic link.
