@@ -6,7 +6,8 @@
 //!
 //! Whoever knows a tenant's id can make up tokens of it. So what comes from strangers (calls before
 //! sign-in, session tokens not met before) has a small pool of its own, and those who are signed in
-//! never wait for it.
+//! never wait for it. What stops a recovery, and what has to be shown for that, has a pool of its own too: whoever keeps all
+//! places of a tenant taken does not keep its owner from a veto.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -36,6 +37,36 @@ impl Default for AdmissionLimits {
 
 /// What strangers may have unanswered at one tenant: their requests are small and quickly answered.
 const STRANGERS: AdmissionLimits = AdmissionLimits { calls: 64, bytes: 1 << 20 };
+/// What stops a recovery may have unanswered at one tenant, beside the places of all.
+const STOPS: AdmissionLimits = AdmissionLimits { calls: 32, bytes: 1 << 20 };
+/// What stops a recovery, or says that it should not go on. Counted by no quota of calls.
+const STOP: [&str; 5] = [
+    "RecoveryService/DenyCeremony",
+    "RecoveryService/LockCeremony",
+    "RecoveryService/ResignGuardianship",
+    "RecoveryService/VetoCeremony",
+    "RecoveryService/VoiceDoubt",
+];
+/// What comes before: what there is to stop, and showing who one is.
+const BEFORE_STOP: [&str; 6] = [
+    "AuthService/BeginPasskeyAssertion",
+    "AuthService/CompleteMfa",
+    "AuthService/FinishPasskeyAssertion",
+    "AuthService/StepUp",
+    "RecoveryService/GetCeremony",
+    "RecoveryService/ListCeremonies",
+];
+
+/// Whether the method stops a recovery.
+pub(crate) fn stops(method: &str) -> bool {
+    STOP.contains(&method)
+}
+
+/// Whether it is on the way to that.
+pub(crate) fn comes_before_stop(method: &str) -> bool {
+    BEFORE_STOP.contains(&method)
+}
+
 /// Tokens that are remembered as met; at more of them all are forgotten, and met again when shown.
 const MOST_MET: usize = 1 << 16;
 
@@ -46,6 +77,14 @@ enum Pool {
     Known,
     /// Of those who may be anybody.
     Strangers,
+    /// Looks at tokens that were met before.
+    Looks,
+    /// Of what stops a recovery.
+    Stops,
+}
+
+impl Pool {
+    const ALL: [Self; 4] = [Self::Known, Self::Strangers, Self::Looks, Self::Stops];
 }
 
 #[derive(Default, Clone, Copy)]
@@ -98,7 +137,26 @@ impl Admission {
         self.take_from((tenant, Pool::Strangers), STRANGERS, bytes)
     }
 
-    /// The same for a look at a session token: a stranger's, unless it was met before.
+    /// The same for a call of this method by somebody who is signed in.
+    pub(crate) fn take_call(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        method: &str,
+        bytes: usize,
+    ) -> Result<Permit, ActorError> {
+        if stops(method) || comes_before_stop(method) {
+            return self.take_stop(tenant, bytes);
+        }
+        self.take(tenant, bytes)
+    }
+
+    /// The same for what stops a recovery: in a place of its own, or in one of all if others took those.
+    pub(crate) fn take_stop(self: &Arc<Self>, tenant: TenantId, bytes: usize) -> Result<Permit, ActorError> {
+        self.take_from((tenant, Pool::Stops), STOPS, bytes).or_else(|_| self.take(tenant, bytes))
+    }
+
+    /// The same for a look at a session token: a stranger's, unless it was met before. Those have places of their own, since
+    /// they are asked before it is known what for.
     pub(crate) fn take_token(
         self: &Arc<Self>,
         tenant: TenantId,
@@ -106,7 +164,10 @@ impl Admission {
         bytes: usize,
     ) -> Result<Permit, ActorError> {
         let met = self.met.lock().unwrap_or_else(PoisonError::into_inner).contains(token);
-        if met { self.take(tenant, bytes) } else { self.take_stranger(tenant, bytes) }
+        if met {
+            return self.take_from((tenant, Pool::Looks), self.limits, bytes);
+        }
+        self.take_stranger(tenant, bytes)
     }
 
     /// Nothing new of this tenant is taken.
@@ -158,7 +219,7 @@ impl Admission {
     /// Whether the tenant has unanswered work anywhere in the house.
     pub(crate) fn is_busy(&self, tenant: TenantId) -> bool {
         let in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        [Pool::Known, Pool::Strangers].iter().any(|pool| in_use.contains_key(&(tenant, *pool)))
+        Pool::ALL.iter().any(|pool| in_use.contains_key(&(tenant, *pool)))
     }
 
     /// Ready when the tenant has no unanswered work.
@@ -228,6 +289,28 @@ mod tests {
         gate.forget(&good);
         assert!(gate.take_token(tenant, &good, 64).is_err(), "refused once, it is a stranger's");
         assert!(gate.is_busy(tenant));
+        held.clear();
+        assert!(!gate.is_busy(tenant));
+    }
+
+    #[test]
+    fn whoever_takes_all_places_of_a_tenant_keeps_nobody_from_a_veto() {
+        let gate = Admission::new(AdmissionLimits { calls: 2, bytes: 1 << 20 });
+        let (tenant, owner) = (TenantId::from_bytes([1; 16]), Digest32([2; 32]));
+        gate.meet(owner);
+        let mut held: Vec<_> =
+            std::iter::from_fn(|| gate.take_call(tenant, "ContainerService/WakeContainer", 64).ok()).collect();
+        assert_eq!(held.len(), 2);
+        assert!(gate.take_call(tenant, "VaultService/GetVault", 64).is_err());
+        for way in ["AuthService/StepUp", "RecoveryService/ListCeremonies", "RecoveryService/VetoCeremony"] {
+            let looked = gate.take_token(tenant, &owner, 64).unwrap();
+            drop(looked);
+            held.push(gate.take_call(tenant, way, 64).unwrap());
+        }
+        held.extend(std::iter::from_fn(|| gate.take_stop(tenant, 64).ok()));
+        assert_eq!(held.len(), 2 + STOPS.calls);
+        held.remove(0);
+        assert!(gate.take_stop(tenant, 64).is_ok(), "or in a place of all");
         held.clear();
         assert!(!gate.is_busy(tenant));
     }

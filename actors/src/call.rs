@@ -218,6 +218,34 @@ impl Area {
         }
     }
 
+    /// Service and method.
+    pub(crate) fn method(&self) -> &'static str {
+        match self {
+            Self::Auth(call) => call.method(),
+            Self::Passkeys(call) => call.method(),
+            Self::Sso(call) => call.method(),
+            Self::Tenant(call) => call.method(),
+            Self::Users(call) => call.method(),
+            Self::Groups(call) => call.method(),
+            Self::Audit(call) => call.method(),
+            Self::Alerts(call) => call.method(),
+            Self::Inbox(call) => call.method(),
+            Self::Vault(call) => call.method(),
+            Self::Container(call) => call.method(),
+            Self::Schedules(call) => call.method(),
+            Self::Snapshots(call) => call.method(),
+            Self::Watches(call) => call.method(),
+            Self::Recovery(call) => call.method(),
+            Self::Pairings(call) => call.method(),
+            Self::Programs(call) => call.method(),
+            Self::Keys(call) => call.method(),
+            Self::Shares(call) => call.method(),
+            Self::Capabilities(call) => call.method(),
+            Self::Transcripts(call) => call.method(),
+            Self::Connections(call) => call.method(),
+        }
+    }
+
     /// There is no actor for it.
     pub(crate) fn refuse(self, error: ActorError) {
         match self {
@@ -261,6 +289,11 @@ macro_rules! calls {
             /// Who asks.
             pub(crate) fn caller(&self) -> &$crate::caller::Caller {
                 match self { $(Self::$call(incoming) => &incoming.caller,)+ }
+            }
+
+            /// Service and method.
+            pub(crate) fn method(&self) -> &'static str {
+                match self { $(Self::$call(_) => <$call as $crate::call::Call>::METHOD,)+ }
             }
 
             /// The tenant has no actor: everybody gets the same error.

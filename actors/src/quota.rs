@@ -109,7 +109,11 @@ pub(crate) struct Calls {
 impl Calls {
     /// Nothing counted, under the limits that hold if no others are known.
     pub(crate) fn new(now: Timestamp) -> Self {
-        let limit = Quota::DEFAULT.calls_per_minute;
+        Self::of(now, Quota::DEFAULT.calls_per_minute)
+    }
+
+    /// Nothing counted, of so many.
+    pub(crate) fn of(now: Timestamp, limit: i64) -> Self {
         Self { limit, per_second: [0; SECONDS], sum: 0, second: second(now) }
     }
 

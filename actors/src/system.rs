@@ -245,7 +245,7 @@ pub(crate) async fn ask<C: Call>(
         | Principal::Program(_)
         | Principal::Key(_)
         | Principal::Operator(_)
-        | Principal::System => env.admission.take(tenant, meta.bytes)?,
+        | Principal::System => env.admission.take_call(tenant, C::METHOD, meta.bytes)?,
     };
     let deadline = meta.deadline;
     let (mut reply, answer) = Reply::new(caller.request, Some(permit));

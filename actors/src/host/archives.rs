@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,21 +28,31 @@ const WAITS: Duration = Duration::from_secs(10);
 pub(crate) struct Archives {
     free: Arc<Semaphore>,
     tenants: Mutex<HashSet<TenantId>>,
+    waiting: AtomicUsize,
 }
 
 impl Default for Archives {
     fn default() -> Self {
-        Self { free: Arc::new(Semaphore::new(AT_ONCE)), tenants: Mutex::default() }
+        Self { free: Arc::new(Semaphore::new(AT_ONCE)), tenants: Mutex::default(), waiting: AtomicUsize::new(0) }
     }
 }
 
 /// A place; given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
-    of: Arc<Archives>,
-    tenant: TenantId,
+    _turn: Turn,
     _permit: OwnedSemaphorePermit,
 }
+
+/// A tenant's only one, with its place or on the way to it; whoever gives up gives it back.
+#[derive(Debug)]
+struct Turn {
+    of: Arc<Archives>,
+    tenant: TenantId,
+}
+
+/// Somebody waits for a place.
+struct Waits<'a>(&'a AtomicUsize);
 
 impl Archives {
     /// Waits for a place.
@@ -50,13 +63,21 @@ impl Archives {
         if !self.tenants().insert(tenant) {
             return Err(busy());
         }
-        match timeout(WAITS, Arc::clone(&self.free).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Place { of: Arc::clone(self), tenant, _permit: permit }),
-            Ok(Err(_)) | Err(_) => {
-                self.tenants().remove(&tenant);
-                Err(busy())
-            }
+        let turn = Turn { of: Arc::clone(self), tenant };
+        if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
+            return Ok(Place { _turn: turn, _permit: permit });
         }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let _waits = Waits(&self.waiting);
+        match timeout(WAITS, Arc::clone(&self.free).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Place { _turn: turn, _permit: permit }),
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+
+    /// Whether somebody waits for a place.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst) > 0
     }
 
     fn tenants(&self) -> MutexGuard<'_, HashSet<TenantId>> {
@@ -64,7 +85,13 @@ impl Archives {
     }
 }
 
-impl Drop for Place {
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Turn {
     fn drop(&mut self) {
         self.of.tenants().remove(&self.tenant);
     }
@@ -88,5 +115,23 @@ mod tests {
         let _fourth = archives.take(id(4)).await.unwrap();
         drop(first);
         archives.take(id(1)).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_gives_up_waiting_keeps_no_turn() {
+        let archives = Arc::<Archives>::default();
+        let mut held = Vec::new();
+        for n in 1..=3 {
+            held.push(archives.take(id(n)).await.unwrap());
+        }
+        assert!(!archives.is_wanted());
+        {
+            let mut waits = std::pin::pin!(archives.take(id(4)));
+            assert!(timeout(Duration::from_secs(1), waits.as_mut()).await.is_err());
+            assert!(archives.is_wanted(), "whoever has a place hurries");
+        }
+        assert!(!archives.is_wanted());
+        held.pop();
+        archives.take(id(4)).await.unwrap();
     }
 }

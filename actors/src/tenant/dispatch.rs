@@ -3,6 +3,7 @@
 //! `work!` puts the handler of the request type into the tenant's lane. Areas with an actor of
 //! their own (vaults, ceremonies, containers) forward instead.
 
+use ocmt_types::Timestamp;
 use ractor::ActorRef;
 
 use super::{
@@ -11,6 +12,7 @@ use super::{
     vault::{self, VaultMessage},
 };
 use crate::{
+    admission,
     api::{
         auth::AuthCall,
         passkeys::PasskeysCall,
@@ -29,10 +31,7 @@ impl TenantState {
     pub(super) async fn dispatch(&mut self, myself: &ActorRef<TenantMessage>, area: Area) {
         let now = self.scope.env.now();
         self.quiet.touch(now);
-        // strangers have bounds of their own, and operators none: neither uses up what is the tenant's
-        if (area.caller().person().is_some() || area.caller().program().is_some())
-            && let Err(error) = self.calls.take(now)
-        {
+        if let Err(error) = self.count(&area, now) {
             return area.refuse(error);
         }
         match area {
@@ -58,6 +57,19 @@ impl TenantState {
             Area::Transcripts(call) => self.transcripts(myself, call),
             Area::Connections(call) => self.connections(myself, call),
             Area::Recovery(call) => self.recovery(myself, call).await,
+        }
+    }
+
+    /// Counts a call, or refuses it. Strangers have bounds of their own, and operators none: neither uses up what is the
+    /// tenant's. What stops a recovery is done in a tenant too whose calls are used up, and so is what comes before it.
+    fn count(&mut self, area: &Area, now: Timestamp) -> Result<(), ActorError> {
+        let (caller, method) = (area.caller(), area.method());
+        if caller.person().is_none() && caller.program().is_none() || admission::stops(method) {
+            return Ok(());
+        }
+        match self.calls.take(now) {
+            Err(_) if admission::comes_before_stop(method) => self.before_stop.take(now),
+            counted => counted,
         }
     }
 

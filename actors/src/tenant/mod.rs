@@ -47,6 +47,7 @@ pub(crate) use handlers::{passkeys, session_issue, session_row, sso};
 #[cfg(test)]
 pub(crate) use message::Poison;
 pub(crate) use message::{Adopt, Authenticate, OpenStream, TakePost, TenantMessage};
+pub(crate) use recovery::letters::SAID as CEREMONY_SAID;
 use state::{Quiet, QuietState};
 
 use crate::{
@@ -69,6 +70,9 @@ pub(crate) const CLEAN: &str = "clean";
 
 /// The actor; what it holds is in [`TenantState`].
 pub(crate) struct TenantActor;
+
+/// Calls of a minute, past the tenant's own, that come before what stops a recovery.
+const BEFORE_STOP: i64 = 300;
 
 /// What a fresh activation begins with.
 pub(crate) struct Activation {
@@ -100,6 +104,8 @@ pub(crate) struct TenantState {
     end: over::End,
     /// Calls of the last minute.
     calls: Calls,
+    /// Those past them that come before what stops a recovery.
+    before_stop: Calls,
     /// On the way out of this node.
     leaving: Option<leave::Leaving>,
     /// When this tenant may give its memory back.
@@ -146,6 +152,7 @@ impl Actor for TenantActor {
             looking: false,
             end: over::End::default(),
             calls: Calls::new(now),
+            before_stop: Calls::of(now, BEFORE_STOP),
             leaving: None,
             quiet: QuietState::new(now),
             _ticker: ticker,

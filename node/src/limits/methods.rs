@@ -21,7 +21,7 @@ const SIGN_IN: [&str; 9] = [
 /// What shows a second factor.
 const MFA: [&str; 3] = ["CompleteMfa", "StepUp", "ConfirmTotpEnrollment"];
 /// What vaults are opened with.
-const UNLOCK: [&str; 3] = ["GetKeySlots", "ReportUnlock", "UnlockCell"];
+const UNLOCK: [&str; 4] = ["GetKeySlots", "GetSnapshotCellKey", "ReportUnlock", "UnlockCell"];
 /// What stops a ceremony, or says that it should not go on.
 const STOP: [&str; 5] = ["DenyCeremony", "VoiceDoubt", "LockCeremony", "VetoCeremony", "ResignGuardianship"];
 /// Other steps of ceremonies.
@@ -121,5 +121,8 @@ mod tests {
         assert_eq!(class_of(&Verb::POST, &format!("{path}GetEntry")), Some(Class::Read));
         assert_eq!(class_of(&Verb::POST, &format!("{path}PutEntry")), Some(Class::Write));
         assert_eq!(class_of(&Verb::POST, &format!("{path}GetKeySlots")), Some(Class::Unlock));
+        // it starts a cell
+        let cell = class_of(&Verb::POST, "/ocmt.v1.ContainerService/GetSnapshotCellKey");
+        assert_eq!(cell, Some(Class::Unlock));
     }
 }

@@ -281,7 +281,7 @@ impl ContainerActorState {
                     None => Event::Lock,
                 }
             }
-            What::ArchiveKey(errand, reply) => self.archives.ask(errand, reply),
+            What::ArchiveKey(errand, reply) => return self.ask_for_cell(myself, errand, reply),
             What::Archive(order, reply) => return self.hand_over(myself, (order, reply)),
             What::Explain(reply) => return self.explain(reply),
             What::Look => {

@@ -7,7 +7,7 @@ use super::{
     super::post::{TIMER, retry_at},
     session_row,
 };
-use crate::{effect::Effect, error::ActorError, work::Work};
+use crate::{effect::Effect, error::ActorError, tenant::CEREMONY_SAID, work::Work};
 
 /// Takes a message. The answer is kept with the effect; an error means that nothing was done.
 pub(crate) async fn take(
@@ -56,7 +56,7 @@ pub(crate) async fn delivered(
 /// How the audit trail names a refused message.
 pub(crate) fn name_of(kind: &str) -> &'static str {
     match kind {
-        "ceremony.said" => "ceremony.said",
+        CEREMONY_SAID => CEREMONY_SAID,
         recovery if is_of_recovery(recovery) => "guardian.message",
         _ => "message",
     }

@@ -29,7 +29,7 @@ pub(super) const DRILLED: &str = "guardian.drilled";
 /// Owner to guardian: a ceremony was opened, or has moved.
 pub(in crate::tenant) const TOLD: &str = "ceremony.told";
 /// Guardian to owner: a verdict.
-pub(super) const SAID: &str = "ceremony.said";
+pub(crate) const SAID: &str = "ceremony.said";
 
 /// [`INVITED`]
 #[derive(Serialize, Deserialize)]

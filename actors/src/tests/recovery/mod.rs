@@ -21,6 +21,7 @@ mod rewrap;
 mod sessions;
 mod shares;
 mod steps;
+mod stops;
 mod suspended;
 mod watch;
 mod ways_round;

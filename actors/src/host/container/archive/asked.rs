@@ -21,10 +21,12 @@ use crate::{
     work::run_system,
 };
 
+/// Cells that are asked for beside the one that waits for its key: each is a client that waits too.
+const MOST_ASKED: usize = 4;
 const GONE: &str = "the cell that was to do it waits no longer: ask for the key of another";
 /// The client has sealed a payload within this: meanwhile others of this host may wait.
 const PAYLOAD_WITHIN: Duration = Duration::from_secs(30);
-const HURRIED: Duration = Duration::from_secs(3);
+pub(super) const HURRIED: Duration = Duration::from_secs(3);
 
 /// An order about a snapshot, with who waits for its end.
 pub(in crate::host::container) type Ordered = (Box<ArchiveOrder>, Reply<SnapshotDone>);
@@ -50,13 +52,20 @@ pub(in crate::host::container) struct Archives {
 }
 
 impl Archives {
+    /// Takes a wish for a cell, or refuses it.
     pub(in crate::host::container) fn ask(
         &mut self,
         errand: ArchiveErrand,
         reply: Reply<CellKeyStated>,
-    ) -> Event {
+    ) -> Option<Event> {
+        self.asked.retain(|(_, reply)| !reply.is_abandoned());
+        if self.asked.len() >= MOST_ASKED {
+            let why = format!("{MOST_ASKED} others wait for a cell of this container: repeat a little later");
+            reply.send(Err(ActorError::exhausted("SNAPSHOTS_BUSY", why)));
+            return None;
+        }
         self.asked.push_back((errand, reply));
-        Event::ArchiveQueued
+        Some(Event::ArchiveQueued)
     }
 
     /// Gives the cell that waits what was sealed to it; `false`, and refused, if that cell waits no longer.
@@ -105,5 +114,32 @@ impl Archives {
         for (_, reply) in self.asked.drain(..) {
             reply.send(Err(error.clone()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ocmt_store::testing::id;
+
+    use super::*;
+
+    #[test]
+    fn four_wait_for_a_cell_of_a_container_and_whoever_gave_up_takes_no_place() {
+        let mut archives = Archives::default();
+        let mut waiting = Vec::new();
+        for n in 0..MOST_ASKED as u64 {
+            let (reply, answer) = Reply::new(id(n), None);
+            assert!(archives.ask(ArchiveErrand::Take, reply).is_some());
+            waiting.push(answer);
+        }
+        let (reply, mut answer) = Reply::new(id(9), None);
+        assert!(archives.ask(ArchiveErrand::Take, reply).is_none());
+        let refused = answer.try_recv().unwrap().err().unwrap();
+        assert_eq!(refused.reason(), "SNAPSHOTS_BUSY");
+        waiting.pop();
+        let (reply, _answer) = Reply::new(id(9), None);
+        assert!(archives.ask(ArchiveErrand::Take, reply).is_some());
+        assert_eq!(archives.asked.len(), MOST_ASKED);
     }
 }

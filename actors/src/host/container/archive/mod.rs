@@ -24,7 +24,7 @@ use tokio::{
 };
 
 pub(super) use asked::Archives;
-use asked::{Ordered, Request};
+use asked::{HURRIED, Ordered, Request};
 
 use super::{
     ContainerActorState, ContainerMessage,
@@ -61,6 +61,18 @@ const MEMORY: i64 = 128 << 20;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl ContainerActorState {
+    /// Somebody wants a cell that runs nothing.
+    pub(super) fn ask_for_cell(
+        &mut self,
+        myself: &ActorRef<ContainerMessage>,
+        errand: ArchiveErrand,
+        reply: Reply<CellKeyStated>,
+    ) {
+        if let Some(event) = self.archives.ask(errand, reply) {
+            self.step(myself, event);
+        }
+    }
+
     /// An order about a snapshot goes to the cell that waits for it, and from then on nothing but quarantine and
     /// removal cuts it off.
     pub(super) fn hand_over(&mut self, myself: &ActorRef<ContainerMessage>, ordered: Ordered) {
@@ -100,7 +112,7 @@ pub(super) async fn run(ctx: &Ctx, request: Option<Request>) -> Ended {
         biased;
         ordered = &mut orders => ordered.ok(),
         () = called_off(ctx) => None,
-        () = sleep(within) => None,
+        () = waited(ctx, within) => None,
     };
     // one that was on its way as the wait ended
     orders.close();
@@ -135,6 +147,15 @@ pub(super) async fn run(ctx: &Ctx, request: Option<Request>) -> Ended {
         Ok(Ok((row, made))) => at_rest(row, made),
         Ok(Err(error)) => ctx.lost(Op::Archive, error),
         Err(_) => ctx.lost(Op::Archive, ActorError::OutcomeUnknown),
+    }
+}
+
+/// The client's time to seal a payload is over: sooner, where others wait for the place.
+async fn waited(ctx: &Ctx, within: Duration) {
+    let mut waited = Duration::ZERO;
+    while waited < within && !(waited >= HURRIED && ctx.env().archives.is_wanted()) {
+        sleep(LOOK_EVERY).await;
+        waited += LOOK_EVERY;
     }
 }
 
