@@ -1,7 +1,9 @@
 //! What waits to be handed over, and when to give up. Pure.
+//!
+//! Turns go round by tenant: a storm of one fills its own places, and others' go out between its.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -11,10 +13,9 @@ use super::Parcel;
 
 /// Hand-overs at the same time: of letters, and of alerts to channels beside them.
 const AT_ONCE: usize = 8;
-/// Waiting alerts; past it the oldest are let go, and come back by their timers.
-const MOST_ALERTS: usize = 2_000;
-/// Waiting mails; past it the oldest are let go (stored notices come back by their timers).
-const MOST_WAITING: usize = 10_000;
+const LETTERS: Bounds = Bounds { waiting: 10_000, of_one: 1_000, of_one_at_once: AT_ONCE };
+/// How long an alert takes is its tenant's to choose.
+const ALERTS: Bounds = Bounds { waiting: 8_192, of_one: 64, of_one_at_once: 1 };
 const ATTEMPTS: u32 = 5;
 
 /// A parcel and how often it was tried.
@@ -39,87 +40,151 @@ impl Attempt {
     }
 }
 
-/// What waits: letters, and alerts to channels. How long an alert takes is its tenant's to choose, so no letter ever stands
-/// behind one, and of each tenant one is on its way at a time.
-#[derive(Default)]
+/// What waits: letters, and alerts to channels. No letter ever stands behind an alert, and of each tenant one alert is on its
+/// way at a time.
 pub(super) struct Queues {
     letters: Queue,
     alerts: Queue,
-    /// Tenants with an alert on its way.
-    telling: BTreeSet<TenantId>,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        Self { letters: Queue::new(LETTERS), alerts: Queue::new(ALERTS) }
+    }
 }
 
 impl Queues {
     /// Takes a parcel in.
     pub(super) fn push(&mut self, attempt: Attempt) {
         if attempt.parcel.is_alert() {
-            self.alerts.push(attempt, MOST_ALERTS);
+            self.alerts.push(attempt);
         } else {
-            self.letters.push(attempt, MOST_WAITING);
+            self.letters.push(attempt);
         }
     }
 
     /// What may start now.
     pub(super) fn next(&mut self) -> Option<Attempt> {
-        if let Some(letter) = self.letters.next(|_| true) {
-            return Some(letter);
-        }
-        let telling = &self.telling;
-        let alert =
-            self.alerts.next(|attempt| attempt.tenant().is_none_or(|tenant| !telling.contains(&tenant)))?;
-        self.telling.extend(alert.tenant());
-        Some(alert)
+        self.letters.next().or_else(|| self.alerts.next())
     }
 
     /// An attempt has ended.
     pub(super) fn ended(&mut self, notice: Option<(TenantId, NoticeId)>, is_alert: bool) {
-        if !is_alert {
-            return self.letters.ended(notice);
-        }
-        if let Some((tenant, _)) = notice {
-            self.telling.remove(&tenant);
-        }
-        self.alerts.ended(notice);
+        if is_alert { self.alerts.ended(notice) } else { self.letters.ended(notice) }
     }
 }
 
+/// How many.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// May wait. Past it the oldest of whoever has most are let go: stored notices come back by their timers.
+    waiting: usize,
+    /// The same of one tenant; past it its own oldest are.
+    of_one: usize,
+    /// Of one tenant on their way.
+    of_one_at_once: usize,
+}
+
+/// Whose it is; of mails with tokens, nobody's.
+type Whose = Option<TenantId>;
+
 /// A queue in front of the carrier.
-#[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Attempt>,
-    running: usize,
+    bounds: Bounds,
+    waiting: BTreeMap<Whose, VecDeque<Attempt>>,
+    count: usize,
+    /// Each that has something waiting, once: whose turn is next.
+    turns: VecDeque<Whose>,
+    /// On their way.
+    running: BTreeMap<Whose, usize>,
     /// Those that wait or run. The timer of one comes again while a slow carrier still has it.
     notices: BTreeSet<(TenantId, NoticeId)>,
 }
 
 impl Queue {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            bounds,
+            waiting: BTreeMap::new(),
+            count: 0,
+            turns: VecDeque::new(),
+            running: BTreeMap::new(),
+            notices: BTreeSet::new(),
+        }
+    }
+
     /// Takes a mail in; a notice that is on its way already is on its way once.
-    fn push(&mut self, attempt: Attempt, most: usize) {
+    fn push(&mut self, attempt: Attempt) {
         if attempt.parcel.notice.is_some_and(|notice| !self.notices.insert(notice)) {
             return;
         }
-        if self.waiting.len() >= most {
-            tracing::warn!(waiting = self.waiting.len(), "too many mails wait, the oldest is let go");
-            let gone = self.waiting.pop_front();
-            self.forget(gone.and_then(|attempt| attempt.parcel.notice));
+        let whose = attempt.tenant();
+        let waiting = self.waiting.entry(whose).or_default();
+        if waiting.is_empty() {
+            self.turns.push_back(whose);
         }
-        self.waiting.push_back(attempt);
+        waiting.push_back(attempt);
+        let too_many = whose.is_some() && waiting.len() > self.bounds.of_one;
+        self.count += 1;
+        if too_many {
+            tracing::debug!(tenant = ?whose, "too many mails of a tenant wait, its oldest is let go");
+            self.let_go(whose);
+        } else if self.count > self.bounds.waiting {
+            tracing::warn!(waiting = self.count, "too many mails wait, the oldest of whoever has most is let go");
+            let most = self.waiting.iter().max_by_key(|(_, waiting)| waiting.len());
+            if let Some(whose) = most.map(|(whose, _)| *whose) {
+                self.let_go(whose);
+            }
+        }
     }
 
-    /// The first that may start now.
-    fn next(&mut self, may: impl Fn(&Attempt) -> bool) -> Option<Attempt> {
-        if self.running >= AT_ONCE {
+    /// The oldest of this one.
+    fn let_go(&mut self, whose: Whose) {
+        let gone = self.pop(whose);
+        if !self.waiting.contains_key(&whose) {
+            self.turns.retain(|other| *other != whose);
+        }
+        self.forget(gone.and_then(|attempt| attempt.parcel.notice));
+    }
+
+    fn pop(&mut self, whose: Whose) -> Option<Attempt> {
+        let waiting = self.waiting.get_mut(&whose)?;
+        let first = waiting.pop_front()?;
+        self.count -= 1;
+        if waiting.is_empty() {
+            self.waiting.remove(&whose);
+        }
+        Some(first)
+    }
+
+    /// The first whose turn it is and that may start now.
+    fn next(&mut self) -> Option<Attempt> {
+        if self.running.values().sum::<usize>() >= AT_ONCE {
             return None;
         }
-        let at = self.waiting.iter().position(may)?;
-        let attempt = self.waiting.remove(at)?;
-        self.running += 1;
+        let most = self.bounds.of_one_at_once;
+        let at = self
+            .turns
+            .iter()
+            .position(|whose| self.running.get(whose).is_none_or(|running| *running < most))?;
+        let whose = self.turns.remove(at)?;
+        let attempt = self.pop(whose)?;
+        if self.waiting.contains_key(&whose) {
+            self.turns.push_back(whose);
+        }
+        *self.running.entry(whose).or_default() += 1;
         Some(attempt)
     }
 
     /// An attempt has ended: at a mail, or at this notice.
     fn ended(&mut self, notice: Option<(TenantId, NoticeId)>) {
-        self.running = self.running.saturating_sub(1);
+        let whose = notice.map(|(tenant, _)| tenant);
+        if let Some(running) = self.running.get_mut(&whose) {
+            *running = running.saturating_sub(1);
+            if *running == 0 {
+                self.running.remove(&whose);
+            }
+        }
         self.forget(notice);
     }
 
@@ -149,28 +214,29 @@ mod tests {
 
     #[test]
     fn a_notice_whose_timer_comes_again_is_on_its_way_once() {
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(LETTERS);
         for n in [1, 1, 2] {
-            queue.push(notice(n), MOST_WAITING);
+            queue.push(notice(n));
         }
-        let first = queue.next(|_| true);
-        queue.push(notice(1), MOST_WAITING);
-        assert!(queue.next(|_| true).is_some() && queue.next(|_| true).is_none(), "two notices, each once");
+        let first = queue.next();
+        queue.push(notice(1));
+        assert!(queue.next().is_some() && queue.next().is_none(), "two notices, each once");
         queue.ended(first.and_then(|attempt| attempt.parcel.notice));
-        queue.push(notice(1), MOST_WAITING);
-        assert!(queue.next(|_| true).is_some(), "it ended, and may be tried again");
+        queue.push(notice(1));
+        assert!(queue.next().is_some(), "it ended, and may be tried again");
     }
 
     #[test]
     fn a_notice_that_was_let_go_may_come_again() {
-        let mut queue = Queue::default();
-        let most = u64::try_from(MOST_WAITING).unwrap_or(u64::MAX);
+        let mut queue = Queue::new(LETTERS);
+        let most = u64::try_from(LETTERS.of_one).unwrap_or(u64::MAX);
         for n in 1..=most + 1 {
-            queue.push(notice(n), MOST_WAITING);
+            queue.push(notice(n));
         }
-        queue.push(notice(1), MOST_WAITING);
-        assert_eq!(queue.waiting.len(), MOST_WAITING);
-        assert!(queue.waiting.iter().any(|attempt| attempt.parcel.notice == notice(1).parcel.notice));
+        queue.push(notice(1));
+        assert_eq!(queue.count, LETTERS.of_one);
+        let its = queue.waiting.values().flatten();
+        assert!(its.filter(|attempt| attempt.parcel.notice == notice(1).parcel.notice).count() == 1);
     }
 
     fn alert(tenant: u64, n: u64) -> Attempt {
@@ -200,9 +266,55 @@ mod tests {
         assert!(queues.next().is_some_and(|attempt| !attempt.parcel.is_alert()), "a letter goes at once");
         queues.ended(on_their_way[0].parcel.notice, true);
         assert!(queues.next().is_some(), "the next of the same tenant");
-        for n in 0..2_010 {
-            queues.push(alert(3, n));
+    }
+
+    #[test]
+    fn a_storm_of_one_tenant_fills_its_own_places_and_others_go_out_between_its() {
+        let mut queues = Queues::default();
+        queues.push(alert(2, 0));
+        for n in 1..=1_000 {
+            queues.push(alert(1, n));
         }
-        assert!(queues.alerts.waiting.len() <= MOST_ALERTS);
+        for n in 1..=5 {
+            queues.push(alert(2, n));
+        }
+        let of = |queues: &Queues, tenant| {
+            let whose = alert(tenant, 0).tenant();
+            queues.alerts.waiting.get(&whose).map_or(0, VecDeque::len)
+        };
+        assert_eq!((of(&queues, 1), of(&queues, 2)), (ALERTS.of_one, 6), "the storm lets go of its own");
+        let mut order = Vec::new();
+        while let Some(next) = queues.next() {
+            order.push(next.tenant());
+            queues.ended(next.parcel.notice, true);
+        }
+        let second = alert(2, 0).tenant();
+        let last = order.iter().rposition(|tenant| *tenant == second);
+        assert_eq!(last, Some(10), "every other is of the tenant that has few");
+        assert!(queues.alerts.waiting.is_empty() && queues.alerts.turns.is_empty());
+        assert!(queues.alerts.notices.is_empty() && queues.alerts.running.is_empty());
+        // of many tenants together there is a bound too
+        for tenant in 0..400 {
+            for n in 0..ALERTS.of_one as u64 {
+                queues.push(alert(tenant, n));
+            }
+        }
+        assert_eq!(queues.alerts.count, ALERTS.waiting);
+        assert_eq!(queues.alerts.notices.len(), ALERTS.waiting);
+    }
+
+    #[test]
+    fn letters_of_a_tenant_wait_behind_no_storm_of_anothers() {
+        let mut queue = Queue::new(LETTERS);
+        for n in 0..500 {
+            queue.push(notice(n));
+        }
+        let (tenant, id) = (ocmt_store::testing::id(2), ocmt_store::testing::id(900));
+        let body = MailBody::Notice { tenant, kind: "test".into(), facts: vec![], at: Timestamp(0) };
+        let mail = Mail { id, to: "bob@example.com".into(), body };
+        queue.push(Attempt::first(Parcel { mail, notice: Some((tenant, id)) }));
+        let first: Vec<_> = std::iter::from_fn(|| queue.next()).map(|attempt| attempt.tenant()).collect();
+        assert_eq!(first.len(), AT_ONCE);
+        assert_eq!(first[1], Some(tenant));
     }
 }
