@@ -34,11 +34,13 @@ pub(crate) async fn check_fence(tx: &mut Tx, ownership: Ownership, hold: bool) -
 pub struct ReadTx {
     tx: Tx,
     ownership: Ownership,
+    /// Tables that were written to.
+    written: Vec<&'static str>,
 }
 
 impl ReadTx {
     pub(crate) fn new(tx: Tx, ownership: Ownership) -> Self {
-        Self { tx, ownership }
+        Self { tx, ownership, written: Vec::new() }
     }
 
     /// Whose state this is.
@@ -118,6 +120,10 @@ impl ReadTx {
     }
 
     pub(crate) async fn run(&mut self, table: &'static Table, action: Action) -> Result<Outcome, StoreError> {
+        let reads = matches!(action, Action::Select(_));
+        if !reads && !self.written.contains(&table.name) {
+            self.written.push(table.name);
+        }
         self.tx.run(&Statement { table, action }).await
     }
 
@@ -157,6 +163,11 @@ impl DerefMut for FencedTx {
 impl FencedTx {
     pub(crate) fn new(tx: Tx, ownership: Ownership) -> Self {
         Self(ReadTx::new(tx, ownership))
+    }
+
+    /// Whether rows of this kind were written, or deleted, so far: what it reads of them may never be there for others.
+    pub fn has_written<R: TenantRow>(&self) -> bool {
+        self.0.written.contains(&R::table().name)
     }
 
     /// Writes a new row.

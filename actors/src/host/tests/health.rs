@@ -2,12 +2,20 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use super::{World, of};
+use ocmt_store::tables::AlertGroup;
+use ocmt_types::Secret;
+
+use super::{World, nodes::apart, of};
 use crate::{
     SystemConfig,
-    api::{audit::QueryAudit, container::ContainerState},
+    api::{
+        alert::{AlertKind, DeleteChannel, PutChannel, Severity},
+        audit::QueryAudit,
+        auth::LinkPurpose,
+        container::ContainerState,
+    },
     host::container::health::STARVED_EVERY,
-    tests::kit::{Person, until},
+    tests::kit::{Kit, Person, until},
 };
 
 fn watchful(config: &mut SystemConfig) {
@@ -95,4 +103,38 @@ async fn a_cell_that_does_not_answer_again_and_again_is_told_once() {
     looked_at(&world).await;
     world.cells.dead.store(true, Ordering::SeqCst);
     until("and again when it happens again", async || silent().await == 2).await;
+}
+
+#[tokio::test]
+async fn a_host_of_another_owner_tells_the_channels_that_there_are() {
+    let (a, b, ann, container) = apart().await;
+    let ann = a.kit.sign_in(&ann, LinkPurpose::SignIn).await;
+    let put = |url: &str| PutChannel {
+        channel: None,
+        kind: AlertKind::Slack,
+        name: "ours".to_owned(),
+        target: Some(Secret::new(url.to_owned())),
+        secret: None,
+        min_severity: Severity::Info,
+        actions: vec!["container.".to_owned()],
+    };
+    let (before, after) = ("https://before.example.org/", "https://after.example.org/");
+    let told = |there: &str| {
+        let count = |kit: &Kit| kit.mailbox.count_of(there, "alert.container.out_of_memory");
+        count(&a.kit).max(count(&b.kit))
+    };
+    let channel = a.kit.call(&ann.caller, put(before)).await.unwrap().id;
+    a.wake(&ann, container).await.unwrap();
+    b.runtime.starves(&of(container));
+    until("it is told", async || told(before) == 1).await;
+    a.kit.call(&ann.caller, DeleteChannel { channel }).await.unwrap();
+    a.kit.call(&ann.caller, put(after)).await.unwrap();
+    a.kit.clock.advance(STARVED_EVERY + Duration::from_secs(1));
+    a.wake(&ann, container).await.unwrap();
+    b.runtime.starves(&of(container));
+    until("the channel of today is told", async || told(after) == 1).await;
+    assert_eq!(told(before), 1);
+    let mut tx = a.kit.store.read(a.ownership(&ann).await).await.unwrap();
+    let of_the_deleted = tx.find::<AlertGroup>(AlertGroup::channel_id.eq(channel)).await.unwrap();
+    assert_eq!(of_the_deleted.len(), 0, "the deleted one is used");
 }

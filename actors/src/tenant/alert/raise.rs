@@ -1,8 +1,10 @@
 //! From a record to those who are told: in its transaction, so that no alert is lost and none tells of what was not done.
 //!
 //! Of one action a channel is told once in [`COOLDOWN`]; what happens meanwhile is counted, and told as a number at its end.
-//! Which channels there are is kept in memory, since nearly every record is nobody's alert: a tenant's transactions come one
-//! after the other, and one that changes channels forgets what is kept before it commits.
+//! Which channels there are is kept in memory, since nearly every record is nobody's alert, and by the node alone that owns the
+//! tenant: there, its transactions come one after the other, and one that changes channels forgets what is kept before it commits.
+//! What such a one reads is not kept, since it may be undone; nor does a host of the tenant's containers keep anything, which
+//! hears of no change.
 
 use std::{
     collections::HashMap,
@@ -75,7 +77,7 @@ pub(crate) async fn raise(
     now: Timestamp,
 ) -> Result<bool, ActorError> {
     let mut raised = false;
-    for channel in channels(tx, env, record).await?.iter() {
+    for channel in channels(tx, env).await?.iter() {
         if let Some(severity) = wanted(channel, record, now) {
             raised |= tell(tx, env, channel, record, severity, now).await?;
         }
@@ -83,22 +85,20 @@ pub(crate) async fn raise(
     Ok(raised)
 }
 
-async fn channels(
-    tx: &mut FencedTx,
-    env: &Env,
-    record: &AuditRecord,
-) -> Result<Arc<[AlertChannel]>, ActorError> {
+async fn channels(tx: &mut FencedTx, env: &Env) -> Result<Arc<[AlertChannel]>, ActorError> {
     let own = tx.ownership();
-    // this one may have changed them, and not committed yet
-    let changes = record.action.starts_with("AlertService/");
-    if let Some(kept) = env.alert_channels.kept(own.tenant, own.epoch).filter(|_| !changes) {
+    if tx.has_written::<AlertChannel>() {
+        env.alert_channels.forget(own.tenant);
+    }
+    let may_keep = own.incarnation == env.incarnation && !tx.has_written::<AlertChannel>();
+    if let Some(kept) = env.alert_channels.kept(own.tenant, own.epoch).filter(|_| may_keep) {
         return Ok(kept);
     }
     let rows = tx.find::<AlertChannel>(Filter::all()).await?;
     // where they lead is read when something goes there
     let bare = |row| AlertChannel { wrapped: Vec::new(), name: String::new(), hint: String::new(), ..row };
     let rows: Arc<[AlertChannel]> = rows.into_iter().map(bare).collect();
-    if !changes {
+    if may_keep {
         env.alert_channels.keep(own.tenant, own.epoch, &rows);
     }
     Ok(rows)

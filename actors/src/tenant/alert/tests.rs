@@ -265,6 +265,36 @@ async fn a_channel_that_was_tried_hears_of_recoveries_for_a_while_after_it_was_d
 }
 
 #[tokio::test]
+async fn channels_that_a_transaction_changed_are_not_kept_though_it_is_undone() {
+    use ocmt_crypto::audit::{Actor, AuditRecord, Outcome};
+    let kit = Kit::sim().await;
+    let ann = owner(&kit).await;
+    let made = put(&kit, &ann, webhook(URL)).await.unwrap();
+    told_of(&kit, URL, "AlertService/PutChannel").await;
+    let own = kit.store.cluster().owner(ann.tenant).await.unwrap().unwrap();
+    let own =
+        ocmt_types::Ownership { tenant: ann.tenant, incarnation: own.incarnation.unwrap(), epoch: own.epoch };
+    let (env, now) = (&kit.system.env, kit.clock.now());
+    let record = AuditRecord {
+        tenant: ann.tenant,
+        at: now,
+        request: ocmt_store::testing::id(1),
+        actor: Actor::Anonymous,
+        action: "email.change".to_owned(),
+        object: String::new(),
+        outcome: Outcome::Allowed,
+        details: Vec::new(),
+    };
+    let mut undone = kit.store.fenced(own).await.unwrap();
+    undone.delete::<AlertChannel>(made.id).await.unwrap();
+    assert!(!super::raise(&mut undone, env, &record, now).await.unwrap());
+    undone.rollback().await.unwrap();
+    let mut next = kit.store.fenced(own).await.unwrap();
+    assert!(super::raise(&mut next, env, &record, now).await.unwrap(), "it is there, and hears nothing");
+    next.rollback().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_channel_that_is_led_elsewhere_or_muted_hears_of_it_where_it_was() {
     let kit = Kit::sim().await;
     let ann = owner(&kit).await;
