@@ -20,11 +20,10 @@ use crate::{
         ApiKeyRow, BackupCode, Capability, CapabilityState, Ceremony, CeremonyRequest, CeremonyState,
         Cluster, Deletion, DestructiveAct, EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState,
         OauthFlow, OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramToken,
-        RESTORE_STEP, Session, Share, ShareState, Signup, Tenant, TenantOwner, TotpEnrollment,
+        RESTORE_STEP, Session, Share, ShareState, Signup, Snapshot, Tenant, TenantOwner, TotpEnrollment,
     },
 };
 
-/// The states of a ceremony that is not over.
 /// What the audit calls it.
 const ACTION: &str = "cluster.accept_restore";
 
@@ -72,6 +71,8 @@ pub struct Accepted {
     pub ceremonies: u64,
     /// Shares between people ended.
     pub shares: u64,
+    /// Snapshots of which it is not known any more whether they are there and whole.
+    pub snapshots: u64,
     /// Nodes and operators revoked that the database honoured.
     pub revoked: u64,
     /// The generation of the sealing key that is due, if it is known who makes it.
@@ -111,6 +112,7 @@ impl Store {
             tokens: drop_tokens(&mut tx).await?,
             ceremonies: cancel_ceremonies(&mut tx, acceptance.at).await?,
             shares: end_shares(&mut tx, acceptance.at).await?,
+            snapshots: doubt_snapshots(&mut tx).await?,
             revoked: revoked.len() as u64,
             ..Accepted::default()
         };
@@ -231,6 +233,11 @@ async fn end_shares(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
     Ok(ended)
 }
 
+/// The object store did not go back: what was deleted there since is listed again, and only a look at it says that it is there.
+async fn doubt_snapshots(tx: &mut Tx) -> Result<u64, StoreError> {
+    change_all(tx, Snapshot::verified.eq(true), |snapshot| Snapshot { verified: false, ..snapshot }).await
+}
+
 /// Frees each tenant under the next epoch and appends to its chain.
 async fn tell_tenants(mut tx: Tx, acceptance: &Acceptance) -> Result<(Tx, u64), StoreError> {
     let (mut told, mut after) = (0, None::<TenantId>);
@@ -282,6 +289,7 @@ fn act(acceptance: &Acceptance, accepted: &Accepted) -> ClusterAct {
             count("tokens", accepted.tokens),
             count("ceremonies", accepted.ceremonies),
             count("shares", accepted.shares),
+            count("snapshots", accepted.snapshots),
             count("revoked", accepted.revoked),
         ],
         remember: None,

@@ -124,6 +124,7 @@ macro_rules! suite {
             }
             restored {
                 who_was_revoked_stays_so_over_a_restore,
+                snapshots_are_unverified_after_an_accepted_restore,
                 an_accepted_restore_leaves_nothing_that_is_good_once,
                 a_revocation_that_the_database_forgot_is_written_again_once,
                 a_database_that_went_back_to_the_same_version_is_accepted,

@@ -5,7 +5,7 @@ use ocmt_store::{
     Acceptance, ClusterAct, Filter, Purpose, Revocations, Store, StoreError,
     tables::{
         ActKind, ApiKeyRow, BackupCode, Cluster, DestructiveAct, EmailChange, EmailChangeState, Invite,
-        JoinedNode, OidcLogin, Operator, RESTORE_STEP, UserRole,
+        JoinedNode, OidcLogin, Operator, RESTORE_STEP, Snapshot, SnapshotState, UserRole,
     },
     testing::{TestNode, acceptance, id},
 };
@@ -223,4 +223,37 @@ pub async fn a_database_that_went_back_to_the_same_version_is_accepted(store: St
     assert_eq!(store.accept_restore(&later).await.unwrap().view_version, 3 * RESTORE_STEP);
     let Cluster { view_version, .. } = store.cluster().cluster(id(99), NOW).await.unwrap();
     assert_eq!(view_version, 3 * RESTORE_STEP);
+}
+
+pub async fn snapshots_are_unverified_after_an_accepted_restore(store: Store) {
+    let source = Store::sim();
+    source.cluster().cluster(id(99), Timestamp(0)).await.unwrap();
+    let node = TestNode::start(&source, 1).await.unwrap();
+    let own = node.claim(id(1)).await.unwrap();
+    let mut tx = source.fenced(own).await.unwrap();
+    for (n, verified) in [(1, true), (2, false)] {
+        let snapshot = Snapshot {
+            tenant_id: own.tenant,
+            snapshot_id: id(n),
+            user_id: id(1),
+            container_id: id(1),
+            generation: 1,
+            state: SnapshotState::Taken,
+            wrapped_key: vec![7; 60],
+            size_bytes: 1_000,
+            content_hash: Some(Digest32([7; 32])),
+            verified,
+            opened_by: None,
+            failure: None,
+            created_at: Timestamp(1_000),
+        };
+        tx.insert(&snapshot).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    put_back(&source, &store).await;
+    assert_eq!(store.accept_restore(&acceptance(NOW)).await.unwrap().snapshots, 1);
+    let own = TestNode::start(&store, 6).await.unwrap().claim(own.tenant).await.unwrap();
+    let kept = store.read(own).await.unwrap().find(Filter::<Snapshot>::all()).await.unwrap();
+    assert_eq!(kept.iter().map(|one| one.verified).collect::<Vec<_>>(), [false, false]);
+    assert!(kept.iter().all(|one| one.content_hash.is_some() && one.state == SnapshotState::Taken));
 }
