@@ -55,7 +55,11 @@ impl Handle for PutChannel {
             Some(row) if row.kind != self.kind => {
                 return Err(ActorError::invalid("kind", "of a channel stays what it is: make another"));
             }
-            Some(row) => Some(inside(&work.env, row)?),
+            // with its key lost it can be led anew, where all of it is given
+            Some(row) => match inside(&work.env, row) {
+                Err(lost) if self.target.is_none() => return Err(lost),
+                known => known.ok(),
+            },
             None => None,
         };
         let moved = self.target.is_some() || self.secret.is_some();
@@ -181,7 +185,8 @@ async fn keep_telling(work: &mut Work, row: &AlertChannel) -> Result<(), ActorEr
         None => LAST_WORD,
     };
     let channel_id: AlertChannelId = work.env.id();
-    let inside = inside(&work.env, row)?;
+    // where it led nobody knows whose key is lost: there is nobody to tell, and what cannot be told may be deleted
+    let Ok(inside) = inside(&work.env, row) else { return Ok(()) };
     let wrapped = wrap(work, channel_id, &inside).await?;
     let kept = AlertChannel { channel_id, wrapped, ends_at: Some(work.now + lasts), ..row.clone() };
     work.tx.insert(&kept).await?;

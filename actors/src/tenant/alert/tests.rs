@@ -295,6 +295,37 @@ async fn channels_that_a_transaction_changed_are_not_kept_though_it_is_undone() 
 }
 
 #[tokio::test]
+async fn a_channel_whose_key_is_lost_is_deleted_and_led_anew() {
+    let kit = Kit::sim().await;
+    let ann = owner(&kit).await;
+    let made = put(&kit, &ann, webhook(URL)).await.unwrap();
+    let other = put(&kit, &ann, webhook(URL)).await.unwrap();
+    let own = kit.store.cluster().owner(ann.tenant).await.unwrap().unwrap();
+    let own =
+        ocmt_types::Ownership { tenant: ann.tenant, incarnation: own.incarnation.unwrap(), epoch: own.epoch };
+    let mut tx = kit.store.fenced(own).await.unwrap();
+    for id in [made.id, other.id] {
+        let row = tx.get::<AlertChannel>(id).await.unwrap().unwrap();
+        tx.update(&AlertChannel { wrapped: vec![1; 60], ..row }).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let muted = PutChannel { channel: Some(other.id), target: None, secret: None, ..webhook(URL) };
+    assert_eq!(put(&kit, &ann, muted).await.err().unwrap().reason(), "SEALING_KEY");
+    kit.clock.advance(COOLDOWN + Duration::from_secs(1));
+    let ann = kit.sign_in(&ann, LinkPurpose::SignIn).await;
+    let anew = "https://anew.example.org/";
+    put(&kit, &ann, PutChannel { channel: Some(other.id), ..webhook(anew) }).await.unwrap();
+    told_of(&kit, anew, "AlertService/PutChannel").await;
+    // what waits for the other is tried as often as what nobody takes, and not again and again at once
+    let waits = || Notice::address.eq(made.id.to_string()).and(Notice::handed_over_at.eq(None));
+    let tried = async || rows::<Notice>(&kit, &ann, waits()).await.iter().any(|notice| notice.attempts > 0);
+    until("it was tried", tried).await;
+    kit.call(&ann.caller, DeleteChannel { channel: made.id }).await.unwrap();
+    let left = kit.call(&ann.caller, ListChannels).await.unwrap();
+    assert_eq!(left.iter().map(|channel| channel.id).collect::<Vec<_>>(), [other.id]);
+}
+
+#[tokio::test]
 async fn a_channel_that_is_led_elsewhere_or_muted_hears_of_it_where_it_was() {
     let kit = Kit::sim().await;
     let ann = owner(&kit).await;

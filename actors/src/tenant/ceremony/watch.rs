@@ -52,6 +52,16 @@ impl Handle for WatchCeremonies {
     }
 }
 
+impl Changes {
+    /// Old events go, and with the last of a user their numbers begin anew: whoever waits behind one that went would wait for ever.
+    async fn is_there_still(&self) -> Result<(), ActorError> {
+        let newest = CeremonyEvent::user_id.eq(self.user).desc(CeremonyEvent::seq).limit(1);
+        let last = self.scope.read().await?.first::<CeremonyEvent>(newest).await?;
+        let last = last.map_or(0, |last| last.seq);
+        if last >= self.next - 1 { Ok(()) } else { Err(too_old()) }
+    }
+}
+
 /// Behind an event that was told before, by this node or another.
 async fn behind(work: &mut Work, user: UserId, event: CeremonyEventAt) -> Result<i64, ActorError> {
     if event.seq == 0 {
@@ -73,7 +83,7 @@ impl Log for Changes {
             let behind = own.after(&(self.user, self.next - 1)).limit(AT_ONCE);
             let rows = self.scope.read().await?.find::<CeremonyEvent>(behind).await?;
             if rows.is_empty() {
-                return Ok(Vec::new());
+                return self.is_there_still().await.map(|()| Vec::new());
             }
             let mut told = Vec::new();
             for row in rows {

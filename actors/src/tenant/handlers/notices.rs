@@ -83,10 +83,15 @@ pub(crate) async fn retry(work: &mut Work, notice: &str) -> Result<(), ActorErro
     work.tx.update(&row).await?;
     work.set_timer(TIMER, &notice.to_string(), again, &[]).await?;
     if row.kind.starts_with(alert::raise::KIND) {
-        match alert::raise::mail(work, &row).await? {
-            Some(mail) => work.then(Effect::HandOver(notice, mail)),
+        match alert::raise::mail(work, &row).await {
+            Ok(Some(mail)) => work.then(Effect::HandOver(notice, mail)),
             // its channel was deleted
-            None => undeliverable(work, notice).await?,
+            Ok(None) => undeliverable(work, notice).await?,
+            // as one that nobody takes: tried again, and given up in the end
+            Err(lost) if lost.reason() == "SEALING_KEY" => {
+                tracing::debug!(%notice, "the key of an alert's channel is missing, tried again later");
+            }
+            Err(error) => return Err(error),
         }
         return Ok(());
     }

@@ -131,3 +131,23 @@ async fn events_are_kept_to_a_bound_and_a_reader_behind_it_is_told() {
     let late = watch(&circle.kit, &circle.owner, Some(first.at)).await.err().unwrap();
     assert_eq!(late.reason(), "OUT_OF_RANGE");
 }
+
+#[tokio::test]
+async fn a_watch_whose_events_went_is_told_and_does_not_wait_for_ever() {
+    use ocmt_store::tables::CeremonyEvent;
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1]).await;
+    circle.opened().await;
+    let mut events = watch(&circle.kit, &circle.owner, None).await.unwrap();
+    let at = begun(&mut events).await;
+    assert!(at.seq > 1);
+    let own = ownership(&circle.kit, circle.owner.tenant).await.unwrap();
+    let mut tx = circle.kit.store.fenced(own).await.unwrap();
+    tx.delete_all::<CeremonyEvent>(CeremonyEvent::user_id.eq(circle.owner.user)).await.unwrap();
+    tx.commit().await.unwrap();
+    circle.kit.clock.advance(Duration::from_secs(1));
+    let requester = circle.requester().await;
+    circle.open(&requester).await.unwrap();
+    assert_eq!(next(&mut events).await.err().unwrap().reason(), "OUT_OF_RANGE");
+    let late = watch(&circle.kit, &circle.owner, Some(at)).await.err().unwrap();
+    assert_eq!(late.reason(), "OUT_OF_RANGE");
+}
