@@ -14,6 +14,7 @@ pub mod length;
 pub mod links;
 pub mod logs;
 pub mod manifests;
+pub mod pinned;
 pub mod places;
 pub mod selects;
 pub mod shells;

@@ -49,8 +49,9 @@ pub(crate) struct Migration {
     pub(crate) name: &'static str,
     pub(crate) text: &'static str,
     /// The oldest schema version whose program can work on a database that has this step: what it reads and writes
-    /// is there and means the same. A step that adds names an earlier one, at least that of the release before;
-    /// a step that takes away names the version from which nobody asks for it.
+    /// is there and means the same, and nothing goes wrong because it does not know of the rest. A step that only adds names an
+    /// earlier one, at least that of the release before; one whose rows every program has to look after (to end a right, to delete with
+    /// a user, to wrap anew) names itself; a step that takes away names the version from which nobody asks for it.
     pub(crate) usable_from: i64,
 }
 
