@@ -54,6 +54,7 @@
 
 mod administer;
 mod admission;
+mod agent_policy;
 mod alert;
 pub mod api;
 mod audit;
@@ -99,7 +100,7 @@ pub use passkeys::Passkeys;
 pub use policy::Mode;
 pub use ports::{
     Alone, Answering, CellCall, CellChannel, CellConnection, CellConnections, CellError, CellInboxItem,
-    CellInboxSettled, CellLink, CellOffer, CellStatus, CellTarget, CellUnlock, CellWish, HostSeen,
+    CellInboxSettled, CellLink, CellOffer, CellPolicy, CellStatus, CellTarget, CellUnlock, CellWish, HostSeen,
     HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, Pieces,
     RemoteChannel, SealingRing, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall,
 };

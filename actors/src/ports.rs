@@ -21,7 +21,7 @@ use futures_util::future::BoxFuture;
 use ocmt_crypto::{
     CryptoError,
     audit::checkpoint::Checkpoint,
-    cell::ControlToken,
+    cell::{ControlToken, VOUCHER},
     sealing::{SealingKeys, SealingPlace},
     sign::{Purpose, Signature, VerifyKey},
 };
@@ -141,6 +141,8 @@ pub type CellCall<'a, T> = BoxFuture<'a, Result<T, CellError>>;
 pub trait CellLink: CellConnections {
     /// The sealed key offer (`ocmt_crypto::cell::CellKeyOffer`). Answering it is readiness.
     fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>>;
+    /// Hands over what its agents may do. Comes before anything is started.
+    fn put_policy<'a>(&'a self, cell: &'a CellTarget, policy: CellPolicy) -> CellCall<'a, ()>;
     /// Hands a sealed payload over; answers with the time until the cell locks.
     fn unlock<'a>(&'a self, cell: &'a CellTarget, unlock: CellUnlock) -> CellCall<'a, Duration>;
     /// Hands a lease extension over; answers with the time until the cell locks.
@@ -183,6 +185,19 @@ pub struct CellInboxSettled {
     pub stored: Vec<MessageId>,
     /// They are not taken, and why in words for the workload.
     pub refused: Vec<(MessageId, String)>,
+}
+
+/// What a cell is given of what its agents may do.
+#[derive(Debug, Clone)]
+pub struct CellPolicy {
+    /// What the workload reads.
+    pub document: Vec<u8>,
+    /// A node's statement of it.
+    pub statement: Vec<u8>,
+    /// The key of that node.
+    pub signer: VerifyKey,
+    /// The host stands behind that key.
+    pub voucher: [u8; VOUCHER],
 }
 
 /// What a cell is given to unlock.

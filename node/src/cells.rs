@@ -13,7 +13,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use ocmt_actors::{
-    CellCall, CellChannel, CellConnection, CellError, CellInboxItem, CellInboxSettled, CellLink, CellStatus,
+    CellCall, CellChannel, CellConnection, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPolicy, CellStatus,
     CellTarget, CellUnlock, LockReason,
 };
 use ocmt_proto::cell::v1::{self as pb, cell_service_client::CellServiceClient};
@@ -100,6 +100,18 @@ use call;
 impl CellLink for GrpcCells {
     fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>> {
         Box::pin(async move { Ok(call!(self, cell, get_key, pb::GetKeyRequest {})?.offer.to_vec()) })
+    }
+
+    fn put_policy<'a>(&'a self, cell: &'a CellTarget, policy: CellPolicy) -> CellCall<'a, ()> {
+        Box::pin(async move {
+            let message = pb::PutAgentPolicyRequest {
+                document: policy.document.into(),
+                statement: policy.statement.into(),
+                signer: policy.signer.0.to_vec().into(),
+                voucher: policy.voucher.to_vec().into(),
+            };
+            call!(self, cell, put_agent_policy, message).map(drop)
+        })
     }
 
     fn unlock<'a>(&'a self, cell: &'a CellTarget, unlock: CellUnlock) -> CellCall<'a, Duration> {

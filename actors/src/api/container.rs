@@ -17,7 +17,10 @@ use serde::{Deserialize, Serialize};
 
 pub use wake::{Wake, WakeKind};
 
-use super::egress::{GetEgressPolicy, PolicySet, PutEgressPolicy};
+use super::{
+    agent_policy::{AgentPolicyHeld, AgentPolicySet, GetAgentPolicy, PutAgentPolicy},
+    egress::{GetEgressPolicy, PolicySet, PutEgressPolicy},
+};
 pub use crate::host::{
     gateway::{Gateway, GatewayEnd, Shown, Way},
     gateway_key::GatewayKey,
@@ -367,5 +370,7 @@ calls! {
         once ConnectGateway => Connected,
         read GetEgressPolicy => PolicySet,
         write PutEgressPolicy => PolicySet,
+        read GetAgentPolicy => AgentPolicyHeld,
+        write PutAgentPolicy => AgentPolicySet,
     }
 }

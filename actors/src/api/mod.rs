@@ -4,6 +4,7 @@
 //! with its `Answer`. Fields are already typed (the node has parsed and bounded them); whether the
 //! caller may do it is decided by the tenant's actor. Times are milliseconds since the Unix epoch.
 
+pub mod agent_policy;
 pub mod alert;
 pub mod audit;
 pub mod auth;

@@ -24,11 +24,12 @@ use ocmt_types::{
 };
 
 use super::linked::Linked;
-pub(crate) use super::mailbox::{Delivered, Mailbox};
+pub(crate) use super::{
+    mailbox::{Delivered, Mailbox},
+    no_cells::{NoCells, nobody},
+};
 use crate::{
-    ActorError, Alone, Call, CallMeta, Caller, CellCall, CellChannel, CellError, CellInboxItem,
-    CellInboxSettled, CellLink, CellStatus, CellTarget, CellUnlock, IdempotencyKey, Limits, LockReason, Mode,
-    NodeSigner, Passkeys, SealingRing, System, SystemConfig,
+    ActorError, Alone, Call, CallMeta, Caller, IdempotencyKey, Limits, Mode, NodeSigner, Passkeys, SealingRing, System, SystemConfig,
     api::{
         auth::{Device, ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
         tenant::TenantPolicy,
@@ -63,43 +64,6 @@ impl NodeSigner for Signer {
     fn certificate_chain(&self) -> Vec<Vec<u8>> {
         Vec::new()
     }
-}
-
-pub(crate) struct NoCells;
-impl CellLink for NoCells {
-    fn take_inbox<'a>(
-        &'a self,
-        _: &'a CellTarget,
-        _: CellInboxSettled,
-        _: Duration,
-    ) -> CellCall<'a, Vec<CellInboxItem>> {
-        nobody()
-    }
-    fn get_key<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, Vec<u8>> {
-        nobody()
-    }
-    fn unlock<'a>(&'a self, _: &'a CellTarget, _: CellUnlock) -> CellCall<'a, Duration> {
-        nobody()
-    }
-    fn extend<'a>(&'a self, _: &'a CellTarget, _: Vec<u8>) -> CellCall<'a, Duration> {
-        nobody()
-    }
-    fn lock<'a>(&'a self, _: &'a CellTarget, _: LockReason) -> CellCall<'a, ()> {
-        nobody()
-    }
-    fn status<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellStatus> {
-        nobody()
-    }
-    fn open_channel<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellChannel> {
-        nobody()
-    }
-    fn open_plain<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellChannel> {
-        nobody()
-    }
-}
-
-pub(crate) fn nobody<'a, T: Send + 'a>() -> CellCall<'a, T> {
-    Box::pin(async { Err(CellError::Unreachable("there are no cells in this test".to_owned())) })
 }
 
 /// A node with actors.

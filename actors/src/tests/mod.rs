@@ -10,6 +10,7 @@ mod isolation;
 pub(crate) mod kit;
 mod linked;
 mod mailbox;
+mod no_cells;
 pub(crate) mod nodes;
 mod notices;
 mod ownership;

@@ -17,9 +17,26 @@ pub struct Glance {
     pub schema: i64,
     /// The one that this program makes.
     pub latest: i64,
-    /// Tenants and their policies as they are stored.
-    pub policies: Vec<(TenantId, Vec<u8>)>,
+    /// Tenants and what they have chosen, as it is stored.
+    pub policies: Vec<TenantSeen>,
 }
+
+/// What a tenant has chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantSeen {
+    /// Which.
+    pub tenant: TenantId,
+    /// Its policy; empty for the node's defaults.
+    pub policy: Vec<u8>,
+    /// What its agents may do; none if nothing was said.
+    pub agent_policy: Option<Vec<u8>>,
+}
+
+/// A schema of before has no such table.
+const HAS_AGENT_POLICIES: &str = "SELECT count(*) FROM sqlite_master WHERE name = 'agent_policies'";
+const TENANTS: &str = "SELECT tenant_id, policy, NULL FROM tenants ORDER BY tenant_id";
+const WITH_AGENTS: &str = "SELECT t.tenant_id, t.policy, a.policy FROM tenants t \
+     LEFT JOIN agent_policies a ON a.tenant_id = t.tenant_id AND a.subject = 'tenant' ORDER BY t.tenant_id";
 
 impl Glance {
     /// Looks into the database in `folder`.
@@ -32,16 +49,19 @@ impl Glance {
         let mut connection = options.connect().await.map_err(failed)?;
         let schema: SqliteRow =
             sqlx::query(migrate::NEWEST).fetch_one(&mut connection).await.map_err(failed)?;
-        let rows = sqlx::query("SELECT tenant_id, policy FROM tenants ORDER BY tenant_id")
-            .fetch_all(&mut connection)
-            .await
-            .map_err(failed)?;
+        let known: i64 =
+            sqlx::query_scalar(HAS_AGENT_POLICIES).fetch_one(&mut connection).await.map_err(failed)?;
+        let text = if known > 0 { WITH_AGENTS } else { TENANTS };
+        let rows = sqlx::query(text).fetch_all(&mut connection).await.map_err(failed)?;
         let mut policies = Vec::new();
         for row in rows {
-            let (id, policy): (Vec<u8>, Vec<u8>) =
-                (row.try_get(0).map_err(failed)?, row.try_get(1).map_err(failed)?);
+            let id: Vec<u8> = row.try_get(0).map_err(failed)?;
             if let Ok(id) = <[u8; 16]>::try_from(id) {
-                policies.push((TenantId::from_bytes(id), policy));
+                policies.push(TenantSeen {
+                    tenant: TenantId::from_bytes(id),
+                    policy: row.try_get(1).map_err(failed)?,
+                    agent_policy: row.try_get(2).map_err(failed)?,
+                });
             }
         }
         let schema = schema.try_get(0).map_err(failed)?;

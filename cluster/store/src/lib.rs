@@ -27,6 +27,7 @@ mod tx;
 pub mod testing;
 
 pub use area::{
+    agent_policy::AgentPolicyState,
     audit::actor as actor_text,
     cluster::{Claim, ClusterStore},
     directory::{DirectoryStore, Founding, MOST_TENANTS_OF_ADDRESS},
@@ -47,7 +48,7 @@ pub use backend::{
     postgres::{PgConfig, PgIdentity, PgLogin, PgRoles, PgTimes, check_address, unverified_host},
 };
 pub use error::StoreError;
-pub use glance::Glance;
+pub use glance::{Glance, TenantSeen};
 pub use kernel::{
     filter::{Col, Filter, MAX_LIMIT, Query},
     row::{Row, TenantRow},

@@ -4,11 +4,15 @@
 //! away, so that no half of either is left. What the state is, [`crate::state`] decides.
 
 mod connect;
+mod lease;
 pub(crate) mod plain;
+mod policy;
 mod put;
 
+pub use policy::Delivered;
+
 use std::{
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -19,7 +23,7 @@ use ocmt_crypto::{
 };
 use ocmt_types::{Clock, UnlockId};
 use rustix::process::Signal;
-use tokio::{sync::Notify, time};
+use tokio::sync::Notify;
 
 use crate::{
     CellError,
@@ -31,13 +35,11 @@ use crate::{
     logs::Logs,
     oauth::{Connections, reach::Reach},
     opening::{self, SealedObject},
+    policy::Policies,
     state::{Effect, Event, State, step},
     tasks::{self, Task},
     workload::{Phase, Workload, WorkloadSpec},
 };
-
-/// The lease's timer looks at the clock at least this often: a suspended machine's timers stand.
-const LEASE_CHECK: Duration = Duration::from_secs(5);
 
 /// A lock does not wait longer than this for the workload to end in peace: until it has ended, its
 /// secrets are in memory.
@@ -53,6 +55,7 @@ pub struct Cell {
     activity: Arc<Activity>,
     workload: Workload,
     inbox: Inbox,
+    policies: Policies,
     reach: Arc<Reach>,
     inner: Mutex<Inner>,
     /// held over a whole unlock or lock
@@ -118,6 +121,7 @@ impl Cell {
             logs,
             activity: Arc::default(),
             inbox: Inbox::default(),
+            policies: Policies::new(&start, place),
             reach: Arc::default(),
             inner: Mutex::new(Inner {
                 state: State::Locked,
@@ -129,14 +133,14 @@ impl Cell {
             lease_moved: Notify::new(),
             lease_timer: OnceLock::new(),
         });
-        let timer = Task::start(keep_lease(Arc::downgrade(&cell)));
+        let timer = Task::start(lease::keep(Arc::downgrade(&cell)));
         cell.lease_timer.get_or_init(|| timer);
         cell
     }
 
-    /// Starts the workload without secrets, if that is the policy.
+    /// Starts the workload without secrets, if that is the policy, and if it is known what its agents may do.
     pub fn start_locked_workload(&self) {
-        if !self.start_locked {
+        if !self.start_locked || self.policies.document().is_none() {
             return;
         }
         if let Err(error) = self.workload.start(None) {
@@ -176,6 +180,9 @@ impl Cell {
         objects: &[SealedObject],
     ) -> Result<Duration, CellError> {
         let _transition = self.transition.lock().await;
+        if self.policies.document().is_none() {
+            return Err(CellError::NoPolicy);
+        }
         if self.inbox.has_tokens() {
             // the user's client has not seen them, and what it has is used up
             return Err(CellError::Exhausted(
@@ -375,25 +382,5 @@ impl Cell {
 
     fn lock_inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Locks when the lease ends. Early, late and double looks are harmless: the state decides.
-async fn keep_lease(cell: Weak<Cell>) {
-    loop {
-        let Some(cell) = cell.upgrade() else { return };
-        match cell.lease_remaining() {
-            Some(Duration::ZERO) => {
-                tracing::info!("lease ended");
-                if let Err(error) = cell.lock_on(Event::Tick).await {
-                    tracing::error!(%error, "lock failed");
-                }
-            }
-            remaining => {
-                let wait = remaining.unwrap_or(LEASE_CHECK).min(LEASE_CHECK);
-                // an error is the time running out, which is the other way on
-                let _ = time::timeout(wait, cell.lease_moved.notified()).await;
-            }
-        }
     }
 }

@@ -47,6 +47,11 @@ pub enum Command {
         /// The provider, as the user's vault calls it.
         provider: String,
     },
+    /// Print what the agents in this container may do, as the cell holds it: JSON.
+    #[command(
+        after_help = "Example:\n  \"$OCMT_CELL\" policy | jq .tools.deny\n\nThe same stands in the file that OCMT_AGENT_POLICY names, which the workload could change."
+    )]
+    Policy,
     /// Beside a container that does not run: seal its volume into a snapshot, or open one. A step of the node's own; all
     /// goes over standard input and output.
     #[command(hide = true)]

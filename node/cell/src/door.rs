@@ -16,6 +16,7 @@ use std::{
 };
 
 use ocmt_crypto::{
+    cell::MAX_POLICY_DOCUMENT,
     connect::ProviderName,
     unlock::{MAX_INBOX_NAME, MAX_INBOX_VALUE},
 };
@@ -47,8 +48,9 @@ const MAX_TOKEN: u64 = 16 * 1024;
 /// First byte of a request.
 const PUT: u8 = 1;
 const TOKEN: u8 = 2;
+const POLICY: u8 = 3;
 
-/// First byte of an answer; of a token, the token follows.
+/// First byte of an answer; of a token or a policy, that follows.
 const DONE: u8 = 0;
 const REFUSED: u8 = 1;
 
@@ -117,6 +119,8 @@ enum Wanted {
     Put(Zeroizing<String>, Zeroizing<Vec<u8>>),
     /// The token of a provider.
     Token(Zeroizing<String>),
+    /// What the agents may do.
+    Policy,
 }
 
 async fn served(
@@ -144,12 +148,19 @@ async fn served(
                 ProviderName::new(&provider).map_err(|_| CellError::Invalid("that is no provider's name"))?;
             Ok(Ok(cell.access_token(provider).await?))
         }
+        Wanted::Policy => {
+            let document = cell.policies().document().ok_or(CellError::NoPolicy)?;
+            Ok(Ok(Zeroizing::new(String::from_utf8_lossy(&document).into_owned())))
+        }
     }
 }
 
 async fn read(stream: &mut UnixStream) -> Result<Wanted, CellError> {
     let failed = |source| CellError::Io { what: "read the request", source };
     let wanted = stream.read_u8().await.map_err(failed)?;
+    if wanted == POLICY {
+        return Ok(Wanted::Policy);
+    }
     if wanted != PUT && wanted != TOKEN {
         return Err(CellError::Invalid("the cell is of another version than the program that asks"));
     }
@@ -178,7 +189,18 @@ async fn read(stream: &mut UnixStream) -> Result<Wanted, CellError> {
 /// # Errors
 /// In words for whoever runs it.
 pub fn token(provider: &str) -> Result<Zeroizing<String>, String> {
-    let (code, text) = ask(provider, None)?;
+    done(ask(TOKEN, provider, None)?)
+}
+
+/// `ocmt-cell policy`: what the agents may do, as the cell holds it.
+///
+/// # Errors
+/// In words for whoever runs it.
+pub fn policy() -> Result<Zeroizing<String>, String> {
+    done(ask(POLICY, "", None)?)
+}
+
+fn done((code, text): (u8, Zeroizing<String>)) -> Result<Zeroizing<String>, String> {
     if code == DONE { Ok(text) } else { Err(text.as_str().to_owned()) }
 }
 
@@ -195,22 +217,26 @@ pub fn put(name: &str) -> Result<(), String> {
     if value.len() > MAX_INBOX_VALUE {
         return Err("the value is longer than 64 KiB".to_owned());
     }
-    let (code, text) = ask(name, Some(&value))?;
-    if code == DONE { Ok(()) } else { Err(text.as_str().to_owned()) }
+    done(ask(PUT, name, Some(&value))?).map(drop)
 }
 
-fn ask(name: &str, value: Option<&[u8]>) -> Result<(u8, Zeroizing<String>), String> {
+fn ask(wanted: u8, name: &str, value: Option<&[u8]>) -> Result<(u8, Zeroizing<String>), String> {
     let Some(door) = std::env::var_os(environment::DOOR) else {
         return Err(format!("{} is not set: this runs inside an OCMT container", environment::DOOR));
     };
-    let asked = ask_at(door.as_encoded_bytes(), name, value);
+    let asked = ask_at(door.as_encoded_bytes(), wanted, name, value);
     asked.map_err(|error| format!("the cell does not answer: {error}"))
 }
 
-fn ask_at(door: &[u8], name: &str, value: Option<&[u8]>) -> io::Result<(u8, Zeroizing<String>)> {
+fn ask_at(
+    door: &[u8],
+    wanted: u8,
+    name: &str,
+    value: Option<&[u8]>,
+) -> io::Result<(u8, Zeroizing<String>)> {
     let too_long = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let mut stream = StdStream::connect_addr(&SocketAddr::from_abstract_name(door)?)?;
-    let mut head = vec![if value.is_some() { PUT } else { TOKEN }];
+    let mut head = vec![wanted];
     head.extend(u16::try_from(name.len()).map_err(too_long)?.to_be_bytes());
     head.extend(name.as_bytes());
     if let Some(value) = value {
@@ -221,7 +247,8 @@ fn ask_at(door: &[u8], name: &str, value: Option<&[u8]>) -> io::Result<(u8, Zero
     let _ = stream.write_all(value.unwrap_or_default()).and_then(|()| stream.shutdown(Shutdown::Write));
     let mut code = [0];
     stream.read_exact(&mut code)?;
+    let most = if wanted == POLICY { MAX_POLICY_DOCUMENT as u64 } else { MAX_TOKEN };
     let mut text = Zeroizing::new(String::with_capacity(16 * 1024));
-    stream.take(MAX_TOKEN).read_to_string(&mut text)?;
+    stream.take(most).read_to_string(&mut text)?;
     Ok((code[0], text))
 }

@@ -1,7 +1,7 @@
 //! What the workload's environment holds: a small clean base, and the mapped secrets over it.
 //! Nothing of the cell's own environment passes but the names in [`PASSED_ON`].
 
-use std::{collections::BTreeMap, ffi::OsString, process::Command, sync::OnceLock};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::Command, sync::OnceLock};
 
 use ocmt_types::Secret;
 
@@ -26,6 +26,11 @@ pub const DOOR: &str = "OCMT_CELL_DOOR";
 /// Variable with the path of the cell's program: `"$OCMT_CELL" put NAME`.
 pub const PROGRAM: &str = "OCMT_CELL";
 
+/// Variable with the path of what the agents may do ([`crate::policy`]).
+pub const POLICY: &str = "OCMT_AGENT_POLICY";
+
+/// The same for the file of the policy.
+static POLICY_FILE: OnceLock<PathBuf> = OnceLock::new();
 /// One cell, one door: it is there before anything is started below it.
 static OPEN_DOOR: OnceLock<String> = OnceLock::new();
 
@@ -86,6 +91,12 @@ pub fn open_door(name: String) {
     let _ = OPEN_DOOR.set(name);
 }
 
+/// What is started from here on is told where the policy is.
+pub fn policy_is_at(file: PathBuf) {
+    // it stays there
+    let _ = POLICY_FILE.set(file);
+}
+
 /// Gives `command` the clean base, `PORT` if the workload has one, and the mapped secrets.
 pub fn apply(command: &mut Command, port: Option<u16>, secrets: Option<&Variables>) {
     use std::os::unix::ffi::OsStringExt as _;
@@ -100,6 +111,9 @@ pub fn apply(command: &mut Command, port: Option<u16>, secrets: Option<&Variable
     }
     if let (Some(door), Ok(program)) = (OPEN_DOOR.get(), std::env::current_exe()) {
         command.env(DOOR, door).env(PROGRAM, program);
+    }
+    if let Some(file) = POLICY_FILE.get() {
+        command.env(POLICY, file);
     }
     for (name, value) in secrets.into_iter().flat_map(|variables| &variables.0) {
         // Command keeps this copy; the allocator wipes it when the command is dropped

@@ -18,6 +18,15 @@ pub enum CellError {
     /// The sealed payload, an object or an extension did not open under the key of this unlock.
     #[error("the sealed bytes do not open: they are for another cell, another unlock, or damaged")]
     NotForThisCell,
+    /// The host does not stand behind it, or it is another cell's.
+    #[error("the agent policy is not one that this cell's host stands behind")]
+    PolicyRefused,
+    /// A newer one was taken.
+    #[error("the agent policy is older than the one that holds")]
+    PolicyOlder,
+    /// Nothing is started before it is known what agents may do.
+    #[error("there is no agent policy yet: its host gives it first")]
+    NoPolicy,
     /// The request was understood and asks for something outside the bounds.
     #[error("refused: {0}")]
     Invalid(&'static str),
@@ -87,6 +96,9 @@ impl CellError {
             Self::Locked => "CELL_LOCKED",
             Self::AlreadyUnlocked => "CELL_NOT_LOCKED",
             Self::NotForThisCell => "CELL_PAYLOAD_REFUSED",
+            Self::PolicyRefused => "CELL_POLICY_REFUSED",
+            Self::PolicyOlder => "CELL_POLICY_OLDER",
+            Self::NoPolicy => "CELL_NO_POLICY",
             Self::Invalid(_) => "CELL_INVALID",
             Self::Exhausted(_) => "CELL_EXHAUSTED",
             Self::WorkloadAway(_) => "WORKLOAD_AWAY",
@@ -106,10 +118,12 @@ impl From<CellError> for Status {
         let code = match error {
             CellError::Locked
             | CellError::AlreadyUnlocked
+            | CellError::PolicyOlder
+            | CellError::NoPolicy
             | CellError::NotConnected { .. }
             | CellError::Provider { may_pass: false, .. } => Code::FailedPrecondition,
             CellError::Provider { .. } | CellError::WorkloadAway(_) => Code::Unavailable,
-            CellError::NotForThisCell | CellError::Invalid(_) => Code::InvalidArgument,
+            CellError::NotForThisCell | CellError::PolicyRefused | CellError::Invalid(_) => Code::InvalidArgument,
             CellError::Exhausted(_) => Code::ResourceExhausted,
             CellError::Guard(_)
             | CellError::StartSecret(_)

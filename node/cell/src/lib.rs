@@ -28,6 +28,7 @@ pub mod keys;
 pub mod logs;
 pub mod oauth;
 pub mod opening;
+pub mod policy;
 pub mod redact;
 pub mod run;
 pub mod service;

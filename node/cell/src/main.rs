@@ -10,6 +10,7 @@ use ocmt_crypto::{
     snapshot::Errand,
 };
 use ocmt_types::{Clock as _, SystemClock};
+use zeroize::Zeroizing;
 
 // Freed memory is wiped: prost, h2 and std::process::Command copy what passes through them, and
 // after a lock none of it may be left.
@@ -23,7 +24,8 @@ fn main() -> ExitCode {
         Command::Archive(options) => archive(&options),
         Command::Terminal { argv } => return become_command(&argv),
         Command::Put { name } => return put(&name),
-        Command::Token { provider } => return token(&provider),
+        Command::Token { provider } => return print(|| ocmt_cell::door::token(&provider), "token"),
+        Command::Policy => return print(ocmt_cell::door::policy, "policy"),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,13 +59,12 @@ fn put(name: &str) -> ExitCode {
     }
 }
 
-fn token(provider: &str) -> ExitCode {
-    let given = ocmt_cell::guard::guard_memory()
-        .map_err(|error| error.to_string())
-        .and_then(|()| ocmt_cell::door::token(provider));
+/// What is asked for at the door.
+fn print(ask: impl FnOnce() -> Result<Zeroizing<String>, String>, what: &str) -> ExitCode {
+    let given = ocmt_cell::guard::guard_memory().map_err(|error| error.to_string()).and_then(|()| ask());
     let said = match given {
-        Ok(token) => writeln!(std::io::stdout(), "{}", *token).map(|()| ExitCode::SUCCESS),
-        Err(why) => writeln!(std::io::stderr(), "no token: {why}").map(|()| ExitCode::FAILURE),
+        Ok(text) => writeln!(std::io::stdout(), "{}", text.trim_end()).map(|()| ExitCode::SUCCESS),
+        Err(why) => writeln!(std::io::stderr(), "no {what}: {why}").map(|()| ExitCode::FAILURE),
     };
     said.unwrap_or(ExitCode::FAILURE)
 }

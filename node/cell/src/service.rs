@@ -6,12 +6,15 @@ mod plain;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use ocmt_crypto::cell::ControlToken;
+use ocmt_crypto::{
+    cell::{ControlToken, MAX_POLICY_DOCUMENT},
+    sign::VerifyKey,
+};
 use ocmt_proto::cell::v1::{
     BeginAuthorizationRequest, BeginAuthorizationResponse, ChannelRequest, ChannelResponse,
     DisconnectRequest, DisconnectResponse, ExtendRequest, ExtendResponse, FinishAuthorizationRequest,
     FinishAuthorizationResponse, GetKeyRequest, GetKeyResponse, LockRequest, LockResponse, ProxyRequest,
-    ProxyResponse, ReachRequest, ReachResponse, SealedInboxItem, StatusRequest, StatusResponse,
+    ProxyResponse, PutAgentPolicyRequest, PutAgentPolicyResponse, ReachRequest, ReachResponse, SealedInboxItem, StatusRequest, StatusResponse,
     TakeInboxItemsRequest, TakeInboxItemsResponse, UnlockRequest, UnlockResponse, WorkloadState,
     cell_service_server::{CellService, CellServiceServer},
 };
@@ -26,7 +29,7 @@ use tonic::{
 use crate::{
     CellError,
     auth::ControlAuth,
-    cell::{Cell, CellStatus},
+    cell::{Cell, CellStatus, Delivered},
     channels::{Ending, Outbound, Transport},
     children::Exit,
     opening::{MAX_OBJECTS, SealedObject},
@@ -40,6 +43,8 @@ const MAX_MESSAGE: usize = 20 * 1024 * 1024;
 const MAX_PAYLOAD: usize = 256 * 1024;
 /// Longest body of an object.
 const MAX_BODY: usize = 68 * 1024;
+/// Longest statement of a policy.
+const MAX_STATEMENT: usize = 1024;
 /// Calls at the same time on one connection: the channels, or the ways to the workload, and room for control.
 const MAX_STREAMS: u32 = 80;
 /// What one call may send ahead of its reader. The connection has the largest window there is, so that a reader
@@ -96,6 +101,19 @@ impl CellService for Face {
         let objects = objects.into_iter().map(sealed_object).collect::<Result<Vec<_>, _>>()?;
         let lease = self.cell.unlock(unlock, sealed_payload, objects).await?;
         Ok(Response::new(UnlockResponse { lease_remaining: duration(lease) }))
+    }
+
+    async fn put_agent_policy(
+        &self,
+        request: Request<PutAgentPolicyRequest>,
+    ) -> Result<Response<PutAgentPolicyResponse>, Status> {
+        let PutAgentPolicyRequest { document, statement, signer, voucher } = request.into_inner();
+        bound(document.len() <= MAX_POLICY_DOCUMENT, "document is over 512 KiB")?;
+        bound(statement.len() <= MAX_STATEMENT, "statement is over 1 KiB")?;
+        let signer = VerifyKey::try_from(signer.as_ref())
+            .map_err(|_| CellError::Invalid("signer is not 32 bytes"))?;
+        self.cell.put_policy(Delivered { document, statement, signer, voucher }).await?;
+        Ok(Response::new(PutAgentPolicyResponse {}))
     }
 
     async fn extend(&self, request: Request<ExtendRequest>) -> Result<Response<ExtendResponse>, Status> {

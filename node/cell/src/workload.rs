@@ -179,6 +179,13 @@ impl Workload {
         self.phase.send_replace(Phase::Stopped);
     }
 
+    /// Tells it that what its agents may do has changed: SIGHUP, if it takes that. Whoever does not would end of it.
+    pub fn tell(&self) {
+        if let Some(running) = self.lock().as_ref().filter(|running| catches(running.pid, Signal::HUP)) {
+            self.children.signal(running.pid, Signal::HUP);
+        }
+    }
+
     /// Passes a signal on to it.
     pub fn signal(&self, signal: Signal) {
         if let Some(running) = self.lock().as_ref() {
@@ -189,6 +196,15 @@ impl Workload {
     fn lock(&self) -> MutexGuard<'_, Option<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a process has a handler for a signal (proc_pid_status(5), `SigCgt`).
+fn catches(pid: Pid, signal: Signal) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status", pid = pid.as_raw_pid()));
+    let status = status.unwrap_or_default();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    u32::try_from(signal.as_raw() - 1).is_ok_and(|bit| caught.checked_shr(bit).unwrap_or(0) & 1 == 1)
 }
 
 fn redactor(secrets: Option<&Variables>) -> Redactor {

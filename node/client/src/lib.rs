@@ -4,6 +4,7 @@
 //! tests stand on this crate.
 
 pub mod account;
+pub mod agent_policy;
 pub mod alert;
 pub mod api_key;
 pub mod audit;

@@ -6,6 +6,7 @@
 
 mod accept;
 mod account;
+mod agent_policy;
 mod alert;
 mod api_key;
 mod approve;

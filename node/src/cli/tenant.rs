@@ -7,7 +7,7 @@ use ocmt_client::tenant::{Policy, PolicyChange, Quotas, Tenant};
 use super::{
     args::{PolicyArgs, TenantCommand, UserCommand},
     context::Context,
-    egress,
+    agent_policy, egress,
     output::note,
     show, sso,
 };
@@ -50,6 +50,7 @@ pub(super) async fn tenant(context: &Context, command: TenantCommand) -> anyhow:
         }
         TenantCommand::Sso(command) => sso::run(context, &client, command).await,
         TenantCommand::Egress(command) => egress::run(context, &client, command).await,
+        TenantCommand::AgentPolicy(command) => agent_policy::run(context, &client, command).await,
         // an operator's, with a connection of its own
         TenantCommand::Operated(_) => Ok(()),
         TenantCommand::Policy(args) => {

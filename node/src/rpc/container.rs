@@ -12,7 +12,7 @@ use ocmt_types::ContainerId;
 use tonic::{Request, Response, Status, Streaming, async_trait, codegen::BoxStream};
 
 use super::{
-    Answer, Rpc, container_channel, container_watch, container_wire as wire, convert, egress, schedule,
+    Answer, Rpc, agent_policy, container_channel, container_watch, container_wire as wire, convert, egress, schedule,
     snapshot,
 };
 
@@ -221,6 +221,20 @@ impl ContainerService for Rpc {
         request: Request<pb::PutEgressPolicyRequest>,
     ) -> Answer<pb::PutEgressPolicyResponse> {
         egress::put(self, request).await
+    }
+
+    async fn get_agent_policy(
+        &self,
+        request: Request<pb::GetAgentPolicyRequest>,
+    ) -> Answer<pb::GetAgentPolicyResponse> {
+        agent_policy::get(self, request).await
+    }
+
+    async fn put_agent_policy(
+        &self,
+        request: Request<pb::PutAgentPolicyRequest>,
+    ) -> Answer<pb::PutAgentPolicyResponse> {
+        agent_policy::put(self, request).await
     }
 
     async fn put_schedule(

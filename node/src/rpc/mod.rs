@@ -1,6 +1,7 @@
 //! The gRPC services: each method is a translation of its message into a typed call of the actors, and of
 //! the answer back. Nothing is decided here.
 
+mod agent_policy;
 mod alert;
 mod audit;
 mod audit_export;

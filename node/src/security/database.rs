@@ -44,7 +44,10 @@ async fn tenants(store: &Store, report: &mut Report) -> Result<(), StoreError> {
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.tenant_id);
         for tenant in &page {
-            report.extend(policy(&format!("tenant {}", tenant.tenant_id), &tenant.policy));
+            // one that was erased meanwhile has chosen nothing
+            let chosen = store.cluster().agent_policy(tenant.tenant_id, None).await?;
+            let agents = chosen.and_then(|chosen| chosen.of_tenant).map(|row| row.policy);
+            report.extend(policy(&format!("tenant {}", tenant.tenant_id), &tenant.policy, agents.as_deref()));
         }
     }
 }
@@ -65,15 +68,16 @@ async fn own(folder: &Path, report: &mut Report) -> Result<(), String> {
             "run the same version, or `ocmt migrate` with the node stopped",
         ));
     }
-    for (tenant, stored) in glance.policies {
-        report.extend(policy(&format!("tenant {tenant}"), &stored));
+    for it in glance.policies {
+        report.extend(policy(&format!("tenant {}", it.tenant), &it.policy, it.agent_policy.as_deref()));
     }
     Ok(())
 }
 
-/// What a tenant's policy opens. One that was never set has the defaults, which open nothing.
-fn policy(place: &str, stored: &[u8]) -> Vec<Finding> {
-    let Ok(policy) = serde_json::from_slice::<Value>(stored) else { return Vec::new() };
+/// What a tenant's policies open. One that was never set has the defaults, which open nothing.
+fn policy(place: &str, stored: &[u8], agents: Option<&[u8]>) -> Vec<Finding> {
+    let read = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap_or_default();
+    let (policy, agents) = (read(stored), agents.map(read).unwrap_or_default());
     let mut found = Vec::new();
     let mut open = |key: &str, rule: &'static str, mend: &str| {
         if policy.get(key).and_then(Value::as_str) == Some("open") {
@@ -89,6 +93,30 @@ fn policy(place: &str, stored: &[u8]) -> Vec<Finding> {
     };
     open("dm_policy", "tenants.dm_policy", "its owner: ocmt tenant policy --dm-policy pairing");
     open("group_policy", "tenants.group_policy", "its owner: ocmt tenant policy --group-policy allowlist");
+    let outside = agents.get("sandbox_mode").and_then(Value::as_str).filter(|mode| *mode != "all");
+    if let Some(mode) = outside {
+        let severity = if mode == "off" { Severity::High } else { Severity::Medium };
+        found.push(Finding::new(
+            "tenants.sandbox",
+            severity,
+            place,
+            format!("its sandbox.mode is `{}`", mode.replace('_', "-")),
+            "what an agent is talked into reaches all that its container holds",
+            "its owner, unless full access is needed: ocmt tenant agent-policy set --sandbox all",
+        ));
+    }
+    // one that is neither talked to by strangers nor works outside a sandbox may choose
+    let models = agents.get("allowed_models").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    if !found.is_empty() && !models {
+        found.push(Finding::new(
+            "tenants.models",
+            Severity::Medium,
+            place,
+            "its agents may use any model",
+            "models differ in how easily they are talked into something, and these can be",
+            "its owner names those that withstand it best: ocmt tenant agent-policy set --allow-model NAME",
+        ));
+    }
     found
 }
 
@@ -96,12 +124,32 @@ fn policy(place: &str, stored: &[u8]) -> Vec<Finding> {
 mod tests {
     use super::*;
 
+    fn rules(text: &str, agents: Option<&str>) -> Vec<&'static str> {
+        policy("tenant x", text.as_bytes(), agents.map(str::as_bytes)).iter().map(|it| it.rule).collect()
+    }
+
     #[test]
     fn a_tenant_that_is_open_to_strangers_is_found() {
-        let rules =
-            |text: &str| policy("tenant x", text.as_bytes()).iter().map(|it| it.rule).collect::<Vec<_>>();
+        let rules = |text: &str| rules(text, Some("{\"allowed_models\":[\"m\"]}"));
         assert_eq!(rules("{\"dm_policy\":\"open\"}"), ["tenants.dm_policy"]);
         assert_eq!(rules("{\"group_policy\":\"open\",\"dm_policy\":\"pairing\"}"), ["tenants.group_policy"]);
         assert!(rules("{}").is_empty() && rules("").is_empty());
+    }
+
+    #[test]
+    fn work_outside_a_sandbox_and_any_model_where_that_matters_are_found() {
+        let agents = |text: &str| rules("{}", Some(text));
+        assert!(rules("{}", None).is_empty() && agents("{\"sandbox_mode\":\"all\"}").is_empty());
+        for mode in ["off", "non_main"] {
+            let text = format!("{{\"sandbox_mode\":\"{mode}\",\"allowed_models\":[\"m\"]}}");
+            assert_eq!(agents(&text), ["tenants.sandbox"]);
+        }
+        assert_eq!(agents("{\"sandbox_mode\":\"off\"}"), ["tenants.sandbox", "tenants.models"]);
+        assert_eq!(rules("{\"dm_policy\":\"open\"}", None), ["tenants.dm_policy", "tenants.models"]);
+        let how_bad = |mode: &str| {
+            let text = format!("{{\"sandbox_mode\":\"{mode}\"}}");
+            policy("tenant x", b"{}", Some(text.as_bytes()))[0].severity
+        };
+        assert_eq!((how_bad("off"), how_bad("non_main")), (Severity::High, Severity::Medium));
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     },
     backup_code::BackupCode,
     backup_key::BackupKey,
-    cell::{CellKeyOffer, CellKeyStatement, CellPlace, StartSecret},
+    cell::{AgentPolicyStatement, CellKeyOffer, CellKeyStatement, CellPlace, StartSecret},
     ceremony::{Approval, Ceremony, ReleaseStatement, StopStatement},
     channel,
     codec::{Reader, Writer},
@@ -183,6 +183,7 @@ pub fn cells(data: &[u8]) {
         }
         (1, bytes) => {
             let _ = CellKeyStatement::claimed_node(bytes);
+            let _ = AgentPolicyStatement::claimed_node(bytes);
         }
         (2, body) => {
             let bytes = under(&key.lease_key().expect("32 bytes"), body);

@@ -60,6 +60,10 @@ impl Kind {
     pub const CELL_KEY_OFFER: Self = Self(0x25);
     /// A snapshot's key for a cell that runs nothing, inside its sealed box.
     pub const SNAPSHOT_PAYLOAD: Self = Self(0x26);
+    /// What agents may do, signed by a node.
+    pub const AGENT_POLICY: Self = Self(0x27);
+    /// The key that signs that, as a host vouches for it to a cell.
+    pub const POLICY_SIGNER: Self = Self(0x28);
 }
 
 /// Guardians and ceremonies.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::{
     CryptoError,
-    cell::CellKeyStatement,
+    cell::{AgentPolicyStatement, CellKeyStatement},
     ceremony::{Ceremony, ReleaseStatement},
     channel::{first_frame, parse_anything},
     envelope,
@@ -38,6 +38,7 @@ proptest! {
         let _ = first_frame(&bytes);
         parse_anything(&bytes);
         let _ = CellKeyStatement::claimed_node(&bytes);
+        let _ = AgentPolicyStatement::claimed_node(&bytes);
         let _ = InboxPlace::claimed(&bytes);
         let _ = GuardianSet::claimed_owner(&bytes);
         let _ = Ceremony::decode(&bytes);

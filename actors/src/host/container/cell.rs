@@ -3,24 +3,25 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use ocmt_crypto::{
-    cell::{CellKeyOffer, CellKeyStatement, CellPlace, StartSecret},
+    cell::{CellKeyOffer, CellKeyStatement, CellPlace, PolicyAuthority, StartSecret},
     sealing::SealingPlace,
 };
 use ocmt_runtime::CellAddress;
 use ocmt_store::tables::Container;
-use ocmt_types::Timestamp;
+use ocmt_types::{ContainerId, Timestamp};
 use tokio::time::timeout;
 
 use crate::{
+    agent_policy::stored::Signed,
     env::Env,
     error::ActorError,
-    ports::{CellCall, CellError, CellStatus, CellTarget, LockReason},
+    ports::{CellCall, CellError, CellPolicy, CellStatus, CellTarget, LockReason},
 };
 
 /// A started cell answers its first call within this, or the start has failed.
@@ -39,12 +40,18 @@ pub(super) struct Cell {
     pub(super) target: CellTarget,
     start: StartSecret,
     place: CellPlace,
+    policies: PolicyAuthority,
+    /// Version of the agent policy that it has; 0 before the first.
+    policy: AtomicU64,
 }
 
 impl Cell {
     pub(super) fn new(row: &Container, start: StartSecret, address: CellAddress) -> Result<Self, ActorError> {
         let token = start.control_token().map_err(|_| broken())?;
-        Ok(Self { target: CellTarget { address, token: Arc::new(token) }, start, place: place(row) })
+        let place = place(row);
+        let policies = PolicyAuthority::of(&start, place).map_err(|_| broken())?;
+        let target = CellTarget { address, token: Arc::new(token) };
+        Ok(Self { target, start, place, policies, policy: AtomicU64::new(0) })
     }
 
     /// The cell of a container that runs since before this node did.
@@ -105,6 +112,29 @@ impl Cell {
         let statement =
             CellKeyStatement::sign_by(&offer, env.node, |purpose, message| env.signer.sign(purpose, message));
         Ok((statement, offer.unlock.is_some()))
+    }
+
+    pub(super) fn container(&self) -> ContainerId {
+        self.place.container
+    }
+
+    /// Whether it was given the agent policy of this version.
+    pub(super) fn has_policy(&self, version: u64) -> bool {
+        self.policy.load(Ordering::SeqCst) == version
+    }
+
+    /// Gives it what its agents may do, and vouches for this node, which signed it.
+    pub(super) async fn give_policy(&self, env: &Env, signed: &Signed) -> Result<(), ActorError> {
+        let signer = env.signer.verify_key();
+        let policy = CellPolicy {
+            document: signed.document.clone(),
+            statement: signed.statement.clone(),
+            signer,
+            voucher: self.policies.vouch(&signer),
+        };
+        bounded(CALL, env.cells.put_policy(&self.target, policy)).await?;
+        self.policy.store(signed.version, Ordering::SeqCst);
+        Ok(())
     }
 
     pub(super) async fn status(&self, env: &Env) -> Result<CellStatus, ActorError> {

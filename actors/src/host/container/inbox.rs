@@ -11,7 +11,7 @@ use ocmt_types::{ContainerId, Epoch};
 
 use ractor::ActorRef;
 
-use super::{ContainerActorState, ContainerMessage, cell::Cell, errand, moved::is_moved, ops::Ctx};
+use super::{ContainerActorState, ContainerMessage, agent, cell::Cell, errand, moved::is_moved, ops::Ctx};
 use crate::{
     env::Scope,
     error::ActorError,
@@ -43,20 +43,22 @@ pub(super) struct Collector {
     _task: Task,
     /// The way out for its connections.
     _carrier: Task,
+    /// The way in for what its agents may do.
+    policy: agent::Carrier,
 }
 
 impl ContainerActorState {
     /// A running cell is listened to, under the ownership of today; any other is not.
     pub(super) fn listen(&mut self, myself: &ActorRef<ContainerMessage>) {
-        let running = self.row.as_ref().is_some_and(|row| row.observed == ContainerState::Running);
-        let Some(cell) = self.cell.clone().filter(|_| running) else {
+        let running = self.row.as_ref().filter(|row| row.observed == ContainerState::Running);
+        let (Some(row), Some(cell)) = (running, self.cell.clone()) else {
             self.collector = None;
             return;
         };
         let epoch = self.scope.ownership.epoch;
         let same = |now: &Collector| now.epoch == epoch && Arc::ptr_eq(&now.cell, &cell);
         if self.collector.as_ref().is_some_and(same) {
-            return;
+            return self.look_at_policy();
         }
         let (scope, container, of_cell) = (self.scope.clone(), self.container, Arc::clone(&cell));
         let myself = myself.clone();
@@ -67,7 +69,15 @@ impl ContainerActorState {
             }
         });
         let carried = errand::carry(self.scope.clone(), self.container, Arc::clone(&cell));
-        self.collector = Some(Collector { epoch, cell, _task: task, _carrier: supervisor::task(carried) });
+        let policy = agent::Carrier::new(&self.scope, row, Arc::clone(&cell));
+        self.collector = Some(Collector { epoch, cell, _task: task, _carrier: supervisor::task(carried), policy });
+    }
+
+    /// What its agents may do may have changed.
+    pub(super) fn look_at_policy(&self) {
+        if let Some(collector) = &self.collector {
+            collector.policy.look();
+        }
     }
 }
 

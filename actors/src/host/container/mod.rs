@@ -7,6 +7,7 @@
 //! by another node: each order brings the ownership under which what follows is written, and a newer one takes
 //! the place of the older. A write that the fence refuses makes it wait for the owner of today ([`moved`]).
 
+mod agent;
 mod archive;
 mod backoff;
 mod cell;
@@ -30,6 +31,7 @@ mod suspend;
 mod waiters;
 mod wake;
 
+pub(crate) use agent::check_sandbox;
 pub(crate) use cell::rewrapped;
 
 use std::{
@@ -318,6 +320,7 @@ impl ContainerActorState {
         if let Some(clocks) = self.row.as_ref().and_then(|row| row::clocks_of(row, policy).ok()) {
             self.step(myself, Event::Clocks(clocks));
         }
+        self.look_at_policy();
     }
 
     /// One step of the pure state, and what follows from it.

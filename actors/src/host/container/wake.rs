@@ -9,6 +9,7 @@ use ocmt_types::Secret;
 use tokio::time::timeout;
 
 use super::{
+    agent,
     cell::{self, Cell, READY_WITHIN},
     ops::{Ctx, Ended, from_engine, is_live, reference},
     row::{self, Write, spec_of},
@@ -16,6 +17,7 @@ use super::{
     state::Op,
 };
 use crate::{
+    agent_policy::stored::Signed,
     api::container::WakeKind, env::Scope, error::ActorError, host::starts::Turn, policy::Mode,
     tenant::session_row::tenant_of,
 };
@@ -37,6 +39,10 @@ pub(super) async fn wake(ctx: &Ctx, kind: WakeKind) -> Ended {
 
 async fn thaw(ctx: &Ctx) -> Ended {
     let op = Op::Wake(WakeKind::Unpause);
+    let policy = match policy(ctx).await {
+        Ok(policy) => policy,
+        Err(error) => return ctx.lost(op, error),
+    };
     let intent = ctx.write(None, |row| {
         intend(row)?;
         row.observed = Phase::Waking;
@@ -57,10 +63,15 @@ async fn thaw(ctx: &Ctx) -> Ended {
     }
     // without its start secret nobody can speak with the cell: it is started anew
     let Some(cell) = ctx.cell.clone() else { return start(ctx, row, WakeKind::Start).await };
-    match ready(ctx, &row, &cell).await {
+    match come_up(ctx, &row, &cell, &policy).await {
         Ok(()) => running(ctx, op, cell).await,
         Err(error) => broken(ctx, op, &row, error).await,
     }
+}
+
+/// What its agents may do, before anything is written down.
+async fn policy(ctx: &Ctx) -> Result<Signed, ActorError> {
+    agent::for_start(ctx.env(), &ctx.row()?).await
 }
 
 async fn start(ctx: &Ctx, row: Container, kind: WakeKind) -> Ended {
@@ -68,6 +79,10 @@ async fn start(ctx: &Ctx, row: Container, kind: WakeKind) -> Ended {
     // held to the end: what starts is not ready yet
     let _turn = match turn(ctx).await {
         Ok(turn) => turn,
+        Err(error) => return ctx.lost(Op::Wake(kind), error),
+    };
+    let policy = match policy(ctx).await {
+        Ok(policy) => policy,
         Err(error) => return ctx.lost(Op::Wake(kind), error),
     };
     for _ in 0..TRIES {
@@ -95,7 +110,7 @@ async fn start(ctx: &Ctx, row: Container, kind: WakeKind) -> Ended {
                     Ok(cell) => Arc::new(cell),
                     Err(error) => return broken(ctx, op, &row, error).await,
                 };
-                return match ready(ctx, &row, &cell).await {
+                return match come_up(ctx, &row, &cell, &policy).await {
                     Ok(()) => running(ctx, op, cell).await,
                     Err(error) => broken(ctx, op, &row, error).await,
                 };
@@ -219,6 +234,12 @@ pub(crate) fn image(text: &str, mode: Mode) -> Result<ImageRef, ActorError> {
         Mode::Production => ocmt_runtime::Mode::Production,
     };
     ImageRef::parse(text, mode).map_err(|error| ActorError::invalid("spec.image", error.to_string()))
+}
+
+/// Ready, and told what its agents may do.
+async fn come_up(ctx: &Ctx, row: &Container, cell: &Cell, policy: &Signed) -> Result<(), ActorError> {
+    ready(ctx, row, cell).await?;
+    cell.give_policy(ctx.env(), policy).await
 }
 
 /// Ready, or dead, or too late.

@@ -10,7 +10,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use ocmt_crypto::cell::{CellKey, CellPlace, StartSecret};
+use ocmt_crypto::cell::{
+    CellKey, CellPlace, DeliveredPolicy, NewestPolicy, PolicyAuthority, Standing, StartSecret,
+};
 use ocmt_runtime::{ContainerRef, Observed, Runtime as _, State, sim::SimRuntime};
 use ocmt_types::{Clock, MessageId, Timestamp, UnlockId};
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -18,8 +20,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::connecting::Connecting;
 use crate::{
-    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellStatus, CellTarget,
-    CellUnlock, LockReason,
+    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPolicy, CellStatus,
+    CellTarget, CellUnlock, LockReason,
     supervisor::{self, Task},
 };
 
@@ -29,6 +31,7 @@ pub(super) const LEASE: Duration = Duration::from_secs(100);
 
 #[derive(Default)]
 struct One {
+    newest: NewestPolicy,
     unlock: Option<(UnlockId, Timestamp)>,
     channels: Vec<Task>,
 }
@@ -44,6 +47,8 @@ pub(super) struct FakeCells {
     pub(super) locks: Mutex<Vec<LockReason>>,
     /// Bodies handed over with unlocks.
     pub(super) objects: Mutex<Vec<(ocmt_types::Digest32, u64, Vec<u8>)>>,
+    /// Agent policies that were taken, in their order.
+    pub(super) policies: Mutex<Vec<Vec<u8>>>,
     /// What the cells report of their work.
     pub(super) idle_for: Mutex<Option<Duration>>,
     pub(super) execs: AtomicUsize,
@@ -72,6 +77,7 @@ impl FakeCells {
             key_asks: AtomicUsize::new(0),
             locks: Mutex::default(),
             objects: Mutex::default(),
+            policies: Mutex::default(),
             idle_for: Mutex::default(),
             execs: AtomicUsize::new(0),
             exit: Mutex::default(),
@@ -125,6 +131,14 @@ pub(super) fn refused(reason: &str) -> CellError {
     CellError::Refused { reason: reason.to_owned(), why: reason.to_lowercase() }
 }
 
+fn place(observed: &Observed) -> CellPlace {
+    CellPlace {
+        tenant: observed.labels.tenant,
+        container: observed.labels.container,
+        generation: u64::try_from(observed.labels.generation).unwrap(),
+    }
+}
+
 impl CellLink for FakeCells {
     fn take_inbox<'a>(
         &'a self,
@@ -156,13 +170,31 @@ impl CellLink for FakeCells {
         Box::pin(async move {
             self.key_asks.fetch_add(1, Ordering::SeqCst);
             let (observed, secret) = self.find(cell).await?;
-            let place = CellPlace {
-                tenant: observed.labels.tenant,
-                container: observed.labels.container,
-                generation: u64::try_from(observed.labels.generation).unwrap(),
-            };
-            let key = CellKey::generate(place, [1; 32], &mut StdRng::seed_from_u64(1));
+            let key = CellKey::generate(place(&observed), [1; 32], &mut StdRng::seed_from_u64(1));
             Ok(key.offer(&secret, self.clock.now()).unwrap())
+        })
+    }
+
+    /// As a real one does it: what its host does not vouch for, and what is older, is refused.
+    fn put_policy<'a>(&'a self, cell: &'a CellTarget, policy: CellPolicy) -> CellCall<'a, ()> {
+        Box::pin(async move {
+            let (observed, secret) = self.find(cell).await?;
+            let authority = PolicyAuthority::of(&secret, place(&observed)).unwrap();
+            let delivered = DeliveredPolicy {
+                document: &policy.document,
+                statement: &policy.statement,
+                signer: policy.signer,
+                voucher: &policy.voucher,
+            };
+            let stated = authority.verify(&delivered).map_err(|_| refused("CELL_POLICY_REFUSED"))?;
+            self.with(cell, |one| match one.newest.take(&stated) {
+                Standing::Older => Err(refused("CELL_POLICY_OLDER")),
+                Standing::Same => Ok(()),
+                Standing::Newer => {
+                    self.policies.lock().unwrap().push(policy.document.clone());
+                    Ok(())
+                }
+            })
         })
     }
 
@@ -202,7 +234,7 @@ impl CellLink for FakeCells {
         Box::pin(async move {
             self.find(cell).await?;
             self.locks.lock().unwrap().push(reason);
-            self.with(cell, |one| *one = One::default());
+            self.with(cell, |one| *one = One { newest: one.newest, ..One::default() });
             Ok(())
         })
     }

@@ -1,6 +1,7 @@
 //! Containers over the simulated engine, with cells that are only told of.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+mod agent_policy;
 mod cells;
 mod connecting;
 mod connections;

@@ -10,6 +10,7 @@ use super::{
     schedule, store, stored,
 };
 use crate::{
+    agent_policy::stored as stored_policy,
     api::container::{
         ContainerInfo, ContainerSpec, CreateContainer, HoldContainer, PauseContainer, ReleaseContainer,
         RemoveContainer, StartContainer, StopContainer, WakeContainer, Woken,
@@ -19,7 +20,7 @@ use crate::{
     error::ActorError,
     host::{
         container::{
-            image,
+            check_sandbox, image,
             row::{changed, see_to},
         },
         message::{At, What},
@@ -72,6 +73,10 @@ act!(CreateContainer: CreateContainer, Woken, created, self, work => {
     }
     quota::one_more_container(work).await?;
     let host = place(work, memory_mib(&spec)).await?;
+    if host == work.env.node {
+        // any other looks when it starts it
+        check_sandbox(&work.env, &stored_policy::held(&work.env, &mut work.tx, Some(user)).await?.effective)?;
+    }
     let row = fresh(work, At { container, host }, user, &spec, self.start)?;
     work.tx.insert(&row).await?;
     events::changed(work, None, &row).await?;

@@ -209,6 +209,8 @@ impl TenantState {
             ContainerCall::IssueGatewayToken(call) => self.work(myself, call),
             ContainerCall::GetEgressPolicy(call) => self.work(myself, call),
             ContainerCall::PutEgressPolicy(call) => self.work(myself, call),
+            ContainerCall::GetAgentPolicy(call) => self.work(myself, call),
+            ContainerCall::PutAgentPolicy(call) => self.work(myself, call),
             ContainerCall::CreateContainer(call) => self.admit(myself, call),
             ContainerCall::StartContainer(call) => self.admit(myself, call),
             ContainerCall::WakeContainer(call) => self.admit(myself, call),

@@ -1,6 +1,7 @@
 //! The work behind the tenant's own calls, one file per area of messages.
 
 mod administration;
+mod agent_policy;
 mod attempts;
 mod auth;
 mod egress;

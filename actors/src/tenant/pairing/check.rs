@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use ocmt_store::tables::{Container, DesiredState, PairedSender, Pairing};
 
-use super::{super::handlers::session_row, code};
+use super::code;
 use crate::{
+    agent_policy::{EffectivePolicy, stored},
     api::pairing::{CheckSender, ConversationScope, DirectPolicy, GroupPolicy, SenderDecision},
     authorize::{Action, Object},
     error::ActorError,
-    policy::TenantPolicy,
     work::{Handle, Work},
 };
 
@@ -29,8 +29,13 @@ impl Handle for CheckSender {
         bounded("sender_id", &self.sender, 1, LONGEST_SENDER)?;
         bounded("display_name", &self.display_name, 0, LONGEST_NAME)?;
         work.object = format!("container/{}", self.container);
-        let (_, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
-        let decision = match standing(&policy, self.scope) {
+        let held = stored::held(&work.env, &mut work.tx, Some(agent.user_id)).await?.effective;
+        let listens = held.allows_channel(&self.channel);
+        if !listens {
+            work.details.push(("channel".to_owned(), "not in the agent policy".to_owned()));
+        }
+        let decision = match standing(&held, self.scope) {
+            _ if !listens => SenderDecision::Drop,
             Standing::Everybody => SenderDecision::Allow,
             Standing::Nobody => SenderDecision::Drop,
             Standing::Listed { .. } if is_paired(work, &self).await? => SenderDecision::Allow,
@@ -58,7 +63,7 @@ enum Standing {
     },
 }
 
-fn standing(policy: &TenantPolicy, scope: ConversationScope) -> Standing {
+fn standing(policy: &EffectivePolicy, scope: ConversationScope) -> Standing {
     match scope {
         ConversationScope::Direct => match policy.dm_policy {
             DirectPolicy::Pairing => Standing::Listed { others_pair: true },

@@ -1,5 +1,6 @@
 //! What the store does beyond single rows, by area.
 
+pub(crate) mod agent_policy;
 pub(crate) mod audit;
 pub(crate) mod cluster;
 pub(crate) mod deletion;

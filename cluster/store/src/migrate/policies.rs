@@ -18,7 +18,7 @@ use crate::{StoreError, kernel::row::Table, tables};
 const OWN: &str = "tenant_id = decode(current_setting('ocmt.tenant', true), 'hex')";
 
 /// Tables of tenants that work across tenants reads: which there are, what is due, what runs on which host
-/// and what it may reach. Which columns of them is a matter of rights.
+/// what it may reach and what its agents may do. Which columns of them is a matter of rights.
 const READ_ACROSS: &[&str] = &[
     "timers",
     "outbox",
@@ -30,6 +30,7 @@ const READ_ACROSS: &[&str] = &[
     "oidc_providers",
     "alert_channels",
     "egress_policies",
+    "agent_policies",
     "egress_use",
     // how far audits have come: hashes and counts
     "audit_head",

@@ -47,6 +47,7 @@ const OF_CLUSTER: &[(&str, &str)] = &[
     ("alert_channels", "SELECT (tenant_id, wrapped)"),
     // what a host holds its containers to, also where their tenant is owned elsewhere
     ("egress_policies", "SELECT"),
+    ("agent_policies", "SELECT"),
     ("egress_use", "SELECT"),
     // the cluster's own chain and answers, which the policies keep apart from tenants'
     ("audit", "SELECT, INSERT"),

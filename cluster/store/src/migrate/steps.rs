@@ -68,4 +68,6 @@ steps! {
     23 "alerts" "0023_alerts.sql" usable_from 23;
     // an earlier program would remove a user and leave their snapshots in the object store
     24 "snapshots" "0024_snapshots.sql" usable_from 24;
+    // an earlier program would start agents without their policy
+    25 "agent_policies" "0025_agent_policies.sql" usable_from 25;
 }

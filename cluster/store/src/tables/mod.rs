@@ -1,6 +1,7 @@
 //! The rows of every table, by area. A column is added here and in the migration; a test holds the two
 //! against each other and prints the DDL that a row wants.
 
+pub mod agent_policy;
 pub mod alert;
 pub mod api_key;
 pub mod ceremony_event;
@@ -30,6 +31,7 @@ pub mod trail;
 pub mod transcript;
 pub mod vault;
 
+pub use agent_policy::AgentPolicyRow;
 pub use alert::{AlertChannel, AlertGroup, AlertKind};
 pub use api_key::ApiKeyRow;
 pub use ceremony_event::CeremonyEvent;
@@ -125,6 +127,7 @@ fn of_tenants() -> Vec<&'static Table> {
         RotationObject::table(),
         VaultInboxItem::table(),
         Container::table(),
+        AgentPolicyRow::table(),
         EgressPolicyRow::table(),
         EgressUse::table(),
         HostMemory::table(),

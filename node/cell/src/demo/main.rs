@@ -2,7 +2,7 @@
 //!
 //! It serves HTTP on `127.0.0.1:$PORT` (8080), proves that it holds `DEMO_SECRET` without showing
 //! it, and talks back. `repeat` says everything back that comes in, as `cat` does where there is one.
-//! `eat MIB` takes memory. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory.
+//! `eat MIB` takes memory; `policy` shows the file with what agents may do. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory.
 
 mod attack;
 mod eat;
@@ -23,9 +23,10 @@ fn main() -> ExitCode {
         (None | Some("serve"), None, _) => serve().map(|()| ExitCode::SUCCESS),
         (Some("repeat"), None, _) => repeat().map(|()| ExitCode::SUCCESS),
         (Some("eat"), Some(mib), None) => eat::run(&mib),
+        (Some("policy"), None, _) => policy().map(|()| ExitCode::SUCCESS),
         (Some("attack"), Some(pid), mark) => attack::run(&pid, mark.as_deref()),
         _ => Err(anyhow::anyhow!(
-            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | attack PID [HEX OF MARKED BYTES]"
+            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | policy | attack PID [HEX OF MARKED BYTES]"
         )),
     };
     outcome.unwrap_or_else(|error| {
@@ -44,6 +45,13 @@ fn repeat() -> anyhow::Result<()> {
         to.flush()?;
         line.clear();
     }
+    Ok(())
+}
+
+/// What its agents may do, as the file of the cell says.
+fn policy() -> anyhow::Result<()> {
+    let file = std::env::var_os("OCMT_AGENT_POLICY").context("OCMT_AGENT_POLICY is not set")?;
+    std::io::stdout().write_all(&std::fs::read(file)?)?;
     Ok(())
 }
 

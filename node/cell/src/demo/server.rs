@@ -47,6 +47,7 @@ struct Workload {
 /// Serves until SIGTERM.
 pub(crate) async fn serve(port: u16, secret: Option<Vec<u8>>) -> anyhow::Result<()> {
     let mut stop = signal(SignalKind::terminate())?;
+    let mut changed = signal(SignalKind::hangup())?;
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
         .await
         .with_context(|| format!("cannot listen on 127.0.0.1:{port}"))?;
@@ -62,6 +63,7 @@ pub(crate) async fn serve(port: u16, secret: Option<Vec<u8>>) -> anyhow::Result<
                 say("demo workload stopping");
                 return Ok(());
             }
+            _ = changed.recv() => say("demo workload told of another agent policy"),
             accepted = listener.accept() => match accepted {
                 Ok((connection, _)) => answer_connection(connection, Arc::clone(&workload)),
                 Err(error) => say(&format!("accept failed: {error}")),

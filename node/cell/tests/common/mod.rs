@@ -10,6 +10,7 @@
 )]
 
 pub mod channel;
+pub mod policy;
 pub mod user;
 
 use std::{
@@ -122,7 +123,15 @@ impl TestCell {
         Self { child, address, start, place, errors }
     }
 
+    /// The host, which gives the cell its policy first.
     pub async fn client(&self) -> Client {
+        let mut client = self.bare_client().await;
+        client.put_agent_policy(policy::Host::of(self).gives(1, "{}")).await.unwrap();
+        client
+    }
+
+    /// The host, which has given nothing.
+    pub async fn bare_client(&self) -> Client {
         self.client_with(self.start.control_token().unwrap().expose()).await
     }
 

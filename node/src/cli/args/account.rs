@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use ocmt_types::{SessionId, UserId};
 
 use super::{
-    CodeArgs, EgressCommand, OperatedCommand,
+    AgentPolicyCommand, CodeArgs, EgressCommand, OperatedCommand,
     team::{DirectChoice, GroupChoice},
 };
 use crate::config::HumanDuration;
@@ -95,6 +95,9 @@ pub enum TenantCommand {
     /// Where containers of the tenant may connect to
     #[command(subcommand)]
     Egress(EgressCommand),
+    /// What agents of the tenant may do
+    #[command(subcommand)]
+    AgentPolicy(AgentPolicyCommand),
     /// What operators do
     #[command(flatten)]
     Operated(OperatedCommand),

@@ -1,6 +1,7 @@
 //! The commands and their arguments. Nothing secret is ever an argument: others on the machine see those.
 
 mod account;
+mod agent_policy;
 mod alert;
 mod api_key;
 mod approve;
@@ -34,6 +35,7 @@ use ocmt_types::{ContainerId, TenantId};
 pub use account::{
     LoginArgs, PolicyArgs, SessionsCommand, SsoCommand, SsoSetArgs, TenantCommand, UserCommand,
 };
+pub use agent_policy::{AgentPolicyCommand, AgentPolicySetArgs, ListChoice, SandboxChoice};
 pub use alert::{AlertCommand, AlertKindArg, AlertPutArgs, AlertSeverityArg};
 pub use api_key::{ApiKeyCommand, ApiKeyCreateArgs};
 pub use approve::{ApproveArgs, ApproveCommand};

@@ -8,6 +8,9 @@
 
 mod key;
 mod offer;
+mod policy;
+#[cfg(test)]
+mod policy_tests;
 mod start;
 mod statement;
 #[cfg(test)]
@@ -22,6 +25,10 @@ use crate::{
 
 pub use key::CellKey;
 pub use offer::{CellKeyOffer, MAX_OFFER_MS, OFFER_MS};
+pub use policy::{
+    AgentPolicyStatement, DeliveredPolicy, MAX_POLICY_DOCUMENT, NewestPolicy, PolicyAuthority, Standing, VOUCHER,
+    digest_of as policy_digest,
+};
 pub use start::{ControlToken, StartSecret};
 pub use statement::{CellKeyStatement, ExpectedCell};
 

@@ -41,6 +41,11 @@ impl StartSecret {
         self.derive(b"OCMT cell v1 key offer")
     }
 
+    /// The key of the MAC with which the host vouches for who signs policies.
+    pub(crate) fn policy_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+        self.derive(b"OCMT cell v1 policy signer")
+    }
+
     fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
         let mut key = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(None, self.0.as_slice())

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod abuse;
+mod agent_policy;
 mod agents;
 mod alerts;
 mod api_keys;

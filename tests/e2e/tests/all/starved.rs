@@ -9,7 +9,7 @@ use ocmt_testkit::{Person, TestNode, docker};
 const NETWORKS: &str = "10.234.0.0/16";
 const PORT: u16 = 8080;
 
-async fn exec(person: &Person, cell: &UnlockedCell, argv: Vec<String>) -> (String, i32) {
+pub(crate) async fn exec(person: &Person, cell: &UnlockedCell, argv: Vec<String>) -> (String, i32) {
     let kind = StreamKind::Exec { argv, tty: false };
     let mut channel = Box::pin(person.client.open_channel(&cell.endpoints, kind)).await.unwrap();
     let (mut said, mut code) = (Vec::new(), None);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ocmt_actors::{
     CellCall, CellChannel, CellConnections, CellError, CellInboxItem, CellInboxSettled, CellLink, CellOffer,
-    CellStatus, CellTarget, CellUnlock, CellWish, LockReason,
+    CellPolicy, CellStatus, CellTarget, CellUnlock, CellWish, LockReason,
 };
 use ocmt_crypto::cell::{CellKey, CellPlace, StartSecret};
 use ocmt_runtime::{Observed, State};
@@ -107,6 +107,10 @@ impl CellLink for Cells {
             let key = CellKey::generate(place, NONCE, &mut StdRng::seed_from_u64(1));
             key.offer(&secret, self.tree.clock(self.machine).now()).map_err(|_| nobody())
         })
+    }
+
+    fn put_policy<'a>(&'a self, cell: &'a CellTarget, _: CellPolicy) -> CellCall<'a, ()> {
+        Box::pin(async move { self.find(cell).await.map(drop) })
     }
 
     fn unlock<'a>(&'a self, cell: &'a CellTarget, _: CellUnlock) -> CellCall<'a, Duration> {

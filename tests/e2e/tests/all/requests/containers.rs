@@ -50,6 +50,9 @@ pub(super) fn cells(ids: &Ids) -> Vec<Made> {
         ContainerService/GetEgressPolicy "container" => pb::GetEgressPolicyRequest { container_id: container_id.clone() };
         ContainerService/PutEgressPolicy "container" => pb::PutEgressPolicyRequest { container_id: container_id.clone(),
             policy: Some(pb::EgressPolicy::default()), expected_version: 0, idempotency_key: key() };
+        ContainerService/GetAgentPolicy "user" => pb::GetAgentPolicyRequest { user_id: ids.user.clone() };
+        ContainerService/PutAgentPolicy "user" => pb::PutAgentPolicyRequest { user_id: ids.user.clone(),
+            policy: Some(pb::AgentPolicy::default()), expected_version: 0, idempotency_key: key() };
         ContainerService/IssueGatewayToken "container" => pb::IssueGatewayTokenRequest { container_id: container_id.clone(), lifetime: None, idempotency_key: key() };
         ContainerService/OpenChannel "container" => pb::OpenChannelRequest { part: Some(pb::open_channel_request::Part::Start(start)) };
     }

@@ -219,6 +219,8 @@ pub(super) const RULES: &[Rule] = rules! {
         LockCell Member Refused,
         GetEgressPolicy Member Refused,
         PutEgressPolicy Owner Refused,
+        GetAgentPolicy Member Refused,
+        PutAgentPolicy Owner Refused,
         IssueGatewayToken Member Refused,
         OpenChannel Member Refused,
     }
