@@ -13,8 +13,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use ocmt_actors::{
-    CellCall, CellChannel, CellConnection, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPolicy, CellStatus,
-    CellTarget, CellUnlock, LockReason,
+    CellCall, CellChannel, CellConnection, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPolicy,
+    CellStatus, CellTarget, CellUnlock, LockReason,
 };
 use ocmt_proto::cell::v1::{self as pb, cell_service_client::CellServiceClient};
 use tokio::sync::mpsc;

@@ -70,7 +70,7 @@ pub(crate) fn args(spec: &ContainerSpec, errand: ArchiveErrand) -> Vec<String> {
     args
 }
 
-const FRESH: &str = ".restore";
+pub(crate) const FRESH: &str = ".restore";
 
 /// Opens what the cell works on: the volume, or an empty folder beside it.
 pub(crate) fn open(
@@ -117,7 +117,8 @@ pub(crate) fn clear(data_dir: &Path) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-fn erase(data_dir: &Path, tenant: TenantId, name: &str) -> Result<(), RuntimeError> {
+/// Erases the folder of this name of a tenant; `Ok` if there is none.
+pub(crate) fn erase(data_dir: &Path, tenant: TenantId, name: &str) -> Result<(), RuntimeError> {
     let fail = |errno: Errno| volume::fault(data_dir, &errno.into());
     let above = volume::tenant_folder(data_dir, tenant)?;
     let folder = match volume::enter(&above, name) {

@@ -11,6 +11,7 @@
 mod archive;
 pub mod docker;
 pub mod egress;
+mod erasing;
 mod error;
 mod image;
 mod observed;
@@ -125,6 +126,10 @@ pub trait Runtime: fmt::Debug + Send + Sync {
     /// Erases all volumes of a tenant, for good. `Conflict` if a container of it is here: remove that first. `Ok` if
     /// there are none.
     fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()>;
+
+    /// Erases the volume of one user, for good. `Conflict` if a container of theirs is here: remove that first. `Ok` if
+    /// there is none.
+    fn erase_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()>;
 
     /// Starts a cell that runs nothing over the volume of a container that does not run, without a network, and hands
     /// `secret` to its standard input. `Conflict` while the container runs; an earlier such cell of it is ended.

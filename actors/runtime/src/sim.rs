@@ -25,7 +25,6 @@ use crate::{
     ArchiveCell, ArchiveErrand, CELL_PORT, Call, CellAddress, ContainerRef, ContainerSpec, Egress, Exit,
     Isolation, Limits, Observed, Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State,
     egress::{Door, Outlet},
-    volume,
 };
 
 struct Sandbox {
@@ -40,6 +39,8 @@ struct Inner {
     removed: BTreeMap<String, Sandbox>,
     /// Tenants with volumes.
     volumes: BTreeSet<TenantId>,
+    /// Users whose volume was erased.
+    erased: Vec<UserId>,
     faults: HashMap<Op, VecDeque<Fault>>,
     calls: Vec<(Op, Option<ContainerRef>)>,
     down: bool,
@@ -353,12 +354,11 @@ impl Runtime for SimRuntime {
     }
 
     fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()> {
-        self.call(Op::Erase, None, move |_, inner| {
-            let observed: Vec<_> = inner.containers.values().map(|one| one.observed.clone()).collect();
-            volume::unused(&observed, tenant)?;
-            inner.volumes.remove(&tenant);
-            Ok(())
-        })
+        self.call(Op::Erase, None, move |_, inner| archive::erase(inner, tenant, None))
+    }
+
+    fn erase_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
+        self.call(Op::Erase, None, move |_, inner| archive::erase(inner, tenant, Some(user)))
     }
 
     fn archive<'a>(

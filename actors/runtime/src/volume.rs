@@ -18,7 +18,7 @@ use rustix::{
     path::Arg,
 };
 
-use crate::{Observed, RuntimeError};
+use crate::RuntimeError;
 
 /// The user and group of everything in a container.
 pub const CONTAINER_UID: u32 = 1000;
@@ -196,14 +196,6 @@ fn is_folder(above: &OwnedFd, entry: &DirEntry) -> Result<bool, Errno> {
             Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
         }
         kind => Ok(kind == FileType::Directory),
-    }
-}
-
-/// Refuses where a container of the tenant is there: its volume is in use, or soon may be.
-pub(crate) fn unused(observed: &[Observed], tenant: TenantId) -> Result<(), RuntimeError> {
-    match observed.iter().find(|seen| seen.labels.tenant == tenant) {
-        Some(seen) => Err(RuntimeError::conflict(&seen.container, "erase the volumes", seen.state)),
-        None => Ok(()),
     }
 }
 

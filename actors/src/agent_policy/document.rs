@@ -60,7 +60,12 @@ impl EffectivePolicy {
     ///
     /// # Errors
     /// None in practice.
-    pub fn document(&self, version: u64, tenant: TenantId, user: Option<UserId>) -> Result<Vec<u8>, ActorError> {
+    pub(crate) fn document(
+        &self,
+        version: u64,
+        tenant: TenantId,
+        user: Option<UserId>,
+    ) -> Result<Vec<u8>, ActorError> {
         let document = Document {
             format: FORMAT,
             version,

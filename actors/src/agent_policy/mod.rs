@@ -77,11 +77,14 @@ impl AgentPolicy {
         ] {
             bounded(field, names, MOST_NAMES, LONGEST_NAME, token)?;
         }
-        let digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let digest = |text: &str| {
+            text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        };
         bounded("policy.allowed_plugin_digests", &self.allowed_plugins, MOST_NAMES, 64, digest)?;
         let name = |text: &str| {
             let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-            text.bytes().next().is_some_and(plain) && text.bytes().all(|byte| plain(byte) || b"._-".contains(&byte))
+            text.bytes().next().is_some_and(plain)
+                && text.bytes().all(|byte| plain(byte) || b"._-".contains(&byte))
         };
         bounded("policy.allowed_channels", &self.allowed_channels, MOST_CHANNELS, LONGEST_CHANNEL, name)
     }
@@ -98,38 +101,40 @@ fn bounded(
         return Err(ActorError::invalid(field, format!("has {} names: at most {most}", names.len())));
     }
     match names.iter().find(|name| name.is_empty() || name.len() > longest || !form(name)) {
-        Some(name) => Err(ActorError::invalid(field, format!("{name:?} is no such name of 1 to {longest} bytes"))),
+        Some(name) => {
+            Err(ActorError::invalid(field, format!("{name:?} is no such name of 1 to {longest} bytes")))
+        }
         None => Ok(()),
     }
 }
 
 /// What holds. A list of what is allowed that is none allows everything; an empty one allows nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EffectivePolicy {
+pub(crate) struct EffectivePolicy {
     /// What of the work runs in a sandbox.
-    pub sandbox_mode: SandboxMode,
+    pub(crate) sandbox_mode: SandboxMode,
     /// Somebody has said so: a host that isolates nothing does not do.
-    pub sandbox_is_wanted: bool,
+    pub(crate) sandbox_is_wanted: bool,
     /// Less what is denied.
-    pub allowed_tools: Option<BTreeSet<String>>,
+    pub(crate) allowed_tools: Option<BTreeSet<String>>,
     /// Of both.
-    pub denied_tools: BTreeSet<String>,
+    pub(crate) denied_tools: BTreeSet<String>,
     /// Models.
-    pub allowed_models: Option<BTreeSet<String>>,
+    pub(crate) allowed_models: Option<BTreeSet<String>>,
     /// Plugins by their digest.
-    pub allowed_plugins: BTreeSet<String>,
+    pub(crate) allowed_plugins: BTreeSet<String>,
     /// Channels.
-    pub allowed_channels: Option<BTreeSet<String>>,
+    pub(crate) allowed_channels: Option<BTreeSet<String>>,
     /// As pairing holds it.
-    pub dm_policy: DirectPolicy,
+    pub(crate) dm_policy: DirectPolicy,
     /// As pairing holds it.
-    pub group_policy: GroupPolicy,
+    pub(crate) group_policy: GroupPolicy,
 }
 
 impl EffectivePolicy {
     /// What holds for a user's agents, or for the tenant's where no user has anything of their own: never more than what
     /// the tenant's policy allows.
-    pub fn of(tenant: &AgentPolicy, user: Option<&AgentPolicy>, who: &TenantPolicy) -> Self {
+    pub(crate) fn of(tenant: &AgentPolicy, user: Option<&AgentPolicy>, who: &TenantPolicy) -> Self {
         let all = || [Some(tenant), user].into_iter().flatten();
         let said = all().filter_map(|policy| policy.sandbox_mode).min();
         let sandbox_mode = said.unwrap_or_default();
@@ -153,7 +158,7 @@ impl EffectivePolicy {
     }
 
     /// Whether agents talk on this channel.
-    pub fn allows_channel(&self, channel: &str) -> bool {
+    pub(crate) fn allows_channel(&self, channel: &str) -> bool {
         self.allowed_channels.as_ref().is_none_or(|allowed| allowed.contains(channel))
     }
 }

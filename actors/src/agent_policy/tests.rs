@@ -99,7 +99,10 @@ fn nothing_said_is_everything_in_a_sandbox_without_plugins() {
     assert_eq!(effective.sandbox_mode, SandboxMode::All);
     assert!(effective.allowed_tools.is_none() && effective.allowed_models.is_none());
     assert!(effective.allowed_plugins.is_empty() && effective.allows_channel("telegram"));
-    assert_eq!((effective.dm_policy, effective.group_policy), (DirectPolicy::Pairing, GroupPolicy::Allowlist));
+    assert_eq!(
+        (effective.dm_policy, effective.group_policy),
+        (DirectPolicy::Pairing, GroupPolicy::Allowlist)
+    );
 }
 
 #[test]

@@ -29,7 +29,8 @@ pub(crate) use super::{
     no_cells::{NoCells, nobody},
 };
 use crate::{
-    ActorError, Alone, Call, CallMeta, Caller, IdempotencyKey, Limits, Mode, NodeSigner, Passkeys, SealingRing, System, SystemConfig,
+    ActorError, Alone, Call, CallMeta, Caller, IdempotencyKey, Limits, Mode, NodeSigner, Passkeys,
+    SealingRing, System, SystemConfig,
     api::{
         auth::{Device, ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignUp},
         tenant::TenantPolicy,

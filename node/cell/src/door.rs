@@ -228,12 +228,7 @@ fn ask(wanted: u8, name: &str, value: Option<&[u8]>) -> Result<(u8, Zeroizing<St
     asked.map_err(|error| format!("the cell does not answer: {error}"))
 }
 
-fn ask_at(
-    door: &[u8],
-    wanted: u8,
-    name: &str,
-    value: Option<&[u8]>,
-) -> io::Result<(u8, Zeroizing<String>)> {
+fn ask_at(door: &[u8], wanted: u8, name: &str, value: Option<&[u8]>) -> io::Result<(u8, Zeroizing<String>)> {
     let too_long = |_| io::Error::from(io::ErrorKind::InvalidInput);
     let mut stream = StdStream::connect_addr(&SocketAddr::from_abstract_name(door)?)?;
     let mut head = vec![wanted];

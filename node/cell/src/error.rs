@@ -123,7 +123,9 @@ impl From<CellError> for Status {
             | CellError::NotConnected { .. }
             | CellError::Provider { may_pass: false, .. } => Code::FailedPrecondition,
             CellError::Provider { .. } | CellError::WorkloadAway(_) => Code::Unavailable,
-            CellError::NotForThisCell | CellError::PolicyRefused | CellError::Invalid(_) => Code::InvalidArgument,
+            CellError::NotForThisCell | CellError::PolicyRefused | CellError::Invalid(_) => {
+                Code::InvalidArgument
+            }
             CellError::Exhausted(_) => Code::ResourceExhausted,
             CellError::Guard(_)
             | CellError::StartSecret(_)

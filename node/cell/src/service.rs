@@ -14,8 +14,9 @@ use ocmt_proto::cell::v1::{
     BeginAuthorizationRequest, BeginAuthorizationResponse, ChannelRequest, ChannelResponse,
     DisconnectRequest, DisconnectResponse, ExtendRequest, ExtendResponse, FinishAuthorizationRequest,
     FinishAuthorizationResponse, GetKeyRequest, GetKeyResponse, LockRequest, LockResponse, ProxyRequest,
-    ProxyResponse, PutAgentPolicyRequest, PutAgentPolicyResponse, ReachRequest, ReachResponse, SealedInboxItem, StatusRequest, StatusResponse,
-    TakeInboxItemsRequest, TakeInboxItemsResponse, UnlockRequest, UnlockResponse, WorkloadState,
+    ProxyResponse, PutAgentPolicyRequest, PutAgentPolicyResponse, ReachRequest, ReachResponse,
+    SealedInboxItem, StatusRequest, StatusResponse, TakeInboxItemsRequest, TakeInboxItemsResponse,
+    UnlockRequest, UnlockResponse, WorkloadState,
     cell_service_server::{CellService, CellServiceServer},
 };
 use ocmt_types::Digest32;
@@ -110,8 +111,8 @@ impl CellService for Face {
         let PutAgentPolicyRequest { document, statement, signer, voucher } = request.into_inner();
         bound(document.len() <= MAX_POLICY_DOCUMENT, "document is over 512 KiB")?;
         bound(statement.len() <= MAX_STATEMENT, "statement is over 1 KiB")?;
-        let signer = VerifyKey::try_from(signer.as_ref())
-            .map_err(|_| CellError::Invalid("signer is not 32 bytes"))?;
+        let signer =
+            VerifyKey::try_from(signer.as_ref()).map_err(|_| CellError::Invalid("signer is not 32 bytes"))?;
         self.cell.put_policy(Delivered { document, statement, signer, voucher }).await?;
         Ok(Response::new(PutAgentPolicyResponse {}))
     }

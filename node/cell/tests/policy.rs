@@ -6,10 +6,7 @@ mod common;
 use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
 use common::{
-    Client, Options, Script, TestCell, children_of, level,
-    policy::Host,
-    status, status_when,
-    user::User,
+    Client, Options, Script, TestCell, children_of, level, policy::Host, status, status_when, user::User,
 };
 use ocmt_crypto::cell::StartSecret;
 use ocmt_proto::cell::v1::{LockReason, LockRequest, PutAgentPolicyRequest, WorkloadState};
@@ -85,6 +82,7 @@ async fn nothing_is_started_before_it_is_known_what_agents_may_do() {
     assert_eq!(line(&out, 1).await[1..], ["{}", "started"]);
     // also what comes after a lock, by policy without secrets
     user.unlock(&cell, &mut client, &[]).await.unwrap();
+    line(&out, 2).await;
     client.lock(LockRequest { reason: LockReason::User.into() }).await.unwrap();
     assert_eq!(line(&out, 3).await[1..], ["{}", "started"]);
 }
@@ -114,7 +112,7 @@ async fn what_is_tampered_with_anothers_or_older_is_refused_and_the_one_before_h
     ] {
         assert_eq!(refused(&mut client, tampered).await, "CELL_POLICY_REFUSED", "{what}");
     }
-    let another = Host { key: ocmt_crypto::sign::SigningKey::generate(&mut rand::rng()), ..Host::of(&cell) };
+    let another = Host::of(&cell).another_key();
     let unvouched = PutAgentPolicyRequest { voucher: good.voucher.clone(), ..another.gives(6, "{}") };
     assert_eq!(refused(&mut client, unvouched).await, "CELL_POLICY_REFUSED", "a key that nobody vouches for");
     let mut elsewhere = host.states(6, "{}");
@@ -150,7 +148,8 @@ async fn a_workload_that_takes_no_signal_lives_and_asks_the_cell_what_holds() {
     status_when(&mut client, "the workload", |status| status.workload_state() == WorkloadState::Ready).await;
     client.put_agent_policy(host.gives(2, "{\"tools\":2}")).await.unwrap();
     std::fs::write(&go, "").unwrap();
-    let said = level("its answer", || std::fs::read_to_string(&out).ok().filter(|text| text.ends_with('\n'))).await;
+    let said =
+        level("its answer", || std::fs::read_to_string(&out).ok().filter(|text| text.ends_with('\n'))).await;
     assert_eq!(said, "{\"tools\":2}\n");
     assert_eq!(status(&mut client).await.workload_state(), WorkloadState::Ready, "the signal ended it");
 }

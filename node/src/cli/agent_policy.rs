@@ -13,7 +13,11 @@ use super::{
     context::Context,
 };
 
-pub(super) async fn run(context: &Context, client: &Client, command: AgentPolicyCommand) -> anyhow::Result<()> {
+pub(super) async fn run(
+    context: &Context,
+    client: &Client,
+    command: AgentPolicyCommand,
+) -> anyhow::Result<()> {
     let user = match command {
         AgentPolicyCommand::Show { user } => user,
         AgentPolicyCommand::Set(args) => {

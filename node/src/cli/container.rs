@@ -14,7 +14,7 @@ use ocmt_types::ContainerId;
 use super::{
     args::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, PassphraseArgs, UnlockArgs},
     context::Context,
-    output::{self, note, print, waiting},
+    output::{self, confirm, note, print, waiting},
     show, streams,
 };
 
@@ -79,10 +79,17 @@ async fn life(context: &Context, command: ContainerCommand) -> anyhow::Result<()
             let id = client.container_or_only(which.container).await?;
             tell(context, &client.release_container(id, &reason).await?)
         }
-        ContainerCommand::Rm(which) => {
+        ContainerCommand::Rm { which, delete_volume, yes } => {
             let id = client.container_or_only(which.container).await?;
-            client.remove_container(id).await?;
-            out.done("the container was removed; its volume stays")
+            if delete_volume && !yes && !confirm(&format!("Erase the volume of {id} for good?"), "--yes")? {
+                return out.done("nothing was removed");
+            }
+            client.remove_container(id, delete_volume).await?;
+            out.done(if delete_volume {
+                "the container was removed, and its volume erased"
+            } else {
+                "the container was removed; its volume stays"
+            })
         }
         ContainerCommand::Exec(_) | ContainerCommand::Logs(_) => Ok(()),
     }

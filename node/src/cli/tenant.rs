@@ -5,9 +5,10 @@ use std::time::Duration;
 use ocmt_client::tenant::{Policy, PolicyChange, Quotas, Tenant};
 
 use super::{
+    agent_policy,
     args::{PolicyArgs, TenantCommand, UserCommand},
     context::Context,
-    agent_policy, egress,
+    egress,
     output::note,
     show, sso,
 };

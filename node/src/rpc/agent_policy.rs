@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_digest_that_is_none_is_an_invalid_argument() {
-        let wrong = pb::AgentPolicy { allowed_plugin_digests: vec![vec![1; 31].into()], ..Default::default() };
+        let wrong =
+            pb::AgentPolicy { allowed_plugin_digests: vec![vec![1; 31].into()], ..Default::default() };
         assert_eq!(from_wire(wrong).unwrap_err().code(), tonic::Code::InvalidArgument);
     }
 }

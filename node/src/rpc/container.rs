@@ -12,8 +12,8 @@ use ocmt_types::ContainerId;
 use tonic::{Request, Response, Status, Streaming, async_trait, codegen::BoxStream};
 
 use super::{
-    Answer, Rpc, agent_policy, container_channel, container_watch, container_wire as wire, convert, egress, schedule,
-    snapshot,
+    Answer, Rpc, agent_policy, container_channel, container_watch, container_wire as wire, convert, egress,
+    schedule, snapshot,
 };
 
 /// What the workload has to end by itself unless the caller says otherwise.

@@ -37,7 +37,7 @@ use crate::{
     ArchiveCell, ArchiveErrand, Call, CellAddress, ContainerRef, ContainerSpec, Egress, ImageRef, Isolation,
     Limits, Mode, Observed, Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret,
     egress::{Door, EGRESS_PORT, Outlet},
-    volume,
+    erasing, volume,
 };
 use drift::Bounds;
 use guard::{GuardState, HostGuard};
@@ -236,11 +236,11 @@ impl Runtime for DockerRuntime {
     }
 
     fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()> {
-        async move {
-            volume::unused(&self.list().await?, tenant)?;
-            volume::on_disk(&self.config.data_dir, move |data_dir| volume::erase(data_dir, tenant)).await
-        }
-        .boxed()
+        erasing::erased(self.list(), &self.config.data_dir, tenant, None).boxed()
+    }
+
+    fn erase_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
+        erasing::erased(self.list(), &self.config.data_dir, tenant, Some(user)).boxed()
     }
 
     fn archive<'a>(

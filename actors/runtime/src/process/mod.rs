@@ -28,7 +28,7 @@ use tokio::sync::{broadcast, watch};
 use crate::{
     ArchiveCell, ArchiveErrand, Call, CellAddress, ContainerRef, ContainerSpec, Egress, Exit, Isolation,
     Labels, Limits, Mode, Observed, Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret, State,
-    volume,
+    erasing, volume,
 };
 use group::Process;
 use record::{Record, Records};
@@ -365,12 +365,11 @@ impl Runtime for ProcessRuntime {
     }
 
     fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()> {
-        async move {
-            volume::unused(&self.list().await?, tenant)?;
-            volume::on_disk(&self.shared.config.data_dir, move |data_dir| volume::erase(data_dir, tenant))
-                .await
-        }
-        .boxed()
+        erasing::erased(self.list(), &self.shared.config.data_dir, tenant, None).boxed()
+    }
+
+    fn erase_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
+        erasing::erased(self.list(), &self.shared.config.data_dir, tenant, Some(user)).boxed()
     }
 
     fn archive<'a>(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ocmt_types::{TenantId, UserId};
 
 use super::{Inner, SimRuntime};
-use crate::{ArchiveCell, ArchiveErrand, ContainerSpec, RuntimeError, StartSecret, State};
+use crate::{ArchiveCell, ArchiveErrand, ContainerSpec, RuntimeError, StartSecret, State, erasing};
 
 /// Makes cells that run nothing, of a test's own; also told when a fresh volume takes the place of the present one.
 pub trait Archive: Send + Sync {
@@ -21,6 +21,11 @@ pub trait Archive: Send + Sync {
 }
 
 impl SimRuntime {
+    /// Users whose volume was erased.
+    pub fn erased(&self) -> Vec<UserId> {
+        self.lock().erased.clone()
+    }
+
     /// Its cells that run nothing are made by this.
     pub fn archives_by(&self, archivist: Arc<dyn Archive>) {
         self.lock().archivist = Some(archivist);
@@ -44,4 +49,14 @@ pub(super) fn begin(
         }
         _ => by(inner)?.start(spec, errand, secret),
     }
+}
+
+pub(super) fn erase(inner: &mut Inner, tenant: TenantId, user: Option<UserId>) -> Result<(), RuntimeError> {
+    let observed: Vec<_> = inner.containers.values().map(|one| one.observed.clone()).collect();
+    erasing::unused(&observed, tenant, user)?;
+    match user {
+        Some(user) => inner.erased.push(user),
+        None => drop(inner.volumes.remove(&tenant)),
+    }
+    Ok(())
 }

@@ -70,7 +70,8 @@ impl ContainerActorState {
         });
         let carried = errand::carry(self.scope.clone(), self.container, Arc::clone(&cell));
         let policy = agent::Carrier::new(&self.scope, row, Arc::clone(&cell));
-        self.collector = Some(Collector { epoch, cell, _task: task, _carrier: supervisor::task(carried), policy });
+        self.collector =
+            Some(Collector { epoch, cell, _task: task, _carrier: supervisor::task(carried), policy });
     }
 
     /// What its agents may do may have changed.

@@ -196,29 +196,31 @@ impl SystemWork for Rearm {
     }
 }
 
-/// The row is gone with all that belongs to it; the volume stays.
-pub(crate) struct Forget(pub(crate) ContainerId);
+/// The row is gone with all that belongs to it; the volume stays, or is gone already.
+pub(crate) struct Forget {
+    pub(crate) container: ContainerId,
+    /// What became of a volume that was to go with it.
+    pub(crate) volume: &'static str,
+}
 
 impl SystemWork for Forget {
     type Output = ();
     async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
-        let subject = self.0.to_string();
-        if let Some(row) = work.tx.take::<Container>(self.0).await? {
+        let subject = self.container.to_string();
+        let mut details = Vec::new();
+        if let Some(row) = work.tx.take::<Container>(self.container).await? {
             work.tx.return_memory(row.host_node, row.memory_mib).await?;
             events::removed(work, &row).await?;
+            if row.erase_volume {
+                details.push(("volume".to_owned(), self.volume.to_owned()));
+            }
         }
-        connections::forget(work, self.0).await?;
-        work.tx.delete::<EgressPolicyRow>(EgressPolicyRow::subject_of(Some(self.0))).await?;
-        work.tx.delete::<EgressUse>(self.0).await?;
+        connections::forget(work, self.container).await?;
+        work.tx.delete::<EgressPolicyRow>(EgressPolicyRow::subject_of(Some(self.container))).await?;
+        work.tx.delete::<EgressUse>(self.container).await?;
         work.tx.clear_timer(LOOK, &subject).await?;
         work.tx.clear_timer(LOCK, &subject).await?;
-        audit::note(
-            work,
-            "container.removed",
-            format!("container/{subject}"),
-            AuditOutcome::Allowed,
-            Vec::new(),
-        )
-        .await
+        audit::note(work, "container.removed", format!("container/{subject}"), AuditOutcome::Allowed, details)
+            .await
     }
 }

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::{error::ActorError, host::owner::tell, ports::LockReason, work::run_system};
 
+/// A large volume takes its time. What was cut off is gone on with.
+const ERASING: Duration = Duration::from_secs(600);
+
 /// Freezes it.
 pub(super) async fn pause(ctx: &Ctx, idle: bool) -> Ended {
     let op = Op::Pause { idle };
@@ -178,16 +181,24 @@ pub(super) async fn remove(ctx: &Ctx) -> Ended {
         row.observed = Phase::Stopping;
         Ok(())
     });
-    if let Err(error) = intent.await {
-        return ctx.lost(op, error);
-    }
+    // whether its volume goes too stands in the row as it is now
+    let row = match intent.await {
+        Ok(intended) => Container { observed: before, ..intended },
+        Err(error) => return ctx.lost(op, error),
+    };
     if is_live(before) {
         end(ctx, &of, before).await;
     }
     if let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.remove(&of)).await {
         return ctx.failed(op, &row, from_engine(error), before).await;
     }
-    match run_system(&ctx.scope, Forget(ctx.container)).await {
+    if row.erase_volume {
+        let erased = ctx.env().runtime.erase_volume(row.tenant_id, row.user_id);
+        if let Err(error) = ctx.engine(ERASING, erased).await {
+            return ctx.failed(op, &row, from_engine(error), before).await;
+        }
+    }
+    match run_system(&ctx.scope, Forget { container: ctx.container, volume: "erased" }).await {
         Ok(((), effects)) => {
             tell(&ctx.scope, effects);
             Ended { op, how: How::Gone, row: None, cell: None, error: None, then: Then::Nothing }

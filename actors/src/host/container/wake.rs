@@ -17,9 +17,8 @@ use super::{
     state::Op,
 };
 use crate::{
-    agent_policy::stored::Signed,
-    api::container::WakeKind, env::Scope, error::ActorError, host::starts::Turn, policy::Mode,
-    tenant::session_row::tenant_of,
+    agent_policy::stored::Signed, api::container::WakeKind, env::Scope, error::ActorError,
+    host::starts::Turn, policy::Mode, tenant::session_row::tenant_of,
 };
 
 /// Starting a container that turned out not to be there, or to run already: so often at most.

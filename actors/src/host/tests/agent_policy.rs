@@ -71,7 +71,10 @@ async fn a_cell_starts_with_what_holds_and_hears_of_every_change(world: World) {
     let container = world.running(&ann).await;
     let first = next(&world, 1).await;
     assert_eq!((&first["tools"]["deny"], &first["user"]), (&json!(["exec"]), &json!(ann.user.to_string())));
-    assert_eq!((&first["sandbox"]["mode"], &first["channels"]["dm_policy"]), (&json!("all"), &json!("pairing")));
+    assert_eq!(
+        (&first["sandbox"]["mode"], &first["channels"]["dm_policy"]),
+        (&json!("all"), &json!("pairing"))
+    );
 
     put(&world.kit, &ann, Some(ann.user), denying("write"), 0).await.unwrap();
     assert_eq!(next(&world, 2).await["tools"]["deny"], json!(["exec", "write"]));
@@ -168,6 +171,9 @@ async fn owners_set_it_and_each_sees_their_own() {
         let put = put(&world.kit, &eve, Some(user), denying("x"), 0).await.unwrap_err();
         assert_eq!(put, ActorError::NotFound);
     }
+    world.kit.clock.advance(Duration::from_secs(16 * 60));
+    let late = put(&world.kit, &ann, None, denying("exec"), 0).await.unwrap_err();
+    assert_eq!(late.reason(), "STEP_UP_REQUIRED");
     let query = QueryAudit {
         method: Some("ContainerService/PutAgentPolicy".to_owned()),
         limit: 100,

@@ -82,8 +82,6 @@ async fn a_user_has_one_container_and_may_make_another_when_it_is_gone() {
     let first = world.running(&ann).await;
     let again = CreateContainer { user: None, spec: spec(), start: true };
     assert_eq!(world.kit.call(&ann.caller, again.clone()).await.unwrap_err().reason(), "ALREADY_EXISTS");
-    let volume = RemoveContainer { container: first, delete_volume: true };
-    assert_eq!(world.kit.call(&ann.caller, volume).await.unwrap_err().reason(), "UNIMPLEMENTED");
     let remove = || RemoveContainer { container: first, delete_volume: false };
     let tenant = world.kit.system.tenant(ann.tenant);
     tenant.call(ann.caller.clone(), world.kit.keyed(1, 1), remove()).await.unwrap();

@@ -28,6 +28,7 @@ mod sleep;
 mod snapshots;
 mod starts;
 mod unfinished;
+mod volumes;
 mod wake;
 mod watch;
 

@@ -121,6 +121,7 @@ fn fresh(
         version: 1,
         created_at: work.now,
         updated_at: work.now,
+        erase_volume: false,
     })
 }
 
@@ -219,18 +220,33 @@ fn stopped(act: &Act, about: About, reply: Reply<ContainerInfo>) -> What {
 }
 
 act!(RemoveContainer: RemoveContainer, (), removed, self, work => {
-    if self.delete_volume {
-        return Err(ActorError::Unimplemented("deleting the volume of a container"));
-    }
     let row = load(work, Action::RemoveContainer, self.container).await?;
+    if self.delete_volume && work.standing.caller.person() != Some(row.user_id) {
+        // what is in it is its user's: beside them only who may delete all of the tenant
+        work.authorize(Action::DeleteTenant, &Object::TENANT)?;
+    }
     if row.desired == DesiredState::Held {
         return Err(ActorError::precondition("CONTAINER_HELD", "the container is held: it must be released first"));
     }
+    let row = with_volume(work, row, self.delete_volume).await?;
     group::forget_container(work, self.container).await?;
     pairing::forget_container(work, self.container).await?;
     schedule::forget_container(work, self.container).await?;
     desire(work, row, DesiredState::Absent).await
 });
+
+/// What was asked once is not taken back: the volume may be half gone.
+async fn with_volume(work: &mut Work, row: Container, erase: bool) -> Result<Container, ActorError> {
+    if !erase {
+        return Ok(row);
+    }
+    work.details.push(("volume".to_owned(), "is erased".to_owned()));
+    changed(work, row, |row| {
+        row.erase_volume = true;
+        Ok(())
+    })
+    .await
+}
 
 fn removed(_: &Act, _: About, reply: Reply<()>) -> What {
     // a repeat finds it gone, or goes on with it

@@ -70,4 +70,6 @@ steps! {
     24 "snapshots" "0024_snapshots.sql" usable_from 24;
     // an earlier program would start agents without their policy
     25 "agent_policies" "0025_agent_policies.sql" usable_from 25;
+    // an earlier program would leave the volume of a container that is removed with it
+    26 "erased_volumes" "0026_erased_volumes.sql" usable_from 26;
 }

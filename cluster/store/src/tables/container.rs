@@ -95,6 +95,8 @@ rows! {
         created_at: Timestamp,
         /// When it last changed state.
         updated_at: Timestamp,
+        /// Its volume goes with it.
+        erase_volume: bool,
     } index(tenant_id, user_id) index(host_node);
 
     /// How much memory the containers that are pinned to a node reserve. Written only with the container's

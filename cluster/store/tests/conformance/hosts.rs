@@ -35,6 +35,7 @@ pub fn container(own: Ownership, n: u64, host: NodeId) -> Container {
         version: 1,
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
+        erase_volume: false,
     }
 }
 

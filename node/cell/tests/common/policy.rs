@@ -26,6 +26,11 @@ impl Host {
         Self { key: SigningKey::generate(&mut rand::rng()), place, authority }
     }
 
+    /// The same with a key that nobody has seen yet.
+    pub fn another_key(self) -> Self {
+        Self { key: SigningKey::generate(&mut rand::rng()), ..self }
+    }
+
     pub fn states(&self, version: u64, document: &str) -> AgentPolicyStatement {
         AgentPolicyStatement {
             tenant: self.place.tenant,

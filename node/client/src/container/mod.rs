@@ -169,14 +169,19 @@ impl Client {
         Ok((parse(present(answer.container, "container")?)?, wake))
     }
 
-    /// Removes it; its volume stays.
+    /// Removes it. Wants a fresh proof of presence. Its volume stays, or is erased for good: then by its user, or an
+    /// owner of the tenant.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn remove_container(&self, container: ContainerId) -> Result<(), ClientError> {
+    pub async fn remove_container(
+        &self,
+        container: ContainerId,
+        delete_volume: bool,
+    ) -> Result<(), ClientError> {
         let request = pb::RemoveContainerRequest {
             container_id: container.to_string(),
-            delete_volume: false,
+            delete_volume,
             idempotency_key: idempotency_key(),
         };
         self.containers().remove_container(request).await?;

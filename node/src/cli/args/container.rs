@@ -103,9 +103,21 @@ pub enum ContainerCommand {
         #[arg(long)]
         reason: String,
     },
-    /// Remove it; its volume stays
-    #[command(after_help = "Example:\n  ocmt container rm 0b8c2a54-…")]
-    Rm(ContainerArg),
+    /// Remove it; its volume stays unless it is to go
+    #[command(
+        after_help = "Examples:\n  ocmt container rm 0b8c2a54-…\n  ocmt container rm 0b8c2a54-… --delete-volume\n\nAfter `ocmt step-up`. A volume that is deleted is erased on its host, and nothing but a\nsnapshot brings it back; its user deletes it, or an owner of the tenant. Snapshots stay."
+    )]
+    Rm {
+        /// Which.
+        #[command(flatten)]
+        which: ContainerArg,
+        /// Erase its volume too, for good
+        #[arg(long)]
+        delete_volume: bool,
+        /// Do not ask whether the volume is to go
+        #[arg(long, requires = "delete_volume")]
+        yes: bool,
+    },
 }
 
 /// `ocmt container create`

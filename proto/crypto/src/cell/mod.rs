@@ -26,8 +26,8 @@ use crate::{
 pub use key::CellKey;
 pub use offer::{CellKeyOffer, MAX_OFFER_MS, OFFER_MS};
 pub use policy::{
-    AgentPolicyStatement, DeliveredPolicy, MAX_POLICY_DOCUMENT, NewestPolicy, PolicyAuthority, Standing, VOUCHER,
-    digest_of as policy_digest,
+    AgentPolicyStatement, DeliveredPolicy, MAX_POLICY_DOCUMENT, NewestPolicy, PolicyAuthority, Standing,
+    VOUCHER, digest_of as policy_digest,
 };
 pub use start::{ControlToken, StartSecret};
 pub use statement::{CellKeyStatement, ExpectedCell};

@@ -52,8 +52,12 @@ impl AgentPolicyStatement {
     pub fn sign_by(&self, sign: impl FnOnce(Purpose, &[u8]) -> Signature) -> Vec<u8> {
         let mut out = Writer::object(Kind::AGENT_POLICY, VERSION);
         out.id(self.tenant);
-        out.option(self.user, |out, user| drop(out.id(user)));
-        out.option(self.container, |out, container| drop(out.id(container)));
+        out.option(self.user, |out, user| {
+            out.id(user);
+        });
+        out.option(self.container, |out, container| {
+            out.id(container);
+        });
         out.u64(self.version).fixed(&self.digest.0).i64(self.stated_at.0).id(self.node);
         let signature = sign(PURPOSE, out.as_bytes());
         out.fixed(&signature.0);

@@ -37,7 +37,12 @@ fn statement(document: &[u8]) -> AgentPolicyStatement {
 /// A start secret, an identity key, and another one of each.
 fn world() -> (StartSecret, SigningKey, StartSecret, SigningKey) {
     let rng = &mut StdRng::seed_from_u64(11);
-    (StartSecret::generate(rng), SigningKey::generate(rng), StartSecret::generate(rng), SigningKey::generate(rng))
+    (
+        StartSecret::generate(rng),
+        SigningKey::generate(rng),
+        StartSecret::generate(rng),
+        SigningKey::generate(rng),
+    )
 }
 
 fn signed(statement: &AgentPolicyStatement, key: &SigningKey) -> Vec<u8> {
@@ -79,7 +84,10 @@ fn a_cell_believes_the_key_that_its_host_vouches_for_and_no_other() {
         PolicyAuthority::of(&start, CellPlace { generation: 4, ..place() }).unwrap(),
     ] {
         let voucher = stranger.vouch(&signer);
-        assert!(cell.verify(&DeliveredPolicy { voucher: &voucher, ..good }).is_err(), "another cell's voucher");
+        assert!(
+            cell.verify(&DeliveredPolicy { voucher: &voucher, ..good }).is_err(),
+            "another cell's voucher"
+        );
     }
     assert!(cell.verify(&DeliveredPolicy { voucher: &[], ..good }).is_err());
 }

@@ -40,7 +40,17 @@ async fn a_policy_is_set_piece_by_piece_and_shown_as_it_holds() {
         assert!(fresh.out.contains(line), "{}", fresh.out);
     }
     let sum = "ab".repeat(32);
-    let set = ["set", "--deny-tool", "exec", "--allow-model", "m/1", "--allow-model", "m/2", "--allow-plugin", &sum];
+    let set = [
+        "set",
+        "--deny-tool",
+        "exec",
+        "--allow-model",
+        "m/1",
+        "--allow-model",
+        "m/2",
+        "--allow-plugin",
+        &sum,
+    ];
     let first = said(&says(&[&set[..], &["--json"]].concat()).await);
     assert_eq!((&first["version"], &first["policy"]["allowed_plugins"]), (&json!(1), &json!([sum])));
     assert_eq!(first["effective"]["models"]["allow"], json!(["m/1", "m/2"]));
@@ -48,11 +58,17 @@ async fn a_policy_is_set_piece_by_piece_and_shown_as_it_holds() {
     let own = said(&says(&own).await);
     assert_eq!(own["effective"]["models"]["allow"], json!(["m/2"]));
     assert_eq!(own["effective"]["tools"]["deny"], json!(["exec"]), "the tenant's holds too");
-    assert_eq!(own["effective"]["plugins"]["allow_sha256"], json!([]), "a user's allows no more than it names");
+    assert_eq!(
+        own["effective"]["plugins"]["allow_sha256"],
+        json!([]),
+        "a user's allows no more than it names"
+    );
     let cleared = said(&says(&["set", "--clear", "deny-tools", "--json"]).await);
     assert_eq!((&cleared["version"], &cleared["policy"]["denied_tools"]), (&json!(2), &json!([])));
     assert_eq!(cleared["policy"]["allowed_models"], json!(["m/1", "m/2"]), "what is not named stays");
-    for wrong in [vec!["--allow-plugin", "abc"], vec!["--allow-channel", "Signal"], vec!["--deny-tool", "a b"]] {
+    for wrong in
+        [vec!["--allow-plugin", "abc"], vec!["--allow-channel", "Signal"], vec!["--deny-tool", "a b"]]
+    {
         let refused = says(&[vec!["set"], wrong.clone()].concat()).await;
         assert!(matches!(refused.code, Some(1 | 3)), "{wrong:?}: {:?} {}", refused.code, refused.err);
     }

@@ -125,7 +125,7 @@ async fn round(mut desk: Desk) {
     assert_eq!(desk.file(), CANARY);
     let log = fs::read(desk.node.folder().join("node.log")).unwrap();
     assert!(!has(&log, b"canary of a volume"));
-    desk.ada.client.remove_container(desk.container).await.unwrap();
+    desk.ada.client.remove_container(desk.container, false).await.unwrap();
 }
 
 fn has(all: &[u8], part: &[u8]) -> bool {

@@ -162,6 +162,13 @@ impl Runtime for Engine {
         })
     }
 
+    fn erase_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
+        Box::pin(async move {
+            self.travel().await?;
+            self.inner().erase_volume(tenant, user).await
+        })
+    }
+
     fn events(&self) -> BoxStream<'static, RuntimeEvent> {
         self.inner().events()
     }

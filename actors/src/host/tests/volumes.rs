@@ -1,0 +1,104 @@
+//! A container that is removed with its volume: who may, and that it is done once begun.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use ocmt_runtime::sim::{Fault, Op};
+use ocmt_types::ContainerId;
+
+use super::{World, nodes::apart};
+use crate::{
+    ActorError,
+    api::{
+        audit::QueryAudit,
+        container::{GetContainer, RemoveContainer},
+        users::Role,
+    },
+    tests::kit::{Person, until},
+};
+
+fn remove(container: ContainerId, delete_volume: bool) -> RemoveContainer {
+    RemoveContainer { container, delete_volume }
+}
+
+async fn is_gone(world: &World, by: &Person, container: ContainerId) -> bool {
+    world.kit.call(&by.caller, GetContainer { container }).await == Err(ActorError::NotFound)
+}
+
+/// What the audit has of the end of a container.
+async fn told(world: &World, by: &Person) -> Vec<(String, String)> {
+    let query =
+        QueryAudit { method: Some("container.removed".to_owned()), limit: 100, ..QueryAudit::default() };
+    let mut records = world.kit.call(&by.caller, query).await.unwrap().records;
+    records.pop().expect("its end is in the audit").details
+}
+
+async fn its_volume_goes_only_if_asked(world: World) {
+    let ann = world.kit.founder("ann@example.com").await;
+    let first = world.running(&ann).await;
+    world.kit.call(&ann.caller, remove(first, false)).await.unwrap();
+    assert!(world.runtime.erased().is_empty() && told(&world, &ann).await.is_empty());
+    let second = world.running(&ann).await;
+    world.kit.call(&ann.caller, remove(second, true)).await.unwrap();
+    assert!(is_gone(&world, &ann, second).await);
+    assert_eq!(world.runtime.erased(), [ann.user]);
+    assert_eq!(told(&world, &ann).await, [("volume".to_owned(), "erased".to_owned())]);
+    // and another is made as ever
+    world.running(&ann).await;
+}
+
+#[tokio::test]
+async fn its_volume_goes_only_if_asked_on_sim() {
+    its_volume_goes_only_if_asked(World::sim().await).await;
+}
+
+#[tokio::test]
+async fn its_volume_goes_only_if_asked_on_sqlite() {
+    its_volume_goes_only_if_asked(World::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn beside_its_user_only_an_owner_erases_it() {
+    let world = World::sqlite().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let bob = world.kit.member(&ann, "bob@example.com", Role::Member).await;
+    let dan = world.kit.member(&ann, "dan@example.com", Role::Admin).await;
+    let container = world.container(&bob).await;
+    let refused = world.kit.call(&dan.caller, remove(container, true)).await.unwrap_err();
+    assert_eq!(refused.reason(), "PERMISSION_DENIED");
+    assert!(!is_gone(&world, &bob, container).await, "a refusal removed it");
+    world.kit.call(&ann.caller, remove(container, true)).await.unwrap();
+    assert_eq!(world.runtime.erased(), [bob.user]);
+    let container = world.container(&bob).await;
+    world.kit.call(&bob.caller, remove(container, true)).await.unwrap();
+    let container = world.container(&bob).await;
+    world.kit.call(&dan.caller, remove(container, false)).await.unwrap();
+    assert_eq!(world.runtime.erased().len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_begun_is_done_though_the_engine_or_the_node_was_away() {
+    let mut world = World::sqlite().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    world.runtime.fault(Op::Erase, Fault::EngineDown);
+    let refused = world.kit.call(&ann.caller, remove(container, true)).await.unwrap_err();
+    assert_eq!(refused.reason(), "ENGINE_DOWN");
+    assert!(world.runtime.erased().is_empty() && !is_gone(&world, &ann, container).await);
+    world.restart().await;
+    world.kit.clock.advance(Duration::from_secs(61));
+    until("it is gone", async || is_gone(&world, &ann, container).await).await;
+    assert_eq!(world.runtime.erased(), [ann.user], "without asking again");
+}
+
+#[tokio::test]
+async fn its_host_erases_it_wherever_its_owner_is() {
+    let (a, b, ann, container) = apart().await;
+    a.wake(&ann, container).await.unwrap();
+    a.kit.linked.cut_off.store(true, Ordering::SeqCst);
+    let lost = a.kit.call(&ann.caller, remove(container, true)).await.unwrap_err();
+    assert_eq!(lost.reason(), "HOST_UNREACHABLE");
+    a.kit.linked.cut_off.store(false, Ordering::SeqCst);
+    a.kit.clock.advance(Duration::from_secs(61));
+    until("it is gone", async || is_gone(&a, &ann, container).await).await;
+    assert_eq!((b.runtime.erased(), a.runtime.erased().len()), (vec![ann.user], 0));
+}
