@@ -6,8 +6,8 @@
 //! with the session, with a lock, with a stop, and when either side goes away.
 
 use bytes::Bytes;
-use ocmt_crypto::gateway_token;
-use ocmt_types::{ContainerId, RequestId, TenantId};
+use ocmt_crypto::gateway_token::{self, GatewayClaims};
+use ocmt_types::{ContainerId, RequestId, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot};
@@ -105,10 +105,8 @@ impl System {
         request: RequestId,
         addr: Option<IpAddr>,
     ) -> Result<Gateway, ActorError> {
-        let keys = gateway_key::verify_keys(&self.env)?;
         let Shown { container, token, way, often } = shown;
-        let claims = gateway_token::verify(token, container, &keys, self.env.now())
-            .map_err(|_| ActorError::Unauthenticated("the gateway token is not good here: get another"))?;
+        let claims = self.claims(container, token)?;
         // the session's row says what it is worth today; the frame of the call reads it
         let who = SignedIn {
             user: claims.user,
@@ -124,6 +122,20 @@ impl System {
             self.env.told.note(claims.session, container, now);
         }
         Ok(gateway)
+    }
+
+    /// The session that a gateway token for this container is of. Whether it has ended, its tenant knows.
+    ///
+    /// # Errors
+    /// [`ActorError::Unauthenticated`] for a token that is not for this container, or is over.
+    pub fn gateway_session(&self, container: ContainerId, token: &str) -> Result<SessionId, ActorError> {
+        self.claims(container, token).map(|claims| claims.session)
+    }
+
+    fn claims(&self, container: ContainerId, token: &str) -> Result<GatewayClaims, ActorError> {
+        let keys = gateway_key::verify_keys(&self.env)?;
+        gateway_token::verify(token, container, &keys, self.env.now())
+            .map_err(|_| ActorError::Unauthenticated("the gateway token is not good here: get another"))
     }
 
     /// Connects to the cell of `container` in the caller's session. Wakes the container.

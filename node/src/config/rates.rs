@@ -89,6 +89,8 @@ pub struct Rates {
     pub read: Rate,
     /// Changes by one session, program or API key.
     pub write: Rate,
+    /// Requests and connections to workloads, of one session.
+    pub gateway: Rate,
 }
 
 impl Default for Rates {
@@ -103,6 +105,7 @@ impl Default for Rates {
             stop: Rate::of(60, 60),
             read: Rate::of(12_000, 60),
             write: Rate::of(3000, 60),
+            gateway: Rate::of(6000, 60),
         }
     }
 }

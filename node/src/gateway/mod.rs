@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use self::token::Protocol;
 use crate::{
     edge::{call, error::problem},
+    limits::{Class, Limiter, Subject},
     server::ConnectionSlot,
 };
 
@@ -53,13 +54,14 @@ const OPENING: usize = 1024;
 pub struct GatewayState {
     system: System,
     clock: Arc<dyn Clock>,
+    limiter: Limiter,
     stop: CancellationToken,
 }
 
 /// The gateway's routes. At `stop` its clients are told to connect again, while there is still somebody to tell
 /// them.
-pub fn routes(system: System, clock: Arc<dyn Clock>, stop: CancellationToken) -> Router {
-    let state = GatewayState { system, clock, stop };
+pub fn routes(system: System, clock: Arc<dyn Clock>, limiter: Limiter, stop: CancellationToken) -> Router {
+    let state = GatewayState { system, clock, limiter, stop };
     Router::new()
         .route("/gateway/{container}", any(enter))
         .route("/gateway/{container}/", any(enter))
@@ -153,6 +155,12 @@ async fn open(
     shown: Shown<'_>,
     extensions: &Extensions,
 ) -> Result<Gateway, ActorError> {
+    // before its tenant hears of it: what is too much wakes nobody
+    let session = state.system.gateway_session(shown.container, shown.token)?;
+    let counted = state.limiter.count(Class::Gateway, &Subject::session(session)).await?;
+    if let Some(refusal) = counted.refusal() {
+        return Err(refusal);
+    }
     let deadline = Deadline::after(&*state.clock, WAKE);
     let meta = CallMeta { deadline, idempotency: None, bytes: OPENING };
     let request = call::request_id(extensions)?;

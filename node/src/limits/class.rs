@@ -25,6 +25,8 @@ pub enum Class {
     Read,
     /// Everything else.
     Write,
+    /// Requests and connections to workloads.
+    Gateway,
 }
 
 /// Whom a limit counts. Never what a caller may make up: an address is the other end of the connection or what a trusted
@@ -63,7 +65,7 @@ pub struct BackOff {
 
 impl Class {
     /// All.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Requests,
         Self::SignIn,
         Self::Account,
@@ -73,6 +75,7 @@ impl Class {
         Self::Stop,
         Self::Read,
         Self::Write,
+        Self::Gateway,
     ];
 
     /// As `[rates]`, headers and metrics name it.
@@ -87,6 +90,7 @@ impl Class {
             Self::Stop => "stop",
             Self::Read => "read",
             Self::Write => "write",
+            Self::Gateway => "gateway",
         }
     }
 
@@ -95,9 +99,13 @@ impl Class {
         match self {
             Self::Requests | Self::SignIn => Keyed::Address,
             Self::Account => Keyed::Account,
-            Self::Mfa | Self::Unlock | Self::Recovery | Self::Stop | Self::Read | Self::Write => {
-                Keyed::Principal
-            }
+            Self::Mfa
+            | Self::Unlock
+            | Self::Recovery
+            | Self::Stop
+            | Self::Read
+            | Self::Write
+            | Self::Gateway => Keyed::Principal,
         }
     }
 
@@ -113,7 +121,7 @@ impl Class {
             Self::SignIn | Self::Account | Self::Mfa | Self::Unlock => Fails::Local,
             // what brings a ceremony on waits for Redis rather than outruns its limit
             Self::Recovery => Fails::Closed,
-            Self::Read | Self::Write => Fails::Local,
+            Self::Read | Self::Write | Self::Gateway => Fails::Local,
         }
     }
 
@@ -126,7 +134,9 @@ impl Class {
             // codes themselves are counted with the account for as long as it takes: see `attempts` of the actors
             Self::Mfa => (60, 3600),
             Self::Unlock => (30, 900),
-            Self::Account | Self::Requests | Self::Stop | Self::Read | Self::Write => return None,
+            Self::Account | Self::Requests | Self::Stop | Self::Read | Self::Write | Self::Gateway => {
+                return None;
+            }
         };
         Some(BackOff { first: Duration::from_secs(first), longest: Duration::from_secs(longest) })
     }
@@ -143,6 +153,7 @@ impl Class {
             Self::Stop => rates.stop,
             Self::Read => rates.read,
             Self::Write => rates.write,
+            Self::Gateway => rates.gateway,
         }
     }
 }

@@ -22,7 +22,7 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use ocmt_actors::{ActorError, Caller};
-use ocmt_types::Clock;
+use ocmt_types::{Clock, SessionId};
 use sha2::{Digest as _, Sha256};
 
 pub use class::Class;
@@ -86,10 +86,15 @@ impl Subject {
         Self(format!("e:{}:{from}", HEXLOWER.encode(&Sha256::digest(email))))
     }
 
+    /// A session that a gateway token is of: the same as the session itself.
+    pub fn session(session: SessionId) -> Self {
+        Self(format!("s:{session}"))
+    }
+
     /// Somebody who was authenticated: each session, program and API key by itself.
     pub fn principal(caller: &Caller) -> Self {
         match caller.user() {
-            Some(who) => Self(format!("s:{}", who.session)),
+            Some(who) => Self::session(who.session),
             None => Self(format!("p:{}", caller.label())),
         }
     }

@@ -1,15 +1,11 @@
 //! Agent policies in the words of the contract.
 
-use ocmt_actors::{
-    ActorError,
-    api::agent_policy::{AgentPolicy, GetAgentPolicy, PutAgentPolicy, SandboxMode},
-};
+use ocmt_actors::api::agent_policy::{AgentPolicy, GetAgentPolicy, PutAgentPolicy, SandboxMode};
 use ocmt_proto::v1 as pb;
 use ocmt_types::Digest32;
 use tonic::{Request, Response, Status};
 
 use super::{Answer, Rpc, convert};
-use crate::edge::error;
 
 pub(super) async fn get(
     rpc: &Rpc,

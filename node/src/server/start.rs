@@ -148,7 +148,7 @@ impl Node {
         let operating = Operating::open(ground).await?;
         endpoints.operators = operating.endpoint();
         let meters = Meters::new(&system, &place.lease, &limiter, &clock);
-        let gateway = gateway::routes(system.clone(), clock.clone(), stops.gateways.clone());
+        let gateway = gateway::routes(system.clone(), clock.clone(), limiter.clone(), stops.gateways.clone());
         let app = app(Routes {
             config,
             system: &system,

@@ -13,7 +13,7 @@ use ocmt_runtime::{
     Call, CellAddress, ContainerRef, ContainerSpec, Isolation, Observed, Runtime, RuntimeError, RuntimeEvent,
     RuntimeKind, StartSecret, State, sim::SimRuntime,
 };
-use ocmt_types::TenantId;
+use ocmt_types::{TenantId, UserId};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::{invariants::one_making_lives, seen::Seen, world::Tree};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use ocmt_testkit::usage;
+use ocmt_client::container::State;
+use ocmt_testkit::{TestNode, plain::Visitor, usage};
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -99,4 +100,26 @@ async fn there_are_sixty_four_ways_to_a_workload_and_its_control_stays_free() {
     for mut socket in open {
         socket.closed().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_session_asks_its_workload_so_often_and_one_too_many_wakes_nobody() {
+    let node = TestNode::start_with(|config| config.rates.gateway = "4/1h".parse().unwrap());
+    let stage = Stage::on(node.await.unwrap(), |_| {}).await;
+    let (client, visitor) = (&stage.ada.client, &stage.visitor);
+    let mut socket = visitor.socket("/ws").await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(visitor.get("/healthz").await.unwrap().status.as_u16(), 200);
+    }
+    client.pause_container(stage.container).await.unwrap();
+    let late = visitor.get("/healthz").await.unwrap();
+    assert_eq!(late.status.as_u16(), 429);
+    assert!(late.body.contains("RATE_LIMITED") && late.body.contains("gateway"), "{}", late.body);
+    assert!(late.headers.contains_key("retry-after"));
+    // by its session: another token of the same one brings no more
+    let again = Visitor::of(client, stage.node.target().unwrap(), stage.container).await.unwrap();
+    assert!(again.try_socket("/ws", &[]).await.unwrap().is_err());
+    assert_eq!(client.container(stage.container).await.unwrap().state, State::Paused, "it was woken");
+    // what is open goes on, and what is no token is not counted
+    assert_eq!(socket.talk("still here").await.unwrap(), "still here");
 }

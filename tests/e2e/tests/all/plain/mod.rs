@@ -26,7 +26,10 @@ impl Stage {
     }
 
     pub(crate) async fn open_with(change: impl FnOnce(&mut Spec)) -> Self {
-        let node = TestNode::start().await.unwrap();
+        Self::on(TestNode::start().await.unwrap(), change).await
+    }
+
+    pub(crate) async fn on(node: TestNode, change: impl FnOnce(&mut Spec)) -> Self {
         let ada = node.person("ada").await.unwrap();
         let (container, vault) = unlocked(&ada, change).await;
         let visitor = Visitor::of(&ada.client, node.target().unwrap(), container).await.unwrap();
