@@ -11,7 +11,7 @@ use crate::{
     effect::Effect,
     env::Scope,
     error::ActorError,
-    tenant::alert,
+    tenant::{alert, audit::stream},
     work::Work,
 };
 
@@ -54,6 +54,9 @@ pub(crate) async fn note(
     if alert::raise(&mut work.tx, &env, &record, work.now).await? {
         work.then(Effect::TimerSet(work.now));
     }
+    if let Some(at) = stream::recorded(&mut work.tx, &env, action, work.now).await? {
+        work.then(Effect::TimerSet(at));
+    }
     Ok(())
 }
 
@@ -80,6 +83,7 @@ pub(crate) async fn refusal(
     tx.audit(&record).await?;
     // its timer is found by the next look at the rows
     alert::raise(&mut tx, &scope.env, &record, record.at).await?;
+    stream::recorded(&mut tx, &scope.env, method, record.at).await?;
     tx.commit().await?;
     scope.recorded();
     Ok(())

@@ -38,6 +38,11 @@ pub(crate) enum Effect {
     Ceremony(CeremonyState),
     /// A timer was set: look again at the latest by then.
     TimerSet(Timestamp),
+    /// Records of the audit wait for the receiver of its stream; whether it failed the last time.
+    StreamAudit {
+        /// It did.
+        fails: bool,
+    },
     /// The object of this snapshot is to go, and then its row.
     DropSnapshot(SnapshotId),
     /// The tenant's rows are gone: leave the record, and end.

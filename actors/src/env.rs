@@ -25,7 +25,7 @@ use crate::{
     passkeys::Passkeys,
     policy::{Mode, TenantPolicy},
     ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingRing, Snapshots},
-    tenant::alert::Channels,
+    tenant::{alert::Channels, audit::stream::Streams},
     watch::Hints,
 };
 
@@ -162,6 +162,8 @@ pub(crate) struct Env {
     pub(crate) audit_hints: Hints<(TenantId, UserId)>,
     /// Where alerts of the tenants here go.
     pub(crate) alert_channels: Channels,
+    /// What is streamed of audits of the tenants here.
+    pub(crate) streams: Streams,
     /// Who watches what waits for whom here. Nobody is told: they look once a second.
     pub(crate) inbox_hints: Hints<(TenantId, UserId)>,
     /// Whether this host has tried to hold its engine against its rows: before that nothing is known of what runs.
@@ -205,6 +207,7 @@ impl Env {
             audit_hints: Hints::default(),
             inbox_hints: Hints::default(),
             alert_channels: Channels::default(),
+            streams: Streams::default(),
             reconciled: watch::Sender::new(false),
             root: watch::Sender::new(None),
         }

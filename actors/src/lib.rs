@@ -67,6 +67,7 @@ mod email;
 mod env;
 mod error;
 mod host;
+mod kept;
 mod lane;
 mod letter;
 mod lobby;

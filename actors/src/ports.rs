@@ -31,6 +31,7 @@ use tokio::sync::mpsc;
 
 use crate::api::{
     alert::{Alert, AlertTarget},
+    audit::AuditEntry,
     auth::LinkPurpose,
 };
 
@@ -90,6 +91,15 @@ pub enum MailBody {
         target: Box<AlertTarget>,
         /// What happened.
         alert: Box<Alert>,
+    },
+    /// Records of an audit for the receiver of its stream, in their order; the mail's own address is empty.
+    Records {
+        /// Where to, and what they are signed with.
+        target: Box<AlertTarget>,
+        /// Whose audit.
+        tenant: TenantId,
+        /// The records.
+        records: Vec<AuditEntry>,
     },
 }
 

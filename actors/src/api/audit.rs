@@ -2,9 +2,11 @@
 
 pub use ocmt_crypto::audit::Outcome as AuditOutcome;
 use ocmt_crypto::audit::checkpoint::Checkpoint;
-use ocmt_types::{Digest32, Timestamp, UserId};
+use ocmt_types::{Digest32, Secret, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
 
 pub use super::container_watch::EventAt;
+use super::users::Done;
 use crate::{audit::BY_KEY, call::calls, tenant::audit::Records, watch::Following};
 
 /// What to look for. Everything that is set must fit.
@@ -164,6 +166,43 @@ pub struct AuditEvent {
     pub at: EventAt,
 }
 
+/// Say where the audit is streamed to.
+pub struct SetAuditStream {
+    /// An https URL; none keeps what is there.
+    pub target: Option<Secret<String>>,
+    /// What posts are signed with; none keeps what is there.
+    pub secret: Option<Secret<String>>,
+    /// The first record that is to come; none goes on, a new stream with the record of this call.
+    pub from: Option<i64>,
+}
+
+/// Where the audit is streamed to.
+#[derive(Debug, Clone, Copy)]
+pub struct GetAuditStream;
+
+/// Stream it no more.
+#[derive(Debug, Clone, Copy)]
+pub struct RemoveAuditStream;
+
+/// A stream, without its secrets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamInfo {
+    /// Scheme and host.
+    pub hint: String,
+    /// The last record that was taken.
+    pub sent: i64,
+    /// The last record that there is.
+    pub last: i64,
+    /// Since when nothing is taken.
+    pub failing_since: Option<Timestamp>,
+    /// Why the last attempt failed.
+    pub said: String,
+    /// When something was last taken.
+    pub taken_at: Option<Timestamp>,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
 calls! {
     /// Calls about the audit trail.
     Audit: AuditCall of "AuditService" {
@@ -173,5 +212,8 @@ calls! {
         read ProveInclusion => Inclusion,
         read ProveConsistency => Consistency,
         read WatchAudit => Following<Records, AuditEvent>,
+        write SetAuditStream => StreamInfo,
+        read GetAuditStream => StreamInfo,
+        write RemoveAuditStream => Done,
     }
 }

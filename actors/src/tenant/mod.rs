@@ -340,6 +340,9 @@ impl TenantState {
                 Effect::DropSnapshot(snapshot) => {
                     supervisor::detach(container::snapshot::ends::drop_object(self.scope.clone(), snapshot));
                 }
+                Effect::StreamAudit { fails } => {
+                    supervisor::detach(audit::stream::hand_over(self.scope.clone(), fails));
+                }
                 Effect::TimerSet(at) => self.arm(myself, at),
                 Effect::Erased => self.lane.push(myself, deletion::record(self.scope.clone())),
                 Effect::Appended(conversation) => self.followers.wake(conversation),

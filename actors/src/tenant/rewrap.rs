@@ -7,7 +7,7 @@ use ocmt_store::{
 };
 use ractor::ActorRef;
 
-use super::{TenantMessage, TenantState, alert, ceremony::ground, handlers::rewrapped_totp, sso};
+use super::{TenantMessage, TenantState, alert, audit::stream, ceremony::ground, handlers::rewrapped_totp, sso};
 use crate::{
     call::Reply,
     error::ActorError,
@@ -59,6 +59,9 @@ impl SystemWork for Batch {
         factors(work, users, enrollments).await?;
         for row in channels {
             alert::rewrap(work, row).await?;
+        }
+        if let Some(row) = work.tx.stream_to_rewrap(what).await? {
+            stream::rewrap(work, row).await?;
         }
         if let Some(row) = work.tx.provider_to_rewrap(what).await? {
             provider(work, row).await?;

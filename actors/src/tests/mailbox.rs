@@ -13,7 +13,7 @@ use ocmt_types::NoticeId;
 use tokio::sync::watch;
 
 use super::kit::PATIENCE;
-use crate::{Mail, MailBody, MailError, Mailer, api::auth::LinkPurpose};
+use crate::{Mail, MailBody, MailError, Mailer, api::{audit::AuditEntry, auth::LinkPurpose}};
 
 /// What was mailed, with tokens in clear.
 #[derive(Debug, Clone)]
@@ -32,13 +32,21 @@ pub(crate) struct Mailbox {
     pub(crate) refuses: AtomicBool,
     /// These addresses are refused for good.
     pub(crate) unknown: Mutex<BTreeSet<String>>,
+    /// These take what comes, and their answers are lost.
+    pub(crate) silent: Mutex<BTreeSet<String>>,
 }
 
 impl Mailer for Mailbox {
     fn hand_over<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), MailError>> {
         Box::pin(async move {
             self.tried.send_modify(|tried| tried.push((mail.to.clone(), mail.id)));
-            if self.unknown.lock().unwrap().contains(&mail.to) {
+            let to = match &mail.body {
+                MailBody::Alert { target, .. } | MailBody::Records { target, .. } => {
+                    target.target.expose().clone()
+                }
+                _ => mail.to.clone(),
+            };
+            if self.unknown.lock().unwrap().contains(&to) {
                 return Err(MailError::Refused("unknown to the test".to_owned()));
             }
             if self.refuses.load(Ordering::SeqCst) {
@@ -70,12 +78,16 @@ impl Mailer for Mailbox {
                 MailBody::Alert { alert, .. } => {
                     (format!("alert.{}", alert.action), vec![], alert.facts.clone())
                 }
+                MailBody::Records { records, .. } => {
+                    let told = |record: &AuditEntry| (record.sequence.to_string(), record.method.clone());
+                    ("records".to_owned(), vec![], records.iter().map(told).collect())
+                }
             };
-            let to = match &mail.body {
-                MailBody::Alert { target, .. } => target.target.expose().clone(),
-                _ => mail.to.clone(),
-            };
+            let is_silent = self.silent.lock().unwrap().contains(&to);
             self.mails.send_modify(|mails| mails.push(Delivered { to, kind, tokens, facts }));
+            if is_silent {
+                return std::future::pending().await;
+            }
             Ok(())
         })
     }
@@ -88,6 +100,7 @@ impl Mailbox {
             tried: watch::Sender::default(),
             refuses: AtomicBool::new(false),
             unknown: Mutex::default(),
+            silent: Mutex::default(),
         }
     }
 
@@ -125,6 +138,11 @@ impl Mailbox {
         let wait = tried.wait_for(|tried| its(tried).len() >= n);
         let tried = tokio::time::timeout(PATIENCE, wait).await.expect("it was not tried so often").unwrap();
         its(&tried)
+    }
+
+    /// What of this kind has come to an address.
+    pub(crate) fn all_of(&self, to: &str, kind: &str) -> Vec<Delivered> {
+        self.mails.borrow().iter().filter(|mail| mail.to == to && mail.kind == kind).cloned().collect()
     }
 
     /// How many came to an address.

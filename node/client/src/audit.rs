@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod export;
+mod stream;
 mod watch;
 
 use std::{collections::BTreeMap, fmt};
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     checkpoint::{KeptCheckpoint, Trust},
     export::{ExportFormat, ExportStream},
+    stream::AuditStream,
     watch::AuditWatch,
 };
 use crate::{Client, ClientError};

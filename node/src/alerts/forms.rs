@@ -4,11 +4,17 @@ use http::{
     Request,
     header::{CONTENT_TYPE, USER_AGENT},
 };
-use ocmt_actors::api::alert::{Alert, AlertKind, AlertTarget};
-use ocmt_types::Timestamp;
+use ocmt_actors::api::{
+    alert::{Alert, AlertKind, AlertTarget},
+    audit::AuditEntry,
+};
+use ocmt_types::{TenantId, Timestamp};
 use serde_json::{Value, json};
 
-use crate::witness::{SIGNATURE, sign};
+use crate::{
+    rpc::audit_export::jsonl,
+    witness::{SIGNATURE, sign},
+};
 
 /// Longest text, in characters: Discord takes 2,000.
 const LONGEST: usize = 1_800;
@@ -31,6 +37,22 @@ pub(super) fn request(target: &AlertTarget, alert: &Alert, now: Timestamp) -> Op
         request = request.header(SIGNATURE, sign(target.secret.as_ref()?, &body, now));
     }
     request.body(body.into_bytes()).ok()
+}
+
+/// The request that carries records of an audit, each as a line of an export; none if the target is no address.
+pub(super) fn records(
+    target: &AlertTarget,
+    tenant: TenantId,
+    records: &[AuditEntry],
+    now: Timestamp,
+) -> Option<Request<Vec<u8>>> {
+    let body: String = records.iter().map(|record| jsonl(tenant, record)).collect();
+    Request::post(target.target.expose())
+        .header(CONTENT_TYPE, "application/jsonl")
+        .header(USER_AGENT, "ocmt")
+        .header(SIGNATURE, sign(target.secret.as_ref()?, &body, now))
+        .body(body.into_bytes())
+        .ok()
 }
 
 /// One line, and one for each fact.
@@ -94,7 +116,7 @@ fn at(alert: &Alert) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use ocmt_actors::api::alert::Severity;
-    use ocmt_types::{Id as _, NoticeId, Secret, TenantId};
+    use ocmt_types::{Id as _, NoticeId, Secret};
 
     use super::*;
 

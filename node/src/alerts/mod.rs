@@ -1,4 +1,5 @@
-//! Alerts out of the node: to Slack, Discord, PagerDuty and webhooks of tenants. Those to people go as letters.
+//! Alerts out of the node: to Slack, Discord, PagerDuty and webhooks of tenants, and records of audits to the receivers of
+//! their streams. Alerts to people go as letters.
 //!
 //! Where a tenant's alerts go the tenant has named, so the way there is that to tenants' providers: https to public addresses,
 //! the address that was checked, no redirects, bounded in size and time ([`Fetch`]).
@@ -10,9 +11,12 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use ocmt_actors::{
     Mail, MailBody, MailError, Mailer,
-    api::alert::{Alert, AlertTarget},
+    api::{
+        alert::{Alert, AlertTarget},
+        audit::AuditEntry,
+    },
 };
-use ocmt_types::Clock;
+use ocmt_types::{Clock, TenantId};
 
 use crate::sso::{Fetch, FetchError};
 
@@ -47,10 +51,32 @@ impl<L: Mailer> Carriers<L> {
     }
 }
 
+impl<L: Mailer> Carriers<L> {
+    /// Nothing but a success is one: records are never given up, so no answer ends the trying.
+    async fn records(
+        &self,
+        target: &AlertTarget,
+        tenant: TenantId,
+        records: &[AuditEntry],
+    ) -> Result<(), MailError> {
+        let request = forms::records(target, tenant, records, self.clock.now())
+            .ok_or_else(|| MailError::Later("the receiver has no address".to_owned()))?;
+        let answer = self.fetch.fetch(request).await;
+        let answer = answer.map_err(|error| MailError::Later(format!("the receiver {error}")))?;
+        match answer.status() {
+            status if status.is_success() => Ok(()),
+            status => Err(MailError::Later(format!("the receiver answers {}", status.as_u16()))),
+        }
+    }
+}
+
 impl<L: Mailer> Mailer for Carriers<L> {
     fn hand_over<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), MailError>> {
         match &mail.body {
             MailBody::Alert { target, alert } => Box::pin(self.alert(target, alert)),
+            MailBody::Records { target, tenant, records } => {
+                Box::pin(self.records(target, *tenant, records))
+            }
             _ => self.letters.hand_over(mail),
         }
     }

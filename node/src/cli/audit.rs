@@ -15,6 +15,7 @@ use ocmt_types::{TenantId, Timestamp};
 use serde::Serialize;
 
 use super::{
+    audit_stream,
     args::{AuditCommand, AuditFormat, AuditOutcome, AuditWanted},
     context::Context,
     output::{self, note, print, waiting},
@@ -33,6 +34,7 @@ pub(super) async fn run(context: &Context, command: AuditCommand) -> anyhow::Res
             export(context, out.as_deref(), format, from, to).await
         }
         AuditCommand::Checkpoint => checkpoint(context).await,
+        AuditCommand::Stream(command) => audit_stream::run(context, command).await,
         AuditCommand::Verify { file, head, checkpoint, key } => {
             verify(context, file.as_deref(), head.as_deref(), &checkpoint, key).await
         }

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status, async_trait, codegen::BoxStream, codegen:
 use super::{
     Answer, Rpc,
     audit_export::{self, Format},
-    audit_wire as wire, container_watch, convert, refuse,
+    audit_stream, audit_wire as wire, container_watch, convert, refuse,
 };
 use crate::edge::call;
 
@@ -136,6 +136,27 @@ impl AuditService for Rpc {
             Err(error) => Err(refuse(&error)),
         });
         Ok(Response::new(told.boxed()))
+    }
+
+    async fn set_audit_stream(
+        &self,
+        request: Request<pb::SetAuditStreamRequest>,
+    ) -> Answer<pb::SetAuditStreamResponse> {
+        audit_stream::set(self, &request).await.map(Response::new)
+    }
+
+    async fn get_audit_stream(
+        &self,
+        request: Request<pb::GetAuditStreamRequest>,
+    ) -> Answer<pb::GetAuditStreamResponse> {
+        audit_stream::show(self, &request).await.map(Response::new)
+    }
+
+    async fn remove_audit_stream(
+        &self,
+        request: Request<pb::RemoveAuditStreamRequest>,
+    ) -> Answer<pb::RemoveAuditStreamResponse> {
+        audit_stream::remove(self, &request).await.map(Response::new)
     }
 }
 

@@ -40,7 +40,8 @@ pub(super) fn line(format: Format, tenant: TenantId, entry: &AuditEntry) -> Vec<
     text.into_bytes()
 }
 
-fn jsonl(tenant: TenantId, entry: &AuditEntry) -> String {
+/// As a line of JSON, which can be verified.
+pub(crate) fn jsonl(tenant: TenantId, entry: &AuditEntry) -> String {
     let seq = u64::try_from(entry.sequence).unwrap_or(0);
     let told = AuditRecord::from_bytes(&entry.canonical).ok().and_then(|record| {
         serde_json::to_string(&tell(seq, &record, &entry.canonical, &Digest32(entry.hash))).ok()

@@ -4,7 +4,8 @@
 mod agent_policy;
 mod alert;
 mod audit;
-mod audit_export;
+pub(crate) mod audit_export;
+mod audit_stream;
 mod audit_wire;
 mod auth;
 mod connections;

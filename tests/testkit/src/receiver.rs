@@ -4,7 +4,7 @@ use std::{
     convert::Infallible,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU16, Ordering},
+        atomic::{AtomicBool, AtomicU16, Ordering},
     },
     time::Duration,
 };
@@ -43,6 +43,7 @@ pub struct Receiver {
     posts: Arc<Mutex<Vec<Posted>>>,
     came: watch::Receiver<usize>,
     status: Arc<AtomicU16>,
+    hangs: Arc<AtomicBool>,
     _tasks: JoinSet<()>,
 }
 
@@ -55,18 +56,25 @@ impl Receiver {
         let secure = Secure::listen().await?;
         let (url, ca_pem) = (format!("https://{}", secure.host), secure.ca_pem.clone());
         let (posts, status) = (Arc::<Mutex<Vec<Posted>>>::default(), Arc::new(AtomicU16::new(200)));
+        let hangs = Arc::<AtomicBool>::default();
         let (told, came) = watch::channel(0);
         let told = Arc::new(told);
-        let (kept, answers) = (Arc::clone(&posts), Arc::clone(&status));
+        let (kept, answers, stuck) = (Arc::clone(&posts), Arc::clone(&status), Arc::clone(&hangs));
         let tasks = secure.serve(move |request| {
-            take(Arc::clone(&kept), Arc::clone(&told), answers.load(Ordering::SeqCst), request)
+            let status = (!stuck.load(Ordering::SeqCst)).then(|| answers.load(Ordering::SeqCst));
+            take(Arc::clone(&kept), Arc::clone(&told), status, request)
         });
-        Ok(Self { url, ca_pem, posts, came, status, _tasks: tasks })
+        Ok(Self { url, ca_pem, posts, came, status, hangs, _tasks: tasks })
     }
 
     /// It answers so from now on.
     pub fn answers(&self, status: u16) {
         self.status.store(status, Ordering::SeqCst);
+    }
+
+    /// It takes what comes from now on, and never answers; or answers again.
+    pub fn hangs(&self, hangs: bool) {
+        self.hangs.store(hangs, Ordering::SeqCst);
     }
 
     /// What came so far.
@@ -90,7 +98,7 @@ impl Receiver {
 async fn take(
     kept: Arc<Mutex<Vec<Posted>>>,
     told: Arc<watch::Sender<usize>>,
-    status: u16,
+    status: Option<u16>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let signature = request.headers().get("ocmt-signature");
@@ -102,6 +110,7 @@ async fn take(
     let body = serde_json::from_str(&text).unwrap_or_default();
     kept.lock().unwrap_or_else(PoisonError::into_inner).push(Posted { path, signature, text, body });
     told.send_modify(|came| *came += 1);
+    let Some(status) = status else { return std::future::pending().await };
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     Ok(answer)

@@ -241,7 +241,13 @@ fn checked(kind: AlertKind, target: Option<String>) -> Result<(String, String), 
         let address = email::normalised(&target)?;
         return Ok((address.clone(), address));
     }
-    let url = Url::parse(&target).ok().filter(|url| {
+    let hint = https(&target)?;
+    Ok((target, hint))
+}
+
+/// What may be shown of an https URL that has no login.
+pub(in crate::tenant) fn https(target: &str) -> Result<String, ActorError> {
+    let url = Url::parse(target).ok().filter(|url| {
         url.scheme() == "https"
             && url.username().is_empty()
             && url.password().is_none()
@@ -249,7 +255,7 @@ fn checked(kind: AlertKind, target: Option<String>) -> Result<(String, String), 
     });
     let host = url.as_ref().and_then(Url::host_str).filter(|host| host.len() <= 200);
     let host = host.ok_or_else(|| ActorError::invalid("target", "is no https URL without a login"))?;
-    Ok((target, format!("https://{host}")))
+    Ok(format!("https://{host}"))
 }
 
 fn kind(kind: AlertKind) -> &'static str {

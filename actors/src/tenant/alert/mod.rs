@@ -12,14 +12,15 @@ mod tests;
 use ocmt_crypto::sealing::SealingPlace;
 use ocmt_store::{
     Filter,
-    tables::{AlertChannel, Notice},
+    tables::{AlertChannel, AlertKind, Notice},
 };
 use ocmt_types::{AlertChannelId, Secret, TenantId};
 use ractor::ActorRef;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::channels::https;
 pub(crate) use self::raise::{Channels, raise};
-use super::{TenantMessage, TenantState};
+use super::{TenantMessage, TenantState, audit::stream};
 use crate::{
     api::alert::{AlertTarget, AlertsCall, Trial},
     env::Env,
@@ -54,30 +55,48 @@ impl System {
 
 /// What is wrapped. No `Debug`.
 #[derive(Serialize, Deserialize)]
-struct Inside {
-    target: String,
-    secret: Option<String>,
+pub(super) struct Inside {
+    pub(super) target: String,
+    pub(super) secret: Option<String>,
 }
 
-/// Wraps it for this channel and no other row.
-async fn wrap(work: &mut Work, channel: AlertChannelId, inside: &Inside) -> Result<Vec<u8>, ActorError> {
+impl From<Inside> for AlertTarget {
+    fn from(Inside { target, secret }: Inside) -> Self {
+        Self { kind: AlertKind::Webhook, target: Secret::new(target), secret: secret.map(Secret::new) }
+    }
+}
+
+/// Wraps it for this place and no other.
+pub(super) async fn seal(
+    work: &mut Work,
+    place: &SealingPlace<'_>,
+    inside: &Inside,
+) -> Result<Vec<u8>, ActorError> {
     let text = zeroize::Zeroizing::new(serde_json::to_vec(inside).unwrap_or_default());
-    let row = row_of(work.ownership.tenant, channel);
-    let wrapped = work.env.sealing.wrap(&place(&row), &text, &mut rand::rng()).map_err(|_| missing())?;
+    let wrapped = work.env.sealing.wrap(place, &text, &mut rand::rng()).map_err(|_| missing())?;
     work.check_wrapped(&wrapped).await?;
     Ok(wrapped)
 }
 
-fn inside(env: &Env, row: &AlertChannel) -> Result<Inside, ActorError> {
-    let bound = row_of(row.tenant_id, row.channel_id);
-    let text = env.sealing.now().unwrap_secret(&place(&bound), &row.wrapped).map_err(|_| missing())?;
+/// What was wrapped for the place.
+pub(super) fn open(env: &Env, place: &SealingPlace<'_>, wrapped: &[u8]) -> Result<Inside, ActorError> {
+    let text = env.sealing.now().unwrap_secret(place, wrapped).map_err(|_| missing())?;
     serde_json::from_slice(&text).map_err(|_| missing())
+}
+
+/// Wraps it for this channel.
+async fn wrap(work: &mut Work, channel: AlertChannelId, inside: &Inside) -> Result<Vec<u8>, ActorError> {
+    let row = row_of(work.ownership.tenant, channel);
+    seal(work, &place(&row), inside).await
+}
+
+fn inside(env: &Env, row: &AlertChannel) -> Result<Inside, ActorError> {
+    open(env, &place(&row_of(row.tenant_id, row.channel_id)), &row.wrapped)
 }
 
 /// Where a channel leads.
 fn target(env: &Env, row: &AlertChannel) -> Result<AlertTarget, ActorError> {
-    let Inside { target, secret } = inside(env, row)?;
-    Ok(AlertTarget { kind: row.kind, target: Secret::new(target), secret: secret.map(Secret::new) })
+    Ok(AlertTarget { kind: row.kind, ..inside(env, row)?.into() })
 }
 
 /// The same under the key of now.
@@ -95,7 +114,7 @@ pub(super) async fn silence(work: &mut Work) -> Result<(), ActorError> {
         let waits = Notice::address.eq(channel.channel_id.to_string()).and(Notice::handed_over_at.eq(None));
         work.tx.delete_all::<Notice>(waits).await?;
     }
-    Ok(())
+    stream::silence(work).await
 }
 
 fn row_of(tenant: TenantId, channel: AlertChannelId) -> [u8; 32] {
@@ -110,5 +129,5 @@ fn place(row: &[u8]) -> SealingPlace<'_> {
 }
 
 fn missing() -> ActorError {
-    ActorError::unavailable("SEALING_KEY", "the sealing key of this channel is missing")
+    ActorError::unavailable("SEALING_KEY", "the sealing key of this target is missing")
 }

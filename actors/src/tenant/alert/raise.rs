@@ -1,29 +1,23 @@
 //! From a record to those who are told: in its transaction, so that no alert is lost and none tells of what was not done.
 //!
 //! Of one action a channel is told once in [`COOLDOWN`]; what happens meanwhile is counted, and told as a number at its end.
-//! Which channels there are is kept in memory, since nearly every record is nobody's alert, and by the node alone that owns the
-//! tenant: there, its transactions come one after the other, and one that changes channels forgets what is kept before it commits.
-//! What such a one reads is not kept, since it may be undone; nor does a host of the tenant's containers keep anything, which
-//! hears of no change.
+//! Which channels there are is kept in memory ([`Kept`]), since nearly every record is nobody's alert.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use ocmt_crypto::audit::{AuditRecord, Outcome};
 use ocmt_store::{
     FencedTx, Filter, actor_text,
     tables::{AlertChannel, AlertGroup, AlertKind, Notice},
 };
-use ocmt_types::{AlertChannelId, Epoch, TenantId, Timestamp};
+use ocmt_types::{AlertChannelId, Timestamp};
 
 use super::{channels, rules, target};
 use crate::{
     api::alert::{Alert, Severity},
     env::Env,
     error::ActorError,
+    kept::Kept,
     ports::{Mail, MailBody},
     tenant::handlers::notices,
     work::Work,
@@ -37,37 +31,11 @@ pub(crate) const MORE: &str = "alert.more";
 pub(super) const COOLDOWN: Duration = Duration::from_secs(5 * 60);
 /// Alerts that wait for one channel: past it they are counted and not told one by one.
 pub(super) const MOST_WAITING: i64 = 64;
-/// Tenants whose channels are kept in memory.
-const MOST_KEPT: usize = 1_000;
 /// Longest value that is told.
 const LONGEST: usize = 200;
 
 /// The channels of tenants here, as rows have them.
-#[derive(Default)]
-pub(crate) struct Channels(Mutex<HashMap<TenantId, Known>>);
-
-/// Under which ownership they were read, and what they are.
-type Known = (Epoch, Arc<[AlertChannel]>);
-
-impl Channels {
-    fn kept(&self, tenant: TenantId, epoch: Epoch) -> Option<Arc<[AlertChannel]>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(&tenant).filter(|(of, _)| *of == epoch).map(|(_, rows)| Arc::clone(rows))
-    }
-
-    fn keep(&self, tenant: TenantId, epoch: Epoch, rows: &Arc<[AlertChannel]>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= MOST_KEPT {
-            kept.clear();
-        }
-        kept.insert(tenant, (epoch, Arc::clone(rows)));
-    }
-
-    /// For a transaction that changes them, before it commits.
-    pub(super) fn forget(&self, tenant: TenantId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
-    }
-}
+pub(crate) type Channels = Kept<Arc<[AlertChannel]>>;
 
 /// Raises what the record is an alert of; whether a timer was set for now.
 pub(crate) async fn raise(
@@ -91,7 +59,7 @@ async fn channels(tx: &mut FencedTx, env: &Env) -> Result<Arc<[AlertChannel]>, A
         env.alert_channels.forget(own.tenant);
     }
     let may_keep = own.incarnation == env.incarnation && !tx.has_written::<AlertChannel>();
-    if let Some(kept) = env.alert_channels.kept(own.tenant, own.epoch).filter(|_| may_keep) {
+    if let Some(kept) = env.alert_channels.kept(own).filter(|_| may_keep) {
         return Ok(kept);
     }
     let rows = tx.find::<AlertChannel>(Filter::all()).await?;
@@ -99,7 +67,7 @@ async fn channels(tx: &mut FencedTx, env: &Env) -> Result<Arc<[AlertChannel]>, A
     let bare = |row| AlertChannel { wrapped: Vec::new(), name: String::new(), hint: String::new(), ..row };
     let rows: Arc<[AlertChannel]> = rows.into_iter().map(bare).collect();
     if may_keep {
-        env.alert_channels.keep(own.tenant, own.epoch, &rows);
+        env.alert_channels.keep(own, Arc::clone(&rows));
     }
     Ok(rows)
 }

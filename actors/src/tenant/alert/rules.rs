@@ -8,6 +8,8 @@ use crate::api::alert::Severity;
 const DONE: &[(&str, Severity)] = &[
     ("AlertService/DeleteChannel", Severity::Warning),
     ("AlertService/PutChannel", Severity::Warning),
+    ("AuditService/RemoveAuditStream", Severity::Warning),
+    ("AuditService/SetAuditStream", Severity::Warning),
     ("AuthService/CreateApiKey", Severity::Info),
     ("AuthService/RegenerateBackupCodes", Severity::Warning),
     ("AuthService/RemovePasskey", Severity::Warning),
@@ -44,6 +46,7 @@ const REFUSED: &[(&str, Severity)] = &[
     ("RecoveryService/ApproveCeremony", Severity::Warning),
     ("RecoveryService/OpenCeremony", Severity::Warning),
     ("VaultService/GetVault", Severity::Warning),
+    ("audit.stream_down", Severity::Warning),
     ("container.drift", Severity::Critical),
 ];
 

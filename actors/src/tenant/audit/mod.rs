@@ -2,6 +2,7 @@
 
 mod proof;
 mod query;
+pub(crate) mod stream;
 mod watch;
 
 use ocmt_crypto::audit::AuditRecord;
@@ -25,6 +26,9 @@ impl TenantState {
             AuditCall::ProveInclusion(call) => self.work(myself, call),
             AuditCall::ProveConsistency(call) => self.work(myself, call),
             AuditCall::WatchAudit(call) => self.work(myself, call),
+            AuditCall::SetAuditStream(call) => self.work(myself, call),
+            AuditCall::GetAuditStream(call) => self.work(myself, call),
+            AuditCall::RemoveAuditStream(call) => self.work(myself, call),
         }
     }
 }

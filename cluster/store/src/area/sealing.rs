@@ -23,7 +23,7 @@ use crate::{
     backend::{Scope, Tx},
     kernel::filter::Col,
     tables::{
-        AlertChannel, Ceremony, Cluster, Container, Node, OidcProvider, SealingGeneration, SealingHolder,
+        AlertChannel, AuditStream, Ceremony, Cluster, Container, Node, OidcProvider, SealingGeneration, SealingHolder,
         TotpEnrollment, User,
     },
 };
@@ -96,6 +96,10 @@ impl Rewrap {
         self.of_required(AlertChannel::wrapped)
     }
 
+    fn streams(self) -> Filter<AuditStream> {
+        self.of_required(AuditStream::wrapped)
+    }
+
     fn providers(self) -> Filter<OidcProvider> {
         self.of(OidcProvider::secret_wrapped)
     }
@@ -156,6 +160,14 @@ impl crate::FencedTx {
         limit: u32,
     ) -> Result<Vec<AlertChannel>, StoreError> {
         self.find(what.channels().limit(limit)).await
+    }
+
+    /// The same for where the audit is streamed to.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn stream_to_rewrap(&mut self, what: Rewrap) -> Result<Option<AuditStream>, StoreError> {
+        self.first(what.streams()).await
     }
 
     /// The same for the secret of a client at the tenant's own provider.
@@ -235,7 +247,7 @@ impl OperatorStore {
         let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let (mut ceremonies, mut containers) = (what.ceremonies(), what.containers());
         let (mut users, mut enrollments) = (what.users(), what.enrollments());
-        let (mut providers, mut channels) = (what.providers(), what.channels());
+        let (mut providers, mut channels, mut streams) = (what.providers(), what.channels(), what.streams());
         if let Some(after) = after {
             ceremonies = ceremonies.and(Ceremony::tenant_id.gt(after));
             containers = containers.and(Container::tenant_id.gt(after));
@@ -243,6 +255,7 @@ impl OperatorStore {
             enrollments = enrollments.and(TotpEnrollment::tenant_id.gt(after));
             providers = providers.and(OidcProvider::tenant_id.gt(after));
             channels = channels.and(AlertChannel::tenant_id.gt(after));
+            streams = streams.and(AuditStream::tenant_id.gt(after));
         }
         let mut tenants = tx.tenants_of(ceremonies, limit).await?;
         tenants.extend(tx.tenants_of(containers, limit).await?);
@@ -250,6 +263,7 @@ impl OperatorStore {
         tenants.extend(tx.tenants_of(enrollments, limit).await?);
         tenants.extend(tx.tenants_of(providers, limit).await?);
         tenants.extend(tx.tenants_of(channels, limit).await?);
+        tenants.extend(tx.tenants_of(streams, limit).await?);
         tenants.sort_unstable();
         tenants.dedup();
         tenants.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -319,7 +333,8 @@ async fn look(tx: &mut Tx, what: Rewrap) -> Result<Rewrapping, StoreError> {
         + tx.count(what.users()).await?
         + tx.count(what.enrollments()).await?
         + tx.count(what.providers()).await?
-        + tx.count(what.channels()).await?;
+        + tx.count(what.channels()).await?
+        + tx.count(what.streams()).await?;
     let holders = SealingHolder::generation.gt(i64::from(what.latest) - 1);
     let holders = tx.find::<SealingHolder>(holders, false).await?;
     let mut behind = Vec::new();

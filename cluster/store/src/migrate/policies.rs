@@ -29,6 +29,7 @@ const READ_ACROSS: &[&str] = &[
     "totp_enrollments",
     "oidc_providers",
     "alert_channels",
+    "audit_streams",
     "egress_policies",
     "agent_policies",
     "egress_use",

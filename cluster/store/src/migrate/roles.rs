@@ -45,6 +45,7 @@ const OF_CLUSTER: &[(&str, &str)] = &[
     ("totp_enrollments", "SELECT (tenant_id, wrapped)"),
     ("oidc_providers", "SELECT (tenant_id, secret_wrapped)"),
     ("alert_channels", "SELECT (tenant_id, wrapped)"),
+    ("audit_streams", "SELECT (tenant_id, wrapped)"),
     // what a host holds its containers to, also where their tenant is owned elsewhere
     ("egress_policies", "SELECT"),
     ("agent_policies", "SELECT"),

@@ -72,4 +72,6 @@ steps! {
     25 "agent_policies" "0025_agent_policies.sql" usable_from 25;
     // an earlier program would leave the volume of a container that is removed with it
     26 "erased_volumes" "0026_erased_volumes.sql" usable_from 26;
+    // an earlier program would give up a sealing key that a stream is still under
+    25 "audit_streams" "0025_audit_streams.sql" usable_from 25;
 }

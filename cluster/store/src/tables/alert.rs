@@ -1,4 +1,4 @@
-//! Where alerts of a tenant go, and what was told there lately.
+//! Where alerts of a tenant go, what was told there lately, and where its audit is streamed to.
 
 use ocmt_types::{AlertChannelId, Timestamp};
 
@@ -61,5 +61,30 @@ rows! {
         told_at: Timestamp,
         /// How often it happened since, untold.
         held: i64,
+    };
+
+    /// Where the tenant's audit is streamed to, and how far it has come there.
+    pub struct AuditStream: tenant("audit_streams") {
+        key {}
+        /// Another with each change: what was sent before a change says nothing of after it.
+        revision: i64,
+        /// Where to, without what is secret of it.
+        hint: String,
+        /// Target and key under the sealing key.
+        wrapped: Vec<u8>,
+        /// The last record that was taken.
+        sent: i64,
+        /// Attempts that failed, one after the other.
+        failures: i64,
+        /// When the first of them did.
+        failing_since: Option<Timestamp>,
+        /// Why the last of them did.
+        said: String,
+        /// When the owners were told of it.
+        told_at: Option<Timestamp>,
+        /// When records were last taken.
+        taken_at: Option<Timestamp>,
+        /// When it was last changed.
+        updated_at: Timestamp,
     };
 }

@@ -33,6 +33,7 @@ pub mod vault;
 
 pub use agent_policy::AgentPolicyRow;
 pub use alert::{AlertChannel, AlertGroup, AlertKind};
+pub use alert::{AlertChannel, AlertGroup, AlertKind, AuditStream};
 pub use api_key::ApiKeyRow;
 pub use ceremony_event::CeremonyEvent;
 pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP, RevokedNode, TenantOwner};
@@ -75,7 +76,7 @@ use crate::kernel::row::{Row as _, Table};
 pub fn all() -> Vec<&'static Table> {
     let mut all = of_cluster();
     all.extend(of_tenants());
-    all.extend([AlertChannel::table(), AlertGroup::table()]);
+    all.extend([AlertChannel::table(), AlertGroup::table(), AuditStream::table()]);
     all
 }
 

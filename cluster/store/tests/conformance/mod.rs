@@ -138,6 +138,7 @@ macro_rules! suite {
                 a_totp_secret_under_an_earlier_generation_is_found_confirmed_or_not,
                 a_clients_secret_under_an_earlier_generation_is_found,
                 a_channel_under_an_earlier_generation_is_found,
+                a_stream_under_an_earlier_generation_is_found,
                 a_generation_stands_alone_once_nothing_and_nobody_is_under_an_earlier_one,
                 who_may_hold_a_generation_is_known,
                 nothing_is_written_under_a_generation_that_was_given_up,

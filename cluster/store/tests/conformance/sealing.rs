@@ -8,7 +8,7 @@ use ocmt_crypto::{
 };
 use ocmt_store::{
     Acceptance, ClusterAct, FencedTx, MayHold, Revocations, Rewrap, Store,
-    tables::{AlertChannel, AlertKind, Container, OidcProvider, TotpEnrollment, User},
+    tables::{AlertChannel, AlertKind, AuditStream, Container, OidcProvider, TotpEnrollment, User},
     testing::{TestNode, acceptance, id, user},
 };
 use ocmt_types::{ClusterId, NodeId, Ownership, TenantId, Timestamp};
@@ -159,6 +159,34 @@ pub async fn a_channel_under_an_earlier_generation_is_found(store: Store) {
         tx.insert(&row).await.unwrap();
         let due: Vec<_> = (own.tenant == owns[0].tenant).then_some(row).into_iter().collect();
         assert_eq!(tx.channels_to_rewrap(WHAT, 10).await.unwrap(), due);
+        tx.commit().await.unwrap();
+    }
+    let operators = store.operators();
+    assert_eq!(operators.tenants_to_rewrap(WHAT, None, 10).await.unwrap(), [owns[0].tenant]);
+    assert_eq!(operators.rewrapping(WHAT).await.unwrap().left, 1);
+}
+
+pub async fn a_stream_under_an_earlier_generation_is_found(store: Store) {
+    let node = TestNode::start(&store, 1).await.unwrap();
+    let owns = [node.found(1).await.unwrap(), node.found(2).await.unwrap()];
+    for (own, wrapped) in owns.iter().zip([wrapped(2), wrapped(3)]) {
+        let row = AuditStream {
+            tenant_id: own.tenant,
+            revision: 1,
+            hint: "https://siem.example.org".to_owned(),
+            wrapped,
+            sent: 0,
+            failures: 0,
+            failing_since: None,
+            said: String::new(),
+            told_at: None,
+            taken_at: None,
+            updated_at: Timestamp(1),
+        };
+        let mut tx = store.fenced(*own).await.unwrap();
+        tx.insert(&row).await.unwrap();
+        let due = (own.tenant == owns[0].tenant).then_some(row);
+        assert_eq!(tx.stream_to_rewrap(WHAT).await.unwrap(), due);
         tx.commit().await.unwrap();
     }
     let operators = store.operators();

@@ -25,6 +25,7 @@ const FEWER_RIGHTS: &[&str] = &["tenant_owner", "directory", "passkey_directory"
 const ONE_EACH: &[&str] = &[
     "tenants",
     "audit_head",
+    "audit_streams",
     "tenant_owner",
     "quotas",
     "usage",

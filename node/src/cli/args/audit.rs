@@ -60,6 +60,9 @@ pub enum AuditCommand {
     /// Print the signed head of the audit, to be kept where no node can change it
     #[command(after_help = "Example:\n  ocmt audit checkpoint >> /media/elsewhere/heads.jsonl")]
     Checkpoint,
+    /// Post all records to a webhook, as they are committed
+    #[command(subcommand)]
+    Stream(AuditStreamCommand),
     /// Check an export offline, or the tenant's audit as the node shows it; names the first bad record
     #[command(
         after_help = "Examples:\n  ocmt audit verify audit.jsonl --checkpoint heads.jsonl    needs no node\n  ocmt audit verify                                         asks the node\n\nA chain whose end was cut, or which was computed anew, is whole: only a signed head that was kept elsewhere shows it. Heads are believed if a node of the cluster signed them (--ca, or the authority of your session), or one of --key."
@@ -77,6 +80,32 @@ pub enum AuditCommand {
         #[arg(long, value_name = "KEY", value_parser = key)]
         key: Vec<NoteKey>,
     },
+}
+
+/// `ocmt audit stream`
+#[derive(Subcommand)]
+pub enum AuditStreamCommand {
+    /// Say where records go: JSON lines in their order, signed with HMAC-SHA256, each at least once
+    #[command(
+        after_help = "Examples:\n  ocmt audit stream set --target-file siem.url --secret-file siem.key\n  ocmt audit stream set --target-file siem.url --secret-file siem.key --from 1    all that there are\n\nWhat is not given stays as it is; without --from the stream goes on where it was, a new one begins now."
+    )]
+    Set {
+        /// A file with the https URL that nobody else may read
+        #[arg(long, value_name = "FILE")]
+        target_file: Option<PathBuf>,
+        /// A file with the key that posts are signed with, 16 bytes at least
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+        /// The first record that is to go there
+        #[arg(long, value_name = "NUMBER", default_value_t = 0, hide_default_value = true)]
+        from: u64,
+    },
+    /// Show where records go, and how far that has come
+    #[command(after_help = "Example:\n  ocmt audit stream show --json")]
+    Show,
+    /// Post no more records
+    #[command(after_help = "Example:\n  ocmt audit stream rm")]
+    Rm,
 }
 
 /// Which records.

@@ -39,7 +39,9 @@ pub use agent_policy::{AgentPolicyCommand, AgentPolicySetArgs, ListChoice, Sandb
 pub use alert::{AlertCommand, AlertKindArg, AlertPutArgs, AlertSeverityArg};
 pub use api_key::{ApiKeyCommand, ApiKeyCreateArgs};
 pub use approve::{ApproveArgs, ApproveCommand};
-pub use audit::{AuditCommand, AuditFormat, AuditOutcome, AuditWanted, ImageBuildArgs, ImageCommand};
+pub use audit::{
+    AuditCommand, AuditFormat, AuditOutcome, AuditStreamCommand, AuditWanted, ImageBuildArgs, ImageCommand,
+};
 pub use cluster::{
     ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs, SealingKeyCommand,
 };

@@ -7,6 +7,7 @@ mod agents;
 mod alerts;
 mod api_keys;
 mod audit;
+mod audit_stream;
 mod canary;
 mod config;
 mod contract;

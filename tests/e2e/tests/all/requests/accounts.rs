@@ -122,5 +122,9 @@ pub(super) fn people(ids: &Ids) -> Vec<Made> {
         AuditService/ProveInclusion "" => pb::ProveInclusionRequest { sequence: 1, size: 0 };
         AuditService/ProveConsistency "" => pb::ProveConsistencyRequest { old_size: 1, new_size: 0 };
         AuditService/WatchAudit "" => pb::WatchAuditRequest::default();
+        AuditService/SetAuditStream "" => pb::SetAuditStreamRequest { target: "https://siem.e2e.example/x".into(),
+            secret: "a-key-of-thirty-two-bytes-or-more".into(), from_sequence: 0, idempotency_key: key() };
+        AuditService/GetAuditStream "" => pb::GetAuditStreamRequest {};
+        AuditService/RemoveAuditStream "" => pb::RemoveAuditStreamRequest { idempotency_key: key() };
     }
 }

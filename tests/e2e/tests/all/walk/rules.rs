@@ -274,6 +274,9 @@ pub(super) const RULES: &[Rule] = rules! {
         ProveInclusion Admin Refused,
         ProveConsistency Admin Refused,
         WatchAudit Observer Refused,
+        SetAuditStream Owner Refused,
+        GetAuditStream Admin Refused,
+        RemoveAuditStream Owner Refused,
     }
     ShareService {
         CreateShare Observer Refused,

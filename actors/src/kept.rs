@@ -1,0 +1,45 @@
+//! What the node that works on a tenant keeps in memory of rows that nearly every piece of work has to look at.
+//!
+//! A tenant's transactions come one after the other (ADR 0007), so one that changes the rows forgets what is kept before it
+//! commits, and none reads in between.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use ocmt_types::{Epoch, Ownership, TenantId};
+
+/// Tenants of which something is kept.
+const MOST: usize = 1_000;
+
+/// Something of each tenant, under the ownership that it was read under.
+pub(crate) struct Kept<T>(Mutex<HashMap<TenantId, (Epoch, T)>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Kept<T> {
+    /// What was read under this ownership and not changed since.
+    pub(crate) fn kept(&self, own: Ownership) -> Option<T> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.get(&own.tenant).filter(|(of, _)| *of == own.epoch).map(|(_, it)| it.clone())
+    }
+
+    /// Keeps what was read.
+    pub(crate) fn keep(&self, own: Ownership, it: T) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= MOST {
+            kept.clear();
+        }
+        kept.insert(own.tenant, (own.epoch, it));
+    }
+
+    /// For a transaction that changes it, before it commits.
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+    }
+}
