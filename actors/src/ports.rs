@@ -20,7 +20,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use ocmt_crypto::{
     CryptoError,
-    audit::checkpoint::Checkpoint,
+    audit::{checkpoint::Checkpoint, cut::Cut},
     cell::{ControlToken, VOUCHER},
     sealing::{SealingKeys, SealingPlace},
     sign::{Purpose, Signature, VerifyKey},
@@ -130,6 +130,8 @@ pub trait NodeSigner: Send + Sync {
     fn sign(&self, purpose: Purpose, message: &[u8]) -> Signature;
     /// Signs the head of an audit.
     fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Signature;
+    /// Signs that an audit was pruned.
+    fn sign_cut(&self, cut: &Cut) -> Signature;
     /// Certificate of the identity key first, then its issuers, DER.
     fn certificate_chain(&self) -> Vec<Vec<u8>>;
 }

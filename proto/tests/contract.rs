@@ -12,7 +12,7 @@ use protox::prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescri
 /// `CancelEmailChange` (without them nobody could see or stop a change of address that they did not ask for), and those
 /// that say which OpenID provider a tenant has; and `ListCapabilities`: without it nobody could see what
 /// they are asked for; and `GetSnapshotCellKey` and `DeleteSnapshot` (ADR 0026);
-/// and where an audit is streamed to.
+/// and where an audit is streamed to, and how long it is kept.
 const TABLE: &str = "
 AuthService | SignUp, RequestMagicLink, ExchangeMagicLink, CompleteMfa, StepUp, BeginTotpEnrollment, ConfirmTotpEnrollment, RemoveTotp, RegenerateBackupCodes, BeginPasskeyRegistration, FinishPasskeyRegistration, BeginPasskeyAssertion, FinishPasskeyAssertion, ListPasskeys, RemovePasskey, BeginOidcLogin, FinishOidcLogin, RequestEmailChange, ConfirmEmailChange, GetEmailChange, CancelEmailChange, WhoAmI, ListSessions, RevokeSession, RevokeOtherSessions, SignOut, CreateApiKey, ListApiKeys, RevokeApiKey
 TenantService | CreateTenant, GetTenant, ListTenants, UpdateTenantPolicy, GetQuota, UpdateQuota, SuspendTenant, ResumeTenant, DeleteTenant, GetOidcProvider, SetOidcProvider, RemoveOidcProvider, ListInbox, WatchInbox (server stream)
@@ -25,7 +25,7 @@ ContainerService | CreateContainer, GetContainer, ListContainers, StartContainer
 OAuthService | BeginAuthorization, FinishAuthorization, ListConnections, Disconnect
 PairingService | CheckSender, ListPendingPairings, ApprovePairing, RejectPairing, ListPairedSenders, RevokePairedSender
 RecoveryService | InviteGuardian, AcceptGuardianship, ResignGuardianship, ListGuardianships, DealShares, GetGuardianSet, OpenCeremony, GetCeremony, ListCeremonies, ApproveCeremony, DenyCeremony, VoiceDoubt, LockCeremony, VetoCeremony, OverrideStop, CancelCeremony, CollectShares, CompleteCeremony, ChallengeGuardian, AnswerChallenge, WatchCeremonies (server stream)
-AuditService | QueryAudit, ExportAudit (server stream), GetCheckpoint, ProveInclusion, ProveConsistency, WatchAudit (server stream), SetAuditStream, GetAuditStream, RemoveAuditStream
+AuditService | QueryAudit, ExportAudit (server stream), GetCheckpoint, ProveInclusion, ProveConsistency, WatchAudit (server stream), SetAuditStream, GetAuditStream, RemoveAuditStream, SetAuditRetention, GetAuditRetention
 AlertService | PutChannel, ListChannels, DeleteChannel, SendTestAlert
 ClusterService | CreateJoinToken, JoinCluster, RevokeNode, ForgetNode, ListNodes, DescribePlacement, DrainNode, ResumeNode, MoveTenant, AcceptRestore, WatchCluster (server stream)
 OperatorService | BeginDestructiveAct, ConfirmDestructiveAct, CreateOperator, ListOperators, RevokeOperator

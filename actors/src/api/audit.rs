@@ -1,5 +1,7 @@
 //! The audit trail of a tenant.
 
+use std::time::Duration;
+
 pub use ocmt_crypto::audit::Outcome as AuditOutcome;
 use ocmt_crypto::audit::checkpoint::Checkpoint;
 use ocmt_types::{Digest32, Secret, Timestamp, UserId};
@@ -97,7 +99,7 @@ pub struct GetCheckpoint;
 #[derive(Debug, Clone, Copy)]
 pub struct ExportAudit;
 
-/// Answer of [`GetCheckpoint`] and [`ExportAudit`].
+/// Answer of [`GetCheckpoint`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatedCheckpoint {
     /// It.
@@ -166,6 +168,64 @@ pub struct AuditEvent {
     pub at: EventAt,
 }
 
+/// Answer of [`ExportAudit`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// The head that the records lead to.
+    pub stated: StatedCheckpoint,
+    /// What was pruned before them; none if nothing was.
+    pub cut: Option<CutBefore>,
+}
+
+/// What was pruned, as the node that did it has signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutBefore {
+    /// The last record of it.
+    pub last: i64,
+    /// The signed note (`ocmt_crypto::audit::cut`).
+    pub note: String,
+    /// Certificate of the key that signed, and what is above it.
+    pub certificates: Vec<Vec<u8>>,
+}
+
+/// Say how long the audit is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct SetAuditRetention {
+    /// 90 days at the least; none for good.
+    pub keep: Option<Duration>,
+}
+
+/// How long the audit is kept.
+#[derive(Debug, Clone, Copy)]
+pub struct GetAuditRetention;
+
+/// Answer of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionInfo {
+    /// None for good.
+    pub keep: Option<Duration>,
+    /// Nothing is pruned before; none if nothing is to be.
+    pub prunes_from: Option<Timestamp>,
+    /// The last record that was pruned; 0 if none was.
+    pub pruned: i64,
+    /// When something was last pruned.
+    pub pruned_at: Option<Timestamp>,
+}
+
+/// The hashes of pruned records, for an export: it is its opening that is in the audit.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadAuditLeaves {
+    /// Behind this piece; -1 for the first.
+    pub after: i64,
+}
+
+/// Answer of [`ReadAuditLeaves`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeavesPage {
+    /// Pieces of 256 records, each with its number from 0 and the hashes of its leaves.
+    pub pieces: Vec<(i64, Vec<u8>)>,
+}
+
 /// Say where the audit is streamed to.
 pub struct SetAuditStream {
     /// An https URL; none keeps what is there.
@@ -207,7 +267,7 @@ calls! {
     /// Calls about the audit trail.
     Audit: AuditCall of "AuditService" {
         read QueryAudit => AuditPage,
-        read ExportAudit => StatedCheckpoint,
+        read ExportAudit => Exported,
         read GetCheckpoint => StatedCheckpoint,
         read ProveInclusion => Inclusion,
         read ProveConsistency => Consistency,
@@ -215,5 +275,8 @@ calls! {
         write SetAuditStream => StreamInfo,
         read GetAuditStream => StreamInfo,
         write RemoveAuditStream => Done,
+        write SetAuditRetention => RetentionInfo,
+        read GetAuditRetention => RetentionInfo,
+        read ReadAuditLeaves => LeavesPage,
     }
 }

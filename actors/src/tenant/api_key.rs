@@ -35,7 +35,7 @@ use crate::{
 
 /// What a key may call at all; scopes and role decide on these. Nothing that makes or changes a credential, and nothing
 /// of a vault's key slots: what wraps its key is handed to sessions alone.
-const WITH_KEY: [&str; 32] = [
+const WITH_KEY: [&str; 33] = [
     "AuthService/WhoAmI",
     "TenantService/GetTenant",
     "TenantService/GetOidcProvider",
@@ -48,6 +48,7 @@ const WITH_KEY: [&str; 32] = [
     "GroupService/ListResources",
     "AuditService/QueryAudit",
     "AuditService/ExportAudit",
+    "AuditService/ReadAuditLeaves",
     "AuditService/GetCheckpoint",
     "AuditService/ProveInclusion",
     "AuditService/ProveConsistency",

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ocmt_crypto::{
-    audit::checkpoint::Checkpoint,
+    audit::{checkpoint::Checkpoint, cut::Cut},
     sealing::{SealingKey, SealingKeys},
     sign::{Purpose, Signature, SigningKey, VerifyKey},
 };
@@ -61,6 +61,9 @@ impl NodeSigner for Signer {
     }
     fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Signature {
         checkpoint.sign(&self.key)
+    }
+    fn sign_cut(&self, cut: &Cut) -> Signature {
+        cut.sign(&self.key)
     }
     fn certificate_chain(&self) -> Vec<Vec<u8>> {
         Vec::new()

@@ -37,6 +37,7 @@ pub use area::{
     look::Look,
     nodes::Observed,
     operator::{Confirmation, OperatorStore, Revocation},
+    prune::{PRUNED_AT_ONCE, Pruned},
     removal::Removal,
     restore::{Acceptance, Accepted},
     revoked::Revocations,

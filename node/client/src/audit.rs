@@ -5,6 +5,8 @@
 
 mod checkpoint;
 mod export;
+mod pruned;
+mod retention;
 mod stream;
 mod watch;
 
@@ -12,8 +14,8 @@ use std::{collections::BTreeMap, fmt};
 
 use data_encoding::{BASE64, HEXLOWER};
 use ocmt_crypto::{
-    audit::{Actor, AuditRecord, ChainVerifier, Outcome, checkpoint::Checkpoint},
-    merkle::{leaf_hash, log::Peaks},
+    audit::{Actor, AuditRecord, ChainVerifier, Outcome, checkpoint::Checkpoint, cut::Cut},
+    merkle::leaf_hash,
 };
 use ocmt_proto::v1 as pb;
 use ocmt_types::{Digest32, TenantId, Timestamp};
@@ -22,6 +24,8 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     checkpoint::{KeptCheckpoint, Trust},
     export::{ExportFormat, ExportStream},
+    pruned::{KeptCut, PrunedBy, PrunedPiece},
+    retention::AuditRetention,
     stream::AuditStream,
     watch::AuditWatch,
 };
@@ -98,6 +102,12 @@ pub enum BadAudit {
         /// The size of the first checkpoint that does not fit.
         until: u64,
     },
+    /// Records are missing at the beginning, and nobody who is believed has signed that they were pruned as it stands there.
+    #[error("records 1 to {0} are missing, and are not proven to have been pruned")]
+    NotPruned(u64),
+    /// The record that a pruning names as its policy is another.
+    #[error("record {0} is bad: it is not the policy by which records were pruned")]
+    Policy(u64),
     /// A checkpoint of another audit.
     #[error("a checkpoint is of another audit")]
     Foreign,
@@ -110,6 +120,10 @@ pub struct Export {
     pub lines: Vec<Line>,
     /// Signed heads: that which the file leads to, at its end.
     pub checkpoints: Vec<KeptCheckpoint>,
+    /// What was pruned before the records.
+    pub pruned: Vec<PrunedPiece>,
+    /// The word of the node that pruned it.
+    pub cut: Option<KeptCut>,
 }
 
 /// What an audit was found to be.
@@ -120,6 +134,9 @@ pub struct Verified {
     pub head: Head,
     /// The last record that a signed checkpoint proves; 0 if none does.
     pub proven: u64,
+    /// What was pruned before the records; none if they are all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<PrunedBy>,
 }
 
 impl Client {
@@ -182,6 +199,29 @@ pub fn verify_against(
     lines: &[Line],
     checkpoints: &[Checkpoint],
 ) -> Result<Verified, BadAudit> {
+    walk(tenant, lines, &[], None, checkpoints)
+}
+
+/// The same of an export whose beginning may have been pruned, by a cut whose signature was proven.
+///
+/// # Errors
+/// [`BadAudit`] naming the first bad record.
+pub fn verify_export(
+    tenant: TenantId,
+    export: &Export,
+    cut: Option<&Cut>,
+    checkpoints: &[Checkpoint],
+) -> Result<Verified, BadAudit> {
+    walk(tenant, &export.lines, &export.pruned, cut, checkpoints)
+}
+
+fn walk(
+    tenant: TenantId,
+    lines: &[Line],
+    before: &[PrunedPiece],
+    cut: Option<&Cut>,
+    checkpoints: &[Checkpoint],
+) -> Result<Verified, BadAudit> {
     let mut signed: BTreeMap<u64, Vec<&Checkpoint>> = BTreeMap::new();
     for checkpoint in checkpoints {
         if checkpoint.tenant != tenant {
@@ -189,11 +229,15 @@ pub fn verify_against(
         }
         signed.entry(checkpoint.tree.size).or_default().push(checkpoint);
     }
-    let (mut chain, mut peaks, mut proven) = (ChainVerifier::new(tenant), Peaks::default(), 0);
+    let pruned::Beginning { mut chain, mut peaks, mut proven } =
+        pruned::begin(tenant, before, cut, &mut signed)?;
     for line in lines {
-        let canonical = follow(&mut chain, line)?;
-        peaks.push(leaf_hash(&canonical));
+        let leaf = leaf_hash(&follow(&mut chain, line)?);
+        peaks.push(leaf);
         let (size, hash) = chain.position();
+        if cut.is_some_and(|cut| cut.policy == size && cut.policy_leaf != leaf) {
+            return Err(BadAudit::Policy(size));
+        }
         for checkpoint in signed.remove(&size).unwrap_or_default() {
             if checkpoint.tree.root != peaks.root() || checkpoint.chain != hash {
                 return Err(BadAudit::Remade { after: proven, until: size });
@@ -202,9 +246,12 @@ pub fn verify_against(
         }
     }
     let (seq, hash) = chain.position();
-    match signed.into_keys().find(|size| *size > seq) {
+    // the record of the policy is behind what was pruned by it
+    match signed.into_keys().chain(cut.map(|cut| cut.policy)).find(|size| *size > seq) {
         Some(size) => Err(BadAudit::Cut { first: seq + 1, signed: size }),
-        None => Ok(Verified { head: Head { tenant, seq, hash }, proven }),
+        None => {
+            Ok(Verified { head: Head { tenant, seq, hash }, proven, pruned: cut.map(PrunedBy::of) })
+        }
     }
 }
 
@@ -227,6 +274,8 @@ fn follow(chain: &mut ChainVerifier, line: &Line) -> Result<Vec<u8>, BadAudit> {
 enum FileLine {
     Record(Line),
     Checkpoint { checkpoint: KeptCheckpoint },
+    Pruned { pruned: PrunedPiece },
+    Cut { cut: KeptCut },
 }
 
 /// Reads an export, or a file of checkpoints.
@@ -239,6 +288,8 @@ pub fn read_export(text: &str) -> Result<Export, BadAudit> {
         match serde_json::from_str(line) {
             Ok(FileLine::Record(record)) => export.lines.push(record),
             Ok(FileLine::Checkpoint { checkpoint }) => export.checkpoints.push(checkpoint),
+            Ok(FileLine::Pruned { pruned }) => export.pruned.push(pruned),
+            Ok(FileLine::Cut { cut }) => export.cut = Some(cut),
             Err(_) => {
                 let value: Option<serde_json::Value> = serde_json::from_str(line).ok();
                 let unreadable = value.filter(|value| value.get("unreadable").is_some());

@@ -15,7 +15,7 @@ use ocmt_types::{TenantId, Timestamp};
 use serde::Serialize;
 
 use super::{
-    audit_stream,
+    audit_retention, audit_stream,
     args::{AuditCommand, AuditFormat, AuditOutcome, AuditWanted},
     context::Context,
     output::{self, note, print, waiting},
@@ -34,6 +34,7 @@ pub(super) async fn run(context: &Context, command: AuditCommand) -> anyhow::Res
             export(context, out.as_deref(), format, from, to).await
         }
         AuditCommand::Checkpoint => checkpoint(context).await,
+        AuditCommand::Retention(command) => audit_retention::run(context, command).await,
         AuditCommand::Stream(command) => audit_stream::run(context, command).await,
         AuditCommand::Verify { file, head, checkpoint, key } => {
             verify(context, file.as_deref(), head.as_deref(), &checkpoint, key).await
@@ -172,7 +173,8 @@ async fn export(
     }
     let export = audit::read_export(std::str::from_utf8(&text)?)?;
     let signed = kept.prove(&client.audit_trust())?;
-    let verified = audit::verify_against(client.identity()?.tenant, &export.lines, &[signed])?;
+    let cut = export.cut.as_ref().map(|cut| cut.prove(&client.audit_trust())).transpose()?;
+    let verified = audit::verify_export(client.identity()?.tenant, &export, cut.as_ref(), &[signed])?;
     let head = verified.head;
     note(&format!("{} records, all good; head {}:{}", head.seq, head.seq, head.hash));
     Ok(())
@@ -209,7 +211,14 @@ async fn verify(
     let trust = Trust { ca: context.authority()?, keys };
     let known = trust.ca.is_some() || !trust.keys.is_empty();
     let signed = if known { proven(&kept, &trust, tenant)? } else { Vec::new() };
-    let verified = audit::verify_against(tenant, &export.lines, &signed)?;
+    if export.cut.is_some() && !known {
+        bail!(
+            "the file says that records were pruned: name who may have signed that, the cluster's authority with --ca, or a key with --key"
+        );
+    }
+    let cut = export.cut.as_ref().map(|cut| cut.prove(&trust)).transpose();
+    let cut = cut.context("that records were pruned is not to be believed")?;
+    let verified = audit::verify_export(tenant, &export, cut.as_ref(), &signed)?;
     if let Some(expected) = head {
         reaches(&export.lines, expected)?;
     }
@@ -259,12 +268,18 @@ fn read(path: &Path) -> anyhow::Result<String> {
 
 fn describe(verified: &Verified) -> String {
     let head = &verified.head;
-    show::facts(&[
+    let mut facts = vec![
         ("tenant", head.tenant.to_string()),
         ("records", format!("{}, all good", head.seq)),
         ("signed", format!("{} of them, by a head that was checked", verified.proven)),
         ("head", format!("{}:{}", head.seq, head.hash)),
-    ])
+    ];
+    if let Some(it) = &verified.pruned {
+        let days = it.kept_ms / (24 * 3_600_000);
+        let at = show::at(Some(it.at));
+        facts.push(("pruned", format!("1 to {}, {at}, kept {days} days by record {}", it.last, it.policy)));
+    }
+    show::facts(&facts)
 }
 
 /// A chain whose end was cut verifies: only a head that was kept elsewhere shows it.
@@ -274,6 +289,9 @@ fn reaches(lines: &[Line], expected: &str) -> anyhow::Result<()> {
     match lines.iter().find(|line| line.seq == seq) {
         Some(line) if line.hash == hash => Ok(()),
         Some(_) => bail!("record {seq} is another than it was: the audit was made anew"),
+        None if lines.first().is_some_and(|first| first.seq > seq) => {
+            bail!("record {seq} was pruned: hold a signed head against the audit with --checkpoint")
+        }
         None => bail!("the audit ends before record {seq}: its end was cut"),
     }
 }

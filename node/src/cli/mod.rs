@@ -12,6 +12,7 @@ mod api_key;
 mod approve;
 pub mod args;
 mod audit;
+mod audit_retention;
 mod audit_stream;
 mod cluster;
 mod container;

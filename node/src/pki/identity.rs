@@ -7,7 +7,7 @@ use std::{
 
 use ocmt_actors::NodeSigner;
 use ocmt_crypto::{
-    audit::checkpoint::Checkpoint,
+    audit::{checkpoint::Checkpoint, cut::Cut},
     sign::{Purpose, Signature, SigningKey, VerifyKey},
 };
 use ocmt_types::{Clock, NodeId};
@@ -134,6 +134,10 @@ impl NodeSigner for NodeIdentity {
 
     fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Signature {
         checkpoint.sign(&self.key)
+    }
+
+    fn sign_cut(&self, cut: &Cut) -> Signature {
+        cut.sign(&self.key)
     }
 
     fn certificate_chain(&self) -> Vec<Vec<u8>> {

@@ -4,11 +4,12 @@ use futures_util::StreamExt as _;
 use ocmt_actors::{
     CallMeta, Caller,
     api::audit::{
-        AuditFilter, AuditOutcome, AuditPage, ExportAudit, GetCheckpoint, ProveConsistency, ProveInclusion,
-        QueryAudit, StatedCheckpoint, WatchAudit,
+        AuditFilter, AuditOutcome, AuditPage, CutBefore, ExportAudit, Exported, GetCheckpoint,
+        ProveConsistency, ProveInclusion, QueryAudit, ReadAuditLeaves, StatedCheckpoint, WatchAudit,
     },
 };
 use ocmt_proto::v1::{self as pb, audit_service_server::AuditService};
+use ocmt_store::PRUNED_AT_ONCE;
 use ocmt_types::Digest32;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait, codegen::BoxStream, codegen::http::HeaderMap};
@@ -16,7 +17,7 @@ use tonic::{Request, Response, Status, async_trait, codegen::BoxStream, codegen:
 use super::{
     Answer, Rpc,
     audit_export::{self, Format},
-    audit_stream, audit_wire as wire, container_watch, convert, refuse,
+    audit_retention, audit_stream, audit_wire as wire, container_watch, convert, refuse,
 };
 use crate::edge::call;
 
@@ -59,16 +60,20 @@ impl AuditService for Rpc {
         };
         let caller = self.caller(&request).await?;
         let meta = self.meta(&request, &[]);
-        let stated = self.system.tenant(caller.tenant()).call(caller.clone(), meta, ExportAudit).await;
-        let stated = stated.map_err(|e| refuse(&e))?;
+        let opened = self.system.tenant(caller.tenant()).call(caller.clone(), meta, ExportAudit).await;
+        let Exported { stated, cut } = opened.map_err(|e| refuse(&e))?;
         let size = stated.checkpoint.tree.size;
         let last = if it.to_sequence == 0 { size } else { it.to_sequence.min(size) };
+        let after = i64::try_from(it.from_sequence.saturating_sub(1)).unwrap_or(i64::MAX);
         let exporting = Exporting {
             rpc: self.clone(),
             headers: request.metadata().clone().into_headers(),
             caller,
             format,
-            after: i64::try_from(it.from_sequence.saturating_sub(1)).unwrap_or(i64::MAX),
+            after: after.max(cut.as_ref().map_or(0, |cut| cut.last)),
+            leaves: -1,
+            // what is to be verified begins with what was pruned before it
+            cut: cut.filter(|_| format == Format::Jsonl && after == 0),
             last: i64::try_from(last).unwrap_or(i64::MAX),
             head: Some(audit_export::head(format)).filter(|head| !head.is_empty()),
             stated: Some(stated),
@@ -152,6 +157,20 @@ impl AuditService for Rpc {
         audit_stream::show(self, &request).await.map(Response::new)
     }
 
+    async fn set_audit_retention(
+        &self,
+        request: Request<pb::SetAuditRetentionRequest>,
+    ) -> Answer<pb::SetAuditRetentionResponse> {
+        audit_retention::set(self, &request).await.map(Response::new)
+    }
+
+    async fn get_audit_retention(
+        &self,
+        request: Request<pb::GetAuditRetentionRequest>,
+    ) -> Answer<pb::GetAuditRetentionResponse> {
+        audit_retention::show(self, &request).await.map(Response::new)
+    }
+
     async fn remove_audit_stream(
         &self,
         request: Request<pb::RemoveAuditStreamRequest>,
@@ -190,6 +209,9 @@ struct Exporting {
     format: Format,
     after: i64,
     last: i64,
+    /// The piece of pruned records that was sent last, and what was pruned, until all of it is sent.
+    leaves: i64,
+    cut: Option<CutBefore>,
     /// What the file begins with, until it is sent.
     head: Option<Vec<u8>>,
     /// What it ends with, until it is sent.
@@ -200,6 +222,9 @@ impl Exporting {
     async fn next(&mut self) -> Option<Result<pb::ExportAuditResponse, Status>> {
         if let Some(head) = self.head.take() {
             return Some(Ok(pb::ExportAuditResponse { chunk: head.into(), checkpoint: None }));
+        }
+        if let Some(cut) = self.cut.take() {
+            return Some(self.before(cut).await);
         }
         if self.after < self.last {
             let page = match self.page().await {
@@ -224,12 +249,35 @@ impl Exporting {
         Some(Ok(pb::ExportAuditResponse { chunk: Vec::new().into(), checkpoint: Some(checkpoint) }))
     }
 
-    /// The next page, decided on anew each time.
+    /// The next of what was pruned, and at its end who says so.
+    async fn before(&mut self, cut: CutBefore) -> Result<pb::ExportAuditResponse, Status> {
+        let tenant = self.caller.tenant();
+        let page = self.ask(ReadAuditLeaves { after: self.leaves }).await?;
+        let mut chunk = String::new();
+        for (piece, hashes) in page.pieces {
+            if piece * PRUNED_AT_ONCE < cut.last {
+                chunk += &audit_export::leaves(tenant, piece, &hashes);
+                self.leaves = piece;
+            }
+        }
+        if chunk.is_empty() {
+            chunk = audit_export::cut(&cut);
+        } else {
+            self.cut = Some(cut);
+        }
+        Ok(pb::ExportAuditResponse { chunk: chunk.into(), checkpoint: None })
+    }
+
+    /// The next page.
     async fn page(&self) -> Result<AuditPage, Status> {
+        let after = Some(self.after);
+        self.ask(QueryAudit { after, limit: AT_ONCE, continues: true, ..QueryAudit::default() }).await
+    }
+
+    /// Decided on anew each time.
+    async fn ask<C: ocmt_actors::Call>(&self, ask: C) -> Result<C::Answer, Status> {
         let deadline = call::deadline(&self.headers, &*self.rpc.clock, self.rpc.longest_call);
         let meta = CallMeta { deadline, idempotency: None, bytes: READING };
-        let ask =
-            QueryAudit { after: Some(self.after), limit: AT_ONCE, continues: true, ..QueryAudit::default() };
         let tenant = self.rpc.system.tenant(self.caller.tenant());
         tenant.call(self.caller.clone(), meta, ask).await.map_err(|e| refuse(&e))
     }

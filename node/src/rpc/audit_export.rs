@@ -1,9 +1,10 @@
 //! The forms of an export: JSON lines, which can be verified; CSV for spreadsheets; syslog for collectors.
 
 use data_encoding::BASE64;
-use ocmt_actors::api::audit::{AuditEntry, AuditOutcome};
+use ocmt_actors::api::audit::{AuditEntry, AuditOutcome, CutBefore};
 use ocmt_client::audit::tell;
 use ocmt_crypto::audit::AuditRecord;
+use ocmt_store::PRUNED_AT_ONCE;
 use ocmt_types::{Digest32, TenantId};
 
 /// Bytes of one piece of a file. A line may be longer than its share of it and stands alone then.
@@ -52,6 +53,24 @@ pub(crate) fn jsonl(tenant: TenantId, entry: &AuditEntry) -> String {
             .to_string()
     });
     told + "\n"
+}
+
+/// The hashes of 256 records that were pruned, as a line of JSON.
+pub(super) fn leaves(tenant: TenantId, piece: i64, hashes: &[u8]) -> String {
+    let before = piece * PRUNED_AT_ONCE;
+    let pruned = serde_json::json!({
+        "tenant": tenant,
+        "from": before + 1,
+        "to": before + PRUNED_AT_ONCE,
+        "leaves": BASE64.encode(hashes),
+    });
+    serde_json::json!({ "pruned": pruned }).to_string() + "\n"
+}
+
+/// Who says that they were, as a line of JSON.
+pub(super) fn cut(cut: &CutBefore) -> String {
+    let certificates: Vec<_> = cut.certificates.iter().map(|der| BASE64.encode(der)).collect();
+    serde_json::json!({ "cut": { "note": cut.note, "certificates": certificates } }).to_string() + "\n"
 }
 
 fn csv(entry: &AuditEntry) -> String {

@@ -5,6 +5,7 @@ mod agent_policy;
 mod alert;
 mod audit;
 pub(crate) mod audit_export;
+mod audit_retention;
 mod audit_stream;
 mod audit_wire;
 mod auth;

@@ -26,6 +26,9 @@ impl NodeSigner for Signer {
     fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Signature {
         checkpoint.sign(&self.0)
     }
+    fn sign_cut(&self, cut: &Cut) -> Signature {
+        cut.sign(&self.0)
+    }
     fn certificate_chain(&self) -> Vec<Vec<u8>> {
         Vec::new()
     }

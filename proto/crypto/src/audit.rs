@@ -10,6 +10,7 @@
 //! ```
 
 pub mod checkpoint;
+pub mod cut;
 
 use ocmt_types::{ContainerId, Digest32, NodeId, RequestId, TenantId, Timestamp, UserId};
 use sha2::{Digest as _, Sha256};

@@ -9,6 +9,7 @@ const DONE: &[(&str, Severity)] = &[
     ("AlertService/DeleteChannel", Severity::Warning),
     ("AlertService/PutChannel", Severity::Warning),
     ("AuditService/RemoveAuditStream", Severity::Warning),
+    ("AuditService/SetAuditRetention", Severity::Critical),
     ("AuditService/SetAuditStream", Severity::Warning),
     ("AuthService/CreateApiKey", Severity::Info),
     ("AuthService/RegenerateBackupCodes", Severity::Warning),

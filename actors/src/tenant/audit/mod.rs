@@ -2,6 +2,7 @@
 
 mod proof;
 mod query;
+pub(crate) mod retention;
 pub(crate) mod stream;
 mod watch;
 
@@ -29,6 +30,9 @@ impl TenantState {
             AuditCall::SetAuditStream(call) => self.work(myself, call),
             AuditCall::GetAuditStream(call) => self.work(myself, call),
             AuditCall::RemoveAuditStream(call) => self.work(myself, call),
+            AuditCall::SetAuditRetention(call) => self.work(myself, call),
+            AuditCall::GetAuditRetention(call) => self.work(myself, call),
+            AuditCall::ReadAuditLeaves(call) => self.work(myself, call),
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use ocmt_crypto::{
     audit::{checkpoint::Checkpoint, genesis},
-    merkle::{leaf_hash, log},
+    merkle::log,
 };
 use ocmt_store::tables::{AuditHead, AuditRow};
 use ocmt_types::Digest32;
 
+use super::retention;
 use crate::{
     api::audit::{
-        Consistency, ExportAudit, GetCheckpoint, Inclusion, ProveConsistency, ProveInclusion,
+        Consistency, ExportAudit, Exported, GetCheckpoint, Inclusion, ProveConsistency, ProveInclusion,
         StatedCheckpoint,
     },
     authorize::{Action, Object},
@@ -25,9 +26,9 @@ impl Handle for GetCheckpoint {
 }
 
 impl Handle for ExportAudit {
-    async fn handle(self, work: &mut Work) -> Result<StatedCheckpoint, ActorError> {
+    async fn handle(self, work: &mut Work) -> Result<Exported, ActorError> {
         work.authorize(Action::QueryTenantAudit, &Object::TENANT)?;
-        state(work).await
+        Ok(Exported { stated: state(work).await?, cut: retention::cut(work).await? })
     }
 }
 
@@ -38,9 +39,9 @@ impl Handle for ProveInclusion {
         let parts = self.sequence.checked_sub(1).and_then(|index| log::inclusion(size, index));
         let parts = parts.ok_or(ActorError::OutOfRange("no such record is in a log of that size"))?;
         let seq = i64::try_from(self.sequence).unwrap_or(i64::MAX);
-        let row = work.tx.get::<AuditRow>(seq).await?.ok_or(ActorError::NotFound)?;
+        let leaf = work.tx.audit_leaf(seq).await?.ok_or(ActorError::NotFound)?;
         let path = work.tx.audit_proof(&parts).await?;
-        Ok(Inclusion { size, leaf: leaf_hash(&row.record), path })
+        Ok(Inclusion { size, leaf, path })
     }
 }
 

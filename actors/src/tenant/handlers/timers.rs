@@ -7,7 +7,7 @@ use ocmt_store::tables::{Notice, TenantState, Timer};
 use super::{
     super::{
         alert,
-        audit::stream,
+        audit::{retention as audit_retention, stream},
         ceremony,
         container::{schedule::due as schedule, snapshot, timers as container},
         deletion, post as delivery, recovery,
@@ -35,6 +35,7 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         deletion::TIMER => deletion::fire(work).await,
         delivery::TIMER => post::retry(work, &timer.subject).await,
         notices::TIMER => notices::retry(work, &timer.subject).await,
+        audit_retention::TIMER => audit_retention::fire(work).await,
         stream::TIMER => stream::fire(work).await,
         alert::raise::MORE => alert::raise::more(work, &timer.subject).await,
         email_change::TIMER => email_change::take_effect::fire(work, &timer.subject).await,

@@ -12,7 +12,7 @@ use crate::{
     backend::Scope,
     kernel::{row::Row as _, statement::Action},
     migrate::APPEND_ONLY,
-    tables::{self, AuditHead, DeletedTenant, Deletion, Tenant},
+    tables::{self, AuditHead, AuditRetention, DeletedTenant, Deletion, Tenant},
 };
 
 impl FencedTx {
@@ -23,7 +23,9 @@ impl FencedTx {
     /// # Errors
     /// [`StoreError::Unavailable`], [`StoreError::Full`].
     pub async fn erase_rows(&mut self) -> Result<u64, StoreError> {
-        let kept = [AuditHead::table().name, Tenant::table().name, Deletion::table().name];
+        // what was pruned of the audit is a part of it
+        let of_audit = [AuditHead::table().name, AuditRetention::table().name];
+        let kept = [of_audit[0], of_audit[1], Tenant::table().name, Deletion::table().name];
         let mut erased = 0;
         for table in tables::all() {
             if table.of_tenant && !kept.contains(&table.name) && !APPEND_ONLY.contains(&table.name) {

@@ -155,11 +155,29 @@ impl ReadTx {
         Ok(path)
     }
 
+    /// The log as it was when it had `size` records; none if it has not come that far.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`], [`StoreError::Unavailable`].
+    pub async fn audit_tree(&mut self, size: u64) -> Result<Option<Tree>, StoreError> {
+        let head = self.audit_head().await?;
+        if head.is_none_or(|head| u64::try_from(head.tree_size).unwrap_or(0) < size) {
+            return Ok(None);
+        }
+        let (mut at, mut roots) = (0, Vec::new());
+        for level in (0..u64::BITS).rev().filter(|level| size & (1 << level) != 0) {
+            roots.extend(self.root_of(&Subtree { level, index: at >> level }).await?.0);
+            at += 1 << level;
+        }
+        let peaks = Peaks::from_bytes(size, &roots).map_err(|_| missing("its tree is not of its size"))?;
+        Ok(Some(Tree { size, root: peaks.root() }))
+    }
+
     async fn root_of(&mut self, subtree: &Subtree) -> Result<Digest32, StoreError> {
         let seq = i64::try_from(subtree.completed_by()).map_err(|_| missing("no record has this number"))?;
         if subtree.level == 0 {
-            let row = self.get::<AuditRow>(seq).await?.ok_or_else(|| missing("a record is missing"))?;
-            return Ok(leaf_hash(&row.record));
+            let leaf = self.audit_leaf(seq).await?;
+            return leaf.ok_or_else(|| missing("a record is missing"));
         }
         let row =
             self.get::<AuditNodes>(seq).await?.ok_or_else(|| missing("nodes of its tree are missing"))?;
@@ -169,6 +187,6 @@ impl ReadTx {
     }
 }
 
-fn missing(what: &str) -> StoreError {
+pub(super) fn missing(what: &str) -> StoreError {
     StoreError::Corrupt { table: AuditNodes::table().name, what: what.to_owned() }
 }

@@ -17,6 +17,7 @@ pub(crate) mod look;
 pub(crate) mod nodes;
 pub(crate) mod operator;
 pub(crate) mod passkeys;
+pub(crate) mod prune;
 pub(crate) mod removal;
 pub(crate) mod restore;
 pub(crate) mod revoked;

@@ -77,6 +77,15 @@ impl Tx {
         }
     }
 
+    /// Takes what `statement` names from a table that nobody may take from: where there are roles, by a function of the
+    /// database that checks it.
+    pub(crate) async fn prune_audit(&mut self, statement: &Statement, chunk: i64) -> Result<u64, StoreError> {
+        match self {
+            Self::Postgres(tx) => tx.prune_audit(chunk).await,
+            Self::Sqlite(_) | Self::Sim(_) => Ok(self.run(statement).await?.affected),
+        }
+    }
+
     /// Which life of the database this is: another after a restart or a failover. For equality only.
     pub(crate) async fn life(&mut self) -> Result<String, StoreError> {
         match self {

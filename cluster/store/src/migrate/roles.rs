@@ -59,7 +59,11 @@ const OF_CLUSTER: &[(&str, &str)] = &[
 ];
 
 /// Tables that tenants' work adds to and never takes from.
-pub(crate) const APPEND_ONLY: &[&str] = &["audit", "audit_nodes"];
+pub(crate) const APPEND_ONLY: &[&str] = &["audit", "audit_nodes", "audit_leaves"];
+
+/// The one way to take from what is only added to: the function checks what it takes (`0026_audit_retention.sql`).
+const PRUNING: &str = "REVOKE ALL ON FUNCTION ocmt_prune_audit(BIGINT) FROM PUBLIC, ocmt_cluster; \
+                       GRANT EXECUTE ON FUNCTION ocmt_prune_audit(BIGINT) TO ocmt_tenant;";
 
 const ROLES: &str = "SELECT count(*) FROM pg_roles WHERE rolname IN ('ocmt_tenant', 'ocmt_cluster')";
 
@@ -91,5 +95,6 @@ fn extras() -> String {
     let to = |role: &'static str| {
         move |(table, rights): &(&str, &str)| format!("GRANT {rights} ON {table} TO {role};")
     };
-    OF_TENANTS.iter().map(to("ocmt_tenant")).chain(OF_CLUSTER.iter().map(to("ocmt_cluster"))).collect()
+    let granted = OF_TENANTS.iter().map(to("ocmt_tenant")).chain(OF_CLUSTER.iter().map(to("ocmt_cluster")));
+    granted.chain([PRUNING.to_owned()]).collect()
 }

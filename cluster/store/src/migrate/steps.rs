@@ -74,4 +74,6 @@ steps! {
     26 "erased_volumes" "0026_erased_volumes.sql" usable_from 26;
     // an earlier program would give up a sealing key that a stream is still under
     25 "audit_streams" "0025_audit_streams.sql" usable_from 25;
+    // an earlier program would take an audit whose beginning was pruned for one that is damaged
+    26 "audit_retention" "0026_audit_retention.sql" usable_from 26;
 }

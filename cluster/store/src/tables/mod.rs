@@ -63,7 +63,7 @@ pub use team::{CustomRole, Group, GroupMember, GroupResource, StoredGroupRole};
 pub use tenant::{
     Assurance, Invite, Link, LinkPurpose, Session, Tenant, TenantState, User, UserRole, UserState,
 };
-pub use trail::{AuditHead, AuditNodes, AuditRow, IdempotencyRow};
+pub use trail::{AuditHead, AuditLeaves, AuditNodes, AuditRetention, AuditRow, IdempotencyRow};
 pub use transcript::{Conversation, TranscriptRecord};
 pub use vault::{
     Handout, InboxState, ObjectBody, ObjectVersion, RotationMode, RotationObject, Slot, SlotKind,
@@ -77,6 +77,7 @@ pub fn all() -> Vec<&'static Table> {
     let mut all = of_cluster();
     all.extend(of_tenants());
     all.extend([AlertChannel::table(), AlertGroup::table(), AuditStream::table()]);
+    all.extend([AuditLeaves::table(), AuditRetention::table()]);
     all
 }
 

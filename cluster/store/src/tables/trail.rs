@@ -49,6 +49,35 @@ rows! {
         hashes: Vec<u8>,
     };
 
+    /// The hashes of the leaves of 256 records that were pruned, in their place.
+    pub struct AuditLeaves: tenant("audit_leaves") {
+        key {
+            /// Which 256: 0 for records 1 to 256.
+            chunk: i64,
+        }
+        /// The hashes in the order of the records, 32 bytes each.
+        hashes: Vec<u8>,
+    };
+
+    /// How long the tenant's audit is kept, and what was pruned of it.
+    pub struct AuditRetention: tenant("audit_retention") {
+        key {}
+        /// In milliseconds; 0 for good.
+        keep_ms: i64,
+        /// Number of the record that set it, or repeats it.
+        policy_seq: i64,
+        /// Nothing is pruned before.
+        not_before: Timestamp,
+        /// The last record that was pruned; 0 if none was.
+        cut: i64,
+        /// The signed note of that; empty if none was.
+        note: String,
+        /// Certificates of who signed it: the leaf first, each behind its length of four bytes.
+        signer: Vec<u8>,
+        /// When.
+        pruned_at: Option<Timestamp>,
+    };
+
     /// The answer to a request that may be repeated.
     pub struct IdempotencyRow: tenant("idempotency") {
         key {

@@ -149,6 +149,8 @@ macro_rules! suite {
                 a_host_finds_its_containers_of_all_tenants,
             }
             tree {
+                what_was_pruned_is_proven_still_and_the_chain_goes_on,
+                what_is_not_there_is_not_pruned,
                 every_record_is_proven_and_every_log_the_beginning_of_the_next,
                 a_tree_grows_after_a_program_that_kept_none,
             }

@@ -5,7 +5,7 @@ use ocmt_crypto::{
     merkle::{self, leaf_hash, log},
 };
 use ocmt_store::{
-    Filter, Store,
+    Filter, Pruned, Store,
     tables::{AuditHead, AuditRow},
 };
 use ocmt_types::{Digest32, Ownership, Timestamp};
@@ -49,6 +49,70 @@ pub async fn every_record_is_proven_and_every_log_the_beginning_of_the_next(stor
     let nodes: Vec<ocmt_store::tables::AuditNodes> = tx.find(Filter::all()).await.unwrap();
     assert_eq!(nodes.iter().map(|row| row.seq).collect::<Vec<_>>(), [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]);
     assert_eq!(nodes.iter().map(|row| row.hashes.len() / 32).sum::<usize>(), 10 + 5 + 2 + 1);
+}
+
+/// A tenant whose `n` records were written long ago, and the trees that it had.
+async fn long_ago(store: &Store, n: i64) -> (Ownership, Vec<log::Tree>, Vec<Vec<u8>>) {
+    let own = one_tenant(store).await;
+    let (mut leaves, mut trees, mut records) = (Vec::new(), Vec::new(), Vec::new());
+    for at in (1..=n).step_by(50) {
+        let mut tx = store.fenced(own).await.unwrap();
+        for n in at..=n.min(at + 49) {
+            tx.audit(&record(own.tenant, n)).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    for n in 1..=n {
+        records.push(record(own.tenant, n).to_bytes().unwrap());
+        leaves.push(leaf_hash(&records[leaves.len()]));
+        trees.push(log::Tree { size: n.unsigned_abs(), root: merkle::root(&leaves) });
+    }
+    (own, trees, records)
+}
+
+pub async fn what_was_pruned_is_proven_still_and_the_chain_goes_on(store: Store) {
+    let (own, trees, records) = long_ago(&store, 600).await;
+    let mut tx = store.fenced(own).await.unwrap();
+    let hash = tx.get::<AuditRow>(256).await.unwrap().unwrap().hash;
+    // the youngest of them is of 256
+    assert_eq!(tx.prune_audit(0, Timestamp(256)).await.unwrap(), None, "one is too young");
+    let first = tx.prune_audit(0, Timestamp(257)).await.unwrap();
+    assert_eq!(first, Some(Pruned { last: 256, hash }));
+    assert!(tx.prune_audit(256, Timestamp(10_000)).await.unwrap().is_some());
+    assert_eq!(tx.prune_audit(512, Timestamp(10_000)).await.unwrap(), None, "there are not so many");
+    tx.commit().await.unwrap();
+    append(&store, own, 601).await;
+    let mut tx = store.read(own).await.unwrap();
+    let left: Vec<AuditRow> = tx.audit_page(Filter::all(), 0, 1_000).await.unwrap();
+    assert_eq!((left[0].seq, left.len()), (513, 89));
+    assert_eq!(left[88].hash, chain(&left[87].hash, 601, &left[88].record));
+    let now = tx.audit_head().await.unwrap().unwrap().tree().unwrap();
+    // every head that somebody kept, and every record that somebody exported
+    for old in trees.iter().step_by(7).chain([&trees[511], &trees[512]]) {
+        let path = tx.audit_proof(&log::consistency(old.size, now.size).unwrap()).await.unwrap();
+        now.extends(old, &path).unwrap();
+        assert_eq!(tx.audit_tree(old.size).await.unwrap(), Some(*old));
+    }
+    for index in (0..600).step_by(11) {
+        let path = tx.audit_proof(&log::inclusion(now.size, index).unwrap()).await.unwrap();
+        let record = &records[usize::try_from(index).unwrap()];
+        now.includes(index, record, &path).unwrap();
+        let seq = i64::try_from(index).unwrap() + 1;
+        assert_eq!(tx.audit_leaf(seq).await.unwrap(), Some(leaf_hash(record)));
+    }
+    for none in [-1, 0, 602] {
+        assert_eq!(tx.audit_leaf(none).await.unwrap(), None, "{none}");
+    }
+    assert_eq!(tx.audit_tree(602).await.unwrap(), None);
+}
+
+pub async fn what_is_not_there_is_not_pruned(store: Store) {
+    let (own, ..) = long_ago(&store, 300).await;
+    let mut tx = store.fenced(own).await.unwrap();
+    assert!(tx.prune_audit(1, Timestamp(10_000)).await.is_ok_and(|done| done.is_none()), "too few behind it");
+    assert!(tx.prune_audit(0, Timestamp(10_000)).await.unwrap().is_some());
+    // what was taken once is not there to be taken again
+    assert!(tx.prune_audit(0, Timestamp(10_000)).await.is_err());
 }
 
 pub async fn a_tree_grows_after_a_program_that_kept_none(store: Store) {

@@ -124,6 +124,52 @@ async fn tenants_work_neither_rewrites_the_audit_nor_moves_a_claim() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tenants_work_takes_from_the_audit_only_what_is_old_and_hashed() {
+    let (_kept, config, store) = filled().await;
+    let node = TestNode::start(&store, 3).await.unwrap();
+    let own = node.found(7).await.unwrap();
+    let mut tx = store.fenced(own).await.unwrap();
+    for n in 1..=300 {
+        tx.audit(&record(own.tenant, n)).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let mut owner = in_role(&config, "ocmt_migrate").await;
+    let mut tenant = in_role(&config, "ocmt_tenant").await;
+    let hex: String = own.tenant.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = |text: String| sqlx::raw_sql(AssertSqlSafe(text));
+    tenant.execute(text(format!("SET ocmt.tenant = '{hex}'"))).await.unwrap();
+    let not_so = async |connection: &mut PgConnection, what: &str| {
+        match connection.execute(sqlx::raw_sql("SELECT ocmt_prune_audit(0)")).await {
+            Err(sqlx::Error::Database(error)) => {
+                assert_eq!(error.code().as_deref(), Some("23514"), "{what}: {}", error.message());
+            }
+            other => panic!("{what}: was not refused: {other:?}"),
+        }
+    };
+    not_so(&mut tenant, "nothing is kept of them").await;
+    let wrong = format!("INSERT INTO audit_leaves VALUES ('\\x{hex}', 0, '\\x{}')", "00".repeat(8_192));
+    tenant.execute(text(wrong)).await.unwrap();
+    not_so(&mut tenant, "the hashes are of other records").await;
+    refused(&mut tenant, "UPDATE audit_leaves SET hashes = '\\x'").await;
+    refused(&mut tenant, "DELETE FROM audit_leaves").await;
+    // as the program would have kept them, but the records are of today
+    let hashes = "UPDATE audit_leaves SET hashes = (SELECT string_agg(sha256('\\x00'::bytea || record), ''::bytea ORDER BY seq) \
+                  FROM audit WHERE audit.tenant_id = audit_leaves.tenant_id AND seq <= 256)";
+    owner.execute(sqlx::raw_sql(hashes)).await.unwrap();
+    let today = "UPDATE audit SET at = (extract(epoch FROM now()) * 1000)::bigint WHERE seq = 200";
+    owner.execute(sqlx::raw_sql(today)).await.unwrap();
+    not_so(&mut tenant, "one is too young").await;
+    owner.execute(sqlx::raw_sql("UPDATE audit SET at = 200 WHERE seq = 200")).await.unwrap();
+    let mut other = in_role(&config, "ocmt_tenant").await;
+    not_so(&mut other, "no tenant is named").await;
+    let mut cluster = in_role(&config, "ocmt_cluster").await;
+    refused(&mut cluster, "SELECT ocmt_prune_audit(0)").await;
+    let gone: i64 = sqlx::query_scalar("SELECT ocmt_prune_audit(0)").fetch_one(&mut tenant).await.unwrap();
+    assert_eq!(gone, 256);
+    not_so(&mut tenant, "they are gone").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn work_across_tenants_sees_no_tenants_state() {
     let (_kept, config, _store) = filled().await;
     let mut cluster = in_role(&config, "ocmt_cluster").await;

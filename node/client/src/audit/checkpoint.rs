@@ -3,6 +3,7 @@
 use data_encoding::BASE64;
 use ocmt_crypto::audit::checkpoint::{Checkpoint, NoteKey, open_note};
 use ocmt_proto::v1 as pb;
+use ocmt_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{Client, ClientError, ca::ClusterCa, client::present};
@@ -39,19 +40,8 @@ impl KeptCheckpoint {
     /// # Errors
     /// [`ClientError::Crypto`], [`ClientError::Node`].
     pub fn prove(&self, trust: &Trust) -> Result<Checkpoint, ClientError> {
-        if let Ok(text) = open_note(&self.note, &trust.keys) {
-            return Ok(Checkpoint::parse(text)?);
-        }
-        let ca = trust.ca.as_ref().ok_or(ClientError::Node("no key is known that signed the checkpoint"))?;
-        let chain: Vec<Vec<u8>> = self
-            .certificates
-            .iter()
-            .map(|der| BASE64.decode(der.as_bytes()))
-            .collect::<Result<_, _>>()
-            .map_err(|_| ClientError::Node("the checkpoint's certificates cannot be read"))?;
-        let node = ca.prove_node_at(&chain, self.claimed()?.at)?;
-        let text = open_note(&self.note, &[NoteKey::of_node(node.id, node.key)])?;
-        Ok(Checkpoint::parse(text)?)
+        let at = self.claimed()?.at;
+        Ok(Checkpoint::parse(&signed_text(&self.note, &self.certificates, trust, at)?)?)
     }
 
     /// What it says, proven or not.
@@ -82,6 +72,26 @@ impl KeptCheckpoint {
         let kept: Vec<Self> = lines.flat_map(|export| export.checkpoints).collect();
         if kept.is_empty() { Err(super::BadAudit::Line(1).into()) } else { Ok(kept) }
     }
+}
+
+/// The text of a note, if somebody signed it who is believed: at the time that it says, of nodes.
+pub(super) fn signed_text(
+    note: &str,
+    certificates: &[String],
+    trust: &Trust,
+    at: Timestamp,
+) -> Result<String, ClientError> {
+    if let Ok(text) = open_note(note, &trust.keys) {
+        return Ok(text.to_owned());
+    }
+    let ca = trust.ca.as_ref().ok_or(ClientError::Node("no key is known that signed the checkpoint"))?;
+    let chain: Vec<Vec<u8>> = certificates
+        .iter()
+        .map(|der| BASE64.decode(der.as_bytes()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| ClientError::Node("the checkpoint's certificates cannot be read"))?;
+    let node = ca.prove_node_at(&chain, at)?;
+    Ok(open_note(note, &[NoteKey::of_node(node.id, node.key)])?.to_owned())
 }
 
 impl Client {

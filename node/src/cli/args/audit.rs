@@ -63,6 +63,9 @@ pub enum AuditCommand {
     /// Post all records to a webhook, as they are committed
     #[command(subcommand)]
     Stream(AuditStreamCommand),
+    /// How long records are kept: for good if nothing is said
+    #[command(subcommand)]
+    Retention(AuditRetentionCommand),
     /// Check an export offline, or the tenant's audit as the node shows it; names the first bad record
     #[command(
         after_help = "Examples:\n  ocmt audit verify audit.jsonl --checkpoint heads.jsonl    needs no node\n  ocmt audit verify                                         asks the node\n\nA chain whose end was cut, or which was computed anew, is whole: only a signed head that was kept elsewhere shows it. Heads are believed if a node of the cluster signed them (--ca, or the authority of your session), or one of --key."
@@ -106,6 +109,24 @@ pub enum AuditStreamCommand {
     /// Post no more records
     #[command(after_help = "Example:\n  ocmt audit stream rm")]
     Rm,
+}
+
+/// `ocmt audit retention`
+#[derive(Subcommand)]
+pub enum AuditRetentionCommand {
+    /// Say how long; what is older is pruned from a week later on, and can be proven still
+    #[command(after_help = "Examples:\n  ocmt audit retention set --days 400\n  ocmt audit retention set --for-good")]
+    Set {
+        /// So many days, 90 at the least
+        #[arg(long, value_name = "N", required_unless_present = "for_good")]
+        days: Option<u32>,
+        /// Prune nothing
+        #[arg(long, conflicts_with = "days")]
+        for_good: bool,
+    },
+    /// Show how long, and what was pruned
+    #[command(after_help = "Example:\n  ocmt audit retention show --json")]
+    Show,
 }
 
 /// Which records.

@@ -40,7 +40,8 @@ pub use alert::{AlertCommand, AlertKindArg, AlertPutArgs, AlertSeverityArg};
 pub use api_key::{ApiKeyCommand, ApiKeyCreateArgs};
 pub use approve::{ApproveArgs, ApproveCommand};
 pub use audit::{
-    AuditCommand, AuditFormat, AuditOutcome, AuditStreamCommand, AuditWanted, ImageBuildArgs, ImageCommand,
+    AuditCommand, AuditFormat, AuditOutcome, AuditRetentionCommand, AuditStreamCommand, AuditWanted,
+    ImageBuildArgs, ImageCommand,
 };
 pub use cluster::{
     ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs, SealingKeyCommand,

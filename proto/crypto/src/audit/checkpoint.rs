@@ -81,10 +81,14 @@ impl Checkpoint {
 
     /// The note that `node`, whose key is `key`, has signed.
     pub fn note(&self, node: NodeId, key: &VerifyKey, signature: &Signature) -> String {
-        let name = format!("{SIGNER}{node}");
-        let signed = [key_id(&name, key).as_slice(), &signature.0].concat();
-        format!("{}\n\u{2014} {name} {}\n", self.text(), BASE64.encode(&signed))
+        note_of(&self.text(), node, key, signature)
     }
+}
+
+pub(super) fn note_of(text: &str, node: NodeId, key: &VerifyKey, signature: &Signature) -> String {
+    let name = format!("{SIGNER}{node}");
+    let signed = [key_id(&name, key).as_slice(), &signature.0].concat();
+    format!("{text}\n\u{2014} {name} {}\n", BASE64.encode(&signed))
 }
 
 /// The key of a note's signer, by its name.
@@ -164,7 +168,7 @@ fn key_id(name: &str, key: &VerifyKey) -> [u8; 4] {
     [hash[0], hash[1], hash[2], hash[3]]
 }
 
-fn digest(bytes: &[u8]) -> Option<Digest32> {
+pub(super) fn digest(bytes: &[u8]) -> Option<Digest32> {
     Digest32::try_from(bytes).ok()
 }
 

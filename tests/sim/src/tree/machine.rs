@@ -13,7 +13,7 @@ use ocmt_actors::{
 };
 use ocmt_cluster::{LeaseTimes, Membership, MembershipConfig, Router};
 use ocmt_crypto::{
-    audit::checkpoint::Checkpoint,
+    audit::{checkpoint::Checkpoint, cut::Cut},
     sealing::{SealingKey, SealingKeys},
     sign::{Purpose, Signature, SigningKey, VerifyKey},
 };
@@ -224,6 +224,10 @@ impl NodeSigner for Signer {
 
     fn sign_checkpoint(&self, checkpoint: &Checkpoint) -> Signature {
         checkpoint.sign(&self.key)
+    }
+
+    fn sign_cut(&self, cut: &Cut) -> Signature {
+        cut.sign(&self.key)
     }
 
     fn certificate_chain(&self) -> Vec<Vec<u8>> {

@@ -41,6 +41,7 @@ const LIFE: &str = "SELECT pg_postmaster_start_time()::text || coalesce((SELECT 
 const NODES: &str = "SELECT DISTINCT left(split_part(application_name, '/', 2), 23) FROM pg_stat_activity \
                      WHERE datname = current_database() AND application_name LIKE 'ocmt/%/%' ORDER BY 1";
 const NAME: &str = "SELECT set_config($1, $2, true)";
+const PRUNE_AUDIT: &str = "SELECT ocmt_prune_audit($1)";
 const SERIALISE: &str = "SELECT pg_advisory_xact_lock($1)";
 const SERIALISE_SHARED: &str = "SELECT pg_advisory_xact_lock_shared($1)";
 
@@ -150,6 +151,13 @@ impl PgTx {
     pub(crate) async fn life(&mut self) -> Result<String, StoreError> {
         let query = sqlx::query_scalar(LIFE);
         self.answered("", async |connection| query.fetch_one(&mut **connection).await).await
+    }
+
+    /// Takes 256 records from the tenant's audit; how many there were.
+    pub(crate) async fn prune_audit(&mut self, chunk: i64) -> Result<u64, StoreError> {
+        let query = sqlx::query_scalar::<_, i64>(PRUNE_AUDIT).bind(chunk);
+        let gone = self.answered("audit", async |connection| query.fetch_one(&mut **connection).await).await?;
+        Ok(gone.unsigned_abs())
     }
 
     /// The newest step of the schema.

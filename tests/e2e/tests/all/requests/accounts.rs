@@ -126,5 +126,7 @@ pub(super) fn people(ids: &Ids) -> Vec<Made> {
             secret: "a-key-of-thirty-two-bytes-or-more".into(), from_sequence: 0, idempotency_key: key() };
         AuditService/GetAuditStream "" => pb::GetAuditStreamRequest {};
         AuditService/RemoveAuditStream "" => pb::RemoveAuditStreamRequest { idempotency_key: key() };
+        AuditService/SetAuditRetention "" => pb::SetAuditRetentionRequest { keep: None, idempotency_key: key() };
+        AuditService/GetAuditRetention "" => pb::GetAuditRetentionRequest {};
     }
 }

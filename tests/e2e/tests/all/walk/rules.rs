@@ -277,6 +277,8 @@ pub(super) const RULES: &[Rule] = rules! {
         SetAuditStream Owner Refused,
         GetAuditStream Admin Refused,
         RemoveAuditStream Owner Refused,
+        SetAuditRetention Owner Refused,
+        GetAuditRetention Admin Refused,
     }
     ShareService {
         CreateShare Observer Refused,
