@@ -54,7 +54,7 @@ pub(crate) async fn note(
     if alert::raise(&mut work.tx, &env, &record, work.now).await? {
         work.then(Effect::TimerSet(work.now));
     }
-    if let Some(at) = stream::recorded(&mut work.tx, &env, action, work.now).await? {
+    if let Some(at) = stream::recorded(&mut work.tx, &env, work.now).await? {
         work.then(Effect::TimerSet(at));
     }
     Ok(())
@@ -83,7 +83,7 @@ pub(crate) async fn refusal(
     tx.audit(&record).await?;
     // its timer is found by the next look at the rows
     alert::raise(&mut tx, &scope.env, &record, record.at).await?;
-    stream::recorded(&mut tx, &scope.env, method, record.at).await?;
+    stream::recorded(&mut tx, &scope.env, record.at).await?;
     tx.commit().await?;
     scope.recorded();
     Ok(())

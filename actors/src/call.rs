@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ocmt_types::{Clock, Deadline, RequestId};
+use ocmt_types::{Clock, Deadline, RequestId, TenantId};
 use tokio::sync::oneshot;
 
 use crate::{admission::Permit, caller::Caller, error::ActorError, meters::Queued};
@@ -112,6 +112,8 @@ pub(crate) struct Reply<T> {
     begun: bool,
     /// Until somebody takes it up.
     queued: Option<Queued>,
+    /// Whose work it is a part of; none where that is not traced.
+    span: Option<Box<tracing::Span>>,
     _permit: Option<Permit>,
 }
 
@@ -121,12 +123,27 @@ impl<T> Reply<T> {
         permit: Option<Permit>,
     ) -> (Self, oneshot::Receiver<Result<T, ActorError>>) {
         let (to, from) = oneshot::channel();
-        (Self { to: Some(to), request, begun: false, queued: None, _permit: permit }, from)
+        let span = Some(tracing::Span::current()).filter(|span| !span.is_disabled()).map(Box::new);
+        (Self { to: Some(to), request, begun: false, queued: None, span, _permit: permit }, from)
     }
 
     /// It is sent now, to be taken up by somebody.
     pub(crate) fn queue(&mut self, queued: Queued) {
         self.queued = Some(queued);
+    }
+
+    /// The span of the work, from when it is taken up.
+    pub(crate) fn span(&self, method: &'static str, tenant: TenantId) -> tracing::Span {
+        let parent = self.span.as_deref().and_then(tracing::Span::id);
+        tracing::trace_span!(
+            target: crate::TRACE_TARGET,
+            parent: parent,
+            "actor",
+            otel.name = method,
+            method,
+            %tenant,
+            outcome = tracing::field::Empty,
+        )
     }
 
     /// Somebody works on it.

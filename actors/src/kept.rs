@@ -1,7 +1,8 @@
 //! What the node that works on a tenant keeps in memory of rows that nearly every piece of work has to look at.
 //!
 //! A tenant's transactions come one after the other (ADR 0007), so one that changes the rows forgets what is kept before it
-//! commits, and none reads in between.
+//! commits, and none reads in between. What such a one reads is not to be kept, since it may be undone; nor does a host of
+//! the tenant's containers keep anything, which hears of no change.
 
 use std::{
     collections::HashMap,

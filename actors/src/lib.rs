@@ -88,6 +88,9 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+/// Target of the spans that are traced, of the finest level: how long a call waited for its tenant's actor, and was worked on there.
+pub const TRACE_TARGET: &str = "ocmt_trace";
+
 pub use administer::ActingOperator;
 pub use admission::AdmissionLimits;
 pub use call::{Call, CallMeta, IdempotencyKey, Repeat};

@@ -6,21 +6,22 @@
 //! a handler decides on it reads inside that transaction: the memory of actors is only a cache.
 
 mod repeat;
+mod stand;
 
 use std::sync::{Arc, atomic::Ordering};
 
 use ocmt_store::{FencedTx, Idempotent, StoreError};
 use ocmt_types::{MessageId, Ownership, Timestamp, UserId};
+use tracing::Instrument as _;
 
 use crate::{
     audit,
-    authorize::{Action, Denied, FACTOR_DUE, Object, Standing, authorize, authorize_found},
+    authorize::{Action, Denied, Object, Standing, authorize, authorize_found},
     call::{Call, CallMeta, Incoming, Repeat, Reply},
-    caller::{Assurance, Caller, Principal, SignedIn},
+    caller::{Caller, Principal, SignedIn},
     effect::Effect,
     env::{Env, Scope},
     error::ActorError,
-    tenant::{api_key, program, session_row},
 };
 
 /// What a handler works with: the transaction, the caller as the state knows him, and what to do
@@ -191,6 +192,11 @@ pub(crate) struct Outcome {
 
 /// Runs a call from its deadline to its answer.
 pub(crate) async fn run<C: Handle>(scope: Scope, incoming: Incoming<C>) -> Outcome {
+    let span = incoming.reply.span(C::METHOD, scope.ownership.tenant);
+    worked_on(scope, incoming).instrument(span).await
+}
+
+async fn worked_on<C: Handle>(scope: Scope, incoming: Incoming<C>) -> Outcome {
     let Incoming { request, caller, meta, mut reply } = incoming;
     reply.taken_up();
     if meta.deadline.has_passed(&*scope.env.clock) {
@@ -261,20 +267,6 @@ pub(crate) async fn run_system<S: SystemWork>(
     Ok((output, frame.effects))
 }
 
-/// What a session may call whose second factor is due. All else is refused before its handler sees it, whatever
-/// that would have looked at; [`authorize`] decides on these.
-const WHILE_PENDING: [&str; 9] = [
-    "AuthService/WhoAmI",
-    "AuthService/SignOut",
-    "AuthService/CompleteMfa",
-    "AuthService/BeginTotpEnrollment",
-    "AuthService/ConfirmTotpEnrollment",
-    "AuthService/BeginPasskeyRegistration",
-    "AuthService/FinishPasskeyRegistration",
-    "AuthService/BeginPasskeyAssertion",
-    "AuthService/FinishPasskeyAssertion",
-];
-
 /// What is left of the work after its commit.
 #[derive(Default)]
 struct Done {
@@ -284,6 +276,8 @@ struct Done {
 
 fn answered<T: Send + 'static>(reply: Reply<T>, answer: Result<T, ActorError>, done: Done) -> Outcome {
     let terminal = answer.as_ref().err().is_some_and(ActorError::is_terminal);
+    let outcome = answer.as_ref().map_or_else(ActorError::reason, |_| "OK");
+    tracing::Span::current().record("outcome", outcome);
     let answer: Answer = Box::new(move |instead| reply.send(instead.and(answer)));
     Outcome {
         effects: done.effects,
@@ -306,7 +300,10 @@ async fn attempt<P: Piece>(
     let mut work =
         begin(scope, Standing::unknown(caller.clone(), now)).await.map_err(ActorError::before_it_was_read)?;
     begins();
-    stand(&mut work, P::METHOD).await?;
+    match stand::stand(&mut work, P::METHOD).await {
+        Err(refused) if work.keeps_refusal => return kept(work, P::METHOD, refused).await,
+        other => other?,
+    }
     let mut fresh = None;
     if let (Repeat::Replays, Some(key)) = (P::REPEAT, &meta.idempotency) {
         match repeat::look_up(&mut work, key, P::METHOD).await? {
@@ -321,11 +318,7 @@ async fn attempt<P: Piece>(
         }
     }
     let answer = match piece.work(&mut work).await {
-        Err(refused) if work.keeps_refusal => {
-            audit::kept_refusal(&mut work, P::METHOD, &refused).await?;
-            work.tx.commit().await?;
-            return Ok((Err(refused), Done { effects: work.effects, answer_after: None }));
-        }
+        Err(refused) if work.keeps_refusal => return kept(work, P::METHOD, refused).await,
         other => other?,
     };
     // an answer that waits for another tenant is not known yet: such handlers are repeatable themselves
@@ -340,34 +333,20 @@ async fn attempt<P: Piece>(
     Ok((Ok(answer), Done { effects: work.effects, answer_after: work.answer_after }))
 }
 
+/// A refusal whose writes stay.
+async fn kept<T>(
+    mut work: Work,
+    method: &'static str,
+    refused: ActorError,
+) -> Result<(Result<T, ActorError>, Done), ActorError> {
+    audit::kept_refusal(&mut work, method, &refused).await?;
+    work.tx.commit().await?;
+    Ok((Err(refused), Done { effects: work.effects, answer_after: None }))
+}
+
 async fn begin(scope: &Scope, standing: Standing) -> Result<Work, ActorError> {
     let tx = scope.fenced().await?;
     Ok(Work::around(tx, Arc::clone(&scope.env), standing))
-}
-
-/// Loads what the caller is today: the session must live, the user must be active.
-async fn stand(work: &mut Work, method: &'static str) -> Result<(), ActorError> {
-    let who = match *work.standing.caller.principal() {
-        Principal::User(who) => who,
-        Principal::Program(acts) => {
-            let authority = program::stand(work, acts, method).await?;
-            work.standing.role = Some(authority.role);
-            work.standing.only = authority.only;
-            return Ok(());
-        }
-        Principal::Key(key) => return api_key::stand(work, key, method).await,
-        Principal::Operator(_) | Principal::Anonymous | Principal::System => return Ok(()),
-    };
-    let lives = session_row::stand_of_live(work, who).await?;
-    work.standing.caller.principal = Principal::User(lives.who);
-    work.standing.role = Some(lives.authority.role);
-    work.standing.only = lives.authority.only;
-    work.standing.has_factor = lives.has_factor;
-    work.standing.step_up = lives.step_up;
-    if lives.who.assurance == Assurance::PendingMfa && !WHILE_PENDING.contains(&method) {
-        return Err(FACTOR_DUE.into());
-    }
-    Ok(())
 }
 
 impl From<StoreError> for ActorError {

@@ -3,6 +3,7 @@
 use ocmt_types::{Digest32, ProgramTokenId, Secret, Timestamp, VaultId};
 use serde::{Deserialize, Serialize};
 
+use super::users::Done;
 use crate::call::calls;
 
 /// One entry's data key, sealed to whom it is handed.
@@ -57,10 +58,19 @@ pub struct ProgramTokenRevoked {
     pub rekey: Vec<[u8; 32]>,
 }
 
+/// Let a program go on that was stopped because it read unusually much. With step-up.
+#[derive(Debug, Clone, Copy)]
+pub struct ReleaseProgramToken {
+    /// Which.
+    pub token: ProgramTokenId,
+}
+
 calls! {
     /// Calls about programs.
+    #[expect(clippy::enum_variant_names, reason = "they are the names of the methods")]
     Programs: ProgramsCall of "ShareService" {
         once CreateProgramToken => ProgramTokenIssued,
         write RevokeProgramToken => ProgramTokenRevoked,
+        write ReleaseProgramToken => Done,
     }
 }

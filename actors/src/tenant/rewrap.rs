@@ -7,7 +7,9 @@ use ocmt_store::{
 };
 use ractor::ActorRef;
 
-use super::{TenantMessage, TenantState, alert, audit::stream, ceremony::ground, handlers::rewrapped_totp, sso};
+use super::{
+    TenantMessage, TenantState, alert, audit::stream, ceremony::ground, handlers::rewrapped_totp, sso,
+};
 use crate::{
     call::Reply,
     error::ActorError,

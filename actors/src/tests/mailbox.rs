@@ -13,7 +13,10 @@ use ocmt_types::NoticeId;
 use tokio::sync::watch;
 
 use super::kit::PATIENCE;
-use crate::{Mail, MailBody, MailError, Mailer, api::{audit::AuditEntry, auth::LinkPurpose}};
+use crate::{
+    Mail, MailBody, MailError, Mailer,
+    api::{audit::AuditEntry, auth::LinkPurpose},
+};
 
 /// What was mailed, with tokens in clear.
 #[derive(Debug, Clone)]

@@ -25,13 +25,17 @@ use crate::{
     api::{
         audit::QueryAudit,
         auth::{LinkPurpose, WhoAmI},
-        programs::{CreateProgramToken, EntryGrant, ProgramTokenIssued, RevokeProgramToken},
+        programs::{
+            CreateProgramToken, EntryGrant, ProgramTokenIssued, ReleaseProgramToken, RevokeProgramToken,
+        },
         users::{CreateRole, PublishIdentityKey, RemoveUser, Role, RoleId, SetRole},
         vault::{BatchGetEntries, Entries, GetEntry, ListEntries},
     },
 };
 
 const DAY_MS: i64 = 24 * 3_600_000;
+/// Reads of a program in ten minutes that are never unusual.
+const MOST_READS: usize = 300;
 
 fn reason<T>(answer: Result<T, ActorError>) -> String {
     answer.err().map(|error| error.reason().to_owned()).unwrap_or_default()
@@ -102,6 +106,57 @@ pub(crate) async fn issued(
 ) -> ProgramTokenIssued {
     let ask = ask(kit, person, open, key, "granted").await;
     kit.call(&person.caller, ask).await.unwrap()
+}
+
+async fn a_program_that_reads_unusually_much_is_stopped(kit: Kit) {
+    let ann = kit.founder("ann@example.com").await;
+    let eve = kit.member(&ann, "eve@example.com", Role::Admin).await;
+    let open = owner(&kit, &ann).await;
+    let key = SealSecretKey::generate(&mut rand::rng());
+    let token = issued(&kit, &ann, &open, &key).await;
+    let program = kit.authenticate(token.secret.expose()).await.unwrap();
+    let (vault, granted) = (open.scope().vault, id(&open, "granted"));
+    let read = async || get(&kit, &program, vault, granted).await;
+    for _ in 0..MOST_READS {
+        read().await.unwrap();
+    }
+    assert_eq!(reason(read().await), "PERMISSION_DENIED");
+    // it stays stopped, whatever it asks, when the window is over and at another process
+    kit.clock.advance(std::time::Duration::from_secs(3_000));
+    let list = ListEntries { vault, after: None, limit: 0 };
+    assert_eq!(reason(kit.call(&program, list).await), "PERMISSION_DENIED");
+    let after = kit.another_tree().await;
+    let ask = GetEntry { vault, object: granted, version: 0 };
+    let again = after.tenant(ann.tenant).call(program.clone(), kit.meta(), ask).await;
+    assert_eq!(reason(again), "PERMISSION_DENIED");
+    // its user is told, once, and nobody else lets it go on, nor they without showing who they are
+    let told = async || kit.mailbox.count_of(&ann.email, "program.stopped") == 1;
+    crate::tests::kit::until("its user is told", told).await;
+    let release = ReleaseProgramToken { token: token.id };
+    let call =
+        async |who: &Caller| after.tenant(ann.tenant).call(who.clone(), kit.meta(), release).await.map(drop);
+    assert_eq!(call(&eve.caller).await.unwrap_err(), ActorError::NotFound);
+    assert_eq!(reason(call(&ann.caller).await), "STEP_UP_REQUIRED");
+    assert_eq!(reason(call(&program).await), "PERMISSION_DENIED");
+    let link = kit.link(&ann.email, LinkPurpose::SignIn).await;
+    let issued = kit.exchange(&link).await.unwrap();
+    let fresh = after.authenticate(issued.token.expose(), kit.request(), None, kit.deadline()).await.unwrap();
+    call(&fresh).await.unwrap();
+    // what was looked at is usual from now on
+    for _ in 0..2 * MOST_READS {
+        let ask = GetEntry { vault, object: granted, version: 0 };
+        after.tenant(ann.tenant).call(program.clone(), kit.meta(), ask).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_reads_unusually_much_is_stopped_on_sim() {
+    a_program_that_reads_unusually_much_is_stopped(Kit::sim().await).await;
+}
+
+#[tokio::test]
+async fn a_program_that_reads_unusually_much_is_stopped_on_sqlite() {
+    a_program_that_reads_unusually_much_is_stopped(Kit::sqlite().await).await;
 }
 
 async fn a_program_opens_what_was_handed_to_it_and_sees_nothing_else(kit: Kit) {

@@ -249,9 +249,7 @@ fn walk(
     // the record of the policy is behind what was pruned by it
     match signed.into_keys().chain(cut.map(|cut| cut.policy)).find(|size| *size > seq) {
         Some(size) => Err(BadAudit::Cut { first: seq + 1, signed: size }),
-        None => {
-            Ok(Verified { head: Head { tenant, seq, hash }, proven, pruned: cut.map(PrunedBy::of) })
-        }
+        None => Ok(Verified { head: Head { tenant, seq, hash }, proven, pruned: cut.map(PrunedBy::of) }),
     }
 }
 

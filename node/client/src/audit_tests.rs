@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
-use ocmt_crypto::audit::{chain, genesis};
+use ocmt_crypto::{
+    audit::{chain, genesis},
+    merkle::log::Peaks,
+};
 use ocmt_types::Id as _;
 
 use super::*;

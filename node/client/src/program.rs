@@ -154,6 +154,19 @@ impl Client {
         answer.rekey_object_ids.iter().map(|object| digest(object, "rekey_object_ids")).collect()
     }
 
+    /// Lets a program go on that was stopped because it read unusually much.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn release_program_token(&self, which: ProgramTokenId) -> Result<(), ClientError> {
+        let request = pb::ReleaseProgramTokenRequest {
+            program_token_id: which.to_string(),
+            idempotency_key: idempotency_key(),
+        };
+        self.shares().release_program_token(request).await?;
+        Ok(())
+    }
+
     /// The same connections for a program.
     #[must_use]
     pub fn as_program(&self, access: &ProgramAccess) -> Self {

@@ -74,9 +74,7 @@ impl<L: Mailer> Mailer for Carriers<L> {
     fn hand_over<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), MailError>> {
         match &mail.body {
             MailBody::Alert { target, alert } => Box::pin(self.alert(target, alert)),
-            MailBody::Records { target, tenant, records } => {
-                Box::pin(self.records(target, *tenant, records))
-            }
+            MailBody::Records { target, tenant, records } => Box::pin(self.records(target, *tenant, records)),
             _ => self.letters.hand_over(mail),
         }
     }

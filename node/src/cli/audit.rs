@@ -15,8 +15,8 @@ use ocmt_types::{TenantId, Timestamp};
 use serde::Serialize;
 
 use super::{
-    audit_retention, audit_stream,
     args::{AuditCommand, AuditFormat, AuditOutcome, AuditWanted},
+    audit_retention, audit_stream,
     context::Context,
     output::{self, note, print, waiting},
     show,

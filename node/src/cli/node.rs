@@ -23,7 +23,7 @@ use crate::{
 /// When it cannot start; the text says what to do.
 pub(super) async fn node(args: &NodeArgs, software: Software) -> anyhow::Result<ExitCode> {
     let config = load(&args.config)?;
-    telemetry::init(&config.telemetry);
+    let _traces = telemetry::init(&config.telemetry)?;
     if let Some(warning) = database::warning(&config.store.url) {
         tracing::warn!("{warning}");
     }
@@ -68,7 +68,7 @@ pub(super) async fn dev(args: &DevArgs, software: Software) -> anyhow::Result<Ex
         None => crate::demo::engine::pick(&mut config).await,
     };
     config::check(&config)?;
-    telemetry::init(&config.telemetry);
+    let _traces = telemetry::init(&config.telemetry)?;
     let node = Box::pin(Node::start(&config, software)).await;
     let node = node.map_err(|error| named(&config.listen, error.into()))?;
     output::note(&format!(

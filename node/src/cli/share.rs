@@ -68,6 +68,10 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
                 format!("the token has ended; {} under fresh keys", show::count(rekey.len(), "secret"))
             })
         }
+        ProgramCommand::Release { token } => {
+            context.client().await?.release_program_token(token).await?;
+            context.out.done("the program goes on")
+        }
         ProgramCommand::Ask(args) => asking::ask(context, &args).await,
         ProgramCommand::List { program } => asking::list(context, &program).await,
         ProgramCommand::Asked { program } => asking::asked(context, &program).await,

@@ -6,7 +6,7 @@ use crate::cells::outgoing;
 
 use super::{
     Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, audit, egress, listen, mail,
-    rates, snapshots,
+    otlp, rates, snapshots,
 };
 
 /// Refuses what a node must not start with.
@@ -24,6 +24,7 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
     oauth(config)?;
     rates::check(&config.redis, config.node.mode)?;
     audit::check(&config.audit)?;
+    otlp::check(&config.telemetry.otlp)?;
     mail::check(&config.mail, config.node.mode)
 }
 

@@ -12,6 +12,7 @@ mod egress;
 mod listen;
 mod load;
 mod mail;
+mod otlp;
 mod rates;
 #[cfg(test)]
 mod reference;
@@ -30,6 +31,7 @@ pub use egress::Egress;
 pub use listen::{Listen, ProxyHeader};
 pub use load::{ConfigError, load};
 pub use mail::{Mail, SmtpTls};
+pub use otlp::Otlp;
 pub use rates::{Rate, Rates, Redis};
 pub use snapshots::{SnapshotPlace, Snapshots};
 
@@ -365,11 +367,13 @@ pub struct Telemetry {
     pub filter: String,
     /// `json` or `text`.
     pub format: LogFormat,
+    /// Where traces go.
+    pub otlp: Otlp,
 }
 
 impl Default for Telemetry {
     fn default() -> Self {
-        Self { filter: String::from("info,ractor=warn"), format: LogFormat::Json }
+        Self { filter: String::from("info,ractor=warn"), format: LogFormat::Json, otlp: Otlp::default() }
     }
 }
 

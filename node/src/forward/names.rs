@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, HeaderName, header};
 
+use crate::telemetry::trace;
+
 /// How often a call was forwarded: `1` or `2`. Between nodes only.
 pub const HOP: HeaderName = HeaderName::from_static("ocmt-hop");
 /// Address and port of the client at the first node. Between nodes only.
@@ -20,7 +22,7 @@ pub const MAX_HOPS: u8 = 2;
 
 /// Takes away what only nodes may say.
 pub(super) fn strip(headers: &mut HeaderMap) {
-    for name in [HOP, CLIENT_ADDR, NOT_OWNER, TOKEN_GOOD] {
+    for name in [HOP, CLIENT_ADDR, NOT_OWNER, TOKEN_GOOD].iter().chain(&trace::CONTEXT) {
         headers.remove(name);
     }
 }
@@ -48,6 +50,17 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn no_client_says_what_nodes_alone_may_say() {
+        let mut headers = HeaderMap::new();
+        for name in ["ocmt-hop", "ocmt-client-addr", "ocmt-token-good", "traceparent", "tracestate", "x-mine"]
+        {
+            headers.insert(name, HeaderValue::from_static("1"));
+        }
+        strip(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-mine"]);
+    }
 
     #[test]
     fn what_a_connection_header_names_goes_with_it() {

@@ -29,6 +29,7 @@ use crate::{
     operator::JOIN,
     peers::{Lane, Peer, PoolError, Route},
     server::{ConnectionSlot, PeerAddr},
+    telemetry::trace,
 };
 
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
@@ -323,6 +324,7 @@ where
         if let Some(id) = self.head.extensions.get::<RequestId>() {
             headers.insert(REQUEST_ID, id.to_string().parse().ok()?);
         }
+        trace::carry(&tracing::Span::current(), headers);
         if let Some(left) = self.left() {
             headers.insert(TIMEOUT, call::grpc_timeout_text(left)?.parse().ok()?);
         }

@@ -22,8 +22,9 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
+use tracing::{Instrument as _, Span};
 
-use crate::{edge::speech::Speech, forward::Hopped, gateway, web};
+use crate::{edge::speech::Speech, forward::Hopped, gateway, telemetry::trace, web};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Asked {
@@ -84,8 +85,11 @@ pub async fn measure(State(requests): State<Requests>, request: Request, next: N
     let (method, streams) = method_of(path);
     let from = if request.extensions().get::<Hopped>().is_some() { "node" } else { "client" };
     let web = Speech::of(request.headers()) == Speech::GrpcWeb;
-    let mut open = Open::new(requests, Asked { method, from });
-    let answer = next.run(request).await;
+    // a context is believed of nodes alone
+    let by_node = (from == "node").then(|| request.headers());
+    let span = trace::request(method, from, by_node);
+    let mut open = Open::new(requests, Asked { method, from }, span.clone());
+    let answer = next.run(request).instrument(span).await;
     if streams {
         open.took();
     }
@@ -159,13 +163,15 @@ struct Open {
     begun: Duration,
     code: Option<&'static str>,
     taken: bool,
+    /// Ends with the answer.
+    span: Span,
 }
 
 impl Open {
-    fn new(requests: Requests, asked: Asked) -> Self {
+    fn new(requests: Requests, asked: Asked, span: Span) -> Self {
         requests.open.inc();
         let begun = requests.clock.boottime();
-        Self { requests, asked, begun, code: None, taken: false }
+        Self { requests, asked, begun, code: None, taken: false, span }
     }
 
     fn took(&mut self) {
@@ -182,6 +188,7 @@ impl Drop for Open {
         let Asked { method, from } = self.asked;
         // without a status it was given up before its end
         let answered = Answered { method, from, code: self.code.unwrap_or("CANCELLED") };
+        self.span.record("code", answered.code);
         self.requests.answered.get_or_create(&answered).inc();
         self.requests.open.dec();
     }

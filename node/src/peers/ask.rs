@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::{Lane, Peer, Pool, pool::UNSENT};
-use crate::tasks;
+use crate::{tasks, telemetry::trace};
 
 /// Frames that wait in each direction of a channel.
 const FRAMES: usize = 16;
@@ -150,6 +150,7 @@ impl Pool {
     fn timed<T>(&self, message: T, deadline: Deadline) -> (Request<T>, Duration) {
         let (mut request, time) = (Request::new(message), deadline.remaining(self.clock()));
         request.set_timeout(time);
+        trace::carry(&tracing::Span::current(), request.metadata_mut().as_mut());
         (request, time)
     }
 }

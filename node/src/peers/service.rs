@@ -13,9 +13,10 @@ use ocmt_types::{Clock, Deadline, TenantId};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
+use tracing::Instrument as _;
 
 use super::{Local, PeerNode, Views, hello};
-use crate::{edge::call, operator::KeyDesk, tasks};
+use crate::{edge::call, operator::KeyDesk, tasks, telemetry::trace};
 
 /// The longest that a letter or an order may take; a host may have to start a container for one.
 const LONGEST: Duration = Duration::from_secs(90);
@@ -115,16 +116,18 @@ impl NodeService for NodeRpc {
         request: Request<pb::DeliverRequest>,
     ) -> Result<Response<pb::DeliverResponse>, Status> {
         let deadline = self.deadline(&request);
+        let span = trace::asked("NodeService/Deliver", request.metadata().as_ref());
         let it = request.into_inner();
-        let (answer, error) =
-            split(self.inbox.deliver(tenant(&it.tenant_id)?, it.letter.into(), deadline).await);
+        let delivered = self.inbox.deliver(tenant(&it.tenant_id)?, it.letter.into(), deadline);
+        let (answer, error) = split(delivered.instrument(span).await);
         Ok(Response::new(pb::DeliverResponse { answer, error }))
     }
 
     async fn order(&self, request: Request<pb::OrderRequest>) -> Result<Response<pb::OrderResponse>, Status> {
         let deadline = self.deadline(&request);
+        let span = trace::asked("NodeService/Order", request.metadata().as_ref());
         let order = request.into_inner().order.into();
-        let (answer, error) = split(self.inbox.order(order, deadline).await);
+        let (answer, error) = split(self.inbox.order(order, deadline).instrument(span).await);
         Ok(Response::new(pb::OrderResponse { answer, error }))
     }
 

@@ -2,7 +2,7 @@
 
 use ocmt_actors::api::{
     capabilities::{ApproveCapability, DenyCapability, ListCapabilities, RequestCapability},
-    programs::{CreateProgramToken, RevokeProgramToken},
+    programs::{CreateProgramToken, ReleaseProgramToken, RevokeProgramToken},
     shares::{AcceptShare, CreateShare, ListShares, RevokeShare},
 };
 use ocmt_proto::v1::{self as pb, share_service_server::ShareService};
@@ -153,5 +153,15 @@ impl ShareService for Rpc {
         let ended = self.ask(&request, &it.idempotency_key, ask).await?;
         let rekey_object_ids = ended.rekey.into_iter().map(|object| object.to_vec().into()).collect();
         Ok(Response::new(pb::RevokeProgramTokenResponse { rekey_object_ids }))
+    }
+
+    async fn release_program_token(
+        &self,
+        request: Request<pb::ReleaseProgramTokenRequest>,
+    ) -> Answer<pb::ReleaseProgramTokenResponse> {
+        let it = request.get_ref();
+        let ask = ReleaseProgramToken { token: convert::id(&it.program_token_id, "program_token_id")? };
+        self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::ReleaseProgramTokenResponse {}))
     }
 }

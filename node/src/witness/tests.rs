@@ -3,7 +3,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use ocmt_client::audit::Trust;
 use ocmt_crypto::{
-    audit::{Actor, AuditRecord, Outcome, checkpoint::NoteKey},
+    audit::{Actor, AuditRecord, Outcome, checkpoint::NoteKey, cut::Cut},
     sign::{Purpose, Signature, SigningKey, VerifyKey},
 };
 use ocmt_store::testing::TestNode;

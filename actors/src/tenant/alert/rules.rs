@@ -48,6 +48,7 @@ const REFUSED: &[(&str, Severity)] = &[
     ("RecoveryService/OpenCeremony", Severity::Warning),
     ("VaultService/GetVault", Severity::Warning),
     ("audit.stream_down", Severity::Warning),
+    ("program.stopped", Severity::Critical),
     ("container.drift", Severity::Critical),
 ];
 

@@ -5,6 +5,7 @@
 //! once, and cannot begin it. More it asks for (`share::capability`), and the same user, in person, gives it.
 
 mod entries;
+mod pace;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -54,6 +55,7 @@ impl ActorState {
         match call {
             ProgramsCall::CreateProgramToken(call) => self.work(myself, call),
             ProgramsCall::RevokeProgramToken(call) => self.work(myself, call),
+            ProgramsCall::ReleaseProgramToken(call) => self.work(myself, call),
         }
     }
 }
@@ -139,6 +141,7 @@ impl Handle for RevokeProgramToken {
 async fn forget(work: &mut Work, token: ProgramTokenId) -> Result<(), ActorError> {
     work.tx.delete_all::<ProgramGrant>(ProgramGrant::program_token_id.eq(token)).await?;
     share::forget_program(work, token).await?;
+    pace::forget(work, token).await?;
     work.tx.delete::<ProgramToken>(token).await?;
     Ok(())
 }
@@ -186,6 +189,7 @@ pub(crate) async fn stand(
     if !BY_PROGRAM.contains(&method) {
         return Err(BEYOND_CEILING.into());
     }
+    pace::count(work, &row, method).await?;
     roles::authority(&mut work.tx, user.role, user.custom_role.as_deref()).await
 }
 

@@ -74,7 +74,10 @@ impl ReadTx {
         let Some(at) = seq.checked_sub(1).filter(|at| *at >= 0) else { return Ok(None) };
         let Some(row) = self.get::<AuditLeaves>(at / PRUNED_AT_ONCE).await? else { return Ok(None) };
         let (hashes, _) = row.hashes.as_chunks::<32>();
-        Ok(usize::try_from(at % PRUNED_AT_ONCE).ok().and_then(|at| hashes.get(at)).map(|hash| Digest32(*hash)))
+        Ok(usize::try_from(at % PRUNED_AT_ONCE)
+            .ok()
+            .and_then(|at| hashes.get(at))
+            .map(|hash| Digest32(*hash)))
     }
 
     /// What is kept of pruned records, behind piece `after`, at most `limit` pieces.

@@ -23,8 +23,8 @@ use crate::{
     backend::{Scope, Tx},
     kernel::filter::Col,
     tables::{
-        AlertChannel, AuditStream, Ceremony, Cluster, Container, Node, OidcProvider, SealingGeneration, SealingHolder,
-        TotpEnrollment, User,
+        AlertChannel, AuditStream, Ceremony, Cluster, Container, Node, OidcProvider, SealingGeneration,
+        SealingHolder, TotpEnrollment, User,
     },
 };
 

@@ -76,4 +76,6 @@ steps! {
     25 "audit_streams" "0025_audit_streams.sql" usable_from 25;
     // an earlier program would take an audit whose beginning was pruned for one that is damaged
     26 "audit_retention" "0026_audit_retention.sql" usable_from 26;
+    // an earlier program would let one go on reading that was stopped
+    27 "program_pace" "0027_program_pace.sql" usable_from 27;
 }

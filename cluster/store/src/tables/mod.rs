@@ -50,7 +50,7 @@ pub use oauth::{OauthConnection, OauthFlow};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
 pub use pairing::{PairedSender, Pairing};
 pub use passkey::{Passkey, PasskeyChallenge, PasskeyEntry, PasskeySignIn, PasskeyWish};
-pub use program::{ProgramGrant, ProgramToken};
+pub use program::{ProgramGrant, ProgramPace, ProgramToken};
 pub use recovery::{
     Approval, Ceremony, CeremonyPurpose, CeremonyRequest, CeremonyState, GuardianSet, GuardianSetState,
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
@@ -77,7 +77,7 @@ pub fn all() -> Vec<&'static Table> {
     let mut all = of_cluster();
     all.extend(of_tenants());
     all.extend([AlertChannel::table(), AlertGroup::table(), AuditStream::table()]);
-    all.extend([AuditLeaves::table(), AuditRetention::table()]);
+    all.extend([AuditLeaves::table(), AuditRetention::table(), ProgramPace::table()]);
     all
 }
 

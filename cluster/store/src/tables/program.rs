@@ -42,4 +42,20 @@ rows! {
         /// The sealed key (`docs/formats.md`, "Entry grant").
         sealed_grant: Vec<u8>,
     };
+
+    /// How fast a program reads, and whether it was stopped for it.
+    pub struct ProgramPace: tenant("program_pace") {
+        key {
+            /// Which token.
+            program_token_id: ProgramTokenId,
+        }
+        /// When the window began.
+        since: Timestamp,
+        /// Reads in it.
+        reads: i64,
+        /// Reads in the busiest window there was.
+        usual: i64,
+        /// When it was stopped.
+        locked_at: Option<Timestamp>,
+    };
 }

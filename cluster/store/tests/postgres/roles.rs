@@ -138,13 +138,14 @@ async fn tenants_work_takes_from_the_audit_only_what_is_old_and_hashed() {
     let hex: String = own.tenant.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     let text = |text: String| sqlx::raw_sql(AssertSqlSafe(text));
     tenant.execute(text(format!("SET ocmt.tenant = '{hex}'"))).await.unwrap();
-    let not_so = async |connection: &mut PgConnection, what: &str| {
-        match connection.execute(sqlx::raw_sql("SELECT ocmt_prune_audit(0)")).await {
-            Err(sqlx::Error::Database(error)) => {
-                assert_eq!(error.code().as_deref(), Some("23514"), "{what}: {}", error.message());
-            }
-            other => panic!("{what}: was not refused: {other:?}"),
+    let not_so = async |connection: &mut PgConnection, what: &str| match connection
+        .execute(sqlx::raw_sql("SELECT ocmt_prune_audit(0)"))
+        .await
+    {
+        Err(sqlx::Error::Database(error)) => {
+            assert_eq!(error.code().as_deref(), Some("23514"), "{what}: {}", error.message());
         }
+        other => panic!("{what}: was not refused: {other:?}"),
     };
     not_so(&mut tenant, "nothing is kept of them").await;
     let wrong = format!("INSERT INTO audit_leaves VALUES ('\\x{hex}', 0, '\\x{}')", "00".repeat(8_192));

@@ -19,7 +19,8 @@ const COLUMNS: &str = "SELECT t.table_name::text, c.column_name::text, c.data_ty
                        ORDER BY 1, c.ordinal_position";
 
 /// Where a tenant's rows are the claim's or the directory's, and what the role may do there is less.
-const FEWER_RIGHTS: &[&str] = &["tenant_owner", "directory", "passkey_directory", "audit", "audit_nodes", "audit_leaves"];
+const FEWER_RIGHTS: &[&str] =
+    &["tenant_owner", "directory", "passkey_directory", "audit", "audit_nodes", "audit_leaves"];
 
 /// Tables with one row for each tenant.
 const ONE_EACH: &[&str] = &[

@@ -36,10 +36,12 @@ fn leaf(line: &Line) -> Digest32 {
 
 /// A log of 300 records whose first 256 were pruned, the trees that it had, and the word of who did it.
 fn pruned() -> (Export, Cut, Vec<Checkpoint>) {
-    let (mut hash, mut peaks, mut lines, mut heads) = (genesis(tenant()), Peaks::default(), Vec::new(), Vec::new());
+    let (mut hash, mut peaks, mut lines, mut heads) =
+        (genesis(tenant()), Peaks::default(), Vec::new(), Vec::new());
     for seq in 1..=300 {
         let line = line(seq, &hash);
-        hash = Digest32::try_from(data_encoding::HEXLOWER.decode(line.hash.as_bytes()).unwrap().as_slice()).unwrap();
+        hash = Digest32::try_from(data_encoding::HEXLOWER.decode(line.hash.as_bytes()).unwrap().as_slice())
+            .unwrap();
         peaks.push(leaf(&line));
         let tree = Tree { size: seq, root: peaks.root() };
         heads.push(Checkpoint { tenant: tenant(), tree, chain: hash, at: Timestamp(1) });
@@ -89,7 +91,8 @@ fn whatever_pretends_to_be_pruned_is_found() {
     assert_eq!(walk(&less, &cut, &[]), Err(BadAudit::Record(PRUNED + 1)));
     // what was pruned was something else
     let mut other = export.clone();
-    other.pruned[0].leaves.replace_range(0..1, if other.pruned[0].leaves.starts_with('A') { "B" } else { "A" });
+    let first = if other.pruned[0].leaves.starts_with('A') { "B" } else { "A" };
+    other.pruned[0].leaves.replace_range(0..1, first);
     assert_eq!(walk(&other, &cut, &[]), Err(BadAudit::NotPruned(PRUNED)));
     let mut moved = export.clone();
     moved.pruned[0].from = 2;
@@ -99,7 +102,10 @@ fn whatever_pretends_to_be_pruned_is_found() {
     let found = walk(&export, &cut, &[heads[49], forged]);
     assert_eq!(found, Err(BadAudit::Remade { after: 50, until: 100 }));
     // no record is the policy
-    assert_eq!(walk(&export, &Cut { policy_leaf: Digest32([9; 32]), ..cut }, &[]), Err(BadAudit::Policy(POLICY)));
+    assert_eq!(
+        walk(&export, &Cut { policy_leaf: Digest32([9; 32]), ..cut }, &[]),
+        Err(BadAudit::Policy(POLICY))
+    );
     let short = Export { lines: export.lines[..5].to_vec(), ..export.clone() };
     assert_eq!(walk(&short, &cut, &[]), Err(BadAudit::Cut { first: PRUNED + 6, signed: POLICY }));
     // another tenant's

@@ -115,7 +115,9 @@ pub enum AuditStreamCommand {
 #[derive(Subcommand)]
 pub enum AuditRetentionCommand {
     /// Say how long; what is older is pruned from a week later on, and can be proven still
-    #[command(after_help = "Examples:\n  ocmt audit retention set --days 400\n  ocmt audit retention set --for-good")]
+    #[command(
+        after_help = "Examples:\n  ocmt audit retention set --days 400\n  ocmt audit retention set --for-good"
+    )]
     Set {
         /// So many days, 90 at the least
         #[arg(long, value_name = "N", required_unless_present = "for_good")]

@@ -162,6 +162,12 @@ pub enum ProgramCommand {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
+    /// Let a program go on that was stopped because it read unusually much; a letter has said which
+    #[command(after_help = "Example:\n  ocmt share program release 0b8c2a54-…")]
+    Release {
+        /// Which
+        token: ProgramTokenId,
+    },
     /// Read an entry as the program
     #[command(
         after_help = "Example:\n  ocmt share program read --program adapter.json --key-file adapter.key bot-token --endpoint https://127.0.0.1:7443 --ca ca.pem"

@@ -144,7 +144,8 @@ mod tests {
     #[test]
     fn one_text_is_a_cut_and_none_that_prunes_its_own_policy() {
         let text = cut().text();
-        for (from, to) in [("\n256\n", "\n0256\n"), ("at 9", "at +9"), ("kept ", "kept  "), ("\nat 9\n", "\nat 9\n\n")]
+        for (from, to) in
+            [("\n256\n", "\n0256\n"), ("at 9", "at +9"), ("kept ", "kept  "), ("\nat 9\n", "\nat 9\n\n")]
         {
             assert!(Cut::parse(&text.replace(from, to)).is_err(), "{from:?}");
         }

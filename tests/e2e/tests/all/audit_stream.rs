@@ -68,7 +68,9 @@ impl Desk {
 /// As whoever gets a post checks it: the time and the body under the key.
 fn is_signed(post: &Posted, key: &str) -> bool {
     let Some(signature) = &post.signature else { return false };
-    let Some((t, v1)) = signature.strip_prefix("t=").and_then(|it| it.split_once(",v1=")) else { return false };
+    let Some((t, v1)) = signature.strip_prefix("t=").and_then(|it| it.split_once(",v1=")) else {
+        return false;
+    };
     let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
     let mac = mac.chain_update(format!("{t}.")).chain_update(&post.text);
     let v1 = data_encoding::HEXLOWER.decode(v1.as_bytes()).unwrap();

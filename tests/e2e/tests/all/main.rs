@@ -46,4 +46,5 @@ mod starved;
 mod store;
 mod teams;
 mod tokens;
+mod traces;
 mod walk;

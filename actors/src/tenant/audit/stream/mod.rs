@@ -53,8 +53,6 @@ const AT_ONCE: usize = 8;
 const FAILING_AT_ONCE: usize = 2;
 /// Bytes of what is kept of a failure.
 const LONGEST: usize = 200;
-/// The calls that change the row.
-const SETTINGS: [&str; 2] = ["AuditService/SetAuditStream", "AuditService/RemoveAuditStream"];
 
 /// What this node has on its way, and whether tenants here have a stream.
 pub(crate) struct Streams {
@@ -103,18 +101,17 @@ impl Streams {
 pub(crate) async fn recorded(
     tx: &mut FencedTx,
     env: &Env,
-    action: &str,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, ActorError> {
     let own = tx.ownership();
-    // this one may have changed it, and not committed yet
-    let changes = SETTINGS.contains(&action);
-    let known = env.streams.known.kept(own).filter(|_| !changes);
+    // what this one has changed may be undone yet; and a host of the tenant's containers hears of no change
+    let may_keep = own.incarnation == env.incarnation && !tx.has_written::<AuditStream>();
+    let known = env.streams.known.kept(own).filter(|_| may_keep);
     let streams = match known {
         Some(known) => known,
         None => {
             let found = tx.get::<AuditStream>(()).await?.is_some();
-            if !changes {
+            if may_keep {
                 env.streams.known.keep(own, found);
             }
             found

@@ -58,7 +58,9 @@ impl Handle for SetAuditStream {
         };
         let row = match before {
             // it fails until it is seen not to
-            Some(row) => AuditStream { hint: fresh.hint, wrapped: fresh.wrapped, sent, updated_at: work.now, ..row },
+            Some(row) => {
+                AuditStream { hint: fresh.hint, wrapped: fresh.wrapped, sent, updated_at: work.now, ..row }
+            }
             None => fresh,
         };
         let row = AuditStream { revision: revision(work), ..row };

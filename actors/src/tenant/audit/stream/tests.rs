@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use ocmt_store::{Filter, tables::AuditStream};
-use ocmt_types::{Ownership, Secret};
+use ocmt_types::{Clock as _, Ownership, Secret};
 
 use super::{FAILING_AT_ONCE, LONGEST_RETRY, Streams, TOLD_AFTER, batch::MOST};
 use crate::{
@@ -80,7 +80,11 @@ async fn records_come_in_their_order(kit: Kit) {
     let upto = made.last + i64::try_from(MOST).unwrap() + 50;
     taken(&kit, &kit.system, &ann, upto).await;
     let posts = posts(&kit.mailbox, URL);
-    assert!(posts.iter().all(|post| post.len() <= MOST), "{:?}", posts.iter().map(Vec::len).collect::<Vec<_>>());
+    assert!(
+        posts.iter().all(|post| post.len() <= MOST),
+        "{:?}",
+        posts.iter().map(Vec::len).collect::<Vec<_>>()
+    );
     let all: Vec<i64> = posts.into_iter().flatten().collect();
     let expected: Vec<i64> = (made.last + 1..).take(all.len()).collect();
     assert_eq!(all, expected, "the record that named it first, each once, in order");
@@ -213,6 +217,26 @@ async fn a_receiver_that_takes_nothing_is_told_of_and_holds_nobody_up() {
     let page = kit.call(&ann.caller, QueryAudit { filter, ..QueryAudit::default() }).await.unwrap();
     let said: Vec<_> = page.records.iter().map(|record| record.method.as_str()).collect();
     assert_eq!(said, ["audit.stream_down", "audit.stream_up"]);
+}
+
+#[tokio::test]
+async fn a_stream_that_a_transaction_took_away_is_there_when_that_is_undone() {
+    let kit = Kit::sim().await;
+    let ann = owner(&kit, "ann@example.com").await;
+    let made = set(&kit, &ann, to(URL)).await.unwrap();
+    taken(&kit, &kit.system, &ann, made.last + 1).await;
+    let own = kit.store.cluster().owner(ann.tenant).await.unwrap().unwrap();
+    let own = Ownership { tenant: ann.tenant, incarnation: own.incarnation.unwrap(), epoch: own.epoch };
+    let (env, now) = (&kit.system.env, kit.clock.now());
+    let mut undone = kit.store.fenced(own).await.unwrap();
+    undone.delete::<AuditStream>(()).await.unwrap();
+    env.streams.known.forget(ann.tenant);
+    assert_eq!(super::recorded(&mut undone, env, now).await.unwrap(), None);
+    undone.rollback().await.unwrap();
+    let mut next = kit.store.fenced(own).await.unwrap();
+    next.clear_timer(super::TIMER, "").await.unwrap();
+    assert!(super::recorded(&mut next, env, now).await.unwrap().is_some(), "it is there, and gets nothing");
+    next.rollback().await.unwrap();
 }
 
 #[tokio::test]

@@ -156,7 +156,8 @@ impl PgTx {
     /// Takes 256 records from the tenant's audit; how many there were.
     pub(crate) async fn prune_audit(&mut self, chunk: i64) -> Result<u64, StoreError> {
         let query = sqlx::query_scalar::<_, i64>(PRUNE_AUDIT).bind(chunk);
-        let gone = self.answered("audit", async |connection| query.fetch_one(&mut **connection).await).await?;
+        let gone =
+            self.answered("audit", async |connection| query.fetch_one(&mut **connection).await).await?;
         Ok(gone.unsigned_abs())
     }
 

@@ -55,6 +55,8 @@ pub(super) fn programs(ids: &Ids) -> Vec<Made> {
             lifetime: Some(prost_types::Duration { seconds: 600, nanos: 0 }), idempotency_key: key() };
         ShareService/RevokeProgramToken "program" => pb::RevokeProgramTokenRequest {
             program_token_id: ids.program.clone(), idempotency_key: key() };
+        ShareService/ReleaseProgramToken "program" => pb::ReleaseProgramTokenRequest {
+            program_token_id: ids.program.clone(), idempotency_key: key() };
     }
 }
 

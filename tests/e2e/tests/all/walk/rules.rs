@@ -292,6 +292,7 @@ pub(super) const RULES: &[Rule] = rules! {
         DenyCapability Observer Refused,
         CreateProgramToken Observer Refused,
         RevokeProgramToken Observer Refused,
+        ReleaseProgramToken Observer Refused,
     }
     ClusterService {
         CreateJoinToken Operator Refused,
