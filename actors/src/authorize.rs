@@ -227,11 +227,13 @@ const fn rule(action: Action) -> Rule {
         A::EndSessions => r(Role::Observer, Some(Role::Admin), false, Never),
         A::QueryOwnAudit | A::ReadInbox => r(Role::Observer, None, false, Never),
         A::QueryTenantAudit => r(Role::Admin, None, false, Never),
-        A::CreateVault | A::WriteVault => r(Role::Observer, None, false, Never),
-        A::ReadVault => r(Role::Observer, None, false, AfterRelease),
+        A::CreateVault => r(Role::Observer, None, false, Never),
+        // of a group's vault: who takes part in it, with this role in the group (`tenant::group_vault`)
+        A::WriteVault => in_group(r(Role::Observer, None, false, Never), GroupRole::Member),
+        A::ReadVault => in_group(r(Role::Observer, None, false, AfterRelease), GroupRole::Member),
         // slots are set by the completion of a ceremony, within the rotation that it finishes
-        A::ChangeSlots => r(Role::Observer, None, true, Never),
-        A::RotateVault => r(Role::Observer, None, true, AfterRelease),
+        A::ChangeSlots => in_group(r(Role::Observer, None, true, Never), GroupRole::Admin),
+        A::RotateVault => in_group(r(Role::Observer, None, true, AfterRelease), GroupRole::Admin),
         A::CreateContainer | A::EnterContainer | A::GiveContainer => r(Role::Member, None, false, Never),
         A::UseContainer => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
         A::ReadContainer => in_group(r(Role::Member, Some(Role::Admin), false, Never), GroupRole::Observer),
@@ -254,7 +256,10 @@ const fn rule(action: Action) -> Rule {
         A::DeleteGroup => in_group(r(Role::Member, Some(Role::Owner), true, Never), GroupRole::Admin),
         A::ChangeGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Admin),
         A::CheckSender | A::ReadPairings | A::ChangePairings => r(Role::Member, None, false, Never),
-        A::GrantEntries => by_share(r(Role::Observer, None, true, Never), Permission::Share),
+        A::GrantEntries => {
+            let own = r(Role::Observer, None, true, Never);
+            in_group(by_share(own, Permission::Share), GroupRole::Admin)
+        }
         A::ReadShared => by_share(r(Role::Observer, None, false, Never), Permission::Read),
         A::ListShared => by_share(r(Role::Observer, None, false, Never), Permission::List),
         A::EndGrants | A::ReadGranted | A::TakeShare | A::ReadShares => r(Role::Observer, None, false, Never),

@@ -14,12 +14,16 @@ use protox::prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescri
 /// they are asked for; and `GetSnapshotCellKey` and `DeleteSnapshot` (ADR 0026);
 /// and where an audit is streamed to, and how long it is kept; and
 /// `ReleaseProgramToken`, the way back of a program that was stopped.
+/// they are asked for; and `GetSnapshotCellKey` and `DeleteSnapshot` (ADR 0026); and those of
+/// vaults of groups (ADR 0036).
 const TABLE: &str = "
 AuthService | SignUp, RequestMagicLink, ExchangeMagicLink, CompleteMfa, StepUp, BeginTotpEnrollment, ConfirmTotpEnrollment, RemoveTotp, RegenerateBackupCodes, BeginPasskeyRegistration, FinishPasskeyRegistration, BeginPasskeyAssertion, FinishPasskeyAssertion, ListPasskeys, RemovePasskey, BeginOidcLogin, FinishOidcLogin, RequestEmailChange, ConfirmEmailChange, GetEmailChange, CancelEmailChange, WhoAmI, ListSessions, RevokeSession, RevokeOtherSessions, SignOut, CreateApiKey, ListApiKeys, RevokeApiKey
 TenantService | CreateTenant, GetTenant, ListTenants, UpdateTenantPolicy, GetQuota, UpdateQuota, SuspendTenant, ResumeTenant, DeleteTenant, GetOidcProvider, SetOidcProvider, RemoveOidcProvider, ListInbox, WatchInbox (server stream)
 UserService | InviteUser, AcceptInvite, ListUsers, SetRole, CreateRole, ListRoles, DeleteRole, RemoveUser, PublishIdentityKey, GetIdentityKey
 GroupService | CreateGroup, GetGroup, ListGroups, DeleteGroup, AddMember, RemoveMember, SetMemberRole, CreateResource, ListResources, DeleteResource
 ShareService | CreateShare, AcceptShare, ListShares, RevokeShare, RequestCapability, ListCapabilities, ApproveCapability, DenyCapability, CreateProgramToken, RevokeProgramToken, ReleaseProgramToken
+GroupService | CreateGroup, GetGroup, ListGroups, DeleteGroup, AddMember, RemoveMember, SetMemberRole, CreateResource, ListResources, DeleteResource, GetGroupVault, AcceptGroupVault, AdmitToGroupVault
+ShareService | CreateShare, AcceptShare, ListShares, RevokeShare, RequestCapability, ListCapabilities, ApproveCapability, DenyCapability, CreateProgramToken, RevokeProgramToken
 VaultService | CreateVault, GetVault, ListEntries, GetEntry, PutEntry, DeleteEntry, BatchGetEntries, BatchPutEntries, ListInboxItems, FileInboxItems, GetKeySlots, ReportUnlock, AddKeySlot, RemoveKeySlot, BeginRotation, PutRewrappedKeys (client stream), ListStagedObjects, FinishRotation, WatchVault (server stream)
 TranscriptService | OpenConversation, AppendTranscript (client stream), ReadTranscript (server stream), ListConversations, DeleteConversation
 ContainerService | CreateContainer, GetContainer, ListContainers, StartContainer, PauseContainer, StopContainer, WakeContainer, RemoveContainer, HoldContainer, ReleaseContainer, ExplainIdle, GetCellKey, UnlockCell, ExtendUnlock, LockCell, WatchUnlockRequests (server stream), IssueGatewayToken, OpenChannel (bidi), GetSnapshotCellKey, CreateSnapshot, ListSnapshots, RestoreSnapshot, DeleteSnapshot, PutSchedule, ListSchedules, DeleteSchedule, PutAgentPolicy, GetAgentPolicy, PutEgressPolicy, GetEgressPolicy, WatchContainers (server stream)

@@ -1,6 +1,6 @@
 //! Groups of users, and what lies under their permissions.
 
-use ocmt_types::{ContainerId, GroupId, ResourceId, Timestamp, UserId};
+use ocmt_types::{ContainerId, GroupId, ResourceId, Timestamp, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
 use super::users::Done;
@@ -16,6 +16,9 @@ pub struct GroupInfo {
     pub name: String,
     /// How many members it has.
     pub members: u32,
+    /// Its vault; none if none was made.
+    #[serde(default)]
+    pub vault: Option<VaultId>,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -101,6 +104,13 @@ pub struct RemoveMember {
     pub user: UserId,
 }
 
+/// Answer of [`RemoveMember`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRemoved {
+    /// The group's vault is due for new keys: the member could open it.
+    pub rotation_due: bool,
+}
+
 /// Give a member another role. The last administrator stays one.
 #[derive(Debug, Clone)]
 pub struct SetMemberRole {
@@ -170,7 +180,7 @@ calls! {
         read ListGroups => GroupPage,
         write DeleteGroup => Done,
         write AddMember => MemberInfo,
-        write RemoveMember => Done,
+        write RemoveMember => MemberRemoved,
         write SetMemberRole => MemberInfo,
         write CreateResource => ResourceInfo,
         read ListResources => ResourcePage,

@@ -6,7 +6,7 @@ use ocmt_crypto::{
     object::VaultObject,
     sign::{Signature, VerifyKey},
 };
-use ocmt_types::{Digest32, HandoutId, RotationId, SlotId, Timestamp, UserId, VaultId};
+use ocmt_types::{Digest32, GroupId, HandoutId, RotationId, SlotId, Timestamp, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
 mod inbox;
@@ -23,8 +23,11 @@ use crate::{call::calls, tenant::vault::watch::Changes, watch::Following};
 pub struct VaultInfo {
     /// Which.
     pub id: VaultId,
-    /// Whose.
-    pub user: UserId,
+    /// Whose; none for a group's.
+    pub user: Option<UserId>,
+    /// Of which group; none for a user's.
+    #[serde(default)]
+    pub group: Option<GroupId>,
     /// Of the present vault key; from 1.
     pub key_epoch: u32,
     /// Of the present manifest; from 1.
@@ -44,8 +47,20 @@ pub struct VaultInfo {
     pub inbox: u32,
 }
 
-/// Make the caller's vault, whole.
+/// That a new vault is a group's: its maker takes part by their own word to themselves.
+pub struct GroupsOwn {
+    /// Which group's.
+    pub group: GroupId,
+    /// Canonical `ocmt_crypto::group::Acceptance`.
+    pub acceptance: Vec<u8>,
+    /// Canonical `ocmt_crypto::group::Admission`.
+    pub admission: Vec<u8>,
+}
+
+/// Make the caller's vault, or a group's, whole.
 pub struct CreateVault {
+    /// Of which group; none for the caller's own.
+    pub of_group: Option<GroupsOwn>,
     /// Chosen by the client.
     pub vault: VaultId,
     /// What verifies the manifest.

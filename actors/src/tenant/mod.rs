@@ -18,6 +18,7 @@ mod deletion;
 mod dispatch;
 mod grants;
 mod group;
+mod group_vault;
 mod handlers;
 pub(crate) mod inbox;
 mod leave;

@@ -39,6 +39,7 @@ pub(crate) async fn vault_of(kit: &Kit, person: &Person) -> UnlockedVault {
     let (open, upload) =
         vault::create(scope, &[NewSlot::Passphrase(&secret, Cost::LEAST)], &mut rand::rng()).unwrap();
     let ask = CreateVault {
+        of_group: None,
         vault: scope.vault,
         verify_key: upload.verify_key,
         slots: upload.slots,

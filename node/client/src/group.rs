@@ -1,7 +1,7 @@
 //! Groups, their members, and what lies under their permissions.
 
 use ocmt_proto::v1 as pb;
-use ocmt_types::{ContainerId, GroupId, ResourceId, Timestamp, UserId};
+use ocmt_types::{ContainerId, GroupId, ResourceId, Timestamp, UserId, VaultId};
 use serde::Serialize;
 
 use crate::{
@@ -19,6 +19,8 @@ pub struct Group {
     pub name: String,
     /// How many members it has.
     pub members: u32,
+    /// Its vault; none if none was made.
+    pub vault: Option<VaultId>,
     /// When it was made.
     pub created_at: Option<Timestamp>,
 }
@@ -144,18 +146,17 @@ impl Client {
         member(present(answer.member, "member")?)
     }
 
-    /// Takes a member out.
+    /// Takes a member out; whether the group's vault is due for new keys by that.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn remove_member(&self, of: GroupId, whom: UserId) -> Result<(), ClientError> {
+    pub async fn remove_member(&self, of: GroupId, whom: UserId) -> Result<bool, ClientError> {
         let request = pb::RemoveMemberRequest {
             group_id: of.to_string(),
             user_id: whom.to_string(),
             idempotency_key: idempotency_key(),
         };
-        self.groups().remove_member(request).await?;
-        Ok(())
+        Ok(self.groups().remove_member(request).await?.into_inner().rotation_due)
     }
 
     /// Gives a member another role in the group.
@@ -238,11 +239,15 @@ fn group(from: pb::Group) -> Result<Group, ClientError> {
         id: id(&from.group_id, "group_id")?,
         name: from.name,
         members: from.member_count,
+        vault: match from.vault_id.as_str() {
+            "" => None,
+            named => Some(id(named, "vault_id")?),
+        },
         created_at: from.created_at.as_ref().map(time),
     })
 }
 
-fn member(from: pb::Member) -> Result<Member, ClientError> {
+pub(crate) fn member(from: pb::Member) -> Result<Member, ClientError> {
     let role = match from.role() {
         pb::MemberRole::Observer => MemberRole::Observer,
         pb::MemberRole::Member => MemberRole::Member,

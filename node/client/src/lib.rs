@@ -23,6 +23,7 @@ mod error;
 pub mod factors;
 pub mod gateway;
 pub mod group;
+pub mod group_vault;
 pub mod guard;
 pub mod hardware;
 pub mod inbox;

@@ -82,12 +82,24 @@ impl Vault {
         program_key: SealPublicKey,
         lifetime: Duration,
     ) -> Result<ProgramAccess, ClientError> {
-        let scope = self.keys().scope();
+        self.create_token_of(self, name, entries, program_key, lifetime).await
+    }
+
+    /// The same of another vault that is open here, a group's, in the own name.
+    pub(crate) async fn create_token_of(
+        &self,
+        source: &Self,
+        name: &str,
+        entries: &[String],
+        program_key: SealPublicKey,
+        lifetime: Duration,
+    ) -> Result<ProgramAccess, ClientError> {
+        let scope = source.keys().scope();
         let giver = &self.keys().keyring().identity_signing;
         let (mut grants, mut by_name) = (Vec::new(), BTreeMap::new());
         for entry in entries {
-            let object = self.object(self.entry_id(entry)?).await?;
-            let key = self.keys().data_key(&object)?;
+            let object = source.object(source.entry_id(entry)?).await?;
+            let key = source.keys().data_key(&object)?;
             let sealed = grant::seal(&object.place(scope), &key, &program_key, giver, &mut rand::rng())?;
             by_name.insert(entry.clone(), object.object_id.to_string());
             grants.push(pb::EntryGrant {
@@ -98,7 +110,7 @@ impl Vault {
         }
         let request = pb::CreateProgramTokenRequest {
             name: name.to_owned(),
-            vault_id: self.id().to_string(),
+            vault_id: scope.vault.to_string(),
             program_key: program_key.0.to_vec().into(),
             grants,
             lifetime: Some(duration(lifetime)),
@@ -113,7 +125,7 @@ impl Vault {
             token_id,
             tenant: identity.tenant,
             user: identity.user,
-            vault: self.id(),
+            vault: scope.vault,
             giver: HEXLOWER.encode(&giver.verify_key().0),
             entries: by_name,
             expires_at: answer.expires_at.as_ref().map(time),

@@ -3,6 +3,8 @@
 //! Both hold the other's identity keys pinned. Who gives has compared six words with the taker, since what is sealed to a
 //! key that the node made up is given to the node; who takes believes the key that was there first.
 
+mod permission;
+
 use std::time::Duration;
 
 use ocmt_crypto::{
@@ -17,6 +19,9 @@ use ocmt_proto::v1 as pb;
 use ocmt_types::{Digest32, ShareId, TenantId, Timestamp, VaultId};
 use serde::Serialize;
 
+pub use permission::Permission;
+pub(crate) use permission::permission;
+
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
@@ -24,50 +29,6 @@ use crate::{
     vault::{Vault, digest, to_object},
     wire::{as_text, duration, time},
 };
-
-/// One of the six things that can be allowed; none implies another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Permission {
-    /// Read content.
-    Read,
-    /// See that it exists.
-    List,
-    /// Change it.
-    Write,
-    /// Delete it.
-    Delete,
-    /// Change who may.
-    Admin,
-    /// Give on what one has.
-    Share,
-}
-
-impl Permission {
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::List => "list",
-            Self::Write => "write",
-            Self::Delete => "delete",
-            Self::Admin => "admin",
-            Self::Share => "share",
-        }
-    }
-
-    pub(crate) fn to_pb(self) -> i32 {
-        match self {
-            Self::Read => pb::Permission::Read,
-            Self::List => pb::Permission::List,
-            Self::Write => pb::Permission::Write,
-            Self::Delete => pb::Permission::Delete,
-            Self::Admin => pb::Permission::Admin,
-            Self::Share => pb::Permission::Share,
-        }
-        .into()
-    }
-}
 
 /// Where a share stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -238,13 +199,25 @@ impl Vault {
         permissions: &[Permission],
         lifetime: Option<Duration>,
     ) -> Result<Share, ClientError> {
+        self.give_of(self, taker, entries, permissions, lifetime).await
+    }
+
+    /// The same of another vault that is open here: a group's.
+    pub(crate) async fn give_of(
+        &self,
+        source: &Self,
+        taker: &str,
+        entries: &[String],
+        permissions: &[Permission],
+        lifetime: Option<Duration>,
+    ) -> Result<Share, ClientError> {
         let mut offers = Vec::with_capacity(entries.len());
         for entry in entries {
-            let object = self.object(self.entry_id(entry)?).await?;
-            let key = self.keys().data_key(&object)?;
-            offers.push(Offer { place: object.place(self.keys().scope()), key });
+            let object = source.object(source.entry_id(entry)?).await?;
+            let key = source.keys().data_key(&object)?;
+            offers.push(Offer { place: object.place(source.keys().scope()), key });
         }
-        self.offer(self.id(), taker, &offers, permissions, lifetime).await
+        self.offer(source.id(), taker, &offers, permissions, lifetime).await
     }
 
     /// Gives on all of a share that one has taken to read and to give on.
@@ -375,17 +348,5 @@ fn share(from: pb::Share) -> Result<Share, ClientError> {
         expires_at: from.expires_at.as_ref().map(time),
         giver_email: from.giver_email,
         taker_email: from.taker_email,
-    })
-}
-
-pub(crate) fn permission(from: pb::Permission) -> Result<Permission, ClientError> {
-    Ok(match from {
-        pb::Permission::Read => Permission::Read,
-        pb::Permission::List => Permission::List,
-        pb::Permission::Write => Permission::Write,
-        pb::Permission::Delete => Permission::Delete,
-        pb::Permission::Admin => Permission::Admin,
-        pb::Permission::Share => Permission::Share,
-        pb::Permission::Unspecified => return Err(ClientError::Answer("permissions")),
     })
 }

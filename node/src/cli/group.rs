@@ -2,9 +2,13 @@
 
 use serde_json::json;
 
-use super::{args::GroupCommand, context::Context, output::note, show};
+use super::{args::GroupCommand, context::Context, group_vault, output::note, show};
 
 pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Result<()> {
+    let command = match command {
+        GroupCommand::Vault(command) => return Box::pin(group_vault::run(context, command)).await,
+        other => other,
+    };
     let client = context.client().await?;
     match command {
         GroupCommand::Create { name } => {
@@ -36,7 +40,7 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
         }
         GroupCommand::Rm { group } => {
             client.delete_group(group).await?;
-            context.out.done("the group was deleted; the containers in it stay with their owners")
+            context.out.done("the group was deleted, and its vault if it had one; the containers in it stay with their owners")
         }
         GroupCommand::Add { group, user, role } => {
             let member = client.add_member(group, user, role.into()).await?;
@@ -51,8 +55,13 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
                 .value(&member, || format!("{} is {} of the group now", member.email, member.role.as_str()))
         }
         GroupCommand::Remove { group, user } => {
-            client.remove_member(group, user).await?;
-            context.out.done("the member was taken out of the group")
+            let due = client.remove_member(group, user).await?;
+            let text = match due {
+                true => "the member was taken out of the group, and may have kept the key of its vault: an administrator \
+                         runs `ocmt group vault rotate` now",
+                false => "the member was taken out of the group",
+            };
+            context.out.value(&json!({ "rotation_due": due }), || text.to_owned())
         }
         GroupCommand::Share { group, container } => {
             let resource = client.create_resource(group, container).await?;
@@ -62,5 +71,7 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
             client.delete_resource(resource).await?;
             context.out.done("the group holds it no more")
         }
+        // seen to before
+        GroupCommand::Vault(_) => Ok(()),
     }
 }

@@ -23,6 +23,7 @@ mod documented;
 mod egress;
 mod email;
 mod group;
+mod group_vault;
 mod guardian;
 mod image;
 mod inbox;

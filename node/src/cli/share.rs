@@ -21,7 +21,7 @@ use super::{
     approve,
     args::{ProgramCommand, ShareCommand},
     context::Context,
-    show,
+    group_vault, show,
 };
 
 pub(super) async fn run(context: &Context, command: ShareCommand) -> anyhow::Result<()> {
@@ -45,24 +45,20 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
             let key = public_key(&args.program_key)?;
             let lifetime = args.lifetime.0;
             let access = vault.create_program_token(&args.name, &args.entry, key, lifetime).await?;
-            write(&args.out, &Zeroizing::new(serde_json::to_vec_pretty(&access)?))?;
-            let told =
-                json!({ "token_id": access.token_id, "expires_at": access.expires_at, "file": args.out });
-            context.out.value(&told, || {
-                format!(
-                    "program token {} was written to {}, good until {}",
-                    access.token_id,
-                    args.out.display(),
-                    show::when(access.expires_at)
-                )
-            })
+            tell_token(context, &access, &args.out)
         }
-        ProgramCommand::Revoke { token, passphrase } => {
+        ProgramCommand::Revoke { token, group, passphrase } => {
             let client = context.client().await?;
             // first the token, which ends at once; then the keys that the program may have kept
             let rekey = client.revoke_program_token(token).await?;
             if !rekey.is_empty() {
-                context.vault(&client, &passphrase).await?.rekey(&rekey).await?;
+                let mut own = context.vault(&client, &passphrase).await?;
+                match group {
+                    None => own.rekey(&rekey).await?,
+                    Some(group) => {
+                        group_vault::open(&own, group, &passphrase).await?.secrets_mut().rekey(&rekey).await?;
+                    }
+                }
             }
             context.out.value(&json!({ "rekeyed": rekey.len() }), || {
                 format!("the token has ended; {} under fresh keys", show::count(rekey.len(), "secret"))
@@ -91,6 +87,20 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
             Ok(stdout.flush()?)
         }
     }
+}
+
+/// Writes a program's token to a new file, and says where it is.
+pub(super) fn tell_token(context: &Context, access: &ProgramAccess, out: &Path) -> anyhow::Result<()> {
+    write(out, &Zeroizing::new(serde_json::to_vec_pretty(access)?))?;
+    let told = json!({ "token_id": access.token_id, "expires_at": access.expires_at, "file": out });
+    context.out.value(&told, || {
+        format!(
+            "program token {} was written to {}, good until {}",
+            access.token_id,
+            out.display(),
+            show::when(access.expires_at)
+        )
+    })
 }
 
 /// What a program was given.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ocmt_client::vault::{Added, Arrived, PutOptions, Vault, Worth};
+use ocmt_client::vault::{Added, Arrived, Listed, PutOptions, Vault, Worth};
 use ocmt_crypto::{
     entry::{Attributes, Entry},
     kdf::Cost,
@@ -112,8 +112,12 @@ async fn put(context: &Context, args: &PutArgs) -> anyhow::Result<()> {
 
 async fn list(context: &Context, passphrase: &PassphraseArgs) -> anyhow::Result<()> {
     let entries = open(context, passphrase).await?.list().await?;
+    show_list(context, &entries)
+}
+
+pub(super) fn show_list(context: &Context, entries: &[Listed]) -> anyhow::Result<()> {
     let columns = ["NAME", "VERSION", "BYTES", "WRITTEN", "EXPIRES"];
-    context.out.list(&entries, &columns, |entry| {
+    context.out.list(entries, &columns, |entry| {
         let at = |time: Option<i64>| show::at(time.map(Timestamp));
         vec![
             entry.name.clone(),
@@ -143,8 +147,13 @@ async fn get(context: &Context, args: &GetArgs) -> anyhow::Result<()> {
         Some(version) => vault.get_version(name, version).await?,
         None => vault.get(name).await?,
     };
-    let Some(out) = &args.out else {
-        return describe(context, name, &entry);
+    hand_out(context, name, &entry, args.out.as_deref())
+}
+
+/// The value to a file or standard output, or that it is there.
+pub(super) fn hand_out(context: &Context, name: &str, entry: &Entry, out: Option<&Path>) -> anyhow::Result<()> {
+    let Some(out) = out else {
+        return describe(context, name, entry);
     };
     if out == Path::new("-") {
         let mut stdout = io::stdout().lock();

@@ -10,7 +10,7 @@ use ocmt_actors::{
 use ocmt_proto::v1::{self as pb, group_service_server::GroupService};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answer, Rpc, convert, refuse};
+use super::{Answer, Rpc, convert, group_vault, refuse};
 
 #[async_trait]
 impl GroupService for Rpc {
@@ -76,9 +76,8 @@ impl GroupService for Rpc {
             group: convert::id(&it.group_id, "group_id")?,
             user: convert::id(&it.user_id, "user_id")?,
         };
-        self.ask(&request, &it.idempotency_key, ask).await?;
-        // there are no vaults of groups yet, so none is due
-        Ok(Response::new(pb::RemoveMemberResponse { rotation_due: false }))
+        let removed = self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::RemoveMemberResponse { rotation_due: removed.rotation_due }))
     }
 
     async fn set_member_role(
@@ -106,7 +105,7 @@ impl GroupService for Rpc {
             Ok(pb::ResourceKind::Container) => {}
             Ok(pb::ResourceKind::Entry | pb::ResourceKind::Conversation) => {
                 return Err(refuse(&ActorError::Unimplemented(
-                    "groups hold containers; vaults and conversations of groups are not built yet",
+                    "groups hold containers; entries lie in the group's vault, and conversations of groups are not built",
                 )));
             }
             Ok(pb::ResourceKind::Unspecified) | Err(_) => return Err(convert::invalid("kind", "is missing")),
@@ -145,6 +144,27 @@ impl GroupService for Rpc {
         self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::DeleteResourceResponse::default()))
     }
+
+    async fn get_group_vault(
+        &self,
+        request: Request<pb::GetGroupVaultRequest>,
+    ) -> Answer<pb::GetGroupVaultResponse> {
+        group_vault::get(self, request).await
+    }
+
+    async fn accept_group_vault(
+        &self,
+        request: Request<pb::AcceptGroupVaultRequest>,
+    ) -> Answer<pb::AcceptGroupVaultResponse> {
+        group_vault::accept(self, request).await
+    }
+
+    async fn admit_to_group_vault(
+        &self,
+        request: Request<pb::AdmitToGroupVaultRequest>,
+    ) -> Answer<pb::AdmitToGroupVaultResponse> {
+        group_vault::admit(self, request).await
+    }
 }
 
 fn group_role(role: i32) -> Result<GroupRole, Status> {
@@ -160,24 +180,28 @@ fn group(info: &GroupInfo) -> pb::Group {
     pb::Group {
         group_id: info.id.to_string(),
         name: info.name.clone(),
-        vault_id: String::new(),
+        vault_id: info.vault.map(|vault| vault.to_string()).unwrap_or_default(),
         member_count: info.members,
         created_at: Some(convert::time(info.created_at)),
     }
 }
 
 fn member(info: &MemberInfo) -> pb::Member {
-    let role = match info.role {
-        GroupRole::Observer => pb::MemberRole::Observer,
-        GroupRole::Member => pb::MemberRole::Member,
-        GroupRole::Admin => pb::MemberRole::Admin,
-    };
     pb::Member {
         user_id: info.user.to_string(),
         email: info.email.clone(),
-        role: role.into(),
+        role: role(info.role),
         added_at: Some(convert::time(info.added_at)),
     }
+}
+
+pub(super) fn role(role: GroupRole) -> i32 {
+    match role {
+        GroupRole::Observer => pb::MemberRole::Observer,
+        GroupRole::Member => pb::MemberRole::Member,
+        GroupRole::Admin => pb::MemberRole::Admin,
+    }
+    .into()
 }
 
 fn resource(info: &ResourceInfo) -> pb::Resource {

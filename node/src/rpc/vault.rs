@@ -2,7 +2,7 @@
 
 use ocmt_actors::api::vault::{
     AddKeySlot, BatchGetEntries, BatchPutEntries, CreateVault, DeleteEntry, GetEntry, GetKeySlots, GetVault,
-    ListEntries, PutEntry, RemoveKeySlot, ReportUnlock, Write,
+    GroupsOwn, ListEntries, PutEntry, RemoveKeySlot, ReportUnlock, Write,
 };
 use ocmt_crypto::{
     object::VaultObject,
@@ -21,10 +21,12 @@ impl VaultService for Rpc {
         request: Request<pb::CreateVaultRequest>,
     ) -> Answer<pb::CreateVaultResponse> {
         let it = request.get_ref();
-        if !it.group_id.is_empty() {
-            return Err(convert::invalid("group_id", "must be empty: vaults of groups are not there yet"));
-        }
         let ask = CreateVault {
+            of_group: convert::optional_id(&it.group_id, "group_id")?.map(|group| GroupsOwn {
+                group,
+                acceptance: it.group_acceptance.to_vec(),
+                admission: it.group_admission.to_vec(),
+            }),
             vault: convert::id(&it.vault_id, "vault_id")?,
             verify_key: VerifyKey(convert::digest(&it.verify_key, "verify_key")?.0),
             slots: wire::parts(&it.slots),

@@ -12,8 +12,8 @@ use super::convert;
 pub(super) fn vault(info: &VaultInfo) -> pb::Vault {
     pb::Vault {
         vault_id: info.id.to_string(),
-        user_id: info.user.to_string(),
-        group_id: String::new(),
+        user_id: info.user.map(|user| user.to_string()).unwrap_or_default(),
+        group_id: info.group.map(|group| group.to_string()).unwrap_or_default(),
         key_epoch: info.key_epoch,
         counter: info.counter,
         object_count: info.objects,

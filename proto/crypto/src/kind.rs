@@ -88,6 +88,14 @@ impl Kind {
     pub const RELEASED_UNITS: Self = Self(0x38);
 }
 
+/// Vaults of groups.
+impl Kind {
+    /// A member's word that they take part.
+    pub const GROUP_ACCEPTANCE: Self = Self(0x50);
+    /// An administrator's word to a member about the vault.
+    pub const GROUP_ADMISSION: Self = Self(0x51);
+}
+
 /// Exports.
 impl Kind {
     /// The header of an export.

@@ -26,6 +26,7 @@ pub mod gateway_token;
 #[cfg(test)]
 mod golden;
 pub mod grant;
+pub mod group;
 pub mod guardian;
 pub mod import;
 pub mod join;

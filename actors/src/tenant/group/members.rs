@@ -5,12 +5,10 @@ use ocmt_types::{GroupId, UserId};
 
 use super::{MOST_MEMBERS, is_last_admin, load, resources::take_back};
 use crate::{
-    api::{
-        groups::{AddMember, GroupRole, MemberInfo, RemoveMember, SetMemberRole},
-        users::Done,
-    },
+    api::groups::{AddMember, GroupRole, MemberInfo, MemberRemoved, RemoveMember, SetMemberRole},
     authorize::Action,
     error::ActorError,
+    tenant::group_vault,
     work::{Handle, Work},
 };
 
@@ -35,15 +33,17 @@ impl Handle for AddMember {
 }
 
 impl Handle for RemoveMember {
-    async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
+    async fn handle(self, work: &mut Work) -> Result<MemberRemoved, ActorError> {
         let own = work.user()?.user == self.user;
         load(work, if own { Action::LeaveGroup } else { Action::TakeOutOfGroup }, self.group).await?;
         member(work, self.group, self.user).await?;
         keep_an_admin(work, self.group, self.user).await?;
+        keep_a_key(work, self.group, self.user).await?;
         work.tx.delete::<GroupMember>((self.group, self.user)).await?;
         take_back(work, self.group, self.user).await?;
+        let rotation_due = group_vault::left(work, self.group, self.user).await?;
         about(work, self.user, None);
-        Ok(Done)
+        Ok(MemberRemoved { rotation_due })
     }
 }
 
@@ -54,8 +54,12 @@ impl Handle for SetMemberRole {
         if self.role != GroupRole::Admin {
             keep_an_admin(work, self.group, self.user).await?;
         }
+        if self.role == GroupRole::Observer {
+            keep_a_key(work, self.group, self.user).await?;
+        }
         let row = GroupMember { role: self.role.into(), ..row };
         work.tx.update(&row).await?;
+        group_vault::lowered(work, self.group, self.user, self.role).await?;
         about(work, self.user, Some(self.role));
         let email = user(work, self.user).await?.email;
         Ok(info(&row, email))
@@ -77,6 +81,17 @@ async fn keep_an_admin(work: &mut Work, group: GroupId, user: UserId) -> Result<
         return Err(ActorError::precondition(
             "LAST_ADMIN",
             "the last administrator of a group stays: make another member one, or delete the group",
+        ));
+    }
+    Ok(())
+}
+
+/// Nobody could open the group's vault any more.
+async fn keep_a_key(work: &mut Work, group: GroupId, user: UserId) -> Result<(), ActorError> {
+    if group_vault::holds_alone(work, group, user).await? {
+        return Err(ActorError::precondition(
+            "LAST_KEY",
+            "nobody else can open the group's vault: admit another member to it first, or delete the group",
         ));
     }
     Ok(())

@@ -15,7 +15,7 @@ use ractor::ActorRef;
 
 pub(super) use resources::{forget_container, forget_containers_of, through, through_of};
 
-use super::{TenantMessage, TenantState};
+use super::{TenantMessage, TenantState, group_vault};
 use crate::{
     api::{
         groups::{CreateGroup, DeleteGroup, GroupInfo, GroupRole, GroupsCall},
@@ -109,6 +109,7 @@ async fn role_in(work: &mut Work, group: GroupId) -> Result<Option<GroupRole>, A
 }
 
 async fn delete(work: &mut Work, group: GroupId) -> Result<(), ActorError> {
+    group_vault::erase(work, group).await?;
     work.tx.delete_all::<GroupResource>(GroupResource::group_id.eq(group)).await?;
     work.tx.delete_all::<GroupMember>(GroupMember::group_id.eq(group)).await?;
     work.tx.delete::<Group>(group).await?;
@@ -131,6 +132,7 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
     for gone in work.tx.find::<GroupMember>(GroupMember::user_id.eq(user)).await? {
         let last = is_last_admin(work, gone.group_id, user).await?;
         work.tx.delete::<GroupMember>((gone.group_id, user)).await?;
+        group_vault::left(work, gone.group_id, user).await?;
         if !last {
             continue;
         }
@@ -153,7 +155,9 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
 
 async fn info(work: &mut Work, row: Group) -> Result<GroupInfo, ActorError> {
     let members = work.tx.count::<GroupMember>(GroupMember::group_id.eq(row.group_id)).await?;
+    let vault = group_vault::of(work, row.group_id).await?.map(|vault| vault.vault_id);
     Ok(GroupInfo {
+        vault,
         id: row.group_id,
         name: row.name,
         members: u32::try_from(members).unwrap_or(u32::MAX),

@@ -17,7 +17,7 @@ use ocmt_store::{
     ReadTx,
     tables::{ProgramGrant, ProgramToken, Tenant, TenantState, User, UserState, VaultObject},
 };
-use ocmt_types::{Digest32, ProgramTokenId, Secret, Timestamp, UserId};
+use ocmt_types::{Digest32, ProgramTokenId, Secret, Timestamp, UserId, VaultId};
 use ractor::ActorRef;
 
 pub(super) use self::entries::{CEILING, granted, held, listed};
@@ -152,6 +152,28 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
         forget(work, row.program_token_id).await?;
     }
     Ok(())
+}
+
+/// Ends all tokens of a user for one vault: a group's, in which they hand nothing out any more.
+pub(super) async fn end_in_vault(work: &mut Work, vault: VaultId, user: UserId) -> Result<(), ActorError> {
+    let theirs = ProgramToken::user_id.eq(user);
+    for row in work.tx.find::<ProgramToken>(theirs).await?.into_iter().filter(|row| row.vault_id == vault) {
+        forget(work, row.program_token_id).await?;
+    }
+    Ok(())
+}
+
+/// Ends all tokens for a vault that goes.
+pub(super) async fn end_of_vault(work: &mut Work, vault: VaultId) -> Result<(), ActorError> {
+    loop {
+        let some = work.tx.find::<ProgramToken>(ProgramToken::vault_id.eq(vault)).await?;
+        if some.is_empty() {
+            return Ok(());
+        }
+        for row in some {
+            forget(work, row.program_token_id).await?;
+        }
+    }
 }
 
 /// Drops tokens that have ended.

@@ -118,6 +118,33 @@ pub(in crate::tenant) async fn end_of_user(work: &mut Work, user: UserId) -> Res
     Ok(())
 }
 
+/// Ends all that a user gave of a group's vault, with all that was given on of it.
+pub(in crate::tenant) async fn end_given(
+    work: &mut Work,
+    vault: VaultId,
+    user: UserId,
+) -> Result<(), ActorError> {
+    for state in LIVE {
+        let given = Share::vault_id.eq(vault).and(Share::giver_user.eq(user));
+        end_all(work, &given.and(Share::state.eq(state))).await?;
+    }
+    Ok(())
+}
+
+/// Ends all that a user gave and took of one vault.
+pub(in crate::tenant) async fn end_in_vault(
+    work: &mut Work,
+    vault: VaultId,
+    user: UserId,
+) -> Result<(), ActorError> {
+    end_given(work, vault, user).await?;
+    for state in LIVE {
+        let taken = Share::vault_id.eq(vault).and(Share::taker_user.eq(user));
+        end_all(work, &taken.and(Share::state.eq(state))).await?;
+    }
+    Ok(())
+}
+
 /// Ends all shares of a vault: every entry was written anew.
 pub(in crate::tenant) async fn end_of_vault(work: &mut Work, vault: VaultId) -> Result<(), ActorError> {
     for state in LIVE {

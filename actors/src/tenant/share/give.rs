@@ -130,19 +130,21 @@ async fn source(work: &mut Work, ask: &CreateShare) -> Result<Source, ActorError
     match ground::load(work, Action::GrantEntries, Some(ask.vault)).await {
         Err(ActorError::NotFound) => {}
         own => {
-            let owner = own?.owner_user.ok_or(ActorError::NotFound)?;
+            // an administrator gives of a group's vault in their own name
+            let owner = own?.owner_user.unwrap_or(work.user()?.user);
             return Ok(Source { owner, given_on: None });
         }
     }
     let shares = in_force(work, ask.vault).await?;
     let asked = |grants: &[ShareGrant]| ask.grants.iter().all(|grant| names(grants, grant.object));
     let shared = together(&shares, asked).ok_or(ActorError::NotFound)?;
-    let found = work.tx.get::<Vault>(ask.vault).await?.and_then(|vault| vault.owner_user);
-    let owner = work.authorize_found(Action::GrantEntries, found, |owner| Object {
+    let found = work.tx.get::<Vault>(ask.vault).await?;
+    let vault = work.authorize_found(Action::GrantEntries, found, |vault| Object {
         shared: Some(shared),
-        ..Object::of(*owner)
+        ..ground::owned(vault)
     })?;
-    Ok(Source { owner, given_on: Some(shares) })
+    let owner = vault.owner_user.or(shares.first().map(|(share, _)| share.owner_user));
+    Ok(Source { owner: owner.ok_or(ActorError::NotFound)?, given_on: Some(shares) })
 }
 
 impl Source {

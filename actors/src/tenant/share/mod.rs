@@ -24,7 +24,7 @@ use ractor::ActorRef;
 
 pub(super) use self::{
     capability::forget_program,
-    ends::{end_of_user, end_of_vault, sweep},
+    ends::{end_given, end_in_vault, end_of_user, end_of_vault, sweep},
     entry::end_of_entry,
     take::{listed, taken},
 };

@@ -13,7 +13,7 @@ use crate::{
     },
     authorize::{Action, Allowed, Object},
     error::ActorError,
-    tenant::grants,
+    tenant::{grants, vault::ground},
     work::{Handle, Work},
 };
 
@@ -90,8 +90,7 @@ pub(in crate::tenant) async fn listed(
 /// Decides about a vault of somebody else of which shares give the caller this.
 async fn shared(work: &mut Work, action: Action, vault: VaultId, held: Allowed) -> Result<(), ActorError> {
     let found = work.tx.get::<Vault>(vault).await?;
-    let found = found.and_then(|vault| vault.owner_user);
-    work.authorize_found(action, found, |owner| Object { shared: Some(held), ..Object::of(*owner) })?;
+    work.authorize_found(action, found, |vault| Object { shared: Some(held), ..ground::owned(vault) })?;
     work.object = format!("vault/{vault}");
     Ok(())
 }

@@ -14,7 +14,7 @@ const OBJECT: usize = 1 + 32 + 8;
 
 /// An object of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ChangedObject {
+pub(in crate::tenant) struct ChangedObject {
     pub(super) deleted: bool,
     pub(super) object: Digest32,
     pub(super) version: u64,

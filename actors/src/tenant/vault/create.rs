@@ -2,14 +2,14 @@
 
 use ocmt_crypto::object::{body_hash, keyring_id};
 use ocmt_store::tables::{ObjectBody, Vault, VaultObject};
-use ocmt_types::Digest32;
+use ocmt_types::{Digest32, GroupId, UserId};
 
 use super::ground::{After, check_manifest, info, join, slot_row, verified_slot};
 use crate::{
     api::vault::{CreateVault, VaultInfo},
     authorize::{Action, Object},
     error::ActorError,
-    tenant::quota,
+    tenant::{group_vault, quota},
     work::{Handle, Work},
 };
 
@@ -17,18 +17,12 @@ const FIRST_EPOCH: u32 = 1;
 
 impl Handle for CreateVault {
     async fn handle(self, work: &mut Work) -> Result<VaultInfo, ActorError> {
-        let who = work.user()?;
-        work.authorize(Action::CreateVault, &Object::of(who.user))?;
-        let taken = work.tx.get::<Vault>(self.vault).await?.is_some()
-            || work.tx.first::<Vault>(Vault::owner_user.eq(Some(who.user))).await?.is_some();
-        if taken {
-            return Err(ActorError::AlreadyExists("a vault"));
-        }
+        let owner = self.owner(work).await?;
         let mut vault = Vault {
             tenant_id: work.ownership.tenant,
             vault_id: self.vault,
-            owner_user: Some(who.user),
-            owner_group: None,
+            owner_user: owner.0,
+            owner_group: owner.1,
             key_epoch: i64::from(FIRST_EPOCH),
             verify_key: Digest32(self.verify_key.0),
             successions: join(&[]),
@@ -73,7 +67,34 @@ impl Handle for CreateVault {
         vault.object_count = i64::from(manifest.objects);
         work.tx.insert(&vault).await?;
         work.object = format!("vault/{}", vault.vault_id);
+        if let Some(own) = self.of_group {
+            group_vault::founded(work, &vault, own, &slots).await?;
+        }
         info(work, &vault).await
+    }
+}
+
+impl CreateVault {
+    /// Whose it will be: a user has one, and so has a group.
+    async fn owner(&self, work: &mut Work) -> Result<(Option<UserId>, Option<GroupId>), ActorError> {
+        let who = work.user()?.user;
+        let owner = match &self.of_group {
+            None => {
+                work.authorize(Action::CreateVault, &Object::of(who))?;
+                (Some(who), None)
+            }
+            Some(own) => {
+                group_vault::may_found(work, own.group).await?;
+                (None, Some(own.group))
+            }
+        };
+        let of_owner = match owner.1 {
+            None => Vault::owner_user.eq(owner.0),
+            group => Vault::owner_group.eq(group),
+        };
+        let taken = work.tx.get::<Vault>(self.vault).await?.is_some()
+            || work.tx.first::<Vault>(of_owner).await?.is_some();
+        if taken { Err(ActorError::AlreadyExists("a vault")) } else { Ok(owner) }
     }
 }
 

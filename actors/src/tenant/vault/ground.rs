@@ -10,13 +10,14 @@ use ocmt_crypto::{
     succession::MAX_CHAIN,
 };
 use ocmt_store::tables::{self, Ceremony, CeremonyState, Slot, Vault, VaultChangeKind, VaultObject};
-use ocmt_types::{SessionId, UserId, VaultId};
+use ocmt_types::{SessionId, VaultId};
 
 use super::changes::{self, ChangedObject};
 use crate::{
     api::vault::VaultInfo,
-    authorize::{Action, Object},
+    authorize::{Action, Object, Owner},
     error::ActorError,
+    tenant::group_vault,
     work::Work,
 };
 
@@ -36,16 +37,42 @@ pub(crate) async fn load(
             work.tx.first::<Vault>(Vault::owner_user.eq(Some(user))).await?
         }
     };
-    // a group's vault opens through ceremonies that are not built yet: to callers it is not there
-    let found = found.and_then(|vault| Some((vault.owner_user?, vault)));
-    let released_to = match &found {
-        Some((_, vault)) => released_to(work, vault.vault_id).await?,
+    let found = match found {
+        Some(vault) => Some((object(work, &vault).await?, vault)),
         None => None,
     };
-    let (_, vault) =
-        work.authorize_found(action, found, |(owner, _)| Object { released_to, ..Object::of(*owner) })?;
+    let (object, vault) = work.authorize_found(action, found, |(object, _)| *object)?;
+    if vault.owner_group.is_some() {
+        group_vault::bounded(work, action, &object)?;
+    }
     work.object = format!("vault/{}", vault.vault_id);
     Ok(vault)
+}
+
+/// A vault as an object for the caller: his own, or a group's in which he takes part.
+async fn object(work: &mut Work, vault: &Vault) -> Result<Object, ActorError> {
+    if let Some(group) = vault.owner_group {
+        return group_vault::object(work, group, vault.vault_id).await;
+    }
+    let released_to = released_to(work, vault.vault_id).await?;
+    Ok(Object { released_to, ..owned(vault) })
+}
+
+/// A vault as its owner's, without what ties the caller to it.
+pub(in crate::tenant) fn owned(vault: &Vault) -> Object {
+    match vault.owner_user {
+        Some(owner) => Object::of(owner),
+        None => Object { owner: Owner::Group, ..Object::TENANT },
+    }
+}
+
+/// Ways to open a group's vault come by admission and go by rotation alone.
+pub(super) fn not_a_groups(vault: &Vault) -> Result<(), ActorError> {
+    if vault.owner_group.is_none() {
+        return Ok(());
+    }
+    let why = "a group's vault opens for who takes part in it: admit a member, or rotate it after one has left";
+    Err(ActorError::precondition("GROUP_VAULT", why))
 }
 
 /// The recovery session to which a released ceremony has opened this vault.
@@ -68,7 +95,7 @@ pub(crate) fn scope(vault: &Vault) -> VaultScope {
 }
 
 /// All leaves of a vault.
-pub(super) async fn leaves(work: &mut Work, vault: VaultId) -> Result<Vec<Leaf>, ActorError> {
+pub(in crate::tenant) async fn leaves(work: &mut Work, vault: VaultId) -> Result<Vec<Leaf>, ActorError> {
     Ok(heads(work, vault).await?.iter().map(leaf).collect())
 }
 
@@ -93,21 +120,21 @@ pub(super) fn leaf(head: &VaultObject) -> Leaf {
 }
 
 /// The stored slots, parsed.
-pub(super) async fn slots(work: &mut Work, vault: VaultId) -> Result<Vec<KeySlot>, ActorError> {
+pub(in crate::tenant) async fn slots(work: &mut Work, vault: VaultId) -> Result<Vec<KeySlot>, ActorError> {
     let rows = work.tx.find::<Slot>(Slot::vault_id.eq(vault)).await?;
     rows.iter().map(|row| parse_slot(&row.body)).collect()
 }
 
 /// What a new manifest must be held against.
-pub(super) struct After<'a> {
-    pub(super) verify_key: VerifyKey,
-    pub(super) epoch: u32,
-    pub(super) leaves: &'a [Leaf],
-    pub(super) slots: &'a [KeySlot],
+pub(in crate::tenant) struct After<'a> {
+    pub(in crate::tenant) verify_key: VerifyKey,
+    pub(in crate::tenant) epoch: u32,
+    pub(in crate::tenant) leaves: &'a [Leaf],
+    pub(in crate::tenant) slots: &'a [KeySlot],
 }
 
 /// A manifest that describes exactly the state after the change, and is newer than the stored one.
-pub(super) fn check_manifest(
+pub(in crate::tenant) fn check_manifest(
     vault: &Vault,
     manifest: &[u8],
     after: &After<'_>,
@@ -132,7 +159,7 @@ pub(super) fn check_manifest(
 
 /// Puts a checked manifest into the row, and what it is for among the changes; the guard makes two writers of one
 /// state meet.
-pub(super) async fn store_manifest(
+pub(in crate::tenant) async fn store_manifest(
     work: &mut Work,
     mut vault: Vault,
     manifest: &Manifest,
@@ -152,12 +179,12 @@ pub(super) async fn store_manifest(
     Ok(vault)
 }
 
-pub(super) fn parse_slot(bytes: &[u8]) -> Result<KeySlot, ActorError> {
+pub(in crate::tenant) fn parse_slot(bytes: &[u8]) -> Result<KeySlot, ActorError> {
     KeySlot::from_bytes(bytes).map_err(|_| ActorError::invalid("slot", "is not a key slot"))
 }
 
 /// A slot of this vault, signed by `key`, for the vault key of `epoch`.
-pub(super) fn verified_slot(
+pub(in crate::tenant) fn verified_slot(
     vault: &Vault,
     bytes: &[u8],
     key: &VerifyKey,
@@ -170,7 +197,7 @@ pub(super) fn verified_slot(
     Ok(slot)
 }
 
-pub(super) fn slot_row(vault: &Vault, slot: &KeySlot, now: ocmt_types::Timestamp) -> Slot {
+pub(in crate::tenant) fn slot_row(vault: &Vault, slot: &KeySlot, now: ocmt_types::Timestamp) -> Slot {
     Slot {
         tenant_id: vault.tenant_id,
         vault_id: vault.vault_id,
@@ -216,11 +243,11 @@ pub(super) fn split(column: &[u8]) -> Result<Vec<Vec<u8>>, ActorError> {
     })
 }
 
-pub(super) fn epoch(vault: &Vault) -> u32 {
+pub(in crate::tenant) fn epoch(vault: &Vault) -> u32 {
     u32::try_from(vault.key_epoch).unwrap_or(0)
 }
 
-pub(super) fn unsigned(stored: i64) -> u64 {
+pub(in crate::tenant) fn unsigned(stored: i64) -> u64 {
     u64::try_from(stored).unwrap_or(0)
 }
 
@@ -228,10 +255,10 @@ pub(super) fn unsigned(stored: i64) -> u64 {
 pub(in crate::tenant) async fn info(work: &mut Work, vault: &Vault) -> Result<VaultInfo, ActorError> {
     let slots = work.tx.count::<Slot>(Slot::vault_id.eq(vault.vault_id)).await?;
     let inbox = super::inbox::waiting(work, vault.vault_id).await?;
-    let user: UserId = vault.owner_user.ok_or(ActorError::NotFound)?;
     Ok(VaultInfo {
         id: vault.vault_id,
-        user,
+        user: vault.owner_user,
+        group: vault.owner_group,
         key_epoch: epoch(vault),
         counter: unsigned(vault.manifest_counter),
         objects: u32::try_from(vault.object_count).unwrap_or(0),

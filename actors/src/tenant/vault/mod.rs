@@ -19,7 +19,7 @@ mod write;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 pub(super) use read::redeem;
-pub(super) use write::apply;
+pub(super) use write::{apply, no_rotation};
 
 use super::TenantMessage;
 use crate::{

@@ -28,7 +28,7 @@ use crate::{
     authorize::Action,
     caller::Assurance,
     error::ActorError,
-    tenant::{container::lock_cells_of, quota, recovery, share},
+    tenant::{container::lock_cells_of, group_vault, quota, recovery, share},
     work::{Handle, Work},
 };
 
@@ -51,8 +51,10 @@ impl Handle for BeginRotation {
         if !leads {
             return Err(bad());
         }
-        for slot in &self.slots {
-            verified_slot(&vault, slot, &self.verify_key, self.epoch)?;
+        let slots = self.slots.iter().map(|slot| verified_slot(&vault, slot, &self.verify_key, self.epoch));
+        let slots = slots.collect::<Result<Vec<_>, _>>()?;
+        if vault.owner_group.is_some() {
+            group_vault::slots_are_members(work, &vault, &slots).await?;
         }
         work.tx.delete_all::<RotationObject>(RotationObject::vault_id.eq(vault.vault_id)).await?;
         vault.rotation_id = Some(work.env.id());
@@ -216,6 +218,10 @@ pub(in crate::tenant) async fn finish(
         .iter()
         .map(|slot| verified_slot(&vault, slot, &under_way.verify_key, under_way.epoch))
         .collect::<Result<Vec<_>, _>>()?;
+    if vault.owner_group.is_some() {
+        group_vault::slots_are_members(work, &vault, &slots).await?;
+        group_vault::rotated(work, &vault, &slots).await?;
+    }
     let staged = all_staged(work, &vault).await?;
     let heads = heads(work, vault.vault_id).await?;
     let leaves = heads

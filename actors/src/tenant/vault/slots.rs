@@ -6,7 +6,8 @@ use ocmt_store::tables::{Slot, Vault, VaultChangeKind};
 use super::{
     changes::ChangedObject,
     ground::{
-        self, After, check_manifest, epoch, leaves, slot_row, slots, store_manifest, unsigned, verified_slot,
+        self, After, check_manifest, epoch, leaves, not_a_groups, slot_row, slots, store_manifest, unsigned,
+        verified_slot,
     },
     write::no_rotation,
 };
@@ -23,6 +24,7 @@ const SLOTS: (VaultChangeKind, &[ChangedObject]) = (VaultChangeKind::Slots, &[])
 impl Handle for AddKeySlot {
     async fn handle(self, work: &mut Work) -> Result<Written, ActorError> {
         let vault = ground::load(work, Action::ChangeSlots, Some(self.vault)).await?;
+        not_a_groups(&vault)?;
         no_rotation(&vault)?;
         let key = VerifyKey(vault.verify_key.0);
         let slot = verified_slot(&vault, &self.slot, &key, epoch(&vault))?;
@@ -84,6 +86,7 @@ pub(in crate::tenant) async fn replace_recovery(
 impl Handle for RemoveKeySlot {
     async fn handle(self, work: &mut Work) -> Result<Written, ActorError> {
         let vault = ground::load(work, Action::ChangeSlots, Some(self.vault)).await?;
+        not_a_groups(&vault)?;
         no_rotation(&vault)?;
         let mut all = slots(work, vault.vault_id).await?;
         let before = all.len();

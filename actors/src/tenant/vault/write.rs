@@ -112,7 +112,7 @@ fn growth(heads: &[VaultObject], change: &Write) -> i64 {
 }
 
 /// Writes would miss what a rotation has already taken over.
-pub(super) fn no_rotation(vault: &Vault) -> Result<(), ActorError> {
+pub(in crate::tenant) fn no_rotation(vault: &Vault) -> Result<(), ActorError> {
     if vault.rotation_id.is_some() {
         let why = "the vault is being rotated: finish or replace the rotation first";
         return Err(ActorError::precondition("ROTATION_IN_PROGRESS", why));

@@ -252,6 +252,7 @@ pub(super) async fn make_vault(kit: &Kit, owner: &Person, rng: &mut StdRng) -> U
     let slot = NewSlot::Member(SealSecretKey::generate(rng).public());
     let (vault, upload) = vault::create(scope, &[slot], rng).unwrap();
     let create = CreateVault {
+        of_group: None,
         vault: scope.vault,
         verify_key: upload.verify_key,
         slots: upload.slots,

@@ -78,4 +78,6 @@ steps! {
     26 "audit_retention" "0026_audit_retention.sql" usable_from 26;
     // an earlier program would let one go on reading that was stopped
     27 "program_pace" "0027_program_pace.sql" usable_from 27;
+    // an earlier program would take a member out of a group and leave them its vault
+    25 "group_vaults" "0025_group_vaults.sql" usable_from 25;
 }

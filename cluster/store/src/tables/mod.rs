@@ -14,6 +14,7 @@ pub mod directory;
 pub mod egress;
 pub mod email;
 pub mod factor;
+pub mod group_vault;
 pub mod limits;
 pub mod oauth;
 pub mod operator;
@@ -45,6 +46,7 @@ pub use directory::{Address, Signup};
 pub use egress::{EgressPolicyRow, EgressUse};
 pub use email::{EmailChange, EmailChangeState};
 pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
+pub use group_vault::{GroupVault, RotationDue, VaultMember};
 pub use limits::{QuotaRow, Suspension, Usage};
 pub use oauth::{OauthConnection, OauthFlow};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
@@ -180,5 +182,7 @@ fn what_comes_and_goes() -> Vec<&'static Table> {
         ContainerEvent::table(),
         CeremonyEvent::table(),
         Snapshot::table(),
+        GroupVault::table(),
+        VaultMember::table(),
     ]
 }

@@ -67,6 +67,8 @@ impl Client {
             slots: upload.slots.into_iter().map(Into::into).collect(),
             objects: upload.objects.iter().map(to_pb).collect(),
             manifest: upload.manifest.into(),
+            group_acceptance: Vec::new().into(),
+            group_admission: Vec::new().into(),
             idempotency_key: idempotency_key(),
         };
         self.vaults().create_vault(request).await?;

@@ -11,6 +11,7 @@ mod container;
 mod conversation;
 mod egress;
 mod email;
+mod group_vault;
 mod inbox;
 mod mfa;
 mod node;
@@ -50,6 +51,9 @@ pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs
 pub use conversation::{AppendArgs, ConversationCommand, ConversationExportArgs, ReadArgs};
 pub use egress::{EgressCommand, EgressSetArgs};
 pub use email::EmailCommand;
+pub use group_vault::{
+    GroupAdmitArgs, GroupGiveArgs, GroupJoinArgs, GroupProgramArgs, GroupVaultCommand, OneGroup,
+};
 pub use inbox::InboxListArgs;
 pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
@@ -169,7 +173,7 @@ pub enum Command {
     /// Users of the tenant
     #[command(subcommand)]
     User(UserCommand),
-    /// Groups of users, and the containers that they start and stop together
+    /// Groups of users, their vault, and the containers that they start and stop together
     #[command(subcommand)]
     Group(GroupCommand),
     /// What other people and programs may read of your vault

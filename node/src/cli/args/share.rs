@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use ocmt_client::share::Permission;
-use ocmt_types::{ProgramTokenId, ShareId};
+use ocmt_types::{GroupId, ProgramTokenId, ShareId};
 
 use super::PassphraseArgs;
 use crate::config::HumanDuration;
@@ -158,6 +158,9 @@ pub enum ProgramCommand {
     Revoke {
         /// Which
         token: ProgramTokenId,
+        /// The group whose vault it reads, if it is not yours
+        #[arg(long)]
+        group: Option<GroupId>,
         /// Your vault, in which entries are written anew
         #[command(flatten)]
         passphrase: PassphraseArgs,

@@ -9,6 +9,8 @@ use ocmt_client::{
 };
 use ocmt_types::{ContainerId, GroupId, PairingId, ResourceId, SenderId, UserId};
 
+use super::GroupVaultCommand;
+
 /// A role in a group.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum GroupRole {
@@ -48,7 +50,7 @@ pub enum GroupCommand {
         /// Which group
         group: GroupId,
     },
-    /// Delete a group; the containers in it stay
+    /// Delete a group with its vault; the containers in it stay
     #[command(after_help = "Example:\n  ocmt group rm 0b8c2a54-…")]
     Rm {
         /// Which group
@@ -84,6 +86,9 @@ pub enum GroupCommand {
         /// Whom
         user: UserId,
     },
+    /// The vault that the group has together
+    #[command(subcommand)]
+    Vault(GroupVaultCommand),
     /// Put a container of yours under the group's permissions: observers see it, members start and stop it
     #[command(after_help = "Example:\n  ocmt group share 0b8c2a54-… 77aa01c2-…")]
     Share {

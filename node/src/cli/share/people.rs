@@ -13,6 +13,7 @@ use crate::cli::{
     approve,
     args::{GiveArgs, PassphraseArgs, ShareCommand},
     context::Context,
+    group_vault,
     guardian::same_words,
     output::{confirm, note},
     show,
@@ -153,7 +154,15 @@ async fn revoke(
     // first the share, which ends at once; then the keys that its taker may have kept
     let rekey = client.revoke_share(which).await?;
     if !rekey.is_empty() {
-        context.vault(client, passphrase).await?.rekey(&rekey).await?;
+        let mut own = context.vault(client, passphrase).await?;
+        let of = client.share(which).await?.vault;
+        let groups = if of == own.id() { Vec::new() } else { client.list_groups().await? };
+        match groups.iter().find(|group| group.vault == Some(of)) {
+            None => own.rekey(&rekey).await?,
+            Some(group) => {
+                group_vault::open(&own, group.id, passphrase).await?.secrets_mut().rekey(&rekey).await?;
+            }
+        }
     }
     context.out.value(&json!({ "rekeyed": rekey.len() }), || {
         format!("the share has ended; {} under fresh keys", show::count(rekey.len(), "secret"))

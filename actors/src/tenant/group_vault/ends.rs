@@ -1,0 +1,147 @@
+//! What ends with whoever leaves a group, or may do less in it; and with the group itself.
+
+use ocmt_store::tables::{
+    GroupMember, GroupVault, Handout, ObjectBody, ObjectVersion, RotationDue, RotationObject, Slot,
+    StoredGroupRole, User, UserState, Vault, VaultChange, VaultInboxItem, VaultMember, VaultObject,
+};
+use ocmt_types::{GroupId, UserId, VaultId};
+
+use super::{of, participants, role_in};
+use crate::{
+    api::groups::GroupRole,
+    error::ActorError,
+    tenant::{
+        handlers::notices::{self, NoticeText},
+        program, quota, session_row, share,
+    },
+    work::Work,
+};
+
+/// Kind of the letter to administrators whose group's vault is due for new keys.
+const DUE: &str = "group_vault.rotation_due";
+/// Rows with bodies of 68 KiB that are read at once.
+const BODIES: u32 = 64;
+
+/// Somebody has left the group, or only looks on in it from now on: they take no more part in its vault. Whether the vault
+/// is due for new keys by that.
+pub(in crate::tenant) async fn left(work: &mut Work, group: GroupId, user: UserId) -> Result<bool, ActorError> {
+    let Some(row) = of(work, group).await? else { return Ok(false) };
+    let vault = row.vault_id;
+    let Some(gone) = work.tx.take::<VaultMember>((vault, user)).await? else { return Ok(false) };
+    if gone.admission.is_none() {
+        return Ok(false);
+    }
+    share::end_in_vault(work, vault, user).await?;
+    program::end_in_vault(work, vault, user).await?;
+    // watches of the vault end with it: what is asked from now on is decided anew
+    session_row::end_streams(work, user).await?;
+    let due_since = row.due_since.or(Some(work.now));
+    work.tx.update(&GroupVault { due: Some(RotationDue::Left), due_since, ..row }).await?;
+    tell(work, group, vault, user).await?;
+    Ok(true)
+}
+
+/// Somebody may do less in the group from now on.
+pub(in crate::tenant) async fn lowered(
+    work: &mut Work,
+    group: GroupId,
+    user: UserId,
+    to: GroupRole,
+) -> Result<(), ActorError> {
+    match to {
+        GroupRole::Observer => left(work, group, user).await.map(drop),
+        // only administrators hand entries out: nobody reads by the word of somebody who may not
+        GroupRole::Member => {
+            if let Some(row) = of(work, group).await? {
+                share::end_given(work, row.vault_id, user).await?;
+                program::end_in_vault(work, row.vault_id, user).await?;
+            }
+            Ok(())
+        }
+        GroupRole::Admin => Ok(()),
+    }
+}
+
+/// Whether nobody but this user could open the group's vault.
+pub(in crate::tenant) async fn holds_alone(
+    work: &mut Work,
+    group: GroupId,
+    user: UserId,
+) -> Result<bool, ActorError> {
+    let Some(row) = of(work, group).await? else { return Ok(false) };
+    let mut holds = false;
+    for part in participants(work, row.vault_id).await? {
+        let member = role_in(work, group, part.user_id).await?.is_some_and(|role| role >= GroupRole::Member);
+        match part.admission.is_some() && member {
+            true if part.user_id == user => holds = true,
+            true => return Ok(false),
+            false => {}
+        }
+    }
+    Ok(holds)
+}
+
+/// Word to the administrators who are left.
+async fn tell(work: &mut Work, group: GroupId, vault: VaultId, gone: UserId) -> Result<(), ActorError> {
+    let name = work.tx.get::<ocmt_store::tables::Group>(group).await?.map(|row| row.name).unwrap_or_default();
+    let who = work.tx.get::<User>(gone).await?.map(|user| user.email).unwrap_or_default();
+    let facts = [("group", name), ("group_id", group.to_string()), ("left", who)];
+    let facts = facts.map(|(name, value)| (name.to_owned(), value));
+    let admins = GroupMember::group_id.eq(group).and(GroupMember::role.eq(StoredGroupRole::Admin));
+    for admin in work.tx.find::<GroupMember>(admins).await? {
+        let user = work.tx.get::<User>(admin.user_id).await?;
+        let active = user.filter(|user| user.state == UserState::Active && user.user_id != gone);
+        let Some(user) = active else { continue };
+        let subject = vault.to_string();
+        let text = NoticeText {
+            user: Some(user.user_id),
+            address: &user.email,
+            kind: DUE,
+            subject: &subject,
+            facts: &facts,
+        };
+        notices::write(work, text).await?;
+    }
+    Ok(())
+}
+
+/// The group ends, and its vault with all that is in it.
+pub(in crate::tenant) async fn erase(work: &mut Work, group: GroupId) -> Result<(), ActorError> {
+    let Some(row) = of(work, group).await? else { return Ok(()) };
+    let vault = row.vault_id;
+    share::end_of_vault(work, vault).await?;
+    program::end_of_vault(work, vault).await?;
+    let gone = bytes(work, vault).await?;
+    quota::count_bytes(work, -gone).await?;
+    work.tx.delete_all::<VaultMember>(VaultMember::vault_id.eq(vault)).await?;
+    work.tx.delete_all::<Slot>(Slot::vault_id.eq(vault)).await?;
+    work.tx.delete_all::<Handout>(Handout::vault_id.eq(vault)).await?;
+    work.tx.delete_all::<RotationObject>(RotationObject::vault_id.eq(vault)).await?;
+    work.tx.delete_all::<VaultInboxItem>(VaultInboxItem::vault_id.eq(vault)).await?;
+    work.tx.delete_all::<VaultChange>(VaultChange::vault_id.eq(vault)).await?;
+    work.tx.delete_all::<ObjectVersion>(ObjectVersion::vault_id.eq(vault)).await?;
+    work.tx.delete_all::<ObjectBody>(ObjectBody::vault_id.eq(vault)).await?;
+    work.tx.delete_all::<VaultObject>(VaultObject::vault_id.eq(vault)).await?;
+    work.tx.delete::<GroupVault>(vault).await?;
+    work.tx.delete::<Vault>(vault).await?;
+    work.details.push(("vault".to_owned(), vault.to_string()));
+    Ok(())
+}
+
+/// Bytes of ciphertext that count in the quota, present and earlier versions.
+async fn bytes(work: &mut Work, vault: VaultId) -> Result<i64, ActorError> {
+    let mut sum = 0_i64;
+    let present = VaultObject::vault_id.eq(vault);
+    let mut page = work.tx.find::<VaultObject>(present.clone()).await?;
+    while let Some(last) = page.last().map(|row| (vault, row.object_id)) {
+        sum += page.iter().map(|row| row.body_bytes).sum::<i64>();
+        page = work.tx.find::<VaultObject>(present.clone().after(&last)).await?;
+    }
+    let earlier = || ObjectVersion::vault_id.eq(vault);
+    let mut page = work.tx.find::<ObjectVersion>(earlier().limit(BODIES)).await?;
+    while let Some(last) = page.last().map(|row| (vault, row.object_id, row.version)) {
+        sum += page.iter().map(|row| row.body_bytes).sum::<i64>();
+        page = work.tx.find::<ObjectVersion>(earlier().after(&last).limit(BODIES)).await?;
+    }
+    Ok(sum)
+}

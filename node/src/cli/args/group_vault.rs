@@ -1,0 +1,182 @@
+//! Arguments of the vault that a group has together.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use ocmt_types::GroupId;
+
+use super::{PassphraseArgs, share::May};
+use crate::config::HumanDuration;
+
+/// `ocmt group vault`
+#[derive(Subcommand)]
+pub enum GroupVaultCommand {
+    /// Make the vault of a group that you administer; you alone open it until you admit others
+    #[command(after_help = "Example:\n  ocmt group vault create 0b8c2a54-…")]
+    Create(OneGroup),
+    /// Say that you take part; an administrator of the group then admits you
+    Join(GroupJoinArgs),
+    /// Let a member who has joined open the vault
+    Admit(GroupAdmitArgs),
+    /// Who takes part in it, and whether it is due for new keys
+    #[command(after_help = "Example:\n  ocmt group vault status 0b8c2a54-…")]
+    Status {
+        /// Which group
+        group: GroupId,
+    },
+    /// List its secrets
+    #[command(after_help = "Example:\n  ocmt group vault ls 0b8c2a54-…")]
+    Ls(OneGroup),
+    /// Read a secret of it
+    #[command(after_help = "Example:\n  ocmt group vault get 0b8c2a54-… bank-login --out -")]
+    Get {
+        /// Which secret, and of which group.
+        #[command(flatten)]
+        named: OneSecret,
+        /// Where its value goes; - is standard output. Without it you see that the secret is there
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write a secret into it; the value is asked for, or read from standard input
+    #[command(after_help = "Example:\n  ocmt group vault put 0b8c2a54-… bank-login --value-file login.txt")]
+    Put {
+        /// Which secret, and of which group.
+        #[command(flatten)]
+        named: OneSecret,
+        /// Read the value from this file
+        #[arg(long, value_name = "FILE")]
+        value_file: Option<PathBuf>,
+    },
+    /// Delete a secret of it
+    #[command(after_help = "Example:\n  ocmt group vault rm 0b8c2a54-… bank-login")]
+    Rm(OneSecret),
+    /// Offer single secrets of it to somebody of the tenant, in your name
+    Give(GroupGiveArgs),
+    /// Make a token with which a program reads single secrets of it, for your account
+    Program(GroupProgramArgs),
+    /// Encrypt everything anew under new keys, which those alone have who take part now
+    #[command(
+        after_help = "Example:\n  ocmt group vault rotate 0b8c2a54-… --reason \"Bob has left\"\n\nDue when somebody has left: they may have kept the old key. If it is cut off, run it again: it goes on. It ends what was handed out of single secrets: hand it out anew."
+    )]
+    Rotate {
+        /// Which group.
+        #[command(flatten)]
+        of: OneGroup,
+        /// Why, for the audit
+        #[arg(long, default_value = "asked for by an administrator of the group")]
+        reason: String,
+    },
+}
+
+/// A group, and your own vault, which opens the group's.
+#[derive(Args)]
+pub struct OneGroup {
+    /// Which group
+    pub group: GroupId,
+    /// Your own vault.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// A secret of a group's vault.
+#[derive(Args)]
+pub struct OneSecret {
+    /// Which group
+    pub group: GroupId,
+    /// Which secret
+    pub name: String,
+    /// Your own vault.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// `ocmt group vault join`
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt group vault join 0b8c2a54-… --admin ann@example.com\n\nThe first time, call them and compare six words; they see theirs with `ocmt share words`. Your device believes what they say of the vault, and nobody else."
+)]
+pub struct GroupJoinArgs {
+    /// Which group
+    pub group: GroupId,
+    /// The administrator who admits you
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: String,
+    /// The six words you heard from them, compared for you instead of asking
+    #[arg(long, value_name = "WORDS")]
+    pub words: Option<String>,
+    /// Your own vault.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// `ocmt group vault admit`
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt group vault admit 0b8c2a54-… bob@example.com\n\nThey run `ocmt group vault join` first. The first time, call them and compare six words; they see theirs with `ocmt share words`."
+)]
+pub struct GroupAdmitArgs {
+    /// Which group
+    pub group: GroupId,
+    /// Whom
+    pub email: String,
+    /// The six words you heard from them, compared for you instead of asking
+    #[arg(long, value_name = "WORDS")]
+    pub words: Option<String>,
+    /// Your own vault.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// `ocmt group vault give`
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt group vault give 0b8c2a54-… bob@example.com --entry bank-login --may read --lifetime 720h\n\nThey take it with `ocmt share accept`, you take it back with `ocmt share revoke`. It ends when you leave the group or administer it no more."
+)]
+pub struct GroupGiveArgs {
+    /// Of which group
+    pub group: GroupId,
+    /// The address of somebody of your tenant
+    pub to: String,
+    /// A secret of the group's; may be repeated
+    #[arg(long, value_name = "NAME", required = true)]
+    pub entry: Vec<String>,
+    /// What they may do, and nothing else
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
+    pub may: Vec<May>,
+    /// For how long; for ever without it
+    #[arg(long, value_name = "TIME")]
+    pub lifetime: Option<HumanDuration>,
+    /// The six words you heard from them, compared for you instead of asking
+    #[arg(long, value_name = "WORDS")]
+    pub words: Option<String>,
+    /// Your own vault.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// `ocmt group vault program`
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt group vault program 0b8c2a54-… deploys --entry bot-token --program-key 9f0c… --lifetime 720h --out deploys.json\n\nYou end it with `ocmt share program revoke --group GROUP`. It ends when you leave the group or administer it no more."
+)]
+pub struct GroupProgramArgs {
+    /// Of which group
+    pub group: GroupId,
+    /// What to call the program
+    pub name: String,
+    /// An entry that it may read; may be repeated
+    #[arg(long, value_name = "NAME", required = true)]
+    pub entry: Vec<String>,
+    /// The program's public key, from `ocmt share program key`
+    #[arg(long, value_name = "HEX")]
+    pub program_key: String,
+    /// How long it is good
+    #[arg(long, value_name = "TIME", default_value = "720h")]
+    pub lifetime: HumanDuration,
+    /// Where the token goes, a new file
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Your own vault.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}

@@ -1,0 +1,163 @@
+//! `ocmt group vault`: the vault that a group has together, opened by a member's own.
+
+use ocmt_client::{
+    Client,
+    group_vault::{GroupVault, Part},
+    share::Permission,
+    vault::{Listed, Vault},
+};
+use ocmt_crypto::vault::Rollback;
+use ocmt_types::GroupId;
+use serde_json::json;
+
+use super::{
+    args::{
+        GroupAdmitArgs, GroupGiveArgs, GroupJoinArgs, GroupProgramArgs, GroupVaultCommand, OneGroup, PassphraseArgs,
+    },
+    context::Context,
+    output::{note, waiting},
+    secrets,
+    share::{self, people::trusted},
+    show, vault,
+};
+
+pub(super) async fn run(context: &Context, command: GroupVaultCommand) -> anyhow::Result<()> {
+    let client = context.client().await?;
+    match command {
+        GroupVaultCommand::Create(of) => create(context, &client, &of).await,
+        GroupVaultCommand::Join(args) => join(context, &client, &args).await,
+        GroupVaultCommand::Admit(args) => admit(context, &client, &args).await,
+        GroupVaultCommand::Status { group } => status(context, &client, group).await,
+        GroupVaultCommand::Ls(of) => {
+            let own = context.vault(&client, &of.passphrase).await?;
+            let entries: Vec<Listed> = open(&own, of.group, &of.passphrase).await?.secrets().list().await?;
+            vault::show_list(context, &entries)
+        }
+        GroupVaultCommand::Get { named, out } => {
+            let own = context.vault(&client, &named.passphrase).await?;
+            let entry = open(&own, named.group, &named.passphrase).await?.secrets().get(&named.name).await?;
+            vault::hand_out(context, &named.name, &entry, out.as_deref())
+        }
+        GroupVaultCommand::Put { named, value_file } => {
+            let value = secrets::value(value_file.as_deref())?;
+            let own = context.vault(&client, &named.passphrase).await?;
+            let mut group = open(&own, named.group, &named.passphrase).await?;
+            group.secrets_mut().put(&named.name, &value).await?;
+            context.out.done(&format!("{} was written ({} bytes)", named.name, value.len()))
+        }
+        GroupVaultCommand::Rm(named) => {
+            let own = context.vault(&client, &named.passphrase).await?;
+            open(&own, named.group, &named.passphrase).await?.secrets_mut().delete(&named.name).await?;
+            context.out.done(&format!("{} was deleted", named.name))
+        }
+        GroupVaultCommand::Give(args) => give(context, &client, &args).await,
+        GroupVaultCommand::Program(args) => program(context, &client, &args).await,
+        GroupVaultCommand::Rotate { of, reason } => rotate(context, &client, &of, &reason).await,
+    }
+}
+
+/// The vault of a group, opened by one's own.
+pub(super) async fn open<'o>(
+    own: &'o Vault,
+    group: GroupId,
+    args: &PassphraseArgs,
+) -> anyhow::Result<GroupVault<'o>> {
+    let rollback = if args.accept_rollback { Rollback::Accept } else { Rollback::Refuse };
+    Ok(own.open_group_vault(group, rollback).await?)
+}
+
+async fn create(context: &Context, client: &Client, of: &OneGroup) -> anyhow::Result<()> {
+    let own = context.vault(client, &of.passphrase).await?;
+    let made = own.create_group_vault(of.group).await?.secrets().id().to_string();
+    context.out.value(&json!({ "vault": made }), || format!("vault {made}"))?;
+    if !context.out.json {
+        note(
+            "You alone open it. Others of the group run `ocmt group vault join`, and you `ocmt group vault admit`. Let two \
+             take part at the least: when nobody can open it any more, nobody can help.",
+        );
+    }
+    Ok(())
+}
+
+async fn join(context: &Context, client: &Client, args: &GroupJoinArgs) -> anyhow::Result<()> {
+    if !trusted(context, client, &args.admin, args.words.as_deref()).await? {
+        note("You have not joined.");
+        return Ok(());
+    }
+    let own = context.vault(client, &args.passphrase).await?;
+    own.join_group_vault(args.group, &args.admin).await?;
+    context.out.done(&format!("{} can admit you now: `ocmt group vault admit`", args.admin))
+}
+
+async fn admit(context: &Context, client: &Client, args: &GroupAdmitArgs) -> anyhow::Result<()> {
+    if !trusted(context, client, &args.email, args.words.as_deref()).await? {
+        note("Nobody was admitted.");
+        return Ok(());
+    }
+    let own = context.vault(client, &args.passphrase).await?;
+    open(&own, args.group, &args.passphrase).await?.admit(&args.email).await?;
+    context.out.done(&format!("{} opens the group's vault now", args.email))
+}
+
+async fn status(context: &Context, client: &Client, group: GroupId) -> anyhow::Result<()> {
+    let status = client.group_vault(group).await?;
+    if context.out.json {
+        return context.out.value(&status, String::new);
+    }
+    match status.vault {
+        Some(vault) => note(&format!("vault {vault}")),
+        None => note("The group has no vault: an administrator makes one with `ocmt group vault create`."),
+    }
+    context.out.list(&status.participants, &["ADDRESS", "IN THE GROUP", "IN ITS VAULT"], |one| {
+        let part = match one.part {
+            Part::None => "no: `ocmt group vault join`",
+            Part::Accepted => "waits for `ocmt group vault admit`",
+            Part::Admitted => "opens it",
+        };
+        vec![one.email.clone(), one.role.as_str().to_owned(), part.to_owned()]
+    })?;
+    if let Some(since) = status.due_since {
+        note(&format!(
+            "Somebody who could open it left, {}: an administrator runs `ocmt group vault rotate` now.",
+            show::when(Some(since))
+        ));
+    }
+    Ok(())
+}
+
+async fn give(context: &Context, client: &Client, args: &GroupGiveArgs) -> anyhow::Result<()> {
+    if !trusted(context, client, &args.to, args.words.as_deref()).await? {
+        note("Nothing was shared.");
+        return Ok(());
+    }
+    let permissions: Vec<Permission> = args.may.iter().map(|may| Permission::from(*may)).collect();
+    let lifetime = args.lifetime.map(|lifetime| lifetime.0);
+    let own = context.vault(client, &args.passphrase).await?;
+    let open = open(&own, args.group, &args.passphrase).await?;
+    let share = open.give(&args.to, &args.entry, &permissions, lifetime).await?;
+    context.out.value(&share, || format!("offered to {} as share {}", share.taker_email, share.id))
+}
+
+async fn program(
+    context: &Context,
+    client: &Client,
+    args: &GroupProgramArgs,
+) -> anyhow::Result<()> {
+    let own = context.vault(client, &args.passphrase).await?;
+    let open = open(&own, args.group, &args.passphrase).await?;
+    let key = share::public_key(&args.program_key)?;
+    let access = open.create_program_token(&args.name, &args.entry, key, args.lifetime.0).await?;
+    share::tell_token(context, &access, &args.out)
+}
+
+async fn rotate(context: &Context, client: &Client, of: &OneGroup, reason: &str) -> anyhow::Result<()> {
+    let own = context.vault(client, &of.passphrase).await?;
+    let mut open = open(&own, of.group, &of.passphrase).await?;
+    let gone = {
+        let _waiting = waiting("encrypting everything under new keys");
+        open.rotate(reason).await?
+    };
+    context.out.value(&json!({ "slots_gone": gone }), || {
+        format!("the group's vault has new keys; {} of who left gone", show::count(gone, "way in"))
+    })
+}
