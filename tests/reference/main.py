@@ -13,7 +13,7 @@ import uuid
 import cell_and_recovery
 from primitives import argon2id, need
 from streams import make_export, make_transcript, read_export, read_transcript
-from vault import make_vault, open_vault, secrets_of
+from vault import make_vault, open_vault, read_acceptance, read_admission, secrets_of
 
 
 def unhex(value):
@@ -69,6 +69,14 @@ def open_vectors(folder):
     costs = [stretch[name] for name in ("memory_kib", "passes", "lanes")]
     derived = argon2id(bytes.fromhex(stretch["normalised"]), *costs, bytes.fromhex(stretch["salt"]))
     need(derived.hex() == stretch["key"])
+    words = all_of["group_words"]
+    accepted = read_acceptance(bytes.fromhex(words["member"]), bytes.fromhex(words["acceptance"]))
+    need(accepted["admitter"].hex() == words["admitter"] and accepted["scope"] == scope_of(all_of["scope"]))
+    for name, slot in (("admission", words["slot"]), ("admission_without_slot", None)):
+        admitted = read_admission(accepted["admitter"], bytes.fromhex(words[name]))
+        need(all(admitted[at] == accepted[at] for at in ("group", "scope", "member", "sealing")))
+        need((admitted["slot"] and admitted["slot"].hex(), admitted["epoch"]) == (slot, words["epoch"]))
+        need(admitted["verify_key"].hex() == words["verify_key"] and admitted["identity"].hex() == words["identity"])
     talk = json.loads((folder / "cell-and-recovery.json").read_text())["transcript"]
     keys = {epoch: bytes.fromhex(talk[f"key_of_epoch_{epoch}"]) for epoch in (1, 2)}
     place = bytes.fromhex(talk["tenant"]) + bytes.fromhex(talk["conversation"])

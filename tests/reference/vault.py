@@ -229,3 +229,32 @@ def secrets_of(given):
         if name in given:
             known[kind] = bytes.fromhex(given[name])
     return known
+
+
+# ---- vaults of groups: what a member and an administrator sign of each other
+
+
+def read_acceptance(member, data):
+    body, signature = data[:-64], data[-64:]
+    verify(member, b"group acceptance", body, signature)
+    reader = Reader(body, 0x50)
+    said = {"group": reader.take(16), "scope": reader.take(32)}
+    said |= {name: reader.take(32) for name in ("member", "sealing", "admitter")}
+    said["accepted_at"] = reader.time()
+    reader.done()
+    need(said["member"] == member)
+    return said
+
+
+def read_admission(admitter, data):
+    body, signature = data[:-64], data[-64:]
+    verify(admitter, b"group admission", body, signature)
+    reader = Reader(body, 0x51)
+    said = {"group": reader.take(16), "scope": reader.take(32)}
+    said |= {name: reader.take(32) for name in ("member", "sealing", "verify_key", "identity")}
+    there = reader.number(1)
+    need(there in (0, 1))
+    said["slot"] = reader.take(16) if there else None
+    said["epoch"], said["admitted_at"] = reader.number(4), reader.time()
+    reader.done()
+    return said

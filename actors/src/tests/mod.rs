@@ -5,6 +5,7 @@ pub(crate) mod api_keys;
 mod authority;
 mod email_change;
 pub(crate) mod factors;
+mod group_vaults;
 mod groups;
 mod isolation;
 pub(crate) mod kit;

@@ -2,6 +2,7 @@
 //! developer's machine.
 
 mod ceremony;
+mod group;
 mod smtp;
 mod spool;
 mod text;

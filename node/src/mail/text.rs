@@ -15,7 +15,7 @@ use lettre::{
 use ocmt_actors::{Mail, MailBody, api::auth::LinkPurpose};
 use ocmt_types::{NoticeId, Secret, Timestamp};
 
-use super::ceremony;
+use super::{ceremony, group};
 
 /// A letter ready to go.
 pub struct Letter {
@@ -55,7 +55,7 @@ impl Letter {
                     owner: has("owner") == Some(&mail.to),
                     over_a_stop: has("over_a_stop").is_some(),
                 };
-                match ceremony::words(kind, reader) {
+                match ceremony::words(kind, reader).or_else(|| group::words(kind)) {
                     Some((subject, text)) => (subject.to_owned(), format!("{text}\n\n{}", lines(facts))),
                     None => (subject_of(kind), notice(kind, facts)),
                 }

@@ -195,6 +195,7 @@ fn creation(vault: VaultId, upload: Upload) -> pb::CreateVaultRequest {
         objects: upload.objects.iter().map(to_wire).collect(),
         manifest: upload.manifest.into(),
         idempotency_key: fresh_key(),
+        ..Default::default()
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod pieces;
 mod states;
+mod words;
 
 use std::convert::Infallible;
 
@@ -90,6 +91,7 @@ fn make() -> String {
         "gateway_token": pieces::gateway_token(),
         "audit": pieces::audit(),
         "vault": states::vault(),
+        "group_words": words::group(),
     });
     serde_json::to_string_pretty(&all).unwrap() + "\n"
 }

@@ -24,6 +24,7 @@ pub(crate) async fn belongings(node: &TestNode, owner: &Person) -> Ids {
     let me = owner.client.who_am_i().await.unwrap();
     let role = owner.client.create_role("of-the-owner", "member", &["user.list".to_owned()]).await.unwrap();
     let group = owner.client.create_group("of the owner").await.unwrap();
+    vault.create_group_vault(group.id).await.unwrap();
     let resource = owner.client.create_resource(group.id, container.id).await.unwrap();
     let key = ocmt_crypto::seal::SealSecretKey::generate(&mut rand::rng()).public();
     let entries = ["entry".to_owned()];

@@ -22,6 +22,12 @@ pub(super) fn groups(ids: &Ids) -> Vec<Made> {
             ..Default::default() };
         GroupService/DeleteResource "resource" => pb::DeleteResourceRequest { resource_id: ids.resource.clone(),
             idempotency_key: key() };
+        GroupService/GetGroupVault "group" => pb::GetGroupVaultRequest { group_id: group_id.clone() };
+        GroupService/AcceptGroupVault "group" => pb::AcceptGroupVaultRequest { group_id: group_id.clone(),
+            acceptance: vec![1; 222].into(), idempotency_key: key() };
+        GroupService/AdmitToGroupVault "group, user" => pb::AdmitToGroupVaultRequest { group_id: group_id.clone(),
+            user_id: ids.user.clone(), slot: vec![1; 100].into(), manifest: vec![1; 100].into(),
+            admission: vec![1; 200].into(), idempotency_key: key() };
         GroupService/DeleteGroup "group" => pb::DeleteGroupRequest { group_id, idempotency_key: key() };
     }
 }

@@ -8,9 +8,9 @@ pub(super) fn vaults(ids: &Ids) -> Vec<Made> {
     let (vault_id, manifest) = (ids.vault.clone(), bytes::Bytes::from(vec![1; 64]));
     let object_id = bytes::Bytes::from(ids.object.to_vec());
     made! {
-        VaultService/CreateVault "" => pb::CreateVaultRequest { vault_id: uuid(), group_id: String::new(),
+        VaultService/CreateVault "" => pb::CreateVaultRequest { vault_id: uuid(),
             verify_key: vec![1; 32].into(), slots: vec![vec![1; 32].into()], objects: vec![object(ids)],
-            manifest: manifest.clone(), idempotency_key: key() };
+            manifest: manifest.clone(), idempotency_key: key(), ..Default::default() };
         VaultService/GetVault "vault" => pb::GetVaultRequest { vault_id: vault_id.clone() };
         VaultService/ListEntries "vault" => pb::ListEntriesRequest { vault_id: vault_id.clone(),
             ..Default::default() };

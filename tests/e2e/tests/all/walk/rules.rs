@@ -161,6 +161,9 @@ pub(super) const RULES: &[Rule] = rules! {
         CreateResource Member Refused,
         ListResources Observer Refused,
         DeleteResource Member Refused,
+        GetGroupVault Observer Refused,
+        AcceptGroupVault Member Refused,
+        AdmitToGroupVault Member Refused,
     }
     PairingService {
         CheckSender Member Refused,
