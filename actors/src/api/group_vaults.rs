@@ -78,6 +78,7 @@ pub struct AdmitToGroupVault {
 
 calls! {
     /// Calls about vaults of groups.
+    #[allow(clippy::enum_variant_names, reason = "a call is named as in the contract")]
     GroupVaults: GroupVaultsCall of "GroupService" {
         read GetGroupVault => GroupVaultView,
         write AcceptGroupVault => Done,

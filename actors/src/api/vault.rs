@@ -60,7 +60,7 @@ pub struct GroupsOwn {
 /// Make the caller's vault, or a group's, whole.
 pub struct CreateVault {
     /// Of which group; none for the caller's own.
-    pub of_group: Option<GroupsOwn>,
+    pub of_group: Option<Box<GroupsOwn>>,
     /// Chosen by the client.
     pub vault: VaultId,
     /// What verifies the manifest.

@@ -57,8 +57,10 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
         GroupCommand::Remove { group, user } => {
             let due = client.remove_member(group, user).await?;
             let text = match due {
-                true => "the member was taken out of the group, and may have kept the key of its vault: an administrator \
-                         runs `ocmt group vault rotate` now",
+                true => {
+                    "the member was taken out of the group, and may have kept the key of its vault: an administrator \
+                         runs `ocmt group vault rotate` now"
+                }
                 false => "the member was taken out of the group",
             };
             context.out.value(&json!({ "rotation_due": due }), || text.to_owned())

@@ -12,7 +12,8 @@ use serde_json::json;
 
 use super::{
     args::{
-        GroupAdmitArgs, GroupGiveArgs, GroupJoinArgs, GroupProgramArgs, GroupVaultCommand, OneGroup, PassphraseArgs,
+        GroupAdmitArgs, GroupGiveArgs, GroupJoinArgs, GroupProgramArgs, GroupVaultCommand, OneGroup,
+        PassphraseArgs,
     },
     context::Context,
     output::{note, waiting},
@@ -138,11 +139,7 @@ async fn give(context: &Context, client: &Client, args: &GroupGiveArgs) -> anyho
     context.out.value(&share, || format!("offered to {} as share {}", share.taker_email, share.id))
 }
 
-async fn program(
-    context: &Context,
-    client: &Client,
-    args: &GroupProgramArgs,
-) -> anyhow::Result<()> {
+async fn program(context: &Context, client: &Client, args: &GroupProgramArgs) -> anyhow::Result<()> {
     let own = context.vault(client, &args.passphrase).await?;
     let open = open(&own, args.group, &args.passphrase).await?;
     let key = share::public_key(&args.program_key)?;

@@ -56,7 +56,11 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
                 match group {
                     None => own.rekey(&rekey).await?,
                     Some(group) => {
-                        group_vault::open(&own, group, &passphrase).await?.secrets_mut().rekey(&rekey).await?;
+                        group_vault::open(&own, group, &passphrase)
+                            .await?
+                            .secrets_mut()
+                            .rekey(&rekey)
+                            .await?;
                     }
                 }
             }

@@ -151,7 +151,12 @@ async fn get(context: &Context, args: &GetArgs) -> anyhow::Result<()> {
 }
 
 /// The value to a file or standard output, or that it is there.
-pub(super) fn hand_out(context: &Context, name: &str, entry: &Entry, out: Option<&Path>) -> anyhow::Result<()> {
+pub(super) fn hand_out(
+    context: &Context,
+    name: &str,
+    entry: &Entry,
+    out: Option<&Path>,
+) -> anyhow::Result<()> {
     let Some(out) = out else {
         return describe(context, name, entry);
     };

@@ -22,10 +22,12 @@ impl VaultService for Rpc {
     ) -> Answer<pb::CreateVaultResponse> {
         let it = request.get_ref();
         let ask = CreateVault {
-            of_group: convert::optional_id(&it.group_id, "group_id")?.map(|group| GroupsOwn {
-                group,
-                acceptance: it.group_acceptance.to_vec(),
-                admission: it.group_admission.to_vec(),
+            of_group: convert::optional_id(&it.group_id, "group_id")?.map(|group| {
+                Box::new(GroupsOwn {
+                    group,
+                    acceptance: it.group_acceptance.to_vec(),
+                    admission: it.group_admission.to_vec(),
+                })
             }),
             vault: convert::id(&it.vault_id, "vault_id")?,
             verify_key: VerifyKey(convert::digest(&it.verify_key, "verify_key")?.0),

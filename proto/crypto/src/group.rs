@@ -203,7 +203,17 @@ mod tests {
     fn admission(slot: Option<SlotId>) -> Admission {
         let Acceptance { group, scope, member, sealing, .. } = acceptance();
         let (verify_key, identity) = (key(3).verify_key(), key(4).verify_key());
-        Admission { group, scope, member, sealing, verify_key, identity, slot, epoch: 9, admitted_at: Timestamp(8) }
+        Admission {
+            group,
+            scope,
+            member,
+            sealing,
+            verify_key,
+            identity,
+            slot,
+            epoch: 9,
+            admitted_at: Timestamp(8),
+        }
     }
 
     #[test]

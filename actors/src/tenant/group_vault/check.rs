@@ -1,6 +1,7 @@
 //! What is signed and what is sealed in a group's vault, held against who takes part.
 
 use ocmt_crypto::{
+    audit::MAX_DETAILS,
     group::{Acceptance, Admission},
     sign::VerifyKey,
     slot::{KeySlot, SlotKind},
@@ -169,7 +170,9 @@ pub(in crate::tenant) async fn rotated(
         let stays = row.slot_id.is_none() || slots.iter().any(|slot| Some(slot.id()) == row.slot_id);
         if !stays {
             work.tx.delete::<VaultMember>((vault.vault_id, row.user_id)).await?;
-            work.details.push(("no_slot".to_owned(), row.user_id.to_string()));
+            if work.details.len() < MAX_DETAILS - 1 {
+                work.details.push(("no_slot".to_owned(), row.user_id.to_string()));
+            }
         }
     }
     let row = work.tx.get::<GroupVault>(vault.vault_id).await?.ok_or(ActorError::NotFound)?;

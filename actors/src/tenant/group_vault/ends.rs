@@ -24,7 +24,11 @@ const BODIES: u32 = 64;
 
 /// Somebody has left the group, or only looks on in it from now on: they take no more part in its vault. Whether the vault
 /// is due for new keys by that.
-pub(in crate::tenant) async fn left(work: &mut Work, group: GroupId, user: UserId) -> Result<bool, ActorError> {
+pub(in crate::tenant) async fn left(
+    work: &mut Work,
+    group: GroupId,
+    user: UserId,
+) -> Result<bool, ActorError> {
     let Some(row) = of(work, group).await? else { return Ok(false) };
     let vault = row.vault_id;
     let Some(gone) = work.tx.take::<VaultMember>((vault, user)).await? else { return Ok(false) };

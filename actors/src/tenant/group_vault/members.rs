@@ -17,7 +17,9 @@ use crate::{
     authorize::{Action, Object, Owner},
     error::ActorError,
     tenant::vault::{
-        ground::{self, After, check_manifest, epoch, leaves, slot_row, slots, store_manifest, verified_slot},
+        ground::{
+            self, After, check_manifest, epoch, leaves, slot_row, slots, store_manifest, verified_slot,
+        },
         no_rotation,
     },
     work::{Handle, Work},
@@ -62,7 +64,8 @@ impl Handle for AdmitToGroupVault {
         let vault = ground::load(work, Action::ChangeSlots, Some(row.vault_id)).await?;
         no_rotation(&vault)?;
         let member = work.tx.get::<VaultMember>((vault.vault_id, self.user)).await?;
-        let takes_part = role_in(work, self.group, self.user).await?.is_some_and(|role| role >= GroupRole::Member);
+        let takes_part =
+            role_in(work, self.group, self.user).await?.is_some_and(|role| role >= GroupRole::Member);
         let member = member.filter(|_| takes_part).ok_or_else(|| {
             ActorError::precondition("NOT_ACCEPTED", "the member has not accepted: they do first")
         })?;
@@ -79,7 +82,8 @@ impl Handle for AdmitToGroupVault {
             return Err(ActorError::AlreadyExists("a slot of this id"));
         }
         if all.len() >= MAX_SLOTS {
-            let why = format!("a vault has at most {MAX_SLOTS} slots: rotate it, which drops those of who left");
+            let why =
+                format!("a vault has at most {MAX_SLOTS} slots: rotate it, which drops those of who left");
             return Err(ActorError::exhausted("TOO_MANY_SLOTS", why));
         }
         work.tx.insert(&slot_row(&vault, &slot, work.now)).await?;

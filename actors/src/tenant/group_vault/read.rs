@@ -23,7 +23,9 @@ impl Handle for GetGroupVault {
         work.object = format!("group/{}", self.group);
         let vault = of(work, self.group).await?;
         let mut parts: BTreeMap<UserId, VaultMember> = match &vault {
-            Some(row) => participants(work, row.vault_id).await?.into_iter().map(|row| (row.user_id, row)).collect(),
+            Some(row) => {
+                participants(work, row.vault_id).await?.into_iter().map(|row| (row.user_id, row)).collect()
+            }
             None => BTreeMap::new(),
         };
         let mut members = work.tx.find::<GroupMember>(GroupMember::group_id.eq(self.group)).await?;

@@ -68,7 +68,7 @@ impl Handle for CreateVault {
         work.tx.insert(&vault).await?;
         work.object = format!("vault/{}", vault.vault_id);
         if let Some(own) = self.of_group {
-            group_vault::founded(work, &vault, own, &slots).await?;
+            group_vault::founded(work, &vault, *own, &slots).await?;
         }
         info(work, &vault).await
     }

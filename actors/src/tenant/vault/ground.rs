@@ -71,7 +71,8 @@ pub(super) fn not_a_groups(vault: &Vault) -> Result<(), ActorError> {
     if vault.owner_group.is_none() {
         return Ok(());
     }
-    let why = "a group's vault opens for who takes part in it: admit a member, or rotate it after one has left";
+    let why =
+        "a group's vault opens for who takes part in it: admit a member, or rotate it after one has left";
     Err(ActorError::precondition("GROUP_VAULT", why))
 }
 

@@ -1,10 +1,6 @@
 //! What a member, an administrator or a node's client may try, and is refused.
 
-use ocmt_crypto::{
-    kdf::Cost,
-    seal::SealSecretKey,
-    sign::SigningKey,
-};
+use ocmt_crypto::{kdf::Cost, seal::SealSecretKey, sign::SigningKey};
 
 use super::*;
 use crate::{
@@ -34,7 +30,7 @@ async fn a_group_has_one_vault_made_by_who_administers_it_and_opened_by_their_ke
     // of another group's words
     let own = NewSlot::Member(team.ann.own.keyring().identity_seal.public());
     let (_, ask) = founding(&team.ann, team.group, &own);
-    let words = ask.of_group.map(|own| GroupsOwn { group: other, ..own });
+    let words = ask.of_group.map(|own| Box::new(GroupsOwn { group: other, ..*own }));
     let ask = CreateVault { of_group: words, ..founding(&team.ann, other, &own).1 };
     assert_eq!(reason(kit.call(team.ann.caller(), ask).await), "INVALID_ARGUMENT");
     found(&kit, &team.ann, other).await.expect("made as it should be");
@@ -94,17 +90,29 @@ async fn nobody_is_admitted_with_anything_but_their_own_slot_and_words_of_today(
         manifest: manifest.to_vec(),
         admission,
     };
-    let today = admission(&team.open, group, &team.bob, ocmt_crypto::slot::KeySlot::from_bytes(&bobs.slot).unwrap().id());
+    let today = admission(
+        &team.open,
+        group,
+        &team.bob,
+        ocmt_crypto::slot::KeySlot::from_bytes(&bobs.slot).unwrap().id(),
+    );
     let forged = SigningKey::generate(&mut rand::rng());
     for (what, bad) in [
         ("another's slot", ask(&carols.slot, &carols.manifest, fitting)),
         ("words of another slot", ask(&carols.slot, &carols.manifest, bobs.admission.clone())),
         ("words to another", ask(&bobs.slot, &bobs.manifest, carols.admission.clone())),
         ("words of nobody", ask(&bobs.slot, &bobs.manifest, today.sign(&forged))),
-        ("words of an earlier epoch", ask(&bobs.slot, &bobs.manifest, Admission { epoch: 7, ..today }.sign(signer))),
+        (
+            "words of an earlier epoch",
+            ask(&bobs.slot, &bobs.manifest, Admission { epoch: 7, ..today }.sign(signer)),
+        ),
         (
             "another verify key",
-            ask(&bobs.slot, &bobs.manifest, Admission { verify_key: forged.verify_key(), ..today }.sign(signer)),
+            ask(
+                &bobs.slot,
+                &bobs.manifest,
+                Admission { verify_key: forged.verify_key(), ..today }.sign(signer),
+            ),
         ),
         ("no slot", ask(&bobs.slot, &bobs.manifest, Admission { slot: None, ..today }.sign(signer))),
         ("another's manifest", ask(&bobs.slot, &carols.manifest, bobs.admission.clone())),
@@ -144,8 +152,7 @@ async fn slots_come_by_admission_and_go_by_rotation_alone() {
         NewSlot::Passphrase(&secret, Cost::LEAST),
         NewSlot::Member(team.carol.own.keyring().identity_seal.public()),
     ] {
-        let rotation =
-            team.open.begin_rotation(RotationMode::Rekey, &[], &[new], &mut rand::rng()).unwrap();
+        let rotation = team.open.begin_rotation(RotationMode::Rekey, &[], &[new], &mut rand::rng()).unwrap();
         let start = rotation.start();
         let begin = BeginRotation {
             vault,

@@ -20,7 +20,11 @@ use crate::{
 /// The tenant's rows, as whoever has the database reads them.
 async fn rows(kit: &Kit, team: &Team) -> ReadTx {
     let owner = kit.store.cluster().owner(team.ann.person.tenant).await.unwrap().unwrap();
-    let own = Ownership { tenant: team.ann.person.tenant, incarnation: owner.incarnation.unwrap(), epoch: owner.epoch };
+    let own = Ownership {
+        tenant: team.ann.person.tenant,
+        incarnation: owner.incarnation.unwrap(),
+        epoch: owner.epoch,
+    };
     kit.store.read(own).await.unwrap()
 }
 
@@ -41,8 +45,10 @@ async fn a_member_who_leaves_reads_nothing_at_once_and_new_keys_are_due(kit: Kit
     }
     let view = team.view(&kit).await;
     assert!(view.due.is_some() && view.participants.iter().all(|one| one.user != team.bob.person.user));
-    until("the administrator is told", async || kit.mailbox.count_of("ann@example.com", "group_vault.rotation_due") == 1)
-        .await;
+    until("the administrator is told", async || {
+        kit.mailbox.count_of("ann@example.com", "group_vault.rotation_due") == 1
+    })
+    .await;
     // the slot stands in the manifest until a rotation, which makes none for him
     let bobs = slots_of(&team.open, &team.bob);
     let refused = rotate(&kit, &team.ann, &mut team.open, &[]).await;
@@ -98,8 +104,7 @@ async fn a_rotation_that_wraps_anew_leaves_new_keys_due_and_who_gets_no_slot_is_
     take_in(&kit, ann, open, *group, carol).await;
     team.remove(&kit, &team.carol).await.unwrap();
     let carols = slots_of(&team.open, &team.carol);
-    let rotation =
-        team.open.begin_rotation(RotationMode::Rewrap, &carols, &[], &mut rand::rng()).unwrap();
+    let rotation = team.open.begin_rotation(RotationMode::Rewrap, &carols, &[], &mut rand::rng()).unwrap();
     let start = rotation.start();
     let begin = BeginRotation {
         vault: team.vault(),
@@ -115,8 +120,12 @@ async fn a_rotation_that_wraps_anew_leaves_new_keys_due_and_who_gets_no_slot_is_
     let stage = PutRewrappedKeys { vault: team.vault(), rotation: id, keys: Vec::new(), objects };
     kit.call(team.ann.caller(), stage).await.unwrap();
     let done = rotation.finish().unwrap();
-    let finish =
-        FinishRotation { vault: team.vault(), rotation: id, slots: done.slots.clone(), manifest: done.manifest.clone() };
+    let finish = FinishRotation {
+        vault: team.vault(),
+        rotation: id,
+        slots: done.slots.clone(),
+        manifest: done.manifest.clone(),
+    };
     kit.call(team.ann.caller(), finish).await.unwrap();
     assert!(team.view(&kit).await.due.is_some(), "the data keys are those that she had");
 }

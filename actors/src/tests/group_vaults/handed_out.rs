@@ -1,6 +1,10 @@
 //! Single secrets of a group's vault, handed to people and programs by an administrator.
 
-use ocmt_crypto::{entry::EntryName, grant, seal::{SealPublicKey, SealSecretKey}};
+use ocmt_crypto::{
+    entry::EntryName,
+    grant,
+    seal::{SealPublicKey, SealSecretKey},
+};
 use ocmt_types::ShareId;
 
 use super::*;

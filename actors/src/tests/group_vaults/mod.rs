@@ -158,7 +158,7 @@ fn founding(maker: &Side, group: GroupId, slot: &NewSlot<'_>) -> (UnlockedVault,
         admission: admission(&open, group, maker, open.slots()[0].id()).sign(signer),
     };
     let ask = CreateVault {
-        of_group: Some(own),
+        of_group: Some(Box::new(own)),
         vault: scope.vault,
         verify_key: upload.verify_key,
         slots: upload.slots,
@@ -221,12 +221,7 @@ async fn take_in(kit: &Kit, by: &Side, open: &mut UnlockedVault, group: GroupId,
 }
 
 /// Opens the vault the way a member's client does: by what the administrator said whom the own acceptance names.
-async fn unlock(
-    kit: &Kit,
-    who: &Side,
-    admitter: &Side,
-    vault: VaultId,
-) -> Result<UnlockedVault, ActorError> {
+async fn unlock(kit: &Kit, who: &Side, admitter: &Side, vault: VaultId) -> Result<UnlockedVault, ActorError> {
     let handout = kit.call(who.caller(), GetKeySlots { vault: Some(vault) }).await?;
     let page = kit.call(who.caller(), ListEntries { vault, after: None, limit: 0 }).await?;
     let keyring = read(kit, &who.person, vault, keyring_id()).await?;

@@ -24,9 +24,10 @@ async fn a_leaver_races_a_rotation_and_has_no_keys_that_are_not_due_to_be_replac
         let (finish, _) = staged(&a, &ann, &open, &[]).await.unwrap();
         let (meta, other) = (a.meta(), b.meta());
         let nodes = if round % 2 == 0 { [&a, &b] } else { [&b, &a] };
+        let (out, here) = (RemoveMember { group, user: bob.person.user }, [&a, &b]);
         let (removed, finished) = futures_util::join!(
-            Kit::ask_any(&nodes, ann.caller(), &meta, RemoveMember { group, user: bob.person.user }),
-            Kit::ask_any(&[&a, &b], ann.caller(), &other, finish),
+            Kit::ask_any(&nodes, ann.caller(), &meta, out),
+            Kit::ask_any(&here, ann.caller(), &other, finish),
         );
         removed.unwrap();
         match &finished {

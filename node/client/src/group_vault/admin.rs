@@ -136,7 +136,8 @@ impl GroupVault<'_> {
             None if member.user == self.own.client().identity()?.user => self.own.person_keys(),
             None => self.own.client().keys_of(&member.email).await?,
         };
-        let accepted = Acceptance::open(&member.acceptance, &keys.signing).map_err(|_| others(&member.email))?;
+        let accepted =
+            Acceptance::open(&member.acceptance, &keys.signing).map_err(|_| others(&member.email))?;
         let sealed = self.vault.keys().slots().iter().find(|one| one.id() == slot).map(KeySlot::public);
         if sealed == Some(accepted.sealing) { Ok(()) } else { Err(others(&member.email)) }
     }

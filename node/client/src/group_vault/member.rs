@@ -109,7 +109,7 @@ impl Vault {
     }
 
     /// What the administrator said of the vault whom one's own acceptance names.
-    fn believed(
+    pub(super) fn believed(
         &self,
         group: GroupId,
         vault: VaultId,

@@ -69,12 +69,15 @@ impl GroupVaultStatus {
     /// [`ClientError::Usage`] if there is none.
     pub fn of(&self, email: &str) -> Result<&Participant, ClientError> {
         let found = self.participants.iter().find(|one| one.email.eq_ignore_ascii_case(email));
-        found.ok_or_else(|| ClientError::Usage(format!("{email} is not in this group: `ocmt group add` first")))
+        found.ok_or_else(|| {
+            ClientError::Usage(format!("{email} is not in this group: `ocmt group add` first"))
+        })
     }
 
     fn vault(&self) -> Result<VaultId, ClientError> {
         self.vault.ok_or_else(|| {
-            let text = "the group has no vault yet: an administrator of it makes one with `ocmt group vault create`";
+            let text =
+                "the group has no vault yet: an administrator of it makes one with `ocmt group vault create`";
             ClientError::Usage(text.to_owned())
         })
     }

@@ -23,6 +23,7 @@ mod email;
 mod entries;
 mod foreign;
 mod gateway;
+mod group_vault;
 mod headers;
 mod inbox;
 mod life;

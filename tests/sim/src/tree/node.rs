@@ -139,7 +139,7 @@ impl Node {
         match what {
             What::CreateVault(vault, upload) => {
                 let create = CreateVault {
-        of_group: None,
+                    of_group: None,
                     vault,
                     verify_key: upload.verify_key,
                     slots: upload.slots.clone(),
