@@ -153,6 +153,9 @@ pub(crate) enum Action {
     /// By somebody whom it was shared with.
     ReadShared,
     ListShared,
+    /// To send what the owner's device files.
+    WriteShared,
+    DeleteShared,
     /// What was offered to the caller.
     TakeShare,
     /// What the caller gave and took.
@@ -261,6 +264,8 @@ const fn rule(action: Action) -> Rule {
             in_group(by_share(own, Permission::Share), GroupRole::Admin)
         }
         A::ReadShared => by_share(r(Role::Observer, None, false, Never), Permission::Read),
+        A::WriteShared => by_share(r(Role::Observer, None, false, Never), Permission::Write),
+        A::DeleteShared => by_share(r(Role::Observer, None, false, Never), Permission::Delete),
         A::ListShared => by_share(r(Role::Observer, None, false, Never), Permission::List),
         A::EndGrants | A::ReadGranted | A::TakeShare | A::ReadShares => r(Role::Observer, None, false, Never),
         A::ListGranted | A::RequestCapability | A::DenyCapability | A::ReadRequests => {

@@ -343,6 +343,33 @@ def kept(r, chosen):
     return x
 
 
+def shared(values):
+    v = Vectors(values)
+    scope = v["tenant"] + v["vault"]
+    basis = scope + v["object"] + struct.pack(">Q", values["version"]) + v["body_hash"]
+    inbox = x25519_public(v["inbox_secret_key"])
+    grant = verify(v["giver_verify_key"], b"write grant", v["write_grant"])
+    assert grant == b"OCMT\x19\x01" + v["share"] + basis + b"\x03" + inbox + v["taker_verify_key"]
+
+    for field, sequence, act in (("shared_write", values["sequence"], 1), ("shared_delete", values["sequence"] + 1, 2)):
+        r = Reader(verify(v["taker_verify_key"], b"shared write", v[field]), 0x09)
+        assert (r.take(16), r.take(len(basis)), r.number(8), r.number(1)) == (v["share"], basis, sequence, act)
+        before, sealed = r.data[: r.at], r.var()
+        r.end()
+        if act == 1:
+            assert unseal(v["inbox_secret_key"], b"OCMT shared write v1", before, sealed) == v["value"]
+        else:
+            assert sealed == b""
+
+    r = Reader(v["ledger"], 0x18, 2)
+    assert (r.number(4), r.number(4)) == (0, 1)
+    assert (r.take(16), r.take(32), r.number(1)) == (v["share"], v["object"], 3)
+    assert (r.take(32), r.take(32), r.take(32)) == (v["taker_verify_key"], v["taker_sealing_key"], inbox)
+    assert (r.number(8), r.option(lambda: r.number(8))) == (values["given_at"], values["expires_at"])
+    assert r.number(8) == 2
+    r.end()
+
+
 def words(name):
     stretched = primitives.argon2id(name, 64 * 1024, 3, 4, b"OCMT ceremony w1")
     bits = int.from_bytes(stretched, "big") >> 256 - 66
@@ -353,6 +380,6 @@ def open_vectors(folder):
     """Opens all, and says how many parts there are."""
     WORDS[:] = (folder.parents[2] / "src" / "words" / "english.txt").read_text().split()
     vectors = json.loads((folder / "cell-and-recovery.json").read_text())
-    for part in (cell, channel, transcript, recovery):
+    for part in (cell, channel, transcript, recovery, shared):
         part(vectors[part.__name__])
     return len(vectors) - 1

@@ -1,6 +1,6 @@
 //! Shares: what one person gives another of a vault, exactly what is named, until it ends.
 
-use ocmt_types::{ShareId, Timestamp, VaultId};
+use ocmt_types::{MessageId, ShareId, Timestamp, VaultId};
 use serde::{Deserialize, Serialize};
 
 use super::programs::EntryGrant;
@@ -48,6 +48,19 @@ pub struct SharedEntry {
     pub sealed: Vec<u8>,
 }
 
+/// What the taker of a share may do to an entry of it beside reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedRight {
+    /// Which object.
+    pub object: [u8; 32],
+    /// To the taker, while the share is in force: canonical `ocmt_crypto::shared::WriteGrant`.
+    pub write_grant: Vec<u8>,
+    /// The sequence of what is sent next.
+    pub next_sequence: u64,
+    /// Whether something that was sent waits for the owner's device.
+    pub waits: bool,
+}
+
 /// A share, as somebody sees it whom it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShareInfo {
@@ -65,6 +78,9 @@ pub struct ShareInfo {
     pub permissions: Vec<Permission>,
     /// What of. With the sealed keys for whoever took it to read.
     pub grants: Vec<SharedEntry>,
+    /// Of a share that may write or delete: one of each entry.
+    #[serde(default)]
+    pub rights: Vec<SharedRight>,
     /// When it was offered.
     pub created_at: Timestamp,
     /// When it ends; none for never.
@@ -84,6 +100,10 @@ pub struct CreateShare {
     pub grants: Vec<EntryGrant>,
     /// 1 min to 366 days, in milliseconds; none for ever.
     pub lifetime_ms: Option<i64>,
+    /// Of a share that may write or delete: its id, as the vault's ledger has it.
+    pub share: Option<ShareId>,
+    /// Of such a share: one of each entry, canonical `ocmt_crypto::shared::WriteGrant`.
+    pub write_grants: Vec<Vec<u8>>,
 }
 
 /// Take what was offered.
@@ -127,6 +147,22 @@ pub struct ShareRevoked {
     pub rekey: Vec<[u8; 32]>,
 }
 
+/// Send a new version of an entry, or the wish that it ends, to the owner's device.
+#[derive(Debug, Clone)]
+pub struct SendSharedWrite {
+    /// By which share.
+    pub share: ShareId,
+    /// Canonical `ocmt_crypto::shared::SharedWrite`.
+    pub item: Vec<u8>,
+}
+
+/// Answer of [`SendSharedWrite`]: it waits for the owner's device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedWriteSent {
+    /// Which.
+    pub id: MessageId,
+}
+
 calls! {
     /// Calls about shares.
     Shares: SharesCall of "ShareService" {
@@ -134,5 +170,6 @@ calls! {
         write AcceptShare => ShareInfo,
         read ListShares => SharePage,
         write RevokeShare => ShareRevoked,
+        write SendSharedWrite => SharedWriteSent,
     }
 }

@@ -10,9 +10,11 @@ use ocmt_types::{Digest32, GroupId, HandoutId, RotationId, SlotId, Timestamp, Us
 use serde::{Deserialize, Serialize};
 
 mod inbox;
+mod shared;
 mod watch;
 
 pub use inbox::{FileInboxItems, InboxItem, InboxPage, InboxPosition, ListInboxItems};
+pub use shared::{FileSharedWrites, ListSharedWrites, Renewal, SharedWriteItem, SharedWritePage};
 pub use watch::{ChangeAt, VaultEvent, VaultEventKind, WatchVault};
 
 pub use super::users::Done;
@@ -42,7 +44,7 @@ pub struct VaultInfo {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// Items in its inbox that no client has filed.
+    /// Items in its inbox that no client has filed, and what takers of shares sent.
     #[serde(default)]
     pub inbox: u32,
 }
@@ -379,6 +381,8 @@ calls! {
         read WatchVault => Following<Changes, VaultEvent>,
         read ListInboxItems => InboxPage,
         write FileInboxItems => Written,
+        read ListSharedWrites => SharedWritePage,
+        write FileSharedWrites => Written,
         read GetKeySlots => Handout,
         write ReportUnlock => Done,
         write AddKeySlot => Written,

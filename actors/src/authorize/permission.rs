@@ -101,6 +101,8 @@ names! {
     ListGranted => Named("vault.read"),
     ReadShared => Named("vault.read"),
     ListShared => Named("vault.read"),
+    WriteShared => Named("vault.write"),
+    DeleteShared => Named("vault.write"),
     TakeShare => Kept,
     ReadShares => Kept,
     RequestCapability => Kept,

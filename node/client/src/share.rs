@@ -4,6 +4,7 @@
 //! key that the node made up is given to the node; who takes believes the key that was there first.
 
 mod permission;
+mod write;
 
 use std::time::Duration;
 
@@ -66,6 +67,21 @@ pub struct SharedEntry {
     pub version: u64,
 }
 
+/// What the taker of a share may do to an entry of it beside reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SharedRight {
+    /// Which object.
+    #[serde(serialize_with = "as_text")]
+    pub object: Digest32,
+    /// What the giver signed; empty for who is not the taker, and where the share is not in force.
+    #[serde(skip)]
+    pub write_grant: Vec<u8>,
+    /// The sequence of what is sent next.
+    pub next_sequence: u64,
+    /// Whether something that was sent waits for the owner's device.
+    pub waits: bool,
+}
+
 /// A share.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Share {
@@ -83,6 +99,8 @@ pub struct Share {
     pub permissions: Vec<Permission>,
     /// What of.
     pub entries: Vec<SharedEntry>,
+    /// Of one that may write or delete: one of each entry.
+    pub rights: Vec<SharedRight>,
     /// When it was offered.
     pub created_at: Option<Timestamp>,
     /// When it ends; none for never.
@@ -106,6 +124,13 @@ impl PersonKeys {
     pub async fn words(&self) -> Result<String, ClientError> {
         identity_words(self.signing, self.sealing).await
     }
+}
+
+/// What is said of a share that may write or delete.
+#[derive(Default)]
+struct Writing {
+    share: Option<ShareId>,
+    grants: Vec<Vec<u8>>,
 }
 
 /// What is offered of each entry.
@@ -217,7 +242,7 @@ impl Vault {
             let key = source.keys().data_key(&object)?;
             offers.push(Offer { place: object.place(source.keys().scope()), key });
         }
-        self.offer(source.id(), taker, &offers, permissions, lifetime).await
+        self.offer(source.id(), taker, &offers, permissions, lifetime, Writing::default()).await
     }
 
     /// Gives on all of a share that one has taken to read and to give on.
@@ -237,7 +262,7 @@ impl Vault {
             let (object, key) = self.shared_object(from, entry, &giver).await?;
             offers.push(Offer { place: object.place(self.scope_of(from)?), key });
         }
-        self.offer(from.vault, taker, &offers, permissions, lifetime).await
+        self.offer(from.vault, taker, &offers, permissions, lifetime, Writing::default()).await
     }
 
     async fn offer(
@@ -247,6 +272,7 @@ impl Vault {
         offers: &[Offer],
         permissions: &[Permission],
         lifetime: Option<Duration>,
+        writing: Writing,
     ) -> Result<Share, ClientError> {
         let keys = self.pinned(taker)?;
         let giver = &self.keys().keyring().identity_signing;
@@ -269,6 +295,8 @@ impl Vault {
             permissions: permissions.iter().map(|one| one.to_pb()).collect(),
             grants,
             lifetime: lifetime.map(duration),
+            share_id: writing.share.map(|share| share.to_string()).unwrap_or_default(),
+            write_grants: writing.grants.into_iter().map(Into::into).collect(),
             idempotency_key: idempotency_key(),
         };
         let answer = self.client().shares().create_share(request).await?.into_inner();
@@ -332,6 +360,14 @@ fn share(from: pb::Share) -> Result<Share, ClientError> {
     let entry = |grant: &pb::EntryGrant| {
         Ok(SharedEntry { object: digest(&grant.object_id, "object_id")?, version: grant.version })
     };
+    let right = |right: &pb::SharedRight| {
+        Ok(SharedRight {
+            object: digest(&right.object_id, "object_id")?,
+            write_grant: right.write_grant.to_vec(),
+            next_sequence: right.next_sequence,
+            waits: right.waits,
+        })
+    };
     Ok(Share {
         id: id(&from.share_id, "share_id")?,
         state: match from.state() {
@@ -344,6 +380,7 @@ fn share(from: pb::Share) -> Result<Share, ClientError> {
         vault: id(&from.vault_id, "vault_id")?,
         permissions: from.permissions().map(permission).collect::<Result<_, _>>()?,
         entries: from.grants.iter().map(entry).collect::<Result<_, ClientError>>()?,
+        rights: from.rights.iter().map(right).collect::<Result<_, ClientError>>()?,
         created_at: from.created_at.as_ref().map(time),
         expires_at: from.expires_at.as_ref().map(time),
         giver_email: from.giver_email,

@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use ocmt_client::{
     Client, ClientError,
     capability::{AskingProgram, Capability, CapabilityState},
-    share::Permission,
+    share::{Permission, Share},
 };
 use ocmt_types::Digest32;
 
@@ -102,19 +102,23 @@ fn meant(name: &str, to: &str, permissions: &[Permission], args: &ApproveArgs) -
     }
 }
 
-/// `ocmt share ask`
-pub(super) async fn ask(context: &Context, client: &Client, args: &AskArgs) -> anyhow::Result<()> {
-    let share = client.share(args.share).await?;
-    let named_object = args.entry.as_deref().map(object).transpose()?;
-    let object = match (named_object, share.entries.as_slice()) {
-        (Some(object), _) => object,
-        (None, [one]) => one.object,
+/// The secret of a share that is named, or its only one.
+pub(super) fn object_of(share: &Share, named: Option<&str>) -> anyhow::Result<Digest32> {
+    match (named.map(object).transpose()?, share.entries.as_slice()) {
+        (Some(object), _) => Ok(object),
+        (None, [one]) => Ok(one.object),
         (None, several) => {
             let ids: Vec<String> = several.iter().map(|entry| entry.object.to_string()).collect();
             let text = format!("the share has several secrets: name one with --entry, of {}", ids.join(", "));
-            return Err(ClientError::Usage(text).into());
+            Err(ClientError::Usage(text).into())
         }
-    };
+    }
+}
+
+/// `ocmt share ask`
+pub(super) async fn ask(context: &Context, client: &Client, args: &AskArgs) -> anyhow::Result<()> {
+    let share = client.share(args.share).await?;
+    let object = object_of(&share, args.entry.as_deref())?;
     let permissions: Vec<Permission> = args.wish.may.iter().map(|may| Permission::from(*may)).collect();
     let asked = client
         .request_capability(share.vault, object, &permissions, args.wish.lifetime.0, &args.wish.reason)

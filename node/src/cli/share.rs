@@ -2,6 +2,7 @@
 
 mod asking;
 pub(super) mod people;
+mod sending;
 
 use std::{
     fs::{self, OpenOptions},

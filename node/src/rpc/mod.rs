@@ -30,6 +30,7 @@ mod recovery_wire;
 mod schedule;
 mod share;
 mod share_wire;
+mod shared_writes;
 mod snapshot;
 mod sso;
 pub(crate) mod tenant;

@@ -3,7 +3,7 @@
 use ocmt_actors::api::{
     capabilities::{ApproveCapability, DenyCapability, ListCapabilities, RequestCapability},
     programs::{CreateProgramToken, ReleaseProgramToken, RevokeProgramToken},
-    shares::{AcceptShare, CreateShare, ListShares, RevokeShare},
+    shares::{AcceptShare, CreateShare, ListShares, RevokeShare, SendSharedWrite},
 };
 use ocmt_proto::v1::{self as pb, share_service_server::ShareService};
 use ocmt_types::Digest32;
@@ -25,6 +25,8 @@ impl ShareService for Rpc {
             permissions: wire::permissions(&it.permissions)?,
             grants: wire::grants(&it.grants)?,
             lifetime_ms: it.lifetime.as_ref().map(convert::millis),
+            share: convert::optional_id(&it.share_id, "share_id")?,
+            write_grants: it.write_grants.iter().map(|one| one.to_vec()).collect(),
         };
         let made = self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::CreateShareResponse { share: Some(wire::share(made)) }))
@@ -63,6 +65,16 @@ impl ShareService for Rpc {
         let ended = self.ask(&request, &it.idempotency_key, ask).await?;
         let rekey_object_ids = ended.rekey.into_iter().map(|object| object.to_vec().into()).collect();
         Ok(Response::new(pb::RevokeShareResponse { rekey_object_ids }))
+    }
+
+    async fn send_shared_write(
+        &self,
+        request: Request<pb::SendSharedWriteRequest>,
+    ) -> Answer<pb::SendSharedWriteResponse> {
+        let it = request.get_ref();
+        let ask = SendSharedWrite { share: convert::id(&it.share_id, "share_id")?, item: it.item.to_vec() };
+        let sent = self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::SendSharedWriteResponse { write_id: sent.id.to_string() }))
     }
 
     async fn request_capability(

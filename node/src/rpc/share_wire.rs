@@ -6,7 +6,7 @@ use data_encoding::HEXLOWER;
 use ocmt_actors::api::{
     capabilities::{CapabilityInfo, CapabilityState},
     programs::EntryGrant,
-    shares::{Permission, ShareInfo, ShareState, SharedEntry},
+    shares::{Permission, ShareInfo, ShareState, SharedEntry, SharedRight},
 };
 use ocmt_proto::v1 as pb;
 use ocmt_types::Timestamp;
@@ -81,6 +81,12 @@ pub(super) fn share(from: ShareInfo) -> pb::Share {
         version: from.version,
         sealed_grant: from.sealed.into(),
     };
+    let right = |from: SharedRight| pb::SharedRight {
+        object_id: from.object.to_vec().into(),
+        write_grant: from.write_grant.into(),
+        next_sequence: from.next_sequence,
+        waits: from.waits,
+    };
     pb::Share {
         share_id: from.id.to_string(),
         state: to_state(from.state),
@@ -89,6 +95,7 @@ pub(super) fn share(from: ShareInfo) -> pb::Share {
         taker_email: from.taker_email,
         permissions: from.permissions.into_iter().map(to_permission).collect(),
         grants: from.grants.into_iter().map(grant).collect(),
+        rights: from.rights.into_iter().map(right).collect(),
         created_at: Some(convert::time(from.created_at)),
         expires_at: from.expires_at.map(convert::time),
     }

@@ -12,7 +12,9 @@ use ocmt_proto::v1::{self as pb, vault_service_server::VaultService};
 use ocmt_types::{Digest32, VaultId};
 use tonic::{Request, Response, Status, async_trait, codegen::BoxStream};
 
-use super::{Answer, Rpc, convert, vault_inbox, vault_rotation, vault_watch, vault_wire as wire};
+use super::{
+    Answer, Rpc, convert, shared_writes, vault_inbox, vault_rotation, vault_watch, vault_wire as wire,
+};
 
 #[async_trait]
 impl VaultService for Rpc {
@@ -161,6 +163,20 @@ impl VaultService for Rpc {
         vault_inbox::file(self, request).await
     }
 
+    async fn list_shared_writes(
+        &self,
+        request: Request<pb::ListSharedWritesRequest>,
+    ) -> Answer<pb::ListSharedWritesResponse> {
+        shared_writes::list(self, request).await
+    }
+
+    async fn file_shared_writes(
+        &self,
+        request: Request<pb::FileSharedWritesRequest>,
+    ) -> Answer<pb::FileSharedWritesResponse> {
+        shared_writes::file(self, request).await
+    }
+
     async fn get_key_slots(
         &self,
         request: Request<pb::GetKeySlotsRequest>,
@@ -250,6 +266,6 @@ pub(super) fn objects(all: &[pb::VaultObject]) -> Result<Vec<VaultObject>, Statu
     all.iter().map(wire::to_object).collect()
 }
 
-fn refs(all: &[pb::VaultObjectRef]) -> Result<Vec<(Digest32, u64)>, Status> {
+pub(super) fn refs(all: &[pb::VaultObjectRef]) -> Result<Vec<(Digest32, u64)>, Status> {
     all.iter().map(|object| Ok((convert::digest(&object.object_id, "object_id")?, object.version))).collect()
 }

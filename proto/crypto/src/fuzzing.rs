@@ -44,6 +44,7 @@ use crate::{
     seal::SealSecretKey,
     sealing::SealingKeys,
     sealing_backup,
+    shared::{SHARED_WRITE, SharedPlace, SharedWrite, WRITE_GRANT, WriteGrant},
     sign::{SigningKey, VerifyKey},
     slot::KeySlot,
     snapshot::{ChunkOpener, FRAME_HEAD, Frame, SnapshotPayload, SnapshotPlace},
@@ -210,6 +211,7 @@ pub fn cells(data: &[u8]) {
                 let _ = tokens.encode();
             }
         }
+        (9, body) => shared(body),
         (7, bytes) => same(bytes, SnapshotPayload::decode(bytes), |payload| payload.encode().to_vec()),
         (8, bytes) => {
             let (head, rest) = bytes.split_first_chunk().unwrap_or((&[0; FRAME_HEAD], bytes));
@@ -225,6 +227,18 @@ pub fn cells(data: &[u8]) {
                 let _ = InboxItem::open(&bytes, &claimed, &SealSecretKey::from_bytes(KEY), &key);
             }
         }
+    }
+}
+
+/// What givers and takers of shares sign, under good signatures.
+fn shared(body: &[u8]) {
+    let key = SigningKey::from_bytes(&KEY);
+    let grant = [body, &key.sign(WRITE_GRANT, body).0].concat();
+    same(&grant, WriteGrant::open(&grant, &key.verify_key()), |grant| grant.sign(&key));
+    let sent = [body, &key.sign(SHARED_WRITE, body).0].concat();
+    if let Ok(write) = SharedWrite::verify(&sent, &key.verify_key()) {
+        assert!(SharedPlace::claimed(&sent) == Ok(write.place), "two places of one write");
+        let _ = write.open(&SealSecretKey::from_bytes(KEY));
     }
 }
 

@@ -22,6 +22,8 @@ impl Kind {
     pub const AUTHORIZATION_ANSWER: Self = Self(0x07);
     /// A chunk of a snapshot, under the snapshot's key.
     pub const SNAPSHOT_CHUNK: Self = Self(0x08);
+    /// What the taker of a share sends to the vault's inbox.
+    pub const SHARED_WRITE: Self = Self(0x09);
 }
 
 /// Canonical objects in clear, most of them signed.
@@ -42,8 +44,10 @@ impl Kind {
     pub const AUDIT_RECORD: Self = Self(0x16);
     /// A vault object with its wrapped key and body.
     pub const VAULT_OBJECT: Self = Self(0x17);
-    /// The ledger of unlocks that may write, inside its object's body.
+    /// The ledger of unlocks and shares that may write, inside its object's body.
     pub const UNLOCK_LEDGER: Self = Self(0x18);
+    /// What the giver of a share that may write signs for its taker.
+    pub const WRITE_GRANT: Self = Self(0x19);
 }
 
 /// Cell and channel.

@@ -47,6 +47,7 @@ pub mod seal;
 pub mod sealing;
 pub mod sealing_backup;
 pub mod shamir;
+pub mod shared;
 pub mod sign;
 pub mod slot;
 pub mod snapshot;

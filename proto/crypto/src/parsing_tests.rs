@@ -13,6 +13,7 @@ use crate::{
     guardian::{DrillChallenge, GuardianSet, test_set::Circle},
     seal::SealPublicKey,
     sealing::SealingKeys,
+    shared::SharedPlace,
     sign::{Purpose, SigningKey},
     snapshot::SnapshotPayload,
     unlock::{InboxPlace, Ledger, UnlockPayload},
@@ -46,6 +47,7 @@ proptest! {
         let _ = DrillChallenge::decode(&bytes);
         let _ = UnlockPayload::decode(&bytes);
         let _ = Ledger::decode(&bytes);
+        let _ = SharedPlace::claimed(&bytes);
         let _ = SnapshotPayload::decode(&bytes);
         let _ = SealingKeys::generation_of(&bytes);
         let _ = envelope::parse(&bytes);

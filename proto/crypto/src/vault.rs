@@ -231,6 +231,15 @@ impl UnlockedVault {
         object.data_key(self.scope, &self.vk)
     }
 
+    /// The data key of an object that a change of this vault writes: what a grant of it will carry once it is committed.
+    ///
+    /// # Errors
+    /// [`CryptoError::NotFound`] if the change does not write it.
+    pub fn data_key_of(&self, change: &Change, object: Digest32) -> Result<DataKey> {
+        let written = change.objects.iter().find(|written| written.object_id == object);
+        written.ok_or(CryptoError::NotFound("object"))?.data_key(self.scope, &self.vk)
+    }
+
     /// The data keys of a conversation or volume from its key object.
     ///
     /// # Errors

@@ -53,6 +53,7 @@ never!(
     ocmt_crypto::sealing::SealingKey,
     ocmt_crypto::sealing::SealingKeys,
     ocmt_crypto::shamir::Share,
+    ocmt_crypto::shared::SharedAct,
     ocmt_crypto::sign::SigningKey,
     ocmt_crypto::slot::RecoveryKey,
     ocmt_crypto::slot::SlotSecret<'static>,

@@ -10,8 +10,8 @@ use ocmt_store::{
     ClusterAct, Filter,
     tables::{
         Container, ContainerState, DeletedTenant, Deletion, DesiredState, Notice, ObjectBody, ObjectVersion,
-        Outbox, Passkey, Suspension, Tenant, TenantState, User, UserState, Vault, VaultInboxItem,
-        VaultObject,
+        Outbox, Passkey, SharedWrite, Suspension, Tenant, TenantState, User, UserState, Vault,
+        VaultInboxItem, VaultObject,
     },
 };
 
@@ -138,6 +138,10 @@ async fn is_shrunk(work: &mut Work) -> Result<bool, ActorError> {
     for item in &items {
         work.tx.delete::<VaultInboxItem>((item.vault_id, item.item_id)).await?;
     }
+    let sent = work.tx.find::<SharedWrite>(Filter::all().limit(BODIES_AT_ONCE)).await?;
+    for write in &sent {
+        work.tx.delete::<SharedWrite>(write.write_id).await?;
+    }
     let passkeys = work.tx.find::<Passkey>(Filter::all().limit(AT_ONCE)).await?;
     for passkey in &passkeys {
         work.tx.unlist_passkey(passkey.credential_hash).await?;
@@ -149,7 +153,7 @@ async fn is_shrunk(work: &mut Work) -> Result<bool, ActorError> {
         work.tx.delete::<User>(user.user_id).await?;
     }
     let no_records = transcript::steps::all(work).await?;
-    let no_bodies = versions.is_empty() && items.is_empty();
+    let no_bodies = versions.is_empty() && items.is_empty() && sent.is_empty();
     Ok(no_records && no_bodies && heads.is_empty() && passkeys.is_empty() && users.is_empty())
 }
 

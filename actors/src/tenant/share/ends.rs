@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use ocmt_store::tables::{Share, ShareGrant, ShareState, VaultObject};
 use ocmt_types::{UserId, VaultId};
 
-use super::{LIVE, allowed, capability, grants_of};
+use super::{LIVE, allowed, capability, grants_of, rights};
 use crate::{
     api::shares::{Permission, RevokeShare, ShareRevoked},
     authorize::{Action, Object},
@@ -70,6 +70,7 @@ async fn end(work: &mut Work, first: Share) -> Result<Vec<Share>, ActorError> {
 async fn over(work: &mut Work, live: Share) -> Result<(), ActorError> {
     let guard = Share::state.eq(live.state);
     let over = Share { state: ShareState::Revoked, ended_at: Some(work.now), ..live };
+    rights::end_of_share(work, over.share_id).await?;
     if work.tx.update_if(&over, guard).await? { Ok(()) } else { Err(ActorError::Aborted("the share")) }
 }
 
@@ -98,6 +99,7 @@ pub(super) async fn lapse(work: &mut Work) -> Result<(), ActorError> {
             for row in rows {
                 let ended_at = row.expires_at;
                 let expired = Share { state: ShareState::Expired, ended_at, ..row };
+                rights::end_of_share(work, expired.share_id).await?;
                 if !work.tx.update_if(&expired, over.clone()).await? {
                     return Err(ActorError::Aborted("a share"));
                 }

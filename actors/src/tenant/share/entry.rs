@@ -3,6 +3,7 @@
 use ocmt_store::tables::{Capability, CapabilityState, ProgramGrant, ProgramToken, Share, ShareGrant};
 use ocmt_types::{Digest32, VaultId};
 
+use super::rights;
 use crate::{error::ActorError, work::Work};
 
 /// Takes a deleted entry out of every share, token and request. Written again it begins at version 1, and what was
@@ -20,6 +21,7 @@ pub(in crate::tenant) async fn end_of_entry(
             let share = work.tx.get::<Share>(grant.share_id).await?;
             if share.is_some_and(|share| share.vault_id == vault) {
                 work.tx.delete::<ShareGrant>((grant.share_id, object)).await?;
+                rights::end_of_entry(work, grant.share_id, object).await?;
             }
         }
         page = work.tx.find(given.clone().after(&last)).await?;

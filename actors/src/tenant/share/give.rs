@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use ocmt_crypto::seal::SealPublicKey;
+use ocmt_crypto::{seal::SealPublicKey, sign::VerifyKey};
 use ocmt_store::tables::{Share, ShareGrant, ShareState, User, UserState, Vault};
 use ocmt_types::{ShareId, Timestamp, UserId, VaultId};
 
-use super::{LIVE, allowed, ends::lapse, in_force, info, names, together};
+use super::{LIVE, allowed, ends::lapse, in_force, info, names, rights, together};
 use crate::{
     api::{
         shares::{CreateShare, Permission, ShareInfo},
@@ -27,8 +27,8 @@ const MOST_OF_VAULT: i64 = 1_000;
 const MOST_WAITING: i64 = 20;
 const SHORTEST_MS: i64 = 60_000;
 const LONGEST_MS: i64 = 366 * 24 * 3_600_000;
-/// What can be given: the others take keys of the vault that no grant holds.
-const GIVEN: [Permission; 3] = [Permission::Read, Permission::List, Permission::Share];
+/// What can be asked for, and given on.
+const GIVEN_ON: [Permission; 3] = [Permission::Read, Permission::List, Permission::Share];
 
 impl Handle for CreateShare {
     async fn handle(self, work: &mut Work) -> Result<ShareInfo, ActorError> {
@@ -41,7 +41,8 @@ impl Handle for CreateShare {
 pub(super) async fn give(work: &mut Work, ask: CreateShare, state: ShareState) -> Result<Share, ActorError> {
     let who = work.user()?;
     let source = source(work, &ask).await?;
-    let gives = gives(&ask.permissions)?;
+    let gives = source.gives(&ask.permissions)?;
+    let share_id = rights::chosen_id(work, &ask, gives).await?;
     let expires_at = ask.expires_at(work.now)?;
     let basis = source.basis(&ask, gives, expires_at)?;
     grants::check_present(work, ask.vault, &ask.grants).await?;
@@ -56,11 +57,13 @@ pub(super) async fn give(work: &mut Work, ask: CreateShare, state: ShareState) -
         let why = "must have no sealed keys: the share is not for reading";
         return Err(ActorError::invalid("grants", why));
     }
+    let signs = (who.user, VerifyKey(identity.verify_key));
+    let rights = rights::checked(work, &ask, share_id, gives, signs).await?;
     lapse(work).await?;
     room(work, ask.vault, who.user, taker.user_id).await?;
     let share = Share {
         tenant_id: work.ownership.tenant,
-        share_id: work.env.id(),
+        share_id,
         vault_id: ask.vault,
         owner_user: source.owner,
         giver_user: who.user,
@@ -80,6 +83,9 @@ pub(super) async fn give(work: &mut Work, ask: CreateShare, state: ShareState) -
         ("permissions".to_owned(), share.permissions.clone()),
         ("grants".to_owned(), ask.grants.len().to_string()),
     ];
+    for right in rights {
+        work.tx.insert(&right).await?;
+    }
     for grant in ask.grants {
         let row = ShareGrant {
             tenant_id: share.tenant_id,
@@ -103,16 +109,16 @@ impl CreateShare {
     }
 }
 
-/// Exactly what is named, if all of it can be given.
+/// Exactly what is named, if all of it can be asked for.
 pub(super) fn gives(permissions: &[Permission]) -> Result<Allowed, ActorError> {
     if permissions.is_empty() {
         return Err(ActorError::invalid("permissions", "must be 1 to 6"));
     }
-    if permissions.iter().any(|one| !GIVEN.contains(one)) {
+    if permissions.iter().any(|one| !GIVEN_ON.contains(one)) {
         return Err(ActorError::precondition(
             "NOT_SHAREABLE",
-            "write, delete and admin are not given by shares yet: they take the keys of the vault. Give read, list \
-                 or share",
+            "write and delete are given by whose vault it is alone, as a share that they offer, and admin is not \
+                 given at all: it takes the keys of the vault. Ask for read, list or share",
         ));
     }
     Ok(Allowed::exactly(permissions))
@@ -121,6 +127,8 @@ pub(super) fn gives(permissions: &[Permission]) -> Result<Allowed, ActorError> {
 /// What the caller gives from.
 struct Source {
     owner: UserId,
+    /// Whether the vault is the caller's own: only its ledger says who may write.
+    is_own: bool,
     /// Of somebody else's vault: shares by which the caller may give on, with their entries.
     given_on: Option<Vec<(Share, Vec<ShareGrant>)>>,
 }
@@ -131,8 +139,9 @@ async fn source(work: &mut Work, ask: &CreateShare) -> Result<Source, ActorError
         Err(ActorError::NotFound) => {}
         own => {
             // an administrator gives of a group's vault in their own name
-            let owner = own?.owner_user.unwrap_or(work.user()?.user);
-            return Ok(Source { owner, given_on: None });
+            let own = own?.owner_user;
+            let owner = own.unwrap_or(work.user()?.user);
+            return Ok(Source { owner, is_own: own.is_some(), given_on: None });
         }
     }
     let shares = in_force(work, ask.vault).await?;
@@ -144,10 +153,18 @@ async fn source(work: &mut Work, ask: &CreateShare) -> Result<Source, ActorError
         ..ground::owned(vault)
     })?;
     let owner = vault.owner_user.or(shares.first().map(|(share, _)| share.owner_user));
-    Ok(Source { owner: owner.ok_or(ActorError::NotFound)?, given_on: Some(shares) })
+    Ok(Source { owner: owner.ok_or(ActorError::NotFound)?, is_own: false, given_on: Some(shares) })
 }
 
 impl Source {
+    /// Exactly what is named, if all of it can be given from here.
+    fn gives(&self, permissions: &[Permission]) -> Result<Allowed, ActorError> {
+        if self.is_own && !permissions.is_empty() && !permissions.contains(&Permission::Admin) {
+            return Ok(Allowed::exactly(permissions));
+        }
+        gives(permissions)
+    }
+
     /// Of what is given on: one share of the caller's that has all of it, to give on too, and lasts as long.
     fn basis(
         &self,

@@ -1,9 +1,9 @@
 //! Shares between people of one tenant: offered, taken, and over for good.
 //!
 //! A share gives exactly the permissions it names, of entries in the versions it names. To read is enforced twice: the
-//! node hands out the entry, and what opens it is a data key sealed to the taker, which the node cannot make. To list
-//! and to give on are the node's word alone. To write, to delete and to say who may take the keys of the vault, so they
-//! are not given at all.
+//! node hands out the entry, and what opens it is a data key sealed to the taker, which the node cannot make. So are to
+//! write and to delete: the node takes what the taker signed, and the owner's device files it if its ledger says so. To
+//! list and to give on are the node's word alone. To say who may would take the keys of the vault, so it is not given.
 //!
 //! What is given on hangs on the giver's own share and ends with it. The whole life of a share is one row, changed by
 //! statements that name the state they change.
@@ -13,6 +13,8 @@ mod ends;
 mod entry;
 mod give;
 mod list;
+mod rights;
+mod send;
 mod take;
 
 use ocmt_store::{
@@ -26,6 +28,7 @@ pub(super) use self::{
     capability::forget_program,
     ends::{end_given, end_in_vault, end_of_user, end_of_vault, sweep},
     entry::end_of_entry,
+    rights::{MOST_RENEWED, renew},
     take::{listed, taken},
 };
 use super::{TenantMessage, TenantState as ActorState, handlers::roles};
@@ -52,6 +55,7 @@ impl ActorState {
             SharesCall::AcceptShare(call) => self.work(myself, call),
             SharesCall::ListShares(call) => self.work(myself, call),
             SharesCall::RevokeShare(call) => self.work(myself, call),
+            SharesCall::SendSharedWrite(call) => self.work(myself, call),
         }
     }
 
@@ -135,10 +139,12 @@ async fn info(work: &mut Work, share: Share) -> Result<ShareInfo, ActorError> {
     let caller = work.user()?.user;
     let permissions = allowed(&share);
     // the keys are the taker's, from the moment the offer was taken until it is over
-    let opens = caller == share.taker_user
-        && share.state == ShareState::Accepted
-        && !is_over(work, &share)
-        && permissions.has(Permission::Read);
+    let holds = caller == share.taker_user && share.state == ShareState::Accepted && !is_over(work, &share);
+    let opens = holds && permissions.has(Permission::Read);
+    let rights = match rights::acts(permissions) {
+        Some(_) => rights::of(work, &share, holds).await?,
+        None => Vec::new(),
+    };
     let grants = grants_of(work, share.share_id).await?.into_iter().map(|row| SharedEntry {
         object: row.object_id.0,
         version: u64::try_from(row.version).unwrap_or(0),
@@ -157,6 +163,7 @@ async fn info(work: &mut Work, share: Share) -> Result<ShareInfo, ActorError> {
         taker_email: address(work, share.taker_user).await?,
         permissions: permissions.list(),
         grants: grants.collect(),
+        rights,
         created_at: share.created_at,
         expires_at: share.expires_at,
     })

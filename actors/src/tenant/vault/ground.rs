@@ -255,7 +255,8 @@ pub(in crate::tenant) fn unsigned(stored: i64) -> u64 {
 /// Facts of a vault for its owner.
 pub(in crate::tenant) async fn info(work: &mut Work, vault: &Vault) -> Result<VaultInfo, ActorError> {
     let slots = work.tx.count::<Slot>(Slot::vault_id.eq(vault.vault_id)).await?;
-    let inbox = super::inbox::waiting(work, vault.vault_id).await?;
+    let inbox = super::inbox::waiting(work, vault.vault_id).await?
+        + super::shared::waiting(work, vault.vault_id).await?;
     Ok(VaultInfo {
         id: vault.vault_id,
         user: vault.owner_user,

@@ -13,12 +13,14 @@ pub(crate) mod inbox;
 pub(super) mod read;
 pub(super) mod rotation;
 mod rotation_read;
+mod shared;
 pub(super) mod slots;
 pub(crate) mod watch;
 mod write;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 pub(super) use read::redeem;
+pub(super) use shared::arrived as shared_arrived;
 pub(super) use write::{apply, no_rotation};
 
 use super::TenantMessage;
@@ -107,6 +109,8 @@ impl VaultState {
             VaultCall::BatchPutEntries(call) => self.work(myself, call),
             VaultCall::ListInboxItems(call) => self.work(myself, call),
             VaultCall::FileInboxItems(call) => self.work(myself, call),
+            VaultCall::ListSharedWrites(call) => self.work(myself, call),
+            VaultCall::FileSharedWrites(call) => self.work(myself, call),
             VaultCall::WatchVault(call) => self.work(myself, call),
             VaultCall::GetKeySlots(call) => self.work(myself, call),
             VaultCall::ReportUnlock(call) => self.work(myself, call),
@@ -137,6 +141,8 @@ pub(super) fn named(call: &VaultCall) -> Option<ocmt_types::VaultId> {
         VaultCall::BatchPutEntries(call) => Some(call.request.0.vault),
         VaultCall::ListInboxItems(call) => Some(call.request.vault),
         VaultCall::FileInboxItems(call) => Some(call.request.change.vault),
+        VaultCall::ListSharedWrites(call) => Some(call.request.vault),
+        VaultCall::FileSharedWrites(call) => Some(call.request.change.vault),
         VaultCall::WatchVault(call) => Some(call.request.vault),
         VaultCall::GetKeySlots(call) => call.request.vault,
         VaultCall::ReportUnlock(call) => Some(call.request.vault),

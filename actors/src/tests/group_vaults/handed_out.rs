@@ -34,6 +34,8 @@ async fn offer(kit: &Kit, team: &Team, by: &Side, to: &Side) -> CreateShare {
         permissions: vec![Permission::Read],
         grants: vec![grant],
         lifetime_ms: None,
+        share: None,
+        write_grants: Vec::new(),
     }
 }
 

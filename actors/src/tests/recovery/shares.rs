@@ -42,6 +42,8 @@ async fn a_recovery_ends_what_its_owner_gave_and_took() {
         permissions: vec![Permission::List],
         grants: vec![EntryGrant { object: open.entry_id(&name), version: 1, sealed: Vec::new() }],
         lifetime_ms: None,
+        share: None,
+        write_grants: Vec::new(),
     };
     given(&circle.kit, &ann, &bob, to(&circle.vault, &bob)).await;
     given(&circle.kit, &bob, &ann, to(&bobs, &ann)).await;

@@ -36,6 +36,8 @@ async fn on(kit: &Kit, owner: &Side, giver: &Side, taker: &Side, permissions: &[
         permissions: permissions.to_vec(),
         grants: vec![EntryGrant { object: object.object_id, version: object.version, sealed }],
         lifetime_ms: None,
+        share: None,
+        write_grants: Vec::new(),
     }
 }
 

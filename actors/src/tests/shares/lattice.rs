@@ -1,12 +1,16 @@
 //! T5: six permissions, six kinds of act, and nobody more than what they were given.
 
-use super::{Side, get, given, list, offer, reason, revoke, shares, three};
+use ocmt_crypto::shared::{Basis, SharedAct, SharedPlace};
+use ocmt_types::ShareId;
+
+use super::{Side, get, given, item, list, offer, reason, revoke, shares, three, value};
 use crate::{
     ActorError,
     api::{
         shares::{
             CreateShare,
             Permission::{self, Admin, Delete, List, Read, Share, Write},
+            SendSharedWrite,
         },
         users::Role,
         vault::{DeleteEntry, PutEntry, Write as Change},
@@ -17,25 +21,37 @@ use crate::{
 const ALL: [Permission; 6] = [Read, List, Write, Delete, Admin, Share];
 
 /// One act of each kind on Ann's entry `granted`, each as good as whoever had stolen Ann's vault keys could make it.
-async fn acts(kit: &Kit, ann: &Side, bob: &Side, carol: &Side, held: Permission) -> Vec<Permission> {
+async fn acts(
+    kit: &Kit,
+    (ann, bob, carol): (&Side, &Side, &Side),
+    share: ShareId,
+    held: Permission,
+) -> Vec<Permission> {
     let (vault, granted) = (ann.vault(), ann.id("granted"));
     let mut done = Vec::new();
     let mut note = |kind: Permission, answer: Result<(), ActorError>| match answer {
         Ok(()) => done.push(kind),
         Err(error) => {
-            let refused = ["NOT_FOUND", "PERMISSION_DENIED"].contains(&error.reason());
+            let refused = ["NOT_FOUND", "PERMISSION_DENIED", "SHARE_ENDED"].contains(&error.reason());
             assert!(refused, "{held:?} {kind:?} {error:?}");
         }
     };
     note(Read, get(kit, bob.caller(), vault, granted).await.map(drop));
     note(List, list(kit, bob.caller(), vault).await.map(drop));
+    // the vault itself is nobody's but its owner's
     let (_, write) = put(&ann.open, "granted", b"written by Bob");
-    note(Write, kit.call(bob.caller(), PutEntry(write)).await.map(drop));
+    assert_eq!(kit.call(bob.caller(), PutEntry(write)).await.err(), Some(ActorError::NotFound));
     let mut edit = ann.open.edit();
     edit.delete(&ocmt_crypto::entry::EntryName::new("granted").unwrap()).unwrap();
     let change = edit.finish().unwrap();
     let delete = Change { vault, puts: Vec::new(), deletes: vec![(granted, 1)], manifest: change.manifest };
-    note(Delete, kit.call(bob.caller(), DeleteEntry(delete)).await.map(drop));
+    assert_eq!(kit.call(bob.caller(), DeleteEntry(delete)).await.err(), Some(ActorError::NotFound));
+    let object = get(kit, ann.caller(), vault, granted).await.unwrap().objects.remove(0);
+    let place = SharedPlace { share, basis: Basis::of(ann.open.scope(), &object), sequence: 0 };
+    for (kind, act) in [(Write, value(b"written by Bob")), (Delete, SharedAct::Delete)] {
+        let send = SendSharedWrite { share, item: item(&place, &act, ann, bob) };
+        note(kind, kit.call(bob.caller(), send).await.map(drop));
+    }
     // who may: the share that Carol has of the same entry
     let of_carol = given(kit, ann, carol, "granted", &[List]).await;
     note(Admin, revoke(kit, bob, of_carol).await.map(drop));
@@ -48,18 +64,17 @@ async fn acts(kit: &Kit, ann: &Side, bob: &Side, carol: &Side, held: Permission)
 
 async fn who_holds_one_can_do_exactly_that_one(kit: Kit) {
     let (ann, bob, carol) = three(&kit).await;
-    for held in [Read, List, Share] {
+    for held in [Read, List, Share, Write, Delete] {
         let share = given(&kit, &ann, &bob, "granted", &[held]).await;
-        assert_eq!(acts(&kit, &ann, &bob, &carol, held).await, [held], "holding {held:?} alone");
+        let people = (&ann, &bob, &carol);
+        assert_eq!(acts(&kit, people, share, held).await, [held], "holding {held:?} alone");
         revoke(&kit, &ann, share).await.unwrap();
-        assert!(acts(&kit, &ann, &bob, &carol, held).await.is_empty(), "after {held:?} was taken back");
+        assert!(acts(&kit, people, share, held).await.is_empty(), "after {held:?} was taken back");
     }
     // what takes the vault's keys is not given at all, alone or beside others
-    for held in [Write, Delete, Admin] {
-        for permissions in [vec![held], vec![Read, held], ALL.to_vec()] {
-            let ask = offer(&kit, &ann, &bob, "granted", &permissions).await;
-            assert_eq!(reason(kit.call(ann.caller(), ask).await), "NOT_SHAREABLE", "{permissions:?}");
-        }
+    for permissions in [vec![Admin], vec![Read, Admin], ALL.to_vec()] {
+        let ask = offer(&kit, &ann, &bob, "granted", &permissions).await;
+        assert_eq!(reason(kit.call(ann.caller(), ask).await), "NOT_SHAREABLE", "{permissions:?}");
     }
     assert!(get(&kit, ann.caller(), ann.vault(), ann.id("granted")).await.is_ok());
 }

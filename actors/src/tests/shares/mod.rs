@@ -9,8 +9,17 @@ mod lattice;
 mod nodes;
 mod offers;
 mod opens;
+mod renewals;
+mod writes;
 
-use ocmt_crypto::{entry::EntryName, grant, sign::SigningKey, vault::UnlockedVault};
+use ocmt_crypto::{
+    entry::EntryName,
+    grant,
+    object::VaultObject,
+    shared::{Acts, Basis, SharedAct, SharedPlace, SharedWrite, WriteGrant},
+    sign::SigningKey,
+    vault::UnlockedVault,
+};
 use ocmt_types::{Digest32, ShareId, VaultId};
 
 use super::{
@@ -21,7 +30,10 @@ use crate::{
     ActorError, Caller,
     api::{
         programs::EntryGrant,
-        shares::{AcceptShare, CreateShare, ListShares, Permission, RevokeShare, ShareInfo, ShareRevoked},
+        shares::{
+            AcceptShare, CreateShare, ListShares, Permission, RevokeShare, SendSharedWrite, ShareInfo,
+            ShareRevoked,
+        },
         users::Role,
         vault::{Entries, EntryPage, GetEntry, ListEntries},
     },
@@ -91,13 +103,61 @@ async fn signed_offer(
     } else {
         Vec::new()
     };
+    let ids: &dyn ocmt_types::IdGen = &ocmt_types::RandomIds;
+    let share: ShareId = ids.id();
     CreateShare {
         vault: scope.vault,
         taker_email: taker.person.email.clone(),
         permissions: permissions.to_vec(),
         grants: vec![EntryGrant { object: object.object_id, version: object.version, sealed }],
         lifetime_ms: None,
+        share: acts(permissions).map(|_| share),
+        write_grants: acts(permissions)
+            .map(|acts| word(giver, taker, object, (share, acts), signer))
+            .into_iter()
+            .collect(),
     }
+}
+
+fn acts(permissions: &[Permission]) -> Option<Acts> {
+    let has = |one| permissions.contains(&one);
+    let acts = Acts { write: has(Permission::Write), delete: has(Permission::Delete) };
+    (acts.write || acts.delete).then_some(acts)
+}
+
+/// The giver's word to a taker who may write.
+fn word(
+    giver: &Side,
+    taker: &Side,
+    object: &VaultObject,
+    (share, acts): (ShareId, Acts),
+    signer: &SigningKey,
+) -> Vec<u8> {
+    let inbox = giver.open.keyring().inbox.public();
+    let basis = Basis::of(giver.open.scope(), object);
+    WriteGrant { share, basis, acts, inbox, taker: taker.signing().verify_key() }.sign(signer)
+}
+
+/// A share as somebody sees it.
+async fn seen(kit: &Kit, by: &Side, share: ShareId) -> ShareInfo {
+    shares(kit, by).await.into_iter().find(|info| info.id == share).unwrap()
+}
+
+/// What the taker's device makes of what the node shows of a share.
+async fn sends(kit: &Kit, giver: &Side, taker: &Side, share: ShareId, act: &SharedAct) -> SendSharedWrite {
+    let right = seen(kit, taker, share).await.rights.remove(0);
+    let grant = WriteGrant::open(&right.write_grant, &giver.signing().verify_key()).unwrap();
+    let place = SharedPlace { share, basis: grant.basis, sequence: right.next_sequence };
+    SendSharedWrite { share, item: item(&place, act, giver, taker) }
+}
+
+fn item(place: &SharedPlace, act: &SharedAct, giver: &Side, taker: &Side) -> Vec<u8> {
+    let inbox = giver.open.keyring().inbox.public();
+    SharedWrite::seal(place, act, &inbox, taker.signing(), &mut rand::rng()).unwrap()
+}
+
+fn value(text: &[u8]) -> SharedAct {
+    SharedAct::Put(zeroize::Zeroizing::new(text.to_vec()))
 }
 
 /// Offered and taken.

@@ -29,7 +29,7 @@ async fn at_two_nodes_at_once_on_postgres() {
 }
 
 /// Asks as an edge does, until there is an answer; with one key for all tries.
-async fn ask<C: Call + Clone>(
+pub(super) async fn ask<C: Call + Clone>(
     nodes: [&Kit; 2],
     key: u8,
     by: &Side,

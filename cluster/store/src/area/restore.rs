@@ -20,7 +20,8 @@ use crate::{
         ApiKeyRow, BackupCode, Capability, CapabilityState, Ceremony, CeremonyRequest, CeremonyState,
         Cluster, Deletion, DestructiveAct, EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState,
         OauthFlow, OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramToken,
-        RESTORE_STEP, Session, Share, ShareState, Signup, Snapshot, Tenant, TenantOwner, TotpEnrollment,
+        RESTORE_STEP, Session, Share, ShareRight, ShareState, SharedWrite, Signup, Snapshot, Tenant, TenantOwner,
+        TotpEnrollment,
     },
 };
 
@@ -221,6 +222,8 @@ async fn cancel_ceremonies(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError
 
 /// A share that was taken back since must not come to count. What was given is listed, so that it can be given anew.
 async fn end_shares(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
+    tx.delete::<ShareRight>(Filter::all()).await?;
+    tx.delete::<SharedWrite>(Filter::all()).await?;
     let mut ended = 0;
     for state in [ShareState::Offered, ShareState::Accepted] {
         ended += change_all(tx, Share::state.eq(state), |share| Share {

@@ -80,4 +80,6 @@ steps! {
     27 "program_pace" "0027_program_pace.sql" usable_from 27;
     // an earlier program would take a member out of a group and leave them its vault
     25 "group_vaults" "0025_group_vaults.sql" usable_from 25;
+    // an earlier program would end a share and leave what its taker sent to be filed
+    26 "shared_writes" "0026_shared_writes.sql" usable_from 26;
 }

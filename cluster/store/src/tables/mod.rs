@@ -58,7 +58,7 @@ pub use recovery::{
     GuardianshipIn, GuardianshipOut, GuardianshipState, Verdict,
 };
 pub use schedule::Schedule;
-pub use share::{Capability, CapabilityState, Share, ShareGrant, ShareState};
+pub use share::{Capability, CapabilityState, Share, ShareGrant, ShareRight, ShareState, SharedWrite};
 pub use snapshot::{Snapshot, SnapshotState};
 pub use sso::{OidcIdentity, OidcLogin, OidcProvider};
 pub use team::{CustomRole, Group, GroupMember, GroupResource, StoredGroupRole};
@@ -184,5 +184,7 @@ fn what_comes_and_goes() -> Vec<&'static Table> {
         Snapshot::table(),
         GroupVault::table(),
         VaultMember::table(),
+        ShareRight::table(),
+        SharedWrite::table(),
     ]
 }

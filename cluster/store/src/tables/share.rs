@@ -1,6 +1,6 @@
 //! Entries that one person has given another to read or to see.
 
-use ocmt_types::{CapabilityId, Digest32, ProgramTokenId, ShareId, Timestamp, UserId, VaultId};
+use ocmt_types::{CapabilityId, Digest32, MessageId, ProgramTokenId, ShareId, Timestamp, UserId, VaultId};
 
 use crate::{kernel::row::rows, text_enum};
 
@@ -73,6 +73,45 @@ rows! {
         /// Its data key, sealed to the taker (`docs/formats.md`, "Entry grant"); empty if the share is not for reading.
         sealed_grant: Vec<u8>,
     };
+
+    /// That the taker of a share may write or delete an entry of it.
+    pub struct ShareRight: tenant("share_rights") {
+        key {
+            /// By which share.
+            share_id: ShareId,
+            /// Which entry.
+            object_id: Digest32,
+        }
+        /// The version that the next one follows.
+        version: i64,
+        /// SHA-256 of its body.
+        body_hash: Digest32,
+        /// The giver's signed word to the taker (`docs/formats.md`, "Write grant").
+        write_grant: Vec<u8>,
+        /// The sequence of what is sent next.
+        next_sequence: i64,
+    };
+
+    /// What the taker of a share has sent, until the owner's device has filed or dropped it. One of each right: a newer one
+    /// takes the place of one that waits.
+    pub struct SharedWrite: tenant("shared_writes") {
+        key {
+            /// Which.
+            write_id: MessageId,
+        }
+        /// For which vault.
+        vault_id: VaultId,
+        /// By which share.
+        share_id: ShareId,
+        /// For which entry.
+        object_id: Digest32,
+        /// Whether it asks for the end of the entry.
+        is_delete: bool,
+        /// The signed bytes, with a new value sealed in them (`docs/formats.md`, "Shared write").
+        sealed: Vec<u8>,
+        /// When it came.
+        created_at: Timestamp,
+    } index(tenant_id, vault_id) index(tenant_id, share_id);
 
     /// Somebody's request for more than they have of an entry that they know of.
     pub struct Capability: tenant("capabilities") {

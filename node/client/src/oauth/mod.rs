@@ -24,7 +24,7 @@ use crate::{
     cell::{Mapping, UnlockedCell},
     client::{id, idempotency_key, present},
     query,
-    vault::Vault,
+    vault::{Arrived, Vault},
     wire::time,
 };
 
@@ -140,7 +140,11 @@ impl Vault {
         let (mut mapping, mut may_write) = (mapping.to_vec(), may_write.to_vec());
         if !connect.is_empty() {
             let ours: Vec<String> = connect.iter().map(tokens_entry).collect();
-            self.file_inbox_where(|item| item.name.as_ref().is_some_and(|name| ours.contains(name))).await?;
+            // tokens are a cell's to send, and no taker's of a share
+            let tokens = |item: &Arrived| {
+                item.share.is_none() && item.name.as_ref().is_some_and(|name| ours.contains(name))
+            };
+            self.file_inbox_where(tokens).await?;
             may_write.extend(ours);
         }
         let there = if connect.is_empty() { Vec::new() } else { self.list().await? };

@@ -7,7 +7,7 @@ use ocmt_crypto::{
     vault::Change,
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::{Clock as _, ContainerId, MessageId, SystemClock, Timestamp, UnlockId};
+use ocmt_types::{Clock as _, ContainerId, MessageId, ShareId, SystemClock, Timestamp, UnlockId};
 
 use super::{Vault, to_pb};
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Items of one filing; one object beside theirs is the ledger.
-const BATCH: usize = 47;
+pub(super) const BATCH: usize = 47;
 const PAGE: i32 = 48;
 /// More than a node keeps for one vault.
 const MAX_ITEMS: usize = 1024;
@@ -36,7 +36,11 @@ pub enum Worth {
     Done,
     /// It was sealed under keys from before a rotation: nobody can open it any more.
     Lost,
-    /// No cell that this vault unlocked made it.
+    /// Of a share: it follows another version than the present one.
+    Stale,
+    /// Of a share whose time is over.
+    Over,
+    /// No cell that this vault unlocked made it, and nobody whom this vault was shared with.
     Forged,
 }
 
@@ -55,6 +59,12 @@ pub struct Arrived {
     pub container: Option<ContainerId>,
     /// The unlock it was made in, as the item says.
     pub unlock: Option<UnlockId>,
+    /// The share it came by.
+    pub share: Option<ShareId>,
+    /// The address of the share's taker, if this device knows that their key signed it.
+    pub taker: Option<String>,
+    /// It asks for the end of the entry.
+    pub deletes: bool,
     /// When the node took it, in milliseconds since the Unix epoch.
     pub received_at: i64,
 }
@@ -74,12 +84,14 @@ impl Vault {
     /// # Errors
     /// [`ClientError`].
     pub async fn inbox(&self) -> Result<Vec<Arrived>, ClientError> {
-        let (_, opened) = self.open_inbox().await?;
-        Ok(opened.into_iter().map(|opened| opened.arrived).collect())
+        let (ledger, opened) = self.open_inbox().await?;
+        let shared = self.open_shared(&ledger).await?;
+        let all = opened.into_iter().map(|opened| opened.arrived);
+        Ok(all.chain(shared.into_iter().map(|sent| sent.arrived)).collect())
     }
 
-    /// Writes every item that can be filed as an entry, the newest of a name last, and takes it out of the inbox.
-    /// What else is there stays. What was filed.
+    /// Writes every item that can be filed as an entry, the newest of a name last, and takes it out of the inbox; then
+    /// what takers of shares sent. What else is there stays. What was filed.
     ///
     /// # Errors
     /// As [`Vault::put`]; items before a failure are filed.
@@ -123,6 +135,7 @@ impl Vault {
             let news = some.into_iter().map(|opened| opened.arrived);
             filed.extend(news.filter(|arrived| arrived.worth == Worth::Fileable));
         }
+        filed.extend(self.file_shared(&which).await?);
         Ok(filed)
     }
 
@@ -158,6 +171,7 @@ impl Vault {
             self.take_out(&some, change).await?;
             dropped.extend(some.into_iter().map(|opened| opened.arrived));
         }
+        dropped.extend(self.drop_shared(&which).await?);
         Ok(dropped)
     }
 
@@ -179,8 +193,13 @@ impl Vault {
                 ));
             }
         }
+        self.keep_ledger(&ledger).await
+    }
+
+    /// Writes the ledger alone.
+    pub(crate) async fn keep_ledger(&mut self, ledger: &Ledger) -> Result<(), ClientError> {
         let mut edit = self.open.edit();
-        edit.put_ledger(&ledger, &mut rand::rng())?;
+        edit.put_ledger(ledger, &mut rand::rng())?;
         let change = edit.finish()?;
         self.commit(change).await
     }
@@ -192,7 +211,7 @@ impl Vault {
         Ok(last.map(|granted| granted.unlock))
     }
 
-    async fn ledger(&self) -> Result<Ledger, ClientError> {
+    pub(crate) async fn ledger(&self) -> Result<Ledger, ClientError> {
         let ledger = unlock_ledger_id();
         if !self.open.leaves().any(|leaf| leaf.object_id == ledger) {
             return Ok(Ledger::default());
@@ -244,6 +263,9 @@ impl Vault {
                     .map(|granted| granted.container)
                     .or_else(|| item.container_id.parse().ok()),
                 unlock: place.map(|place| place.unlock),
+                share: None,
+                taker: None,
+                deletes: false,
                 received_at: Timestamp::millis(received_at),
             },
             place,

@@ -9,6 +9,7 @@ mod key;
 mod open;
 mod resume;
 mod rotate;
+mod shared;
 mod slots;
 mod watch;
 mod wire;

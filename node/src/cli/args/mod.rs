@@ -62,7 +62,7 @@ pub use operated::{LimitArgs, OperatedCommand};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs, WhoArgs};
 pub use schedule::{ScheduleCommand, SchedulePutArgs, UnlockAgentArgs};
 pub use security::{SecurityAuditArgs, SecurityCommand};
-pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand};
+pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand, SharedArgs};
 pub use snapshot::{SnapshotCommand, SnapshotCreateArgs, SnapshotOpenArgs};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};

@@ -48,6 +48,25 @@ pub enum ShareCommand {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
+    /// Send a new value of a secret that was shared with you to write; it waits for its owner's device
+    #[command(
+        after_help = "Examples:\n  ocmt share write 0b8c2a54-… --value-file login.txt\n  printf %s \"$NEW\" | ocmt share write 0b8c2a54-… --passphrase-file p\n\nIts owner files it with `ocmt vault inbox --file`. Until then a newer one takes its place, and `ocmt share list` shows that it waits."
+    )]
+    Write {
+        /// Which share, and which secret of it
+        #[command(flatten)]
+        of: SharedArgs,
+        /// Where the value is, `-` for standard input; without it, it is asked for
+        #[arg(long, value_name = "FILE")]
+        value_file: Option<PathBuf>,
+    },
+    /// Ask for the end of a secret that was shared with you to delete; it waits for its owner's device
+    #[command(after_help = "Example:\n  ocmt share delete 0b8c2a54-…")]
+    Delete {
+        /// Which share, and which secret of it
+        #[command(flatten)]
+        of: SharedArgs,
+    },
     /// Ask for more than you have of a secret that was shared with you
     Ask(AskArgs),
     /// Show the six words of your own keys, for somebody who wants to share with you and calls
@@ -69,6 +88,10 @@ pub enum May {
     Read,
     /// See that they exist
     List,
+    /// Send new values, which your device files
+    Write,
+    /// Ask for their end, which your device files
+    Delete,
     /// Give on what they have
     Share,
 }
@@ -78,6 +101,8 @@ impl From<May> for Permission {
         match may {
             May::Read => Self::Read,
             May::List => Self::List,
+            May::Write => Self::Write,
+            May::Delete => Self::Delete,
             May::Share => Self::Share,
         }
     }
@@ -86,7 +111,7 @@ impl From<May> for Permission {
 /// `ocmt share give`
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  ocmt share give bob@example.com --entry bank-login --may read --lifetime 720h\n\nThe first time, call them and compare six words; they see theirs with `ocmt share words`. Who already knows a secret knows it still after a share has ended: change it where it is used."
+    after_help = "Examples:\n  ocmt share give bob@example.com --entry bank-login --may read --lifetime 720h\n  ocmt share give bob@example.com --entry bank-login --may read,write\n\nWhat is sent by a share to write or to delete waits for you: see `ocmt vault inbox`. The first time, call them and compare six words; they see theirs with `ocmt share words`. Who already knows a secret knows it still after a share has ended: change it where it is used."
 )]
 pub struct GiveArgs {
     /// The address of somebody of your tenant
@@ -107,6 +132,19 @@ pub struct GiveArgs {
     #[arg(long, value_name = "WORDS")]
     pub words: Option<String>,
     /// Your vault
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
+}
+
+/// A secret of a share.
+#[derive(Args)]
+pub struct SharedArgs {
+    /// Which share, from `ocmt share list`
+    pub share: ShareId,
+    /// Which of its secrets, 64 hexadecimal digits, if it has several
+    #[arg(long, value_name = "HEX")]
+    pub entry: Option<String>,
+    /// Your vault, whose keys sign it
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
 }

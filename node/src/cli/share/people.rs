@@ -9,6 +9,7 @@ use ocmt_client::{
 use ocmt_types::ShareId;
 use serde_json::json;
 
+use super::sending;
 use crate::cli::{
     approve,
     args::{GiveArgs, PassphraseArgs, ShareCommand},
@@ -29,6 +30,10 @@ pub(super) async fn run(context: &Context, command: ShareCommand) -> anyhow::Res
         ShareCommand::Read { share, name, passphrase } => {
             Box::pin(read(context, &client, share, name.as_deref(), &passphrase)).await
         }
+        ShareCommand::Write { of, value_file } => {
+            Box::pin(sending::write(context, &client, &of, value_file.as_deref())).await
+        }
+        ShareCommand::Delete { of } => Box::pin(sending::delete(context, &client, &of)).await,
         ShareCommand::Ask(args) => approve::ask(context, &client, &args).await,
         ShareCommand::Words { passphrase } => {
             let vault = context.vault(&client, &passphrase).await?;
@@ -49,8 +54,10 @@ async fn give(context: &Context, client: &Client, args: &GiveArgs) -> anyhow::Re
         return Ok(());
     }
     let lifetime = args.lifetime.map(|lifetime| lifetime.0);
-    let vault = context.vault(client, &args.passphrase).await?;
+    let mut vault = context.vault(client, &args.passphrase).await?;
+    let writes = permissions.iter().any(|one| matches!(one, Permission::Write | Permission::Delete));
     let share = match args.from {
+        None if writes => vault.give_to_write(&args.to, &args.entry, &permissions, lifetime).await?,
         Some(from) => vault.give_on(&client.share(from).await?, &args.to, &permissions, lifetime).await?,
         None => vault.give(&args.to, &args.entry, &permissions, lifetime).await?,
     };
@@ -132,7 +139,7 @@ async fn accept(
 
 async fn list(context: &Context, client: &Client) -> anyhow::Result<()> {
     let shares = client.list_shares().await?;
-    context.out.list(&shares, &["SHARE", "FROM", "TO", "MAY", "SECRETS", "STATE", "UNTIL"], |share| {
+    context.out.list(&shares, &["SHARE", "FROM", "TO", "MAY", "SECRETS", "STATE", "UNTIL", "SENT"], |share| {
         vec![
             share.id.to_string(),
             share.giver_email.clone(),
@@ -141,6 +148,7 @@ async fn list(context: &Context, client: &Client) -> anyhow::Result<()> {
             share.entries.len().to_string(),
             share.state.as_str().to_owned(),
             show::at(share.expires_at),
+            if share.rights.iter().any(|right| right.waits) { "waits for its owner" } else { "-" }.to_owned(),
         ]
     })
 }
@@ -153,9 +161,14 @@ async fn revoke(
 ) -> anyhow::Result<()> {
     // first the share, which ends at once; then the keys that its taker may have kept
     let rekey = client.revoke_share(which).await?;
-    if !rekey.is_empty() {
+    let share = client.share(which).await?;
+    let wrote = share.permissions.iter().any(|one| matches!(one, Permission::Write | Permission::Delete));
+    if !rekey.is_empty() || wrote {
         let mut own = context.vault(client, passphrase).await?;
-        let of = client.share(which).await?.vault;
+        let of = share.vault;
+        if wrote && of == own.id() {
+            own.forget_share(which).await?;
+        }
         let groups = if of == own.id() { Vec::new() } else { client.list_groups().await? };
         match groups.iter().find(|group| group.vault == Some(of)) {
             None => own.rekey(&rekey).await?,

@@ -10,9 +10,9 @@ pub(super) async fn run(context: &Context, args: &InboxArgs) -> anyhow::Result<(
     if args.file {
         let filed = vault.file_inbox().await?;
         let left = vault.inbox().await?.len();
-        context.out.list(&filed, &["NAME", "BYTES", "FROM"], |item| {
-            vec![name(item), bytes(item), container(item)]
-        })?;
+        context
+            .out
+            .list(&filed, &["NAME", "BYTES", "FROM"], |item| vec![name(item), bytes(item), from(item)])?;
         if left > 0 && !context.out.json {
             note(&format!("{} cannot be filed: see `ocmt vault inbox`", show::count(left, "item")));
         }
@@ -27,8 +27,8 @@ pub(super) async fn run(context: &Context, args: &InboxArgs) -> anyhow::Result<(
     let items = vault.inbox().await?;
     context.out.list(&items, &["ITEM", "NAME", "BYTES", "FROM", "RECEIVED", "WORTH"], |item| {
         let received = show::at(Some(ocmt_types::Timestamp(item.received_at)));
-        let worth = words(item.worth).to_owned();
-        vec![item.item.to_string(), name(item), bytes(item), container(item), received, worth]
+        let worth = if item.share.is_some() { shared_words(item) } else { words(item.worth) }.to_owned();
+        vec![item.item.to_string(), name(item), bytes(item), from(item), received, worth]
     })?;
     if items.iter().any(|item| item.worth == Worth::Fileable) && !context.out.json {
         note("`ocmt vault inbox --file` writes what can be filed to the vault.");
@@ -59,8 +59,24 @@ fn bytes(item: &Arrived) -> String {
     item.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string())
 }
 
-fn container(item: &Arrived) -> String {
-    item.container.map_or_else(|| "-".to_owned(), |container| container.to_string())
+/// The container, or who has the share: by the key that this device knows, else the share alone.
+fn from(item: &Arrived) -> String {
+    match (&item.taker, item.share, item.container) {
+        (Some(taker), ..) => taker.clone(),
+        (None, Some(share), _) => format!("share {share}"),
+        (None, None, Some(container)) => container.to_string(),
+        (None, None, None) => "-".to_owned(),
+    }
+}
+
+fn shared_words(item: &Arrived) -> &'static str {
+    match item.worth {
+        Worth::Fileable if item.deletes => "asks to delete it: can be filed",
+        Worth::NotAllowed => "its share does not allow this",
+        Worth::Done => "was filed, dropped or replaced before",
+        Worth::Forged => "by no share of this vault",
+        other => words(other),
+    }
 }
 
 fn words(worth: Worth) -> &'static str {
@@ -70,6 +86,8 @@ fn words(worth: Worth) -> &'static str {
         Worth::Late => "older than what was filed under its name",
         Worth::Done => "was filed or dropped before",
         Worth::Lost => "lost: sealed under keys from before a rotation",
+        Worth::Stale => "the secret was written since: it follows an older version",
+        Worth::Over => "the time of its share is over",
         Worth::Forged => "made by no cell of yours",
     }
 }

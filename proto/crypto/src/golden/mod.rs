@@ -7,6 +7,7 @@
 mod cell;
 mod channel;
 mod recovery;
+mod shared;
 mod transcript;
 
 use data_encoding::HEXLOWER;
@@ -45,6 +46,7 @@ fn make() -> Value {
         "channel": channel::make(rng),
         "transcript": transcript::make(rng),
         "recovery": recovery::make(rng),
+        "shared": shared::make(rng),
     })
 }
 
@@ -53,6 +55,7 @@ fn check(all: &Value) {
     channel::check(&all["channel"]);
     transcript::check(&all["transcript"]);
     recovery::check(&all["recovery"]);
+    shared::check(&all["shared"]);
 }
 
 #[test]

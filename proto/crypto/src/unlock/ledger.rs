@@ -1,9 +1,11 @@
-//! The ledger: which unlocks may write which entries, and which of their items are done with.
+//! The ledger: which unlocks and which shares may write which entries, and what of theirs is done with.
 //!
 //! It is one object of the vault, so that any of the user's devices files an inbox, and a node that shows
 //! an item again after it was filed or dropped does not get it filed once more. It is bounded: past
 //! [`MAX_GRANTS`] unlocks, or the size of an object, the oldest are forgotten, and what they sent
-//! is shown and never filed.
+//! is shown and never filed. Rights of shares are bounded too, and none of them is forgotten for another.
+
+mod shared;
 
 use ocmt_types::{ContainerId, Timestamp, UnlockId};
 use zeroize::Zeroizing;
@@ -19,9 +21,13 @@ use crate::{
     seal::SealPublicKey,
 };
 
+pub use shared::{MAX_RIGHTS, SharedVerdict, WriteRight};
+
 use super::{InboxItem, InboxPlace, MAX_WRITES, UnlockKey};
 
 const VERSION: u8 = 1;
+/// Of a ledger that names shares: a client that does not know them must not write it without.
+const WITH_RIGHTS: u8 = 2;
 /// The most unlocks that are remembered.
 pub const MAX_GRANTS: usize = 64;
 /// The most items of one unlock that are remembered out of order.
@@ -52,9 +58,12 @@ struct Done {
     apart: Vec<u64>,
 }
 
-/// The unlocks that may write, oldest first.
+/// The unlocks and the shares that may write, each oldest first.
 #[derive(Clone, Default)]
-pub struct Ledger(Vec<Granted>);
+pub struct Ledger {
+    granted: Vec<Granted>,
+    rights: Vec<WriteRight>,
+}
 
 /// What an item of the inbox is worth. Only the first is filed.
 pub enum Verdict {
@@ -119,7 +128,7 @@ impl Done {
 impl Ledger {
     /// The unlocks, oldest first.
     pub fn granted(&self) -> &[Granted] {
-        &self.0
+        &self.granted
     }
 
     /// Adds an unlock; forgets the oldest past a bound, and says which.
@@ -133,22 +142,24 @@ impl Ledger {
                 rule: "1 to 32",
             });
         }
-        self.0.push(granted);
+        self.granted.push(granted);
         Ok(self.trim())
     }
 
     /// Forgets the oldest unlocks past a bound: what is remembered of items grows too.
     pub(crate) fn trim(&mut self) -> Vec<UnlockId> {
         let mut forgotten = Vec::new();
-        while self.0.len() > MAX_GRANTS || self.encode().len() > MAX_PLAINTEXT {
-            forgotten.push(self.0.remove(0).unlock);
+        // the rights of shares alone are far below the bound
+        let over = |ledger: &Self| ledger.granted.len() > MAX_GRANTS || ledger.encode().len() > MAX_PLAINTEXT;
+        while !self.granted.is_empty() && over(&*self) {
+            forgotten.push(self.granted.remove(0).unlock);
         }
         forgotten
     }
 
     /// Remembers that an item was filed or dropped: it is never filed (again).
     pub fn done(&mut self, place: &InboxPlace) {
-        if let Some(granted) = self.0.iter_mut().find(|granted| granted.unlock == place.unlock) {
+        if let Some(granted) = self.granted.iter_mut().find(|granted| granted.unlock == place.unlock) {
             granted.done.add(place.sequence);
         }
     }
@@ -156,7 +167,7 @@ impl Ledger {
     /// Remembers that an item was filed under `name`: nothing older of that name is filed over it.
     pub fn filed(&mut self, place: &InboxPlace, name: &str) {
         self.done(place);
-        let granted = self.0.iter_mut().find(|granted| granted.unlock == place.unlock);
+        let granted = self.granted.iter_mut().find(|granted| granted.unlock == place.unlock);
         let Some(granted) = granted else { return };
         let at = granted.names.iter().position(|known| known.expose() == name);
         if let Some(filed) = at.and_then(|at| granted.filed.get_mut(at)) {
@@ -166,7 +177,7 @@ impl Ledger {
 
     /// Whether something newer of the name was filed: of this unlock or of a later one.
     fn is_late(&self, place: &InboxPlace, name: &str) -> bool {
-        let from = self.0.iter().skip_while(|granted| granted.unlock != place.unlock);
+        let from = self.granted.iter().skip_while(|granted| granted.unlock != place.unlock);
         from.filter_map(|granted| Some((granted.unlock, (*granted.filed(name)?)?)))
             .any(|(unlock, filed)| unlock != place.unlock || filed > place.sequence)
     }
@@ -177,7 +188,7 @@ impl Ledger {
         if (place.tenant, place.vault) != (scope.tenant, scope.vault) {
             return Verdict::Forged;
         }
-        let granted = self.0.iter().find(|granted| granted.unlock == place.unlock);
+        let granted = self.granted.iter().find(|granted| granted.unlock == place.unlock);
         if granted.is_some_and(|granted| granted.inbox != keyring.inbox.public()) {
             return Verdict::Lost(place);
         }
@@ -201,8 +212,9 @@ impl Ledger {
     /// The plaintext of the ledger's object.
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Writer::with_capacity(MAX_PLAINTEXT);
-        out.fixed(Writer::object(Kind::UNLOCK_LEDGER, VERSION).as_bytes()).count(self.0.len());
-        for granted in &self.0 {
+        let version = if self.rights.is_empty() { VERSION } else { WITH_RIGHTS };
+        out.fixed(Writer::object(Kind::UNLOCK_LEDGER, version).as_bytes()).count(self.granted.len());
+        for granted in &self.granted {
             out.id(granted.unlock).id(granted.container).fixed(&granted.inbox.0).i64(granted.granted_at.0);
             out.count(granted.names.len());
             for (name, filed) in granted.names.iter().zip(&granted.filed) {
@@ -216,16 +228,27 @@ impl Ledger {
                 out.u64(*sequence);
             }
         }
+        if !self.rights.is_empty() {
+            self.write_rights(&mut out);
+        }
         out.into_secret()
     }
 
     /// Reads the plaintext of the ledger's object.
     pub(crate) fn decode(plaintext: &[u8]) -> Result<Self> {
-        let mut reader = Reader::object(plaintext, Kind::UNLOCK_LEDGER, VERSION)?;
+        let head = |version| Reader::object(plaintext, Kind::UNLOCK_LEDGER, version);
+        let (mut reader, with_rights) = match head(VERSION) {
+            Ok(reader) => (reader, false),
+            Err(_) => (head(WITH_RIGHTS)?, true),
+        };
         let granted =
             (0..reader.count(MAX_GRANTS, 84)?).map(|_| read(&mut reader)).collect::<Result<Vec<_>>>()?;
+        let mut ledger = Self { granted, rights: Vec::new() };
+        if with_rights {
+            ledger.read_rights(&mut reader)?;
+        }
         reader.finish()?;
-        Ok(Self(granted))
+        Ok(ledger)
     }
 }
 

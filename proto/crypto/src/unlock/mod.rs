@@ -3,8 +3,8 @@
 //! The *payload* ([`UnlockPayload`]) is sealed to the cell's key: data keys of the entries that it may
 //! see, never the vault key. Everything later is authenticated under the payload's [`UnlockKey`]:
 //! extensions of the lease ([`LeaseExtension`]), and what the cell files into the vault's inbox
-//! ([`InboxItem`]). Which unlock may write which entry, and what of it was filed, the vault keeps in its
-//! [`Ledger`].
+//! ([`InboxItem`]). Which unlock and which share may write which entry, and what of it was filed, the vault keeps
+//! in its [`Ledger`].
 
 mod inbox;
 mod key;
@@ -14,6 +14,8 @@ mod ledger;
 mod ledger_tests;
 mod payload;
 #[cfg(test)]
+mod shared_tests;
+#[cfg(test)]
 pub(crate) mod test_payload;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ mod tests;
 pub use inbox::{InboxItem, InboxPlace, MAX_INBOX_NAME, MAX_INBOX_VALUE};
 pub use key::UnlockKey;
 pub use lease::{Lease, LeaseExtension, MAX_LEASE_MS, MIN_LEASE_MS};
-pub use ledger::{Granted, Ledger, MAX_GRANTS, Verdict};
+pub use ledger::{Granted, Ledger, MAX_GRANTS, MAX_RIGHTS, SharedVerdict, Verdict, WriteRight};
 pub use payload::{
     ConversationKey, MAX_CONVERSATIONS, MAX_ENTRIES, MAX_NAME, MAX_WRITES, MappedEntry, UnlockPayload,
 };

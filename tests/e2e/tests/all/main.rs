@@ -40,6 +40,7 @@ mod requests;
 mod restore;
 mod rotation;
 mod security;
+mod shared_writes;
 mod shares;
 mod slots;
 mod snapshots;

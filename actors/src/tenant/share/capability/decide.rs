@@ -49,6 +49,8 @@ async fn given(
         permissions: ask.permissions,
         grants,
         lifetime_ms: Some(ask.lifetime_ms),
+        share: None,
+        write_grants: Vec::new(),
     };
     let share = give::give(work, share, ShareState::Accepted).await?;
     let approver = work.user()?.user;

@@ -72,11 +72,14 @@ pub(super) fn shares(ids: &Ids) -> Vec<Made> {
     made! {
         ShareService/CreateShare "vault, object" => pb::CreateShareRequest { vault_id: ids.vault.clone(),
             taker_email: "somebody@e2e.example".into(), permissions: vec![2], grants: vec![grant], lifetime: None,
-            idempotency_key: key() };
+            idempotency_key: key(), ..Default::default() };
         ShareService/AcceptShare "share" => pb::AcceptShareRequest { share_id: share_id.clone(),
             idempotency_key: key() };
         ShareService/ListShares "" => pb::ListSharesRequest::default();
-        ShareService/RevokeShare "share" => pb::RevokeShareRequest { share_id, idempotency_key: key() };
+        ShareService/RevokeShare "share" => pb::RevokeShareRequest { share_id: share_id.clone(),
+            idempotency_key: key() };
+        ShareService/SendSharedWrite "share" => pb::SendSharedWriteRequest { share_id,
+            item: vec![1; 300].into(), idempotency_key: key() };
     }
 }
 

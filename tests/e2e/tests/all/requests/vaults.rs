@@ -30,6 +30,10 @@ pub(super) fn vaults(ids: &Ids) -> Vec<Made> {
             ..Default::default() };
         VaultService/FileInboxItems "vault" => pb::FileInboxItemsRequest { vault_id: vault_id.clone(),
             item_ids: vec![uuid()], puts: vec![], manifest: bytes::Bytes::new(), idempotency_key: key() };
+        VaultService/ListSharedWrites "vault" => pb::ListSharedWritesRequest { vault_id: vault_id.clone(),
+            ..Default::default() };
+        VaultService/FileSharedWrites "vault" => pb::FileSharedWritesRequest { vault_id: vault_id.clone(),
+            write_ids: vec![uuid()], idempotency_key: key(), ..Default::default() };
         VaultService/GetKeySlots "vault" => pb::GetKeySlotsRequest { vault_id: vault_id.clone() };
         VaultService/ReportUnlock "vault, slot" => pb::ReportUnlockRequest { vault_id: vault_id.clone(),
             handout_id: uuid(), slot_id: ids.slot.clone(), proof: vec![1; 64].into(),

@@ -185,6 +185,8 @@ pub(super) const RULES: &[Rule] = rules! {
         WatchVault Observer Refused,
         ListInboxItems Observer Refused,
         FileInboxItems Observer Refused,
+        ListSharedWrites Observer Refused,
+        FileSharedWrites Observer Refused,
         GetKeySlots Observer Refused,
         ReportUnlock Observer Refused,
         AddKeySlot Observer Refused,
@@ -289,6 +291,8 @@ pub(super) const RULES: &[Rule] = rules! {
         AcceptShare Observer Unfound,
         ListShares Observer Refused,
         RevokeShare Observer Refused,
+        // nor does the owner send by what was given to the taker
+        SendSharedWrite Observer Unfound,
         RequestCapability Observer Refused,
         ListCapabilities Observer Refused,
         ApproveCapability Observer Refused,

@@ -1,0 +1,192 @@
+//! Which shares may write which entries, and how far what they sent is done with.
+
+use ocmt_types::{Digest32, ShareId, Timestamp};
+
+use crate::{
+    CryptoError, Result,
+    codec::{Reader, Writer},
+    datakey::VaultScope,
+    keyring::Keyring,
+    seal::SealPublicKey,
+    shared::{Acts, Basis, MAX_SEQUENCE, SharedAct, SharedPlace, SharedWrite},
+    sign::VerifyKey,
+};
+
+use super::Ledger;
+
+/// The most entries that are shared for writing at a time; each entry of each share counts.
+pub const MAX_RIGHTS: usize = 128;
+/// Bytes of the shortest.
+const SHORTEST: usize = 16 + 32 + 1 + 32 + 32 + 32 + 8 + 1 + 8;
+
+/// That a share may write an entry. Written when it is given: without it nothing of the share is filed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteRight {
+    /// Which share.
+    pub share: ShareId,
+    /// Which entry.
+    pub object: Digest32,
+    /// What may be done to it.
+    pub acts: Acts,
+    /// The identity key of the taker.
+    pub taker: VerifyKey,
+    /// The taker's key that new versions are sealed to, where the share is for reading too.
+    pub sealing: SealPublicKey,
+    /// The inbox key of that time. A re-keying makes another, and ends the share.
+    pub inbox: SealPublicKey,
+    /// When it was given.
+    pub given_at: Timestamp,
+    /// Nothing is filed from then on.
+    pub expires_at: Option<Timestamp>,
+    /// What is below was filed, dropped, or replaced by what came after it.
+    next: u64,
+}
+
+/// What something that a taker sent is worth. Only the first is filed.
+pub enum SharedVerdict {
+    /// It follows the present version, by a share that may do this.
+    Fileable(SharedAct, SharedPlace),
+    /// It follows another version than the present one: the entry was written since, or deleted.
+    Stale(SharedPlace),
+    /// Was filed or dropped before, or replaced by what came after it.
+    Done(SharedPlace),
+    /// The share may not do this to its entry.
+    NotAllowed(SharedPlace),
+    /// The time of the share is over.
+    Over(SharedPlace),
+    /// Sealed to an inbox key from before a re-keying.
+    Lost(SharedPlace),
+    /// By no share of this vault, not by its taker, or damaged.
+    Forged,
+}
+
+impl WriteRight {
+    /// A right of which nothing was sent yet.
+    pub fn new(
+        (share, object): (ShareId, Digest32),
+        acts: Acts,
+        (taker, sealing): (VerifyKey, SealPublicKey),
+        inbox: SealPublicKey,
+        given_at: Timestamp,
+        expires_at: Option<Timestamp>,
+    ) -> Self {
+        Self { share, object, acts, taker, sealing, inbox, given_at, expires_at, next: 0 }
+    }
+
+    fn write(&self, out: &mut Writer) {
+        out.id(self.share).fixed(&self.object.0).u8(self.acts.to_byte());
+        out.fixed(&self.taker.0).fixed(&self.sealing.0).fixed(&self.inbox.0).i64(self.given_at.0);
+        out.option(self.expires_at, |out, at| {
+            out.i64(at.0);
+        });
+        out.u64(self.next);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self> {
+        let right = Self {
+            share: reader.id()?,
+            object: Digest32(reader.array()?),
+            acts: Acts::from_byte(reader.u8()?)?,
+            taker: VerifyKey(reader.array()?),
+            sealing: SealPublicKey(reader.array()?),
+            inbox: SealPublicKey(reader.array()?),
+            given_at: Timestamp(reader.i64()?),
+            expires_at: reader.option(|reader| reader.i64().map(Timestamp))?,
+            next: reader.u64()?,
+        };
+        if right.next <= MAX_SEQUENCE { Ok(right) } else { Err(CryptoError::Refused) }
+    }
+}
+
+impl Ledger {
+    /// The shares that may write, oldest first.
+    pub fn rights(&self) -> &[WriteRight] {
+        &self.rights
+    }
+
+    /// The right of a share to an entry.
+    pub fn right(&self, share: ShareId, object: Digest32) -> Option<&WriteRight> {
+        self.rights.iter().find(|right| (right.share, right.object) == (share, object))
+    }
+
+    /// Adds a right. None is forgotten for it: what is given holds until it is taken back.
+    ///
+    /// # Errors
+    /// [`CryptoError::TooLarge`] past [`MAX_RIGHTS`]; [`CryptoError::Exists`] if the share has it.
+    pub fn give(&mut self, right: WriteRight) -> Result<()> {
+        if self.right(right.share, right.object).is_some() {
+            return Err(CryptoError::Exists("right to write"));
+        }
+        if self.rights.len() >= MAX_RIGHTS {
+            let what = "number of entries that are shared for writing at a time (take some shares back)";
+            return Err(CryptoError::TooLarge { what, max: MAX_RIGHTS as u64 });
+        }
+        self.rights.push(right);
+        Ok(())
+    }
+
+    /// Keeps the rights that `stays` names; whether any went.
+    pub fn keep_rights(&mut self, stays: impl FnMut(&WriteRight) -> bool) -> bool {
+        let before = self.rights.len();
+        self.rights.retain(stays);
+        self.rights.len() != before
+    }
+
+    /// Remembers that this was filed or dropped: neither it nor what its share sent before it is ever filed (again).
+    pub fn shared_done(&mut self, place: &SharedPlace) {
+        let of = (place.share, place.basis.place.object);
+        if let Some(right) = self.rights.iter_mut().find(|right| (right.share, right.object) == of) {
+            right.next = right.next.max(place.sequence.saturating_add(1)).min(MAX_SEQUENCE);
+        }
+    }
+
+    /// Judges what a node shows, by the clock `now`, and by the present version of the entry that it names, if there is one.
+    pub fn judge_shared(
+        &self,
+        scope: &VaultScope,
+        keyring: &Keyring,
+        now: Timestamp,
+        present: impl FnOnce(Digest32) -> Option<Basis>,
+        sealed: &[u8],
+    ) -> SharedVerdict {
+        let Ok(claimed) = SharedPlace::claimed(sealed) else { return SharedVerdict::Forged };
+        let object = claimed.basis.place.object;
+        let right = self.right(claimed.share, object).filter(|_| claimed.basis.place.scope == *scope);
+        let Some(right) = right else { return SharedVerdict::Forged };
+        let Ok(sent) = SharedWrite::verify(sealed, &right.taker) else { return SharedVerdict::Forged };
+        let place = sent.place;
+        if right.inbox != keyring.inbox.public() {
+            return SharedVerdict::Lost(place);
+        }
+        if right.expires_at.is_some_and(|at| at <= now) {
+            return SharedVerdict::Over(place);
+        }
+        let Ok(act) = sent.open(&keyring.inbox) else { return SharedVerdict::Forged };
+        if !right.acts.allow(&act) {
+            return SharedVerdict::NotAllowed(place);
+        }
+        if place.sequence < right.next {
+            return SharedVerdict::Done(place);
+        }
+        if present(object) == Some(place.basis) {
+            SharedVerdict::Fileable(act, place)
+        } else {
+            SharedVerdict::Stale(place)
+        }
+    }
+
+    pub(super) fn write_rights(&self, out: &mut Writer) {
+        out.count(self.rights.len());
+        for right in &self.rights {
+            right.write(out);
+        }
+    }
+
+    /// At least one, and each once: one ledger has one encoding.
+    pub(super) fn read_rights(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        for _ in 0..reader.count(MAX_RIGHTS, SHORTEST)? {
+            self.give(WriteRight::read(reader)?).map_err(|_| CryptoError::Refused)?;
+        }
+        if self.rights.is_empty() { Err(CryptoError::Refused) } else { Ok(()) }
+    }
+}
