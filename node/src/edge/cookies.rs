@@ -8,7 +8,13 @@ pub(crate) const SESSION: &str = "__Host-ocmt-session";
 pub(crate) const BINDING: &str = "__Host-ocmt-binding";
 /// What forms and scripts of ours repeat ([`super::csrf`]). Scripts read it; it says nothing of the session.
 pub(crate) const CSRF: &str = "__Host-ocmt-csrf";
+/// The page that a browser asked for before it was signed in ([`crate::web`]).
+pub(crate) const NEXT: &str = "__Host-ocmt-next";
+/// The language that pages were last asked for in.
+pub(crate) const LANGUAGE: &str = "__Host-ocmt-language";
 
+/// How long a browser keeps the language, in seconds: a year.
+const LANGUAGE_SECONDS: u32 = 365 * 24 * 3600;
 /// How long a browser keeps the binding, in seconds: a link lives an hour at most.
 const BINDING_SECONDS: u32 = 3600;
 
@@ -37,14 +43,20 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
     })
 }
 
-/// The header that sets one. It lives as long as the browser runs; the binding an hour.
+/// The header that sets one. It lives as long as the browser runs; the binding and the page to come back to an hour, the
+/// language a year.
 pub(crate) fn set(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
     let mut text = format!("{name}={value}; Path=/; Secure; SameSite=Lax");
     if name != CSRF {
         text.push_str("; HttpOnly");
     }
-    if name == BINDING {
-        text.push_str(&format!("; Max-Age={BINDING_SECONDS}"));
+    let seconds = match name {
+        BINDING | NEXT => Some(BINDING_SECONDS),
+        LANGUAGE => Some(LANGUAGE_SECONDS),
+        _ => None,
+    };
+    if let Some(seconds) = seconds {
+        text.push_str(&format!("; Max-Age={seconds}"));
     }
     let mut value = HeaderValue::from_str(&text).ok()?;
     // or a log of headers would show it
@@ -92,7 +104,9 @@ mod tests {
 
     #[test]
     fn every_cookie_is_locked_to_its_host_and_only_the_repeated_one_is_for_scripts() {
-        for (name, for_scripts) in [(SESSION, false), (BINDING, false), (CSRF, true)] {
+        for (name, for_scripts) in
+            [(SESSION, false), (BINDING, false), (CSRF, true), (NEXT, false), (LANGUAGE, false)]
+        {
             let (_, value) = set(name, "v").unwrap();
             let text = String::from_utf8(value.as_bytes().to_vec()).unwrap();
             assert!(text.starts_with("__Host-") && text.contains("; Path=/; Secure; SameSite=Lax"), "{text}");

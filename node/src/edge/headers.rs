@@ -16,7 +16,7 @@ use super::{
     error,
     speech::{self, Speech},
 };
-use crate::forward::Hopped;
+use crate::{forward::Hopped, web::OfAsset};
 
 /// Names the request in answers, logs and audit records.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("ocmt-request-id");
@@ -24,6 +24,11 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("ocmt-request-id");
 /// Nothing inline, nothing from elsewhere, no framing.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Of the worker that computes Argon2id, and of nothing else: it may compile WebAssembly, and fetch modules from here.
+const COMPILES: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; base-uri 'none'; frame-ancestors 'none'",
+);
 
 /// What no page of ours uses.
 const PERMISSIONS: &str = "accelerometer=(), autoplay=(), camera=(), display-capture=(), encrypted-media=(), \
@@ -68,6 +73,12 @@ pub async fn stamp(State(ids): State<Arc<dyn IdGen>>, mut request: Request, next
     };
     error::finish(&mut response, id);
     secure(response.headers_mut());
+    if let Some(asset) = response.extensions().get::<OfAsset>().copied() {
+        response.headers_mut().insert(header::CACHE_CONTROL, asset.cache());
+        if asset.compiles() {
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, COMPILES);
+        }
+    }
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID, value);
     }

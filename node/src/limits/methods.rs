@@ -69,7 +69,10 @@ fn of_method(name: &str) -> Class {
 fn of_page(verb: &Verb, path: &str) -> Class {
     match path {
         "/auth/mfa" if verb == Verb::POST => Class::Mfa,
-        "/auth/sign-out" => Class::Write,
+        "/guardian/resign" | "/app/recovery/veto" => Class::Stop,
+        "/auth/sign-out" | "/app/sessions/end" | "/app/sessions/end-others" => Class::Write,
+        "/auth/sign-up" | "/auth/passkey" if verb == Verb::POST => Class::SignIn,
+        "/app/passkeys/remove" => Class::Write,
         path if path.starts_with("/auth/link") && verb == Verb::POST => Class::SignIn,
         _ => Class::Read,
     }
@@ -99,6 +102,11 @@ mod tests {
         }
         assert_eq!(class_of(&Verb::POST, "/auth/link"), Some(Class::SignIn));
         assert_eq!(class_of(&Verb::POST, "/auth/link/x"), Some(Class::SignIn));
+        assert_eq!(class_of(&Verb::POST, "/auth/sign-up"), Some(Class::SignIn));
+        assert_eq!(class_of(&Verb::POST, "/auth/passkey"), Some(Class::SignIn));
+        assert_eq!(class_of(&Verb::POST, "/guardian/resign"), Some(Class::Stop));
+        assert_eq!(class_of(&Verb::POST, "/app/recovery/veto"), Some(Class::Stop));
+        assert_eq!(class_of(&Verb::POST, "/app/sessions/end"), Some(Class::Write));
         assert_eq!(class_of(&Verb::GET, "/auth/link/x"), Some(Class::Read));
         assert_eq!(class_of(&Verb::POST, "/auth/mfa"), Some(Class::Mfa));
         assert_eq!(class_of(&Verb::GET, "/elsewhere"), None);

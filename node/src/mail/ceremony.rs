@@ -21,12 +21,35 @@ pub(super) fn words(kind: &str, reader: Reader) -> Option<(&'static str, &'stati
     Some((subject, text))
 }
 
+/// Where a guardian decides in a browser, or the owner stops it, as a path; none where there is nothing to decide. `ceremony` is its hash.
+pub(super) fn page(kind: &str, reader: Reader, ceremony: Option<&str>) -> Option<String> {
+    match kind {
+        "guardian.invited" | "guardian.drill" => Some("/guardian".to_owned()),
+        "ceremony.opened"
+        | "ceremony.reminder"
+        | "ceremony.proposed"
+        | "ceremony.sign_reminder"
+        | "ceremony.doubted"
+            if !reader.owner =>
+        {
+            let hash = ceremony.filter(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+            Some(format!("/guardian/requests/{hash}"))
+        }
+        "ceremony.opened" | "ceremony.approved" | "ceremony.ready" | "ceremony.goes_on"
+            if reader.owner && !reader.over_a_stop =>
+        {
+            Some("/app/recovery".to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// To the owner, of a request that no veto ends.
 const NO_VETO: &str = "This request goes on over a stop: one guardian more than usual signed for it, and a veto does not end it. \
                        If it was not you, call your guardians, open your vault, and dismiss them all: `ocmt recovery veto \
                        --retire-guardians`. Then change the password of your mail.";
 
-const STOP: &str = "If it was not you, stop it now: sign in and run `ocmt recovery veto`. Then change the password of your mail.";
+const STOP: &str = "If it was not you, stop it now, on the page below or by `ocmt recovery veto`. Then change the password of your mail.";
 
 fn owner(kind: &str) -> Option<(&'static str, &'static str)> {
     Some(match kind {
@@ -34,7 +57,7 @@ fn owner(kind: &str) -> Option<(&'static str, &'static str)> {
             "Your guardians are asked to give your vault back",
             "Somebody, hopefully you, asked your guardians to open your vault. Nothing opens before a waiting time, which \
              begins with this letter. If it was you: call your guardians and read them the six words.\n\nIf it was not you, \
-             stop it now: sign in and run `ocmt recovery veto`. Then change the password of your mail.",
+             stop it now, on the page below or by `ocmt recovery veto`. Then change the password of your mail.",
         ),
         "proposed" => (
             "Your guardians are asked to go on over a stop",
@@ -56,7 +79,7 @@ fn owner(kind: &str) -> Option<(&'static str, &'static str)> {
         "ready" => (
             "Enough guardians approved: your vault opens after the waiting time",
             "Enough guardians have approved the request for your vault. It opens at the time below, unless it is stopped. If \
-             it was not you, stop it now: sign in and run `ocmt recovery veto`.",
+             it was not you, stop it now, on the page below or by `ocmt recovery veto`.",
         ),
         "released" => (
             "Your vault can be opened with your guardians' help",
@@ -78,13 +101,13 @@ fn owner(kind: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
-const STOP_AFTER_APPROVAL: &str = "One of your guardians approved the request for your vault. If it was not you, stop it now: \
-                                   sign in and run `ocmt recovery veto`. Then change the password of your mail.";
+const STOP_AFTER_APPROVAL: &str = "One of your guardians approved the request for your vault. If it was not you, stop it now, \
+                                   on the page below or by `ocmt recovery veto`. Then change the password of your mail.";
 
 fn guardian(kind: &str) -> Option<(&'static str, &'static str)> {
     const CALL: &str = "Call the person first, on a number that you already had: whoever merely writes to you may be somebody \
-                        else. You both see six words; approve only if they read exactly yours to you. Then run `ocmt guardian \
-                        list`, which says how. Nobody will ever ask you for your passphrase.";
+                        else. You both see six words; approve only if they read exactly yours to you. The page below says how, \
+                        and so does `ocmt guardian list`. Nobody will ever ask you for your passphrase.";
     Some(match kind {
         "opened" => ("Somebody whom you guard asks for your help", CALL),
         "reminder" => ("You are still asked for your help", CALL),
@@ -136,10 +159,16 @@ fn ended(kind: &str) -> Option<(&'static str, &'static str)> {
 
 fn drill(kind: &str) -> Option<(&'static str, &'static str)> {
     Some(match kind {
+        "guardian.invited" => (
+            "You are asked to be a guardian",
+            "If they ever lose the passphrase of their vault, they would ask you and others for help. Today only yes or no is \
+             asked of you. If you did not expect this, call them first. The page below says more; `ocmt guardian accept` does \
+             the same in a terminal.",
+        ),
         "guardian.drill" => (
             "Could you still help? A drill for a guardian",
-            "Nothing has happened. Every now and then guardians show that they could still help: run `ocmt guardian answer`. \
-             Nothing of what you keep is shown.",
+            "Nothing has happened. Every now and then guardians show that they could still help: on the page below, or by \
+             `ocmt guardian answer`. Nothing of what you keep is shown.",
         ),
         "recovery.guardians_silent" => (
             "Some of your guardians did not answer",
@@ -193,6 +222,7 @@ mod tests {
             }
         }
         for kind in [
+            "guardian.invited",
             "guardian.drill",
             "recovery.guardians_silent",
             "recovery.guardians_few",
@@ -200,6 +230,12 @@ mod tests {
         ] {
             assert!(words(kind, OWNER).is_some_and(|(subject, _)| subject.len() <= 70), "{kind}");
         }
+        let hash = Some("0a1b");
+        assert_eq!(page("ceremony.opened", GUARDIAN, hash).as_deref(), Some("/guardian/requests/0a1b"));
+        assert_eq!(page("ceremony.opened", OWNER, hash).as_deref(), Some("/app/recovery"));
+        assert_eq!(page("ceremony.opened", Reader { over_a_stop: true, ..OWNER }, hash), None);
+        assert_eq!(page("ceremony.vetoed", GUARDIAN, hash), None);
+        assert_eq!(page("ceremony.opened", GUARDIAN, Some("x y\nhttps://evil.example")), None);
         assert!(words("ceremony.goes_on", OWNER).unwrap().1.contains("ocmt recovery veto"));
         assert!(words("ceremony.reminder", GUARDIAN).unwrap().1.contains("number that you already had"));
         assert_eq!((words("tenant.deletion", OWNER), words("ceremony.unheard_of", OWNER)), (None, None));

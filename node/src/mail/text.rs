@@ -56,7 +56,11 @@ impl Letter {
                     over_a_stop: has("over_a_stop").is_some(),
                 };
                 match ceremony::words(kind, reader).or_else(|| group::words(kind)) {
-                    Some((subject, text)) => (subject.to_owned(), format!("{text}\n\n{}", lines(facts))),
+                    Some((subject, text)) => {
+                        let page = ceremony::page(kind, reader, has("ceremony").map(String::as_str));
+                        let page = page.map(|page| format!("    {base_url}{page}\n\n")).unwrap_or_default();
+                        (subject.to_owned(), format!("{text}\n\n{page}{}", lines(facts)))
+                    }
                     None => (subject_of(kind), notice(kind, facts)),
                 }
             }

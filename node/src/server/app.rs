@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, middleware};
 use ocmt_actors::System;
+use ocmt_client::ca::ClusterCa;
 use ocmt_types::{Clock, IdGen};
 use tokio_rustls::TlsConnector;
 
@@ -21,6 +22,7 @@ use crate::{
     limits::{Limiter, tally},
     meters::{Requests, measure},
     operator::{self, OperatorRpc},
+    pki::CaCertificate,
     rpc::{Rpc, unimplemented},
     sso::{Fetch, Providers},
     tls,
@@ -39,6 +41,8 @@ pub(super) struct Routes<'a> {
     pub(super) site: Arc<Site>,
     pub(super) clock: &'a Arc<dyn Clock>,
     pub(super) ids: Arc<dyn IdGen>,
+    /// Who vouches for nodes.
+    pub(super) ca: &'a CaCertificate,
     /// What people call the node.
     pub(super) public_url: &'a str,
 }
@@ -56,11 +60,15 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
         site,
         clock,
         ids,
+        ca,
         public_url,
     } = routes;
     let message_bytes = usize::try_from(config.limits.message_bytes).unwrap_or(usize::MAX);
     let at_once = usize::try_from(config.limits.connections_per_address).unwrap_or(usize::MAX);
-    let pages = Pages::new(system.clone(), clock.clone(), config.limits.call.0);
+    let ca = ClusterCa::from_pem(ca.pem())
+        .map_err(|error| StartError::Setting(format!("the cluster's authority: {error}")))?;
+    let ca = Arc::new(ca);
+    let pages = Pages::new(system.clone(), clock.clone(), config.limits.call.0, ca);
     let guard = Guard { system: system.clone(), clock: clock.clone(), longest: config.limits.call.0 };
     let providers = Arc::new(providers(config, public_url)?);
     let (longest, image) = (config.limits.call.0, default_image(config));

@@ -160,6 +160,7 @@ impl Node {
             site: client.site(),
             clock: &clock,
             ids: ids.clone(),
+            ca: pki.ca(),
             public_url: &endpoints.client,
         })?;
         let peers = peering.map(|peering| peering.serve(&system, app.clone(), stops.peers.clone()));

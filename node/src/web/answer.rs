@@ -6,9 +6,8 @@ use axum::{
     response::{Html, IntoResponse as _, Response},
 };
 use ocmt_actors::ActorError;
-use ocmt_types::RequestId;
 
-use super::view::Refused;
+use super::{pages::Visitor, view::Refused};
 use crate::edge::error::{http_status, problem};
 
 /// A cookie to set or clear; none if it could not be written.
@@ -29,23 +28,34 @@ pub(super) fn html(
 }
 
 /// To another page, by GET.
-pub(super) fn see_other(to: &'static str, cookies: impl IntoIterator<Item = Cookie>) -> Response {
+pub(super) fn see_other(to: &str, cookies: impl IntoIterator<Item = Cookie>) -> Response {
+    let to = HeaderValue::from_str(to).unwrap_or(HeaderValue::from_static("/"));
     with((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response(), cookies)
 }
 
 /// Why not, for a person. A call that another node has to take goes back to the node that brought it.
-pub(super) fn refused(error: &ActorError, request: RequestId) -> Response {
+pub(super) fn refused(error: &ActorError, visitor: &Visitor) -> Response {
     if matches!(error, ActorError::NotOwner { .. }) {
         return problem(error);
     }
-    let status = http_status(error);
+    let (status, frame) = (http_status(error), visitor.frame());
     let title = match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "That did not work",
-        StatusCode::TOO_MANY_REQUESTS => "Too much at once",
-        status if status.is_server_error() => "Not now",
-        _ => "That cannot be taken",
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => frame.say("refused.no"),
+        StatusCode::TOO_MANY_REQUESTS => frame.say("refused.much"),
+        status if status.is_server_error() => frame.say("refused.not_now"),
+        _ => frame.say("refused.cannot"),
     };
-    html(status, &Refused { title, text: &error.to_string(), request: &request.to_string() }, [])
+    let (text, detail) = in_words(error, visitor);
+    let page = Refused { frame, title, text: &text, detail: &detail, request: &visitor.request.to_string() };
+    html(status, &page, [])
+}
+
+/// What an error says in the visitor's language, and beside it in the language that errors are made in.
+pub(super) fn in_words(error: &ActorError, visitor: &Visitor) -> (String, String) {
+    match visitor.words.find(&format!("reason.{}", error.reason())) {
+        Some(words) => (words.to_owned(), error.to_string()),
+        None => (error.to_string(), String::new()),
+    }
 }
 
 fn with(mut answer: Response, cookies: impl IntoIterator<Item = Cookie>) -> Response {

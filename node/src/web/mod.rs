@@ -1,4 +1,5 @@
-//! The pages of a node: sign in by a mailed link, see who one is, sign out. Written on the server, without scripts.
+//! The pages of a node, written on the server: signing in, sessions, and what guardians do. What needs keys happens in the
+//! browser, by modules of ours (`node/web`).
 //!
 //! | route | what |
 //! |---|---|
@@ -9,29 +10,49 @@
 //! | `GET /auth/oidc` | where a tenant's provider sends browsers back to: says where to paste the address |
 //! | `GET /oauth/callback/{provider}` | where a container's provider sends browsers back to: the same |
 //! | `POST /auth/mfa` | shows the second factor that is due |
+//! | `GET`, `POST /auth/sign-up` | asks for an account |
+//! | `POST /auth/passkey` | shows a passkey: signs in, or finishes a sign-in |
+//! | `GET /app/passkeys`, `POST …/remove` | the account's passkeys, and taking one away |
 //! | `POST /auth/sign-out` | ends the session |
+//! | `GET /app/audit` | what one has done oneself |
+//! | `GET /app/recovery`, `POST …/veto` | requests for one's own vault, and stopping one |
+//! | `GET /app/sessions`, `POST …/end`, `…/end-others` | where one is signed in, and ending it |
+//! | `GET /guardian`, `…/invitations/{id}`, `…/requests/{id}`, `…/drills/{id}` | what waits for a guardian |
+//! | `POST /guardian/resign` | says no, or stops being a guardian |
+//! | `GET /static/{version}/{name}` | what pages load |
 //!
 //! Which page may send what is checked where the request came in ([`crate::edge::browser`]); the token of a form
 //! ([`crate::edge::csrf`]) is checked here, where the session lives.
 
 mod answer;
+mod assets;
+mod audit;
+mod device;
+mod frame;
+mod guardian;
+mod next;
 mod pages;
+mod passkeys;
+mod recovery;
 mod second_factor;
+mod sessions;
 mod sign_in;
 mod sign_out;
 mod view;
+mod words;
 
 use std::time::Duration;
 
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, Method, StatusCode, header, request::Parts},
+    http::{Method, StatusCode, request::Parts},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
 
+pub(crate) use assets::OfAsset;
 pub use pages::Pages;
 
 use crate::edge::pace::keep_coming;
@@ -55,7 +76,23 @@ pub fn routes(pages: Pages) -> Router {
         .route("/oauth/callback/{provider}", get(sign_in::connected_back))
         .route("/auth/mfa", post(second_factor::show))
         .route("/auth/sign-out", post(sign_out::sign_out))
-        .route("/static/page.css", get(style))
+        .route("/auth/sign-up", get(sign_in::sign_up_form).post(sign_in::sign_up))
+        .route("/auth/passkey", post(passkeys::show))
+        .route("/app/passkeys", get(passkeys::list))
+        .route("/app/passkeys/remove", post(passkeys::remove))
+        .route("/app/audit", get(audit::list))
+        .route("/app/recovery", get(recovery::list))
+        .route("/app/recovery/veto", post(recovery::veto))
+        .route("/app/sessions", get(sessions::list))
+        .route("/app/sessions/end", post(sessions::end))
+        .route("/app/sessions/end-others", post(sessions::end_others))
+        .route("/guardian", get(guardian::overview))
+        .route("/guardian/invitations/{id}", get(guardian::invitation))
+        .route("/guardian/requests/{id}", get(guardian::request))
+        .route("/guardian/drills/{id}", get(guardian::drill))
+        .route("/guardian/resign", post(guardian::resign))
+        .layer(middleware::from_fn(words::keep))
+        .route("/static/{version}/{*name}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(middleware::from_fn(in_time))
         .with_state(pages)
@@ -63,7 +100,9 @@ pub fn routes(pages: Pages) -> Router {
 
 /// Whether a path is a page's: there, and there alone, cookies are read.
 pub fn is_page(path: &str) -> bool {
-    path == "/" || path.starts_with("/auth/") || path.starts_with(CONNECTED_AT)
+    let folder =
+        |name: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    path == "/" || folder("/auth") || folder("/app") || folder("/guardian") || path.starts_with(CONNECTED_AT)
 }
 
 /// The token of a link that is about to be used up.
@@ -77,8 +116,4 @@ async fn in_time(request: axum::extract::Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => StatusCode::REQUEST_TIMEOUT.into_response(),
     }
-}
-
-async fn style() -> ([(HeaderName, &'static str); 1], &'static str) {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("../../templates/page.css"))
 }

@@ -8,12 +8,16 @@ use axum::{
     response::Response,
 };
 use data_encoding::BASE64URL_NOPAD;
-use ocmt_actors::{ActorError, CallMeta, Caller, System};
+use ocmt_actors::{
+    ActorError, CallMeta, Caller, System,
+    api::auth::{Assurance, Me, SessionInfo, WhoAmI},
+};
+use ocmt_client::ca::ClusterCa;
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_types::{Clock, Deadline, RequestId};
 use zeroize::Zeroizing;
 
-use super::answer::Cookie;
+use super::{answer::Cookie, frame::Frame, next, words::Words};
 use crate::{
     edge::{
         call::{self, Verdict},
@@ -34,14 +38,16 @@ pub(super) const UNPROVEN: ActorError = ActorError::PermissionDenied(
 #[derive(Clone)]
 pub struct Pages {
     pub(super) system: System,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     longest: Duration,
+    /// Who vouches for the nodes whose statements pages show.
+    pub(super) ca: Arc<ClusterCa>,
 }
 
 impl Pages {
     /// Pages of this system; none takes longer than `longest`.
-    pub fn new(system: System, clock: Arc<dyn Clock>, longest: Duration) -> Self {
-        Self { system, clock, longest }
+    pub fn new(system: System, clock: Arc<dyn Clock>, longest: Duration, ca: Arc<ClusterCa>) -> Self {
+        Self { system, clock, longest, ca }
     }
 
     pub(super) fn meta(&self) -> CallMeta {
@@ -70,11 +76,43 @@ impl Pages {
         }
         Ok(who)
     }
+
+    /// The same with what is known of them; none without a session that goes on.
+    pub(super) async fn guest(&self, visitor: &Visitor) -> Result<Option<Guest>, ActorError> {
+        let Some(token) = visitor.session() else { return Ok(None) };
+        let found = async {
+            let caller = self.caller(visitor, token).await?;
+            let me = self.system.tenant(caller.tenant()).call(caller.clone(), self.meta(), WhoAmI).await?;
+            Ok(me.session.clone().map(|session| Guest { caller, me, session }))
+        };
+        match found.await {
+            Err(ActorError::Unauthenticated(_)) => Ok(None),
+            found => found,
+        }
+    }
+}
+
+/// Who is at a page that is for people with a session, whole or not.
+pub(super) struct Guest {
+    pub(super) caller: Caller,
+    pub(super) me: Me,
+    pub(super) session: SessionInfo,
+}
+
+impl Guest {
+    /// Whether the second factor is still due.
+    pub(super) fn is_pending(&self) -> bool {
+        self.session.assurance == Assurance::PendingMfa
+    }
 }
 
 /// A browser, by what it shows.
 pub(super) struct Visitor {
     headers: HeaderMap,
+    pub(super) words: &'static Words,
+    /// Of the page that is asked for, if it may be come back to.
+    pub(super) here: Option<String>,
+    looks: bool,
     pub(super) addr: Option<IpAddr>,
     verdict: Option<Verdict>,
     pub(super) tally: Option<Tally>,
@@ -90,12 +128,31 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
             addr: call::peer(&parts.extensions),
             verdict: Verdict::wanted(&parts.extensions),
             tally: Tally::wanted(&parts.extensions),
+            words: Words::wanted(&parts.uri, &parts.headers),
+            here: next::page(parts.uri.path()),
+            looks: parts.method == http::Method::GET,
             headers: parts.headers.clone(),
         })
     }
 }
 
 impl Visitor {
+    /// What is around a page for them.
+    pub(super) fn frame(&self) -> Frame {
+        Frame::new(self.words, self.looks)
+    }
+
+    /// The page that was asked for before signing in.
+    pub(super) fn wanted(&self) -> Option<String> {
+        next::page(cookies::one(&self.headers, cookies::NEXT)?)
+    }
+
+    /// What the browser calls itself, for the list of sessions.
+    pub(super) fn device(&self) -> String {
+        let agent = self.headers.get(http::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        super::device::name(agent.unwrap_or_default())
+    }
+
     pub(super) fn session(&self) -> Option<&str> {
         cookies::one(&self.headers, cookies::SESSION)
     }
@@ -123,6 +180,11 @@ impl Visitor {
                 (token, cookie)
             }
         }
+    }
+
+    /// The same of the session that was shown.
+    pub(super) fn own_csrf(&self) -> (String, Cookie) {
+        self.csrf(self.session().unwrap_or_default().as_bytes())
     }
 }
 

@@ -5,14 +5,15 @@ use ocmt_actors::{
     ActorError,
     api::{
         auth::{Me, WhoAmI},
-        factors::{Code, CompleteMfa},
+        factors::{Code, CompleteMfa, SecondFactor},
     },
 };
 use ocmt_types::Secret;
 use serde::Deserialize;
 
 use super::{
-    answer::{html, refused},
+    answer::{html, in_words, refused},
+    assets::Script,
     pages::{Pages, UNPROVEN, Visitor},
     sign_in::signed_in,
     view,
@@ -26,21 +27,25 @@ pub(super) struct Shown {
 }
 
 /// The form; says why the code before was not taken.
-pub(super) fn form(visitor: &Visitor, token: &str, me: &Me, why: Option<&ActorError>) -> Response {
-    let (csrf, cookie) = visitor.csrf(token.as_bytes());
-    let (has_one, why) = (!me.factors.is_empty(), why.map(ActorError::to_string).unwrap_or_default());
+pub(super) fn form(visitor: &Visitor, me: &Me, why: Option<&ActorError>) -> Response {
+    let (csrf, cookie) = visitor.own_csrf();
+    let (has_one, why) = (!me.factors.is_empty(), why.map(|error| in_words(error, visitor).0));
+    let why = why.unwrap_or_default();
     let status = if why.is_empty() { StatusCode::OK } else { StatusCode::CONFLICT };
-    html(status, &view::Code { email: &me.email, has_one, why: &why, csrf: &csrf }, [cookie])
+    let passkey = me.factors.contains(&SecondFactor::Passkey);
+    let frame = if passkey { visitor.frame().running(Script::Passkey) } else { visitor.frame() };
+    let page = view::Code { frame, email: &me.email, has_one, passkey, why: &why, csrf: &csrf };
+    html(status, &page, [cookie])
 }
 
 /// Takes a code: a session with another token, or the form again.
 pub(super) async fn show(State(pages): State<Pages>, visitor: Visitor, Form(shown): Form<Shown>) -> Response {
     let Some(token) = visitor.session().filter(|_| visitor.proves(&shown.csrf)) else {
-        return refused(&UNPROVEN, visitor.request);
+        return refused(&UNPROVEN, &visitor);
     };
     match take(&pages, &visitor, token, &shown.code).await {
         Ok(response) => response,
-        Err(error) => refused(&error, visitor.request),
+        Err(error) => refused(&error, &visitor),
     }
 }
 
@@ -48,10 +53,10 @@ async fn take(pages: &Pages, visitor: &Visitor, token: &str, typed: &str) -> Res
     let caller = pages.caller(visitor, token).await?;
     let tenant = pages.system.tenant(caller.tenant());
     match tenant.call(caller.clone(), pages.meta(), CompleteMfa { code: of(typed) }).await {
-        Ok(issued) => Ok(signed_in(&issued)),
+        Ok(issued) => Ok(signed_in(&issued, visitor)),
         Err(error) if matches!(error.reason(), "WRONG_CODE" | "TOO_MANY_CODES") => {
             let me = tenant.call(caller, pages.meta(), WhoAmI).await?;
-            Ok(form(visitor, token, &me, Some(&error)))
+            Ok(form(visitor, &me, Some(&error)))
         }
         Err(error) => Err(error),
     }

@@ -10,89 +10,102 @@ use ocmt_actors::{
     ActorError,
     api::{
         auth::{
-            Assurance, Device, ExchangeMagicLink, LinkPurpose, Me, RequestMagicLink, SessionInfo,
-            SessionIssued, SignOut, WhoAmI,
+            Assurance, Device, ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignOut,
+            SignUp,
         },
         users::AcceptInvite,
     },
 };
 use ocmt_crypto::token::{Token, TokenKind};
-use ocmt_types::{Digest32, Secret, Timestamp};
+use ocmt_types::{Digest32, Secret};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    answer::{html, refused, see_other},
-    pages::{Binding, Pages, UNPROVEN, Visitor},
+    answer::{Cookie, html, refused, see_other},
+    assets::Script,
+    pages::{Binding, Guest, Pages, UNPROVEN, Visitor},
     second_factor,
-    view::{CameBack, ConnectedBack, Elsewhere, Home, Link, Sent, SignIn},
+    view::{CameBack, ConnectedBack, Elsewhere, Home, Link, Sent, SignIn, SignUpForm, at},
 };
 use crate::edge::{cookies, csrf};
 
 /// What people are told of links: the policy's default, the same for every address.
 const LINK_MINUTES: i64 = 10;
 
+/// Longest name of a tenant that is made of an address, in characters.
+const TENANT_NAME: usize = 100;
+
 /// Where a provider sends browsers back to. What it sent works where the sign-in was begun, and is not looked at here.
-pub(super) async fn came_back() -> Response {
-    html(StatusCode::OK, &CameBack, [])
+pub(super) async fn came_back(visitor: Visitor) -> Response {
+    // an address with a language would lose what the provider put into it
+    html(StatusCode::OK, &CameBack { frame: visitor.frame().unswitched() }, [])
 }
 
 /// Where a container's provider sends browsers back to: as [`came_back`].
-pub(super) async fn connected_back() -> Response {
-    html(StatusCode::OK, &ConnectedBack, [])
+pub(super) async fn connected_back(visitor: Visitor) -> Response {
+    html(StatusCode::OK, &ConnectedBack { frame: visitor.frame().unswitched() }, [])
 }
 
 /// Who one is, or the form.
 pub(super) async fn home(State(pages): State<Pages>, visitor: Visitor) -> Response {
-    let Some(token) = visitor.session() else { return form(&visitor, false) };
-    let me = async {
-        let caller = pages.caller(&visitor, token).await?;
-        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), WhoAmI).await
-    };
-    match me.await {
-        Ok(me) => match &me.session {
-            Some(session) if session.assurance == Assurance::PendingMfa => {
-                second_factor::form(&visitor, token, &me, None)
-            }
-            Some(session) => who(&visitor, token, &me, session),
-            None => form(&visitor, true),
-        },
-        Err(ActorError::Unauthenticated(_)) => form(&visitor, true),
-        Err(error) => refused(&error, visitor.request),
+    match enter(&pages, &visitor).await {
+        Ok(guest) => who(&visitor, &guest),
+        Err(instead) => *instead,
     }
 }
 
-fn form(visitor: &Visitor, ended: bool) -> Response {
-    let known = visitor.binding();
-    let (binding, fresh) = match known {
-        Some(binding) => (binding, None),
-        None => {
-            let binding = Binding::fresh();
-            let cookie = binding.cookie();
-            (binding, cookie)
-        }
+/// Whose page it is; instead of it the form for signing in, for the second factor, or why not.
+pub(super) async fn enter(pages: &Pages, visitor: &Visitor) -> Result<Guest, Box<Response>> {
+    let instead = match pages.guest(visitor).await {
+        Ok(Some(guest)) if guest.is_pending() => second_factor::form(visitor, &guest.me, None),
+        Ok(Some(guest)) => return Ok(guest),
+        Ok(None) => form(visitor, visitor.session().is_some()),
+        Err(error) => refused(&error, visitor),
     };
-    let (csrf, cookie) = visitor.csrf(&*binding.0);
-    let gone = ended.then(|| cookies::clear(cookies::SESSION)).flatten();
-    html(StatusCode::OK, &SignIn { csrf: &csrf }, [fresh, cookie, gone])
+    Err(Box::new(instead))
 }
 
-fn who(visitor: &Visitor, token: &str, me: &Me, session: &SessionInfo) -> Response {
-    let (csrf, cookie) = visitor.csrf(token.as_bytes());
+/// What binds a link to this browser, and the cookie if it is a new one.
+fn bound(visitor: &Visitor) -> (Binding, Cookie) {
+    if let Some(binding) = visitor.binding() {
+        return (binding, None);
+    }
+    let binding = Binding::fresh();
+    let cookie = binding.cookie();
+    (binding, cookie)
+}
+
+fn form(visitor: &Visitor, ended: bool) -> Response {
+    let (binding, fresh) = bound(visitor);
+    let (csrf, cookie) = visitor.csrf(&*binding.0);
+    let gone = ended.then(|| cookies::clear(cookies::SESSION)).flatten();
+    let next = visitor.here.as_ref().and_then(|here| cookies::set(cookies::NEXT, here));
+    let frame = visitor.frame().running(Script::Passkey);
+    html(StatusCode::OK, &SignIn { frame, csrf: &csrf }, [fresh, cookie, gone, next])
+}
+
+/// The form that asks for an account.
+pub(super) async fn sign_up_form(visitor: Visitor) -> Response {
+    let (binding, fresh) = bound(&visitor);
+    let secret = visitor.session().map_or(binding.0.as_slice(), str::as_bytes);
+    let (csrf, cookie) = visitor.csrf(secret);
+    html(StatusCode::OK, &SignUpForm { frame: visitor.frame(), csrf: &csrf }, [fresh, cookie])
+}
+
+fn who(visitor: &Visitor, guest: &Guest) -> Response {
+    let (csrf, cookie) = visitor.own_csrf();
+    let (me, session) = (&guest.me, &guest.session);
     let role = format!("{:?}", me.role).to_lowercase();
     let page = Home {
+        frame: visitor.frame().of_user(),
         email: &me.email,
         tenant: &me.tenant_name,
         role: &role,
-        until: &in_words(session.expires_at),
+        until: &at(session.expires_at),
         csrf: &csrf,
     };
     html(StatusCode::OK, &page, [cookie])
-}
-
-fn in_words(time: Timestamp) -> String {
-    let time = jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default();
-    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 #[derive(Deserialize)]
@@ -105,58 +118,91 @@ pub(super) struct Wish {
 /// Asks for a link.
 pub(super) async fn ask(State(pages): State<Pages>, visitor: Visitor, Form(wish): Form<Wish>) -> Response {
     let Some(binding) = visitor.binding().filter(|_| visitor.proves(&wish.csrf)) else {
-        return refused(&UNPROVEN, visitor.request);
+        return refused(&UNPROVEN, &visitor);
     };
-    if let Some(tally) = &visitor.tally
-        && let Err(error) = tally.letter_to(&wish.email).await
-    {
-        return refused(&error, visitor.request);
-    }
     let ask = RequestMagicLink {
         email: wish.email.clone(),
         tenant: None,
         purpose: LinkPurpose::SignIn,
-        binding_hash: Digest32(Sha256::digest(*binding.0).into()),
+        binding_hash: hash_of(&binding),
     };
-    match pages.system.request_magic_link(ask, &pages.meta(), visitor.request) {
-        // the binding lives on for as long as the link may
-        Ok(()) => html(
-            StatusCode::OK,
-            &Sent { email: wish.email.trim(), minutes: LINK_MINUTES },
-            [binding.cookie()],
-        ),
-        Err(error) => refused(&error, visitor.request),
+    let asked = match counted(&visitor, &wish.email).await {
+        Ok(()) => pages.system.request_magic_link(ask, &pages.meta(), visitor.request),
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok(()) => sent(&visitor, "sent.link", &wish.email, &binding),
+        Err(error) => refused(&error, &visitor),
     }
+}
+
+/// Asks for an account: a tenant of one's own, called as its address is.
+pub(super) async fn sign_up(
+    State(pages): State<Pages>,
+    visitor: Visitor,
+    Form(wish): Form<Wish>,
+) -> Response {
+    let Some(binding) = visitor.binding().filter(|_| visitor.proves(&wish.csrf)) else {
+        return refused(&UNPROVEN, &visitor);
+    };
+    let name = wish.email.trim().chars().take(TENANT_NAME).collect();
+    let ask = SignUp { email: wish.email.clone(), tenant_name: name, binding_hash: hash_of(&binding) };
+    let asked = match counted(&visitor, &wish.email).await {
+        Ok(()) => pages.system.sign_up(ask),
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok(()) => sent(&visitor, "sent.sign_up", &wish.email, &binding),
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+fn hash_of(binding: &Binding) -> Digest32 {
+    Digest32(Sha256::digest(*binding.0).into())
+}
+
+async fn counted(visitor: &Visitor, email: &str) -> Result<(), ActorError> {
+    match &visitor.tally {
+        Some(tally) => tally.letter_to(email).await,
+        None => Ok(()),
+    }
+}
+
+/// The same for every address. The binding lives on for as long as the link may.
+fn sent(visitor: &Visitor, what: &str, email: &str, binding: &Binding) -> Response {
+    let page = Sent { frame: visitor.frame(), what, email: email.trim(), minutes: LINK_MINUTES };
+    html(StatusCode::OK, &page, [binding.cookie()])
 }
 
 /// What a link is for; the same whether it is good. It is not looked up.
 pub(super) async fn show(Path(token): Path<String>, visitor: Visitor) -> Response {
+    let frame = visitor.frame();
     let Ok(parsed) = Token::parse(&token) else {
-        return html(StatusCode::OK, &Elsewhere, []);
+        return html(StatusCode::OK, &Elsewhere { frame }, []);
     };
     let (title, text, button) = match parsed.kind() {
-        TokenKind::Link => ("Sign in", "You asked for this link in this browser.", "Sign in"),
-        TokenKind::SignUp => {
-            ("Finish your sign-up", "You asked for an account in this browser.", "Make my account")
+        TokenKind::Link => {
+            (frame.say("sign_in.title"), frame.say("link.sign_in"), frame.say("sign_in.button"))
         }
-        TokenKind::Invite => ("You are invited", "Join, and this browser is signed in.", "Join"),
+        TokenKind::SignUp => {
+            (frame.say("link.sign_up"), frame.say("link.sign_up_text"), frame.say("link.sign_up_button"))
+        }
+        TokenKind::Invite => {
+            (frame.say("link.invite"), frame.say("link.invite_text"), frame.say("link.invite_button"))
+        }
         TokenKind::Session | TokenKind::ApiKey | TokenKind::Program => {
-            return html(StatusCode::OK, &Elsewhere, []);
+            return html(StatusCode::OK, &Elsewhere { frame }, []);
         }
     };
     let (binding, fresh) = match (visitor.binding(), parsed.kind()) {
         (Some(binding), _) => (binding, None),
         // an invitation is bound to nobody
-        (None, TokenKind::Invite) => {
-            let binding = Binding::fresh();
-            let cookie = binding.cookie();
-            (binding, cookie)
-        }
-        (None, _) => return html(StatusCode::OK, &Elsewhere, []),
+        (None, TokenKind::Invite) => bound(&visitor),
+        (None, _) => return html(StatusCode::OK, &Elsewhere { frame }, []),
     };
     let secret = visitor.session().map_or(binding.0.as_slice(), str::as_bytes);
     let (csrf, cookie) = visitor.csrf(secret);
-    let page = Link { title, text, button, token: parsed.expose(), csrf: &csrf };
+    let page = Link { frame, title, text, button, token: parsed.expose(), csrf: &csrf };
     html(StatusCode::OK, &page, [fresh, cookie])
 }
 
@@ -174,10 +220,10 @@ pub(super) async fn consume(
     Form(proof): Form<Proof>,
 ) -> Response {
     let Some(binding) = visitor.binding().filter(|_| visitor.proves(&proof.csrf)) else {
-        return refused(&UNPROVEN, visitor.request);
+        return refused(&UNPROVEN, &visitor);
     };
     let (meta, request) = (pages.meta(), visitor.request);
-    let device = Device { name: "a browser".to_owned(), addr: visitor.addr };
+    let device = Device { name: visitor.device(), addr: visitor.addr };
     let invited = Token::parse_kind(TokenKind::Invite, &token).is_ok();
     let issued = if invited {
         pages.system.accept_invite(AcceptInvite { token: Secret::new(token), device }, &meta, request).await
@@ -189,9 +235,9 @@ pub(super) async fn consume(
     match issued {
         Ok(issued) => {
             leave(&pages, &visitor).await;
-            signed_in(&issued)
+            signed_in(&issued, &visitor)
         }
-        Err(error) => refused(&error, request),
+        Err(error) => refused(&error, &visitor),
     }
 }
 
@@ -207,16 +253,19 @@ async fn leave(pages: &Pages, visitor: &Visitor) {
     }
 }
 
-/// A session of its own, whatever the browser showed before; the binding has done its work.
-pub(super) fn signed_in(issued: &SessionIssued) -> Response {
+/// A session of its own, whatever the browser showed before; the binding has done its work. On to the page that was asked
+/// for first.
+pub(super) fn signed_in(issued: &SessionIssued, visitor: &Visitor) -> Response {
     let token = issued.token.expose();
     let csrf = csrf::issue(token.as_bytes(), &mut rand::rng());
+    let arrived = issued.session.assurance != Assurance::PendingMfa;
     see_other(
-        "/",
+        visitor.wanted().as_deref().unwrap_or("/"),
         [
             cookies::set(cookies::SESSION, token),
             cookies::set(cookies::CSRF, &csrf),
             cookies::clear(cookies::BINDING),
+            arrived.then(|| cookies::clear(cookies::NEXT)).flatten(),
         ],
     )
 }

@@ -30,7 +30,7 @@ pub(super) async fn sign_out(
     Form(proof): Form<Proof>,
 ) -> Response {
     let Some(token) = visitor.session().filter(|_| visitor.proves(&proof.csrf)) else {
-        return refused(&UNPROVEN, visitor.request);
+        return refused(&UNPROVEN, &visitor);
     };
     let ended = async {
         let caller = pages.caller(&visitor, token).await?;
@@ -39,12 +39,12 @@ pub(super) async fn sign_out(
     match ended.await {
         // one that has ended before is out too
         Ok(_) | Err(ActorError::Unauthenticated(_)) => gone(),
-        Err(error) => refused(&error, visitor.request),
+        Err(error) => refused(&error, &visitor),
     }
 }
 
 fn gone() -> Response {
-    let names = [cookies::SESSION, cookies::CSRF, cookies::BINDING];
+    let names = [cookies::SESSION, cookies::CSRF, cookies::BINDING, cookies::NEXT];
     let mut answer = see_other("/", names.map(cookies::clear));
     answer.headers_mut().insert(CLEAR, HeaderValue::from_static("\"cache\", \"storage\""));
     answer

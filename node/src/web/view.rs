@@ -1,11 +1,21 @@
 //! The pages as templates (`node/templates`): what is put into them is escaped by construction.
 
 use askama::Template;
+use ocmt_types::Timestamp;
+
+use super::frame::Frame;
+
+/// A time as people write it.
+pub(super) fn at(time: Timestamp) -> String {
+    let time = jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default();
+    time.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
 
 /// The form that asks for a link.
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 pub(super) struct SignIn<'a> {
+    pub(super) frame: Frame,
     pub(super) csrf: &'a str,
 }
 
@@ -13,6 +23,9 @@ pub(super) struct SignIn<'a> {
 #[derive(Template)]
 #[template(path = "sent.html")]
 pub(super) struct Sent<'a> {
+    pub(super) frame: Frame,
+    /// Which words say it.
+    pub(super) what: &'a str,
     pub(super) email: &'a str,
     pub(super) minutes: i64,
 }
@@ -21,6 +34,7 @@ pub(super) struct Sent<'a> {
 #[derive(Template)]
 #[template(path = "link.html")]
 pub(super) struct Link<'a> {
+    pub(super) frame: Frame,
     pub(super) title: &'a str,
     pub(super) text: &'a str,
     pub(super) button: &'a str,
@@ -31,22 +45,29 @@ pub(super) struct Link<'a> {
 /// What a tenant's provider has sent back.
 #[derive(Template)]
 #[template(path = "came_back.html")]
-pub(super) struct CameBack;
+pub(super) struct CameBack {
+    pub(super) frame: Frame,
+}
 
 /// What a container's provider has sent back.
 #[derive(Template)]
 #[template(path = "connected_back.html")]
-pub(super) struct ConnectedBack;
+pub(super) struct ConnectedBack {
+    pub(super) frame: Frame,
+}
 
 /// A link that another device or browser has asked for.
 #[derive(Template)]
 #[template(path = "elsewhere.html")]
-pub(super) struct Elsewhere;
+pub(super) struct Elsewhere {
+    pub(super) frame: Frame,
+}
 
 /// Who one is.
 #[derive(Template)]
 #[template(path = "home.html")]
 pub(super) struct Home<'a> {
+    pub(super) frame: Frame,
     pub(super) email: &'a str,
     pub(super) tenant: &'a str,
     pub(super) role: &'a str,
@@ -58,9 +79,12 @@ pub(super) struct Home<'a> {
 #[derive(Template)]
 #[template(path = "code.html")]
 pub(super) struct Code<'a> {
+    pub(super) frame: Frame,
     pub(super) email: &'a str,
     /// Whether the account has one to show.
     pub(super) has_one: bool,
+    /// Whether one of them is a passkey.
+    pub(super) passkey: bool,
     /// Why the one shown before was not taken.
     pub(super) why: &'a str,
     pub(super) csrf: &'a str,
@@ -70,24 +94,172 @@ pub(super) struct Code<'a> {
 #[derive(Template)]
 #[template(path = "refused.html")]
 pub(super) struct Refused<'a> {
+    pub(super) frame: Frame,
     pub(super) title: &'a str,
     pub(super) text: &'a str,
+    /// The same in English, if `text` is not.
+    pub(super) detail: &'a str,
     pub(super) request: &'a str,
+}
+
+/// The form that asks for an account.
+#[derive(Template)]
+#[template(path = "sign_up.html")]
+pub(super) struct SignUpForm<'a> {
+    pub(super) frame: Frame,
+    pub(super) csrf: &'a str,
+}
+
+/// Where one is signed in.
+#[derive(Template)]
+#[template(path = "sessions.html")]
+pub(super) struct Sessions<'a> {
+    pub(super) frame: Frame,
+    pub(super) email: &'a str,
+    pub(super) sessions: Vec<OneSession>,
+    pub(super) csrf: &'a str,
+}
+
+/// The passkeys of the account.
+#[derive(Template)]
+#[template(path = "passkeys.html")]
+pub(super) struct Passkeys<'a> {
+    pub(super) frame: Frame,
+    pub(super) email: &'a str,
+    pub(super) passkeys: Vec<OnePasskey>,
+    pub(super) csrf: &'a str,
+}
+
+/// One of them.
+pub(super) struct OnePasskey {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) added: String,
+    pub(super) used: String,
+}
+
+/// Requests for one's own vault.
+#[derive(Template)]
+#[template(path = "recovery.html")]
+pub(super) struct Recovery<'a> {
+    pub(super) frame: Frame,
+    pub(super) ceremonies: Vec<OneCeremony>,
+    pub(super) csrf: &'a str,
+}
+
+/// One of them.
+pub(super) struct OneCeremony {
+    pub(super) id: String,
+    pub(super) requester: String,
+    pub(super) state: String,
+    pub(super) since: String,
+    pub(super) agreed: String,
+    pub(super) opens: String,
+    pub(super) ends: String,
+    pub(super) acts: Vec<String>,
+    /// No veto ends it.
+    pub(super) over_a_stop: bool,
+}
+
+/// What one has done.
+#[derive(Template)]
+#[template(path = "audit.html")]
+pub(super) struct Audit<'a> {
+    pub(super) frame: Frame,
+    pub(super) email: &'a str,
+    pub(super) records: Vec<OneRecord>,
+    /// Earlier ones are before this number.
+    pub(super) next: Option<i64>,
+}
+
+/// One record of it.
+pub(super) struct OneRecord {
+    pub(super) number: i64,
+    pub(super) at: String,
+    pub(super) method: String,
+    pub(super) object: String,
+    pub(super) result: String,
+    /// It was refused, or failed.
+    pub(super) bad: bool,
+    /// The API key that did it.
+    pub(super) key: String,
+}
+
+/// One of the sessions.
+pub(super) struct OneSession {
+    pub(super) id: String,
+    /// The one that asks.
+    pub(super) here: bool,
+    pub(super) device: String,
+    pub(super) place: String,
+    pub(super) since: String,
+    pub(super) seen: String,
+    pub(super) until: String,
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use super::{super::words::Words, *};
+
+    const EVIL: &str = "<script>x</script>\" onload=\"x' onload='x";
+
+    fn harmless(page: &impl Template) {
+        let page = page.render().unwrap();
+        let shown = page.replace("<script type=\"module\"", "");
+        assert!(
+            !shown.contains("<script") && !page.contains("\" onload") && !page.contains("' onload"),
+            "{page}"
+        );
+        assert!(page.contains("&#60;script&#62;"), "{page}");
+    }
+
+    fn frame() -> Frame {
+        Frame::new(Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new()), true)
+    }
 
     #[test]
     fn what_people_typed_is_text_and_nothing_else() {
-        let evil = "<script>x</script>\" onload=\"x";
-        let page = Home { email: evil, tenant: evil, role: evil, until: evil, csrf: evil }.render().unwrap();
-        assert!(!page.contains("<script") && !page.contains("\" onload"), "{page}");
-        let page = Code { email: evil, has_one: true, why: evil, csrf: evil }.render().unwrap();
-        assert!(!page.contains("<script") && !page.contains("\" onload"), "{page}");
-        let page = Link { title: evil, text: evil, button: evil, token: evil, csrf: evil }.render().unwrap();
-        assert!(!page.contains("<script") && !page.contains("\" onload"), "{page}");
+        let (frame, evil) = (frame(), EVIL);
+        harmless(&Home { frame, email: evil, tenant: evil, role: evil, until: evil, csrf: evil });
+        harmless(&Code { frame, email: evil, has_one: true, passkey: true, why: evil, csrf: evil });
+        harmless(&Link { frame, title: evil, text: evil, button: evil, token: evil, csrf: evil });
+        harmless(&Sent { frame, what: "sent.link", email: evil, minutes: 1 });
+        harmless(&Refused { frame, title: evil, text: evil, detail: evil, request: evil });
+        let text = || evil.to_owned();
+        let one = OneSession {
+            id: text(),
+            here: false,
+            device: text(),
+            place: text(),
+            since: text(),
+            seen: text(),
+            until: text(),
+        };
+        harmless(&Sessions { frame, email: evil, sessions: vec![one], csrf: evil });
+        let one = OneCeremony {
+            id: text(),
+            requester: text(),
+            state: text(),
+            since: text(),
+            agreed: text(),
+            opens: text(),
+            ends: text(),
+            acts: vec![text()],
+            over_a_stop: false,
+        };
+        harmless(&Recovery { frame, ceremonies: vec![one], csrf: evil });
+        let one = OneRecord {
+            number: 1,
+            at: text(),
+            method: text(),
+            object: text(),
+            result: text(),
+            bad: true,
+            key: text(),
+        };
+        harmless(&Audit { frame, email: evil, records: vec![one], next: None });
+        let one = OnePasskey { id: text(), name: text(), added: text(), used: text() };
+        harmless(&Passkeys { frame, email: evil, passkeys: vec![one], csrf: evil });
     }
 }

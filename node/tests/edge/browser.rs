@@ -10,30 +10,30 @@ use ocmt_types::{Clock as _, SystemClock};
 use crate::kit::{Answer, Edge, framed};
 
 pub(crate) const EMAIL: &str = "ann@example.com";
-const SESSION: &str = "__Host-ocmt-session";
+pub(crate) const SESSION: &str = "__Host-ocmt-session";
 const CSRF: &str = "__Host-ocmt-csrf";
 const BINDING: &str = "__Host-ocmt-binding";
 
 /// Keeps cookies, and nothing else that a browser has.
 #[derive(Default, Clone)]
-struct Browser {
-    cookies: BTreeMap<String, String>,
+pub(crate) struct Browser {
+    pub(crate) cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
-    async fn get(&mut self, edge: &Edge, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, edge: &Edge, path: &str) -> Answer {
         let request = self.with_cookies(Request::get(path));
         self.keep(edge.ask(request, "").await)
     }
 
     /// Sends a form as our own page does.
-    async fn post(&mut self, edge: &Edge, path: &str, form: &str) -> Answer {
+    pub(crate) async fn post(&mut self, edge: &Edge, path: &str, form: &str) -> Answer {
         let request = form_of(path).header("origin", edge.origin()).header("sec-fetch-site", "same-origin");
         let request = self.with_cookies(request);
         self.keep(edge.ask(request, form.to_owned()).await)
     }
 
-    fn with_cookies(&self, request: Builder) -> Builder {
+    pub(crate) fn with_cookies(&self, request: Builder) -> Builder {
         self.cookies
             .iter()
             .fold(request, |request, (name, value)| request.header("cookie", format!("{name}={value}")))
@@ -57,12 +57,12 @@ impl Browser {
         answer
     }
 
-    fn csrf(&self) -> String {
+    pub(crate) fn csrf(&self) -> String {
         self.cookies.get(CSRF).cloned().unwrap_or_default()
     }
 }
 
-fn form_of(path: &str) -> Builder {
+pub(crate) fn form_of(path: &str) -> Builder {
     Request::post(path).header("content-type", "application/x-www-form-urlencoded")
 }
 
@@ -90,17 +90,17 @@ async fn mailed(edge: &Edge, subject: &str) -> String {
     edge.mailbox.take(EMAIL, subject).await.expect("no letter came").link().unwrap().to_owned()
 }
 
-fn path_of(link: &str) -> String {
+pub(crate) fn path_of(link: &str) -> String {
     format!("/auth/link/{}", link.rsplit('/').next().unwrap())
 }
 
 /// The value of the hidden field of the one form on a page.
-fn field(page: &str) -> String {
+pub(crate) fn field(page: &str) -> String {
     page.split_once("name=\"csrf\" value=\"").unwrap().1.split('"').next().unwrap().to_owned()
 }
 
 /// Asks for a link in this browser, and gets its path from the mail.
-async fn ask_for_link(edge: &Edge, browser: &mut Browser) -> String {
+pub(crate) async fn ask_for_link(edge: &Edge, browser: &mut Browser) -> String {
     let page = browser.get(edge, "/").await;
     let form = format!("email={}&csrf={}", EMAIL.replace('@', "%40"), field(&page.body));
     let sent = browser.post(edge, "/auth/link", &form).await;
@@ -108,7 +108,7 @@ async fn ask_for_link(edge: &Edge, browser: &mut Browser) -> String {
     path_of(&mailed(edge, "sign-in link").await)
 }
 
-async fn signed_in(edge: &Edge) -> Browser {
+pub(crate) async fn signed_in(edge: &Edge) -> Browser {
     let mut browser = Browser::default();
     let link = ask_for_link(edge, &mut browser).await;
     let page = browser.get(edge, &link).await;

@@ -9,6 +9,7 @@ mod cors;
 mod kit;
 mod limits;
 mod metrics;
+mod pages;
 mod proxies;
 mod statuses;
 mod wire;

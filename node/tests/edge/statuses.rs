@@ -68,7 +68,7 @@ async fn h1_every_status_carries_the_headers_and_an_id_of_its_own() {
     let cases = [
         (200, Request::get("/"), vec![]),
         (200, Request::head("/"), vec![]),
-        (200, Request::get("/static/page.css"), vec![]),
+        (200, Request::get("/auth/sign-up"), vec![]),
         (200, Request::get("/auth/link/x"), vec![]),
         (200, web.header("x-grpc-web", "1"), framed(&[])),
         (403, preflight, vec![]),

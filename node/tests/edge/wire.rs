@@ -141,7 +141,7 @@ async fn every_body_says_its_type_and_text_its_charset() {
         ("GET", "/"),
         ("GET", "/nowhere"),
         ("PUT", "/"),
-        ("GET", "/static/page.css"),
+        ("GET", "/auth/sign-up"),
         ("GET", "/auth/link/ocmt_lnk_x"),
         ("POST", "/auth/link"),
         ("GET", "/gateway/x"),

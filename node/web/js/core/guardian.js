@@ -52,6 +52,12 @@ export function checkDelays({ lock, recovery, change, window }, { dev = false } 
   need(lock >= recovery && recovery >= change + window);
 }
 
+/** The owner's identity key as the set itself names it: for who has pinned none, to verify it under and to pin. */
+export const claimedOwner = (signed) => {
+  need(signed.length > 64);
+  return readSet(signed.slice(0, -64)).owner.identity;
+};
+
 /** Verifies a set under the owner's identity key, which the caller pinned. */
 export async function verifySet(signed, owner) {
   need(signed.length > 64);

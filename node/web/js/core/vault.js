@@ -60,7 +60,7 @@ async function checked(scope, shown, slots, slot, half, seen) {
   need(slots.length === manifest.slots.length && slots.every((one, at) => sameSlot(one, manifest.slots[at])));
   need(await proves(manifest, shown.leaves));
   const stored = readObject(shown.keyring);
-  const state = { scope, slots, manifest, manifestHash, leaves: shown.leaves, present };
+  const state = { scope, slots, manifest, manifestHash, leaves: shown.leaves, present, through: slot.id };
   need(equal(stored.id, await keyringId()) && (await holds(state, stored)));
   // only now is the vault key opened
   const vaultKey = await openVaultKey(slot, scope, half);
@@ -90,7 +90,7 @@ export async function createVault(scope, slots) {
   const object = await makeObject(scope, vaultKey, epoch, await keyringId(), 1, plaintext);
   plaintext.fill(0);
   const manifest = { counter: 0n, epoch, hosts: [], anchors: [] };
-  const state = { scope, slots: made, manifest, leaves: [], present: signing.public };
+  const state = { scope, slots: made, manifest, leaves: [], present: signing.public, through: null };
   const vault = new Vault(state, vaultKey, keyring);
   const changed = await vault.changed([object]);
   vault.apply(changed);
@@ -129,6 +129,11 @@ export class Vault {
 
   get keyring() {
     return this.#keyring;
+  }
+
+  /** The id of the slot that opened it; null in a vault that was just made. */
+  get openedThrough() {
+    return this.#state.through;
   }
 
   get leaves() {

@@ -33,6 +33,7 @@ mod mfa;
 mod moving;
 mod oauth;
 mod operators_see;
+mod pages;
 mod plain;
 mod recovery_cli;
 mod recovery_kill;

@@ -53,6 +53,8 @@ async fn a_page_is_for_everybody_and_what_is_guarded_is_shut() {
             for header in [("authorization", bearer.as_str()), ("cookie", cookie.as_str())] {
                 let (answer, lawful) = match page {
                     Page::Public => (http::get(&target, path, &[header]).await, 200..=303),
+                    Page::Own => (http::get(&target, path, &[header]).await, 200..=404),
+                    Page::Missing => (http::get(&target, path, &[header]).await, 404..=404),
                     Page::Form => (http::get(&target, path, &[header]).await, 405..=405),
                     Page::Gateway => (http::upgrade(&target, path, &[header]).await, 400..=499),
                 };

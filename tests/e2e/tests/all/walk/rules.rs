@@ -328,6 +328,10 @@ pub(super) const RULES: &[Rule] = rules! {
 pub(super) enum Page {
     /// Shown to everybody, whatever they show.
     Public,
+    /// Of whoever has a session: others are shown the form for signing in, and what is not theirs is not there.
+    Own,
+    /// Not there.
+    Missing,
     /// A form's: it is posted to, and answers nothing that is asked of it otherwise.
     Form,
     /// A WebSocket, with the token of a gateway alone.
@@ -344,7 +348,22 @@ pub(super) const ROUTES: &[(&str, &str, Page)] = &[
     ("/auth/oidc", "/auth/oidc?code=x&state=y", Page::Public),
     ("/auth/sign-out", "/auth/sign-out", Page::Form),
     ("/oauth/callback/{provider}", "/oauth/callback/git?code=x&state=y", Page::Public),
-    ("/static/page.css", "/static/page.css", Page::Public),
+    ("/auth/sign-up", "/auth/sign-up", Page::Public),
+    ("/auth/passkey", "/auth/passkey", Page::Form),
+    ("/app/passkeys", "/app/passkeys", Page::Public),
+    ("/app/passkeys/remove", "/app/passkeys/remove", Page::Form),
+    ("/app/audit", "/app/audit", Page::Public),
+    ("/app/recovery", "/app/recovery", Page::Public),
+    ("/app/recovery/veto", "/app/recovery/veto", Page::Form),
+    ("/app/sessions", "/app/sessions", Page::Public),
+    ("/app/sessions/end", "/app/sessions/end", Page::Form),
+    ("/app/sessions/end-others", "/app/sessions/end-others", Page::Form),
+    ("/guardian", "/guardian", Page::Public),
+    ("/guardian/invitations/{id}", "/guardian/invitations/x", Page::Own),
+    ("/guardian/requests/{id}", "/guardian/requests/x", Page::Own),
+    ("/guardian/drills/{id}", "/guardian/drills/x", Page::Own),
+    ("/guardian/resign", "/guardian/resign", Page::Form),
+    ("/static/{version}/{*name}", "/static/x/page.css", Page::Missing),
     ("/gateway/{container}", "/gateway/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11", Page::Gateway),
     ("/gateway/{container}/", "/gateway/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11/", Page::Gateway),
     ("/gateway/{container}/{*path}", "/gateway/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11/x/y", Page::Gateway),

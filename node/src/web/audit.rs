@@ -1,0 +1,66 @@
+//! What one has done oneself, newest first, as the audit has it. What others did to what is theirs stands in their own.
+
+use axum::{
+    extract::{Query, State},
+    http::StatusCode,
+    response::Response,
+};
+use ocmt_actors::api::audit::{AuditEntry, AuditOutcome, QueryAudit};
+use serde::Deserialize;
+
+use super::{
+    answer::{html, refused},
+    pages::{Pages, Visitor},
+    sign_in::enter,
+    view::{Audit, OneRecord, at},
+};
+
+/// Records of one page.
+const MOST: u32 = 50;
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    /// Only records before this number.
+    before: Option<i64>,
+}
+
+/// One page of them.
+pub(super) async fn list(
+    State(pages): State<Pages>,
+    Query(Wanted { before }): Query<Wanted>,
+    visitor: Visitor,
+) -> Response {
+    let guest = match enter(&pages, &visitor).await {
+        Ok(guest) => guest,
+        Err(instead) => return *instead,
+    };
+    let ask = QueryAudit {
+        after: before,
+        limit: MOST,
+        user: Some(guest.me.user),
+        descending: true,
+        ..QueryAudit::default()
+    };
+    let tenant = pages.system.tenant(guest.caller.tenant());
+    match tenant.call(guest.caller.clone(), pages.meta(), ask).await {
+        Ok(page) => {
+            let frame = visitor.frame().of_user();
+            let records = page.records.iter().map(row).collect();
+            let page = Audit { frame, email: &guest.me.email, records, next: page.next };
+            html(StatusCode::OK, &page, [visitor.own_csrf().1])
+        }
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+fn row(one: &AuditEntry) -> OneRecord {
+    OneRecord {
+        number: one.sequence,
+        at: at(one.at),
+        method: one.method.clone(),
+        object: one.object.clone(),
+        result: one.result.clone(),
+        bad: one.outcome != AuditOutcome::Allowed,
+        key: one.by_key().unwrap_or_default().to_owned(),
+    }
+}

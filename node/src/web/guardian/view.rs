@@ -1,0 +1,183 @@
+//! A guardian's pages as templates. What is sealed or signed stands in them in hexadecimal, for the page's script.
+
+use askama::Template;
+
+use super::super::frame::Frame;
+
+/// All that waits, and whom one guards.
+#[derive(Template)]
+#[template(path = "guardian.html")]
+pub(super) struct Overview<'a> {
+    pub(super) frame: Frame,
+    pub(super) requests: Vec<Waiting>,
+    /// Requests of which the visitor has said what there is to say.
+    pub(super) under_way: Vec<Waiting>,
+    pub(super) invitations: Vec<Waiting>,
+    pub(super) drills: Vec<Waiting>,
+    pub(super) held: Vec<Held>,
+    /// One's own public keys, of which the words are made.
+    pub(super) keys: Option<(String, String)>,
+    pub(super) csrf: &'a str,
+}
+
+/// Something that waits.
+pub(super) struct Waiting {
+    pub(super) id: String,
+    pub(super) owner: String,
+    pub(super) state: String,
+}
+
+/// Somebody who is guarded.
+pub(super) struct Held {
+    pub(super) id: String,
+    pub(super) owner: String,
+    pub(super) state: String,
+    pub(super) units: u32,
+    pub(super) drilled: String,
+}
+
+/// An invitation.
+#[derive(Template)]
+#[template(path = "guardian_accept.html")]
+pub(super) struct Accept {
+    pub(super) frame: Frame,
+    pub(super) id: String,
+    pub(super) owner: String,
+    /// As the owner's tenant says; may be empty.
+    pub(super) owner_key: String,
+    pub(super) email: String,
+    pub(super) tenant: String,
+    /// The visitor's own vault; empty if there is none yet.
+    pub(super) vault: String,
+    pub(super) until: String,
+    pub(super) csrf: String,
+}
+
+/// A drill.
+#[derive(Template)]
+#[template(path = "guardian_drill.html")]
+pub(super) struct Drill {
+    pub(super) frame: Frame,
+    pub(super) id: String,
+    pub(super) owner: String,
+    pub(super) tenant: String,
+    pub(super) challenge_id: String,
+    pub(super) challenge: String,
+    pub(super) signed_set: String,
+    pub(super) sealed_units: String,
+    pub(super) until: String,
+}
+
+/// A request.
+#[derive(Template)]
+#[template(path = "guardian_request.html")]
+pub(super) struct Request {
+    pub(super) frame: Frame,
+    pub(super) id: String,
+    pub(super) owner: String,
+    pub(super) requester: String,
+    pub(super) state: String,
+    pub(super) since: String,
+    pub(super) agreed: String,
+    pub(super) opens: String,
+    pub(super) ends: String,
+    pub(super) acts: Vec<String>,
+    /// What the visitor has said last.
+    pub(super) mine: Option<String>,
+    /// Whether there is something to say.
+    pub(super) decides: bool,
+    /// Guardians sign for it first: it goes on over a stop.
+    pub(super) proposed: bool,
+    /// It was signed for: no lock ends it.
+    pub(super) over_a_stop: bool,
+    /// Whether it can be agreed to.
+    pub(super) approves: bool,
+    pub(super) tenant: String,
+    pub(super) guardianship: String,
+    pub(super) params: String,
+    pub(super) signed_set: String,
+    pub(super) sealed_units: String,
+    pub(super) statement: String,
+    /// Whose statement it is, and the key in that node's certificate.
+    pub(super) node: String,
+    pub(super) node_key: String,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{super::super::words::Words, *};
+
+    #[test]
+    fn what_others_wrote_is_text_and_nothing_else() {
+        let evil = || "<img src=x onerror=alert(1)>\"' autofocus onfocus=alert(1) x='\"".to_owned();
+        let words = Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new());
+        let frame = Frame::new(words, true).of_user();
+        let waiting = || vec![Waiting { id: evil(), owner: evil(), state: evil() }];
+        let held = Held { id: evil(), owner: evil(), state: evil(), units: 1, drilled: evil() };
+        let overview = Overview {
+            frame,
+            requests: waiting(),
+            under_way: waiting(),
+            invitations: waiting(),
+            drills: waiting(),
+            held: vec![held],
+            keys: Some((evil(), evil())),
+            csrf: "x",
+        };
+        let accept = |vault: &str| Accept {
+            frame,
+            id: evil(),
+            owner: evil(),
+            owner_key: evil(),
+            email: evil(),
+            tenant: evil(),
+            vault: vault.to_owned(),
+            until: evil(),
+            csrf: evil(),
+        };
+        let drill = Drill {
+            frame,
+            id: evil(),
+            owner: evil(),
+            tenant: evil(),
+            challenge_id: evil(),
+            challenge: evil(),
+            signed_set: evil(),
+            sealed_units: evil(),
+            until: evil(),
+        };
+        let request = Request {
+            frame,
+            id: evil(),
+            owner: evil(),
+            requester: evil(),
+            state: evil(),
+            since: evil(),
+            agreed: evil(),
+            opens: evil(),
+            ends: evil(),
+            acts: vec![evil()],
+            mine: Some(evil()),
+            decides: true,
+            proposed: false,
+            over_a_stop: false,
+            approves: true,
+            tenant: evil(),
+            guardianship: evil(),
+            params: evil(),
+            signed_set: evil(),
+            sealed_units: evil(),
+            statement: evil(),
+            node: evil(),
+            node_key: evil(),
+        };
+        let pages =
+            [overview.render(), accept("").render(), accept("x").render(), drill.render(), request.render()];
+        for page in pages.map(Result::unwrap) {
+            assert!(page.contains("&#60;img") && !page.contains("<img"), "{page}");
+            // nothing of it ends the attribute that it stands in
+            assert!(!page.contains("\"' autofocus") && !page.contains("x='\""), "{page}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Passkeys: showing one signs in, or finishes a sign-in; those of the account, and taking one away. Adding one is a call of the
+//! page's script. An answer that gives the session another token is a form's, so that no script sees the token.
+
+use axum::{Form, extract::State, http::StatusCode, response::Response};
+use data_encoding::BASE64URL_NOPAD;
+use ocmt_actors::{
+    ActorError,
+    api::{
+        auth::{Device, SessionIssued},
+        passkeys::{FinishPasskeyAssertion, ListPasskeys, PasskeyInfo, RemovePasskey, SignInByPasskey},
+    },
+};
+use ocmt_types::Secret;
+use serde::Deserialize;
+
+use super::{
+    answer::{html, refused, see_other},
+    assets::Script,
+    pages::{Guest, Pages, UNPROVEN, Visitor},
+    sign_in::{enter, signed_in},
+    view::{OnePasskey, Passkeys, at},
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shown {
+    assertion: String,
+    credential: String,
+    secret: String,
+    csrf: String,
+}
+
+/// Takes what the authenticator answered.
+pub(super) async fn show(State(pages): State<Pages>, visitor: Visitor, Form(shown): Form<Shown>) -> Response {
+    if !visitor.proves(&shown.csrf) {
+        return refused(&UNPROVEN, &visitor);
+    }
+    match taken(&pages, &visitor, shown).await {
+        Ok(issued) => signed_in(&issued, &visitor),
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+async fn taken(pages: &Pages, visitor: &Visitor, shown: Shown) -> Result<SessionIssued, ActorError> {
+    let assertion = shown.assertion.parse().map_err(|_| ActorError::invalid("assertion", "is no id"))?;
+    let secret = BASE64URL_NOPAD.decode(shown.secret.as_bytes());
+    let binding_secret = Secret::new(secret.map_err(|_| ActorError::invalid("secret", "is not base64url"))?);
+    let credential = shown.credential.into_bytes();
+    let Some(token) = visitor.session() else {
+        let device = Device { name: visitor.device(), addr: visitor.addr };
+        let ask = SignInByPasskey { assertion, credential, binding_secret, device };
+        return pages.system.finish_passkey_sign_in(ask, &pages.meta(), visitor.request).await;
+    };
+    let caller = pages.caller(visitor, token).await?;
+    let ask = FinishPasskeyAssertion { assertion, credential, binding_secret };
+    pages.system.tenant(caller.tenant()).call(caller, pages.meta(), ask).await
+}
+
+/// Those of the account.
+pub(super) async fn list(State(pages): State<Pages>, visitor: Visitor) -> Response {
+    let guest = match enter(&pages, &visitor).await {
+        Ok(guest) => guest,
+        Err(instead) => return *instead,
+    };
+    let tenant = pages.system.tenant(guest.caller.tenant());
+    match tenant.call(guest.caller.clone(), pages.meta(), ListPasskeys).await {
+        Ok(all) => listed(&visitor, &guest, &all),
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+fn listed(visitor: &Visitor, guest: &Guest, all: &[PasskeyInfo]) -> Response {
+    let frame = visitor.frame().of_user().running(Script::Passkey);
+    let passkeys = all.iter().map(|one| OnePasskey {
+        id: one.id.to_string(),
+        name: one.name.clone(),
+        added: at(one.created_at),
+        used: one.last_used_at.map_or_else(|| frame.say("passkey.never").to_owned(), at),
+    });
+    let (csrf, cookie) = visitor.own_csrf();
+    let page = Passkeys { frame, email: &guest.me.email, passkeys: passkeys.collect(), csrf: &csrf };
+    html(StatusCode::OK, &page, [cookie])
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct One {
+    passkey: String,
+    csrf: String,
+}
+
+/// Takes one away.
+pub(super) async fn remove(State(pages): State<Pages>, visitor: Visitor, Form(one): Form<One>) -> Response {
+    let Some(token) = visitor.session().filter(|_| visitor.proves(&one.csrf)) else {
+        return refused(&UNPROVEN, &visitor);
+    };
+    let removed = async {
+        let passkey = one.passkey.parse().map_err(|_| ActorError::NotFound)?;
+        let caller = pages.caller(&visitor, token).await?;
+        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), RemovePasskey { passkey }).await
+    };
+    match removed.await {
+        Ok(_) => see_other("/app/passkeys", []),
+        Err(error) => refused(&error, &visitor),
+    }
+}

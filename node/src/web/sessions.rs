@@ -1,0 +1,100 @@
+//! Where one is signed in, and ending it.
+
+use axum::{Form, extract::State, http::StatusCode, response::Response};
+use ocmt_actors::{
+    ActorError,
+    api::auth::{ListSessions, RevokeOtherSessions, RevokeSession, SessionInfo},
+};
+use ocmt_types::SessionId;
+use serde::Deserialize;
+
+use super::{
+    answer::{html, refused, see_other},
+    pages::{Guest, Pages, UNPROVEN, Visitor},
+    sign_in::enter,
+    view::{OneSession, Sessions, at},
+};
+
+const HERE: &str = "/app/sessions";
+
+/// All of them.
+pub(super) async fn list(State(pages): State<Pages>, visitor: Visitor) -> Response {
+    let guest = match enter(&pages, &visitor).await {
+        Ok(guest) => guest,
+        Err(instead) => return *instead,
+    };
+    let tenant = pages.system.tenant(guest.caller.tenant());
+    match tenant.call(guest.caller.clone(), pages.meta(), ListSessions).await {
+        Ok(all) => shown(&visitor, &guest, &all),
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+fn shown(visitor: &Visitor, guest: &Guest, all: &[SessionInfo]) -> Response {
+    let mut sessions: Vec<OneSession> = all
+        .iter()
+        .map(|one| OneSession {
+            id: one.id.to_string(),
+            here: one.id == guest.session.id,
+            device: one.client.clone(),
+            place: one.address.clone().unwrap_or_default(),
+            since: at(one.created_at),
+            seen: at(one.last_seen_at),
+            until: at(one.expires_at),
+        })
+        .collect();
+    sessions.sort_by(|a, b| b.here.cmp(&a.here).then_with(|| b.seen.cmp(&a.seen)));
+    let (csrf, cookie) = visitor.own_csrf();
+    let frame = visitor.frame().of_user();
+    html(StatusCode::OK, &Sessions { frame, email: &guest.me.email, sessions, csrf: &csrf }, [cookie])
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct One {
+    session: String,
+    csrf: String,
+}
+
+/// Ends one.
+pub(super) async fn end(State(pages): State<Pages>, visitor: Visitor, Form(one): Form<One>) -> Response {
+    let Some(token) = visitor.session().filter(|_| visitor.proves(&one.csrf)) else {
+        return refused(&UNPROVEN, &visitor);
+    };
+    let ended = async {
+        let session: SessionId = one.session.parse().map_err(|_| ActorError::NotFound)?;
+        let caller = pages.caller(&visitor, token).await?;
+        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), RevokeSession { session }).await
+    };
+    match ended.await {
+        // one that has ended by itself meanwhile is what was wanted
+        Ok(_) | Err(ActorError::NotFound) => see_other(HERE, []),
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proof {
+    csrf: String,
+}
+
+/// Ends all but this one. API keys stay: a key is of a machine, which would stand still.
+pub(super) async fn end_others(
+    State(pages): State<Pages>,
+    visitor: Visitor,
+    Form(proof): Form<Proof>,
+) -> Response {
+    let Some(token) = visitor.session().filter(|_| visitor.proves(&proof.csrf)) else {
+        return refused(&UNPROVEN, &visitor);
+    };
+    let ended = async {
+        let caller = pages.caller(&visitor, token).await?;
+        let others = RevokeOtherSessions { api_keys: false };
+        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), others).await
+    };
+    match ended.await {
+        Ok(_) => see_other(HERE, []),
+        Err(error) => refused(&error, &visitor),
+    }
+}

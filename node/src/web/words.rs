@@ -1,0 +1,167 @@
+//! What pages say, in each language (`node/templates/words`).
+//!
+//! Which: the one that the address asks for (`?language=de`, kept in a cookie), else what the browser prefers.
+
+use std::{collections::BTreeMap, fmt::Display, sync::LazyLock};
+
+use axum::{extract::Request, middleware::Next, response::Response};
+use http::{HeaderMap, Uri, header};
+
+use crate::edge::cookies;
+
+const FILES: [(&str, &str, &str); 2] = [
+    ("en", "English", include_str!("../../templates/words/en.toml")),
+    ("de", "Deutsch", include_str!("../../templates/words/de.toml")),
+];
+
+static ALL: LazyLock<Vec<Words>> = LazyLock::new(|| FILES.iter().map(Words::read).collect());
+/// Of a program without languages, which a test rules out.
+static NONE: Words = Words { tag: "en", name: "English", said: BTreeMap::new() };
+
+/// One language.
+pub(super) struct Words {
+    /// As HTML names it.
+    pub(super) tag: &'static str,
+    /// As it calls itself.
+    pub(super) name: &'static str,
+    said: BTreeMap<String, String>,
+}
+
+impl Words {
+    fn read((tag, name, text): &(&'static str, &'static str, &'static str)) -> Self {
+        let sections: BTreeMap<String, BTreeMap<String, String>> = toml::from_str(text)
+            .inspect_err(|error| tracing::error!(%error, tag, "no words"))
+            .unwrap_or_default();
+        let said = sections.into_iter().flat_map(|(section, words)| {
+            words.into_iter().map(move |(key, words)| (format!("{section}.{key}"), words))
+        });
+        Self { tag, name, said: said.collect() }
+    }
+
+    /// The words of this name.
+    pub(super) fn say<'a>(&'a self, key: &'a str) -> &'a str {
+        self.find(key).unwrap_or(key)
+    }
+
+    /// The same with something put where `{}` is.
+    pub(super) fn put(&self, key: &str, what: impl Display) -> String {
+        self.say(key).replacen("{}", &what.to_string(), 1)
+    }
+
+    /// The words of this name, if there are any.
+    pub(super) fn find(&self, key: &str) -> Option<&str> {
+        self.said.get(key).map(String::as_str)
+    }
+
+    fn first() -> &'static Self {
+        ALL.first().unwrap_or(&NONE)
+    }
+
+    fn of(tag: &str) -> Option<&'static Self> {
+        ALL.iter().find(|words| words.tag == tag)
+    }
+
+    /// For who asks.
+    pub(super) fn wanted(uri: &Uri, headers: &HeaderMap) -> &'static Self {
+        asked(uri)
+            .or_else(|| cookies::one(headers, cookies::LANGUAGE).and_then(Self::of))
+            .or_else(|| preferred(headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?))
+            .unwrap_or_else(Self::first)
+    }
+
+    /// The other languages.
+    pub(super) fn others(&self) -> impl Iterator<Item = &'static Self> {
+        let own = self.tag;
+        ALL.iter().filter(move |words| words.tag != own)
+    }
+}
+
+fn asked(uri: &Uri) -> Option<&'static Words> {
+    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("language=")).and_then(Words::of)
+}
+
+/// Of `de-AT, en;q=0.7` the one that weighs most; the first of several.
+fn preferred(accepted: &str) -> Option<&'static Words> {
+    let weighed = accepted.split(',').filter_map(|part| {
+        let (tag, q) = part.split_once(';').unwrap_or((part, "q=1"));
+        let q: f32 = q.trim().strip_prefix("q=")?.parse().ok()?;
+        let words = Words::of(&tag.trim().split('-').next()?.to_ascii_lowercase())?;
+        (q > 0.0 && q <= 1.0).then_some((q, words))
+    });
+    let best = weighed.reduce(|best, next| if next.0 > best.0 { next } else { best });
+    best.map(|(_, words)| words)
+}
+
+/// Keeps the language that a page was asked for in.
+pub(super) async fn keep(request: Request, next: Next) -> Response {
+    let chosen = asked(request.uri()).map(|words| words.tag);
+    let mut answer = next.run(request).await;
+    if let Some((name, value)) = chosen.and_then(|tag| cookies::set(cookies::LANGUAGE, tag)) {
+        answer.headers_mut().append(name, value);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use super::*;
+
+    /// Names of words that are put together from a part in the code.
+    const PUT_TOGETHER: [&str; 5] = ["reason.", "state.", "act.", "request.mine_", "sent."];
+
+    fn used() -> BTreeSet<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folders = [root.join("templates"), root.join("src/web"), root.join("src/web/guardian")];
+        let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+        let mut used = BTreeSet::new();
+        for file in files.map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
+            let text = fs::read_to_string(&file).unwrap();
+            for call in ["say(\"", "put(\""] {
+                used.extend(text.split(call).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
+            }
+        }
+        used
+    }
+
+    #[test]
+    fn every_language_says_everything_that_a_page_asks_for_and_nothing_else() {
+        let used = used();
+        assert!(used.len() > 50);
+        let english: BTreeSet<&String> = ALL[0].said.keys().collect();
+        for words in ALL.iter() {
+            // errors have their English words from where they are made
+            let said = words.said.keys().filter(|key| !key.starts_with("reason."));
+            assert_eq!(said.collect::<BTreeSet<_>>(), english, "{}", words.tag);
+            for key in &used {
+                assert!(words.find(key).is_some_and(|words| !words.is_empty()), "{}: {key}", words.tag);
+            }
+            for (key, text) in &words.said {
+                let known = used.contains(key) || PUT_TOGETHER.iter().any(|part| key.starts_with(part));
+                assert!(known, "{}: nobody says {key}", words.tag);
+                let holes = ALL[0].find(key).unwrap_or_default().matches("{}").count();
+                assert_eq!(text.matches("{}").count(), holes, "{}: {key}", words.tag);
+            }
+        }
+    }
+
+    #[test]
+    fn a_language_is_the_one_asked_for_then_the_one_kept_then_the_one_preferred() {
+        let chosen = |path: &str, cookie: &str, accepted: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::COOKIE, format!("{}={cookie}", cookies::LANGUAGE).parse().unwrap());
+            headers.insert(header::ACCEPT_LANGUAGE, accepted.parse().unwrap());
+            Words::wanted(&path.parse().unwrap(), &headers).tag
+        };
+        assert_eq!(chosen("/", "", ""), "en");
+        assert_eq!(chosen("/", "", "fr, de-AT;q=0.8, en;q=0.7"), "de");
+        assert_eq!(chosen("/", "", "en-GB, de;q=0.9"), "en");
+        assert_eq!(chosen("/", "", "de;q=0, en;q=x"), "en");
+        assert_eq!(chosen("/", "en", "de"), "en");
+        assert_eq!(chosen("/?language=de", "en", "en"), "de");
+        assert_eq!(chosen("/?a=b&language=xx", "de", "en"), "de");
+        assert_eq!(chosen("/", "<script>", "de"), "de");
+    }
+}

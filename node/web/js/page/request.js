@@ -1,0 +1,76 @@
+// Deciding on a request for recovery. Everything is checked here before anything is opened: the owner's signature under the
+// key that this browser knows, the request against what the owner has signed, one's own parts against both.
+
+import { approve, checkCeremony, readCeremony, signStop, verifyRelease } from "../core/ceremony.js";
+import { hex, need, unhex } from "../core/codec.js";
+import { openUnits, seatOf, wipeUnits } from "../core/guardian.js";
+import { wordsOfCeremony } from "../core/words.js";
+import { call, once } from "./call.js";
+import { compute, openOwn } from "./opening.js";
+import { knownSet } from "./owner.js";
+import { $, busy, failed, LEAVING, say, typed } from "./shown.js";
+import { bytes, message } from "./wire.js";
+
+const form = $("request");
+const { tenant, guardianship, ceremony: id, params, set: signed, units: sealed, statement, node, nodeKey } = form.dataset;
+const METHODS = { deny: "DenyCeremony", doubt: "VoiceDoubt", lock: "LockCeremony", override: "OverrideStop" };
+
+async function ceremony() {
+  const read = await readCeremony(unhex(params));
+  need(hex(read.hash) === id);
+  return read;
+}
+
+async function agree(vault, request, set) {
+  const release = await verifyRelease(unhex(statement), unhex(node), unhex(nodeKey), request.hash);
+  const { identity, sealing } = vault.keyring;
+  const units = await openUnits(unhex(sealed), set, { identity, sealing });
+  try {
+    const approval = await approve(request, set, release, { identity, sealing }, units, BigInt(Date.now()));
+    await call("RecoveryService/ApproveCeremony", message(bytes(1, request.hash), bytes(2, approval), once()));
+  } finally {
+    wipeUnits(units);
+  }
+}
+
+async function speak(act, vault, request, set) {
+  const { identity } = await seatOf(set, vault.keyring.identity);
+  const seed = vault.keyring.identity;
+  const now = BigInt(Date.now());
+  const over = act === "override";
+  need(!over || request.overrides !== null);
+  const about = over ? request.overrides : request.hash;
+  const said = await signStop(act, about, now, seed, identity, over ? request.hash : null);
+  await call(`RecoveryService/${METHODS[act]}`, message(bytes(1, request.hash), bytes(2, said), once()));
+}
+
+async function decide(act) {
+  const request = await ceremony();
+  const set = await knownSet(guardianship, signed);
+  checkCeremony(request, set);
+  const vault = await openOwn(tenant, typed());
+  try {
+    await (act === "approve" ? agree(vault, request, set) : speak(act, vault, request, set));
+  } finally {
+    vault.close();
+  }
+  location.reload();
+  return LEAVING;
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const act = event.submitter?.dataset.act ?? "approve";
+  const agrees = act === "approve" || act === "override";
+  if (agrees && !$("heard").checked) {
+    say("heard");
+    $("heard").focus();
+    return;
+  }
+  busy(() => decide(act));
+});
+
+compute();
+ceremony()
+  .then(({ hash }) => wordsOfCeremony(hash))
+  .then((six) => ($("words").textContent = six.join(" ")), failed);

@@ -1,0 +1,252 @@
+//! A telephone: Chromium, 360 pixels wide, whose every page is looked at as it comes.
+
+use std::{cell::Cell, collections::BTreeMap, fs, path::Path, time::Duration};
+
+use data_encoding::BASE64;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::driver::Driver;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const AXE: &str = include_str!("../../../../web/vendor/axe-core/axe.min.js");
+/// An element, as WebDriver writes it.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+const TAB: &str = "\u{e004}";
+const ENTER: &str = "\u{e007}";
+/// A folder for pictures of the pages; none are made without it.
+const SHOTS: &str = "OCMT_SCREENSHOTS";
+
+/// How somebody uses it.
+#[derive(Clone, Copy)]
+pub(super) struct Habits {
+    pub(super) language: &'static str,
+    pub(super) dark: bool,
+    /// Never touches the glass: Tab, Enter and Space.
+    pub(super) keyboard: bool,
+}
+
+pub(super) struct Browser {
+    driver: Driver,
+    habits: Habits,
+    taps: Cell<u32>,
+    /// Bytes that each page and what it loads took, by name.
+    pub(super) sizes: std::cell::RefCell<BTreeMap<String, u64>>,
+    /// All that was sent, as it left the browser.
+    sent: std::cell::RefCell<Vec<Vec<u8>>>,
+}
+
+impl Browser {
+    pub(super) async fn start(habits: Habits) -> Self {
+        let driver = Driver::start(habits.language).await.unwrap();
+        let browser =
+            Self { driver, habits, taps: Cell::new(0), sizes: Default::default(), sent: Default::default() };
+        browser.as_telephone().await;
+        browser
+    }
+
+    async fn as_telephone(&self) {
+        let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": true });
+        self.devtools("Emulation.setDeviceMetricsOverride", &phone).await;
+        let scheme = if self.habits.dark { "dark" } else { "light" };
+        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", &media).await;
+    }
+
+    pub(super) async fn devtools(&self, command: &str, params: &Value) -> Value {
+        self.driver.post("/goog/cdp/execute", &json!({ "cmd": command, "params": params })).await.unwrap()
+    }
+
+    /// Gives the telephone an authenticator that asks its owner and is told yes.
+    pub(super) async fn authenticator(&self) {
+        let wanted = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "hasUserVerification": true, "isUserVerified": true,
+        });
+        self.driver.post("/webauthn/authenticator", &wanted).await.unwrap();
+    }
+
+    pub(super) async fn go(&self, url: &str) {
+        self.driver.post("/url", &json!({ "url": url })).await.unwrap();
+    }
+
+    /// Runs the body of a function in the page.
+    pub(super) async fn run(&self, script: &str) -> Value {
+        self.driver.post("/execute/sync", &json!({ "script": script, "args": [] })).await.unwrap()
+    }
+
+    /// Until an expression of the page's holds: pages come and go meanwhile.
+    pub(super) async fn until(&self, holds: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let body = json!({ "script": format!("return !!({holds})"), "args": [] });
+            if self.driver.post("/execute/sync", &body).await.is_ok_and(|held| held == true) {
+                return;
+            }
+            if Instant::now() > end {
+                let page = self.run("return location.href + '\\n' + document.body.innerText").await;
+                panic!(
+                    "never: {holds}\n{}\n{:?}",
+                    page.as_str().unwrap_or_default(),
+                    self.complaints().await
+                );
+            }
+            sleep(Duration::from_millis(50)).await; // why: between two looks at a page
+        }
+    }
+
+    pub(super) async fn text(&self, selector: &str) -> String {
+        let text = self.run(&format!("return document.querySelector({selector:?})?.innerText ?? ''")).await;
+        text.as_str().unwrap().to_owned()
+    }
+
+    async fn element(&self, selector: &str) -> String {
+        self.until(&format!("document.querySelector({selector:?})")).await;
+        let wanted = json!({ "using": "css selector", "value": selector });
+        let found = self.driver.post("/element", &wanted).await.unwrap();
+        found[ELEMENT].as_str().unwrap().to_owned()
+    }
+
+    /// Touches something, or walks to it and presses it.
+    pub(super) async fn tap(&self, selector: &str) {
+        self.taps.set(self.taps.get() + 1);
+        self.until(&format!(
+            "document.querySelector({selector:?}) && !document.querySelector({selector:?}).disabled"
+        ))
+        .await;
+        if self.habits.keyboard {
+            self.walk_to(selector).await;
+            let key = if selector.contains("#heard") || selector.contains("#kept") { " " } else { ENTER };
+            self.press(key).await;
+        } else {
+            let element = self.element(selector).await;
+            self.driver.post(&format!("/element/{element}/click"), &json!({})).await.unwrap();
+        }
+    }
+
+    pub(super) async fn fill(&self, selector: &str, text: &str) {
+        let element = self.element(selector).await;
+        if self.habits.keyboard {
+            self.walk_to(selector).await;
+        }
+        self.driver.post(&format!("/element/{element}/clear"), &json!({})).await.unwrap();
+        self.driver.post(&format!("/element/{element}/value"), &json!({ "text": text })).await.unwrap();
+    }
+
+    async fn press(&self, key: &str) {
+        let actions = json!([{ "type": "key", "id": "keys", "actions": [
+            { "type": "keyDown", "value": key }, { "type": "keyUp", "value": key },
+        ] }]);
+        self.driver.post("/actions", &json!({ "actions": actions })).await.unwrap();
+    }
+
+    /// By Tab, as often as it takes; what has the focus shows it.
+    async fn walk_to(&self, selector: &str) {
+        for _ in 0..60 {
+            let there = format!("return document.activeElement === document.querySelector({selector:?})");
+            if self.run(&there).await == true {
+                let ring = self.run("return getComputedStyle(document.activeElement).outlineStyle").await;
+                assert_ne!(ring, "none", "{selector} has the focus and does not show it");
+                return;
+            }
+            self.press(TAB).await;
+        }
+        panic!("no way to {selector} by keyboard: {}", self.text("body").await);
+    }
+
+    pub(super) fn taps(&self) -> u32 {
+        self.taps.replace(0)
+    }
+
+    /// Looks at the page as it stands: it complains of nothing, no rule of axe-core that matters is broken, nothing sticks out.
+    pub(super) async fn look(&self, name: &str) {
+        let sticks_out = "return document.documentElement.scrollWidth > innerWidth";
+        assert_eq!(self.run(sticks_out).await, false, "{name} is wider than a telephone");
+        let script = format!(
+            "const done = arguments[arguments.length - 1]; const module = undefined; {AXE};
+             axe.run(document, {{ resultTypes: ['violations'] }}).then(({{ violations }}) => done(violations.map(
+               ({{ id, impact, nodes }}) => `${{impact}} ${{id}}: ${{nodes.map(({{ html }}) => html).join(' ')}}`)), (e) => done([String(e)]))"
+        );
+        let found =
+            self.driver.post("/execute/async", &json!({ "script": script, "args": [] })).await.unwrap();
+        let bad: Vec<&str> = found
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_str)
+            .filter(|one| !one.starts_with("minor"))
+            .collect();
+        assert!(bad.is_empty(), "{name}: {bad:#?}");
+        let complaints = self.complaints().await;
+        assert!(complaints.is_empty(), "{name}: {complaints:#?}");
+        let size = "return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+            .filter(({ name }) => !name.includes('/vendor/') && !name.includes('/ocmt.v1.'))
+            .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)";
+        let size = self.run(size).await.as_u64().unwrap();
+        self.sizes.borrow_mut().insert(name.to_owned(), size);
+        self.keep_traffic().await;
+        if let Ok(folder) = std::env::var(SHOTS) {
+            self.picture(Path::new(&folder), name).await;
+        }
+    }
+
+    async fn picture(&self, folder: &Path, name: &str) {
+        let params = json!({ "format": "png", "captureBeyondViewport": true });
+        let taken = self.devtools("Page.captureScreenshot", &params).await;
+        let picture = BASE64.decode(taken["data"].as_str().unwrap().as_bytes()).unwrap();
+        let dark = if self.habits.dark { "-dark" } else { "" };
+        fs::create_dir_all(folder).unwrap();
+        fs::write(folder.join(format!("{name}-{}{dark}.png", self.habits.language)), picture).unwrap();
+    }
+
+    /// What the browser has to say against the pages: violations of their policy, scripts that fail, what is missing.
+    pub(super) async fn complaints(&self) -> Vec<String> {
+        let log = self.driver.post("/se/log", &json!({ "type": "browser" })).await.unwrap();
+        let bad = log
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|entry| entry["level"] == "WARNING" || entry["level"] == "SEVERE");
+        bad.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    async fn keep_traffic(&self) {
+        let log = self.driver.post("/se/log", &json!({ "type": "performance" })).await.unwrap();
+        for entry in log.as_array().unwrap() {
+            let event: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
+            let (event, request) = (&event["message"], &event["message"]["params"]["request"]);
+            // what the browser asks itself goes nowhere
+            let leaves = request["url"].as_str().is_some_and(|url| url.starts_with("https://"));
+            if event["method"] != "Network.requestWillBeSent" || !leaves {
+                continue;
+            }
+            let mut sent = format!("{} {}", request["url"], request["headers"]).into_bytes();
+            let bodies = request["postDataEntries"].as_array().cloned().unwrap_or_default();
+            assert!(
+                request["hasPostData"] != true || !bodies.is_empty(),
+                "a body that was not seen: {request}"
+            );
+            for body in bodies {
+                sent.extend(BASE64.decode(body["bytes"].as_str().unwrap().as_bytes()).unwrap());
+            }
+            self.sent.borrow_mut().push(sent);
+        }
+    }
+
+    /// How many requests were seen, and whether one of them had this in it.
+    pub(super) async fn sent(&self, what: &[u8]) -> (usize, bool) {
+        self.keep_traffic().await;
+        let sent = self.sent.borrow();
+        (sent.len(), sent.iter().any(|one| one.windows(what.len()).any(|part| part == what)))
+    }
+
+    /// Forgets everything, as browsers do.
+    pub(super) async fn forget(&self) {
+        self.devtools("Network.clearBrowserCookies", &json!({})).await;
+        self.run("localStorage.clear()").await;
+    }
+
+    pub(super) async fn end(self) {
+        self.driver.end().await.unwrap();
+    }
+}

@@ -1,0 +1,137 @@
+//! A Chromium of a test's own, by WebDriver (W3C): JSON over HTTP to Debian's chromedriver on this machine.
+//!
+//! Written here because the crates that speak it (fantoccini, thirtyfour) bring twenty others for it; `tests/web/driver.js`
+//! does the same for the vectors.
+
+use std::{process::Stdio, time::Duration};
+
+use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// Longest answer of the driver: a page computes Argon2id on a machine that builds something else.
+const PATIENCE: Duration = Duration::from_secs(120);
+const FLAGS: [&str; 11] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--disable-extensions",
+    // the authority of a node of tests is of the test's own
+    "--ignore-certificate-errors",
+];
+
+/// The driver and one session of it.
+pub(super) struct Driver {
+    child: Child,
+    port: u16,
+    session: String,
+    _profile: TempDir,
+}
+
+impl Driver {
+    /// Starts both; pages are asked for in `language` first.
+    pub(super) async fn start(language: &str) -> anyhow::Result<Self> {
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("no chromedriver: tests/scripts/install.sh test")?;
+        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+        let port = timeout(PATIENCE, async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some((_, port)) = line.split_once("started successfully on port ") {
+                    return Ok(port.trim_end_matches('.').parse()?);
+                }
+            }
+            bail!("chromedriver did not start")
+        });
+        let port = port.await??;
+        let profile = TempDir::with_prefix("ocmt-chromium.")?;
+        let mut driver = Self { child, port, session: String::new(), _profile: profile };
+        driver.begin(language).await?;
+        Ok(driver)
+    }
+
+    async fn begin(&mut self, language: &str) -> anyhow::Result<()> {
+        let profile = format!("--user-data-dir={}", self._profile.path().display());
+        let args: Vec<String> = FLAGS
+            .iter()
+            .map(|flag| (*flag).to_owned())
+            .chain([profile, format!("--lang={language}")])
+            .collect();
+        let wanted = json!({
+            "acceptInsecureCerts": true,
+            "goog:chromeOptions": { "args": args, "prefs": { "intl.accept_languages": language } },
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        });
+        let begun =
+            self.ask("POST", "/session", &json!({ "capabilities": { "alwaysMatch": wanted } })).await?;
+        self.session = format!("/session/{}", begun["sessionId"].as_str().context("no session")?);
+        self.post("/timeouts", &json!({ "script": 120_000 })).await.map(drop)
+    }
+
+    /// A command of the session.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        self.ask("POST", &format!("{}{path}", self.session), body).await
+    }
+
+    /// What the session is asked without a body.
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.ask("GET", &format!("{}{path}", self.session), &Value::Null).await
+    }
+
+    /// Ends the session, and with it the browser.
+    pub(super) async fn end(&self) -> anyhow::Result<()> {
+        self.ask("DELETE", &self.session, &Value::Null).await.map(drop)
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        let answer = timeout(PATIENCE, async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            stream.write_all(format!("{head}{body}").as_bytes()).await?;
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await?;
+            anyhow::Ok(answer)
+        });
+        let answer = answer.await.with_context(|| format!("no answer to {path}"))??;
+        let text = String::from_utf8(answer)?;
+        let (_, body) = text.split_once("\r\n\r\n").context("no answer")?;
+        let mut answer: Value = serde_json::from_str(body).with_context(|| format!("{path}: {body}"))?;
+        let value = answer["value"].take();
+        match value["error"].as_str() {
+            Some(error) => bail!("{path}: {error}: {}", value["message"].as_str().unwrap_or_default()),
+            None => Ok(value),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // asked rather than killed, so that its browser goes too
+        if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        std::thread::sleep(Duration::from_millis(300)); // why: then it is killed; its browser has to be gone before
+    }
+}

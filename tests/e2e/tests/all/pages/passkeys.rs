@@ -1,0 +1,60 @@
+//! A passkey is added on a page, signs in alone and after a link, and is taken away.
+
+use std::net::TcpListener;
+
+use ocmt_testkit::TestNode;
+
+use super::{ENGLISH, browser::Browser, sign_in};
+
+/// Passkeys are of a name, and addresses are none.
+async fn named_node() -> TestNode {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let change = |config: &mut ocmt::config::Config| {
+        config.listen.client.set_port(port);
+        config.listen.public_url = format!("https://localhost:{port}");
+    };
+    TestNode::start_with(change).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_is_added_signs_in_alone_and_after_a_link_and_is_taken_away() {
+    let node = named_node().await;
+    let ada = node.person("ada").await.unwrap();
+    let browser = Browser::start(ENGLISH).await;
+    browser.authenticator().await;
+    sign_in(&node, &browser, &ada.email, "/app/passkeys").await;
+    browser.until("location.pathname === '/app/passkeys'").await;
+    browser.fill("#name", "my telephone").await;
+    browser.tap("#add-passkey button").await;
+    browser.until("document.querySelector('.cards h2')?.innerText === 'my telephone'").await;
+    browser.look("passkeys").await;
+    let count = ada.client.passkeys().await.unwrap().len();
+    assert_eq!(count, 1);
+    // alone: no letter, no address
+    browser.forget().await;
+    let origin = node.target().unwrap().endpoint;
+    browser.go(&format!("{origin}/app/sessions")).await;
+    browser.look("sign-in-passkey").await;
+    browser.tap("#show-passkey button").await;
+    browser.until("location.pathname === '/app/sessions' && document.querySelector('.cards')").await;
+    // after a link it is the second factor
+    browser.forget().await;
+    sign_in(&node, &browser, &ada.email, "/app/passkeys").await;
+    browser.until("document.querySelector('#code')").await;
+    browser.look("second-factor-passkey").await;
+    browser.tap("#show-passkey button").await;
+    browser.until("location.pathname === '/app/passkeys' && document.querySelector('.cards h2')").await;
+    browser.tap("form[action='/app/passkeys/remove'] button").await;
+    browser.until("!document.querySelector('.cards h2')").await;
+    assert!(ada.client.passkeys().await.is_err() || ada.client.passkeys().await.unwrap().is_empty());
+    // another's challenge signs nobody in
+    browser.forget().await;
+    browser.go(&format!("{origin}/")).await;
+    let made_up = "const form = document.querySelector('#show-passkey');
+        form.elements.assertion.value = crypto.randomUUID(); form.elements.credential.value = '{}';
+        form.elements.secret.value = 'AAAA'; form.submit();";
+    browser.run(made_up).await;
+    browser.until("document.querySelector('h1').innerText !== 'Sign in'").await;
+    assert!(!browser.text("main").await.contains("You are signed in"));
+    browser.end().await;
+}

@@ -1,0 +1,60 @@
+//! An owner hears of a request that is not theirs, and stops it on the page that the letter leads to.
+
+use std::time::Duration;
+
+use ocmt::local::wait_for;
+use ocmt_client::{
+    auth::Purpose,
+    recovery::{CeremonyState, SetState, Side},
+};
+use ocmt_testkit::TestNode;
+
+use super::{
+    ENGLISH,
+    browser::{Browser, Habits},
+};
+use crate::delays;
+
+const PASSPHRASE: &str = "violin ledger umbrella quartz";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_stops_a_request_on_the_page_that_the_letter_leads_to() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let mut vault = ada.vault(PASSPHRASE).await.unwrap();
+    delays::are_short(&ada).await;
+    for name in ["grace", "hedy"] {
+        let guard = node.person(name).await.unwrap();
+        let hers = guard.vault(PASSPHRASE).await.unwrap();
+        let asked = vault.invite_guardian(&guard.email, 1).await.unwrap();
+        let came = async || guard.client.guardianship(asked.id, Side::Guardian).await.ok();
+        wait_for(PATIENCE, came).await.expect("the invitation did not come");
+        hers.accept_guardianship(asked.id).await.unwrap();
+    }
+    let accepted = ada.client.guardianships(Some(Side::Owner)).await.unwrap();
+    vault.deal_shares(2, &accepted, delays::SHORT, true).await.unwrap();
+    let active =
+        async || ada.client.circle(None).await.ok().flatten().filter(|set| set.state == SetState::Active);
+    wait_for(PATIENCE, active).await.expect("the parts did not arrive");
+    // a thief who reads her mail
+    let pending = node.local().client().await.unwrap();
+    let pending = pending.request_link(&ada.email, None, Purpose::Recovery).await.unwrap();
+    let link = node.link(&ada.email, "recovery link").await.unwrap();
+    let thief = pending.finish(&link, "thief").await.unwrap();
+    let (request, _) = thief.open_ceremony(None, &node.device("thief").unwrap()).await.unwrap();
+    let browser = Browser::start(Habits { keyboard: true, ..ENGLISH }).await;
+    browser.go(&node.link(&ada.email, "Your guardians are asked").await.unwrap()).await;
+    browser.fill("#email", &ada.email).await;
+    browser.tap("main form button").await;
+    browser.until("!document.querySelector('#email')").await;
+    browser.go(&node.link(&ada.email, "sign-in link").await.unwrap()).await;
+    browser.tap("main button").await;
+    browser.until("location.pathname === '/app/recovery' && document.querySelector('.cards h2')").await;
+    browser.look("recovery").await;
+    browser.tap("form[action='/app/recovery/veto'] button").await;
+    browser.until("location.pathname === '/app/recovery' && !document.querySelector('.cards h2')").await;
+    assert_eq!(ada.client.ceremony(request.id()).await.unwrap().state, CeremonyState::Vetoed);
+    browser.look("recovery-none").await;
+    browser.end().await;
+}
