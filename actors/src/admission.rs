@@ -299,7 +299,8 @@ mod tests {
         let (tenant, owner) = (TenantId::from_bytes([1; 16]), Digest32([2; 32]));
         gate.meet(owner);
         let mut held: Vec<_> =
-            std::iter::from_fn(|| gate.take_call(tenant, "ContainerService/WakeContainer", 64).ok()).collect();
+            std::iter::from_fn(|| gate.take_call(tenant, "ContainerService/WakeContainer", 64).ok())
+                .collect();
         assert_eq!(held.len(), 2);
         assert!(gate.take_call(tenant, "VaultService/GetVault", 64).is_err());
         for way in ["AuthService/StepUp", "RecoveryService/ListCeremonies", "RecoveryService/VetoCeremony"] {

@@ -130,7 +130,10 @@ impl Queue {
             tracing::debug!(tenant = ?whose, "too many mails of a tenant wait, its oldest is let go");
             self.let_go(whose);
         } else if self.count > self.bounds.waiting {
-            tracing::warn!(waiting = self.count, "too many mails wait, the oldest of whoever has most is let go");
+            tracing::warn!(
+                waiting = self.count,
+                "too many mails wait, the oldest of whoever has most is let go"
+            );
             let most = self.waiting.iter().max_by_key(|(_, waiting)| waiting.len());
             if let Some(whose) = most.map(|(whose, _)| *whose) {
                 self.let_go(whose);

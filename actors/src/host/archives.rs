@@ -33,7 +33,11 @@ pub(crate) struct Archives {
 
 impl Default for Archives {
     fn default() -> Self {
-        Self { free: Arc::new(Semaphore::new(AT_ONCE)), tenants: Mutex::default(), waiting: AtomicUsize::new(0) }
+        Self {
+            free: Arc::new(Semaphore::new(AT_ONCE)),
+            tenants: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use ocmt_crypto::{
     guardian::GuardianSet as SignedSet,
     sign::VerifyKey,
 };
-use ocmt_store::tables::{Approval, Ceremony, CeremonyState as Stored, GuardianSetState, Session, Vault, Verdict};
+use ocmt_store::tables::{
+    Approval, Ceremony, CeremonyState as Stored, GuardianSetState, Session, Vault, Verdict,
+};
 use ocmt_types::GuardianshipId;
 
 use super::{

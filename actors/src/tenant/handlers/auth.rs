@@ -100,7 +100,9 @@ impl Handle for RevokeOtherSessions {
         let who = work.user()?;
         work.authorize(Action::EndSessions, &Object::of(who.user))?;
         for session in session_row::holders(work, who.user).await? {
-            if let Some(row) = work.tx.get::<Session>(session).await?.filter(|row| row.session_id != who.session) {
+            if let Some(row) =
+                work.tx.get::<Session>(session).await?.filter(|row| row.session_id != who.session)
+            {
                 agree::end_proposals(work, &row).await?;
             }
         }

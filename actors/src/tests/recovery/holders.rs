@@ -147,7 +147,10 @@ async fn a_session_that_was_put_out_opens_no_other_ceremony_and_is_not_lengthene
     assert_eq!(circle.open(&another).await.unwrap_err().reason(), "SESSION_PUT_OUT");
     let after = circle.session(&thief).await;
     assert_eq!((after.expires_at, after.assurance), (before.expires_at, Assurance::Narrowed));
-    assert_eq!(circle.kit.call(&owner, RevokeSession { session }).await.unwrap_err().reason(), "CEREMONY_LIVE");
+    assert_eq!(
+        circle.kit.call(&owner, RevokeSession { session }).await.unwrap_err().reason(),
+        "CEREMONY_LIVE"
+    );
     circle.kit.call(&again, CancelCeremony { ceremony: open.id() }).await.unwrap();
     assert!(circle.kit.authenticate(&thief.token).await.is_err(), "it ends with its last ceremony");
 }
@@ -160,6 +163,9 @@ async fn what_a_recovery_session_proposed_is_not_ended_by_a_plain_session() {
     let owner = circle.owner.caller.clone();
     circle.kit.call(&owner, RevokeOtherSessions::default()).await.unwrap();
     let session = over.person.caller.user().unwrap().session;
-    assert_eq!(circle.kit.call(&owner, RevokeSession { session }).await.unwrap_err().reason(), "CEREMONY_LIVE");
+    assert_eq!(
+        circle.kit.call(&owner, RevokeSession { session }).await.unwrap_err().reason(),
+        "CEREMONY_LIVE"
+    );
     assert_eq!(circle.state(&over).await, CeremonyState::Proposed);
 }

@@ -26,8 +26,7 @@ async fn a_veto_and_what_comes_before_it_need_no_call_of_the_tenants_quota() {
     assert_eq!(used_up().await.as_deref(), Some("QUOTA_CALLS"));
     let live = ListCeremonies { only_live: true, after: None, limit: 0 };
     assert_eq!(circle.kit.call(&owner, live).await.unwrap().ceremonies.len(), 1);
-    let veto =
-        VetoCeremony { ceremony: requester.id(), statement: Vec::new(), retirement: Vec::new() };
+    let veto = VetoCeremony { ceremony: requester.id(), statement: Vec::new(), retirement: Vec::new() };
     let stopped = circle.kit.call(&owner, veto).await.unwrap();
     assert_eq!(stopped.ceremony.state, CeremonyState::Vetoed);
     // looking at ceremonies has an end too

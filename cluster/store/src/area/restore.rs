@@ -20,8 +20,8 @@ use crate::{
         ApiKeyRow, BackupCode, Capability, CapabilityState, Ceremony, CeremonyRequest, CeremonyState,
         Cluster, Deletion, DestructiveAct, EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState,
         OauthFlow, OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramToken,
-        RESTORE_STEP, Session, Share, ShareRight, ShareState, SharedWrite, Signup, Snapshot, Tenant, TenantOwner,
-        TotpEnrollment,
+        RESTORE_STEP, Session, Share, ShareRight, ShareState, SharedWrite, Signup, Snapshot, Tenant,
+        TenantOwner, TotpEnrollment,
     },
 };
 

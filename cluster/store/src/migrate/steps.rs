@@ -73,13 +73,13 @@ steps! {
     // an earlier program would leave the volume of a container that is removed with it
     26 "erased_volumes" "0026_erased_volumes.sql" usable_from 26;
     // an earlier program would give up a sealing key that a stream is still under
-    25 "audit_streams" "0025_audit_streams.sql" usable_from 25;
+    27 "audit_streams" "0027_audit_streams.sql" usable_from 27;
     // an earlier program would take an audit whose beginning was pruned for one that is damaged
-    26 "audit_retention" "0026_audit_retention.sql" usable_from 26;
+    28 "audit_retention" "0028_audit_retention.sql" usable_from 28;
     // an earlier program would let one go on reading that was stopped
-    27 "program_pace" "0027_program_pace.sql" usable_from 27;
+    29 "program_pace" "0029_program_pace.sql" usable_from 29;
     // an earlier program would take a member out of a group and leave them its vault
-    25 "group_vaults" "0025_group_vaults.sql" usable_from 25;
+    30 "group_vaults" "0030_group_vaults.sql" usable_from 30;
     // an earlier program would end a share and leave what its taker sent to be filed
-    26 "shared_writes" "0026_shared_writes.sql" usable_from 26;
+    31 "shared_writes" "0031_shared_writes.sql" usable_from 31;
 }

@@ -33,7 +33,6 @@ pub mod transcript;
 pub mod vault;
 
 pub use agent_policy::AgentPolicyRow;
-pub use alert::{AlertChannel, AlertGroup, AlertKind};
 pub use alert::{AlertChannel, AlertGroup, AlertKind, AuditStream};
 pub use api_key::ApiKeyRow;
 pub use ceremony_event::CeremonyEvent;

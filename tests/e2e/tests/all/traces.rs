@@ -26,11 +26,14 @@ async fn a_call_is_traced_to_its_actor_and_no_secret_name_or_address_is_in_it() 
     let page = http::get(&node.target().unwrap(), "/", &[("traceparent", context.as_str())]).await.unwrap();
     assert!(page.status.as_u16() < 500);
 
-    let call = collector.span(|it| it.name == "VaultService/BatchPutEntries" && it.attributes.contains_key("code"));
+    let call =
+        collector.span(|it| it.name == "VaultService/BatchPutEntries" && it.attributes.contains_key("code"));
     let call = call.await.unwrap();
     assert_eq!((call.parent.len(), call.attributes["code"].as_str()), (0, "OK"), "{call:?}");
-    let work =
-        collector.span(|it| it.name == "VaultService/BatchPutEntries" && it.parent == call.span).await.unwrap();
+    let work = collector
+        .span(|it| it.name == "VaultService/BatchPutEntries" && it.parent == call.span)
+        .await
+        .unwrap();
     assert_eq!((work.trace.clone(), work.attributes["outcome"].as_str()), (call.trace.clone(), "OK"));
     let tenant = ada.client.who_am_i().await.unwrap().tenant.to_string();
     assert_eq!(work.attributes["tenant"], tenant);

@@ -1,4 +1,4 @@
--- Where records of audits are streamed to, twin of ../sqlite/0025_audit_streams.sql.
+-- Where records of audits are streamed to, twin of ../sqlite/0027_audit_streams.sql.
 --
 -- Usable from itself on: an earlier program would give up a sealing key that a stream is still under.
 

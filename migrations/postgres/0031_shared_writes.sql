@@ -1,5 +1,5 @@
 -- Shares that may write: what each may do to which entry, and what their takers sent, twin of
--- ../sqlite/0026_shared_writes.sql.
+-- ../sqlite/0031_shared_writes.sql.
 --
 -- Usable from itself on: an earlier program would end a share and leave what its taker sent to be filed.
 

@@ -1,4 +1,4 @@
--- How fast programs read, and which were stopped for it, twin of ../postgres/0027_program_pace.sql.
+-- How fast programs read, and which were stopped for it, twin of ../postgres/0029_program_pace.sql.
 --
 -- Usable from itself on: an earlier program would let one go on reading that was stopped.
 

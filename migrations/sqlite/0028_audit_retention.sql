@@ -1,4 +1,4 @@
--- How long audits are kept, and what is kept of records that were pruned, twin of ../postgres/0026_audit_retention.sql.
+-- How long audits are kept, and what is kept of records that were pruned, twin of ../postgres/0028_audit_retention.sql.
 --
 -- Usable from itself on: an earlier program would take an audit whose beginning was pruned for one that is damaged.
 

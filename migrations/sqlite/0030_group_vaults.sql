@@ -1,4 +1,4 @@
--- Vaults of groups and who takes part in them, twin of ../postgres/0025_group_vaults.sql.
+-- Vaults of groups and who takes part in them, twin of ../postgres/0030_group_vaults.sql.
 --
 -- Usable from itself on: an earlier program would take a member out of a group and leave them its vault.
 
