@@ -246,6 +246,7 @@ impl Area {
             Self::Tenant(call) => call.method(),
             Self::Users(call) => call.method(),
             Self::Groups(call) => call.method(),
+            Self::GroupVaults(call) => call.method(),
             Self::Audit(call) => call.method(),
             Self::Alerts(call) => call.method(),
             Self::Inbox(call) => call.method(),
