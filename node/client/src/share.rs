@@ -242,7 +242,7 @@ impl Vault {
             let key = source.keys().data_key(&object)?;
             offers.push(Offer { place: object.place(source.keys().scope()), key });
         }
-        self.offer(source.id(), taker, &offers, permissions, lifetime, Writing::default()).await
+        self.offer(source.id(), taker, &offers, (permissions, lifetime), Writing::default()).await
     }
 
     /// Gives on all of a share that one has taken to read and to give on.
@@ -262,7 +262,7 @@ impl Vault {
             let (object, key) = self.shared_object(from, entry, &giver).await?;
             offers.push(Offer { place: object.place(self.scope_of(from)?), key });
         }
-        self.offer(from.vault, taker, &offers, permissions, lifetime, Writing::default()).await
+        self.offer(from.vault, taker, &offers, (permissions, lifetime), Writing::default()).await
     }
 
     async fn offer(
@@ -270,8 +270,7 @@ impl Vault {
         vault: VaultId,
         taker: &str,
         offers: &[Offer],
-        permissions: &[Permission],
-        lifetime: Option<Duration>,
+        (permissions, lifetime): (&[Permission], Option<Duration>),
         writing: Writing,
     ) -> Result<Share, ClientError> {
         let keys = self.pinned(taker)?;

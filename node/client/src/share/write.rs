@@ -72,7 +72,7 @@ impl Vault {
         }
         self.keep_ledger(&ledger).await?;
         let writing = Writing { share: Some(share), grants };
-        let offered = self.offer(self.id(), taker, &offers, permissions, lifetime, writing).await;
+        let offered = self.offer(self.id(), taker, &offers, (permissions, lifetime), writing).await;
         if offered.as_ref().is_err_and(was_refused) {
             self.forget_share(share).await?;
         }
