@@ -1,7 +1,7 @@
 //! A ceremony as a pure machine: `open → ready → released → completed`, or one of the ways to be stopped.
 //!
 //! One that overrides a stop begins as `proposed`: guardians of k + 1 units sign for it before it opens, and then neither
-//! veto nor lock stops it, only the retirement of its set.
+//! veto nor lock stops it, only the retirement of its set. Until it opens a veto signed by the owner's key ends it too.
 //!
 //! It only moves forward. It is released when k units have approved *and* the delay, counted from the
 //! hand-over of the owner's notice, has passed *and* nothing has stopped it; each guardian counts once.
@@ -57,6 +57,8 @@ pub(super) enum Event {
     Locked,
     /// The owner stopped it.
     Vetoed,
+    /// The owner stopped it, who has the vault open: signed by its key.
+    VetoedByKey,
     /// Its set counts no more.
     Retired,
     /// The requester gave it up.
@@ -150,6 +152,14 @@ impl Progress {
             }
             Event::Vetoed => {
                 self.stoppable()?;
+                self.end(CeremonyState::Vetoed, now, &mut entered);
+            }
+            Event::VetoedByKey => {
+                self.live()?;
+                // a session alone does not end what is proposed, or whoever took the account would end each
+                if self.stage != CeremonyState::Proposed {
+                    self.stoppable()?;
+                }
                 self.end(CeremonyState::Vetoed, now, &mut entered);
             }
             Event::Retired => {

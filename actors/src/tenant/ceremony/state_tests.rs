@@ -63,6 +63,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Doubted),
         1 => Just(Event::Locked),
         1 => Just(Event::Vetoed),
+        1 => Just(Event::VetoedByKey),
         1 => Just(Event::Retired),
         1 => Just(Event::Cancelled),
         2 => Just(Event::Collect),
@@ -109,6 +110,8 @@ proptest! {
             }
             if overrides {
                 prop_assert!(!matches!(event, Event::Vetoed | Event::Locked), "neither stops an override");
+                let signed = event == Event::VetoedByKey;
+                prop_assert!(!signed || before.stage == S::Proposed, "nor does a signed one that is open");
             }
             if entered.contains(&S::Released) {
                 releases += 1;
@@ -118,7 +121,8 @@ proptest! {
                 prop_assert!(now >= told + DELAY && now < EXPIRES);
             }
             // a deadline that has passed comes before what is said at the same time
-            stopped |= matches!(event, Event::Locked | Event::Vetoed | Event::Retired | Event::Cancelled);
+            let by_people = matches!(event, Event::Locked | Event::Vetoed | Event::VetoedByKey | Event::Cancelled);
+            stopped |= by_people || event == Event::Retired;
             if event == Event::Collect {
                 prop_assert!(state.released_at.is_some(), "nothing is collected before the release");
             }
@@ -192,7 +196,7 @@ fn an_override_opens_with_k_plus_1_units_and_only_its_sets_retirement_stops_it()
     assert_eq!(agree(&mut state, 1).unwrap(), [S::Open]);
     assert_eq!(state.notified_at, None, "what was told before it opened starts no delay");
     assert_eq!(agree(&mut state, 3), Err(Refused::Opened));
-    for stop in [Event::Vetoed, Event::Locked] {
+    for stop in [Event::Vetoed, Event::VetoedByKey, Event::Locked] {
         assert_eq!(state.clone().step(stop, Timestamp(3)), Err(Refused::Overrides));
     }
     state.step(Event::Notified, Timestamp(3)).unwrap();

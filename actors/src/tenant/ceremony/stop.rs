@@ -29,11 +29,13 @@ impl Handle for VetoCeremony {
         if !self.retirement.is_empty() {
             return agree::retire(work, loaded, &self.retirement).await;
         }
+        let mut veto = Event::Vetoed;
         if !self.statement.is_empty() {
             StopStatement::verify_veto(&self.statement, &self.ceremony, &loaded.set)
                 .map_err(|_| ActorError::invalid("statement", "is not the owner's veto of this ceremony"))?;
+            veto = Event::VetoedByKey;
         }
-        advance(work, &mut loaded, Event::Vetoed).await?;
+        advance(work, &mut loaded, veto).await?;
         let deal_anew = loaded.row.approved_units > 0;
         Ok(Vetoed { ceremony: ground::view(work, &loaded).await?, deal_anew })
     }

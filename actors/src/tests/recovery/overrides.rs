@@ -176,6 +176,31 @@ async fn whoever_has_the_vault_open_retires_the_guardians_and_ends_an_override()
 }
 
 #[tokio::test]
+async fn what_is_proposed_is_ended_by_a_veto_of_the_owners_key_and_by_no_other() {
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1, 1]).await;
+    let stopped = circle.vetoed().await;
+    let (one, two) = (circle.proposed(&stopped).await, circle.proposed(&stopped).await);
+    assert_eq!(circle.veto(&one, Vec::new()).await.unwrap_err().reason(), "CEREMONY_OVERRIDES");
+    let at = circle.kit.clock.now();
+    let signed = |of: &Requester| {
+        let key = &circle.vault.keyring().identity_signing;
+        VetoCeremony {
+            ceremony: of.id(),
+            statement: StopStatement::sign(Verdict::Veto, of.id(), at, key),
+            retirement: Vec::new(),
+        }
+    };
+    let ended = circle.kit.call(&circle.owner.caller, signed(&one)).await.unwrap();
+    assert_eq!(ended.ceremony.state, CeremonyState::Vetoed);
+    assert_eq!(circle.sign_for(0, &one).await.unwrap_err().reason(), "CEREMONY_OVER");
+    for n in 0..3 {
+        circle.sign_for(n, &two).await.unwrap();
+    }
+    let open = circle.kit.call(&circle.owner.caller, signed(&two)).await;
+    assert_eq!(open.unwrap_err().reason(), "CEREMONY_OVERRIDES", "guardians have decided");
+}
+
+#[tokio::test]
 async fn where_all_guardians_are_needed_there_is_no_override() {
     let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1]).await;
     let stopped = circle.vetoed().await;
