@@ -8,7 +8,8 @@ use ocmt_crypto::{
     slot::{KeySlot, NewSlot, SlotSecret},
     vault::{LockedVault, ProofOf, Rollback, RotationMode, UnlockedVault},
 };
-use ocmt_types::VaultId;
+use ocmt_store::tables::UnlockBudget;
+use ocmt_types::{Clock as _, Ownership, VaultId};
 
 use super::{
     kit::{Kit, Person},
@@ -89,6 +90,43 @@ async fn hand_outs_are_waited_for_until_one_is_proved_on_sim() {
 #[tokio::test]
 async fn hand_outs_are_waited_for_until_one_is_proved_on_sqlite() {
     hand_outs_are_waited_for_until_one_is_proved(Kit::sqlite().await).await;
+}
+
+/// Whoever had the vault open once has nothing by a signature that was kept.
+#[tokio::test]
+async fn a_hand_out_proves_for_an_hour_and_no_longer() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let open = vault_of(&kit, &ann).await;
+    let first = ask(&kit, &ann).await.unwrap();
+    kit.clock.advance(SECOND * 3_600);
+    let later = by_mail(&kit, &ann).await;
+    let signature = open.prove(ProofOf::StepUp, first.challenge).signature;
+    let proof = Presence::Vault { vault: first.vault, handout: first.handout, signature };
+    assert_eq!(kit.call(&later.caller, StepUp { proof }).await.err().unwrap().reason(), "NOT_FOUND");
+    let late = kit.call(&later.caller, proved(&open, &first, None)).await.unwrap_err();
+    assert_eq!(late.reason(), "NOT_FOUND");
+    let second = ask(&kit, &later).await.unwrap();
+    kit.clock.advance(SECOND * 300);
+    kit.call(&later.caller, proved(&open, &second, None)).await.expect("within the hour");
+}
+
+#[tokio::test]
+async fn a_wait_that_a_clock_wrote_that_ran_ahead_keeps_nobody_out() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    vault_of(&kit, &ann).await;
+    ask(&kit, &ann).await.unwrap();
+    let own = kit.store.cluster().owner(ann.tenant).await.unwrap().unwrap();
+    let own = Ownership { tenant: ann.tenant, incarnation: own.incarnation.unwrap(), epoch: own.epoch };
+    for (seconds, waits) in [(300, true), (301, false)] {
+        let mut tx = kit.store.fenced(own).await.unwrap();
+        let row = tx.get::<UnlockBudget>(ann.user).await.unwrap().unwrap();
+        let not_before = kit.clock.now() + SECOND * seconds;
+        assert!(tx.update(&UnlockBudget { not_before, ..row }).await.unwrap());
+        tx.commit().await.unwrap();
+        assert_eq!(ask(&kit, &ann).await.is_err(), waits, "{seconds} s");
+    }
 }
 
 #[tokio::test]

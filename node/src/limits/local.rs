@@ -176,7 +176,10 @@ mod tests {
             assert_eq!(local.count("a").wait, Some(Duration::from_secs(expected)));
             // trying while one waits makes nothing worse
             assert_eq!(local.count("a").wait, Some(Duration::from_secs(expected)));
-            clock.advance(Duration::from_secs(expected));
+            // a place that is given back meanwhile is not for who waits
+            clock.advance(Duration::from_secs(expected - 1));
+            assert_eq!(local.count("a").wait, Some(Duration::from_secs(1)));
+            clock.advance(Duration::from_secs(1));
             assert!(local.count("a").wait.is_none(), "after {expected} s");
         }
         clock.advance(longest + first);

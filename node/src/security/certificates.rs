@@ -120,4 +120,42 @@ mod tests {
         assert_eq!(found(ends - DAY * 31), None);
         assert_eq!(found(ends), Some(Severity::Critical));
     }
+
+    #[test]
+    fn each_certificate_of_a_node_is_looked_at_and_so_is_the_age_of_its_sealing_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut config, pki) = (Config::default(), folder.path().join("pki"));
+        config.node.data_dir = folder.path().to_owned();
+        config.store.url = "postgres://u@localhost/d".to_owned();
+        config.tls.certificate = folder.path().join("given.pem");
+        fs::create_dir(&pki).unwrap();
+        let now = SystemClock.now();
+        let rules = |now: Timestamp| {
+            let mut report = Report::default();
+            check(&config, now, &mut report);
+            let found: Vec<_> = report.findings.iter().map(|it| (it.rule, it.severity)).collect();
+            (found, report.unchecked.len())
+        };
+        let pair = rcgen::generate_simple_self_signed(vec!["node.example".to_owned()]).unwrap();
+        fs::write(&config.tls.certificate, pair.cert.pem()).unwrap();
+        assert_eq!(rules(now), (Vec::new(), 1), "an authority that is not there is no good news");
+        fs::write(pki.join("ca.pem"), pair.cert.pem()).unwrap();
+        for name in ["node.pem", "listener.pem"] {
+            fs::write(pki.join(name), pair.cert.pem()).unwrap();
+        }
+        fs::write(pki.join("sealing.keys"), "").unwrap();
+        assert_eq!(rules(now), (Vec::new(), 0));
+        let ends = ends_at(&config.tls.certificate).unwrap();
+        // the authority long before the others: every client has to be told of the next
+        fs::remove_file(pki.join("sealing.keys")).unwrap();
+        assert_eq!(rules(ends - DAY * 179).0, [("certificates.authority", Severity::Medium)]);
+        let critical = |rule| (rule, Severity::Critical);
+        let all =
+            ["certificates.listener", "certificates.authority", "certificates.node", "certificates.node"];
+        assert_eq!(rules(ends).0, all.map(critical));
+        let keys = fs::File::create(pki.join("sealing.keys")).unwrap();
+        let old = Duration::from_millis(u64::try_from((now - DAY * 366).millis()).unwrap());
+        keys.set_modified(std::time::UNIX_EPOCH + old).unwrap();
+        assert_eq!(rules(now).0, [("keys.sealing", Severity::Low)]);
+    }
 }

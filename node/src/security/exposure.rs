@@ -76,19 +76,23 @@ async fn postgres(config: &Config, report: &mut Report) {
         Err(why) => return report.could_not("exposure.postgres", why),
     };
     match ssl_request(address).await {
-        Ok(b'S') => {}
-        Ok(_) if address.ip().is_loopback() => {}
-        Ok(_) => report.push(Finding::new(
-            "exposure.postgres",
-            Severity::High,
-            address.to_string(),
-            "has no TLS, and is reached over a network",
-            "whoever stands between reads and changes what nodes decide by",
-            "ssl = on in postgresql.conf, sslmode=verify-full in store.url",
-        )),
+        Ok(answer) => report.extend(without_tls(address, answer)),
         Err(why) => return report.could_not("exposure.postgres", why),
     }
     report.looked_at("exposure.postgres");
+}
+
+/// What its answer to the wish for TLS says.
+fn without_tls(address: SocketAddr, answer: u8) -> Option<Finding> {
+    let found = Finding::new(
+        "exposure.postgres",
+        Severity::High,
+        address.to_string(),
+        "has no TLS, and is reached over a network",
+        "whoever stands between reads and changes what nodes decide by",
+        "ssl = on in postgresql.conf, sslmode=verify-full in store.url",
+    );
+    (answer != b'S' && !address.ip().is_loopback()).then_some(found)
 }
 
 /// Asks for TLS: `S` for yes, `N` for no.
@@ -125,6 +129,27 @@ async fn resolve(url: &str, port: u16) -> Result<SocketAddr, String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[tokio::test]
+    async fn a_postgresql_is_asked_for_tls_and_one_over_a_network_has_to_have_it() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let serves = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = [0; 8];
+            stream.read_exact(&mut asked).await.unwrap();
+            assert_eq!(asked, SSL_REQUEST);
+            stream.write_all(b"N").await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(ssl_request(address), serves);
+        assert_eq!(answer, Ok(b'N'));
+        assert!(without_tls(address, b'N').is_none(), "on this machine alone");
+        let away = "192.0.2.1:5432".parse().unwrap();
+        assert!(without_tls(away, b'S').is_none());
+        assert_eq!(without_tls(away, b'N').map(|it| it.rule), Some("exposure.postgres"));
+        assert!(without_tls(away, b'E').is_some(), "an error is no yes");
+    }
 
     #[tokio::test]
     async fn the_host_of_an_address_is_found_beside_logins_and_options() {

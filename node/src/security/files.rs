@@ -190,7 +190,7 @@ fn writable(file: &Path, report: &mut Report) {
                     format!("chmod go-w {}", place.display()),
                 ));
             }
-            Ok(it) if it.is_file() && ![0, geteuid().as_raw()].contains(&it.uid()) => {
+            Ok(it) if it.is_file() && !is_trusted(it.uid()) => {
                 report.push(Finding::new(
                     "files.configuration",
                     Severity::High,
@@ -204,6 +204,11 @@ fn writable(file: &Path, report: &mut Report) {
             Err(error) => report.could_not("files", format!("{}: {error}", place.display())),
         }
     }
+}
+
+/// Root, or whoever asks.
+fn is_trusted(user: u32) -> bool {
+    [0, geteuid().as_raw()].contains(&user)
 }
 
 /// Refuses everybody but the owner of the data folder.
@@ -256,107 +261,5 @@ pub fn undo(fixes: &[Fix]) -> io::Result<Vec<Fix>> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
-
-    use super::*;
-
-    fn chmod(path: &Path, mode: u32) {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    }
-
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().mode() & 0o7777
-    }
-
-    #[test]
-    fn what_others_may_read_is_closed_and_opened_again_and_links_are_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        let mut config = Config::default();
-        config.node.data_dir.clone_from(&data);
-        fs::create_dir_all(data.join("pki")).unwrap();
-        fs::create_dir_all(data.join("volumes/a")).unwrap();
-        let (key, pem, outside) =
-            (data.join("pki/node.key"), data.join("pki/ca.pem"), folder.path().join("out"));
-        for file in [&key, &pem, &outside] {
-            fs::write(file, "x").unwrap();
-            chmod(file, 0o644);
-        }
-        symlink(&outside, data.join("pki/link.key")).unwrap();
-        for dir in [&data, &data.join("pki"), &data.join("volumes/a")] {
-            chmod(dir, 0o755);
-        }
-        let mut report = Report::default();
-        check(&config, None, &mut report);
-        assert_eq!(report.findings.len(), 3, "{:?}", report.findings);
-        assert!(report.findings.iter().all(|it| it.fixable && it.rule == "files.mode"));
-        let fixes = wanting(&config, &mut Report::default());
-        assert_eq!(apply(&fixes).unwrap(), fixes);
-        assert_eq!([&data, &data.join("pki"), &key].map(|path| mode(path)), [0o700, 0o700, 0o600]);
-        assert_eq!([&pem, &outside, &data.join("volumes/a")].map(|path| mode(path)), [0o644, 0o644, 0o755]);
-        let mut clean = Report::default();
-        check(&config, None, &mut clean);
-        assert_eq!((clean.findings.len(), clean.passed.clone()), (0, vec!["files"]));
-        undo(&fixes).unwrap();
-        assert_eq!([&data, &data.join("pki"), &key].map(|path| mode(path)), [0o755, 0o755, 0o644]);
-        // somebody else has changed it meanwhile: it is theirs
-        chmod(&key, 0o640);
-        assert_eq!(apply(&fixes).unwrap().len(), 2);
-        assert_eq!(mode(&key), 0o640);
-    }
-
-    #[test]
-    fn nothing_else_is_put_back_than_what_could_have_been_changed() {
-        let mut config = Config::default();
-        config.node.data_dir = PathBuf::from("/var/lib/ocmt");
-        config.redis.password_file = PathBuf::from("/etc/ocmt/redis.password");
-        let ours = |path: &str, from, to| is_ours(&config, &Fix { path: PathBuf::from(path), from, to });
-        assert!(ours("/var/lib/ocmt/pki/ca.key", 0o644, 0o600));
-        assert!(ours("/etc/ocmt/redis.password", 0o640, 0o600));
-        for (path, from, to) in [
-            ("/bin/true", 0o755, 0o700),
-            ("/var/lib/ocmt/../../../bin/true", 0o755, 0o700),
-            ("/var/lib/ocmt/x", 0o4755, 0o755),
-            ("/var/lib/ocmt/x", 0o700, 0o600),
-        ] {
-            assert!(!ours(path, from, to), "{path} {from:o} {to:o}");
-        }
-    }
-
-    #[test]
-    fn a_secret_behind_a_link_and_a_folder_of_volumes_by_another_name_are_seen_for_what_they_are() {
-        let folder = tempfile::tempdir().unwrap();
-        let (data, secret) = (folder.path().join("data"), folder.path().join("secret"));
-        fs::create_dir_all(data.join("cells/a")).unwrap();
-        chmod(&data, 0o700);
-        fs::write(&secret, "x").unwrap();
-        chmod(&secret, 0o644);
-        symlink(&secret, folder.path().join("link")).unwrap();
-        let mut config = Config::default();
-        config.node.data_dir.clone_from(&data);
-        config.containers.data_dir = data.join("cells");
-        config.redis.password_file = folder.path().join("link");
-        let mut report = Report::default();
-        assert!(wanting(&config, &mut report).is_empty(), "neither a volume nor what a link leads to");
-        assert_eq!(report.findings.iter().map(|it| it.rule).collect::<Vec<_>>(), ["files.mode"]);
-    }
-
-    #[test]
-    fn a_configuration_that_others_may_change_is_found() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = tempfile::NamedTempFile::new_in(&folder).unwrap();
-        chmod(file.path(), 0o664);
-        let mut report = Report::default();
-        writable(file.path(), &mut report);
-        assert_eq!(report.findings[0].rule, "files.configuration");
-        chmod(file.path(), 0o644);
-        let mut report = Report::default();
-        writable(file.path(), &mut report);
-        assert!(report.findings.is_empty(), "{:?}", report.findings);
-        chmod(folder.path(), 0o777);
-        writable(file.path(), &mut report);
-        assert_eq!(report.findings[0].place, folder.path().canonicalize().unwrap().display().to_string());
-    }
-}
+#[path = "files_tests.rs"]
+mod tests;

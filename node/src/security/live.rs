@@ -52,7 +52,7 @@ pub async fn check(config: &Config, report: &mut Report) {
         report.could_not("live.tls", why);
     }
     in_clear(client, report).await;
-    metrics(telemetry, report).await;
+    metrics((config.listen.telemetry, telemetry), report).await;
 }
 
 /// Where clients and watchers are served, as the node wrote it down.
@@ -294,13 +294,13 @@ async fn in_clear(address: SocketAddr, report: &mut Report) {
     report.looked_at("live.clear");
 }
 
-/// Metrics are for this machine.
-async fn metrics(address: SocketAddr, report: &mut Report) {
-    if !address.ip().is_loopback() {
+/// Metrics are for this machine: where they are listened for says it, not where this program asks.
+async fn metrics((listen, address): (SocketAddr, SocketAddr), report: &mut Report) {
+    if !listen.ip().is_loopback() {
         report.push(Finding::new(
             "live.telemetry",
             Severity::Medium,
-            address.to_string(),
+            listen.to_string(),
             "tells of itself beyond this machine",
             "rates and states help whoever attacks",
             "bind listen.telemetry to loopback",

@@ -237,9 +237,10 @@ mod tests {
     #[test]
     fn each_weakness_is_found() {
         type Change = fn(&mut Config);
-        let all: [(&str, Change); 16] = [
+        let all: [(&str, Change); 20] = [
             ("settings.mode", |it| it.node.mode = crate::config::Mode::Dev),
             ("settings.proxies", |it| it.listen.trusted_proxies = vec!["203.0.0.0/8".to_owned()]),
+            ("settings.proxies", |it| it.listen.trusted_proxies = vec!["2001:db8::/32".to_owned()]),
             ("settings.operators", |it| it.listen.operators = "192.0.2.1:7446".parse().unwrap()),
             ("settings.database", |it| it.store.url = "postgres://u@db.example.org/d".to_owned()),
             ("settings.roles", |it| it.store.url = "postgres://u@localhost/d".to_owned()),
@@ -247,13 +248,17 @@ mod tests {
             ("settings.runtime", |it| it.containers.runtime = crate::config::RuntimeKind::Process),
             ("settings.drift", |it| it.containers.on_drift = DriftPolicy::Report),
             ("settings.engine", |it| it.containers.docker_host = "tcp://192.0.2.1:2375".to_owned()),
+            ("settings.engine", |it| it.containers.docker_host = "http://192.0.2.1:2375".to_owned()),
             ("settings.egress", |it| it.egress.open = true),
             ("settings.sessions", |it| it.sessions.idle = HumanDuration::hours(2)),
+            ("settings.sessions", |it| it.sessions.absolute = HumanDuration::hours(25)),
             ("settings.sessions", |it| it.sessions.link = HumanDuration::hours(1)),
             ("settings.recovery", |it| it.recovery.delay = HumanDuration::hours(1)),
             ("settings.dm_policy", |it| it.pairing.dm_policy = DirectPolicy::Open),
             ("settings.group_policy", |it| it.pairing.group_policy = GroupPolicy::Open),
             ("settings.rates", |it| it.rates.mfa = "1000/1m".parse().unwrap()),
+            // as many at once, and given back much sooner
+            ("settings.rates", |it| it.rates.mfa = "5/1s".parse().unwrap()),
         ];
         for (rule, change) in all {
             assert!(rules(change).contains(&rule), "{rule}: {:?}", rules(change));

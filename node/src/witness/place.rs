@@ -104,3 +104,16 @@ pub(crate) fn sign(key: &Secret<String>, body: &str, now: Timestamp) -> String {
     let mac = mac.chain_update(format!("{}.", now.0)).chain_update(body).finalize().into_bytes();
     format!("t={},v1={}", now.0, HEXLOWER.encode(&mac))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Computed by Python's `hmac`, as a receiver would.
+    #[test]
+    fn a_receiver_computes_the_same_signature_over_time_and_body() {
+        let signed = sign(&Secret::new("k".repeat(32)), "{\"a\":1}", Timestamp(1_800_000_000_000));
+        let expected = "095a1994b9e892544ebf00a5d5fb1d5b4c9cfdcd79cbf6f68e331de778592c88";
+        assert_eq!(signed, format!("t=1800000000000,v1={expected}"));
+    }
+}

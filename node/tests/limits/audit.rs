@@ -1,6 +1,6 @@
 //! What `ocmt security audit --deep` finds of engines and listeners that are set up badly.
 
-use std::{fs, net::SocketAddr};
+use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path, sync::Arc};
 
 use ocmt::{
     config::Config,
@@ -11,6 +11,10 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
     task::JoinSet,
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{ServerConfig, crypto::ring::default_provider, version::TLS13},
 };
 
 use crate::server::Server;
@@ -56,6 +60,75 @@ async fn speaks_http() -> (SocketAddr, JoinSet<()>) {
         }
     });
     (address, served)
+}
+
+fn config_at(folder: &Path, address: SocketAddr) -> Config {
+    let mut config = Config::default();
+    config.node.data_dir = folder.to_owned();
+    config.listen.client = address;
+    let endpoints = Endpoints {
+        client: format!("https://{address}"),
+        telemetry: "http://127.0.0.1:1".to_owned(),
+        operators: None,
+        redirect: None,
+    };
+    fs::write(folder.join(ENDPOINT_FILE), serde_json::to_vec(&endpoints).unwrap()).unwrap();
+    config
+}
+
+/// A proxy that takes TLS 1.2 too, and gives everybody everything, without what browsers are to be told.
+async fn misled(certificate: &rcgen::CertifiedKey<rcgen::KeyPair>) -> (SocketAddr, JoinSet<()>) {
+    let key = rustls_pki_types::PrivatePkcs8KeyDer::from(certificate.signing_key.serialize_der());
+    let tls = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[&TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.cert.der().clone()], key.into())
+        .unwrap();
+    let (tls, listener) = (TlsAcceptor::from(Arc::new(tls)), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let address = listener.local_addr().unwrap();
+    let mut served = JoinSet::new();
+    served.spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut first = [0; 43];
+            let seen = stream.peek(&mut first).await.unwrap();
+            // a ClientHello whose random is that of the probe for TLS 1.2: a ServerHello
+            if seen == 43 && first[11..43] == [7; 32] {
+                stream.write_all(&[22, 3, 3, 0, 2, 2, 0]).await.unwrap();
+                continue;
+            }
+            let Ok(mut stream) = tls.accept(stream).await else { continue };
+            let mut asked = [0; 1024];
+            let _ = stream.read(&mut asked).await;
+            let _ =
+                stream.write_all(b"HTTP/1.1 200 OK\r\nserver: proxy/1.2\r\ncontent-length: 0\r\n\r\n").await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (address, served)
+}
+
+#[tokio::test]
+async fn a_proxy_that_takes_away_what_the_node_says_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(vec!["node.example".to_owned()]).unwrap();
+    let (address, _served) = misled(&own).await;
+    let mut config = config_at(folder.path(), address);
+    config.tls.certificate = folder.path().join("node.pem");
+    fs::write(&config.tls.certificate, own.cert.pem()).unwrap();
+    config.listen.public_url = format!("https://node.example:{}", address.port());
+    // metrics for everybody; where this program asks for them, nobody answers
+    config.listen.telemetry = "0.0.0.0:1".parse().unwrap();
+    let mut report = Report::default();
+    live::check(&config, &mut report).await;
+    let found: BTreeSet<_> = rules(&report).into_iter().collect();
+    let expected =
+        ["live.headers", "live.insides", "live.limits", "live.server", "live.telemetry", "live.tls"];
+    assert_eq!(found, BTreeSet::from(expected), "{report:?}");
+    let missing = rules(&report).into_iter().filter(|rule| *rule == "live.headers").count();
+    assert_eq!(missing, 6, "each header: {report:?}");
+    assert_eq!(report.passed, ["live.clear"]);
 }
 
 #[tokio::test]

@@ -219,6 +219,51 @@ async fn l2_a_clock_that_went_back_locks_nobody_out_for_ever() {
     assert_eq!(limiter.count(Class::Write, &somebody(1)).await.unwrap().left, 9);
 }
 
+/// Whoever took Redis, or filled its counts, would have taken the brake too.
+#[tokio::test]
+async fn what_stops_a_recovery_is_counted_by_each_node_though_redis_is_there() {
+    let server = Server::start().await;
+    let nodes = [node(&server, 10, true), node(&server, 10, true)];
+    both_count(&nodes).await;
+    for class in [Class::Stop, Class::Requests] {
+        let mut left = Vec::new();
+        for limiter in &nodes {
+            left.push(limiter.count(class, &somebody(1)).await.unwrap().left);
+        }
+        assert_eq!(left[0], left[1], "{class:?}");
+    }
+    assert_eq!(server.say("KEYS *:stop").unwrap(), "*0");
+}
+
+/// How long the server keeps a key.
+fn kept_for(server: &Server, key: &str) -> Duration {
+    let said = server.say(&format!("PTTL {key}")).unwrap();
+    let millis = said.trim_start_matches(':').parse().unwrap_or_else(|_| panic!("{key} never goes: {said}"));
+    Duration::from_millis(millis)
+}
+
+#[tokio::test]
+async fn what_is_kept_goes_when_it_says_nothing_more_and_no_sooner() {
+    let server = Server::start().await;
+    let limiter = node(&server, 10, true);
+    let hour = Duration::from_secs(3600);
+    counted(&limiter, Class::Recovery, &somebody(9)).await;
+    assert_eq!(limiter.count(Class::Read, &somebody(1)).await.unwrap().left, 9);
+    let kept = kept_for(&server, "ocmt:{a:0.0.0.1}:read");
+    // one of ten in a week
+    assert!(kept > hour * 16 && kept <= hour * 17, "{kept:?}");
+    // of a limit that is given back at once, what is kept is the strike
+    let rates = Rates { recovery: "1/1s".parse().unwrap(), ..Rates::default() };
+    let redis = Redis { url: server.url(), patience: HumanDuration::seconds(20), ..Redis::default() };
+    let quick = Limiter::open(&rates, &redis, &clock()).unwrap();
+    let mut refused = false;
+    for _ in 0..200 {
+        refused |= counted(&quick, Class::Recovery, &somebody(2)).await.wait.is_some();
+    }
+    let kept = kept_for(&server, "ocmt:{a:0.0.0.2}:recovery");
+    assert!(refused && kept > hour, "strikes are forgotten too soon: {kept:?}");
+}
+
 /// As if the wait that is kept there were over, and the limit itself used up all the same.
 fn wait_is_over(server: &Server, key: &str, wait: Duration) {
     let kept = server.say(&format!("GET {key}")).unwrap();

@@ -86,6 +86,17 @@ fn a2_deleted_moved_forged_and_doubled_rows_are_found() {
     assert!(other.next(1, &good[0].1, &good[0].2).is_err());
 }
 
+/// A record of another tenant, though it is chained as one of this would be.
+#[test]
+fn a2_a_record_of_another_tenant_is_none_of_this_one() {
+    let foreign = AuditRecord { tenant: TenantId::from_bytes([9; 16]), ..record(1) }.to_bytes().unwrap();
+    let hash = chain(&genesis(tenant()), 1, &foreign);
+    assert_eq!(walk(&[(1, foreign, hash)]).err(), Some(BrokenAt { seq: 1 }));
+    let mut numbered = rows(2);
+    numbered[1].0 = 3;
+    assert_eq!(walk(&numbered).err(), Some(BrokenAt { seq: 2 }), "the place that is stored beside it");
+}
+
 #[test]
 fn a3_a_cut_tail_is_found_by_a_signed_head() {
     let good = rows(4);
@@ -95,6 +106,15 @@ fn a3_a_cut_tail_is_found_by_a_signed_head() {
     head.verify(&node.verify_key(), &signature).unwrap();
     assert!(AuditHead { seq: 3, ..head }.verify(&node.verify_key(), &signature).is_err());
     assert!(walk(&good).unwrap().reaches(&head));
+    for other in
+        [AuditHead { hash: good[2].2, ..head }, AuditHead { tenant: TenantId::from_bytes([9; 16]), ..head }]
+    {
+        assert!(other.verify(&node.verify_key(), &signature).is_err());
+    }
+    assert!(
+        !walk(&good).unwrap().reaches(&AuditHead { hash: good[2].2, ..head }),
+        "another end of that length"
+    );
     for cut in 0..4 {
         assert!(!walk(&good[..cut]).unwrap().reaches(&head));
     }

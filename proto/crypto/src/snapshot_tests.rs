@@ -92,17 +92,27 @@ fn a_chunk_but_the_last_is_full_and_a_full_one_can_be_the_last() {
 
 /// A cell as its client sees it.
 fn cell(rng: &mut StdRng) -> (CellKey, CellKeyStatement) {
-    let place = CellPlace {
+    let cell = CellKey::generate(place(), [6; 32], rng);
+    let stated = stated_of(&cell, rng);
+    (cell, stated)
+}
+
+fn place() -> CellPlace {
+    CellPlace {
         tenant: TenantId::from_bytes([1; 16]),
         container: ContainerId::from_bytes([2; 16]),
         generation: 3,
-    };
-    let (cell, start) = (CellKey::generate(place, [6; 32], rng), StartSecret::generate(rng));
+    }
+}
+
+/// What its host says of it now.
+fn stated_of(cell: &CellKey, rng: &mut StdRng) -> CellKeyStatement {
+    let (place, start) = (place(), StartSecret::generate(rng));
     let (host, node) = (SigningKey::generate(rng), NodeId::from_bytes([5; 16]));
     let offer = CellKeyOffer::open(&cell.offer(&start, NOW).unwrap(), &start, &place, NOW).unwrap();
     let stated = CellKeyStatement::sign(&offer, node, &host);
     let expected = ExpectedCell { tenant: place.tenant, container: place.container, node, now: NOW };
-    (cell, CellKeyStatement::verify(&stated, &host.verify_key(), &expected).unwrap())
+    CellKeyStatement::verify(&stated, &host.verify_key(), &expected).unwrap()
 }
 
 fn sealed(errand: Errand, to: &CellKeyStatement, rng: &mut StdRng) -> Vec<u8> {
@@ -123,6 +133,18 @@ fn a_cell_takes_one_payload_and_says_what_it_is_for() {
     let (_, stated) = cell(&mut rng);
     let (other, _) = cell(&mut rng);
     assert!(other.snapshot(&sealed(Errand::Take, &stated, &mut rng)).is_err(), "of another start");
+}
+
+/// A cell that was unlocked runs something, which would read the key beside it.
+#[test]
+fn no_key_is_sealed_to_a_cell_that_was_unlocked() {
+    let mut rng = StdRng::seed_from_u64(8);
+    let (mut cell, stated) = cell(&mut rng);
+    cell.unlock(&payload(7).seal(&stated, &mut rng).unwrap()).unwrap();
+    let stated = stated_of(&cell, &mut rng);
+    let payload =
+        SnapshotPayload { errand: Errand::Take, snapshot: of(1).snapshot, key: DataKey::from_bytes([7; 32]) };
+    assert_eq!(payload.seal(&stated, &mut rng).err(), Some(CryptoError::Refused));
 }
 
 /// Whoever carries the one cannot hand it over as the other.

@@ -308,6 +308,19 @@ async fn a_store_that_is_away_keeps_what_is_to_go_until_it_is_back() {
 }
 
 #[tokio::test]
+async fn a_store_that_gives_back_less_than_it_was_given_has_no_snapshot() {
+    let (world, store, _, ann, container) = desk().await;
+    store.loses.store(true, Ordering::SeqCst);
+    let failed = world.take(&ann, container, &world).await.err().unwrap();
+    assert_eq!(failed.reason(), "SNAPSHOT_FAILED");
+    let shown = listed(&world, &ann, container).await;
+    assert_eq!((shown[0].state, shown[0].verified), (SnapshotState::Failed, false));
+    assert!(store.objects.lock().unwrap().is_empty(), "what is worth nothing is kept");
+    store.loses.store(false, Ordering::SeqCst);
+    world.take(&ann, container, &world).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_snapshot_past_the_quota_or_the_bound_is_none() {
     let (world, store, _, ann, container) = desk().await;
     let used = async || {

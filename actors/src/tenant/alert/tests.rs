@@ -1,5 +1,7 @@
 //! Alerts: who is told of what, how often, and that nothing is told or kept that must not be.
 
+mod bounds;
+
 use std::{sync::atomic::Ordering, time::Duration};
 
 use ocmt_store::{

@@ -239,7 +239,9 @@ pub(in crate::tenant) async fn redeem(
     handout: HandoutId,
     signature: Signature,
 ) -> Result<(), ActorError> {
-    let row = work.tx.take::<HandoutRow>((vault.vault_id, handout)).await?.ok_or(ActorError::NotFound)?;
+    let row = work.tx.take::<HandoutRow>((vault.vault_id, handout)).await?;
+    // what was signed long ago shows nobody who is there now
+    let row = row.filter(|row| row.created_at + HANDOUT_LASTS > work.now).ok_or(ActorError::NotFound)?;
     let proof = Proof { of, challenge: row.challenge, signature };
     proof
         .verify(&ground::scope(vault), &VerifyKey(vault.verify_key.0))

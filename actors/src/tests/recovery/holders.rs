@@ -1,5 +1,7 @@
 //! A session that has opened a ceremony stays until the ceremony is over.
 
+use std::time::Duration;
+
 use ocmt_store::tables::{Assurance, Session};
 
 use super::circle::{Circle, Requester, SHORT, ownership, short};
@@ -72,6 +74,8 @@ async fn a_full_session_that_opened_a_ceremony_is_left_with_the_ceremony_alone()
         let requester = circle.requester_in(thief.clone());
         circle.open(&requester).await.unwrap();
         circle.kit.call(&thief.caller, ListSessions).await.expect("a full session");
+        let tenant = circle.kit.system.tenant(circle.owner.tenant);
+        let mut stream = tenant.open_stream(&thief.caller, circle.kit.deadline()).await.unwrap();
         let owner = circle.owner.caller.clone();
         let session = thief.caller.user().unwrap().session;
         let ended = if all {
@@ -80,6 +84,8 @@ async fn a_full_session_that_opened_a_ceremony_is_left_with_the_ceremony_alone()
             circle.kit.call(&owner, RevokeSession { session }).await.unwrap()
         };
         assert_eq!(ended.ended, 1);
+        let over = tokio::time::timeout(Duration::from_secs(20), stream.over()).await;
+        over.expect("what it had open goes on");
         // the token is good, and for the ceremony alone
         let again = circle.kit.authenticate(&thief.token).await.unwrap();
         assert!(circle.kit.call(&again, ListSessions).await.is_err(), "a full session goes on");

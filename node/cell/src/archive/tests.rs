@@ -111,7 +111,7 @@ fn volume() -> tempfile::TempDir {
     let sparse = fs::File::create(at("sparse")).unwrap();
     sparse.set_len(64 << 20).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
-    fs::set_permissions(at("closed"), fs::Permissions::from_mode(0o555)).unwrap();
+    fs::set_permissions(at("closed"), fs::Permissions::from_mode(0o3555)).unwrap();
     folder
 }
 
@@ -163,6 +163,35 @@ fn what_was_tampered_with_is_not_restored_and_does_not_verify() {
     assert_eq!((whole.ended.is_ok(), whole.last()), (true, Frame::Done));
     let other = with(Errand::Verify, Errand::Verify, 2, Path::new("/nowhere"), &chunks);
     assert!(matches!(other.ended, Err(ArchiveError::Snapshot)), "one passed off as another");
+}
+
+/// What the holder of the key wrote, sealed as a cell would.
+fn sealed(content: &[u8]) -> Vec<Vec<u8>> {
+    let place = SnapshotPlace { tenant: place().tenant, snapshot: SnapshotId::from_bytes([1; 16]) };
+    let mut sealer = ChunkSealer::new(place, &DataKey::from_bytes([7; 32]));
+    let pieces: Vec<_> = content.chunks(CHUNK).collect();
+    let seal =
+        |(n, piece): (usize, &&[u8])| sealer.seal(piece, n + 1 == pieces.len(), &mut rand::rng()).unwrap();
+    pieces.iter().enumerate().map(seal).collect()
+}
+
+#[test]
+fn behind_the_end_of_an_archive_come_zeros_to_the_last_chunk_and_nothing_else() {
+    let nothing = tar::Builder::new(Vec::new()).into_inner().unwrap();
+    let padded = [nothing.as_slice(), &vec![0; CHUNK]].concat();
+    let chunks = sealed(&padded);
+    assert_eq!(chunks.len(), 2);
+    let more = [padded.as_slice(), b"more"].concat();
+    for (what, chunks, good) in [
+        ("zeros", chunks.clone(), true),
+        ("the last chunk is missing", chunks[..1].to_vec(), false),
+        ("something is behind it", sealed(&more), false),
+    ] {
+        let (_volume, done) = restore(&chunks);
+        assert_eq!((done.ended.is_ok(), done.last() == Frame::Done), (good, good), "{what}: restored");
+        let done = with(Errand::Verify, Errand::Verify, 1, Path::new("/nowhere"), &chunks);
+        assert_eq!((done.ended.is_ok(), done.last() == Frame::Done), (good, good), "{what}: looked through");
+    }
 }
 
 #[test]

@@ -92,6 +92,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// Keys that root wrote would be root's, and a node that runs as somebody else could not read them.
+    #[test]
+    fn nothing_is_put_back_into_a_folder_of_another_user() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, from) = (dir.path().join("pki"), dir.path().join("sealing.backup"));
+        fs::create_dir(&folder).unwrap();
+        fs::write(&from, "x").unwrap();
+        let said = || restore(dir.path(), &from, Some(&from), Output { json: true }).unwrap_err().to_string();
+        assert!(!said().contains("belongs to another user"), "{}", said());
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&folder, Some(65_534), None).unwrap();
+            assert!(said().contains("belongs to another user"), "{}", said());
+        }
+    }
+
     #[test]
     fn beside_a_running_node_nothing_is_put_back() {
         let dir = tempfile::tempdir().unwrap();
@@ -105,6 +120,7 @@ mod tests {
         let out = Output { json: true };
         let new = NewPassphraseArgs { new_passphrase_file: Some(words.clone()), new_passphrase_fd: None };
         save(dir.path(), &backup, &new, out).unwrap();
+        assert_eq!(fs::metadata(&backup).unwrap().mode() & 0o777, 0o600);
         let again = save(dir.path(), &backup, &new, out).unwrap_err();
         assert!(again.to_string().contains("is there already"), "{again}");
         let before = fs::read(folder.join("sealing.keys")).unwrap();

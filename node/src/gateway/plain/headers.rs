@@ -235,6 +235,8 @@ mod tests {
             "/a/%2E%2e/../auth/sign-out",
             "/a\\..\\..\\b",
             "/..",
+            // browsers take tabs out
+            "/\t/evil.example",
             "relative",
         ] {
             let said = to(elsewhere);

@@ -65,6 +65,17 @@ fn a_note_is_good_by_any_key_of_ours_and_by_no_other() {
     open_note(&format!("{note}{line}\n"), &[ours]).unwrap();
 }
 
+/// Beside a good signature too: whoever adds one in a node's name is found.
+#[test]
+fn a_signature_in_the_name_of_a_known_key_has_to_hold() {
+    let (ours, note) = signed();
+    let other = Checkpoint { at: Timestamp(1), ..checkpoint() };
+    let key = SigningKey::from_bytes(&[5; 32]);
+    let of_another = other.note(NodeId::from_bytes([4; 16]), &key.verify_key(), &other.sign(&key));
+    let line = of_another.lines().last().unwrap();
+    assert!(open_note(&format!("{note}{line}\n"), &[ours]).is_err());
+}
+
 #[test]
 fn a_checkpoint_has_one_text() {
     let text = checkpoint().text();

@@ -69,6 +69,22 @@ async fn a_tenant_takes_its_share_of_a_nodes_connections_and_no_others() {
 }
 
 #[tokio::test]
+async fn all_proxies_of_a_tenant_share_its_places() {
+    let bench = Bench::at(Places { node: 9, tenant: 3 }, Bounds::default(), &[&[PUBLIC]], LOOPBACK).await;
+    let mut held = Vec::new();
+    for left in [2, 1, 0] {
+        // as a proxy of one more container would take its own
+        let places = bench.outlet.places_of(TenantId::from_bytes([1; 16]));
+        held.push(places.clone().try_acquire_owned().unwrap());
+        assert_eq!(places.available_permits(), left);
+    }
+    let full = bench.ask(&format!("CONNECT a.example.com:{} HTTP/1.1\r\n\r\n", bench.port())).await;
+    assert!(full.contains("TENANT_FULL"), "{full}");
+    drop(held);
+    let _tunnel = bench.tunnel().await;
+}
+
+#[tokio::test]
 async fn what_a_node_has_of_connections_is_taken_by_what_is_allowed_alone() {
     let bench = Bench::of_a_node_with(1, Bounds::default(), &[&[PUBLIC]], LOOPBACK).await;
     let _silent = (bench.knock().await, bench.knock().await);

@@ -57,6 +57,7 @@ struct Bench {
     upstream: TcpListener,
     bounds: Bounds,
     clock: ManualClock,
+    outlet: Arc<Outlet>,
     /// Places of another tenant.
     neighbour: Arc<Semaphore>,
     _running: JoinSet<()>,
@@ -88,7 +89,8 @@ impl Bench {
         let book = Book::new(Arc::new(clock.clone()));
         let outlet = Arc::new(Outlet::new(names.clone(), bounds, places));
         let neighbour = outlet.places_of(TenantId::from_bytes([2; 16]));
-        let proxy = Proxy::new(outlet, TenantId::from_bytes([1; 16]), said.clone(), Arc::clone(&book));
+        let proxy =
+            Proxy::new(Arc::clone(&outlet), TenantId::from_bytes([1; 16]), said.clone(), Arc::clone(&book));
         // a free port; taken again at once
         let door = TcpListener::bind((LOOPBACK, 0)).await.unwrap().local_addr().unwrap();
         let mut running = JoinSet::new();
@@ -96,7 +98,7 @@ impl Bench {
             let never = proxy.serve(Door { listen: door, container: knows }).await;
             panic!("{never:?}");
         });
-        Self { door, book, said, names, upstream, bounds, clock, neighbour, _running: running }
+        Self { door, book, said, names, upstream, bounds, clock, outlet, neighbour, _running: running }
     }
 
     async fn new(answers: &[&[IpAddr]]) -> Self {
