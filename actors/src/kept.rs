@@ -44,3 +44,22 @@ impl<T: Clone> Kept<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ocmt_types::Incarnation;
+
+    use super::*;
+
+    /// What a node knew of a tenant that was elsewhere meanwhile is nothing.
+    #[test]
+    fn what_is_kept_is_known_under_the_ownership_that_read_it() {
+        let tenant = ocmt_store::testing::id(1);
+        let own = |epoch| Ownership { tenant, incarnation: Incarnation([1; 16]), epoch: Epoch(epoch) };
+        let kept = Kept::default();
+        kept.keep(own(1), "rows");
+        assert_eq!((kept.kept(own(1)), kept.kept(own(2))), (Some("rows"), None));
+        kept.forget(tenant);
+        assert_eq!(kept.kept(own(1)), None);
+    }
+}

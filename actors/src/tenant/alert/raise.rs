@@ -266,20 +266,3 @@ pub(super) fn letter(env: &Env, channel: &AlertChannel, alert: Alert) -> Result<
     }
     Ok(Mail { id, to: String::new(), body: MailBody::Alert { target: Box::new(to), alert: Box::new(alert) } })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What a node knew of a tenant that was elsewhere meanwhile is nothing.
-    #[test]
-    fn channels_are_known_under_the_ownership_that_read_them() {
-        let (kept, tenant) = (Channels::default(), ocmt_store::testing::id(1));
-        let rows: Arc<[AlertChannel]> = Arc::new([]);
-        kept.keep(tenant, Epoch(1), &rows);
-        assert!(kept.kept(tenant, Epoch(1)).is_some());
-        assert!(kept.kept(tenant, Epoch(2)).is_none());
-        kept.forget(tenant);
-        assert!(kept.kept(tenant, Epoch(1)).is_none());
-    }
-}
