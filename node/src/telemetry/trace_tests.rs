@@ -27,8 +27,7 @@ impl Spans {
         let provider = SdkTracerProvider::builder().with_simple_exporter(spans.clone()).build();
         let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), work);
-        let found = spans.0.lock().unwrap().clone();
-        found
+        spans.0.lock().unwrap().clone()
     }
 }
 
