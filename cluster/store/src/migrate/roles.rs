@@ -61,7 +61,7 @@ const OF_CLUSTER: &[(&str, &str)] = &[
 /// Tables that tenants' work adds to and never takes from.
 pub(crate) const APPEND_ONLY: &[&str] = &["audit", "audit_nodes", "audit_leaves"];
 
-/// The one way to take from what is only added to: the function checks what it takes (`0026_audit_retention.sql`).
+/// The one way to take from what is only added to: the function checks what it takes (`0028_audit_retention.sql`).
 const PRUNING: &str = "REVOKE ALL ON FUNCTION ocmt_prune_audit(BIGINT) FROM PUBLIC, ocmt_cluster; \
                        GRANT EXECUTE ON FUNCTION ocmt_prune_audit(BIGINT) TO ocmt_tenant;";
 
