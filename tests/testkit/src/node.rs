@@ -205,6 +205,7 @@ pub fn unlimited() -> Rates {
         stop: rate,
         read: rate,
         write: rate,
+        gateway: rate,
     }
 }
 
