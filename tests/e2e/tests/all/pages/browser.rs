@@ -3,8 +3,8 @@
 use std::{cell::Cell, collections::BTreeMap, fs, path::Path, time::Duration};
 
 use data_encoding::BASE64;
+use ocmt::local::wait_for;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
 use super::driver::Driver;
 
@@ -77,21 +77,14 @@ impl Browser {
 
     /// Until an expression of the page's holds: pages come and go meanwhile.
     pub(super) async fn until(&self, holds: &str) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            let body = json!({ "script": format!("return !!({holds})"), "args": [] });
-            if self.driver.post("/execute/sync", &body).await.is_ok_and(|held| held == true) {
-                return;
-            }
-            if Instant::now() > end {
-                let page = self.run("return location.href + '\\n' + document.body.innerText").await;
-                panic!(
-                    "never: {holds}\n{}\n{:?}",
-                    page.as_str().unwrap_or_default(),
-                    self.complaints().await
-                );
-            }
-            sleep(Duration::from_millis(50)).await; // why: between two looks at a page
+        let body = json!({ "script": format!("return !!({holds})"), "args": [] });
+        let held = async || {
+            let said = self.driver.post("/execute/sync", &body).await;
+            said.is_ok_and(|held| held == true).then_some(())
+        };
+        if wait_for(PATIENCE, held).await.is_none() {
+            let page = self.run("return location.href + '\\n' + document.body.innerText").await;
+            panic!("never: {holds}\n{}\n{:?}", page.as_str().unwrap_or_default(), self.complaints().await);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A guardian's whole way, on a telephone: asked by mail, an account, a vault that is made in the browser, the parts, a drill,
 //! and the day that somebody needs help.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ocmt::local::wait_for;
 use ocmt_client::{
@@ -12,6 +12,7 @@ use ocmt_client::{
 };
 use ocmt_crypto::{kdf::Passphrase, vault::Rollback};
 use ocmt_testkit::{Person, TestNode};
+use ocmt_types::{Clock as _, SystemClock};
 
 use super::browser::{Browser, Habits};
 use crate::delays;
@@ -165,7 +166,7 @@ async fn help(
     browser.forget().await;
     let letter = world.letter("asks for your help").await;
     browser.taps();
-    let begun = Instant::now();
+    let begun = SystemClock.boottime();
     // the letter is a tap, and so is the link in the second one
     browser.go(&letter).await;
     browser.fill("#email", JOAN).await;
@@ -176,14 +177,14 @@ async fn help(
     browser.until("document.querySelector('#words')?.innerText.split(' ').length === 6").await;
     let words = browser.text("#words").await;
     assert_eq!(words, request.words().await.unwrap(), "they would compare other words");
-    let reading = Instant::now();
+    let reading = SystemClock.boottime();
     browser.look("guardian-request").await;
-    let looked = reading.elapsed();
+    let looked = SystemClock.boottime() - reading;
     browser.tap("#heard").await;
     browser.fill("#passphrase", passphrase).await;
     browser.tap("[data-act=approve]").await;
     browser.until("document.querySelector('main [role=status] strong')").await;
-    let took = begun.elapsed() - looked;
+    let took = SystemClock.boottime() - begun - looked;
     let taps = browser.taps() + 2;
     browser.look("guardian-agreed").await;
     (taps, took)
