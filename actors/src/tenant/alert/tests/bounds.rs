@@ -48,11 +48,37 @@ async fn of_a_recovery_every_step_is_told_and_of_all_else_the_first() {
     let facts: Vec<(String, String)> = serde_json::from_slice(&told[0].body).unwrap();
     let long = facts.iter().find(|(name, _)| name == "long").unwrap();
     assert_eq!(long.1.chars().count(), 200);
-    // somebody tries to open one, and is refused: that is told like anything else
+    // somebody tries, and is refused: that is told like anything else, and held back with what was told just now
     assert_eq!(raised(&kit, &ann, "RecoveryService/ApproveCeremony", Outcome::Denied, 3).await.len(), 1);
+    assert_eq!(raised(&kit, &ann, "RecoveryService/OpenCeremony", Outcome::Denied, 3).await.len(), 3);
     // what was refused changed nothing
     assert!(raised(&kit, &ann, "UserService/RemoveUser", Outcome::Denied, 1).await.is_empty());
     assert!(raised(&kit, &ann, "RecoveryService/CompleteCeremony", Outcome::Denied, 1).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_channel_hears_of_recoveries_whatever_it_is_for_once_it_was_tried() {
+    let kit = Kit::sim().await;
+    let ann = owner(&kit).await;
+    let narrow = PutChannel { actions: vec!["x.y".to_owned()], ..webhook(URL) };
+    let made = put(&kit, &ann, narrow).await.unwrap();
+    let opened = async || raised(&kit, &ann, "RecoveryService/OpenCeremony", Outcome::Allowed, 1).await.len();
+    assert_eq!(opened().await, 0);
+    kit.call(&ann.caller, ConfirmChannel { channel: made.id, updated_at: made.updated_at }).await.unwrap();
+    assert_eq!(opened().await, 1);
+}
+
+#[tokio::test]
+async fn owners_alone_take_a_channel_away() {
+    let kit = Kit::sim().await;
+    let ann = owner(&kit).await;
+    let made = put(&kit, &ann, webhook(URL)).await.unwrap();
+    for (email, role) in [("bob@example.com", Role::Member), ("cy@example.com", Role::Admin)] {
+        let other = kit.member(&ann, email, role).await;
+        let refused = kit.call(&other.caller, DeleteChannel { channel: made.id }).await.unwrap_err();
+        assert_eq!(refused.reason(), "PERMISSION_DENIED", "{email}");
+    }
+    kit.call(&ann.caller, DeleteChannel { channel: made.id }).await.expect("its owner");
 }
 
 #[tokio::test]
