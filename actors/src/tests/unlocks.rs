@@ -217,12 +217,15 @@ async fn what_is_not_the_used_slot_signed_by_the_vault_is_not_stored() {
     // every byte counts
     let mut bent = renewed.clone();
     bent[60] ^= 1;
+    // the same slot, and not what the vault has signed
+    let mut unsigned = renewed.clone();
+    *unsigned.last_mut().unwrap() ^= 1;
     // a slot of the very same vault, with another id and key
     let mut edit = open.edit();
     let other = passphrase("another passphrase entirely");
     edit.add_slot(&NewSlot::Passphrase(&other, Cost::LEAST), &mut rand::rng()).unwrap();
     let another = edit.finish().unwrap().added_slots.remove(0);
-    for bad in [bent, another, vec![1; 300]] {
+    for bad in [bent, unsigned, another, vec![1; 300]] {
         let refused = kit.call(&ann.caller, proved(&open, &handout, Some(bad))).await.unwrap_err();
         assert_eq!(refused.reason(), "INVALID_ARGUMENT");
     }

@@ -126,6 +126,25 @@ async fn no_other_session_goes_on_with_a_ceremony() {
     let read = circle.kit.call(&thief.caller, crate::api::vault::GetKeySlots { vault }).await.err().unwrap();
     assert_eq!(read.reason(), "PERMISSION_DENIED", "the release opens the vault to one session");
     circle.kit.call(&requester.person.caller, CollectShares { ceremony }).await.unwrap();
+    // what opens its slot nobody guesses: it waits for nobody at another session of the account
+    for _ in 0..3 {
+        let ask = crate::api::vault::GetKeySlots { vault };
+        circle.kit.call(&requester.person.caller, ask).await.expect("without a wait");
+    }
+}
+
+#[tokio::test]
+async fn one_session_opens_ten_ceremonies_in_its_life() {
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1]).await;
+    let session = circle.kit.sign_in(&circle.owner, LinkPurpose::SignIn).await;
+    for _ in 0..10 {
+        let one = circle.requester_in(session.clone());
+        circle.open(&one).await.unwrap();
+        let cancel = CancelCeremony { ceremony: one.id() };
+        circle.kit.call(&session.caller, cancel).await.unwrap();
+    }
+    let eleventh = circle.requester_in(session);
+    assert_eq!(circle.open(&eleventh).await.unwrap_err().reason(), "TOO_MANY_CEREMONIES");
 }
 
 #[tokio::test]

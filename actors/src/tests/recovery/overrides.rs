@@ -6,9 +6,10 @@ use ocmt_crypto::{
     ceremony::{StopStatement, Verdict},
     sign::SigningKey,
 };
+use ocmt_store::tables::Ceremony;
 use ocmt_types::Clock as _;
 
-use super::circle::{Circle, Requester, SHORT, short};
+use super::circle::{Circle, Requester, SHORT, ownership, short};
 use crate::{
     ActorError,
     api::recovery::{
@@ -148,6 +149,28 @@ async fn nobody_signs_for_what_was_not_stopped_nor_with_a_word_for_another() {
     assert_eq!(circle.say_override(0, &one, foreign).await.unwrap_err().reason(), "NOT_FOUND");
     let view = circle.state_of(&one.person, one.id()).await.unwrap();
     assert_eq!((view.state, view.acts.len()), (CeremonyState::Proposed, 0));
+}
+
+/// Nothing is gone on over by the stop of another vault's ceremony, nor by one of guardians who were replaced.
+#[tokio::test]
+async fn only_a_stop_of_the_same_vault_and_guardians_is_gone_on_over() {
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1, 1]).await;
+    let stopped = circle.vetoed().await;
+    let (row, over) = (circle.row(stopped.id()).await, circle.over(&stopped).await);
+    for (what, other) in [
+        ("vault", Ceremony { vault_id: ocmt_store::testing::id(77), ..row.clone() }),
+        ("set", Ceremony { set_id: ocmt_store::testing::id(77), ..row.clone() }),
+        ("", row),
+    ] {
+        let own = ownership(&circle.kit, circle.owner.tenant).await.unwrap();
+        let mut tx = circle.kit.store.fenced(own).await.unwrap();
+        assert!(tx.update(&other).await.unwrap());
+        tx.commit().await.unwrap();
+        match circle.open(&over).await {
+            Ok(view) => assert_eq!((what, view.state), ("", CeremonyState::Proposed)),
+            Err(error) => assert!(!what.is_empty() && error.reason() == "NOT_STOPPED", "{what}: {error}"),
+        }
+    }
 }
 
 #[tokio::test]
