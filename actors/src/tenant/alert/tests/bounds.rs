@@ -39,7 +39,7 @@ async fn of_a_recovery_every_step_is_told_and_of_all_else_the_first() {
     let kit = Kit::sim().await;
     let ann = owner(&kit).await;
     put(&kit, &ann, webhook(URL)).await.unwrap();
-    for action in ["RecoveryService/OpenCeremony", "RecoveryService/LockCeremony"] {
+    for action in ["RecoveryService/OpenCeremony", "ceremony.lock"] {
         assert_eq!(raised(&kit, &ann, action, Outcome::Allowed, 3).await.len(), 3, "{action}");
     }
     let told = raised(&kit, &ann, "UserService/SetRole", Outcome::Allowed, 3).await;
