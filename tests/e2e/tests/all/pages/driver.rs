@@ -103,16 +103,25 @@ impl Driver {
             body.len()
         );
         let answer = timeout(PATIENCE, async {
-            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            let mut stream = BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await?);
             stream.write_all(format!("{head}{body}").as_bytes()).await?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await?;
+            // it says that it closes the connection, and does not
+            let (mut line, mut length) = (String::new(), 0);
+            while stream.read_line(&mut line).await? > 2 {
+                if let Some((name, value)) = line.split_once(':')
+                    && name.eq_ignore_ascii_case("content-length")
+                {
+                    length = value.trim().parse()?;
+                }
+                line.clear();
+            }
+            let mut answer = vec![0; length];
+            stream.read_exact(&mut answer).await?;
             anyhow::Ok(answer)
         });
         let answer = answer.await.with_context(|| format!("no answer to {path}"))??;
-        let text = String::from_utf8(answer)?;
-        let (_, body) = text.split_once("\r\n\r\n").context("no answer")?;
-        let mut answer: Value = serde_json::from_str(body).with_context(|| format!("{path}: {body}"))?;
+        let body = String::from_utf8(answer)?;
+        let mut answer: Value = serde_json::from_str(&body).with_context(|| format!("{path}: {body}"))?;
         let value = answer["value"].take();
         match value["error"].as_str() {
             Some(error) => bail!("{path}: {error}: {}", value["message"].as_str().unwrap_or_default()),
