@@ -214,11 +214,10 @@ const fn rule(action: Action) -> Rule {
         // it only keeps: whoever sees a stranger's wish shall be quick
         A::StopDeletion => r(Role::Owner, None, false, Never),
         // an invitation gives a role as much as setting one does
-        A::InviteUser => r(Role::Admin, None, true, Never),
-        A::RemoveUser => r(Role::Admin, None, true, Never),
+        A::InviteUser | A::RemoveUser => r(Role::Admin, None, true, Never),
         A::PublishIdentityKey => r(Role::Observer, None, false, Never),
         A::ReadSelf | A::SignOut => r(Role::Observer, None, false, Always),
-        A::FoundTenant | A::CompleteMfa | A::ReadSessions | A::SeeToAddress => {
+        A::FoundTenant | A::CompleteMfa | A::ReadSessions | A::SeeToAddress | A::CreateVault => {
             r(Role::Observer, None, false, Never)
         }
         // an admin ends another's, by the id that the audit names
@@ -230,7 +229,6 @@ const fn rule(action: Action) -> Rule {
         A::EndSessions => r(Role::Observer, Some(Role::Admin), false, Never),
         A::QueryOwnAudit | A::ReadInbox => r(Role::Observer, None, false, Never),
         A::QueryTenantAudit => r(Role::Admin, None, false, Never),
-        A::CreateVault => r(Role::Observer, None, false, Never),
         // of a group's vault: who takes part in it, with this role in the group (`tenant::group_vault`)
         A::WriteVault => in_group(r(Role::Observer, None, false, Never), GroupRole::Member),
         A::ReadVault => in_group(r(Role::Observer, None, false, AfterRelease), GroupRole::Member),
@@ -245,7 +243,6 @@ const fn rule(action: Action) -> Rule {
         A::ReleaseContainer => r(Role::Admin, Some(Role::Admin), false, Never),
         A::ReadGuardians => r(Role::Observer, None, false, Always),
         A::ChangeGuardians => r(Role::Observer, None, true, Never),
-        A::ActAsGuardian => r(Role::Observer, None, false, Never),
         A::OpenCeremony | A::ReadCeremony | A::CancelCeremony | A::CollectShares | A::CompleteCeremony => {
             r(Role::Observer, None, false, Always)
         }
@@ -268,7 +265,7 @@ const fn rule(action: Action) -> Rule {
         A::DeleteShared => by_share(r(Role::Observer, None, false, Never), Permission::Delete),
         A::ListShared => by_share(r(Role::Observer, None, false, Never), Permission::List),
         A::EndGrants | A::ReadGranted | A::TakeShare | A::ReadShares => r(Role::Observer, None, false, Never),
-        A::ListGranted | A::RequestCapability | A::DenyCapability | A::ReadRequests => {
+        A::ListGranted | A::RequestCapability | A::DenyCapability | A::ReadRequests | A::ActAsGuardian => {
             r(Role::Observer, None, false, Never)
         }
         A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),

@@ -1,5 +1,6 @@
 //! `ocmt group`.
 
+use ocmt_client::group::Member;
 use serde_json::json;
 
 use super::{args::GroupCommand, context::Context, group_vault, output::note, show};
@@ -44,15 +45,11 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
         }
         GroupCommand::Add { group, user, role } => {
             let member = client.add_member(group, user, role.into()).await?;
-            context
-                .out
-                .value(&member, || format!("{} is {} of the group now", member.email, member.role.as_str()))
+            context.out.value(&member, || is_now(&member))
         }
         GroupCommand::Role { group, user, role } => {
             let member = client.set_member_role(group, user, role.into()).await?;
-            context
-                .out
-                .value(&member, || format!("{} is {} of the group now", member.email, member.role.as_str()))
+            context.out.value(&member, || is_now(&member))
         }
         GroupCommand::Remove { group, user } => {
             let due = client.remove_member(group, user).await?;
@@ -76,4 +73,8 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
         // seen to before
         GroupCommand::Vault(_) => Ok(()),
     }
+}
+
+fn is_now(member: &Member) -> String {
+    format!("{} is {} of the group now", member.email, member.role.as_str())
 }

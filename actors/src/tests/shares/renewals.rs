@@ -49,17 +49,15 @@ async fn a_renewal_is_of_ones_own_live_share_of_the_filed_entry_and_to_the_same_
     let good = renewed_to_read(&ann, &carol, to_read, &made);
     let with_word =
         |write_grant| Renewal { share: to_write, object: made.object_id, sealed: Vec::new(), write_grant };
+    let sealed = |by: &Side, to: &Side| {
+        let sealed = renewed_to_read(by, to, to_read, &made).sealed;
+        Renewal { sealed, ..good.clone() }
+    };
     let mut kept = made.clone();
     kept.object_id = ann.id("kept");
     let wrong = [
-        (
-            "another's key",
-            Renewal { sealed: renewed_to_read(&ann, &bob, to_read, &made).sealed, ..good.clone() },
-        ),
-        (
-            "signed by another",
-            Renewal { sealed: renewed_to_read(&bob, &carol, to_read, &made).sealed, ..good.clone() },
-        ),
+        ("another's key", sealed(&ann, &bob)),
+        ("signed by another", sealed(&bob, &carol)),
         ("a key to list", Renewal { share: to_list, ..good.clone() }),
         ("nothing to read by", Renewal { sealed: Vec::new(), ..good.clone() }),
         ("another entry", renewed_to_read(&ann, &carol, of_kept, &kept)),
@@ -72,11 +70,7 @@ async fn a_renewal_is_of_ones_own_live_share_of_the_filed_entry_and_to_the_same_
         ("a word of before", with_word(word(older, &bob, &ann))),
     ];
     for (what, renewal) in wrong {
-        let file = FileSharedWrites {
-            writes: file.writes.clone(),
-            change: file.change.clone(),
-            renewals: vec![renewal],
-        };
+        let file = FileSharedWrites { renewals: vec![renewal], ..file.clone() };
         assert_eq!(reason(kit.call(ann.caller(), file).await), "INVALID_ARGUMENT", "{what}");
         assert_eq!(waiting(&kit, &ann).await.len(), 1, "{what}: all or nothing");
     }
@@ -84,13 +78,11 @@ async fn a_renewal_is_of_ones_own_live_share_of_the_filed_entry_and_to_the_same_
     let mut nothing = file.change.clone();
     nothing.puts.clear();
     nothing.manifest.clear();
-    let idle =
-        FileSharedWrites { writes: file.writes.clone(), change: nothing, renewals: vec![good.clone()] };
+    let idle = FileSharedWrites { change: nothing, renewals: vec![good.clone()], ..file.clone() };
     assert_eq!(reason(kit.call(ann.caller(), idle).await), "INVALID_ARGUMENT");
     // one that has ended meanwhile: look again
     super::revoke(&kit, &ann, to_read).await.unwrap();
-    let ended =
-        FileSharedWrites { writes: file.writes.clone(), change: file.change.clone(), renewals: vec![good] };
+    let ended = FileSharedWrites { renewals: vec![good], ..file.clone() };
     assert_eq!(reason(kit.call(ann.caller(), ended).await), "CHANGED_MEANWHILE");
     let listed =
         Renewal { share: to_list, object: made.object_id, sealed: Vec::new(), write_grant: Vec::new() };

@@ -229,7 +229,7 @@ pub async fn snapshots_are_unverified_after_an_accepted_restore(store: Store) {
     let source = Store::sim();
     source.cluster().cluster(id(99), Timestamp(0)).await.unwrap();
     let node = TestNode::start(&source, 1).await.unwrap();
-    let own = node.claim(id(1)).await.unwrap();
+    let own = node.found(1).await.unwrap();
     let mut tx = source.fenced(own).await.unwrap();
     for (n, verified) in [(1, true), (2, false)] {
         let snapshot = Snapshot {

@@ -229,6 +229,10 @@ fn without_later_steps() -> String {
         for line in std::fs::read_to_string(&path).unwrap().lines() {
             match line.split_whitespace().collect::<Vec<_>>().as_slice() {
                 ["CREATE", "TABLE", table, ..] => undo += &format!("DROP TABLE {table};"),
+                ["CREATE", "FUNCTION", function, ..] => {
+                    let (name, _) = function.split_once('(').unwrap();
+                    undo += &format!("DROP FUNCTION {name};");
+                }
                 ["ALTER", "TABLE", table, "ADD", "COLUMN", column, ..] => {
                     // the table may be gone by then: steps are undone in no order
                     undo += &format!("ALTER TABLE IF EXISTS {table} DROP COLUMN {column};");

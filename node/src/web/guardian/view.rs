@@ -176,7 +176,6 @@ mod tests {
             [overview.render(), accept("").render(), accept("x").render(), drill.render(), request.render()];
         for page in pages.map(Result::unwrap) {
             assert!(page.contains("&#60;img") && !page.contains("<img"), "{page}");
-            // nothing of it ends the attribute that it stands in
             assert!(!page.contains("\"' autofocus") && !page.contains("x='\""), "{page}");
         }
     }
