@@ -1,10 +1,9 @@
 //! One container of this machine: its life, its wake queue, its cell, its idle clock.
 //!
-//! Supervised by the `HostSupervisor`, started by the first order for it, and by a look of a timer or an adoption too. Durable: the
-//! container's row, which says what is wanted, what was seen and, wrapped, the start secret of the running cell; a fresh actor begins
-//! with a look at row and engine, so one that failed or a node that was restarted goes on from there. It outlives activations of its
-//! tenant, which may be owned by another node: each order brings the ownership under which what follows is written, and a newer one
-//! takes the place of the older. A write that the fence refuses makes it wait for the owner of today ([`moved`]).
+//! Supervised by the `HostSupervisor`, started by the first order for it, a look of a timer or an adoption. Durable: the container's
+//! row (what is wanted, what was seen and, wrapped, the start secret of the running cell); a fresh actor begins with a look at row and
+//! engine. It outlives activations of its tenant, which another node may own: each order brings the ownership under which what follows
+//! is written, the newest counts, and a write that the fence refuses makes it wait for the owner of today ([`moved`]).
 
 mod agent;
 mod archive;
