@@ -141,7 +141,11 @@ impl Browser {
             if self.run(&there).await == true {
                 // where the page put it by itself, the first key says that somebody types
                 self.press(SHIFT).await;
-                self.until("getComputedStyle(document.activeElement).outlineStyle !== 'none'").await;
+                // a window that is not in front shows none
+                self.until(
+                    "!document.hasFocus() || getComputedStyle(document.activeElement).outlineStyle !== 'none'",
+                )
+                .await;
                 return;
             }
             self.press(TAB).await;
