@@ -134,14 +134,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::os::unix::fs::symlink;
 
-    use ocmt_types::{IdGen, RandomIds};
-
     use super::*;
-
-    fn ids() -> (TenantId, UserId) {
-        let ids: &dyn IdGen = &RandomIds;
-        (ids.id(), ids.id())
-    }
+    use crate::volume::tests::ids;
 
     #[test]
     fn a_fresh_volume_is_beside_the_present_one_until_it_takes_its_place() {

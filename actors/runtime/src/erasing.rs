@@ -46,15 +46,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::os::unix::fs::symlink;
 
-    use ocmt_types::{IdGen, RandomIds};
-
     use super::*;
-    use crate::archive::FRESH;
-
-    fn ids() -> (TenantId, UserId) {
-        let ids: &dyn IdGen = &RandomIds;
-        (ids.id(), ids.id())
-    }
+    use crate::{archive::FRESH, volume::tests::ids};
 
     #[test]
     fn one_users_volume_is_erased_whole_and_nobody_elses() {

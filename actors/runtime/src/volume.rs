@@ -261,7 +261,7 @@ pub(crate) fn fault(path: &Path, error: &io::Error) -> RuntimeError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
@@ -269,7 +269,8 @@ mod tests {
 
     use super::*;
 
-    fn ids() -> (TenantId, UserId) {
+    /// Of a tenant and a user whom nobody else has.
+    pub(crate) fn ids() -> (TenantId, UserId) {
         let ids: &dyn IdGen = &RandomIds;
         (ids.id(), ids.id())
     }

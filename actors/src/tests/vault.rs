@@ -8,7 +8,7 @@ use ocmt_crypto::{
     kdf::{Cost, Passphrase},
     object::VaultObject,
     slot::{NewSlot, SlotSecret},
-    vault::{self, LockedVault, Proof, ProofOf, Rollback, RotationMode, UnlockedVault},
+    vault::{self, LockedVault, Proof, ProofOf, Rollback, RotationMode, RotationStart, UnlockedVault},
 };
 use ocmt_types::{Digest32, IdGen, RandomIds, VaultId};
 use zeroize::Zeroizing;
@@ -249,17 +249,9 @@ async fn an_unlock_is_proved_once_and_only_with_the_vault_open() {
     assert_eq!(kit.call(&ann.caller, report(signature)).await.unwrap_err(), ActorError::NotFound);
 }
 
-pub(crate) async fn rotate(
-    kit: &Kit,
-    ann: &Person,
-    open: &mut UnlockedVault,
-    mode: RotationMode,
-    stage_all: bool,
-) -> Result<(), ActorError> {
-    let vault = open.scope().vault;
-    let mut rotation = open.begin_rotation(mode, &[], &[], &mut rand::rng()).unwrap();
-    let start = rotation.start().clone();
-    let begin = BeginRotation {
+/// The first message of this rotation, in the place of whatever is under way.
+pub(crate) fn begin(vault: VaultId, start: &RotationStart, mode: RotationMode) -> BeginRotation {
+    BeginRotation {
         vault,
         epoch: start.epoch,
         verify_key: start.verify_key,
@@ -270,7 +262,20 @@ pub(crate) async fn rotate(
         },
         slots: start.slots.clone(),
         replace: true,
-    };
+    }
+}
+
+pub(crate) async fn rotate(
+    kit: &Kit,
+    ann: &Person,
+    open: &mut UnlockedVault,
+    mode: RotationMode,
+    stage_all: bool,
+) -> Result<(), ActorError> {
+    let vault = open.scope().vault;
+    let mut rotation = open.begin_rotation(mode, &[], &[], &mut rand::rng()).unwrap();
+    let start = rotation.start().clone();
+    let begin = begin(vault, &start, mode);
     let id = kit.call(&ann.caller, begin).await?.id;
     let (mut keys, mut objects) = (Vec::new(), vec![start.keyring.clone()]);
     for object in rotation.left() {

@@ -11,10 +11,7 @@ use ocmt_types::GroupId;
 use serde_json::json;
 
 use super::{
-    args::{
-        GroupAdmitArgs, GroupGiveArgs, GroupJoinArgs, GroupProgramArgs, GroupVaultCommand, OneGroup,
-        PassphraseArgs,
-    },
+    args::{ComparedArgs, GroupVaultCommand, OfferArgs, OneGroup, PassphraseArgs, ProgramCreateArgs},
     context::Context,
     output::{note, waiting},
     secrets,
@@ -26,8 +23,12 @@ pub(super) async fn run(context: &Context, command: GroupVaultCommand) -> anyhow
     let client = context.client().await?;
     match command {
         GroupVaultCommand::Create(of) => create(context, &client, &of).await,
-        GroupVaultCommand::Join(args) => join(context, &client, &args).await,
-        GroupVaultCommand::Admit(args) => admit(context, &client, &args).await,
+        GroupVaultCommand::Join { group, admin, compared } => {
+            join(context, &client, group, &admin, &compared).await
+        }
+        GroupVaultCommand::Admit { group, email, compared } => {
+            admit(context, &client, group, &email, &compared).await
+        }
         GroupVaultCommand::Status { group } => status(context, &client, group).await,
         GroupVaultCommand::Ls(of) => {
             let own = context.vault(&client, &of.passphrase).await?;
@@ -51,8 +52,10 @@ pub(super) async fn run(context: &Context, command: GroupVaultCommand) -> anyhow
             open(&own, named.group, &named.passphrase).await?.secrets_mut().delete(&named.name).await?;
             context.out.done(&format!("{} was deleted", named.name))
         }
-        GroupVaultCommand::Give(args) => give(context, &client, &args).await,
-        GroupVaultCommand::Program(args) => program(context, &client, &args).await,
+        GroupVaultCommand::Give { group, offer, entry } => {
+            give(context, &client, group, &offer, &entry).await
+        }
+        GroupVaultCommand::Program { group, program: args } => program(context, &client, group, &args).await,
         GroupVaultCommand::Rotate { of, reason } => rotate(context, &client, &of, &reason).await,
     }
 }
@@ -80,24 +83,36 @@ async fn create(context: &Context, client: &Client, of: &OneGroup) -> anyhow::Re
     Ok(())
 }
 
-async fn join(context: &Context, client: &Client, args: &GroupJoinArgs) -> anyhow::Result<()> {
-    if !trusted(context, client, &args.admin, args.words.as_deref()).await? {
+async fn join(
+    context: &Context,
+    client: &Client,
+    group: GroupId,
+    admin: &str,
+    args: &ComparedArgs,
+) -> anyhow::Result<()> {
+    if !trusted(context, client, admin, args.words.as_deref()).await? {
         note("You have not joined.");
         return Ok(());
     }
     let own = context.vault(client, &args.passphrase).await?;
-    own.join_group_vault(args.group, &args.admin).await?;
-    context.out.done(&format!("{} can admit you now: `ocmt group vault admit`", args.admin))
+    own.join_group_vault(group, admin).await?;
+    context.out.done(&format!("{admin} can admit you now: `ocmt group vault admit`"))
 }
 
-async fn admit(context: &Context, client: &Client, args: &GroupAdmitArgs) -> anyhow::Result<()> {
-    if !trusted(context, client, &args.email, args.words.as_deref()).await? {
+async fn admit(
+    context: &Context,
+    client: &Client,
+    group: GroupId,
+    email: &str,
+    args: &ComparedArgs,
+) -> anyhow::Result<()> {
+    if !trusted(context, client, email, args.words.as_deref()).await? {
         note("Nobody was admitted.");
         return Ok(());
     }
     let own = context.vault(client, &args.passphrase).await?;
-    open(&own, args.group, &args.passphrase).await?.admit(&args.email).await?;
-    context.out.done(&format!("{} opens the group's vault now", args.email))
+    open(&own, group, &args.passphrase).await?.admit(email).await?;
+    context.out.done(&format!("{email} opens the group's vault now"))
 }
 
 async fn status(context: &Context, client: &Client, group: GroupId) -> anyhow::Result<()> {
@@ -126,22 +141,34 @@ async fn status(context: &Context, client: &Client, group: GroupId) -> anyhow::R
     Ok(())
 }
 
-async fn give(context: &Context, client: &Client, args: &GroupGiveArgs) -> anyhow::Result<()> {
-    if !trusted(context, client, &args.to, args.words.as_deref()).await? {
+async fn give(
+    context: &Context,
+    client: &Client,
+    group: GroupId,
+    args: &OfferArgs,
+    entries: &[String],
+) -> anyhow::Result<()> {
+    let ComparedArgs { words, passphrase } = &args.compared;
+    if !trusted(context, client, &args.to, words.as_deref()).await? {
         note("Nothing was shared.");
         return Ok(());
     }
     let permissions: Vec<Permission> = args.may.iter().map(|may| Permission::from(*may)).collect();
     let lifetime = args.lifetime.map(|lifetime| lifetime.0);
-    let own = context.vault(client, &args.passphrase).await?;
-    let open = open(&own, args.group, &args.passphrase).await?;
-    let share = open.give(&args.to, &args.entry, &permissions, lifetime).await?;
+    let own = context.vault(client, passphrase).await?;
+    let open = open(&own, group, passphrase).await?;
+    let share = open.give(&args.to, entries, &permissions, lifetime).await?;
     context.out.value(&share, || format!("offered to {} as share {}", share.taker_email, share.id))
 }
 
-async fn program(context: &Context, client: &Client, args: &GroupProgramArgs) -> anyhow::Result<()> {
+async fn program(
+    context: &Context,
+    client: &Client,
+    group: GroupId,
+    args: &ProgramCreateArgs,
+) -> anyhow::Result<()> {
     let own = context.vault(client, &args.passphrase).await?;
-    let open = open(&own, args.group, &args.passphrase).await?;
+    let open = open(&own, group, &args.passphrase).await?;
     let key = share::public_key(&args.program_key)?;
     let access = open.create_program_token(&args.name, &args.entry, key, args.lifetime.0).await?;
     share::tell_token(context, &access, &args.out)

@@ -41,8 +41,7 @@ pub(super) async fn list(
         descending: true,
         ..QueryAudit::default()
     };
-    let tenant = pages.system.tenant(guest.caller.tenant());
-    match tenant.call(guest.caller.clone(), pages.meta(), ask).await {
+    match pages.ask(&guest.caller, ask).await {
         Ok(page) => {
             let frame = visitor.frame().of_user();
             let records = page.records.iter().map(row).collect();

@@ -9,12 +9,13 @@ use axum::{
 };
 use data_encoding::BASE64URL_NOPAD;
 use ocmt_actors::{
-    ActorError, CallMeta, Caller, System,
+    ActorError, Call, CallMeta, Caller, System,
     api::auth::{Assurance, Me, SessionInfo, WhoAmI},
 };
 use ocmt_client::ca::ClusterCa;
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_types::{Clock, Deadline, RequestId};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::{answer::Cookie, frame::Frame, next, words::Words};
@@ -33,6 +34,13 @@ const PAGE_BYTES: usize = 1024;
 pub(super) const UNPROVEN: ActorError = ActorError::PermissionDenied(
     "this form is not of your own session in this browser, or an old one: load the page again",
 );
+
+/// A form of nothing but the proof that it is the sender's own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proof {
+    pub(super) csrf: String,
+}
 
 /// The pages' ground. Cheap to clone.
 #[derive(Clone)]
@@ -77,12 +85,23 @@ impl Pages {
         Ok(who)
     }
 
+    /// Who sends this form: proven to be from a page of their own session.
+    pub(super) async fn sender(&self, visitor: &Visitor, csrf: &str) -> Result<Caller, ActorError> {
+        let token = visitor.session().filter(|_| visitor.proves(csrf)).ok_or(UNPROVEN)?;
+        self.caller(visitor, token).await
+    }
+
+    /// Asks the tenant of somebody who is signed in.
+    pub(super) async fn ask<C: Call>(&self, caller: &Caller, call: C) -> Result<C::Answer, ActorError> {
+        self.system.tenant(caller.tenant()).call(caller.clone(), self.meta(), call).await
+    }
+
     /// The same with what is known of them; none without a session that goes on.
     pub(super) async fn guest(&self, visitor: &Visitor) -> Result<Option<Guest>, ActorError> {
         let Some(token) = visitor.session() else { return Ok(None) };
         let found = async {
             let caller = self.caller(visitor, token).await?;
-            let me = self.system.tenant(caller.tenant()).call(caller.clone(), self.meta(), WhoAmI).await?;
+            let me = self.ask(&caller, WhoAmI).await?;
             Ok(me.session.clone().map(|session| Guest { caller, me, session }))
         };
         match found.await {

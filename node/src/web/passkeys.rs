@@ -53,7 +53,7 @@ async fn taken(pages: &Pages, visitor: &Visitor, shown: Shown) -> Result<Session
     };
     let caller = pages.caller(visitor, token).await?;
     let ask = FinishPasskeyAssertion { assertion, credential, binding_secret };
-    pages.system.tenant(caller.tenant()).call(caller, pages.meta(), ask).await
+    pages.ask(&caller, ask).await
 }
 
 /// Those of the account.
@@ -62,8 +62,7 @@ pub(super) async fn list(State(pages): State<Pages>, visitor: Visitor) -> Respon
         Ok(guest) => guest,
         Err(instead) => return *instead,
     };
-    let tenant = pages.system.tenant(guest.caller.tenant());
-    match tenant.call(guest.caller.clone(), pages.meta(), ListPasskeys).await {
+    match pages.ask(&guest.caller, ListPasskeys).await {
         Ok(all) => listed(&visitor, &guest, &all),
         Err(error) => refused(&error, &visitor),
     }
@@ -91,13 +90,10 @@ pub(super) struct One {
 
 /// Takes one away.
 pub(super) async fn remove(State(pages): State<Pages>, visitor: Visitor, Form(one): Form<One>) -> Response {
-    let Some(token) = visitor.session().filter(|_| visitor.proves(&one.csrf)) else {
-        return refused(&UNPROVEN, &visitor);
-    };
     let removed = async {
+        let caller = pages.sender(&visitor, &one.csrf).await?;
         let passkey = one.passkey.parse().map_err(|_| ActorError::NotFound)?;
-        let caller = pages.caller(&visitor, token).await?;
-        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), RemovePasskey { passkey }).await
+        pages.ask(&caller, RemovePasskey { passkey }).await
     };
     match removed.await {
         Ok(_) => see_other("/app/passkeys", []),

@@ -13,7 +13,7 @@ use super::{
     answer::{html, refused, see_other},
     frame::Frame,
     guardian::{said, state_of},
-    pages::{Guest, Pages, UNPROVEN, Visitor},
+    pages::{Guest, Pages, Visitor},
     sign_in::enter,
     view::{OneCeremony, Recovery, at},
 };
@@ -29,8 +29,7 @@ pub(super) async fn list(State(pages): State<Pages>, visitor: Visitor) -> Respon
         Err(instead) => return *instead,
     };
     let ask = ListCeremonies { only_live: true, after: None, limit: MOST };
-    let tenant = pages.system.tenant(guest.caller.tenant());
-    match tenant.call(guest.caller.clone(), pages.meta(), ask).await {
+    match pages.ask(&guest.caller, ask).await {
         Ok(page) => shown(&visitor, &guest, &page),
         Err(error) => refused(&error, &visitor),
     }
@@ -68,15 +67,12 @@ pub(super) struct One {
 
 /// Stops one.
 pub(super) async fn veto(State(pages): State<Pages>, visitor: Visitor, Form(one): Form<One>) -> Response {
-    let Some(token) = visitor.session().filter(|_| visitor.proves(&one.csrf)) else {
-        return refused(&UNPROVEN, &visitor);
-    };
     let vetoed = async {
+        let caller = pages.sender(&visitor, &one.csrf).await?;
         let id = HEXLOWER.decode(one.ceremony.as_bytes()).map_err(|_| ActorError::NotFound)?;
         let ceremony = Digest32::try_from(id.as_slice()).map_err(|_| ActorError::NotFound)?;
-        let caller = pages.caller(&visitor, token).await?;
         let veto = VetoCeremony { ceremony, statement: Vec::new(), retirement: Vec::new() };
-        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), veto).await
+        pages.ask(&caller, veto).await
     };
     match vetoed.await {
         Ok(_) => see_other(HERE, []),

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::{
     answer::{html, in_words, refused},
     assets::Script,
-    pages::{Pages, UNPROVEN, Visitor},
+    pages::{Pages, Visitor},
     sign_in::signed_in,
     view,
 };
@@ -40,22 +40,18 @@ pub(super) fn form(visitor: &Visitor, me: &Me, why: Option<&ActorError>) -> Resp
 
 /// Takes a code: a session with another token, or the form again.
 pub(super) async fn show(State(pages): State<Pages>, visitor: Visitor, Form(shown): Form<Shown>) -> Response {
-    let Some(token) = visitor.session().filter(|_| visitor.proves(&shown.csrf)) else {
-        return refused(&UNPROVEN, &visitor);
-    };
-    match take(&pages, &visitor, token, &shown.code).await {
+    match take(&pages, &visitor, &shown).await {
         Ok(response) => response,
         Err(error) => refused(&error, &visitor),
     }
 }
 
-async fn take(pages: &Pages, visitor: &Visitor, token: &str, typed: &str) -> Result<Response, ActorError> {
-    let caller = pages.caller(visitor, token).await?;
-    let tenant = pages.system.tenant(caller.tenant());
-    match tenant.call(caller.clone(), pages.meta(), CompleteMfa { code: of(typed) }).await {
+async fn take(pages: &Pages, visitor: &Visitor, shown: &Shown) -> Result<Response, ActorError> {
+    let caller = pages.sender(visitor, &shown.csrf).await?;
+    match pages.ask(&caller, CompleteMfa { code: of(&shown.code) }).await {
         Ok(issued) => Ok(signed_in(&issued, visitor)),
         Err(error) if matches!(error.reason(), "WRONG_CODE" | "TOO_MANY_CODES") => {
-            let me = tenant.call(caller, pages.meta(), WhoAmI).await?;
+            let me = pages.ask(&caller, WhoAmI).await?;
             Ok(form(visitor, &me, Some(&error)))
         }
         Err(error) => Err(error),

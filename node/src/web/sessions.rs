@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     answer::{html, refused, see_other},
-    pages::{Guest, Pages, UNPROVEN, Visitor},
+    pages::{Guest, Pages, Proof, Visitor},
     sign_in::enter,
     view::{OneSession, Sessions, at},
 };
@@ -23,8 +23,7 @@ pub(super) async fn list(State(pages): State<Pages>, visitor: Visitor) -> Respon
         Ok(guest) => guest,
         Err(instead) => return *instead,
     };
-    let tenant = pages.system.tenant(guest.caller.tenant());
-    match tenant.call(guest.caller.clone(), pages.meta(), ListSessions).await {
+    match pages.ask(&guest.caller, ListSessions).await {
         Ok(all) => shown(&visitor, &guest, &all),
         Err(error) => refused(&error, &visitor),
     }
@@ -58,13 +57,10 @@ pub(super) struct One {
 
 /// Ends one.
 pub(super) async fn end(State(pages): State<Pages>, visitor: Visitor, Form(one): Form<One>) -> Response {
-    let Some(token) = visitor.session().filter(|_| visitor.proves(&one.csrf)) else {
-        return refused(&UNPROVEN, &visitor);
-    };
     let ended = async {
+        let caller = pages.sender(&visitor, &one.csrf).await?;
         let session: SessionId = one.session.parse().map_err(|_| ActorError::NotFound)?;
-        let caller = pages.caller(&visitor, token).await?;
-        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), RevokeSession { session }).await
+        pages.ask(&caller, RevokeSession { session }).await
     };
     match ended.await {
         // one that has ended by itself meanwhile is what was wanted
@@ -73,25 +69,15 @@ pub(super) async fn end(State(pages): State<Pages>, visitor: Visitor, Form(one):
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Proof {
-    csrf: String,
-}
-
 /// Ends all but this one. API keys stay: a key is of a machine, which would stand still.
 pub(super) async fn end_others(
     State(pages): State<Pages>,
     visitor: Visitor,
     Form(proof): Form<Proof>,
 ) -> Response {
-    let Some(token) = visitor.session().filter(|_| visitor.proves(&proof.csrf)) else {
-        return refused(&UNPROVEN, &visitor);
-    };
     let ended = async {
-        let caller = pages.caller(&visitor, token).await?;
-        let others = RevokeOtherSessions { api_keys: false };
-        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), others).await
+        let caller = pages.sender(&visitor, &proof.csrf).await?;
+        pages.ask(&caller, RevokeOtherSessions { api_keys: false }).await
     };
     match ended.await {
         Ok(_) => see_other(HERE, []),

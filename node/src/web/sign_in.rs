@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     answer::{Cookie, html, refused, see_other},
     assets::Script,
-    pages::{Binding, Guest, Pages, UNPROVEN, Visitor},
+    pages::{Binding, Guest, Pages, Proof, UNPROVEN, Visitor},
     second_factor,
     view::{CameBack, ConnectedBack, Elsewhere, Home, Link, Sent, SignIn, SignUpForm, at},
 };
@@ -206,12 +206,6 @@ pub(super) async fn show(Path(token): Path<String>, visitor: Visitor) -> Respons
     html(StatusCode::OK, &page, [fresh, cookie])
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Proof {
-    csrf: String,
-}
-
 /// Uses a link up.
 pub(super) async fn consume(
     State(pages): State<Pages>,
@@ -246,7 +240,7 @@ async fn leave(pages: &Pages, visitor: &Visitor) {
     let Some(token) = visitor.session() else { return };
     let left = async {
         let caller = pages.caller(visitor, token).await?;
-        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), SignOut).await
+        pages.ask(&caller, SignOut).await
     };
     if let Err(error) = left.await {
         tracing::debug!(%error, "the session that a browser brought to its sign-in was not ended");

@@ -7,21 +7,14 @@ use axum::{
     response::Response,
 };
 use ocmt_actors::{ActorError, api::auth::SignOut};
-use serde::Deserialize;
 
 use super::{
     answer::{refused, see_other},
-    pages::{Pages, UNPROVEN, Visitor},
+    pages::{Pages, Proof, Visitor},
 };
 use crate::edge::cookies;
 
 const CLEAR: HeaderName = HeaderName::from_static("clear-site-data");
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Proof {
-    csrf: String,
-}
 
 /// Ends the session in the cookie.
 pub(super) async fn sign_out(
@@ -29,12 +22,9 @@ pub(super) async fn sign_out(
     visitor: Visitor,
     Form(proof): Form<Proof>,
 ) -> Response {
-    let Some(token) = visitor.session().filter(|_| visitor.proves(&proof.csrf)) else {
-        return refused(&UNPROVEN, &visitor);
-    };
     let ended = async {
-        let caller = pages.caller(&visitor, token).await?;
-        pages.system.tenant(caller.tenant()).call(caller, pages.meta(), SignOut).await
+        let caller = pages.sender(&visitor, &proof.csrf).await?;
+        pages.ask(&caller, SignOut).await
     };
     match ended.await {
         // one that has ended before is out too

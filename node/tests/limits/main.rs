@@ -9,6 +9,7 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 use ocmt::{
     config::{HumanDuration, Rates, Redis},
     limits::{Class, Limiter, Standing, Subject},
+    local::wait_for,
 };
 use ocmt_actors::ActorError;
 use ocmt_types::{Clock, SystemClock};
@@ -64,14 +65,8 @@ async fn both_count(nodes: &[Limiter; 2]) {
 
 /// The first count that is counted in Redis.
 async fn counted(limiter: &Limiter, class: Class, subject: &Subject) -> Standing {
-    for _ in 0..400 {
-        if let Ok(standing) = limiter.count(class, subject).await {
-            return standing;
-        }
-        // why: it looks for its server twice a second, and tells nobody when it found it
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("nobody counts");
+    let look = async || limiter.count(class, subject).await.ok();
+    wait_for(Duration::from_secs(10), look).await.expect("nobody counts")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

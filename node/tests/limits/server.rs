@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use ocmt::local::wait_for;
 use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) struct Server {
@@ -72,14 +73,10 @@ impl Server {
     }
 
     async fn answers(&self) {
-        for _ in 0..400 {
-            if self.say("PING").is_ok_and(|answer| answer == "+PONG") {
-                return;
-            }
-            // why: another process begins to listen, and tells nobody
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("redis-server does not answer: is it installed (tests/scripts/install.sh test)?");
+        let look = async || self.say("PING").ok().filter(|answer| answer == "+PONG");
+        wait_for(Duration::from_secs(10), look)
+            .await
+            .expect("redis-server does not answer: is it installed (tests/scripts/install.sh test)?");
     }
 }
 

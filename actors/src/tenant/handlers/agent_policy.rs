@@ -1,10 +1,16 @@
 //! Agent policies: the tenant's, and what narrows it for one user.
 
 use data_encoding::HEXLOWER;
-use ocmt_store::tables::{AgentPolicyRow, User, UserState};
+use ocmt_store::{
+    Filter,
+    tables::{AgentPolicyRow, User, UserState},
+};
 use ocmt_types::UserId;
 
-use super::session_row;
+use super::{
+    session_row,
+    versioned::{self, Versioned},
+};
 use crate::{
     agent_policy::stored,
     api::{
@@ -17,6 +23,18 @@ use crate::{
     error::ActorError,
     work::{Handle, Work},
 };
+
+impl Versioned for AgentPolicyRow {
+    const NAME: &'static str = "agent policy";
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn is_version(version: i64) -> Filter<Self> {
+        Self::version.eq(version)
+    }
+}
 
 impl Handle for GetAgentPolicy {
     async fn handle(self, work: &mut Work) -> Result<AgentPolicyHeld, ActorError> {
@@ -46,10 +64,7 @@ impl Handle for PutAgentPolicy {
             active(work, user).await?;
         }
         let subject = AgentPolicyRow::subject_of(self.user);
-        let before = work.tx.get::<AgentPolicyRow>(subject.clone()).await?;
-        if before.as_ref().map_or(0, |row| row.version) != self.expected_version {
-            return Err(ActorError::Aborted("agent policy"));
-        }
+        let before = versioned::seen::<AgentPolicyRow>(work, subject.clone(), self.expected_version).await?;
         let encoded = serde_json::to_vec(&self.policy)
             .map_err(|error| ActorError::invalid("policy", error.to_string()))?;
         let row = AgentPolicyRow {
@@ -59,15 +74,7 @@ impl Handle for PutAgentPolicy {
             version: self.expected_version + 1,
             updated_at: work.now,
         };
-        match before {
-            None => work.tx.insert(&row).await?,
-            Some(_) => {
-                let same = AgentPolicyRow::version.eq(self.expected_version);
-                if !work.tx.update_if(&row, same).await? {
-                    return Err(ActorError::Aborted("agent policy"));
-                }
-            }
-        }
+        versioned::replace(work, before, &row).await?;
         work.object = match self.user {
             Some(user) => format!("user/{user}"),
             None => format!("tenant/{}", row.tenant_id),

@@ -1,8 +1,12 @@
 //! Egress policies: the tenant's, and what narrows it for one container.
 
 use data_encoding::HEXLOWER;
-use ocmt_store::tables::{Container, EgressPolicyRow};
+use ocmt_store::{
+    Filter,
+    tables::{Container, EgressPolicyRow},
+};
 
+use super::versioned::{self, Versioned};
 use crate::{
     api::egress::{GetEgressPolicy, MOST_PORTS, MOST_RULES, Policy, PolicySet, PutEgressPolicy},
     audit::sha256,
@@ -18,6 +22,18 @@ const MOST_BYTES: u64 = 1 << 40;
 const LONGEST_DETAIL: usize = 500;
 /// Of a record; the frame adds some.
 const MOST_DETAILS: usize = 13;
+
+impl Versioned for EgressPolicyRow {
+    const NAME: &'static str = "egress policy";
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn is_version(version: i64) -> Filter<Self> {
+        Self::version.eq(version)
+    }
+}
 
 impl Handle for GetEgressPolicy {
     async fn handle(self, work: &mut Work) -> Result<PolicySet, ActorError> {
@@ -41,10 +57,7 @@ impl Handle for PutEgressPolicy {
             work.tx.get::<Container>(id).await?.ok_or(ActorError::NotFound)?;
         }
         let subject = EgressPolicyRow::subject_of(self.container);
-        let before = work.tx.get::<EgressPolicyRow>(subject.clone()).await?;
-        if before.as_ref().map_or(0, |row| row.version) != self.expected_version {
-            return Err(ActorError::Aborted("egress policy"));
-        }
+        let before = versioned::seen::<EgressPolicyRow>(work, subject.clone(), self.expected_version).await?;
         // who was let out elsewhere may be let out less from here too
         let had_rules = before.as_ref().and_then(policy).is_some_and(|before| !before.rules.is_empty());
         if work.env.runtime.outlet().is_none() && !self.policy.rules.is_empty() && !had_rules {
@@ -62,15 +75,7 @@ impl Handle for PutEgressPolicy {
             version: self.expected_version + 1,
             updated_at: work.now,
         };
-        match before {
-            None => work.tx.insert(&row).await?,
-            Some(_) => {
-                let same = EgressPolicyRow::version.eq(self.expected_version);
-                if !work.tx.update_if(&row, same).await? {
-                    return Err(ActorError::Aborted("egress policy"));
-                }
-            }
-        }
+        versioned::replace(work, before, &row).await?;
         work.object = self.container.map_or_else(
             || format!("tenant/{}", row.tenant_id),
             |container| format!("container/{container}"),

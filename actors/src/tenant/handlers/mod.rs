@@ -19,6 +19,7 @@ pub(crate) mod sso;
 mod tenant;
 pub(super) mod timers;
 mod users;
+mod versioned;
 
 pub(super) use factors::rewrapped as rewrapped_totp;
 pub(super) use users::identity_of;

@@ -154,15 +154,7 @@ async fn slots_come_by_admission_and_go_by_rotation_alone() {
     ] {
         let rotation = team.open.begin_rotation(RotationMode::Rekey, &[], &[new], &mut rand::rng()).unwrap();
         let start = rotation.start();
-        let begin = BeginRotation {
-            vault,
-            epoch: start.epoch,
-            verify_key: start.verify_key,
-            succession: start.succession.clone(),
-            mode: api::RotationMode::Rekey,
-            slots: start.slots.clone(),
-            replace: true,
-        };
+        let begin = crate::tests::vault::begin(vault, start, RotationMode::Rekey);
         assert_eq!(reason(kit.call(team.ann.caller(), begin).await), "NOT_ADMITTED");
     }
 }

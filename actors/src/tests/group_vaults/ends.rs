@@ -106,15 +106,7 @@ async fn a_rotation_that_wraps_anew_leaves_new_keys_due_and_who_gets_no_slot_is_
     let carols = slots_of(&team.open, &team.carol);
     let rotation = team.open.begin_rotation(RotationMode::Rewrap, &carols, &[], &mut rand::rng()).unwrap();
     let start = rotation.start();
-    let begin = BeginRotation {
-        vault: team.vault(),
-        epoch: start.epoch,
-        verify_key: start.verify_key,
-        succession: start.succession.clone(),
-        mode: api::RotationMode::Rewrap,
-        slots: start.slots.clone(),
-        replace: true,
-    };
+    let begin = crate::tests::vault::begin(team.vault(), start, RotationMode::Rewrap);
     let id = kit.call(team.ann.caller(), begin).await.unwrap().id;
     let objects = vec![rotation.start().keyring.clone()];
     let stage = PutRewrappedKeys { vault: team.vault(), rotation: id, keys: Vec::new(), objects };

@@ -28,8 +28,8 @@ use crate::{
         groups::{AddMember, CreateGroup, GroupRole, MemberRemoved, RemoveMember},
         users::{Done, Role},
         vault::{
-            self as api, BatchPutEntries, BeginRotation, CreateVault, FinishRotation, GetKeySlots, GroupsOwn,
-            ListEntries, PutRewrappedKeys, VaultInfo, Written,
+            self as api, BatchPutEntries, CreateVault, FinishRotation, GetKeySlots, GroupsOwn, ListEntries,
+            PutRewrappedKeys, VaultInfo, Written,
         },
     },
 };
@@ -257,15 +257,7 @@ async fn staged(
     let vault = open.scope().vault;
     let mut rotation = open.begin_rotation(RotationMode::Rekey, drop, &[], &mut rand::rng()).unwrap();
     let start = rotation.start();
-    let begin = BeginRotation {
-        vault,
-        epoch: start.epoch,
-        verify_key: start.verify_key,
-        succession: start.succession.clone(),
-        mode: api::RotationMode::Rekey,
-        slots: start.slots.clone(),
-        replace: true,
-    };
+    let begin = crate::tests::vault::begin(vault, start, RotationMode::Rekey);
     let id = kit.call(by.caller(), begin).await?.id;
     let mut objects = vec![rotation.start().keyring.clone()];
     for object in rotation.left() {

@@ -25,10 +25,7 @@ use crate::{
             Completed, DenyCeremony, Done, GetCeremony, GetGuardianship, LockCeremony, OpenCeremony,
             VoiceDoubt,
         },
-        vault::{
-            BatchGetEntries, BeginRotation, FinishRotation, GetKeySlots, Handout, ListEntries,
-            PutRewrappedKeys, RotationMode,
-        },
+        vault::{BatchGetEntries, FinishRotation, GetKeySlots, Handout, ListEntries, PutRewrappedKeys},
     },
     tests::kit::{Kit, Person, until},
 };
@@ -259,15 +256,7 @@ pub(super) async fn stage_rotation(
     let mode = ocmt_crypto::vault::RotationMode::Rekey;
     let mut rotation = vault.begin_rotation(mode, &drop, &add, rng).unwrap();
     let start = rotation.start();
-    let begin = BeginRotation {
-        vault: id,
-        epoch: start.epoch,
-        verify_key: start.verify_key,
-        succession: start.succession.clone(),
-        mode: RotationMode::Rekey,
-        slots: start.slots.clone(),
-        replace: true,
-    };
+    let begin = crate::tests::vault::begin(id, start, mode);
     let begun = kit.call(who, begin).await?;
     let ids: Vec<_> = vault.leaves().map(|leaf| leaf.object_id).collect();
     let objects = kit.call(who, BatchGetEntries { vault: id, objects: ids }).await?.objects;

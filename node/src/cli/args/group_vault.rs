@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use ocmt_types::GroupId;
 
-use super::{PassphraseArgs, share::May};
-use crate::config::HumanDuration;
+use super::{
+    PassphraseArgs,
+    share::{ComparedArgs, OfferArgs, ProgramCreateArgs},
+};
 
 /// `ocmt group vault`
 #[derive(Subcommand)]
@@ -15,9 +17,32 @@ pub enum GroupVaultCommand {
     #[command(after_help = "Example:\n  ocmt group vault create 0b8c2a54-…")]
     Create(OneGroup),
     /// Say that you take part; an administrator of the group then admits you
-    Join(GroupJoinArgs),
+    #[command(
+        after_help = "Example:\n  ocmt group vault join 0b8c2a54-… --admin ann@example.com\n\nThe first time, call them and compare six words; they see theirs with `ocmt share words`. Your device believes what they say of the vault, and nobody else."
+    )]
+    Join {
+        /// Which group
+        group: GroupId,
+        /// The administrator who admits you
+        #[arg(long, value_name = "ADDRESS")]
+        admin: String,
+        /// How they are known, and your own vault.
+        #[command(flatten)]
+        compared: ComparedArgs,
+    },
     /// Let a member who has joined open the vault
-    Admit(GroupAdmitArgs),
+    #[command(
+        after_help = "Example:\n  ocmt group vault admit 0b8c2a54-… bob@example.com\n\nThey run `ocmt group vault join` first. The first time, call them and compare six words; they see theirs with `ocmt share words`."
+    )]
+    Admit {
+        /// Which group
+        group: GroupId,
+        /// Whom
+        email: String,
+        /// How they are known, and your own vault.
+        #[command(flatten)]
+        compared: ComparedArgs,
+    },
     /// Who takes part in it, and whether it is due for new keys
     #[command(after_help = "Example:\n  ocmt group vault status 0b8c2a54-…")]
     Status {
@@ -51,9 +76,30 @@ pub enum GroupVaultCommand {
     #[command(after_help = "Example:\n  ocmt group vault rm 0b8c2a54-… bank-login")]
     Rm(OneSecret),
     /// Offer single secrets of it to somebody of the tenant, in your name
-    Give(GroupGiveArgs),
+    #[command(
+        after_help = "Example:\n  ocmt group vault give 0b8c2a54-… bob@example.com --entry bank-login --may read --lifetime 720h\n\nThey take it with `ocmt share accept`, you take it back with `ocmt share revoke`. It ends when you leave the group or administer it no more."
+    )]
+    Give {
+        /// Of which group
+        group: GroupId,
+        /// To whom, and what they may do.
+        #[command(flatten)]
+        offer: OfferArgs,
+        /// A secret of the group's; may be repeated
+        #[arg(long, value_name = "NAME", required = true)]
+        entry: Vec<String>,
+    },
     /// Make a token with which a program reads single secrets of it, for your account
-    Program(GroupProgramArgs),
+    #[command(
+        after_help = "Example:\n  ocmt group vault program 0b8c2a54-… deploys --entry bot-token --program-key 9f0c… --lifetime 720h --out deploys.json\n\nYou end it with `ocmt share program revoke --group GROUP`. It ends when you leave the group or administer it no more."
+    )]
+    Program {
+        /// Of which group
+        group: GroupId,
+        /// The program, and your own vault.
+        #[command(flatten)]
+        program: ProgramCreateArgs,
+    },
     /// Encrypt everything anew under new keys, which those alone have who take part now
     #[command(
         after_help = "Example:\n  ocmt group vault rotate 0b8c2a54-… --reason \"Bob has left\"\n\nDue when somebody has left: they may have kept the old key. If it is cut off, run it again: it goes on. It ends what was handed out of single secrets: hand it out anew."
@@ -85,97 +131,6 @@ pub struct OneSecret {
     pub group: GroupId,
     /// Which secret
     pub name: String,
-    /// Your own vault.
-    #[command(flatten)]
-    pub passphrase: PassphraseArgs,
-}
-
-/// `ocmt group vault join`
-#[derive(Args)]
-#[command(
-    after_help = "Example:\n  ocmt group vault join 0b8c2a54-… --admin ann@example.com\n\nThe first time, call them and compare six words; they see theirs with `ocmt share words`. Your device believes what they say of the vault, and nobody else."
-)]
-pub struct GroupJoinArgs {
-    /// Which group
-    pub group: GroupId,
-    /// The administrator who admits you
-    #[arg(long, value_name = "ADDRESS")]
-    pub admin: String,
-    /// The six words you heard from them, compared for you instead of asking
-    #[arg(long, value_name = "WORDS")]
-    pub words: Option<String>,
-    /// Your own vault.
-    #[command(flatten)]
-    pub passphrase: PassphraseArgs,
-}
-
-/// `ocmt group vault admit`
-#[derive(Args)]
-#[command(
-    after_help = "Example:\n  ocmt group vault admit 0b8c2a54-… bob@example.com\n\nThey run `ocmt group vault join` first. The first time, call them and compare six words; they see theirs with `ocmt share words`."
-)]
-pub struct GroupAdmitArgs {
-    /// Which group
-    pub group: GroupId,
-    /// Whom
-    pub email: String,
-    /// The six words you heard from them, compared for you instead of asking
-    #[arg(long, value_name = "WORDS")]
-    pub words: Option<String>,
-    /// Your own vault.
-    #[command(flatten)]
-    pub passphrase: PassphraseArgs,
-}
-
-/// `ocmt group vault give`
-#[derive(Args)]
-#[command(
-    after_help = "Example:\n  ocmt group vault give 0b8c2a54-… bob@example.com --entry bank-login --may read --lifetime 720h\n\nThey take it with `ocmt share accept`, you take it back with `ocmt share revoke`. It ends when you leave the group or administer it no more."
-)]
-pub struct GroupGiveArgs {
-    /// Of which group
-    pub group: GroupId,
-    /// The address of somebody of your tenant
-    pub to: String,
-    /// A secret of the group's; may be repeated
-    #[arg(long, value_name = "NAME", required = true)]
-    pub entry: Vec<String>,
-    /// What they may do, and nothing else
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
-    pub may: Vec<May>,
-    /// For how long; for ever without it
-    #[arg(long, value_name = "TIME")]
-    pub lifetime: Option<HumanDuration>,
-    /// The six words you heard from them, compared for you instead of asking
-    #[arg(long, value_name = "WORDS")]
-    pub words: Option<String>,
-    /// Your own vault.
-    #[command(flatten)]
-    pub passphrase: PassphraseArgs,
-}
-
-/// `ocmt group vault program`
-#[derive(Args)]
-#[command(
-    after_help = "Example:\n  ocmt group vault program 0b8c2a54-… deploys --entry bot-token --program-key 9f0c… --lifetime 720h --out deploys.json\n\nYou end it with `ocmt share program revoke --group GROUP`. It ends when you leave the group or administer it no more."
-)]
-pub struct GroupProgramArgs {
-    /// Of which group
-    pub group: GroupId,
-    /// What to call the program
-    pub name: String,
-    /// An entry that it may read; may be repeated
-    #[arg(long, value_name = "NAME", required = true)]
-    pub entry: Vec<String>,
-    /// The program's public key, from `ocmt share program key`
-    #[arg(long, value_name = "HEX")]
-    pub program_key: String,
-    /// How long it is good
-    #[arg(long, value_name = "TIME", default_value = "720h")]
-    pub lifetime: HumanDuration,
-    /// Where the token goes, a new file
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
     /// Your own vault.
     #[command(flatten)]
     pub passphrase: PassphraseArgs,

@@ -51,9 +51,7 @@ pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs
 pub use conversation::{AppendArgs, ConversationCommand, ConversationExportArgs, ReadArgs};
 pub use egress::{EgressCommand, EgressSetArgs};
 pub use email::EmailCommand;
-pub use group_vault::{
-    GroupAdmitArgs, GroupGiveArgs, GroupJoinArgs, GroupProgramArgs, GroupVaultCommand, OneGroup,
-};
+pub use group_vault::{GroupVaultCommand, OneGroup};
 pub use inbox::InboxListArgs;
 pub use mfa::{CodeArgs, MfaCommand};
 pub use node::{ConfigCommand, DemoArgs, DemoRuntime, DevArgs, NodeArgs};
@@ -62,7 +60,10 @@ pub use operated::{LimitArgs, OperatedCommand};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs, WhoArgs};
 pub use schedule::{ScheduleCommand, SchedulePutArgs, UnlockAgentArgs};
 pub use security::{SecurityAuditArgs, SecurityCommand};
-pub use share::{AskArgs, GiveArgs, ProgramAskArgs, ProgramCommand, ShareCommand, SharedArgs};
+pub use share::{
+    AskArgs, ComparedArgs, GiveArgs, OfferArgs, ProgramAskArgs, ProgramCommand, ProgramCreateArgs,
+    ShareCommand, SharedArgs,
+};
 pub use snapshot::{SnapshotCommand, SnapshotCreateArgs, SnapshotOpenArgs};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};

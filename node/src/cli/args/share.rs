@@ -13,6 +13,9 @@ use crate::config::HumanDuration;
 #[derive(Subcommand)]
 pub enum ShareCommand {
     /// Offer secrets of yours to somebody of your tenant, as they are now
+    #[command(
+        after_help = "Examples:\n  ocmt share give bob@example.com --entry bank-login --may read --lifetime 720h\n  ocmt share give bob@example.com --entry bank-login --may read,write\n\nWhat is sent by a share to write or to delete waits for you: see `ocmt vault inbox`. The first time, call them and compare six words; they see theirs with `ocmt share words`. Who already knows a secret knows it still after a share has ended: change it where it is used."
+    )]
     Give(GiveArgs),
     /// Take what was offered to you
     #[command(after_help = "Example:\n  ocmt share accept 0b8c2a54-…")]
@@ -110,28 +113,41 @@ impl From<May> for Permission {
 
 /// `ocmt share give`
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  ocmt share give bob@example.com --entry bank-login --may read --lifetime 720h\n  ocmt share give bob@example.com --entry bank-login --may read,write\n\nWhat is sent by a share to write or to delete waits for you: see `ocmt vault inbox`. The first time, call them and compare six words; they see theirs with `ocmt share words`. Who already knows a secret knows it still after a share has ended: change it where it is used."
-)]
 pub struct GiveArgs {
-    /// The address of somebody of your tenant
-    pub to: String,
+    /// To whom, and what they may do.
+    #[command(flatten)]
+    pub offer: OfferArgs,
     /// A secret of yours; may be repeated
     #[arg(long, value_name = "NAME", required_unless_present = "from", conflicts_with = "from")]
     pub entry: Vec<String>,
     /// Give on all of this share, which you took to read and to share
     #[arg(long, value_name = "SHARE")]
     pub from: Option<ShareId>,
+}
+
+/// What is offered to a person.
+#[derive(Args)]
+pub struct OfferArgs {
+    /// The address of somebody of your tenant
+    pub to: String,
     /// What they may do, and nothing else
     #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
     pub may: Vec<May>,
     /// For how long; for ever without it
     #[arg(long, value_name = "TIME")]
     pub lifetime: Option<HumanDuration>,
+    /// How they are known, and your vault.
+    #[command(flatten)]
+    pub compared: ComparedArgs,
+}
+
+/// A person whose words are compared, and the vault that their keys are remembered with.
+#[derive(Args)]
+pub struct ComparedArgs {
     /// The six words you heard from them, compared for you instead of asking
     #[arg(long, value_name = "WORDS")]
     pub words: Option<String>,
-    /// Your vault
+    /// Your own vault.
     #[command(flatten)]
     pub passphrase: PassphraseArgs,
 }
@@ -190,6 +206,9 @@ pub enum ProgramCommand {
         out: PathBuf,
     },
     /// Make a token with which a program reads the named entries as they are now
+    #[command(
+        after_help = "Example:\n  ocmt share program create adapter --entry bot-token --program-key 9f0c… --lifetime 720h --out adapter.json"
+    )]
     Create(ProgramCreateArgs),
     /// End a program's token at once, and write what it could read under fresh keys
     #[command(after_help = "Example:\n  ocmt share program revoke 0b8c2a54-…")]
@@ -265,11 +284,8 @@ pub struct ProgramAskArgs {
     pub wish: WishArgs,
 }
 
-/// `ocmt share program create`
+/// A program's token.
 #[derive(Args)]
-#[command(
-    after_help = "Example:\n  ocmt share program create adapter --entry bot-token --program-key 9f0c… --lifetime 720h --out adapter.json"
-)]
 pub struct ProgramCreateArgs {
     /// What to call it
     pub name: String,

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::sending;
 use crate::cli::{
     approve,
-    args::{GiveArgs, PassphraseArgs, ShareCommand},
+    args::{GiveArgs, OfferArgs, PassphraseArgs, ShareCommand},
     context::Context,
     group_vault,
     guardian::same_words,
@@ -48,18 +48,19 @@ pub(super) async fn run(context: &Context, command: ShareCommand) -> anyhow::Res
 }
 
 async fn give(context: &Context, client: &Client, args: &GiveArgs) -> anyhow::Result<()> {
-    let permissions: Vec<Permission> = args.may.iter().map(|may| Permission::from(*may)).collect();
-    if !trusted(context, client, &args.to, args.words.as_deref()).await? {
+    let OfferArgs { to, may, lifetime, compared } = &args.offer;
+    let permissions: Vec<Permission> = may.iter().map(|may| Permission::from(*may)).collect();
+    if !trusted(context, client, to, compared.words.as_deref()).await? {
         note("Nothing was shared.");
         return Ok(());
     }
-    let lifetime = args.lifetime.map(|lifetime| lifetime.0);
-    let mut vault = context.vault(client, &args.passphrase).await?;
+    let lifetime = lifetime.map(|lifetime| lifetime.0);
+    let mut vault = context.vault(client, &compared.passphrase).await?;
     let writes = permissions.iter().any(|one| matches!(one, Permission::Write | Permission::Delete));
     let share = match args.from {
-        None if writes => vault.give_to_write(&args.to, &args.entry, &permissions, lifetime).await?,
-        Some(from) => vault.give_on(&client.share(from).await?, &args.to, &permissions, lifetime).await?,
-        None => vault.give(&args.to, &args.entry, &permissions, lifetime).await?,
+        None if writes => vault.give_to_write(to, &args.entry, &permissions, lifetime).await?,
+        Some(from) => vault.give_on(&client.share(from).await?, to, &permissions, lifetime).await?,
+        None => vault.give(to, &args.entry, &permissions, lifetime).await?,
     };
     context.out.value(&share, || {
         format!(

@@ -32,7 +32,7 @@ use super::{
     answer::{html, refused, see_other},
     assets::Script,
     frame::Frame,
-    pages::{Guest, Pages, UNPROVEN, Visitor},
+    pages::{Guest, Pages, Visitor},
     sign_in::enter,
     view::at,
 };
@@ -57,9 +57,8 @@ pub(super) async fn overview(State(pages): State<Pages>, visitor: Visitor) -> Re
 
 async fn gathered(pages: &Pages, visitor: &Visitor, guest: &Guest) -> Result<Overview<'static>, ActorError> {
     let held = guarded(pages, guest).await?;
-    let tenant = pages.system.tenant(guest.caller.tenant());
     let live = ListCeremonies { only_live: true, after: None, limit: MOST };
-    let CeremonyPage { ceremonies, .. } = tenant.call(guest.caller.clone(), pages.meta(), live).await?;
+    let CeremonyPage { ceremonies, .. } = pages.ask(&guest.caller, live).await?;
     let frame = visitor.frame().of_user();
     let waiting = |one: &Guardianship| Waiting {
         id: one.id.to_string(),
@@ -113,8 +112,7 @@ fn row(frame: &Frame, one: &Guardianship) -> Held {
 async fn guarded(pages: &Pages, guest: &Guest) -> Result<Vec<Guardianship>, ActorError> {
     let ask =
         ListGuardianships { side: Some(Side::Guardian), include_ended: false, after: None, limit: MOST };
-    let tenant = pages.system.tenant(guest.caller.tenant());
-    let GuardianshipPage { guardianships, .. } = tenant.call(guest.caller.clone(), pages.meta(), ask).await?;
+    let GuardianshipPage { guardianships, .. } = pages.ask(&guest.caller, ask).await?;
     Ok(guardianships)
 }
 
@@ -139,8 +137,7 @@ pub(super) async fn invitation(
         if one.state != GuardianshipState::Invited {
             return Ok(None);
         }
-        let tenant = pages.system.tenant(guest.caller.tenant());
-        let vault = tenant.call(guest.caller.clone(), pages.meta(), GetVault { vault: None }).await;
+        let vault = pages.ask(&guest.caller, GetVault { vault: None }).await;
         let vault = match vault {
             Ok(vault) => vault.info.id.to_string(),
             Err(ActorError::NotFound) => String::new(),
@@ -205,14 +202,10 @@ pub(super) async fn resign(
     visitor: Visitor,
     Form(leaving): Form<Leaving>,
 ) -> Response {
-    let Some(token) = visitor.session().filter(|_| visitor.proves(&leaving.csrf)) else {
-        return refused(&UNPROVEN, &visitor);
-    };
     let left = async {
+        let caller = pages.sender(&visitor, &leaving.csrf).await?;
         let guardianship = leaving.guardianship.parse().map_err(|_| ActorError::NotFound)?;
-        let caller = pages.caller(&visitor, token).await?;
-        let tenant = pages.system.tenant(caller.tenant());
-        tenant.call(caller, pages.meta(), ResignGuardianship { guardianship }).await
+        pages.ask(&caller, ResignGuardianship { guardianship }).await
     };
     match left.await {
         Ok(_) => see_other("/guardian", []),

@@ -41,8 +41,7 @@ pub(in crate::web) async fn request(
     let found = async {
         let id = HEXLOWER.decode(id.as_bytes()).map_err(|_| ActorError::NotFound)?;
         let ceremony = Digest32::try_from(id.as_slice()).map_err(|_| ActorError::NotFound)?;
-        let tenant = pages.system.tenant(guest.caller.tenant());
-        let detail = tenant.call(guest.caller.clone(), pages.meta(), GetCeremony { ceremony }).await?;
+        let detail = pages.ask(&guest.caller, GetCeremony { ceremony }).await?;
         told(&pages, &visitor, &guest, &detail).ok_or(ActorError::NotFound)
     };
     match found.await {

@@ -14,17 +14,18 @@ use serde_json::Value;
 
 use crate::api_keys::{json, keep};
 
-const KEY: &str = "a-key-of-thirty-two-bytes-or-more";
+pub(crate) const KEY: &str = "a-key-of-thirty-two-bytes-or-more";
 
-struct Desk {
-    node: TestNode,
-    ada: Person,
-    state: String,
-    receiver: Receiver,
+/// Ada, who owns a tenant, and a receiver outside that the node trusts.
+pub(crate) struct Desk {
+    pub(crate) node: TestNode,
+    pub(crate) ada: Person,
+    pub(crate) state: String,
+    pub(crate) receiver: Receiver,
 }
 
 impl Desk {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         let receiver = Receiver::start().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let ca = folder.keep().join("receiver.pem");
@@ -35,12 +36,12 @@ impl Desk {
         Self { node, ada, state, receiver }
     }
 
-    async fn says(&self, words: &[&str]) -> Said {
+    pub(crate) async fn says(&self, words: &[&str]) -> Said {
         ocmt(&[words, &["--state-dir", &self.state, "--json"]].concat()).await.unwrap()
     }
 
     /// A file that nobody else may read.
-    fn secret(&self, name: &str, text: &str) -> String {
+    pub(crate) fn secret(&self, name: &str, text: &str) -> String {
         let file = self.node.folder().join(name);
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();

@@ -1,61 +1,26 @@
 //! The audit as a stream, by the command line: what a receiver gets is signed and verifies like an export, and one that fails
 //! is named and loses nothing.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
+use std::{fs, time::Duration};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ocmt::local::wait_for;
 use ocmt_client::audit;
-use ocmt_testkit::{
-    Person, TestNode,
-    command::{Said, ocmt},
-    receiver::{Posted, Receiver},
-};
+use ocmt_testkit::receiver::Posted;
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::api_keys::{json, keep};
-
-const KEY: &str = "a-key-of-thirty-two-bytes-or-more";
-
-struct Desk {
-    node: TestNode,
-    ada: Person,
-    state: String,
-    receiver: Receiver,
-}
+use crate::{
+    alerts::{Desk, KEY},
+    api_keys::json,
+};
 
 impl Desk {
-    async fn set() -> Self {
-        let receiver = Receiver::start().await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let ca = folder.keep().join("receiver.pem");
-        fs::write(&ca, &receiver.ca_pem).unwrap();
-        let node = TestNode::start_with(|config| config.alerts.ca_file = ca).await.unwrap();
-        let ada = node.person("ada").await.unwrap();
-        let state = keep(&node, &ada);
-        Self { node, ada, state, receiver }
-    }
-
-    async fn says(&self, words: &[&str]) -> Said {
-        ocmt(&[&["audit", "stream"][..], words, &["--state-dir", &self.state, "--json"]].concat())
-            .await
-            .unwrap()
-    }
-
-    /// A file that nobody else may read.
-    fn secret(&self, name: &str, text: &str) -> String {
-        let file = self.node.folder().join(name);
-        fs::write(&file, text).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-        file.to_str().unwrap().to_owned()
-    }
-
     async fn stream(&self, more: &[&str]) -> Value {
         let url = self.secret("siem.url", &format!("{}/siem/xyzzy", self.receiver.url));
         let key = self.secret("siem.key", KEY);
         let words = ["set", "--target-file", &url, "--secret-file", &key];
-        json(&self.says(&[&words[..], more].concat()).await)
+        json(&self.says(&[&["audit", "stream"][..], &words, more].concat()).await)
     }
 
     /// How the stream is, once it is so.
@@ -100,11 +65,11 @@ async fn a_receiver_gets_every_record_signed_and_what_it_has_verifies_like_an_ex
     // no secret of anybody: not the token, not where it goes, not the key
     let token = desk.ada.token().unwrap();
     let log = fs::read_to_string(desk.node.folder().join("node.log")).unwrap();
-    for text in [&whole, &log, &desk.says(&["show"]).await.out] {
+    for text in [&whole, &log, &desk.says(&["audit", "stream", "show"]).await.out] {
         assert!(!text.contains(&token) && !text.contains("xyzzy") && !text.contains(KEY));
     }
-    assert_eq!(desk.says(&["rm"]).await.code, Some(0));
-    assert_eq!(desk.says(&["show"]).await.code, Some(3), "there is none");
+    assert_eq!(desk.says(&["audit", "stream", "rm"]).await.code, Some(0));
+    assert_eq!(desk.says(&["audit", "stream", "show"]).await.code, Some(3), "there is none");
 }
 
 #[tokio::test]

@@ -17,20 +17,12 @@ use ocmt_testkit::{
 use ocmt_types::GroupId;
 use tonic::Code;
 
-use crate::api_keys::{json, keep};
+use crate::{
+    api_keys::{json, keep},
+    shares::{code, trusts},
+};
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
-
-fn code<T>(answer: Result<T, ClientError>) -> Option<Code> {
-    answer.err().and_then(|error| error.code())
-}
-
-/// Pins, as the command line does after words were compared.
-async fn trusts(one: &Person, other: &Person) {
-    let keys = one.client.keys_of(&other.email).await.unwrap();
-    let tenant = one.client.identity().unwrap().tenant;
-    one.device.pin_person(tenant, &other.email, &keys).unwrap();
-}
 
 /// Ada, who administers a group, and Bob and Carol, who are in it; each with a vault of their own.
 struct Team {

@@ -10,20 +10,12 @@ use ocmt_testkit::{Person, TestNode, command::ocmt};
 use tonic::Code;
 use zeroize::Zeroizing;
 
-use crate::api_keys::{json, keep};
+use crate::{
+    api_keys::{json, keep},
+    shares::{code, trusts},
+};
 
 const PASSPHRASE: &str = "tramway-Okapi-39-lantern";
-
-fn code<T>(answer: Result<T, ClientError>) -> Option<Code> {
-    answer.err().and_then(|error| error.code())
-}
-
-/// Pins, as the command line does after words were compared.
-async fn trusts(one: &Person, other: &Person) {
-    let keys = one.client.keys_of(&other.email).await.unwrap();
-    let tenant = one.client.identity().unwrap().tenant;
-    one.device.pin_person(tenant, &other.email, &keys).unwrap();
-}
 
 fn value(text: &str) -> SharedAct {
     SharedAct::Put(Zeroizing::new(text.as_bytes().to_vec()))

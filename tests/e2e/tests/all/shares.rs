@@ -13,12 +13,12 @@ use tonic::Code;
 
 use crate::api_keys::{json, keep};
 
-fn code<T>(answer: Result<T, ClientError>) -> Option<Code> {
+pub(crate) fn code<T>(answer: Result<T, ClientError>) -> Option<Code> {
     answer.err().and_then(|error| error.code())
 }
 
 /// Pins, as the command line does after words were compared.
-async fn trusts(one: &Person, other: &Person) {
+pub(crate) async fn trusts(one: &Person, other: &Person) {
     let keys = one.client.keys_of(&other.email).await.unwrap();
     let tenant = one.client.identity().unwrap().tenant;
     one.device.pin_person(tenant, &other.email, &keys).unwrap();

@@ -1,14 +1,13 @@
 //! A telephone: Chromium, 360 pixels wide, whose every page is looked at as it comes.
 
-use std::{cell::Cell, collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, fs, path::Path};
 
 use data_encoding::BASE64;
 use ocmt::local::wait_for;
 use serde_json::{Value, json};
 
-use super::driver::Driver;
+use super::{PATIENCE, driver::Driver};
 
-const PATIENCE: Duration = Duration::from_secs(60);
 const AXE: &str = include_str!("../../../../web/vendor/axe-core/axe.min.js");
 /// An element, as WebDriver writes it.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";

@@ -6,19 +6,21 @@ use std::time::Duration;
 use ocmt::local::wait_for;
 use ocmt_client::{
     Client,
-    auth::Purpose,
-    recovery::{CeremonyState, Guardianship, GuardianshipState, RecoveryRequest, SetState, Side},
+    recovery::{CeremonyState, Guardianship, RecoveryRequest, Side},
     vault::{Key, Vault},
 };
 use ocmt_crypto::{kdf::Passphrase, vault::Rollback};
 use ocmt_testkit::{Person, TestNode};
 use ocmt_types::{Clock as _, SystemClock};
 
-use super::browser::{Browser, Habits};
+use super::{
+    PATIENCE,
+    browser::{Browser, Habits},
+    deal, recovers,
+};
 use crate::delays;
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Joan's, of whom the node knows nothing at first.
 const JOAN: &str = "joan@e2e.example";
 
@@ -55,25 +57,12 @@ impl World {
     }
 
     async fn deals(&mut self) {
-        let accepted = async || {
-            let all = self.ada.client.guardianships(Some(Side::Owner)).await.ok()?;
-            let all_said = all.len() == 2 && all.iter().all(|one| one.state != GuardianshipState::Invited);
-            all_said.then_some(all)
-        };
-        let accepted = wait_for(PATIENCE, accepted).await.expect("not everybody said yes");
-        self.vault.deal_shares(2, &accepted, delays::SHORT, true).await.unwrap();
-        let active = async || {
-            self.ada.client.circle(None).await.ok().flatten().filter(|set| set.state == SetState::Active)
-        };
-        wait_for(PATIENCE, active).await.expect("the parts did not arrive");
+        deal(&self.ada, &mut self.vault).await;
     }
 
     /// Ada has lost her passphrase.
     async fn needs_help(&self) -> (Client, RecoveryRequest) {
-        let pending = self.node.local().client().await.unwrap();
-        let pending = pending.request_link(&self.ada.email, None, Purpose::Recovery).await.unwrap();
-        let link = self.node.link(&self.ada.email, "recovery link").await.unwrap();
-        let session = pending.finish(&link, "lost").await.unwrap();
+        let session = recovers(&self.node, &self.ada, "lost").await;
         let (request, _) = session.open_ceremony(None, &self.node.device("lost").unwrap()).await.unwrap();
         (session, request)
     }

@@ -9,9 +9,22 @@ mod stops;
 mod vendored;
 mod veto;
 
-use ocmt_testkit::TestNode;
+use std::time::Duration;
+
+use ocmt::local::wait_for;
+use ocmt_client::{
+    Client,
+    auth::Purpose,
+    recovery::{GuardianshipState, SetState, Side},
+    vault::Vault,
+};
+use ocmt_testkit::{Person, TestNode};
 
 use self::browser::{Browser, Habits};
+use crate::delays;
+
+/// Longest time that anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const ENGLISH: Habits = Habits { language: "en", dark: false, keyboard: false };
 
@@ -25,4 +38,26 @@ async fn sign_in(node: &TestNode, browser: &Browser, email: &str, path: &str) {
     browser.go(&node.link(email, "sign-in link").await.unwrap()).await;
     browser.tap("main button").await;
     browser.until("!location.pathname.startsWith('/auth/')").await;
+}
+
+/// Deals the parts of the owner's vault, two of which open it, as soon as two have said yes.
+async fn deal(owner: &Person, vault: &mut Vault) {
+    let accepted = async || {
+        let all = owner.client.guardianships(Some(Side::Owner)).await.ok()?;
+        let all_said = all.len() == 2 && all.iter().all(|one| one.state != GuardianshipState::Invited);
+        all_said.then_some(all)
+    };
+    let accepted = wait_for(PATIENCE, accepted).await.expect("not everybody said yes");
+    vault.deal_shares(2, &accepted, delays::SHORT, true).await.unwrap();
+    let active =
+        async || owner.client.circle(None).await.ok().flatten().filter(|set| set.state == SetState::Active);
+    wait_for(PATIENCE, active).await.expect("the parts did not arrive");
+}
+
+/// Whoever reads the owner's mail, at a device of their own.
+async fn recovers(node: &TestNode, owner: &Person, device: &str) -> Client {
+    let pending = node.local().client().await.unwrap();
+    let pending = pending.request_link(&owner.email, None, Purpose::Recovery).await.unwrap();
+    let link = node.link(&owner.email, "recovery link").await.unwrap();
+    pending.finish(&link, device).await.unwrap()
 }

@@ -1,20 +1,14 @@
 //! Guardians whose vaults were made in a terminal decide in a browser: yes to an invitation, and the ways to say no.
 
-use std::time::Duration;
-
 use ocmt::local::wait_for;
-use ocmt_client::{
-    auth::Purpose,
-    recovery::{Ceremony, CeremonyState, GuardianshipState, SetState, Side},
-};
+use ocmt_client::recovery::{Ceremony, CeremonyState, Side};
 use ocmt_testkit::{Person, TestNode};
 use ocmt_types::Digest32;
 
-use super::{ENGLISH, browser::Browser, sign_in};
+use super::{ENGLISH, PATIENCE, browser::Browser, deal, recovers, sign_in};
 use crate::delays;
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn decides(browser: &Browser, act: &str) {
     browser.until("document.querySelector('#request')").await;
@@ -56,16 +50,8 @@ async fn guardians_of_a_terminal_accept_refuse_doubt_and_lock_in_a_browser() {
         browser.forget().await;
         guards.push(guard);
     }
-    let accepted = ada.client.guardianships(Some(Side::Owner)).await.unwrap();
-    assert!(accepted.iter().all(|one| one.state == GuardianshipState::Accepted), "{accepted:?}");
-    vault.deal_shares(2, &accepted, delays::SHORT, true).await.unwrap();
-    let active =
-        async || ada.client.circle(None).await.ok().flatten().filter(|set| set.state == SetState::Active);
-    wait_for(PATIENCE, active).await.expect("the parts did not arrive");
-    let pending = node.local().client().await.unwrap();
-    let pending = pending.request_link(&ada.email, None, Purpose::Recovery).await.unwrap();
-    let link = node.link(&ada.email, "recovery link").await.unwrap();
-    let session = pending.finish(&link, "lost").await.unwrap();
+    deal(&ada, &mut vault).await;
+    let session = recovers(&node, &ada, "lost").await;
     let (request, _) = session.open_ceremony(None, &node.device("lost").unwrap()).await.unwrap();
     let path = format!("/guardian/requests/{}", request.id());
     for guard in &guards {

@@ -1,22 +1,17 @@
 //! An owner hears of a request that is not theirs, and stops it on the page that the letter leads to.
 
-use std::time::Duration;
-
 use ocmt::local::wait_for;
-use ocmt_client::{
-    auth::Purpose,
-    recovery::{CeremonyState, SetState, Side},
-};
+use ocmt_client::recovery::{CeremonyState, Side};
 use ocmt_testkit::TestNode;
 
 use super::{
-    ENGLISH,
+    ENGLISH, PATIENCE,
     browser::{Browser, Habits},
+    deal, recovers,
 };
 use crate::delays;
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_stops_a_request_on_the_page_that_the_letter_leads_to() {
@@ -32,16 +27,9 @@ async fn an_owner_stops_a_request_on_the_page_that_the_letter_leads_to() {
         wait_for(PATIENCE, came).await.expect("the invitation did not come");
         hers.accept_guardianship(asked.id).await.unwrap();
     }
-    let accepted = ada.client.guardianships(Some(Side::Owner)).await.unwrap();
-    vault.deal_shares(2, &accepted, delays::SHORT, true).await.unwrap();
-    let active =
-        async || ada.client.circle(None).await.ok().flatten().filter(|set| set.state == SetState::Active);
-    wait_for(PATIENCE, active).await.expect("the parts did not arrive");
+    deal(&ada, &mut vault).await;
     // a thief who reads her mail
-    let pending = node.local().client().await.unwrap();
-    let pending = pending.request_link(&ada.email, None, Purpose::Recovery).await.unwrap();
-    let link = node.link(&ada.email, "recovery link").await.unwrap();
-    let thief = pending.finish(&link, "thief").await.unwrap();
+    let thief = recovers(&node, &ada, "thief").await;
     let (request, _) = thief.open_ceremony(None, &node.device("thief").unwrap()).await.unwrap();
     let browser = Browser::start(Habits { keyboard: true, ..ENGLISH }).await;
     browser.go(&node.link(&ada.email, "Your guardians are asked").await.unwrap()).await;
