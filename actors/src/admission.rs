@@ -47,24 +47,29 @@ const STOP: [&str; 5] = [
     "RecoveryService/VetoCeremony",
     "RecoveryService/VoiceDoubt",
 ];
-/// What comes before: what there is to stop, and showing who one is.
-const BEFORE_STOP: [&str; 6] = [
+/// Showing who one is, before that. Few at a time come from one session, by their own limit.
+const PROOFS: [&str; 4] = [
     "AuthService/BeginPasskeyAssertion",
     "AuthService/CompleteMfa",
     "AuthService/FinishPasskeyAssertion",
     "AuthService/StepUp",
-    "RecoveryService/GetCeremony",
-    "RecoveryService/ListCeremonies",
 ];
+/// What there is to stop. Whoever looks all the time takes nothing from who acts.
+const LOOKS: [&str; 2] = ["RecoveryService/GetCeremony", "RecoveryService/ListCeremonies"];
 
 /// Whether the method stops a recovery.
 pub(crate) fn stops(method: &str) -> bool {
     STOP.contains(&method)
 }
 
-/// Whether it is on the way to that.
-pub(crate) fn comes_before_stop(method: &str) -> bool {
-    BEFORE_STOP.contains(&method)
+/// Whether it shows who somebody is, on the way to that.
+pub(crate) fn proves(method: &str) -> bool {
+    PROOFS.contains(&method)
+}
+
+/// Whether it shows what there is to stop.
+pub(crate) fn looks(method: &str) -> bool {
+    LOOKS.contains(&method)
 }
 
 /// Tokens that are remembered as met; at more of them all are forgotten, and met again when shown.
@@ -79,12 +84,14 @@ enum Pool {
     Strangers,
     /// Looks at tokens that were met before.
     Looks,
-    /// Of what stops a recovery.
+    /// Of what stops a recovery, and of showing who one is.
     Stops,
+    /// Of looks at what there is to stop.
+    LooksAtStops,
 }
 
 impl Pool {
-    const ALL: [Self; 4] = [Self::Known, Self::Strangers, Self::Looks, Self::Stops];
+    const ALL: [Self; 5] = [Self::Known, Self::Strangers, Self::Looks, Self::Stops, Self::LooksAtStops];
 }
 
 #[derive(Default, Clone, Copy)]
@@ -144,15 +151,22 @@ impl Admission {
         method: &str,
         bytes: usize,
     ) -> Result<Permit, ActorError> {
-        if stops(method) || comes_before_stop(method) {
+        if stops(method) || proves(method) {
             return self.take_stop(tenant, bytes);
+        }
+        if looks(method) {
+            return self.take_or(tenant, Pool::LooksAtStops, bytes);
         }
         self.take(tenant, bytes)
     }
 
     /// The same for what stops a recovery: in a place of its own, or in one of all if others took those.
     pub(crate) fn take_stop(self: &Arc<Self>, tenant: TenantId, bytes: usize) -> Result<Permit, ActorError> {
-        self.take_from((tenant, Pool::Stops), STOPS, bytes).or_else(|_| self.take(tenant, bytes))
+        self.take_or(tenant, Pool::Stops, bytes)
+    }
+
+    fn take_or(self: &Arc<Self>, tenant: TenantId, pool: Pool, bytes: usize) -> Result<Permit, ActorError> {
+        self.take_from((tenant, pool), STOPS, bytes).or_else(|_| self.take(tenant, bytes))
     }
 
     /// The same for a look at a session token: a stranger's, unless it was met before. Those have places of their own, since
@@ -302,8 +316,11 @@ mod tests {
             std::iter::from_fn(|| gate.take_call(tenant, "ContainerService/WakeContainer", 64).ok())
                 .collect();
         assert_eq!(held.len(), 2);
+        let looked = std::iter::from_fn(|| gate.take_call(tenant, "RecoveryService/ListCeremonies", 64).ok());
+        let looked: Vec<_> = looked.collect();
+        assert_eq!(looked.len(), STOPS.calls, "and whoever looks all the time neither");
         assert!(gate.take_call(tenant, "VaultService/GetVault", 64).is_err());
-        for way in ["AuthService/StepUp", "RecoveryService/ListCeremonies", "RecoveryService/VetoCeremony"] {
+        for way in ["AuthService/StepUp", "RecoveryService/VetoCeremony"] {
             let looked = gate.take_token(tenant, &owner, 64).unwrap();
             drop(looked);
             held.push(gate.take_call(tenant, way, 64).unwrap());

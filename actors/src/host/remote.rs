@@ -59,8 +59,8 @@ fn forgotten(order: Order) {
     let Order { container, scope, what, .. } = order;
     match what {
         What::Remove(reply) => supervisor::detach(async move {
-            let done = run_system(&scope, Forget { container, volume: "lost with its host" }).await;
-            reply.send(done.map(|((), effects)| owner::tell(&scope, effects)));
+            let done = run_system(&scope, Forget { container, volume: Some("lost with its host") }).await;
+            reply.send(done.map(|(_, effects)| owner::tell(&scope, effects)));
         }),
         what => what.refuse(container_lost()),
     }

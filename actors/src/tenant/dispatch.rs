@@ -69,7 +69,8 @@ impl TenantState {
             return Ok(());
         }
         match self.calls.take(now) {
-            Err(_) if admission::comes_before_stop(method) => self.before_stop.take(now),
+            Err(_) if admission::proves(method) => self.proofs.take(now),
+            Err(_) if admission::looks(method) => self.looks.take(now),
             counted => counted,
         }
     }

@@ -105,8 +105,10 @@ pub(crate) struct TenantState {
     end: over::End,
     /// Calls of the last minute.
     calls: Calls,
-    /// Those past them that come before what stops a recovery.
-    before_stop: Calls,
+    /// Those past them that show who somebody is, before what stops a recovery.
+    proofs: Calls,
+    /// The same of looks at what there is to stop.
+    looks: Calls,
     /// On the way out of this node.
     leaving: Option<leave::Leaving>,
     /// When this tenant may give its memory back.
@@ -153,7 +155,8 @@ impl Actor for TenantActor {
             looking: false,
             end: over::End::default(),
             calls: Calls::new(now),
-            before_stop: Calls::of(now, BEFORE_STOP),
+            proofs: Calls::of(now, BEFORE_STOP),
+            looks: Calls::of(now, BEFORE_STOP),
             leaving: None,
             quiet: QuietState::new(now),
             _ticker: ticker,

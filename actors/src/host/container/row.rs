@@ -199,20 +199,25 @@ impl SystemWork for Rearm {
 /// The row is gone with all that belongs to it; the volume stays, or is gone already.
 pub(crate) struct Forget {
     pub(crate) container: ContainerId,
-    /// What became of a volume that was to go with it.
-    pub(crate) volume: &'static str,
+    /// What became of its volume; none if nothing was done to it.
+    pub(crate) volume: Option<&'static str>,
 }
 
 impl SystemWork for Forget {
-    type Output = ();
-    async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
+    /// Whether it is forgotten: not while its volume is to go first, which may have been asked for meanwhile.
+    type Output = bool;
+    async fn perform(self, work: &mut Work) -> Result<bool, ActorError> {
         let subject = self.container.to_string();
         let mut details = Vec::new();
-        if let Some(row) = work.tx.take::<Container>(self.container).await? {
+        if let Some(row) = work.tx.get::<Container>(self.container).await? {
+            if row.erase_volume && self.volume.is_none() {
+                return Ok(false);
+            }
+            work.tx.delete::<Container>(self.container).await?;
             work.tx.return_memory(row.host_node, row.memory_mib).await?;
             events::removed(work, &row).await?;
             if row.erase_volume {
-                details.push(("volume".to_owned(), self.volume.to_owned()));
+                details.extend(self.volume.map(|became| ("volume".to_owned(), became.to_owned())));
             }
         }
         connections::forget(work, self.container).await?;
@@ -220,7 +225,8 @@ impl SystemWork for Forget {
         work.tx.delete::<EgressUse>(self.container).await?;
         work.tx.clear_timer(LOOK, &subject).await?;
         work.tx.clear_timer(LOCK, &subject).await?;
-        audit::note(work, "container.removed", format!("container/{subject}"), AuditOutcome::Allowed, details)
-            .await
+        let object = format!("container/{subject}");
+        audit::note(work, "container.removed", object, AuditOutcome::Allowed, details).await?;
+        Ok(true)
     }
 }

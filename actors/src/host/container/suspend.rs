@@ -192,18 +192,24 @@ pub(super) async fn remove(ctx: &Ctx) -> Ended {
     if let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.remove(&of)).await {
         return ctx.failed(op, &row, from_engine(error), before).await;
     }
-    if row.erase_volume {
-        let erased = ctx.env().runtime.erase_volume(row.tenant_id, row.user_id);
-        if let Err(error) = ctx.engine(ERASING, erased).await {
-            return ctx.failed(op, &row, from_engine(error), before).await;
+    let mut volume = None;
+    loop {
+        if row.erase_volume || volume.is_some() {
+            let erased = ctx.env().runtime.erase_volume(row.tenant_id, row.user_id);
+            if let Err(error) = ctx.engine(ERASING, erased).await {
+                return ctx.failed(op, &row, from_engine(error), before).await;
+            }
+            volume = Some("erased");
         }
-    }
-    match run_system(&ctx.scope, Forget { container: ctx.container, volume: "erased" }).await {
-        Ok(((), effects)) => {
-            tell(&ctx.scope, effects);
-            Ended { op, how: How::Gone, row: None, cell: None, error: None, then: Then::Nothing }
+        match run_system(&ctx.scope, Forget { container: ctx.container, volume }).await {
+            Ok((true, effects)) => {
+                tell(&ctx.scope, effects);
+                return Ended { op, how: How::Gone, row: None, cell: None, error: None, then: Then::Nothing };
+            }
+            // that its volume goes too was asked for while it ended
+            Ok((false, _)) => volume = Some("erased"),
+            Err(error) => return ctx.lost(op, error),
         }
-        Err(error) => ctx.lost(op, error),
     }
 }
 

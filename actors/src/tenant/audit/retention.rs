@@ -36,6 +36,8 @@ const DAY: u64 = 24 * 3600;
 const AT_ONCE: usize = 4;
 /// Owners that are told.
 const MOST_TOLD: u32 = 16;
+/// Refused tries to change the policy that are looked through; at more of them nothing is pruned.
+const MOST_LATER: u32 = 1_000;
 /// Pieces of hashes in one page.
 const LEAVES: u32 = 4;
 const SET: &str = "AuditService/SetAuditRetention";
@@ -125,6 +127,7 @@ async fn piece(work: &mut Work, row: &mut AuditRetention) -> Result<Option<Diges
     if work.tx.get::<AuditRow>(end).await?.is_none_or(|last| last.at >= before) {
         return Ok(None);
     }
+    let Some(pruned) = work.tx.prune_audit(row.cut, before).await? else { return Ok(None) };
     if row.policy_seq <= end {
         let details = vec![
             (KEPT.to_owned(), row.keep_ms.to_string()),
@@ -133,7 +136,6 @@ async fn piece(work: &mut Work, row: &mut AuditRetention) -> Result<Option<Diges
         audit::note(work, SAID_AGAIN, OBJECT.to_owned(), Outcome::Allowed, details).await?;
         row.policy_seq = last(work).await?;
     }
-    let Some(pruned) = work.tx.prune_audit(row.cut, before).await? else { return Ok(None) };
     row.cut = pruned.last;
     Ok(Some(pruned.hash))
 }
@@ -176,6 +178,14 @@ async fn is_set(work: &mut Work, row: &AuditRetention) -> Result<bool, ActorErro
     let Some(found) = work.tx.get::<AuditRow>(row.policy_seq).await? else { return Ok(false) };
     let Ok(record) = AuditRecord::from_bytes(&found.record) else { return Ok(false) };
     let kept = row.keep_ms.to_string();
+    // one that was taken back since is none
+    let later = AuditRow::action.eq(SET.to_owned()).and(AuditRow::seq.gt(row.policy_seq));
+    for later in work.tx.find::<AuditRow>(later.limit(MOST_LATER)).await? {
+        let later = AuditRecord::from_bytes(&later.record);
+        if later.map_or(true, |later| later.outcome == Outcome::Allowed) {
+            return Ok(false);
+        }
+    }
     Ok(record.outcome == Outcome::Allowed
         && [SET, SAID_AGAIN].contains(&record.action.as_str())
         && record.details.iter().any(|(name, value)| name == KEPT && *value == kept))

@@ -132,8 +132,8 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
     for gone in work.tx.find::<GroupMember>(GroupMember::user_id.eq(user)).await? {
         let last = is_last_admin(work, gone.group_id, user).await?;
         work.tx.delete::<GroupMember>((gone.group_id, user)).await?;
-        group_vault::left(work, gone.group_id, user).await?;
         if !last {
+            group_vault::left(work, gone.group_id, user).await?;
             continue;
         }
         let left = work.tx.find::<GroupMember>(GroupMember::group_id.eq(gone.group_id)).await?;
@@ -146,6 +146,8 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
                     work.details.push(("heir".to_owned(), format!("{}:{}", heir.group_id, heir.user_id)));
                 }
                 work.tx.update(&GroupMember { role: StoredGroupRole::Admin, ..heir }).await?;
+                // the heir is whom the letters about the group's vault go to
+                group_vault::left(work, gone.group_id, user).await?;
             }
             None => delete(work, gone.group_id).await?,
         }

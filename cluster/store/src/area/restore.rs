@@ -19,9 +19,9 @@ use crate::{
     tables::{
         ApiKeyRow, BackupCode, Capability, CapabilityState, Ceremony, CeremonyRequest, CeremonyState,
         Cluster, Deletion, DestructiveAct, EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState,
-        OauthFlow, OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramToken,
-        RESTORE_STEP, Session, Share, ShareRight, ShareState, SharedWrite, Signup, Snapshot, Tenant,
-        TenantOwner, TotpEnrollment,
+        OauthFlow, OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramPace,
+        ProgramToken, RESTORE_STEP, Session, Share, ShareRight, ShareState, SharedWrite, Signup, Snapshot,
+        Tenant, TenantOwner, TotpEnrollment,
     },
 };
 
@@ -192,6 +192,7 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
         + tx.delete::<Signup>(Filter::all()).await?
         + tx.delete::<Pairing>(Filter::all()).await?
         + tx.delete::<ProgramToken>(Filter::all()).await?
+        + tx.delete::<ProgramPace>(Filter::all()).await?
         + tx.delete::<ApiKeyRow>(Filter::all()).await?
         + tx.delete::<JoinToken>(Filter::all()).await?
         + tx.delete::<DestructiveAct>(Filter::all()).await?)

@@ -13,7 +13,10 @@ use crate::{
     error::ActorError,
     host,
     ports::{Mail, MailBody},
-    tenant::{alert, audit::entry},
+    tenant::{
+        alert::{self, Inside},
+        audit::entry,
+    },
     work::run_system,
 };
 
@@ -38,21 +41,33 @@ async fn try_it(scope: &Scope) -> Result<(), ActorError> {
     let Some((row, records)) = read(scope).await? else { return Ok(()) };
     let upto = records.last().map_or(row.sent, |record| record.seq);
     let full = records.len() >= MOST;
-    let inside = alert::open(&scope.env, &place(&row.tenant_id), &row.wrapped)?;
+    // a target whose key is lost fails like one that does not answer: its owner is told
+    let result = match alert::open(&scope.env, &place(&row.tenant_id), &row.wrapped) {
+        Ok(inside) => sent(scope, &row, inside, records).await,
+        Err(lost) => Err(lost.to_string()),
+    };
+    let done = HandedOver { revision: row.revision, from: row.sent, upto, full, result };
+    let ((), effects) = run_system(scope, done).await?;
+    host::tell(scope, effects);
+    Ok(())
+}
+
+async fn sent(
+    scope: &Scope,
+    row: &AuditStream,
+    inside: Inside,
+    records: Vec<AuditRow>,
+) -> Result<(), String> {
     let body = MailBody::Records {
         target: Box::new(inside.into()),
         tenant: row.tenant_id,
         records: records.into_iter().map(entry).collect(),
     };
     let mail = Mail { id: scope.env.id(), to: String::new(), body };
-    let result = match tokio::time::timeout(LASTS, scope.env.mailer.hand_over(&mail)).await {
+    match tokio::time::timeout(LASTS, scope.env.mailer.hand_over(&mail)).await {
         Ok(result) => result.map_err(|error| error.to_string()),
         Err(_) => Err("the receiver does not answer in time".to_owned()),
-    };
-    let done = HandedOver { revision: row.revision, from: row.sent, upto, full, result };
-    let ((), effects) = run_system(scope, done).await?;
-    host::tell(scope, effects);
-    Ok(())
+    }
 }
 
 /// What is next, if anything is: read under the ownership, so that nobody hands over who has lost it.

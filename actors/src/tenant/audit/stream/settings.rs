@@ -1,6 +1,6 @@
 //! Where the stream leads: set, shown, taken away.
 
-use ocmt_store::tables::AuditStream;
+use ocmt_store::tables::{AuditRetention, AuditStream};
 use ocmt_types::{Id as _, RequestId};
 
 use super::{OBJECT, TIMER, last, place};
@@ -21,7 +21,11 @@ impl Handle for SetAuditStream {
         let tenant_id = work.ownership.tenant;
         let before = work.tx.get::<AuditStream>(()).await?;
         let kept = match &before {
-            Some(row) => Some(alert::open(&work.env, &place(&tenant_id), &row.wrapped)?),
+            // with its key lost it can be set anew, where all of it is given
+            Some(row) => match alert::open(&work.env, &place(&tenant_id), &row.wrapped) {
+                Err(lost) if self.target.is_none() || self.secret.is_none() => return Err(lost),
+                known => known.ok(),
+            },
             None => None,
         };
         let (target, secret) = kept.map_or((None, None), |kept| (Some(kept.target), kept.secret));
@@ -33,9 +37,13 @@ impl Handle for SetAuditStream {
         }
         let hint = alert::https(&target)?;
         let last = last(work).await?;
+        let pruned = work.tx.get::<AuditRetention>(()).await?.map_or(0, |row| row.cut);
         let sent = match (self.from, &before) {
             (Some(from), _) if from < 1 || from > last + 1 => {
                 return Err(ActorError::OutOfRange("the audit has no such record yet"));
+            }
+            (Some(from), _) if from <= pruned => {
+                return Err(ActorError::OutOfRange("records up to there were pruned: begin behind the cut"));
             }
             (Some(from), _) => from - 1,
             (None, Some(row)) => row.sent,
