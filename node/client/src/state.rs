@@ -67,6 +67,9 @@ struct Content {
     /// Keys of people, by tenant and address.
     #[serde(default)]
     people: BTreeMap<String, String>,
+    /// One's own public keys, of the vault that was opened here last, by tenant and user.
+    #[serde(default)]
+    own: BTreeMap<String, String>,
     /// Keys of programs, by tenant and token.
     #[serde(default)]
     programs: BTreeMap<String, String>,

@@ -2,7 +2,8 @@
 
 use ocmt_client::{
     Client, ClientError,
-    recovery::{Ceremony, CeremonyState, Guardianship, GuardianshipState, Side, identity_words},
+    recovery::{Ceremony, CeremonyState, Guardianship, GuardianshipState, Side},
+    share::PersonKeys,
 };
 use ocmt_types::{Clock as _, GuardianshipId, SystemClock};
 
@@ -30,7 +31,10 @@ pub(super) async fn run(context: &Context, command: GuardianCommand) -> anyhow::
                 format!("You are no guardian of {} any more; they are told. Until they name others, your part still counts.", ended.email)
             })
         }
-        GuardianCommand::List => list(context, &client).await,
+        GuardianCommand::List { words, passphrase } => {
+            let opened = if words { Some(context.vault(&client, &passphrase).await?) } else { None };
+            list(context, &client, opened.map(|vault| vault.person_keys())).await
+        }
         GuardianCommand::Approve { ceremony, words, passphrase } => {
             Box::pin(approve(context, &client, ceremony, words, &passphrase)).await
         }
@@ -75,8 +79,7 @@ async fn accept(
     };
     let vault = context.vault(client, passphrase).await?;
     let accepted = vault.accept_guardianship(one.id).await?;
-    let keyring = vault.keys().keyring();
-    let words = identity_words(keyring.identity_signing.verify_key(), keyring.identity_seal.public()).await?;
+    let words = vault.person_keys().words().await?;
     let json = serde_json::json!({ "guardianship": accepted, "words": words });
     context.out.value(&json, || {
         format!(
@@ -86,19 +89,30 @@ async fn accept(
     })
 }
 
-async fn list(context: &Context, client: &Client) -> anyhow::Result<()> {
+/// `opened` are the keys of one's vault, if it was opened for this.
+async fn list(context: &Context, client: &Client, opened: Option<PersonKeys>) -> anyhow::Result<()> {
     let guarded = client.guardianships(Some(Side::Guardian)).await?;
     let requests = requests(client).await?;
+    let me = client.identity()?;
+    let own = match opened {
+        Some(keys) => Some(keys),
+        None => context.state.own_keys(me.tenant, me.user)?,
+    };
+    let words = match &own {
+        Some(keys) if shown_alike(keys, &guarded) => Some(keys.words().await?),
+        _ => None,
+    };
     if context.out.json {
-        let json = serde_json::json!({ "guardianships": guarded, "requests": requests });
+        let json = serde_json::json!({ "guardianships": guarded, "requests": requests, "words": words });
         return print(&serde_json::to_string_pretty(&json)?);
     }
     context.out.list(&guarded, &["GUARDIANSHIP", "OF", "COUNTS AS", "STATE", "LAST DRILL"], row)?;
-    if let Some(keys) = guarded.iter().find_map(|one| one.keys) {
-        note(&format!(
-            "\nYour words, for owners who call: {}",
-            identity_words(keys.identity, keys.sealing).await?
-        ));
+    if guarded.iter().any(|one| one.keys.is_some()) {
+        note(&match (words, own) {
+            (Some(words), _) => format!("\nYour words, for owners who call: {words}"),
+            (None, Some(_)) => OTHER_KEYS.to_owned(),
+            (None, None) => UNKNOWN_WORDS.to_owned(),
+        });
     }
     if guarded.iter().any(|one| one.challenge.is_some()) {
         note("A drill waits for you: `ocmt guardian answer`.");
@@ -109,6 +123,15 @@ async fn list(context: &Context, client: &Client) -> anyhow::Result<()> {
         print(&next(request))?;
     }
     Ok(())
+}
+
+const UNKNOWN_WORDS: &str = "\nYour words, for owners who call, are on your guardian card; this device has not opened your vault yet: `ocmt guardian list --words`.";
+const OTHER_KEYS: &str = "\nThe node shows other keys for you than your vault has: somebody may want a part of yours. Tell whom you guard to deal nothing to you, unless your vault was made anew; your own words are on your guardian card.";
+
+/// Whether the node shows one's own keys and no others wherever it shows some.
+fn shown_alike(own: &PersonKeys, guarded: &[Guardianship]) -> bool {
+    let mut shown = guarded.iter().filter_map(|one| one.keys.as_ref());
+    shown.all(|keys| keys.identity == own.signing && keys.sealing == own.sealing)
 }
 
 fn row(one: &Guardianship) -> Vec<String> {

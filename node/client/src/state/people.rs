@@ -1,8 +1,8 @@
-//! Keys of people of one's tenant that this device has pinned.
+//! Keys of people of one's tenant that this device has pinned, and one's own.
 
 use data_encoding::HEXLOWER;
 use ocmt_crypto::{seal::SealPublicKey, sign::VerifyKey};
-use ocmt_types::TenantId;
+use ocmt_types::{TenantId, UserId};
 
 use super::{LocalState, damaged};
 use crate::{ClientError, share::PersonKeys};
@@ -51,6 +51,35 @@ impl LocalState {
             content.people.insert(person(tenant, email), hex(keys));
         })
     }
+
+    /// One's own public keys, as the vault had them that this device opened last.
+    ///
+    /// # Errors
+    /// [`ClientError::State`].
+    pub fn own_keys(&self, tenant: TenantId, user: UserId) -> Result<Option<PersonKeys>, ClientError> {
+        let content = self.read()?;
+        let kept = content.own.get(&own(tenant, user));
+        kept.map(|hex| parse(hex).ok_or_else(|| damaged(&self.path()))).transpose()
+    }
+
+    /// Keeps one's own public keys, out of one's open vault: no node's word stands for them.
+    pub(crate) fn keep_own(
+        &self,
+        tenant: TenantId,
+        user: UserId,
+        keys: &PersonKeys,
+    ) -> Result<(), ClientError> {
+        if self.own_keys(tenant, user)?.as_ref() == Some(keys) {
+            return Ok(());
+        }
+        self.change(|content| {
+            content.own.insert(own(tenant, user), hex(keys));
+        })
+    }
+}
+
+fn own(tenant: TenantId, user: UserId) -> String {
+    format!("{tenant}/{user}")
 }
 
 fn person(tenant: TenantId, email: &str) -> String {
@@ -88,5 +117,19 @@ mod tests {
         state.pin_person(there, "bob@example.com", &keys(2)).unwrap();
         state.compared_person(here, "bob@example.com", &keys(2)).unwrap();
         assert_eq!(state.person_pin(here, "bob@example.com").unwrap(), Some(keys(2)));
+    }
+
+    #[test]
+    fn own_keys_are_those_of_the_vault_that_was_opened_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = LocalState::open(dir.path()).unwrap();
+        let (tenant, ada, bob) =
+            (TenantId::from_bytes([1; 16]), UserId::from_bytes([1; 16]), UserId::from_bytes([2; 16]));
+        let keys = |n| PersonKeys { signing: VerifyKey([1; 32]), sealing: SealPublicKey([n; 32]) };
+        assert_eq!(state.own_keys(tenant, ada).unwrap(), None);
+        state.keep_own(tenant, ada, &keys(1)).unwrap();
+        state.keep_own(tenant, bob, &keys(3)).unwrap();
+        state.keep_own(tenant, ada, &keys(2)).unwrap();
+        assert_eq!(state.own_keys(tenant, ada).unwrap(), Some(keys(2)));
     }
 }

@@ -74,6 +74,7 @@ impl Client {
         self.vaults().create_vault(request).await?;
         state.saw(vault_id, &open.seen())?;
         let vault = Vault { client: self.clone(), state: state.clone(), open, least: Cost::DEFAULT };
+        vault.keep_own_keys()?;
         vault.publish_identity().await?;
         Ok(vault)
     }
@@ -101,6 +102,7 @@ impl Client {
         let mut vault = Vault { client: self.clone(), state: state.clone(), open: vault, least };
         // its state is kept before anything of it is used
         state.saw(vault.id(), &vault.open.seen())?;
+        vault.keep_own_keys()?;
         vault.report_unlock(&shown.handout, renewed).await?;
         Ok(vault)
     }
@@ -196,11 +198,18 @@ pub(crate) async fn present_vault(
     let least = least_cost(handout);
     let mut vault = Vault { client: client.clone(), state: state.clone(), open, least };
     state.saw(vault.id(), &vault.open.seen())?;
+    vault.keep_own_keys()?;
     vault.report_unlock(handout, None).await?;
     Ok(vault)
 }
 
 impl Vault {
+    /// Keeps the public identity keys of the open vault on the device, to make one's words of.
+    fn keep_own_keys(&self) -> Result<(), ClientError> {
+        let own = self.client.identity()?;
+        self.state.keep_own(own.tenant, own.user, &self.person_keys())
+    }
+
     /// Ends the count of hand-outs, and has the slot in use stored as it should be today.
     async fn report_unlock(
         &mut self,

@@ -160,8 +160,17 @@ pub enum GuardianCommand {
         guardianship: GuardianshipId,
     },
     /// Whom you guard, and requests that wait for you
-    #[command(after_help = "Example:\n  ocmt guardian list")]
-    List,
+    #[command(
+        after_help = "Example:\n  ocmt guardian list\n\nYour words are made of keys that this device took out of your own vault, never of what a node says. Where it has not opened the vault yet, `--words` does."
+    )]
+    List {
+        /// Open your vault for your own six words, instead of showing those of the time before
+        #[arg(long)]
+        words: bool,
+        /// To open your own vault.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
     /// Help: give your part, after comparing six words by telephone
     #[command(
         after_help = "Example:\n  ocmt guardian approve\n\nCall the person first, on a number you already had. Whoever merely writes to you may be somebody else."

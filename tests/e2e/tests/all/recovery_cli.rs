@@ -184,3 +184,34 @@ async fn with_the_vault_open_the_guardians_are_dismissed_and_nothing_goes_on() {
     let collect = table.asker(&["recovery", "collect"]).await;
     assert_ne!(collect.code, Some(0), "{collect:?}");
 }
+
+/// A node that shows other keys of a guardian to the owner shows them to the guardian too: words are of the guardian's own vault.
+#[tokio::test]
+async fn a_guardians_words_are_of_the_own_vault_and_not_of_what_the_node_shows() {
+    let table = Table::set().await;
+    let (folder, secret) = (table.at("typed/grace"), table.at("passphrase"));
+    // nothing opened on this device yet: no words rather than the node's
+    let told = table.types(&folder, &["guardian", "list"]).await;
+    assert!(
+        told.err.contains("on your guardian card") && !told.err.contains("Your words, for owners who call: ")
+    );
+    assert!(json(&table.types(&folder, &["guardian", "list", "--json"]).await)["words"].is_null());
+    let opened = ["guardian", "list", "--words", "--passphrase-file", &secret, "--json"];
+    let opened = json(&table.types(&folder, &opened).await)["words"].clone();
+    let grace = &table.guards[0];
+    let keys = grace.client.guardianships(Some(Side::Guardian)).await.unwrap()[0].keys.unwrap();
+    let words = ocmt_client::recovery::identity_words(keys.identity, keys.sealing).await.unwrap();
+    assert_eq!(opened, words.as_str(), "an honest node shows the same keys");
+    let told = table.types(&folder, &["guardian", "list"]).await;
+    assert!(told.err.contains(&format!("Your words, for owners who call: {words}")), "{told:?}");
+    // the vault has other keys than the node shows
+    let path = std::path::Path::new(&folder).join("state.json");
+    let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for own in state["own"].as_object_mut().unwrap().values_mut() {
+        *own = "ab".repeat(64).into();
+    }
+    fs::write(&path, state.to_string()).unwrap();
+    let told = table.types(&folder, &["guardian", "list"]).await;
+    assert!(told.err.contains("other keys for you") && !told.err.contains(&words), "{told:?}");
+    assert!(json(&table.types(&folder, &["guardian", "list", "--json"]).await)["words"].is_null());
+}
