@@ -108,6 +108,9 @@ pub enum BadAudit {
     /// The record that a pruning names as its policy is another.
     #[error("record {0} is bad: it is not the policy by which records were pruned")]
     Policy(u64),
+    /// Another policy was set between the one that a pruning names and the pruning.
+    #[error("record {0} is another policy, set before records were pruned by that of record {1}")]
+    TakenBack(u64, u64),
     /// A checkpoint of another audit.
     #[error("a checkpoint is of another audit")]
     Foreign,
@@ -231,12 +234,16 @@ fn walk(
     }
     let pruned::Beginning { mut chain, mut peaks, mut proven } =
         pruned::begin(tenant, before, cut, &mut signed)?;
+    let mut standing = cut.map(pruned::Standing::of);
     for line in lines {
         let leaf = leaf_hash(&follow(&mut chain, line)?);
         peaks.push(leaf);
         let (size, hash) = chain.position();
         if cut.is_some_and(|cut| cut.policy == size && cut.policy_leaf != leaf) {
             return Err(BadAudit::Policy(size));
+        }
+        if let Some(standing) = &mut standing {
+            standing.meets(line)?;
         }
         for checkpoint in signed.remove(&size).unwrap_or_default() {
             if checkpoint.tree.root != peaks.root() || checkpoint.chain != hash {

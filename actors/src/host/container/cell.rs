@@ -213,6 +213,8 @@ async fn bounded<T>(within: Duration, call: CellCall<'_, T>) -> Result<T, ActorE
 
 /// Reason of an answer that needs an unlock first.
 pub(super) const VAULT_LOCKED: &str = "VAULT_LOCKED";
+/// Reason of a cell that has seen a newer policy, as where the database was put back.
+pub(super) const POLICY_OLDER: &str = "CELL_POLICY_OLDER";
 const UNREACHABLE: &str = "CELL_UNREACHABLE";
 
 fn unreachable(why: &str) -> ActorError {

@@ -62,7 +62,7 @@ async fn thaw(ctx: &Ctx) -> Ended {
     }
     // without its start secret nobody can speak with the cell: it is started anew
     let Some(cell) = ctx.cell.clone() else { return start(ctx, row, WakeKind::Start).await };
-    match come_up(ctx, &row, &cell, &policy).await {
+    match go_on(ctx, &row, &cell, &policy).await {
         Ok(()) => running(ctx, op, cell).await,
         Err(error) => broken(ctx, op, &row, error).await,
     }
@@ -239,6 +239,14 @@ pub(crate) fn image(text: &str, mode: Mode) -> Result<ImageRef, ActorError> {
 async fn come_up(ctx: &Ctx, row: &Container, cell: &Cell, policy: &Signed) -> Result<(), ActorError> {
     ready(ctx, row, cell).await?;
     cell.give_policy(ctx.env(), policy).await
+}
+
+/// The same of a cell that was frozen: where it has seen a newer policy than there is now, it keeps that one.
+async fn go_on(ctx: &Ctx, row: &Container, cell: &Cell, policy: &Signed) -> Result<(), ActorError> {
+    match come_up(ctx, row, cell, policy).await {
+        Err(error) if error.reason() == cell::POLICY_OLDER => Ok(()),
+        came_up => came_up,
+    }
 }
 
 /// Ready, or dead, or too late.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ocmt_crypto::cell::AgentPolicyStatement;
+use ocmt_store::tables::AgentPolicyRow;
 use ocmt_types::{Digest32, UserId};
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::{
     api::{
         agent_policy::{AgentPolicy, AgentPolicyHeld, GetAgentPolicy, PutAgentPolicy, SandboxMode},
         audit::QueryAudit,
-        container::{CreateContainer, PauseContainer, StopContainer},
+        container::{CreateContainer, PauseContainer, StopContainer, WakeKind},
         pairing::{CheckSender, ConversationScope, DirectPolicy, SenderDecision},
         tenant::{GetTenant, UpdateTenantPolicy},
         users::Role,
@@ -127,6 +128,27 @@ async fn a_host_that_comes_back_carries_what_changed_while_it_was_away() {
         given(&world).last().is_some_and(|it| it["tools"]["deny"] == json!(["exec"]))
     })
     .await;
+}
+
+/// The database was put back to before the policy that the cell has.
+#[tokio::test]
+async fn a_frozen_cell_that_has_seen_a_newer_policy_goes_on_under_it() {
+    let world = World::sqlite().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    put(&world.kit, &ann, None, denying("exec"), 0).await.unwrap();
+    next(&world, 2).await;
+    world.kit.call(&ann.caller, PauseContainer { container }).await.unwrap();
+    let mut tx = world.kit.store.fenced(world.ownership(&ann).await).await.unwrap();
+    tx.delete::<AgentPolicyRow>(AgentPolicyRow::subject_of(None)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(world.wake(&ann, container).await.unwrap().kind, WakeKind::Unpause);
+    assert_eq!(world.engine(container).await, Some(ocmt_runtime::State::Running));
+    assert_eq!(given(&world).len(), 2);
+    // started again, it has what there is
+    world.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
+    world.wake(&ann, container).await.unwrap();
+    assert_eq!(next(&world, 3).await["tools"]["deny"], json!([]));
 }
 
 #[tokio::test]

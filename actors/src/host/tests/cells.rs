@@ -56,6 +56,8 @@ pub(super) struct FakeCells {
     pub(super) exit: Mutex<Option<i64>>,
     /// The workload takes no connection yet.
     pub(super) slow: AtomicBool,
+    /// A lock is taken and not answered for yet.
+    pub(super) slow_to_lock: AtomicBool,
     /// What waits for the user's vault, of whichever cell.
     pub(super) inbox: Mutex<Vec<CellInboxItem>>,
     pub(super) inbox_refused: Mutex<Vec<(MessageId, String)>>,
@@ -82,6 +84,7 @@ impl FakeCells {
             execs: AtomicUsize::new(0),
             exit: Mutex::default(),
             slow: AtomicBool::new(false),
+            slow_to_lock: AtomicBool::new(false),
             inbox: Mutex::default(),
             inbox_refused: Mutex::default(),
             inbox_moved: Notify::new(),
@@ -234,6 +237,9 @@ impl CellLink for FakeCells {
         Box::pin(async move {
             self.find(cell).await?;
             self.locks.lock().unwrap().push(reason);
+            while self.slow_to_lock.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await; // why: a level is looked at
+            }
             self.with(cell, |one| *one = One { newest: one.newest, ..One::default() });
             Ok(())
         })

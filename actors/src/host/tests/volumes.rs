@@ -3,6 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use ocmt_runtime::sim::{Fault, Op};
+use ocmt_store::tables::Container;
 use ocmt_types::ContainerId;
 
 use super::{World, nodes::apart};
@@ -105,4 +106,31 @@ async fn its_host_erases_it_wherever_its_owner_is() {
     let erased = b.runtime.erased();
     assert!(!erased.is_empty() && erased.iter().all(|user| *user == ann.user), "{erased:?}");
     assert!(a.runtime.erased().is_empty(), "a host that has no such volume");
+}
+
+/// That it goes too was asked for after its removal had begun.
+#[tokio::test]
+async fn a_volume_that_is_to_go_while_the_container_ends_is_erased_and_told_so() {
+    let world = World::sqlite().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    world.cells.slow_to_lock.store(true, Ordering::SeqCst);
+    let asks = async || {
+        let mut tx = world.kit.store.read(world.ownership(&ann).await).await.unwrap();
+        tx.get::<Container>(container).await.unwrap().is_some_and(|row| row.erase_volume)
+    };
+    let with_volume = async {
+        until("it ends", async || !world.cells.locks.lock().unwrap().is_empty()).await;
+        world.kit.call(&ann.caller, remove(container, true)).await
+    };
+    let then_goes_on = async {
+        until("its volume is to go too", asks).await;
+        world.cells.slow_to_lock.store(false, Ordering::SeqCst);
+    };
+    let (first, second, ()) =
+        tokio::join!(world.kit.call(&ann.caller, remove(container, false)), with_volume, then_goes_on);
+    assert_eq!((first, second), (Ok(()), Ok(())));
+    assert!(is_gone(&world, &ann, container).await);
+    assert_eq!(world.runtime.erased(), [ann.user]);
+    assert_eq!(told(&world, &ann).await, [("volume".to_owned(), "erased".to_owned())]);
 }

@@ -8,9 +8,9 @@ use ocmt_crypto::{
 };
 use ocmt_store::{
     FencedTx, Filter,
-    tables::{AuditRetention, AuditRow},
+    tables::{AuditRetention, AuditRow, Timer},
 };
-use ocmt_types::{Digest32, Ownership};
+use ocmt_types::{Clock as _, Digest32, Ownership, Secret};
 
 use super::{DAY, DELAY, EVERY, SET};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     api::{
         audit::{
             AuditEntry, AuditFilter, ExportAudit, GetAuditRetention, GetCheckpoint, ProveConsistency,
-            ProveInclusion, QueryAudit, ReadAuditLeaves, RetentionInfo, SetAuditRetention,
+            ProveInclusion, QueryAudit, ReadAuditLeaves, RetentionInfo, SetAuditRetention, SetAuditStream,
         },
         auth::LinkPurpose,
         tenant::GetTenant,
@@ -213,6 +213,55 @@ async fn a_policy_that_no_record_sets_prunes_nothing() {
     tx.commit().await.unwrap();
     kit.clock.advance(EVERY);
     pruned(&kit, &ann, 256).await;
+}
+
+#[tokio::test]
+async fn a_policy_that_was_taken_back_prunes_nothing() {
+    let kit = Kit::sim().await;
+    let ann = long_ago(&kit, 300).await;
+    let taken_back = row(&kit, &ann).await;
+    keep(&kit, &ann, None).await.unwrap();
+    kit.clock.advance(KEEP + Duration::from_secs(DAY));
+    let ann = again(&kit, &ann).await;
+    // somebody with the database puts its row back, whose record is there, and the timer
+    let due = kit.clock.now();
+    let mut tx = fenced(&kit, &ann).await;
+    tx.update(&taken_back).await.unwrap();
+    tx.set_timer(super::TIMER, "", due, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    until("the timer has gone by it", async || {
+        look(&kit, &ann);
+        let key = (super::TIMER.to_owned(), String::new());
+        fenced(&kit, &ann).await.get::<Timer>(key).await.unwrap().is_some_and(|timer| timer.due_at > due)
+    })
+    .await;
+    assert_eq!(row(&kit, &ann).await.cut, 0);
+    // one that is set now goes, whoever tried in vain to set another
+    let bob = kit.member(&ann, "bob@example.com", Role::Admin).await;
+    keep(&kit, &ann, Some(KEEP)).await.unwrap();
+    assert_eq!(keep(&kit, &bob, None).await.unwrap_err().reason(), "PERMISSION_DENIED");
+    kit.clock.advance(DELAY);
+    pruned(&kit, &again(&kit, &ann).await, 256).await;
+}
+
+#[tokio::test]
+async fn a_stream_begins_behind_what_was_pruned() {
+    let kit = Kit::sim().await;
+    let ann = long_ago(&kit, 300).await;
+    kit.clock.advance(KEEP + Duration::from_secs(DAY));
+    let ann = again(&kit, &ann).await;
+    pruned(&kit, &ann, 256).await;
+    let from = async |from| {
+        let secret = |text: &str| Some(Secret::new(text.to_owned()));
+        let target = secret("https://siem.example.org/");
+        let ask = SetAuditStream { target, secret: secret("a-key-of-thirty-two-bytes-or-more"), from };
+        kit.call(&ann.caller, ask).await
+    };
+    for gone in [1, 256] {
+        let refused = from(Some(gone)).await.unwrap_err();
+        assert!(refused.reason() == "OUT_OF_RANGE" && refused.to_string().contains("pruned"), "{refused}");
+    }
+    assert_eq!(from(Some(257)).await.unwrap().sent, 256);
 }
 
 #[tokio::test]

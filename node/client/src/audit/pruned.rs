@@ -10,7 +10,7 @@ use ocmt_crypto::{
 use ocmt_types::{Digest32, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{BadAudit, Trust, checkpoint::signed_text};
+use super::{BadAudit, Line, Trust, checkpoint::signed_text};
 use crate::ClientError;
 
 /// The leaves of records that were pruned.
@@ -118,6 +118,33 @@ pub(super) fn begin(
     }
     let head = AuditHead { tenant, seq: cut.tree.size, hash: cut.chain, at: cut.at };
     Ok(Beginning { chain: ChainVerifier::after(&head), peaks, proven })
+}
+
+/// Whether the policy of a cut stood until records were pruned by it.
+pub(super) struct Standing<'a> {
+    cut: &'a Cut,
+    is_pruned: bool,
+}
+
+impl<'a> Standing<'a> {
+    pub(super) fn of(cut: &'a Cut) -> Self {
+        Self { cut, is_pruned: false }
+    }
+
+    /// The next record, which was proven. A policy that was set behind the cut's, before the record that tells of the
+    /// pruning, took it back.
+    pub(super) fn meets(&mut self, line: &Line) -> Result<(), BadAudit> {
+        if self.is_pruned || line.seq <= self.cut.policy || line.outcome != "allowed" {
+            return Ok(());
+        }
+        if line.action == "AuditService/SetAuditRetention" {
+            return Err(BadAudit::TakenBack(line.seq, self.cut.policy));
+        }
+        let last = self.cut.tree.size.to_string();
+        self.is_pruned = line.action == "audit.pruned"
+            && line.details.iter().any(|(name, to)| name == "to" && *to == last);
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -15,16 +15,21 @@ fn tenant() -> TenantId {
     TenantId::from_bytes([1; 16])
 }
 
-fn line(seq: u64, before: &Digest32) -> Line {
+/// What is done beside the usual: where, which, how it ended, and up to where it went.
+type Acts<'a> = &'a [(u64, &'a str, Outcome, u64)];
+
+fn line(seq: u64, before: &Digest32, acts: Acts<'_>) -> Line {
+    let act = acts.iter().find(|(at, ..)| *at == seq);
+    let (_, action, outcome, to) = act.copied().unwrap_or((seq, "vault.put", Outcome::Allowed, 0));
     let record = AuditRecord {
         tenant: tenant(),
         at: Timestamp(i64::try_from(seq).unwrap()),
         request: RequestId::from_bytes([2; 16]),
         actor: Actor::Anonymous,
-        action: "vault.put".to_owned(),
+        action: action.to_owned(),
         object: format!("vault/{seq}"),
-        outcome: Outcome::Allowed,
-        details: Vec::new(),
+        outcome,
+        details: vec![("to".to_owned(), to.to_string())],
     };
     let bytes = record.to_bytes().unwrap();
     tell(seq, &record, &bytes, &chain(before, seq, &bytes))
@@ -36,10 +41,14 @@ fn leaf(line: &Line) -> Digest32 {
 
 /// A log of 300 records whose first 256 were pruned, the trees that it had, and the word of who did it.
 fn pruned() -> (Export, Cut, Vec<Checkpoint>) {
+    pruned_with(&[])
+}
+
+fn pruned_with(acts: Acts<'_>) -> (Export, Cut, Vec<Checkpoint>) {
     let (mut hash, mut peaks, mut lines, mut heads) =
         (genesis(tenant()), Peaks::default(), Vec::new(), Vec::new());
     for seq in 1..=300 {
-        let line = line(seq, &hash);
+        let line = line(seq, &hash, acts);
         hash = Digest32::try_from(data_encoding::HEXLOWER.decode(line.hash.as_bytes()).unwrap().as_slice())
             .unwrap();
         peaks.push(leaf(&line));
@@ -111,6 +120,32 @@ fn whatever_pretends_to_be_pruned_is_found() {
     // another tenant's
     let foreign = Cut { tenant: TenantId::from_bytes([9; 16]), ..cut };
     assert_eq!(walk(&export, &foreign, &[]), Err(BadAudit::Foreign));
+}
+
+#[test]
+fn a_policy_that_was_taken_back_before_the_cut_contradicts_it() {
+    let set = |at, how| (at, "AuditService/SetAuditRetention", how, 0);
+    let done = |at, to| (at, "audit.pruned", Outcome::Allowed, to);
+    let found = |acts: Acts<'_>| {
+        let (export, cut, _) = pruned_with(acts);
+        walk(&export, &cut, &[]).map(|verified| verified.head.seq)
+    };
+    let taken_back = Err(BadAudit::TakenBack(280, POLICY));
+    for bad in [
+        &[set(280, Outcome::Allowed), done(290, PRUNED)][..],
+        // nothing tells of the pruning, or of an earlier one alone
+        &[set(280, Outcome::Allowed)],
+        &[done(275, PRUNED - 1), set(280, Outcome::Allowed), done(290, PRUNED)],
+    ] {
+        assert_eq!(found(bad), taken_back, "{bad:?}");
+    }
+    for good in [
+        &[set(POLICY, Outcome::Allowed), done(271, PRUNED), set(280, Outcome::Allowed)][..],
+        &[set(260, Outcome::Allowed), done(290, PRUNED)],
+        &[set(280, Outcome::Denied), done(290, PRUNED)],
+    ] {
+        assert_eq!(found(good), Ok(300), "{good:?}");
+    }
 }
 
 #[test]

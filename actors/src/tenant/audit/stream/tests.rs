@@ -239,6 +239,45 @@ async fn a_stream_that_a_transaction_took_away_is_there_when_that_is_undone() {
 }
 
 #[tokio::test]
+async fn a_stream_whose_key_is_lost_is_told_of_and_set_anew_whole() {
+    let kit = Kit::sim().await;
+    let ann = owner(&kit, "ann@example.com").await;
+    let made = set(&kit, &ann, to(URL)).await.unwrap();
+    taken(&kit, &kit.system, &ann, made.last + 1).await;
+    let own = kit.store.cluster().owner(ann.tenant).await.unwrap().unwrap();
+    let own = Ownership { tenant: ann.tenant, incarnation: own.incarnation.unwrap(), epoch: own.epoch };
+    let mut tx = kit.store.fenced(own).await.unwrap();
+    let known = tx.get::<AuditStream>(()).await.unwrap().unwrap();
+    tx.update(&AuditStream { wrapped: vec![1; 60], ..known }).await.unwrap();
+    tx.commit().await.unwrap();
+    kit.call(&ann.caller, GetTenant).await.unwrap();
+    until("it has failed", async || {
+        later(&kit, &kit.system, &ann, Duration::from_secs(2));
+        row(&kit, &ann).await.failures > 0
+    })
+    .await;
+    let shown = kit.call(&ann.caller, GetAuditStream).await.unwrap();
+    assert!(shown.said.contains("sealing key") && shown.failing_since.is_some(), "{shown:?}");
+    kit.clock.advance(TOLD_AFTER);
+    until("the owner is told", async || {
+        later(&kit, &kit.system, &ann, Duration::ZERO);
+        kit.mailbox.count_of(&ann.email, "audit.stream_down") == 1
+    })
+    .await;
+    // what stays as it is cannot be opened; what is given whole can be kept
+    let ann = kit.sign_in(&ann, LinkPurpose::SignIn).await;
+    let anew = "https://anew.example.org/";
+    for part in [SetAuditStream { secret: None, ..to(anew) }, SetAuditStream { target: None, ..to(anew) }] {
+        assert_eq!(set(&kit, &ann, part).await.unwrap_err().reason(), "SEALING_KEY");
+    }
+    let sent = row(&kit, &ann).await.sent;
+    let moved = set(&kit, &ann, to(anew)).await.unwrap();
+    assert_eq!(moved.sent, sent, "it goes on where it was");
+    taken(&kit, &kit.system, &ann, moved.last + 1).await;
+    assert_eq!(posts(&kit.mailbox, anew)[0][0], sent + 1);
+}
+
+#[tokio::test]
 async fn receivers_that_fail_have_few_places_and_a_tenant_has_one_turn() {
     let streams = Streams::default();
     let mut held = Vec::new();
