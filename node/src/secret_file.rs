@@ -1,4 +1,4 @@
-//! One secret in a file that others may not read, such as the password of a database or a mail server.
+//! One secret in a file that others may not read, such as the password of a database or where an alert goes.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub enum SecretFileError {
     #[error(transparent)]
     File(#[from] PkiError),
     /// There is none, or it holds something else.
-    #[error("the password in {path}: {why}")]
+    #[error("the secret in {path}: {why}")]
     Content {
         /// Which file.
         path: String,

@@ -67,6 +67,9 @@ struct Content {
     /// Keys of people, by tenant and address.
     #[serde(default)]
     people: BTreeMap<String, String>,
+    /// Those of them whose words were compared, by tenant and address: which keys.
+    #[serde(default)]
+    compared: BTreeMap<String, String>,
     /// One's own public keys, of the vault that was opened here last, by tenant and user.
     #[serde(default)]
     own: BTreeMap<String, String>,

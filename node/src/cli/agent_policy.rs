@@ -1,6 +1,7 @@
 //! `ocmt tenant agent-policy`: what agents may do.
 
 use anyhow::{Context as _, ensure};
+use clap::ValueEnum as _;
 use ocmt_client::{
     Client,
     agent_policy::{AgentPolicy, AgentPolicyHeld},
@@ -37,7 +38,8 @@ fn changed(mut policy: AgentPolicy, args: &AgentPolicySetArgs) -> anyhow::Result
     }
     let named = |list: &mut Vec<String>, names: &[String], choice: ListChoice| {
         let clear = args.clear.contains(&choice);
-        ensure!(!clear || names.is_empty(), "a list is named and cleared at once");
+        let name = choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        ensure!(!clear || names.is_empty(), "{name} is set and cleared at once: choose one");
         if clear || !names.is_empty() {
             *list = names.to_vec();
         }
@@ -134,6 +136,7 @@ mod tests {
         }
         let clear = vec![ListChoice::DenyTools];
         let args = AgentPolicySetArgs { deny_tools: vec!["exec".to_owned()], clear, ..args() };
-        assert!(changed(AgentPolicy::default(), &args).is_err());
+        let refused = changed(AgentPolicy::default(), &args).unwrap_err().to_string();
+        assert!(refused.contains("deny-tools"), "{refused}");
     }
 }

@@ -86,7 +86,7 @@ async fn life(context: &Context, command: ContainerCommand) -> anyhow::Result<()
             }
             client.remove_container(id, delete_volume).await?;
             out.done(if delete_volume {
-                "the container was removed, and its volume erased"
+                "the container was removed; its volume goes with it"
             } else {
                 "the container was removed; its volume stays"
             })

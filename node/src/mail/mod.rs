@@ -1,6 +1,7 @@
 //! Mail out of the node: to a mail server by SMTP, into a spool folder for one, and on standard output of a
 //! developer's machine.
 
+mod act;
 mod ceremony;
 mod group;
 mod smtp;

@@ -19,6 +19,7 @@ use crate::{
     api::{
         programs::EntryGrant,
         shares::{CreateShare, Permission, SharedRight},
+        users::IdentityKey,
         vault::Renewal,
     },
     authorize::Allowed,
@@ -172,6 +173,29 @@ pub(super) async fn end_of_entry(
     Ok(())
 }
 
+/// Whether a share is still of the keys that its giver and its taker have published: else nothing that its giver's device
+/// makes for it fits, and nobody else's writes wait for that.
+async fn has_same_keys(
+    work: &mut Work,
+    share: &Share,
+    grant: &ShareGrant,
+    taker: &IdentityKey,
+) -> Result<bool, ActorError> {
+    let giver = signs(work, share.giver_user).await?;
+    if allowed(share).has(Permission::Read) {
+        let scope = VaultScope { tenant: work.ownership.tenant, vault: share.vault_id };
+        let version = u64::try_from(grant.version).unwrap_or(0);
+        let place = ObjectPlace { scope, object: grant.object_id, version };
+        let to = SealPublicKey(taker.seal_key);
+        if ocmt_crypto::grant::verify(&place, &grant.sealed_grant, &to, &giver).is_err() {
+            return Ok(false);
+        }
+    }
+    let right = work.tx.get::<ShareRight>((share.share_id, grant.object_id)).await?;
+    let signed = right.map(|right| WriteGrant::open(&right.write_grant, &giver));
+    Ok(signed.is_none_or(|signed| signed.is_ok_and(|signed| signed.taker.0 == taker.verify_key)))
+}
+
 /// Brings a share of the caller's own vault to the version that was just filed. It gives nobody anything new: the same
 /// taker, the same permissions, and the version after the one that they had.
 pub(in crate::tenant) async fn renew(
@@ -197,6 +221,10 @@ pub(in crate::tenant) async fn renew(
     }
     let taker = work.tx.get::<User>(share.taker_user).await?.and_then(|taker| identity_of(&taker));
     let taker = taker.ok_or(ActorError::Aborted("a share"))?;
+    if !has_same_keys(work, &share, &grant, &taker).await? {
+        // it stays at the version before, and is offered again
+        return Ok(());
+    }
     let version = u64::try_from(head.version).unwrap_or(0);
     if allowed(&share).has(Permission::Read) {
         let signed = [EntryGrant { object, version, sealed: renewal.sealed.clone() }];

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     api::{
         shares::Permission::{List, Read, Write},
+        users::PublishIdentityKey,
         vault::{FileSharedWrites, Renewal},
     },
     tests::kit::Kit,
@@ -91,4 +92,35 @@ async fn a_renewal_is_of_ones_own_live_share_of_the_filed_entry_and_to_the_same_
     assert_eq!(seen(&kit, &carol, to_list).await.grants[0].version, 2);
     let right = seen(&kit, &bob, to_write).await;
     assert_eq!((right.grants[0].version, right.rights[0].next_sequence), (2, 1));
+}
+
+#[tokio::test]
+async fn a_taker_who_publishes_other_keys_holds_nobody_elses_writes_up() {
+    let kit = Kit::sim().await;
+    let (ann, bob, carol) = three(&kit).await;
+    let reads = given(&kit, &ann, &carol, "granted", &[Read]).await;
+    let writes = given(&kit, &ann, &carol, "granted", &[Write]).await;
+    let (of_bob, file) = waits(&kit, &ann, &bob).await;
+    let made = file.change.puts[0].clone();
+    let word = |share, of: &Side| {
+        let grant = WriteGrant {
+            share,
+            basis: Basis::of(ann.open.scope(), &made),
+            acts: super::acts(&[Write]).unwrap(),
+            inbox: ann.open.keyring().inbox.public(),
+            taker: of.signing().verify_key(),
+        };
+        let write_grant = grant.sign(ann.signing());
+        Renewal { share, object: made.object_id, sealed: Vec::new(), write_grant }
+    };
+    let others = PublishIdentityKey { verify_key: [5; 32], seal_key: [6; 32] };
+    kit.call(carol.caller(), others).await.unwrap();
+    // by the keys that Ann's device knows
+    let to_carol = renewed_to_read(&ann, &carol, reads, &made);
+    let renewals = vec![to_carol, word(writes, &carol), word(of_bob, &bob)];
+    kit.call(ann.caller(), FileSharedWrites { renewals, ..file }).await.unwrap();
+    assert!(waiting(&kit, &ann).await.is_empty(), "filed");
+    for (who, share, version) in [(&carol, reads, 1), (&carol, writes, 1), (&bob, of_bob, 2)] {
+        assert_eq!(seen(&kit, who, share).await.grants[0].version, version);
+    }
 }

@@ -65,7 +65,8 @@ impl Vault {
                 self.keys().keyring().inbox.public(),
                 now,
                 lifetime.map(|lifetime| now + lifetime),
-            );
+            )
+            .reading(has(Permission::Read));
             grants.push(self.write_grant(&right, Basis::of(scope, &object)));
             ledger.give(right)?;
             offers.push(Offer { place: object.place(scope), key: self.keys().data_key(&object)? });

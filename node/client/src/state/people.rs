@@ -18,7 +18,18 @@ impl LocalState {
         pinned.map(|hex| parse(hex).ok_or_else(|| damaged(&self.path()))).transpose()
     }
 
-    /// Pins the keys of whoever has this address: the first ones stay.
+    /// The keys of whoever has this address, if their words were compared: what is sealed is sealed to these alone.
+    ///
+    /// # Errors
+    /// [`ClientError::State`].
+    pub fn compared_keys(&self, tenant: TenantId, email: &str) -> Result<Option<PersonKeys>, ClientError> {
+        let (content, who) = (self.read()?, person(tenant, email));
+        let pinned = content.people.get(&who).filter(|pinned| content.compared.get(&who) == Some(pinned));
+        pinned.map(|hex| parse(hex).ok_or_else(|| damaged(&self.path()))).transpose()
+    }
+
+    /// Pins the keys of whoever has this address without comparing anything: the first ones stay. What they signed is
+    /// believed; nothing is sealed to them.
     ///
     /// # Errors
     /// [`ClientError::Usage`] if others are pinned.
@@ -49,6 +60,7 @@ impl LocalState {
     ) -> Result<(), ClientError> {
         self.change(|content| {
             content.people.insert(person(tenant, email), hex(keys));
+            content.compared.insert(person(tenant, email), hex(keys));
         })
     }
 
@@ -117,6 +129,21 @@ mod tests {
         state.pin_person(there, "bob@example.com", &keys(2)).unwrap();
         state.compared_person(here, "bob@example.com", &keys(2)).unwrap();
         assert_eq!(state.person_pin(here, "bob@example.com").unwrap(), Some(keys(2)));
+    }
+
+    #[test]
+    fn what_was_pinned_unseen_is_not_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = LocalState::open(dir.path()).unwrap();
+        let here = TenantId::from_bytes([1; 16]);
+        let keys = |n| PersonKeys { signing: VerifyKey([1; 32]), sealing: SealPublicKey([n; 32]) };
+        state.pin_person(here, "bob@example.com", &keys(1)).unwrap();
+        assert_eq!(state.compared_keys(here, "bob@example.com").unwrap(), None);
+        state.compared_person(here, "bob@example.com", &keys(2)).unwrap();
+        assert_eq!(state.compared_keys(here, "BOB@example.com").unwrap(), Some(keys(2)));
+        // and stays compared when it is seen again
+        state.pin_person(here, "bob@example.com", &keys(2)).unwrap();
+        assert_eq!(state.compared_keys(here, "bob@example.com").unwrap(), Some(keys(2)));
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! What takers of shares sent to the vault: judged here by the vault's ledger, filed, or dropped.
 //!
-//! Filing writes the new version and brings every share of that entry to it, in one act: who reads sees it, and who
-//! writes goes on from it. Of people whose keys this device does not know, the share stays at the version before.
+//! Filing writes the new version and brings those shares of that entry to it that the ledger names, in one act: who reads
+//! by one sees it, and who writes goes on from it. A share to read alone stays at the version before, as after a write of
+//! the owner's own: that it is in force, of whom and for what would be the node's word.
 
 use ocmt_crypto::{
     datakey::ObjectPlace,
     entry::{Attributes, Entry},
     grant,
     shared::{Basis, SharedAct, SharedPlace},
-    unlock::{Ledger, SharedVerdict},
+    unlock::{Ledger, SharedVerdict, WriteRight},
     vault::Change,
 };
 use ocmt_proto::v1 as pb;
@@ -178,7 +179,8 @@ impl Vault {
         Ok(shares)
     }
 
-    /// What brings the shares of an entry from the version before to the one that `change` makes.
+    /// What brings the shares of an entry from the version before to the one that `change` makes: to whom and for what as
+    /// the ledger says it. The node's list only takes away.
     fn renewals(
         &self,
         ledger: &Ledger,
@@ -192,7 +194,8 @@ impl Vault {
         };
         let scope = self.open.scope();
         let (place, key) = (object.place(scope), self.open.data_key_of(change, entry)?);
-        let giver = &self.open.keyring().identity_signing;
+        let (keyring, now) = (self.open.keyring(), SystemClock.now());
+        let giver = &keyring.identity_signing;
         let mut renewals = Vec::new();
         for share in shares {
             let of_before =
@@ -200,24 +203,23 @@ impl Vault {
             if !share.entries.iter().any(of_before) || renewals.len() >= MOST_RENEWED {
                 continue;
             }
-            let right = ledger.right(share.id, entry);
-            let taker = match right {
-                Some(right) => Some(right.sealing),
-                // one that writes without a right in the ledger is none of this vault's
-                None if share.acts().is_some() => None,
-                None => self.pinned(&share.taker_email).ok().map(|keys| keys.sealing),
+            let right = ledger.right(share.id, entry).filter(|right| right.holds(keyring, now));
+            // one that is for something else by the node's list is left to be offered again
+            let same = |right: &&WriteRight| {
+                let reads = share.permissions.contains(&Permission::Read);
+                (Some(right.acts), right.reads) == (share.acts(), reads)
             };
-            let Some(taker) = taker else { continue };
-            let sealed = match share.permissions.contains(&Permission::Read) {
-                true => grant::seal(&place, &key, &taker, giver, &mut rand::rng())?,
+            let Some(right) = right.filter(same) else { continue };
+            let sealed = match right.reads {
+                true => grant::seal(&place, &key, &right.sealing, giver, &mut rand::rng())?,
                 false => Vec::new(),
             };
-            let write_grant = right.map(|right| self.write_grant(right, Basis::of(scope, object)));
+            let write_grant = self.write_grant(right, Basis::of(scope, object));
             renewals.push(pb::ShareRenewal {
                 share_id: share.id.to_string(),
                 object_id: entry.0.to_vec().into(),
                 sealed_grant: sealed.into(),
-                write_grant: write_grant.unwrap_or_default().into(),
+                write_grant: write_grant.into(),
             });
         }
         Ok(renewals)

@@ -9,7 +9,7 @@ use ocmt_types::UserId;
 pub enum AgentPolicyCommand {
     /// What agents may do: as it was set, and what holds in the end
     #[command(
-        after_help = "Examples:\n  ocmt tenant agent-policy show\n  ocmt tenant agent-policy show --user 0198b0c5-7b1e-7cc3-9f4e-1f2a3b4c5d6e --json\n\nYour own is for you to see, another's for admins. What holds is signed by the node and verified here."
+        after_help = "Examples:\n  ocmt tenant agent-policy show\n  ocmt tenant agent-policy show --user 0198b0c5-7b1e-7cc3-9f4e-1f2a3b4c5d6e --json\n\nMembers see their own, admins those of others. What holds is signed by the node and verified here."
     )]
     Show {
         /// What narrows it for this user's agents
@@ -23,10 +23,11 @@ pub enum AgentPolicyCommand {
 /// `ocmt tenant agent-policy set`: owners only
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt tenant agent-policy set --sandbox all --deny-tool exec --allow-model vendor/model-4\n  ocmt tenant agent-policy set --user 0198b0c5-7b1e-7cc3-9f4e-1f2a3b4c5d6e --allow-channel telegram\n  ocmt tenant agent-policy set --allow-plugin 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n  ocmt tenant agent-policy set --clear deny-tools\n\nA list that is named is set whole. Without an allow list all tools, models and channels are\nallowed, and no plugin. A user's policy only narrows the tenant's. Running containers are told\nwithin a second; who may talk to agents is in `ocmt tenant policy`. docs/agent-policy.md says\nwhat the platform enforces and what the workload has to."
+    after_help = "Examples:\n  ocmt tenant agent-policy set --sandbox all --deny-tool exec --allow-model vendor/model-4\n  ocmt tenant agent-policy set --user 0198b0c5-7b1e-7cc3-9f4e-1f2a3b4c5d6e --deny-tool exec --allow-plugin 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n  ocmt tenant agent-policy set --allow-plugin 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n  ocmt tenant agent-policy set --clear deny-tools\n\nA list that is named is set whole. Without an allow list all tools, models and channels are\nallowed, and no plugin: so a user for whom anything is set has none but those named for them\nand the tenant, and that is not taken back. A user's policy only narrows the tenant's. Running containers are told\nwithin a second; who may talk to agents is in `ocmt tenant policy`. docs/agent-policy.md says\nwhat the platform enforces and what the workload has to."
 )]
 pub struct AgentPolicySetArgs {
-    /// For the agents of this user, within what the tenant's policy allows
+    /// For the agents of this user, within what the tenant's policy allows. Once anything is set for them they have no
+    /// plugins but those that are named for them too
     #[arg(long, value_name = "ID")]
     pub user: Option<UserId>,
     /// Which work runs in a sandbox; `unsaid` takes back what was said

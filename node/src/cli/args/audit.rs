@@ -90,7 +90,7 @@ pub enum AuditCommand {
 pub enum AuditStreamCommand {
     /// Say where records go: JSON lines in their order, signed with HMAC-SHA256, each at least once
     #[command(
-        after_help = "Examples:\n  ocmt audit stream set --target-file siem.url --secret-file siem.key\n  ocmt audit stream set --target-file siem.url --secret-file siem.key --from 1    all that there are\n\nWhat is not given stays as it is; without --from the stream goes on where it was, a new one begins now."
+        after_help = "Examples:\n  ocmt audit stream set --target-file siem.url --secret-file siem.key\n  ocmt audit stream set --target-file siem.url --secret-file siem.key --from 1    all that there are\n\nWhat is not given stays as it is; without --from the stream goes on where it was, a new one begins now.\nOf an audit that was pruned --from is behind the cut. What a retention prunes before it was taken is not sent: see `ocmt audit stream show`."
     )]
     Set {
         /// A file with the https URL that nobody else may read

@@ -105,7 +105,7 @@ pub enum ContainerCommand {
     },
     /// Remove it; its volume stays unless it is to go
     #[command(
-        after_help = "Examples:\n  ocmt container rm 0b8c2a54-…\n  ocmt container rm 0b8c2a54-… --delete-volume\n\nAfter `ocmt step-up`. A volume that is deleted is erased on its host, and nothing but a\nsnapshot brings it back; its user deletes it, or an owner of the tenant. Snapshots stay."
+        after_help = "Examples:\n  ocmt container rm 0b8c2a54-…\n  ocmt container rm 0b8c2a54-… --delete-volume\n\nAfter `ocmt step-up`. A volume that is deleted is erased on its host, and nothing but a\nsnapshot brings it back; its user deletes it, or an owner of the tenant. Snapshots stay. What is on a host that\nwas struck off (`ocmt cluster forget`) is not erased: its disk is yours to destroy."
     )]
     Rm {
         /// Which.

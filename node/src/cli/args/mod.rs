@@ -177,7 +177,7 @@ pub enum Command {
     /// Groups of users, their vault, and the containers that they start and stop together
     #[command(subcommand)]
     Group(GroupCommand),
-    /// What other people and programs may read of your vault
+    /// What other people and programs may read of your vault, or send to it
     #[command(subcommand)]
     Share(ShareCommand),
     /// What others ask for of your secrets

@@ -53,7 +53,7 @@ pub enum VaultCommand {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
-    /// Show what your containers sent to the vault; file it, or drop it
+    /// Show what your containers and takers of your shares sent to the vault; file it, or drop it
     Inbox(InboxArgs),
     /// Write all secrets to a file, under a passphrase of its own
     Export(ExportArgs),
@@ -249,10 +249,10 @@ pub struct WatchArgs {
 /// `ocmt vault inbox`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt vault inbox                  lists what came, without values\n  ocmt vault inbox --file           writes what can be filed to the vault\n  ocmt vault inbox --drop 0b8c2a54-…\n  ocmt vault inbox --drop-refused   drops what cannot be filed\n\nOnly names that `ocmt container unlock --may-write NAME` gave to that unlock are filed."
+    after_help = "Examples:\n  ocmt vault inbox                  lists what came, without values\n  ocmt vault inbox --file           writes to the vault, and deletes, what can be filed\n  ocmt vault inbox --drop 0b8c2a54-…\n  ocmt vault inbox --drop-refused   drops what cannot be filed\n\nOf containers only names are filed that `ocmt container unlock --may-write NAME` gave to that unlock; of takers of\nshares what a share of yours lets them write or delete (`ocmt share give --may write,delete`). The list says which."
 )]
 pub struct InboxArgs {
-    /// Write what can be filed as entries, and take it out of the inbox
+    /// Write what can be filed as entries, delete those whose end a share may ask for, and take it out of the inbox
     #[arg(long, conflicts_with_all = ["drop", "drop_refused"])]
     pub file: bool,
     /// Take this item out without filing it; may be given more than once

@@ -1,4 +1,4 @@
-//! `ocmt vault inbox`: what containers sent, filed or dropped as its owner says.
+//! `ocmt vault inbox`: what containers and takers of shares sent, filed or dropped as its owner says.
 
 use anyhow::bail;
 use ocmt_client::vault::{Arrived, Vault, Worth};

@@ -28,6 +28,8 @@ use super::{InboxItem, InboxPlace, MAX_WRITES, UnlockKey};
 const VERSION: u8 = 1;
 /// Of a ledger that names shares: a client that does not know them must not write it without.
 const WITH_RIGHTS: u8 = 2;
+/// Of a ledger that names shares of which one is for reading too.
+const WITH_READERS: u8 = 3;
 /// The most unlocks that are remembered.
 pub const MAX_GRANTS: usize = 64;
 /// The most items of one unlock that are remembered out of order.
@@ -212,7 +214,11 @@ impl Ledger {
     /// The plaintext of the ledger's object.
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Writer::with_capacity(MAX_PLAINTEXT);
-        let version = if self.rights.is_empty() { VERSION } else { WITH_RIGHTS };
+        let version = match (self.rights.is_empty(), self.has_readers()) {
+            (true, _) => VERSION,
+            (false, false) => WITH_RIGHTS,
+            (false, true) => WITH_READERS,
+        };
         out.fixed(Writer::object(Kind::UNLOCK_LEDGER, version).as_bytes()).count(self.granted.len());
         for granted in &self.granted {
             out.id(granted.unlock).id(granted.container).fixed(&granted.inbox.0).i64(granted.granted_at.0);
@@ -229,7 +235,7 @@ impl Ledger {
             }
         }
         if !self.rights.is_empty() {
-            self.write_rights(&mut out);
+            self.write_rights(&mut out, version == WITH_READERS);
         }
         out.into_secret()
     }
@@ -237,22 +243,21 @@ impl Ledger {
     /// Reads the plaintext of the ledger's object.
     pub(crate) fn decode(plaintext: &[u8]) -> Result<Self> {
         let head = |version| Reader::object(plaintext, Kind::UNLOCK_LEDGER, version);
-        let (mut reader, with_rights) = match head(VERSION) {
-            Ok(reader) => (reader, false),
-            Err(_) => (head(WITH_RIGHTS)?, true),
-        };
+        let read = |version| head(version).ok().map(|reader| (reader, version));
+        let found = [VERSION, WITH_RIGHTS, WITH_READERS].into_iter().find_map(read);
+        let (mut reader, version) = found.ok_or(CryptoError::Refused)?;
         let granted =
-            (0..reader.count(MAX_GRANTS, 84)?).map(|_| read(&mut reader)).collect::<Result<Vec<_>>>()?;
+            (0..reader.count(MAX_GRANTS, 84)?).map(|_| one(&mut reader)).collect::<Result<Vec<_>>>()?;
         let mut ledger = Self { granted, rights: Vec::new() };
-        if with_rights {
-            ledger.read_rights(&mut reader)?;
+        if version != VERSION {
+            ledger.read_rights(&mut reader, version == WITH_READERS)?;
         }
         reader.finish()?;
         Ok(ledger)
     }
 }
 
-fn read(reader: &mut Reader<'_>) -> Result<Granted> {
+fn one(reader: &mut Reader<'_>) -> Result<Granted> {
     let (unlock, container) = (reader.id()?, reader.id()?);
     let (inbox, granted_at) = (SealPublicKey(reader.array()?), Timestamp(reader.i64()?));
     let names = (0..reader.count(MAX_WRITES, 5)?)

@@ -229,3 +229,35 @@ fn a_ledger_without_shares_is_what_it_was_and_one_with_them_is_of_another_versio
     let named_two = [&without[..5], &[2], &without[6..], &[0; 4]].concat();
     assert!(Ledger::decode(&named_two).is_err(), "one ledger has one encoding");
 }
+
+#[test]
+fn what_a_share_is_for_reading_too_is_said_by_the_ledger_alone() {
+    let mut side = Side::new();
+    assert!(side.ledger.rights().iter().all(|right| !right.reads));
+    let before = side.ledger.encode();
+    assert!(!Ledger::decode(&before).unwrap().rights()[0].reads, "of the version that does not say it");
+    let reads = side.right(4, 8, WRITE, Some(NOW)).reading(true);
+    side.ledger.give(reads).unwrap();
+    let with = side.ledger.encode();
+    assert_eq!((before[5], with[5]), (2, 3));
+    let again = Ledger::decode(&with).unwrap();
+    assert_eq!(again.rights(), side.ledger.rights());
+    assert_eq!(again.rights().iter().map(|right| right.reads).collect::<Vec<_>>(), [false, true]);
+    // one encoding of one ledger
+    let named_three = [&before[..5], &[3], &before[6..]].concat();
+    assert!(Ledger::decode(&named_three).is_err());
+    assert!(Ledger::decode(&[&with[..5], &[2], &with[6..]].concat()).is_err());
+    side.ledger.keep_rights(|right| !right.reads);
+    assert_eq!(side.ledger.encode(), before);
+}
+
+#[test]
+fn a_right_holds_until_its_time_is_over_or_the_vault_is_re_keyed() {
+    let mut side = Side::new();
+    let right = side.right(4, 8, WRITE, Some(NOW));
+    assert!(right.holds(&side.keyring, Timestamp(NOW.0 - 1)));
+    assert!(!right.holds(&side.keyring, NOW));
+    let rng = &mut rand::rng();
+    side.keyring = side.keyring.rekeyed(SigningKey::generate(rng), rng);
+    assert!(!right.holds(&side.keyring, Timestamp(NOW.0 - 1)));
+}

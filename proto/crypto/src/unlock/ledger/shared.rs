@@ -32,6 +32,8 @@ pub struct WriteRight {
     pub taker: VerifyKey,
     /// The taker's key that new versions are sealed to, where the share is for reading too.
     pub sealing: SealPublicKey,
+    /// Whether it is for reading too. A ledger from before this was written says that it is not.
+    pub reads: bool,
     /// The inbox key of that time. A re-keying makes another, and ends the share.
     pub inbox: SealPublicKey,
     /// When it was given.
@@ -70,11 +72,27 @@ impl WriteRight {
         given_at: Timestamp,
         expires_at: Option<Timestamp>,
     ) -> Self {
-        Self { share, object, acts, taker, sealing, inbox, given_at, expires_at, next: 0 }
+        let reads = false;
+        Self { share, object, acts, taker, sealing, reads, inbox, given_at, expires_at, next: 0 }
     }
 
-    fn write(&self, out: &mut Writer) {
+    /// The same of a share that is for reading too, or is not.
+    #[must_use]
+    pub const fn reading(mut self, reads: bool) -> Self {
+        self.reads = reads;
+        self
+    }
+
+    /// Whether it is in force: its time is not over, and no re-keying came since.
+    pub fn holds(&self, keyring: &Keyring, now: Timestamp) -> bool {
+        self.inbox == keyring.inbox.public() && self.expires_at.is_none_or(|at| at > now)
+    }
+
+    fn write(&self, out: &mut Writer, with_reads: bool) {
         out.id(self.share).fixed(&self.object.0).u8(self.acts.to_byte());
+        if with_reads {
+            out.u8(self.reads.into());
+        }
         out.fixed(&self.taker.0).fixed(&self.sealing.0).fixed(&self.inbox.0).i64(self.given_at.0);
         out.option(self.expires_at, |out, at| {
             out.i64(at.0);
@@ -82,11 +100,12 @@ impl WriteRight {
         out.u64(self.next);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self> {
+    fn read(reader: &mut Reader<'_>, with_reads: bool) -> Result<Self> {
         let right = Self {
             share: reader.id()?,
             object: Digest32(reader.array()?),
             acts: Acts::from_byte(reader.u8()?)?,
+            reads: with_reads && flag(reader.u8()?)?,
             taker: VerifyKey(reader.array()?),
             sealing: SealPublicKey(reader.array()?),
             inbox: SealPublicKey(reader.array()?),
@@ -95,6 +114,14 @@ impl WriteRight {
             next: reader.u64()?,
         };
         if right.next <= MAX_SEQUENCE { Ok(right) } else { Err(CryptoError::Refused) }
+    }
+}
+
+fn flag(byte: u8) -> Result<bool> {
+    match byte {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(CryptoError::Refused),
     }
 }
 
@@ -175,18 +202,24 @@ impl Ledger {
         }
     }
 
-    pub(super) fn write_rights(&self, out: &mut Writer) {
+    /// Whether a right is of a share that is for reading too.
+    pub(super) fn has_readers(&self) -> bool {
+        self.rights.iter().any(|right| right.reads)
+    }
+
+    pub(super) fn write_rights(&self, out: &mut Writer, with_reads: bool) {
         out.count(self.rights.len());
         for right in &self.rights {
-            right.write(out);
+            right.write(out, with_reads);
         }
     }
 
-    /// At least one, and each once: one ledger has one encoding.
-    pub(super) fn read_rights(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+    /// At least one, each once, and one that reads where that is said: one ledger has one encoding.
+    pub(super) fn read_rights(&mut self, reader: &mut Reader<'_>, with_reads: bool) -> Result<()> {
         for _ in 0..reader.count(MAX_RIGHTS, SHORTEST)? {
-            self.give(WriteRight::read(reader)?).map_err(|_| CryptoError::Refused)?;
+            self.give(WriteRight::read(reader, with_reads)?).map_err(|_| CryptoError::Refused)?;
         }
-        if self.rights.is_empty() { Err(CryptoError::Refused) } else { Ok(()) }
+        let needless = with_reads && !self.has_readers();
+        if self.rights.is_empty() || needless { Err(CryptoError::Refused) } else { Ok(()) }
     }
 }
