@@ -184,6 +184,12 @@ mod tests {
         let passphrase = words("violin ledger umbrella quartz");
         let (backup, _) = save_sealing(dir.path(), &passphrase).unwrap();
         assert!(matches!(restore_sealing(other.path(), &backup, &passphrase), Err(PkiError::Content { .. })));
+        // nor where it would fill a gap
+        let later = SealingKeys::new([SealingKey::generate(2, &mut rand::rng())]);
+        store(other.path(), &later).unwrap();
+        let refused = restore_sealing(other.path(), &backup, &passphrase).unwrap_err();
+        assert!(refused.to_string().contains("authority"), "{refused}");
+        assert_eq!(numbers(other.path()), [2]);
         let wrong = words("tramway-Okapi-39-lantern");
         assert!(matches!(restore_sealing(dir.path(), &backup, &wrong), Err(PkiError::Backup)));
         store(dir.path(), &first()).unwrap();

@@ -240,3 +240,18 @@ fn the_identity_stays_over_restarts() {
     let id = open(dir.path()).identity().id();
     assert_eq!(open(dir.path()).identity().id(), id);
 }
+
+#[test]
+fn nothing_is_erased_for_a_generation_that_is_not_held() {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = open(dir.path());
+    let held = || {
+        let keys = super::sealing::load(dir.path()).unwrap().unwrap();
+        keys.generations().map(ocmt_crypto::sealing::SealingKey::generation).collect::<Vec<_>>()
+    };
+    pki.erase_before(2).unwrap();
+    assert_eq!(held(), [1]);
+    pki.make_generation(2).unwrap();
+    pki.erase_before(2).unwrap();
+    assert_eq!(held(), [2]);
+}

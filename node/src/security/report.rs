@@ -222,6 +222,10 @@ mod tests {
         assert_eq!(report.exit_code(), 0);
         report.could_not("redis", "it does not answer");
         assert_eq!(report.exit_code(), 2);
+        for rule in ["redis", "tls"] {
+            report.looked_at(rule);
+        }
+        assert_eq!(report.passed, ["tls"]);
         report.push(Finding::new("x.y", Severity::Low, "here", "this", "that", "so"));
         assert_eq!(report.exit_code(), 1);
         let sarif = report.sarif();

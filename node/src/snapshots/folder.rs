@@ -173,6 +173,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_reads_an_object_that_is_being_written() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Folder::open(root.path().to_owned()).unwrap();
+        let ((tenant, snapshot), reader) = (ids(), store.clone());
+        let looks = stream::once(async move {
+            assert!(reader.read(tenant, snapshot).await.is_err(), "half of it is there");
+            Ok(bytes::Bytes::from_static(b"le"))
+        });
+        store.write(tenant, snapshot, pieces(&[b"who"]).chain(looks).boxed()).await.unwrap();
+        assert_eq!(content(&store, (tenant, snapshot)).await, b"whole");
+    }
+
+    #[tokio::test]
     async fn what_a_writer_left_that_was_killed_is_neither_read_nor_kept() {
         let root = tempfile::tempdir().unwrap();
         let store = Folder::open(root.path().to_owned()).unwrap();

@@ -154,5 +154,8 @@ async fn a_listener_that_answers_in_clear_is_found_and_what_cannot_be_asked_is_s
     let mut report = Report::default();
     live::check(&config, &mut report).await;
     assert!(rules(&report).contains(&"live.clear"), "{report:?}");
+    // a handshake that nobody answers is no TLS 1.2 that was refused
+    assert!(!report.passed.contains(&"live.tls"), "{report:?}");
+    assert!(report.unchecked.iter().any(|it| it.check == "live.tls"), "{report:?}");
     assert!(report.unchecked.iter().any(|it| it.check == "live"), "{report:?}");
 }

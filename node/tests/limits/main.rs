@@ -296,6 +296,12 @@ async fn whoever_goes_on_past_a_limit_waits_twice_as_long_on_both_nodes() {
         assert_eq!(server.say(&format!("GET {key}")).unwrap(), kept, "and counts for nothing");
         wait_is_over(&server, key, wait);
     }
+    // and never longer than the longest
+    let kept = server.say(&format!("GET {key}")).unwrap();
+    let [full, until] = [0, 2].map(|n| kept.split(' ').nth(n).unwrap().to_owned());
+    server.set(key, &format!("{full} 20 {until}"));
+    let wait = nodes[0].count(Class::Recovery, &somebody(1)).await.unwrap().wait;
+    assert_eq!(wait, Some(Duration::from_secs(3600)));
     // nobody who kept away for the longest wait is remembered
     let kept = server.say(&format!("GET {key}")).unwrap();
     let full: u64 = kept.split(' ').next().unwrap().parse().unwrap();

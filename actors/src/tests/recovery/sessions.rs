@@ -119,3 +119,18 @@ async fn a_lock_does_not_fail_for_another_ceremony_that_time_has_released() {
     assert_eq!(state(stopped.id()).await, CeremonyState::Locked);
     assert_eq!(state(other.id()).await, CeremonyState::Released, "what is released is not stopped any more");
 }
+
+#[tokio::test]
+async fn a_ceremony_is_opened_by_a_clock_like_the_nodes() {
+    let mut circle = circle(2, &[1, 1]).await;
+    let minutes = |n: u64| Duration::from_secs(n * 60);
+    for (apart, good) in [(14, true), (16, false)] {
+        for late in [true, false] {
+            let mut requester = circle.requester().await;
+            let at = requester.params.opened_at;
+            requester.params.opened_at = if late { at + minutes(apart) } else { at - minutes(apart) };
+            let refused = circle.open(&requester).await.err();
+            assert_eq!(refused.is_none(), good, "{apart} min, late {late}: {refused:?}");
+        }
+    }
+}

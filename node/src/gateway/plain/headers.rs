@@ -235,6 +235,7 @@ mod tests {
             "/a/%2E%2e/../auth/sign-out",
             "/a\\..\\..\\b",
             "/..",
+            "/%2e%2E/auth/sign-out",
             // browsers take tabs out
             "/\t/evil.example",
             "relative",

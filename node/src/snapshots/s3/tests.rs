@@ -117,6 +117,29 @@ async fn bucket(access_key: &str) -> (S3, Shared) {
     (S3::open(&it, place, Some(Secret::new("secret".to_owned())), tls, true).unwrap(), shared)
 }
 
+/// What is meant for TLS never goes in clear: the first byte is that of a handshake.
+#[tokio::test]
+async fn a_bucket_behind_tls_is_spoken_to_over_tls() {
+    use tokio::io::AsyncReadExt as _;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let it = config::Snapshots {
+        s3_endpoint: format!("https://{}", listener.local_addr().unwrap()),
+        s3_access_key_id: "me".to_owned(),
+        ..config::Snapshots::default()
+    };
+    let tls = crate::tls::trusting(std::path::Path::new("")).unwrap();
+    let place = ("copies".to_owned(), "ocmt".to_owned());
+    let store = S3::open(&it, place, Some(Secret::new("secret".to_owned())), tls, false).unwrap();
+    let first = async { listener.accept().await.unwrap().0.read_u8().await.unwrap() };
+    let (tenant, snapshot) = ids();
+    let first = tokio::select! {
+        biased;
+        first = first => first,
+        read = store.read(tenant, snapshot) => panic!("nobody has answered: {}", read.is_ok()),
+    };
+    assert_eq!(first, 22);
+}
+
 fn ids() -> (TenantId, SnapshotId) {
     let ids: &dyn IdGen = &RandomIds;
     (ids.id(), ids.id())
