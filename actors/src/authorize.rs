@@ -166,6 +166,12 @@ pub(crate) enum Action {
     DenyCapability,
     /// What one asked for, and is asked for.
     ReadRequests,
+    /// Ask a group's administrators to open its vault.
+    RequestUnlock,
+    /// With one's own part.
+    ApproveUnlock,
+    /// See unlocks, refuse them, give one's own up, collect it.
+    SeeToUnlock,
 }
 
 /// What a recovery session may do of it.
@@ -268,6 +274,8 @@ const fn rule(action: Action) -> Rule {
         A::ListGranted | A::RequestCapability | A::DenyCapability | A::ReadRequests | A::ActAsGuardian => {
             r(Role::Observer, None, false, Never)
         }
+        A::RequestUnlock | A::ApproveUnlock => in_group(r(Role::Member, None, true, Never), GroupRole::Admin),
+        A::SeeToUnlock => in_group(r(Role::Member, None, false, Never), GroupRole::Admin),
         A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
         // no user does, whatever the role: decided before this is asked
         A::Administer => r(Role::Owner, None, true, Never),

@@ -12,6 +12,8 @@ use crate::call::calls;
 pub enum RotationDue {
     /// Somebody who had its key takes part no more.
     Left,
+    /// Somebody had it for a time by an unlock, and that is over.
+    Unlocked,
 }
 
 /// A member of a group, and how far they take part in its vault.
@@ -47,6 +49,8 @@ pub struct GroupVaultView {
     pub vault: Option<VaultId>,
     /// Why and since when it is due for new keys; none if it is not.
     pub due: Option<(RotationDue, Timestamp)>,
+    /// How many administrators open it together, and how many hold a part; none if each who takes part opens it.
+    pub shared: Option<(u32, u32)>,
     /// All members of the group, those who came first at the front.
     pub participants: Vec<Participant>,
 }
@@ -68,9 +72,9 @@ pub struct AdmitToGroupVault {
     pub group: GroupId,
     /// Whom.
     pub user: UserId,
-    /// Canonical key slot.
+    /// Canonical key slot; empty in a vault that several open together.
     pub slot: Vec<u8>,
-    /// The signed manifest of the state after.
+    /// The signed manifest of the state after; empty where there is no slot.
     pub manifest: Vec<u8>,
     /// Canonical `ocmt_crypto::group::Admission`.
     pub admission: Vec<u8>,

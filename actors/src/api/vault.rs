@@ -9,10 +9,12 @@ use ocmt_crypto::{
 use ocmt_types::{Digest32, GroupId, HandoutId, RotationId, SlotId, Timestamp, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
+mod group;
 mod inbox;
 mod shared;
 mod watch;
 
+pub use group::{GroupDeal, GroupsOwn};
 pub use inbox::{FileInboxItems, InboxItem, InboxPage, InboxPosition, ListInboxItems};
 pub use shared::{FileSharedWrites, ListSharedWrites, Renewal, SharedWriteItem, SharedWritePage};
 pub use watch::{ChangeAt, VaultEvent, VaultEventKind, WatchVault};
@@ -47,16 +49,6 @@ pub struct VaultInfo {
     /// Items in its inbox that no client has filed, and what takers of shares sent.
     #[serde(default)]
     pub inbox: u32,
-}
-
-/// That a new vault is a group's: its maker takes part by their own word to themselves.
-pub struct GroupsOwn {
-    /// Which group's.
-    pub group: GroupId,
-    /// Canonical `ocmt_crypto::group::Acceptance`.
-    pub acceptance: Vec<u8>,
-    /// Canonical `ocmt_crypto::group::Admission`.
-    pub admission: Vec<u8>,
 }
 
 /// Make the caller's vault, or a group's, whole.
@@ -365,6 +357,8 @@ pub struct FinishRotation {
     pub slots: Vec<Vec<u8>>,
     /// The manifest, signed by the new key.
     pub manifest: Vec<u8>,
+    /// Of a group's vault: who holds parts of the new key; none if it opens for each who takes part.
+    pub deal: Option<GroupDeal>,
 }
 
 calls! {

@@ -108,6 +108,9 @@ names! {
     RequestCapability => Kept,
     DenyCapability => Kept,
     ReadRequests => Kept,
+    RequestUnlock => Named("group.unlock"),
+    ApproveUnlock => Named("group.unlock"),
+    SeeToUnlock => Kept,
 }
 
 /// A set of permissions by their names.

@@ -42,6 +42,7 @@ impl TenantState {
             Area::Users(call) => self.users(myself, call),
             Area::Groups(call) => self.groups(myself, call),
             Area::GroupVaults(call) => self.group_vaults(myself, call),
+            Area::GroupUnlocks(call) => self.group_unlocks(myself, call),
             Area::Audit(call) => self.audit(myself, call),
             Area::Alerts(call) => self.alerts(myself, call),
             Area::Inbox(call) => self.inbox(myself, call),

@@ -297,6 +297,7 @@ pub(crate) async fn rotate(
         rotation: id,
         slots: completed.slots.clone(),
         manifest: completed.manifest.clone(),
+        deal: None,
     };
     kit.call(&ann.caller, finish).await?;
     open.complete(completed).unwrap();

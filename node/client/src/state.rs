@@ -8,6 +8,7 @@ mod people;
 mod programs;
 mod recovery;
 mod rotation;
+mod unlock;
 
 use std::{
     collections::BTreeMap,
@@ -58,6 +59,9 @@ struct Content {
     /// Ceremonies that this device opened, by hash.
     #[serde(default)]
     requests: BTreeMap<String, recovery::StoredRequest>,
+    /// Unlocks of groups' vaults that this device asked for, by group.
+    #[serde(default)]
+    unlocks: BTreeMap<String, recovery::StoredRequest>,
     /// Identity keys of owners, by guardianship.
     #[serde(default)]
     owners: BTreeMap<String, String>,

@@ -1,7 +1,10 @@
 //! `ocmt group vault`: the vault that a group has together, opened by a member's own.
 
+mod unlock;
+
 use ocmt_client::{
     Client,
+    group::MemberRole,
     group_vault::{GroupVault, Part},
     share::Permission,
     vault::{Listed, Vault},
@@ -57,6 +60,31 @@ pub(super) async fn run(context: &Context, command: GroupVaultCommand) -> anyhow
         }
         GroupVaultCommand::Program { group, program: args } => program(context, &client, group, &args).await,
         GroupVaultCommand::Rotate { of, reason } => rotate(context, &client, &of, &reason).await,
+        GroupVaultCommand::ShareKey { of, need } => {
+            let own = context.vault(&client, &of.passphrase).await?;
+            let open = open(&own, of.group, &of.passphrase).await?;
+            unlock::share_key(context, open, need).await
+        }
+        GroupVaultCommand::Unlock { of, lasts } => {
+            let own = context.vault(&client, &of.passphrase).await?;
+            unlock::ask(context, &own, of.group, lasts.0).await
+        }
+        GroupVaultCommand::Approve { of, unlock, words } => {
+            let own = context.vault(&client, &of.passphrase).await?;
+            unlock::approve(context, &own, of.group, unlock.as_deref(), words.as_deref()).await
+        }
+        GroupVaultCommand::Deny { of, unlock } => {
+            let own = context.vault(&client, &of.passphrase).await?;
+            unlock::deny(context, &own, of.group, unlock.as_deref()).await
+        }
+        GroupVaultCommand::Cancel { of, unlock } => {
+            let own = context.vault(&client, &of.passphrase).await?;
+            unlock::cancel(context, &own, of.group, unlock.as_deref()).await
+        }
+        GroupVaultCommand::Unlocks(of) => {
+            let own = context.vault(&client, &of.passphrase).await?;
+            unlock::list(context, &own, of.group).await
+        }
     }
 }
 
@@ -124,17 +152,28 @@ async fn status(context: &Context, client: &Client, group: GroupId) -> anyhow::R
         Some(vault) => note(&format!("vault {vault}")),
         None => note("The group has no vault: an administrator makes one with `ocmt group vault create`."),
     }
+    let shared = status.needed > 0;
+    if shared {
+        note(&format!(
+            "{} of {} administrators open it together: `ocmt group vault unlock`",
+            status.needed, status.parts
+        ));
+    }
     context.out.list(&status.participants, &["ADDRESS", "IN THE GROUP", "IN ITS VAULT"], |one| {
         let part = match one.part {
             Part::None => "no: `ocmt group vault join`",
             Part::Accepted => "waits for `ocmt group vault admit`",
+            Part::Admitted if shared && one.role == MemberRole::Admin => {
+                "holds a part, or gets one by a rotation"
+            }
             Part::Admitted => "opens it",
         };
         vec![one.email.clone(), one.role.as_str().to_owned(), part.to_owned()]
     })?;
     if let Some(since) = status.due_since {
         note(&format!(
-            "Somebody who could open it left, {}: an administrator runs `ocmt group vault rotate` now.",
+            "New keys are due since {}, as somebody who had its key takes part no more, or had it for a time that is over: an \
+             administrator runs `ocmt group vault rotate` now.",
             show::when(Some(since))
         ));
     }

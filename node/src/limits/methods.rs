@@ -23,9 +23,14 @@ const MFA: [&str; 3] = ["CompleteMfa", "StepUp", "ConfirmTotpEnrollment"];
 /// What vaults are opened with.
 const UNLOCK: [&str; 4] = ["GetKeySlots", "GetSnapshotCellKey", "ReportUnlock", "UnlockCell"];
 /// What stops a ceremony, or says that it should not go on.
-const STOP: [&str; 5] = ["DenyCeremony", "VoiceDoubt", "LockCeremony", "VetoCeremony", "ResignGuardianship"];
+const STOP: [&str; 6] =
+    ["DenyGroupUnlock", "DenyCeremony", "VoiceDoubt", "LockCeremony", "VetoCeremony", "ResignGuardianship"];
 /// Other steps of ceremonies.
-const RECOVERY: [&str; 9] = [
+const RECOVERY: [&str; 13] = [
+    "OpenGroupUnlock",
+    "ApproveGroupUnlock",
+    "CancelGroupUnlock",
+    "CollectGroupUnlock",
     "OpenCeremony",
     "ApproveCeremony",
     "OverrideStop",

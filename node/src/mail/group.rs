@@ -9,6 +9,29 @@ pub(super) fn words(kind: &str) -> Option<(&'static str, &'static str)> {
              from now on; but they may have kept the key, and a copy of what was there. Run `ocmt group vault rotate` soon: \
              it encrypts everything anew. What they have read, they have read: change it where it is used.",
         ),
+        "unlock_asked" => (
+            "You are asked to open a group's vault",
+            "An administrator of a group asks the others to open its vault to them for a time. Call them on a number that you \
+             already had: whoever merely writes to you may be somebody else. You both see six words; approve only if they \
+             read exactly yours to you, with `ocmt group vault approve`. If you know nothing of it, refuse: `ocmt group \
+             vault deny`.",
+        ),
+        "unlock_released" => (
+            "A group's vault is open to an administrator",
+            "Enough administrators approved, and whoever asked can open the group's vault until the time below. If that is \
+             wrong, call the others, and run `ocmt group vault rotate` as soon as one of you has it open.",
+        ),
+        "unlock_completed" => {
+            ("A group's vault has new keys", "Whoever had it open gave it new keys, and has it open no more.")
+        }
+        "unlock_denied" => {
+            ("An unlock of a group's vault was refused", "Too many administrators said no to it.")
+        }
+        "unlock_ended" => (
+            "An unlock of a group's vault has ended",
+            "If it had been released, whoever asked may have kept the key: new ones are due. Whoever opens it next runs `ocmt \
+             group vault rotate`.",
+        ),
         _ => return None,
     })
 }

@@ -10,7 +10,7 @@ use ocmt_actors::{
 use ocmt_proto::v1::{self as pb, group_service_server::GroupService};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answer, Rpc, convert, group_vault, refuse};
+use super::{Answer, Rpc, convert, group_unlock, group_vault, refuse};
 
 #[async_trait]
 impl GroupService for Rpc {
@@ -164,6 +164,55 @@ impl GroupService for Rpc {
         request: Request<pb::AdmitToGroupVaultRequest>,
     ) -> Answer<pb::AdmitToGroupVaultResponse> {
         group_vault::admit(self, request).await
+    }
+
+    async fn open_group_unlock(
+        &self,
+        request: Request<pb::OpenGroupUnlockRequest>,
+    ) -> Answer<pb::OpenGroupUnlockResponse> {
+        group_unlock::open(self, request).await
+    }
+
+    async fn get_group_unlock(
+        &self,
+        request: Request<pb::GetGroupUnlockRequest>,
+    ) -> Answer<pb::GetGroupUnlockResponse> {
+        group_unlock::get(self, request).await
+    }
+
+    async fn list_group_unlocks(
+        &self,
+        request: Request<pb::ListGroupUnlocksRequest>,
+    ) -> Answer<pb::ListGroupUnlocksResponse> {
+        group_unlock::list(self, request).await
+    }
+
+    async fn approve_group_unlock(
+        &self,
+        request: Request<pb::ApproveGroupUnlockRequest>,
+    ) -> Answer<pb::ApproveGroupUnlockResponse> {
+        group_unlock::approve(self, request).await
+    }
+
+    async fn deny_group_unlock(
+        &self,
+        request: Request<pb::DenyGroupUnlockRequest>,
+    ) -> Answer<pb::DenyGroupUnlockResponse> {
+        group_unlock::deny(self, request).await
+    }
+
+    async fn cancel_group_unlock(
+        &self,
+        request: Request<pb::CancelGroupUnlockRequest>,
+    ) -> Answer<pb::CancelGroupUnlockResponse> {
+        group_unlock::cancel(self, request).await
+    }
+
+    async fn collect_group_unlock(
+        &self,
+        request: Request<pb::CollectGroupUnlockRequest>,
+    ) -> Answer<pb::CollectGroupUnlockResponse> {
+        group_unlock::collect(self, request).await
     }
 }
 

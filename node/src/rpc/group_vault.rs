@@ -19,9 +19,12 @@ pub(super) async fn get(
         rotation_due: match found.due {
             None => pb::RotationDue::Unspecified,
             Some((RotationDue::Left, _)) => pb::RotationDue::Left,
+            Some((RotationDue::Unlocked, _)) => pb::RotationDue::Unlocked,
         }
         .into(),
         rotation_due_since: found.due.map(|(_, since)| convert::time(since)),
+        units_needed: found.shared.map_or(0, |(needed, _)| needed),
+        units_total: found.shared.map_or(0, |(_, total)| total),
         participants: found.participants.into_iter().map(participant).collect(),
     }))
 }

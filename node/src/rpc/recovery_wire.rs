@@ -129,7 +129,7 @@ fn purpose(purpose: CeremonyPurpose) -> pb::CeremonyPurpose {
     }
 }
 
-fn state(state: CeremonyState) -> pb::CeremonyState {
+pub(super) fn state(state: CeremonyState) -> pb::CeremonyState {
     match state {
         CeremonyState::Proposed => pb::CeremonyState::Proposed,
         CeremonyState::Open => pb::CeremonyState::Open,
@@ -163,7 +163,7 @@ fn act(act: CeremonyAct) -> pb::CeremonyAct {
     }
 }
 
-fn statement(it: NodeStatement) -> pb::NodeStatement {
+pub(super) fn statement(it: NodeStatement) -> pb::NodeStatement {
     pb::NodeStatement {
         statement: it.statement.into(),
         certificate_chain_der: it.certificate_chain.into_iter().map(Into::into).collect(),

@@ -2,7 +2,9 @@
 
 use ocmt_actors::{
     CallMeta,
-    api::vault::{BeginRotation, FinishRotation, ListStagedObjects, PutRewrappedKeys, RotationMode},
+    api::vault::{
+        BeginRotation, FinishRotation, GroupDeal, ListStagedObjects, PutRewrappedKeys, RotationMode,
+    },
 };
 use ocmt_crypto::sign::VerifyKey;
 use ocmt_proto::v1::{self as pb, put_rewrapped_keys_request::Part};
@@ -129,7 +131,18 @@ pub(super) async fn finish(
         rotation: convert::id(&it.rotation_id, "rotation_id")?,
         slots: wire::parts(&it.slots),
         manifest: it.manifest.to_vec(),
+        deal: deal(it)?,
     };
     let info = rpc.ask(&request, &it.idempotency_key, ask).await?;
     Ok(Response::new(pb::FinishRotationResponse { vault: Some(wire::vault(&info)) }))
+}
+
+/// Who opens a group's vault together from then on.
+fn deal(it: &pb::FinishRotationRequest) -> Result<Option<GroupDeal>, Status> {
+    if it.group_set.is_empty() {
+        return Ok(None);
+    }
+    let part = |part: &pb::GroupPart| Ok((convert::id(&part.user_id, "user_id")?, part.sealed_part.to_vec()));
+    let parts = it.group_parts.iter().map(part).collect::<Result<_, Status>>()?;
+    Ok(Some(GroupDeal { signed_set: it.group_set.to_vec(), parts }))
 }

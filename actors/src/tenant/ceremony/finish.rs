@@ -28,13 +28,7 @@ impl Handle for CollectShares {
         let mut loaded = own(work, Action::CollectShares, self.ceremony).await?;
         requester(work, &loaded)?;
         loaded.progress.step(Event::Collect, work.now)?;
-        let wrapped = loaded.row.release_private_wrapped.as_deref().ok_or_else(ground::damaged)?;
-        let place = ground::release_row(work, self.ceremony);
-        let opened =
-            work.env.sealing.now().unwrap_secret(&ground::release_place(&place), wrapped).map_err(|_| {
-                ActorError::unavailable("SEALING_KEY", "the sealing key of this ceremony is missing")
-            })?;
-        let key: [u8; 32] = opened.as_slice().try_into().map_err(|_| ground::damaged())?;
+        let key = ground::release_key(work, &loaded)?;
         let approvals = approvals(work, &loaded).await?;
         work.details.push(("approvals".to_owned(), approvals.len().to_string()));
         Ok(Collected { release_private_key: Secret::new(key), approvals, signed_set: loaded.set_row.body })
@@ -69,6 +63,7 @@ impl Handle for CompleteCeremony {
             rotation: self.rotation,
             slots: self.slots,
             manifest: self.manifest,
+            deal: None,
         };
         let vault = vault::ground::load(work, Action::RotateVault, Some(before.vault_id)).await?;
         let vault = vault::rotation::finish(work, vault, finish).await?.vault;

@@ -41,7 +41,7 @@ pub(in crate::tenant) struct Loaded {
     pub(in crate::tenant) params: Params,
     pub(in crate::tenant) set_row: GuardianSet,
     pub(in crate::tenant) set: SignedSet,
-    pub(super) progress: Progress,
+    pub(in crate::tenant) progress: Progress,
 }
 
 /// Reads a ceremony of this tenant.
@@ -49,14 +49,21 @@ pub(in crate::tenant) async fn load(
     work: &mut Work,
     ceremony: Digest32,
 ) -> Result<Option<Loaded>, ActorError> {
-    let Some(row) = work.tx.get::<Ceremony>(ceremony).await? else {
-        return Ok(None);
-    };
+    // an unlock of a group's vault is the group's, whoever asked for it
+    let row = work.tx.get::<Ceremony>(ceremony).await?;
+    match row.filter(|row| row.purpose != StoredPurpose::Unlock) {
+        Some(row) => load_row(work, row).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// All that decides about a ceremony of this row.
+pub(in crate::tenant) async fn load_row(work: &mut Work, row: Ceremony) -> Result<Loaded, ActorError> {
     let set_row = work.tx.get::<GuardianSet>(row.set_id).await?.ok_or_else(damaged)?;
     let set = signed_set(&set_row)?;
     let params = Params::decode(&row.params).map_err(|_| damaged())?;
     let progress = progress(work, &row, &set, &params).await?;
-    Ok(Some(Loaded { row, params, set_row, set, progress }))
+    Ok(Loaded { row, params, set_row, set, progress })
 }
 
 /// The set as its owner signed it. It was verified when it was dealt.
@@ -96,8 +103,8 @@ async fn progress(
 }
 
 /// One step, written down: the row under a guard of its version, the release key gone with whatever ends
-/// the ceremony, the next deadline, and word to everybody of what it came to.
-pub(super) async fn advance(
+/// the ceremony.
+pub(in crate::tenant) async fn moved(
     work: &mut Work,
     loaded: &mut Loaded,
     event: Event,
@@ -120,6 +127,16 @@ pub(super) async fn advance(
         return Err(ActorError::unavailable("CEREMONY_MOVED", "something else moved the ceremony: repeat"));
     }
     entered.iter().for_each(|stage| work.then(Effect::Ceremony(*stage)));
+    Ok(entered)
+}
+
+/// One step of a recovery with all that follows: the next deadline, and word to everybody of what it came to.
+pub(super) async fn advance(
+    work: &mut Work,
+    loaded: &mut Loaded,
+    event: Event,
+) -> Result<Vec<CeremonyState>, ActorError> {
+    let entered = moved(work, loaded, event).await?;
     // a completion ends all sessions itself
     if entered.iter().any(|stage| !stage.is_live() && *stage != CeremonyState::Completed) {
         end_opener(work, loaded).await?;
@@ -284,6 +301,15 @@ async fn acts(work: &mut Work, row: &Ceremony) -> Result<Vec<CeremonyAct>, Actor
         acts.push(CeremonyAct { kind, guardianship: None, guardian_email: String::new(), units: 0, at });
     }
     Ok(acts)
+}
+
+/// The release key of a ceremony that is released.
+pub(in crate::tenant) fn release_key(work: &Work, loaded: &Loaded) -> Result<[u8; 32], ActorError> {
+    let wrapped = loaded.row.release_private_wrapped.as_deref().ok_or_else(damaged)?;
+    let place = release_row(work, loaded.row.ceremony_id);
+    let opened = work.env.sealing.now().unwrap_secret(&release_place(&place), wrapped);
+    let missing = |_| ActorError::unavailable("SEALING_KEY", "the sealing key of this ceremony is missing");
+    opened.map_err(missing)?.as_slice().try_into().map_err(|_| damaged())
 }
 
 /// Where a wrapped release key belongs.

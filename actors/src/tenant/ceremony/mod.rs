@@ -9,10 +9,10 @@ pub(super) mod agree;
 pub(crate) mod events;
 mod finish;
 pub(super) mod ground;
-mod open;
+pub(super) mod open;
 pub(super) mod read;
 pub(super) mod remind;
-mod state;
+pub(super) mod state;
 pub(super) mod stop;
 pub(crate) mod watch;
 

@@ -54,7 +54,9 @@ impl Handle for OpenCeremony {
             return Err(ActorError::AlreadyExists("a ceremony of these parameters"));
         }
         if params.purpose == Purpose::Unlock {
-            return Err(ActorError::Unimplemented("ceremonies of group vaults"));
+            let why =
+                "are those of an unlock: a group's vault is opened by its administrators (OpenGroupUnlock)";
+            return Err(ActorError::invalid("params", why));
         }
         let set_row = set_in_force(work, &vault).await?;
         check(work, &params, &set_row).await?;
@@ -145,7 +147,8 @@ async fn limited(work: &mut Work) -> Result<Session, ActorError> {
     Ok(session)
 }
 
-fn new_row(
+/// A ceremony that begins now, with its release key made and wrapped.
+pub(in crate::tenant) fn new_row(
     work: &Work,
     params: &Params,
     set_row: &GuardianSet,

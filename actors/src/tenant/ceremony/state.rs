@@ -14,33 +14,33 @@ use crate::{api::recovery::CeremonyState, error::ActorError};
 
 /// Where a ceremony is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Progress {
-    pub(super) stage: CeremonyState,
+pub(in crate::tenant) struct Progress {
+    pub(in crate::tenant) stage: CeremonyState,
     /// k.
-    pub(super) needed: u32,
+    pub(in crate::tenant) needed: u32,
     /// n.
-    pub(super) total: u32,
+    pub(in crate::tenant) total: u32,
     /// From the hand-over of the notice to the earliest release.
-    pub(super) delay: Duration,
+    pub(in crate::tenant) delay: Duration,
     /// It goes on over a veto or a lock.
-    pub(super) overrides: bool,
+    pub(in crate::tenant) overrides: bool,
     /// Guardians who signed for an override, and their units.
-    pub(super) agreed: BTreeMap<GuardianshipId, u32>,
+    pub(in crate::tenant) agreed: BTreeMap<GuardianshipId, u32>,
     /// Guardians who approved, and their units.
-    pub(super) approved: BTreeMap<GuardianshipId, u32>,
+    pub(in crate::tenant) approved: BTreeMap<GuardianshipId, u32>,
     /// Guardians who denied, and their units.
-    pub(super) denied: BTreeMap<GuardianshipId, u32>,
+    pub(in crate::tenant) denied: BTreeMap<GuardianshipId, u32>,
     /// When a channel of the owner took the notice.
-    pub(super) notified_at: Option<Timestamp>,
+    pub(in crate::tenant) notified_at: Option<Timestamp>,
     /// It is over from then on.
-    pub(super) expires_at: Timestamp,
-    pub(super) released_at: Option<Timestamp>,
-    pub(super) ended_at: Option<Timestamp>,
+    pub(in crate::tenant) expires_at: Timestamp,
+    pub(in crate::tenant) released_at: Option<Timestamp>,
+    pub(in crate::tenant) ended_at: Option<Timestamp>,
 }
 
 /// What happens to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
+pub(in crate::tenant) enum Event {
     /// Time has passed.
     Look,
     /// A carrier took the owner's notice.
@@ -71,7 +71,7 @@ pub(super) enum Event {
 
 /// Why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(in crate::tenant) enum Refused {
     /// It is released: nothing is said in it any more.
     Released,
     /// It has ended.
@@ -118,7 +118,11 @@ impl From<Refused> for ActorError {
 
 impl Progress {
     /// One step. `Ok` lists the stages entered, in order. After a refusal nothing of it is to be kept.
-    pub(super) fn step(&mut self, event: Event, now: Timestamp) -> Result<Vec<CeremonyState>, Refused> {
+    pub(in crate::tenant) fn step(
+        &mut self,
+        event: Event,
+        now: Timestamp,
+    ) -> Result<Vec<CeremonyState>, Refused> {
         let mut entered = Vec::new();
         self.pass(now, &mut entered);
         match event {
@@ -181,12 +185,12 @@ impl Progress {
     }
 
     /// When the delay will have passed; none while it does not count.
-    pub(super) fn matures_at(&self) -> Option<Timestamp> {
+    pub(in crate::tenant) fn matures_at(&self) -> Option<Timestamp> {
         self.notified_at.map(|at| at + self.delay)
     }
 
     /// When to look again; none once it has ended.
-    pub(super) fn next_look(&self) -> Option<Timestamp> {
+    pub(in crate::tenant) fn next_look(&self) -> Option<Timestamp> {
         match (self.stage, self.matures_at()) {
             (CeremonyState::Ready, Some(at)) => Some(at.min(self.expires_at)),
             (stage, _) if stage.is_live() => Some(self.expires_at),
@@ -200,7 +204,7 @@ impl Progress {
     }
 
     /// Units approved.
-    pub(super) fn approved_units(&self) -> u32 {
+    pub(in crate::tenant) fn approved_units(&self) -> u32 {
         self.approved.values().sum()
     }
 

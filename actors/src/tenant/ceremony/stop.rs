@@ -264,7 +264,7 @@ pub(super) async fn by_subject(work: &mut Work, subject: &str) -> Result<Option<
     ground::load(work, ceremony).await
 }
 
-fn parse_hex(text: &str) -> Option<Digest32> {
+pub(in crate::tenant) fn parse_hex(text: &str) -> Option<Digest32> {
     let mut out = [0; 32];
     if text.len() != 64 || !text.is_ascii() {
         return None;

@@ -54,7 +54,7 @@ impl Handle for SetMemberRole {
         if self.role != GroupRole::Admin {
             keep_an_admin(work, self.group, self.user).await?;
         }
-        if self.role == GroupRole::Observer {
+        if group_vault::loses_key(work, self.group, self.role).await? {
             keep_a_key(work, self.group, self.user).await?;
         }
         let row = GroupMember { role: self.role.into(), ..row };

@@ -9,9 +9,12 @@ use ocmt_crypto::{
 use ocmt_store::tables::{GroupVault, Slot, User, Vault, VaultMember};
 use ocmt_types::{GroupId, UserId};
 
-use super::{participants, role_in};
+use super::{participants, role_in, unlock};
 use crate::{
-    api::{users::IdentityKey, vault::GroupsOwn},
+    api::{
+        users::IdentityKey,
+        vault::{GroupDeal, GroupsOwn},
+    },
     authorize::{Action, Object, Owner},
     error::ActorError,
     tenant::{handlers::identity_of, vault::ground},
@@ -44,7 +47,7 @@ pub(in crate::tenant) async fn founded(
     };
     let keys = keys_of(work, who).await?;
     let said = Said { group: own.group, acceptance: &own.acceptance, admission: &own.admission };
-    said.check(vault, slot, &keys, &keys)?;
+    said.check(vault, Some(slot), &keys, &keys)?;
     let row = GroupVault {
         tenant_id: vault.tenant_id,
         vault_id: vault.vault_id,
@@ -90,7 +93,7 @@ impl Said<'_> {
     pub(super) fn check(
         &self,
         vault: &Vault,
-        slot: &KeySlot,
+        slot: Option<&KeySlot>,
         member: &IdentityKey,
         admitter: &IdentityKey,
     ) -> Result<(), ActorError> {
@@ -107,11 +110,12 @@ impl Said<'_> {
         admission.answers(&accepted).map_err(|_| bad("is to another member or of another vault"))?;
         let now = admission.verify_key.0 == vault.verify_key.0
             && i64::from(admission.epoch) == vault.key_epoch
-            && admission.slot == Some(slot.id());
+            && admission.slot == slot.map(KeySlot::id);
         if !now {
             return Err(bad("is of another slot, or of keys that the vault has no more"));
         }
-        if slot.kind() != SlotKind::Member || slot.public().0 != member.seal_key {
+        let theirs = |slot: &KeySlot| slot.kind() == SlotKind::Member && slot.public().0 == member.seal_key;
+        if !slot.is_none_or(theirs) {
             return Err(ActorError::invalid("slot", "is not sealed to the identity key of this member"));
         }
         Ok(())
@@ -134,13 +138,35 @@ pub(super) fn accepted(
     if same { Ok(accepted) } else { Err(bad("is of another vault, or for another key than is published")) }
 }
 
-/// Before a rotation of a group's vault: each slot is one that the vault has, of somebody who takes part now. A rotation
-/// that was begun before somebody left makes none for them.
-pub(in crate::tenant) async fn slots_are_members(
+/// Whether a rotation of a group's vault may begin with these slots: those of who takes part, or the one that is shared.
+pub(in crate::tenant) async fn may_begin(
     work: &mut Work,
     vault: &Vault,
     slots: &[KeySlot],
 ) -> Result<(), ActorError> {
+    if unlock::one_shared_slot(slots) { Ok(()) } else { slots_are_members(work, vault, slots).await }
+}
+
+/// Before a rotation of a group's vault is finished: who opens it from then on.
+pub(in crate::tenant) async fn before_rotation(
+    work: &mut Work,
+    vault: &Vault,
+    slots: &[KeySlot],
+    deal: Option<GroupDeal>,
+) -> Result<Option<unlock::Dealt>, ActorError> {
+    if let Some(deal) = deal {
+        return unlock::check_deal(work, vault, deal, slots).await.map(Some);
+    }
+    if unlock::set_in_force(work, vault.vault_id).await?.is_some() {
+        let why = "this vault opens by several together: deal its new key, or parts of before would open it";
+        return Err(ActorError::precondition("DEAL_MISSING", why));
+    }
+    slots_are_members(work, vault, slots).await.map(|()| None)
+}
+
+/// Each slot is one that the vault has, of somebody who takes part now. A rotation
+/// that was begun before somebody left makes none for them.
+async fn slots_are_members(work: &mut Work, vault: &Vault, slots: &[KeySlot]) -> Result<(), ActorError> {
     let members = participants(work, vault.vault_id).await?;
     for slot in slots {
         let admitted = members.iter().any(|row| row.slot_id == Some(slot.id()) && row.admission.is_some());
@@ -159,16 +185,28 @@ pub(in crate::tenant) async fn slots_are_members(
     Ok(())
 }
 
-/// After it: whoever has no slot any more takes part no more, and new keys are no longer due.
+/// With it: whoever has neither slot nor part any more takes part no more, and new keys are no longer due.
 pub(in crate::tenant) async fn rotated(
     work: &mut Work,
     vault: &Vault,
     slots: &[KeySlot],
+    dealt: Option<unlock::Dealt>,
 ) -> Result<(), ActorError> {
+    // first: what ends by new keys leaves none due
+    unlock::rotated(work, vault.vault_id).await?;
+    let holders = dealt.as_ref().map(unlock::Dealt::holders);
+    if let Some(dealt) = dealt {
+        unlock::dealt(work, vault, dealt).await?;
+    }
     let rekeyed = vault.rotation_mode == Some(ocmt_store::tables::RotationMode::Rekey);
     for row in participants(work, vault.vault_id).await? {
-        let stays = row.slot_id.is_none() || slots.iter().any(|slot| Some(slot.id()) == row.slot_id);
-        if !stays {
+        let stays = match &holders {
+            Some(holders) => row.admission.is_none() || holders.contains(&row.user_id),
+            None => row.slot_id.is_none() || slots.iter().any(|slot| Some(slot.id()) == row.slot_id),
+        };
+        if stays && holders.is_some() && row.slot_id.is_some() {
+            work.tx.update(&VaultMember { slot_id: None, ..row }).await?;
+        } else if !stays {
             work.tx.delete::<VaultMember>((vault.vault_id, row.user_id)).await?;
             if work.details.len() < MAX_DETAILS - 1 {
                 work.details.push(("no_slot".to_owned(), row.user_id.to_string()));

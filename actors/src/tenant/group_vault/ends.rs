@@ -6,7 +6,7 @@ use ocmt_store::tables::{
 };
 use ocmt_types::{GroupId, UserId, VaultId};
 
-use super::{of, participants, role_in};
+use super::{of, participants, role_in, unlock};
 use crate::{
     api::groups::GroupRole,
     error::ActorError,
@@ -40,7 +40,9 @@ pub(in crate::tenant) async fn left(
     // watches of the vault end with it: what is asked from now on is decided anew
     session_row::end_streams(work, user).await?;
     let due_since = row.due_since.or(Some(work.now));
-    work.tx.update(&GroupVault { due: Some(RotationDue::Left), due_since, ..row }).await?;
+    let row = GroupVault { due: Some(RotationDue::Left), due_since, ..row };
+    work.tx.update(&row).await?;
+    unlock::member_out(work, &row, user).await?;
     tell(work, group, vault, user).await?;
     Ok(true)
 }
@@ -56,6 +58,10 @@ pub(in crate::tenant) async fn lowered(
         GroupRole::Observer => left(work, group, user).await.map(drop),
         // only administrators hand entries out: nobody reads by the word of somebody who may not
         GroupRole::Member => {
+            // and only they hold parts
+            if shared(work, group).await? {
+                return left(work, group, user).await.map(drop);
+            }
             if let Some(row) = of(work, group).await? {
                 share::end_given(work, row.vault_id, user).await?;
                 program::end_in_vault(work, row.vault_id, user).await?;
@@ -66,6 +72,24 @@ pub(in crate::tenant) async fn lowered(
     }
 }
 
+/// Whether whoever has this role in the group has no part in its vault.
+pub(in crate::tenant) async fn loses_key(
+    work: &mut Work,
+    group: GroupId,
+    role: GroupRole,
+) -> Result<bool, ActorError> {
+    match role {
+        GroupRole::Observer => Ok(true),
+        GroupRole::Member => shared(work, group).await,
+        GroupRole::Admin => Ok(false),
+    }
+}
+
+async fn shared(work: &mut Work, group: GroupId) -> Result<bool, ActorError> {
+    let Some(row) = of(work, group).await? else { return Ok(false) };
+    Ok(unlock::set_in_force(work, row.vault_id).await?.is_some())
+}
+
 /// Whether nobody but this user could open the group's vault.
 pub(in crate::tenant) async fn holds_alone(
     work: &mut Work,
@@ -73,6 +97,12 @@ pub(in crate::tenant) async fn holds_alone(
     user: UserId,
 ) -> Result<bool, ActorError> {
     let Some(row) = of(work, group).await? else { return Ok(false) };
+    if let Some(set) = unlock::set_in_force(work, row.vault_id).await? {
+        let mut here = unlock::present(work, &row, &set).await?;
+        let holds = here.contains(&user);
+        here.retain(|one| *one != user);
+        return Ok(holds && i64::try_from(here.len()).unwrap_or(0) < set.threshold);
+    }
     let mut holds = false;
     for part in participants(work, row.vault_id).await? {
         let member = role_in(work, group, part.user_id).await?.is_some_and(|role| role >= GroupRole::Member);
@@ -117,6 +147,7 @@ pub(in crate::tenant) async fn erase(work: &mut Work, group: GroupId) -> Result<
     program::end_of_vault(work, vault).await?;
     let gone = bytes(work, vault).await?;
     quota::count_bytes(work, -gone).await?;
+    unlock::erase(work, &row).await?;
     work.tx.delete_all::<VaultMember>(VaultMember::vault_id.eq(vault)).await?;
     work.tx.delete_all::<Slot>(Slot::vault_id.eq(vault)).await?;
     work.tx.delete_all::<Handout>(Handout::vault_id.eq(vault)).await?;

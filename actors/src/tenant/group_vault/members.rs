@@ -1,11 +1,11 @@
 //! Taking part: a member accepts, an administrator admits.
 
-use ocmt_crypto::{manifest::MAX_SLOTS, sign::VerifyKey};
-use ocmt_store::tables::{VaultChangeKind, VaultMember};
+use ocmt_crypto::{manifest::MAX_SLOTS, sign::VerifyKey, slot::KeySlot};
+use ocmt_store::tables::{Vault, VaultChangeKind, VaultMember};
 
 use super::{
     check::{Said, accepted, keys_of},
-    of, role_in, vault_row,
+    of, role_in, unlock, vault_row,
 };
 use crate::{
     api::{
@@ -72,36 +72,57 @@ impl Handle for AdmitToGroupVault {
         if member.admission.is_some() {
             return Err(ActorError::AlreadyExists("an admission of this member"));
         }
-        let key = VerifyKey(vault.verify_key.0);
-        let slot = verified_slot(&vault, &self.slot, &key, epoch(&vault))?;
         let (theirs, own) = (keys_of(work, self.user).await?, keys_of(work, who).await?);
         let said = Said { group: self.group, acceptance: &member.acceptance, admission: &self.admission };
-        said.check(&vault, &slot, &theirs, &own)?;
-        let mut all = slots(work, vault.vault_id).await?;
-        if all.iter().any(|other| other.id() == slot.id()) {
-            return Err(ActorError::AlreadyExists("a slot of this id"));
-        }
-        if all.len() >= MAX_SLOTS {
-            let why =
-                format!("a vault has at most {MAX_SLOTS} slots: rotate it, which drops those of who left");
-            return Err(ActorError::exhausted("TOO_MANY_SLOTS", why));
-        }
-        work.tx.insert(&slot_row(&vault, &slot, work.now)).await?;
+        let slot = match unlock::set_in_force(work, vault.vault_id).await? {
+            // who holds a part of the key is said when it is dealt anew
+            Some(_) if self.slot.is_empty() && self.manifest.is_empty() => None,
+            Some(_) => {
+                return Err(ActorError::invalid(
+                    "slot",
+                    "must be empty: this vault opens by several together",
+                ));
+            }
+            None => Some(verified_slot(&vault, &self.slot, &VerifyKey(vault.verify_key.0), epoch(&vault))?),
+        };
+        said.check(&vault, slot.as_ref(), &theirs, &own)?;
         let admitted = VaultMember {
             admission: Some(self.admission),
             admitted_by: Some(who),
-            slot_id: Some(slot.id()),
+            slot_id: slot.as_ref().map(KeySlot::id),
             admitted_at: Some(work.now),
             ..member
         };
         work.tx.update(&admitted).await?;
-        all.push(slot);
-        let leaves = leaves(work, vault.vault_id).await?;
-        let after = After { verify_key: key, epoch: epoch(&vault), leaves: &leaves, slots: &all };
-        let manifest = check_manifest(&vault, &self.manifest, &after)?;
-        let changed = (VaultChangeKind::Slots, &[][..]);
-        let vault = store_manifest(work, vault, &manifest, self.manifest, changed).await?;
+        let counter = match slot {
+            Some(slot) => put_slot(work, vault, slot, self.manifest).await?.manifest_counter,
+            None => vault.manifest_counter,
+        };
         work.details.push(("user".to_owned(), self.user.to_string()));
-        Ok(Written { counter: ground::unsigned(vault.manifest_counter) })
+        Ok(Written { counter: ground::unsigned(counter) })
     }
+}
+
+/// The slot of a member, with the manifest that names it.
+async fn put_slot(
+    work: &mut Work,
+    vault: Vault,
+    slot: KeySlot,
+    manifest: Vec<u8>,
+) -> Result<Vault, ActorError> {
+    let mut all = slots(work, vault.vault_id).await?;
+    if all.iter().any(|other| other.id() == slot.id()) {
+        return Err(ActorError::AlreadyExists("a slot of this id"));
+    }
+    if all.len() >= MAX_SLOTS {
+        let why = format!("a vault has at most {MAX_SLOTS} slots: rotate it, which drops those of who left");
+        return Err(ActorError::exhausted("TOO_MANY_SLOTS", why));
+    }
+    work.tx.insert(&slot_row(&vault, &slot, work.now)).await?;
+    all.push(slot);
+    let leaves = leaves(work, vault.vault_id).await?;
+    let verify_key = VerifyKey(vault.verify_key.0);
+    let after = After { verify_key, epoch: epoch(&vault), leaves: &leaves, slots: &all };
+    let opened = check_manifest(&vault, &manifest, &after)?;
+    store_manifest(work, vault, &opened, manifest, (VaultChangeKind::Slots, &[])).await
 }

@@ -10,14 +10,15 @@ mod check;
 mod ends;
 mod members;
 mod read;
+pub(super) mod unlock;
 
 use ocmt_store::tables::{GroupMember, GroupVault, Vault, VaultMember};
 use ocmt_types::{GroupId, UserId, VaultId};
 use ractor::ActorRef;
 
 pub(super) use self::{
-    check::{founded, may_found, rotated, slots_are_members},
-    ends::{erase, holds_alone, left, lowered},
+    check::{before_rotation, founded, may_begin, may_found, rotated},
+    ends::{erase, holds_alone, left, loses_key, lowered},
 };
 use super::{TenantMessage, TenantState};
 use crate::{
@@ -43,6 +44,11 @@ pub(super) async fn object(work: &mut Work, group: GroupId, vault: VaultId) -> R
     let nobody = Object { owner: Owner::Group, ..Object::TENANT };
     let Some(user) = work.standing.caller.person() else { return Ok(nobody) };
     if !is_admitted(work, vault, user).await? {
+        return Ok(nobody);
+    }
+    // several open it together: to whom its parts were released, for as long as that lasts
+    let shared = unlock::set_in_force(work, vault).await?.is_some();
+    if shared && !unlock::is_open_to_caller(work, vault).await? {
         return Ok(nobody);
     }
     let through = role_in(work, group, user).await?;

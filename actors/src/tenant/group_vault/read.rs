@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use ocmt_store::tables::{Group, GroupMember, RotationDue as Stored, User, VaultMember};
 use ocmt_types::UserId;
 
-use super::{of, participants, role_in};
+use super::{of, participants, role_in, unlock};
 use crate::{
     api::group_vaults::{GetGroupVault, GroupVaultView, Participant, RotationDue},
     authorize::{Action, Object, Owner},
     error::ActorError,
+    tenant::ceremony::ground::count,
     work::{Handle, Work},
 };
 
@@ -27,6 +28,10 @@ impl Handle for GetGroupVault {
                 participants(work, row.vault_id).await?.into_iter().map(|row| (row.user_id, row)).collect()
             }
             None => BTreeMap::new(),
+        };
+        let set = match &vault {
+            Some(row) => unlock::set_in_force(work, row.vault_id).await?,
+            None => None,
         };
         let mut members = work.tx.find::<GroupMember>(GroupMember::group_id.eq(self.group)).await?;
         members.sort_by_key(|row| (row.added_at, row.user_id));
@@ -48,6 +53,7 @@ impl Handle for GetGroupVault {
             due: vault.as_ref().and_then(|row| Some((row.due?.into(), row.due_since?))),
             vault: vault.map(|row| row.vault_id),
             participants: all,
+            shared: set.map(|set| (count(set.threshold), count(set.units))),
         })
     }
 }
@@ -56,6 +62,7 @@ impl From<Stored> for RotationDue {
     fn from(stored: Stored) -> Self {
         match stored {
             Stored::Left => Self::Left,
+            Stored::Unlocked => Self::Unlocked,
         }
     }
 }

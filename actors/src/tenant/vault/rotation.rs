@@ -54,7 +54,7 @@ impl Handle for BeginRotation {
         let slots = self.slots.iter().map(|slot| verified_slot(&vault, slot, &self.verify_key, self.epoch));
         let slots = slots.collect::<Result<Vec<_>, _>>()?;
         if vault.owner_group.is_some() {
-            group_vault::slots_are_members(work, &vault, &slots).await?;
+            group_vault::may_begin(work, &vault, &slots).await?;
         }
         work.tx.delete_all::<RotationObject>(RotationObject::vault_id.eq(vault.vault_id)).await?;
         vault.rotation_id = Some(work.env.id());
@@ -189,7 +189,8 @@ impl Handle for FinishRotation {
             return Err(ActorError::PermissionDenied("a recovery ends with completing the ceremony"));
         }
         let finished = finish(work, vault, self).await?;
-        if finished.slots.iter().all(|slot| slot.kind() != SlotKind::Recovery) {
+        let own = finished.vault.owner_user.is_some();
+        if own && finished.slots.iter().all(|slot| slot.kind() != SlotKind::Recovery) {
             recovery::retire_guardians(work, finished.vault.vault_id).await?;
         }
         info(work, &finished.vault).await
@@ -207,7 +208,7 @@ pub(in crate::tenant) struct Switched {
 pub(in crate::tenant) async fn finish(
     work: &mut Work,
     mut vault: Vault,
-    asked: FinishRotation,
+    mut asked: FinishRotation,
 ) -> Result<Switched, ActorError> {
     let under_way = UnderWay::named(&vault, asked.rotation)?;
     if !(1..=MAX_SLOTS).contains(&asked.slots.len()) {
@@ -219,8 +220,8 @@ pub(in crate::tenant) async fn finish(
         .map(|slot| verified_slot(&vault, slot, &under_way.verify_key, under_way.epoch))
         .collect::<Result<Vec<_>, _>>()?;
     if vault.owner_group.is_some() {
-        group_vault::slots_are_members(work, &vault, &slots).await?;
-        group_vault::rotated(work, &vault, &slots).await?;
+        let dealt = group_vault::before_rotation(work, &vault, &slots, asked.deal.take()).await?;
+        group_vault::rotated(work, &vault, &slots, dealt).await?;
     }
     let staged = all_staged(work, &vault).await?;
     let heads = heads(work, vault.vault_id).await?;

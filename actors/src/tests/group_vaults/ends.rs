@@ -117,6 +117,7 @@ async fn a_rotation_that_wraps_anew_leaves_new_keys_due_and_who_gets_no_slot_is_
         rotation: id,
         slots: done.slots.clone(),
         manifest: done.manifest.clone(),
+        deal: None,
     };
     kit.call(team.ann.caller(), finish).await.unwrap();
     assert!(team.view(&kit).await.due.is_some(), "the data keys are those that she had");

@@ -4,6 +4,7 @@ mod attacks;
 mod ends;
 mod handed_out;
 mod nodes;
+mod shared;
 mod takes_part;
 
 use ocmt_crypto::{
@@ -67,9 +68,14 @@ struct Team {
 
 impl Team {
     async fn on(kit: &Kit) -> Self {
-        let ann = kit.founder("ann@example.com").await;
-        let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
-        let carol = kit.member(&ann, "carol@example.com", Role::Member).await;
+        Self::at(kit, "example.com").await
+    }
+
+    /// With addresses there: of several teams each has others.
+    async fn at(kit: &Kit, domain: &str) -> Self {
+        let ann = kit.founder(&format!("ann@{domain}")).await;
+        let bob = kit.member(&ann, &format!("bob@{domain}"), Role::Member).await;
+        let carol = kit.member(&ann, &format!("carol@{domain}"), Role::Member).await;
         let (ann, bob, carol) =
             (Side::of(kit, ann).await, Side::of(kit, bob).await, Side::of(kit, carol).await);
         let group = kit.call(ann.caller(), CreateGroup { name: "team".into() }).await.unwrap().id;
@@ -82,7 +88,11 @@ impl Team {
 
     /// With Bob admitted.
     async fn with_bob(kit: &Kit) -> Self {
-        let mut team = Self::on(kit).await;
+        Self::with_bob_at(kit, "example.com").await
+    }
+
+    async fn with_bob_at(kit: &Kit, domain: &str) -> Self {
+        let mut team = Self::at(kit, domain).await;
         let Self { ann, bob, group, open, .. } = &mut team;
         take_in(kit, ann, open, *group, bob).await;
         team
@@ -254,8 +264,19 @@ async fn staged(
     open: &UnlockedVault,
     drop: &[SlotId],
 ) -> Result<(FinishRotation, vault::Completed), ActorError> {
+    staged_with(kit, by, open, drop, &[]).await
+}
+
+/// The same with other ways to open it.
+async fn staged_with(
+    kit: &Kit,
+    by: &Side,
+    open: &UnlockedVault,
+    drop: &[SlotId],
+    add: &[NewSlot<'_>],
+) -> Result<(FinishRotation, vault::Completed), ActorError> {
     let vault = open.scope().vault;
-    let mut rotation = open.begin_rotation(RotationMode::Rekey, drop, &[], &mut rand::rng()).unwrap();
+    let mut rotation = open.begin_rotation(RotationMode::Rekey, drop, add, &mut rand::rng()).unwrap();
     let start = rotation.start();
     let begin = crate::tests::vault::begin(vault, start, RotationMode::Rekey);
     let id = kit.call(by.caller(), begin).await?.id;
@@ -272,6 +293,7 @@ async fn staged(
         rotation: id,
         slots: completed.slots.clone(),
         manifest: completed.manifest.clone(),
+        deal: None,
     };
     Ok((finish, completed))
 }

@@ -232,7 +232,7 @@ impl Circle {
         let who = self.owner.caller.clone();
         let (rotation, slots, manifest, completed) =
             stage_rotation(&self.kit, &who, &self.vault, None, &mut self.rng).await.unwrap();
-        let finish = FinishRotation { vault: self.vault_id(), rotation, slots, manifest };
+        let finish = FinishRotation { vault: self.vault_id(), rotation, slots, manifest, deal: None };
         self.kit.call(&who, finish).await.unwrap();
         self.vault.complete(completed).unwrap();
     }

@@ -56,7 +56,7 @@ async fn after_release_only_the_completion_gives_the_vault_new_slots_and_keys() 
     let passphrase = Some("without a proof of completion");
     let (rotation, slots, manifest, _) =
         stage_rotation(&circle.kit, &who, &vault, passphrase, &mut circle.rng).await.unwrap();
-    let finish = FinishRotation { vault: vault_id, rotation, slots, manifest };
+    let finish = FinishRotation { vault: vault_id, rotation, slots, manifest, deal: None };
     assert_eq!(circle.kit.call(&who, finish).await.unwrap_err().reason(), "PERMISSION_DENIED");
 
     circle.complete(&requester, vault, (challenge, handout)).await.expect("the way that is meant");
@@ -114,7 +114,7 @@ async fn rotate_without(circle: &mut Circle) {
     let passphrase = Some("the owner's new one");
     let (rotation, slots, manifest, completed) =
         stage_rotation(&circle.kit, &who, &circle.vault, passphrase, &mut circle.rng).await.unwrap();
-    let finish = FinishRotation { vault: circle.vault_id(), rotation, slots, manifest };
+    let finish = FinishRotation { vault: circle.vault_id(), rotation, slots, manifest, deal: None };
     circle.kit.call(&who, finish).await.unwrap();
     circle.vault.complete(completed).unwrap();
 }
@@ -126,10 +126,16 @@ async fn a_rotation_ends_with_at_least_one_slot_and_at_most_255() {
     let (rotation, slots, manifest, _) =
         stage_rotation(&circle.kit, &who, &circle.vault, None, &mut circle.rng).await.unwrap();
     for slots in [Vec::new(), vec![slots[0].clone(); 256]] {
-        let finish = FinishRotation { vault: circle.vault_id(), rotation, slots, manifest: manifest.clone() };
+        let finish = FinishRotation {
+            vault: circle.vault_id(),
+            rotation,
+            slots,
+            manifest: manifest.clone(),
+            deal: None,
+        };
         let refused = circle.kit.call(&who, finish).await.unwrap_err();
         assert_eq!(refused, ActorError::invalid("slots", "must be 1 to 255"));
     }
-    let finish = FinishRotation { vault: circle.vault_id(), rotation, slots, manifest };
+    let finish = FinishRotation { vault: circle.vault_id(), rotation, slots, manifest, deal: None };
     circle.kit.call(&who, finish).await.unwrap();
 }

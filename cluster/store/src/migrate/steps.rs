@@ -82,4 +82,6 @@ steps! {
     30 "group_vaults" "0030_group_vaults.sql" usable_from 30;
     // an earlier program would end a share and leave what its taker sent to be filed
     31 "shared_writes" "0031_shared_writes.sql" usable_from 31;
+    // an earlier program would take the opening of a group's vault by several for a recovery
+    32 "group_parts" "0032_group_parts.sql" usable_from 32;
 }

@@ -1,7 +1,7 @@
 //! Vaults of groups: who takes part in one, and whether it is due for new keys. Its ciphertext stands where that of every
 //! vault does.
 
-use ocmt_types::{GroupId, SlotId, Timestamp, UserId, VaultId};
+use ocmt_types::{GroupId, GuardianSetId, SlotId, Timestamp, UserId, VaultId};
 
 use crate::{kernel::row::rows, text_enum};
 
@@ -10,6 +10,8 @@ text_enum! {
     pub enum RotationDue {
         /// Somebody who had its key takes part no more.
         Left = "left",
+        /// Somebody had it for a time by an unlock, and that is over.
+        Unlocked = "unlocked",
     }
 }
 
@@ -50,4 +52,15 @@ rows! {
         /// When the member was admitted.
         admitted_at: Option<Timestamp>,
     } index(tenant_id, user_id);
+    /// A part of the key of a group's vault that several open together.
+    pub struct GroupPart: tenant("group_parts") {
+        key {
+            /// Of which set.
+            set_id: GuardianSetId,
+            /// Whose part.
+            user_id: UserId,
+        }
+        /// The part, sealed to their identity key.
+        sealed: Vec<u8>,
+    };
 }

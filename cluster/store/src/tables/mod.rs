@@ -45,7 +45,7 @@ pub use directory::{Address, Signup};
 pub use egress::{EgressPolicyRow, EgressUse};
 pub use email::{EmailChange, EmailChangeState};
 pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
-pub use group_vault::{GroupVault, RotationDue, VaultMember};
+pub use group_vault::{GroupPart, GroupVault, RotationDue, VaultMember};
 pub use limits::{QuotaRow, Suspension, Usage};
 pub use oauth::{OauthConnection, OauthFlow};
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
@@ -185,5 +185,6 @@ fn what_comes_and_goes() -> Vec<&'static Table> {
         VaultMember::table(),
         ShareRight::table(),
         SharedWrite::table(),
+        GroupPart::table(),
     ]
 }

@@ -4,20 +4,22 @@ use std::{collections::BTreeSet, time::Duration};
 
 use ocmt_crypto::{
     group::Acceptance,
+    guardian::{self, Delays, GuardianKeys, Plan, Seat},
     seal::SealPublicKey,
     slot::{KeySlot, NewSlot},
     vault::RotationMode,
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::SlotId;
+use ocmt_types::{Clock as _, GuardianshipId, Id as _, IdGen, RandomIds, SlotId, SystemClock, UserId};
 
 use super::{GroupVault, Part, Participant, admission};
 use crate::{
     ClientError,
     client::idempotency_key,
+    group::MemberRole,
     program::ProgramAccess,
-    share::{Permission, Share},
-    vault::Vault,
+    share::{Permission, PersonKeys, Share},
+    vault::{Added, Vault},
 };
 
 impl GroupVault<'_> {
@@ -62,22 +64,32 @@ impl GroupVault<'_> {
             );
             return Err(ClientError::Usage(text));
         }
-        let (slot, change) = {
-            let mut edit = self.vault.keys().edit();
-            let slot = edit.add_slot(&NewSlot::Member(keys.sealing), &mut rand::rng())?;
-            (slot, edit.finish()?)
+        // where several open it together they get a part when its key is dealt anew
+        let added = match status.needed {
+            0 => {
+                let mut edit = self.vault.keys().edit();
+                let slot = edit.add_slot(&NewSlot::Member(keys.sealing), &mut rand::rng())?;
+                Some((slot, edit.finish()?))
+            }
+            _ => None,
         };
-        let admission = admission(self.vault.keys(), self.group, &keys, Some(slot));
+        let slot = added.as_ref().map(|(slot, _)| *slot);
+        let admission = admission(self.vault.keys(), self.group, &keys, slot);
+        let change = added.map(|(_, change)| change);
+        let added = change.as_ref().and_then(|change| change.added_slots.first()).cloned();
         let request = pb::AdmitToGroupVaultRequest {
             group_id: self.group.to_string(),
             user_id: member.user.to_string(),
-            slot: change.added_slots.first().cloned().unwrap_or_default().into(),
-            manifest: change.manifest.clone().into(),
+            slot: added.unwrap_or_default().into(),
+            manifest: change.as_ref().map(|change| change.manifest.clone()).unwrap_or_default().into(),
             admission: admission.sign(&self.own.keys().keyring().identity_signing).into(),
             idempotency_key: idempotency_key(),
         };
         self.own.client().groups().admit_to_group_vault(request).await?;
-        self.vault.apply(change)
+        match change {
+            Some(change) => self.vault.apply(change),
+            None => Ok(()),
+        }
     }
 
     /// Offers entries of it, as they are now, to somebody of the tenant whose keys this device has pinned: in the own name.
@@ -115,6 +127,10 @@ impl GroupVault<'_> {
     /// [`ClientError::Usage`] if the node names somebody for a slot that is sealed to other keys; as [`Vault::rotate`].
     pub async fn rotate(&mut self, reason: &str) -> Result<usize, ClientError> {
         let status = self.own.client().group_vault(self.group).await?;
+        if status.needed > 0 {
+            let need = u8::try_from(status.needed).map_err(|_| ClientError::Answer("units_needed"))?;
+            return self.deal(need, reason).await.map(|_| 0);
+        }
         let mut kept = BTreeSet::new();
         for member in status.participants.iter().filter(|one| one.part == Part::Admitted) {
             let Some(slot) = member.slot else { continue };
@@ -125,6 +141,86 @@ impl GroupVault<'_> {
             self.vault.keys().slots().iter().map(KeySlot::id).filter(|id| !kept.contains(id)).collect();
         self.vault.rotate(RotationMode::Rekey, &drop, Vec::new(), reason).await?;
         Ok(drop.len())
+    }
+
+    /// Shares the vault's key among the administrators who take part: from now on `need` of them open it together, and everything
+    /// is encrypted anew. How many parts there are.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if too few administrators take part, or the keys of one are not pinned; as [`Vault::rotate`].
+    pub async fn share_key(&mut self, need: u8) -> Result<u8, ClientError> {
+        self.deal(need, "the key is shared").await
+    }
+
+    /// A rotation that deals anew, signed by the vault's own key.
+    async fn deal(&mut self, need: u8, reason: &str) -> Result<u8, ClientError> {
+        let status = self.own.client().group_vault(self.group).await?;
+        let admins = status
+            .participants
+            .iter()
+            .filter(|one| one.part == Part::Admitted && one.role == MemberRole::Admin);
+        let mut seats = Vec::new();
+        for admin in admins {
+            let keys = self.keys_pinned(admin)?;
+            let accepted =
+                Acceptance::open(&admin.acceptance, &keys.signing).map_err(|_| others(&admin.email))?;
+            if accepted.sealing != keys.sealing || accepted.scope != self.vault.keys().scope() {
+                return Err(others(&admin.email));
+            }
+            seats.push(Seat {
+                guardianship: GuardianshipId::from_bytes(*admin.user.as_bytes()),
+                keys: GuardianKeys { identity: keys.signing, sealing: keys.sealing },
+                units: 1,
+            });
+        }
+        let holders = u8::try_from(seats.len()).unwrap_or(u8::MAX);
+        if need < 2 || holders < need {
+            let text = format!(
+                "{holders} administrators take part: at least 2 have to open it together, and no more than there are"
+            );
+            return Err(ClientError::Usage(text));
+        }
+        let keyring = self.vault.keys().keyring();
+        let ids: &dyn IdGen = &RandomIds;
+        let plan = Plan {
+            id: ids.id(),
+            scope: self.vault.keys().scope(),
+            owner_sealing: keyring.identity_seal.public(),
+            threshold: need,
+            // of no use to an unlock, and lawful
+            delays: Delays::DEFAULT,
+            seats,
+            dealt_at: SystemClock.now(),
+            dev: false,
+        };
+        let dealt = guardian::deal(&plan, &keyring.identity_signing, &mut rand::rng())?;
+        let drop: Vec<SlotId> = self.vault.keys().slots().iter().map(KeySlot::id).collect();
+        let add = [Added::Recovery(dealt.recovery_key)];
+        let (rotation_id, completed) = self.vault.stage(RotationMode::Rekey, &drop, &add, reason).await?;
+        let part = |units: &guardian::SealedUnits| pb::GroupPart {
+            user_id: UserId::from_bytes(*units.guardianship.as_bytes()).to_string(),
+            sealed_part: units.sealed.clone().into(),
+        };
+        let request = pb::FinishRotationRequest {
+            vault_id: self.vault.id().to_string(),
+            rotation_id,
+            slots: completed.slots.iter().cloned().map(Into::into).collect(),
+            manifest: completed.manifest.clone().into(),
+            group_set: dealt.signed_set.into(),
+            group_parts: dealt.units.iter().map(part).collect(),
+            idempotency_key: idempotency_key(),
+        };
+        self.own.client().vaults().finish_rotation(request).await?;
+        self.vault.adopt(completed)?;
+        self.own.state().forget_unlock(self.group)?;
+        Ok(holders)
+    }
+
+    fn keys_pinned(&self, member: &Participant) -> Result<PersonKeys, ClientError> {
+        if member.user == self.own.client().identity()?.user {
+            return Ok(self.own.person_keys());
+        }
+        self.own.pinned(&member.email)
     }
 
     /// That a slot is sealed to the keys of whom the node names for it: it shall not keep one of somebody who left under the

@@ -97,6 +97,9 @@ impl Vault {
         let status = self.client().group_vault(group).await?;
         let vault = status.vault()?;
         let admission = self.believed(group, vault, &status)?;
+        if status.needed > 0 {
+            return self.open_together(group, &admission, rollback).await;
+        }
         let shown = self.client().show_vault(Some(vault)).await?;
         let secret = SlotSecret::Member(&self.keys().keyring().identity_seal, admission.verify_key);
         let seen = self.state().seen(vault)?;

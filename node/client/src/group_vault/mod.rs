@@ -5,6 +5,9 @@
 
 mod admin;
 mod member;
+mod unlock;
+
+pub use unlock::{Unlock, UnlockAct, UnlockReview};
 
 use ocmt_crypto::{group::Admission, vault::UnlockedVault};
 use ocmt_proto::v1 as pb;
@@ -56,8 +59,13 @@ pub struct Participant {
 pub struct GroupVaultStatus {
     /// The vault; none if the group has none yet.
     pub vault: Option<VaultId>,
-    /// Since when it is due for new keys, because somebody who had its key takes part no more; none if it is not.
+    /// Since when it is due for new keys, because somebody who had its key takes part no more, or had it for a time that is
+    /// over; none if it is not.
     pub due_since: Option<Timestamp>,
+    /// How many administrators open it together; 0 if each who takes part opens it.
+    pub needed: u32,
+    /// How many hold a part of its key.
+    pub parts: u32,
     /// All members of the group.
     pub participants: Vec<Participant>,
 }
@@ -105,6 +113,8 @@ impl Client {
         Ok(GroupVaultStatus {
             vault,
             due_since: answer.rotation_due_since.as_ref().map(time),
+            needed: answer.units_needed,
+            parts: answer.units_total,
             participants: answer.participants.into_iter().map(participant).collect::<Result<_, _>>()?,
         })
     }

@@ -46,6 +46,11 @@ impl CeremonyState {
     pub fn is_live(self) -> bool {
         matches!(self, Self::Proposed | Self::Open | Self::Ready | Self::Released)
     }
+
+    /// As the wire has it.
+    pub(crate) fn of(from: i32) -> Result<Self, ClientError> {
+        state(pb::CeremonyState::try_from(from).unwrap_or_default())
+    }
 }
 
 /// Something done in a ceremony.

@@ -24,7 +24,14 @@ impl Drop for StoredRequest {
 }
 
 impl StoredRequest {
-    fn to_request(&self) -> Option<RecoveryRequest> {
+    pub(super) fn of(request: &RecoveryRequest) -> Self {
+        Self {
+            params: HEXLOWER.encode(&request.ceremony.encode()),
+            secret: HEXLOWER.encode(request.secret.expose()),
+        }
+    }
+
+    pub(super) fn to_request(&self) -> Option<RecoveryRequest> {
         let params = HEXLOWER.decode(self.params.as_bytes()).ok()?;
         let secret = Zeroizing::new(HEXLOWER.decode(self.secret.as_bytes()).ok()?);
         Some(RecoveryRequest {
@@ -38,11 +45,7 @@ impl LocalState {
     /// Keeps a ceremony with the requester's key.
     pub(crate) fn keep_request(&self, request: &RecoveryRequest) -> Result<(), ClientError> {
         self.change(|content| {
-            let stored = StoredRequest {
-                params: HEXLOWER.encode(&request.ceremony.encode()),
-                secret: HEXLOWER.encode(request.secret.expose()),
-            };
-            content.requests.insert(request.id().to_string(), stored);
+            content.requests.insert(request.id().to_string(), StoredRequest::of(request));
         })
     }
 

@@ -142,6 +142,8 @@ impl Vault {
             rotation_id,
             slots: completed.slots.iter().cloned().map(Into::into).collect(),
             manifest: completed.manifest.clone().into(),
+            group_set: Vec::new().into(),
+            group_parts: Vec::new(),
             idempotency_key: idempotency_key(),
         };
         self.client.vaults().finish_rotation(request).await?;

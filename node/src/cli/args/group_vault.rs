@@ -100,6 +100,68 @@ pub enum GroupVaultCommand {
         #[command(flatten)]
         program: ProgramCreateArgs,
     },
+    /// Share the key among the group's administrators, so that several have to open it together
+    #[command(
+        after_help = "Example:\n  ocmt group vault share-key 0b8c2a54-… --need 2\n\nEach administrator who takes part holds one part. Everything is encrypted anew, and nobody opens it alone from then on: `ocmt group vault unlock` asks the others. Members who are no administrators read it no more; give them single secrets. There is no way back: another group gets another vault."
+    )]
+    ShareKey {
+        /// Which group.
+        #[command(flatten)]
+        of: OneGroup,
+        /// How many have to open it together, whoever asks among them; 2 at the least
+        #[arg(long, value_name = "N")]
+        need: u8,
+    },
+    /// Ask the other administrators to open the vault to this device for a time
+    #[command(
+        after_help = "Example:\n  ocmt group vault unlock 0b8c2a54-… --for 2h\n\nCall them and read them the six words. When enough have approved, `ls`, `get`, `put` and `rm` work on this device until the time is over. Then `ocmt group vault rotate` while it still lasts, or whoever opens it next: you could have kept the key."
+    )]
+    Unlock {
+        /// Which group.
+        #[command(flatten)]
+        of: OneGroup,
+        /// For how long, from now; 5 minutes to 24 hours
+        #[arg(long = "for", value_name = "TIME", default_value = "8h")]
+        lasts: HumanDuration,
+    },
+    /// Approve what another administrator asks for, with your part
+    #[command(
+        after_help = "Example:\n  ocmt group vault approve 0b8c2a54-…\n\nCall whoever asks on a number you already had. Approve only if you know the voice and the six words are the same."
+    )]
+    Approve {
+        /// Which group.
+        #[command(flatten)]
+        of: OneGroup,
+        /// Which unlock, by the first digits of its id, if there are several
+        #[arg(long, value_name = "ID")]
+        unlock: Option<String>,
+        /// The six words you heard, compared for you instead of asking
+        #[arg(long, value_name = "WORDS")]
+        words: Option<String>,
+    },
+    /// Refuse what another administrator asks for
+    #[command(after_help = "Example:\n  ocmt group vault deny 0b8c2a54-…")]
+    Deny {
+        /// Which group.
+        #[command(flatten)]
+        of: OneGroup,
+        /// Which unlock, by the first digits of its id, if there are several
+        #[arg(long, value_name = "ID")]
+        unlock: Option<String>,
+    },
+    /// Give up what you asked for
+    #[command(after_help = "Example:\n  ocmt group vault cancel 0b8c2a54-…")]
+    Cancel {
+        /// Which group.
+        #[command(flatten)]
+        of: OneGroup,
+        /// Which unlock, by the first digits of its id, if there are several
+        #[arg(long, value_name = "ID")]
+        unlock: Option<String>,
+    },
+    /// List who asked to open it, and what the others said
+    #[command(after_help = "Example:\n  ocmt group vault unlocks 0b8c2a54-…")]
+    Unlocks(OneGroup),
     /// Encrypt everything anew under new keys, which those alone have who take part now
     #[command(
         after_help = "Example:\n  ocmt group vault rotate 0b8c2a54-… --reason \"Bob has left\"\n\nDue when somebody has left: they may have kept the old key. If it is cut off, run it again: it goes on. It ends what was handed out of single secrets: hand it out anew."

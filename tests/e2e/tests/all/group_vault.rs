@@ -1,5 +1,7 @@
 //! `ocmt group vault` as people type it, and what a member's device believes.
 
+mod together;
+
 use std::fs;
 
 use ocmt_client::{

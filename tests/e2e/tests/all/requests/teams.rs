@@ -28,6 +28,19 @@ pub(super) fn groups(ids: &Ids) -> Vec<Made> {
         GroupService/AdmitToGroupVault "group, user" => pb::AdmitToGroupVaultRequest { group_id: group_id.clone(),
             user_id: ids.user.clone(), slot: vec![1; 100].into(), manifest: vec![1; 100].into(),
             admission: vec![1; 200].into(), idempotency_key: key() };
+        GroupService/OpenGroupUnlock "group" => pb::OpenGroupUnlockRequest { group_id: group_id.clone(),
+            params: vec![1; 200].into(), idempotency_key: key() };
+        GroupService/GetGroupUnlock "group" => pb::GetGroupUnlockRequest { group_id: group_id.clone(),
+            ceremony_id: vec![1; 32].into() };
+        GroupService/ListGroupUnlocks "group" => pb::ListGroupUnlocksRequest { group_id: group_id.clone() };
+        GroupService/ApproveGroupUnlock "group" => pb::ApproveGroupUnlockRequest { group_id: group_id.clone(),
+            ceremony_id: vec![1; 32].into(), approval: vec![1; 200].into(), idempotency_key: key() };
+        GroupService/DenyGroupUnlock "group" => pb::DenyGroupUnlockRequest { group_id: group_id.clone(),
+            ceremony_id: vec![1; 32].into(), statement: vec![1; 200].into(), idempotency_key: key() };
+        GroupService/CancelGroupUnlock "group" => pb::CancelGroupUnlockRequest { group_id: group_id.clone(),
+            ceremony_id: vec![1; 32].into(), idempotency_key: key() };
+        GroupService/CollectGroupUnlock "group" => pb::CollectGroupUnlockRequest { group_id: group_id.clone(),
+            ceremony_id: vec![1; 32].into() };
         GroupService/DeleteGroup "group" => pb::DeleteGroupRequest { group_id, idempotency_key: key() };
     }
 }

@@ -60,7 +60,8 @@ pub(super) fn rotation(ids: &Ids) -> Vec<Made> {
         VaultService/PutRewrappedKeys "vault, rotation" => pb::PutRewrappedKeysRequest { part: Some(pb::put_rewrapped_keys_request::Part::Start(start)) };
         VaultService/ListStagedObjects "vault" => pb::ListStagedObjectsRequest { vault_id: vault_id.clone(), ..Default::default() };
         VaultService/FinishRotation "vault, rotation" => pb::FinishRotationRequest { vault_id, rotation_id,
-            slots: vec![vec![1; 32].into()], manifest: vec![1; 64].into(), idempotency_key: key() };
+            slots: vec![vec![1; 32].into()], manifest: vec![1; 64].into(), idempotency_key: key(),
+            ..Default::default() };
     }
 }
 

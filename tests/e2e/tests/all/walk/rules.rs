@@ -164,6 +164,13 @@ pub(super) const RULES: &[Rule] = rules! {
         GetGroupVault Observer Refused,
         AcceptGroupVault Member Refused,
         AdmitToGroupVault Member Refused,
+        OpenGroupUnlock Member Refused,
+        GetGroupUnlock Member Refused,
+        ListGroupUnlocks Member Refused,
+        ApproveGroupUnlock Member Refused,
+        DenyGroupUnlock Member Refused,
+        CancelGroupUnlock Member Refused,
+        CollectGroupUnlock Member Refused,
     }
     PairingService {
         CheckSender Member Refused,

@@ -1,0 +1,42 @@
+//! After release: the parts go to the session that asked, and to no other.
+
+use ocmt_store::tables::{Approval, Verdict};
+use ocmt_types::Secret;
+
+use super::{admin_of, decide::found};
+use crate::{
+    api::group_unlocks::{CollectGroupUnlock, UnlockParts},
+    authorize::Action,
+    error::ActorError,
+    tenant::ceremony::{ground, state::Event},
+    work::{Handle, Work},
+};
+
+impl Handle for CollectGroupUnlock {
+    async fn handle(self, work: &mut Work) -> Result<UnlockParts, ActorError> {
+        let vault = admin_of(work, Action::SeeToUnlock, self.group).await?;
+        let mut loaded = found(work, &vault, self.ceremony).await?;
+        if work.user()?.session != loaded.row.opened_by {
+            return Err(ActorError::PermissionDenied(
+                "only the session that asked for an unlock collects it",
+            ));
+        }
+        loaded.progress.step(Event::Collect, work.now)?;
+        // somebody who approved may have been taken out since
+        if loaded.progress.approved_units() < loaded.progress.needed {
+            return Err(ActorError::precondition(
+                "APPROVALS_VOID",
+                "somebody who approved administers the group no more: ask for another unlock",
+            ));
+        }
+        let key = ground::release_key(work, &loaded)?;
+        let of = Approval::ceremony_id.eq(self.ceremony).and(Approval::verdict.eq(Verdict::Approve));
+        let approvals = work.tx.find::<Approval>(of).await?;
+        work.details.push(("approvals".to_owned(), approvals.len().to_string()));
+        Ok(UnlockParts {
+            release_private_key: Secret::new(key),
+            approvals: approvals.into_iter().map(|row| row.body).collect(),
+            signed_set: loaded.set_row.body,
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! How unlocks end: by time, with whoever leaves, and with new keys.
+
+use ocmt_store::tables::{Approval, Ceremony, CeremonyPurpose, GroupPart, GroupVault, GuardianSet, Verdict};
+use ocmt_types::{UserId, VaultId};
+
+use super::{TIMER, advance, live_of, load, named};
+use crate::{
+    api::recovery::CeremonyState,
+    audit,
+    error::ActorError,
+    tenant::ceremony::{state::Event, stop::parse_hex},
+    work::Work,
+};
+
+/// The timer of an unlock.
+pub(in crate::tenant) async fn look(work: &mut Work, subject: &str) -> Result<(), ActorError> {
+    let Some(ceremony) = parse_hex(subject) else { return Ok(()) };
+    let row = work.tx.get::<Ceremony>(ceremony).await?;
+    let Some(row) = row.filter(|row| row.purpose == CeremonyPurpose::Unlock) else { return Ok(()) };
+    let Some(vault) = work.tx.get::<GroupVault>(row.vault_id).await? else { return Ok(()) };
+    let Some(mut loaded) = load(work, &vault, ceremony).await? else { return Ok(()) };
+    if !loaded.progress.stage.is_live() {
+        return Ok(());
+    }
+    for stage in advance(work, &vault, &mut loaded, Event::Look).await? {
+        let details = vec![("state".to_owned(), format!("{stage:?}").to_uppercase())];
+        let object = format!("ceremony/{subject}");
+        audit::note(work, "group_unlock.moved", object, ocmt_crypto::audit::Outcome::Allowed, details)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Somebody takes part no more, or administers the group no more: what they approved and denied is void, what they asked
+/// for ends, and where too few are left to open the vault an unlock ends too.
+pub(in crate::tenant) async fn member_out(
+    work: &mut Work,
+    vault: &GroupVault,
+    user: UserId,
+) -> Result<(), ActorError> {
+    for loaded in live_of(work, vault).await? {
+        let ceremony = loaded.row.ceremony_id;
+        for verdict in [Verdict::Approve, Verdict::Deny] {
+            work.tx.delete::<Approval>((ceremony, named(user), verdict)).await?;
+        }
+        // read again: without what was just said to be void
+        let Some(mut loaded) = load(work, vault, ceremony).await? else { continue };
+        let asked = loaded.row.user_id == user && loaded.row.expires_at > work.now;
+        let event = if asked { Event::Cancelled } else { Event::Look };
+        advance(work, vault, &mut loaded, event).await?;
+    }
+    Ok(())
+}
+
+/// The vault has new keys: the unlock by which they were made is completed, and every other ends.
+pub(in crate::tenant) async fn rotated(work: &mut Work, vault: VaultId) -> Result<(), ActorError> {
+    let row = work.tx.get::<GroupVault>(vault).await?.ok_or(ActorError::NotFound)?;
+    let session = work.user()?.session;
+    for mut loaded in live_of(work, &row).await? {
+        let own = loaded.row.opened_by == session && loaded.progress.stage == CeremonyState::Released;
+        let event = match loaded.row.expires_at > work.now {
+            true if own => Event::Completed,
+            true => Event::Retired,
+            // by its own deadline, which nobody has noticed yet
+            false => Event::Look,
+        };
+        advance(work, &row, &mut loaded, event).await?;
+    }
+    Ok(())
+}
+
+/// The vault goes, with its sets, their parts and what was asked.
+pub(in crate::tenant) async fn erase(work: &mut Work, vault: &GroupVault) -> Result<(), ActorError> {
+    let of_vault = Ceremony::vault_id.eq(vault.vault_id);
+    for row in work.tx.find::<Ceremony>(of_vault).await? {
+        work.tx.delete_all::<Approval>(Approval::ceremony_id.eq(row.ceremony_id)).await?;
+        work.tx.clear_timer(TIMER, &row.ceremony_id.to_string()).await?;
+        work.tx.delete::<Ceremony>(row.ceremony_id).await?;
+    }
+    for set in work.tx.find::<GuardianSet>(GuardianSet::vault_id.eq(vault.vault_id)).await? {
+        work.tx.delete_all::<GroupPart>(GroupPart::set_id.eq(set.set_id)).await?;
+        work.tx.delete::<GuardianSet>(set.set_id).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Asking: all that the requester chose is checked against the set and the clock, the release key is made and wrapped,
+//! and everybody is told.
+
+use std::time::Duration;
+
+use ocmt_crypto::ceremony::{Ceremony as Params, Purpose};
+use ocmt_store::tables::{Ceremony, CeremonyPurpose, CeremonyState as Stored, GuardianSet, Session};
+
+use super::{TIMER, admin_of, live_of, load, set_in_force, view};
+use crate::{
+    api::group_unlocks::{OpenGroupUnlock, UnlockView},
+    authorize::Action,
+    error::ActorError,
+    tenant::ceremony::{ground, open},
+    work::{Handle, Work},
+};
+
+/// How far the requester's clock may be from ours.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(15 * 60);
+/// How long an unlock lasts, from asking to its end.
+const SHORTEST: Duration = Duration::from_secs(5 * 60);
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// Unlocks of one vault that are not over, and those of one requester: each tells many people.
+const MOST_LIVE: usize = 8;
+const MOST_OWN: usize = 2;
+
+impl Handle for OpenGroupUnlock {
+    async fn handle(self, work: &mut Work) -> Result<UnlockView, ActorError> {
+        let who = work.user()?;
+        let vault = admin_of(work, Action::RequestUnlock, self.group).await?;
+        let params = Params::decode(&self.params)
+            .map_err(|_| ActorError::invalid("params", "are not those of an unlock"))?;
+        let set = set_in_force(work, vault.vault_id).await?.ok_or_else(|| {
+            let why = "this vault opens for each who takes part: nobody has to be asked";
+            ActorError::precondition("NOT_SHARED", why)
+        })?;
+        let id = params.hash();
+        work.object = format!("ceremony/{id}");
+        if let Some(loaded) = load(work, &vault, id).await? {
+            // a repeat; the hash covers every parameter
+            if loaded.row.opened_by == who.session {
+                return view::of(work, &loaded).await;
+            }
+            return Err(ActorError::AlreadyExists("an unlock of these parameters"));
+        }
+        check(work, &params, &set)?;
+        let live = live_of(work, &vault).await?;
+        let own = live.iter().filter(|loaded| loaded.row.user_id == who.user).count();
+        if live.len() >= MOST_LIVE || own >= MOST_OWN {
+            let why = "too many unlocks of this vault are not over: cancel one of yours, or wait for an end";
+            return Err(ActorError::exhausted("TOO_MANY_UNLOCKS_OPEN", why));
+        }
+        let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
+        let row = Ceremony {
+            purpose: CeremonyPurpose::Unlock,
+            state: Stored::Open,
+            // there is no delay to count
+            notified_at: Some(work.now),
+            matures_at: Some(work.now),
+            ..open::new_row(work, &params, &set, &session)?
+        };
+        if let Some(wrapped) = &row.release_private_wrapped {
+            work.check_wrapped(wrapped).await?;
+        }
+        work.tx.insert(&row).await?;
+        work.set_timer(TIMER, &id.to_string(), row.expires_at, &[]).await?;
+        let loaded = load(work, &vault, id).await?.ok_or_else(ground::damaged)?;
+        view::announce(work, &vault, &loaded).await?;
+        view::of(work, &loaded).await
+    }
+}
+
+fn check(work: &Work, params: &Params, set: &GuardianSet) -> Result<(), ActorError> {
+    let wrong = |why: String| ActorError::invalid("params", why);
+    if params.scope.tenant != work.ownership.tenant || params.purpose != Purpose::Unlock {
+        return Err(wrong("are not those of an unlock of this vault".to_owned()));
+    }
+    params.check(&ground::signed_set(set)?).map_err(|error| wrong(error.to_string()))?;
+    if params.delay_ms != 0 {
+        return Err(wrong("have a delay: an unlock has none".to_owned()));
+    }
+    let apart = params.opened_at.since(work.now).max(work.now.since(params.opened_at));
+    if apart > CLOCKS_DIFFER {
+        return Err(wrong("were opened at another time than now: set the clock".to_owned()));
+    }
+    if params.expires_at < work.now + SHORTEST || params.expires_at > work.now + LONGEST {
+        return Err(wrong("last for less than 5 minutes or for more than 24 hours from now".to_owned()));
+    }
+    Ok(())
+}

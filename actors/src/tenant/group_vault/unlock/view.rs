@@ -1,0 +1,133 @@
+//! Unlocks as the group's administrators see them, and word of what happens in one.
+
+use ocmt_store::tables::{
+    Approval, Ceremony, CeremonyPurpose, GroupPart, GroupVault, User, UserState, Verdict,
+};
+
+use super::{admin_of, decide::found, holder, load, present, set_in_force};
+use crate::{
+    api::{
+        group_unlocks::{GetGroupUnlock, ListGroupUnlocks, UnlockAct, UnlockDetail, UnlockList, UnlockView},
+        recovery::{CeremonyState, NodeStatement},
+    },
+    authorize::Action,
+    error::ActorError,
+    tenant::{
+        ceremony::ground::{self, Loaded},
+        handlers::notices::{self, NoticeText},
+    },
+    work::{Handle, Work},
+};
+
+/// Unlocks of a list.
+const MOST: u32 = 50;
+
+impl Handle for GetGroupUnlock {
+    async fn handle(self, work: &mut Work) -> Result<UnlockDetail, ActorError> {
+        let vault = admin_of(work, Action::SeeToUnlock, self.group).await?;
+        let loaded = found(work, &vault, self.ceremony).await?;
+        let who = work.user()?.user;
+        let part = work.tx.get::<GroupPart>((loaded.set_row.set_id, who)).await?;
+        Ok(UnlockDetail {
+            unlock: of(work, &loaded).await?,
+            signed_set: loaded.set_row.body,
+            sealed_part: part.map(|part| part.sealed).unwrap_or_default(),
+        })
+    }
+}
+
+impl Handle for ListGroupUnlocks {
+    async fn handle(self, work: &mut Work) -> Result<UnlockList, ActorError> {
+        let vault = admin_of(work, Action::SeeToUnlock, self.group).await?;
+        let of_vault =
+            Ceremony::vault_id.eq(vault.vault_id).and(Ceremony::purpose.eq(CeremonyPurpose::Unlock));
+        let mut unlocks = Vec::new();
+        for row in work.tx.find::<Ceremony>(of_vault.desc(Ceremony::opened_at).limit(MOST)).await? {
+            if let Some(loaded) = load(work, &vault, row.ceremony_id).await? {
+                unlocks.push(of(work, &loaded).await?);
+            }
+        }
+        let set = set_in_force(work, vault.vault_id).await?;
+        Ok(UnlockList { unlocks, signed_set: set.map(|set| set.body).unwrap_or_default() })
+    }
+}
+
+/// An unlock with what was said in it.
+pub(super) async fn of(work: &mut Work, loaded: &Loaded) -> Result<UnlockView, ActorError> {
+    let Loaded { row, params, progress, .. } = loaded;
+    let email = email(work, row.user_id).await?;
+    let mut said = work.tx.find::<Approval>(Approval::ceremony_id.eq(row.ceremony_id)).await?;
+    said.sort_by_key(|said| (said.received_at, said.guardianship_id));
+    let mut acts = Vec::with_capacity(said.len());
+    for said in said {
+        let user = holder(said.guardianship_id);
+        let email = self::email(work, user).await?;
+        acts.push(UnlockAct { email, approved: said.verdict == Verdict::Approve, at: said.received_at });
+    }
+    let statement = NodeStatement {
+        statement: row.statement.clone(),
+        certificate_chain: serde_json::from_slice(&row.certificates).map_err(|_| ground::damaged())?,
+    };
+    Ok(UnlockView {
+        id: row.ceremony_id.0,
+        params: params.encode(),
+        state: row.state.into(),
+        requester: row.user_id,
+        requester_email: email,
+        opened_at: row.opened_at,
+        released_at: row.released_at,
+        expires_at: row.expires_at,
+        needed: progress.needed,
+        approved: progress.approved_units(),
+        acts,
+        release_statement: row.release_private_wrapped.is_some().then_some(statement),
+    })
+}
+
+async fn email(work: &mut Work, user: ocmt_types::UserId) -> Result<String, ActorError> {
+    Ok(work.tx.get::<User>(user).await?.map(|user| user.email).unwrap_or_default())
+}
+
+/// Everybody who holds a part hears that they are asked.
+pub(super) async fn announce(work: &mut Work, vault: &GroupVault, loaded: &Loaded) -> Result<(), ActorError> {
+    write(work, vault, loaded, "group_vault.unlock_asked").await
+}
+
+/// And what came of it.
+pub(super) async fn tell(
+    work: &mut Work,
+    vault: &GroupVault,
+    loaded: &Loaded,
+    entered: &[CeremonyState],
+) -> Result<(), ActorError> {
+    let kind = match entered.last() {
+        Some(CeremonyState::Released) => "group_vault.unlock_released",
+        Some(CeremonyState::Completed) => "group_vault.unlock_completed",
+        Some(CeremonyState::Denied) => "group_vault.unlock_denied",
+        Some(stage) if !stage.is_live() => "group_vault.unlock_ended",
+        _ => return Ok(()),
+    };
+    write(work, vault, loaded, kind).await
+}
+
+async fn write(work: &mut Work, vault: &GroupVault, loaded: &Loaded, kind: &str) -> Result<(), ActorError> {
+    let group = work.tx.get::<ocmt_store::tables::Group>(vault.group_id).await?;
+    let facts = [
+        ("group", group.map(|group| group.name).unwrap_or_default()),
+        ("group_id", vault.group_id.to_string()),
+        ("unlock", loaded.row.ceremony_id.to_string()),
+        ("asked_for_by", email(work, loaded.row.user_id).await?),
+        ("approved", format!("{} of {}", loaded.progress.approved_units(), loaded.progress.needed)),
+        ("expires_at", loaded.row.expires_at.millis().to_string()),
+    ];
+    let facts = facts.map(|(name, value)| (name.to_owned(), value));
+    let subject = loaded.row.ceremony_id.to_string();
+    for user in present(work, vault, &loaded.set_row).await? {
+        let found = work.tx.get::<User>(user).await?.filter(|user| user.state == UserState::Active);
+        let Some(found) = found else { continue };
+        let text =
+            NoticeText { user: Some(user), address: &found.email, kind, subject: &subject, facts: &facts };
+        notices::write(work, text).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! Opening a group's vault by several of its administrators together, each from their own device.
+
+use std::time::Duration;
+
+use ocmt_crypto::{
+    CryptoError,
+    ceremony::{self as crypto, Collection, Purpose, ReleaseStatement, StopStatement, Verdict, approve},
+    guardian::{GuardianSet, Unit, open_units},
+    seal::SealSecretKey,
+    slot::SlotSecret,
+    vault::{Rollback, Seen},
+};
+use ocmt_proto::v1 as pb;
+use ocmt_types::{Clock as _, Digest32, GroupId, SystemClock, Timestamp};
+use serde::Serialize;
+
+use super::GroupVault;
+use crate::{
+    ClientError,
+    client::{idempotency_key, present},
+    recovery::{CeremonyState, RecoveryRequest, ceremony_words},
+    vault::{Vault, digest, present_vault},
+    wire::{as_text, time},
+};
+
+/// An unlock as the node tells it, with the parameters that its name proves.
+#[derive(Debug, Clone, Serialize)]
+pub struct Unlock {
+    /// Its name: the hash of its parameters.
+    #[serde(serialize_with = "as_text")]
+    pub id: Digest32,
+    /// Where it stands.
+    pub state: CeremonyState,
+    /// Who asks.
+    pub requester_email: String,
+    /// It is over from then on.
+    pub expires_at: Timestamp,
+    /// How many have to approve, the requester among them.
+    pub needed: u32,
+    /// How many have.
+    pub approved: u32,
+    /// Who said what.
+    pub acts: Vec<UnlockAct>,
+    #[serde(skip)]
+    ceremony: crypto::Ceremony,
+    #[serde(skip)]
+    release: Option<pb::NodeStatement>,
+}
+
+/// What somebody said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UnlockAct {
+    /// Whose word.
+    pub email: String,
+    /// They approved; else they denied.
+    pub approved: bool,
+    /// When.
+    pub at: Option<Timestamp>,
+}
+
+impl Unlock {
+    /// The six words to compare by telephone.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub async fn words(&self) -> Result<String, ClientError> {
+        ceremony_words(self.id).await
+    }
+
+    /// How long it lasts, from asking to its end: what its name covers.
+    pub fn lasts(&self) -> Duration {
+        self.ceremony.expires_at.since(self.ceremony.opened_at)
+    }
+}
+
+/// An unlock with the own part, before it is decided about.
+pub struct UnlockReview {
+    /// The unlock.
+    pub unlock: Unlock,
+    set: GuardianSet,
+    units: Vec<Unit>,
+}
+
+impl Vault {
+    /// The unlocks of a group's vault, newest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn group_unlocks(&self, group: GroupId) -> Result<Vec<Unlock>, ClientError> {
+        let request = pb::ListGroupUnlocksRequest { group_id: group.to_string() };
+        let answer = self.client().groups().list_group_unlocks(request).await?.into_inner();
+        answer.unlocks.into_iter().map(unlock).collect()
+    }
+
+    /// Asks the group's administrators to open its vault to this device for so long, and approves with the own part. Everything is
+    /// chosen, and kept here, before anything is sent.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if the vault opens for each who takes part.
+    pub async fn ask_for_unlock(&self, group: GroupId, lasts: Duration) -> Result<Unlock, ClientError> {
+        let request = pb::ListGroupUnlocksRequest { group_id: group.to_string() };
+        let listed = self.client().groups().list_group_unlocks(request).await?.into_inner();
+        if listed.signed_set.is_empty() {
+            let text = "this vault opens for each who takes part: nobody has to be asked";
+            return Err(ClientError::Usage(text.to_owned()));
+        }
+        let set = self.set_of(group, &listed.signed_set).await?;
+        let (secret, now) = (SealSecretKey::generate(&mut rand::rng()), SystemClock.now());
+        let ceremony = crypto::Ceremony {
+            nonce: rand::random(),
+            scope: set.scope(),
+            set: set.id(),
+            set_hash: set.hash(),
+            requester: secret.public(),
+            purpose: Purpose::Unlock,
+            opened_at: now,
+            delay_ms: 0,
+            expires_at: now + lasts,
+            overrides: None,
+        };
+        let kept = RecoveryRequest { ceremony, secret };
+        self.state().keep_unlock(group, &kept)?;
+        let request = pb::OpenGroupUnlockRequest {
+            group_id: group.to_string(),
+            params: ceremony.encode().into(),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.client().groups().open_group_unlock(request).await?.into_inner();
+        let opened = expected(present(answer.unlock, "unlock")?, ceremony.hash())?;
+        let review = self.review_unlock(group, opened.id).await?;
+        self.approve_unlock(group, &review).await
+    }
+
+    /// An unlock with all that this device needs to decide: the set that the vault's own key signed, and the own part of it.
+    ///
+    /// # Errors
+    /// [`ClientError::Crypto`] if the set, the part or the parameters are not what they are said to be.
+    pub async fn review_unlock(&self, group: GroupId, which: Digest32) -> Result<UnlockReview, ClientError> {
+        let request =
+            pb::GetGroupUnlockRequest { group_id: group.to_string(), ceremony_id: which.0.to_vec().into() };
+        let answer = self.client().groups().get_group_unlock(request).await?.into_inner();
+        let unlock = expected(present(answer.unlock, "unlock")?, which)?;
+        let set = self.set_of(group, &answer.signed_set).await?;
+        unlock.ceremony.check(&set)?;
+        if unlock.ceremony.purpose != Purpose::Unlock {
+            return Err(CryptoError::Refused.into());
+        }
+        let keyring = self.keys().keyring();
+        let units = open_units(&answer.sealed_part, &set, &self.identity_key(), &keyring.identity_seal)?;
+        Ok(UnlockReview { unlock, set, units })
+    }
+
+    /// Approves with the own part: sealed to whoever asks, that again to the release key that the node vouches for, signed.
+    ///
+    /// # Errors
+    /// [`ClientError::Node`] if the node's word for the release key is not to be believed.
+    pub async fn approve_unlock(&self, group: GroupId, review: &UnlockReview) -> Result<Unlock, ClientError> {
+        let over = || ClientError::Usage("this unlock is over: there is nothing left to approve".to_owned());
+        let stated = review.unlock.release.as_ref().ok_or_else(over)?;
+        let node =
+            self.client().target().ca.prove_node(&stated.certificate_chain_der, self.client().clock())?;
+        let release = ReleaseStatement::verify(&stated.statement, node.id, &node.key, &review.unlock.id)
+            .map_err(|_| ClientError::Node("its signature or unlock is wrong"))?;
+        let own = (&self.keys().keyring().identity_signing, review.units.as_slice());
+        let now = SystemClock.now();
+        let approval = approve(&review.unlock.ceremony, &review.set, &release, own, now, &mut rand::rng())?;
+        let request = pb::ApproveGroupUnlockRequest {
+            group_id: group.to_string(),
+            ceremony_id: review.unlock.id.0.to_vec().into(),
+            approval: approval.into(),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.client().groups().approve_group_unlock(request).await?.into_inner();
+        expected(present(answer.unlock, "unlock")?, review.unlock.id)
+    }
+
+    /// Refuses an unlock.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn deny_unlock(&self, group: GroupId, which: Digest32) -> Result<Unlock, ClientError> {
+        let signer = &self.keys().keyring().identity_signing;
+        let request = pb::DenyGroupUnlockRequest {
+            group_id: group.to_string(),
+            ceremony_id: which.0.to_vec().into(),
+            statement: StopStatement::sign(Verdict::Deny, which, SystemClock.now(), signer).into(),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.client().groups().deny_group_unlock(request).await?.into_inner();
+        expected(present(answer.unlock, "unlock")?, which)
+    }
+
+    /// Gives an unlock up that this device asked for.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn cancel_unlock(&self, group: GroupId, which: Digest32) -> Result<Unlock, ClientError> {
+        let request = pb::CancelGroupUnlockRequest {
+            group_id: group.to_string(),
+            ceremony_id: which.0.to_vec().into(),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.client().groups().cancel_group_unlock(request).await?.into_inner();
+        self.state().forget_unlock(group)?;
+        expected(present(answer.unlock, "unlock")?, which)
+    }
+
+    /// Opens the vault with what was released to this device, checking every part.
+    pub(super) async fn open_together(
+        &self,
+        group: GroupId,
+        believed: &ocmt_crypto::group::Admission,
+        rollback: Rollback,
+    ) -> Result<GroupVault<'_>, ClientError> {
+        let kept = self.state().unlock(group)?.ok_or_else(|| {
+            let text = "this vault opens by several together: `ocmt group vault unlock` asks them";
+            ClientError::Usage(text.to_owned())
+        })?;
+        let request = pb::CollectGroupUnlockRequest {
+            group_id: group.to_string(),
+            ceremony_id: kept.id().0.to_vec().into(),
+        };
+        let answer = self.client().groups().collect_group_unlock(request).await?.into_inner();
+        let set = GuardianSet::verify(&answer.signed_set, &believed.identity)?;
+        let release = SealSecretKey::from_slice(&answer.release_private_key)?;
+        let approvals: Vec<Vec<u8>> = answer.approvals.iter().map(|one| one.to_vec()).collect();
+        let shown = self.client().show_vault(Some(believed.scope.vault)).await?;
+        // on a device that remembers nothing the succession has to lead on from what the administrator said
+        let said = Seen { counter: 0, manifest_hash: Digest32([0; 32]), verify_key: believed.verify_key };
+        let seen = self.state().seen(believed.scope.vault)?.unwrap_or(said);
+        let given =
+            Collection { ceremony: &kept.ceremony, set: &set, release: &release, requester: &kept.secret };
+        let locked = shown.locked;
+        let collected = crypto::collect(&given, &approvals, move |key| {
+            locked.open(&SlotSecret::Recovery(key), Some(&seen), rollback)
+        })?;
+        for bad in &collected.bad {
+            tracing::warn!(index = bad.index, reason = ?bad.reason, "a part was left out");
+        }
+        let open = collected.outcome.map_err(|error| match error {
+            CryptoError::RolledBack { shown, seen } => ClientError::RolledBack { seen, shown },
+            other => ClientError::Crypto(other),
+        })?;
+        let vault = present_vault(self.client(), self.state(), open, &shown.handout).await?;
+        Ok(GroupVault { own: self, vault, group })
+    }
+
+    /// A set of this group, by the vault's own key as the administrator named it whom the own acceptance names.
+    async fn set_of(&self, group: GroupId, signed: &[u8]) -> Result<GuardianSet, ClientError> {
+        let status = self.client().group_vault(group).await?;
+        let admission = self.believed(group, status.vault()?, &status)?;
+        let set = GuardianSet::verify(signed, &admission.identity)?;
+        if set.scope() == admission.scope { Ok(set) } else { Err(CryptoError::Refused.into()) }
+    }
+}
+
+fn expected(from: pb::GroupUnlock, which: Digest32) -> Result<Unlock, ClientError> {
+    let unlock = unlock(from)?;
+    if unlock.id == which { Ok(unlock) } else { Err(ClientError::Answer("unlock")) }
+}
+
+fn unlock(from: pb::GroupUnlock) -> Result<Unlock, ClientError> {
+    let ceremony = crypto::Ceremony::decode(&from.params)?;
+    let id = digest(&from.ceremony_id, "ceremony_id")?;
+    // its name is the hash of what it is for: a node shows no other under it
+    if ceremony.hash() != id {
+        return Err(ClientError::Answer("params"));
+    }
+    let acts = from.acts.into_iter().map(|act| UnlockAct {
+        email: act.email,
+        approved: act.approved,
+        at: act.at.as_ref().map(time),
+    });
+    Ok(Unlock {
+        id,
+        state: CeremonyState::of(from.state)?,
+        requester_email: from.requester_email,
+        expires_at: ceremony.expires_at,
+        needed: from.units_needed,
+        approved: from.units_approved,
+        acts: acts.collect(),
+        ceremony,
+        release: from.release_statement,
+    })
+}
