@@ -9,6 +9,7 @@ use super::{
     PassphraseArgs,
     share::{ComparedArgs, OfferArgs, ProgramCreateArgs},
 };
+use crate::config::HumanDuration;
 
 /// `ocmt group vault`
 #[derive(Subcommand)]

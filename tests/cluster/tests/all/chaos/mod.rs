@@ -40,6 +40,15 @@ async fn whatever_happens_to_a_node_or_its_links_nothing_acknowledged_is_lost_an
         tell(round, "cut off from its peers", &cut::from_peers(&mut stage, node).await);
         tell(round, "cut off from the database", &cut::from_the_database(&mut stage, node).await);
         tell(round, "cut off from everything", &cut::from_everything(&mut stage, node).await);
+    }
+    stage.unlock_all().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_database_is_back_all_go_on_and_no_node_has_died() {
+    let mut stage = Stage::set(PEOPLE).await.unwrap();
+    // each meets other connections half open than the one before
+    for round in 0..3 * rounds() {
         tell(round, "the database restarted", &database::restarted(&mut stage).await);
     }
     stage.unlock_all().await.unwrap();
