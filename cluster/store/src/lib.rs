@@ -41,6 +41,7 @@ pub use area::{
     removal::Removal,
     restore::{Acceptance, Accepted},
     revoked::Revocations,
+    rotation::ObjectRange,
     sealing::{MayHold, Rewrap, Rewrapping},
     trail::{ClusterAct, Remembered},
 };

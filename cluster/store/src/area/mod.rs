@@ -21,6 +21,7 @@ pub(crate) mod prune;
 pub(crate) mod removal;
 pub(crate) mod restore;
 pub(crate) mod revoked;
+pub(crate) mod rotation;
 pub(crate) mod sealing;
 pub(crate) mod trail;
 mod unscoped;

@@ -13,7 +13,7 @@ use crate::{
     StoreError,
     kernel::{
         row::Table,
-        statement::{Action, Cond, Outcome, Select, Statement, What},
+        statement::{Action, Cond, Merge, Outcome, Select, Statement, What},
         value::Value,
     },
 };
@@ -136,6 +136,7 @@ impl SimTx {
                 if found { self.replace(table, values) } else { Ok(Outcome::default()) }
             }
             Action::Add { column, by, conds } => Ok(touched(self.add(table, *column, by, conds))),
+            Action::Merge(merge) => Ok(touched(self.merge(table, merge))),
             Action::Delete(conds) => Ok(touched(self.remove(table, conds).len())),
             Action::Take(conds) => {
                 let rows = self.remove(table, conds);
@@ -180,6 +181,26 @@ impl SimTx {
             let row = rows.get_mut(&key).map(Arc::make_mut).and_then(|row| row.get_mut(column));
             if let (Some(Value::Int(there)), Value::Int(by)) = (row, by) {
                 *there += by;
+                done += 1;
+            }
+        }
+        done
+    }
+
+    fn merge(&mut self, table: &'static Table, merge: &Merge) -> usize {
+        let from = self.rows(merge.from);
+        let keys: Vec<Key> = matching(&self.rows(table), &merge.conds).map(|(key, _)| key.clone()).collect();
+        let rows = self.rows_mut(table);
+        let mut done = 0;
+        for key in keys {
+            let other = from.get(&key);
+            let other = other.filter(|row| merge.given.is_none_or(|given| row[given] != Value::Null));
+            if let (Some(other), Some(row)) = (other, rows.get_mut(&key).map(Arc::make_mut)) {
+                for (column, source) in &merge.set {
+                    if let Some(new) = source.of(other) {
+                        row[*column] = new;
+                    }
+                }
                 done += 1;
             }
         }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt::Write as _};
 
 use super::{
     row::{Column, Table},
-    statement::{Action, Cond, Op, Select, Statement, What},
+    statement::{Action, Cond, Merge, Op, Select, Source, Statement, What},
     value::{Kind, Value},
 };
 
@@ -46,7 +46,7 @@ pub(crate) fn render(statement: &Statement, dialect: Dialect) -> (Cow<'static, s
             let mut text = texts(table).update.clone();
             for guard in guards {
                 text.push_str(" AND ");
-                condition(&mut text, table, guard, &mut params);
+                condition(&mut text, table, "", guard, &mut params);
             }
             (Cow::Owned(text), params)
         }
@@ -57,6 +57,7 @@ pub(crate) fn render(statement: &Statement, dialect: Dialect) -> (Cow<'static, s
             conditions(&mut text, table, conds, &mut params);
             (Cow::Owned(text), params)
         }
+        Action::Merge(merge) => render_merge(table, merge),
         Action::Delete(conds) => {
             let mut text = format!("DELETE FROM {}", table.name);
             let mut params = Vec::new();
@@ -159,15 +160,60 @@ fn nulls(column: &Column, descending: bool, dialect: Dialect) -> &'static str {
     }
 }
 
+/// `UPDATE … FROM`, as both databases know it. The conditions are said of both tables: a range is not carried over
+/// from one to the other by every planner.
+fn render_merge<'v>(table: &'static Table, merge: &'v Merge) -> (Cow<'static, str>, Vec<Param<'v>>) {
+    let (own, other) = (table.name, merge.from);
+    let mut params = Vec::new();
+    let set: Vec<String> = merge
+        .set
+        .iter()
+        .map(|(column, source)| {
+            let name = table.columns[*column].name;
+            match source {
+                Source::Value(value) => {
+                    params.push(Param { kind: table.columns[*column].kind, value });
+                    format!("{name} = ${}", params.len())
+                }
+                Source::Other(from) => format!("{name} = s.{}", other.columns[*from].name),
+                Source::OtherOrKept(from) => {
+                    format!("{name} = COALESCE(s.{}, {own}.{name})", other.columns[*from].name)
+                }
+                Source::LengthOrKept(from) => {
+                    format!("{name} = COALESCE(length(s.{}), {own}.{name})", other.columns[*from].name)
+                }
+            }
+        })
+        .collect();
+    let same: Vec<String> =
+        table.columns[..table.key_len].iter().map(|key| format!("s.{0} = {own}.{0}", key.name)).collect();
+    let mut text =
+        format!("UPDATE {own} SET {} FROM {} AS s WHERE {}", set.join(", "), other.name, same.join(" AND "));
+    if let Some(given) = merge.given {
+        let _ = write!(text, " AND s.{} IS NOT NULL", other.columns[given].name);
+    }
+    for cond in &merge.conds {
+        for (table, of) in [(table, own), (other, "s")] {
+            text.push_str(" AND ");
+            condition(&mut text, table, of, cond, &mut params);
+        }
+    }
+    (Cow::Owned(text), params)
+}
+
 fn conditions<'v>(text: &mut String, table: &Table, conds: &'v [Cond], params: &mut Vec<Param<'v>>) {
     for (n, cond) in conds.iter().enumerate() {
         text.push_str(if n == 0 { " WHERE " } else { " AND " });
-        condition(text, table, cond, params);
+        condition(text, table, "", cond, params);
     }
 }
 
-fn condition<'v>(text: &mut String, table: &Table, cond: &'v Cond, params: &mut Vec<Param<'v>>) {
+/// One condition; `of` says of which table where there are two.
+fn condition<'v>(text: &mut String, table: &Table, of: &str, cond: &'v Cond, params: &mut Vec<Param<'v>>) {
     let Column { name, kind, .. } = table.columns[cond.column];
+    if !of.is_empty() {
+        let _ = write!(text, "{of}.");
+    }
     let op = match (cond.op, &cond.value) {
         (Op::Eq, Value::Null) => {
             let _ = write!(text, "{name} IS NULL");

@@ -69,6 +69,46 @@ pub(crate) struct Select {
     pub(crate) lock: bool,
 }
 
+/// What a column becomes where rows of another table take the place of what is there.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    Value(Value),
+    /// What the other row has in this column.
+    Other(usize),
+    /// The same; where the other row has NULL, what is there stays.
+    OtherOrKept(usize),
+    /// How many bytes the other row has in this column; where it has NULL, what is there stays.
+    LengthOrKept(usize),
+}
+
+impl Source {
+    /// The new value; none if what is there stays.
+    pub(crate) fn of(&self, other: &[Value]) -> Option<Value> {
+        match self {
+            Self::Value(value) => Some(value.clone()),
+            Self::Other(column) => other.get(*column).cloned(),
+            Self::OtherOrKept(column) => other.get(*column).filter(|value| **value != Value::Null).cloned(),
+            Self::LengthOrKept(column) => match other.get(*column) {
+                Some(Value::Blob(bytes)) => i64::try_from(bytes.len()).ok().map(Value::Int),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Rows take values of the rows of the same key in another table, inside the database.
+#[derive(Debug, Clone)]
+pub(crate) struct Merge {
+    /// The other table; its key has the columns of this one's key.
+    pub(crate) from: &'static Table,
+    /// What becomes of which column.
+    pub(crate) set: Vec<(usize, Source)>,
+    /// Only from rows that have something in this column.
+    pub(crate) given: Option<usize>,
+    /// On columns of the key.
+    pub(crate) conds: Vec<Cond>,
+}
+
 /// What to do with a table.
 #[derive(Debug, Clone)]
 pub(crate) enum Action {
@@ -90,6 +130,7 @@ pub(crate) enum Action {
         by: Value,
         conds: Vec<Cond>,
     },
+    Merge(Merge),
     Delete(Vec<Cond>),
     /// Deletes and returns what was deleted, in no order.
     Take(Vec<Cond>),
@@ -117,6 +158,7 @@ impl Statement {
             | Action::Upsert(_)
             | Action::Update { .. }
             | Action::Add { .. }
+            | Action::Merge(_)
             | Action::Delete(_) => None,
         }
     }

@@ -16,6 +16,7 @@ pub mod portable;
 pub mod races;
 pub mod removal;
 pub mod restored;
+pub mod rotations;
 pub mod rows;
 pub mod sealing;
 pub mod tree;
@@ -49,6 +50,12 @@ macro_rules! suite {
                 a_rolled_back_transaction_leaves_nothing,
                 a_transaction_reads_its_own_writes,
                 a_strict_read_is_one_snapshot,
+            }
+            rotations {
+                what_was_staged_takes_the_place_of_thousands_of_objects,
+                a_switch_that_is_cut_off_in_any_range_changes_nothing,
+                a_switch_touches_its_range_of_its_vault_and_tenant_alone,
+                ranges_cover_every_id_there_can_be,
             }
             orders {
                 rows_come_in_the_order_asked_for,
