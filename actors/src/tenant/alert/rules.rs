@@ -17,6 +17,7 @@ const DONE: &[(&str, Severity)] = &[
     ("AuthService/RemoveTotp", Severity::Warning),
     ("ContainerService/DeleteSnapshot", Severity::Warning),
     ("ContainerService/RestoreSnapshot", Severity::Warning),
+    ("RecoveryService/CancelCeremony", Severity::Warning),
     ("RecoveryService/CompleteCeremony", Severity::Critical),
     ("RecoveryService/OpenCeremony", Severity::Critical),
     ("RecoveryService/VetoCeremony", Severity::Warning),
@@ -35,6 +36,8 @@ const DONE: &[(&str, Severity)] = &[
     ("ceremony.lock", Severity::Critical),
     ("ceremony.moved", Severity::Critical),
     ("ceremony.override", Severity::Critical),
+    // each step, as the tenant of a guardian has it
+    ("ceremony.told", Severity::Warning),
     ("container.drift", Severity::Critical),
     ("email.change", Severity::Warning),
 ];
@@ -65,13 +68,16 @@ pub(super) fn is_of_recovery(record: &AuditRecord) -> bool {
         && matches!(
             record.action.as_str(),
             "RecoveryService/OpenCeremony"
+                | "RecoveryService/CancelCeremony"
                 | "RecoveryService/CompleteCeremony"
+                | "RecoveryService/VetoCeremony"
                 | "ceremony.approve"
                 | "ceremony.deny"
                 | "ceremony.doubt"
                 | "ceremony.lock"
                 | "ceremony.moved"
                 | "ceremony.override"
+                | "ceremony.told"
         )
 }
 

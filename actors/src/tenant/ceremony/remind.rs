@@ -16,6 +16,11 @@ use crate::{api::recovery::CeremonyState, error::ActorError, work::Work};
 /// Timer of a ceremony's next reminder; its subject is the ceremony, its payload how many there were.
 pub(in crate::tenant) const TIMER: &str = "ceremony.remind";
 
+/// What guardians are reminded by.
+const SIGN: &str = "ceremony.sign_reminder";
+const DECIDE: &str = "ceremony.reminder";
+pub(in crate::tenant) const KINDS: [&str; 2] = [SIGN, DECIDE];
+
 /// The first comes after half the delay, within these; each further one after twice as long as the one before.
 const FIRST: (Duration, Duration) = (Duration::from_secs(3600), Duration::from_secs(24 * 3600));
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -61,8 +66,8 @@ pub(in crate::tenant) async fn fire(work: &mut Work, timer: &Timer) -> Result<()
 /// What the owner hears, and guardians who have said nothing.
 fn words(stage: CeremonyState) -> (&'static str, Option<&'static str>) {
     match stage {
-        CeremonyState::Proposed => ("ceremony.goes_on", Some("ceremony.sign_reminder")),
-        CeremonyState::Open => ("ceremony.goes_on", Some("ceremony.reminder")),
+        CeremonyState::Proposed => ("ceremony.goes_on", Some(SIGN)),
+        CeremonyState::Open => ("ceremony.goes_on", Some(DECIDE)),
         CeremonyState::Released => ("ceremony.collect_reminder", None),
         _ => ("ceremony.goes_on", None),
     }

@@ -198,7 +198,8 @@ async fn stop_others(work: &mut Work, loaded: &Loaded, event: Event) -> Result<(
         let mut today = other.progress.clone();
         today.step(Event::Look, work.now)?;
         let stops = matches!(today.stage, CeremonyState::Open | CeremonyState::Ready) && !today.overrides;
-        advance(work, &mut other, if stops { event } else { Event::Look }).await?;
+        let entered = advance(work, &mut other, if stops { event } else { Event::Look }).await?;
+        moved(work, other.row.ceremony_id, entered.iter()).await?;
     }
     Ok(())
 }
@@ -213,7 +214,8 @@ pub(in crate::tenant) async fn retire_all(
         if Some(loaded.row.ceremony_id) != except {
             // a look may find that it has ended by its own deadline
             let event = if loaded.row.expires_at > work.now { Event::Retired } else { Event::Look };
-            advance(work, &mut loaded, event).await?;
+            let entered = advance(work, &mut loaded, event).await?;
+            moved(work, loaded.row.ceremony_id, entered.iter()).await?;
         }
     }
     Ok(())
@@ -253,7 +255,8 @@ pub(in crate::tenant) async fn notified(work: &mut Work, notice: &Notice) -> Res
                 && loaded.progress.stage.is_live()
                 && loaded.progress.notified_at.is_none() =>
         {
-            advance(work, &mut loaded, Event::Notified).await.map(drop)
+            let entered = advance(work, &mut loaded, Event::Notified).await?;
+            moved(work, loaded.row.ceremony_id, entered.iter()).await
         }
         Some(_) | None => Ok(()),
     }

@@ -1,12 +1,13 @@
 //! A guardian's side of a ceremony: told of it, and saying what one thinks. It has been said only once the
 //! owner's tenant has committed it; the answer waits for that.
 
+use ocmt_crypto::audit::Outcome;
 use ocmt_store::tables::{CeremonyRequest, GuardianshipIn, User};
-use ocmt_types::{Digest32, TenantId};
+use ocmt_types::{Digest32, GuardianshipId, TenantId};
 
 use super::{
     super::{
-        ceremony::{events, ground, read::asked},
+        ceremony::{events, ground, read::asked, remind},
         handlers::notices::{self, NoticeText},
     },
     deal::from_owner,
@@ -16,6 +17,7 @@ use crate::{
     api::recovery::{
         ApproveCeremony, CeremonyView, DenyCeremony, Done, LockCeremony, OverrideStop, VoiceDoubt,
     },
+    audit,
     authorize::{Action, Object},
     error::ActorError,
     work::{Handle, Work},
@@ -93,7 +95,8 @@ pub(super) async fn settled(
 pub(super) async fn told(work: &mut Work, from: TenantId, letter: Told) -> Result<Vec<u8>, ActorError> {
     let guardianship = from_owner(work, from, letter.guardianship).await?;
     let key = (Digest32(letter.view.id), letter.guardianship);
-    let before = work.tx.get::<CeremonyRequest>(key).await?;
+    let asked_here = work.tx.find::<CeremonyRequest>(CeremonyRequest::ceremony_id.eq(key.0)).await?;
+    let before = asked_here.iter().find(|row| row.guardianship_id == letter.guardianship).cloned();
     let fresh = before.as_ref().is_none_or(|row| row.version < letter.version);
     if fresh {
         let row = CeremonyRequest {
@@ -115,8 +118,33 @@ pub(super) async fn told(work: &mut Work, from: TenantId, letter: Told) -> Resul
     }
     if let Some(kind) = &letter.news {
         notify(work, &guardianship, kind, &letter.view).await?;
+        if from != work.ownership.tenant && tells(&asked_here, letter.guardianship) {
+            note(work, &letter, kind).await?;
+        }
     }
     Ok(Vec::new())
+}
+
+/// Whether the tenant's channels hear a step by this guardian's word: several guardians of one tenant get one each, and it is
+/// told once. Which of them depends on rows alone, since one word may overtake another.
+fn tells(asked_here: &[CeremonyRequest], by: GuardianshipId) -> bool {
+    let first = asked_here.iter().map(|row| row.guardianship_id).min();
+    // who is told first that it was opened tells it
+    first.is_none_or(|first| first == by)
+}
+
+/// A step, for the audit of the guardian's tenant and its alert channels: which recovery, and not of whom. The owner's own
+/// tenant has it already.
+async fn note(work: &mut Work, letter: &Told, kind: &str) -> Result<(), ActorError> {
+    if remind::KINDS.contains(&kind) {
+        return Ok(());
+    }
+    let details = vec![
+        ("news".to_owned(), kind.to_owned()),
+        ("guardianship".to_owned(), letter.guardianship.to_string()),
+    ];
+    let object = format!("ceremony/{}", Digest32(letter.view.id));
+    audit::note(work, "ceremony.told", object, Outcome::Allowed, details).await
 }
 
 async fn notify(

@@ -4,35 +4,44 @@ use std::time::Duration;
 
 use ocmt_types::Secret;
 
-use super::circle::{Circle, SHORT, short};
+use super::circle::{Circle, SHORT, pass_delay, short};
 use crate::{
     api::{
-        alert::{AlertKind, PutChannel, Severity},
+        alert::{AlertKind, ConfirmChannel, PutChannel, Severity},
         auth::LinkPurpose,
-        recovery::CeremonyState,
+        recovery::{CancelCeremony, CeremonyState, CollectShares, VetoCeremony},
+        users::Role,
     },
     tests::{
-        kit::{Kit, until},
+        kit::{Kit, Person, until},
         mailbox::Delivered,
     },
 };
 
 const URL: &str = "https://hooks.example.org/T0/B0/xyzzy";
+const GUARDS: &str = "https://hooks.example.org/T1/B1/plugh";
 
 impl Circle {
     /// A channel of the owner's tenant.
     async fn channel(&self) {
-        let owner = self.kit.sign_in(&self.owner, LinkPurpose::SignIn).await;
+        self.channel_of(&self.owner, URL, &[]).await;
+    }
+
+    /// A channel of somebody's tenant that was tried.
+    async fn channel_of(&self, who: &Person, url: &str, actions: &[&str]) {
+        let owner = self.kit.sign_in(who, LinkPurpose::SignIn).await;
         let put = PutChannel {
             channel: None,
             kind: AlertKind::Slack,
             name: "ours".to_owned(),
-            target: Some(Secret::new(URL.to_owned())),
+            target: Some(Secret::new(url.to_owned())),
             secret: None,
             min_severity: Severity::Warning,
-            actions: Vec::new(),
+            actions: actions.iter().map(|action| (*action).to_owned()).collect(),
         };
-        self.kit.call(&owner.caller, put).await.unwrap();
+        let made = self.kit.call(&owner.caller, put).await.unwrap();
+        let tried = ConfirmChannel { channel: made.id, updated_at: made.updated_at };
+        self.kit.call(&owner.caller, tried).await.unwrap();
     }
 
     /// Of these actions it is told, with their facts.
@@ -41,11 +50,28 @@ impl Circle {
             let kind = format!("alert.{action}");
             until(action, async || self.kit.mailbox.count_of(URL, &kind) > 0).await;
         }
+        self.all_told(URL).await
+    }
+
+    async fn all_told(&self, there: &str) -> Vec<Delivered> {
         let mut told = Vec::new();
-        for n in 0..self.kit.mailbox.count(URL) {
-            told.push(self.kit.mailbox.nth(URL, n).await);
+        for n in 0..self.kit.mailbox.count(there) {
+            told.push(self.kit.mailbox.nth(there, n).await);
         }
         told
+    }
+
+    /// What the channel of guardians was told, until it was told so many times of this step.
+    async fn guards_hear(&self, news: &str, times: usize) -> Vec<String> {
+        let told = async || {
+            let all = self.all_told(GUARDS).await.into_iter();
+            all.filter(|mail| mail.kind == "alert.ceremony.told")
+                .filter_map(|mail| mail.facts.into_iter().find(|(name, _)| name == "news"))
+                .map(|(_, news)| news)
+                .collect::<Vec<_>>()
+        };
+        until(news, async || told().await.iter().filter(|told| *told == news).count() >= times).await;
+        told().await
     }
 }
 
@@ -91,4 +117,112 @@ async fn the_owners_tenant_hears_of_a_lock_and_of_what_goes_on_over_it() {
     let proposed =
         told.iter().any(|mail| mail.kind.ends_with("OpenCeremony") && mail.facts.contains(&over_a_stop));
     assert!(proposed, "{told:?}");
+}
+
+fn veto(ceremony: ocmt_types::Digest32) -> VetoCeremony {
+    VetoCeremony { ceremony, statement: Vec::new(), retirement: Vec::new() }
+}
+
+#[tokio::test]
+async fn a_veto_is_told_each_time_at_a_channel_that_is_for_something_else() {
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1, 1]).await;
+    circle.channel_of(&circle.owner, URL, &["x.y"]).await;
+    let (one, two, three) = (circle.opened().await, circle.opened().await, circle.opened().await);
+    for stopped in [&one, &two] {
+        circle.kit.call(&circle.owner.caller, veto(stopped.id())).await.unwrap();
+    }
+    circle.kit.call(&three.person.caller, CancelCeremony { ceremony: three.id() }).await.unwrap();
+    circle.hears(&["RecoveryService/CancelCeremony"]).await;
+    let of = |action: &str| circle.kit.mailbox.count_of(URL, &format!("alert.RecoveryService/{action}"));
+    until("each of them", async || (of("OpenCeremony"), of("VetoCeremony")) == (3, 2)).await;
+}
+
+#[tokio::test]
+async fn the_owners_tenant_hears_of_recoveries_that_end_with_another_or_with_their_guardians() {
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1, 1]).await;
+    let (locked, other) = (circle.opened().await, circle.opened().await);
+    circle.channel().await;
+    circle.lock(0, locked.id()).await.unwrap();
+    circle.reaches(&circle.owner, other.id(), CeremonyState::Locked).await;
+    until("the other one is told of", async || came_to(&circle.all_told(URL).await, "LOCKED")).await;
+    let over = circle.proposed(&locked).await;
+    circle.rotate().await;
+    circle.deal(2).await.unwrap();
+    circle.reaches(&circle.owner, over.id(), CeremonyState::Vetoed).await;
+    until("what ends with the set is told of", async || came_to(&circle.all_told(URL).await, "VETOED")).await;
+}
+
+#[tokio::test]
+async fn a_completed_recovery_is_told_to_the_tenants_of_owner_and_guardians() {
+    let mut circle = Circle::gather(Kit::sim_with(short).await, &[1, 1], SHORT).await;
+    // a second guardian of the first one's tenant: what both hear is told there once
+    let first = circle.guards[0].person.clone();
+    let beside = circle.kit.member(&first, "beside@example.com", Role::Member).await;
+    circle.seat(beside, 1).await;
+    circle.deal(2).await.unwrap();
+    circle.arrived().await;
+    circle.channel().await;
+    circle.channel_of(&first, GUARDS, &["x.y"]).await;
+    let requester = circle.opened().await;
+    let id = requester.id();
+    circle.guards_hear("ceremony.opened", 1).await;
+    circle.doubt(1, id).await.unwrap();
+    circle.guards_hear("ceremony.doubted", 1).await;
+    circle.approve(0, id).await.unwrap();
+    circle.guards_hear("ceremony.approved", 1).await;
+    circle.deny(1, id).await.unwrap();
+    circle.guards_hear("ceremony.refused", 1).await;
+    circle.approve(2, id).await.unwrap();
+    circle.guards_hear("ceremony.ready", 1).await;
+    pass_delay(&circle);
+    circle.reaches(&requester.person, id, CeremonyState::Released).await;
+    circle.guards_hear("ceremony.released", 1).await;
+    let collected = circle.kit.call(&requester.person.caller, CollectShares { ceremony: id }).await.unwrap();
+    let (vault, challenge, handout) = circle.unlock(&requester, &collected).await;
+    circle.complete(&requester, vault, (challenge, handout)).await.unwrap();
+    circle.hears(&["RecoveryService/CompleteCeremony"]).await;
+    let heard = circle.guards_hear("ceremony.completed", 1).await;
+    // each step once, though two guardians are of this tenant, and no reminder
+    let steps = ["opened", "doubted", "approved", "refused", "ready", "released", "completed"];
+    assert_eq!(heard, steps.map(|step| format!("ceremony.{step}")));
+    let told = circle.all_told(GUARDS).await;
+    let whose = |mail: &Delivered| mail.facts.iter().any(|(_, value)| value.contains(&circle.owner.email));
+    assert!(!told.iter().any(whose), "whose vault it is, the guardian's tenant is not told: {told:?}");
+}
+
+#[tokio::test]
+async fn a_guardians_tenant_hears_of_every_way_to_stop_and_of_no_reminder() {
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1, 1]).await;
+    let guard = circle.guards[0].person.clone();
+    circle.channel_of(&guard, GUARDS, &[]).await;
+    let vetoed = circle.opened().await;
+    circle.kit.call(&circle.owner.caller, veto(vetoed.id())).await.unwrap();
+    circle.guards_hear("ceremony.vetoed", 1).await;
+    let cancelled = circle.opened().await;
+    let given_up = CancelCeremony { ceremony: cancelled.id() };
+    circle.kit.call(&cancelled.person.caller, given_up).await.unwrap();
+    circle.guards_hear("ceremony.cancelled", 1).await;
+    let locked = circle.opened().await;
+    circle.lock(1, locked.id()).await.unwrap();
+    circle.guards_hear("ceremony.locked", 1).await;
+    circle.proposed(&locked).await;
+    let heard = circle.guards_hear("ceremony.proposed", 1).await;
+    assert!(heard.iter().all(|news| !news.ends_with("reminder")), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_guardian_of_the_owners_own_tenant_is_told_and_its_channels_hear_each_step_once() {
+    let mut circle = Circle::gather(Kit::sim_with(short).await, &[1, 1], SHORT).await;
+    let own = circle.kit.member(&circle.owner, "inside@example.com", Role::Member).await;
+    circle.seat(own, 1).await;
+    circle.deal(2).await.unwrap();
+    circle.arrived().await;
+    circle.channel().await;
+    let requester = circle.opened().await;
+    circle.approve(2, requester.id()).await.unwrap();
+    circle.hears(&["RecoveryService/OpenCeremony", "ceremony.approve"]).await;
+    let kind = "ceremony.approved";
+    let inside = circle.guards[2].person.email.clone();
+    until("the guardian has the letter", async || circle.kit.mailbox.count_of(&inside, kind) > 0).await;
+    assert_eq!(circle.kit.mailbox.count_of(URL, "alert.ceremony.told"), 0);
 }
