@@ -56,6 +56,8 @@ pub struct RevokeProgramToken {
 pub struct ProgramTokenRevoked {
     /// Objects whose present version the program has the key of: its user's client writes them anew.
     pub rekey: Vec<[u8; 32]>,
+    /// Of which vault.
+    pub vault: VaultId,
 }
 
 /// Let a program go on that was stopped because it read unusually much. With step-up.

@@ -216,7 +216,7 @@ async fn t6_an_ended_token_is_refused_at_once_on_every_node() {
     let program = a.authenticate(token.secret.expose()).await.unwrap();
     get(&a, &program, vault, granted).await.unwrap();
     let ended = a.call(&ann.caller, RevokeProgramToken { token: token.id }).await.unwrap();
-    assert_eq!(ended.rekey, [granted.0], "it has the key of the present version");
+    assert_eq!((ended.rekey, ended.vault), (vec![granted.0], vault), "it has the key of the present version");
     assert_eq!(reason(get(&a, &program, vault, granted).await), "UNAUTHENTICATED");
     assert_eq!(reason(a.authenticate(token.secret.expose()).await), "UNAUTHENTICATED");
     // and wherever the tenant goes

@@ -151,19 +151,28 @@ impl Vault {
     }
 }
 
+/// What a program's token left behind when it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramEnded {
+    /// Of which vault: one's own, or a group's.
+    pub vault: VaultId,
+    /// Objects of it of which the program has had the present key: [`Vault::rekey`] them. The node tells it once.
+    pub rekey: Vec<Digest32>,
+}
+
 impl Client {
-    /// Ends a program's token, at once and on every node. Of these objects the program has had the present key:
-    /// [`Vault::rekey`] them.
+    /// Ends a program's token, at once and on every node.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn revoke_program_token(&self, which: ProgramTokenId) -> Result<Vec<Digest32>, ClientError> {
+    pub async fn revoke_program_token(&self, which: ProgramTokenId) -> Result<ProgramEnded, ClientError> {
         let request = pb::RevokeProgramTokenRequest {
             program_token_id: which.to_string(),
             idempotency_key: idempotency_key(),
         };
         let answer = self.shares().revoke_program_token(request).await?.into_inner();
-        answer.rekey_object_ids.iter().map(|object| digest(object, "rekey_object_ids")).collect()
+        let rekey = answer.rekey_object_ids.iter().map(|object| digest(object, "rekey_object_ids"));
+        Ok(ProgramEnded { vault: id(&answer.vault_id, "vault_id")?, rekey: rekey.collect::<Result<_, _>>()? })
     }
 
     /// Lets a program go on that was stopped because it read unusually much.

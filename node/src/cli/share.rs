@@ -13,14 +13,19 @@ use std::{
 
 use anyhow::Context as _;
 use data_encoding::HEXLOWER;
-use ocmt_client::{ClientError, program::ProgramAccess};
+use ocmt_client::{
+    Client, ClientError,
+    program::{ProgramAccess, ProgramEnded},
+    vault::Vault,
+};
 use ocmt_crypto::seal::{SealPublicKey, SealSecretKey};
+use ocmt_types::{Digest32, VaultId};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
     approve,
-    args::{ProgramCommand, ShareCommand},
+    args::{PassphraseArgs, ProgramCommand, ShareCommand},
     context::Context,
     group_vault, show,
 };
@@ -48,25 +53,18 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
             let access = vault.create_program_token(&args.name, &args.entry, key, lifetime).await?;
             tell_token(context, &access, &args.out)
         }
-        ProgramCommand::Revoke { token, group, passphrase } => {
+        ProgramCommand::Revoke { token, passphrase } => {
             let client = context.client().await?;
             // first the token, which ends at once; then the keys that the program may have kept
-            let rekey = client.revoke_program_token(token).await?;
-            if !rekey.is_empty() {
-                let mut own = context.vault(&client, &passphrase).await?;
-                match group {
-                    None => own.rekey(&rekey).await?,
-                    Some(group) => {
-                        group_vault::open(&own, group, &passphrase)
-                            .await?
-                            .secrets_mut()
-                            .rekey(&rekey)
-                            .await?;
-                    }
-                }
+            let ended = client.revoke_program_token(token).await?;
+            if !ended.rekey.is_empty() {
+                fresh_keys(context, &client, &ended, &passphrase).await.context(
+                    "the token has ended, but what it could read is not under fresh keys yet: \
+                     run `ocmt vault rotate`, of a group's vault `ocmt group vault rotate`",
+                )?;
             }
-            context.out.value(&json!({ "rekeyed": rekey.len() }), || {
-                format!("the token has ended; {} under fresh keys", show::count(rekey.len(), "secret"))
+            context.out.value(&json!({ "rekeyed": ended.rekey.len() }), || {
+                format!("the token has ended; {} under fresh keys", show::count(ended.rekey.len(), "secret"))
             })
         }
         ProgramCommand::Release { token } => {
@@ -92,6 +90,34 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
             Ok(stdout.flush()?)
         }
     }
+}
+
+async fn fresh_keys(
+    context: &Context,
+    client: &Client,
+    ended: &ProgramEnded,
+    passphrase: &PassphraseArgs,
+) -> anyhow::Result<()> {
+    let mut own = context.vault(client, passphrase).await?;
+    rekey(client, &mut own, ended.vault, &ended.rekey, passphrase).await
+}
+
+/// Writes objects under fresh keys where they are: in one's own vault, or in that of a group, which one's own opens.
+async fn rekey(
+    client: &Client,
+    own: &mut Vault,
+    of: VaultId,
+    objects: &[Digest32],
+    passphrase: &PassphraseArgs,
+) -> anyhow::Result<()> {
+    let groups = if of == own.id() { Vec::new() } else { client.list_groups().await? };
+    match groups.iter().find(|group| group.vault == Some(of)) {
+        None => own.rekey(objects).await?,
+        Some(group) => {
+            group_vault::open(own, group.id, passphrase).await?.secrets_mut().rekey(objects).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a program's token to a new file, and says where it is.

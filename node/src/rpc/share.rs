@@ -164,7 +164,8 @@ impl ShareService for Rpc {
         let ask = RevokeProgramToken { token: convert::id(&it.program_token_id, "program_token_id")? };
         let ended = self.ask(&request, &it.idempotency_key, ask).await?;
         let rekey_object_ids = ended.rekey.into_iter().map(|object| object.to_vec().into()).collect();
-        Ok(Response::new(pb::RevokeProgramTokenResponse { rekey_object_ids }))
+        let vault_id = ended.vault.to_string();
+        Ok(Response::new(pb::RevokeProgramTokenResponse { rekey_object_ids, vault_id }))
     }
 
     async fn release_program_token(

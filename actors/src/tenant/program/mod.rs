@@ -133,7 +133,7 @@ impl Handle for RevokeProgramToken {
         let rekey = rekey.into_iter().collect();
         forget(work, self.token).await?;
         work.object = format!("program/{}", self.token);
-        Ok(ProgramTokenRevoked { rekey })
+        Ok(ProgramTokenRevoked { rekey, vault: row.vault_id })
     }
 }
 

@@ -92,7 +92,7 @@ pub enum GroupVaultCommand {
     },
     /// Make a token with which a program reads single secrets of it, for your account
     #[command(
-        after_help = "Example:\n  ocmt group vault program 0b8c2a54-… deploys --entry bot-token --program-key 9f0c… --lifetime 720h --out deploys.json\n\nYou end it with `ocmt share program revoke --group GROUP`. It ends when you leave the group or administer it no more."
+        after_help = "Example:\n  ocmt group vault program 0b8c2a54-… deploys --entry bot-token --program-key 9f0c… --lifetime 720h --out deploys.json\n\nYou end it with `ocmt share program revoke TOKEN`. It ends when you leave the group or administer it no more."
     )]
     Program {
         /// Of which group

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use ocmt_client::share::Permission;
-use ocmt_types::{GroupId, ProgramTokenId, ShareId};
+use ocmt_types::{ProgramTokenId, ShareId};
 
 use super::PassphraseArgs;
 use crate::config::HumanDuration;
@@ -211,14 +211,13 @@ pub enum ProgramCommand {
     )]
     Create(ProgramCreateArgs),
     /// End a program's token at once, and write what it could read under fresh keys
-    #[command(after_help = "Example:\n  ocmt share program revoke 0b8c2a54-…")]
+    #[command(
+        after_help = "Example:\n  ocmt share program revoke 0b8c2a54-…\n\nWhich entries it could read the node says once. If it is cut off after that, run `ocmt vault rotate`, of a\ngroup's vault `ocmt group vault rotate`, which writes everything under fresh keys."
+    )]
     Revoke {
         /// Which
         token: ProgramTokenId,
-        /// The group whose vault it reads, if it is not yours
-        #[arg(long)]
-        group: Option<GroupId>,
-        /// Your vault, in which entries are written anew
+        /// Your vault, in which entries are written anew; it opens that of a group too
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },

@@ -14,7 +14,6 @@ use crate::cli::{
     approve,
     args::{GiveArgs, OfferArgs, PassphraseArgs, ShareCommand},
     context::Context,
-    group_vault,
     guardian::same_words,
     output::{confirm, note},
     show,
@@ -170,13 +169,7 @@ async fn revoke(
         if wrote && of == own.id() {
             own.forget_share(which).await?;
         }
-        let groups = if of == own.id() { Vec::new() } else { client.list_groups().await? };
-        match groups.iter().find(|group| group.vault == Some(of)) {
-            None => own.rekey(&rekey).await?,
-            Some(group) => {
-                group_vault::open(&own, group.id, passphrase).await?.secrets_mut().rekey(&rekey).await?;
-            }
-        }
+        super::rekey(client, &mut own, of, &rekey, passphrase).await?;
     }
     context.out.value(&json!({ "rekeyed": rekey.len() }), || {
         format!("the share has ended; {} under fresh keys", show::count(rekey.len(), "secret"))

@@ -57,7 +57,7 @@ async fn an_agent_asks_and_reads_what_its_owner_approves() {
     assert_eq!((entry.name.expose(), entry.value.as_slice()), ("bank", &b"the value"[..]));
     assert_eq!(agent.list_capabilities(false).await.unwrap()[0].state, CapabilityState::Approved);
     // with the token all of it ends, and both are written under fresh keys
-    let rekey = ada.client.revoke_program_token(access.token_id).await.unwrap();
+    let rekey = ada.client.revoke_program_token(access.token_id).await.unwrap().rekey;
     assert!(rekey.len() == 2 && rekey.contains(&bank));
     hers.rekey(&rekey).await.unwrap();
     assert_eq!(code(agent.read_object(&access, &key, bank).await), Some(Code::Unauthenticated));

@@ -52,7 +52,7 @@ async fn a_program_reads_what_its_user_handed_to_it_until_that_is_taken_back() {
     assert!(program.approve_pairing(waits[0].id, &said.code.unwrap()).await.is_err());
     assert!(program.list_users().await.is_err());
     // taken back: the token at once, and the key with a new version
-    let rekey = ada.client.revoke_program_token(access.token_id).await.unwrap();
+    let rekey = ada.client.revoke_program_token(access.token_id).await.unwrap().rekey;
     assert_eq!(code(program.read_granted(&access, &key, "bot-token").await), Some(Code::Unauthenticated));
     assert_eq!(rekey.len(), 1);
     vault.rekey(&rekey).await.unwrap();
