@@ -34,4 +34,5 @@ mod unlocks;
 mod users;
 pub(crate) mod vault;
 mod vault_history;
+mod vault_rotation;
 mod vault_watch;

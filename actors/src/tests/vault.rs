@@ -50,7 +50,7 @@ pub(crate) async fn vault_of(kit: &Kit, person: &Person) -> UnlockedVault {
     open
 }
 
-fn entry(name: &str, value: &[u8]) -> Entry {
+pub(super) fn entry(name: &str, value: &[u8]) -> Entry {
     Entry {
         name: EntryName::new(name).unwrap(),
         value: Zeroizing::new(value.to_vec()),
