@@ -330,6 +330,7 @@ mod tests {
         held.remove(0);
         assert!(gate.take_stop(tenant, 64).is_ok(), "or in a place of all");
         held.clear();
+        drop(looked);
         assert!(!gate.is_busy(tenant));
     }
 
