@@ -1,17 +1,32 @@
 //! What entries cost over gRPC through one node with its audit on: reading and writing under a closed loop of callers in
-//! this process, each with a vault of its own, and a vault of many entries listed and rotated. With limits counted in
-//! Redis too where `OCMT_TEST_REDIS` names one, and on PostgreSQL where `OCMT_TEST_POSTGRES` does. Build the node and this
-//! with `--release` and set `OCMT_TEST_BIN` to its folder.
+//! this process, each with a vault of its own, and a vault of many entries listed, rotated, exported and imported again, with
+//! the most memory that the node and this process, the client, took meanwhile. With limits counted in Redis too where
+//! `OCMT_TEST_REDIS` names one, and on PostgreSQL where `OCMT_TEST_POSTGRES` does. Build the node and this with `--release`
+//! and set `OCMT_TEST_BIN` to its folder.
 //!
 //! `cargo run --release -p ocmt-e2e --example entries [SECONDS [CALLERS [ENTRIES]]]`
 #![allow(clippy::print_stdout, reason = "it is what it is for")]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context as _, ensure};
 use futures_util::future::try_join_all;
-use ocmt_client::vault::Vault;
-use ocmt_crypto::vault::RotationMode;
+use ocmt_client::{
+    passphrase::NewPassphrase,
+    vault::{
+        Vault,
+        import::{Existing, ExportFile, Source},
+    },
+};
+use ocmt_crypto::{
+    kdf::{Cost, Passphrase},
+    vault::RotationMode,
+};
 use ocmt_store::testing::TestDatabase;
 use ocmt_testkit::{TestNode, usage};
 use ocmt_types::{Clock as _, SystemClock};
@@ -96,26 +111,49 @@ fn tell(store: &str, what: &str, callers: usize, time: Duration, times: &mut [Du
     println!("{store}: {what}, {callers} callers: {each_second}/s, p50 {:.2?}, p99 {:.2?}", at(50), at(99));
 }
 
-/// A vault of many entries: how long each takes, and the most memory the node took meanwhile.
+/// A vault of many entries: how long each takes, and the most memory that was taken meanwhile.
 async fn many(store: &str, node: &TestNode, entries: usize) -> anyhow::Result<()> {
-    let pid = node.local().pid().context("no process")?;
+    let (pid, own) = (node.local().pid().context("no process")?, std::process::id());
     let mut vault = node.person("many").await?.vault(PASSPHRASE).await?;
+    let mut empty = node.person("empty").await?.vault(PASSPHRASE).await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("export");
     let secrets = secrets(entries);
-    for what in ["written in batches", "listed", "rewrapped", "re-keyed"] {
+    for what in ["written in batches", "listed", "rewrapped", "re-keyed", "exported", "imported"] {
         usage::forget_peak(pid)?;
+        usage::forget_peak(own)?;
         let began = SystemClock.boottime();
         match what {
             "written in batches" => drop(vault.put_many(&secrets).await?),
             "listed" => ensure!(vault.list().await?.len() == entries, "not all are there"),
             "rewrapped" => drop(vault.rotate(RotationMode::Rewrap, &[], Vec::new(), "measured").await?),
-            _ => drop(vault.rotate(RotationMode::Rekey, &[], Vec::new(), "measured").await?),
+            "re-keyed" => drop(vault.rotate(RotationMode::Rekey, &[], Vec::new(), "measured").await?),
+            "exported" => export(&vault, &file).await?,
+            _ => import(&mut empty, &file, entries).await?,
         }
         let took = SystemClock.boottime().saturating_sub(began);
         println!(
-            "{store}: {entries} entries {what}: {took:.2?}, node {} MiB",
-            usage::of(pid)?.peak_kib >> 10
+            "{store}: {entries} entries {what}: {took:.2?}, node {} MiB, client {} MiB",
+            usage::of(pid)?.peak_kib >> 10,
+            usage::of(own)?.peak_kib >> 10
         );
     }
+    Ok(())
+}
+
+async fn export(vault: &Vault, to: &Path) -> anyhow::Result<()> {
+    let passphrase = NewPassphrase::new(PASSPHRASE, &[])?;
+    vault.export(passphrase, Cost::DEFAULT, &mut File::create(to)?, |_, _| {}).await?;
+    Ok(())
+}
+
+/// All of the file is read and checked first, as always.
+async fn import(into: &mut Vault, file: &Path, entries: usize) -> anyhow::Result<()> {
+    let passphrase = Passphrase::new(PASSPHRASE)?;
+    let source = Source::Export(ExportFile::open(File::open(file)?, &passphrase)?);
+    let plan = into.plan_import(&source, Existing::Refuse, &BTreeSet::new()).await?;
+    into.import(&source, &plan, |_, _| {}).await?;
+    ensure!(plan.to_write() == entries, "not all were imported");
     Ok(())
 }
 
