@@ -19,11 +19,15 @@ pub(super) fn words(kind: &str) -> Option<(&'static str, &'static str)> {
         "unlock_released" => (
             "A group's vault is open to an administrator",
             "Enough administrators approved, and whoever asked can open the group's vault until the time below. If that is \
-             wrong, call the others, and run `ocmt group vault rotate` as soon as one of you has it open.",
+             wrong, take them out of the group with `ocmt group remove`, which ends it at once; then open it together, and run \
+             `ocmt group vault rotate`.",
         ),
-        "unlock_completed" => {
-            ("A group's vault has new keys", "Whoever had it open gave it new keys, and has it open no more.")
-        }
+        "key_shared" => (
+            "The key of a group's vault was shared anew",
+            "The vault has new keys. From now on as many administrators as stand below open it together, and nobody alone: \
+             `ocmt group vault unlock` asks the others. `ocmt group vault status` says who takes part. If it should not be \
+             so, call whoever did it.",
+        ),
         "unlock_denied" => {
             ("An unlock of a group's vault was refused", "Too many administrators said no to it.")
         }

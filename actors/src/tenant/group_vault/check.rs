@@ -9,7 +9,7 @@ use ocmt_crypto::{
 use ocmt_store::tables::{GroupVault, Slot, User, Vault, VaultMember};
 use ocmt_types::{GroupId, UserId};
 
-use super::{participants, role_in, unlock};
+use super::{ends, participants, role_in, unlock};
 use crate::{
     api::{
         users::IdentityKey,
@@ -17,7 +17,7 @@ use crate::{
     },
     authorize::{Action, Object, Owner},
     error::ActorError,
-    tenant::{handlers::identity_of, vault::ground},
+    tenant::{handlers::identity_of, session_row, vault::ground},
     work::Work,
 };
 
@@ -196,9 +196,11 @@ pub(in crate::tenant) async fn rotated(
     unlock::rotated(work, vault.vault_id).await?;
     let holders = dealt.as_ref().map(unlock::Dealt::holders);
     if let Some(dealt) = dealt {
+        from_now_on_shared(work, vault, &dealt).await?;
         unlock::dealt(work, vault, dealt).await?;
     }
     let rekeyed = vault.rotation_mode == Some(ocmt_store::tables::RotationMode::Rekey);
+    let mut group = work.tx.get::<GroupVault>(vault.vault_id).await?.ok_or(ActorError::NotFound)?;
     for row in participants(work, vault.vault_id).await? {
         let stays = match &holders {
             Some(holders) => row.admission.is_none() || holders.contains(&row.user_id),
@@ -208,14 +210,26 @@ pub(in crate::tenant) async fn rotated(
             work.tx.update(&VaultMember { slot_id: None, ..row }).await?;
         } else if !stays {
             work.tx.delete::<VaultMember>((vault.vault_id, row.user_id)).await?;
+            group = ends::out(work, group, row.user_id).await?;
             if work.details.len() < MAX_DETAILS - 1 {
                 work.details.push(("no_slot".to_owned(), row.user_id.to_string()));
             }
         }
     }
-    let row = work.tx.get::<GroupVault>(vault.vault_id).await?.ok_or(ActorError::NotFound)?;
     if rekeyed {
-        work.tx.update(&GroupVault { due: None, due_since: None, ..row }).await?;
+        work.tx.update(&GroupVault { due: None, due_since: None, ..group }).await?;
     }
     Ok(())
+}
+
+/// Nobody has it open any more: watches of it end, and everybody who took part is told.
+async fn from_now_on_shared(work: &mut Work, vault: &Vault, dealt: &unlock::Dealt) -> Result<(), ActorError> {
+    let row = work.tx.get::<GroupVault>(vault.vault_id).await?.ok_or(ActorError::NotFound)?;
+    let mut told = participants(work, vault.vault_id).await?;
+    told.retain(|row| row.admission.is_some());
+    let told: Vec<UserId> = told.into_iter().map(|row| row.user_id).collect();
+    for user in &told {
+        session_row::end_streams(work, *user).await?;
+    }
+    unlock::tell_dealt(work, &row, dealt, &told).await
 }

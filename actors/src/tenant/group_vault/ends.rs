@@ -35,16 +35,22 @@ pub(in crate::tenant) async fn left(
     if gone.admission.is_none() {
         return Ok(false);
     }
-    share::end_in_vault(work, vault, user).await?;
-    program::end_in_vault(work, vault, user).await?;
+    let row = out(work, row, user).await?;
+    unlock::member_out(work, &row, user).await?;
+    tell(work, group, vault, user).await?;
+    Ok(true)
+}
+
+/// Whoever had the vault's key has it no more: what they gave and were given of it ends, and new keys are due.
+pub(super) async fn out(work: &mut Work, row: GroupVault, user: UserId) -> Result<GroupVault, ActorError> {
+    share::end_in_vault(work, row.vault_id, user).await?;
+    program::end_in_vault(work, row.vault_id, user).await?;
     // watches of the vault end with it: what is asked from now on is decided anew
     session_row::end_streams(work, user).await?;
     let due_since = row.due_since.or(Some(work.now));
     let row = GroupVault { due: Some(RotationDue::Left), due_since, ..row };
     work.tx.update(&row).await?;
-    unlock::member_out(work, &row, user).await?;
-    tell(work, group, vault, user).await?;
-    Ok(true)
+    Ok(row)
 }
 
 /// Somebody may do less in the group from now on.

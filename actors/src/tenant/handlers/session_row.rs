@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use ocmt_store::{
     ReadTx,
     tables::{
-        Assurance as StoredAssurance, Ceremony, CeremonyState, Inbox, Invite, Link, Notice, Pairing, Session,
-        Tenant, TenantState, TotpEnrollment, User, UserState,
+        Assurance as StoredAssurance, Ceremony, CeremonyPurpose, CeremonyState, Inbox, Invite, Link, Notice,
+        Pairing, Session, Tenant, TenantState, TotpEnrollment, User, UserState,
     },
 };
 use ocmt_types::{Digest32, SessionId, Timestamp, UserId};
@@ -202,12 +202,15 @@ impl SystemWork for Touch {
     }
 }
 
-/// Sessions that have opened a ceremony which is not over. Only they can collect, so they stay until then.
+/// Sessions that have opened a recovery which is not over. Only they can collect, so they stay until then. An unlock of a
+/// group's vault holds none: whoever asked asks again, and a session that was stolen with one open is to end.
 pub(crate) async fn holders(work: &mut Work, user: UserId) -> Result<BTreeSet<SessionId>, ActorError> {
     let mut holders = BTreeSet::new();
     for state in CeremonyState::LIVE {
         let live = Ceremony::user_id.eq(user).and(Ceremony::state.eq(state));
-        holders.extend(work.tx.find::<Ceremony>(live).await?.into_iter().map(|row| row.opened_by));
+        let live = work.tx.find::<Ceremony>(live).await?;
+        let recoveries = live.into_iter().filter(|row| row.purpose != CeremonyPurpose::Unlock);
+        holders.extend(recoveries.map(|row| row.opened_by));
     }
     Ok(holders)
 }

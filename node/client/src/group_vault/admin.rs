@@ -33,13 +33,13 @@ impl GroupVault<'_> {
         &mut self.vault
     }
 
-    /// Admits a member who has accepted, with keys that this device has pinned.
+    /// Admits a member who has accepted, with keys whose words were compared on this device.
     ///
     /// # Errors
     /// [`ClientError::Usage`] if the member has not accepted, believes another administrator, or accepted with other keys
     /// than were compared; [`ClientError::Refused`] without a fresh proof of presence.
     pub async fn admit(&mut self, email: &str) -> Result<(), ClientError> {
-        let keys = self.own.pinned(email)?;
+        let keys = self.own.compared(email)?;
         let status = self.own.client().group_vault(self.group).await?;
         let member = status.of(email)?;
         match member.part {
@@ -65,13 +65,12 @@ impl GroupVault<'_> {
             return Err(ClientError::Usage(text));
         }
         // where several open it together they get a part when its key is dealt anew
-        let added = match status.needed {
-            0 => {
-                let mut edit = self.vault.keys().edit();
-                let slot = edit.add_slot(&NewSlot::Member(keys.sealing), &mut rand::rng())?;
-                Some((slot, edit.finish()?))
-            }
-            _ => None,
+        let added = if self.together.is_some() {
+            None
+        } else {
+            let mut edit = self.vault.keys().edit();
+            let slot = edit.add_slot(&NewSlot::Member(keys.sealing), &mut rand::rng())?;
+            Some((slot, edit.finish()?))
         };
         let slot = added.as_ref().map(|(slot, _)| *slot);
         let admission = admission(self.vault.keys(), self.group, &keys, slot);
@@ -126,11 +125,10 @@ impl GroupVault<'_> {
     /// # Errors
     /// [`ClientError::Usage`] if the node names somebody for a slot that is sealed to other keys; as [`Vault::rotate`].
     pub async fn rotate(&mut self, reason: &str) -> Result<usize, ClientError> {
-        let status = self.own.client().group_vault(self.group).await?;
-        if status.needed > 0 {
-            let need = u8::try_from(status.needed).map_err(|_| ClientError::Answer("units_needed"))?;
+        if let Some(need) = self.together {
             return self.deal(need, reason).await.map(|_| 0);
         }
+        let status = self.own.client().group_vault(self.group).await?;
         let mut kept = BTreeSet::new();
         for member in status.participants.iter().filter(|one| one.part == Part::Admitted) {
             let Some(slot) = member.slot else { continue };
@@ -180,6 +178,7 @@ impl GroupVault<'_> {
             );
             return Err(ClientError::Usage(text));
         }
+        self.vault.file_before_rekeying().await?;
         let keyring = self.vault.keys().keyring();
         let ids: &dyn IdGen = &RandomIds;
         let plan = Plan {
@@ -212,6 +211,7 @@ impl GroupVault<'_> {
         };
         self.own.client().vaults().finish_rotation(request).await?;
         self.vault.adopt(completed)?;
+        self.own.state().end_rotation(self.vault.id())?;
         self.own.state().forget_unlock(self.group)?;
         Ok(holders)
     }
@@ -220,7 +220,7 @@ impl GroupVault<'_> {
         if member.user == self.own.client().identity()?.user {
             return Ok(self.own.person_keys());
         }
-        self.own.pinned(&member.email)
+        self.own.compared(&member.email)
     }
 
     /// That a slot is sealed to the keys of whom the node names for it: it shall not keep one of somebody who left under the

@@ -55,10 +55,10 @@ impl Vault {
         self.open_group_vault(group, Rollback::Refuse).await
     }
 
-    /// Takes part in the vault of a group, on the word of an administrator whose keys this device has pinned.
+    /// Takes part in the vault of a group, on the word of an administrator whose words were compared on this device.
     ///
     /// # Errors
-    /// [`ClientError::Usage`] if the group has no vault, or the keys of the administrator are not pinned.
+    /// [`ClientError::Usage`] if the group has no vault, or the words of the administrator were not compared.
     pub async fn join_group_vault(&self, group: GroupId, admitter: &str) -> Result<(), ClientError> {
         self.publish_identity().await?;
         let status = self.client().group_vault(group).await?;
@@ -66,7 +66,7 @@ impl Vault {
             let text = format!("{admitter} does not administer this group: name somebody who does");
             return Err(ClientError::Usage(text));
         }
-        let (own, believed) = (self.person_keys(), self.pinned(admitter)?);
+        let (own, believed) = (self.person_keys(), self.compared(admitter)?);
         let acceptance = Acceptance {
             group,
             scope: VaultScope { tenant: self.client().identity()?.tenant, vault: status.vault()? },
@@ -108,7 +108,7 @@ impl Vault {
             other => ClientError::Crypto(other),
         })?;
         let vault = present_vault(self.client(), self.state(), open, &shown.handout).await?;
-        Ok(GroupVault { own: self, vault, group })
+        Ok(GroupVault { own: self, vault, group, together: None })
     }
 
     /// What the administrator said of the vault whom one's own acceptance names.

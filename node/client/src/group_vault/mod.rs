@@ -96,6 +96,9 @@ pub struct GroupVault<'o> {
     own: &'o Vault,
     vault: Vault,
     group: GroupId,
+    /// How many open it together, by the set that the vault's own key signed and that opened it: no node lowers it. None if it
+    /// was opened by the own slot.
+    together: Option<u8>,
 }
 
 impl Client {

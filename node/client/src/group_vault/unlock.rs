@@ -67,6 +67,11 @@ impl Unlock {
         ceremony_words(self.id).await
     }
 
+    /// Whether it can still be decided about, or is open.
+    pub fn is_live(&self) -> bool {
+        matches!(self.state, CeremonyState::Open | CeremonyState::Ready | CeremonyState::Released)
+    }
+
     /// How long it lasts, from asking to its end: what its name covers.
     pub fn lasts(&self) -> Duration {
         self.ceremony.expires_at.since(self.ceremony.opened_at)
@@ -93,10 +98,11 @@ impl Vault {
     }
 
     /// Asks the group's administrators to open its vault to this device for so long, and approves with the own part. Everything is
-    /// chosen, and kept here, before anything is sent.
+    /// chosen, and kept here, before anything is sent. What this device has asked for before and is not over is gone on
+    /// with: a second one would take the first one's key, and what was approved of it.
     ///
     /// # Errors
-    /// [`ClientError::Usage`] if the vault opens for each who takes part.
+    /// [`ClientError::Usage`] if the vault opens for each who takes part, or the caller holds no part of its key yet.
     pub async fn ask_for_unlock(&self, group: GroupId, lasts: Duration) -> Result<Unlock, ClientError> {
         let request = pb::ListGroupUnlocksRequest { group_id: group.to_string() };
         let listed = self.client().groups().list_group_unlocks(request).await?.into_inner();
@@ -105,6 +111,9 @@ impl Vault {
             return Err(ClientError::Usage(text.to_owned()));
         }
         let set = self.set_of(group, &listed.signed_set).await?;
+        if let Some(asked) = self.asked_before(group, listed.unlocks).await? {
+            return Ok(asked);
+        }
         let (secret, now) = (SealSecretKey::generate(&mut rand::rng()), SystemClock.now());
         let ceremony = crypto::Ceremony {
             nonce: rand::random(),
@@ -120,15 +129,46 @@ impl Vault {
         };
         let kept = RecoveryRequest { ceremony, secret };
         self.state().keep_unlock(group, &kept)?;
+        self.open_unlock(group, &ceremony).await?;
+        let review = self.review_unlock(group, ceremony.hash()).await?;
+        self.approve_unlock(group, &review).await
+    }
+
+    async fn open_unlock(&self, group: GroupId, ceremony: &crypto::Ceremony) -> Result<Unlock, ClientError> {
         let request = pb::OpenGroupUnlockRequest {
             group_id: group.to_string(),
             params: ceremony.encode().into(),
             idempotency_key: idempotency_key(),
         };
         let answer = self.client().groups().open_group_unlock(request).await?.into_inner();
-        let opened = expected(present(answer.unlock, "unlock")?, ceremony.hash())?;
-        let review = self.review_unlock(group, opened.id).await?;
-        self.approve_unlock(group, &review).await
+        expected(present(answer.unlock, "unlock")?, ceremony.hash())
+    }
+
+    /// What this device has asked for in this sign-in and is not over, approved with the own part if it was cut off before.
+    async fn asked_before(
+        &self,
+        group: GroupId,
+        listed: Vec<pb::GroupUnlock>,
+    ) -> Result<Option<Unlock>, ClientError> {
+        let Some(kept) = self.state().unlock(group)? else { return Ok(None) };
+        let mut known = listed.into_iter().map(unlock).collect::<Result<Vec<_>, _>>()?;
+        known.retain(|one| one.id == kept.id() && one.is_live());
+        let Some(known) = known.pop() else { return Ok(None) };
+        match self.open_unlock(group, &kept.ceremony).await {
+            Ok(_) => {}
+            // asked for in another sign-in, which alone would get the parts
+            Err(error) if error.code() == Some(tonic::Code::AlreadyExists) => {
+                self.cancel_unlock(group, known.id).await?;
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        }
+        if known.state != CeremonyState::Open {
+            return Ok(Some(known));
+        }
+        // given twice it counts once
+        let review = self.review_unlock(group, known.id).await?;
+        self.approve_unlock(group, &review).await.map(Some)
     }
 
     /// An unlock with all that this device needs to decide: the set that the vault's own key signed, and the own part of it.
@@ -144,6 +184,10 @@ impl Vault {
         unlock.ceremony.check(&set)?;
         if unlock.ceremony.purpose != Purpose::Unlock {
             return Err(CryptoError::Refused.into());
+        }
+        if answer.sealed_part.is_empty() {
+            let text = "you hold no part of this vault's key: whoever has it open deals it anew with `ocmt group vault rotate`";
+            return Err(ClientError::Usage(text.to_owned()));
         }
         let keyring = self.keys().keyring();
         let units = open_units(&answer.sealed_part, &set, &self.identity_key(), &keyring.identity_seal)?;
@@ -220,7 +264,15 @@ impl Vault {
             group_id: group.to_string(),
             ceremony_id: kept.id().0.to_vec().into(),
         };
-        let answer = self.client().groups().collect_group_unlock(request).await?.into_inner();
+        let collected = self.client().groups().collect_group_unlock(request).await;
+        let answer = collected.map_err(ClientError::from).inspect_err(|error| {
+            // it ended: what this device kept of it opens nothing any more
+            let over = matches!(error.reason().as_deref(), Some("CEREMONY_OVER" | "NOT_FOUND"));
+            if over && self.state().forget_unlock(group).is_err() {
+                tracing::warn!("the key of an unlock that is over could not be forgotten");
+            }
+        })?;
+        let answer = answer.into_inner();
         let set = GuardianSet::verify(&answer.signed_set, &believed.identity)?;
         let release = SealSecretKey::from_slice(&answer.release_private_key)?;
         let approvals: Vec<Vec<u8>> = answer.approvals.iter().map(|one| one.to_vec()).collect();
@@ -242,7 +294,7 @@ impl Vault {
             other => ClientError::Crypto(other),
         })?;
         let vault = present_vault(self.client(), self.state(), open, &shown.handout).await?;
-        Ok(GroupVault { own: self, vault, group })
+        Ok(GroupVault { own: self, vault, group, together: Some(set.threshold()) })
     }
 
     /// A set of this group, by the vault's own key as the administrator named it whom the own acceptance names.

@@ -38,7 +38,7 @@ impl Vault {
 
     /// An attempt: what programs send, a quota, or a rotation that was cut off must not hold a re-keying up. What is
     /// not filed is lost then, and the inbox names it so.
-    async fn file_before_rekeying(&mut self) -> Result<Vec<Arrived>, ClientError> {
+    pub(crate) async fn file_before_rekeying(&mut self) -> Result<Vec<Arrived>, ClientError> {
         match self.file_inbox().await {
             Err(error @ ClientError::Connect { .. }) => Err(error),
             Err(error) if error.code() == Some(tonic::Code::Unauthenticated) => Err(error),

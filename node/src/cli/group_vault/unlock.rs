@@ -40,6 +40,17 @@ pub(super) async fn ask(
     if context.out.json {
         return context.out.value(&json!({ "unlock": asked, "words": words }), String::new);
     }
+    // shorter than what was asked for now: asked for before
+    if asked.lasts() != lasts {
+        note(&format!(
+            "You have asked for {} before, and that is not over: `ocmt group vault cancel` gives it up.",
+            humantime(asked.lasts())
+        ));
+    }
+    if asked.state == CeremonyState::Released {
+        note(&format!("It is open on this device until {}.", show::when(Some(asked.expires_at))));
+        return context.out.done("open");
+    }
     note(&format!(
         "Asked: {} of {} have approved, you among them. Call the others on a number you already had, and read them these \
          six words:\n\n  {words}\n\nThen they run `ocmt group vault approve`. It lasts until {}.",
@@ -57,7 +68,7 @@ pub(super) async fn approve(
     which: Option<&str>,
     heard: Option<&str>,
 ) -> anyhow::Result<()> {
-    let asked = pick(own, group, which).await?;
+    let asked = pick(own, group, which, is_asked).await?;
     let review = own.review_unlock(group, asked.id).await?;
     let (unlock, words) = (&review.unlock, review.unlock.words().await?);
     note(&format!(
@@ -95,7 +106,7 @@ pub(super) async fn deny(
     group: GroupId,
     which: Option<&str>,
 ) -> anyhow::Result<()> {
-    let asked = pick(own, group, which).await?;
+    let asked = pick(own, group, which, is_asked).await?;
     let after = own.deny_unlock(group, asked.id).await?;
     context.out.value(&after, || format!("refused what {} asked for", after.requester_email))
 }
@@ -106,7 +117,8 @@ pub(super) async fn cancel(
     group: GroupId,
     which: Option<&str>,
 ) -> anyhow::Result<()> {
-    let asked = pick(own, group, which).await?;
+    let email = own.client().who_am_i().await?.email;
+    let asked = pick(own, group, which, |one| one.is_live() && one.requester_email == email).await?;
     let after = own.cancel_unlock(group, asked.id).await?;
     context.out.value(&after, || "given up; if it was released, new keys are due".to_owned())
 }
@@ -129,23 +141,33 @@ pub(super) async fn list(context: &Context, own: &Vault, group: GroupId) -> anyh
     })
 }
 
-/// The unlock whose id begins with these digits; without any, the one that is not over.
-async fn pick(own: &Vault, group: GroupId, digits: Option<&str>) -> Result<Unlock, ClientError> {
+/// The unlock whose id begins with these digits; without any, the only one that fits.
+async fn pick(
+    own: &Vault,
+    group: GroupId,
+    digits: Option<&str>,
+    fits: impl Fn(&Unlock) -> bool,
+) -> Result<Unlock, ClientError> {
     let mut unlocks = own.group_unlocks(group).await?;
     unlocks.retain(|one| match digits {
         Some(digits) => one.id.to_string().starts_with(digits),
-        None => matches!(one.state, CeremonyState::Open | CeremonyState::Ready | CeremonyState::Released),
+        None => fits(one),
     });
     match (unlocks.len(), unlocks.pop()) {
         (1, Some(one)) => Ok(one),
         (0, _) => Err(ClientError::Usage(
-            "nobody asks to open this vault: see `ocmt group vault unlocks`".to_owned(),
+            "there is none of which you could say this: see `ocmt group vault unlocks`".to_owned(),
         )),
         _ => Err(ClientError::Usage(
             "several fit: name one with --unlock and the first digits from `ocmt group vault unlocks`"
                 .to_owned(),
         )),
     }
+}
+
+/// What can still be decided about.
+fn is_asked(unlock: &Unlock) -> bool {
+    unlock.state == CeremonyState::Open
 }
 
 fn humantime(time: Duration) -> String {

@@ -36,7 +36,10 @@ struct Team {
 
 impl Team {
     async fn start() -> Self {
-        let node = TestNode::start().await.unwrap();
+        Self::on(TestNode::start().await.unwrap()).await
+    }
+
+    async fn on(node: TestNode) -> Self {
         let ada = node.person("ada").await.unwrap();
         let bob = node.member(&ada, "bob", "member").await.unwrap();
         let carol = node.member(&ada, "carol", "member").await.unwrap();

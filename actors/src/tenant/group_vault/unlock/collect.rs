@@ -3,7 +3,7 @@
 use ocmt_store::tables::{Approval, Verdict};
 use ocmt_types::Secret;
 
-use super::{admin_of, decide::found};
+use super::{admin_of, decide::found, in_words};
 use crate::{
     api::group_unlocks::{CollectGroupUnlock, UnlockParts},
     authorize::Action,
@@ -18,10 +18,10 @@ impl Handle for CollectGroupUnlock {
         let mut loaded = found(work, &vault, self.ceremony).await?;
         if work.user()?.session != loaded.row.opened_by {
             return Err(ActorError::PermissionDenied(
-                "only the session that asked for an unlock collects it",
+                "only the sign-in that asked for an unlock gets the parts: ask for another, if you signed in anew since",
             ));
         }
-        loaded.progress.step(Event::Collect, work.now)?;
+        loaded.progress.step(Event::Collect, work.now).map_err(|refused| in_words(refused.into()))?;
         // somebody who approved may have been taken out since
         if loaded.progress.approved_units() < loaded.progress.needed {
             return Err(ActorError::precondition(

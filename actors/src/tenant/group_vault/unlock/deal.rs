@@ -38,6 +38,11 @@ impl Dealt {
     pub(in crate::tenant) fn holders(&self) -> BTreeSet<UserId> {
         self.parts.keys().copied().collect()
     }
+
+    /// How many open it together, of how many.
+    pub(super) fn counts(&self) -> String {
+        format!("{} of {}", self.set.threshold(), self.set.total())
+    }
 }
 
 /// The only slot of a vault that several open together.
@@ -115,6 +120,7 @@ pub(in crate::tenant) async fn dealt(work: &mut Work, vault: &Vault, dealt: Deal
         work.tx.delete_all::<GroupPart>(GroupPart::set_id.eq(old.set_id)).await?;
         recovery::retire(work, old, &[]).await?;
     }
+    work.details.push(("parts".to_owned(), dealt.counts()));
     let Dealt { set, body, parts } = dealt;
     let row = GuardianSet {
         tenant_id: vault.tenant_id,
@@ -132,7 +138,6 @@ pub(in crate::tenant) async fn dealt(work: &mut Work, vault: &Vault, dealt: Deal
         retired_at: None,
     };
     work.tx.insert(&row).await?;
-    work.details.push(("parts".to_owned(), format!("{} of {}", set.threshold(), set.total())));
     for (user_id, sealed) in parts {
         let part = GroupPart { tenant_id: vault.tenant_id, set_id: row.set_id, user_id, sealed };
         work.tx.insert(&part).await?;

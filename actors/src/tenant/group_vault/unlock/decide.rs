@@ -9,7 +9,10 @@ use ocmt_types::Digest32;
 
 use super::{admin_of, advance, load, named, view};
 use crate::{
-    api::group_unlocks::{ApproveGroupUnlock, CancelGroupUnlock, DenyGroupUnlock, UnlockView},
+    api::{
+        group_unlocks::{ApproveGroupUnlock, CancelGroupUnlock, DenyGroupUnlock, UnlockView},
+        recovery::CeremonyState,
+    },
     authorize::Action,
     error::ActorError,
     tenant::ceremony::{ground::Loaded, state::Event},
@@ -30,7 +33,8 @@ impl Handle for ApproveGroupUnlock {
             return Err(bad());
         }
         if said(work, &loaded, Verdict::Approve, self.approval).await? {
-            advance(work, &vault, &mut loaded, Event::Approved(by, 1)).await?;
+            let entered = advance(work, &vault, &mut loaded, Event::Approved(by, 1)).await?;
+            led_to(work, &entered);
         }
         view::of(work, &loaded).await
     }
@@ -49,7 +53,8 @@ impl Handle for DenyGroupUnlock {
             return Err(bad());
         }
         if said(work, &loaded, Verdict::Deny, self.statement).await? {
-            advance(work, &vault, &mut loaded, Event::Denied(by, 1)).await?;
+            let entered = advance(work, &vault, &mut loaded, Event::Denied(by, 1)).await?;
+            led_to(work, &entered);
         }
         view::of(work, &loaded).await
     }
@@ -64,6 +69,13 @@ impl Handle for CancelGroupUnlock {
         }
         advance(work, &vault, &mut loaded, Event::Cancelled).await?;
         view::of(work, &loaded).await
+    }
+}
+
+/// For the audit: what a word led to.
+fn led_to(work: &mut Work, entered: &[CeremonyState]) {
+    if let Some(stage) = entered.last() {
+        work.details.push(("state".to_owned(), format!("{stage:?}").to_uppercase()));
     }
 }
 

@@ -3,10 +3,9 @@
 use ocmt_store::tables::{Approval, Ceremony, CeremonyPurpose, GroupPart, GroupVault, GuardianSet, Verdict};
 use ocmt_types::{UserId, VaultId};
 
-use super::{TIMER, advance, live_of, load, named};
+use super::{TIMER, advance, live_of, load, named, noted};
 use crate::{
     api::recovery::CeremonyState,
-    audit,
     error::ActorError,
     tenant::ceremony::{state::Event, stop::parse_hex},
     work::Work,
@@ -22,13 +21,8 @@ pub(in crate::tenant) async fn look(work: &mut Work, subject: &str) -> Result<()
     if !loaded.progress.stage.is_live() {
         return Ok(());
     }
-    for stage in advance(work, &vault, &mut loaded, Event::Look).await? {
-        let details = vec![("state".to_owned(), format!("{stage:?}").to_uppercase())];
-        let object = format!("ceremony/{subject}");
-        audit::note(work, "group_unlock.moved", object, ocmt_crypto::audit::Outcome::Allowed, details)
-            .await?;
-    }
-    Ok(())
+    let entered = advance(work, &vault, &mut loaded, Event::Look).await?;
+    noted(work, &loaded, entered).await
 }
 
 /// Somebody takes part no more, or administers the group no more: what they approved and denied is void, what they asked
@@ -47,7 +41,8 @@ pub(in crate::tenant) async fn member_out(
         let Some(mut loaded) = load(work, vault, ceremony).await? else { continue };
         let asked = loaded.row.user_id == user && loaded.row.expires_at > work.now;
         let event = if asked { Event::Cancelled } else { Event::Look };
-        advance(work, vault, &mut loaded, event).await?;
+        let entered = advance(work, vault, &mut loaded, event).await?;
+        noted(work, &loaded, entered).await?;
     }
     Ok(())
 }
@@ -64,7 +59,8 @@ pub(in crate::tenant) async fn rotated(work: &mut Work, vault: VaultId) -> Resul
             // by its own deadline, which nobody has noticed yet
             false => Event::Look,
         };
-        advance(work, &row, &mut loaded, event).await?;
+        let entered = advance(work, &row, &mut loaded, event).await?;
+        noted(work, &loaded, entered).await?;
     }
     Ok(())
 }
@@ -72,10 +68,17 @@ pub(in crate::tenant) async fn rotated(work: &mut Work, vault: VaultId) -> Resul
 /// The vault goes, with its sets, their parts and what was asked.
 pub(in crate::tenant) async fn erase(work: &mut Work, vault: &GroupVault) -> Result<(), ActorError> {
     let of_vault = Ceremony::vault_id.eq(vault.vault_id);
-    for row in work.tx.find::<Ceremony>(of_vault).await? {
-        work.tx.delete_all::<Approval>(Approval::ceremony_id.eq(row.ceremony_id)).await?;
-        work.tx.clear_timer(TIMER, &row.ceremony_id.to_string()).await?;
-        work.tx.delete::<Ceremony>(row.ceremony_id).await?;
+    // as often as one query returns not all of them
+    loop {
+        let some = work.tx.find::<Ceremony>(of_vault.clone()).await?;
+        if some.is_empty() {
+            break;
+        }
+        for row in some {
+            work.tx.delete_all::<Approval>(Approval::ceremony_id.eq(row.ceremony_id)).await?;
+            work.tx.clear_timer(TIMER, &row.ceremony_id.to_string()).await?;
+            work.tx.delete::<Ceremony>(row.ceremony_id).await?;
+        }
     }
     for set in work.tx.find::<GuardianSet>(GuardianSet::vault_id.eq(vault.vault_id)).await? {
         work.tx.delete_all::<GroupPart>(GroupPart::set_id.eq(set.set_id)).await?;

@@ -16,6 +16,7 @@ mod view;
 #[cfg(test)]
 mod state_tests;
 
+use ocmt_crypto::audit::Outcome;
 use ocmt_store::tables::{
     Ceremony, CeremonyPurpose, CeremonyState as Stored, GroupPart, GroupVault, GuardianSet, GuardianSetState,
     RotationDue,
@@ -27,10 +28,12 @@ pub(in crate::tenant) use self::{
     deal::Dealt,
     deal::{check as check_deal, dealt, one_shared_slot},
     ends::{erase, look, member_out, rotated},
+    view::tell_dealt,
 };
 use super::{of, role_in};
 use crate::{
     api::{group_unlocks::GroupUnlocksCall, groups::GroupRole, recovery::CeremonyState},
+    audit,
     authorize::{Action, Object, Owner},
     error::ActorError,
     tenant::{
@@ -39,6 +42,7 @@ use crate::{
             ground::{self, Loaded},
             state::Event,
         },
+        session_row,
     },
     work::Work,
 };
@@ -154,7 +158,7 @@ async fn advance(
     loaded: &mut Loaded,
     event: Event,
 ) -> Result<Vec<CeremonyState>, ActorError> {
-    let entered = ground::moved(work, loaded, event).await?;
+    let entered = ground::moved(work, loaded, event).await.map_err(in_words)?;
     let subject = loaded.row.ceremony_id.to_string();
     match loaded.progress.next_look() {
         Some(at) => work.set_timer(TIMER, &subject, at, &[]).await?,
@@ -164,8 +168,43 @@ async fn advance(
     if over && loaded.row.released_at.is_some() && loaded.progress.stage != CeremonyState::Completed {
         due(work, vault.vault_id).await?;
     }
+    if over && loaded.row.released_at.is_some() {
+        // a watch of the vault that was begun while it was open shows nothing more either
+        session_row::end_streams(work, loaded.row.user_id).await?;
+    }
     view::tell(work, vault, loaded, &entered).await?;
     Ok(entered)
+}
+
+/// What the machine refuses, in the words of an unlock: nobody in one is a guardian, and it has no delay.
+fn in_words(refused: ActorError) -> ActorError {
+    let why = match refused.reason() {
+        "CEREMONY_RELEASED" => {
+            "enough have approved, and it is open: if that is wrong, take whoever asked out of the group, which ends it at \
+             once"
+        }
+        "CEREMONY_OVER" => "this unlock is over: `ocmt group vault unlock` asks for another",
+        "CEREMONY_NOT_RELEASED" => {
+            "too few have approved yet: `ocmt group vault unlocks` says who has; call the others"
+        }
+        "ALREADY_DECIDED" => "you have approved or denied this unlock already",
+        _ => return refused,
+    };
+    ActorError::precondition(refused.reason().to_owned(), why)
+}
+
+/// Where an unlock came to without a call about it, for the audit.
+async fn noted(
+    work: &mut Work,
+    loaded: &Loaded,
+    entered: impl IntoIterator<Item = CeremonyState>,
+) -> Result<(), ActorError> {
+    for stage in entered {
+        let details = vec![("state".to_owned(), format!("{stage:?}").to_uppercase())];
+        let object = format!("ceremony/{}", loaded.row.ceremony_id);
+        audit::note(work, "group_unlock.moved", object, Outcome::Allowed, details).await?;
+    }
+    Ok(())
 }
 
 /// Somebody had the key, and the time for which they were to have it is over.

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use ocmt_crypto::ceremony::{Ceremony as Params, Purpose};
-use ocmt_store::tables::{Ceremony, CeremonyPurpose, CeremonyState as Stored, GuardianSet, Session};
+use ocmt_store::tables::{
+    Ceremony, CeremonyPurpose, CeremonyState as Stored, GroupPart, GroupVault, GuardianSet, Session,
+};
+use ocmt_types::UserId;
 
 use super::{TIMER, admin_of, live_of, load, set_in_force, view};
 use crate::{
@@ -23,6 +26,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Unlocks of one vault that are not over, and those of one requester: each tells many people.
 const MOST_LIVE: usize = 8;
 const MOST_OWN: usize = 2;
+/// Those of one vault that one requester asks for in [`LONGEST`], over or not.
+const MOST_ASKED: i64 = 20;
 
 impl Handle for OpenGroupUnlock {
     async fn handle(self, work: &mut Work) -> Result<UnlockView, ActorError> {
@@ -44,12 +49,12 @@ impl Handle for OpenGroupUnlock {
             return Err(ActorError::AlreadyExists("an unlock of these parameters"));
         }
         check(work, &params, &set)?;
-        let live = live_of(work, &vault).await?;
-        let own = live.iter().filter(|loaded| loaded.row.user_id == who.user).count();
-        if live.len() >= MOST_LIVE || own >= MOST_OWN {
-            let why = "too many unlocks of this vault are not over: cancel one of yours, or wait for an end";
-            return Err(ActorError::exhausted("TOO_MANY_UNLOCKS_OPEN", why));
+        if work.tx.get::<GroupPart>((set.set_id, who.user)).await?.is_none() {
+            let why = "you hold no part of this vault's key yet: whoever has it open deals it anew with `ocmt group vault \
+                       rotate`, and you get one";
+            return Err(ActorError::precondition("NO_PART", why));
         }
+        bounded(work, &vault, who.user).await?;
         let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
         let row = Ceremony {
             purpose: CeremonyPurpose::Unlock,
@@ -68,6 +73,25 @@ impl Handle for OpenGroupUnlock {
         view::announce(work, &vault, &loaded).await?;
         view::of(work, &loaded).await
     }
+}
+
+/// Each unlock tells everybody who holds a part: nobody floods them.
+async fn bounded(work: &mut Work, vault: &GroupVault, who: UserId) -> Result<(), ActorError> {
+    let live = live_of(work, vault).await?;
+    let own = live.iter().filter(|loaded| loaded.row.user_id == who).count();
+    if live.len() >= MOST_LIVE || own >= MOST_OWN {
+        let why = "too many unlocks of this vault are not over: cancel one of yours, or wait for an end";
+        return Err(ActorError::exhausted("TOO_MANY_UNLOCKS_OPEN", why));
+    }
+    let lately = Ceremony::vault_id
+        .eq(vault.vault_id)
+        .and(Ceremony::user_id.eq(who))
+        .and(Ceremony::opened_at.gt(work.now - LONGEST));
+    if work.tx.count::<Ceremony>(lately).await? >= MOST_ASKED {
+        let why = "you have asked to open this vault 20 times in 24 hours: ask again tomorrow, or another administrator does";
+        return Err(ActorError::exhausted("ASKED_TOO_OFTEN", why));
+    }
+    Ok(())
 }
 
 fn check(work: &Work, params: &Params, set: &GuardianSet) -> Result<(), ActorError> {

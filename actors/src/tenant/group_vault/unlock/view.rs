@@ -1,10 +1,11 @@
 //! Unlocks as the group's administrators see them, and word of what happens in one.
 
 use ocmt_store::tables::{
-    Approval, Ceremony, CeremonyPurpose, GroupPart, GroupVault, User, UserState, Verdict,
+    Approval, Ceremony, CeremonyPurpose, Group, GroupPart, GroupVault, User, UserState, Verdict,
 };
+use ocmt_types::UserId;
 
-use super::{admin_of, decide::found, holder, load, present, set_in_force};
+use super::{Dealt, admin_of, decide::found, holder, load, present, set_in_force};
 use crate::{
     api::{
         group_unlocks::{GetGroupUnlock, ListGroupUnlocks, UnlockAct, UnlockDetail, UnlockList, UnlockView},
@@ -43,7 +44,13 @@ impl Handle for ListGroupUnlocks {
             Ceremony::vault_id.eq(vault.vault_id).and(Ceremony::purpose.eq(CeremonyPurpose::Unlock));
         let mut unlocks = Vec::new();
         for row in work.tx.find::<Ceremony>(of_vault.desc(Ceremony::opened_at).limit(MOST)).await? {
-            if let Some(loaded) = load(work, &vault, row.ceremony_id).await? {
+            // who is there is counted where it decides about something
+            let loaded = if CeremonyState::from(row.state).is_live() {
+                load(work, &vault, row.ceremony_id).await?
+            } else {
+                Some(ground::load_row(work, row).await?)
+            };
+            if let Some(loaded) = loaded {
                 unlocks.push(of(work, &loaded).await?);
             }
         }
@@ -84,7 +91,7 @@ pub(super) async fn of(work: &mut Work, loaded: &Loaded) -> Result<UnlockView, A
     })
 }
 
-async fn email(work: &mut Work, user: ocmt_types::UserId) -> Result<String, ActorError> {
+async fn email(work: &mut Work, user: UserId) -> Result<String, ActorError> {
     Ok(work.tx.get::<User>(user).await?.map(|user| user.email).unwrap_or_default())
 }
 
@@ -102,7 +109,8 @@ pub(super) async fn tell(
 ) -> Result<(), ActorError> {
     let kind = match entered.last() {
         Some(CeremonyState::Released) => "group_vault.unlock_released",
-        Some(CeremonyState::Completed) => "group_vault.unlock_completed",
+        // the letter about the new keys says it
+        Some(CeremonyState::Completed) => return Ok(()),
         Some(CeremonyState::Denied) => "group_vault.unlock_denied",
         Some(stage) if !stage.is_live() => "group_vault.unlock_ended",
         _ => return Ok(()),
@@ -110,8 +118,26 @@ pub(super) async fn tell(
     write(work, vault, loaded, kind).await
 }
 
+/// Everybody who took part until now hears that the key was shared anew, among how many, and who did it.
+pub(in crate::tenant) async fn tell_dealt(
+    work: &mut Work,
+    vault: &GroupVault,
+    dealt: &Dealt,
+    to: &[UserId],
+) -> Result<(), ActorError> {
+    let by = work.user()?.user;
+    let group = work.tx.get::<Group>(vault.group_id).await?;
+    let facts = [
+        ("group", group.map(|group| group.name).unwrap_or_default()),
+        ("group_id", vault.group_id.to_string()),
+        ("shared_by", email(work, by).await?),
+        ("opens_with", dealt.counts()),
+    ];
+    send(work, "group_vault.key_shared", &vault.vault_id.to_string(), facts.into(), to).await
+}
+
 async fn write(work: &mut Work, vault: &GroupVault, loaded: &Loaded, kind: &str) -> Result<(), ActorError> {
-    let group = work.tx.get::<ocmt_store::tables::Group>(vault.group_id).await?;
+    let group = work.tx.get::<Group>(vault.group_id).await?;
     let facts = [
         ("group", group.map(|group| group.name).unwrap_or_default()),
         ("group_id", vault.group_id.to_string()),
@@ -120,13 +146,23 @@ async fn write(work: &mut Work, vault: &GroupVault, loaded: &Loaded, kind: &str)
         ("approved", format!("{} of {}", loaded.progress.approved_units(), loaded.progress.needed)),
         ("expires_at", loaded.row.expires_at.millis().to_string()),
     ];
-    let facts = facts.map(|(name, value)| (name.to_owned(), value));
     let subject = loaded.row.ceremony_id.to_string();
-    for user in present(work, vault, &loaded.set_row).await? {
-        let found = work.tx.get::<User>(user).await?.filter(|user| user.state == UserState::Active);
+    let to = present(work, vault, &loaded.set_row).await?;
+    send(work, kind, &subject, facts.into(), &to).await
+}
+
+async fn send(
+    work: &mut Work,
+    kind: &str,
+    subject: &str,
+    facts: Vec<(&str, String)>,
+    to: &[UserId],
+) -> Result<(), ActorError> {
+    let facts: Vec<_> = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    for user in to {
+        let found = work.tx.get::<User>(*user).await?.filter(|user| user.state == UserState::Active);
         let Some(found) = found else { continue };
-        let text =
-            NoticeText { user: Some(user), address: &found.email, kind, subject: &subject, facts: &facts };
+        let text = NoticeText { user: Some(*user), address: &found.email, kind, subject, facts: &facts };
         notices::write(work, text).await?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! A vault that several open together, with the clients' half of the cryptography made here.
 
 mod attacks;
+mod bounds;
 mod ends;
 mod together;
 mod two_nodes;

@@ -1,27 +1,40 @@
 //! `ocmt group vault unlock` as people type it: several administrators open a vault together.
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use ocmt_client::group::MemberRole;
+use ocmt_client::{ClientError, group::MemberRole, group_vault::GroupVault, recovery::CeremonyState};
+use ocmt_crypto::vault::Rollback;
+use ocmt_store::testing::TestDatabase;
+use ocmt_testkit::TestNode;
 
 use super::{PASSPHRASE, Team, trusts};
 use crate::api_keys::{json, keep};
 
+impl Team {
+    /// Bob and Carol are admitted by Ada and administer the group; each has compared words with her. Her vault of it.
+    async fn three_administrators(&self) -> GroupVault<'_> {
+        let [ada, ..] = &self.people;
+        let mut open = self.vaults[0].create_group_vault(self.group).await.unwrap();
+        open.secrets_mut().put("bank", b"the value").await.unwrap();
+        for n in [1, 2] {
+            let (other, own) = (&self.people[n], &self.vaults[n]);
+            trusts(ada, other).await;
+            trusts(other, ada).await;
+            own.join_group_vault(self.group, &ada.email).await.unwrap();
+            open.admit(&other.email).await.unwrap();
+            let user = self.user(n).await;
+            ada.client.set_member_role(self.group, user, MemberRole::Admin).await.unwrap();
+        }
+        open
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_of_three_open_it_together_by_the_command_line() {
     let team = Team::start().await;
+    let open = team.three_administrators().await;
+    drop(open);
     let [ada, bob, carol] = &team.people;
-    let [hers, his, carols] = &team.vaults;
-    let mut open = hers.create_group_vault(team.group).await.unwrap();
-    open.secrets_mut().put("bank", b"the value").await.unwrap();
-    for (n, other, own) in [(1, bob, his), (2, carol, carols)] {
-        trusts(ada, other).await;
-        trusts(other, ada).await;
-        own.join_group_vault(team.group, &ada.email).await.unwrap();
-        open.admit(&other.email).await.unwrap();
-        let user = team.user(n).await;
-        ada.client.set_member_role(team.group, user, MemberRole::Admin).await.unwrap();
-    }
     for who in &team.people {
         keep(&team.node, who);
     }
@@ -30,7 +43,7 @@ async fn two_of_three_open_it_together_by_the_command_line() {
     let folder = ocmt_client::state::LocalState::open(&team.node.folder().join("typed/ada")).unwrap();
     for other in [bob, carol] {
         let keys = ada.client.keys_of(&other.email).await.unwrap();
-        folder.pin_person(ada.client.identity().unwrap().tenant, &other.email, &keys).unwrap();
+        folder.compared_person(ada.client.identity().unwrap().tenant, &other.email, &keys).unwrap();
     }
     let shared =
         json(&team.types(0, &["group", "vault", "share-key", "GROUP", "--need", "2", "--json"]).await);
@@ -41,7 +54,14 @@ async fn two_of_three_open_it_together_by_the_command_line() {
     let words = asked["words"].as_str().unwrap().to_owned();
     assert_eq!(asked["unlock"]["state"], "open", "{asked}");
     let early = team.types(0, &["group", "vault", "get", "GROUP", "bank", "--out", "-"]).await;
-    assert_ne!(early.code, Some(0), "{early:?}");
+    assert!(early.code != Some(0) && early.err.contains("too few have approved"), "{early:?}");
+    // asked for again it is the same one: what was approved of it counts
+    let again = json(&team.types(0, &["group", "vault", "unlock", "GROUP", "--for", "1h", "--json"]).await);
+    assert_eq!(
+        (&again["words"], &again["unlock"]["approved"]),
+        (&words.as_str().into(), &1.into()),
+        "{again}"
+    );
     let wrong = "able zoo baker able zoo baker";
     let refused = team.types(1, &["group", "vault", "approve", "GROUP", "--words", wrong]).await;
     assert!(refused.code != Some(0) && refused.err.contains("not those of this unlock"), "{refused:?}");
@@ -64,4 +84,34 @@ async fn two_of_three_open_it_together_by_the_command_line() {
     assert_eq!(denied["state"], "open", "one may still say yes: {denied}");
     let denied = json(&team.types(1, &["group", "vault", "deny", "GROUP", "--json"]).await);
     assert_eq!(denied["state"], "denied");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lies_lowers_no_number_and_what_is_over_is_forgotten() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let node = TestNode::start_on(&database.url(), |_| {}).await.unwrap();
+    let team = Team::on(node).await;
+    let [hers, his, carols] = &team.vaults;
+    team.three_administrators().await.share_key(3).await.unwrap();
+    let asked = hers.ask_for_unlock(team.group, Duration::from_secs(3600)).await.unwrap();
+    for other in [his, carols] {
+        let review = other.review_unlock(team.group, asked.id).await.unwrap();
+        other.approve_unlock(team.group, &review).await.unwrap();
+    }
+    let mut open = hers.open_group_vault(team.group, Rollback::Refuse).await.unwrap();
+    database.run("UPDATE guardian_sets SET threshold = 2").await.unwrap();
+    let told = team.people[0].client.group_vault(team.group).await.unwrap();
+    assert_eq!(told.needed, 2, "it lies");
+    open.rotate("as it was").await.unwrap();
+    drop(open);
+    let told = team.people[0].client.group_vault(team.group).await.unwrap();
+    assert_eq!((told.needed, told.parts), (3, 3), "as many as signed before");
+    // when the node says that it is over, nothing of it stays on the device
+    let asked = hers.ask_for_unlock(team.group, Duration::from_secs(3600)).await.unwrap();
+    assert_eq!(asked.state, CeremonyState::Open);
+    database.run("UPDATE ceremonies SET expires_at = opened_at").await.unwrap();
+    let over = hers.open_group_vault(team.group, Rollback::Refuse).await.err().unwrap();
+    assert_eq!(over.reason().as_deref(), Some("CEREMONY_OVER"), "{over}");
+    let forgotten = hers.open_group_vault(team.group, Rollback::Refuse).await.err().unwrap();
+    assert!(matches!(forgotten, ClientError::Usage(text) if text.contains("ocmt group vault unlock")));
 }
