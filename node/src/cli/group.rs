@@ -49,7 +49,15 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
         }
         GroupCommand::Role { group, user, role } => {
             let member = client.set_member_role(group, user, role.into()).await?;
-            context.out.value(&member, || is_now(&member))
+            context.out.value(&member, || is_now(&member))?;
+            // whoever is lowered may have lost their part in the group's vault, and kept its key
+            let vault = client.group_vault(group).await;
+            if !context.out.json && vault.is_ok_and(|vault| vault.due_since.is_some()) {
+                note(
+                    "The keys of the group's vault are due: an administrator runs `ocmt group vault rotate` now.",
+                );
+            }
+            Ok(())
         }
         GroupCommand::Remove { group, user } => {
             let due = client.remove_member(group, user).await?;

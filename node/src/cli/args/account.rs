@@ -248,7 +248,9 @@ pub enum UserCommand {
         role: String,
     },
     /// Remove a user
-    #[command(after_help = "Example:\n  ocmt user rm 0b8c2a54-…")]
+    #[command(
+        after_help = "Example:\n  ocmt user rm 0b8c2a54-…\n\nWhere nobody but them opens a group's vault (`ocmt group vault status`) it is closed for ever: admit another first."
+    )]
     Rm {
         /// Which user
         user: UserId,

@@ -130,7 +130,8 @@ pub struct GiveArgs {
 pub struct OfferArgs {
     /// The address of somebody of your tenant
     pub to: String,
-    /// What they may do, and nothing else
+    /// What they may do, and nothing else; to write and to delete only in your own vault, of secrets that you name with
+    /// --entry, and not of a group's nor of what was shared with you
     #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
     pub may: Vec<May>,
     /// For how long; for ever without it
