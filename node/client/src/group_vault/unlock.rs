@@ -69,7 +69,7 @@ impl Unlock {
 
     /// Whether it can still be decided about, or is open.
     pub fn is_live(&self) -> bool {
-        matches!(self.state, CeremonyState::Open | CeremonyState::Ready | CeremonyState::Released)
+        self.state.is_live()
     }
 
     /// How long it lasts, from asking to its end: what its name covers.
