@@ -149,7 +149,8 @@ pub struct GuardianshipPage {
     pub next: Option<(Side, GuardianshipId)>,
 }
 
-/// Make a set active.
+/// Make a set active. A change of guardians is proposed by the first call and refused with `CHANGE_WAITS`: repeat it with a
+/// fresh idempotency key when its time has come.
 #[derive(Debug, Clone)]
 pub struct DealShares {
     /// The caller's vault.

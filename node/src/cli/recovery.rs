@@ -50,6 +50,9 @@ pub(super) async fn run(context: &Context, command: RecoveryCommand) -> anyhow::
         RecoveryCommand::Veto { ceremony, passphrase, .. } => {
             Box::pin(recovery_stops::retire(context, &client, ceremony.as_deref(), &passphrase)).await
         }
+        RecoveryCommand::TakeBack { guardian } => {
+            recovery_stops::take_back(context, &client, &guardian).await
+        }
         RecoveryCommand::Drill => drill(context, &client).await,
     }
 }
@@ -92,9 +95,15 @@ async fn setup(context: &Context, client: &Client, args: SetupArgs) -> anyhow::R
         let text = "the tenant's waiting times are under an hour, or do not fit together: set them with `ocmt tenant policy`, or add --short-delays in development";
         return Err(ClientError::Usage(text.to_owned()).into());
     }
-    let set = {
+    let dealt = {
         let _waiting = waiting("sharing a recovery key among your guardians");
-        Box::pin(vault.deal_shares(args.need, &chosen, delays, args.short_delays)).await?
+        Box::pin(vault.deal_shares(args.need, &chosen, delays, args.short_delays)).await
+    };
+    let set = match dealt {
+        Err(error) if error.reason().as_deref() == Some("CHANGE_WAITS") => {
+            return recovery_stops::change_waits(context, &error);
+        }
+        dealt => dealt?,
     };
     let total: u32 = chosen.iter().map(|guardian| guardian.units).sum();
     let wait = show::span(std::time::Duration::from_millis(delays.recovery_ms));

@@ -2,7 +2,7 @@
 
 use ocmt_client::{
     Client, ClientError,
-    recovery::{Ceremony, CeremonyState},
+    recovery::{Ceremony, CeremonyState, Side},
 };
 use ocmt_types::Digest32;
 
@@ -83,6 +83,33 @@ async fn to_retire_by(client: &Client, named: Option<&str>) -> Result<Digest32, 
         let text =
             "nobody has asked for your vault: take the guardians' way in away with `ocmt vault slots rm`";
         ClientError::Usage(text.to_owned())
+    })
+}
+
+/// Other guardians than before are named after a wait.
+pub(super) fn change_waits(context: &Context, waits: &ClientError) -> anyhow::Result<()> {
+    context.out.value(&serde_json::json!({ "waits": waits.to_string() }), || {
+        format!(
+            "Not yet: {waits}.\nUntil then your guardians of now can give your vault back. Run this command again when it can be made; you get a letter then."
+        )
+    })
+}
+
+/// Somebody who was asked is to be no guardian.
+pub(super) async fn take_back(context: &Context, client: &Client, address: &str) -> anyhow::Result<()> {
+    let asked = client.guardianships(Some(Side::Owner)).await?;
+    let found = asked.into_iter().find(|guardian| guardian.email.eq_ignore_ascii_case(address));
+    let Some(found) = found else {
+        let text = format!("you have not asked {address} to be a guardian: see `ocmt recovery status`");
+        return Err(ClientError::Usage(text).into());
+    };
+    let ended = client.resign_guardianship(found.id).await?;
+    context.state.forget_guardian(ended.vault, &ended.email)?;
+    context.out.value(&ended, || {
+        format!(
+            "Taken back: {} is not to be your guardian, and no change of guardians that names them can be made.",
+            ended.email
+        )
     })
 }
 

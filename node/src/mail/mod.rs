@@ -3,6 +3,7 @@
 
 mod act;
 mod ceremony;
+mod change;
 mod group;
 mod smtp;
 mod spool;

@@ -40,6 +40,8 @@ const DONE: &[(&str, Severity)] = &[
     ("ceremony.told", Severity::Warning),
     ("container.drift", Severity::Critical),
     ("email.change", Severity::Warning),
+    // proposed, taken back, lapsed, made; or they were dismissed
+    ("guardian.change", Severity::Critical),
 ];
 
 /// Actions that were refused or failed: somebody tries.
@@ -78,6 +80,7 @@ pub(super) fn is_of_recovery(record: &AuditRecord) -> bool {
                 | "ceremony.moved"
                 | "ceremony.override"
                 | "ceremony.told"
+                | "guardian.change"
         )
 }
 

@@ -126,6 +126,7 @@ pub(super) async fn retire(work: &mut Work, loaded: Loaded, statement: &[u8]) ->
     // a repeat after an answer that was lost finds it done: what the client does next is still to do
     if set_row.state != GuardianSetState::Retired {
         work.details.push(("retired".to_owned(), set_row.set_id.to_string()));
+        recovery::change::dismissed(work, set_row.set_id).await?;
         recovery::retire(work, set_row, &[]).await?;
         retire_all(work, row.vault_id, None).await?;
     }

@@ -43,6 +43,8 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         recovery::FIND => recovery::find(work, &timer).await,
         recovery::schedule::ASK => recovery::schedule::fire(work, &timer.subject).await,
         recovery::schedule::LOOK => recovery::schedule::look(work, &timer.subject).await,
+        recovery::change::TIMER => recovery::change::fire(work, &timer).await,
+        recovery::change::DISMISSED_TIMER => recovery::change::look(work, &timer.subject).await,
         ceremony::ground::TIMER => ceremony::stop::look(work, &timer.subject).await,
         group_vault::unlock::TIMER => group_vault::unlock::look(work, &timer.subject).await,
         ceremony::remind::TIMER => ceremony::remind::fire(work, &timer).await,

@@ -11,6 +11,7 @@ use ocmt_types::{Digest32, GuardianSetId, GuardianshipId, TenantId, VaultId};
 
 use super::{
     super::{ceremony, handlers::identity_of, session_row, vault},
+    change,
     invite::{is_over, pack},
     letters::{self, Dealt, Retired},
     schedule,
@@ -33,9 +34,10 @@ impl Handle for DealShares {
         let vault = vault::ground::load(work, Action::ChangeGuardians, Some(self.vault)).await?;
         let owner = owner_identity(work).await?;
         let set = self.verified(work, &vault, &owner).await?;
-        rotated_since(work, &vault).await?;
         let boxes: BTreeMap<GuardianshipId, Vec<u8>> = self.units.into_iter().collect();
         let seats = seated(work, &vault, &set, &boxes).await?;
+        let changed = change::check(work, vault.vault_id, &set, &seats).await?;
+        rotated_since(work, &vault).await?;
         let epoch = vault.key_epoch;
         let vault = vault::slots::replace_recovery(work, vault, &self.recovery_slot, self.manifest).await?;
         // the recovery slot of the set before is gone with that: it counts no more, and nor does a ceremony over it
@@ -44,6 +46,9 @@ impl Handle for DealShares {
             retire(work, old, &keep).await?;
         }
         ceremony::stop::retire_all(work, vault.vault_id, None).await?;
+        if let Some(before) = changed {
+            change::made(work, &before).await?;
+        }
         let row = GuardianSet {
             tenant_id: work.ownership.tenant,
             set_id: self.set,
@@ -218,6 +223,7 @@ async fn sets_before(work: &mut Work, vault: VaultId) -> Result<Vec<GuardianSet>
 /// whatever was opened over one ends.
 pub(in crate::tenant) async fn retire_guardians(work: &mut Work, vault: VaultId) -> Result<(), ActorError> {
     for set in sets_in_force(work, vault).await? {
+        change::dismissed(work, set.set_id).await?;
         retire(work, set, &[]).await?;
     }
     ceremony::stop::retire_all(work, vault, None).await

@@ -20,6 +20,7 @@ use super::{
         pages::pages,
         vault,
     },
+    change,
     letters::{self, Accepted, Invited, Left},
     list,
 };
@@ -130,14 +131,13 @@ pub(in crate::tenant) async fn find(work: &mut Work, timer: &Timer) -> Result<()
         return work.set_timer(FIND, &timer.subject, at, &[tries.saturating_add(1)]).await;
     }
     let owner = work.tx.get::<User>(row.user_id).await?.ok_or(ActorError::NotFound)?;
-    let owner_identity = identity_of(&owner).map(|key| key.verify_key);
     for entry in behind {
         let letter = Invited {
             guardianship: id,
             vault: row.vault_id,
             owner: row.user_id,
             owner_email: owner.email.clone(),
-            owner_identity,
+            owner_identity: identity_of(&owner).map(|key| key.verify_key),
             email: row.guardian_email.clone(),
             units: row.units,
             invited_at: row.created_at,
@@ -330,8 +330,7 @@ pub(in crate::tenant) async fn end_all(work: &mut Work) -> Result<(), ActorError
 async fn resigned(work: &mut Work, row: GuardianshipIn) -> Result<GuardianshipIn, ActorError> {
     let row = GuardianshipIn { state: State::Resigned, updated_at: work.now, drill: None, ..row };
     work.tx.update(&row).await?;
-    let letter = Left { guardianship: row.guardianship_id };
-    letters::send(work, row.owner_tenant, letters::LEFT, &letter).await?;
+    letters::send(work, row.owner_tenant, letters::LEFT, &Left { guardianship: row.guardianship_id }).await?;
     Ok(row)
 }
 
@@ -346,6 +345,7 @@ async fn taken_back(work: &mut Work, row: GuardianshipOut) -> Result<Guardianshi
     if let Some(tenant) = row.guardian_tenant {
         letters::send(work, tenant, letters::LEFT, &Left { guardianship: row.guardianship_id }).await?;
     }
+    change::taken_back(work, &row).await?;
     list::outward(work, &row).await
 }
 

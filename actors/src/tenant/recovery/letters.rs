@@ -22,6 +22,8 @@ pub(super) const LEFT: &str = "guardian.left";
 pub(super) const DEALT: &str = "guardian.dealt";
 /// Owner to guardian: this set counts no more.
 pub(super) const RETIRED: &str = "guardian.retired";
+/// Owner to guardian: others are to guard, or that comes to nothing, or is done.
+pub(super) const CHANGING: &str = "guardian.changing";
 /// Owner to guardian: are your units still there?
 pub(super) const CHALLENGED: &str = "guardian.challenged";
 /// Guardian to owner: they are.
@@ -78,6 +80,15 @@ pub(super) struct Retired {
     pub(super) set: GuardianSetId,
     /// The guardianship is over too.
     pub(super) ended: bool,
+}
+
+/// [`CHANGING`]
+#[derive(Serialize, Deserialize)]
+pub(super) struct Changing {
+    pub(super) guardianship: GuardianshipId,
+    /// The guardian is to get a mail of this kind, with these facts.
+    pub(super) kind: String,
+    pub(super) facts: Vec<(String, String)>,
 }
 
 /// [`CHALLENGED`]

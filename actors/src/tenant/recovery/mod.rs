@@ -4,6 +4,7 @@
 //! `ceremony_requests`, perhaps in another tenant. [`letters`] go between them; what is signed inside is
 //! believed by people's devices, and what the owner's node counts it verifies itself.
 
+pub(super) mod change;
 mod deal;
 mod drill;
 mod invite;
@@ -33,6 +34,7 @@ pub(super) async fn take(
         letters::LEFT => invite::left(work, from, letters::read(body)?).await,
         letters::DEALT => deal::dealt(work, from, letters::read(body)?).await,
         letters::RETIRED => deal::retired(work, from, letters::read(body)?).await,
+        letters::CHANGING => change::changing(work, from, letters::read(body)?).await,
         letters::CHALLENGED => drill::challenged(work, from, letters::read(body)?).await,
         letters::DRILLED => drill::drilled(work, from, letters::read(body)?).await,
         letters::TOLD => verdict::told(work, from, letters::read(body)?).await,

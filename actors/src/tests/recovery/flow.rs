@@ -194,6 +194,7 @@ async fn a_changed_set_needs_a_rotation_and_ends_what_was_opened_over_the_old_on
     let id = requester.id();
     circle.approve(0, id).await.unwrap();
     let leaver = circle.guards.pop().unwrap();
+    circle.change_waited(2).await;
     let plan = circle.plan(2);
     assert_eq!(circle.deal_by(plan.clone()).await.unwrap_err().reason(), "ROTATION_NEEDED");
     assert_eq!(circle.state_of(&requester.person, id).await.unwrap().state, CeremonyState::Open);

@@ -2,6 +2,7 @@
 
 mod address;
 mod alerts;
+mod changes;
 mod circle;
 mod crash;
 mod drills;

@@ -99,6 +99,7 @@ async fn a_set_whose_recovery_slot_is_rotated_away_counts_no_more_and_its_leaver
     rotate_without(&mut circle).await;
     nobody_guards(&circle, requester.id()).await;
     let leaver = circle.guards.pop().unwrap();
+    circle.change_waited(2).await;
     circle.deal(2).await.unwrap();
     circle.arrived().await;
     until("who is not in the next set guards no more", async || {

@@ -71,6 +71,15 @@ pub enum RecoveryCommand {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
+    /// Take back somebody whom you asked to be a guardian; also ends a change of guardians that names them; wants a recent sign-in, `ocmt step-up`
+    #[command(
+        after_help = "Example:\n  ocmt recovery take-back eve@example.org\n\nThe part of somebody who guards already counts until other guardians are in their place."
+    )]
+    TakeBack {
+        /// Their address
+        #[arg(value_name = "ADDRESS")]
+        guardian: String,
+    },
     /// Ask your guardians to show that they could still help
     #[command(after_help = "Example:\n  ocmt recovery drill")]
     Drill,
@@ -79,7 +88,7 @@ pub enum RecoveryCommand {
 /// `ocmt recovery setup`
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  ocmt recovery setup --guardian anna@example.org --guardian ben@example.org --guardian carl@example.org --need 2\n\nAny two of the three can then give the vault back to you, after a waiting time in which you can stop it."
+    after_help = "Example:\n  ocmt recovery setup --guardian anna@example.org --guardian ben@example.org --guardian carl@example.org --need 2\n\nAny two of the three can then give the vault back to you, after a waiting time in which you can stop it. Other guardians than before are named after a waiting time too: run it again then."
 )]
 pub struct SetupArgs {
     /// A guardian's address, with :N if they are to count as N; may be given more than once

@@ -185,6 +185,30 @@ async fn with_the_vault_open_the_guardians_are_dismissed_and_nothing_goes_on() {
     assert_ne!(collect.code, Some(0), "{collect:?}");
 }
 
+#[tokio::test]
+async fn other_guardians_wait_and_the_owner_takes_them_back_by_address() {
+    let table = Table::set().await;
+    let secret = table.at("passphrase");
+    let of = |n: usize| table.guards[n].email.clone();
+    let (first, second) = (of(0), of(1));
+    let setup = ["recovery", "setup", "--guardian", &first, "--guardian", &second, "--need", "2", "--yes"];
+    let setup = [&setup[..], &["--short-delays", "--passphrase-file", &secret]].concat();
+    let waits = table.owner(&setup).await;
+    assert_eq!(waits.code, Some(0), "{waits:?}");
+    assert!(
+        waits.out.contains("it can be made in") && waits.out.contains("Run this command again"),
+        "{waits:?}"
+    );
+    let status = table.owner(&["recovery", "status"]).await;
+    assert!(status.out.contains("2 of 3 parts"), "those of before count: {}", status.out);
+    let stranger = table.owner(&["recovery", "take-back", "stranger@e2e.example"]).await;
+    assert_ne!(stranger.code, Some(0), "{stranger:?}");
+    let taken = table.owner(&["recovery", "take-back", &second]).await;
+    assert!(taken.out.contains("is not to be your guardian"), "{taken:?}");
+    let again = table.owner(&setup).await;
+    assert!(again.out.contains("asked, has not answered"), "whoever was taken back is asked anew: {again:?}");
+}
+
 /// A node that shows other keys of a guardian to the owner shows them to the guardian too: words are of the guardian's own vault.
 #[tokio::test]
 async fn a_guardians_words_are_of_the_own_vault_and_not_of_what_the_node_shows() {
