@@ -46,7 +46,8 @@ pub(super) fn refused(error: &ActorError, visitor: &Visitor) -> Response {
         _ => frame.say("refused.cannot"),
     };
     let (text, detail) = in_words(error, visitor);
-    let page = Refused { frame, title, text: &text, detail: &detail, request: &visitor.request.to_string() };
+    let (english, request) = (detail.is_empty() && frame.tag() != "en", visitor.request.to_string());
+    let page = Refused { frame, title, text: &text, english, detail: &detail, request: &request };
     html(status, &page, [])
 }
 

@@ -96,7 +96,23 @@ impl Pages {
         self.system.tenant(caller.tenant()).call(caller.clone(), self.meta(), call).await
     }
 
-    /// The same with what is known of them; none without a session that goes on.
+    /// All of a list that is answered in pages: what is behind the first is nobody's to hide.
+    pub(super) async fn all<T, A, F>(mut page: impl FnMut(Option<A>) -> F) -> Result<Vec<T>, ActorError>
+    where
+        F: Future<Output = Result<(Vec<T>, Option<A>), ActorError>>,
+    {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let (some, next) = page(after).await?;
+            all.extend(some);
+            if next.is_none() {
+                return Ok(all);
+            }
+            after = next;
+        }
+    }
+
+    /// Who is signed in, with what is known of them; none without a session that goes on.
     pub(super) async fn guest(&self, visitor: &Visitor) -> Result<Option<Guest>, ActorError> {
         let Some(token) = visitor.session() else { return Ok(None) };
         let found = async {
@@ -222,5 +238,24 @@ impl Binding {
 
     pub(super) fn cookie(&self) -> Cookie {
         cookies::set(cookies::BINDING, &Zeroizing::new(BASE64URL_NOPAD.encode(&*self.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn a_list_is_asked_for_until_its_end() {
+        let page = |after: Option<u32>| async move {
+            let first = after.map_or(0, |last| last + 1);
+            Ok(((first..first + 100).collect(), (first < 200).then_some(first + 99)))
+        };
+        assert_eq!(Pages::all(page).await.unwrap(), (0..300).collect::<Vec<u32>>());
+        let fails = |after: Option<u32>| async move {
+            if after.is_none() { Ok((vec![1], Some(1))) } else { Err(ActorError::NotFound) }
+        };
+        assert!(Pages::all(fails).await.is_err(), "half a list is none");
     }
 }

@@ -1,10 +1,15 @@
 //! Requests for one's own vault that are under way, and stopping them: session and a fresh sign-in are enough, no key is needed.
 
-use axum::{Form, extract::State, http::StatusCode, response::Response};
+use axum::{
+    Form,
+    extract::{RawQuery, State},
+    http::StatusCode,
+    response::Response,
+};
 use data_encoding::HEXLOWER;
 use ocmt_actors::{
     ActorError,
-    api::recovery::{CeremonyPage, CeremonyPurpose, CeremonyView, ListCeremonies, VetoCeremony},
+    api::recovery::{CeremonyState, CeremonyView, VetoCeremony},
 };
 use ocmt_types::Digest32;
 use serde::Deserialize;
@@ -12,36 +17,40 @@ use serde::Deserialize;
 use super::{
     answer::{html, refused, see_other},
     frame::Frame,
-    guardian::{said, state_of},
+    guardian::{over_a_stop, said, state_of, under_way},
     pages::{Guest, Pages, Visitor},
     sign_in::enter,
     view::{OneCeremony, Recovery, at},
 };
 
-/// As many as one page shows.
-const MOST: u32 = 100;
 const HERE: &str = "/app/recovery";
+/// Asked for after a veto that came behind approvals.
+const DEAL_ANEW: &str = "deal-anew";
 
 /// All that are under way.
-pub(super) async fn list(State(pages): State<Pages>, visitor: Visitor) -> Response {
+pub(super) async fn list(
+    State(pages): State<Pages>,
+    RawQuery(query): RawQuery,
+    visitor: Visitor,
+) -> Response {
     let guest = match enter(&pages, &visitor).await {
         Ok(guest) => guest,
         Err(instead) => return *instead,
     };
-    let ask = ListCeremonies { only_live: true, after: None, limit: MOST };
-    match pages.ask(&guest.caller, ask).await {
-        Ok(page) => shown(&visitor, &guest, &page),
+    let deal_anew = query.is_some_and(|query| query.split('&').any(|one| one == DEAL_ANEW));
+    match under_way(&pages, &guest).await {
+        Ok(all) => shown(&visitor, &guest, &all, deal_anew),
         Err(error) => refused(&error, &visitor),
     }
 }
 
-fn shown(visitor: &Visitor, guest: &Guest, CeremonyPage { ceremonies, .. }: &CeremonyPage) -> Response {
+fn shown(visitor: &Visitor, guest: &Guest, all: &[CeremonyView], deal_anew: bool) -> Response {
     let frame = visitor.frame().of_user();
     // the others are asked of the visitor as a guardian
-    let own = ceremonies.iter().filter(|one| one.owner_email == guest.me.email);
+    let own = all.iter().filter(|one| one.owner_email == guest.me.email);
     let ceremonies = own.map(|one| told(&frame, one)).collect();
     let (csrf, cookie) = visitor.own_csrf();
-    html(StatusCode::OK, &Recovery { frame, ceremonies, csrf: &csrf }, [cookie])
+    html(StatusCode::OK, &Recovery { frame, ceremonies, deal_anew, csrf: &csrf }, [cookie])
 }
 
 fn told(frame: &Frame, one: &CeremonyView) -> OneCeremony {
@@ -54,7 +63,16 @@ fn told(frame: &Frame, one: &CeremonyView) -> OneCeremony {
         opens: one.releasable_at.map_or_else(|| frame.say("request.not_yet").to_owned(), at),
         ends: at(one.expires_at),
         acts: one.acts.iter().map(|act| said(frame, act)).collect(),
-        over_a_stop: one.purpose == CeremonyPurpose::Override,
+        unstopped: unstopped(one.state, over_a_stop(one)).map(|key| frame.say(key).to_owned()),
+    }
+}
+
+/// Why no veto stops it, if none does: what to do instead has words of its own.
+fn unstopped(state: CeremonyState, over_a_stop: Option<bool>) -> Option<&'static str> {
+    match (state, over_a_stop) {
+        (CeremonyState::Released, _) => Some("recovery.unstopped_released"),
+        (_, Some(true)) => Some("recovery.unstopped_override"),
+        _ => None,
     }
 }
 
@@ -75,7 +93,23 @@ pub(super) async fn veto(State(pages): State<Pages>, visitor: Visitor, Form(one)
         pages.ask(&caller, veto).await
     };
     match vetoed.await {
+        Ok(vetoed) if vetoed.deal_anew => see_other(&format!("{HERE}?{DEAL_ANEW}"), []),
         Ok(_) => see_other(HERE, []),
         Err(error) => refused(&error, &visitor),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_veto_is_offered_where_one_is_taken_and_nowhere_else() {
+        for state in [CeremonyState::Open, CeremonyState::Ready] {
+            assert_eq!(unstopped(state, Some(false)), None);
+            assert_eq!(unstopped(state, Some(true)), Some("recovery.unstopped_override"));
+        }
+        assert_eq!(unstopped(CeremonyState::Released, Some(false)), Some("recovery.unstopped_released"));
+        assert_eq!(unstopped(CeremonyState::Released, Some(true)), Some("recovery.unstopped_released"));
     }
 }

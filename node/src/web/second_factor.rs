@@ -18,6 +18,7 @@ use super::{
     sign_in::signed_in,
     view,
 };
+use crate::edge::cookies;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,7 +36,9 @@ pub(super) fn form(visitor: &Visitor, me: &Me, why: Option<&ActorError>) -> Resp
     let passkey = me.factors.contains(&SecondFactor::Passkey);
     let frame = if passkey { visitor.frame().running(Script::Passkey) } else { visitor.frame() };
     let page = view::Code { frame, email: &me.email, has_one, passkey, why: &why, csrf: &csrf };
-    html(status, &page, [cookie])
+    // whoever opened a letter's link comes to its page once the factor was shown
+    let next = visitor.here.as_ref().and_then(|here| cookies::set(cookies::NEXT, here));
+    html(status, &page, [cookie, next])
 }
 
 /// Takes a code: a session with another token, or the form again.

@@ -177,9 +177,9 @@ fn sent(visitor: &Visitor, what: &str, email: &str, binding: &Binding) -> Respon
 /// What a link is for; the same whether it is good. It is not looked up.
 pub(super) async fn show(Path(token): Path<String>, visitor: Visitor) -> Response {
     let frame = visitor.frame();
-    let Ok(parsed) = Token::parse(&token) else {
-        return html(StatusCode::OK, &Elsewhere { frame }, []);
-    };
+    // its address is pasted elsewhere, where a language behind it would be taken for a part of the token
+    let elsewhere = || html(StatusCode::OK, &Elsewhere { frame: frame.unswitched() }, []);
+    let Ok(parsed) = Token::parse(&token) else { return elsewhere() };
     let (title, text, button) = match parsed.kind() {
         TokenKind::Link => {
             (frame.say("sign_in.title"), frame.say("link.sign_in"), frame.say("sign_in.button"))
@@ -190,15 +190,13 @@ pub(super) async fn show(Path(token): Path<String>, visitor: Visitor) -> Respons
         TokenKind::Invite => {
             (frame.say("link.invite"), frame.say("link.invite_text"), frame.say("link.invite_button"))
         }
-        TokenKind::Session | TokenKind::ApiKey | TokenKind::Program => {
-            return html(StatusCode::OK, &Elsewhere { frame }, []);
-        }
+        TokenKind::Session | TokenKind::ApiKey | TokenKind::Program => return elsewhere(),
     };
     let (binding, fresh) = match (visitor.binding(), parsed.kind()) {
         (Some(binding), _) => (binding, None),
         // an invitation is bound to nobody
         (None, TokenKind::Invite) => bound(&visitor),
-        (None, _) => return html(StatusCode::OK, &Elsewhere { frame }, []),
+        (None, _) => return elsewhere(),
     };
     let secret = visitor.session().map_or(binding.0.as_slice(), str::as_bytes);
     let (csrf, cookie) = visitor.csrf(secret);

@@ -97,6 +97,8 @@ pub(super) struct Refused<'a> {
     pub(super) frame: Frame,
     pub(super) title: &'a str,
     pub(super) text: &'a str,
+    /// Whether `text` is in English on a page that is not.
+    pub(super) english: bool,
     /// The same in English, if `text` is not.
     pub(super) detail: &'a str,
     pub(super) request: &'a str,
@@ -144,6 +146,8 @@ pub(super) struct OnePasskey {
 pub(super) struct Recovery<'a> {
     pub(super) frame: Frame,
     pub(super) ceremonies: Vec<OneCeremony>,
+    /// One was stopped just now, after guardians had agreed.
+    pub(super) deal_anew: bool,
     pub(super) csrf: &'a str,
 }
 
@@ -157,8 +161,8 @@ pub(super) struct OneCeremony {
     pub(super) opens: String,
     pub(super) ends: String,
     pub(super) acts: Vec<String>,
-    /// No veto ends it.
-    pub(super) over_a_stop: bool,
+    /// Why no veto ends it, where none does.
+    pub(super) unstopped: Option<String>,
 }
 
 /// What one has done.
@@ -225,7 +229,7 @@ mod tests {
         harmless(&Code { frame, email: evil, has_one: true, passkey: true, why: evil, csrf: evil });
         harmless(&Link { frame, title: evil, text: evil, button: evil, token: evil, csrf: evil });
         harmless(&Sent { frame, what: "sent.link", email: evil, minutes: 1 });
-        harmless(&Refused { frame, title: evil, text: evil, detail: evil, request: evil });
+        harmless(&Refused { frame, title: evil, text: evil, english: true, detail: evil, request: evil });
         let text = || evil.to_owned();
         let one = OneSession {
             id: text(),
@@ -246,9 +250,9 @@ mod tests {
             opens: text(),
             ends: text(),
             acts: vec![text()],
-            over_a_stop: false,
+            unstopped: Some(text()),
         };
-        harmless(&Recovery { frame, ceremonies: vec![one], csrf: evil });
+        harmless(&Recovery { frame, ceremonies: vec![one], deal_anew: true, csrf: evil });
         let one = OneRecord {
             number: 1,
             at: text(),

@@ -110,7 +110,8 @@ mod tests {
     use super::*;
 
     /// Names of words that are put together from a part in the code.
-    const PUT_TOGETHER: [&str; 5] = ["reason.", "state.", "act.", "request.mine_", "sent."];
+    const PUT_TOGETHER: [&str; 6] =
+        ["reason.", "state.", "act.", "request.mine_", "recovery.unstopped_", "sent."];
 
     fn used() -> BTreeSet<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -143,6 +144,39 @@ mod tests {
                 assert!(known, "{}: nobody says {key}", words.tag);
                 let holes = ALL[0].find(key).unwrap_or_default().matches("{}").count();
                 assert_eq!(text.matches("{}").count(), holes, "{}: {key}", words.tag);
+            }
+        }
+    }
+
+    /// Names that scripts say, by the files that they stand in.
+    fn said_by(scripts: &[&str]) -> BTreeSet<String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/js/page");
+        let mut names = BTreeSet::new();
+        for script in scripts {
+            let text = fs::read_to_string(folder.join(script)).unwrap();
+            for call in ["say(\"", "Told(\""] {
+                names.extend(text.split(call).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
+            }
+        }
+        names
+    }
+
+    #[test]
+    fn whatever_a_script_says_stands_in_the_pages_that_run_it() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+        let template = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+        let shared = ["shown.js", "opening.js", "owner.js", "drill.js"];
+        for (scripts, templates) in [
+            (&["shown.js", "passkey.js"][..], &["says_passkey.html"][..]),
+            (&shared, &["says.html"]),
+            (&["request.js"], &["says.html", "guardian_request.html"]),
+            (&["accept.js"], &["says.html", "guardian_accept.html"]),
+        ] {
+            let there: String = templates.iter().map(|name| template(name)).collect();
+            let names = said_by(scripts);
+            assert!(!names.is_empty(), "{scripts:?}");
+            for name in names {
+                assert!(there.contains(&format!("data-say=\"{name}\"")), "{templates:?} have no {name}");
             }
         }
     }

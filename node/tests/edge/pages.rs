@@ -167,6 +167,13 @@ async fn a_page_speaks_the_language_of_its_browser_or_the_one_that_is_asked_for(
     assert!(browser.get(&edge, "/?language=de").await.body.contains("<html lang=\"de\">"));
     assert!(browser.get(&edge, "/").await.body.contains("<html lang=\"de\">"), "it was not kept");
     assert!(browser.get(&edge, "/?language=%3Cscript%3E").await.body.contains("<html lang=\"de\">"));
+    // but not where the address is to be pasted elsewhere: a language behind it would spoil the token
+    let elsewhere = edge.ask(Request::get("/auth/link/not-of-this-browser"), "").await;
+    assert!(
+        elsewhere.body.contains("<code>ocmt</code>") && !elsewhere.body.contains("hreflang"),
+        "{}",
+        elsewhere.body
+    );
     // errors too
     let refused = browser.post(&edge, "/auth/link", "email=x&csrf=y").await;
     assert!(refused.status == 403 && refused.body.contains("Das ging nicht"), "{}", refused.body);

@@ -17,7 +17,7 @@ use ocmt_actors::{
     ActorError,
     api::{
         recovery::{
-            CeremonyPage, CeremonyView, Guardianship, GuardianshipPage, GuardianshipState, ListCeremonies,
+            CeremonyView, GetGuardianship, GuardianKeys, Guardianship, GuardianshipState, ListCeremonies,
             ListGuardianships, ResignGuardianship, Side,
         },
         vault::GetVault,
@@ -26,7 +26,7 @@ use ocmt_actors::{
 use ocmt_types::{Digest32, GuardianshipId};
 use serde::Deserialize;
 
-pub(super) use self::request::{request, said, state_of};
+pub(super) use self::request::{over_a_stop, request, said, state_of};
 use self::view::{Accept, Drill, Held, Overview, Waiting};
 use super::{
     answer::{html, refused, see_other},
@@ -37,7 +37,7 @@ use super::{
     view::at,
 };
 
-/// As many as one page shows.
+/// As many as one call answers.
 const MOST: u32 = 100;
 
 /// Everything that waits, and whom one guards.
@@ -57,8 +57,7 @@ pub(super) async fn overview(State(pages): State<Pages>, visitor: Visitor) -> Re
 
 async fn gathered(pages: &Pages, visitor: &Visitor, guest: &Guest) -> Result<Overview<'static>, ActorError> {
     let held = guarded(pages, guest).await?;
-    let live = ListCeremonies { only_live: true, after: None, limit: MOST };
-    let CeremonyPage { ceremonies, .. } = pages.ask(&guest.caller, live).await?;
+    let ceremonies = under_way(pages, guest).await?;
     let frame = visitor.frame().of_user();
     let waiting = |one: &Guardianship| Waiting {
         id: one.id.to_string(),
@@ -67,16 +66,15 @@ async fn gathered(pages: &Pages, visitor: &Visitor, guest: &Guest) -> Result<Ove
     };
     // one's own are not asked of oneself
     let asked = ceremonies.iter().filter(|one| one.owner_email != guest.me.email);
-    let (undecided, decided): (Vec<_>, Vec<_>) =
-        asked.partition(|one| request::waits_for(one, &guest.me.email));
+    let (undecided, decided): (Vec<_>, Vec<_>) = asked.partition(|one| request::waits_for(one, &held));
     let told = |one: &CeremonyView| Waiting {
         id: Digest32(one.id).to_string(),
         owner: one.owner_email.clone(),
         state: frame.say(state_of(one.state)).to_owned(),
     };
-    let keys = held.iter().find_map(|one| one.guardian_keys);
+    let keys: Vec<String> = held.iter().filter_map(|one| one.guardian_keys.as_ref().map(in_hex)).collect();
     Ok(Overview {
-        frame: if keys.is_some() { frame.running(Script::Guardian) } else { frame },
+        frame: if keys.is_empty() { frame } else { frame.running(Script::Guardian) },
         requests: undecided.into_iter().map(told).collect(),
         under_way: decided.into_iter().map(told).collect(),
         invitations: held.iter().filter(|one| one.state == GuardianshipState::Invited).map(waiting).collect(),
@@ -86,9 +84,23 @@ async fn gathered(pages: &Pages, visitor: &Visitor, guest: &Guest) -> Result<Ove
             .filter(|one| one.state != GuardianshipState::Invited)
             .map(|one| row(&frame, one))
             .collect(),
-        keys: keys.map(|keys| (HEXLOWER.encode(&keys.signing), HEXLOWER.encode(&keys.sealing))),
+        user: guest.me.user.to_string(),
+        keys: keys.join(" "),
         csrf: "",
     })
+}
+
+fn in_hex(keys: &GuardianKeys) -> String {
+    format!("{}{}", HEXLOWER.encode(&keys.signing), HEXLOWER.encode(&keys.sealing))
+}
+
+/// Every request that is under way, asked of the visitor or for their own vault: whoever opens many hides none.
+pub(super) async fn under_way(pages: &Pages, guest: &Guest) -> Result<Vec<CeremonyView>, ActorError> {
+    let page = move |after| async move {
+        let live = ListCeremonies { only_live: true, after, limit: MOST };
+        pages.ask(&guest.caller, live).await.map(|page| (page.ceremonies, page.next))
+    };
+    Pages::all(page).await
 }
 
 fn row(frame: &Frame, one: &Guardianship) -> Held {
@@ -110,15 +122,19 @@ fn row(frame: &Frame, one: &Guardianship) -> Held {
 
 /// What the visitor guards, or is asked to.
 async fn guarded(pages: &Pages, guest: &Guest) -> Result<Vec<Guardianship>, ActorError> {
-    let ask =
-        ListGuardianships { side: Some(Side::Guardian), include_ended: false, after: None, limit: MOST };
-    let GuardianshipPage { guardianships, .. } = pages.ask(&guest.caller, ask).await?;
-    Ok(guardianships)
+    let page = move |after| async move {
+        let side = Some(Side::Guardian);
+        let ask = ListGuardianships { side, include_ended: false, after, limit: MOST };
+        pages.ask(&guest.caller, ask).await.map(|page| (page.guardianships, page.next))
+    };
+    Pages::all(page).await
 }
 
 async fn one_of(pages: &Pages, guest: &Guest, id: &str) -> Result<Guardianship, ActorError> {
     let id: GuardianshipId = id.parse().map_err(|_| ActorError::NotFound)?;
-    guarded(pages, guest).await?.into_iter().find(|one| one.id == id).ok_or(ActorError::NotFound)
+    let one = pages.ask(&guest.caller, GetGuardianship { guardianship: id }).await?;
+    let ended = matches!(one.state, GuardianshipState::Resigned | GuardianshipState::Ended);
+    if one.side == Side::Guardian && !ended { Ok(one) } else { Err(ActorError::NotFound) }
 }
 
 /// Somebody asks the visitor to be their guardian.
@@ -150,6 +166,7 @@ pub(super) async fn invitation(
             owner_key: one.owner_signing_key.map(|key| HEXLOWER.encode(&key)).unwrap_or_default(),
             email: guest.me.email.clone(),
             tenant: guest.me.tenant.to_string(),
+            user: guest.me.user.to_string(),
             vault,
             until: one.expires_at.map(at).unwrap_or_default(),
             csrf: csrf.clone(),
@@ -180,6 +197,7 @@ pub(super) async fn drill(State(pages): State<Pages>, Path(id): Path<String>, vi
         id: one.id.to_string(),
         owner: one.counterpart_email,
         tenant: guest.me.tenant.to_string(),
+        user: guest.me.user.to_string(),
         challenge_id: asked.id.to_string(),
         challenge: HEXLOWER.encode(&asked.challenge),
         signed_set: HEXLOWER.encode(&one.signed_set),

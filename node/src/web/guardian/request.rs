@@ -9,12 +9,11 @@ use data_encoding::HEXLOWER;
 use ocmt_actors::{
     ActorError,
     api::recovery::{
-        CeremonyAct, CeremonyActKind, CeremonyDetail, CeremonyPurpose, CeremonyState, CeremonyView,
-        GetCeremony,
+        CeremonyAct, CeremonyActKind, CeremonyDetail, CeremonyState, CeremonyView, GetCeremony, Guardianship,
     },
 };
-use ocmt_crypto::ceremony::ReleaseStatement;
-use ocmt_types::Digest32;
+use ocmt_crypto::ceremony::{Ceremony, ReleaseStatement};
+use ocmt_types::{Digest32, GuardianshipId};
 
 use super::{
     super::{
@@ -54,12 +53,13 @@ pub(in crate::web) async fn request(
 fn told(pages: &Pages, visitor: &Visitor, guest: &Guest, detail: &CeremonyDetail) -> Option<Request> {
     let (view, guardianship) = (&detail.ceremony, detail.guardianship?);
     let frame = visitor.frame().of_user();
-    let mine = view.acts.iter().rev().find(|act| act.guardianship == Some(guardianship)).map(|act| act.kind);
-    let decides = decides(view.state, mine);
+    let over_a_stop = over_a_stop(view)?;
+    let mine = acts_of(view, &[guardianship]);
+    let may = May::of(view.state, over_a_stop, &mine);
     let node = node_of(pages, detail);
     let hex = |bytes: &[u8]| HEXLOWER.encode(bytes);
     Some(Request {
-        frame: if decides { frame.running(Script::Request) } else { frame },
+        frame: if may.say() { frame.running(Script::Request) } else { frame },
         id: Digest32(view.id).to_string(),
         owner: view.owner_email.clone(),
         requester: view.requester_email.clone(),
@@ -69,10 +69,10 @@ fn told(pages: &Pages, visitor: &Visitor, guest: &Guest, detail: &CeremonyDetail
         opens: view.releasable_at.map_or_else(|| frame.say("request.not_yet").to_owned(), at),
         ends: at(view.expires_at),
         acts: view.acts.iter().map(|act| said(&frame, act)).collect(),
-        mine: mine.and_then(mine_key).map(|key| frame.say(key).to_owned()),
-        decides,
+        mine: standing(&mine).and_then(mine_key).map(|key| frame.say(key).to_owned()),
+        may,
         proposed: view.state == CeremonyState::Proposed,
-        over_a_stop: view.purpose == CeremonyPurpose::Override,
+        over_a_stop,
         approves: node.is_some(),
         tenant: guest.me.tenant.to_string(),
         guardianship: guardianship.to_string(),
@@ -97,21 +97,61 @@ fn node_of(pages: &Pages, detail: &CeremonyDetail) -> Option<([u8; 16], [u8; 32]
     Some((*node.id.as_bytes(), node.key.0))
 }
 
-/// Whether a request waits for the guardian of this address.
-pub(super) fn waits_for(view: &CeremonyView, email: &str) -> bool {
-    let mine = view.acts.iter().rev().find(|act| act.guardian_email == email).map(|act| act.kind);
-    decides(view.state, mine)
+/// Whether it goes on over a stop, as the request's own signed words say and not what the node says of them. None if they are
+/// no request.
+pub(in crate::web) fn over_a_stop(view: &CeremonyView) -> Option<bool> {
+    Ceremony::decode(&view.params).ok().map(|params| params.overrides.is_some())
 }
 
-/// Whether a guardian who said this last has something to say.
-fn decides(state: CeremonyState, mine: Option<CeremonyActKind>) -> bool {
-    let asked = matches!(state, CeremonyState::Proposed | CeremonyState::Open | CeremonyState::Ready);
-    asked
-        && match mine {
-            None | Some(CeremonyActKind::Doubted) => true,
-            Some(CeremonyActKind::Overrode) => state != CeremonyState::Proposed,
-            Some(_) => false,
+/// Whether a request waits for whoever has these guardianships.
+pub(super) fn waits_for(view: &CeremonyView, held: &[Guardianship]) -> bool {
+    let ids: Vec<GuardianshipId> = held.iter().map(|one| one.id).collect();
+    May::of(view.state, false, &acts_of(view, &ids)).decide
+}
+
+/// What the holder of these guardianships has said, in order.
+fn acts_of(view: &CeremonyView, ids: &[GuardianshipId]) -> Vec<CeremonyActKind> {
+    let own = |act: &&CeremonyAct| act.guardianship.is_some_and(|id| ids.contains(&id));
+    view.acts.iter().filter(own).map(|act| act.kind).collect()
+}
+
+/// What of it stands: a decision, whatever was said after it.
+fn standing(mine: &[CeremonyActKind]) -> Option<CeremonyActKind> {
+    mine.iter().rev().copied().find(|&act| is_decision(act)).or_else(|| mine.last().copied())
+}
+
+fn is_decision(act: CeremonyActKind) -> bool {
+    matches!(act, CeremonyActKind::Approved | CeremonyActKind::Denied)
+}
+
+/// What a guardian can still say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct May {
+    /// Agree or refuse; while it is proposed, sign for it.
+    pub(super) decide: bool,
+    /// Say that something is not as it should be.
+    pub(super) doubt: bool,
+    /// Lock everything: who has agreed and then hears otherwise too.
+    pub(super) lock: bool,
+}
+
+impl May {
+    fn of(state: CeremonyState, over_a_stop: bool, mine: &[CeremonyActKind]) -> Self {
+        let proposed = state == CeremonyState::Proposed;
+        let asked = proposed || matches!(state, CeremonyState::Open | CeremonyState::Ready);
+        let said = |act| mine.contains(&act);
+        let signed = proposed && said(CeremonyActKind::Overrode);
+        Self {
+            decide: asked && !signed && !mine.iter().any(|&act| is_decision(act)),
+            doubt: asked && !said(CeremonyActKind::Doubted),
+            lock: asked && !proposed && !over_a_stop && !said(CeremonyActKind::Locked),
         }
+    }
+
+    /// Whether there is anything.
+    pub(super) fn say(self) -> bool {
+        self.decide || self.doubt || self.lock
+    }
 }
 
 pub(in crate::web) fn state_of(state: CeremonyState) -> &'static str {
@@ -161,17 +201,38 @@ fn mine_key(kind: CeremonyActKind) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    use CeremonyActKind as Act;
+    use CeremonyState as State;
+
     #[test]
-    fn a_guardian_decides_once_and_after_a_doubt_still() {
-        use CeremonyActKind as Act;
-        use CeremonyState as State;
-        assert!(decides(State::Open, None) && decides(State::Ready, None) && decides(State::Proposed, None));
-        assert!(decides(State::Open, Some(Act::Doubted)));
-        assert!(!decides(State::Open, Some(Act::Approved)) && !decides(State::Open, Some(Act::Denied)));
+    fn a_guardian_decides_once_whatever_is_said_after_it() {
+        let decides = |state, mine: &[Act]| May::of(state, false, mine).decide;
+        assert!(decides(State::Open, &[]) && decides(State::Ready, &[]) && decides(State::Proposed, &[]));
+        assert!(decides(State::Open, &[Act::Doubted]));
+        for decided in [Act::Approved, Act::Denied] {
+            assert!(!decides(State::Open, &[decided]) && !decides(State::Open, &[decided, Act::Doubted]));
+            assert_eq!(standing(&[decided, Act::Doubted]), Some(decided));
+        }
         // a signature for going on over a stop is no agreement
-        assert!(!decides(State::Proposed, Some(Act::Overrode)) && decides(State::Open, Some(Act::Overrode)));
+        assert!(!decides(State::Proposed, &[Act::Overrode]) && decides(State::Open, &[Act::Overrode]));
+        assert!(!decides(State::Proposed, &[Act::Overrode, Act::Doubted]));
+    }
+
+    #[test]
+    fn who_has_decided_can_still_doubt_and_lock_until_it_is_over() {
+        for mine in [&[][..], &[Act::Approved], &[Act::Denied]] {
+            for state in [State::Open, State::Ready] {
+                let may = May::of(state, false, mine);
+                assert!(may.doubt && may.lock, "{state:?} {mine:?}");
+                let over = May::of(state, true, mine);
+                assert!(over.doubt && !over.lock, "no lock ends what goes on over a stop");
+            }
+        }
+        let proposed = May::of(State::Proposed, true, &[Act::Overrode]);
+        assert!(proposed.doubt && !proposed.lock && proposed.say());
+        assert!(!May::of(State::Open, false, &[Act::Doubted]).doubt);
         for over in [State::Released, State::Completed, State::Vetoed, State::Locked, State::Expired] {
-            assert!(!decides(over, None), "{over:?}");
+            assert!(!May::of(over, false, &[]).say(), "{over:?}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::super::frame::Frame;
+use super::{super::frame::Frame, request::May};
 
 /// All that waits, and whom one guards.
 #[derive(Template)]
@@ -15,8 +15,11 @@ pub(super) struct Overview<'a> {
     pub(super) invitations: Vec<Waiting>,
     pub(super) drills: Vec<Waiting>,
     pub(super) held: Vec<Held>,
-    /// One's own public keys, of which the words are made.
-    pub(super) keys: Option<(String, String)>,
+    /// Whose words.
+    pub(super) user: String,
+    /// The keys that the node has for the visitor, in hexadecimal, apart by spaces. No words are made of them: the browser holds
+    /// them against those of the vault.
+    pub(super) keys: String,
     pub(super) csrf: &'a str,
 }
 
@@ -47,6 +50,7 @@ pub(super) struct Accept {
     pub(super) owner_key: String,
     pub(super) email: String,
     pub(super) tenant: String,
+    pub(super) user: String,
     /// The visitor's own vault; empty if there is none yet.
     pub(super) vault: String,
     pub(super) until: String,
@@ -61,6 +65,7 @@ pub(super) struct Drill {
     pub(super) id: String,
     pub(super) owner: String,
     pub(super) tenant: String,
+    pub(super) user: String,
     pub(super) challenge_id: String,
     pub(super) challenge: String,
     pub(super) signed_set: String,
@@ -82,13 +87,13 @@ pub(super) struct Request {
     pub(super) opens: String,
     pub(super) ends: String,
     pub(super) acts: Vec<String>,
-    /// What the visitor has said last.
+    /// What the visitor has said.
     pub(super) mine: Option<String>,
-    /// Whether there is something to say.
-    pub(super) decides: bool,
+    /// What there still is to say.
+    pub(super) may: May,
     /// Guardians sign for it first: it goes on over a stop.
     pub(super) proposed: bool,
-    /// It was signed for: no lock ends it.
+    /// It goes on over a stop: no veto and no lock ends it.
     pub(super) over_a_stop: bool,
     /// Whether it can be agreed to.
     pub(super) approves: bool,
@@ -122,7 +127,8 @@ mod tests {
             invitations: waiting(),
             drills: waiting(),
             held: vec![held],
-            keys: Some((evil(), evil())),
+            user: evil(),
+            keys: evil(),
             csrf: "x",
         };
         let accept = |vault: &str| Accept {
@@ -132,6 +138,7 @@ mod tests {
             owner_key: evil(),
             email: evil(),
             tenant: evil(),
+            user: evil(),
             vault: vault.to_owned(),
             until: evil(),
             csrf: evil(),
@@ -141,6 +148,7 @@ mod tests {
             id: evil(),
             owner: evil(),
             tenant: evil(),
+            user: evil(),
             challenge_id: evil(),
             challenge: evil(),
             signed_set: evil(),
@@ -159,7 +167,7 @@ mod tests {
             ends: evil(),
             acts: vec![evil()],
             mine: Some(evil()),
-            decides: true,
+            may: May { decide: true, doubt: true, lock: true },
             proposed: false,
             over_a_stop: false,
             approves: true,

@@ -102,12 +102,23 @@ export async function openUnits(sealed, set, keys) {
   const guardian = await seatOf(set, keys.identity);
   const aad = concat(set.hash, guardian.identity);
   const plaintext = await unseal(keys.sealing, utf8("OCMT guardian units v1"), aad, sealed);
-  const reader = new Reader(plaintext);
-  const units = reader.list(MAX_UNITS, UNIT_LEN, () => readUnit(reader.take(UNIT_LEN)));
-  reader.done();
-  plaintext.fill(0);
-  need(units.length === guardian.units.length && units.every((unit, at) => unit.x === guardian.units[at]));
-  for (const unit of units) await checkUnit(unit, set);
+  const units = [];
+  try {
+    const reader = new Reader(plaintext);
+    reader.list(MAX_UNITS, UNIT_LEN, () => {
+      const bytes = reader.take(UNIT_LEN);
+      units.push(readUnit(bytes));
+      bytes.fill(0);
+    });
+    reader.done();
+    need(units.length === guardian.units.length && units.every((unit, at) => unit.x === guardian.units[at]));
+    for (const unit of units) await checkUnit(unit, set);
+  } catch (error) {
+    wipeUnits(units);
+    throw error;
+  } finally {
+    plaintext.fill(0);
+  }
   return units;
 }
 

@@ -2,13 +2,17 @@
 
 import { wordsOfPerson } from "../core/words.js";
 import { call, once } from "./call.js";
-import { drawn, identityOf, madeHere, openOwn, publish } from "./opening.js";
+import { drawn, madeHere, publish } from "./making.js";
+import { identityOf, openOwn } from "./opening.js";
+import { keepOwn } from "./own.js";
 import { pin } from "./owner.js";
-import { $, busy, LEAVING, typed } from "./shown.js";
+import { $, busy, LEAVING, say, typed } from "./shown.js";
 import { bytes, message, text } from "./wire.js";
 
 const form = $("accept");
-const { tenant, guardianship, owner, vault: known } = form.dataset;
+// a repeat after a lost answer is the same call
+const again = once();
+const { tenant, user, guardianship, owner, vault: known } = form.dataset;
 let made = null;
 
 async function make() {
@@ -18,30 +22,48 @@ async function make() {
   const { vault, send } = await madeHere(tenant, passphrase);
   const keys = await identityOf(vault);
   $("words").textContent = (await wordsOfPerson(keys)).join(" ");
-  made = { vault, send, keys, sent: false };
+  const six = passphrase.split(" ");
+  made = { vault, send, keys, sent: false, onCard: `${six[2]} ${six[5]}` };
   $("said").hidden = true;
 }
 
-async function ready() {
-  if (known !== "") {
-    const vault = await openOwn(tenant, typed());
-    return { vault, keys: await identityOf(vault) };
+/** A page that was loaded again has another passphrase than the card that was printed before. */
+const isOnCard = () => $("check").value.trim().toLowerCase().split(/\s+/).join(" ") === made.onCard;
+
+async function accept(keys) {
+  await publish(keys);
+  keepOwn(user, keys);
+  if (owner !== "") pin(guardianship, owner);
+  const yes = message(text(1, guardianship), bytes(2, keys.identity), bytes(3, keys.sealing), again);
+  await call("RecoveryService/AcceptGuardianship", yes);
+}
+
+async function acceptWithOpened() {
+  const vault = await openOwn(tenant, typed());
+  try {
+    await accept(await identityOf(vault));
+  } finally {
+    vault.close();
   }
-  // a second try after a lost answer does not make a second vault
+}
+
+/** The vault that was made stays for a second try. */
+async function acceptWithMade() {
   if (!made.sent) await made.send();
   made.sent = true;
-  return made;
+  await accept(made.keys);
+  made.vault.close();
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
+  if (known === "" && !isOnCard()) {
+    say("card");
+    $("check").focus();
+    return;
+  }
   busy(async () => {
-    const { vault, keys } = await ready();
-    await publish(keys);
-    if (owner !== "") pin(guardianship, owner);
-    const yes = message(text(1, guardianship), bytes(2, keys.identity), bytes(3, keys.sealing), once());
-    await call("RecoveryService/AcceptGuardianship", yes);
-    vault.close();
+    await (known === "" ? acceptWithMade() : acceptWithOpened());
     location.assign("/guardian");
     return LEAVING;
   });

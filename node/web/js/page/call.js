@@ -77,6 +77,14 @@ function frames(body) {
   return found;
 }
 
+function framed(body) {
+  try {
+    return frames(body);
+  } catch {
+    throw new Unreachable();
+  }
+}
+
 /** One call, unary: `method` is `RecoveryService/ApproveCeremony`, `message` its bytes. */
 export async function call(method, message) {
   let answer;
@@ -97,7 +105,10 @@ export async function call(method, message) {
     throw new Unreachable();
   }
   if (answer.headers.has("grpc-status")) check((name) => answer.headers.get(name));
-  const found = frames(body);
+  // a proxy's own page is no answer of a node
+  const kind = answer.headers.get("content-type") ?? "";
+  if (!kind.startsWith("application/grpc-web")) throw new Unreachable();
+  const found = framed(body);
   if (found.trailers.size > 0 || found.message === null) check((name) => found.trailers.get(name));
   return read(found.message ?? new Uint8Array());
 }

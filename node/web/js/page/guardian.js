@@ -1,14 +1,26 @@
-// All that waits for a guardian: the page shows one's own words.
+// All that waits for a guardian: the page shows one's own words, of the keys of one's own vault. Those that the node shows are
+// held against them, and where the vault was not open in this browser there are no words: they are on the card.
 
-import { unhex } from "../core/codec.js";
 import { wordsOfPerson } from "../core/words.js";
 import { compute } from "./opening.js";
+import { ownKeys } from "./own.js";
 import { $ } from "./shown.js";
 
 const words = $("words");
-if (words !== null) {
+
+async function show(keys) {
   compute();
-  const { identity, sealing } = words.dataset;
-  const keys = { identity: unhex(identity), sealing: unhex(sealing) };
-  wordsOfPerson(keys).then((six) => (words.textContent = six.join(" ")), () => (words.textContent = "-"));
+  words.textContent = (await wordsOfPerson(keys)).join(" ");
+  $("words-card").hidden = true;
+  $("words-own").hidden = false;
+}
+
+if (words !== null) {
+  const own = ownKeys(words.dataset.user, words.dataset.keys.split(" "));
+  if (own !== null && own.alike) {
+    show(own.keys).catch(() => {});
+  } else if (own !== null) {
+    $("words-card").hidden = true;
+    $("words-other").hidden = false;
+  }
 }

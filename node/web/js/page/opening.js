@@ -1,22 +1,19 @@
 // One's own vault, as the command line makes and opens it (node/client/src/vault): fetched whole, checked whole, then used.
 
 import { concat, hex, idBytes, idText, need, Reader, Refused, unhex } from "../core/codec.js";
-import { ENGLISH } from "../core/english.js";
-import { ed25519Public, random, x25519Public } from "../core/keys.js";
-import { keyringId, objectBytes, readObject } from "../core/object.js";
+import { ed25519Public, x25519Public } from "../core/keys.js";
+import { keyringId, objectBytes } from "../core/object.js";
 import { PASSPHRASE } from "../core/slot.js";
 import { passphraseBytes, stretchWith } from "../core/stretch.js";
-import { createVault, openVault, RolledBack } from "../core/vault.js";
+import { openVault, RolledBack } from "../core/vault.js";
 import { argon2InWorker } from "../core/worker.js";
-import { call, Declined, NOT_FOUND, once } from "./call.js";
+import { call, once } from "./call.js";
 import { Told } from "./shown.js";
 import { bytes, message, number, read, text } from "./wire.js";
 
 const MANIFEST = 0x11;
 const READS = 5;
 const MOST_OBJECTS = 10_001;
-/** Six words of 2,048: 66 bits, of chance alone. */
-const WORDS = 6;
 
 let worker = null;
 
@@ -28,16 +25,7 @@ export function compute() {
   }
 }
 
-/**
- * A passphrase that nobody chose: what people choose would have to be judged, and the judge (zxcvbn) is half a megabyte.
- * The words go to paper.
- */
-export function drawn() {
-  const picked = new Uint16Array(random(WORDS * 2).buffer);
-  return Array.from(picked, (one) => ENGLISH[one & 2_047]).join(" ");
-}
-
-const place = (tenant, vault) => concat(idBytes(tenant), idBytes(vault));
+export const place = (tenant, vault) => concat(idBytes(tenant), idBytes(vault));
 
 // ---- what this browser has seen
 
@@ -52,7 +40,7 @@ function seenOf(vault) {
   }
 }
 
-function saw(vault, { counter, manifestHash, verifyKey }) {
+export function saw(vault, { counter, manifestHash, verifyKey }) {
   const kept = { counter: String(counter), manifestHash: hex(manifestHash), verifyKey: hex(verifyKey) };
   localStorage.setItem(seenAt(vault), JSON.stringify(kept));
 }
@@ -91,7 +79,7 @@ async function shown() {
     const slots = handout.all(2).map((slot) => read(slot).bytes(3));
     return { vault, handout, parts: { slots, successions: handout.all(5), manifest, leaves: page.found, keyring } };
   }
-  throw new Refused();
+  throw new Told("changing");
 }
 
 /** An object as the formats have it, of one as the wire has it. */
@@ -102,9 +90,9 @@ const stored = (object) =>
 export async function openOwn(tenant, passphrase) {
   compute();
   const { vault: id, handout, parts } = await shown();
-  const secret = passphraseBytes(passphrase);
-  let vault;
+  let [secret, vault] = [new Uint8Array(), null];
   try {
+    secret = passphraseBytes(passphrase);
     vault = await openVault(place(tenant, id), parts, PASSPHRASE, secret, seenOf(id));
   } catch (error) {
     // a wrong one and a damaged vault are one and the same error
@@ -114,51 +102,20 @@ export async function openOwn(tenant, passphrase) {
   } finally {
     secret.fill(0);
   }
-  saw(id, vault.seen);
-  const proof = await vault.prove(1, handout.bytes(7));
-  const used = idText(vault.openedThrough);
-  const report = message(text(1, id), text(2, handout.text(6)), text(3, used), bytes(4, proof), once());
-  await call("VaultService/ReportUnlock", report);
-  return vault;
-}
-
-// ---- making
-
-/** A vault with this passphrase, which nobody has been told of yet, with its public identity keys and what uploads it. */
-export async function madeHere(tenant, passphrase) {
-  compute();
-  const random16 = random(16);
-  random16[6] = (random16[6] & 0x0f) | 0x40;
-  random16[8] = (random16[8] & 0x3f) | 0x80;
-  const id = idText(random16);
-  const secret = passphraseBytes(passphrase);
-  const { vault, upload } = await createVault(place(tenant, id), [{ secret }]);
-  secret.fill(0);
-  const send = async () => {
-    const objects = upload.objects.map((one) => {
-      const { id: object, version, wrapped, body } = readObject(one);
-      return bytes(5, message(bytes(1, object), number(2, version), bytes(3, wrapped), bytes(4, body)));
-    });
-    const slots = upload.slots.map((slot) => bytes(4, slot));
-    const front = message(text(1, id), bytes(3, upload.verifyKey), ...slots, ...objects);
-    await call("VaultService/CreateVault", message(front, bytes(6, upload.manifest), once()));
+  try {
     saw(id, vault.seen);
-  };
-  return { vault, send };
+    const proof = await vault.prove(1, handout.bytes(7));
+    const used = idText(vault.openedThrough);
+    const report = message(text(1, id), text(2, handout.text(6)), text(3, used), bytes(4, proof), once());
+    await call("VaultService/ReportUnlock", report);
+  } catch (error) {
+    vault.close();
+    throw error;
+  }
+  return vault;
 }
 
 /** The public halves of a vault's identity. */
 export async function identityOf({ keyring }) {
   return { identity: await ed25519Public(keyring.identity), sealing: await x25519Public(keyring.sealing) };
-}
-
-/** Makes the identity known in one's tenant, as it has to be before one is a guardian. */
-export async function publish({ identity, sealing }) {
-  try {
-    const known = (await call("UserService/GetIdentityKey", new Uint8Array())).message(1);
-    if (hex(known.bytes(2)) === hex(identity) && hex(known.bytes(3)) === hex(sealing)) return;
-  } catch (error) {
-    if (!(error instanceof Declined) || error.code !== NOT_FOUND) throw error;
-  }
-  await call("UserService/PublishIdentityKey", message(bytes(1, identity), bytes(2, sealing), once()));
 }

@@ -6,9 +6,9 @@ import { hex, need, unhex } from "../core/codec.js";
 import { openUnits, seatOf, wipeUnits } from "../core/guardian.js";
 import { wordsOfCeremony } from "../core/words.js";
 import { call, once } from "./call.js";
-import { compute, openOwn } from "./opening.js";
+import { compute, identityOf, openOwn } from "./opening.js";
 import { knownSet } from "./owner.js";
-import { $, busy, failed, LEAVING, say, typed } from "./shown.js";
+import { $, busy, failed, LEAVING, say, Told, typed } from "./shown.js";
 import { bytes, message } from "./wire.js";
 
 const form = $("request");
@@ -19,6 +19,16 @@ async function ceremony() {
   const read = await readCeremony(unhex(params));
   need(hex(read.hash) === id);
   return read;
+}
+
+const agrees = (act) => act === "approve" || act === "override";
+
+/** The set that the owner has signed, if the request is of it. */
+async function checked(request) {
+  if (BigInt(Date.now()) >= request.expiresAt) throw new Told("late");
+  const set = await knownSet(guardianship, signed);
+  checkCeremony(request, set);
+  return set;
 }
 
 async function agree(vault, request, set) {
@@ -34,8 +44,8 @@ async function agree(vault, request, set) {
 }
 
 async function speak(act, vault, request, set) {
-  const { identity } = await seatOf(set, vault.keyring.identity);
   const seed = vault.keyring.identity;
+  const { identity } = set === null ? await identityOf(vault) : await seatOf(set, seed);
   const now = BigInt(Date.now());
   const over = act === "override";
   need(!over || request.overrides !== null);
@@ -46,8 +56,8 @@ async function speak(act, vault, request, set) {
 
 async function decide(act) {
   const request = await ceremony();
-  const set = await knownSet(guardianship, signed);
-  checkCeremony(request, set);
+  // refusing, doubting and locking ask nothing of the set: that it does not hold may be what is wrong
+  const set = agrees(act) ? await checked(request) : null;
   const vault = await openOwn(tenant, typed());
   try {
     await (act === "approve" ? agree(vault, request, set) : speak(act, vault, request, set));
@@ -60,9 +70,9 @@ async function decide(act) {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const act = event.submitter?.dataset.act ?? "approve";
-  const agrees = act === "approve" || act === "override";
-  if (agrees && !$("heard").checked) {
+  const act = event.submitter?.dataset.act;
+  if (!agrees(act)) return;
+  if (!$("heard").checked) {
     say("heard");
     $("heard").focus();
     return;
@@ -70,7 +80,14 @@ form.addEventListener("submit", (event) => {
   busy(() => decide(act));
 });
 
+// no buttons of the form: Enter in the passphrase says nothing against anybody
+for (const button of form.querySelectorAll("button[type=button]")) {
+  button.addEventListener("click", () => form.reportValidity() && busy(() => decide(button.dataset.act)));
+}
+
 compute();
-ceremony()
-  .then(({ hash }) => wordsOfCeremony(hash))
-  .then((six) => ($("words").textContent = six.join(" ")), failed);
+if ($("words") !== null) {
+  ceremony()
+    .then(({ hash }) => wordsOfCeremony(hash))
+    .then((six) => ($("words").textContent = six.join(" ")), failed);
+}

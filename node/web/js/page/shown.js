@@ -13,10 +13,16 @@ export class Told extends Error {
   }
 }
 
-/** Says the words that the page has under this name, and what else there is to say. */
+/** Says the words that the page has under this name, and what a node said, which is English. */
 export function say(name, more = "") {
   const said = $("said");
-  said.textContent = [document.querySelector(`[data-say="${name}"]`)?.textContent ?? name, more].join(" ").trim();
+  said.textContent = document.querySelector(`[data-say="${name}"]`)?.textContent ?? name;
+  if (more !== "") {
+    const english = document.createElement("span");
+    english.lang = "en";
+    english.textContent = ` ${more}`;
+    said.append(english);
+  }
   said.hidden = false;
 }
 

@@ -21,6 +21,7 @@ use super::{
 use crate::delays;
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
+const OWN_WORDS: &str = "!document.querySelector('#words-own').hidden && document.querySelector('#words').innerText.split(' ').length === 6";
 /// Joan's, of whom the node knows nothing at first.
 const JOAN: &str = "joan@e2e.example";
 
@@ -113,12 +114,39 @@ async fn accept(world: &World, browser: &Browser) -> (String, String) {
     let (passphrase, words) = (browser.text("#passphrase").await, browser.text("#words").await);
     assert_eq!(passphrase.split(' ').count(), 6);
     browser.tap("#kept").await;
+    // a card that was printed before the page was loaded again has other words
+    browser.fill("#check", "another card").await;
+    browser.tap("#yes").await;
+    let told = "document.querySelector('[data-say=card]').textContent";
+    browser.until(&format!("document.querySelector('#said').innerText === {told}")).await;
+    let word = |at| passphrase.split(' ').nth(at).unwrap();
+    browser.fill("#check", &format!("{} {}", word(2), word(5))).await;
     browser.tap("#yes").await;
     browser.until("location.pathname === '/guardian' && document.querySelector('.cards h3')").await;
-    browser.until("document.querySelector('#words').innerText.split(' ').length === 6").await;
+    browser.until(OWN_WORDS).await;
     assert_eq!(browser.text("#words").await, words, "the words on the card are not hers");
     browser.look("guardian-held").await;
+    words_are_of_the_own_vault(browser).await;
     (passphrase, words)
+}
+
+/// Where the node shows other keys than those of the vault, and where the vault was not open, nobody reads words out.
+async fn words_are_of_the_own_vault(browser: &Browser) {
+    let kept = "localStorage[Object.keys(localStorage).find((one) => one.startsWith('ocmt.own.'))]";
+    let before = browser.run(&format!("return {kept}")).await;
+    let again = async |change: String, then: &str| {
+        browser.run(&change).await;
+        browser.run("location.reload()").await;
+        browser.until(&format!("document.readyState === 'complete' && ({then})")).await;
+    };
+    let silent = "document.querySelector('#words-own').hidden";
+    let other = format!("!document.querySelector('#words-other').hidden && {silent}");
+    let change = "window.name = Object.keys(localStorage).find((one) => one.startsWith('ocmt.own.'));
+        localStorage[window.name] = 'ab'.repeat(64)";
+    again(change.to_owned(), &other).await;
+    let card = format!("!document.querySelector('#words-card').hidden && {silent}");
+    again("delete localStorage[window.name]".to_owned(), &card).await;
+    again(format!("localStorage[window.name] = {before}"), OWN_WORDS).await;
 }
 
 async fn answer_a_drill(world: &World, browser: &Browser, passphrase: &str) {
@@ -220,8 +248,12 @@ async fn nothing_secret_was_sent(world: &World, browser: &Browser, passphrase: &
     assert!(
         !browser.sent(form.as_bytes()).await.1 && !browser.sent(form.replace('+', "%20").as_bytes()).await.1
     );
+    let keyring = vault.keys().keyring();
+    assert!(!browser.sent(&*keyring.identity_signing.expose()).await.1, "the identity went out");
+    assert!(!browser.sent(keyring.identity_seal.expose()).await.1, "the key that opens the parts went out");
+    assert!(!browser.sent(&*keyring.vault_signing.expose()).await.1, "the vault's signing key went out");
     // the search would find it: public keys do go over the wire
-    let public = vault.keys().keyring().identity_signing.verify_key().0;
+    let public = keyring.identity_signing.verify_key().0;
     assert!(browser.sent(&public).await.1, "the traffic was not seen");
     let set = joan.client.guardianships(Some(Side::Guardian)).await.unwrap();
     assert_eq!(set.len(), 1);

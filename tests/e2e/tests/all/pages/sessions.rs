@@ -47,8 +47,11 @@ async fn sessions_are_seen_and_ended_and_a_name_that_is_code_is_shown_as_text() 
         "{done}"
     );
     browser.go(&format!("{}/app/sessions", node.target().unwrap().endpoint)).await;
+    // what the browser keeps of vaults goes with the session
+    browser.run("localStorage['ocmt.own.x'] = 'kept'").await;
     browser.tap("form[action='/auth/sign-out'] button").await;
     browser.until("document.querySelector('#email')").await;
+    browser.until("localStorage.length === 0").await;
     assert!(browser.complaints().await.is_empty());
     browser.end().await;
 }
@@ -75,9 +78,12 @@ async fn the_second_factor_is_asked_for_on_the_way_to_a_page_and_the_language_st
     assert_eq!(browser.text("[role=alert]").await, "Der Code ist falsch.");
     // a wrong code is an answer of 409, which the log names
     browser.complaints().await;
+    // a letter's link that is opened before the factor was shown leads to its page
+    browser.go(&format!("{origin}/app/audit")).await;
     browser.fill("#code", codes[0].as_str()).await;
     browser.tap("main button").await;
-    browser.until("location.pathname === '/guardian' && !document.querySelector('#code')").await;
+    browser.until("location.pathname === '/app/audit' && !document.querySelector('#code')").await;
+    browser.go(&format!("{origin}/guardian")).await;
     assert_eq!(browser.run("return document.documentElement.lang").await, "de");
     browser.look("guardian-nothing").await;
     browser.go(&origin).await;
