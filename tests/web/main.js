@@ -1,6 +1,6 @@
 // The pages' cryptography, run by Node: `main.js vectors FOLDER` opens the vectors, `main.js open` and `main.js seal`
-// read JSON from standard input and answer in JSON. Byte strings are hexadecimal, integers of eight bytes text.
-// proto/crypto/tests/browser_implementation.rs runs all three, and chromium.js, which has the vectors in Chromium.
+// read JSON from standard input and answer in JSON; `main.js calls` plays a node to the pages' modules. Byte strings are hexadecimal, integers of eight bytes text.
+// proto/crypto/tests/browser_implementation.rs runs all four, and chromium.js, which has the vectors in Chromium.
 
 import { readFile } from "node:fs/promises";
 import { text as textOf } from "node:stream/consumers";
@@ -8,6 +8,7 @@ import { text as textOf } from "node:stream/consumers";
 import { argon2id } from "../../node/web/js/core/argon2.js";
 import { ENGLISH } from "../../node/web/js/core/english.js";
 import { stretchWith } from "../../node/web/js/core/stretch.js";
+import { calls } from "./calls.js";
 import { openAll, sealAll } from "./exchange.js";
 import { golden } from "./golden.js";
 import { published } from "./published.js";
@@ -21,5 +22,5 @@ async function vectors(folder) {
 
 const [, , what, folder] = process.argv;
 const given = async () => JSON.parse(await textOf(process.stdin));
-const work = { vectors: () => vectors(folder), open: async () => openAll(await given()), seal: async () => sealAll(await given()) };
+const work = { vectors: () => vectors(folder), open: async () => openAll(await given()), seal: async () => sealAll(await given()), calls };
 process.stdout.write(JSON.stringify(await work[what]()));

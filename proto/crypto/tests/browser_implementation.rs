@@ -135,6 +135,19 @@ fn the_published_vectors_pass_in_chromium_and_only_the_worker_compiles() {
     assert_eq!(answer["complaints"], json!([]));
 }
 
+/// A proxy's page and half an answer are no forgery, and a repeat after a lost answer is the same call.
+#[test]
+fn pages_take_no_answer_for_another_and_repeat_what_they_sent() {
+    let told = browser(&["calls"], &Value::Null);
+    assert_eq!((&told["taken"], &told["refused"]), (&json!("taken"), &json!("Declined")));
+    for none in ["proxy", "called_so", "cut"] {
+        assert_eq!(told[none], json!("Unreachable"), "{none}");
+    }
+    assert_eq!(told["made"], json!({ "first": "Unreachable", "sent": 2, "same": true }));
+    assert_eq!(told["changing"], json!("changing"));
+    assert_eq!(told["words"], json!({ "unknown": null, "same": true, "other": false, "own": true }));
+}
+
 #[test]
 fn the_browser_opens_what_rust_sealed() {
     let given = rotated(&RecoveryKey::generate(&mut rand::rng()));
