@@ -1,6 +1,7 @@
 // The pages' cryptography, run by Node: `main.js vectors FOLDER` opens the vectors, `main.js open` and `main.js seal`
-// read JSON from standard input and answer in JSON; `main.js calls` plays a node to the pages' modules. Byte strings are hexadecimal, integers of eight bytes text.
-// proto/crypto/tests/browser_implementation.rs runs all four, and chromium.js, which has the vectors in Chromium.
+// read JSON from standard input and answer in JSON, `main.js calls` plays a node to the pages' modules. Byte strings are
+// hexadecimal, integers of eight bytes text. proto/crypto/tests/browser_implementation.rs runs all four, and chromium.js,
+// which has the vectors in Chromium.
 
 import { readFile } from "node:fs/promises";
 import { text as textOf } from "node:stream/consumers";
