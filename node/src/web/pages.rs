@@ -250,11 +250,12 @@ mod tests {
     async fn a_list_is_asked_for_until_its_end() {
         let page = |after: Option<u32>| async move {
             let first = after.map_or(0, |last| last + 1);
-            Ok(((first..first + 100).collect(), (first < 200).then_some(first + 99)))
+            let page: Vec<u32> = (first..first + 100).collect();
+            Ok((page, (first < 200).then_some(first + 99)))
         };
         assert_eq!(Pages::all(page).await.unwrap(), (0..300).collect::<Vec<u32>>());
         let fails = |after: Option<u32>| async move {
-            if after.is_none() { Ok((vec![1], Some(1))) } else { Err(ActorError::NotFound) }
+            if after.is_none() { Ok((vec![1_u32], Some(1))) } else { Err(ActorError::NotFound) }
         };
         assert!(Pages::all(fails).await.is_err(), "half a list is none");
     }
