@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use ocmt_types::{Id as _, TenantId};
+use ocmt_types::{Id as _, TenantId, Timestamp};
 use sqlx::{
     ConnectOptions as _, Connection as _, Row as _,
-    sqlite::{SqliteConnectOptions, SqliteRow},
+    sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow},
 };
 
-use crate::{StoreError, migrate};
+use crate::{KeysDue, StoreError, migrate};
 
 /// What there was to see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +30,17 @@ pub struct TenantSeen {
     pub policy: Vec<u8>,
     /// What its agents may do; none if nothing was said.
     pub agent_policy: Option<Vec<u8>>,
+    /// Its groups' vaults that are due for new keys.
+    pub keys_due: KeysDue,
 }
 
 /// A schema of before has no such table.
-const HAS_AGENT_POLICIES: &str = "SELECT count(*) FROM sqlite_master WHERE name = 'agent_policies'";
+const HAS_TABLE: &str = "SELECT count(*) FROM sqlite_master WHERE name = ?1";
 const TENANTS: &str = "SELECT tenant_id, policy, NULL FROM tenants ORDER BY tenant_id";
 const WITH_AGENTS: &str = "SELECT t.tenant_id, t.policy, a.policy FROM tenants t \
      LEFT JOIN agent_policies a ON a.tenant_id = t.tenant_id AND a.subject = 'tenant' ORDER BY t.tenant_id";
+const DUE: &str = "SELECT tenant_id, count(*), min(due_since) FROM group_vaults \
+     WHERE due_since IS NOT NULL GROUP BY tenant_id";
 
 impl Glance {
     /// Looks into the database in `folder`.
@@ -49,9 +53,7 @@ impl Glance {
         let mut connection = options.connect().await.map_err(failed)?;
         let schema: SqliteRow =
             sqlx::query(migrate::NEWEST).fetch_one(&mut connection).await.map_err(failed)?;
-        let known: i64 =
-            sqlx::query_scalar(HAS_AGENT_POLICIES).fetch_one(&mut connection).await.map_err(failed)?;
-        let text = if known > 0 { WITH_AGENTS } else { TENANTS };
+        let text = if has(&mut connection, "agent_policies").await? { WITH_AGENTS } else { TENANTS };
         let rows = sqlx::query(text).fetch_all(&mut connection).await.map_err(failed)?;
         let mut policies = Vec::new();
         for row in rows {
@@ -61,7 +63,19 @@ impl Glance {
                     tenant: TenantId::from_bytes(id),
                     policy: row.try_get(1).map_err(failed)?,
                     agent_policy: row.try_get(2).map_err(failed)?,
+                    keys_due: KeysDue::default(),
                 });
+            }
+        }
+        if has(&mut connection, "group_vaults").await? {
+            for row in sqlx::query(DUE).fetch_all(&mut connection).await.map_err(failed)? {
+                let id: Vec<u8> = row.try_get(0).map_err(failed)?;
+                let seen = policies.iter_mut().find(|seen| seen.tenant.as_bytes()[..] == id[..]);
+                if let Some(seen) = seen {
+                    let since: Option<i64> = row.try_get(2).map_err(failed)?;
+                    let vaults = row.try_get(1).map_err(failed)?;
+                    seen.keys_due = KeysDue { vaults, since: since.map(Timestamp) };
+                }
             }
         }
         let schema = schema.try_get(0).map_err(failed)?;
@@ -70,11 +84,20 @@ impl Glance {
     }
 }
 
+async fn has(connection: &mut SqliteConnection, table: &str) -> Result<bool, StoreError> {
+    let known = sqlx::query_scalar(HAS_TABLE).bind(table).fetch_one(connection).await;
+    known.map(|known: i64| known > 0).map_err(|error| StoreError::Open(error.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::Store;
+    use crate::{
+        Store,
+        tables::{GroupVault, RotationDue},
+        testing::{TestNode, id},
+    };
 
     #[tokio::test]
     async fn a_database_is_looked_at_while_its_node_runs_and_none_is_made() {
@@ -84,6 +107,19 @@ mod tests {
         let store = Store::sqlite(folder.path()).await.unwrap();
         let glance = Glance::at(folder.path()).await.unwrap();
         assert_eq!((glance.schema, glance.policies.len()), (glance.latest, 0));
+        let node = TestNode::start(&store, 1).await.unwrap();
+        for (n, due_since) in [(1, None), (2, Some(Timestamp(7)))] {
+            let own = node.found(n).await.unwrap();
+            let mut tx = store.fenced(own).await.unwrap();
+            let due = due_since.map(|_| RotationDue::Unlocked);
+            let of = own.tenant;
+            let row = GroupVault { tenant_id: of, vault_id: id(5), group_id: id(5), due, due_since };
+            tx.insert(&row).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+        let seen = Glance::at(folder.path()).await.unwrap().policies;
+        let due: Vec<_> = seen.iter().map(|seen| seen.keys_due).collect();
+        assert_eq!(due, [KeysDue::default(), KeysDue { vaults: 1, since: Some(Timestamp(7)) }]);
         store.close().await;
     }
 }

@@ -31,6 +31,7 @@ pub use area::{
     audit::actor as actor_text,
     cluster::{Claim, ClusterStore},
     directory::{DirectoryStore, Founding, MOST_TENANTS_OF_ADDRESS},
+    due::KeysDue,
     egress::EgressState,
     honoured::Honoured,
     idempotency::{Fresh, Idempotent, RequestKey},

@@ -37,7 +37,7 @@ pub fn check(config: &Config, now: Timestamp, report: &mut Report) {
         }
     }
     if is_of_a_cluster(config) {
-        sealing(&folder, now, report);
+        keys(&folder, now, report);
     }
     report.looked_at("certificates");
 }
@@ -61,7 +61,7 @@ fn certificate(path: &Path, rule: &'static str, soon: u32, now: Timestamp, repor
         "certificates.authority" => "make a new cluster authority before it ends (docs/certificates.md)",
         _ => "the node renews it while it runs: see whether it reaches the node with the authority",
     };
-    report.push(Finding::new(rule, severity, place, what, why, mend));
+    report.push(Finding::new(rule, severity, place, what, why, mend).rotation());
 }
 
 fn ends_at(path: &Path) -> Result<Timestamp, String> {
@@ -71,29 +71,46 @@ fn ends_at(path: &Path) -> Result<Timestamp, String> {
     Ok(Timestamp(certificate.validity().not_after.timestamp().saturating_mul(1000)))
 }
 
-/// By the time of the file, which is written anew with each generation.
-fn sealing(folder: &Path, now: Timestamp, report: &mut Report) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.filter_map(Result::ok) {
-        if !entry.file_name().to_string_lossy().contains("sealing") {
-            continue;
-        }
-        let changed = entry.metadata().and_then(|it| it.modified());
-        let Some(age) = changed.ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()) else {
-            continue;
-        };
-        let at = Timestamp(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
-        if now.since(at) > DAY * OLD {
-            report.push(Finding::new(
-                "keys.sealing",
-                Severity::Low,
-                entry.path().display().to_string(),
-                format!("is {} days old", now.since(at).as_secs() / DAY.as_secs()),
-                "what one key wraps grows, and with it what its loss would cost",
-                "the next is made when a node is revoked or forgotten (docs/certificates.md)",
-            ));
+/// Keys that nothing but an operator's act replaces, by the time of the file. That of the sealing keys is written anew with
+/// each generation, the node's two once: a renewal changes their certificates.
+fn keys(folder: &Path, now: Timestamp, report: &mut Report) {
+    let old = |name: &str| age(&folder.join(name), now).filter(|age| *age > DAY * OLD);
+    let mut found = |name: &str, rule, age: Duration, why, mend| {
+        let what = format!("is {} days old", age.as_secs() / DAY.as_secs());
+        let place = folder.join(name).display().to_string();
+        report.push(Finding::new(rule, Severity::Low, place, what, why, mend).rotation());
+    };
+    if let Some(age) = old("sealing.keys") {
+        found(
+            "sealing.keys",
+            "keys.sealing",
+            age,
+            "what one key wraps grows, and with it what its loss would cost; the keys of gateway tokens are made of it",
+            "the next is made when a node is revoked or forgotten (docs/certificates.md)",
+        );
+    }
+    // the node with the authority has its keys for as long as the cluster
+    if folder.join("ca.key").exists() {
+        return;
+    }
+    for name in ["node.key", "listener.key"] {
+        if let Some(age) = old(name) {
+            found(
+                name,
+                "keys.node",
+                age,
+                "a renewal keeps the key: whoever ever copied it speaks as the node, and signs heads of audits as it",
+                "let a new node join, then drain and revoke this one: ocmt cluster invite, drain, revoke (docs/cluster.md)",
+            );
         }
     }
+}
+
+/// How long ago the file was written; none if there is no such file.
+fn age(path: &Path, now: Timestamp) -> Option<Duration> {
+    let changed = fs::metadata(path).and_then(|it| it.modified()).ok()?;
+    let at = changed.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(now.since(Timestamp(i64::try_from(at.as_millis()).unwrap_or(i64::MAX))))
 }
 
 #[cfg(test)]
@@ -121,6 +138,12 @@ mod tests {
         assert_eq!(found(ends), Some(Severity::Critical));
     }
 
+    fn rules_of(config: &Config, now: Timestamp) -> Vec<(&'static str, Severity)> {
+        let mut report = Report::default();
+        check(config, now, &mut report);
+        report.findings.iter().map(|it| (it.rule, it.severity)).collect()
+    }
+
     #[test]
     fn each_certificate_of_a_node_is_looked_at_and_so_is_the_age_of_its_sealing_key() {
         let folder = tempfile::tempdir().unwrap();
@@ -133,8 +156,7 @@ mod tests {
         let rules = |now: Timestamp| {
             let mut report = Report::default();
             check(&config, now, &mut report);
-            let found: Vec<_> = report.findings.iter().map(|it| (it.rule, it.severity)).collect();
-            (found, report.unchecked.len())
+            (rules_of(&config, now), report.unchecked.len())
         };
         let pair = rcgen::generate_simple_self_signed(vec!["node.example".to_owned()]).unwrap();
         fs::write(&config.tls.certificate, pair.cert.pem()).unwrap();
@@ -157,5 +179,20 @@ mod tests {
         let old = Duration::from_millis(u64::try_from((now - DAY * 366).millis()).unwrap());
         keys.set_modified(std::time::UNIX_EPOCH + old).unwrap();
         assert_eq!(rules(now).0, [("keys.sealing", Severity::Low)]);
+        // a renewal keeps the node's own keys; that they are old is found where they can be replaced
+        for name in ["node.key", "listener.key", "ca.key"] {
+            fs::File::create(pki.join(name)).unwrap().set_modified(std::time::UNIX_EPOCH + old).unwrap();
+        }
+        assert_eq!(rules(now).0, [("keys.sealing", Severity::Low)]);
+        fs::remove_file(pki.join("ca.key")).unwrap();
+        assert_eq!(
+            rules(now).0,
+            ["keys.sealing", "keys.node", "keys.node"].map(|rule| (rule, Severity::Low))
+        );
+        let mut report = Report::default();
+        check(&config, now, &mut report);
+        assert!(report.findings.iter().all(|finding| finding.needs_rotation), "{report:?}");
+        config.store.url.clear();
+        assert_eq!(rules_of(&config, now), Vec::new(), "no node beside it makes new ones");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use ocmt_store::{Glance, Store, StoreError};
+use ocmt_store::{Glance, KeysDue, Store, StoreError};
+use ocmt_types::Timestamp;
 use serde_json::Value;
 
 use super::{Finding, Report, Severity};
@@ -15,11 +16,11 @@ use crate::{
 const PAGE: u32 = 200;
 
 /// Looks at the schema and at each tenant's policy.
-pub async fn check(config: &Config, report: &mut Report) {
+pub async fn check(config: &Config, now: Timestamp, report: &mut Report) {
     let looked = match config.store.place() {
-        Some(StorePlace::Postgres(url)) => shared(config, &url, report).await,
-        Some(StorePlace::Sqlite(folder)) => own(&folder, report).await,
-        None => own(&config.node.data_dir.join("db"), report).await,
+        Some(StorePlace::Postgres(url)) => shared(config, &url, now, report).await,
+        Some(StorePlace::Sqlite(folder)) => own(&folder, now, report).await,
+        None => own(&config.node.data_dir.join("db"), now, report).await,
     };
     if let Err(why) = looked {
         return report.could_not("database", why);
@@ -29,15 +30,15 @@ pub async fn check(config: &Config, report: &mut Report) {
 }
 
 /// PostgreSQL, which opens no schema that this version cannot work on, and alters none.
-async fn shared(config: &Config, url: &str, report: &mut Report) -> Result<(), String> {
+async fn shared(config: &Config, url: &str, now: Timestamp, report: &mut Report) -> Result<(), String> {
     let logins = database::postgres(&config.store, url).map_err(|error| error.to_string())?;
     let store = Store::postgres(&logins).await.map_err(|error| error.to_string())?;
-    let looked = tenants(&store, report).await.map_err(|error| error.to_string());
+    let looked = tenants(&store, now, report).await.map_err(|error| error.to_string());
     store.close().await;
     looked
 }
 
-async fn tenants(store: &Store, report: &mut Report) -> Result<(), StoreError> {
+async fn tenants(store: &Store, now: Timestamp, report: &mut Report) -> Result<(), StoreError> {
     let mut after = None;
     loop {
         let page = store.operators().tenants(after, PAGE).await?;
@@ -47,13 +48,15 @@ async fn tenants(store: &Store, report: &mut Report) -> Result<(), StoreError> {
             // one that was erased meanwhile has chosen nothing
             let chosen = store.cluster().agent_policy(tenant.tenant_id, None).await?;
             let agents = chosen.and_then(|chosen| chosen.of_tenant).map(|row| row.policy);
-            report.extend(policy(&format!("tenant {}", tenant.tenant_id), &tenant.policy, agents.as_deref()));
+            let place = format!("tenant {}", tenant.tenant_id);
+            report.extend(policy(&place, &tenant.policy, agents.as_deref()));
+            report.extend(rotation(&place, store.cluster().keys_due(tenant.tenant_id).await?, now));
         }
     }
 }
 
 /// SQLite.
-async fn own(folder: &Path, report: &mut Report) -> Result<(), String> {
+async fn own(folder: &Path, now: Timestamp, report: &mut Report) -> Result<(), String> {
     if !folder.join("ocmt.db").is_file() {
         return Err(format!("there is no database in {}: no node ran here", folder.display()));
     }
@@ -69,7 +72,9 @@ async fn own(folder: &Path, report: &mut Report) -> Result<(), String> {
         ));
     }
     for it in glance.policies {
-        report.extend(policy(&format!("tenant {}", it.tenant), &it.policy, it.agent_policy.as_deref()));
+        let place = format!("tenant {}", it.tenant);
+        report.extend(policy(&place, &it.policy, it.agent_policy.as_deref()));
+        report.extend(rotation(&place, it.keys_due, now));
     }
     Ok(())
 }
@@ -120,9 +125,34 @@ fn policy(place: &str, stored: &[u8], agents: Option<&[u8]>) -> Vec<Finding> {
     found
 }
 
+/// Vaults of groups whose keys somebody may have who takes part no more. Of a person's own vault no node knows whether its
+/// keys are due.
+fn rotation(place: &str, due: KeysDue, now: Timestamp) -> Option<Finding> {
+    let since = due.since?;
+    let what = format!(
+        "vaults of its groups that are due for new keys: {}, the longest for {} days",
+        due.vaults,
+        now.since(since).as_secs() / 86_400
+    );
+    let why = "somebody who left, or who opened one for a time, may have kept its key: it opens what is written until then";
+    let mend = "administrators of those groups: ocmt group vault status, ocmt group vault rotate";
+    Some(Finding::new("tenants.rotation", Severity::Medium, place, what, why, mend).rotation())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn vaults_of_groups_that_are_due_for_new_keys_are_counted() {
+        let day = |n: i64| Timestamp(n * 86_400_000);
+        let found = |due| rotation("tenant x", due, day(9));
+        assert_eq!(found(KeysDue::default()), None);
+        let one = found(KeysDue { vaults: 3, since: Some(day(2)) });
+        let told =
+            one.map(|it| (it.rule, it.needs_rotation, it.what.contains(": 3, the longest for 7 days")));
+        assert_eq!(told, Some(("tenants.rotation", true, true)));
+    }
 
     fn rules(text: &str, agents: Option<&str>) -> Vec<&'static str> {
         policy("tenant x", text.as_bytes(), agents.map(str::as_bytes)).iter().map(|it| it.rule).collect()

@@ -40,7 +40,7 @@ pub async fn audit(file: &Path, depth: Depth, clock: &Arc<dyn Clock>) -> Report 
     report.extend(settings::check(&config));
     files::check(&config, Some(file), &mut report);
     certificates::check(&config, clock.now(), &mut report);
-    Box::pin(database::check(&config, &mut report)).await;
+    Box::pin(database::check(&config, clock.now(), &mut report)).await;
     if depth.deep {
         Box::pin(live::check(&config, &mut report)).await;
         Box::pin(exposure::check(&config, &mut report)).await;

@@ -34,6 +34,8 @@ pub struct Finding {
     pub mend: String,
     /// Whether `--fix` does it.
     pub fixable: bool,
+    /// Whether it is mended by another key or certificate in the place of one that has its age or was in other hands.
+    pub needs_rotation: bool,
 }
 
 /// Something that could not be looked at.
@@ -67,13 +69,19 @@ impl Finding {
         mend: impl Into<String>,
     ) -> Self {
         let (place, what, mend) = (place.into(), what.into(), mend.into());
-        Self { rule, severity, place, what, why, mend, fixable: false }
+        Self { rule, severity, place, what, why, mend, fixable: false, needs_rotation: false }
     }
 
     /// The same, and `--fix` mends it.
     #[must_use]
     pub fn fixable(self) -> Self {
         Self { fixable: true, ..self }
+    }
+
+    /// The same, and a new key or certificate mends it.
+    #[must_use]
+    pub fn rotation(self) -> Self {
+        Self { needs_rotation: true, ..self }
     }
 }
 
@@ -160,6 +168,7 @@ impl Report {
                     "level": level(it.severity),
                     "message": { "text": format!("{}: {} Mend: {}", it.place, it.what, it.mend) },
                     "locations": [{ "logicalLocations": [{ "fullyQualifiedName": it.place }] }],
+                    "properties": { "needs_rotation": it.needs_rotation },
                 })
             })
             .collect();
@@ -230,6 +239,10 @@ mod tests {
         assert_eq!(report.exit_code(), 1);
         let sarif = report.sarif();
         assert_eq!(sarif["runs"][0]["results"][0]["ruleId"], "x.y");
+        assert_eq!(sarif["runs"][0]["results"][0]["properties"]["needs_rotation"], false);
+        report.findings[0] = report.findings[0].clone().rotation();
+        assert_eq!(report.sarif()["runs"][0]["results"][0]["properties"]["needs_rotation"], true);
+        assert_eq!(serde_json::to_value(&report).unwrap()["findings"][0]["needs_rotation"], true);
         assert_eq!(sarif["runs"][0]["invocations"][0]["executionSuccessful"], false);
     }
 }

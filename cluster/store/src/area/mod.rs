@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 pub(crate) mod deletion;
 pub(crate) mod delivery;
 pub(crate) mod directory;
+pub(crate) mod due;
 pub(crate) mod egress;
 pub(crate) mod held;
 pub(crate) mod honoured;

@@ -2,8 +2,8 @@
 
 use ocmt_crypto::audit::{Actor, AuditRecord, ChainVerifier, Outcome};
 use ocmt_store::{
-    Filter, Idempotent, RequestKey, Store, StoreError,
-    tables::{Address, AuditRow, IdempotencyRow, Outbox, Signup, User},
+    Filter, Idempotent, KeysDue, RequestKey, Store, StoreError,
+    tables::{Address, AuditRow, GroupVault, IdempotencyRow, Outbox, RotationDue, Signup, User},
     testing::{TestNode, id, user},
 };
 use ocmt_types::{Digest32, TenantId, Timestamp};
@@ -256,6 +256,29 @@ pub async fn tenants_are_listed_in_the_order_of_their_ids(store: Store) {
     assert_eq!(page.iter().map(|tenant| tenant.tenant_id).collect::<Vec<_>>(), [id(1), id(2)]);
     let page = store.operators().tenants(Some(id(2)), 2).await.unwrap();
     assert_eq!(page.iter().map(|tenant| tenant.name.as_str()).collect::<Vec<_>>(), ["tenant 3"]);
+}
+
+pub async fn vaults_of_groups_that_are_due_for_new_keys_are_counted_by_tenant(store: Store) {
+    let node = TestNode::start(&store, 1).await.unwrap();
+    for (tenant, due) in [(1, &[Some(30), None, Some(20)][..]), (2, &[None]), (3, &[Some(5)])] {
+        let own = node.found(tenant).await.unwrap();
+        let mut tx = store.fenced(own).await.unwrap();
+        for (n, since) in (10..).zip(due) {
+            let row = GroupVault {
+                tenant_id: own.tenant,
+                vault_id: id(n),
+                group_id: id(n),
+                due: since.map(|_| RotationDue::Left),
+                due_since: since.map(Timestamp),
+            };
+            tx.insert(&row).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    for (tenant, vaults, since) in [(1, 2, Some(20)), (2, 0, None), (3, 1, Some(5)), (4, 0, None)] {
+        let due = store.cluster().keys_due(id(tenant)).await.unwrap();
+        assert_eq!(due, KeysDue { vaults, since: since.map(Timestamp) }, "tenant {tenant}");
+    }
 }
 
 pub async fn tenants_with_mail_are_told_once_each(store: Store) {

@@ -175,6 +175,7 @@ macro_rules! suite {
                 a_timer_fires_once_and_not_early,
                 held_timers_come_back_with_the_time_they_had_left,
                 tenants_are_listed_in_the_order_of_their_ids,
+                vaults_of_groups_that_are_due_for_new_keys_are_counted_by_tenant,
                 tenants_with_mail_are_told_once_each,
                 an_answer_to_a_message_is_kept,
                 the_audit_chain_verifies_and_pages,
