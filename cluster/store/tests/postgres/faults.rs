@@ -207,6 +207,34 @@ async fn a_silent_database_is_told_as_unavailable_soon_and_heals() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_lets_in_slower_than_callers_wait_is_found_again() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let (proxy, store, straight) = behind_proxy(&database).await;
+    let own = TestNode::start(&straight, 1).await.unwrap().found(1).await.unwrap();
+    proxy.set(Line::Silent);
+    assert!(store.fenced(own).await.is_err(), "it is lost");
+    // each sign-in takes longer than a caller of a lost database waits
+    proxy.set(Line::Slow);
+    let clock = SystemClock;
+    let found = async {
+        let mut longest = Duration::ZERO;
+        loop {
+            let begun = clock.boottime();
+            let tried = store.fenced(own).await;
+            longest = longest.max(clock.boottime().saturating_sub(begun));
+            match tried {
+                Ok(_) => return longest,
+                Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await; // why: between two looks of a bounded wait
+        }
+    };
+    let longest =
+        tokio::time::timeout(Duration::from_secs(15), found).await.expect("each try begins from nothing");
+    assert!(longest < Duration::from_millis(1_500), "{longest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_in_the_middle_when_the_database_falls_silent_is_told_soon_too() {
     let database = TestDatabase::migrated().await.unwrap();
     let (proxy, store, straight) = behind_proxy(&database).await;

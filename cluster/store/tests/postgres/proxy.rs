@@ -33,7 +33,12 @@ pub enum Line {
     HoldCommit = 4,
     /// Passes a COMMIT on and holds its answer back until the line is good.
     HoldAnswer = 5,
+    /// Passes everything on, and what the server says a while later.
+    Slow = 6,
 }
+
+/// How much later. A sign-in needs some six answers.
+const WHILE: Duration = Duration::from_millis(150);
 
 /// The proxy; ends with its value.
 pub struct Proxy {
@@ -89,6 +94,9 @@ async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, line: &AtomicU8, 
             while !is(Line::Good) {
                 tokio::time::sleep(Duration::from_millis(5)).await; // why: the pause between two looks at the line, which every test sets good again
             }
+        }
+        if !of_client && is(Line::Slow) {
+            tokio::time::sleep(WHILE).await; // why: how slow the line is
         }
         if is(Line::Silent) {
             std::future::pending::<()>().await;

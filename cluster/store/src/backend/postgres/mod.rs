@@ -13,6 +13,7 @@
 mod address;
 mod config;
 mod failure;
+mod opening;
 mod pulse;
 mod sessions;
 mod tx;
@@ -32,6 +33,7 @@ pub(crate) use tx::PgTx;
 
 use crate::{StoreError, migrate};
 use failure::failed;
+use opening::Way;
 use pulse::Pulse;
 use sessions::Ended;
 
@@ -124,10 +126,10 @@ const READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// An open database.
 #[derive(Clone)]
 pub(crate) struct Postgres {
-    tenant: PgPool,
-    cluster: PgPool,
+    tenant: Way,
+    cluster: Way,
     /// For whoever may make the schema; opens no connection before it is needed.
-    schema: Option<PgPool>,
+    schema: Option<Way>,
     /// One connection, opened when it is needed: whether the database is there while all others wait.
     probe: PgPool,
     /// Whether each connection has the role that it is for.
@@ -179,12 +181,12 @@ impl Postgres {
         let schema = match &config.roles {
             PgRoles::Own { migrate: None, .. } => None,
             PgRoles::Found | PgRoles::One | PgRoles::Assumed | PgRoles::Own { .. } => {
-                Some(pool(Role::Schema, 2)?)
+                Some(Way::new(pool(Role::Schema, 2)?))
             }
         };
         Ok(Self {
-            tenant: pool(Role::Tenant, config.tenant_connections)?,
-            cluster: pool(Role::Cluster, config.cluster_connections)?,
+            tenant: Way::new(pool(Role::Tenant, config.tenant_connections)?),
+            cluster: Way::new(pool(Role::Cluster, config.cluster_connections)?),
             probe: pool(Role::Cluster, 1)?,
             schema,
             in_roles: assume,
@@ -221,27 +223,35 @@ impl Postgres {
     }
 
     /// A connection that answered within the last second or answers now.
-    async fn connection(&self, pool: &PgPool) -> Result<tx::Connection, StoreError> {
-        let most = pool.options().get_max_connections();
-        let late = || StoreError::Unavailable("no connection to the database in time".to_owned());
+    async fn connection(&self, way: &Way) -> Result<tx::Connection, StoreError> {
         if !self.pulse.may_try() {
             return Err(StoreError::Unavailable("the database does not answer".to_owned()));
         }
-        let lost = self.pulse.is_lost();
+        let (lost, has_room) = (self.pulse.is_lost(), way.has_room());
         let patience = if lost {
             self.times.sign_of_life
-        } else if pool.num_idle() > 0 || pool.size() < most {
+        } else if has_room {
             self.times.connect
         } else {
             self.times.turn
         };
+        let mut opening = way.acquire();
         let acquired = tokio::select! {
             biased;
-            acquired = self.pulse.wait(patience, Box::pin(pool.acquire())) => acquired.ok_or_else(late)?,
+            acquired = self.pulse.wait(patience, &mut opening.acquiring) => acquired,
             // found out by somebody else meanwhile; whoever comes later tries it
-            () = self.pulse.loss(), if !lost => return Err(late()),
+            () = self.pulse.loss(), if !lost => None,
         };
-        acquired.map_err(|error| failed("", error))
+        match acquired {
+            Some(acquired) => acquired.map_err(|error| failed("", error)),
+            None => {
+                // a place in the queue is nothing to keep: it would hold what it waited for
+                if has_room {
+                    way.keep(opening);
+                }
+                Err(StoreError::Unavailable("no connection to the database in time".to_owned()))
+            }
+        }
     }
 
     pub(crate) async fn close(&self) {

@@ -83,7 +83,7 @@ impl Postgres {
         if !self.ended.insert(incarnation) {
             return;
         }
-        let asked = sqlx::query_scalar(END).bind(incarnation.to_string()).fetch_one(&self.cluster);
+        let asked = sqlx::query_scalar(END).bind(incarnation.to_string()).fetch_one(&self.cluster.pool);
         match timeout(self.times.answer, asked).await {
             Ok(Ok(0)) => {}
             Ok(Ok(sessions)) => {
