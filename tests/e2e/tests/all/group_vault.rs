@@ -89,10 +89,15 @@ async fn a_members_device_believes_whom_it_compared_and_no_other() {
     open.secrets_mut().put("bank", b"the value").await.unwrap();
     // nothing is believed and nothing is sealed before words were compared
     assert!(matches!(his.join_group_vault(team.group, &ada.email).await, Err(ClientError::Usage(_))));
+    let tenant = ada.client.identity().unwrap().tenant;
+    // nor by a key that was pinned without them
+    bob.device.pin_person(tenant, &ada.email, &hers.person_keys()).unwrap();
+    assert!(matches!(his.join_group_vault(team.group, &ada.email).await, Err(ClientError::Usage(_))));
     trusts(bob, ada).await;
     his.join_group_vault(team.group, &ada.email).await.unwrap();
     assert!(matches!(open.admit(&bob.email).await, Err(ClientError::Usage(_))));
-    let tenant = ada.client.identity().unwrap().tenant;
+    ada.device.pin_person(tenant, &bob.email, &his.person_keys()).unwrap();
+    assert!(matches!(open.admit(&bob.email).await, Err(ClientError::Usage(_))));
     let carols_keys: PersonKeys = ada.client.keys_of(&carol.email).await.unwrap();
     ada.device.compared_person(tenant, &bob.email, &carols_keys).unwrap();
     let refused = open.admit(&bob.email).await;
@@ -133,7 +138,8 @@ async fn whoever_leaves_is_out_at_once_and_a_rotation_shuts_the_old_key_out() {
     assert_eq!(code(read.secrets().get("bank").await), Some(Code::NotFound));
     assert_eq!(code(his.open_group_vault(team.group, Rollback::Refuse).await), Some(Code::NotFound));
     assert!(ada.client.group_vault(team.group).await.unwrap().due_since.is_some());
-    assert_eq!(open.rotate("Bob has left").await.unwrap(), 1);
+    let stays = open.admitted().await.unwrap();
+    assert_eq!(open.rotate(&stays, "Bob has left").await.unwrap(), 1);
     let status = ada.client.group_vault(team.group).await.unwrap();
     // Ada, and Carol who takes no part
     assert!(status.due_since.is_none() && status.participants.len() == 2);
@@ -202,4 +208,67 @@ async fn a_vault_of_a_group_is_kept_by_the_command_line() {
     assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
     let gone = team.types(0, &["group", "vault", "rm", "GROUP", "bank"]).await;
     assert_eq!(gone.code, Some(0), "{gone:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_keeps_whom_the_person_names_and_by_no_keys_of_the_node() {
+    let team = Team::start().await;
+    let [ada, bob, carol] = &team.people;
+    let [hers, his, carols] = &team.vaults;
+    let mut open = hers.create_group_vault(team.group).await.unwrap();
+    for (other, own) in [(bob, his), (carol, carols)] {
+        trusts(ada, other).await;
+        trusts(other, ada).await;
+        own.join_group_vault(team.group, &ada.email).await.unwrap();
+        open.admit(&other.email).await.unwrap();
+    }
+    // what the node lists, the person at the device has to say too
+    keep(&team.node, ada);
+    fs::write(team.at("passphrase"), PASSPHRASE).unwrap();
+    let rotates = async |more: &[&str]| {
+        team.types(0, &[&["group", "vault", "rotate", "GROUP", "--json"][..], more].concat()).await
+    };
+    let asked = rotates(&[]).await;
+    assert!(asked.code != Some(0) && asked.err.contains("--keep"), "{asked:?}");
+    let fewer = rotates(&["--keep", &bob.email]).await;
+    assert!(fewer.code != Some(0) && fewer.err.contains(&carol.email), "{fewer:?}");
+    // the folder of the command line knows nobody: the keys that the node shows are not believed
+    let unknown = rotates(&["--keep", &bob.email, "--keep", &carol.email]).await;
+    assert!(unknown.code != Some(0) && unknown.err.contains("compared"), "{unknown:?}");
+    // nor by a device that admitted nobody
+    let device = team.node.device("another").unwrap();
+    let key = Key::Passphrase(Passphrase::new(PASSPHRASE).unwrap());
+    let own = ada.client.unlock_vault(None, key, &device, Rollback::Refuse).await.unwrap();
+    let mut there = own.open_group_vault(team.group, Rollback::Refuse).await.unwrap();
+    let all = there.admitted().await.unwrap();
+    assert!(matches!(there.rotate(&all, "by nobody's keys").await, Err(ClientError::Usage(_))));
+    // whom she does not name has no slot any more
+    let mut open = hers.open_group_vault(team.group, Rollback::Refuse).await.unwrap();
+    let mut stays = open.admitted().await.unwrap();
+    assert_eq!(stays.len(), 3);
+    stays.retain(|one| one.email != bob.email);
+    assert_eq!(open.rotate(&stays, "Bob is to be out").await.unwrap(), 1);
+    assert!(his.open_group_vault(team.group, Rollback::Refuse).await.is_err());
+    carols.open_group_vault(team.group, Rollback::Refuse).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_of_a_groups_vault_is_ended_without_the_group_s_name() {
+    let team = Team::start().await;
+    keep(&team.node, &team.people[0]);
+    fs::write(team.at("passphrase"), PASSPHRASE).unwrap();
+    let mut open = team.vaults[0].create_group_vault(team.group).await.unwrap();
+    open.secrets_mut().put("bank", b"the value").await.unwrap();
+    let (key, out) = (team.at("program.key"), team.at("program.json"));
+    let made = json(&team.asks(0, &["share", "program", "key", "--out", &key, "--json"]).await);
+    let public = made["program_key"].as_str().unwrap();
+    let program =
+        ["group", "vault", "program", "GROUP", "deploys", "--entry", "bank", "--program-key", public];
+    let made = json(&team.types(0, &[&program[..], &["--out", &out, "--json"]].concat()).await);
+    let token = made["token_id"].as_str().unwrap();
+    let ended = json(&team.types(0, &["share", "program", "revoke", token, "--json"]).await);
+    assert_eq!(ended["rekeyed"], 1);
+    let open = team.vaults[0].open_group_vault(team.group, Rollback::Refuse).await.unwrap();
+    let listed = open.secrets().list().await.unwrap();
+    assert_eq!((listed.len(), listed[0].version), (1, 2), "under a fresh key");
 }
