@@ -7,7 +7,7 @@ use crate::{
         auth::WhoAmI,
         recovery::{CeremonyState, ListCeremonies, VetoCeremony},
     },
-    tests::{kit::Kit, quotas::limit_to},
+    tests::{kit::Kit, quotas::limit_to, sign_in::by_link},
 };
 
 async fn without_calls() -> Circle {
@@ -36,6 +36,9 @@ async fn a_veto_and_what_comes_before_it_need_no_call_of_the_tenants_quota() {
         refused = refused.or(circle.kit.call(&owner, live).await.err());
     }
     assert_eq!(refused.map(|error| error.reason().to_owned()).as_deref(), Some("QUOTA_CALLS"));
+    // and whoever used that up took nothing from showing who one is
+    let judged = circle.kit.call(&owner, by_link("no token")).await.unwrap_err();
+    assert_ne!(judged.reason(), "QUOTA_CALLS");
 }
 
 #[tokio::test]

@@ -249,7 +249,7 @@ pub enum UserCommand {
     },
     /// Remove a user
     #[command(
-        after_help = "Example:\n  ocmt user rm 0b8c2a54-…\n\nWhere nobody but them opens a group's vault (`ocmt group vault status`) it is closed for ever: admit another first."
+        after_help = "Example:\n  ocmt user rm 0b8c2a54-…\n\nRefused where it would close a group's vault to others (LAST_KEY, LAST_ADMIN): admit another first, or make one administrator."
     )]
     Rm {
         /// Which user
