@@ -37,8 +37,8 @@ async fn a_veto_and_what_comes_before_it_need_no_call_of_the_tenants_quota() {
     }
     assert_eq!(refused.map(|error| error.reason().to_owned()).as_deref(), Some("QUOTA_CALLS"));
     // and whoever used that up took nothing from showing who one is
-    let judged = circle.kit.call(&owner, by_link("no token")).await.unwrap_err();
-    assert_ne!(judged.reason(), "QUOTA_CALLS");
+    let judged = circle.kit.call(&owner, by_link("no token")).await.err();
+    assert!(judged.is_some_and(|error| error.reason() != "QUOTA_CALLS"));
 }
 
 #[tokio::test]
