@@ -170,11 +170,11 @@ impl Vault {
         Ok((object, name))
     }
 
-    /// Gives what was asked for of an entry of this vault, or a part of it, to somebody or a program whose keys this device
-    /// has pinned.
+    /// Gives what was asked for of an entry of this vault, or a part of it, to somebody whose words were compared on this
+    /// device, or to a program whose key it has pinned.
     ///
     /// # Errors
-    /// [`ClientError::Usage`] if the keys of the requester are not pinned, or others; [`ClientError::Refused`].
+    /// [`ClientError::Usage`] if the words of the requester were not compared, or the keys are others; [`ClientError::Refused`].
     pub async fn approve_capability(
         &self,
         of: &Capability,
@@ -186,7 +186,7 @@ impl Vault {
         if permissions.contains(&Permission::Read) {
             let taker = match &of.program {
                 Some(program) => self.program_key(program)?,
-                None => self.pinned(&of.requester_email)?.sealing,
+                None => self.compared(&of.requester_email)?.sealing,
             };
             let (key, giver) = (self.keys().data_key(&object)?, &self.keys().keyring().identity_signing);
             let place = object.place(self.keys().scope());

@@ -273,7 +273,7 @@ impl Vault {
         (permissions, lifetime): (&[Permission], Option<Duration>),
         writing: Writing,
     ) -> Result<Share, ClientError> {
-        let keys = self.pinned(taker)?;
+        let keys = self.compared(taker)?;
         let giver = &self.keys().keyring().identity_signing;
         let mut grants = Vec::with_capacity(offers.len());
         for Offer { place, key } in offers {
@@ -352,6 +352,17 @@ impl Vault {
     pub(crate) fn pinned(&self, email: &str) -> Result<PersonKeys, ClientError> {
         let pinned = self.state().person_pin(self.tenant()?, email)?;
         pinned.ok_or_else(|| ClientError::Usage(format!("this device does not know the keys of {email} yet")))
+    }
+
+    /// Keys to seal to, and to believe about a vault: a pin alone may be of keys that a node made up.
+    pub(crate) fn compared(&self, email: &str) -> Result<PersonKeys, ClientError> {
+        let compared = self.state().compared_keys(self.tenant()?, email)?;
+        compared.ok_or_else(|| {
+            ClientError::Usage(format!(
+                "the words of {email} were not compared on this device: call them, and repeat this with --words and the \
+                 six words that you hear from them"
+            ))
+        })
     }
 }
 

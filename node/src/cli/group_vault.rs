@@ -1,5 +1,6 @@
 //! `ocmt group vault`: the vault that a group has together, opened by a member's own.
 
+mod staying;
 mod unlock;
 
 use ocmt_client::{
@@ -59,11 +60,16 @@ pub(super) async fn run(context: &Context, command: GroupVaultCommand) -> anyhow
             give(context, &client, group, &offer, &entry).await
         }
         GroupVaultCommand::Program { group, program: args } => program(context, &client, group, &args).await,
-        GroupVaultCommand::Rotate { of, reason } => rotate(context, &client, &of, &reason).await,
-        GroupVaultCommand::ShareKey { of, need } => {
+        GroupVaultCommand::Rotate { of, keep, reason } => {
+            rotate(context, &client, &of, &keep, &reason).await
+        }
+        GroupVaultCommand::ShareKey { of, need, keep } => {
             let own = context.vault(&client, &of.passphrase).await?;
             let open = open(&own, of.group, &of.passphrase).await?;
-            unlock::share_key(context, open, need).await
+            match staying::confirmed(context, &client, &open, true, &keep).await? {
+                Some(holders) => unlock::share_key(context, open, need, &holders).await,
+                None => Ok(()),
+            }
         }
         GroupVaultCommand::Unlock { of, lasts } => {
             let own = context.vault(&client, &of.passphrase).await?;
@@ -213,12 +219,22 @@ async fn program(
     share::tell_token(context, &access, &args.out)
 }
 
-async fn rotate(context: &Context, client: &Client, of: &OneGroup, reason: &str) -> anyhow::Result<()> {
+async fn rotate(
+    context: &Context,
+    client: &Client,
+    of: &OneGroup,
+    keep: &[String],
+    reason: &str,
+) -> anyhow::Result<()> {
     let own = context.vault(client, &of.passphrase).await?;
     let mut open = open(&own, of.group, &of.passphrase).await?;
+    let together = open.opens_together();
+    let Some(stays) = staying::confirmed(context, client, &open, together, keep).await? else {
+        return Ok(());
+    };
     let gone = {
         let _waiting = waiting("encrypting everything under new keys");
-        open.rotate(reason).await?
+        open.rotate(&stays, reason).await?
     };
     context.out.value(&json!({ "slots_gone": gone }), || {
         format!("the group's vault has new keys; {} of who left gone", show::count(gone, "way in"))

@@ -131,6 +131,7 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
     let remover = work.standing.caller.user().map(|who| who.user);
     for gone in work.tx.find::<GroupMember>(GroupMember::user_id.eq(user)).await? {
         let last = is_last_admin(work, gone.group_id, user).await?;
+        keep_vault_open(work, gone.group_id, (user, last), remover).await?;
         work.tx.delete::<GroupMember>((gone.group_id, user)).await?;
         if !last {
             group_vault::left(work, gone.group_id, user).await?;
@@ -151,6 +152,36 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
             }
             None => delete(work, gone.group_id).await?,
         }
+    }
+    Ok(())
+}
+
+/// Refuses that a group's vault in which others keep secrets ends, or is shut to everybody for good, by the way.
+async fn keep_vault_open(
+    work: &mut Work,
+    group: GroupId,
+    (user, last): (UserId, bool),
+    remover: Option<UserId>,
+) -> Result<(), ActorError> {
+    if group_vault::of(work, group).await?.is_none() {
+        return Ok(());
+    }
+    let mut others = work.tx.find::<GroupMember>(GroupMember::group_id.eq(group)).await?;
+    others.retain(|row| row.user_id != user);
+    if others.is_empty() {
+        return Ok(());
+    }
+    if last && others.iter().all(|row| Some(row.user_id) == remover) {
+        let why = format!(
+            "group {group} and its vault would end with them: let them make you an administrator of it first, or delete the group"
+        );
+        return Err(ActorError::precondition("LAST_ADMIN", why));
+    }
+    if group_vault::holds_alone(work, group, user).await? {
+        let why = format!(
+            "nobody else opens the vault of group {group}: let them admit somebody first, or delete the group"
+        );
+        return Err(ActorError::precondition("LAST_KEY", why));
     }
     Ok(())
 }

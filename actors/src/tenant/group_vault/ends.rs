@@ -1,8 +1,8 @@
 //! What ends with whoever leaves a group, or may do less in it; and with the group itself.
 
 use ocmt_store::tables::{
-    GroupMember, GroupVault, Handout, ObjectBody, ObjectVersion, RotationDue, RotationObject, Slot,
-    StoredGroupRole, User, UserState, Vault, VaultChange, VaultInboxItem, VaultMember, VaultObject,
+    GroupMember, GroupVault, Handout, RotationDue, Slot, StoredGroupRole, User, UserState, VaultChange,
+    VaultInboxItem, VaultMember,
 };
 use ocmt_types::{GroupId, UserId, VaultId};
 
@@ -12,15 +12,14 @@ use crate::{
     error::ActorError,
     tenant::{
         handlers::notices::{self, NoticeText},
-        program, quota, session_row, share,
+        program, session_row, share,
+        vault::history,
     },
     work::Work,
 };
 
 /// Kind of the letter to administrators whose group's vault is due for new keys.
 const DUE: &str = "group_vault.rotation_due";
-/// Rows with bodies of 68 KiB that are read at once.
-const BODIES: u32 = 64;
 
 /// Somebody has left the group, or only looks on in it from now on: they take no more part in its vault. Whether the vault
 /// is due for new keys by that.
@@ -145,44 +144,21 @@ async fn tell(work: &mut Work, group: GroupId, vault: VaultId, gone: UserId) -> 
     Ok(())
 }
 
-/// The group ends, and its vault with all that is in it.
+/// The group ends, and its vault with all that is in it. Its objects are too many for one transaction.
 pub(in crate::tenant) async fn erase(work: &mut Work, group: GroupId) -> Result<(), ActorError> {
     let Some(row) = of(work, group).await? else { return Ok(()) };
     let vault = row.vault_id;
     share::end_of_vault(work, vault).await?;
     program::end_of_vault(work, vault).await?;
-    let gone = bytes(work, vault).await?;
-    quota::count_bytes(work, -gone).await?;
     unlock::erase(work, &row).await?;
     work.tx.delete_all::<VaultMember>(VaultMember::vault_id.eq(vault)).await?;
     work.tx.delete_all::<Slot>(Slot::vault_id.eq(vault)).await?;
     work.tx.delete_all::<Handout>(Handout::vault_id.eq(vault)).await?;
-    work.tx.delete_all::<RotationObject>(RotationObject::vault_id.eq(vault)).await?;
     work.tx.delete_all::<VaultInboxItem>(VaultInboxItem::vault_id.eq(vault)).await?;
     work.tx.delete_all::<VaultChange>(VaultChange::vault_id.eq(vault)).await?;
-    work.tx.delete_all::<ObjectVersion>(ObjectVersion::vault_id.eq(vault)).await?;
-    work.tx.delete_all::<ObjectBody>(ObjectBody::vault_id.eq(vault)).await?;
-    work.tx.delete_all::<VaultObject>(VaultObject::vault_id.eq(vault)).await?;
     work.tx.delete::<GroupVault>(vault).await?;
-    work.tx.delete::<Vault>(vault).await?;
+    // nobody reaches the rest from now on; it goes by a timer, and its row with the last of it, so that its id is no other's
+    history::forget(work, vault).await?;
     work.details.push(("vault".to_owned(), vault.to_string()));
     Ok(())
-}
-
-/// Bytes of ciphertext that count in the quota, present and earlier versions.
-async fn bytes(work: &mut Work, vault: VaultId) -> Result<i64, ActorError> {
-    let mut sum = 0_i64;
-    let present = VaultObject::vault_id.eq(vault);
-    let mut page = work.tx.find::<VaultObject>(present.clone()).await?;
-    while let Some(last) = page.last().map(|row| (vault, row.object_id)) {
-        sum += page.iter().map(|row| row.body_bytes).sum::<i64>();
-        page = work.tx.find::<VaultObject>(present.clone().after(&last)).await?;
-    }
-    let earlier = || ObjectVersion::vault_id.eq(vault);
-    let mut page = work.tx.find::<ObjectVersion>(earlier().limit(BODIES)).await?;
-    while let Some(last) = page.last().map(|row| (vault, row.object_id, row.version)) {
-        sum += page.iter().map(|row| row.body_bytes).sum::<i64>();
-        page = work.tx.find::<ObjectVersion>(earlier().after(&last).limit(BODIES)).await?;
-    }
-    Ok(sum)
 }

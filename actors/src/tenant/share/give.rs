@@ -136,7 +136,7 @@ struct Source {
 /// The vault, the caller's own or one that the caller has a share of, if the caller may give of it.
 async fn source(work: &mut Work, ask: &CreateShare) -> Result<Source, ActorError> {
     match ground::load(work, Action::GrantEntries, Some(ask.vault)).await {
-        Err(ActorError::NotFound) => {}
+        Err(refused) if ground::is_asked_by_share(work, ask.vault, &refused).await? => {}
         own => {
             // an administrator gives of a group's vault in their own name
             let own = own?.owner_user;

@@ -29,7 +29,7 @@ pub(super) use self::{
     ends::{end_given, end_in_vault, end_of_user, end_of_vault, sweep},
     entry::end_of_entry,
     rights::{MOST_RENEWED, renew},
-    take::{listed, taken},
+    take::{is_taken, listed, taken},
 };
 use super::{TenantMessage, TenantState as ActorState, handlers::roles};
 use crate::{

@@ -65,6 +65,11 @@ pub(in crate::tenant) async fn taken(
     Ok(newest.map(|(share, grant)| Taken { share, version: grant.version, sealed: grant.sealed_grant }))
 }
 
+/// Whether the calling user has taken a share of a vault that is in force.
+pub(in crate::tenant) async fn is_taken(work: &mut Work, vault: VaultId) -> Result<bool, ActorError> {
+    Ok(!in_force(work, vault).await?.is_empty())
+}
+
 /// Heads of the entries that the calling user sees by shares, in the versions that were given; none if there is no share
 /// of that vault.
 pub(in crate::tenant) async fn listed(

@@ -17,7 +17,7 @@ use crate::{
     api::vault::VaultInfo,
     authorize::{Action, Object, Owner},
     error::ActorError,
-    tenant::group_vault,
+    tenant::{group_vault, share},
     work::Work,
 };
 
@@ -47,6 +47,23 @@ pub(crate) async fn load(
     }
     work.object = format!("vault/{}", vault.vault_id);
     Ok(vault)
+}
+
+/// Whether a vault that the caller may not open is asked for by a share. Who administers the tenant may know that a group's
+/// vault is there; what was given to them out of it they have like everybody.
+pub(in crate::tenant) async fn is_asked_by_share(
+    work: &mut Work,
+    vault: VaultId,
+    refused: &ActorError,
+) -> Result<bool, ActorError> {
+    match refused {
+        ActorError::NotFound => Ok(true),
+        ActorError::PermissionDenied(_) => {
+            let found = work.tx.get::<Vault>(vault).await?;
+            Ok(found.is_some_and(|row| row.owner_group.is_some()) && share::is_taken(work, vault).await?)
+        }
+        _ => Ok(false),
+    }
 }
 
 /// A vault as an object for the caller: his own, or a group's in which he takes part.

@@ -2,10 +2,11 @@
 //!
 //! They stand under the vault's present key, so a rotation takes them away: carried over, they would give whoever is
 //! being shut out a reason to have kept the old key. From the switch on they are not there for anybody; their rows go
-//! by a timer, some at a time, since there may be more than one transaction should take. A deleted object leaves none.
+//! by a timer, some at a time, since there may be more than one transaction should take; so do all objects of a group's
+//! vault that has ended with its group. A deleted object leaves none.
 
 use ocmt_crypto::object;
-use ocmt_store::tables::{ObjectBody, ObjectVersion, Vault, VaultObject};
+use ocmt_store::tables::{GroupVault, ObjectBody, ObjectVersion, RotationObject, Vault, VaultObject};
 use ocmt_types::{Digest32, VaultId};
 
 use super::ground::unsigned;
@@ -106,27 +107,47 @@ pub(super) async fn version(
     }))
 }
 
-/// A rotation has taken the key of all of them away.
-pub(super) async fn forget(work: &mut Work, vault: VaultId) -> Result<(), ActorError> {
+/// A rotation has taken the key of all of them away, or their vault has ended with its group.
+pub(in crate::tenant) async fn forget(work: &mut Work, vault: VaultId) -> Result<(), ActorError> {
     work.set_timer(TIMER, &vault.to_string(), work.now, &[]).await
 }
 
-/// Takes some of the rows that rotations left.
+/// Takes some of the rows that rotations left, and vaults that have ended.
 pub(crate) async fn sweep(work: &mut Work, subject: &str) -> Result<(), ActorError> {
     let Ok(vault) = subject.parse::<VaultId>() else { return Ok(()) };
     let Some(vault) = work.tx.get::<Vault>(vault).await? else { return Ok(()) };
-    let old = ObjectVersion::vault_id
-        .eq(vault.vault_id)
-        .and(ObjectVersion::key_epoch.le(vault.key_epoch - 1))
-        .limit(STEP);
+    let ended = vault.owner_group.is_some() && work.tx.get::<GroupVault>(vault.vault_id).await?.is_none();
+    let through = if ended { i64::MAX } else { vault.key_epoch - 1 };
+    let old =
+        ObjectVersion::vault_id.eq(vault.vault_id).and(ObjectVersion::key_epoch.le(through)).limit(STEP);
     let some = work.tx.find::<ObjectVersion>(old).await?;
     let bytes: i64 = some.iter().map(|row| row.body_bytes).sum();
     for row in &some {
         work.tx.delete::<ObjectVersion>((row.vault_id, row.object_id, row.version)).await?;
     }
     quota::count_bytes(work, -bytes).await?;
-    if some.len() < usize::try_from(STEP).unwrap_or(usize::MAX) {
-        return Ok(());
+    let more = some.len() >= usize::try_from(STEP).unwrap_or(usize::MAX);
+    if more || ended && !take_ended(work, vault.vault_id).await? {
+        return work.set_timer(TIMER, subject, work.now, &[]).await;
     }
-    work.set_timer(TIMER, subject, work.now, &[]).await
+    Ok(())
+}
+
+/// Takes some objects of a vault that has ended, and last its own row; whether that is gone.
+async fn take_ended(work: &mut Work, vault: VaultId) -> Result<bool, ActorError> {
+    let staged = work.tx.find::<RotationObject>(RotationObject::vault_id.eq(vault).limit(STEP)).await?;
+    for row in &staged {
+        work.tx.delete::<RotationObject>((vault, row.object_id)).await?;
+    }
+    let some = work.tx.find::<VaultObject>(VaultObject::vault_id.eq(vault).limit(STEP)).await?;
+    for row in &some {
+        work.tx.delete::<ObjectBody>((vault, row.object_id)).await?;
+        work.tx.delete::<VaultObject>((vault, row.object_id)).await?;
+    }
+    quota::count_bytes(work, -some.iter().map(|row| row.body_bytes).sum::<i64>()).await?;
+    if !staged.is_empty() || !some.is_empty() {
+        return Ok(false);
+    }
+    work.tx.delete::<Vault>(vault).await?;
+    Ok(true)
 }

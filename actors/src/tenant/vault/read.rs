@@ -56,7 +56,9 @@ impl Handle for ListEntries {
             return Ok(handed_out(rows, most));
         }
         let vault = match ground::load(work, Action::ReadVault, Some(self.vault)).await {
-            Err(ActorError::NotFound) => return list_shared(work, self, most).await,
+            Err(refused) if ground::is_asked_by_share(work, self.vault, &refused).await? => {
+                return list_shared(work, self, most).await;
+            }
             own => own?,
         };
         let of_vault = VaultObject::vault_id.eq(self.vault);
@@ -88,7 +90,9 @@ impl Handle for GetEntry {
             return read_granted(work, self, granted.version, granted.sealed).await;
         }
         let vault = match ground::load(work, Action::ReadVault, Some(self.vault)).await {
-            Err(ActorError::NotFound) => return read_shared(work, self).await,
+            Err(refused) if ground::is_asked_by_share(work, self.vault, &refused).await? => {
+                return read_shared(work, self).await;
+            }
             own => own?,
         };
         let mut object = object(work, self.vault, self.object).await?.ok_or(ActorError::NotFound)?;
@@ -257,6 +261,8 @@ pub(in crate::tenant) async fn redeem(
 
 /// Puts a slot with a renewed lock in the place of the same slot: its public key stays, so the manifest holds.
 async fn renew(work: &mut Work, vault: &Vault, row: Slot, renewed: &[u8]) -> Result<(), ActorError> {
+    // its slots have no lock to renew, and everybody who takes part has the key that would sign one
+    ground::not_a_groups(vault)?;
     let before = ground::parse_slot(&row.body)?;
     let key = VerifyKey(vault.verify_key.0);
     let slot = ground::verified_slot(vault, renewed, &key, epoch(vault))?;

@@ -28,7 +28,7 @@ use crate::{
     authorize::Action,
     caller::Assurance,
     error::ActorError,
-    tenant::{container::lock_cells_of, group_vault, quota, recovery, share},
+    tenant::{container::lock_cells_of, group_vault, program, quota, recovery, share},
     work::{Handle, Work},
 };
 
@@ -233,6 +233,9 @@ pub(in crate::tenant) async fn finish(
     if vault.rotation_mode == Some(tables::RotationMode::Rekey) {
         // what was given opens nothing any more
         share::end_of_vault(work, vault.vault_id).await?;
+        if vault.owner_group.is_some() {
+            program::end_of_vault(work, vault.vault_id).await?;
+        }
     }
     if let Some(owner) = vault.owner_user {
         // cells of the owner hold data keys of before

@@ -4,7 +4,7 @@ use ocmt_crypto::{kdf::Cost, seal::SealSecretKey, sign::SigningKey};
 
 use super::*;
 use crate::{
-    api::vault::{AddKeySlot, RemoveKeySlot},
+    api::vault::{AddKeySlot, RemoveKeySlot, ReportUnlock},
     tests::vault::passphrase,
 };
 
@@ -157,4 +157,20 @@ async fn slots_come_by_admission_and_go_by_rotation_alone() {
         let begin = crate::tests::vault::begin(vault, start, RotationMode::Rekey);
         assert_eq!(reason(kit.call(team.ann.caller(), begin).await), "NOT_ADMITTED");
     }
+}
+
+#[tokio::test]
+async fn a_member_puts_no_other_sealed_part_into_anybodys_slot() {
+    let kit = Kit::sim().await;
+    let team = Team::with_bob(&kit).await;
+    let his = unlock(&kit, &team.bob, &team.ann, team.vault()).await.unwrap();
+    for of in [&team.ann, &team.bob] {
+        let handout = kit.call(team.bob.caller(), GetKeySlots { vault: Some(team.vault()) }).await.unwrap();
+        let slot = slots_of(&his, of)[0];
+        // of the same id, kind and public key, signed by the key that everybody has who takes part
+        let renewed = handout.slots.iter().find(|one| one.id == slot).unwrap().slot.clone();
+        let report = ReportUnlock { slot, ..proved(&his, &handout, Some(renewed)) };
+        assert_eq!(reason(kit.call(team.bob.caller(), report).await), "GROUP_VAULT");
+    }
+    unlock(&kit, &team.ann, &team.ann, team.vault()).await.expect("her slot is what it was");
 }

@@ -104,22 +104,7 @@ async fn a_rotation_that_wraps_anew_leaves_new_keys_due_and_who_gets_no_slot_is_
     take_in(&kit, ann, open, *group, carol).await;
     team.remove(&kit, &team.carol).await.unwrap();
     let carols = slots_of(&team.open, &team.carol);
-    let rotation = team.open.begin_rotation(RotationMode::Rewrap, &carols, &[], &mut rand::rng()).unwrap();
-    let start = rotation.start();
-    let begin = crate::tests::vault::begin(team.vault(), start, RotationMode::Rewrap);
-    let id = kit.call(team.ann.caller(), begin).await.unwrap().id;
-    let objects = vec![rotation.start().keyring.clone()];
-    let stage = PutRewrappedKeys { vault: team.vault(), rotation: id, keys: Vec::new(), objects };
-    kit.call(team.ann.caller(), stage).await.unwrap();
-    let done = rotation.finish().unwrap();
-    let finish = FinishRotation {
-        vault: team.vault(),
-        rotation: id,
-        slots: done.slots.clone(),
-        manifest: done.manifest.clone(),
-        deal: None,
-    };
-    kit.call(team.ann.caller(), finish).await.unwrap();
+    rewrap(&kit, &team.ann, &mut team.open, &carols).await;
     assert!(team.view(&kit).await.due.is_some(), "the data keys are those that she had");
 }
 
@@ -158,10 +143,19 @@ async fn a_group_that_ends_leaves_nothing_of_its_vault() {
     let used = before.get::<Usage>(()).await.unwrap().unwrap().storage_bytes;
     let bodies = before.count::<ObjectBody>(Filter::all()).await.unwrap();
     drop(before);
-    team.store(&kit, "bank", b"the value").await;
+    for n in 0..70 {
+        team.store(&kit, &format!("bank {n}"), b"the value").await;
+    }
     kit.call(team.ann.caller(), DeleteGroup { group: team.group }).await.unwrap();
-    let mut left = rows(&kit, &team).await;
     let vault = team.vault();
+    // objects are taken by and by, and the vault's own row with the last: until then it is nobody's
+    let gone = kit.call(team.bob.caller(), GetVault { vault: Some(vault) }).await;
+    assert_eq!(gone.unwrap_err(), ActorError::NotFound);
+    until("its rows are taken", async || {
+        rows(&kit, &team).await.get::<Vault>(vault).await.unwrap().is_none()
+    })
+    .await;
+    let mut left = rows(&kit, &team).await;
     assert_eq!(left.get::<Vault>(vault).await.unwrap(), None);
     assert_eq!(left.count::<GroupVault>(Filter::all()).await.unwrap(), 0);
     assert_eq!(left.count::<VaultMember>(Filter::all()).await.unwrap(), 0);
@@ -190,4 +184,39 @@ async fn a_dump_of_the_database_opens_nothing_to_who_left_before_the_last_keys()
     let rows = dump.find::<Slot>(Slot::vault_id.eq(team.vault())).await.unwrap();
     assert!(!rows.is_empty());
     assert!(rows.iter().all(|row| KeySlot::from_bytes(&row.body).unwrap().public() != his));
+}
+
+#[tokio::test]
+async fn nobody_is_removed_whose_groups_vault_would_end_or_be_shut_with_them() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
+    let carol = kit.member(&ann, "carol@example.com", Role::Member).await;
+    let (ann, bob) = (Side::of(&kit, ann).await, Side::of(&kit, bob).await);
+    let carol = Side::of(&kit, carol).await;
+    let group = kit.call(bob.caller(), CreateGroup { name: "team".into() }).await.unwrap().id;
+    let mut open = found(&kit, &bob, group).await.unwrap();
+    add(&kit, &bob, group, &ann, GroupRole::Member).await;
+    take_in(&kit, &bob, &mut open, group, &ann).await;
+    let vault = open.scope().vault;
+    let remove = async || reason(kit.call(ann.caller(), RemoveUser { user: bob.person.user }).await);
+    // nobody but who removes is left to administer it: it would end, with what they keep there
+    assert_eq!(remove().await, "LAST_ADMIN");
+    unlock(&kit, &ann, &bob, vault).await.expect("nothing has changed");
+    // somebody to step in, and nobody but who goes who opens it
+    add(&kit, &bob, group, &carol, GroupRole::Member).await;
+    kit.call(ann.caller(), RemoveMember { group, user: ann.person.user }).await.unwrap();
+    assert_eq!(remove().await, "LAST_KEY");
+    take_in(&kit, &bob, &mut open, group, &carol).await;
+    assert_eq!(remove().await, "");
+    unlock(&kit, &carol, &bob, vault).await.expect("the heir opens it");
+    until("the heir is told", async || {
+        kit.mailbox.count_of("carol@example.com", "group_vault.rotation_due") == 1
+    })
+    .await;
+    // a group of one's own goes with its owner
+    let own = kit.call(carol.caller(), CreateGroup { name: "own".into() }).await.unwrap().id;
+    found(&kit, &carol, own).await.unwrap();
+    kit.call(ann.caller(), DeleteGroup { group }).await.unwrap();
+    kit.call(ann.caller(), RemoveUser { user: carol.person.user }).await.unwrap();
 }

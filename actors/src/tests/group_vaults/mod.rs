@@ -310,6 +310,32 @@ async fn rotate(
     Ok(info)
 }
 
+/// A rotation that only wraps the data keys anew.
+async fn rewrap(kit: &Kit, by: &Side, open: &mut UnlockedVault, drop: &[SlotId]) {
+    let vault = open.scope().vault;
+    let mut rotation = open.begin_rotation(RotationMode::Rewrap, drop, &[], &mut rand::rng()).unwrap();
+    let begin = crate::tests::vault::begin(vault, rotation.start(), RotationMode::Rewrap);
+    let id = kit.call(by.caller(), begin).await.unwrap().id;
+    let (mut keys, objects) = (Vec::new(), vec![rotation.start().keyring.clone()]);
+    for object in rotation.left() {
+        let object = read(kit, &by.person, vault, object).await.unwrap();
+        let object = rotation.convert(&object, &mut rand::rng()).unwrap();
+        keys.push((object.object_id, object.version, object.wrapped_key));
+    }
+    let stage = PutRewrappedKeys { vault, rotation: id, keys, objects };
+    kit.call(by.caller(), stage).await.unwrap();
+    let completed = rotation.finish().unwrap();
+    let finish = FinishRotation {
+        vault,
+        rotation: id,
+        slots: completed.slots.clone(),
+        manifest: completed.manifest.clone(),
+        deal: None,
+    };
+    kit.call(by.caller(), finish).await.unwrap();
+    open.complete(completed).unwrap();
+}
+
 /// The slots that are sealed to a member's key.
 fn slots_of(open: &UnlockedVault, who: &Side) -> Vec<SlotId> {
     let key = who.own.keyring().identity_seal.public();

@@ -119,20 +119,35 @@ impl GroupVault<'_> {
         self.own.create_token_of(&self.vault, name, entries, program_key, lifetime).await
     }
 
-    /// Encrypts everything anew under new keys, which those alone have who take part now. If it is cut off, it goes on
-    /// when it is run again; how many slots of who left are gone.
+    /// Who takes part, as the node says: it could name somebody who has left. Whoever rotates says who of them stays.
     ///
     /// # Errors
-    /// [`ClientError::Usage`] if the node names somebody for a slot that is sealed to other keys; as [`Vault::rotate`].
-    pub async fn rotate(&mut self, reason: &str) -> Result<usize, ClientError> {
+    /// [`ClientError`].
+    pub async fn admitted(&self) -> Result<Vec<Participant>, ClientError> {
+        let mut all = self.own.client().group_vault(self.group).await?.participants;
+        all.retain(|one| one.part == Part::Admitted);
+        Ok(all)
+    }
+
+    /// Whether several administrators open it together.
+    pub const fn opens_together(&self) -> bool {
+        self.together.is_some()
+    }
+
+    /// Encrypts everything anew under new keys, which `stays` alone have. If it is cut off, it goes on when it is run
+    /// again; how many slots of others are gone.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if the words of one who stays were not compared on this device, or the slot that the node
+    /// names for them is sealed to other keys; as [`Vault::rotate`].
+    pub async fn rotate(&mut self, stays: &[Participant], reason: &str) -> Result<usize, ClientError> {
         if let Some(need) = self.together {
-            return self.deal(need, reason).await.map(|_| 0);
+            return self.deal(need, stays, reason).await.map(|_| 0);
         }
-        let status = self.own.client().group_vault(self.group).await?;
         let mut kept = BTreeSet::new();
-        for member in status.participants.iter().filter(|one| one.part == Part::Admitted) {
+        for member in stays {
             let Some(slot) = member.slot else { continue };
-            self.is_of(slot, member).await?;
+            self.is_of(slot, member)?;
             kept.insert(slot);
         }
         let drop: Vec<SlotId> =
@@ -141,25 +156,21 @@ impl GroupVault<'_> {
         Ok(drop.len())
     }
 
-    /// Shares the vault's key among the administrators who take part: from now on `need` of them open it together, and everything
+    /// Shares the vault's key among the administrators of `holders`: from now on `need` of them open it together, and everything
     /// is encrypted anew. How many parts there are.
     ///
     /// # Errors
-    /// [`ClientError::Usage`] if too few administrators take part, or the keys of one are not pinned; as [`Vault::rotate`].
-    pub async fn share_key(&mut self, need: u8) -> Result<u8, ClientError> {
-        self.deal(need, "the key is shared").await
+    /// [`ClientError::Usage`] if too few administrators take part, or the words of one were not compared; as [`Vault::rotate`].
+    pub async fn share_key(&mut self, need: u8, holders: &[Participant]) -> Result<u8, ClientError> {
+        self.deal(need, holders, "the key is shared").await
     }
 
     /// A rotation that deals anew, signed by the vault's own key.
-    async fn deal(&mut self, need: u8, reason: &str) -> Result<u8, ClientError> {
-        let status = self.own.client().group_vault(self.group).await?;
-        let admins = status
-            .participants
-            .iter()
-            .filter(|one| one.part == Part::Admitted && one.role == MemberRole::Admin);
+    async fn deal(&mut self, need: u8, stays: &[Participant], reason: &str) -> Result<u8, ClientError> {
+        let admins = stays.iter().filter(|one| one.role == MemberRole::Admin);
         let mut seats = Vec::new();
         for admin in admins {
-            let keys = self.keys_pinned(admin)?;
+            let keys = self.keys_compared(admin)?;
             let accepted =
                 Acceptance::open(&admin.acceptance, &keys.signing).map_err(|_| others(&admin.email))?;
             if accepted.sealing != keys.sealing || accepted.scope != self.vault.keys().scope() {
@@ -216,7 +227,7 @@ impl GroupVault<'_> {
         Ok(holders)
     }
 
-    fn keys_pinned(&self, member: &Participant) -> Result<PersonKeys, ClientError> {
+    fn keys_compared(&self, member: &Participant) -> Result<PersonKeys, ClientError> {
         if member.user == self.own.client().identity()?.user {
             return Ok(self.own.person_keys());
         }
@@ -224,14 +235,9 @@ impl GroupVault<'_> {
     }
 
     /// That a slot is sealed to the keys of whom the node names for it: it shall not keep one of somebody who left under the
-    /// name of somebody who stays.
-    async fn is_of(&self, slot: SlotId, member: &Participant) -> Result<(), ClientError> {
-        let tenant = self.own.client().identity()?.tenant;
-        let keys = match self.own.state().person_pin(tenant, &member.email)? {
-            Some(pinned) => pinned,
-            None if member.user == self.own.client().identity()?.user => self.own.person_keys(),
-            None => self.own.client().keys_of(&member.email).await?,
-        };
+    /// name of somebody who stays. Keys that the node shows prove nothing of that.
+    fn is_of(&self, slot: SlotId, member: &Participant) -> Result<(), ClientError> {
+        let keys = self.keys_compared(member)?;
         let accepted =
             Acceptance::open(&member.acceptance, &keys.signing).map_err(|_| others(&member.email))?;
         let sealed = self.vault.keys().slots().iter().find(|one| one.id() == slot).map(KeySlot::public);

@@ -47,7 +47,7 @@ impl Vault {
         permissions: &[Permission],
         lifetime: Option<Duration>,
     ) -> Result<Share, ClientError> {
-        let keys = self.pinned(taker)?;
+        let keys = self.compared(taker)?;
         let has = |one| permissions.contains(&one);
         let acts = Acts { write: has(Permission::Write), delete: has(Permission::Delete) };
         let ids: &dyn IdGen = &RandomIds;
@@ -71,6 +71,8 @@ impl Vault {
             ledger.give(right)?;
             offers.push(Offer { place: object.place(scope), key: self.keys().data_key(&object)? });
         }
+        // rights take the place of the oldest unlocks of containers
+        self.may_forget(&ledger.trim()).await?;
         self.keep_ledger(&ledger).await?;
         let writing = Writing { share: Some(share), grants };
         let offered = self.offer(self.id(), taker, &offers, (permissions, lifetime), writing).await;
@@ -84,6 +86,17 @@ impl Vault {
     pub(crate) fn write_grant(&self, right: &WriteRight, basis: Basis) -> Vec<u8> {
         let (share, acts, inbox, taker) = (right.share, right.acts, right.inbox, right.taker);
         WriteGrant { share, basis, acts, inbox, taker }.sign(&self.keys().keyring().identity_signing)
+    }
+
+    /// The shares that the vault's ledger lets write, oldest first.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn shares_that_write(&self) -> Result<Vec<ShareId>, ClientError> {
+        let mut shares: Vec<ShareId> =
+            self.ledger().await?.rights().iter().map(|right| right.share).collect();
+        shares.dedup();
+        Ok(shares)
     }
 
     /// Takes out of the ledger what a share may write: nothing of it is filed any more, whatever a node shows.
@@ -117,7 +130,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`ClientError::Usage`] if the share does not allow it; [`ClientError::Crypto`] if the right is not what the giver
-    /// signed, by the key that this device has pinned; [`ClientError::Refused`] with `CHANGED_MEANWHILE` if the entry was
+    /// signed, by the key that this device has pinned, to write one whose words were compared; [`ClientError::Refused`] with `CHANGED_MEANWHILE` if the entry was
     /// written since, `GRANT_STALE`, `SHARE_ENDED`.
     pub async fn send_by(
         &self,
@@ -137,7 +150,11 @@ impl Vault {
             let text = format!("the share is {}: nothing is sent by it", from.state.as_str());
             return Err(ClientError::Usage(text));
         }
-        let giver: PersonKeys = self.pinned(&from.giver_email)?;
+        // a value is sealed to what this key signed
+        let giver: PersonKeys = match act {
+            SharedAct::Put(_) => self.compared(&from.giver_email)?,
+            SharedAct::Delete => self.pinned(&from.giver_email)?,
+        };
         let own = &self.keys().keyring().identity_signing;
         let grant = WriteGrant::open(&right.write_grant, &giver.signing)?;
         let place = grant.basis.place;

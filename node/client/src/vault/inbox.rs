@@ -185,15 +185,19 @@ impl Vault {
         let mut ledger = self.ledger().await?;
         let inbox = self.open.keyring().inbox.public();
         let forgotten = ledger.grant(Granted::new(unlock, container, inbox, SystemClock.now(), names))?;
-        if !forgotten.is_empty() {
-            let waits = |item: &Arrived| item.unlock.is_some_and(|unlock| forgotten.contains(&unlock));
-            if self.inbox().await?.iter().any(waits) {
-                return Err(ClientError::Usage(
-                    "the inbox holds items of unlocks so long ago that they would be forgotten: file or drop them first, with `ocmt vault inbox`".to_owned(),
-                ));
-            }
-        }
+        self.may_forget(&forgotten).await?;
         self.keep_ledger(&ledger).await
+    }
+
+    /// Refuses that unlocks are forgotten of which something waits: it could not be filed any more.
+    pub(crate) async fn may_forget(&self, forgotten: &[UnlockId]) -> Result<(), ClientError> {
+        let waits = |item: &Arrived| item.unlock.is_some_and(|unlock| forgotten.contains(&unlock));
+        if !forgotten.is_empty() && self.inbox().await?.iter().any(waits) {
+            return Err(ClientError::Usage(
+                "the inbox holds items of unlocks so long ago that they would be forgotten: file or drop them first, with `ocmt vault inbox`".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Writes the ledger alone.

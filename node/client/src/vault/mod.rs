@@ -111,9 +111,14 @@ impl Vault {
     /// # Errors
     /// As [`Vault::put`]; [`ClientError::Usage`] if there is none of this name.
     pub async fn delete(&mut self, name: &str) -> Result<(), ClientError> {
-        self.entry_id(name)?;
+        let object = self.entry_id(name)?;
+        let mut ledger = self.ledger().await?;
         let mut edit = self.open.edit();
         edit.delete(&EntryName::new(name)?)?;
+        // with it goes who may write it: another entry of this name has the same id
+        if ledger.keep_rights(|right| right.object != object) {
+            edit.put_ledger(&ledger, &mut rand::rng())?;
+        }
         let change = edit.finish()?;
         self.commit(change).await
     }

@@ -112,6 +112,9 @@ pub enum GroupVaultCommand {
         /// How many have to open it together, whoever asks among them; 2 at the least
         #[arg(long, value_name = "N")]
         need: u8,
+        /// Who else gets a part, once for each, instead of being asked; nobody else may take part then
+        #[arg(long, value_name = "ADDRESS")]
+        keep: Vec<String>,
     },
     /// Ask the other administrators to open the vault to this device for a time
     #[command(
@@ -165,12 +168,15 @@ pub enum GroupVaultCommand {
     Unlocks(OneGroup),
     /// Encrypt everything anew under new keys, which those alone have who take part now
     #[command(
-        after_help = "Example:\n  ocmt group vault rotate 0b8c2a54-… --reason \"Bob has left\"\n\nDue when somebody has left: they may have kept the old key. If it is cut off, run it again: it goes on. It ends what was handed out of single secrets: hand it out anew."
+        after_help = "Example:\n  ocmt group vault rotate 0b8c2a54-… --reason \"Bob has left\"\n\nYou see who has the new key, and say whether that is right: compare words with whom this device does not know yet. Due when somebody has left: they may have kept the old key. If it is cut off, run it again: it goes on. It ends what was handed out of single secrets: hand it out anew."
     )]
     Rotate {
         /// Which group.
         #[command(flatten)]
         of: OneGroup,
+        /// Who else has the new key, once for each, instead of being asked; nobody else may take part then
+        #[arg(long, value_name = "ADDRESS")]
+        keep: Vec<String>,
         /// Why, for the audit
         #[arg(long, default_value = "asked for by an administrator of the group")]
         reason: String,

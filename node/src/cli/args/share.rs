@@ -22,7 +22,7 @@ pub enum ShareCommand {
     Accept {
         /// Which offer, from `ocmt share list`
         share: ShareId,
-        /// The six words you heard from the giver, if their keys are others than this device knows
+        /// The six words you heard from the giver; without them you believe what their key signed, and seal nothing to it
         #[arg(long, value_name = "WORDS")]
         words: Option<String>,
     },
@@ -62,6 +62,9 @@ pub enum ShareCommand {
         /// Where the value is, `-` for standard input; without it, it is asked for
         #[arg(long, value_name = "FILE")]
         value_file: Option<PathBuf>,
+        /// The six words you heard from the share's giver, if they were not compared on this device
+        #[arg(long, value_name = "WORDS")]
+        words: Option<String>,
     },
     /// Ask for the end of a secret that was shared with you to delete; it waits for its owner's device
     #[command(after_help = "Example:\n  ocmt share delete 0b8c2a54-…")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ocmt_client::{
     ClientError,
-    group_vault::{GroupVault, Unlock},
+    group_vault::{GroupVault, Participant, Unlock},
     recovery::CeremonyState,
     vault::Vault,
 };
@@ -18,10 +18,15 @@ use crate::cli::{
     show,
 };
 
-pub(super) async fn share_key(context: &Context, mut open: GroupVault<'_>, need: u8) -> anyhow::Result<()> {
+pub(super) async fn share_key(
+    context: &Context,
+    mut open: GroupVault<'_>,
+    need: u8,
+    holders: &[Participant],
+) -> anyhow::Result<()> {
     let holders = {
         let _waiting = waiting("encrypting everything under a shared key");
-        open.share_key(need).await?
+        open.share_key(need, holders).await?
     };
     let told = json!({ "needed": need, "parts": holders, "vault": open.secrets().id().to_string() });
     context.out.value(&told, || {

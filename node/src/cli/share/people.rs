@@ -29,8 +29,9 @@ pub(super) async fn run(context: &Context, command: ShareCommand) -> anyhow::Res
         ShareCommand::Read { share, name, passphrase } => {
             Box::pin(read(context, &client, share, name.as_deref(), &passphrase)).await
         }
-        ShareCommand::Write { of, value_file } => {
-            Box::pin(sending::write(context, &client, &of, value_file.as_deref())).await
+        ShareCommand::Write { of, value_file, words } => {
+            let words = words.as_deref();
+            Box::pin(sending::write(context, &client, &of, value_file.as_deref(), words)).await
         }
         ShareCommand::Delete { of } => Box::pin(sending::delete(context, &client, &of)).await,
         ShareCommand::Ask(args) => approve::ask(context, &client, &args).await,
@@ -86,7 +87,12 @@ pub(in crate::cli) async fn trusted(
         context.state.compared_person(tenant, email, &keys)?;
         return Ok(true);
     }
-    if context.state.person_pin(tenant, email)?.is_none() {
+    if context.state.person_pin(tenant, email)?.is_some() {
+        // others than before are refused
+        context.state.pin_person(tenant, email, &keys)?;
+    }
+    // a pin that `ocmt share accept` made was compared by nobody
+    if context.state.compared_keys(tenant, email)?.is_none() {
         let words = keys.words().await?;
         note(&format!(
             "Call {email} on a number you already had, and let them read you the six words of `ocmt share words`. They must be:\n\n  {words}\n"
@@ -95,8 +101,7 @@ pub(in crate::cli) async fn trusted(
             return Ok(false);
         }
     }
-    // others than before are refused
-    context.state.pin_person(tenant, email, &keys)?;
+    context.state.compared_person(tenant, email, &keys)?;
     Ok(true)
 }
 
@@ -159,16 +164,14 @@ async fn revoke(
     which: ShareId,
     passphrase: &PassphraseArgs,
 ) -> anyhow::Result<()> {
-    // first the share, which ends at once; then the keys that its taker may have kept
-    let rekey = client.revoke_share(which).await?;
-    let share = client.share(which).await?;
-    let wrote = share.permissions.iter().any(|one| matches!(one, Permission::Write | Permission::Delete));
-    if !rekey.is_empty() || wrote {
-        let mut own = context.vault(client, passphrase).await?;
-        let of = share.vault;
-        if wrote && of == own.id() {
-            own.forget_share(which).await?;
-        }
+    // first the share, which ends at once; then what it may write, whatever the node says of it; then the keys that its
+    // taker may have kept
+    let ended = client.revoke_share(which).await;
+    let mut own = context.vault(client, passphrase).await?;
+    own.forget_share(which).await?;
+    let rekey = ended?;
+    if !rekey.is_empty() {
+        let of = client.share(which).await?.vault;
         super::rekey(client, &mut own, of, &rekey, passphrase).await?;
     }
     context.out.value(&json!({ "rekeyed": rekey.len() }), || {

@@ -6,15 +6,21 @@ use ocmt_client::{Client, share::Share};
 use ocmt_crypto::shared::SharedAct;
 use serde_json::json;
 
-use crate::cli::{approve, args::SharedArgs, context::Context, secrets};
+use super::people::trusted;
+use crate::cli::{approve, args::SharedArgs, context::Context, output::note, secrets};
 
 pub(super) async fn write(
     context: &Context,
     client: &Client,
     of: &SharedArgs,
     value_file: Option<&Path>,
+    heard: Option<&str>,
 ) -> anyhow::Result<()> {
     let share = client.share(of.share).await?;
+    if !trusted(context, client, &share.giver_email, heard).await? {
+        note("Nothing was sent.");
+        return Ok(());
+    }
     let value = secrets::value(value_file)?;
     let said = format!("the new value ({} bytes) was delivered to {}", value.len(), share.giver_email);
     send(context, client, of, &share, &SharedAct::Put(value), &said).await

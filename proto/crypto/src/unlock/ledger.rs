@@ -148,8 +148,8 @@ impl Ledger {
         Ok(self.trim())
     }
 
-    /// Forgets the oldest unlocks past a bound: what is remembered of items grows too.
-    pub(crate) fn trim(&mut self) -> Vec<UnlockId> {
+    /// Forgets the oldest unlocks past a bound, and says which: what is remembered of items grows too.
+    pub fn trim(&mut self) -> Vec<UnlockId> {
         let mut forgotten = Vec::new();
         // the rights of shares alone are far below the bound
         let over = |ledger: &Self| ledger.granted.len() > MAX_GRANTS || ledger.encode().len() > MAX_PLAINTEXT;

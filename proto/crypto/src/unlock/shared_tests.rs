@@ -216,6 +216,28 @@ fn rights_are_bounded_each_there_once_and_never_forgotten_for_unlocks() {
 }
 
 #[test]
+fn rights_that_push_unlocks_out_say_which() {
+    let mut side = Side::new();
+    side.ledger.keep_rights(|_| false);
+    let long: Vec<EntryName> = (0..32).map(|n| EntryName::new(&format!("{n:0>255}")).unwrap()).collect();
+    for n in 0..20 {
+        let (unlock, container) =
+            (ocmt_types::UnlockId::from_bytes([n; 16]), ocmt_types::ContainerId::from_bytes([9; 16]));
+        let inbox = side.keyring.inbox.public();
+        side.ledger.grant(Granted::new(unlock, container, inbox, NOW, long.clone())).unwrap();
+    }
+    let before: Vec<_> = side.ledger.granted().iter().map(|granted| granted.unlock).collect();
+    assert!(side.ledger.trim().is_empty());
+    for n in 0..u8::try_from(MAX_RIGHTS).unwrap() {
+        side.give(100, n, WRITE, None).unwrap();
+    }
+    let forgotten = side.ledger.trim();
+    let left: Vec<_> = side.ledger.granted().iter().map(|granted| granted.unlock).collect();
+    assert!(!forgotten.is_empty() && side.ledger.encode().len() <= MAX_PLAINTEXT);
+    assert_eq!([forgotten, left].concat(), before, "the oldest");
+}
+
+#[test]
 fn a_ledger_without_shares_is_what_it_was_and_one_with_them_is_of_another_version() {
     let mut side = Side::new();
     let with = side.ledger.encode();
@@ -247,6 +269,12 @@ fn what_a_share_is_for_reading_too_is_said_by_the_ledger_alone() {
     let named_three = [&before[..5], &[3], &before[6..]].concat();
     assert!(Ledger::decode(&named_three).is_err());
     assert!(Ledger::decode(&[&with[..5], &[2], &with[6..]].concat()).is_err());
+    // nor is one with readers that has none
+    let of_reader = side.ledger.rights()[1].object.0;
+    let at = with.windows(32).rposition(|part| part == of_reader).unwrap() + 33;
+    let mut none = with.to_vec();
+    assert_eq!(std::mem::replace(&mut none[at], 0), 1);
+    assert!(Ledger::decode(&none).is_err());
     side.ledger.keep_rights(|right| !right.reads);
     assert_eq!(side.ledger.encode(), before);
 }

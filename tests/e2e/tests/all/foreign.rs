@@ -93,7 +93,7 @@ async fn shared(node: &TestNode, owner: &Person, vault: &Vault) -> (String, Stri
     friend.vault("a passphrase of a friend").await.unwrap();
     let (tenant, keys) =
         (owner.client.identity().unwrap().tenant, owner.client.keys_of(&friend.email).await.unwrap());
-    owner.device.pin_person(tenant, &friend.email, &keys).unwrap();
+    owner.device.compared_person(tenant, &friend.email, &keys).unwrap();
     let entry = ["entry".to_owned()];
     let (read, list) = ([Permission::Read], [Permission::List]);
     let seen = vault.give(&friend.email, &entry, &list, None).await.unwrap();

@@ -6,6 +6,7 @@ use ocmt_client::{
     vault::{Key, Vault, Worth},
 };
 use ocmt_crypto::{kdf::Passphrase, shared::SharedAct, vault::Rollback};
+use ocmt_store::testing::TestDatabase;
 use ocmt_testkit::{Person, TestNode, command::ocmt};
 use tonic::Code;
 use zeroize::Zeroizing;
@@ -30,7 +31,10 @@ struct Three {
 
 impl Three {
     async fn start() -> Self {
-        let node = TestNode::start().await.unwrap();
+        Self::on(TestNode::start().await.unwrap()).await
+    }
+
+    async fn on(node: TestNode) -> Self {
         let ada = node.person("ada").await.unwrap();
         let bob = node.member(&ada, "bob", "member").await.unwrap();
         let carol = node.member(&ada, "carol", "member").await.unwrap();
@@ -149,11 +153,50 @@ async fn the_ledger_decides_and_not_the_node() {
     let hers = &mut three.vaults[0];
     let me = three.people[0].email.clone();
     trusts(&three.people[0], &three.people[0]).await;
+    let before = hers.shares_that_write().await.unwrap();
     let to_herself = hers.give_to_write(&me, &names, &[Permission::Write], None).await;
     assert_eq!(code(to_herself), Some(Code::InvalidArgument));
-    for _ in 0..3 {
-        hers.give_to_write(&three.people[2].email, &names, &[Permission::Write], None).await.unwrap();
-    }
+    assert_eq!(hers.shares_that_write().await.unwrap(), before);
+    let carols = &three.people[2].email;
+    let share = hers.give_to_write(carols, &names, &[Permission::Write], None).await.unwrap();
+    assert_eq!(hers.shares_that_write().await.unwrap(), [before, vec![share.id]].concat());
+    // and who may write it goes with an entry: another of its name is another
+    hers.delete("bank").await.unwrap();
+    assert!(hers.shares_that_write().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_only_reads_is_not_renewed_whatever_a_node_lists() {
+    let mut three = Three::start().await;
+    let reads = three.given(2, &[Permission::Read]).await;
+    let writes = three.given(1, &[Permission::Write]).await;
+    let both = three.given(1, &[Permission::Read, Permission::Write]).await;
+    three.sends(1, &writes, &value("by Bob")).await.unwrap();
+    assert_eq!(three.vaults[0].file_inbox().await.unwrap().len(), 1);
+    // that it is in force, and of whom, would be the node's word; the ledger says it of the others
+    let stale = three.vaults[2].read_share(&three.seen(2, &reads).await).await;
+    assert_eq!(stale.err().and_then(|error| error.reason()).as_deref(), Some("GRANT_STALE"));
+    assert_eq!(three.reads(1, &both).await, b"by Bob");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_is_revoked_is_out_of_the_ledger_whatever_the_node_says() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let mut three = Three::on(TestNode::start_on(&database.url(), |_| {}).await.unwrap()).await;
+    let share = three.given(1, &[Permission::Write]).await;
+    assert_eq!(three.vaults[0].shares_that_write().await.unwrap(), [share.id]);
+    // a node that knows of no such share
+    database.run("DELETE FROM shares").await.unwrap();
+    let (of_ada, id) = (keep(&three.node, &three.people[0]), share.id.to_string());
+    let file = three.node.folder().join("passphrase").to_str().unwrap().to_owned();
+    std::fs::write(&file, PASSPHRASE).unwrap();
+    let revoke = ["share", "revoke", &id, "--passphrase-file", &file, "--state-dir", &of_ada];
+    let revoked = ocmt(&revoke).await.unwrap();
+    assert_ne!(revoked.code, Some(0), "{revoked:?}");
+    let key = Key::Passphrase(Passphrase::new(PASSPHRASE).unwrap());
+    let device = three.node.device("another").unwrap();
+    let fresh = three.people[0].client.unlock_vault(None, key, &device, Rollback::Refuse).await.unwrap();
+    assert!(fresh.shares_that_write().await.unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ pub(crate) fn code<T>(answer: Result<T, ClientError>) -> Option<Code> {
 pub(crate) async fn trusts(one: &Person, other: &Person) {
     let keys = one.client.keys_of(&other.email).await.unwrap();
     let tenant = one.client.identity().unwrap().tenant;
-    one.device.pin_person(tenant, &other.email, &keys).unwrap();
+    one.device.compared_person(tenant, &other.email, &keys).unwrap();
 }
 
 async fn with_vault(person: &Person) -> Vault {
@@ -198,4 +198,52 @@ async fn what_somebody_asks_for_is_decided_by_the_command_line() {
     assert_eq!(denied["state"].as_str(), Some("denied"));
     let all = json(&ocmt(&[&["approve", "list", "--all"][..], &as_bob].concat()).await.unwrap());
     assert_eq!(all.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_accepted_offer_pins_is_sealed_to_by_nobody() {
+    let Pair { node, ada, bob, hers, mut his } = Pair::start().await;
+    let share = hers.give(&bob.email, &["bank".to_owned()], &[Permission::Read], None).await.unwrap();
+    let of_bob = keep(&node, &bob);
+    let taken = ocmt(&["share", "accept", &share.id.to_string(), "--state-dir", &of_bob]).await.unwrap();
+    assert_eq!(taken.code, Some(0), "{taken:?}");
+    his.put("mine", b"of Bob").await.unwrap();
+    let file = node.folder().join("passphrase").to_str().unwrap().to_owned();
+    std::fs::write(&file, "tramway-Okapi-39-lantern").unwrap();
+    let (group, to) = (bob.client.create_group("team").await.unwrap().id.to_string(), ada.email.as_str());
+    // what it read by is read; no key is sealed to it, and no vault believed, before words are compared
+    let end = ["--passphrase-file", &file, "--state-dir", &of_bob];
+    let bob_types = async |words: &[&str]| ocmt(&[words, &end[..]].concat()).await.unwrap();
+    let id = share.id.to_string();
+    let read = bob_types(&["share", "read", &id, "bank"]).await;
+    assert_eq!(read.out, "the value", "{read:?}");
+    let refused: [&[&str]; 4] = [
+        &["share", "give", to, "--entry", "mine", "--may", "read"],
+        &["share", "write", &id, "--value-file", &file],
+        &["group", "vault", "admit", &group, to],
+        &["group", "vault", "join", &group, "--admin", to],
+    ];
+    for words in refused {
+        let said = bob_types(words).await;
+        assert!(said.code != Some(0) && said.err.contains("use --words"), "{words:?}: {said:?}");
+    }
+    // nor by the client alone
+    let (tenant, keys) =
+        (bob.client.identity().unwrap().tenant, bob.client.keys_of(&ada.email).await.unwrap());
+    bob.device.pin_person(tenant, &ada.email, &keys).unwrap();
+    let mine = ["mine".to_owned()];
+    for refused in [
+        his.give(&ada.email, &mine, &[Permission::Read], None).await,
+        his.give_to_write(&ada.email, &mine, &[Permission::Write], None).await,
+    ] {
+        assert!(matches!(refused, Err(ClientError::Usage(text)) if text.contains("--words")));
+    }
+    let bobs = json(&bob_types(&["share", "words", "--json"]).await)["words"].as_str().unwrap().to_owned();
+    let give = ["share", "give", to, "--entry", "mine", "--may", "read", "--words"];
+    let wrong = bob_types(&[&give[..], &[&bobs]].concat()).await;
+    assert!(wrong.code != Some(0) && wrong.err.contains("are not those"), "those are his own: {wrong:?}");
+    let adas = keys.words().await.unwrap();
+    assert_eq!(bob_types(&[&give[..], &[&adas]].concat()).await.code, Some(0));
+    let again = bob_types(&["share", "give", to, "--entry", "mine", "--may", "list"]).await;
+    assert_eq!(again.code, Some(0), "compared is compared: {again:?}");
 }
