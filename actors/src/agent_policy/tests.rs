@@ -76,6 +76,9 @@ proptest! {
             prop_assert_eq!(held.plugin, both(|it| it.plugin), "plugin {}", name);
             prop_assert_eq!(held.channel, both(|it| it.channel), "channel {}", name);
         }
+        // a workload may look at what is allowed alone
+        let denied = |tool| effective.denied_tools.contains(tool);
+        prop_assert!(!effective.allowed_tools.iter().flatten().any(denied));
         let modes = [tenant.sandbox_mode, user.as_ref().and_then(|user| user.sandbox_mode)];
         for mode in modes.into_iter().flatten() {
             prop_assert!(effective.sandbox_mode <= mode);

@@ -122,6 +122,13 @@ async fn a_program_that_reads_unusually_much_is_stopped(mut kit: Kit) {
     assert_eq!(reason(get(&kit, &program, vault, granted).await), "PERMISSION_DENIED");
     let told = async || kit.mailbox.count_of(&ann.email, "program.stopped") == 1;
     super::kit::until("its user is told", told).await;
+    // the name is its user's own word
+    let stopped =
+        QueryAudit { method: Some("program.stopped".to_owned()), limit: 10, ..QueryAudit::default() };
+    let records = kit.call(&ann.caller, stopped).await.unwrap().records;
+    let details: Vec<_> = records.iter().flat_map(|record| &record.details).map(|(name, _)| name).collect();
+    assert!(records.len() == 1 && details.contains(&&"reads".to_owned()), "{details:?}");
+    assert!(!details.contains(&&"program".to_owned()), "{details:?}");
     // it stays stopped, whatever it asks, after a crash, and when the window is over
     kit.system.root.kill();
     kit.system = kit.another_tree().await;

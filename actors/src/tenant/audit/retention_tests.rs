@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ocmt_crypto::{
-    audit::{ChainVerifier, checkpoint::NoteKey, checkpoint::open_note, cut::Cut},
+    audit::{
+        Actor, AuditRecord, ChainVerifier, Outcome, checkpoint::NoteKey, checkpoint::open_note, cut::Cut,
+    },
     merkle::{leaf_hash, log::Peaks},
 };
 use ocmt_store::{
@@ -12,7 +14,7 @@ use ocmt_store::{
 };
 use ocmt_types::{Clock as _, Digest32, Ownership, Secret};
 
-use super::{DAY, DELAY, EVERY, SET};
+use super::{DAY, DELAY, EVERY, KEPT, SET};
 use crate::{
     ActorError,
     api::{
@@ -215,6 +217,25 @@ async fn a_policy_that_no_record_sets_prunes_nothing() {
     pruned(&kit, &ann, 256).await;
 }
 
+/// Somebody with the database writes this row, and has the timer come now; until it has gone by that.
+async fn goes_by(kit: &Kit, who: &Person, row: &AuditRetention) -> Timer {
+    let due = kit.clock.now();
+    let mut tx = fenced(kit, who).await;
+    tx.update(row).await.unwrap();
+    tx.set_timer(super::TIMER, "", due, &[]).await.unwrap();
+    tx.commit().await.unwrap();
+    let timer = async || {
+        let key = (super::TIMER.to_owned(), String::new());
+        fenced(kit, who).await.get::<Timer>(key).await.unwrap().unwrap()
+    };
+    until("the timer has gone by it", async || {
+        look(kit, who);
+        timer().await.due_at > due
+    })
+    .await;
+    timer().await
+}
+
 #[tokio::test]
 async fn a_policy_that_was_taken_back_prunes_nothing() {
     let kit = Kit::sim().await;
@@ -223,18 +244,8 @@ async fn a_policy_that_was_taken_back_prunes_nothing() {
     keep(&kit, &ann, None).await.unwrap();
     kit.clock.advance(KEEP + Duration::from_secs(DAY));
     let ann = again(&kit, &ann).await;
-    // somebody with the database puts its row back, whose record is there, and the timer
-    let due = kit.clock.now();
-    let mut tx = fenced(&kit, &ann).await;
-    tx.update(&taken_back).await.unwrap();
-    tx.set_timer(super::TIMER, "", due, &[]).await.unwrap();
-    tx.commit().await.unwrap();
-    until("the timer has gone by it", async || {
-        look(&kit, &ann);
-        let key = (super::TIMER.to_owned(), String::new());
-        fenced(&kit, &ann).await.get::<Timer>(key).await.unwrap().is_some_and(|timer| timer.due_at > due)
-    })
-    .await;
+    // its row is put back, whose record is there
+    goes_by(&kit, &ann, &taken_back).await;
     assert_eq!(row(&kit, &ann).await.cut, 0);
     // one that is set now goes, whoever tried in vain to set another
     let bob = kit.member(&ann, "bob@example.com", Role::Admin).await;
@@ -242,6 +253,47 @@ async fn a_policy_that_was_taken_back_prunes_nothing() {
     assert_eq!(keep(&kit, &bob, None).await.unwrap_err().reason(), "PERMISSION_DENIED");
     kit.clock.advance(DELAY);
     pruned(&kit, &again(&kit, &ann).await, 256).await;
+}
+
+#[tokio::test]
+async fn a_record_of_something_else_and_one_of_a_refusal_set_no_policy() {
+    let kit = Kit::sim().await;
+    let ann = long_ago(&kit, 300).await;
+    let kept = row(&kit, &ann).await;
+    kit.clock.advance(KEEP + Duration::from_secs(DAY));
+    for (action, outcome) in [("audit.pruned", Outcome::Allowed), (SET, Outcome::Denied)] {
+        let record = AuditRecord {
+            tenant: ann.tenant,
+            at: kit.clock.now(),
+            request: ocmt_store::testing::id(1),
+            actor: Actor::Anonymous,
+            action: action.to_owned(),
+            object: String::new(),
+            outcome,
+            details: vec![(KEPT.to_owned(), kept.keep_ms.to_string())],
+        };
+        let mut tx = fenced(&kit, &ann).await;
+        let policy_seq = tx.audit(&record).await.unwrap();
+        tx.commit().await.unwrap();
+        goes_by(&kit, &ann, &AuditRetention { policy_seq, ..kept.clone() }).await;
+        assert_eq!(row(&kit, &ann).await.cut, 0, "{action}");
+    }
+    goes_by(&kit, &ann, &kept).await;
+    assert_eq!(row(&kit, &ann).await.cut, 256, "by the record that set it");
+}
+
+#[tokio::test]
+async fn a_timer_that_comes_too_early_prunes_nothing() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    calls(&kit, &ann, 300).await;
+    kit.clock.advance(KEEP + KEEP);
+    let ann = again(&kit, &ann).await;
+    keep(&kit, &ann, Some(KEEP)).await.unwrap();
+    let kept = row(&kit, &ann).await;
+    kit.clock.advance(DELAY / 2);
+    assert_eq!(goes_by(&kit, &ann, &kept).await.due_at, kept.not_before);
+    assert_eq!(row(&kit, &ann).await.cut, 0);
 }
 
 #[tokio::test]

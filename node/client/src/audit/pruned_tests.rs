@@ -106,6 +106,9 @@ fn whatever_pretends_to_be_pruned_is_found() {
     let mut moved = export.clone();
     moved.pruned[0].from = 2;
     assert_eq!(walk(&moved, &cut, &[]), Err(BadAudit::NotPruned(PRUNED)));
+    let mut others = export.clone();
+    others.pruned[0].tenant = TenantId::from_bytes([9; 16]);
+    assert_eq!(walk(&others, &cut, &[]), Err(BadAudit::NotPruned(PRUNED)));
     // a head that was kept elsewhere is of another beginning
     let forged = Checkpoint { tree: Tree { size: 100, root: Digest32([9; 32]) }, ..heads[99] };
     let found = walk(&export, &cut, &[heads[49], forged]);

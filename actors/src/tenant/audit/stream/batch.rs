@@ -76,6 +76,12 @@ async fn read(scope: &Scope) -> Result<Option<(AuditStream, Vec<AuditRow>)>, Act
     let Some(row) = tx.get::<AuditStream>(()).await? else { return Ok(None) };
     let limit = u32::try_from(MOST).unwrap_or(u32::MAX);
     let found = tx.audit_page(Filter::all(), row.sent, limit).await?;
+    let records = fitting(found);
+    Ok((!records.is_empty()).then_some((row, records)))
+}
+
+/// The first of these that go together.
+pub(super) fn fitting(found: Vec<AuditRow>) -> Vec<AuditRow> {
     let (mut records, mut bytes) = (Vec::new(), 0);
     for record in found {
         bytes += record.record.len();
@@ -84,5 +90,5 @@ async fn read(scope: &Scope) -> Result<Option<(AuditStream, Vec<AuditRow>)>, Act
         }
         records.push(record);
     }
-    Ok((!records.is_empty()).then_some((row, records)))
+    records
 }

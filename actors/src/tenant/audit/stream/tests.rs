@@ -1,5 +1,7 @@
 //! The stream: in order, each record at least once, from where it was, by the owner alone; and who waits for nobody.
 
+mod apart;
+
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
@@ -315,6 +317,9 @@ async fn a_stream_is_the_owners_and_its_secrets_are_shown_to_nobody() {
     assert_eq!(kit.call(&eve.caller, RemoveAuditStream).await.unwrap_err(), ActorError::NotFound);
     let refused = kit.call(&bob.caller, RemoveAuditStream).await.unwrap_err();
     assert_eq!(refused.reason(), "PERMISSION_DENIED");
+    // who may not read all of the audit does not see where it goes
+    let cy = kit.member(&ann, "cy@example.com", Role::Member).await;
+    assert_eq!(kit.call(&cy.caller, GetAuditStream).await.unwrap_err().reason(), "PERMISSION_DENIED");
     kit.clock.advance(Duration::from_secs(3_000));
     let late = kit.call(&ann.caller, RemoveAuditStream).await.unwrap_err();
     assert_eq!(late.reason(), "STEP_UP_REQUIRED");
