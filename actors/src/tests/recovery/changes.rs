@@ -63,7 +63,7 @@ async fn one_is_to_go(kit: Kit) -> Circle {
 }
 
 async fn a_change_is_made_in_its_time(kit: Kit) {
-    let mut circle = one_is_to_go(kit).await;
+    let mut circle = Box::pin(one_is_to_go(kit)).await;
     let before = circle.in_force().await.unwrap();
     assert_eq!(circle.refused(2).await, "CHANGE_WAITS");
     circle.both_are_told("guardian.change_proposed", 1).await;
@@ -93,7 +93,7 @@ async fn a_change_of_guardians_waits_and_is_told_on_sqlite() {
 
 #[tokio::test]
 async fn a_change_that_is_not_made_in_its_time_is_none_and_waits_anew() {
-    let mut circle = one_is_to_go(Kit::sim_with(short).await).await;
+    let mut circle = Box::pin(one_is_to_go(Kit::sim_with(short).await)).await;
     circle.change_waited(2).await;
     circle.passes(WINDOW).await;
     circle.both_are_told("guardian.change_lapsed", 1).await;
@@ -105,7 +105,7 @@ async fn a_change_that_is_not_made_in_its_time_is_none_and_waits_anew() {
 
 #[tokio::test]
 async fn others_than_were_proposed_wait_for_themselves() {
-    let mut circle = one_is_to_go(Kit::sim_with(short).await).await;
+    let mut circle = Box::pin(one_is_to_go(Kit::sim_with(short).await)).await;
     circle.change_waited(2).await;
     let newcomer = circle.kit.founder("newcomer@example.com").await;
     circle.seat(newcomer, 1).await;
@@ -118,7 +118,7 @@ async fn others_than_were_proposed_wait_for_themselves() {
 
 #[tokio::test]
 async fn the_owner_takes_a_change_back_from_a_session_alone() {
-    let mut circle = one_is_to_go(Kit::sim_with(short).await).await;
+    let mut circle = Box::pin(one_is_to_go(Kit::sim_with(short).await)).await;
     let thief = circle.kit.founder("thief@example.com").await;
     circle.seat(thief, 1).await;
     circle.change_waited(2).await;
@@ -150,7 +150,7 @@ async fn the_same_guardians_are_dealt_to_at_once_but_not_with_shorter_delays_or_
 
 #[tokio::test]
 async fn to_dismiss_guardians_first_saves_nobody_the_wait_and_everybody_hears_of_it() {
-    let mut circle = one_is_to_go(Kit::sim_with(short).await).await;
+    let mut circle = Box::pin(one_is_to_go(Kit::sim_with(short).await)).await;
     let slots = circle.vault.slots();
     let slot = slots.iter().find(|slot| slot.kind() == ocmt_crypto::slot::SlotKind::Recovery).unwrap().id();
     let mut edit = circle.vault.edit();
@@ -213,7 +213,7 @@ async fn after_a_recovery_other_guardians_are_named_at_once() {
 async fn a_change_waits_on_at_the_next_owner_of_the_tenant() {
     let a = Kit::sim_with(short).await;
     let b = a.beside_with(2, short).await;
-    let mut circle = one_is_to_go(a).await;
+    let mut circle = Box::pin(one_is_to_go(a)).await;
     assert_eq!(circle.refused(2).await, "CHANGE_WAITS");
     circle.kit.is_declared_dead().await;
     let owner = circle.owner.clone();

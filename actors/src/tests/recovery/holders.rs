@@ -26,7 +26,7 @@ async fn circle_of_two() -> Circle {
 
 #[tokio::test]
 async fn sign_ins_of_either_kind_end_no_session_that_a_ceremony_needs() {
-    let mut circle = circle_of_two().await;
+    let mut circle = Box::pin(circle_of_two()).await;
     let requester = circle.opened().await;
     for purpose in [LinkPurpose::SignIn, LinkPurpose::Recovery] {
         for _ in 0..4 {
@@ -38,7 +38,7 @@ async fn sign_ins_of_either_kind_end_no_session_that_a_ceremony_needs() {
 
 #[tokio::test]
 async fn recovery_sign_ins_end_no_ordinary_session_and_their_cap_holds() {
-    let circle = circle_of_two().await;
+    let circle = Box::pin(circle_of_two()).await;
     let mut recovery = Vec::new();
     for _ in 0..4 {
         recovery.push(circle.kit.sign_in(&circle.owner, LinkPurpose::Recovery).await);
@@ -53,7 +53,7 @@ async fn recovery_sign_ins_end_no_ordinary_session_and_their_cap_holds() {
 
 #[tokio::test]
 async fn a_plain_session_cannot_end_a_ceremony_by_ending_its_session() {
-    let mut circle = circle_of_two().await;
+    let mut circle = Box::pin(circle_of_two()).await;
     let requester = circle.opened().await;
     let owner = circle.owner.caller.clone();
     let revoke = || RevokeSession { session: requester.person.caller.user().unwrap().session };
@@ -69,7 +69,7 @@ async fn a_plain_session_cannot_end_a_ceremony_by_ending_its_session() {
 #[tokio::test]
 async fn a_full_session_that_opened_a_ceremony_is_left_with_the_ceremony_alone() {
     for all in [true, false] {
-        let mut circle = circle_of_two().await;
+        let mut circle = Box::pin(circle_of_two()).await;
         let thief = circle.kit.sign_in(&circle.owner, LinkPurpose::SignIn).await;
         let requester = circle.requester_in(thief.clone());
         circle.open(&requester).await.unwrap();
