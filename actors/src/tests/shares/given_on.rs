@@ -20,7 +20,13 @@ use crate::{
 const HOUR_MS: i64 = 3_600_000;
 
 /// What the device of a taker makes of an entry of `owner` that it can read.
-async fn on(kit: &Kit, owner: &Side, giver: &Side, taker: &Side, permissions: &[Permission]) -> CreateShare {
+pub(super) async fn on(
+    kit: &Kit,
+    owner: &Side,
+    giver: &Side,
+    taker: &Side,
+    permissions: &[Permission],
+) -> CreateShare {
     let (scope, object) = (owner.open.scope(), owner.id("granted"));
     let found = get(kit, giver.caller(), scope.vault, object).await.unwrap();
     let object = &found.objects[0];

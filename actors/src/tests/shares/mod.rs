@@ -4,6 +4,7 @@ mod agents;
 mod by_key;
 mod capabilities;
 mod ends;
+mod fits;
 mod given_on;
 mod lattice;
 mod nodes;
