@@ -131,6 +131,26 @@ async fn what_is_tampered_with_anothers_or_older_is_refused_and_the_one_before_h
 }
 
 #[tokio::test]
+async fn a_policy_that_cannot_be_written_is_not_the_newest_that_was_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let script = reader(&out);
+    let cell = TestCell::start(&Options { workload: &script.argv(), ..Options::default() });
+    let (mut client, host) = (cell.bare_client().await, Host::of(&cell));
+    client.put_agent_policy(host.gives(1, "{\"one\":1}")).await.unwrap();
+    User::new().unlock(&cell, &mut client, &[]).await.unwrap();
+    let file = line(&out, 1).await.remove(0);
+    // a folder stands where the next file is written
+    let in_its_way = Path::new(&file).with_extension("json.next");
+    std::fs::create_dir(&in_its_way).unwrap();
+    client.put_agent_policy(host.gives(2, "{\"two\":2}")).await.unwrap_err();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"one\":1}");
+    std::fs::remove_dir(&in_its_way).unwrap();
+    client.put_agent_policy(host.gives(2, "{\"two\":2}")).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"two\":2}");
+}
+
+#[tokio::test]
 async fn a_workload_that_takes_no_signal_lives_and_asks_the_cell_what_holds() {
     let dir = tempfile::tempdir().unwrap();
     let (out, go) = (dir.path().join("out"), dir.path().join("go"));

@@ -6,7 +6,7 @@ use http::Request;
 use ocmt::edge::csrf;
 
 use crate::{
-    browser::{EMAIL, ann},
+    browser::{EMAIL, ann, signed_in},
     kit::{Edge, framed},
 };
 
@@ -49,5 +49,24 @@ async fn an_api_key_is_taken_as_a_bearer_token_and_never_from_a_cookie() {
     let out = edge.ask(form, format!("csrf={csrf}")).await;
     assert_ne!(out.status, 500, "{}", out.body);
     ann.who_am_i().await.expect("the session of who made the key goes on");
+    edge.node.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_goes_on_where_the_other_sessions_are_ended_by_a_page() {
+    let edge = Edge::start(|_| {}).await;
+    let device = ann(&edge).await;
+    let scopes = ["tenant.read".to_owned()];
+    let key = device.create_api_key("stands alone", &scopes, Duration::from_secs(600)).await.unwrap().secret;
+    let mut browser = signed_in(&edge).await;
+    browser.get(&edge, "/app/sessions").await;
+    let form = format!("csrf={}", browser.csrf());
+    browser.post(&edge, "/app/sessions/end-others", &form).await;
+    assert!(device.who_am_i().await.is_err(), "the session lives on");
+    let bearer = Request::post("/ocmt.v1.AuthService/WhoAmI")
+        .header("content-type", "application/grpc-web+proto")
+        .header("x-grpc-web", "1")
+        .header("authorization", format!("Bearer {}", *key));
+    assert!(edge.ask(bearer, framed(&[])).await.body.contains(EMAIL), "a machine stands still");
     edge.node.stop().await;
 }

@@ -140,6 +140,10 @@ async fn s6_a_link_works_once_in_the_browser_that_asked_and_looking_does_not_use
     let page = browser.get(&edge, &link).await;
     assert!(page.headers["referrer-policy"] == "strict-origin", "forms would name no origin");
     let before = browser.clone();
+    for forged in ["", "x", other.csrf().as_str()] {
+        let refused = before.clone().post(&edge, &link, &format!("csrf={forged}")).await;
+        assert_eq!(refused.status, 403, "a form that is not of this browser's page used the link up");
+    }
     let done = browser.post(&edge, &link, &format!("csrf={}", field(&page.body))).await;
     assert_eq!((done.status.as_u16(), done.headers["location"].to_str().unwrap()), (303, "/"));
     assert!(!browser.cookies.contains_key(BINDING), "the binding has done its work");

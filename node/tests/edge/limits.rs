@@ -8,7 +8,7 @@ use ocmt_proto::v1::{
 use prost::Message as _;
 
 use crate::{
-    browser::{ann, ann_again},
+    browser::{ann, ann_again, signed_in},
     kit::{Answer, Edge, framed},
 };
 
@@ -94,6 +94,22 @@ async fn a_session_reads_so_often_and_each_call_is_counted_once() {
     assert!(again.auth().who_am_i(WhoAmIRequest {}).await.is_ok());
     // a change is another limit
     assert!(ann.sign_out().await.is_ok());
+    edge.node.stop().await;
+}
+
+#[tokio::test]
+async fn pages_count_as_reads_of_the_session_that_looks() {
+    let edge = Edge::start(|config| config.rates.read = "4/1h".parse().unwrap()).await;
+    ann(&edge).await;
+    let mut browser = signed_in(&edge).await;
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        answers.push(browser.get(&edge, "/app/sessions").await.status.as_u16());
+    }
+    assert_eq!(answers, [200, 200, 200, 200, 429, 429]);
+    // another session of hers has its own
+    let mut other = signed_in(&edge).await;
+    assert_eq!(other.get(&edge, "/app/sessions").await.status, 200);
     edge.node.stop().await;
 }
 

@@ -50,6 +50,13 @@ async fn f1_every_form_of_the_pages_is_taken_from_its_own_session_and_origin_alo
         assert_eq!(more.status, 422, "{path}");
     }
     device.who_am_i().await.expect("one of them ended a session");
+    // who has no session asks for an account by the form of their own browser
+    let mut stranger = Browser::default();
+    stranger.get(&edge, "/auth/sign-up").await;
+    for forged in ["", "x", mine.as_str()] {
+        let form = format!("email=eve%40example.com&csrf={forged}");
+        assert_eq!(stranger.post(&edge, "/auth/sign-up", &form).await.status, 403, "{forged}");
+    }
     edge.node.stop().await;
 }
 
@@ -77,6 +84,19 @@ async fn a_session_is_ended_by_its_owner_and_by_nobody_else() {
     browser.post(&edge, "/app/sessions/end-others", &format!("csrf={csrf}")).await;
     assert!(device.who_am_i().await.is_err(), "the other session lives on");
     assert!(browser.get(&edge, "/").await.body.contains("You are signed in"));
+    edge.node.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_of_the_audit_shows_what_one_did_oneself_alone() {
+    let edge = Edge::start(|_| {}).await;
+    ann(&edge).await;
+    let mut browser = signed_in(&edge).await;
+    browser.get(&edge, "/app/sessions").await;
+    let page = browser.get(&edge, "/app/audit").await;
+    assert!(page.body.contains("AuthService/ListSessions"), "{}", page.body);
+    // whoever knows the address asks for its letters
+    assert!(!page.body.contains("AuthService/IssueLink"), "{}", page.body);
     edge.node.stop().await;
 }
 

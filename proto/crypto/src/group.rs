@@ -231,6 +231,10 @@ mod tests {
     #[test]
     fn neither_is_anybody_elses_word_nor_bent_nor_taken_for_the_other() {
         assert!(acceptance().sign(&key(2)).is_err(), "nobody accepts for another");
+        let mut for_another = acceptance().body();
+        let signature = key(2).sign(ACCEPTANCE, for_another.as_bytes());
+        for_another.fixed(&signature.0);
+        assert!(Acceptance::open(&for_another.into_vec(), &key(2).verify_key()).is_err());
         let accepted = acceptance().sign(&key(1)).unwrap();
         let admitted = admission(Some(SlotId::from_bytes([6; 16]))).sign(&key(2));
         assert!(Acceptance::open(&accepted, &key(2).verify_key()).is_err());

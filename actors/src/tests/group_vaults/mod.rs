@@ -3,6 +3,7 @@
 mod attacks;
 mod ends;
 mod handed_out;
+mod meets;
 mod nodes;
 mod shared;
 mod takes_part;

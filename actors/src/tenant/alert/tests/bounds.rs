@@ -157,3 +157,33 @@ async fn a_channel_that_was_just_named_is_known_to_the_next_record() {
     let after = rows::<Notice>(&kit, &ann, Notice::kind.eq("alert.UserService/SetRole".to_owned())).await;
     assert_eq!(before.len(), after.len(), "one that is deleted is told of what is none of its last words");
 }
+
+#[tokio::test]
+async fn whoever_changes_what_becomes_of_the_audit_is_told_of() {
+    let kit = Kit::sim().await;
+    let ann = owner(&kit).await;
+    put(&kit, &ann, webhook(URL)).await.unwrap();
+    for action in ["SetAuditRetention", "SetAuditStream", "RemoveAuditStream"] {
+        let action = format!("AuditService/{action}");
+        assert_eq!(raised(&kit, &ann, &action, Outcome::Allowed, 1).await.len(), 1, "{action}");
+    }
+}
+
+/// A host of the tenant's containers hears of no change: what it has seen it does not keep.
+#[tokio::test]
+async fn whoever_does_not_own_the_tenant_keeps_no_channels() {
+    let a = Kit::sim().await;
+    let b = a.beside(2).await;
+    let ann = owner(&a).await;
+    let own = own(&a, &ann).await;
+    let raised = async || {
+        let mut tx = a.store.fenced(own).await.unwrap();
+        let record = record(&a, &ann, "email.change", Outcome::Allowed);
+        let raised = raise::raise(&mut tx, &b.system.env, &record, a.clock.now()).await.unwrap();
+        tx.rollback().await.unwrap();
+        raised
+    };
+    assert!(!raised().await, "there is none");
+    put(&a, &ann, webhook(URL)).await.unwrap();
+    assert!(raised().await, "it goes by what it saw before");
+}
