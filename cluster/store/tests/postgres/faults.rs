@@ -235,6 +235,45 @@ async fn a_database_that_lets_in_slower_than_callers_wait_is_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_closes_waits_for_no_connection_that_was_being_opened() {
+    for at_once in [false, true] {
+        let database = TestDatabase::migrated().await.unwrap();
+        let (proxy, store, straight) = behind_proxy(&database).await;
+        let own = TestNode::start(&straight, 1).await.unwrap().found(1).await.unwrap();
+        proxy.set(Line::Silent);
+        let refused = async { store.fenced(own).await.is_err() };
+        let closed = async {
+            let (refused, ()) = if at_once {
+                tokio::join!(refused, store.close())
+            } else {
+                (refused.await, store.close().await)
+            };
+            assert!(refused);
+        };
+        tokio::time::timeout(Duration::from_secs(6), closed).await.expect("it does not close");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_needs_a_new_connection_waits_while_the_database_answers_others() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let (proxy, store, straight) = behind_proxy(&database).await;
+    let owner = TestNode::start(&straight, 1).await.unwrap();
+    let (own, other) = (owner.found(1).await.unwrap(), owner.found(2).await.unwrap());
+    let mut at_work = store.fenced(own).await.unwrap();
+    proxy.set(Line::Slow);
+    let mut opens = Box::pin(store.fenced(other));
+    let opened = loop {
+        tokio::select! {
+            biased;
+            opened = &mut opens => break opened,
+            counted = at_work.count(Filter::<Timer>::all()) => assert_eq!(counted.unwrap(), 0),
+        }
+    };
+    assert!(opened.is_ok(), "{:?}", opened.err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_is_in_the_middle_when_the_database_falls_silent_is_told_soon_too() {
     let database = TestDatabase::migrated().await.unwrap();
     let (proxy, store, straight) = behind_proxy(&database).await;

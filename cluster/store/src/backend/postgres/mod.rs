@@ -236,11 +236,18 @@ impl Postgres {
             self.times.turn
         };
         let mut opening = way.acquire();
-        let acquired = tokio::select! {
-            biased;
-            acquired = self.pulse.wait(patience, &mut opening.acquiring) => acquired,
-            // found out by somebody else meanwhile; whoever comes later tries it
-            () = self.pulse.loss(), if !lost => None,
+        let acquired = loop {
+            let acquired = tokio::select! {
+                biased;
+                acquired = self.pulse.wait(patience, &mut opening.acquiring) => acquired,
+                // found out by somebody else meanwhile; whoever comes later tries it
+                () = self.pulse.loss(), if !lost => None,
+            };
+            // a database that answers others is no lost one: this one waits for its turn like them
+            let goes_on = !lost && !self.pulse.is_lost() && opening.age() < self.times.turn;
+            if acquired.is_some() || !goes_on {
+                break acquired;
+            }
         };
         match acquired {
             Some(acquired) => acquired.map_err(|error| failed("", error)),

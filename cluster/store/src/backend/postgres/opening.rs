@@ -30,6 +30,13 @@ pub(super) struct Opening {
     pub(super) acquiring: Acquiring,
 }
 
+impl Opening {
+    /// How long ago it was begun, by whomever.
+    pub(super) fn age(&self) -> Duration {
+        SystemClock.boottime().saturating_sub(self.began)
+    }
+}
+
 impl Way {
     pub(super) fn new(pool: PgPool) -> Self {
         Self { pool, kept: Arc::default() }
@@ -42,24 +49,30 @@ impl Way {
 
     /// What was begun already, unless a connection lies ready, or it is too old to come to anything; else anew.
     pub(super) fn acquire(&self) -> Opening {
-        let now = SystemClock.boottime();
-        let lives = |opening: &Opening| {
-            // the pool itself gives up after all of it
-            now.saturating_sub(opening.began) < self.pool.options().get_acquire_timeout() / 2
-        };
-        let kept = self.slot().take().filter(|opening| self.pool.num_idle() == 0 && lives(opening));
-        kept.unwrap_or_else(|| Opening { began: now, acquiring: Box::pin(self.pool.acquire()) })
+        // the pool itself gives up after all of it
+        let most = self.pool.options().get_acquire_timeout() / 2;
+        let kept = self.slot().take().filter(|opening| self.pool.num_idle() == 0 && opening.age() < most);
+        let anew = || Opening { began: SystemClock.boottime(), acquiring: Box::pin(self.pool.acquire()) };
+        kept.unwrap_or_else(anew)
     }
 
-    /// Keeps it for the next caller; one is enough.
+    /// Keeps it for the next caller, if there can be one; one is enough.
     pub(super) fn keep(&self, opening: Opening) {
-        self.slot().get_or_insert(opening);
+        let mut slot = self.slot();
+        if !self.pool.is_closed() {
+            slot.get_or_insert(opening);
+        }
     }
 
     pub(super) async fn close(&self) {
-        // it would be waited for
-        drop(self.slot().take());
-        self.pool.close().await;
+        let closing = {
+            let mut slot = self.slot();
+            // closed from here on, so none is kept that would be waited for now: nobody goes on with it
+            let closing = self.pool.close();
+            *slot = None;
+            closing
+        };
+        closing.await;
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Opening>> {
