@@ -203,7 +203,7 @@ impl SystemWork for Touch {
 }
 
 /// Sessions that have opened a recovery which is not over. Only they can collect, so they stay until then. An unlock of a
-/// group's vault holds none: whoever asked asks again, and a session that was stolen with one open is to end.
+/// group's vault holds none: whoever asked goes on in another, and a session that was stolen with one open is to end.
 pub(crate) async fn holders(work: &mut Work, user: UserId) -> Result<BTreeSet<SessionId>, ActorError> {
     let mut holders = BTreeSet::new();
     for state in CeremonyState::LIVE {

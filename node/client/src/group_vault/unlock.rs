@@ -144,7 +144,7 @@ impl Vault {
         expected(present(answer.unlock, "unlock")?, ceremony.hash())
     }
 
-    /// What this device has asked for in this sign-in and is not over, approved with the own part if it was cut off before.
+    /// What this device has asked for and is not over, approved with the own part if it was cut off before.
     async fn asked_before(
         &self,
         group: GroupId,
@@ -154,15 +154,8 @@ impl Vault {
         let mut known = listed.into_iter().map(unlock).collect::<Result<Vec<_>, _>>()?;
         known.retain(|one| one.id == kept.id() && one.is_live());
         let Some(known) = known.pop() else { return Ok(None) };
-        match self.open_unlock(group, &kept.ceremony).await {
-            Ok(_) => {}
-            // asked for in another sign-in, which alone would get the parts
-            Err(error) if error.code() == Some(tonic::Code::AlreadyExists) => {
-                self.cancel_unlock(group, known.id).await?;
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        }
+        // signed in anew since, it goes on in this sign-in
+        self.open_unlock(group, &kept.ceremony).await?;
         if known.state != CeremonyState::Open {
             return Ok(Some(known));
         }

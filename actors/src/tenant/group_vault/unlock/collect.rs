@@ -18,7 +18,8 @@ impl Handle for CollectGroupUnlock {
         let mut loaded = found(work, &vault, self.ceremony).await?;
         if work.user()?.session != loaded.row.opened_by {
             return Err(ActorError::PermissionDenied(
-                "only the sign-in that asked for an unlock gets the parts: ask for another, if you signed in anew since",
+                "only the sign-in that asked for an unlock gets the parts: if you signed in anew since, `ocmt group \
+                 vault unlock` on the same device goes on with it",
             ));
         }
         loaded.progress.step(Event::Collect, work.now).map_err(|refused| in_words(refused.into()))?;

@@ -7,14 +7,20 @@ use ocmt_crypto::ceremony::{Ceremony as Params, Purpose};
 use ocmt_store::tables::{
     Ceremony, CeremonyPurpose, CeremonyState as Stored, GroupPart, GroupVault, GuardianSet, Session,
 };
-use ocmt_types::UserId;
+use ocmt_types::{SessionId, UserId};
 
 use super::{TIMER, admin_of, live_of, load, set_in_force, view};
 use crate::{
     api::group_unlocks::{OpenGroupUnlock, UnlockView},
     authorize::Action,
     error::ActorError,
-    tenant::ceremony::{ground, open},
+    tenant::{
+        ceremony::{
+            ground::{self, Loaded},
+            open,
+        },
+        session_row,
+    },
     work::{Handle, Work},
 };
 
@@ -41,12 +47,13 @@ impl Handle for OpenGroupUnlock {
         })?;
         let id = params.hash();
         work.object = format!("ceremony/{id}");
-        if let Some(loaded) = load(work, &vault, id).await? {
+        if let Some(mut loaded) = load(work, &vault, id).await? {
             // a repeat; the hash covers every parameter
-            if loaded.row.opened_by == who.session {
-                return view::of(work, &loaded).await;
+            if loaded.row.user_id != who.user {
+                return Err(ActorError::AlreadyExists("an unlock of these parameters"));
             }
-            return Err(ActorError::AlreadyExists("an unlock of these parameters"));
+            go_on(work, &mut loaded, who.session).await?;
+            return view::of(work, &loaded).await;
         }
         check(work, &params, &set)?;
         if work.tx.get::<GroupPart>((set.set_id, who.user)).await?.is_none() {
@@ -73,6 +80,22 @@ impl Handle for OpenGroupUnlock {
         view::announce(work, &vault, &loaded).await?;
         view::of(work, &loaded).await
     }
+}
+
+/// Whoever asked has signed in anew since: a session ends when it is idle for long, and that must not take what was approved.
+/// One session has it open at a time. The parts stay sealed to the device that asked.
+async fn go_on(work: &mut Work, loaded: &mut Loaded, session: SessionId) -> Result<(), ActorError> {
+    if loaded.row.opened_by == session || !loaded.progress.stage.is_live() {
+        return Ok(());
+    }
+    let guard = Ceremony::version.eq(loaded.row.version);
+    loaded.row.opened_by = session;
+    loaded.row.version += 1;
+    if !work.tx.update_if(&loaded.row, guard).await? {
+        return Err(ActorError::Aborted("the unlock"));
+    }
+    work.details.push(("session".to_owned(), session.to_string()));
+    session_row::end_streams(work, loaded.row.user_id).await
 }
 
 /// Each unlock tells everybody who holds a part: nobody floods them.

@@ -12,9 +12,9 @@ use crate::{
     tests::kit::until,
 };
 
-/// Ann has it open.
+/// Ann has it open, for less than what a session may be idle.
 async fn opened(kit: &Kit, three: &Three) -> Asked {
-    let asked = three.ask(kit, &three.team.ann, HOUR).await.unwrap();
+    let asked = three.ask(kit, &three.team.ann, HOUR / 2).await.unwrap();
     for who in [&three.team.ann, &three.team.bob] {
         three.approve(kit, who, asked.id()).await.unwrap();
     }
@@ -35,6 +35,29 @@ async fn a_session_with_an_unlock_is_ended_like_any_other() {
     assert_eq!(reason(three.collect(&kit, &three.team.ann, asked.id()).await), "UNAUTHENTICATED");
     let hers = GetVault { vault: Some(vault) };
     assert_eq!(reason(kit.call(&another.caller, hers).await), "PERMISSION_DENIED", "nor in another session");
+}
+
+#[tokio::test]
+async fn who_signed_in_anew_goes_on_with_what_they_asked_for_and_nobody_else() {
+    let kit = Kit::sim().await;
+    let mut three = Three::on(&kit).await;
+    let asked = opened(&kit, &three).await;
+    let again = OpenGroupUnlock { group: three.team.group, params: asked.params.encode() };
+    assert_eq!(reason(kit.call(three.team.bob.caller(), again.clone()).await), "ALREADY_EXISTS");
+    let before = three.team.ann.person.caller.clone();
+    three.team.ann.person = kit.sign_in(&three.team.ann.person, LinkPurpose::SignIn).await;
+    assert_eq!(reason(three.collect(&kit, &three.team.ann, asked.id()).await), "PERMISSION_DENIED");
+    kit.call(three.team.ann.caller(), again.clone()).await.unwrap();
+    three
+        .open(&kit, &three.team.ann, &asked)
+        .await
+        .expect("the same device has the key that they are sealed to");
+    // in one session at a time
+    let vault = three.team.vault();
+    assert_eq!(reason(kit.call(&before, GetVault { vault: Some(vault) }).await), "PERMISSION_DENIED");
+    // and a session that merely is there takes nothing over: it needs a fresh sign-in, as asking does
+    kit.clock.advance(HOUR / 4);
+    assert_eq!(reason(kit.call(&before, again).await), "STEP_UP_REQUIRED");
 }
 
 #[tokio::test]
@@ -87,7 +110,7 @@ async fn a_watch_that_was_begun_while_it_was_open_ends_with_the_time() {
     let mut events =
         kit.system.watch_vault(three.team.ann.caller().clone(), kit.meta(), watch).await.unwrap();
     assert!(events.recv().await.unwrap().is_ok(), "it has begun");
-    kit.clock.advance(HOUR);
+    kit.clock.advance(HOUR / 2);
     kit.system.send(three.team.ann.person.tenant, crate::tenant::TenantMessage::TimerDue);
     until("it has ended", async || three.state(&kit, asked.id()).await == CeremonyState::Expired).await;
     let told = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;

@@ -21,7 +21,7 @@ async fn two_open_it_for_a_time_and_none_alone(kit: Kit) {
         let expected = if who.person.email.starts_with("ann") { "PERMISSION_DENIED" } else { "NOT_FOUND" };
         assert_eq!(refused, expected, "nobody opens it alone");
     }
-    let asked = three.ask(&kit, &three.team.ann, 2 * HOUR).await.unwrap();
+    let asked = three.ask(&kit, &three.team.ann, HOUR / 2).await.unwrap();
     for email in ["ann@example.com", "bob@example.com", "carol@example.com"] {
         until("everybody is told", async || kit.mailbox.count_of(email, "group_vault.unlock_asked") == 1)
             .await;
@@ -47,7 +47,7 @@ async fn two_open_it_for_a_time_and_none_alone(kit: Kit) {
     kit.call(three.team.ann.caller(), BatchPutEntries(write)).await.unwrap();
     open.apply(change).unwrap();
     // when the time is over the node shows nothing more, and new keys are due
-    kit.clock.advance(2 * HOUR);
+    kit.clock.advance(HOUR / 2);
     let refused = kit.call(three.team.ann.caller(), GetEntry { vault, object: bank, version: 0 }).await;
     assert_eq!(reason(refused), "PERMISSION_DENIED");
     assert_eq!(reason(three.collect(&kit, &three.team.ann, asked.id()).await), "CEREMONY_OVER");
