@@ -58,7 +58,7 @@ impl World {
     }
 
     async fn deals(&mut self) {
-        deal(&self.ada, &mut self.vault).await;
+        deal(&self.ada, &mut self.vault, 2).await;
     }
 
     /// Ada has lost her passphrase.

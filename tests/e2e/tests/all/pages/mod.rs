@@ -40,11 +40,12 @@ async fn sign_in(node: &TestNode, browser: &Browser, email: &str, path: &str) {
     browser.until("!location.pathname.startsWith('/auth/')").await;
 }
 
-/// Deals the parts of the owner's vault, two of which open it, as soon as two have said yes.
-async fn deal(owner: &Person, vault: &mut Vault) {
+/// Deals the parts of the owner's vault, two of which open it, as soon as so many guardians have said yes.
+async fn deal(owner: &Person, vault: &mut Vault, guardians: usize) {
     let accepted = async || {
         let all = owner.client.guardianships(Some(Side::Owner)).await.ok()?;
-        let all_said = all.len() == 2 && all.iter().all(|one| one.state != GuardianshipState::Invited);
+        let all_said =
+            all.len() == guardians && all.iter().all(|one| one.state != GuardianshipState::Invited);
         all_said.then_some(all)
     };
     let accepted = wait_for(PATIENCE, accepted).await.expect("not everybody said yes");

@@ -57,7 +57,7 @@ async fn guardians_of_a_terminal_accept_refuse_doubt_and_lock_in_a_browser() {
         browser.forget().await;
         guards.push(guard);
     }
-    deal(&ada, &mut vault).await;
+    deal(&ada, &mut vault, 3).await;
     let session = recovers(&node, &ada, "lost").await;
     let (request, _) = session.open_ceremony(None, &node.device("lost").unwrap()).await.unwrap();
     let path = format!("/guardian/requests/{}", request.id());

@@ -29,7 +29,7 @@ async fn an_owner_stops_a_request_on_the_page_that_the_letter_leads_to() {
         hers.accept_guardianship(asked.id).await.unwrap();
         guards.push((guard, hers));
     }
-    deal(&ada, &mut vault).await;
+    deal(&ada, &mut vault, 2).await;
     // a thief who reads her mail
     let thief = recovers(&node, &ada, "thief").await;
     let (request, _) = thief.open_ceremony(None, &node.device("thief").unwrap()).await.unwrap();
