@@ -96,7 +96,8 @@ async fn w4_what_is_too_large_or_compressed_is_closed_on_either_side() {
     let stage = Stage::open().await;
     let open = async || stage.visitor.socket("/ws").await.unwrap();
     let mut socket = open().await;
-    socket.stream.send(Message::Binary(vec![0; MESSAGE + 1].into())).await.unwrap();
+    // refused by its head: whether all of it could be sent is chance
+    drop(socket.stream.send(Message::Binary(vec![0; MESSAGE + 1].into())).await);
     assert_eq!(socket.closed().await.unwrap().0, 1009);
     let mut socket = open().await;
     for _ in 0..3 {
