@@ -76,11 +76,15 @@ pub struct UnlockDetail {
     pub sealed_part: Vec<u8>,
 }
 
-/// The unlocks of a group's vault, newest first; the last 50.
+/// The unlocks of a group's vault, newest first.
 #[derive(Debug, Clone)]
 pub struct ListGroupUnlocks {
     /// Of which group.
     pub group: GroupId,
+    /// The last one of the page before.
+    pub after: Option<Digest32>,
+    /// Most of them.
+    pub limit: u32,
 }
 
 /// Answer of [`ListGroupUnlocks`].
@@ -90,6 +94,8 @@ pub struct UnlockList {
     pub unlocks: Vec<UnlockView>,
     /// The signed set of who holds parts now; empty if the vault opens for each who takes part.
     pub signed_set: Vec<u8>,
+    /// Where the next page begins after.
+    pub next: Option<Digest32>,
 }
 
 /// Approve with one's own part: with step-up.

@@ -10,6 +10,7 @@ use tonic::{Request, Response};
 use super::{
     Answer, Rpc, convert,
     recovery_wire::{state, statement},
+    vault_wire,
 };
 
 pub(super) async fn open(
@@ -43,11 +44,17 @@ pub(super) async fn list(
     rpc: &Rpc,
     request: Request<pb::ListGroupUnlocksRequest>,
 ) -> Answer<pb::ListGroupUnlocksResponse> {
-    let ask = ListGroupUnlocks { group: convert::id(&request.get_ref().group_id, "group_id")? };
+    let it = request.get_ref();
+    let ask = ListGroupUnlocks {
+        group: convert::id(&it.group_id, "group_id")?,
+        after: vault_wire::page_token(&it.page_token)?,
+        limit: convert::page_size(it.page_size, 20),
+    };
     let found = rpc.ask(&request, &[], ask).await?;
     Ok(Response::new(pb::ListGroupUnlocksResponse {
         unlocks: found.unlocks.into_iter().map(unlock).collect(),
         signed_set: found.signed_set.into(),
+        next_page_token: found.next.map(|next| next.to_string()).unwrap_or_default(),
     }))
 }
 

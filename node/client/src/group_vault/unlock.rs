@@ -92,9 +92,19 @@ impl Vault {
     /// # Errors
     /// [`ClientError`].
     pub async fn group_unlocks(&self, group: GroupId) -> Result<Vec<Unlock>, ClientError> {
-        let request = pb::ListGroupUnlocksRequest { group_id: group.to_string() };
-        let answer = self.client().groups().list_group_unlocks(request).await?.into_inner();
-        answer.unlocks.into_iter().map(unlock).collect()
+        let (mut all, mut page_token) = (Vec::new(), String::new());
+        loop {
+            let request =
+                pb::ListGroupUnlocksRequest { group_id: group.to_string(), page_size: 100, page_token };
+            let page = self.client().groups().list_group_unlocks(request).await?.into_inner();
+            for one in page.unlocks {
+                all.push(unlock(one)?);
+            }
+            if page.next_page_token.is_empty() {
+                return Ok(all);
+            }
+            page_token = page.next_page_token;
+        }
     }
 
     /// Asks the group's administrators to open its vault to this device for so long, and approves with the own part. Everything is
@@ -104,7 +114,11 @@ impl Vault {
     /// # Errors
     /// [`ClientError::Usage`] if the vault opens for each who takes part, or the caller holds no part of its key yet.
     pub async fn ask_for_unlock(&self, group: GroupId, lasts: Duration) -> Result<Unlock, ClientError> {
-        let request = pb::ListGroupUnlocksRequest { group_id: group.to_string() };
+        let request = pb::ListGroupUnlocksRequest {
+            group_id: group.to_string(),
+            page_size: 100,
+            page_token: String::new(),
+        };
         let listed = self.client().groups().list_group_unlocks(request).await?.into_inner();
         if listed.signed_set.is_empty() {
             let text = "this vault opens for each who takes part: nobody has to be asked";

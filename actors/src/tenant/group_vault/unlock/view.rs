@@ -20,8 +20,8 @@ use crate::{
     work::{Handle, Work},
 };
 
-/// Unlocks of a list.
-const MOST: u32 = 50;
+/// Unlocks of a page, at the most.
+const MOST: usize = 100;
 
 impl Handle for GetGroupUnlock {
     async fn handle(self, work: &mut Work) -> Result<UnlockDetail, ActorError> {
@@ -42,8 +42,18 @@ impl Handle for ListGroupUnlocks {
         let vault = admin_of(work, Action::SeeToUnlock, self.group).await?;
         let of_vault =
             Ceremony::vault_id.eq(vault.vault_id).and(Ceremony::purpose.eq(CeremonyPurpose::Unlock));
+        let mut rows = work.tx.find::<Ceremony>(of_vault.desc(Ceremony::opened_at)).await?;
+        rows.sort_by_key(|row| (std::cmp::Reverse(row.opened_at), row.ceremony_id));
+        if let Some(after) = self.after {
+            let behind = rows.iter().position(|row| row.ceremony_id == after).map_or(rows.len(), |at| at + 1);
+            rows.drain(..behind);
+        }
+        let limit = usize::try_from(self.limit).unwrap_or(MOST).clamp(1, MOST);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|row| row.ceremony_id);
         let mut unlocks = Vec::new();
-        for row in work.tx.find::<Ceremony>(of_vault.desc(Ceremony::opened_at).limit(MOST)).await? {
+        for row in rows {
             // who is there is counted where it decides about something
             let loaded = if CeremonyState::from(row.state).is_live() {
                 load(work, &vault, row.ceremony_id).await?
@@ -55,7 +65,7 @@ impl Handle for ListGroupUnlocks {
             }
         }
         let set = set_in_force(work, vault.vault_id).await?;
-        Ok(UnlockList { unlocks, signed_set: set.map(|set| set.body).unwrap_or_default() })
+        Ok(UnlockList { unlocks, signed_set: set.map(|set| set.body).unwrap_or_default(), next })
     }
 }
 

@@ -99,7 +99,8 @@ impl Three {
     }
 
     async fn set(&self, kit: &Kit, who: &Side) -> GuardianSet {
-        let list = crate::api::group_unlocks::ListGroupUnlocks { group: self.team.group };
+        let list =
+            crate::api::group_unlocks::ListGroupUnlocks { group: self.team.group, after: None, limit: 20 };
         let signed = kit.call(who.caller(), list).await.unwrap().signed_set;
         GuardianSet::verify(&signed, &self.identity()).unwrap()
     }

@@ -32,7 +32,7 @@ pub(super) fn groups(ids: &Ids) -> Vec<Made> {
             params: vec![1; 200].into(), idempotency_key: key() };
         GroupService/GetGroupUnlock "group" => pb::GetGroupUnlockRequest { group_id: group_id.clone(),
             ceremony_id: vec![1; 32].into() };
-        GroupService/ListGroupUnlocks "group" => pb::ListGroupUnlocksRequest { group_id: group_id.clone() };
+        GroupService/ListGroupUnlocks "group" => pb::ListGroupUnlocksRequest { group_id: group_id.clone(), ..Default::default() };
         GroupService/ApproveGroupUnlock "group" => pb::ApproveGroupUnlockRequest { group_id: group_id.clone(),
             ceremony_id: vec![1; 32].into(), approval: vec![1; 200].into(), idempotency_key: key() };
         GroupService/DenyGroupUnlock "group" => pb::DenyGroupUnlockRequest { group_id: group_id.clone(),
