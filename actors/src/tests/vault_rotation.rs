@@ -2,21 +2,23 @@
 
 use ocmt_crypto::{
     datakey::VaultScope,
-    object::keyring_id,
+    object::{VaultObject, keyring_id},
     slot::SlotSecret,
     vault::{Completed, LockedVault, Rollback, RotationMode, UnlockedVault},
 };
 use ocmt_store::{
     Fault, Filter, Point, ReadTx,
-    tables::{RotationObject, Usage, VaultObject},
+    tables::{self, RotationObject, Usage},
 };
-use ocmt_types::Ownership;
+use ocmt_types::{Digest32, Ownership, VaultId};
 
 use super::{
     kit::{Kit, Person},
     vault::{PASSPHRASE, begin, entry, passphrase, proved, read, store, vault_of},
 };
-use crate::api::vault::{BatchPutEntries, FinishRotation, GetKeySlots, ListEntries, PutRewrappedKeys, Write};
+use crate::api::vault::{
+    BatchGetEntries, BatchPutEntries, FinishRotation, GetKeySlots, ListEntries, PutRewrappedKeys, Write,
+};
 
 /// As many as a client sends in one call.
 const AT_ONCE: usize = 48;
@@ -45,6 +47,13 @@ async fn fill(kit: &Kit, ann: &Person, count: usize) -> UnlockedVault {
     open
 }
 
+async fn read_some(kit: &Kit, ann: &Person, vault: VaultId, objects: &[Digest32]) -> Vec<VaultObject> {
+    let ask = BatchGetEntries { vault, objects: objects.to_vec() };
+    let found = kit.call(&ann.caller, ask).await.unwrap().objects;
+    assert_eq!(found.len(), objects.len());
+    found
+}
+
 /// Stages all objects; the last call of the rotation, and what it leads to.
 async fn stage(
     kit: &Kit,
@@ -60,8 +69,7 @@ async fn stage(
     kit.call(&ann.caller, first).await.unwrap();
     for some in rotation.left().chunks(AT_ONCE) {
         let (mut keys, mut objects) = (Vec::new(), Vec::new());
-        for object in some {
-            let present = read(kit, ann, vault, *object).await.unwrap();
+        for present in read_some(kit, ann, vault, some).await {
             let converted = rotation.convert(&present, &mut rand::rng()).unwrap();
             match mode {
                 RotationMode::Rewrap => {
@@ -111,18 +119,19 @@ async fn unlock(kit: &Kit, ann: &Person) -> UnlockedVault {
 async fn is_whole(kit: &Kit, ann: &Person, epoch: u32, count: usize) {
     let open = unlock(kit, ann).await;
     assert_eq!(open.epoch(), epoch);
-    for n in 0..count {
-        let id = open.entry_id(&entry(&name(n), b"").name);
-        let object = read(kit, ann, open.scope().vault, id).await.unwrap();
-        assert_eq!(open.open_entry(&object).unwrap().value.as_slice(), name(n).as_bytes());
+    for some in (0..count).collect::<Vec<_>>().chunks(AT_ONCE) {
+        let ids: Vec<Digest32> = some.iter().map(|n| open.entry_id(&entry(&name(*n), b"").name)).collect();
+        for (object, n) in read_some(kit, ann, open.scope().vault, &ids).await.iter().zip(some) {
+            assert_eq!(open.open_entry(object).unwrap().value.as_slice(), name(*n).as_bytes());
+        }
     }
     let mut tx = rows(kit, ann).await;
     let (mut stored, mut after) = (0, None);
     loop {
-        let of_vault = VaultObject::vault_id.eq(open.scope().vault);
+        let of_vault = tables::VaultObject::vault_id.eq(open.scope().vault);
         let page = match after {
             Some(last) => tx.find(of_vault.after(&(open.scope().vault, last))).await.unwrap(),
-            None => tx.find::<VaultObject>(of_vault).await.unwrap(),
+            None => tx.find::<tables::VaultObject>(of_vault).await.unwrap(),
         };
         stored += page.iter().map(|head| head.body_bytes).sum::<i64>();
         after = page.last().map(|head| head.object_id);
@@ -196,7 +205,7 @@ async fn a_rotation_that_the_manifest_does_not_describe_leaves_all_as_it_was() {
         is_whole(&kit, &ann, 1, 130).await;
         assert_eq!(staged(&kit, &ann).await, all);
 
-        let right = ocmt_crypto::object::VaultObject {
+        let right = VaultObject {
             object_id: other,
             version: u64::try_from(kept.version).unwrap(),
             wrapped_key: kept.wrapped_key,
