@@ -242,7 +242,7 @@ const fn rule(action: Action) -> Rule {
         A::ChangeSlots => in_group(r(Role::Observer, None, true, Never), GroupRole::Admin),
         A::RotateVault => in_group(r(Role::Observer, None, true, AfterRelease), GroupRole::Admin),
         A::CreateContainer | A::EnterContainer | A::GiveContainer => r(Role::Member, None, false, Never),
-        A::UseContainer => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
+        A::UseContainer | A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
         A::ReadContainer => in_group(r(Role::Member, Some(Role::Admin), false, Never), GroupRole::Observer),
         A::RemoveContainer => r(Role::Member, Some(Role::Admin), true, Never),
         A::HoldContainer => r(Role::Member, Some(Role::Admin), false, Never),
@@ -260,7 +260,7 @@ const fn rule(action: Action) -> Rule {
         // who administers the tenant takes people out of groups, and brings nobody in, not even themselves
         A::TakeOutOfGroup => in_group(r(Role::Member, Some(Role::Admin), false, Never), GroupRole::Admin),
         A::DeleteGroup => in_group(r(Role::Member, Some(Role::Owner), true, Never), GroupRole::Admin),
-        A::ChangeGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Admin),
+        A::ChangeGroup | A::SeeToUnlock => in_group(r(Role::Member, None, false, Never), GroupRole::Admin),
         A::CheckSender | A::ReadPairings | A::ChangePairings => r(Role::Member, None, false, Never),
         A::GrantEntries => {
             let own = r(Role::Observer, None, true, Never);
@@ -275,8 +275,6 @@ const fn rule(action: Action) -> Rule {
             r(Role::Observer, None, false, Never)
         }
         A::RequestUnlock | A::ApproveUnlock => in_group(r(Role::Member, None, true, Never), GroupRole::Admin),
-        A::SeeToUnlock => in_group(r(Role::Member, None, false, Never), GroupRole::Admin),
-        A::PutIntoGroup => in_group(r(Role::Member, None, false, Never), GroupRole::Member),
         // no user does, whatever the role: decided before this is asked
         A::Administer => r(Role::Owner, None, true, Never),
     }
