@@ -1,6 +1,7 @@
 //! `ocmt group`.
 
-use ocmt_client::group::Member;
+use ocmt_client::{Client, group::Member};
+use ocmt_types::GroupId;
 use serde_json::json;
 
 use super::{args::GroupCommand, context::Context, group_vault, output::note, show};
@@ -50,13 +51,7 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
         GroupCommand::Role { group, user, role } => {
             let member = client.set_member_role(group, user, role.into()).await?;
             context.out.value(&member, || is_now(&member))?;
-            // whoever is lowered may have lost their part in the group's vault, and kept its key
-            let vault = client.group_vault(group).await;
-            if !context.out.json && vault.is_ok_and(|vault| vault.due_since.is_some()) {
-                note(
-                    "The keys of the group's vault are due: an administrator runs `ocmt group vault rotate` now.",
-                );
-            }
+            keys_are_due(context, &client, group).await;
             Ok(())
         }
         GroupCommand::Remove { group, user } => {
@@ -80,6 +75,14 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
         }
         // seen to before
         GroupCommand::Vault(_) => Ok(()),
+    }
+}
+
+/// Whoever was lowered may have lost their part in the group's vault, and kept its key.
+async fn keys_are_due(context: &Context, client: &Client, group: GroupId) {
+    let vault = client.group_vault(group).await;
+    if !context.out.json && vault.is_ok_and(|vault| vault.due_since.is_some()) {
+        note("The keys of the group's vault are due: an administrator runs `ocmt group vault rotate` now.");
     }
 }
 
