@@ -50,9 +50,7 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
         }
         GroupCommand::Role { group, user, role } => {
             let member = client.set_member_role(group, user, role.into()).await?;
-            context.out.value(&member, || is_now(&member))?;
-            keys_are_due(context, &client, group).await;
-            Ok(())
+            tell_role(context, &client, group, &member).await
         }
         GroupCommand::Remove { group, user } => {
             let due = client.remove_member(group, user).await?;
@@ -79,11 +77,18 @@ pub(super) async fn run(context: &Context, command: GroupCommand) -> anyhow::Res
 }
 
 /// Whoever was lowered may have lost their part in the group's vault, and kept its key.
-async fn keys_are_due(context: &Context, client: &Client, group: GroupId) {
+async fn tell_role(
+    context: &Context,
+    client: &Client,
+    group: GroupId,
+    member: &Member,
+) -> anyhow::Result<()> {
+    context.out.value(member, || is_now(member))?;
     let vault = client.group_vault(group).await;
     if !context.out.json && vault.is_ok_and(|vault| vault.due_since.is_some()) {
         note("The keys of the group's vault are due: an administrator runs `ocmt group vault rotate` now.");
     }
+    Ok(())
 }
 
 fn is_now(member: &Member) -> String {
