@@ -60,9 +60,7 @@ pub(super) async fn run(context: &Context, command: GroupVaultCommand) -> anyhow
             give(context, &client, group, &offer, &entry).await
         }
         GroupVaultCommand::Program { group, program: args } => program(context, &client, group, &args).await,
-        GroupVaultCommand::Rotate { of, keep, reason } => {
-            rotate(context, &client, &of, &keep, &reason).await
-        }
+        GroupVaultCommand::Rotate { of, keep, reason } => rotate(context, &client, &of, &keep, &reason).await,
         GroupVaultCommand::ShareKey { of, need, keep } => {
             let own = context.vault(&client, &of.passphrase).await?;
             let open = open(&own, of.group, &of.passphrase).await?;

@@ -113,9 +113,40 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{super::super::words::Words, *};
 
+    fn evil() -> String {
+        "<img src=x onerror=alert(1)>\"' autofocus onfocus=alert(1) x='\"".to_owned()
+    }
+
+    fn request(frame: Frame) -> Request {
+        Request {
+            frame,
+            id: evil(),
+            owner: evil(),
+            requester: evil(),
+            state: evil(),
+            since: evil(),
+            agreed: evil(),
+            opens: evil(),
+            ends: evil(),
+            acts: vec![evil()],
+            mine: Some(evil()),
+            may: May { decide: true, doubt: true, lock: true },
+            proposed: false,
+            over_a_stop: false,
+            approves: true,
+            tenant: evil(),
+            guardianship: evil(),
+            params: evil(),
+            signed_set: evil(),
+            sealed_units: evil(),
+            statement: evil(),
+            node: evil(),
+            node_key: evil(),
+        }
+    }
+
     #[test]
     fn what_others_wrote_is_text_and_nothing_else() {
-        let evil = || "<img src=x onerror=alert(1)>\"' autofocus onfocus=alert(1) x='\"".to_owned();
         let words = Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new());
         let frame = Frame::new(words, true).of_user();
         let waiting = || vec![Waiting { id: evil(), owner: evil(), state: evil() }];
@@ -155,33 +186,13 @@ mod tests {
             sealed_units: evil(),
             until: evil(),
         };
-        let request = Request {
-            frame,
-            id: evil(),
-            owner: evil(),
-            requester: evil(),
-            state: evil(),
-            since: evil(),
-            agreed: evil(),
-            opens: evil(),
-            ends: evil(),
-            acts: vec![evil()],
-            mine: Some(evil()),
-            may: May { decide: true, doubt: true, lock: true },
-            proposed: false,
-            over_a_stop: false,
-            approves: true,
-            tenant: evil(),
-            guardianship: evil(),
-            params: evil(),
-            signed_set: evil(),
-            sealed_units: evil(),
-            statement: evil(),
-            node: evil(),
-            node_key: evil(),
-        };
-        let pages =
-            [overview.render(), accept("").render(), accept("x").render(), drill.render(), request.render()];
+        let pages = [
+            overview.render(),
+            accept("").render(),
+            accept("x").render(),
+            drill.render(),
+            request(frame).render(),
+        ];
         for page in pages.map(Result::unwrap) {
             assert!(page.contains("&#60;img") && !page.contains("<img"), "{page}");
             assert!(!page.contains("\"' autofocus") && !page.contains("x='\""), "{page}");
