@@ -1,7 +1,7 @@
 //! What our formats cost over the bare crates, in one run: `cargo bench -p ocmt-crypto`.
 //!
 //! Both sides seal the same bytes with the same associated data under a key whose cipher is set up anew or
-//! at hand, as the name says, with a nonce drawn from the same generator. docs/performance.md has the ratios.
+//! at hand, as the name says, with a nonce drawn from the same generator. docs/testing.md has the ratios.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, reason = "a benchmark")]
 
 use std::hint::black_box;
