@@ -92,7 +92,9 @@ async fn guardians_of_a_terminal_accept_refuse_doubt_and_lock_in_a_browser() {
     let over = hears(&ada, request.id(), "locked").await;
     assert_eq!(over.state, CeremonyState::Locked);
     browser.forget().await;
-    signs_over_the_stop(&node, &browser, &session, &over, &guards[0]).await;
+    // the lock has ended the session that asked
+    let again = recovers(&node, &ada, "again").await;
+    signs_over_the_stop(&node, &browser, &again, &over, &guards[0]).await;
     // whoever is no guardian of it finds nothing, as with an id that nobody has
     browser.forget().await;
     let eve = node.person("eve").await.unwrap();
@@ -181,7 +183,7 @@ async fn signs_over_the_stop(
     stopped: &Ceremony,
     guard: &Person,
 ) {
-    let (over, _) = session.open_override(stopped, &node.device("lost").unwrap()).await.unwrap();
+    let (over, _) = session.open_override(stopped, &node.device("again").unwrap()).await.unwrap();
     let told = async || guard.client.ceremony(over.id()).await.ok();
     wait_for(PATIENCE, told).await.expect("the guardian was not told");
     sign_in(node, browser, &guard.email, &format!("/guardian/requests/{}", over.id())).await;
