@@ -21,6 +21,7 @@ use crate::{
 /// What was mailed, with tokens in clear.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivered {
+    pub(crate) id: NoticeId,
     pub(crate) to: String,
     pub(crate) kind: String,
     pub(crate) tokens: Vec<(String, String)>,
@@ -87,7 +88,7 @@ impl Mailer for Mailbox {
                 }
             };
             let is_silent = self.silent.lock().unwrap().contains(&to);
-            self.mails.send_modify(|mails| mails.push(Delivered { to, kind, tokens, facts }));
+            self.mails.send_modify(|mails| mails.push(Delivered { id: mail.id, to, kind, tokens, facts }));
             if is_silent {
                 return std::future::pending().await;
             }
@@ -127,9 +128,11 @@ impl Mailbox {
         find(&mails).unwrap()
     }
 
-    /// How many of this kind have come to an address.
+    /// How many of this kind have come to an address: one that came again, as a letter may, is known by its id.
     pub(crate) fn count_of(&self, to: &str, kind: &str) -> usize {
-        self.mails.borrow().iter().filter(|mail| mail.to == to && mail.kind == kind).count()
+        let mails = self.mails.borrow();
+        let its = mails.iter().filter(|mail| mail.to == to && mail.kind == kind);
+        its.map(|mail| mail.id).collect::<BTreeSet<_>>().len()
     }
 
     /// By which ids an address was tried, once that were `n` times at the least.
