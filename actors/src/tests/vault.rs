@@ -8,9 +8,11 @@ use ocmt_crypto::{
     kdf::{Cost, Passphrase},
     object::VaultObject,
     slot::{NewSlot, SlotSecret},
-    vault::{self, LockedVault, Proof, ProofOf, Rollback, RotationMode, RotationStart, UnlockedVault},
+    vault::{
+        self, Completed, LockedVault, Proof, ProofOf, Rollback, RotationMode, RotationStart, UnlockedVault,
+    },
 };
-use ocmt_types::{Digest32, IdGen, RandomIds, VaultId};
+use ocmt_types::{Digest32, IdGen, RandomIds, RotationId, VaultId};
 use zeroize::Zeroizing;
 
 use super::kit::{Kit, Person};
@@ -249,6 +251,17 @@ async fn an_unlock_is_proved_once_and_only_with_the_vault_open() {
     assert_eq!(kit.call(&ann.caller, report(signature)).await.unwrap_err(), ActorError::NotFound);
 }
 
+/// The last message of this rotation, of a vault that is somebody's own or whose key is not shared.
+pub(crate) fn finish(vault: VaultId, rotation: RotationId, completed: &Completed) -> FinishRotation {
+    FinishRotation {
+        vault,
+        rotation,
+        slots: completed.slots.clone(),
+        manifest: completed.manifest.clone(),
+        deal: None,
+    }
+}
+
 /// The first message of this rotation, in the place of whatever is under way.
 pub(crate) fn begin(vault: VaultId, start: &RotationStart, mode: RotationMode) -> BeginRotation {
     BeginRotation {
@@ -292,13 +305,7 @@ pub(crate) async fn rotate(
     }
     kit.call(&ann.caller, PutRewrappedKeys { vault, rotation: id, keys, objects }).await?;
     let completed = rotation.finish().unwrap();
-    let finish = FinishRotation {
-        vault,
-        rotation: id,
-        slots: completed.slots.clone(),
-        manifest: completed.manifest.clone(),
-        deal: None,
-    };
+    let finish = finish(vault, id, &completed);
     kit.call(&ann.caller, finish).await?;
     open.complete(completed).unwrap();
     Ok(())

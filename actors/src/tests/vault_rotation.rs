@@ -14,7 +14,7 @@ use ocmt_types::{Digest32, Ownership, VaultId};
 
 use super::{
     kit::{Kit, Person},
-    vault::{PASSPHRASE, begin, entry, passphrase, proved, read, store, vault_of},
+    vault::{PASSPHRASE, begin, entry, finish, passphrase, proved, read, store, vault_of},
 };
 use crate::api::vault::{
     BatchGetEntries, BatchPutEntries, FinishRotation, GetKeySlots, ListEntries, PutRewrappedKeys, Write,
@@ -81,13 +81,7 @@ async fn stage(
         kit.call(&ann.caller, PutRewrappedKeys { vault, rotation: id, keys, objects }).await.unwrap();
     }
     let completed = rotation.finish().unwrap();
-    let finish = FinishRotation {
-        vault,
-        rotation: id,
-        slots: completed.slots.clone(),
-        manifest: completed.manifest.clone(),
-        deal: None,
-    };
+    let finish = finish(vault, id, &completed);
     (finish, completed)
 }
 

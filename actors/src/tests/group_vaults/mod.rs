@@ -21,7 +21,7 @@ use ocmt_types::{GroupId, IdGen, RandomIds, SlotId, Timestamp, VaultId};
 use super::{
     kit::{Kit, Person},
     programs::owner,
-    vault::{proved, put, read},
+    vault::{finish, proved, put, read},
 };
 use crate::{
     ActorError, Caller,
@@ -289,13 +289,7 @@ async fn staged_with(
     let stage = PutRewrappedKeys { vault, rotation: id, keys: Vec::new(), objects };
     kit.call(by.caller(), stage).await?;
     let completed = rotation.finish().unwrap();
-    let finish = FinishRotation {
-        vault,
-        rotation: id,
-        slots: completed.slots.clone(),
-        manifest: completed.manifest.clone(),
-        deal: None,
-    };
+    let finish = finish(vault, id, &completed);
     Ok((finish, completed))
 }
 
@@ -326,13 +320,7 @@ async fn rewrap(kit: &Kit, by: &Side, open: &mut UnlockedVault, drop: &[SlotId])
     let stage = PutRewrappedKeys { vault, rotation: id, keys, objects };
     kit.call(by.caller(), stage).await.unwrap();
     let completed = rotation.finish().unwrap();
-    let finish = FinishRotation {
-        vault,
-        rotation: id,
-        slots: completed.slots.clone(),
-        manifest: completed.manifest.clone(),
-        deal: None,
-    };
+    let finish = finish(vault, id, &completed);
     kit.call(by.caller(), finish).await.unwrap();
     open.complete(completed).unwrap();
 }

@@ -37,6 +37,19 @@ impl Circle {
         self.owner = self.kit.sign_in(&self.owner, LinkPurpose::SignIn).await;
     }
 
+    /// The owner takes the guardians' slot out.
+    async fn dismisses(&mut self) {
+        let slots = self.vault.slots();
+        let slot =
+            slots.iter().find(|slot| slot.kind() == ocmt_crypto::slot::SlotKind::Recovery).unwrap().id();
+        let mut edit = self.vault.edit();
+        edit.remove_slot(slot).unwrap();
+        let change = edit.finish().unwrap();
+        let remove = RemoveKeySlot { vault: self.vault_id(), slot, manifest: change.manifest.clone() };
+        self.kit.call(&self.owner.caller, remove).await.unwrap();
+        self.vault.apply(change).unwrap();
+    }
+
     /// Why these guardians are not dealt to.
     async fn refused(&mut self, k: u8) -> String {
         self.deal(k).await.unwrap_err().reason().to_owned()
@@ -151,14 +164,7 @@ async fn the_same_guardians_are_dealt_to_at_once_but_not_with_shorter_delays_or_
 #[tokio::test]
 async fn to_dismiss_guardians_first_saves_nobody_the_wait_and_everybody_hears_of_it() {
     let mut circle = Box::pin(one_is_to_go(Kit::sim_with(short).await)).await;
-    let slots = circle.vault.slots();
-    let slot = slots.iter().find(|slot| slot.kind() == ocmt_crypto::slot::SlotKind::Recovery).unwrap().id();
-    let mut edit = circle.vault.edit();
-    edit.remove_slot(slot).unwrap();
-    let change = edit.finish().unwrap();
-    let remove = RemoveKeySlot { vault: circle.vault_id(), slot, manifest: change.manifest.clone() };
-    circle.kit.call(&circle.owner.caller, remove).await.unwrap();
-    circle.vault.apply(change).unwrap();
+    circle.dismisses().await;
     assert_eq!(circle.in_force().await.unwrap_err().reason(), "NOT_FOUND");
     assert_eq!(circle.refused(2).await, "CHANGE_WAITS");
     circle.passes(PAUSE - MILLI).await;
@@ -178,14 +184,7 @@ async fn to_dismiss_guardians_first_saves_nobody_the_wait_and_everybody_hears_of
 #[tokio::test]
 async fn guardians_who_were_dismissed_and_got_no_successors_are_told_of() {
     let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1]).await;
-    let slots = circle.vault.slots();
-    let slot = slots.iter().find(|slot| slot.kind() == ocmt_crypto::slot::SlotKind::Recovery).unwrap().id();
-    let mut edit = circle.vault.edit();
-    edit.remove_slot(slot).unwrap();
-    let change = edit.finish().unwrap();
-    let remove = RemoveKeySlot { vault: circle.vault_id(), slot, manifest: change.manifest.clone() };
-    circle.kit.call(&circle.owner.caller, remove).await.unwrap();
-    circle.vault.apply(change).unwrap();
+    circle.dismisses().await;
     circle.passes(PAUSE).await;
     circle.both_are_told("guardian.dismissed", 1).await;
 }

@@ -45,6 +45,17 @@ fn place(n: u8, object: u8, version: u64, sequence: u64) -> SharedPlace {
 }
 
 impl Side {
+    /// Twenty unlocks, each of as many and as long names as there may be.
+    fn unlocks_with_long_names(&mut self) {
+        let long: Vec<EntryName> = (0..32).map(|n| EntryName::new(&format!("{n:0>255}")).unwrap()).collect();
+        for n in 0..20 {
+            let (unlock, container) =
+                (ocmt_types::UnlockId::from_bytes([n; 16]), ocmt_types::ContainerId::from_bytes([9; 16]));
+            let inbox = self.keyring.inbox.public();
+            self.ledger.grant(Granted::new(unlock, container, inbox, NOW, long.clone())).unwrap();
+        }
+    }
+
     /// Share 3 may write entry 7.
     fn new() -> Self {
         let rng = &mut StdRng::seed_from_u64(11);
@@ -199,13 +210,7 @@ fn rights_are_bounded_each_there_once_and_never_forgotten_for_unlocks() {
     assert!(matches!(side.give(9, 9, WRITE, None), Err(CryptoError::TooLarge { .. })));
     side.ledger.shared_done(&place(3, 7, 1, u64::MAX));
     assert_eq!(side.verdict(&side.put(&place(3, 7, 1, MAX_SEQUENCE - 1))), "done");
-    let long: Vec<EntryName> = (0..32).map(|n| EntryName::new(&format!("{n:0>255}")).unwrap()).collect();
-    for n in 0..20 {
-        let (unlock, container) =
-            (ocmt_types::UnlockId::from_bytes([n; 16]), ocmt_types::ContainerId::from_bytes([9; 16]));
-        let inbox = side.keyring.inbox.public();
-        side.ledger.grant(Granted::new(unlock, container, inbox, NOW, long.clone())).unwrap();
-    }
+    side.unlocks_with_long_names();
     let bytes = side.ledger.encode();
     assert!(bytes.len() <= MAX_PLAINTEXT);
     let again = Ledger::decode(&bytes).unwrap();
@@ -219,13 +224,7 @@ fn rights_are_bounded_each_there_once_and_never_forgotten_for_unlocks() {
 fn rights_that_push_unlocks_out_say_which() {
     let mut side = Side::new();
     side.ledger.keep_rights(|_| false);
-    let long: Vec<EntryName> = (0..32).map(|n| EntryName::new(&format!("{n:0>255}")).unwrap()).collect();
-    for n in 0..20 {
-        let (unlock, container) =
-            (ocmt_types::UnlockId::from_bytes([n; 16]), ocmt_types::ContainerId::from_bytes([9; 16]));
-        let inbox = side.keyring.inbox.public();
-        side.ledger.grant(Granted::new(unlock, container, inbox, NOW, long.clone())).unwrap();
-    }
+    side.unlocks_with_long_names();
     let before: Vec<_> = side.ledger.granted().iter().map(|granted| granted.unlock).collect();
     assert!(side.ledger.trim().is_empty());
     for n in 0..u8::try_from(MAX_RIGHTS).unwrap() {
