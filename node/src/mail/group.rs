@@ -19,8 +19,7 @@ pub(super) fn words(kind: &str) -> Option<(&'static str, &'static str)> {
         "unlock_released" => (
             "A group's vault is open to an administrator",
             "Enough administrators approved, and whoever asked can open the group's vault until the time below. If that is \
-             wrong, take them out of the group with `ocmt group remove`, which ends it at once; then open it together, and run \
-             `ocmt group vault rotate`.",
+             wrong, `ocmt group vault deny` ends it at once; then open it together, and run `ocmt group vault rotate`.",
         ),
         "key_shared" => (
             "The key of a group's vault was shared anew",

@@ -54,12 +54,15 @@ impl Handle for SetMemberRole {
         if self.role != GroupRole::Admin {
             keep_an_admin(work, self.group, self.user).await?;
         }
-        if group_vault::loses_key(work, self.group, self.role).await? {
+        let before = GroupRole::from(row.role);
+        if self.role < before && group_vault::loses_key(work, self.group, self.role).await? {
             keep_a_key(work, self.group, self.user).await?;
         }
         let row = GroupMember { role: self.role.into(), ..row };
         work.tx.update(&row).await?;
-        group_vault::lowered(work, self.group, self.user, self.role).await?;
+        if self.role < before {
+            group_vault::lowered(work, self.group, self.user, self.role).await?;
+        }
         about(work, self.user, Some(self.role));
         let email = user(work, self.user).await?.email;
         Ok(info(&row, email))

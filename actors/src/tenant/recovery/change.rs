@@ -64,12 +64,6 @@ impl Plan {
             seats,
         }
     }
-
-    /// The same people by the same keys, as many needed, and nothing that waits less than it did.
-    fn changes_nothing(&self, before: &Self) -> bool {
-        let waits = self.delays_ms.iter().zip(&before.delays_ms).all(|(now, before)| now >= before);
-        self.threshold == before.threshold && self.seats == before.seats && waits
-    }
 }
 
 /// What the timer holds.
@@ -105,7 +99,10 @@ pub(super) async fn check(
     seats: &[GuardianshipOut],
 ) -> Result<Option<GuardianSet>, ActorError> {
     let plan = Plan::of(set);
-    let Some(before) = changed(work, vault, &plan).await? else { return Ok(None) };
+    let Some(before) = changed(work, vault, &plan).await? else {
+        given_up(work, vault, &plan).await?;
+        return Ok(None);
+    };
     let signed = ceremony::ground::signed_set(&before)?;
     if let Some(known) = proposal(work, &before).await? {
         let window = Window::of(&signed, known.at);
@@ -135,11 +132,24 @@ pub(super) async fn check(
 /// after a recovery, whose guardians have served.
 async fn changed(work: &mut Work, vault: VaultId, plan: &Plan) -> Result<Option<GuardianSet>, ActorError> {
     let Some(before) = newest(work, vault).await? else { return Ok(None) };
-    if plan.changes_nothing(&Plan::of(&ceremony::ground::signed_set(&before)?)) {
+    // longer delays too: they would bind the owner for as long, and nobody had heard of it
+    if *plan == Plan::of(&ceremony::ground::signed_set(&before)?) {
         return Ok(None);
     }
     let served = Ceremony::set_id.eq(before.set_id).and(Ceremony::state.eq(CeremonyState::Completed));
     Ok(if work.tx.count::<Ceremony>(served).await? > 0 { None } else { Some(before) })
+}
+
+/// Something is dealt that nothing was waited for: what was proposed meanwhile is proposed no more.
+async fn given_up(work: &mut Work, vault: VaultId, dealt: &Plan) -> Result<(), ActorError> {
+    let Some(before) = newest(work, vault).await? else { return Ok(()) };
+    let proposed = proposal(work, &before).await?.is_some_and(|known| known.plan.is_some());
+    work.tx.clear_timer(TIMER, &before.set_id.to_string()).await?;
+    // after a recovery there are others, of whom everybody hears by that
+    if proposed && *dealt == Plan::of(&ceremony::ground::signed_set(&before)?) {
+        tell(work, &before, LAPSED, None).await?;
+    }
+    Ok(())
 }
 
 /// The set that was dealt last, in force or not: dismissing guardians first saves nobody the wait.

@@ -146,18 +146,24 @@ async fn the_owner_takes_a_change_back_from_a_session_alone() {
 }
 
 #[tokio::test]
-async fn the_same_guardians_are_dealt_to_at_once_but_not_with_shorter_delays_or_fewer_needed() {
+async fn the_same_guardians_are_dealt_to_at_once_but_not_with_other_delays_or_fewer_needed() {
     let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1, 1]).await;
     circle.rotate().await;
     circle.deal(2).await.expect("as after a veto");
     circle.rotate().await;
+    // what waits longer binds the owner too
     circle.delays.lock_ms += 1;
-    circle.deal(2).await.expect("what waits longer");
+    circle.change_waited(2).await;
+    circle.both_are_told("guardian.change_proposed", 1).await;
+    circle.deal(2).await.unwrap();
     circle.rotate().await;
     circle.delays.lock_ms -= 1;
     assert_eq!(circle.refused(2).await, "CHANGE_WAITS");
+    // the same ones anew after all: what was proposed is no more, and nobody hears later that it is time
     circle.delays.lock_ms += 1;
-    circle.passes(PAUSE).await;
+    circle.deal(2).await.unwrap();
+    circle.both_are_told("guardian.change_lapsed", 1).await;
+    circle.rotate().await;
     assert_eq!(circle.refused(3).await, "CHANGE_WAITS", "more or fewer are needed");
 }
 

@@ -16,13 +16,14 @@ impl Handle for CollectGroupUnlock {
     async fn handle(self, work: &mut Work) -> Result<UnlockParts, ActorError> {
         let vault = admin_of(work, Action::SeeToUnlock, self.group).await?;
         let mut loaded = found(work, &vault, self.ceremony).await?;
+        // before whose it is: a device that signed in anew is to hear that it is over, and forgets its half
+        loaded.progress.step(Event::Collect, work.now).map_err(|refused| in_words(refused.into()))?;
         if work.user()?.session != loaded.row.opened_by {
             return Err(ActorError::PermissionDenied(
                 "only the sign-in that asked for an unlock gets the parts: if you signed in anew since, `ocmt group \
                  vault unlock` on the same device goes on with it",
             ));
         }
-        loaded.progress.step(Event::Collect, work.now).map_err(|refused| in_words(refused.into()))?;
         // somebody who approved may have been taken out since
         if loaded.progress.approved_units() < loaded.progress.needed {
             return Err(ActorError::precondition(

@@ -26,7 +26,7 @@ pub(in crate::tenant) async fn look(work: &mut Work, subject: &str) -> Result<()
 }
 
 /// Somebody takes part no more, or administers the group no more: what they approved and denied is void, what they asked
-/// for ends, and where too few are left to open the vault an unlock ends too.
+/// for ends, what is open with their part too, and where too few are left to open the vault an unlock ends too.
 pub(in crate::tenant) async fn member_out(
     work: &mut Work,
     vault: &GroupVault,
@@ -39,8 +39,11 @@ pub(in crate::tenant) async fn member_out(
         }
         // read again: without what was just said to be void
         let Some(mut loaded) = load(work, vault, ceremony).await? else { continue };
-        let asked = loaded.row.user_id == user && loaded.row.expires_at > work.now;
-        let event = if asked { Event::Cancelled } else { Event::Look };
+        let asked = loaded.row.user_id == user;
+        let progress = &loaded.progress;
+        let void = progress.stage == CeremonyState::Released && progress.approved_units() < progress.needed;
+        let lasts = loaded.row.expires_at > work.now;
+        let event = if lasts && (asked || void) { Event::Cancelled } else { Event::Look };
         let entered = advance(work, vault, &mut loaded, event).await?;
         noted(work, &loaded, entered).await?;
     }

@@ -180,8 +180,7 @@ async fn advance(
 fn in_words(refused: ActorError) -> ActorError {
     let why = match refused.reason() {
         "CEREMONY_RELEASED" => {
-            "enough have approved, and it is open: if that is wrong, take whoever asked out of the group, which ends it at \
-             once"
+            "enough have approved, and it is open: if that is wrong, `ocmt group vault deny` ends it at once"
         }
         "CEREMONY_OVER" => "this unlock is over: `ocmt group vault unlock` asks for another",
         "CEREMONY_NOT_RELEASED" => {

@@ -34,7 +34,8 @@ async fn a_part_given_by_who_is_out_is_not_collected_and_their_own_unlock_ends()
     let lower =
         SetMemberRole { group: three.team.group, user: three.team.bob.person.user, role: GroupRole::Member };
     kit.call(three.team.ann.caller(), lower).await.unwrap();
-    assert_eq!(reason(three.collect(&kit, &three.team.ann, asked.id()).await), "APPROVALS_VOID");
+    assert_eq!(three.state(&kit, asked.id()).await, CeremonyState::Cancelled, "it was open with his part");
+    assert_eq!(reason(three.collect(&kit, &three.team.ann, asked.id()).await), "CEREMONY_OVER");
     assert_eq!(three.state(&kit, bobs.id()).await, CeremonyState::Cancelled);
     assert!(three.team.view(&kit).await.due.is_some());
 }
@@ -49,6 +50,26 @@ async fn nobody_leaves_where_too_few_would_be_left_to_open_it() {
     let asked = three.ask(&kit, &three.team.ann, HOUR).await.unwrap();
     let denied = three.deny(&kit, &three.team.bob, asked.id()).await.unwrap();
     assert_eq!(denied.state, CeremonyState::Denied);
+}
+
+#[tokio::test]
+async fn one_who_holds_a_part_ends_an_unlock_that_is_open() {
+    let kit = Kit::sim().await;
+    let three = Three::on(&kit).await;
+    three.team.remove(&kit, &three.team.carol).await.unwrap();
+    let asked = three.ask(&kit, &three.team.ann, HOUR).await.unwrap();
+    for who in [&three.team.ann, &three.team.bob] {
+        three.approve(&kit, who, asked.id()).await.unwrap();
+    }
+    three.open(&kit, &three.team.ann, &asked).await.unwrap();
+    // she cannot be taken out, and he approved himself
+    assert_eq!(reason(three.team.remove(&kit, &three.team.ann).await), "LAST_KEY");
+    let ended = three.deny(&kit, &three.team.bob, asked.id()).await.unwrap();
+    assert!(!ended.state.is_live());
+    assert_eq!(reason(three.collect(&kit, &three.team.ann, asked.id()).await), "CEREMONY_OVER");
+    let list = ListEntries { vault: three.team.vault(), after: None, limit: 0 };
+    assert!(kit.call(three.team.ann.caller(), list).await.is_err(), "it is shown to her no more");
+    assert!(three.team.view(&kit).await.due.is_some(), "she had the key");
 }
 
 #[tokio::test]
