@@ -104,9 +104,9 @@ pub use passkeys::Passkeys;
 pub use policy::Mode;
 pub use ports::{
     Alone, Answering, CellCall, CellChannel, CellConnection, CellConnections, CellError, CellInboxItem,
-    CellInboxSettled, CellLink, CellOffer, CellPolicy, CellStatus, CellTarget, CellUnlock, CellWish,
-    HostSeen, HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner, Pieces,
-    RemoteChannel, SealingRing, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall,
+    CellInboxSettled, CellLink, CellOffer, CellPass, CellPolicy, CellStatus, CellTarget, CellUnlock,
+    CellWish, HostSeen, HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner,
+    Pieces, RemoteChannel, SealingRing, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall,
 };
 pub use quota::{Quota, QuotaChange};
 pub use system::{StreamEnd, StreamGuard, System, TenantHandle};

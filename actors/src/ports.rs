@@ -166,9 +166,9 @@ pub trait CellLink: CellConnections {
     /// Opens one sealed channel: opaque frames both ways. The cell speaks only after the first frame, so
     /// this answers without waiting for it.
     fn open_channel<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel>;
-    /// Connects to the port of its workload, if that opted in: bytes both ways, at most 32 KiB in one. Answers when the
-    /// workload has taken the connection; one that is about to start is waited for.
-    fn open_plain<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel>;
+    /// Connects to the port of its workload, if that opted in and the cell takes the token: bytes both ways, at most 32 KiB
+    /// in one. Answers when the workload has taken the connection; one that is about to start is waited for.
+    fn open_plain<'a>(&'a self, cell: &'a CellTarget, pass: CellPass) -> CellCall<'a, CellChannel>;
     /// What the cell sealed to its user's vault, oldest first, at most 48 items. It forgets what is `settled`;
     /// with nothing else to give it answers after `wait`, at most 30 s.
     fn take_inbox<'a>(
@@ -210,6 +210,14 @@ pub struct CellPolicy {
     pub signer: VerifyKey,
     /// The host stands behind that key.
     pub voucher: [u8; VOUCHER],
+}
+
+/// What a cell is shown before it lets anybody to its workload.
+pub struct CellPass {
+    /// The gateway token.
+    pub token: Secret<String>,
+    /// The keys whose tokens hold, as the host states them (`ocmt_crypto::cell::GatewayAuthority`).
+    pub keys: Vec<u8>,
 }
 
 /// What a cell is given to unlock.

@@ -13,8 +13,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use ocmt_actors::{
-    CellCall, CellChannel, CellConnection, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPolicy,
-    CellStatus, CellTarget, CellUnlock, LockReason,
+    CellCall, CellChannel, CellConnection, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPass,
+    CellPolicy, CellStatus, CellTarget, CellUnlock, LockReason,
 };
 use ocmt_proto::cell::v1::{self as pb, cell_service_client::CellServiceClient};
 use tokio::sync::mpsc;
@@ -184,8 +184,8 @@ impl CellLink for GrpcCells {
         })
     }
 
-    fn open_plain<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel> {
-        Box::pin(plain::open(self, cell))
+    fn open_plain<'a>(&'a self, cell: &'a CellTarget, pass: CellPass) -> CellCall<'a, CellChannel> {
+        Box::pin(async move { plain::open(self, cell, &pass).await })
     }
 
     fn open_channel<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel> {

@@ -150,6 +150,13 @@ def cell(values):
     statement = verify(v["node_verify_key"], b"cell key", v["statement"])
     assert statement == b"OCMT\x20\x01" + offer[6:] + v["node"]
 
+    stated = check_mac(derive(v["start_secret"], b"OCMT cell v1 gateway keys"), v["gateway_keys"])
+    r = Reader(stated, 0x29)
+    assert (r.take(16), r.take(16), r.number(8)) == (v["tenant"], v["container"], 3)
+    assert (r.number(8), r.take(32)) == (1_800_000_000_000, bytes([0x31]) * 32)
+    assert r.option(lambda: (r.take(32), r.number(8))) == (bytes([0x32]) * 32, 1_800_000_060_000)
+    r.end()
+
     info = b"OCMT unlock v1" + v["tenant"] + v["container"] + struct.pack(">Q", 3) + v["boot_nonce"]
     payload = unseal(v["cell_secret_key"], info, b"", v["sealed_payload"])
     assert payload == v["payload"]
@@ -170,6 +177,15 @@ def cell(values):
     names = r.list(r.var)
     r.end()
     assert names == [b"oauth/calendar", "caf\u00e9".encode()]
+
+    goes_on = v["payload_that_continues"]
+    assert (goes_on[:6], goes_on[6 : len(payload)]) == (b"OCMT\x21\x03", payload[6:])
+    r = Reader(goes_on[len(payload) :])
+    assert r.list(r.var) == []
+    places = r.list(lambda: (r.take(16), r.number(8), r.take(16), r.take(16)))
+    r.end()
+    assert places == [(b"\x22" * 16, 5, b"\x09" * 16, b"\x08" * 16)]
+    assert v["new_conversation"] == b"\x23" * 16 + b"\x29" * 32
 
     r = Reader(v["ledger"], 0x18)
     assert r.number(4) == 1 and r.take(16) == unlock and r.take(16) == v["container"]

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use ocmt_crypto::gateway_token::{self, GatewayClaims};
-use ocmt_types::{ContainerId, RequestId, SessionId, TenantId};
+use ocmt_types::{ContainerId, RequestId, Secret, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot};
@@ -80,8 +80,15 @@ pub struct Shown<'a> {
     pub often: bool,
 }
 
-/// Ties a connection to the session: held by its relay.
-pub(crate) enum Ticket {
+/// What a connection was let in on: held by its relay.
+pub(crate) struct Ticket {
+    pub(crate) tie: Tie,
+    /// The gateway token, which the cell of a plain connection looks at itself.
+    pub(crate) token: Option<Secret<String>>,
+}
+
+/// Ties a connection to the session.
+pub(crate) enum Tie {
     /// Let in at this node.
     Session(Pinned),
     /// Let in at another node, which tells us how the session stands.
@@ -117,7 +124,8 @@ impl System {
         let caller = Caller::signed_in(claims.tenant, who, request, addr);
         let now = self.env.clock.boottime();
         let told = often && self.env.told.knows(claims.session, container, now);
-        let gateway = self.open(container, (way, told), &caller, meta).await?;
+        let token = (way == Way::Plain).then(|| Secret::new(token.to_owned()));
+        let gateway = self.open(container, (way, told, token), &caller, meta).await?;
         if often && !told {
             self.env.told.note(claims.session, container, now);
         }
@@ -148,19 +156,20 @@ impl System {
         caller: &Caller,
         meta: CallMeta,
     ) -> Result<Gateway, ActorError> {
-        self.open(container, (Way::Sealed, false), caller, meta).await
+        self.open(container, (Way::Sealed, false, None), caller, meta).await
     }
 
     async fn open(
         &self,
         container: ContainerId,
-        (way, told): (Way, bool),
+        (way, told, token): (Way, bool, Option<Secret<String>>),
         caller: &Caller,
         meta: CallMeta,
     ) -> Result<Gateway, ActorError> {
         let tenant: TenantId = caller.tenant();
         let guard = self.tenant(tenant).open_stream(caller, meta.deadline).await?;
-        let connect = ConnectGateway { container, way, told, ticket: Ticket::Session(Pinned::start(guard)) };
+        let ticket = Ticket { tie: Tie::Session(Pinned::start(guard)), token };
+        let connect = ConnectGateway { container, way, told, ticket };
         let Connected(gateway) = self.tenant(tenant).call(caller.clone(), meta, connect).await?;
         Ok(gateway)
     }

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::{
     container::row::Forget,
     errand::{Errand, WireErrand},
-    gateway::{Ticket, Way},
+    gateway::{Ticket, Tie, Way},
     links,
     message::{Job, JobKind, Order, What},
     owner,
@@ -109,9 +109,10 @@ async fn connect(
     mut reply: Reply<Connected>,
 ) {
     // a link is never carried on to a third node
-    let Ticket::Session(session) = ticket else { return };
+    let Ticket { tie: Tie::Session(session), token } = ticket else { return };
     let good_for_ms = u64::try_from(session.vouch().good_for().as_millis()).unwrap_or(0);
-    let opening = match wire::seal(&AnyOpening::new(way, Opening { about, good_for_ms })) {
+    let token = token.map(|token| token.expose().clone());
+    let opening = match wire::seal(&AnyOpening::new(way, Opening { about, good_for_ms, token })) {
         Ok(opening) => opening,
         Err(error) => return reply.send(Err(error)),
     };

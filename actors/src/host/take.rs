@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use ocmt_store::tables::Container;
-use ocmt_types::Deadline;
+use ocmt_types::{Deadline, Secret};
 use serde::Serialize;
 
 use super::{
     HostMessage,
     errand::{Errand, WireErrand},
-    gateway::{Connected, Ticket},
+    gateway::{Connected, Ticket, Tie},
     links,
     message::{Job, JobKind, Order, What},
     wire::{self, About, AnyOpening, Opened, Opening, Sent, WireOrder, WireWhat},
@@ -60,14 +60,14 @@ impl System {
         deadline: Deadline,
     ) -> Result<RemoteChannel, ActorError> {
         let bytes = opening.len();
-        let (way, Opening { about, good_for_ms }) = wire::open::<AnyOpening>(&opening)?.into_parts();
+        let (way, Opening { about, good_for_ms, token }) = wire::open::<AnyOpening>(&opening)?.into_parts();
         let permit = self.check(&about, bytes).await?;
         let good_for = Duration::from_millis(good_for_ms).min(self.env.limits.pinned_for);
         let (channel, session) = self.env.links.begin(self.env.ids.random16(), good_for);
         let taken = Taken { system: self, about, deadline, permit };
         let connected = taken.ask(|reply, job| {
-            let kind = JobKind::Connect(Box::new(Ticket::Link(session)), way, reply);
-            job(kind)
+            let ticket = Ticket { tie: Tie::Link(session), token: token.map(Secret::new) };
+            job(JobKind::Connect(Box::new(ticket), way, reply))
         });
         let Connected(gateway) = connected.await?;
         let opened = wire::seal(&Opened { channel, wake: gateway.wake })?;

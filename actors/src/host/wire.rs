@@ -157,6 +157,9 @@ pub(super) struct Opening {
     pub(super) about: About,
     /// The session behind it is good for so long, unless more is said.
     pub(super) good_for_ms: u64,
+    /// The gateway token of the plain way; an owner of before the cells looked at it sends none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<String>,
 }
 
 impl AnyOpening {
@@ -307,6 +310,10 @@ mod tests {
         About::new(ownership, id(2), Turn { epoch: Epoch(3), count: 9 }, Duration::from_millis(250))
     }
 
+    fn opening(good_for_ms: u64, token: Option<String>) -> Opening {
+        Opening { about: about(), good_for_ms, token }
+    }
+
     #[test]
     fn an_order_comes_as_it_went() {
         let unlock = CellUnlock {
@@ -329,17 +336,18 @@ mod tests {
     #[test]
     fn what_a_newer_version_adds_is_ignored_and_what_it_invents_is_refused() {
         let mut json: serde_json::Value =
-            serde_json::from_slice(&seal(&Opening { about: about(), good_for_ms: 1 }).unwrap()[1..]).unwrap();
+            serde_json::from_slice(&seal(&opening(1, None)).unwrap()[1..]).unwrap();
         json["newer"] = true.into();
         let bytes = [&[VERSION], serde_json::to_vec(&json).unwrap().as_slice()].concat();
         let (way, opening) = open::<AnyOpening>(&bytes).unwrap().into_parts();
         assert_eq!((way, opening.good_for_ms), (Way::Sealed, 1));
         // a host of before the plain way reads an `Opening`, and refuses what it would misunderstand
-        let plain = AnyOpening::new(Way::Plain, Opening { about: about(), good_for_ms: 2 });
+        let plain = AnyOpening::new(Way::Plain, opening(2, Some("v4.public.x".to_owned())));
         let bytes = seal(&plain).unwrap();
         assert_eq!(open::<Opening>(&bytes).err().unwrap().reason(), "ORDER_UNKNOWN");
         let (way, opening) = open::<AnyOpening>(&bytes).unwrap().into_parts();
         assert_eq!((way, opening.good_for_ms), (Way::Plain, 2));
+        assert_eq!(opening.token.as_deref(), Some("v4.public.x"));
         let unknown = [&[VERSION], br#"{"dance":{}}"#.as_slice()].concat();
         assert_eq!(open::<Sent>(&unknown).err().unwrap().reason(), "ORDER_UNKNOWN");
         assert_eq!(open::<Sent>(&[2, b'{', b'}']).err().unwrap().reason(), "ORDER_UNKNOWN");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPolicy, CellStatus,
-    CellTarget, CellUnlock, LockReason,
+    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPass, CellPolicy,
+    CellStatus, CellTarget, CellUnlock, LockReason,
 };
 
 pub(crate) struct NoCells;
@@ -38,7 +38,7 @@ impl CellLink for NoCells {
     fn open_channel<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellChannel> {
         nobody()
     }
-    fn open_plain<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellChannel> {
+    fn open_plain<'a>(&'a self, _: &'a CellTarget, _: CellPass) -> CellCall<'a, CellChannel> {
         nobody()
     }
 }

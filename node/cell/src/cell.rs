@@ -18,7 +18,7 @@ use std::{
 
 use bytes::Bytes;
 use ocmt_crypto::{
-    cell::{CellPlace, StartSecret},
+    cell::{CellPlace, GatewayAuthority, StartSecret},
     unlock::{Lease, UnlockKey},
 };
 use ocmt_types::{Clock, UnlockId};
@@ -56,6 +56,7 @@ pub struct Cell {
     workload: Workload,
     inbox: Inbox,
     policies: Policies,
+    gateway: Option<GatewayAuthority>,
     reach: Arc<Reach>,
     inner: Mutex<Inner>,
     /// held over a whole unlock or lock
@@ -122,6 +123,7 @@ impl Cell {
             activity: Arc::default(),
             inbox: Inbox::default(),
             policies: Policies::new(&start, place),
+            gateway: GatewayAuthority::of(&start, place).ok(),
             reach: Arc::default(),
             inner: Mutex::new(Inner {
                 state: State::Locked,

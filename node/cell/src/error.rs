@@ -21,6 +21,9 @@ pub enum CellError {
     /// The host does not stand behind it, or it is another cell's.
     #[error("the agent policy is not one that this cell's host stands behind")]
     PolicyRefused,
+    /// Of another container, over, or of a key that this cell's host does not state.
+    #[error("the gateway token is not one for this cell now")]
+    TokenRefused,
     /// A newer one was taken.
     #[error("the agent policy is older than the one that holds")]
     PolicyOlder,
@@ -97,6 +100,7 @@ impl CellError {
             Self::AlreadyUnlocked => "CELL_NOT_LOCKED",
             Self::NotForThisCell => "CELL_PAYLOAD_REFUSED",
             Self::PolicyRefused => "CELL_POLICY_REFUSED",
+            Self::TokenRefused => "CELL_TOKEN_REFUSED",
             Self::PolicyOlder => "CELL_POLICY_OLDER",
             Self::NoPolicy => "CELL_NO_POLICY",
             Self::Invalid(_) => "CELL_INVALID",
@@ -126,6 +130,7 @@ impl From<CellError> for Status {
             CellError::NotForThisCell | CellError::PolicyRefused | CellError::Invalid(_) => {
                 Code::InvalidArgument
             }
+            CellError::TokenRefused => Code::Unauthenticated,
             CellError::Exhausted(_) => Code::ResourceExhausted,
             CellError::Guard(_)
             | CellError::StartSecret(_)

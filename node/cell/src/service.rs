@@ -30,7 +30,7 @@ use tonic::{
 use crate::{
     CellError,
     auth::ControlAuth,
-    cell::{Cell, CellStatus, Delivered},
+    cell::{Cell, CellStatus, Delivered, plain::Shown},
     channels::{Ending, Outbound, Transport},
     children::Exit,
     opening::{MAX_OBJECTS, SealedObject},
@@ -153,7 +153,9 @@ impl CellService for Face {
         &self,
         request: Request<Streaming<ProxyRequest>>,
     ) -> Result<Response<BoxStream<ProxyResponse>>, Status> {
-        let connection = self.cell.connect_plain().await?;
+        let keys = plain::keys(request.metadata())?;
+        let shown = Shown { token: plain::token(request.metadata())?, keys: &keys };
+        let connection = self.cell.connect_plain(shown).await?;
         Ok(Response::new(plain::carry(connection, request.into_inner())))
     }
 

@@ -68,6 +68,8 @@ impl Kind {
     pub const AGENT_POLICY: Self = Self(0x27);
     /// The key that signs that, as a host vouches for it to a cell.
     pub const POLICY_SIGNER: Self = Self(0x28);
+    /// The keys of gateway tokens, as a host states them to a cell.
+    pub const GATEWAY_KEYS: Self = Self(0x29);
 }
 
 /// Guardians and ceremonies.

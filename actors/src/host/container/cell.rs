@@ -9,19 +9,20 @@ use std::{
 };
 
 use ocmt_crypto::{
-    cell::{CellKeyOffer, CellKeyStatement, CellPlace, PolicyAuthority, StartSecret},
+    cell::{CellKeyOffer, CellKeyStatement, CellPlace, GatewayAuthority, PolicyAuthority, StartSecret},
     sealing::SealingPlace,
 };
 use ocmt_runtime::CellAddress;
 use ocmt_store::tables::Container;
-use ocmt_types::{ContainerId, Timestamp};
+use ocmt_types::{ContainerId, Secret, Timestamp};
 use tokio::time::timeout;
 
 use crate::{
     agent_policy::stored::Signed,
     env::Env,
     error::ActorError,
-    ports::{CellCall, CellError, CellPolicy, CellStatus, CellTarget, LockReason},
+    host::gateway_key,
+    ports::{CellCall, CellError, CellPass, CellPolicy, CellStatus, CellTarget, LockReason},
 };
 
 /// A started cell answers its first call within this, or the start has failed.
@@ -41,6 +42,7 @@ pub(super) struct Cell {
     start: StartSecret,
     place: CellPlace,
     policies: PolicyAuthority,
+    gateway: GatewayAuthority,
     /// Version of the agent policy that it has; 0 before the first.
     policy: AtomicU64,
 }
@@ -50,8 +52,9 @@ impl Cell {
         let token = start.control_token().map_err(|_| broken())?;
         let place = place(row);
         let policies = PolicyAuthority::of(&start, place).map_err(|_| broken())?;
+        let gateway = GatewayAuthority::of(&start, place).map_err(|_| broken())?;
         let target = CellTarget { address, token: Arc::new(token) };
-        Ok(Self { target, start, place, policies, policy: AtomicU64::new(0) })
+        Ok(Self { target, start, place, policies, gateway, policy: AtomicU64::new(0) })
     }
 
     /// The cell of a container that runs since before this node did.
@@ -137,6 +140,12 @@ impl Cell {
         Ok(())
     }
 
+    /// What it is shown for somebody with this gateway token: the keys that hold here and now go with it.
+    pub(super) fn pass(&self, env: &Env, token: Secret<String>) -> Result<CellPass, ActorError> {
+        let keys = self.gateway.state(&gateway_key::verify_keys(env)?, env.now());
+        Ok(CellPass { token, keys })
+    }
+
     pub(super) async fn status(&self, env: &Env) -> Result<CellStatus, ActorError> {
         bounded(STATUS, env.cells.status(&self.target)).await
     }
@@ -202,6 +211,9 @@ async fn bounded<T>(within: Duration, call: CellCall<'_, T>) -> Result<T, ActorE
         }
         Ok(Err(CellError::Refused { reason, why })) if reason == "WORKLOAD_AWAY" => {
             Err(ActorError::unavailable("WORKLOAD_AWAY", why))
+        }
+        Ok(Err(CellError::Refused { reason, .. })) if reason == "CELL_TOKEN_REFUSED" => {
+            Err(ActorError::Unauthenticated("the gateway token is not good here: get another"))
         }
         Ok(Err(CellError::Refused { reason, why })) if reason == "CELL_EXHAUSTED" => {
             Err(ActorError::exhausted("CELL_EXHAUSTED", why))

@@ -22,7 +22,7 @@ use crate::{
     api::container::{WakeKind, Woken},
     error::ActorError,
     host::{
-        gateway::{Connected, FRAMES_AHEAD, Gateway, GatewayEnd},
+        gateway::{Connected, FRAMES_AHEAD, Gateway, GatewayEnd, Ticket},
         message::{Job, JobKind},
     },
     ports::LockReason,
@@ -231,6 +231,7 @@ impl ContainerActorState {
     fn follow(&mut self, then: Then, myself: &ActorRef<ContainerMessage>) {
         let Then::Relay(opened) = then else { return };
         let Opened { channel, way, ticket, reply, wake } = *opened;
+        let Ticket { tie, token } = *ticket;
         let (to_cell, from_client) = mpsc::channel(FRAMES_AHEAD);
         let (to_client, from_cell) = mpsc::channel(FRAMES_AHEAD);
         let (ended, end) = oneshot::channel();
@@ -238,7 +239,7 @@ impl ContainerActorState {
         self.next_relay += 1;
         let relay = Relay {
             id,
-            ticket,
+            tie,
             way,
             from_client,
             to_client,
@@ -257,7 +258,7 @@ impl ContainerActorState {
             (None, Some(cell)) => {
                 let (env, shared) = (Arc::clone(&self.scope.env), Arc::clone(&self.shared));
                 let over = self.relays_over.subscribe();
-                let opening = Opening { env, cell, shared, actor: myself.clone(), over, reply };
+                let opening = Opening { env, cell, shared, token, actor: myself.clone(), over, reply };
                 supervisor::task(opening.run(relay, gateway))
             }
             (None, None) => {

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ocmt_types::Secret;
 use ractor::ActorRef;
 use tokio::sync::watch;
 
@@ -15,6 +16,7 @@ use crate::{
     env::Env,
     error::ActorError,
     host::gateway::{Connected, Gateway, GatewayEnd},
+    ports::CellChannel,
 };
 
 /// Longer than the cell itself waits for its workload.
@@ -25,6 +27,8 @@ pub(super) struct Opening {
     pub(super) env: Arc<Env>,
     pub(super) cell: Arc<Cell>,
     pub(super) shared: Arc<Shared>,
+    /// What its client has shown.
+    pub(super) token: Option<Secret<String>>,
     pub(super) actor: ActorRef<ContainerMessage>,
     pub(super) over: watch::Receiver<Option<GatewayEnd>>,
     pub(super) reply: Reply<Connected>,
@@ -33,7 +37,7 @@ pub(super) struct Opening {
 impl Opening {
     /// Opens it, answers, and relays until something ends that.
     pub(super) async fn run(self, relay: Relay, gateway: Gateway) {
-        let Self { env, cell, shared, actor, mut over, mut reply } = self;
+        let Self { env, cell, shared, token, actor, mut over, mut reply } = self;
         let opened = {
             // whoever waits for the workload waits for it awake
             let _owed = shared.owe();
@@ -44,7 +48,7 @@ impl Opening {
                     "the container was locked or stopped meanwhile",
                 )),
                 () = reply.abandoned() => Err(ActorError::DeadlineExceeded),
-                opened = cell::within(OPEN, env.cells.open_plain(&cell.target)) => opened,
+                opened = open(&env, &cell, token) => opened,
             }
         };
         match opened {
@@ -62,4 +66,15 @@ impl Opening {
             }
         }
     }
+}
+
+/// The cell looks at the token itself: the way there may have been long, and was not its own.
+async fn open(env: &Env, cell: &Cell, token: Option<Secret<String>>) -> Result<CellChannel, ActorError> {
+    let token = token.ok_or_else(|| {
+        ActorError::precondition(
+            "ORDER_UNKNOWN",
+            "the node that let this connection in sends no gateway token: finish its upgrade",
+        )
+    })?;
+    cell::within(OPEN, env.cells.open_plain(&cell.target, cell.pass(env, token)?)).await
 }

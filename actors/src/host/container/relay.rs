@@ -19,7 +19,7 @@ use tokio::{
 use super::{ContainerMessage, Shared};
 use crate::{
     host::{
-        gateway::{GatewayEnd, Ticket, Way},
+        gateway::{GatewayEnd, Tie, Way},
         plain::{self, Word},
     },
     ports::CellChannel,
@@ -33,7 +33,7 @@ const WAKE_WITHIN: Duration = Duration::from_secs(60);
 /// One connection.
 pub(super) struct Relay {
     pub(super) id: u64,
-    pub(super) ticket: Box<Ticket>,
+    pub(super) tie: Tie,
     pub(super) way: Way,
     pub(super) from_client: mpsc::Receiver<Bytes>,
     pub(super) to_client: mpsc::Sender<Bytes>,
@@ -47,7 +47,7 @@ pub(super) struct Relay {
 impl Relay {
     /// Runs until something ends it, and says what.
     pub(super) async fn run(self, cell: CellChannel) {
-        let Self { id, ticket, way, from_client, to_client, shared, clock, actor, mut over, ended } = self;
+        let Self { id, tie, way, from_client, to_client, shared, clock, actor, mut over, ended } = self;
         let frames = AtomicU64::new(0);
         let seen = || {
             frames.fetch_add(1, Ordering::Relaxed);
@@ -56,7 +56,7 @@ impl Relay {
         let end = tokio::select! {
             biased;
             end = told(&mut over) => end,
-            end = session(ticket, &frames) => end,
+            end = session(tie, &frames) => end,
             end = up(from_client, cell.to_cell, Container { way, shared: &shared, actor: &actor }, &seen) => end,
             end = down(cell.from_cell, to_client, way, &seen) => end,
         };
@@ -83,11 +83,11 @@ async fn told(over: &mut watch::Receiver<Option<GatewayEnd>>) -> GatewayEnd {
 }
 
 /// Ready when the session is over, or nobody can tell any more. Use is told to it in batches.
-async fn session(ticket: Box<Ticket>, frames: &AtomicU64) -> GatewayEnd {
-    let mut session = match *ticket {
-        Ticket::Session(session) => session,
+async fn session(tie: Tie, frames: &AtomicU64) -> GatewayEnd {
+    let mut session = match tie {
+        Tie::Session(session) => session,
         // its use is told where it was let in
-        Ticket::Link(mut session) => return session.over().await,
+        Tie::Link(mut session) => return session.over().await,
     };
     let (mut told, vouch) = (0, session.vouch());
     loop {

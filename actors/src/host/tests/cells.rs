@@ -11,7 +11,8 @@ use std::{
 
 use bytes::Bytes;
 use ocmt_crypto::cell::{
-    CellKey, CellPlace, DeliveredPolicy, NewestPolicy, PolicyAuthority, Standing, StartSecret,
+    CellKey, CellPlace, DeliveredPolicy, GatewayAuthority, NewestPolicy, PolicyAuthority, Standing,
+    StartSecret,
 };
 use ocmt_runtime::{ContainerRef, Observed, Runtime as _, State, sim::SimRuntime};
 use ocmt_types::{Clock, MessageId, Timestamp, UnlockId};
@@ -20,8 +21,8 @@ use tokio::sync::{Notify, mpsc};
 
 use super::connecting::Connecting;
 use crate::{
-    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPolicy, CellStatus,
-    CellTarget, CellUnlock, LockReason,
+    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPass, CellPolicy,
+    CellStatus, CellTarget, CellUnlock, LockReason,
     supervisor::{self, Task},
 };
 
@@ -54,6 +55,8 @@ pub(super) struct FakeCells {
     pub(super) execs: AtomicUsize,
     /// How their workloads ended.
     pub(super) exit: Mutex<Option<i64>>,
+    /// How late a way to the workload comes to the cell.
+    pub(super) ahead: Mutex<Duration>,
     /// The workload takes no connection yet.
     pub(super) slow: AtomicBool,
     /// A lock is taken and not answered for yet.
@@ -83,6 +86,7 @@ impl FakeCells {
             idle_for: Mutex::default(),
             execs: AtomicUsize::new(0),
             exit: Mutex::default(),
+            ahead: Mutex::default(),
             slow: AtomicBool::new(false),
             slow_to_lock: AtomicBool::new(false),
             inbox: Mutex::default(),
@@ -262,8 +266,14 @@ impl CellLink for FakeCells {
         })
     }
 
-    fn open_plain<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellChannel> {
+    /// As a real one does it: the token of a key that its host states, and of its own container.
+    fn open_plain<'a>(&'a self, cell: &'a CellTarget, pass: CellPass) -> CellCall<'a, CellChannel> {
         Box::pin(async move {
+            let (observed, secret) = self.find(cell).await?;
+            let authority = GatewayAuthority::of(&secret, place(&observed)).unwrap();
+            let now = self.clock.now() + *self.ahead.lock().unwrap();
+            let admitted = authority.admit(&pass.keys, pass.token.expose(), now);
+            admitted.map_err(|_| refused("CELL_TOKEN_REFUSED"))?;
             if self.unlocked(cell).await?.is_none() {
                 return Err(refused("CELL_LOCKED"));
             }

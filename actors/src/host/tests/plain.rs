@@ -164,6 +164,23 @@ async fn a_locked_cell_gives_none_and_session_lock_and_stop_end_it() {
 }
 
 #[tokio::test]
+async fn a_cell_looks_at_the_token_itself_wherever_its_host_is() {
+    let a = World::sim().await;
+    let b = a.beside(2).await;
+    let ann = a.kit.founder("ann@example.com").await;
+    a.kit.linked.has_memory(&b.kit.node, 1 << 20);
+    let vault = vault::vault_of(&a.kit, &ann).await.scope().vault;
+    let container = a.running(&ann).await;
+    a.unlock(&ann, container, vault).await;
+    connect(&a, &ann, container).await.expect("in time");
+    // good where it was let in, and over by the time it is at the cell
+    *b.cells.ahead.lock().unwrap() = Duration::from_secs(15 * 60);
+    let refused = connect(&a, &ann, container).await.err().unwrap();
+    assert_eq!(refused.reason(), "UNAUTHENTICATED");
+    assert!(a.kit.system.open_channel(container, &ann.caller, a.kit.meta()).await.is_ok());
+}
+
+#[tokio::test]
 async fn who_waits_for_a_slow_workload_holds_up_nobody_and_hears_of_a_lock() {
     let world = World::sim().await;
     let (ann, container, _) = unlocked(&world).await;

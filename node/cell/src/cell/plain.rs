@@ -28,13 +28,25 @@ pub struct ToWorkload {
     pub(crate) place: OwnedSemaphorePermit,
 }
 
+/// What somebody shows who wants to the workload.
+#[derive(Clone, Copy)]
+pub struct Shown<'a> {
+    /// The gateway token.
+    pub token: &'a str,
+    /// The keys whose tokens hold, as the host states them.
+    pub keys: &'a [u8],
+}
+
 impl Cell {
     /// Connects to the workload's port, once it serves that.
     ///
     /// # Errors
-    /// [`CellError::Invalid`] if it may not be reached; [`CellError::Locked`] if it waits for an unlock;
+    /// [`CellError::TokenRefused`] before anything else; [`CellError::Invalid`] if it may not be reached; [`CellError::Locked`] if it waits for an unlock;
     /// [`CellError::WorkloadAway`]; [`CellError::Exhausted`].
-    pub async fn connect_plain(&self) -> Result<ToWorkload, CellError> {
+    pub async fn connect_plain(&self, shown: Shown<'_>) -> Result<ToWorkload, CellError> {
+        let authority = self.gateway.as_ref().ok_or(CellError::TokenRefused)?;
+        let admitted = authority.admit(shown.keys, shown.token, self.clock.now());
+        admitted.map_err(|_| CellError::TokenRefused)?;
         let (port, places) = self
             .workload
             .plain_port()

@@ -7,14 +7,27 @@ use tokio::{
     sync::mpsc,
 };
 use tokio_stream::{StreamExt as _, wrappers::ReceiverStream};
-use tonic::{Status, Streaming, codegen::BoxStream};
+use tonic::{Status, Streaming, codegen::BoxStream, metadata::MetadataMap};
 
-use crate::{cell::plain::ToWorkload, tasks::Task};
+use crate::{CellError, cell::plain::ToWorkload, tasks::Task};
 
+/// Metadata with the gateway token, and with the keys whose tokens hold.
+const TOKEN: &str = "ocmt-gateway-token";
+const KEYS: &str = "ocmt-gateway-keys-bin";
 /// Most bytes in one piece.
 const CHUNK: usize = 32 * 1024;
 /// Pieces that wait for the node.
 const AHEAD: usize = 2;
+
+/// The gateway token of a call.
+pub(super) fn token(metadata: &MetadataMap) -> Result<&str, CellError> {
+    metadata.get(TOKEN).and_then(|token| token.to_str().ok()).ok_or(CellError::TokenRefused)
+}
+
+/// The keys that the host states beside it.
+pub(super) fn keys(metadata: &MetadataMap) -> Result<Bytes, CellError> {
+    metadata.get_bin(KEYS).and_then(|keys| keys.to_bytes().ok()).ok_or(CellError::TokenRefused)
+}
 
 /// Carries until the workload has said all, or the node goes away.
 pub(super) fn carry(to: ToWorkload, from_node: Streaming<ProxyRequest>) -> BoxStream<ProxyResponse> {

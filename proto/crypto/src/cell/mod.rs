@@ -6,6 +6,9 @@
 //! that against the node it has pinned for the container. So a key that somebody on the way puts in
 //! its own place is refused by one or the other.
 
+mod gateway;
+#[cfg(test)]
+mod gateway_tests;
 mod key;
 mod offer;
 mod policy;
@@ -23,6 +26,7 @@ use crate::{
     codec::{Reader, Writer},
 };
 
+pub use gateway::{GatewayAuthority, MAX_STATED_KEYS, STATED_KEYS_MS};
 pub use key::CellKey;
 pub use offer::{CellKeyOffer, MAX_OFFER_MS, OFFER_MS};
 pub use policy::{

@@ -46,6 +46,11 @@ impl StartSecret {
         self.derive(b"OCMT cell v1 policy signer")
     }
 
+    /// The key of the MAC with which the host states the keys of gateway tokens.
+    pub(crate) fn gateway_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+        self.derive(b"OCMT cell v1 gateway keys")
+    }
+
     fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
         let mut key = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(None, self.0.as_slice())

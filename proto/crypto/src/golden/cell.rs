@@ -8,14 +8,18 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
-    cell::{CellKeyOffer, CellKeyStatement, CellPlace, ExpectedCell, StartSecret},
+    cell::{CellKeyOffer, CellKeyStatement, CellPlace, ExpectedCell, GatewayAuthority, StartSecret},
     connect::{Answer, Offered, ProviderName},
+    datakey::DataKey,
     entry::EntryName,
+    gateway_token::GatewayKeys,
     seal::{SealPublicKey, SealSecretKey},
     sealing::{SealingKey, SealingKeys, SealingPlace},
     sign::{SigningKey, VerifyKey},
+    transcript::Anchor,
     unlock::{
-        Granted, InboxItem, InboxPlace, Lease, LeaseExtension, Ledger, UnlockKey, UnlockPayload,
+        Continued, Granted, InboxItem, InboxPlace, Lease, LeaseExtension, Ledger, NewConversation, UnlockKey,
+        UnlockPayload,
         test_payload::{self, payload},
     },
 };
@@ -33,6 +37,13 @@ fn place() -> CellPlace {
         container: ContainerId::from_bytes([2; 16]),
         generation: 3,
     }
+}
+
+/// As a host states them to its cell.
+fn gateway_keys(start: &StartSecret) -> Vec<u8> {
+    let previous = Some((VerifyKey([0x32; 32]), Timestamp(NOW.0 + 60_000)));
+    let keys = GatewayKeys { current: VerifyKey([0x31; 32]), previous };
+    GatewayAuthority::of(start, place()).unwrap().state(&keys, NOW)
 }
 
 fn inbox_place() -> InboxPlace {
@@ -68,6 +79,22 @@ fn offered(unlock: UnlockId, provider: &ProviderName) -> Offered<'_> {
     Offered { unlock, authorization: flow(), provider, url: URL }
 }
 
+/// Behind the fifth record of the payload's conversation.
+fn going_on() -> Continued {
+    Continued {
+        conversation: ConversationId::from_bytes([0x22; 16]),
+        at: Anchor { count: 5, last_tag: [9; 16] },
+        before_tag: [8; 16],
+    }
+}
+
+fn new_conversation() -> NewConversation {
+    NewConversation {
+        conversation: ConversationId::from_bytes([0x23; 16]),
+        key: DataKey::from_bytes([0x29; 32]),
+    }
+}
+
 pub(super) fn make(rng: &mut StdRng) -> Value {
     let (start, host, cell) =
         (StartSecret::generate(rng), SigningKey::generate(rng), SealSecretKey::generate(rng));
@@ -93,6 +120,8 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
     let sealing_key = *sealing.expose();
     let mut writes = test_payload::payload(7);
     writes.may_write = writes_names();
+    let mut continues = test_payload::payload(7);
+    continues.continued = vec![going_on()];
     let wrapped = SealingKeys::new([sealing]).wrap(&SEALED, b"secret", rng).unwrap();
     json!({
         "tenant": hex(place().tenant.as_bytes()),
@@ -103,6 +132,7 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
         "expires": EXPIRES.0,
         "start_secret": hex(start.expose()),
         "control_token": start.control_token().unwrap().expose(),
+        "gateway_keys": hex(gateway_keys(&start)),
         "cell_secret_key": hex(cell.expose()),
         "cell_public_key": hex(cell.public().0),
         "node_verify_key": hex(host.verify_key().0),
@@ -110,6 +140,8 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
         "statement": hex(&statement),
         "payload": hex(&*payload.encode()),
         "payload_that_writes": hex(&*writes.encode()),
+        "payload_that_continues": hex(&*continues.encode()),
+        "new_conversation": hex(&*new_conversation().item().value),
         "ledger": hex(&*ledger(inbox.public()).encode()),
         "sealed_payload": hex(payload.seal(&verified, rng).unwrap()),
         "unlock_key": hex(key.expose()),
@@ -137,6 +169,7 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
 pub(super) fn check(v: &Value) {
     let start = StartSecret::from_bytes(array(v, "start_secret"));
     assert_eq!(start.control_token().unwrap().expose(), v["control_token"].as_str().unwrap());
+    assert_eq!(gateway_keys(&start), bytes(v, "gateway_keys"));
     let offer = CellKeyOffer::open(&bytes(v, "offer"), &start, &place(), NOW).unwrap();
     assert_eq!((offer.boot_nonce, offer.key.0), (array(v, "boot_nonce"), array(v, "cell_public_key")));
     let node = NodeId::from_bytes(array(v, "node"));
@@ -171,6 +204,9 @@ pub(super) fn check(v: &Value) {
 
     let writes = UnlockPayload::decode(&bytes(v, "payload_that_writes")).unwrap();
     assert!(writes.may_write == writes_names());
+    let continues = UnlockPayload::decode(&bytes(v, "payload_that_continues")).unwrap();
+    assert_eq!(continues.continued, [going_on()]);
+    assert_eq!(*new_conversation().item().value, bytes(v, "new_conversation"));
     let kept = Ledger::decode(&bytes(v, "ledger")).unwrap();
     assert_eq!(*kept.encode(), *ledger(inbox.public()).encode());
 

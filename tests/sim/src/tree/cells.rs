@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ocmt_actors::{
     CellCall, CellChannel, CellConnections, CellError, CellInboxItem, CellInboxSettled, CellLink, CellOffer,
-    CellPolicy, CellStatus, CellTarget, CellUnlock, CellWish, LockReason,
+    CellPass, CellPolicy, CellStatus, CellTarget, CellUnlock, CellWish, LockReason,
 };
 use ocmt_crypto::cell::{CellKey, CellPlace, StartSecret};
 use ocmt_runtime::{Observed, State};
@@ -151,7 +151,7 @@ impl CellLink for Cells {
         Box::pin(async { Err(nobody()) })
     }
 
-    fn open_plain<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, CellChannel> {
+    fn open_plain<'a>(&'a self, _: &'a CellTarget, _: CellPass) -> CellCall<'a, CellChannel> {
         Box::pin(async { Err(nobody()) })
     }
 }
