@@ -8,6 +8,7 @@ use crate::{
     Client, ClientError,
     api_key::{self, ApiKey},
     client::{id, idempotency_key},
+    pages::Pages,
     wire::time,
 };
 
@@ -94,12 +95,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_sessions(&self) -> Result<Vec<SessionInfo>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListSessionsRequest { page_size: 100, page_token };
             let page = self.auth().list_sessions(request).await?.into_inner();
             for one in page.sessions {
                 all.push(session(one)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     wire::time,
 };
 
@@ -78,12 +79,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_channels(&self) -> Result<Vec<Channel>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListChannelsRequest { page_size: 100, page_token };
             let page = self.alerts().list_channels(request).await?.into_inner();
             for it in page.channels {
                 all.push(channel(it)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

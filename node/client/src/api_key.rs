@@ -12,6 +12,7 @@ use crate::{
     Client, ClientError, Identity,
     client::{id, idempotency_key, present},
     connect::Credential,
+    pages::Pages,
     wire::{duration, time},
 };
 
@@ -72,12 +73,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_api_keys(&self) -> Result<Vec<ApiKey>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListApiKeysRequest { page_size: 100, page_token };
             let page = self.auth().list_api_keys(request).await?.into_inner();
             for one in page.api_keys {
                 all.push(api_key(one)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

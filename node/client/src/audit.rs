@@ -6,6 +6,7 @@
 mod checkpoint;
 mod export;
 mod pruned;
+mod refusal;
 mod retention;
 mod stream;
 mod watch;
@@ -25,11 +26,12 @@ pub use self::{
     checkpoint::{KeptCheckpoint, Trust},
     export::{ExportFormat, ExportStream},
     pruned::{KeptCut, PrunedBy, PrunedPiece},
+    refusal::{Refusal, Seen},
     retention::AuditRetention,
     stream::AuditStream,
     watch::AuditWatch,
 };
-use crate::{Client, ClientError};
+use crate::{Client, ClientError, pages::Pages};
 
 const PAGE: i32 = 500;
 
@@ -150,6 +152,7 @@ impl Client {
     pub async fn audit_lines(&self) -> Result<Vec<Line>, ClientError> {
         let tenant = self.identity()?.tenant;
         let (mut lines, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request =
                 pb::QueryAuditRequest { filter: None, page_size: PAGE, page_token, ascending: true };
@@ -157,6 +160,7 @@ impl Client {
             for record in &page.records {
                 lines.push(line(tenant, record)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(lines);
             }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     share::{Permission, permission},
     vault::{Vault, digest},
     wire::{as_text, duration, millis, time},
@@ -122,12 +123,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_capabilities(&self, waiting: bool) -> Result<Vec<Capability>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListCapabilitiesRequest { waiting, page_size: 100, page_token };
             let page = self.shares().list_capabilities(request).await?.into_inner();
             for one in page.capabilities {
                 all.push(capability(one)?);
             }
+            pages.turn(&page.next_page_token)?;
             page_token = page.next_page_token;
             if page_token.is_empty() {
                 return Ok(all);

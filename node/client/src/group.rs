@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     wire::time,
 };
 
@@ -102,12 +103,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_groups(&self) -> Result<Vec<Group>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListGroupsRequest { page_size: 100, page_token };
             let page = self.groups().list_groups(request).await?.into_inner();
             for one in page.groups {
                 all.push(group(one)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }
@@ -200,12 +203,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_resources(&self, of: GroupId) -> Result<Vec<Resource>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListResourcesRequest { group_id: of.to_string(), page_size: 100, page_token };
             let page = self.groups().list_resources(request).await?.into_inner();
             for one in &page.resources {
                 all.push(resource(one)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

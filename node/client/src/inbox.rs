@@ -7,6 +7,7 @@ use tonic::{Status, Streaming};
 
 use crate::{
     Client, ClientError,
+    pages::Pages,
     watch::{Source, Watch},
     wire::time,
 };
@@ -51,10 +52,12 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_inbox(&self) -> Result<Vec<InboxItem>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListInboxRequest { page_size: 100, page_token, kinds: Vec::new() };
             let page = self.tenants().list_inbox(request).await?.into_inner();
             all.extend(page.items.into_iter().map(item));
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

@@ -28,6 +28,7 @@ pub mod guard;
 pub mod hardware;
 pub mod inbox;
 pub mod oauth;
+pub mod pages;
 pub mod pairing;
 pub mod passkeys;
 pub mod passphrase;

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     wire::time,
 };
 
@@ -201,12 +202,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_pending_pairings(&self) -> Result<Vec<PendingPairing>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListPendingPairingsRequest { page_size: 100, page_token };
             let page = self.pairings().list_pending_pairings(request).await?.into_inner();
             for one in page.pairings {
                 all.push(pending(one)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }
@@ -245,12 +248,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_paired_senders(&self) -> Result<Vec<PairedSender>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListPairedSendersRequest { page_size: 100, page_token };
             let page = self.pairings().list_paired_senders(request).await?.into_inner();
             for one in page.senders {
                 all.push(paired(one)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

@@ -24,6 +24,7 @@ use crate::{
     Client, ClientError, Identity,
     client::{id, idempotency_key, present},
     connect::Credential,
+    pages::Pages,
     share::SharedEntry,
     vault::{Vault, digest, to_object},
     wire::{duration, time},
@@ -242,6 +243,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_granted(&self, access: &ProgramAccess) -> Result<Vec<SharedEntry>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request =
                 pb::ListEntriesRequest { vault_id: access.vault.to_string(), page_size: 0, page_token };
@@ -250,6 +252,7 @@ impl Client {
                 let object = digest(&entry.object_id, "object_id")?;
                 all.push(SharedEntry { object, version: entry.version });
             }
+            pages.turn(&answer.next_page_token)?;
             page_token = answer.next_page_token;
             if page_token.is_empty() {
                 return Ok(all);

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::{
     Client, ClientError,
     client::{idempotency_key, present},
+    pages::Pages,
 };
 
 /// A role: a built-in one, or one that narrows a built-in one.
@@ -28,10 +29,12 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_roles(&self) -> Result<Vec<Role>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListRolesRequest { page_size: 100, page_token };
             let page = self.users().list_roles(request).await?.into_inner();
             all.extend(page.roles.into_iter().map(role));
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     wire::time,
 };
 
@@ -58,6 +59,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_schedules(&self, container: ContainerId) -> Result<Vec<Schedule>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request =
                 pb::ListSchedulesRequest { container_id: container.to_string(), page_size: 100, page_token };
@@ -65,6 +67,7 @@ impl Client {
             for schedule in page.schedules {
                 all.push(parse(schedule)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

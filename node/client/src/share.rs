@@ -26,6 +26,7 @@ pub(crate) use permission::permission;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     recovery::identity_words,
     vault::{Vault, digest, to_object},
     wire::{as_text, duration, time},
@@ -164,13 +165,12 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn list_shares(&self) -> Result<Vec<Share>, ClientError> {
-        let (mut all, mut page_token) = (Vec::new(), String::new());
+        let (mut all, mut page_token, mut pages) = (Vec::new(), String::new(), Pages::default());
         loop {
             let request = pb::ListSharesRequest { page_size: 100, page_token, states: Vec::new() };
             let page = self.shares().list_shares(request).await?.into_inner();
-            for one in page.shares {
-                all.push(share(one)?);
-            }
+            all.extend(page.shares.into_iter().map(share).collect::<Result<Vec<_>, _>>()?);
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

@@ -21,6 +21,7 @@ use tonic::Code;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     vault::Vault,
     wire::time,
 };
@@ -75,6 +76,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_snapshots(&self, container: ContainerId) -> Result<Vec<Snapshot>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request =
                 pb::ListSnapshotsRequest { container_id: container.to_string(), page_size: 100, page_token };
@@ -82,6 +84,7 @@ impl Client {
             for snapshot in page.snapshots {
                 all.push(parse(snapshot)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 all.sort_by_key(|snapshot| snapshot.created_at);
                 return Ok(all);

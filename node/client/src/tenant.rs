@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     pairing::{DirectPolicy, GroupPolicy},
     wire::{duration, millis, time},
 };
@@ -282,12 +283,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_users(&self) -> Result<Vec<User>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListUsersRequest { page_size: 100, page_token };
             let page = self.users().list_users(request).await?.into_inner();
             for one in page.users {
                 all.push(user(one)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use ocmt_client::audit::{self, BadAudit, Export, ExportFormat, KeptCheckpoint, Line, Trust, Verified};
+use ocmt_client::{
+    audit::{self, BadAudit, Export, ExportFormat, KeptCheckpoint, Line, Trust, Verified},
+    pages::Pages,
+};
 use ocmt_crypto::audit::checkpoint::{Checkpoint, NoteKey};
 use ocmt_proto::v1 as pb;
 use ocmt_types::{TenantId, Timestamp};
@@ -120,10 +123,12 @@ async fn query(
     let (mut newest, mut page_token) = (Vec::new(), String::new());
     {
         let _waiting = waiting("reading the audit");
+        let mut pages = Pages::default();
         while newest.len() < limit {
             let page = client.audit_page(wanted.filter(since, until), PAGE, page_token).await?;
             newest.extend(page.0.into_iter().filter(|line| wanted.takes(line)));
             page_token = page.1;
+            pages.turn(&page_token)?;
             if page_token.is_empty() {
                 break;
             }

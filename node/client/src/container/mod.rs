@@ -13,6 +13,7 @@ use crate::{
     Client, ClientError,
     client::{idempotency_key, present},
     gateway::Wake,
+    pages::Pages,
     wire::{duration, millis, time},
 };
 
@@ -84,12 +85,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn list_containers(&self) -> Result<Vec<Container>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListContainersRequest { page_size: 100, page_token, user_id: String::new() };
             let page = self.containers().list_containers(request).await?.into_inner();
             for container in page.containers {
                 all.push(parse(container)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

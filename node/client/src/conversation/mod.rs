@@ -22,6 +22,7 @@ use serde::Serialize;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     vault::Vault,
     wire::time,
 };
@@ -87,12 +88,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn conversations(&self) -> Result<Vec<Conversation>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListConversationsRequest { page_size: 100, page_token };
             let page = self.transcripts().list_conversations(request).await?.into_inner();
             for conversation in page.conversations {
                 all.push(Conversation::from_wire(conversation)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }
@@ -114,6 +117,15 @@ impl Vault {
             Some(conversation) => conversation,
             None => self.make_key().await?,
         };
+        self.open_at_node(conversation, container).await
+    }
+
+    /// Opens a conversation whose key is in the vault.
+    pub(crate) async fn open_at_node(
+        &self,
+        conversation: ConversationId,
+        container: Option<ContainerId>,
+    ) -> Result<Conversation, ClientError> {
         let object = self.object(conversation_key_id(conversation)).await?;
         // it was checked to be the manifest's: no node gives a key of its own
         self.keys().key_versions(&object)?;
@@ -193,6 +205,10 @@ impl Vault {
 
     /// A key and an anchor that no conversation was opened with: the answer, or the call, was lost.
     async fn left_behind(&self) -> Result<Option<ConversationId>, ClientError> {
+        if self.is_importing()? {
+            // it may be the import's, which goes on with it
+            return Ok(None);
+        }
         let fresh = self.keys().manifest().anchors.iter().filter(|anchor| anchor.records == 0);
         let fresh: Vec<ConversationId> = fresh.map(|anchor| anchor.conversation).collect();
         for conversation in fresh {
@@ -219,7 +235,7 @@ impl Vault {
         ConversationPlace { tenant: self.keys().scope().tenant, conversation }
     }
 
-    fn anchor_of(&self, conversation: ConversationId) -> Option<Anchor> {
+    pub(crate) fn anchor_of(&self, conversation: ConversationId) -> Option<Anchor> {
         let anchors = &self.keys().manifest().anchors;
         anchors.iter().find(|anchor| anchor.conversation == conversation).map(Into::into)
     }

@@ -18,6 +18,7 @@ use super::GroupVault;
 use crate::{
     ClientError,
     client::{idempotency_key, present},
+    pages::Pages,
     recovery::{CeremonyState, RecoveryRequest, ceremony_words},
     vault::{Vault, digest, present_vault},
     wire::{as_text, time},
@@ -93,6 +94,7 @@ impl Vault {
     /// [`ClientError`].
     pub async fn group_unlocks(&self, group: GroupId) -> Result<Vec<Unlock>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request =
                 pb::ListGroupUnlocksRequest { group_id: group.to_string(), page_size: 100, page_token };
@@ -100,6 +102,7 @@ impl Vault {
             for one in page.unlocks {
                 all.push(unlock(one)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }
@@ -286,7 +289,7 @@ impl Vault {
         let set = GuardianSet::verify(&answer.signed_set, &believed.identity)?;
         let release = SealSecretKey::from_slice(&answer.release_private_key)?;
         let approvals: Vec<Vec<u8>> = answer.approvals.iter().map(|one| one.to_vec()).collect();
-        let shown = self.client().show_vault(Some(believed.scope.vault)).await?;
+        let shown = self.client().show_vault(Some(believed.scope.vault), SlotKind::Recovery, None).await?;
         // on a device that remembers nothing the succession has to lead on from what the administrator said
         let said = Seen { counter: 0, manifest_hash: Digest32([0; 32]), verify_key: believed.verify_key };
         let seen = self.state().seen(believed.scope.vault)?.unwrap_or(said);

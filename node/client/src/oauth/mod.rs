@@ -23,6 +23,7 @@ use crate::{
     Client, ClientError,
     cell::{Mapping, UnlockedCell},
     client::{id, idempotency_key, present},
+    pages::Pages,
     query,
     vault::{Arrived, Vault},
     wire::time,
@@ -278,6 +279,7 @@ impl Client {
     /// [`ClientError`].
     pub async fn connections(&self, container: ContainerId) -> Result<Vec<Connection>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request =
                 pb::ListConnectionsRequest { container_id: container.to_string(), page_size: 0, page_token };
@@ -285,6 +287,7 @@ impl Client {
             for one in page.connections {
                 all.push(connection(one)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

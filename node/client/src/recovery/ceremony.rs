@@ -9,6 +9,7 @@ use super::ceremony_words;
 use crate::{
     Client, ClientError,
     client::{id, present},
+    pages::Pages,
     wire::time,
 };
 
@@ -149,12 +150,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn ceremonies(&self, only_live: bool) -> Result<Vec<Ceremony>, ClientError> {
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListCeremoniesRequest { page_size: 100, page_token, only_live };
             let page = self.recovery().list_ceremonies(request).await?.into_inner();
             for ceremony in page.ceremonies {
                 all.push(parse(ceremony)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

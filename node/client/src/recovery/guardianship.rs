@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     wire::time,
 };
 
@@ -109,6 +110,7 @@ impl Client {
             Some(Side::Guardian) => pb::GuardianshipSide::Guardian,
         };
         let (mut all, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListGuardianshipsRequest {
                 page_size: 100,
@@ -120,6 +122,7 @@ impl Client {
             for guardianship in page.guardianships {
                 all.push(parse(guardianship)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }

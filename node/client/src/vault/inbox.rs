@@ -13,6 +13,7 @@ use super::{Vault, to_pb};
 use crate::{
     ClientError,
     client::{id, idempotency_key},
+    pages::Pages,
     wire::time,
 };
 
@@ -226,6 +227,7 @@ impl Vault {
     async fn open_inbox(&self) -> Result<(Ledger, Vec<Opened>), ClientError> {
         let (ledger, mut opened) = (self.ledger().await?, Vec::new());
         let mut page_token = String::new();
+        let mut pages = Pages::default();
         loop {
             let request =
                 pb::ListInboxItemsRequest { vault_id: self.id().to_string(), page_size: PAGE, page_token };
@@ -233,6 +235,7 @@ impl Vault {
             for item in page.items {
                 opened.push(self.judge(&ledger, &item)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() || opened.len() >= MAX_ITEMS {
                 break;
             }

@@ -8,6 +8,7 @@ use ocmt_crypto::{
     kdf::Cost,
     manifest::Leaf,
     object::keyring_id,
+    slot::SlotKind,
     vault::{self, LockedVault, ProofOf, RenewedSlot, Rollback, UnlockedVault},
 };
 use ocmt_proto::v1 as pb;
@@ -23,6 +24,7 @@ use super::{
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
+    pages::Pages,
     passphrase::NewPassphrase,
     state::LocalState,
 };
@@ -91,7 +93,13 @@ impl Client {
         state: &LocalState,
         rollback: Rollback,
     ) -> Result<Vault, ClientError> {
-        let shown = self.show_vault(vault).await?;
+        let kind = key.kind();
+        // backup keys and hardware tokens may be waited for, by the device that asked
+        let claim = match kind {
+            SlotKind::Backup | SlotKind::Hardware => Some(state.slot_claim(self.identity()?)?),
+            SlotKind::Passphrase | SlotKind::Recovery | SlotKind::Member => None,
+        };
+        let shown = self.show_vault(vault, kind, claim.as_ref()).await?;
         let seen = state.seen(shown.scope.vault)?;
         let least = least_cost(&shown.handout);
         let opened = key.open(shown.locked, seen, rollback, least).await?.map_err(|error| match error {
@@ -108,10 +116,20 @@ impl Client {
     }
 
     /// The key slots; waits for them a little if the vault was tried just now, by this device or another.
-    pub(crate) async fn key_slots(&self, vault_id: String) -> Result<pb::GetKeySlotsResponse, ClientError> {
+    pub(crate) async fn key_slots(
+        &self,
+        vault_id: String,
+        kind: SlotKind,
+        claim: Option<&[u8; 32]>,
+    ) -> Result<pb::GetKeySlotsResponse, ClientError> {
         let mut waited = Duration::ZERO;
         loop {
-            let request = pb::GetKeySlotsRequest { vault_id: vault_id.clone() };
+            let request = pb::GetKeySlotsRequest {
+                vault_id: vault_id.clone(),
+                // the same numbers as in its canonical form
+                kind: i32::from(kind as u8),
+                claim: claim.map(|claim| claim.to_vec().into()).unwrap_or_default(),
+            };
             let error = match self.vaults().get_key_slots(request).await {
                 Ok(handout) => return Ok(handout.into_inner()),
                 Err(status) => ClientError::from(status),
@@ -127,11 +145,16 @@ impl Client {
     }
 
     /// Fetches all of a vault in one state of it; nothing of it is believed yet.
-    pub(crate) async fn show_vault(&self, vault: Option<VaultId>) -> Result<Shown, ClientError> {
+    pub(crate) async fn show_vault(
+        &self,
+        vault: Option<VaultId>,
+        kind: SlotKind,
+        claim: Option<&[u8; 32]>,
+    ) -> Result<Shown, ClientError> {
         let tenant = self.identity()?.tenant;
         for _ in 0..READS {
             let named = vault.map(|vault| vault.to_string()).unwrap_or_default();
-            let handout = self.key_slots(named).await.map_err(|error| match error.code() {
+            let handout = self.key_slots(named, kind, claim).await.map_err(|error| match error.code() {
                 Some(Code::NotFound) if vault.is_none() => {
                     ClientError::Usage("you have no vault yet: run `ocmt vault create`".to_owned())
                 }
@@ -166,6 +189,7 @@ impl Client {
         handout: &pb::GetKeySlotsResponse,
     ) -> Result<Option<Vec<Leaf>>, ClientError> {
         let (mut leaves, mut page_token, mut counter) = (Vec::new(), String::new(), None);
+        let mut pages = Pages::default();
         loop {
             let request = pb::ListEntriesRequest { vault_id: vault.to_string(), page_size: 1000, page_token };
             let page = self.vaults().list_entries(request).await?.into_inner();
@@ -177,6 +201,7 @@ impl Client {
             for head in &page.entries {
                 leaves.push(to_leaf(head)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 break;
             }
@@ -228,10 +253,14 @@ impl Vault {
             renewed_slot: renewed.as_ref().map(|it| it.slot().to_bytes().into()).unwrap_or_default(),
             idempotency_key: idempotency_key(),
         };
-        self.client.vaults().report_unlock(request).await?;
+        let reported = self.client.vaults().report_unlock(request).await?.into_inner();
         if let Some(renewed) = renewed {
             self.open.adopt_slot(renewed);
         }
-        Ok(())
+        let shown: Vec<_> = reported.slots.iter().map(|slot| slot.slot.clone()).collect();
+        self.open.adopt_withheld(&shown).map_err(|_| {
+            let text = "the ways to open the vault changed while it was opened: try again";
+            ClientError::Usage(text.to_owned())
+        })
     }
 }

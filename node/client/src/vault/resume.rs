@@ -12,7 +12,7 @@ use ocmt_proto::v1 as pb;
 use ocmt_types::{Digest32, SlotId};
 
 use super::{Vault, digest, rotate::mode_to_pb, wire::to_object};
-use crate::{ClientError, client::present};
+use crate::{ClientError, client::present, pages::Pages};
 
 const NO_SUCH_ROTATION: &str = "NO_SUCH_ROTATION";
 /// Objects of one page.
@@ -47,12 +47,14 @@ impl Vault {
         }
         // damaged, or of before another change of the vault: it is begun anew
         let Ok(mut rotation) = self.open.resume_rotation(mode, start, None) else { return Ok(None) };
+        let mut pages = Pages::default();
         loop {
             let staged = page.objects.into_iter().map(to_object).collect::<Result<Vec<_>, _>>()?;
             for object in self.with_bodies(mode, staged).await? {
                 // what is not taken over is converted again, and staged over it
                 let _ = rotation.adopt(&object);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() {
                 return Ok(Some((standing.rotation_id, rotation)));
             }

@@ -19,6 +19,7 @@ use super::{Arrived, Vault, Worth, to_pb};
 use crate::{
     ClientError,
     client::{id, idempotency_key},
+    pages::Pages,
     share::{Permission, Share},
     wire::time,
 };
@@ -40,6 +41,7 @@ impl Vault {
     /// What takers of shares sent, oldest first.
     pub(super) async fn open_shared(&self, ledger: &Ledger) -> Result<Vec<Sent>, ClientError> {
         let (mut sent, mut page_token) = (Vec::new(), String::new());
+        let mut pages = Pages::default();
         loop {
             let vault_id = self.id().to_string();
             let request = pb::ListSharedWritesRequest { vault_id, page_size: PAGE, page_token };
@@ -47,6 +49,7 @@ impl Vault {
             for write in page.writes {
                 sent.push(self.judge_shared(ledger, write)?);
             }
+            pages.turn(&page.next_page_token)?;
             if page.next_page_token.is_empty() || sent.len() >= MAX_WRITES {
                 break;
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ocmt_client::pages::Pages;
 use ocmt_proto::v1 as pb;
 use ocmt_types::{Clock as _, NodeId, SystemClock, TenantId};
 
@@ -44,10 +45,12 @@ pub(super) async fn invite(
 
 async fn all(operator: &Operator) -> anyhow::Result<Vec<NodeSeen>> {
     let (mut nodes, mut page_token) = (Vec::new(), String::new());
+    let mut pages = Pages::default();
     loop {
         let request = pb::ListNodesRequest { page_size: 100, page_token };
         let page = operator.cluster().list_nodes(request).await.map_err(refused)?.into_inner();
         nodes.extend(page.nodes.into_iter().map(NodeSeen::from));
+        pages.turn(&page.next_page_token)?;
         if page.next_page_token.is_empty() {
             return Ok(nodes);
         }
@@ -68,6 +71,7 @@ pub(super) async fn placement(
 ) -> anyhow::Result<()> {
     let mut cluster = Operator::connect(at, operator).await?.cluster();
     let (mut seen, mut page_token) = (Vec::new(), String::new());
+    let mut pages = Pages::default();
     loop {
         let request = pb::DescribePlacementRequest {
             tenant_id: tenant.map(|id| id.to_string()).unwrap_or_default(),
@@ -77,6 +81,7 @@ pub(super) async fn placement(
         };
         let page = cluster.describe_placement(request).await.map_err(refused)?.into_inner();
         seen.extend(page.placements.into_iter().map(PlacementSeen::from));
+        pages.turn(&page.next_page_token)?;
         if page.next_page_token.is_empty() {
             break;
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use ocmt_client::pages::Pages;
 use ocmt_proto::v1 as pb;
 use ocmt_types::{IdGen, OperatorId, RandomIds, SystemClock};
 use rustix::fs::Access;
@@ -24,10 +25,12 @@ pub(super) async fn run(at: &At, command: OperatorsCommand) -> anyhow::Result<()
         OperatorsCommand::Ls(operator) => {
             let mut operators = Operator::connect(at, &operator).await?.operators();
             let (mut seen, mut page_token) = (Vec::new(), String::new());
+            let mut pages = Pages::default();
             loop {
                 let request = pb::ListOperatorsRequest { page_size: 100, page_token };
                 let page = operators.list_operators(request).await.map_err(refused)?.into_inner();
                 seen.extend(page.operators.into_iter().map(OperatorSeen::from));
+                pages.turn(&page.next_page_token)?;
                 if page.next_page_token.is_empty() {
                     break;
                 }

@@ -1,6 +1,6 @@
 //! `ocmt tenant ls, show, suspend, resume, limits`: what operators do to tenants.
 
-use ocmt_client::tenant::Quotas;
+use ocmt_client::{pages::Pages, tenant::Quotas};
 use ocmt_proto::v1 as pb;
 use serde::Serialize;
 
@@ -91,6 +91,7 @@ fn say(at: &At, tenant: pb::Tenant) -> anyhow::Result<()> {
 
 async fn list(at: &At, operator: &Operator) -> anyhow::Result<()> {
     let (mut tenants, mut seen, mut page_token) = (operator.tenants(), Vec::new(), String::new());
+    let mut pages = Pages::default();
     loop {
         let request = pb::ListTenantsRequest { page_size: 100, page_token };
         let page = tenants.list_tenants(request).await.map_err(refused)?.into_inner();
@@ -98,6 +99,7 @@ async fn list(at: &At, operator: &Operator) -> anyhow::Result<()> {
             let state = it.state();
             TenantSeen::of(it.tenant_id, it.name, state)
         }));
+        pages.turn(&page.next_page_token)?;
         if page.next_page_token.is_empty() {
             break;
         }
