@@ -39,8 +39,9 @@ impl Default for AdmissionLimits {
 const STRANGERS: AdmissionLimits = AdmissionLimits { calls: 64, bytes: 1 << 20 };
 /// What stops a recovery may have unanswered at one tenant, beside the places of all.
 const STOPS: AdmissionLimits = AdmissionLimits { calls: 32, bytes: 1 << 20 };
-/// What stops a recovery, or says that it should not go on. Counted by no quota of calls.
-const STOP: [&str; 5] = [
+/// What stops a recovery or the opening of a group's vault, or says that it should not go on. Counted by no quota of calls.
+const STOP: [&str; 6] = [
+    "GroupService/DenyGroupUnlock",
     "RecoveryService/DenyCeremony",
     "RecoveryService/LockCeremony",
     "RecoveryService/ResignGuardianship",
@@ -55,7 +56,12 @@ const PROOFS: [&str; 4] = [
     "AuthService/StepUp",
 ];
 /// What there is to stop. Whoever looks all the time takes nothing from who acts.
-const LOOKS: [&str; 2] = ["RecoveryService/GetCeremony", "RecoveryService/ListCeremonies"];
+const LOOKS: [&str; 4] = [
+    "GroupService/GetGroupUnlock",
+    "GroupService/ListGroupUnlocks",
+    "RecoveryService/GetCeremony",
+    "RecoveryService/ListCeremonies",
+];
 
 /// Whether the method stops a recovery.
 pub(crate) fn stops(method: &str) -> bool {

@@ -82,6 +82,11 @@ pub(super) async fn of(work: &mut Work, group: GroupId) -> Result<Option<GroupVa
     Ok(work.tx.first::<GroupVault>(GroupVault::group_id.eq(group)).await?)
 }
 
+/// Whether this vault of a group's is one still.
+pub(super) async fn is_there(work: &mut Work, vault: &Vault) -> Result<bool, ActorError> {
+    Ok(work.tx.get::<GroupVault>(vault.vault_id).await?.is_some())
+}
+
 /// Everybody who takes part.
 async fn participants(work: &mut Work, vault: VaultId) -> Result<Vec<VaultMember>, ActorError> {
     Ok(work.tx.find::<VaultMember>(VaultMember::vault_id.eq(vault)).await?)

@@ -38,6 +38,8 @@ pub(crate) async fn load(
         }
     };
     let found = match found {
+        // of a group that has ended: its rows go by a timer, and until then it is as if it were gone
+        Some(vault) if vault.owner_group.is_some() && !group_vault::is_there(work, &vault).await? => None,
         Some(vault) => Some((object(work, &vault).await?, vault)),
         None => None,
     };

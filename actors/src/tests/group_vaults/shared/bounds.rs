@@ -4,12 +4,13 @@ use ocmt_crypto::group::Admission;
 
 use super::*;
 use crate::{
+    QuotaChange,
     api::{
-        auth::{LinkPurpose, RevokeOtherSessions},
+        auth::{LinkPurpose, RevokeOtherSessions, WhoAmI},
         group_unlocks::CancelGroupUnlock,
         vault::{GetVault, WatchVault},
     },
-    tests::kit::until,
+    tests::{kit::until, quotas::limit_to},
 };
 
 /// Ann has it open, for less than what a session may be idle.
@@ -99,6 +100,27 @@ async fn nobody_floods_the_others_with_what_they_ask() {
     }
     assert_eq!(reason(three.ask(&kit, &three.team.ann, HOUR).await), "ASKED_TOO_OFTEN");
     three.ask(&kit, &three.team.bob, HOUR).await.expect("nobody holds up another");
+}
+
+#[tokio::test]
+async fn an_unlock_is_looked_at_and_denied_in_a_tenant_that_has_no_calls_left() {
+    let kit = Kit::sim().await;
+    let three = Three::on(&kit).await;
+    let asked = three.ask(&kit, &three.team.ann, HOUR).await.unwrap();
+    let bob = &three.team.bob;
+    limit_to(
+        &kit,
+        &three.team.ann.person,
+        QuotaChange { calls_per_minute: Some(1), ..QuotaChange::default() },
+    )
+    .await;
+    let _ = kit.call(bob.caller(), WhoAmI).await;
+    assert_eq!(kit.call(bob.caller(), WhoAmI).await.unwrap_err().reason(), "QUOTA_CALLS");
+    let look = GetGroupUnlock { group: three.team.group, ceremony: asked.id() };
+    kit.call(bob.caller(), look).await.expect("what there is to stop is shown");
+    three.deny(&kit, bob, asked.id()).await.unwrap();
+    let denied = three.deny(&kit, &three.team.carol, asked.id()).await.unwrap();
+    assert_eq!(denied.state, CeremonyState::Denied);
 }
 
 #[tokio::test]
