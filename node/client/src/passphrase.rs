@@ -16,6 +16,9 @@ pub const LEAST_CHARS: usize = 12;
 const ABOUT_US: [&str; 6] = ["ocmt", "vault", "passphrase", "openclaw", "multitenant", "guardian"];
 /// Phrases that everybody knows: letters and digits alone, in small letters, one a line.
 const WELL_KNOWN: &str = include_str!("passphrase/well_known.txt");
+/// The most common of those that were stolen elsewhere and are long enough, in small letters, one a line. Offline: what is
+/// typed here is asked of nobody.
+const BREACHED: &str = include_str!("passphrase/breached.txt");
 
 /// A passphrase that is good enough to lock a vault with.
 pub struct NewPassphrase(Passphrase);
@@ -52,6 +55,12 @@ fn judge(text: &str, about: &[&str]) -> Result<(), String> {
     if is_well_known(text, &known) {
         return Err("it is one that everybody knows. Take words that nobody would put together".to_owned());
     }
+    if is_breached(text) {
+        return Err(
+            "it was stolen elsewhere and is in lists that everybody who guesses has. Take five words drawn by chance"
+                .to_owned(),
+        );
+    }
     let guessed = zxcvbn(text, &known);
     if guessed.score() < Score::Four {
         let tries = guessed.guesses_log10().max(0.0);
@@ -71,6 +80,12 @@ fn advice(feedback: &Feedback) -> String {
         said.push_str(&format!(" {suggestion}"));
     }
     said
+}
+
+/// Whether it stands in the list of breached ones, however its letters are cased.
+fn is_breached(text: &str) -> bool {
+    let lower = zeroize::Zeroizing::new(text.trim().to_lowercase());
+    BREACHED.lines().any(|line| line == lower.as_str())
 }
 
 /// Whether it is a phrase of the list, or what is known of its owner, with signs or digits put around or between.
@@ -134,6 +149,18 @@ mod tests {
         ] {
             assert!(refused(typed).unwrap().contains("everybody knows"), "{typed}");
         }
+    }
+
+    #[test]
+    fn what_was_stolen_elsewhere_is_refused_however_random_it_looks() {
+        for typed in ["yfdbufnjh10305070", "Yandi20080527", " sdf7asdf6asdg8df", "PE#5GZ29PTZMSE"] {
+            assert!(refused(typed).unwrap().contains("stolen elsewhere"), "{typed}");
+        }
+        for line in BREACHED.lines() {
+            assert!(refused(line).is_some(), "{line}");
+            assert!(line.chars().count() >= LEAST_CHARS && line == line.to_lowercase(), "{line}");
+        }
+        assert!(BREACHED.lines().count() > 150);
     }
 
     #[test]
