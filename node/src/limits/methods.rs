@@ -23,14 +23,22 @@ const MFA: [&str; 3] = ["CompleteMfa", "StepUp", "ConfirmTotpEnrollment"];
 /// What vaults are opened with.
 const UNLOCK: [&str; 4] = ["GetKeySlots", "GetSnapshotCellKey", "ReportUnlock", "UnlockCell"];
 /// What stops a ceremony, or says that it should not go on.
-const STOP: [&str; 6] =
-    ["DenyGroupUnlock", "DenyCeremony", "VoiceDoubt", "LockCeremony", "VetoCeremony", "ResignGuardianship"];
+const STOP: [&str; 7] = [
+    "DenyGroupUnlock",
+    "DenyCeremony",
+    "VoiceDoubt",
+    "LockCeremony",
+    "VetoCeremony",
+    "ResignGuardianship",
+    "RefuseSlotRequest",
+];
 /// Other steps of ceremonies.
-const RECOVERY: [&str; 13] = [
+const RECOVERY: [&str; 14] = [
     "OpenGroupUnlock",
     "ApproveGroupUnlock",
     "CancelGroupUnlock",
     "CollectGroupUnlock",
+    "ReportLostMailbox",
     "OpenCeremony",
     "ApproveCeremony",
     "OverrideStop",
@@ -78,6 +86,8 @@ fn of_page(verb: &Verb, path: &str) -> Class {
         "/auth/sign-out" | "/app/sessions/end" | "/app/sessions/end-others" => Class::Write,
         "/auth/sign-up" | "/auth/passkey" if verb == Verb::POST => Class::SignIn,
         "/app/passkeys/remove" => Class::Write,
+        // forms of one's own pages; to list them is a read
+        path if path.starts_with("/app/") && verb == Verb::POST => Class::Write,
         path if path.starts_with("/auth/link") && verb == Verb::POST => Class::SignIn,
         _ => Class::Read,
     }
@@ -112,6 +122,12 @@ mod tests {
         assert_eq!(class_of(&Verb::POST, "/guardian/resign"), Some(Class::Stop));
         assert_eq!(class_of(&Verb::POST, "/app/recovery/veto"), Some(Class::Stop));
         assert_eq!(class_of(&Verb::POST, "/app/sessions/end"), Some(Class::Write));
+        for form in
+            ["/app/containers/wake", "/app/connections/end", "/app/shares/end", "/app/pairing/approve"]
+        {
+            assert_eq!(class_of(&Verb::POST, form), Some(Class::Write), "{form}");
+        }
+        assert_eq!(class_of(&Verb::GET, "/app/containers"), Some(Class::Read));
         assert_eq!(class_of(&Verb::GET, "/auth/link/x"), Some(Class::Read));
         assert_eq!(class_of(&Verb::POST, "/auth/mfa"), Some(Class::Mfa));
         assert_eq!(class_of(&Verb::GET, "/elsewhere"), None);

@@ -7,7 +7,10 @@ use axum::{
 };
 use ocmt_actors::ActorError;
 
-use super::{pages::Visitor, view::Refused};
+use super::{
+    pages::{UNPROVEN, Visitor},
+    view::Refused,
+};
 use crate::edge::error::{http_status, problem};
 
 /// A cookie to set or clear; none if it could not be written.
@@ -53,13 +56,16 @@ pub(super) fn refused(error: &ActorError, visitor: &Visitor) -> Response {
 
 /// What an error says in the visitor's language, and beside it in the language that errors are made in.
 pub(super) fn in_words(error: &ActorError, visitor: &Visitor) -> (String, String) {
-    match visitor.words.find(&format!("reason.{}", error.reason())) {
+    // of a form that proves nothing there is more to say than that it is not allowed
+    let reason = if *error == UNPROVEN { "UNPROVEN" } else { error.reason() };
+    match visitor.words.find(&format!("reason.{reason}")) {
         Some(words) => (words.to_owned(), error.to_string()),
         None => (error.to_string(), String::new()),
     }
 }
 
-fn with(mut answer: Response, cookies: impl IntoIterator<Item = Cookie>) -> Response {
+/// An answer with cookies.
+pub(super) fn with(mut answer: Response, cookies: impl IntoIterator<Item = Cookie>) -> Response {
     for (name, value) in cookies.into_iter().flatten() {
         answer.headers_mut().append(name, value);
     }

@@ -2,11 +2,31 @@
 
 /// Longest path that is come back to, in bytes.
 const LONGEST: usize = 120;
+/// Of one as text.
+const UUID: usize = 36;
 
 /// The path, if it is of a page for people who are signed in. It comes back in a cookie, so it is held against this again.
 pub(super) fn page(path: &str) -> Option<String> {
-    const APP: [&str; 4] = ["/app/audit", "/app/passkeys", "/app/recovery", "/app/sessions"];
-    let known = path == "/guardian" || path.starts_with("/guardian/") || APP.contains(&path);
+    const APP: [&str; 12] = [
+        "/app/alerts",
+        "/app/approvals",
+        "/app/audit",
+        "/app/connections",
+        "/app/containers",
+        "/app/groups",
+        "/app/pairing",
+        "/app/passkeys",
+        "/app/recovery",
+        "/app/sessions",
+        "/app/vault",
+        "/app/vault/keys",
+    ];
+    let one_of = |folder: &str| path.strip_prefix(folder).is_some_and(|id| id.len() == UUID);
+    let known = path == "/guardian"
+        || path.starts_with("/guardian/")
+        || APP.contains(&path)
+        || one_of("/app/containers/")
+        || one_of("/app/groups/");
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-');
     (known && path.len() <= LONGEST && path.bytes().all(plain)).then(|| path.to_owned())
 }
@@ -15,9 +35,11 @@ pub(super) fn page(path: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    const CONTAINER: &str = "/app/containers/0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11";
+
     #[test]
     fn only_pages_of_ours_are_come_back_to() {
-        for good in ["/guardian", "/guardian/requests/0a1b", "/app/sessions"] {
+        for good in ["/guardian", "/guardian/requests/0a1b", "/app/sessions", "/app/containers", CONTAINER] {
             assert_eq!(page(good).as_deref(), Some(good));
         }
         for bad in [
@@ -30,6 +52,8 @@ mod tests {
             "/guardian/%2e",
             "/guardian/x?y",
             "/auth/sign-out",
+            "/app/containers/wake",
+            "/app/vault/step-up",
         ] {
             assert_eq!(page(bad), None, "{bad}");
         }

@@ -9,6 +9,7 @@ mod cors;
 mod kit;
 mod limits;
 mod metrics;
+mod own;
 mod pages;
 mod proxies;
 mod statuses;

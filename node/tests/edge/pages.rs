@@ -10,7 +10,20 @@ use crate::{
 };
 
 /// Forms of the pages, with a field that would be taken.
-const FORMS: [(&str, &str); 7] = [
+const FORMS: [(&str, &str); 20] = [
+    ("/app/containers/wake", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
+    ("/app/containers/pause", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
+    ("/app/connections/end", "&connection=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11&provider=work&anyway=yes"),
+    ("/app/groups/leave", "&group=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
+    ("/app/shares/accept", "&share=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
+    ("/app/shares/end", "&share=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
+    ("/app/approvals/deny", "&request=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
+    ("/app/pairing/approve", "&pairing=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11&code=ABCD2345"),
+    ("/app/pairing/refuse", "&pairing=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
+    ("/app/pairing/revoke", "&sender=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
+    ("/app/alerts/add", "&name=me&email=ann%40example.com&least=info"),
+    ("/app/alerts/test", "&channel=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
+    ("/app/alerts/remove", "&channel=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/recovery/veto", "&ceremony=0a1b"),
     ("/auth/passkey", "&assertion=x&credential=x&secret=x"),
     ("/app/passkeys/remove", "&passkey=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
@@ -101,7 +114,7 @@ async fn the_page_of_the_audit_shows_what_one_did_oneself_alone() {
 }
 
 /// Somebody else signs up by the pages alone.
-async fn eve(edge: &Edge) -> Browser {
+pub(crate) async fn eve(edge: &Edge) -> Browser {
     let mut eve = Browser::default();
     let page = eve.get(edge, "/auth/sign-up").await;
     let form = format!("email=eve%40example.com&csrf={}", field(&page.body));

@@ -21,12 +21,12 @@ const LEASE: Duration = Duration::from_secs(600);
 /// What the workload does: a command for each file `ask`, whose output it leaves in `said`.
 const WORKLOAD: &str = "cd DIR\nwhile :; do\n  if [ -e ask ]; then\n    mv ask asked; sh asked > saying 2>&1; mv saying said\n  fi\n  sleep 0.05\ndone\n";
 
-pub(super) struct Kit {
-    pub(super) node: TestNode,
-    pub(super) provider: Provider,
-    pub(super) ada: Person,
-    pub(super) vault: Vault,
-    pub(super) container: ContainerId,
+pub(crate) struct Kit {
+    pub(crate) node: TestNode,
+    pub(crate) provider: Provider,
+    pub(crate) ada: Person,
+    pub(crate) vault: Vault,
+    pub(crate) container: ContainerId,
     /// Of the workload: no part of the node.
     pub(super) inside: tempfile::TempDir,
 }
@@ -53,7 +53,7 @@ pub(super) fn settings(provider: &Provider, called: &str) -> ProviderSettings {
 
 impl Kit {
     /// With the provider `work` in the vault, and an unlocked cell that has it.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let provider = Provider::start().await.unwrap();
         let hosts = vec![provider.host.clone()];
         Self::start_with(provider, hosts).await
@@ -95,7 +95,7 @@ impl Kit {
     }
 
     /// The whole way to a connection with `work`.
-    pub(super) async fn connect(&self) -> Result<(), String> {
+    pub(crate) async fn connect(&self) -> Result<(), String> {
         let pending = self.begin("work").await?;
         let back = self.provider.allow(pending.url()).unwrap();
         pending.finish(&back).await.map(drop).map_err(|error| error.to_string())

@@ -1,7 +1,7 @@
 //! Connections of a container to a provider that demands PKCE, through a real node, cell and client.
 
 mod attacks;
-mod kit;
+pub(crate) mod kit;
 
 use std::time::Duration;
 

@@ -1,8 +1,10 @@
 //! The pages in a browser: Chromium against a node, as people use them.
 
 mod browser;
+mod containers;
 mod driver;
 mod guardian;
+mod own;
 mod passkeys;
 mod sessions;
 mod stops;

@@ -1,0 +1,155 @@
+//! Whatever others wrote is text on every one of these pages.
+
+#![allow(clippy::unwrap_used)]
+
+use super::{super::super::words::Words, *};
+
+const EVIL: &str = "<script>x</script>\" onload=\"x' onload='x";
+
+fn harmless(page: &impl Template) {
+    let page = page.render().unwrap();
+    assert!(!page.contains("<script") && !page.contains("\" onload") && !page.contains("' onload"), "{page}");
+    assert!(page.contains("&#60;script&#62;"), "{page}");
+}
+
+fn frame() -> Frame {
+    Frame::new(Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new()), true)
+}
+
+fn text() -> String {
+    EVIL.to_owned()
+}
+
+fn container() -> OneContainer {
+    OneContainer { id: text(), state: text(), since: text(), image: text(), made: text() }
+}
+
+fn group() -> OneGroup {
+    OneGroup { id: text(), name: text(), members: 1, since: text(), vault: true }
+}
+
+#[test]
+fn what_a_container_says_of_itself_is_text() {
+    let frame = frame();
+    let containers = vec![container()];
+    harmless(&Containers { frame, containers, further: true, next: Some(text()) });
+    harmless(&Shown {
+        frame,
+        one: container(),
+        own: true,
+        command: text(),
+        cell: text(),
+        active: text(),
+        exit: text(),
+        failure: text(),
+        answers: false,
+        awake: Some(Awake { reasons: vec![text()], pause: text(), stop: text(), wake: text() }),
+        can_wake: true,
+        can_pause: true,
+        csrf: EVIL,
+    });
+    let one = OneConnection {
+        id: text(),
+        container: text(),
+        provider: text(),
+        scopes: text(),
+        made: text(),
+        renewed: text(),
+        unfiled: true,
+    };
+    let (connections, ended) = (vec![one], Some(text()));
+    harmless(&Connections { frame, connections, ended, revoked: false, csrf: EVIL });
+}
+
+#[test]
+fn what_people_call_groups_and_what_they_share_is_text() {
+    let frame = frame();
+    let share = OneShare {
+        id: text(),
+        whose: text(),
+        state: text(),
+        may: text(),
+        entries: 1,
+        since: text(),
+        until: text(),
+        can_take: true,
+        can_end: true,
+        waits: true,
+    };
+    harmless(&Groups {
+        frame,
+        groups: vec![group()],
+        further: true,
+        next: Some(text()),
+        shares: vec![share],
+        further_shares: true,
+        next_share: Some(text()),
+        due: true,
+        csrf: EVIL,
+    });
+    harmless(&Group {
+        frame,
+        one: group(),
+        members: vec![OneMember { email: text(), role: text(), since: text() }],
+        held: vec![OneResource { container: text(), since: text() }],
+        inside: true,
+        csrf: EVIL,
+    });
+}
+
+#[test]
+fn what_somebody_asks_for_and_how_a_sender_calls_themselves_is_text() {
+    let frame = frame();
+    let request = || OneRequest {
+        id: text(),
+        is_program: true,
+        who: text(),
+        may: text(),
+        entry: text(),
+        reason: text(),
+        lasts: text(),
+        since: text(),
+        until: text(),
+    };
+    let (asked, mine) = (vec![request()], vec![request()]);
+    harmless(&Approvals { frame, asked, mine, further: false, next: Some(text()), csrf: EVIL });
+    let waiting = OnePairing {
+        id: text(),
+        name: text(),
+        channel: text(),
+        sender: text(),
+        container: text(),
+        since: text(),
+        until: text(),
+    };
+    let sender = OneSender {
+        id: text(),
+        name: String::new(),
+        channel: text(),
+        sender: text(),
+        container: text(),
+        since: text(),
+    };
+    harmless(&Pairings {
+        frame,
+        waiting: vec![waiting],
+        further: false,
+        next: Some(text()),
+        senders: vec![sender],
+        further_senders: false,
+        next_sender: Some(text()),
+        wrong: true,
+        csrf: EVIL,
+    });
+    let channel = OneChannel {
+        id: text(),
+        name: text(),
+        kind: text(),
+        hint: text(),
+        least: text(),
+        actions: text(),
+        tried: text(),
+    };
+    let trial = Some(Trial { taken: false, why: text() });
+    harmless(&Alerts { frame, email: EVIL, channels: vec![channel], trial, csrf: EVIL });
+}

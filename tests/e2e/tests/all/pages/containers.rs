@@ -1,0 +1,102 @@
+//! Containers of a real engine and their connections, looked at, put to sleep, brought back and ended in a browser.
+
+use ocmt_client::container::{Spec, State};
+use ocmt_testkit::{TestNode, docker};
+
+use super::{
+    ENGLISH,
+    browser::{Browser, Habits},
+    sign_in,
+};
+use crate::oauth::kit::Kit;
+
+const NETWORKS: &str = "10.236.0.0/16";
+const BY_KEYS: Habits = Habits { language: "de", dark: true, keyboard: true };
+const PAUSE: &str = "form[action='/app/containers/pause'] button";
+const WAKE: &str = "form[action='/app/containers/wake'] button";
+/// What a workload may be given, and would be told of by whoever shows it.
+const EVIL: &str = "<img src=x onerror=alert(1)>\u{202e}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_is_paused_and_woken_and_says_why_it_is_awake() {
+    let image = docker::image("ocmt-e2e-pages:latest").await.unwrap();
+    let node = TestNode::start_with(|config| docker::configure(config, &image, NETWORKS).unwrap());
+    let node = node.await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let origin = node.target().unwrap().endpoint;
+    let (touched, typed) = (Browser::start(ENGLISH).await, Browser::start(BY_KEYS).await);
+    for browser in [&touched, &typed] {
+        sign_in(&node, browser, &ada.email, "/app/containers").await;
+        browser.until("location.pathname === '/app/containers'").await;
+        browser.look("containers-none").await;
+    }
+    let argv = vec![docker::WORKLOAD.to_owned(), EVIL.to_owned()];
+    let spec = Spec { argv, workload_port: Some(8080), ..Spec::default() };
+    let made = ada.client.create_container(&spec, true).await.unwrap();
+    let state = async || ada.client.container(made.id).await.unwrap().state;
+    for browser in [&touched, &typed] {
+        // from the beginning, as people come
+        browser.go(&origin).await;
+        browser.tap("main nav a[href='/app/containers']").await;
+        browser.until("document.querySelectorAll('.cards > li').length === 1").await;
+        browser.look("containers").await;
+        browser.tap(".cards a.button").await;
+        browser.until(&format!("document.querySelector({PAUSE:?})")).await;
+        browser.look("container").await;
+        let shown = browser.text("main").await;
+        assert!(shown.contains(EVIL) && shown.contains("ocmt container logs"), "{shown}");
+        assert_eq!(browser.run("return document.querySelectorAll('main img').length").await, 0);
+        browser.tap(PAUSE).await;
+        browser.until(&format!("document.querySelector({WAKE:?})")).await;
+        assert_eq!(state().await, State::Paused);
+        browser.look("container-paused").await;
+        browser.tap(WAKE).await;
+        browser.until(&format!("document.querySelector({PAUSE:?})")).await;
+        assert_eq!(state().await, State::Running);
+    }
+    let why = text_at(&touched, &format!("{origin}/app/containers/{}", made.id)).await;
+    assert!(why.contains("woken just now") && why.contains("Paused then"), "{why}");
+    let why = text_at(&typed, &format!("{origin}/app/containers/{}", made.id)).await;
+    assert!(why.contains("eben erst geweckt") && why.contains("Angehalten dann"), "{why}");
+    for browser in [touched, typed] {
+        assert!(browser.complaints().await.is_empty());
+        browser.end().await;
+    }
+    let engine = docker::of_node(node.folder(), NETWORKS).await.unwrap();
+    docker::clear(&engine).await.unwrap();
+}
+
+async fn text_at(browser: &Browser, url: &str) -> String {
+    browser.go(url).await;
+    browser.text("main").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_seen_and_ended_at_its_provider() {
+    let kit = Kit::start().await;
+    let origin = kit.node.target().unwrap().endpoint;
+    for (habits, browser) in
+        [(ENGLISH, Browser::start(ENGLISH).await), (BY_KEYS, Browser::start(BY_KEYS).await)]
+    {
+        kit.connect().await.unwrap();
+        sign_in(&kit.node, &browser, &kit.ada.email, "/app/connections").await;
+        browser.until("document.querySelectorAll('.cards > li').length === 1").await;
+        browser.look("connections").await;
+        let shown = browser.text(".cards").await;
+        assert!(shown.contains("work") && shown.contains("read"), "{shown}");
+        assert!(kit.provider.ended() == 0 || habits.dark, "nobody asked for it");
+        let before = kit.provider.ended();
+        browser.tap(".cards summary").await;
+        browser.tap("form[action='/app/connections/end'] button").await;
+        browser.until("document.querySelector('main [role=alert]')").await;
+        browser.look("connections-ended").await;
+        let said = browser.text("main [role=alert]").await;
+        assert!(said.contains("ocmt vault rm oauth/tokens/work"), "{said}");
+        assert!(kit.provider.ended() > before, "the provider was not told");
+        assert!(kit.ada.client.connections(kit.container).await.unwrap().is_empty());
+        // the address alone says nothing again
+        browser.go(&format!("{origin}/app/connections")).await;
+        browser.until("!document.querySelector('main [role=alert]')").await;
+        browser.end().await;
+    }
+}
