@@ -133,7 +133,7 @@ pub struct SharePage {
     pub next: Option<(Timestamp, ShareId)>,
 }
 
-/// Take a share back, with all that was given on of it. One that has ended tells again what is still to be re-keyed.
+/// Take a share back, decline it or give it back, with all that was given on of it. One that has ended tells again what is still to be re-keyed.
 #[derive(Debug, Clone)]
 pub struct RevokeShare {
     /// Which.

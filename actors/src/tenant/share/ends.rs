@@ -20,9 +20,10 @@ impl Handle for RevokeShare {
     async fn handle(self, work: &mut Work) -> Result<ShareRevoked, ActorError> {
         let who = work.user()?;
         let found = work.tx.get::<Share>(self.share).await?;
-        // whoever gave it ends it, and so does whose vault it is of
+        // whoever gave it ends it, so does whose vault it is of, and whom it was offered to declines it or gives it back
         let share = work.authorize_found(Action::EndGrants, found, |share| {
-            Object::of(if share.giver_user == who.user { share.giver_user } else { share.owner_user })
+            let own = [share.giver_user, share.taker_user].contains(&who.user);
+            Object::of(if own { who.user } else { share.owner_user })
         })?;
         work.object = format!("share/{}", self.share);
         lapse(work).await?;

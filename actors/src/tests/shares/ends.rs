@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ocmt_crypto::vault::RotationMode;
 
-use super::{Side, accept, get, given, list, offer, reason, revoke, shares, three};
+use super::{Side, accept, get, given, given_on::on, list, offer, reason, revoke, seen, shares, three};
 use crate::{
     ActorError,
     api::{
@@ -53,13 +53,11 @@ async fn its_time_ends_an_offer_and_what_was_taken_at_that_very_moment() {
 }
 
 #[tokio::test]
-async fn a_share_is_ended_by_its_giver_alone_and_at_once() {
+async fn a_share_is_ended_by_whom_it_is_between_alone_and_at_once() {
     let kit = Kit::sim().await;
     let (ann, bob, carol) = three(&kit).await;
     let share = given(&kit, &ann, &bob, "granted", &[Read]).await;
-    for stranger in [&bob, &carol] {
-        assert_eq!(revoke(&kit, stranger, share).await.unwrap_err(), ActorError::NotFound);
-    }
+    assert_eq!(revoke(&kit, &carol, share).await.unwrap_err(), ActorError::NotFound);
     assert_eq!(revoke(&kit, &ann, share).await.unwrap().rekey, [ann.id("granted").0]);
     let read = get(&kit, bob.caller(), ann.vault(), ann.id("granted")).await;
     assert_eq!(read.unwrap_err(), ActorError::NotFound);
@@ -71,6 +69,29 @@ async fn a_share_is_ended_by_its_giver_alone_and_at_once() {
     let offered = kit.call(ann.caller(), ask).await.unwrap().id;
     assert_eq!(revoke(&kit, &ann, offered).await.unwrap().rekey, [ann.id("granted").0]);
     assert_eq!(reason(accept(&kit, &bob, offered).await), "NOT_OFFERED");
+}
+
+#[tokio::test]
+async fn whoever_was_offered_a_share_declines_it_or_gives_it_back_and_the_owner_still_re_keys() {
+    let kit = Kit::sim().await;
+    let (ann, bob, carol) = three(&kit).await;
+    let ask = offer(&kit, &ann, &bob, "granted", &[Read]).await;
+    let offered = kit.call(ann.caller(), ask).await.unwrap().id;
+    assert!(revoke(&kit, &bob, offered).await.unwrap().rekey.is_empty(), "he has nothing to write anew");
+    assert_eq!(reason(accept(&kit, &bob, offered).await), "NOT_OFFERED");
+    // with what was taken goes what was given on of it
+    let taken = given(&kit, &ann, &bob, "granted", &[Read, Share]).await;
+    let further = kit.call(bob.caller(), on(&kit, &ann, &bob, &carol, &[Read]).await).await.unwrap().id;
+    accept(&kit, &carol, further).await.unwrap();
+    assert!(revoke(&kit, &bob, taken).await.unwrap().rekey.is_empty());
+    for who in [&bob, &carol] {
+        let read = get(&kit, who.caller(), ann.vault(), ann.id("granted")).await;
+        assert_eq!(read.unwrap_err(), ActorError::NotFound);
+    }
+    for share in [offered, taken] {
+        assert_eq!(seen(&kit, &ann, share).await.state, ShareState::Revoked);
+        assert_eq!(revoke(&kit, &ann, share).await.unwrap().rekey, [ann.id("granted").0]);
+    }
 }
 
 #[tokio::test]

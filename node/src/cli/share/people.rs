@@ -131,7 +131,11 @@ async fn accept(
         }
         None => context.state.pin_person(tenant, giver, &keys)?,
     }
-    let taken = client.accept_share(which).await?;
+    // what was taken on a page is read here once this device knows whose word it is
+    let taken = match offer.state {
+        ShareState::Accepted => offer.clone(),
+        _ => client.accept_share(which).await?,
+    };
     context.out.value(&taken, || {
         format!(
             "taken from {giver}: {} of {}, {}",
