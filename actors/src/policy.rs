@@ -75,6 +75,12 @@ pub struct TenantPolicy {
     /// Passes that it takes at the least.
     #[serde(default = "argon2_passes", skip_serializing_if = "is_argon2_passes")]
     pub argon2_passes: u32,
+    /// From asking for the slots of a backup key to getting them; 0 for at once.
+    #[serde(skip_serializing_if = "is_default")]
+    pub backup_delay_ms: i64,
+    /// The same for hardware tokens.
+    #[serde(skip_serializing_if = "is_default")]
+    pub hardware_delay_ms: i64,
     /// Fields of a newer program. They are kept as they are, so that a change made here loses none of them.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, serde_json::Value>,
@@ -156,6 +162,8 @@ impl Default for TenantPolicy {
             vault_history: 0,
             argon2_memory_mib: argon2_memory(),
             argon2_passes: argon2_passes(),
+            backup_delay_ms: 0,
+            hardware_delay_ms: 0,
             unknown: BTreeMap::new(),
         }
     }
@@ -188,6 +196,15 @@ impl TenantPolicy {
         ] {
             if !(low..=high).contains(&value) {
                 return Err(ActorError::invalid(field, format!("{value} is not between {low} and {high}")));
+            }
+        }
+        for (field, value) in [
+            ("policy.vault.backup_delay", self.backup_delay_ms),
+            ("policy.vault.hardware_delay", self.hardware_delay_ms),
+        ] {
+            if value != 0 && !(least(HOUR, 1_000)..=30 * DAY).contains(&value) {
+                let why = "is not between an hour and 30 days, nor 0 for at once";
+                return Err(ActorError::invalid(field, why));
             }
         }
         if self.transcript_retention_ms != 0 && !(HOUR..=3653 * DAY).contains(&self.transcript_retention_ms) {

@@ -4,19 +4,21 @@
 use ocmt_crypto::{
     manifest::Leaf,
     object::VaultObject,
-    sign::{Signature, VerifyKey},
+    sign::VerifyKey,
 };
-use ocmt_types::{Digest32, GroupId, HandoutId, RotationId, SlotId, Timestamp, UserId, VaultId};
+use ocmt_types::{Digest32, GroupId, RotationId, SlotId, Timestamp, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
 mod group;
 mod inbox;
 mod shared;
+mod unlock;
 mod watch;
 
 pub use group::{GroupDeal, GroupsOwn};
 pub use inbox::{FileInboxItems, InboxItem, InboxPage, InboxPosition, ListInboxItems};
 pub use shared::{FileSharedWrites, ListSharedWrites, Renewal, SharedWriteItem, SharedWritePage};
+pub use unlock::{GetKeySlots, Handout, RefuseSlotRequest, ReportUnlock, Reported, SlotRequest, StoredSlot};
 pub use watch::{ChangeAt, VaultEvent, VaultEventKind, WatchVault};
 
 pub use super::users::Done;
@@ -85,6 +87,8 @@ pub struct VaultView {
     pub successions: Vec<Vec<u8>>,
     /// The unfinished rotation.
     pub rotation: Option<RotationInfo>,
+    /// Who asked last for the slots of a backup key or a hardware token.
+    pub request: Option<SlotRequest>,
 }
 
 /// A page of object heads in the order of their ids.
@@ -178,62 +182,6 @@ pub struct BatchPutEntries(pub Write);
 pub struct Written {
     /// Of the manifest now stored.
     pub counter: u64,
-}
-
-/// Hand the key slots out; the caller's own vault's without an id.
-#[derive(Debug, Clone)]
-pub struct GetKeySlots {
-    /// Which vault.
-    pub vault: Option<VaultId>,
-}
-
-/// A slot as the node keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredSlot {
-    /// Canonical.
-    pub slot: Vec<u8>,
-    /// Which.
-    pub id: SlotId,
-    /// As `ocmt_crypto::slot::SlotKind` numbers it.
-    pub kind: u8,
-    /// When it was added.
-    pub created_at: Timestamp,
-}
-
-/// Answer of [`GetKeySlots`]: all that is needed to try a secret, on the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Handout {
-    /// Which vault.
-    pub vault: VaultId,
-    /// Its slots.
-    pub slots: Vec<StoredSlot>,
-    /// Of the present vault key.
-    pub key_epoch: u32,
-    /// The signed manifest.
-    pub manifest: Vec<u8>,
-    /// Canonical successions, oldest first.
-    pub successions: Vec<Vec<u8>>,
-    /// Names it for [`ReportUnlock`].
-    pub handout: HandoutId,
-    /// What the proof of unlocking must cover.
-    pub challenge: Digest32,
-    /// What slots cost at the least by the policy: memory in MiB, and passes.
-    pub least_cost: (u32, u32),
-}
-
-/// Prove that a hand-out led to an unlock.
-#[derive(Debug, Clone)]
-pub struct ReportUnlock {
-    /// Which vault.
-    pub vault: VaultId,
-    /// Which hand-out.
-    pub handout: HandoutId,
-    /// Which slot was used.
-    pub slot: SlotId,
-    /// By the vault signing key over the challenge.
-    pub proof: Signature,
-    /// The slot that was used with its lock renewed; none if it is up to date.
-    pub renewed: Option<Vec<u8>>,
 }
 
 /// Add a way to open the vault.
@@ -378,7 +326,8 @@ calls! {
         read ListSharedWrites => SharedWritePage,
         write FileSharedWrites => Written,
         read GetKeySlots => Handout,
-        write ReportUnlock => Done,
+        write ReportUnlock => Reported,
+        write RefuseSlotRequest => Done,
         write AddKeySlot => Written,
         write RemoveKeySlot => Written,
         write BeginRotation => RotationInfo,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 pub(crate) mod api_keys;
+mod asked;
 mod authority;
 mod email_change;
 pub(crate) mod factors;

@@ -190,7 +190,7 @@ async fn no_user_administers_and_no_operator_sees_what_is_in_a_tenant() {
         ("key", kit.call(&eve, GetIdentityKey { user: ann.user }).await.err()),
         ("audit", kit.call(&eve, QueryAudit::default()).await.err()),
         ("vault", kit.call(&eve, GetVault { vault: Some(vault) }).await.err()),
-        ("slots", kit.call(&eve, GetKeySlots { vault: Some(vault) }).await.err()),
+        ("slots", kit.call(&eve, GetKeySlots { vault: Some(vault), kind: None, claim: None }).await.err()),
         ("entries", kit.call(&eve, ListEntries { vault, after: None, limit: 0 }).await.err()),
         ("entry", kit.call(&eve, GetEntry { vault, object, version: 0 }).await.err()),
         ("batch", kit.call(&eve, BatchGetEntries { vault, objects: vec![object] }).await.err()),

@@ -28,7 +28,7 @@ use crate::{
 const SECOND: Duration = Duration::from_secs(1);
 
 async fn ask(kit: &Kit, who: &Person) -> Result<Handout, ActorError> {
-    kit.call(&who.caller, GetKeySlots { vault: None }).await
+    kit.call(&who.caller, GetKeySlots { vault: None, kind: None, claim: None }).await
 }
 
 /// How long the node says to wait; none if it hands slots out.
@@ -68,17 +68,24 @@ async fn hand_outs_are_waited_for_until_one_is_proved(kit: Kit) {
     assert_eq!(wait(&kit, &ann).await, Some(SECOND * 300));
     // neither a restart ends it
     let after = kit.another_tree().await;
-    let again =
-        after.tenant(ann.tenant).call(ann.caller.clone(), kit.meta(), GetKeySlots { vault: None }).await;
+    let again = after
+        .tenant(ann.tenant)
+        .call(ann.caller.clone(), kit.meta(), GetKeySlots { vault: None, kind: None, claim: None })
+        .await;
     assert_eq!(again.unwrap_err().retry_after(), Some(SECOND * 300));
     kit.clock.advance(SECOND * 300);
     let meta = || kit.meta();
     let here = after.tenant(ann.tenant);
-    let handout = here.call(ann.caller.clone(), meta(), GetKeySlots { vault: None }).await.unwrap();
+    let handout = here
+        .call(ann.caller.clone(), meta(), GetKeySlots { vault: None, kind: None, claim: None })
+        .await
+        .unwrap();
     here.call(ann.caller.clone(), meta(), proved(&open, &handout, None)).await.unwrap();
-    let fresh = here.call(ann.caller.clone(), meta(), GetKeySlots { vault: None }).await;
+    let fresh =
+        here.call(ann.caller.clone(), meta(), GetKeySlots { vault: None, kind: None, claim: None }).await;
     assert!(fresh.is_ok(), "a proved unlock ends the count");
-    let second = here.call(ann.caller.clone(), meta(), GetKeySlots { vault: None }).await;
+    let second =
+        here.call(ann.caller.clone(), meta(), GetKeySlots { vault: None, kind: None, claim: None }).await;
     assert_eq!(second.unwrap_err().retry_after(), Some(SECOND));
 }
 
@@ -142,7 +149,10 @@ async fn only_a_session_that_may_read_the_vault_gets_slots_and_others_cost_nothi
         for (who, why) in
             [(&pending, "PERMISSION_DENIED"), (&recovering, "PERMISSION_DENIED"), (&bob, "NOT_FOUND")]
         {
-            let refused = kit.call(&who.caller, GetKeySlots { vault: Some(vault) }).await.unwrap_err();
+            let refused = kit
+                .call(&who.caller, GetKeySlots { vault: Some(vault), kind: None, claim: None })
+                .await
+                .unwrap_err();
             assert_eq!(refused.reason(), why, "{refused}");
         }
     }
@@ -161,7 +171,7 @@ async fn confirming_by_the_open_vault_ends_the_count() {
     let proof = Presence::Vault { vault: handout.vault, handout: handout.handout, signature };
     let stepped = kit.call(&ann.caller, StepUp { proof }).await.unwrap();
     let caller = kit.authenticate(stepped.token.expose()).await.unwrap();
-    assert!(kit.call(&caller, GetKeySlots { vault: None }).await.is_ok());
+    assert!(kit.call(&caller, GetKeySlots { vault: None, kind: None, claim: None }).await.is_ok());
 }
 
 /// Unlocks, and brings the slot up to `least`.

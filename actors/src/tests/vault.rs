@@ -91,7 +91,7 @@ pub(super) async fn read(
 
 /// Unlocks the way a client does: everything from the node, everything checked.
 async fn unlock(kit: &Kit, person: &Person, secret: &str) -> ocmt_crypto::Result<UnlockedVault> {
-    let handout = kit.call(&person.caller, GetKeySlots { vault: None }).await.unwrap();
+    let handout = kit.call(&person.caller, GetKeySlots { vault: None, kind: None, claim: None }).await.unwrap();
     let page =
         kit.call(&person.caller, ListEntries { vault: handout.vault, after: None, limit: 0 }).await.unwrap();
     let keyring = read(kit, person, handout.vault, ocmt_crypto::object::keyring_id()).await.unwrap();
@@ -187,7 +187,7 @@ async fn t1_a_foreign_vault_is_not_found_whatever_is_asked() {
             kit.call(caller, ListEntries { vault, after: None, limit: 0 }).await.err(),
             kit.call(caller, GetEntry { vault, object, version: 0 }).await.err(),
             kit.call(caller, BatchPutEntries(write)).await.err(),
-            kit.call(caller, GetKeySlots { vault: Some(vault) }).await.err(),
+            kit.call(caller, GetKeySlots { vault: Some(vault), kind: None, claim: None }).await.err(),
             kit.call(caller, RemoveKeySlot { vault, slot, manifest: Vec::new() }).await.err(),
         ];
         assert!(answers.iter().all(|answer| *answer == Some(ActorError::NotFound)), "{answers:?}");
@@ -200,7 +200,7 @@ async fn a_recovery_session_reads_no_vault() {
     let ann = kit.founder("ann@example.com").await;
     vault_of(&kit, &ann).await;
     let recovering = kit.sign_in(&ann, LinkPurpose::Recovery).await;
-    let refused = kit.call(&recovering.caller, GetKeySlots { vault: None }).await.unwrap_err();
+    let refused = kit.call(&recovering.caller, GetKeySlots { vault: None, kind: None, claim: None }).await.unwrap_err();
     assert_eq!(refused.reason(), "PERMISSION_DENIED");
 }
 
@@ -241,7 +241,7 @@ async fn an_unlock_is_proved_once_and_only_with_the_vault_open() {
     let kit = Kit::sim().await;
     let ann = kit.founder("ann@example.com").await;
     let open = vault_of(&kit, &ann).await;
-    let handout = kit.call(&ann.caller, GetKeySlots { vault: None }).await.unwrap();
+    let handout = kit.call(&ann.caller, GetKeySlots { vault: None, kind: None, claim: None }).await.unwrap();
     let Proof { signature, .. } = open.prove(ProofOf::Unlock, handout.challenge);
     let Proof { signature: for_step_up, .. } = open.prove(ProofOf::StepUp, handout.challenge);
     let report = |proof| ReportUnlock { proof, ..proved(&open, &handout, None) };

@@ -87,7 +87,7 @@ async fn stage(
 
 /// Opened as a client does that has nothing: every head is held against the manifest.
 async fn unlock(kit: &Kit, ann: &Person) -> UnlockedVault {
-    let handout = kit.call(&ann.caller, GetKeySlots { vault: None }).await.unwrap();
+    let handout = kit.call(&ann.caller, GetKeySlots { vault: None, kind: None, claim: None }).await.unwrap();
     let (mut leaves, mut after) = (Vec::new(), None);
     loop {
         let list = ListEntries { vault: handout.vault, after, limit: 1_000 };

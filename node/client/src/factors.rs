@@ -1,7 +1,7 @@
 //! Second factors: setting one up, showing it, taking it away. Each proof gives the session another token; the client
 //! that is answered has it, and the one that asked is of no more use.
 
-use ocmt_crypto::vault::ProofOf;
+use ocmt_crypto::{slot::SlotKind, vault::ProofOf};
 use ocmt_proto::v1 as pb;
 use ocmt_types::{EnrollmentId, Timestamp};
 use zeroize::Zeroizing;
@@ -89,7 +89,7 @@ impl Client {
     /// As [`Client::step_up_by_link`].
     pub async fn step_up_by_vault(&self, vault: &Vault) -> Result<Self, ClientError> {
         let vault_id = vault.id().to_string();
-        let shown = self.key_slots(vault_id.clone()).await?;
+        let shown = self.key_slots(vault_id.clone(), SlotKind::Passphrase, None).await?;
         let proof = vault.keys().prove(ProofOf::StepUp, digest(&shown.challenge, "challenge")?);
         let signature = bytes::Bytes::copy_from_slice(&proof.signature.0);
         let proof = pb::VaultProof { vault_id, handout_id: shown.handout_id, signature };

@@ -8,6 +8,7 @@ mod people;
 mod programs;
 mod recovery;
 mod rotation;
+mod slots;
 mod unlock;
 
 use std::{
@@ -83,6 +84,9 @@ struct Content {
     /// Rotations that this device began, by vault: from which manifest, to which verify key.
     #[serde(default)]
     rotations: BTreeMap<String, String>,
+    /// What this device shows when it asks for slots that are waited for, by tenant and user.
+    #[serde(default)]
+    slot_claims: BTreeMap<String, String>,
 }
 
 /// [`Seen`] as it is stored: hashes and keys in hexadecimal.

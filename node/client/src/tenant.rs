@@ -76,6 +76,10 @@ pub struct Policy {
     pub argon2_memory_mib: Option<u32>,
     /// Passes that it takes at the least.
     pub argon2_passes: Option<u32>,
+    /// How long a backup key is waited for.
+    pub backup_delay_ms: Option<u64>,
+    /// How long a hardware token is waited for.
+    pub hardware_delay_ms: Option<u64>,
 }
 
 /// What to change of a policy; what is absent stays.
@@ -119,6 +123,10 @@ pub struct PolicyChange {
     pub argon2_memory_mib: Option<u32>,
     /// Passes that it takes at the least.
     pub argon2_passes: Option<u32>,
+    /// How long a backup key is waited for; zero for not at all.
+    pub backup_delay: Option<Duration>,
+    /// How long a hardware token is waited for; zero for not at all.
+    pub hardware_delay: Option<Duration>,
 }
 
 /// One person of the tenant.
@@ -150,6 +158,8 @@ impl PolicyChange {
             ("sessions.step_up_lifetime", self.step_up_lifetime),
             ("sessions.email_change_delay", self.email_change_delay),
             ("vault.transcript_retention", self.transcript_retention),
+            ("vault.backup_delay", self.backup_delay),
+            ("vault.hardware_delay", self.hardware_delay),
         ];
         let named = members.iter().filter(|(_, value)| value.is_some());
         let named = named.map(|(path, _)| *path);
@@ -196,6 +206,8 @@ impl PolicyChange {
                 kept_versions: self.kept_versions,
                 argon2_memory_mib: self.argon2_memory_mib,
                 argon2_passes: self.argon2_passes,
+                backup_delay: self.backup_delay.map(duration),
+                hardware_delay: self.hardware_delay.map(duration),
                 ..Default::default()
             }),
         }
@@ -368,6 +380,8 @@ fn parse(from: pb::Tenant) -> Result<Tenant, ClientError> {
             kept_versions: vault.kept_versions,
             argon2_memory_mib: vault.argon2_memory_mib,
             argon2_passes: vault.argon2_passes,
+            backup_delay_ms: ms(&vault.backup_delay),
+            hardware_delay_ms: ms(&vault.hardware_delay),
         },
         policy_version: from.policy_version,
     })

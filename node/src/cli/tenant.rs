@@ -82,6 +82,8 @@ fn change(args: &PolicyArgs) -> PolicyChange {
         kept_versions: args.kept_versions,
         argon2_memory_mib: args.argon2_memory,
         argon2_passes: args.argon2_passes,
+        backup_delay: args.backup_key_delay.map(|time| time.0),
+        hardware_delay: args.hardware_delay.map(|time| time.0),
     }
 }
 
@@ -140,6 +142,8 @@ fn describe(tenant: &Tenant) -> String {
                 _ => String::new(),
             },
         ),
+        ("a backup key is waited for", waited(policy.backup_delay_ms)),
+        ("and a hardware token", waited(policy.hardware_delay_ms)),
         ("a proof of presence is good for", time(policy.step_up_lifetime_ms)),
         (
             "transcripts are kept",
@@ -148,6 +152,13 @@ fn describe(tenant: &Tenant) -> String {
         ("a second factor", factor_wanted(policy).to_owned()),
     ];
     show::facts(&facts.into_iter().chain(end).collect::<Vec<_>>())
+}
+
+fn waited(delay_ms: Option<u64>) -> String {
+    match delay_ms {
+        Some(ms) if ms > 0 => show::span(Duration::from_millis(ms)),
+        _ => "no time; its owner is told".to_owned(),
+    }
 }
 
 fn factor_wanted(policy: &Policy) -> &'static str {

@@ -1,5 +1,6 @@
 //! `ocmt vault`: everything is sealed and opened here; the node sees ciphertext.
 
+mod asked;
 mod bulk;
 mod inbox;
 mod kit;

@@ -5,6 +5,7 @@ mod act;
 mod ceremony;
 mod change;
 mod group;
+mod slots;
 mod smtp;
 mod spool;
 mod text;

@@ -15,7 +15,7 @@ use lettre::{
 use ocmt_actors::{Mail, MailBody, api::auth::LinkPurpose};
 use ocmt_types::{NoticeId, Secret, Timestamp};
 
-use super::{act, ceremony, change, group};
+use super::{act, ceremony, change, group, slots};
 
 /// A letter ready to go.
 pub struct Letter {
@@ -56,7 +56,7 @@ impl Letter {
                     over_a_stop: has("over_a_stop").is_some(),
                 };
                 let words = ceremony::words(kind, reader).or_else(|| change::words(kind, reader.owner));
-                let words = words.or_else(|| group::words(kind));
+                let words = words.or_else(|| group::words(kind)).or_else(|| slots::words(kind));
                 match words.or_else(|| act::words(kind)) {
                     Some((subject, text)) => {
                         let page = ceremony::page(kind, reader, has("ceremony").map(String::as_str));

@@ -184,6 +184,11 @@ fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> R
         }
         "vault.argon2_memory_mib" => policy.argon2_memory_mib = vault.argon2_memory_mib.unwrap_or_default(),
         "vault.argon2_passes" => policy.argon2_passes = vault.argon2_passes.unwrap_or_default(),
+        // none is at once
+        "vault.backup_delay" => policy.backup_delay_ms = vault.backup_delay.map_or(0, |time| convert::millis(&time)),
+        "vault.hardware_delay" => {
+            policy.hardware_delay_ms = vault.hardware_delay.map_or(0, |time| convert::millis(&time));
+        }
         "vault.kept_versions" => policy.vault_history = vault.kept_versions.unwrap_or_default(),
         "pairing.dm_policy" => policy.dm_policy = pairing_wire::direct(pairing.dm_policy())?,
         "pairing.group_policy" => policy.group_policy = pairing_wire::group(pairing.group_policy())?,
@@ -268,6 +273,8 @@ fn policy(policy: &TenantPolicy) -> pb::TenantPolicy {
             kept_versions: Some(policy.vault_history),
             argon2_memory_mib: Some(policy.argon2_memory_mib),
             argon2_passes: Some(policy.argon2_passes),
+            backup_delay: time(policy.backup_delay_ms),
+            hardware_delay: time(policy.hardware_delay_ms),
             ..Default::default()
         }),
         pairing: Some(pairing_wire::policy(policy)),

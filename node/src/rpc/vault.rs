@@ -1,8 +1,8 @@
 //! VaultService: sealed objects, slots, rotation. Ciphertext goes through; nothing is opened.
 
 use ocmt_actors::api::vault::{
-    AddKeySlot, BatchGetEntries, BatchPutEntries, CreateVault, DeleteEntry, GetEntry, GetKeySlots, GetVault,
-    GroupsOwn, ListEntries, PutEntry, RemoveKeySlot, ReportUnlock, Write,
+    AddKeySlot, BatchGetEntries, BatchPutEntries, CreateVault, DeleteEntry, GetEntry, GetVault, GroupsOwn,
+    ListEntries, PutEntry, RefuseSlotRequest, RemoveKeySlot, ReportUnlock, Write,
 };
 use ocmt_crypto::{
     object::VaultObject,
@@ -49,6 +49,7 @@ impl VaultService for Rpc {
             manifest: view.manifest.into(),
             successions: view.successions.into_iter().map(Into::into).collect(),
             rotation: view.rotation.map(wire::rotation),
+            slot_request: view.request.map(wire::slot_request),
         }))
     }
 
@@ -181,7 +182,7 @@ impl VaultService for Rpc {
         &self,
         request: Request<pb::GetKeySlotsRequest>,
     ) -> Answer<pb::GetKeySlotsResponse> {
-        let ask = GetKeySlots { vault: convert::optional_id(&request.get_ref().vault_id, "vault_id")? };
+        let ask = wire::to_get_key_slots(request.get_ref())?;
         let handout = self.ask(&request, &[], ask).await?;
         Ok(Response::new(wire::handout(handout)))
     }
@@ -199,8 +200,21 @@ impl VaultService for Rpc {
             proof: proof.map_err(|_| convert::invalid("proof", "is not 64 bytes"))?,
             renewed: (!it.renewed_slot.is_empty()).then(|| it.renewed_slot.to_vec()),
         };
+        let reported = self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(wire::reported(reported)))
+    }
+
+    async fn refuse_slot_request(
+        &self,
+        request: Request<pb::RefuseSlotRequestRequest>,
+    ) -> Answer<pb::RefuseSlotRequestResponse> {
+        let it = request.get_ref();
+        let ask = RefuseSlotRequest {
+            vault: vault(&it.vault_id)?,
+            request: convert::id(&it.request_id, "request_id")?,
+        };
         self.ask(&request, &it.idempotency_key, ask).await?;
-        Ok(Response::new(pb::ReportUnlockResponse {}))
+        Ok(Response::new(pb::RefuseSlotRequestResponse {}))
     }
 
     async fn add_key_slot(&self, request: Request<pb::AddKeySlotRequest>) -> Answer<pb::AddKeySlotResponse> {

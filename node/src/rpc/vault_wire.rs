@@ -1,8 +1,11 @@
 //! Vaults between the wire's messages and the actors' types.
 
 use bytes::Bytes;
-use ocmt_actors::api::vault::{Handout, ObjectHead, RotationInfo, RotationMode, StoredSlot, VaultInfo};
-use ocmt_crypto::object::VaultObject;
+use ocmt_actors::api::vault::{
+    GetKeySlots, Handout, ObjectHead, Reported, RotationInfo, RotationMode, SlotRequest, StoredSlot,
+    VaultInfo,
+};
+use ocmt_crypto::{object::VaultObject, slot::SlotKind};
 use ocmt_proto::v1 as pb;
 use ocmt_types::Digest32;
 use tonic::Status;
@@ -65,6 +68,39 @@ pub(super) fn handout(handout: Handout) -> pb::GetKeySlotsResponse {
         challenge: handout.challenge.0.to_vec().into(),
         argon2_memory_mib: handout.least_cost.0,
         argon2_passes: handout.least_cost.1,
+    }
+}
+
+/// What is to be opened with what.
+pub(super) fn to_get_key_slots(request: &pb::GetKeySlotsRequest) -> Result<GetKeySlots, Status> {
+    let kind = match request.kind {
+        0 => None,
+        kind => {
+            let kind = u8::try_from(kind).ok().and_then(|kind| SlotKind::from_byte(kind).ok());
+            Some(kind.ok_or_else(|| convert::invalid("kind", "is not a kind of key slot"))?)
+        }
+    };
+    let claim = match request.claim.as_ref() {
+        [] => None,
+        claim => Some(claim.try_into().map_err(|_| convert::invalid("claim", "is not 32 bytes"))?),
+    };
+    Ok(GetKeySlots { vault: convert::optional_id(&request.vault_id, "vault_id")?, kind, claim })
+}
+
+pub(super) fn reported(reported: Reported) -> pb::ReportUnlockResponse {
+    pb::ReportUnlockResponse { slots: reported.slots.into_iter().map(slot).collect() }
+}
+
+pub(super) fn slot_request(request: SlotRequest) -> pb::SlotRequest {
+    pb::SlotRequest {
+        request_id: request.id.to_string(),
+        kind: request.kind.map_or(0, |kind| kind as i32),
+        asked_at: Some(convert::time(request.asked_at)),
+        ready_at: Some(convert::time(request.ready_at)),
+        expires_at: Some(convert::time(request.expires_at)),
+        refused: request.refused,
+        handed_out: request.handed_out,
+        client: request.client,
     }
 }
 

@@ -12,6 +12,7 @@ mod locked;
 mod proof;
 mod renewal;
 mod rotation;
+mod withheld;
 
 use std::collections::BTreeMap;
 
@@ -89,6 +90,8 @@ struct State {
     manifest_hash: Digest32,
     leaves: BTreeMap<Digest32, Leaf>,
     slots: Vec<KeySlot>,
+    /// Slots that the manifest names and the node has not shown yet: nothing is changed before it has.
+    withheld: Vec<SlotKey>,
 }
 
 /// The slot this vault was opened through.
@@ -125,7 +128,7 @@ pub fn create(
         anchors: Vec::new(),
     };
     let leaves = BTreeMap::from([(object.object_id, object.leaf())]);
-    let mut state = State { manifest, manifest_hash: Digest32([0; 32]), leaves, slots };
+    let mut state = State { manifest, manifest_hash: Digest32([0; 32]), leaves, slots, withheld: Vec::new() };
     let signed = state.sign(&scope, signer)?;
     let upload = Upload {
         verify_key: signer.verify_key(),
@@ -139,6 +142,10 @@ pub fn create(
 impl State {
     /// Brings the manifest in line with leaves and slots, and signs it.
     fn sign(&mut self, scope: &VaultScope, signer: &crate::sign::SigningKey) -> Result<Vec<u8>> {
+        // a manifest of the slots that were shown would take the others away
+        if !self.withheld.is_empty() {
+            return Err(CryptoError::Refused);
+        }
         let leaves: Vec<Leaf> = self.leaves.values().copied().collect();
         let too_many =
             CryptoError::TooLarge { what: "objects of a vault", max: manifest::MAX_OBJECTS as u64 };

@@ -42,6 +42,9 @@ const DONE: &[(&str, Severity)] = &[
     ("email.change", Severity::Warning),
     // proposed, taken back, lapsed, made; or they were dismissed
     ("guardian.change", Severity::Critical),
+    // a backup key or hardware token: asked for where it is waited for, and all that follows; or handed out at once
+    ("slots.asked", Severity::Critical),
+    ("slots.handed_out", Severity::Warning),
 ];
 
 /// Actions that were refused or failed: somebody tries.
@@ -81,6 +84,8 @@ pub(super) fn is_of_recovery(record: &AuditRecord) -> bool {
                 | "ceremony.override"
                 | "ceremony.told"
                 | "guardian.change"
+                | "slots.asked"
+                | "slots.handed_out"
         )
 }
 

@@ -10,7 +10,7 @@ use crate::{
     effect::Effect,
     error::ActorError,
     policy::TenantPolicy,
-    tenant::transcript::retention,
+    tenant::{transcript::retention, vault::asked},
     work::{Handle, Work},
 };
 
@@ -63,6 +63,7 @@ impl Handle for UpdateTenantPolicy {
         if self.policy.transcript_retention_ms != before.transcript_retention_ms {
             retention::changed(work).await?;
         }
+        asked::lowered(work, &before, &self.policy).await?;
         work.object = format!("tenant/{}", next.tenant_id);
         work.details = before.changed(&self.policy);
         work.then(Effect::PolicyChanged(self.policy.clone()));

@@ -12,7 +12,7 @@ use super::{
         container::{schedule::due as schedule, snapshot, timers as container},
         deletion, group_vault, post as delivery, recovery,
         transcript::{retention, steps},
-        vault::history,
+        vault::{asked, history},
     },
     email_change, notices, post, session_row,
 };
@@ -46,10 +46,14 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         recovery::change::TIMER => recovery::change::fire(work, &timer).await,
         recovery::change::DISMISSED_TIMER => recovery::change::look(work, &timer.subject).await,
         ceremony::ground::TIMER => ceremony::stop::look(work, &timer.subject).await,
+        ceremony::tell::REFUSED_TIMER => ceremony::tell::fire(work, &timer.subject).await,
         group_vault::unlock::TIMER => group_vault::unlock::look(work, &timer.subject).await,
         ceremony::remind::TIMER => ceremony::remind::fire(work, &timer).await,
         retention::TIMER => retention::fire(work).await,
         steps::ERASE => steps::fire(work, &timer.subject).await,
+        asked::TIMER => asked::fire(work, &timer).await,
+        // what they hold has lapsed with them
+        asked::LOWERED | asked::OPENED => Ok(()),
         history::TIMER => history::sweep(work, &timer.subject).await,
         LOOK => container::look(work, &timer.subject).await,
         LOCK => container::lock(work, &timer.subject).await,

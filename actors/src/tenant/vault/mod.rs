@@ -4,6 +4,7 @@
 //! when the tenant sleeps. Durable: everything; this actor is the
 //! order in which one vault's calls are worked on, so that they never wait for another vault's.
 
+pub(super) mod asked;
 mod budget;
 mod changes;
 mod create;
@@ -114,6 +115,7 @@ impl VaultState {
             VaultCall::WatchVault(call) => self.work(myself, call),
             VaultCall::GetKeySlots(call) => self.work(myself, call),
             VaultCall::ReportUnlock(call) => self.work(myself, call),
+            VaultCall::RefuseSlotRequest(call) => self.work(myself, call),
             VaultCall::AddKeySlot(call) => self.work(myself, call),
             VaultCall::RemoveKeySlot(call) => self.work(myself, call),
             VaultCall::BeginRotation(call) => self.work(myself, call),
@@ -146,6 +148,7 @@ pub(super) fn named(call: &VaultCall) -> Option<ocmt_types::VaultId> {
         VaultCall::WatchVault(call) => Some(call.request.vault),
         VaultCall::GetKeySlots(call) => call.request.vault,
         VaultCall::ReportUnlock(call) => Some(call.request.vault),
+        VaultCall::RefuseSlotRequest(call) => Some(call.request.vault),
         VaultCall::AddKeySlot(call) => Some(call.request.vault),
         VaultCall::RemoveKeySlot(call) => Some(call.request.vault),
         VaultCall::BeginRotation(call) => Some(call.request.vault),

@@ -12,14 +12,14 @@ use ocmt_types::{Digest32, HandoutId, VaultId};
 
 use super::{
     super::{program, share},
-    budget,
+    asked, budget,
     ground::{self, epoch, info, leaf, split, unsigned},
     history, rotation,
 };
 use crate::{
     api::vault::{
-        BatchGetEntries, Done, Entries, EntryPage, GetEntry, GetKeySlots, GetVault, Handout, ListEntries,
-        ObjectHead, ReportUnlock, RotationInfo, StoredSlot, VaultView,
+        BatchGetEntries, Entries, EntryPage, GetEntry, GetKeySlots, GetVault, Handout, ListEntries,
+        ObjectHead, ReportUnlock, Reported, RotationInfo, StoredSlot, VaultView,
     },
     authorize::{Action, require_step_up},
     error::ActorError,
@@ -43,6 +43,7 @@ impl Handle for GetVault {
             rotation: rotation::standing(work, &vault)
                 .await?
                 .map(|standing| RotationInfo { slots: Vec::new(), ..standing }),
+            request: asked::standing(work, vault.vault_id).await?,
             manifest: vault.manifest,
         })
     }
@@ -187,10 +188,14 @@ impl Handle for GetKeySlots {
     async fn handle(self, work: &mut Work) -> Result<Handout, ActorError> {
         let vault = ground::load(work, Action::ReadVault, self.vault).await?;
         let who = work.user()?;
-        // a group's vault opens by keys of 256 random bits: there is nothing to guess
-        if vault.owner_user.is_some() {
+        let slots = if vault.owner_user.is_some() {
+            let slots = asked::handed_out(work, &vault, &self).await?;
             budget::spend(work, who).await?;
-        }
+            slots
+        } else {
+            // a group's vault opens by keys of 256 random bits: there is nothing to guess
+            work.tx.find::<Slot>(Slot::vault_id.eq(vault.vault_id)).await?
+        };
         let old =
             HandoutRow::vault_id.eq(vault.vault_id).and(HandoutRow::created_at.le(work.now - HANDOUT_LASTS));
         work.tx.delete_all::<HandoutRow>(old).await?;
@@ -202,7 +207,6 @@ impl Handle for GetKeySlots {
             created_at: work.now,
         };
         work.tx.insert(&row).await?;
-        let slots = work.tx.find::<Slot>(Slot::vault_id.eq(vault.vault_id)).await?;
         let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
         Ok(Handout {
             vault: vault.vault_id,
@@ -223,7 +227,7 @@ fn stored_slot(row: Slot) -> Result<StoredSlot, ActorError> {
 }
 
 impl Handle for ReportUnlock {
-    async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
+    async fn handle(self, work: &mut Work) -> Result<Reported, ActorError> {
         let vault = ground::load(work, Action::ReadVault, Some(self.vault)).await?;
         let slot = work.tx.get::<Slot>((self.vault, self.slot)).await?.ok_or(ActorError::NotFound)?;
         redeem(work, &vault, ProofOf::Unlock, self.handout, self.proof).await?;
@@ -231,7 +235,8 @@ impl Handle for ReportUnlock {
             renew(work, &vault, slot, renewed).await?;
         }
         work.details.push(("slot".to_owned(), self.slot.to_string()));
-        Ok(Done)
+        let kept_back = asked::kept_back(work, self.vault).await?;
+        Ok(Reported { slots: kept_back.into_iter().map(stored_slot).collect::<Result<_, _>>()? })
     }
 }
 
@@ -252,6 +257,7 @@ pub(in crate::tenant) async fn redeem(
         .map_err(|_| ActorError::invalid("proof", "is not by the vault signing key over the challenge"))?;
     match vault.owner_user {
         Some(_) => {
+            asked::opened(work, vault, HANDOUT_LASTS).await?;
             let user = work.user()?.user;
             budget::reset(work, user).await
         }

@@ -22,7 +22,7 @@ use super::ground::{
     self, After, check_manifest, epoch, heads, info, join, leaf, scope, slot_row, split, store_manifest,
     unsigned, verified_slot,
 };
-use super::{changes, history};
+use super::{asked, changes, history};
 use crate::{
     api::vault::{BeginRotation, FinishRotation, PutRewrappedKeys, RotationInfo, RotationMode, VaultInfo},
     authorize::Action,
@@ -84,13 +84,15 @@ pub(super) async fn standing(work: &mut Work, vault: &Vault) -> Result<Option<Ro
     let Some(under_way) = UnderWay::of(vault) else {
         return Ok(None);
     };
+    let slots = split(vault.rotation_slots.as_deref().unwrap_or_default())?;
+    let slots = asked::staged(work, vault.vault_id, slots).await?;
     let staged = work.tx.count::<RotationObject>(RotationObject::vault_id.eq(vault.vault_id)).await?;
     Ok(Some(RotationInfo {
         id: under_way.id,
         epoch: under_way.epoch,
         verify_key: under_way.verify_key.0,
         mode: under_way.mode,
-        slots: split(vault.rotation_slots.as_deref().unwrap_or_default())?,
+        slots,
         staged: u32::try_from(staged).unwrap_or(0),
         remaining: u32::try_from(vault.object_count.saturating_sub(staged)).unwrap_or(0),
         started_at: vault.rotation_started_at.unwrap_or(vault.updated_at),

@@ -167,8 +167,8 @@ async fn no_key_makes_credentials_gives_rights_or_stands_in_for_who_is_there() {
         SignOut;
         BeginTotpEnrollment;
         RequestEmailChange { new_email: "other@example.com".to_owned() };
-        GetKeySlots { vault: None };
-        GetKeySlots { vault: Some(world.vault) };
+        GetKeySlots { vault: None, kind: None, claim: None };
+        GetKeySlots { vault: Some(world.vault), kind: None, claim: None };
         InviteUser { email: "eve@example.com".to_owned(), role: Role::Member.into() };
         SetRole { user: ann.user, role: Role::Owner.into() };
         RemoveUser { user: ann.user };

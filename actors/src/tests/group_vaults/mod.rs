@@ -233,7 +233,7 @@ async fn take_in(kit: &Kit, by: &Side, open: &mut UnlockedVault, group: GroupId,
 
 /// Opens the vault the way a member's client does: by what the administrator said whom the own acceptance names.
 async fn unlock(kit: &Kit, who: &Side, admitter: &Side, vault: VaultId) -> Result<UnlockedVault, ActorError> {
-    let handout = kit.call(who.caller(), GetKeySlots { vault: Some(vault) }).await?;
+    let handout = kit.call(who.caller(), GetKeySlots { vault: Some(vault), kind: None, claim: None }).await?;
     let page = kit.call(who.caller(), ListEntries { vault, after: None, limit: 0 }).await?;
     let keyring = read(kit, &who.person, vault, keyring_id()).await?;
     let scope = VaultScope { tenant: who.person.tenant, vault };

@@ -38,7 +38,7 @@ async fn a_leaver_races_a_rotation_and_has_no_keys_that_are_not_due_to_be_replac
         let view = GetGroupVault { group };
         let view = Kit::ask_any(&[&a, &b], ann.caller(), &a.meta(), view).await.unwrap();
         assert!(view.due.is_some(), "{finished:?}");
-        let slots = GetKeySlots { vault: Some(open.scope().vault) };
+        let slots = GetKeySlots { vault: Some(open.scope().vault), kind: None, claim: None };
         let his = Kit::ask_any(&[&a, &b], bob.caller(), &a.meta(), slots).await;
         assert_eq!(his.unwrap_err(), ActorError::NotFound);
     }
@@ -52,7 +52,7 @@ async fn who_left_at_one_node_is_out_wherever_the_tenant_goes() {
     let team = Team::with_bob(&a).await;
     team.remove(&a, &team.bob).await.unwrap();
     a.is_declared_dead().await;
-    let ask = GetKeySlots { vault: Some(team.vault()) };
+    let ask = GetKeySlots { vault: Some(team.vault()), kind: None, claim: None };
     until("the other node has the tenant", async || {
         !b.call(team.bob.caller(), ask.clone()).await.is_err_and(|error| error.is_retryable())
     })

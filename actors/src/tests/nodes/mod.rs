@@ -1,5 +1,6 @@
 //! Two nodes over one store: who answers, who may not, and what crosses.
 
+mod asked;
 mod cap;
 mod codes;
 mod fence;

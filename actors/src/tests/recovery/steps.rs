@@ -186,7 +186,7 @@ impl Circle {
 
     async fn fetch(&self, who: &Person) -> (Handout, LockedVault) {
         let vault = self.vault_id();
-        let handout = self.kit.call(&who.caller, GetKeySlots { vault: Some(vault) }).await.unwrap();
+        let handout = self.kit.call(&who.caller, GetKeySlots { vault: Some(vault), kind: None, claim: None }).await.unwrap();
         let page = self.kit.call(&who.caller, ListEntries { vault, after: None, limit: 0 }).await.unwrap();
         let ask = BatchGetEntries { vault, objects: vec![keyring_id()] };
         let mut objects = self.kit.call(&who.caller, ask).await.unwrap().objects;

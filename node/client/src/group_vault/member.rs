@@ -4,7 +4,7 @@ use ocmt_crypto::{
     CryptoError,
     datakey::VaultScope,
     group::{Acceptance, Admission},
-    slot::{KeySlot, NewSlot, SlotSecret},
+    slot::{KeySlot, NewSlot, SlotKind, SlotSecret},
     vault::{self, Rollback},
 };
 use ocmt_proto::v1 as pb;
@@ -100,7 +100,7 @@ impl Vault {
         if status.needed > 0 {
             return self.open_together(group, &admission, rollback).await;
         }
-        let shown = self.client().show_vault(Some(vault)).await?;
+        let shown = self.client().show_vault(Some(vault), SlotKind::Member, None).await?;
         let secret = SlotSecret::Member(&self.keys().keyring().identity_seal, admission.verify_key);
         let seen = self.state().seen(vault)?;
         let open = shown.locked.open(&secret, seen.as_ref(), rollback).map_err(|error| match error {

@@ -7,7 +7,7 @@ use ocmt_crypto::{
     ceremony::{self as crypto, Collection, Purpose, ReleaseStatement, StopStatement, Verdict, approve},
     guardian::{GuardianSet, Unit, open_units},
     seal::SealSecretKey,
-    slot::SlotSecret,
+    slot::{SlotKind, SlotSecret},
     vault::{Rollback, Seen},
 };
 use ocmt_proto::v1 as pb;

@@ -27,8 +27,15 @@ use crate::{
 /// How long a ceremony stays open after its delay.
 const OPEN_FOR: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
-/// The same of one that goes on over a stop: it has to be signed for first.
+/// The same of one that goes on over a stop, or whose requester has lost the mailbox too: it has to be signed for first.
 const OVERRIDE_OPEN_FOR: Duration = Duration::from_secs(28 * 24 * 60 * 60);
+
+/// Which delay of the set a ceremony waits for.
+#[derive(Clone, Copy)]
+enum Delay {
+    Usual,
+    Longest,
+}
 
 /// A ceremony with the requester's half of its key. Kept in the local state from before it is opened
 /// until it is completed, so that the days in between may see restarts.
@@ -66,7 +73,7 @@ impl Client {
         vault: Option<VaultId>,
         state: &LocalState,
     ) -> Result<(RecoveryRequest, Ceremony), ClientError> {
-        self.open(vault, None, state).await
+        self.open(vault, None, Delay::Usual, state).await
     }
 
     /// Asks the guardians to go on over a veto or a lock. It opens once guardians of one unit more than are needed have
@@ -80,13 +87,28 @@ impl Client {
         stopped: &Ceremony,
         state: &LocalState,
     ) -> Result<(RecoveryRequest, Ceremony), ClientError> {
-        self.open(Some(stopped.vault), Some(stopped.id), state).await
+        self.open(Some(stopped.vault), Some(stopped.id), Delay::Longest, state).await
+    }
+
+    /// Asks the guardians of an owner who has lost the mailbox too, in the session of [`Client::take_lost_mailbox_link`]; over the
+    /// stop of `stopped` if one is named. It opens once guardians of as many units as are needed have signed for it (of one more, over a stop),
+    /// and waits for the longest delay of the set.
+    ///
+    /// # Errors
+    /// As [`Client::open_ceremony`] and [`Client::open_override`].
+    pub async fn open_without_mailbox(
+        &self,
+        stopped: Option<Digest32>,
+        state: &LocalState,
+    ) -> Result<(RecoveryRequest, Ceremony), ClientError> {
+        self.open(None, stopped, Delay::Longest, state).await
     }
 
     async fn open(
         &self,
         vault: Option<VaultId>,
         overrides: Option<Digest32>,
+        delay: Delay,
         state: &LocalState,
     ) -> Result<(RecoveryRequest, Ceremony), ClientError> {
         let circle = self.circle(vault).await?.ok_or_else(|| {
@@ -101,9 +123,9 @@ impl Client {
             return Err(ClientError::Usage(text.to_owned()));
         }
         let delays = circle.set.delays();
-        let (delay_ms, open_for) = match overrides {
-            None => (delays.recovery_ms, OPEN_FOR),
-            Some(_) => (delays.lock_ms, OVERRIDE_OPEN_FOR),
+        let (delay_ms, open_for) = match delay {
+            Delay::Usual => (delays.recovery_ms, OPEN_FOR),
+            Delay::Longest => (delays.lock_ms, OVERRIDE_OPEN_FOR),
         };
         let now = SystemClock.now();
         let ceremony = crypto::Ceremony {
@@ -173,7 +195,7 @@ impl RecoveryRequest {
         let release = SealSecretKey::from_slice(&answer.release_private_key)?;
         let approvals: Vec<Vec<u8>> = answer.approvals.iter().map(|one| one.approval.to_vec()).collect();
 
-        let shown = client.show_vault(Some(self.ceremony.scope.vault)).await?;
+        let shown = client.show_vault(Some(self.ceremony.scope.vault), SlotKind::Recovery, None).await?;
         let seen = state.seen(shown.scope.vault)?;
         let given =
             Collection { ceremony: &self.ceremony, set: &set, release: &release, requester: &self.secret };
@@ -221,7 +243,8 @@ impl Recovered {
         let add = [Added::Passphrase(passphrase, cost)];
         let (rotation_id, completed) =
             self.vault.stage(RotationMode::Rekey, &drop, &add, "recovery by guardians").await?;
-        let handout = self.vault.client().key_slots(self.vault.id().to_string()).await?;
+        let vault_id = self.vault.id().to_string();
+        let handout = self.vault.client().key_slots(vault_id, SlotKind::Recovery, None).await?;
         let challenge = digest(&handout.challenge, "challenge")?;
         let proof = self.vault.keys().prove(ProofOf::Completion(self.ceremony), challenge);
         let bad = self.bad.iter().filter_map(|bad| bad.guardianship);

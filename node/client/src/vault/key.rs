@@ -83,6 +83,11 @@ impl Key {
         }
     }
 
+    /// The kind of slot it opens.
+    pub(super) const fn kind(&self) -> SlotKind {
+        self.opens().0
+    }
+
     /// The kind of slot it opens, and what to say if there is none.
     const fn opens(&self) -> (SlotKind, &'static str) {
         match self {

@@ -1,6 +1,7 @@
 //! A vault from its owner's device: everything is sealed here before it is sent, and checked here before
 //! it is believed.
 
+mod asked;
 mod entries;
 mod export;
 pub mod import;
@@ -24,8 +25,9 @@ use ocmt_types::{Clock as _, Digest32, SystemClock, Timestamp, VaultId};
 
 use crate::{Client, ClientError, client::idempotency_key, state::LocalState, wire::as_text};
 
+pub use asked::SlotRequest;
 pub use entries::{PutOptions, Version};
-pub use export::Exported;
+pub use export::{Exported, Parts, Piece};
 pub use inbox::{Arrived, Worth};
 pub use key::Key;
 pub(crate) use open::present_vault;

@@ -166,6 +166,13 @@ pub struct PolicyArgs {
     /// Passes of Argon2id that a passphrase costs at the least, 3 to 6
     #[arg(long, value_name = "N")]
     pub argon2_passes: Option<u32>,
+    /// How long a backup key is waited for before it opens a vault, up to 30 days, such as 3d; 0s for not at all. A shorter
+    /// time counts once the one before has passed
+    #[arg(long, value_name = "TIME")]
+    pub backup_key_delay: Option<HumanDuration>,
+    /// The same for hardware tokens
+    #[arg(long, value_name = "TIME")]
+    pub hardware_delay: Option<HumanDuration>,
 }
 
 /// `ocmt tenant sso`

@@ -113,6 +113,14 @@ pub enum SlotsCommand {
         #[command(flatten)]
         passphrase: PassphraseArgs,
     },
+    /// Show who asked last to open the vault with a backup key or a hardware token
+    #[command(after_help = "Example:\n  ocmt vault slots asked\n\nThe vault is not opened for it.")]
+    Asked,
+    /// Refuse what was asked for: the device that asked gets nothing
+    #[command(
+        after_help = "Example:\n  ocmt step-up\n  ocmt vault slots refuse\n\nThe vault is not opened for it. If it was not you who asked, somebody has your account: then\n`ocmt sessions revoke-others`, and with the vault open `ocmt vault backup-key`."
+    )]
+    Refuse,
 }
 
 /// `ocmt vault slots add`

@@ -54,7 +54,8 @@ gets into the account opens the vault. Do not photograph it; do not keep it besi
 <h2>If the passphrase is lost</h2>
 <ol>
 <li>Sign in: <code>ocmt login --endpoint {endpoint} --email {owner}</code></li>
-<li>Set a new passphrase: <code>ocmt vault passphrase --backup-key</code>. It asks for the key above.</li>
+<li>Set a new passphrase: <code>ocmt vault passphrase --backup-key</code>. It asks for the key above. If it
+says that this is waited for: run it again then, on the same device.</li>
 <li>Make a new kit: <code>ocmt vault backup-key --kit FILE</code>. This one opens nothing any more then.</li>
 </ol>
 <p>If this page is lost or somebody has seen it: make a new kit at once.</p>

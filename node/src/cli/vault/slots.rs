@@ -27,7 +27,7 @@ use super::{
         output::{note, waiting},
         share, show,
     },
-    kit, open, tell_filed,
+    asked, kit, open, tell_filed,
 };
 
 /// A way to open the vault, for a list.
@@ -45,6 +45,8 @@ pub(super) async fn run(context: &Context, command: SlotsCommand) -> anyhow::Res
         SlotsCommand::Rm { slot, passphrase } => {
             remove(context, &mut open(context, &passphrase).await?, &slot).await
         }
+        SlotsCommand::Asked => asked::show(context).await,
+        SlotsCommand::Refuse => asked::refuse(context).await,
     }
 }
 

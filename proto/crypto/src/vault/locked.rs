@@ -5,14 +5,15 @@
 //! 2. the succession chain leads from there, and from the newest key this client has met, to the present;
 //! 3. under that key: the signature of every slot, the manifest's signature, equal epochs;
 //! 4. the manifest's counter is not below the highest seen, and the same counter is the same manifest;
-//! 5. the slots shown are those the manifest names, key by key; the leaves shown make its root;
+//! 5. the slots shown are those the manifest names, key by key, but for backup and hardware slots that the node keeps back
+//!    until the unlock is proved ([`super::withheld`]); the leaves shown make its root;
 //! 6. only now the vault key is opened, and the keyring with it, whose signing key must be the present.
 
 use std::collections::BTreeMap;
 
 use ocmt_types::SlotId;
 
-use super::{Door, Seen, State, UnlockedVault, doors, slot_key};
+use super::{Door, Seen, State, UnlockedVault, doors, withheld};
 use crate::{
     CryptoError, Result,
     datakey::VaultScope,
@@ -120,11 +121,13 @@ impl LockedVault {
         if keyring.vault_signing.verify_key() != present {
             return Err(CryptoError::Refused);
         }
+        let withheld = withheld::missing(&self.slots, &manifest.slots).ok_or(CryptoError::Refused)?;
         let floor = manifest.counter.max(seen.map_or(0, |seen| seen.counter));
         let state = State {
             manifest_hash: manifest::hash(&self.manifest),
             leaves: self.leaves.iter().map(|leaf| (leaf.object_id, *leaf)).collect::<BTreeMap<_, _>>(),
             slots: self.slots.clone(),
+            withheld,
             manifest,
         };
         let OpenedHalf { secret, pinned, lock_key } = half;
@@ -158,7 +161,7 @@ impl LockedVault {
             }
         }
         let holds = self.slots.iter().all(|slot| slot.epoch() == manifest.epoch)
-            && self.slots.iter().map(slot_key).eq(manifest.slots.iter().copied())
+            && withheld::missing(&self.slots, &manifest.slots).is_some()
             && manifest.proves(&self.leaves)
             && self.keyring.object_id == keyring_id()
             && self.leaves.contains(&self.keyring.leaf());

@@ -77,7 +77,7 @@ impl UnlockedVault {
     ///
     /// # Errors
     /// [`CryptoError::NotFound`] for a slot that is not there, [`CryptoError::LastSlot`] if none would
-    /// be left, [`CryptoError::TooLarge`] over 255.
+    /// be left, [`CryptoError::TooLarge`] over 255, [`CryptoError::Refused`] while slots are kept back.
     pub fn begin_rotation(
         &self,
         mode: RotationMode,
@@ -85,6 +85,9 @@ impl UnlockedVault {
         add: &[NewSlot<'_>],
         rng: &mut impl CryptoRng,
     ) -> Result<Rotation<'_>> {
+        if !self.state.withheld.is_empty() {
+            return Err(CryptoError::Refused);
+        }
         let known = |id: &SlotId| self.state.slots.iter().any(|slot| slot.id() == *id);
         if !drop.iter().all(known) {
             return Err(CryptoError::NotFound("key slot"));

@@ -34,10 +34,13 @@ pub(super) fn vaults(ids: &Ids) -> Vec<Made> {
             ..Default::default() };
         VaultService/FileSharedWrites "vault" => pb::FileSharedWritesRequest { vault_id: vault_id.clone(),
             write_ids: vec![uuid()], idempotency_key: key(), ..Default::default() };
-        VaultService/GetKeySlots "vault" => pb::GetKeySlotsRequest { vault_id: vault_id.clone() };
+        VaultService/GetKeySlots "vault" => pb::GetKeySlotsRequest { vault_id: vault_id.clone(),
+            ..Default::default() };
         VaultService/ReportUnlock "vault, slot" => pb::ReportUnlockRequest { vault_id: vault_id.clone(),
             handout_id: uuid(), slot_id: ids.slot.clone(), proof: vec![1; 64].into(),
             renewed_slot: Default::default(), idempotency_key: key() };
+        VaultService/RefuseSlotRequest "vault" => pb::RefuseSlotRequestRequest { vault_id: vault_id.clone(),
+            request_id: uuid(), idempotency_key: key() };
         VaultService/AddKeySlot "vault" => pb::AddKeySlotRequest { vault_id: vault_id.clone(),
             slot: vec![1; 64].into(), manifest: manifest.clone(), idempotency_key: key() };
         VaultService/RemoveKeySlot "vault, slot" => pb::RemoveKeySlotRequest { vault_id,

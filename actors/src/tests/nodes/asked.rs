@@ -1,0 +1,70 @@
+//! Slots of a backup key that were waited for, at two nodes: refused at one while they are collected at the other. Once the
+//! refusal was answered nothing is handed out any more, whoever won.
+
+use std::time::Duration;
+
+use ocmt_crypto::slot::SlotKind;
+
+use crate::{
+    api::{
+        auth::LinkPurpose,
+        vault::{GetKeySlots, GetVault, RefuseSlotRequest},
+    },
+    tests::{
+        asked::Paper,
+        kit::Kit,
+        nodes::{hand_over, unlocks::at_either},
+    },
+};
+
+const ROUNDS: u8 = 16;
+const DELAY: Duration = Duration::from_secs(60);
+const BUDGET: Duration = Duration::from_secs(300);
+
+async fn a_refusal_and_a_hand_out_have_an_order(a: Kit) {
+    let b = a.beside(2).await;
+    let mut paper = Paper::of(a, DELAY).await;
+    let mut won = [0, 0];
+    for round in 0..ROUNDS {
+        let nodes = [&paper.kit, &b];
+        let ask = GetKeySlots { vault: None, kind: Some(SlotKind::Backup), claim: Some([round; 32]) };
+        let waits = at_either(nodes, 0, &paper.ann, ask.clone()).await.unwrap_err();
+        assert_eq!(waits.reason(), "WAY_WAITS");
+        paper.kit.clock.advance(DELAY);
+        let ann = paper.kit.sign_in(&paper.ann, LinkPurpose::SignIn).await;
+        let request = at_either(nodes, 1, &ann, GetVault { vault: None }).await.unwrap().request.unwrap().id;
+        let refuse = RefuseSlotRequest { vault: paper.vault(), request };
+        let (handed, refused, _) = tokio::join!(
+            at_either(nodes, usize::from(round % 2), &ann, ask.clone()),
+            at_either(nodes, usize::from(1 - round % 2), &ann, refuse),
+            hand_over(nodes, ann.tenant),
+        );
+        refused.unwrap();
+        match handed {
+            Ok(handout) => {
+                assert!(handout.slots.iter().any(|slot| slot.kind == SlotKind::Backup as u8));
+                won[0] += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.reason(), "WAY_REFUSED");
+                won[1] += 1;
+            }
+        }
+        paper.kit.clock.advance(BUDGET);
+        let never = at_either(nodes, usize::from(round % 2), &ann, ask).await.unwrap_err();
+        assert_eq!(never.reason(), "WAY_REFUSED", "after the refusal was answered");
+        paper.kit.clock.advance(BUDGET * 2);
+        paper.ann = paper.kit.sign_in(&ann, LinkPurpose::SignIn).await;
+    }
+    assert_eq!(won[0] + won[1], u32::from(ROUNDS));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refusal_and_a_hand_out_have_an_order_at_two_nodes_on_sim() {
+    Box::pin(a_refusal_and_a_hand_out_have_an_order(Kit::sim().await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_refusal_and_a_hand_out_have_an_order_at_two_nodes_on_postgres() {
+    Box::pin(a_refusal_and_a_hand_out_have_an_order(Kit::postgres().await)).await;
+}
