@@ -17,6 +17,7 @@ pub(crate) mod nodes;
 mod notices;
 mod ownership;
 mod passkeys;
+mod places;
 pub(crate) mod post;
 pub(crate) mod programs;
 pub(crate) mod quotas;

@@ -64,7 +64,7 @@ async fn get(kit: &Kit, caller: &Caller, vault: VaultId, object: Digest32) -> Re
 }
 
 /// What the owner's device makes for a program.
-async fn ask(
+pub(crate) async fn ask(
     kit: &Kit,
     person: &Person,
     open: &UnlockedVault,

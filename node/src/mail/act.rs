@@ -21,6 +21,23 @@ pub(super) fn words(kind: &str) -> Option<(&'static str, &'static str)> {
              stream elsewhere: `ocmt audit stream set`. `ocmt audit stream show` says how far it has come. What the retention \
              of the audit prunes meanwhile is not sent any more.",
         ),
+        "session.new_place" => (
+            "Somebody signed in as you from where you were not lately",
+            "If it was you, with another device or from another network, nothing is to be done; of the same place you hear no more \
+             for 30 days.\n\nIf it was not, end the session: `ocmt sessions ls` shows it, `ocmt sessions revoke` ends it, \
+             `ocmt sessions revoke-others` ends all but your own, and the page /app/sessions does both. Whoever it was can read \
+             your mail or holds your passkey: see to that, and set up a second factor (`ocmt mfa enrol`).",
+        ),
+        "api_key.ends" => (
+            "An API key of yours ends soon",
+            "What signs in with it stands still from then on. Make another one in time, `ocmt api-key create` with the same scopes, \
+             put it where the old one is, and end that: `ocmt api-key revoke`. A key that is used no more may just end.",
+        ),
+        "program.ends" => (
+            "A program token of yours ends soon",
+            "What reads your vault with it stands still from then on. Make another one in time, `ocmt share program create`, put it where \
+             the old one is, and end that: `ocmt share program revoke`. A token that is used no more may just end.",
+        ),
         _ => return None,
     })
 }
@@ -37,6 +54,9 @@ mod tests {
             ("program.stopped", "ocmt share program revoke"),
             ("audit.retention", "ocmt audit retention set"),
             ("audit.stream_down", "ocmt audit stream set"),
+            ("session.new_place", "ocmt sessions revoke"),
+            ("api_key.ends", "ocmt api-key create"),
+            ("program.ends", "ocmt share program create"),
         ] {
             let (subject, text) = words(kind).unwrap();
             assert!(subject.len() <= 70 && text.contains(command), "{kind}: {text}");

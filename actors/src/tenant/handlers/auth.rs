@@ -2,12 +2,13 @@
 
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::tables::{
-    Assurance as StoredAssurance, Link, LinkPurpose as StoredPurpose, Session, TenantState, User, UserState,
+    Assurance as StoredAssurance, Link, LinkPurpose as StoredPurpose, LostMailbox, Session, TenantState,
+    User, UserState,
 };
 use ocmt_types::{Digest32, Secret, UserId};
 
 use super::{
-    super::{api_key, ceremony::agree},
+    super::{api_key, ceremony::agree, recovery::lost},
     factors, roles,
     session_issue::{self, Proof},
     session_row,
@@ -53,6 +54,12 @@ impl Handle for WhoAmI {
         };
         if let Some(who) = work.standing.caller.user() {
             let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
+            if session.assurance == StoredAssurance::Inert {
+                // of the account it is told nothing: it shows the address that it was given for
+                let lost = lost::of_session(work, person, who.session).await?.ok_or(ActorError::NotFound)?;
+                let session = Some(session_row::info(&session, &policy));
+                return Ok(Me { email: lost.new_email, session, ..me });
+            }
             return Ok(Me {
                 session: Some(session_row::info(&session, &policy)),
                 factors: factors::of(work, person).await?,
@@ -194,10 +201,16 @@ async fn make_room(
 impl Handle for ConsumeLink {
     async fn look(&self, scope: &Scope) -> Result<(), ActorError> {
         let mut tx = scope.read().await?;
+        if tx.get::<LostMailbox>(self.token_hash).await?.is_some() {
+            return Ok(());
+        }
         tx.get::<Link>(self.token_hash).await?.map(drop).ok_or(BAD_LINK)
     }
 
     async fn handle(self, work: &mut Work) -> Result<SessionIssued, ActorError> {
+        if let Some(issued) = lost::shown(work, self.token_hash, &self.client).await? {
+            return issued;
+        }
         // one statement: of many that show the same link exactly one gets the row, and a link that
         // is shown from elsewhere (a mail scanner) stays good for whoever asked for it
         let good = Link::expires_at.gt(work.now).and(Link::binding_hash.eq(self.binding_hash));

@@ -106,6 +106,7 @@ async fn renewed(work: &mut Work, who: SignedIn, shown: Proof) -> Result<Session
 
 fn stored(assurance: Assurance) -> StoredAssurance {
     match assurance {
+        Assurance::Inert => StoredAssurance::Inert,
         Assurance::PendingMfa => StoredAssurance::PendingMfa,
         Assurance::Recovery => StoredAssurance::Recovery,
         Assurance::Link => StoredAssurance::Link,

@@ -114,7 +114,7 @@ pub(crate) async fn handed_over(work: &mut Work, notice: NoticeId) -> Result<(),
     work.tx.update(&row).await?;
     work.tx.clear_timer(TIMER, &notice.to_string()).await?;
     // what counts from the hand-over hangs on here, by the notice's kind
-    super::super::ceremony::stop::notified(work, &row).await
+    super::super::ceremony::tell::notified(work, &row).await
 }
 
 /// No carrier will ever take it to its addressee: it is given up, and what waits for its hand-over waits on. Nobody was
@@ -130,7 +130,12 @@ pub(crate) async fn undeliverable(work: &mut Work, notice: NoticeId) -> Result<(
     row.next_attempt_at = None;
     work.tx.update(&row).await?;
     work.tx.clear_timer(TIMER, &notice.to_string()).await?;
-    Ok(())
+    super::super::ceremony::tell::refused(work, &row).await
+}
+
+/// Whether its addressee is refused for good; not that nobody took it for a week.
+pub(crate) fn is_refused(row: &Notice) -> bool {
+    row.handed_over_at.is_none() && row.next_attempt_at.is_none() && row.attempts < MOST_ATTEMPTS
 }
 
 fn retry_at(now: Timestamp, attempts: i64) -> Timestamp {

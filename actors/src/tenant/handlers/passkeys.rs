@@ -187,7 +187,7 @@ fn showing(work: &mut Work) -> Result<SignedIn, ActorError> {
     let who = work.user()?;
     let action = match who.assurance {
         Assurance::PendingMfa => Action::CompleteMfa,
-        Assurance::Recovery | Assurance::Link | Assurance::Mfa => Action::StepUp,
+        Assurance::Inert | Assurance::Recovery | Assurance::Link | Assurance::Mfa => Action::StepUp,
     };
     work.authorize(action, &Object::of(who.user))?;
     work.object = format!("session/{}", who.session);

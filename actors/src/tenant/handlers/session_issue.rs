@@ -7,7 +7,7 @@ use ocmt_store::tables::{Assurance, Session, TenantState, User};
 use ocmt_types::{Secret, SessionId, UserId};
 
 use super::{
-    factors,
+    factors, new_place,
     session_row::{address_of, effective, end, holders, info, live_of, not_served, tenant_of},
 };
 use crate::{
@@ -16,6 +16,8 @@ use crate::{
 
 /// The second factor is shown within this.
 pub(crate) const PENDING_LASTS: Duration = Duration::from_secs(10 * 60);
+/// A session that a guardian's word gave has to propose its ceremony within this.
+const INERT_LASTS: Duration = Duration::from_secs(24 * 3600);
 /// Characters of what a client calls itself.
 const LONGEST_CLIENT: usize = 100;
 
@@ -55,6 +57,7 @@ pub(crate) async fn issue(
     };
     let lasts = match assurance {
         Assurance::PendingMfa => PENDING_LASTS.min(policy.session_absolute()),
+        Assurance::Inert => INERT_LASTS.min(policy.session_absolute()),
         _ => policy.session_absolute(),
     };
     make_room(work, user.user_id, assurance, None, &policy).await?;
@@ -76,6 +79,10 @@ pub(crate) async fn issue(
         passkey: shown == Proof::Passkey,
     };
     work.tx.insert(&row).await?;
+    // what a lost mailbox is asked back with is told in words of its own
+    if assurance != Assurance::Inert {
+        new_place::tell(work, user, &row).await?;
+    }
     issued(work, &row, &token, &policy).await
 }
 
@@ -158,5 +165,6 @@ fn kind(assurance: Assurance) -> u8 {
         Assurance::Recovery | Assurance::Narrowed => 0,
         Assurance::PendingMfa => 1,
         Assurance::Link | Assurance::Mfa => 2,
+        Assurance::Inert => 3,
     }
 }

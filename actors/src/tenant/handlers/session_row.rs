@@ -12,8 +12,8 @@ use ocmt_store::{
 use ocmt_types::{Digest32, SessionId, Timestamp, UserId};
 
 use super::{
-    super::{api_key, ceremony::events as ceremony_events, program, share},
-    email_change, factors, passkeys, roles, sso,
+    super::{api_key, ceremony::events as ceremony_events, program, recovery::lost, share},
+    channels, email_change, ending, factors, passkeys, roles, sso,
 };
 use crate::{
     api::auth::{Assurance, SessionInfo},
@@ -247,7 +247,10 @@ pub(crate) async fn end(
 
 /// Whether it is good for ceremonies alone.
 pub(crate) fn is_of_recovery(session: &Session) -> bool {
-    matches!(session.assurance, StoredAssurance::Recovery | StoredAssurance::Narrowed)
+    matches!(
+        session.assurance,
+        StoredAssurance::Inert | StoredAssurance::Recovery | StoredAssurance::Narrowed
+    )
 }
 
 /// Takes everything but its ceremony from a session that has opened one: whoever was to be put out has no more of the
@@ -309,6 +312,7 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     work.tx.delete_all::<Pairing>(Pairing::expires_at.le(now)).await?;
     program::sweep(work).await?;
     api_key::sweep(work).await?;
+    ending::remind(work).await?;
     share::sweep(work).await?;
     work.tx.delete_all::<Notice>(Notice::handed_over_at.le(Some(now - KEEP_DELIVERED))).await?;
     // and those that nobody took, long after they were given up
@@ -319,6 +323,8 @@ pub(crate) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
     passkeys::sweep(work).await?;
     sso::sweep(work).await?;
     email_change::sweep(work).await?;
+    lost::sweep(work).await?;
+    channels::sweep(work).await?;
     ceremony_events::sweep(work).await?;
     work.tx.forget_answers(now - KEEP).await?;
     work.set_timer(SWEEP, "", now + SWEEP_EVERY, &[]).await
@@ -333,7 +339,9 @@ fn is_live(session: &Session, policy: &TenantPolicy, now: Timestamp) -> bool {
 /// Any other ends when it is not used.
 pub(in crate::tenant) fn idle_expires_at(session: &Session, policy: &TenantPolicy) -> Timestamp {
     match session.assurance {
-        StoredAssurance::Recovery | StoredAssurance::Narrowed => expires_at(session, policy),
+        StoredAssurance::Inert | StoredAssurance::Recovery | StoredAssurance::Narrowed => {
+            expires_at(session, policy)
+        }
         StoredAssurance::PendingMfa | StoredAssurance::Link | StoredAssurance::Mfa => {
             session.seen_at + policy.session_idle()
         }
@@ -342,7 +350,7 @@ pub(in crate::tenant) fn idle_expires_at(session: &Session, policy: &TenantPolic
 
 /// A policy that was made stricter applies to sessions that were issued before.
 pub(in crate::tenant) fn expires_at(session: &Session, policy: &TenantPolicy) -> Timestamp {
-    if session.assurance == StoredAssurance::Recovery {
+    if matches!(session.assurance, StoredAssurance::Inert | StoredAssurance::Recovery) {
         return session.expires_at;
     }
     session.expires_at.min(session.created_at + policy.session_absolute())

@@ -9,11 +9,13 @@ use std::time::Duration;
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::{
     MOST_TENANTS_OF_ADDRESS,
-    tables::{EmailChange, EmailChangeState, Timer, User},
+    tables::{Ceremony, CeremonyPurpose, CeremonyState, EmailChange, EmailChangeState, Timer, User},
 };
 use ocmt_types::{Secret, UserId};
 
 use super::{
+    super::recovery::lost,
+    channels,
     enrol::own,
     notices::{self, NoticeText},
     session_row::{self, LINK_WINDOW},
@@ -158,7 +160,8 @@ pub(crate) async fn stop(work: &mut Work, user: UserId, why: &str) -> Result<boo
 pub(super) async fn forget(work: &mut Work, user: UserId) -> Result<(), ActorError> {
     work.tx.clear_timer(TIMER, &user.to_string()).await?;
     work.tx.delete_all::<EmailChange>(EmailChange::user_id.eq(user)).await?;
-    Ok(())
+    channels::forget(work, user).await?;
+    lost::forget(work, user).await
 }
 
 /// Drops those that are over and count no more.
@@ -215,12 +218,40 @@ async fn no_recovery(work: &mut Work, user: UserId) -> Result<(), ActorError> {
     ))
 }
 
+/// What a guardian's word alone has proposed does not count: or one with a grudge could hold an address for ever.
 async fn is_recovering(work: &mut Work, user: UserId) -> Result<bool, ActorError> {
-    Ok(!session_row::holders(work, user).await?.is_empty())
+    for state in CeremonyState::LIVE {
+        let live = Ceremony::user_id.eq(user).and(Ceremony::state.eq(state));
+        let held = |row: &Ceremony| {
+            row.purpose != CeremonyPurpose::Unlock
+                && !(row.state == CeremonyState::Proposed && row.new_email.is_some())
+        };
+        if work.tx.find::<Ceremony>(live).await?.iter().any(held) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A recovery made another address the user's, who had lost the mailbox: both hear of it.
+pub(crate) async fn recovered(work: &mut Work, user: UserId, addresses: [&str; 2]) -> Result<(), ActorError> {
+    let what = "the account was recovered by its guardians for who had lost its mailbox; it is reached, and signs in, by the new \
+                address alone";
+    let facts = [("what".to_owned(), what.to_owned()), ("new address".to_owned(), addresses[1].to_owned())];
+    let subject = user.to_string();
+    for address in addresses {
+        let text =
+            NoticeText { user: Some(user), address, kind: "email.changed", subject: &subject, facts: &facts };
+        notices::write(work, text).await?;
+    }
+    Ok(())
 }
 
 /// Why nobody here can have this address now.
-async fn hindrance(work: &mut Work, address: &str) -> Result<Option<&'static str>, ActorError> {
+pub(in crate::tenant) async fn hindrance(
+    work: &mut Work,
+    address: &str,
+) -> Result<Option<&'static str>, ActorError> {
     if work.tx.first::<User>(User::email.eq(address)).await?.is_some() {
         return Ok(Some("a user of this tenant has this address"));
     }

@@ -3,13 +3,10 @@
 //! which of the two it was.
 
 use ocmt_crypto::audit::Outcome;
-use ocmt_store::{
-    StoreError,
-    tables::{EmailChange, EmailChangeState, Invite, Link, User, UserState},
-};
+use ocmt_store::tables::{EmailChange, EmailChangeState, User, UserState};
 use ocmt_types::UserId;
 
-use super::{TIMER, end, hindrance, is_recovering, tell_both};
+use super::{super::channels, TIMER, end, is_recovering, tell_both};
 use crate::{
     audit,
     error::ActorError,
@@ -52,24 +49,8 @@ async fn took_over(work: &mut Work, row: &EmailChange) -> Result<Option<&'static
     if is_recovering(work, row.user_id).await? {
         return Ok(Some("a recovery of the vault is under way"));
     }
-    if let Some(why) = hindrance(work, &row.new_email).await? {
+    if let Some(why) = channels::moved(work, user, &row.new_email).await? {
         return Ok(Some(why));
-    }
-    match work.tx.list_address(&row.new_email, row.user_id).await {
-        Ok(()) => {}
-        // another tenant's user took the last place since
-        Err(StoreError::TooMany { .. }) => return Ok(Some("the new address is taken")),
-        Err(error) => return Err(error.into()),
-    }
-    let moved = User { email: row.new_email.clone(), ..user };
-    if !work.tx.update_if(&moved, User::email.eq(&row.old_email)).await? {
-        return Err(ActorError::Aborted("the user"));
-    }
-    work.tx.unlist_address(&row.old_email).await?;
-    // what went to the old address opens nothing any more, and nobody joins beside the user by the new one
-    work.tx.delete_all::<Link>(Link::user_id.eq(row.user_id)).await?;
-    for address in [&row.old_email, &row.new_email] {
-        work.tx.delete_all::<Invite>(Invite::email.eq(address)).await?;
     }
     // the session that asked has shown who it is
     session_row::end_all(work, row.user_id, Some(row.session_id)).await?;
