@@ -113,9 +113,13 @@ impl Kit {
     }
 
     pub(crate) async fn postgres() -> Self {
+        Self::postgres_with(|_| {}).await
+    }
+
+    pub(crate) async fn postgres_with(change: impl FnOnce(&mut SystemConfig)) -> Self {
         let database = TestDatabase::migrated().await.expect("a PostgreSQL for tests");
         let store = database.open().await.unwrap();
-        Self { _database: Some(Arc::new(database)), ..Self::with(store, |_| {}).await }
+        Self { _database: Some(Arc::new(database)), ..Self::with(store, change).await }
     }
 
     /// The files of a database on disk.

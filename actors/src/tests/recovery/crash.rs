@@ -1,9 +1,13 @@
-//! A process that dies after k - 1 and after k approvals: the next one goes on from the rows.
+//! A process that dies after k - 1 and after k approvals, and a node that drains there: the next one goes on from the rows.
+
+use std::{mem, time::Duration};
+
+use tokio::sync::watch;
 
 use super::circle::{Circle, pass_delay, short};
 use crate::{
     api::recovery::{CeremonyState, CollectShares},
-    tests::kit::Kit,
+    tests::kit::{Kit, until},
 };
 
 /// Kills the tree without a farewell and starts another over the same store.
@@ -48,4 +52,55 @@ async fn r13_it_goes_on_after_crashes_on_sim() {
 #[tokio::test]
 async fn r13_it_goes_on_after_crashes_on_sqlite() {
     Box::pin(it_goes_on_after_crashes(Kit::sqlite_with(short).await)).await;
+}
+
+/// The node drains, and the other one takes over, with every tenant of the ceremony.
+async fn drain(circle: &mut Circle, other: &mut Kit) {
+    let draining = circle.kit.system.drain(Duration::from_secs(60), watch::Sender::new(0)).await;
+    draining.unwrap();
+    mem::swap(&mut circle.kit, other);
+    // it drained itself before
+    circle.kit.system.resume();
+    let owner = circle.owner.clone();
+    until("the other node has it", async || {
+        circle.kit.call(&owner.caller, crate::api::tenant::GetTenant).await.is_ok()
+    })
+    .await;
+}
+
+async fn it_goes_on_over_drains(kit: Kit) {
+    let mut other = kit.beside_with(2, short).await;
+    let mut circle = Circle::dealt(kit, 2, &[1, 1, 1]).await;
+    let requester = circle.opened().await;
+    let id = requester.id();
+    drain(&mut circle, &mut other).await;
+    circle.approve(0, id).await.unwrap();
+    let first = circle.kit.node.incarnation;
+    drain(&mut circle, &mut other).await;
+    assert_ne!(circle.kit.node.incarnation, first, "another node");
+    assert_eq!(circle.state_of(&requester.person, id).await.unwrap().units_approved, 1);
+    circle.approve(1, id).await.unwrap();
+    drain(&mut circle, &mut other).await;
+    let view = circle.state_of(&requester.person, id).await.unwrap();
+    assert_eq!((view.state, view.units_approved), (CeremonyState::Ready, 2));
+    // the deadline passes at a node that has not seen it set
+    pass_delay(&circle);
+    circle.reaches(&requester.person, id, CeremonyState::Released).await;
+    drain(&mut circle, &mut other).await;
+    let collected = circle.kit.call(&requester.person.caller, CollectShares { ceremony: id }).await.unwrap();
+    let (vault, challenge, handout) = circle.unlock(&requester, &collected).await;
+    drain(&mut circle, &mut other).await;
+    circle.complete(&requester, vault, (challenge, handout)).await.unwrap();
+    drain(&mut circle, &mut other).await;
+    assert_eq!(circle.row(id).await.release_private_wrapped, None);
+}
+
+#[tokio::test]
+async fn a_ceremony_goes_on_over_a_drain_after_every_step_on_sim() {
+    Box::pin(it_goes_on_over_drains(Kit::sim_with(short).await)).await;
+}
+
+#[tokio::test]
+async fn a_ceremony_goes_on_over_a_drain_after_every_step_on_postgres() {
+    Box::pin(it_goes_on_over_drains(Kit::postgres_with(short).await)).await;
 }
