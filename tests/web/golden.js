@@ -1,7 +1,8 @@
 // The vectors of docs/formats.md and docs/formats-cell-and-recovery.md, as far as browsers have the formats: made by
 // proto/crypto/src/vault/golden.rs and proto/crypto/src/golden, opened here.
 
-import { approve, checkCeremony, claimedNode, readCeremony, signStop, verifyRelease } from "../../node/web/js/core/ceremony.js";
+import { backupKey, backupText } from "../../node/web/js/core/backup.js";
+import { approve, checkCeremony, claimedNode, lostMailbox, readCeremony, signStop, verifyRelease } from "../../node/web/js/core/ceremony.js";
 import { concat, equal, head, hex, idBytes, need, Reader, u32, unhex, utf8 } from "../../node/web/js/core/codec.js";
 import { openEnvelope, sealEnvelope } from "../../node/web/js/core/envelope.js";
 import { answerDrill, checkDelays, openUnits, shareBytes, verifySet } from "../../node/web/js/core/guardian.js";
@@ -95,6 +96,7 @@ async function vaults({ scope: place, vault: all }) {
     const [entryId, text] = [entry.id, entry.plaintext].map(unhex);
     const again = (version) => makeObject(scope, key, given.epoch, entryId, version, text);
     await refuses(async () => vault.openEntry(objectBytes(await again(entry.version))));
+    await slotsAndFollowing(vault, shown, entry, secrets[3]);
     await changes(vault, shown, again, entry, secrets[3]);
     const signing = plain.slice(38, 70);
     await resigned(scope, shown, signing, secrets[3]);
@@ -169,13 +171,76 @@ async function damaged(scope, shown, [kind, secret]) {
     { leaves: shown.leaves.slice(1) },
     { leaves: [...shown.leaves, shown.leaves[0]] },
     { leaves: shown.leaves.map((leaf, at) => (at === 0 ? { ...leaf, version: leaf.version + 1n } : leaf)) },
-    { slots: shown.slots.slice(0, -1) },
+    { slots: shown.slots.filter((slot) => slot[22] !== MEMBER) },
+    { slots: [...shown.slots, shown.slots[0]] },
     { slots: shown.slots.map((slot) => flipped(slot)) },
     { keyring: flipped(shown.keyring) },
   ];
+  await keptBack(scope, shown, kind, secret);
   for (const change of wrong) await refuses(() => openVault(scope, { ...shown, ...change }, kind, secret));
   await refuses(() => openVault(scope, shown, kind, flipped(secret)));
   await refuses(() => openVault(flipped(scope), shown, kind, secret));
+}
+
+/** A node may keep back the slots of backup keys and tokens until the unlock is proved: they stay in what is signed. */
+async function keptBack(scope, shown, kind, secret) {
+  const slots = shown.slots.filter((slot) => slot[22] !== BACKUP && slot[22] !== HARDWARE);
+  const vault = await openVault(scope, { ...shown, slots }, kind, secret);
+  need(vault.slots.length === shown.slots.length && slots.length === shown.slots.length - 2);
+  const { signed } = await vault.changed([]);
+  const later = { ...shown, manifest: signed };
+  need((await openVault(scope, later, kind, secret, vault.seen)).slots.length === shown.slots.length);
+  // and another slot in their place is none of them
+  const other = await vault.newSlot(random(32), { kind: BACKUP, cost: { memoryKib: 19_456, passes: 2, lanes: 1 } });
+  await refuses(() => openVault(scope, { ...shown, slots: [...slots, other.stored] }, kind, secret));
+}
+
+/** Ways to open a vault come and go; what another device wrote is taken, and nothing older. */
+async function slotsAndFollowing(vault, shown, entry, [kind, secret]) {
+  const before = { manifest: shown.manifest, leaves: shown.leaves, seen: vault.seen };
+  const cost = { memoryKib: 19_456, passes: 2, lanes: 1 };
+  const words = () => passphraseBytes("tramway okapi lantern");
+  const slot = await vault.newSlot(words(), { cost });
+  const [with_, stored] = [await vault.changed([], { slots: [...vault.slots, slot] }), [...shown.slots, slot.stored]];
+  const open = (change, seen) => openVault(vault.scope, { ...shown, ...change }, kind, secret, seen);
+  const through = await openVault(vault.scope, { ...shown, slots: stored, manifest: with_.signed }, PASSPHRASE, words(), vault.seen);
+  need(equal(through.openedThrough, slot.id));
+  // another device, which has the vault open, takes it, and then not what was before
+  const other = await open({}, vault.seen);
+  const followed = await other.followed({ manifest: with_.signed, leaves: shown.leaves });
+  other.apply(followed);
+  need(other.slots.length === stored.length && other.seen.counter === vault.seen.counter + 1n);
+  need((await other.followed(before).catch((error) => error)) instanceof RolledBack);
+  await refuses(() => other.followed({ manifest: flipped(with_.signed), leaves: shown.leaves }));
+  await refuses(() => other.followed({ manifest: with_.signed, leaves: shown.leaves.slice(1) }));
+  const later = { ...vault.seen, counter: vault.seen.counter + 5n };
+  need((await vault.followed({ manifest: with_.signed, leaves: shown.leaves }, later).catch((error) => error)) instanceof RolledBack);
+  // and takes it away again, with an entry
+  const id = unhex(entry.id);
+  const less = await other.changed([], { deleted: [id], slots: other.slots.filter((one) => !equal(one.id, slot.id)) });
+  const leaves = shown.leaves.filter((leaf) => !equal(leaf.id, id));
+  need((await open({ manifest: less.signed, leaves }, vault.seen)).versionOf(id) === 0n);
+  await refuses(() => open({ manifest: less.signed }, vault.seen));
+  await refuses(() => other.changed([], { slots: [] }));
+  await refuses(() => other.changed([], { deleted: [random(32)] }));
+  // at most four passphrases
+  for (let more = other.slots.filter((one) => one.kind === PASSPHRASE).length; more < 4; more += 1) {
+    const next = await other.newSlot(words(), { cost });
+    other.apply(await other.changed([], { slots: [...other.slots, next] }));
+  }
+  await refuses(() => other.newSlot(words(), { cost }));
+  other.close();
+  need(await other.sealEntry({ name: "x", writtenAt: 0n, expiresAt: null, remindAt: null, value: random(1) }).then(() => false, () => true));
+}
+
+async function backupKeys({ key, text }) {
+  need((await backupText(unhex(key))) === text);
+  const spelt = [text, text.toLowerCase(), text.replaceAll("-", " "), text.replaceAll("-", "").replaceAll("O", "0").replaceAll("I", "1")];
+  for (const one of spelt) need(equal(await backupKey(one), unhex(key)));
+  const other = text[0] === "A" ? "B" : "A";
+  for (const wrong of [other + text.slice(1), text.slice(0, -1), text + "A", "", "violin ledger umbrella quartz"]) {
+    need((await backupKey(wrong)) === null);
+  }
 }
 
 async function recovery(v) {
@@ -216,6 +281,7 @@ async function recovery(v) {
   await falseUnits(set, first, unhex(v.guardians[0].sealed_units));
   const { identity } = set.guardians[0];
   need(equal(await signStop("lock", ceremony.hash, now, first.identity, identity), bytes("lock_by_the_first_guardian")));
+  need(hex(await lostMailbox(v.lost_mailbox.address)) === v.lost_mailbox.subject);
   await refuses(() => signStop("lock", ceremony.hash, now, first.identity, set.guardians[1].identity));
   const units = await openUnits(unhex(v.guardians[0].sealed_units), set, first);
   const [answer] = await answerDrill(bytes("drill_challenge"), units, now);
@@ -264,6 +330,7 @@ export async function golden(read) {
   const vault = await read("ocmt/vault.json");
   const cell = await read("ocmt/cell-and-recovery.json");
   await pieces(vault);
+  await backupKeys(vault.backup_key);
   await vaults(vault);
   await recovery(cell.recovery);
   await strictness();

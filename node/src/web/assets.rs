@@ -31,6 +31,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "page.css",
         "js/core/argon2.js",
         "js/core/argon2_worker.js",
+        "js/core/backup.js",
         "js/core/ceremony.js",
         "js/core/codec.js",
         "js/core/english.js",
@@ -47,6 +48,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/core/worker.js",
         "js/page/accept.js",
         "js/page/call.js",
+        "js/page/drawn.js",
         "js/page/drill.js",
         "js/page/guardian.js",
         "js/page/making.js",
@@ -54,10 +56,21 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/page/own.js",
         "js/page/owner.js",
         "js/page/passkey.js",
+        "js/page/qr.js",
         "js/page/request.js",
         "js/page/shown.js",
+        "js/page/vault.js",
+        "js/page/vault_keys.js",
+        "js/page/vault_new.js",
+        "js/page/vault_open.js",
+        "js/page/vault_parts.js",
+        "js/page/vault_present.js",
+        "js/page/vault_read.js",
+        "js/page/vault_rows.js",
+        "js/page/vault_write.js",
         "js/page/wire.js",
         "vendor/hash-wasm/argon2.js",
+        "vendor/lean-qr/nano.js",
     ])
 });
 
@@ -92,6 +105,12 @@ pub(super) enum Script {
     Guardian,
     /// Showing a passkey, and adding one.
     Passkey,
+    /// One's own secrets.
+    Vault,
+    /// The ways to open them.
+    VaultKeys,
+    /// Making a vault.
+    NewVault,
 }
 
 impl Script {
@@ -102,6 +121,9 @@ impl Script {
             Self::Drill => "js/page/drill.js",
             Self::Guardian => "js/page/guardian.js",
             Self::Passkey => "js/page/passkey.js",
+            Self::Vault => "js/page/vault.js",
+            Self::VaultKeys => "js/page/vault_keys.js",
+            Self::NewVault => "js/page/vault_new.js",
         }
     }
 
@@ -157,7 +179,8 @@ impl Assets {
     }
 }
 
-/// What a module of ours imports: all are written `from "./name.js"` or `from "../folder/name.js"`.
+/// What a module of ours imports: all are written `from "./name.js"`, `from "../folder/name.js"` or
+/// `from "../../vendor/package/name.js"`.
 fn imports_of(name: &str, bytes: &[u8]) -> Vec<String> {
     let (Ok(text), Some((folder, _))) = (str::from_utf8(bytes), name.rsplit_once('/')) else {
         return Vec::new();
@@ -165,9 +188,10 @@ fn imports_of(name: &str, bytes: &[u8]) -> Vec<String> {
     let above = folder.rsplit_once('/').map_or("", |(above, _)| above);
     let named = text.split("from \"").skip(1).filter_map(|rest| rest.split('"').next());
     named
-        .filter_map(|import| match import.strip_prefix("../") {
-            Some(rest) => Some(format!("{above}/{rest}")),
-            None => import.strip_prefix("./").map(|rest| format!("{folder}/{rest}")),
+        .filter_map(|import| match (import.strip_prefix("../../"), import.strip_prefix("../")) {
+            (Some(rest), _) => Some(rest.to_owned()),
+            (None, Some(rest)) => Some(format!("{above}/{rest}")),
+            (None, None) => import.strip_prefix("./").map(|rest| format!("{folder}/{rest}")),
         })
         .collect()
 }
@@ -236,5 +260,6 @@ mod tests {
         // what compiles WebAssembly is the worker's alone
         assert!(!request.iter().any(|path| path.contains("argon2")), "{request:?}");
         assert!(!named(Script::Passkey).iter().any(|path| path.ends_with("english.js")));
+        assert!(named(Script::VaultKeys).iter().any(|path| path.ends_with("vendor/lean-qr/nano.js")));
     }
 }

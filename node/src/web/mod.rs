@@ -17,8 +17,15 @@
 //! | `GET /app/audit` | what one has done oneself |
 //! | `GET /app/recovery`, `POST …/veto` | requests for one's own vault, and stopping one |
 //! | `GET /app/sessions`, `POST …/end`, `…/end-others` | where one is signed in, and ending it |
+//! | `GET /app/containers`, `…/{id}`, `POST …/wake`, `…/pause` | one's containers, why they are awake, waking and pausing ([`own`]) |
+//! | `GET /app/connections`, `POST …/end` | what they are connected to, and ending that |
+//! | `GET /app/groups`, `…/{id}`, `POST …/leave`, `/app/shares/accept`, `/app/shares/end` | groups and shares |
+//! | `GET /app/approvals`, `POST …/deny` | what others ask for, and refusing it |
+//! | `GET /app/pairing`, `POST …/approve`, `…/refuse`, `…/revoke` | who may talk to one's agents |
+//! | `GET /app/alerts`, `POST …/add`, `…/test`, `…/remove` | where the tenant's alerts go |
+//! | `GET /app/vault`, `…/keys`, `POST …/step-up` | one's own secrets, and the ways to open them |
 //! | `GET /guardian`, `…/invitations/{id}`, `…/requests/{id}`, `…/drills/{id}` | what waits for a guardian |
-//! | `POST /guardian/resign` | says no, or stops being a guardian |
+//! | `POST /guardian/resign`, `…/lost-mailbox` | says no, or stops being a guardian; has a link sent to who lost the mailbox |
 //! | `GET /static/{version}/{name}` | what pages load |
 //!
 //! Which page may send what is checked where the request came in ([`crate::edge::browser`]); the token of a form
@@ -31,6 +38,7 @@ mod device;
 mod frame;
 mod guardian;
 mod next;
+mod own;
 mod pages;
 mod passkeys;
 mod recovery;
@@ -38,6 +46,7 @@ mod second_factor;
 mod sessions;
 mod sign_in;
 mod sign_out;
+mod vault;
 mod view;
 mod words;
 
@@ -86,11 +95,16 @@ pub fn routes(pages: Pages) -> Router {
         .route("/app/sessions", get(sessions::list))
         .route("/app/sessions/end", post(sessions::end))
         .route("/app/sessions/end-others", post(sessions::end_others))
+        .route("/app/vault", get(vault::entries))
+        .route("/app/vault/keys", get(vault::keys))
+        .route("/app/vault/step-up", post(vault::step_up))
         .route("/guardian", get(guardian::overview))
         .route("/guardian/invitations/{id}", get(guardian::invitation))
         .route("/guardian/requests/{id}", get(guardian::request))
         .route("/guardian/drills/{id}", get(guardian::drill))
         .route("/guardian/resign", post(guardian::resign))
+        .route("/guardian/lost-mailbox", post(guardian::lost_mailbox))
+        .merge(own::routes())
         .layer(middleware::from_fn(words::keep))
         .route("/static/{version}/{*name}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES))

@@ -248,16 +248,22 @@ async fn leave(pages: &Pages, visitor: &Visitor) {
 /// A session of its own, whatever the browser showed before; the binding has done its work. On to the page that was asked
 /// for first.
 pub(super) fn signed_in(issued: &SessionIssued, visitor: &Visitor) -> Response {
-    let token = issued.token.expose();
-    let csrf = csrf::issue(token.as_bytes(), &mut rand::rng());
+    let [session, csrf] = of_session(issued);
     let arrived = issued.session.assurance != Assurance::PendingMfa;
     see_other(
         visitor.wanted().as_deref().unwrap_or("/"),
         [
-            cookies::set(cookies::SESSION, token),
-            cookies::set(cookies::CSRF, &csrf),
+            session,
+            csrf,
             cookies::clear(cookies::BINDING),
             arrived.then(|| cookies::clear(cookies::NEXT)).flatten(),
         ],
     )
+}
+
+/// The cookies of a session that has just got its token.
+pub(super) fn of_session(issued: &SessionIssued) -> [Cookie; 2] {
+    let token = issued.token.expose();
+    let csrf = csrf::issue(token.as_bytes(), &mut rand::rng());
+    [cookies::set(cookies::SESSION, token), cookies::set(cookies::CSRF, &csrf)]
 }

@@ -12,6 +12,9 @@ export const HARDWARE = 3;
 export const RECOVERY = 4;
 export const MEMBER = 5;
 
+/** Slots of one kind that a secret is stretched for: trying it costs an Argon2id on each, and the node says how many there are. */
+export const MAX_STRETCHED_SLOTS = 4;
+
 const KIND = 0x10;
 const LOCK = utf8("OCMT slot lock v1\0");
 const VAULT_KEY = utf8("OCMT slot vault key v1\0");

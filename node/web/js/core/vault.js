@@ -4,13 +4,12 @@ import { compare, concat, equal, need, Refused, u8 } from "./codec.js";
 import { areHalves, newSigning, random, sha256, sign } from "./keys.js";
 import { follow, MAX_SLOTS, openManifest, proves, signManifest } from "./manifest.js";
 import {
-  entryBytes, entryId, keyringBytes, keyringId, leafOf, makeObject, newKeyring, objectBytes, openObject, readEntry,
-  readKeyring, readObject, rootOf,
+  entryBytes, entryId, isEntry, keyringBytes, keyringId, leafOf, makeObject, newKeyring, objectBytes, openObject,
+  readEntry, readKeyring, readObject, rootOf,
 } from "./object.js";
-import { checkSlot, isStretched, makeSlot, openHalf, openVaultKey, PASSPHRASE, readSlot } from "./slot.js";
-
-/** Trying a secret on a slot costs an Argon2id, and the node says how many slots there are. */
-const MAX_STRETCHED = 4;
+import {
+  BACKUP, checkSlot, HARDWARE, isStretched, makeSlot, MAX_STRETCHED_SLOTS, openHalf, openVaultKey, PASSPHRASE, readSlot,
+} from "./slot.js";
 
 /** The node showed something older than this browser has seen, or another of the same age. */
 export class RolledBack extends Error {}
@@ -18,10 +17,27 @@ export class RolledBack extends Error {}
 const sameSlot = (slot, named) =>
   equal(slot.id, named.id) && slot.kind === named.kind && equal(slot.public, named.public);
 
+/**
+ * The slots that the manifest names: as shown, or by what is named of them where a node keeps them back until the unlock is
+ * proved, which it may with backup keys and hardware tokens alone.
+ */
+function allNamed(named, shown) {
+  const all = named.map((one) => shown.find((slot) => sameSlot(slot, one)) ?? one);
+  const kept = all.filter((one) => !shown.includes(one));
+  need(all.length - kept.length === shown.length && kept.every(({ kind }) => kind === BACKUP || kind === HARDWARE));
+  return all;
+}
+
+/** Refuses what is older than what was met, or another of the same age. */
+function onward(manifest, hash, seen) {
+  const forked = manifest.counter === seen.counter && !equal(hash, seen.manifestHash);
+  if (manifest.counter < seen.counter || forked) throw new RolledBack();
+}
+
 /** The first slot of this kind that the secret opens. */
 async function tried(slots, scope, kind, secret) {
   const candidates = slots.filter((slot) => slot.kind === kind);
-  for (const slot of isStretched(kind) ? candidates.slice(0, MAX_STRETCHED) : candidates) {
+  for (const slot of isStretched(kind) ? candidates.slice(0, MAX_STRETCHED_SLOTS) : candidates) {
     try {
       return { slot, half: await openHalf(slot, scope, secret) };
     } catch (error) {
@@ -52,15 +68,12 @@ async function checked(scope, shown, slots, slot, half, seen) {
   for (const one of slots) await checkSlot(one, scope, present);
   const manifest = await openManifest(shown.manifest, scope, present);
   const manifestHash = await sha256(shown.manifest);
-  if (seen !== null) {
-    const forked = manifest.counter === seen.counter && !equal(manifestHash, seen.manifestHash);
-    if (manifest.counter < seen.counter || forked) throw new RolledBack();
-  }
+  if (seen !== null) onward(manifest, manifestHash, seen);
   need(slots.every((one) => one.epoch === manifest.epoch));
-  need(slots.length === manifest.slots.length && slots.every((one, at) => sameSlot(one, manifest.slots[at])));
+  const all = allNamed(manifest.slots, slots);
   need(await proves(manifest, shown.leaves));
   const stored = readObject(shown.keyring);
-  const state = { scope, slots, manifest, manifestHash, leaves: shown.leaves, present, through: slot.id };
+  const state = { scope, slots: all, manifest, manifestHash, leaves: shown.leaves, present, through: slot.id };
   need(equal(stored.id, await keyringId()) && (await holds(state, stored)));
   // only now is the vault key opened
   const vaultKey = await openVaultKey(slot, scope, half);
@@ -81,7 +94,7 @@ async function holds({ leaves }, object) {
 /** A new vault with these slots, each { secret, kind, cost }: the vault, and what to upload of it. */
 export async function createVault(scope, slots) {
   const kinds = slots.map(({ kind = PASSPHRASE }) => kind).filter(isStretched);
-  need(slots.length >= 1 && kinds.every((kind) => kinds.filter((one) => one === kind).length <= MAX_STRETCHED));
+  need(slots.length >= 1 && kinds.every((kind) => kinds.filter((one) => one === kind).length <= MAX_STRETCHED_SLOTS));
   const [signing, identity] = [await newSigning(), await newSigning()];
   const [vaultKey, keyring, epoch] = [random(32), newKeyring(signing.seed, identity.seed), 1];
   const made = [];
@@ -151,30 +164,57 @@ export class Vault {
   }
 
   async openEntry(stored) {
-    const object = readObject(stored);
-    need(await holds(this.#state, object));
-    const entry = readEntry(await openObject(object, this.scope, this.#vaultKey, this.epoch));
-    need(equal(await this.entryId(entry.name), object.id));
-    return { ...entry, version: object.version };
+    const entry = await this.openAny(stored);
+    need(entry !== null);
+    return entry;
   }
 
-  #versionOf(id) {
+  /** An entry; null of what is none: keys of conversations and volumes, the keyring. */
+  async openAny(stored) {
+    const object = readObject(stored);
+    need(await holds(this.#state, object));
+    const plaintext = await openObject(object, this.scope, this.#vaultKey, this.epoch);
+    try {
+      if (!isEntry(plaintext)) return null;
+      const entry = readEntry(plaintext);
+      need(equal(await this.entryId(entry.name), object.id));
+      return { ...entry, version: object.version };
+    } finally {
+      plaintext.fill(0);
+    }
+  }
+
+  /** The version of an object; 0 if there is none. */
+  versionOf(id) {
     return this.leaves.find((leaf) => equal(leaf.id, id))?.version ?? 0n;
   }
 
   /** Seals an entry as the next version of its name; with `changed`, it can be uploaded. */
   async sealEntry(entry) {
     const id = await this.entryId(entry.name);
-    const version = this.#versionOf(id) + 1n;
+    const version = this.versionOf(id) + 1n;
     return makeObject(this.scope, this.#vaultKey, this.epoch, id, version, entryBytes(entry));
   }
 
-  /** The state with these objects written, and its signed manifest. Nothing changes here until `apply`. */
-  async changed(objects) {
-    const { scope, slots, manifest: before, leaves: old } = this.#state;
+  /** A new slot for a secret, for `changed` to take in beside the others. */
+  async newSlot(secret, how = {}) {
+    const kind = how.kind ?? PASSPHRASE;
+    need(this.slots.filter((one) => one.kind === kind).length < MAX_STRETCHED_SLOTS);
+    const signing = { seed: this.#keyring.signing, public: this.#state.present };
+    return makeSlot(this.scope, this.#vaultKey, this.epoch, signing, secret, how);
+  }
+
+  /**
+   * The state with these objects written and those of these ids deleted, under these slots, and its signed manifest. Nothing
+   * changes here until `apply`.
+   */
+  async changed(objects, { deleted = [], slots = this.#state.slots } = {}) {
+    const { scope, manifest: before, leaves: old } = this.#state;
     const written = await Promise.all(objects.map(leafOf));
-    need(written.every((leaf) => leaf.version === this.#versionOf(leaf.id) + 1n));
-    const stays = old.filter((leaf) => !written.some(({ id }) => equal(id, leaf.id)));
+    need(written.every((leaf) => leaf.version === this.versionOf(leaf.id) + 1n));
+    need(slots.length >= 1 && deleted.every((id) => this.versionOf(id) > 0n));
+    const gone = [...written.map(({ id }) => id), ...deleted];
+    const stays = old.filter((leaf) => !gone.some((id) => equal(id, leaf.id)));
     const leaves = [...stays, ...written].sort((one, other) => compare(one.id, other.id));
     const sorted = [...slots].sort((one, other) => compare(one.id, other.id));
     const manifest = { ...before, counter: before.counter + 1n, objects: leaves.length, slots: sorted };
@@ -186,6 +226,21 @@ export class Vault {
     return { signed, state };
   }
 
+  /**
+   * The state that a node shows now of the open vault, which another device may have written: refused unless this vault's own
+   * key signed it, and if it is older. For `apply`, too. What was rotated has to be opened anew.
+   */
+  async followed({ manifest: signed, leaves }, seen = this.seen) {
+    const { scope, slots, manifest: before, present } = this.#state;
+    const manifest = await openManifest(signed, scope, present);
+    const manifestHash = await sha256(signed);
+    onward(manifest, manifestHash, this.seen);
+    onward(manifest, manifestHash, seen);
+    need(manifest.epoch === before.epoch && (await proves(manifest, leaves)));
+    const named = manifest.slots.map((one) => slots.find((slot) => sameSlot(slot, one)) ?? one);
+    return { state: { ...this.#state, slots: named, manifest, manifestHash, leaves } };
+  }
+
   apply({ state }) {
     this.#state = state;
   }
@@ -195,8 +250,11 @@ export class Vault {
     return sign(this.#keyring.signing, "vault proof", concat(this.scope, u8(of), challenge));
   }
 
+  /** Wipes the keys; whatever is asked of it afterwards fails. */
   close() {
-    this.#vaultKey.fill(0);
-    for (const key of Object.values(this.#keyring)) key.fill(0);
+    this.#vaultKey?.fill(0);
+    for (const key of Object.values(this.#keyring ?? {})) key.fill(0);
+    this.#vaultKey = null;
+    this.#keyring = null;
   }
 }

@@ -2,7 +2,8 @@
 
 import { wordsOfPerson } from "../core/words.js";
 import { call, once } from "./call.js";
-import { drawn, madeHere, publish } from "./making.js";
+import { drawn, isOnPaper } from "./drawn.js";
+import { madeHere, publish } from "./making.js";
 import { identityOf, openOwn } from "./opening.js";
 import { keepOwn } from "./own.js";
 import { pin } from "./owner.js";
@@ -22,13 +23,9 @@ async function make() {
   const { vault, send } = await madeHere(tenant, passphrase);
   const keys = await identityOf(vault);
   $("words").textContent = (await wordsOfPerson(keys)).join(" ");
-  const six = passphrase.split(" ");
-  made = { vault, send, keys, sent: false, onCard: `${six[2]} ${six[5]}` };
+  made = { vault, send, keys, sent: false, passphrase };
   $("said").hidden = true;
 }
-
-/** A page that was loaded again has another passphrase than the card that was printed before. */
-const isOnCard = () => $("check").value.trim().toLowerCase().split(/\s+/).join(" ") === made.onCard;
 
 async function accept(keys) {
   await publish(keys);
@@ -57,7 +54,7 @@ async function acceptWithMade() {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  if (known === "" && !isOnCard()) {
+  if (known === "" && !isOnPaper(made.passphrase, $("check").value)) {
     say("card");
     $("check").focus();
     return;

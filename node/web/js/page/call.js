@@ -27,6 +27,9 @@ const cookie = (name) =>
     .find((one) => one.startsWith(`${name}=`))
     ?.slice(name.length + 1) ?? "";
 
+/** What shows that a page of this session asks. */
+export const csrf = () => cookie("__Host-ocmt-csrf");
+
 /** Of google.rpc.Status, the reason of its ErrorInfo. */
 function reasonIn(details) {
   try {
@@ -95,7 +98,7 @@ export async function call(method, message) {
       headers: {
         "content-type": "application/grpc-web+proto",
         "x-grpc-web": "1",
-        "x-csrf-token": cookie("__Host-ocmt-csrf"),
+        "x-csrf-token": csrf(),
       },
       body: concat(u8(0), u32(message.length), message),
       redirect: "error",

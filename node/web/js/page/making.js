@@ -1,26 +1,13 @@
 // A vault for who has none, as the command line makes one (node/client/src/vault), and its keys made known.
 
 import { hex, idText } from "../core/codec.js";
-import { ENGLISH } from "../core/english.js";
 import { random } from "../core/keys.js";
 import { readObject } from "../core/object.js";
 import { passphraseBytes } from "../core/stretch.js";
 import { createVault } from "../core/vault.js";
 import { call, Declined, NOT_FOUND, once } from "./call.js";
-import { compute, place, saw } from "./opening.js";
-import { bytes, message, number, text } from "./wire.js";
-
-/** Six words of 2,048: 66 bits, of chance alone. */
-const WORDS = 6;
-
-/**
- * A passphrase that nobody chose: what people choose would have to be judged, and the judge (zxcvbn) is half a megabyte.
- * The words go to paper.
- */
-export function drawn() {
-  const picked = new Uint16Array(random(WORDS * 2).buffer);
-  return Array.from(picked, (one) => ENGLISH[one & 2_047]).join(" ");
-}
+import { compute, place, saw, wired } from "./opening.js";
+import { bytes, message, text } from "./wire.js";
 
 /** A vault with this passphrase, which nobody has been told of yet, with its public identity keys and what uploads it. */
 export async function madeHere(tenant, passphrase) {
@@ -35,10 +22,7 @@ export async function madeHere(tenant, passphrase) {
   // a repeat after a lost answer is the same call, and makes no second vault
   const again = once();
   const send = async () => {
-    const objects = upload.objects.map((one) => {
-      const { id: object, version, wrapped, body } = readObject(one);
-      return bytes(5, message(bytes(1, object), number(2, version), bytes(3, wrapped), bytes(4, body)));
-    });
+    const objects = upload.objects.map((one) => bytes(5, wired(readObject(one))));
     const slots = upload.slots.map((slot) => bytes(4, slot));
     const front = message(text(1, id), bytes(3, upload.verifyKey), ...slots, ...objects);
     await call("VaultService/CreateVault", message(front, bytes(6, upload.manifest), again));

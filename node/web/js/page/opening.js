@@ -12,7 +12,8 @@ import { Told } from "./shown.js";
 import { bytes, message, number, read, text } from "./wire.js";
 
 const MANIFEST = 0x11;
-const READS = 5;
+/** How often a vault that changes while it is read is read again. */
+export const READS = 5;
 const MOST_OBJECTS = 10_001;
 
 let worker = null;
@@ -25,29 +26,40 @@ export function compute() {
   }
 }
 
+/** Ends that worker, and with it what is left in its memory. */
+export function rest() {
+  worker?.stop();
+  worker = null;
+}
+
 export const place = (tenant, vault) => concat(idBytes(tenant), idBytes(vault));
 
 // ---- what this browser has seen
 
 const seenAt = (vault) => `ocmt.seen.${vault}`;
 
-function seenOf(vault) {
+function remembered(kept) {
   try {
-    const { counter, manifestHash, verifyKey } = JSON.parse(localStorage.getItem(seenAt(vault)));
+    const { counter, manifestHash, verifyKey } = JSON.parse(kept);
     return { counter: BigInt(counter), manifestHash: unhex(manifestHash), verifyKey: unhex(verifyKey) };
   } catch {
     return null;
   }
 }
 
+export const seenOf = (vault) => remembered(localStorage.getItem(seenAt(vault)));
+
+/** Remembers it, unless another tab has met what is newer. */
 export function saw(vault, { counter, manifestHash, verifyKey }) {
+  if (counter < (seenOf(vault)?.counter ?? 0n)) return;
   const kept = { counter: String(counter), manifestHash: hex(manifestHash), verifyKey: hex(verifyKey) };
   localStorage.setItem(seenAt(vault), JSON.stringify(kept));
 }
 
 // ---- opening
 
-async function leaves(vault) {
+/** The leaves of one state of it, with its counter; null if it changed between the pages. */
+export async function leaves(vault) {
   const found = [];
   let [token, counter] = ["", null];
   do {
@@ -64,12 +76,15 @@ async function leaves(vault) {
   return { counter, found };
 }
 
-const counterOf = (manifest) => new Reader(manifest, MANIFEST).u64();
+export const counterOf = (manifest) => new Reader(manifest, MANIFEST).u64();
+
+/** What a secret of this kind may open, and a challenge: slots of other kinds may be kept back until it has opened one. */
+export const handedOut = (kind) => call("VaultService/GetKeySlots", number(2, kind));
 
 /** All of the vault in one state of it; nothing of it is believed yet. */
-async function shown() {
+async function shown(kind) {
   for (let tries = 0; tries < READS; tries += 1) {
-    const handout = await call("VaultService/GetKeySlots", new Uint8Array());
+    const handout = await handedOut(kind);
     const [vault, manifest] = [handout.text(1), handout.bytes(4)];
     const page = await leaves(vault);
     const ask = message(text(1, vault), bytes(2, await keyringId()));
@@ -82,37 +97,66 @@ async function shown() {
   throw new Told("changing");
 }
 
+/** An object as the wire has it. */
+export const wired = ({ id, version, wrapped, body }) =>
+  message(bytes(1, id), number(2, version), bytes(3, wrapped), bytes(4, body));
+
 /** An object as the formats have it, of one as the wire has it. */
-const stored = (object) =>
+export const stored = (object) =>
   objectBytes({ id: object.bytes(1), version: object.number(2), wrapped: object.bytes(3), body: object.bytes(4) });
 
-/** Opens one's own vault. */
-export async function openOwn(tenant, passphrase) {
-  compute();
-  const { vault: id, handout, parts } = await shown();
-  let [secret, vault] = [new Uint8Array(), null];
+async function tried(scope, parts, kind, secret, seen) {
   try {
-    secret = passphraseBytes(passphrase);
-    vault = await openVault(place(tenant, id), parts, PASSPHRASE, secret, seenOf(id));
+    return await openVault(scope, parts, kind, secret, seen);
   } catch (error) {
     // a wrong one and a damaged vault are one and the same error
     if (error instanceof Refused) throw new Told("passphrase");
     if (error instanceof RolledBack) throw new Told("older");
     throw error;
-  } finally {
-    secret.fill(0);
   }
+}
+
+/** Proves to the node that it is open, and hears of the slots that are told only then. */
+async function reported({ id, vault, handout }) {
   try {
     saw(id, vault.seen);
     const proof = await vault.prove(1, handout.bytes(7));
     const used = idText(vault.openedThrough);
     const report = message(text(1, id), text(2, handout.text(6)), text(3, used), bytes(4, proof), once());
-    await call("VaultService/ReportUnlock", report);
+    const more = await call("VaultService/ReportUnlock", report);
+    return [...handout.all(2), ...more.all(1)].map(read);
   } catch (error) {
     vault.close();
     throw error;
   }
-  return vault;
+}
+
+/**
+ * Opens one's own vault by a secret of this kind, which is wiped: the vault, its id, what the node handed out, and what it
+ * tells of the slots.
+ */
+export async function openBy(tenant, kind, secret) {
+  compute();
+  // what was seen before the node is asked: another tab may write meanwhile
+  const before = { ...localStorage };
+  try {
+    const { vault: id, handout, parts } = await shown(kind);
+    const vault = await tried(place(tenant, id), parts, kind, secret, remembered(before[seenAt(id)]));
+    return { id, vault, handout, slots: await reported({ id, vault, handout }) };
+  } finally {
+    secret.fill(0);
+  }
+}
+
+/** Opens one's own vault by its passphrase. */
+export async function openOwn(tenant, passphrase) {
+  let secret = null;
+  try {
+    secret = passphraseBytes(passphrase);
+  } catch {
+    throw new Told("passphrase");
+  }
+  return (await openBy(tenant, PASSPHRASE, secret)).vault;
 }
 
 /** The public halves of a vault's identity. */

@@ -1,0 +1,170 @@
+//! One's own vault: its secrets, and the ways to open it. What is sealed is fetched, opened and made in the browser
+//! (`node/web/js/page/vault*.js`); a page here has no more of it than its id. Showing anew who one is, which some of it wants,
+//! is a form: its answer sets the cookie that no script sees.
+
+use askama::Template;
+use axum::{
+    Form,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use data_encoding::HEXLOWER;
+use ocmt_actors::{
+    ActorError,
+    api::{
+        auth::SessionIssued,
+        factors::{Presence, StepUp},
+        vault::GetVault,
+    },
+};
+use ocmt_crypto::sign::Signature;
+use serde::Deserialize;
+
+use super::{
+    answer::{html, refused, see_other, with},
+    assets::Script,
+    frame::Frame,
+    pages::{Guest, Pages, Visitor},
+    sign_in::{enter, of_session},
+    view::at,
+};
+
+/// The secrets.
+#[derive(Template)]
+#[template(path = "vault.html")]
+struct Vault<'a> {
+    frame: Frame,
+    tenant: &'a str,
+    user: &'a str,
+}
+
+/// Making a vault.
+#[derive(Template)]
+#[template(path = "vault_new.html")]
+struct NewVault<'a> {
+    frame: Frame,
+    email: &'a str,
+    tenant: &'a str,
+}
+
+/// The ways to open it.
+#[derive(Template)]
+#[template(path = "vault_keys.html")]
+struct VaultKeys<'a> {
+    frame: Frame,
+    email: &'a str,
+    tenant: &'a str,
+    user: &'a str,
+    vault: &'a str,
+    today: &'a str,
+}
+
+/// The secrets; where there is no vault yet, making one.
+pub(super) async fn entries(State(pages): State<Pages>, visitor: Visitor) -> Response {
+    let guest = match enter(&pages, &visitor).await {
+        Ok(guest) => guest,
+        Err(instead) => return *instead,
+    };
+    let (_, cookie) = visitor.own_csrf();
+    let (tenant, user) = (guest.me.tenant.to_string(), guest.me.user.to_string());
+    let frame = visitor.frame().of_user();
+    match own(&pages, &guest).await {
+        Ok(Some(_)) => {
+            let frame = frame.running(Script::Vault);
+            html(StatusCode::OK, &Vault { frame, tenant: &tenant, user: &user }, [cookie])
+        }
+        Ok(None) => {
+            let (frame, email) = (frame.running(Script::NewVault), &guest.me.email);
+            html(StatusCode::OK, &NewVault { frame, email, tenant: &tenant }, [cookie])
+        }
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+/// The ways to open it, and the recovery kit.
+pub(super) async fn keys(State(pages): State<Pages>, visitor: Visitor) -> Response {
+    let guest = match enter(&pages, &visitor).await {
+        Ok(guest) => guest,
+        Err(instead) => return *instead,
+    };
+    let (_, cookie) = visitor.own_csrf();
+    match own(&pages, &guest).await {
+        Ok(Some(vault)) => {
+            let page = VaultKeys {
+                frame: visitor.frame().of_user().running(Script::VaultKeys),
+                email: &guest.me.email,
+                tenant: &guest.me.tenant.to_string(),
+                user: &guest.me.user.to_string(),
+                vault: &vault,
+                today: &at(pages.clock.now()),
+            };
+            html(StatusCode::OK, &page, [cookie])
+        }
+        Ok(None) => see_other("/app/vault", [cookie]),
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+/// The visitor's own vault, if there is one.
+async fn own(pages: &Pages, guest: &Guest) -> Result<Option<String>, ActorError> {
+    match pages.ask(&guest.caller, GetVault { vault: None }).await {
+        Ok(vault) => Ok(Some(vault.info.id.to_string())),
+        Err(ActorError::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Proof {
+    vault: String,
+    handout: String,
+    signature: String,
+    csrf: String,
+}
+
+/// Takes the proof of a script that has the vault open. The answer has no page: it is asked for without leaving one.
+pub(super) async fn step_up(
+    State(pages): State<Pages>,
+    visitor: Visitor,
+    Form(proof): Form<Proof>,
+) -> Response {
+    match stepped_up(&pages, &visitor, &proof).await {
+        Ok(issued) => with(StatusCode::NO_CONTENT.into_response(), of_session(&issued)),
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+async fn stepped_up(pages: &Pages, visitor: &Visitor, proof: &Proof) -> Result<SessionIssued, ActorError> {
+    let caller = pages.sender(visitor, &proof.csrf).await?;
+    let signature = HEXLOWER.decode(proof.signature.as_bytes()).ok();
+    let signature = signature.and_then(|bytes| Signature::try_from(bytes.as_slice()).ok());
+    let proof = Presence::Vault {
+        vault: proof.vault.parse().map_err(|_| ActorError::NotFound)?,
+        handout: proof.handout.parse().map_err(|_| ActorError::NotFound)?,
+        signature: signature.ok_or_else(|| ActorError::invalid("signature", "is no signature"))?,
+    };
+    pages.ask(&caller, StepUp { proof }).await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{super::words::Words, *};
+
+    #[test]
+    fn what_people_typed_is_text_and_nothing_else() {
+        const EVIL: &str = "<img src=x>\"' autofocus onfocus=alert(1) x='\"";
+        let frame = Frame::new(Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new()), true);
+        let pages = [
+            Vault { frame, tenant: EVIL, user: EVIL }.render(),
+            NewVault { frame, email: EVIL, tenant: EVIL }.render(),
+            VaultKeys { frame, email: EVIL, tenant: EVIL, user: EVIL, vault: EVIL, today: EVIL }.render(),
+        ];
+        for page in pages.map(Result::unwrap) {
+            assert!(page.contains("&#60;img") && !page.contains("<img"), "{page}");
+            assert!(!page.contains("\"' autofocus") && !page.contains("x='\""), "{page}");
+        }
+    }
+}

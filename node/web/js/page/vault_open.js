@@ -1,0 +1,147 @@
+// The vault that is open in this page: opened by a form, and locked again on demand, when nobody does anything, when the page
+// stays out of sight, and when it is left. Its keys are in this page's memory and nowhere else.
+
+import { backupKey } from "../core/backup.js";
+import { Refused } from "../core/codec.js";
+import { BACKUP, PASSPHRASE } from "../core/slot.js";
+import { passphraseBytes } from "../core/stretch.js";
+import { Declined, UNAUTHENTICATED } from "./call.js";
+import { identityOf, openBy, rest } from "./opening.js";
+import { keepOwn } from "./own.js";
+import { $, busy, say, Told, typed } from "./shown.js";
+
+const IDLE_MS = 5 * 60_000;
+const HIDDEN_MS = 2 * 60_000;
+/** What ends by the clock is looked at so often. */
+const TICK_MS = 1_000;
+/** After these nothing that is shown can be relied on. */
+const LOCKING = ["older", "rotated"];
+
+const form = $("unlock");
+const { tenant, user } = form.dataset;
+
+let open = null;
+let page = null;
+let working = false;
+/** Why it is to be locked as soon as the work at hand is done. */
+let wanted = null;
+let next = null;
+let touched = 0;
+let hidden = null;
+
+/** As a backup key if it is one, else as a passphrase. */
+async function secretOf(text) {
+  const key = await backupKey(text);
+  if (key !== null) return { kind: BACKUP, secret: key };
+  if (/^\s*([a-z0-9]{4}-){13}[a-z0-9]{4}\s*$/i.test(text)) throw new Told("mistyped");
+  try {
+    return { kind: PASSPHRASE, secret: passphraseBytes(text) };
+  } catch (error) {
+    throw error instanceof Refused ? new Told("passphrase") : error;
+  }
+}
+
+/** Locks it; where work is under way, after that, so that nothing is sealed with a key that is wiped meanwhile. */
+function lock(why) {
+  if (working) {
+    wanted = why;
+    return;
+  }
+  if (open === null) return;
+  open.vault.close();
+  open = null;
+  page.locked();
+  $("open").hidden = true;
+  form.hidden = false;
+  say(why);
+  $("passphrase").focus({ preventScroll: true });
+}
+
+/** Does some work with the open vault, and says what the work answers; nothing if it answers nothing. */
+export function withOpen(work) {
+  if (working || open === null) return;
+  perform(async () => {
+    const done = await work(open);
+    if (done === undefined) $("said").hidden = true;
+    else say(done);
+  });
+}
+
+/** What is to have the focus when the work at hand is done: its buttons are off meanwhile, and lose it. */
+export function focusAfter(element) {
+  next = element;
+}
+
+/** Whether it is to be locked for what went wrong. */
+function ends(error) {
+  if (error instanceof Told && LOCKING.includes(error.name)) return error.name;
+  return error instanceof Declined && error.code === UNAUTHENTICATED ? "session" : null;
+}
+
+async function perform(work) {
+  working = true;
+  const before = document.activeElement;
+  let done = false;
+  await busy(async () => {
+    try {
+      await work();
+      done = true;
+    } catch (error) {
+      wanted ??= ends(error);
+      throw error;
+    }
+  });
+  working = false;
+  if (next !== null || document.activeElement === document.body) (next ?? before)?.focus({ preventScroll: next === null });
+  const why = wanted;
+  [wanted, next] = [null, null];
+  if (why !== null) lock(why);
+  return done;
+}
+
+async function unlock() {
+  const { kind, secret } = await secretOf(typed());
+  const opened = await openBy(tenant, kind, secret);
+  // the worker's memory has had the secret
+  rest();
+  try {
+    keepOwn(user, await identityOf(opened.vault));
+    await page.opened(opened);
+  } catch (error) {
+    opened.vault.close();
+    throw error;
+  }
+  open = opened;
+  [touched, hidden] = [Date.now(), document.hidden ? Date.now() : null];
+  form.hidden = true;
+  $("open").hidden = false;
+  $("said").hidden = true;
+}
+
+function tick() {
+  page.tick?.();
+  if (open === null) return;
+  const now = Date.now();
+  if (now - touched > IDLE_MS) lock("idle");
+  else if (hidden !== null && now - hidden > HIDDEN_MS) lock("idle");
+}
+
+/** Begins: `opened` and `locked` show and forget what is of the page, `tick` is called each second. */
+export function begin(of) {
+  page = of;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (working || open !== null) return;
+    if (await perform(unlock)) $("title").focus({ preventScroll: true });
+  });
+  $("lock").addEventListener("click", () => lock("locked"));
+  for (const kind of ["pointerdown", "keydown", "input"]) {
+    document.addEventListener(kind, () => (touched = Date.now()), { passive: true });
+  }
+  document.addEventListener("visibilitychange", () => {
+    hidden = document.hidden ? Date.now() : null;
+    tick();
+  });
+  globalThis.addEventListener("pagehide", () => lock("locked"));
+  setInterval(tick, TICK_MS);
+}
