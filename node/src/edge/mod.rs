@@ -11,6 +11,7 @@ pub mod guard;
 pub mod headers;
 pub(crate) mod pace;
 mod proxies;
+pub(crate) mod refusals;
 pub mod site;
 pub(crate) mod speech;
 mod weigh;

@@ -24,7 +24,17 @@ use prometheus_client::{
 };
 use tracing::{Instrument as _, Span};
 
-use crate::{edge::speech::Speech, forward::Hopped, gateway, telemetry::trace, web};
+use crate::{
+    edge::{
+        call,
+        refusals::{self, Answered as Told},
+        speech::Speech,
+    },
+    forward::Hopped,
+    gateway,
+    telemetry::trace,
+    web,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Asked {
@@ -88,7 +98,10 @@ pub async fn measure(State(requests): State<Requests>, request: Request, next: N
     // a context is believed of nodes alone
     let by_node = (from == "node").then(|| request.headers());
     let span = trace::request(method, from, by_node);
+    let (id, address) = (call::request_id(request.extensions()).ok(), call::peer(request.extensions()));
     let mut open = Open::new(requests, Asked { method, from }, span.clone());
+    // what another node forwarded is told of there
+    open.told = (from == "client").then(|| Told { what: method, code: "", address, request: id });
     let answer = next.run(request).instrument(span).await;
     if streams {
         open.took();
@@ -165,13 +178,15 @@ struct Open {
     taken: bool,
     /// Ends with the answer.
     span: Span,
+    /// Written down if it was refused.
+    told: Option<Told>,
 }
 
 impl Open {
     fn new(requests: Requests, asked: Asked, span: Span) -> Self {
         requests.open.inc();
         let begun = requests.clock.boottime();
-        Self { requests, asked, begun, code: None, taken: false, span }
+        Self { requests, asked, begun, code: None, taken: false, span, told: None }
     }
 
     fn took(&mut self) {
@@ -189,6 +204,9 @@ impl Drop for Open {
         // without a status it was given up before its end
         let answered = Answered { method, from, code: self.code.unwrap_or("CANCELLED") };
         self.span.record("code", answered.code);
+        if let Some(told) = self.told.take() {
+            refusals::note(&Told { code: answered.code, ..told });
+        }
         self.requests.answered.get_or_create(&answered).inc();
         self.requests.open.dec();
     }

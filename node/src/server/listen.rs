@@ -37,6 +37,7 @@ use crate::{
     edge::{
         error::problem,
         headers::{REQUEST_ID, secure},
+        refusals::{self, Answered},
         site::Site,
     },
     held::Held,
@@ -189,7 +190,12 @@ pub async fn serve(
             slots.take(peer.ip(), place)
         };
         let Some(slot) = slot else {
-            tracing::debug!(%peer, "too many connections of one address");
+            refusals::note(&Answered {
+                what: "connection",
+                code: "RESOURCE_EXHAUSTED",
+                address: Some(peer.ip()),
+                request: None,
+            });
             continue;
         };
         let tls = tls.clone();

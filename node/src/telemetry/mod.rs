@@ -1,5 +1,6 @@
 //! Structured logs: one line an event, values as fields, no secrets. And traces, where somebody collects them ([`otlp`]).
 
+mod fields;
 mod otlp;
 pub(crate) mod trace;
 
@@ -24,7 +25,7 @@ pub fn init(config: &Telemetry) -> Result<Traces, OtlpError> {
         .with_target(true);
     let logs = match config.format {
         LogFormat::Json => logs.json().flatten_event(true).with_filter(filter).boxed(),
-        LogFormat::Text => logs.compact().with_filter(filter).boxed(),
+        LogFormat::Text => logs.compact().fmt_fields(fields::escaped()).with_filter(filter).boxed(),
     };
     if tracing_subscriber::registry().with(spans).with(logs).try_init().is_err() {
         tracing::debug!("logs were set up before");
