@@ -25,6 +25,7 @@ pub(super) fn page(path: &str) -> Option<String> {
     let known = path == "/guardian"
         || path.starts_with("/guardian/")
         || APP.contains(&path)
+        || one_of("/app/approvals/")
         || one_of("/app/containers/")
         || one_of("/app/groups/");
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-');

@@ -1,33 +1,40 @@
-//! What others ask for of one's own: who, what for, and refusing. A request names an entry by its id alone, so giving it takes the
-//! vault open, where its name is: `ocmt approve give`.
+//! What others ask for of one's own: who, what for, refusing, and giving. A request names an entry by its id alone, so giving it takes
+//! the vault open, where its name is: in the browser (`node/web/js/page/approve.js`), or by `ocmt approve give`.
 
 use axum::{
     Form,
-    extract::{Query, State},
+    extract::{Path, Query, State},
     http::StatusCode,
     response::Response,
 };
 use data_encoding::HEXLOWER;
 use ocmt_actors::{
     ActorError,
-    api::capabilities::{CapabilityInfo, CapabilityPage, DenyCapability, ListCapabilities},
+    api::{
+        capabilities::{CapabilityInfo, CapabilityPage, DenyCapability, ListCapabilities},
+        shares::Permission,
+    },
 };
+use ocmt_proto::v1 as pb;
 use ocmt_types::{CapabilityId, Timestamp};
 use serde::Deserialize;
 
 use super::{
     super::{
         answer::{html, refused},
+        assets::Script,
         frame::Frame,
         pages::{Guest, Pages, Visitor},
         sign_in::enter,
         view::at,
     },
     MOST, act, lasts, shares, then,
-    view::{Approvals, OneRequest},
+    view::{Approval, Approvals, OneRequest},
 };
 
 const HERE: &str = "/app/approvals";
+/// As many as one call answers.
+const PAGE: u32 = 100;
 
 #[derive(Deserialize)]
 pub(super) struct Wanted {
@@ -62,8 +69,7 @@ fn behind(token: &str) -> Result<(Timestamp, CapabilityId), ActorError> {
 
 fn shown(visitor: &Visitor, guest: &Guest, page: CapabilityPage, further: bool) -> Response {
     let frame = visitor.frame().of_user();
-    let of_mine = |one: &CapabilityInfo| one.requester == guest.me.user && one.program.is_none();
-    let (mine, others): (Vec<_>, Vec<_>) = page.capabilities.into_iter().partition(of_mine);
+    let (mine, others): (Vec<_>, Vec<_>) = page.capabilities.into_iter().partition(|one| is_of(guest, one));
     let (csrf, cookie) = visitor.own_csrf();
     let page = Approvals {
         frame,
@@ -74,6 +80,11 @@ fn shown(visitor: &Visitor, guest: &Guest, page: CapabilityPage, further: bool) 
         csrf: &csrf,
     };
     html(StatusCode::OK, &page, [cookie])
+}
+
+/// Whether the visitor asks for it, and somebody else decides.
+fn is_of(guest: &Guest, one: &CapabilityInfo) -> bool {
+    one.requester == guest.me.user && one.program.is_none()
 }
 
 fn row(frame: &Frame, one: &CapabilityInfo) -> OneRequest {
@@ -89,6 +100,60 @@ fn row(frame: &Frame, one: &CapabilityInfo) -> OneRequest {
         since: at(one.requested_at),
         until: at(one.expires_at),
     }
+}
+
+/// One that the visitor decides on.
+pub(super) async fn show(State(pages): State<Pages>, Path(id): Path<String>, visitor: Visitor) -> Response {
+    let guest = match enter(&pages, &visitor).await {
+        Ok(guest) => guest,
+        Err(instead) => return *instead,
+    };
+    match waiting(&pages, &guest, &id).await {
+        Ok(one) => looked_at(&visitor, &guest, &one),
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+async fn waiting(pages: &Pages, guest: &Guest, id: &str) -> Result<CapabilityInfo, ActorError> {
+    let id: CapabilityId = id.parse().map_err(|_| ActorError::NotFound)?;
+    let page = move |after| async move {
+        let ask = ListCapabilities { waiting: true, after, limit: PAGE };
+        pages.ask(&guest.caller, ask).await.map(|page| (page.capabilities, page.next))
+    };
+    let all = Pages::all(page).await?;
+    let asked = all.into_iter().find(|one| one.id == id && !is_of(guest, one));
+    asked.ok_or(ActorError::NotFound)
+}
+
+fn looked_at(visitor: &Visitor, guest: &Guest, one: &CapabilityInfo) -> Response {
+    let frame = visitor.frame().of_user().running(Script::Approve);
+    let (csrf, cookie) = visitor.own_csrf();
+    let permissions = one.permissions.iter().map(|one| wired(*one).to_string());
+    let page = Approval {
+        frame,
+        one: row(&frame, one),
+        tenant: guest.me.tenant.to_string(),
+        vault: one.vault.to_string(),
+        requester: one.requester.to_string(),
+        program: one.program.as_ref().map(|program| HEXLOWER.encode(&program.key)).unwrap_or_default(),
+        permissions: permissions.collect::<Vec<_>>().join(" "),
+        lifetime: one.lifetime_ms,
+        csrf: &csrf,
+    };
+    html(StatusCode::OK, &page, [cookie])
+}
+
+/// As the wire numbers it, for the script.
+fn wired(permission: Permission) -> i32 {
+    match permission {
+        Permission::Read => pb::Permission::Read,
+        Permission::List => pb::Permission::List,
+        Permission::Write => pb::Permission::Write,
+        Permission::Delete => pb::Permission::Delete,
+        Permission::Admin => pb::Permission::Admin,
+        Permission::Share => pb::Permission::Share,
+    }
+    .into()
 }
 
 #[derive(Deserialize)]

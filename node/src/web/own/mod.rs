@@ -1,7 +1,7 @@
 //! A user's own pages: containers, connections, groups and shares, approvals, pairing, alerts.
 //!
 //! What they do takes no key, so it is done by forms, by the same calls as over gRPC: who may is decided where the state is.
-//! What takes an open vault is named with its command.
+//! Giving what somebody asks for opens the vault in the browser; what else takes one is named with its command.
 
 mod alerts;
 mod approvals;
@@ -44,6 +44,7 @@ pub(super) fn routes() -> Router<Pages> {
         .route("/app/shares/accept", post(shares::accept))
         .route("/app/shares/end", post(shares::end))
         .route("/app/approvals", get(approvals::list))
+        .route("/app/approvals/{id}", get(approvals::show))
         .route("/app/approvals/deny", post(approvals::deny))
         .route("/app/pairing", get(pairing::list))
         .route("/app/pairing/approve", post(pairing::approve))

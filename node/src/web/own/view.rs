@@ -159,6 +159,25 @@ pub(super) struct Approvals<'a> {
     pub(super) csrf: &'a str,
 }
 
+/// One of them, to decide on.
+#[derive(Template)]
+#[template(path = "approval.html")]
+pub(super) struct Approval<'a> {
+    pub(super) frame: Frame,
+    pub(super) one: OneRequest,
+    pub(super) tenant: String,
+    pub(super) vault: String,
+    /// Who asks, or whose program.
+    pub(super) requester: String,
+    /// The program's key in hexadecimal; empty where a person asks.
+    pub(super) program: String,
+    /// As the wire numbers them, apart by spaces.
+    pub(super) permissions: String,
+    /// In milliseconds.
+    pub(super) lifetime: i64,
+    pub(super) csrf: &'a str,
+}
+
 /// One request.
 pub(super) struct OneRequest {
     pub(super) id: String,

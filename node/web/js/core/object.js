@@ -22,14 +22,20 @@ export function readObject(stored) {
   return object;
 }
 
-export async function openObject(object, scope, vaultKey, epoch) {
+/** The data key of an object, which is for the caller to overwrite, and the place that it is for. */
+export async function dataKeyOf(object, scope, vaultKey, epoch) {
   const place = placeOf(scope, object);
   const dataKey = await openEnvelope(WRAPPED_KEY, vaultKey, place, object.wrapped);
   need(dataKey.epoch === epoch && dataKey.plaintext.length === 32);
+  return { place, dataKey: dataKey.plaintext };
+}
+
+export async function openObject(object, scope, vaultKey, epoch) {
+  const { place, dataKey } = await dataKeyOf(object, scope, vaultKey, epoch);
   try {
-    return (await openEnvelope(BODY, dataKey.plaintext, place, object.body)).plaintext;
+    return (await openEnvelope(BODY, dataKey, place, object.body)).plaintext;
   } finally {
-    dataKey.plaintext.fill(0);
+    dataKey.fill(0);
   }
 }
 

@@ -1,5 +1,6 @@
 //! The pages in a browser: Chromium against a node, as people use them.
 
+mod approvals;
 mod browser;
 mod containers;
 mod driver;
