@@ -105,11 +105,29 @@ pub(crate) fn in_clear(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::{
+        io::{self, Write},
+        sync::Mutex,
+    };
+
     use axum::{Router, body::Body, http::StatusCode, middleware, response::IntoResponse as _, routing::get};
     use ocmt_types::RandomIds;
     use tower::ServiceExt as _;
 
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     async fn answer(
         make: impl Fn() -> Response + Clone + Send + Sync + 'static,
@@ -175,6 +193,24 @@ mod tests {
         let (grpc, _) = answer(panics, true).await;
         assert_dressed(&grpc, "gRPC");
         assert_eq!(grpc.headers()["grpc-status"], "13");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_written_down_with_the_requests_id() {
+        #[expect(clippy::panic, reason = "it is what is tested")]
+        fn panics() -> Response {
+            panic!("broken")
+        }
+        let log = Log::default();
+        let to = log.clone();
+        let logs = tracing_subscriber::fmt().with_writer(move || to.clone()).with_ansi(false).finish();
+        // of this thread, on which all of the test runs
+        let _heard = tracing::subscriber::set_default(logs);
+        let (answer, _) = answer(panics, false).await;
+        let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+        let id = answer.headers()[REQUEST_ID].to_str().unwrap();
+        let line = text.lines().find(|line| line.contains("ERROR")).unwrap();
+        assert!(line.contains(id) && line.contains("panicked"), "{line}");
     }
 
     #[tokio::test]
