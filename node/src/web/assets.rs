@@ -36,6 +36,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/core/codec.js",
         "js/core/english.js",
         "js/core/envelope.js",
+        "js/core/grant.js",
         "js/core/guardian.js",
         "js/core/hpke.js",
         "js/core/keys.js",
@@ -47,6 +48,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/core/words.js",
         "js/core/worker.js",
         "js/page/accept.js",
+        "js/page/approve.js",
         "js/page/call.js",
         "js/page/drawn.js",
         "js/page/drill.js",
@@ -97,6 +99,8 @@ pub(super) struct Named {
 pub(super) enum Script {
     /// Saying yes to be a guardian.
     Accept,
+    /// Giving what somebody asks for.
+    Approve,
     /// Deciding on a request.
     Request,
     /// Showing that one could still help.
@@ -117,6 +121,7 @@ impl Script {
     fn file(self) -> &'static str {
         match self {
             Self::Accept => "js/page/accept.js",
+            Self::Approve => "js/page/approve.js",
             Self::Request => "js/page/request.js",
             Self::Drill => "js/page/drill.js",
             Self::Guardian => "js/page/guardian.js",

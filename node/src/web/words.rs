@@ -183,6 +183,7 @@ mod tests {
             (&["shown.js", "passkey.js"][..], &["says_passkey.html"][..]),
             (&shared, &["says.html"]),
             (&["request.js"], &["says.html", "guardian_request.html"]),
+            (&["shown.js", "opening.js", "approve.js"], &["says_approve.html"]),
             (&["accept.js"], &["says.html", "guardian_accept.html"]),
             (&["shown.js", "opening.js", "vault_open.js", "vault_write.js", "vault_new.js"], &["says_vault.html"]),
             (&["vault.js"], &["says_vault.html", "vault.html"]),

@@ -1,10 +1,11 @@
 // A vault in the browser: opened only after everything was checked, in the order of docs/formats.md, "Unlocking".
 
 import { compare, concat, equal, need, Refused, u8 } from "./codec.js";
+import { makeGrant } from "./grant.js";
 import { areHalves, newSigning, random, sha256, sign } from "./keys.js";
 import { follow, MAX_SLOTS, openManifest, proves, signManifest } from "./manifest.js";
 import {
-  entryBytes, entryId, isEntry, keyringBytes, keyringId, leafOf, makeObject, newKeyring, objectBytes, openObject,
+  dataKeyOf, entryBytes, entryId, isEntry, keyringBytes, keyringId, leafOf, makeObject, newKeyring, objectBytes, openObject,
   readEntry, readKeyring, readObject, rootOf,
 } from "./object.js";
 import {
@@ -181,6 +182,18 @@ export class Vault {
       return { ...entry, version: object.version };
     } finally {
       plaintext.fill(0);
+    }
+  }
+
+  /** The key of this version of an entry, sealed to whoever is given it to read. */
+  async grant(stored, taker) {
+    const object = readObject(stored);
+    need(await holds(this.#state, object));
+    const { place, dataKey } = await dataKeyOf(object, this.scope, this.#vaultKey, this.epoch);
+    try {
+      return await makeGrant(place, dataKey, taker, this.#keyring.identity);
+    } finally {
+      dataKey.fill(0);
     }
   }
 
