@@ -30,12 +30,12 @@ def open_all(given):
     talk = given["transcript"]
     keys = {int(epoch): bytes.fromhex(key) for epoch, key in talk["keys"].items()}
     said, finished = read_transcript(bytes.fromhex(talk["place"]), keys, unhex(talk["records"]))
-    facts, entries = read_export(bytes.fromhex(given["export"]["file"]), given["export"]["passphrase"])
+    facts, entries, talks = read_export(bytes.fromhex(given["export"]["file"]), given["export"]["passphrase"])
     return {
         "vault": open_vault(scope_of(given), shown, secrets_of(given["secrets"])),
         "said": [text.hex() for text in said],
         "finished": finished,
-        "export": facts | {"entries": entries},
+        "export": facts | {"entries": entries, "conversations": talks},
     }
 
 
@@ -45,10 +45,23 @@ def seal_all(given):
     talk = given["transcript"]
     place, key = bytes.fromhex(talk["place"]), bytes.fromhex(talk["key"])
     records = make_transcript(place, talk["epoch"], key, unhex(talk["said"]))
-    export = make_export(scope, given["at"], given["counter"], given["export"]["passphrase"], entries)
+    secret, talks = given["export"]["passphrase"], given["export"]["conversations"]
+    about = scope, given["at"], given["counter"], secret
+    exports = {"export": make_export(*about, entries, talks), "export_of_entries": make_export(*about, entries)}
     answer = {name: [one.hex() for one in made[name]] for name in ("slots", "objects")}
-    answer |= {"manifest": made["manifest"].hex(), "records": [one.hex() for one in records], "export": export.hex()}
-    return answer
+    answer |= {"manifest": made["manifest"].hex(), "records": [one.hex() for one in records]}
+    return answer | {name: file.hex() for name, file in exports.items()}
+
+
+def open_spoken(export):
+    """The export with conversations: how many were in it."""
+    facts, entries, talks = read_export(bytes.fromhex(export["file"]), export["passphrase"])
+    need(entries == export["entries"] and facts["counter"] == export["counter"])
+    for talk in talks:
+        talk["id"] = str(uuid.UUID(talk["id"]))
+        talk["container"] = talk["container"] and str(uuid.UUID(talk["container"]))
+    need(talks == export["conversations"])
+    return len(talks)
 
 
 def open_vectors(folder):
@@ -83,10 +96,11 @@ def open_vectors(folder):
     said, finished = read_transcript(place, keys, unhex(talk["records"]))
     need(finished and said == unhex(talk["said"]))
     export = json.loads((folder / "export.json").read_text())
-    facts, entries = read_export(bytes.fromhex(export["file"]), export["passphrase"])
-    need(entries == export["entries"] and facts["counter"] == export["counter"])
+    facts, entries, talks = read_export(bytes.fromhex(export["file"]), export["passphrase"])
+    need(entries == export["entries"] and facts["counter"] == export["counter"] and not talks)
+    spoken = open_spoken(json.loads((folder / "export-conversations.json").read_text()))
     parts = cell_and_recovery.open_vectors(folder)
-    return {"vaults": opened, "said": len(said), "exported": len(entries), "parts": parts}
+    return {"vaults": opened, "said": len(said), "exported": len(entries), "spoken": spoken, "parts": parts}
 
 
 def main():

@@ -2,7 +2,7 @@
 
 import os
 
-from primitives import Reader, argon2id, envelope, head, hkdf, i64, need, normalised, open_envelope, u32, u64, var
+from primitives import Reader, argon2id, envelope, head, hkdf, i64, need, normalised, open_envelope, opt, u32, u64, var
 from vault import entry_plaintext, read_entry
 
 # ---- transcripts
@@ -40,10 +40,12 @@ def make_transcript(place, epoch, key, said):
 # ---- exports
 
 MOST_RECORDS = 1 << 20
+MOST_CONTENT = {1: 65_855, 2: 262_145}
 
 
 def export_key(header, passphrase):
-    reader = Reader(header, 0x40)
+    need(header[5] in MOST_CONTENT)
+    reader = Reader(header, 0x40, header[5])
     memory, passes, lanes, salt = reader.number(4), reader.number(4), reader.number(4), reader.var(64)
     reader.done()
     need(len(salt) == 16)
@@ -55,9 +57,56 @@ def chunk_context(index, final):
     return b"OCMT export v1\0" + u64(index) + bytes([final])
 
 
+def read_head(content):
+    reader = Reader(content)
+    head = {"id": reader.take(16).hex(), "container": None}
+    mark = reader.number(1)
+    need(mark <= 1)
+    if mark:
+        head["container"] = reader.take(16).hex()
+    head["first_sequence"] = reader.number(8)
+    head["created_at"], head["updated_at"] = reader.opt_time(), reader.opt_time()
+    reader.done()
+    need(head["first_sequence"] >= 1)
+    return head | {"said": [], "finished": False}
+
+
+def read_said(talk, content):
+    need(not talk["finished"] and content[0] <= 1)
+    need(talk["first_sequence"] + len(talk["said"]) <= 1_048_576)
+    talk["said"].append(content[1:].hex())
+    talk["finished"] = content[0] == 1
+
+
+def read_records(version, records):
+    """Entries and conversations between the first record and the last."""
+    entries, talks = [], []
+    for kind, content in records:
+        if kind == 2:
+            need(not talks)
+            number = int.from_bytes(content[:8], "big")
+            need(number > 0)
+            entries.append(read_entry(content[8:], number))
+        elif kind == 3 and version == 2:
+            talks.append(read_head(content))
+        else:
+            need(kind == 4 and talks)
+            read_said(talks[-1], content)
+    need(len({entry["name"] for entry in entries}) == len(entries) <= 10_000)
+    need(len({talk["id"] for talk in talks}) == len(talks) <= 10_000)
+    return entries, talks
+
+
+def export_end(version, entries, talks):
+    end = u32(len(entries))
+    return end if version == 1 else end + u32(len(talks)) + u64(sum(len(talk["said"]) for talk in talks))
+
+
 def read_export(file, passphrase):
+    """What it says of itself, its entries and its conversations."""
     reader = Reader(file)
-    key = export_key(reader.take(38), passphrase)
+    header = reader.take(38)
+    key, version = export_key(header, passphrase), header[5]
     records, index, final = [], 0, 0
     while not final:
         final, sealed = reader.number(1), reader.var(MOST_RECORDS + 40)
@@ -67,31 +116,37 @@ def read_export(file, passphrase):
         index += 1
         inner = Reader(plain)
         while inner.at < len(plain):
-            records.append((inner.number(1), inner.var(65_855)))
+            records.append((inner.number(1), inner.var(MOST_CONTENT[version])))
     reader.done()
     need(len(records) >= 2 and records[0][0] == 1 and records[-1][0] == 255)
     about = Reader(records[0][1])
     facts = {"tenant": about.take(16).hex(), "vault": about.take(16).hex(), "at": about.time()}
     facts["counter"] = about.number(8)
     about.done()
-    entries = []
-    for kind, content in records[1:-1]:
-        need(kind == 2)
-        version = int.from_bytes(content[:8], "big")
-        need(version > 0)
-        entries.append(read_entry(content[8:], version))
-    need(records[-1][1] == u32(len(entries)))
-    need(len({entry["name"] for entry in entries}) == len(entries) <= 10_000)
-    return facts, entries
+    entries, talks = read_records(version, records[1:-1])
+    need(records[-1][1] == export_end(version, entries, talks))
+    return facts, entries, talks
 
 
-def make_export(scope, at, counter, passphrase, entries):
-    """One chunk for each entry: where chunks end is the writer's choice."""
-    header = head(0x40) + u32(19 * 1024) + u32(2) + u32(1) + var(os.urandom(16))
+def conversation_records(talk):
+    times = [None if talk[at] is None else i64(talk[at]) for at in ("created_at", "updated_at")]
+    container = talk["container"] and bytes.fromhex(talk["container"])
+    head = bytes.fromhex(talk["id"]) + opt(container) + u64(talk["first_sequence"]) + opt(times[0]) + opt(times[1])
+    yield b"\x03" + var(head)
+    for at, text in enumerate(talk["said"]):
+        final = bytes([talk["finished"] and at + 1 == len(talk["said"])])
+        yield b"\x04" + var(final + bytes.fromhex(text))
+
+
+def make_export(scope, at, counter, passphrase, entries, talks=()):
+    """One chunk for each record: where chunks end is the writer's choice."""
+    version = 2 if talks else 1
+    header = head(0x40, version) + u32(19 * 1024) + u32(2) + u32(1) + var(os.urandom(16))
     key = export_key(header, passphrase)
     chunks = [b"\x01" + var(scope + i64(at) + u64(counter))]
     chunks += [b"\x02" + var(u64(entry["version"]) + entry_plaintext(entry)) for entry in entries]
-    chunks.append(b"\xff" + var(u32(len(entries))))
+    chunks += [record for talk in talks for record in conversation_records(talk)]
+    chunks.append(b"\xff" + var(export_end(version, entries, talks)))
     file = header
     for index, records in enumerate(chunks):
         final = int(index + 1 == len(chunks))

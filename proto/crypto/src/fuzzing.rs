@@ -356,7 +356,9 @@ pub fn imports(data: &[u8]) {
             if let Some(head) = bytes.first_chunk() {
                 let _ = ChunkHead::parse(head);
             }
-            let _ = export::read_records(bytes);
+            for version in [export::Version::Entries, export::Version::Conversations] {
+                let _ = export::read_records(version, bytes);
+            }
         }
     }
 }

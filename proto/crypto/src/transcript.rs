@@ -19,6 +19,8 @@ use crate::{CryptoError, Result, codec::Writer, datakey::DataKey, envelope, kind
 
 /// The longest record, in bytes of plaintext.
 pub const MAX_RECORD: usize = 256 * 1024;
+/// The most records of a conversation, those that retention took among them.
+pub const MAX_RECORDS: u64 = 1 << 20;
 
 const TAG_LEN: usize = 16;
 

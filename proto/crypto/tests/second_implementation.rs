@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use ocmt_crypto::{
     datakey::DataKey,
     entry::{Entry, EntryName},
-    export::{About, CHUNK_HEAD_LEN, ChunkHead, Exported, HEADER_LEN, Opener, Sealer},
+    export::{About, CHUNK_HEAD_LEN, ChunkHead, Exported, ExportedConversation, HEADER_LEN, Opener, Sealer},
     kdf::{Cost, Passphrase},
     object::{VaultObject, keyring_id},
     slot::{NewSlot, RecoveryKey, SlotSecret},
     transcript::{ConversationPlace, TranscriptReader, TranscriptWriter},
     vault::{self, LockedVault, Rollback, RotationMode, UnlockedVault},
 };
-use ocmt_types::{ConversationId, Id as _, Timestamp};
+use ocmt_types::{ContainerId, ConversationId, Id as _, Timestamp};
 use serde_json::{Value, json};
 
 mod implementations;
@@ -69,33 +69,84 @@ fn told(version: u64, entry: &Entry) -> Value {
 
 const PASSPHRASE: &str = "de\u{301}chiffre\u{301} ailleurs";
 
+/// A conversation of before, what was said in it from its first record that is left, and whether it was finished.
+fn talks() -> Vec<(ExportedConversation, Vec<Vec<u8>>, bool)> {
+    let talk = |id, first_sequence| ExportedConversation {
+        id: ConversationId::from_bytes([id; 16]),
+        container: (id == 1).then(|| ContainerId::from_bytes([9; 16])),
+        first_sequence,
+        created_at: (id == 1).then_some(Timestamp(-1)),
+        updated_at: (id == 2).then_some(Timestamp(i64::MAX)),
+    };
+    vec![
+        (talk(1, 1), vec!["caf\u{e9}".into(), Vec::new(), vec![0xff; 262_144]], true),
+        (talk(2, 1_048_575), vec![vec![0], vec![1]], false),
+        (talk(3, 1), Vec::new(), false),
+    ]
+}
+
 fn export(entries: &[Entry]) -> Vec<u8> {
     let rng = &mut rand::rng();
     let about = About { tenant: scope().tenant, vault: scope().vault, at: Timestamp(5), counter: 6 };
     let passphrase = Passphrase::new(PASSPHRASE).unwrap();
-    let (mut sealer, mut file) = Sealer::begin(&about, &passphrase, Cost::LEAST, rng).unwrap();
+    let begun = Sealer::begin_with_conversations(&about, &passphrase, Cost::LEAST, rng);
+    let (mut sealer, mut file) = begun.unwrap();
     // more than one chunk of them
     for (at, entry) in entries.iter().cycle().take(60).enumerate() {
         let name = EntryName::new(&format!("{:02} {}", at, entry.name.expose())).unwrap();
         let entry = Entry { name, value: entry.value.clone(), attributes: entry.attributes };
         file.extend(sealer.entry(at as u64 + 1, &entry, rng).unwrap().unwrap_or_default());
     }
+    for (talk, said, finished) in talks() {
+        file.extend(sealer.conversation(&talk, rng).unwrap().unwrap_or_default());
+        for (at, text) in said.iter().enumerate() {
+            let last = finished && at + 1 == said.len();
+            file.extend(sealer.said(text, last, rng).unwrap().unwrap_or_default());
+        }
+    }
     file.extend(sealer.finish(rng).unwrap());
     file
 }
 
-fn read_export(file: &[u8], passphrase: &str) -> Vec<Exported> {
+/// The entries and the conversations of an export, as Python tells them.
+fn read_export(file: &[u8], passphrase: &str) -> (Vec<Value>, Vec<Value>) {
     let (header, mut left) = file.split_first_chunk::<HEADER_LEN>().unwrap();
     let mut opener = Opener::begin(header, &Passphrase::new(passphrase).unwrap()).unwrap();
-    let mut read = Vec::new();
+    let (mut entries, mut talks) = (Vec::new(), Vec::new());
     while !opener.is_over() {
         let (head, rest) = left.split_first_chunk::<CHUNK_HEAD_LEN>().unwrap();
         let head = ChunkHead::parse(head).unwrap();
-        read.extend(opener.chunk(head, &rest[..head.length]).unwrap());
+        for one in opener.chunk(head, &rest[..head.length]).unwrap() {
+            match one {
+                Exported::Entry(one) => entries.push(told(one.version, &one.entry)),
+                Exported::Conversation(talk) => talks.push((talk, Vec::new(), false)),
+                Exported::Said(one) => {
+                    let talk = talks.last_mut().unwrap();
+                    talk.1.push(one.text.to_vec());
+                    talk.2 = one.last;
+                }
+            }
+        }
         left = &rest[head.length..];
     }
     assert!(left.is_empty());
-    read
+    (entries, talks.iter().map(spoken).collect())
+}
+
+fn told_talks() -> Vec<Value> {
+    talks().iter().map(spoken).collect()
+}
+
+fn spoken((talk, said, finished): &(ExportedConversation, Vec<Vec<u8>>, bool)) -> Value {
+    json!({
+        "id": hex(talk.id.as_bytes()),
+        "container": talk.container.map(|id| hex(id.as_bytes())),
+        "first_sequence": talk.first_sequence,
+        "created_at": talk.created_at.map(|at| at.0),
+        "updated_at": talk.updated_at.map(|at| at.0),
+        "said": hexes(said),
+        "finished": finished,
+    })
 }
 
 /// A vault that was rotated once, with three slots and a conversation's key beside its entries.
@@ -150,9 +201,9 @@ fn python_opens_what_rust_sealed() {
     assert_eq!((&answer["vault"]["epoch"], &answer["vault"]["slots"]), (&json!(2), &json!(2)));
     assert_eq!(answer["said"], json!(hexes(&said)));
     assert_eq!(answer["finished"], json!(true));
-    let read = read_export(&export, PASSPHRASE);
-    let read: Vec<Value> = read.iter().map(|one| told(one.version, &one.entry)).collect();
+    let (read, spoken) = read_export(&export, PASSPHRASE);
     assert_eq!((answer["export"]["entries"].as_array().unwrap(), read.len()), (&read, 60));
+    assert!(answer["export"]["conversations"] == json!(spoken) && spoken == told_talks());
     assert_eq!((&answer["export"]["at"], &answer["export"]["counter"]), (&json!(5), &json!(6)));
     // and nothing that was changed: the last byte of a body, of a record, of an export
     for (path, cut) in [("objects", 1), ("records", 2), ("export", 3)] {
@@ -181,7 +232,7 @@ fn rust_opens_what_python_sealed() {
         "secrets": { "passphrase": PASSPHRASE, "recovery": hex(recovery.expose()) },
         "entries": entries().iter().map(|entry| told(4, entry)).collect::<Vec<_>>(),
         "transcript": { "place": place_hex(), "epoch": 2, "key": hex(key.expose()), "said": hexes(&said) },
-        "export": { "passphrase": PASSPHRASE },
+        "export": { "passphrase": PASSPHRASE, "conversations": told_talks() },
         "at": 5,
         "counter": 6,
     });
@@ -206,9 +257,10 @@ fn rust_opens_what_python_sealed() {
     let read: Vec<_> =
         list(&sealed["records"]).iter().map(|record| reader.next(record).unwrap().to_vec()).collect();
     assert!(read == said && reader.is_finished());
-    let read = read_export(&unhex(&sealed["export"]), PASSPHRASE);
-    let read: Vec<Value> = read.iter().map(|one| told(one.version, &one.entry)).collect();
-    assert_eq!(json!(read), given["entries"]);
+    for (file, spoken) in [("export", told_talks()), ("export_of_entries", Vec::new())] {
+        let read = read_export(&unhex(&sealed[file]), PASSPHRASE);
+        assert!(json!(read.0) == given["entries"] && read.1 == spoken, "{file}");
+    }
 }
 
 #[test]
@@ -217,6 +269,6 @@ fn python_opens_the_published_vectors() {
     let answer = python(&["vectors", vectors.to_str().unwrap()], &Value::Null);
     assert_eq!(
         answer,
-        json!({ "vaults": [["API_KEY", "café"], ["API_KEY", "café"]], "said": 3, "exported": 3, "parts": 5 })
+        json!({ "vaults": [["API_KEY", "café"], ["API_KEY", "café"]], "said": 3, "exported": 3, "spoken": 3, "parts": 5 })
     );
 }

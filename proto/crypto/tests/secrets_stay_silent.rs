@@ -38,6 +38,8 @@ never!(
     ocmt_crypto::entry::Entry,
     ocmt_crypto::envelope::Opened,
     ocmt_crypto::export::Exported,
+    ocmt_crypto::export::ExportedEntry,
+    ocmt_crypto::export::Said,
     ocmt_crypto::export::Opener,
     ocmt_crypto::export::Sealer,
     ocmt_crypto::guardian::Dealt,

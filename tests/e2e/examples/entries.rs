@@ -19,7 +19,7 @@ use futures_util::future::try_join_all;
 use ocmt_client::{
     passphrase::NewPassphrase,
     vault::{
-        Vault,
+        Parts, Vault,
         import::{Existing, ExportFile, Source},
     },
 };
@@ -143,7 +143,7 @@ async fn many(store: &str, node: &TestNode, entries: usize) -> anyhow::Result<()
 
 async fn export(vault: &Vault, to: &Path) -> anyhow::Result<()> {
     let passphrase = NewPassphrase::new(PASSPHRASE, &[])?;
-    vault.export(passphrase, Cost::DEFAULT, &mut File::create(to)?, |_, _| {}).await?;
+    vault.export(Parts::Everything, passphrase, Cost::DEFAULT, &mut File::create(to)?, |_, _| {}).await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 //! finished (how many records, and the tag of the last), so a node that shows fewer, or others, is found out. A
 //! conversation without an anchor was finished, and has to end with its final record.
 
+mod cell;
 mod export;
 mod fault;
 mod read;
@@ -14,6 +15,7 @@ use ocmt_crypto::{
     manifest,
     object::conversation_key_id,
     transcript::{Anchor, ConversationPlace},
+    vault::Edit,
 };
 use ocmt_proto::v1 as pb;
 use ocmt_types::{ContainerId, ConversationId, IdGen, RandomIds, Timestamp, VaultId};
@@ -27,6 +29,7 @@ use crate::{
     wire::time,
 };
 
+pub(crate) use cell::Proven;
 pub use export::{ExportReader, ExportWriter, Exported, ExportedRecord, MOST_OF_A_LINE};
 pub use fault::TranscriptFault;
 pub use read::{Reading, Record, Start};
@@ -165,9 +168,15 @@ impl Vault {
     /// # Errors
     /// [`ClientError::Refused`].
     pub async fn delete_conversation(&mut self, conversation: ConversationId) -> Result<(), ClientError> {
+        let object = conversation_key_id(conversation);
+        let has_key = self.keys().leaves().any(|leaf| leaf.object_id == object);
+        // a cell has begun it, and its key was not filed, or is lost
+        let begun = !has_key && read::is_there(self.client(), conversation).await?;
         let mut edit = self.keys().edit();
         edit.drop_anchor(conversation);
-        edit.delete_object(conversation_key_id(conversation)).map_err(|_| unknown(conversation))?;
+        if !begun {
+            edit.delete_object(object).map_err(|_| unknown(conversation))?;
+        }
         let change = edit.finish()?;
         let request = pb::DeleteConversationRequest {
             conversation_id: conversation.to_string(),
@@ -175,7 +184,11 @@ impl Vault {
             idempotency_key: idempotency_key(),
         };
         self.client().transcripts().delete_conversation(request).await?;
-        self.apply(change)
+        self.apply(change)?;
+        if begun {
+            self.drop_inbox(|item| item.conversation == Some(conversation)).await?;
+        }
+        Ok(())
     }
 
     /// Notes in the vault how far a conversation has come; a finished one needs no note.
@@ -194,11 +207,7 @@ impl Vault {
             return Ok(());
         }
         let mut edit = self.keys().edit();
-        if finished {
-            edit.drop_anchor(conversation);
-        } else {
-            edit.anchor(manifest::Anchor { conversation, records: at.count, last_tag: at.last_tag });
-        }
+        note(&mut edit, conversation, at, finished);
         let change = edit.finish()?;
         self.commit(change).await
     }
@@ -224,8 +233,7 @@ impl Vault {
         let conversation = ids.id();
         let mut edit = self.keys().edit();
         edit.create_conversation_key(conversation, &mut rand::rng())?;
-        let Anchor { count: records, last_tag } = Anchor::START;
-        edit.anchor(manifest::Anchor { conversation, records, last_tag });
+        note(&mut edit, conversation, Anchor::START, false);
         let change = edit.finish()?;
         self.commit(change).await?;
         Ok(conversation)
@@ -252,6 +260,15 @@ impl Vault {
             Ok((u32::try_from(version).map_err(|_| ClientError::Answer("version"))?, key))
         })
         .collect()
+    }
+}
+
+/// A finished one needs no anchor.
+pub(crate) fn note(edit: &mut Edit<'_>, conversation: ConversationId, at: Anchor, finished: bool) {
+    if finished {
+        edit.drop_anchor(conversation);
+    } else {
+        edit.anchor(manifest::Anchor { conversation, records: at.count, last_tag: at.last_tag });
     }
 }
 

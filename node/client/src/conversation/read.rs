@@ -9,7 +9,7 @@ use ocmt_types::ConversationId;
 use tonic::{Code, Streaming};
 use zeroize::Zeroizing;
 
-use super::{Conversation, TranscriptFault, check_end};
+use super::{Conversation, Keys, TranscriptFault, check_end};
 use crate::{Client, ClientError, client::present, vault::Vault};
 
 /// Bytes of a tag, at the end of a record.
@@ -40,6 +40,8 @@ pub struct Record {
     pub sequence: u64,
     /// What was said.
     pub text: Zeroizing<Vec<u8>>,
+    /// Whether it is the final one.
+    pub last: bool,
     /// As it is stored.
     pub sealed: Bytes,
 }
@@ -71,7 +73,17 @@ impl Vault {
         follow: bool,
     ) -> Result<Reading, ClientError> {
         let keys = self.keys_of_conversation(id).await?;
-        let known = self.anchor_of(id);
+        self.read_under(id, keys, self.anchor_of(id), (start, follow)).await
+    }
+
+    /// Reads a conversation under these keys, of which this much is known; without, it has to be finished.
+    pub(super) async fn read_under(
+        &self,
+        id: ConversationId,
+        keys: Keys,
+        known: Option<Anchor>,
+        (start, follow): (Start, bool),
+    ) -> Result<Reading, ClientError> {
         let pinned = known.unwrap_or(Anchor::START);
         // the record before the first wanted one comes too: what follows is bound to its tag
         let from = match start {
@@ -129,7 +141,7 @@ impl Reading {
             if let Some(sealed) = self.waiting.pop_front() {
                 let sequence = self.reader.anchor().count.saturating_add(1);
                 let text = self.reader.next(&sealed).map_err(|_| TranscriptFault::Record(sequence))?;
-                return Ok(Some(Record { sequence, text, sealed }));
+                return Ok(Some(Record { sequence, text, last: self.reader.is_finished(), sealed }));
             }
             if self.reader.is_finished() || !self.more().await? {
                 self.end()?;

@@ -20,7 +20,7 @@ pub enum ExistingArg {
 /// `ocmt vault import`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt vault import export.ocmt --dry-run              says what would be written\n  ocmt vault import export.ocmt --password-file p      an export of `ocmt vault export`\n  ocmt vault import vault.json --phrase-file words     a vault of the earlier implementation\n  ocmt vault import vault.json --old-backup-key-file key --backup-record backup.json\n  ocmt vault import vault.json --shares social.json    or the files of three holders of shares\n  ocmt vault import fields.json --field-keys keys.json\n\nThe whole file is read and checked before anything is written. An import that was cut short goes on when it is\nrun again."
+    after_help = "Examples:\n  ocmt vault import export.ocmt --dry-run              says what would be written\n  ocmt vault import export.ocmt --password-file p      an export of `ocmt vault export`\n  ocmt vault import vault.json --phrase-file words     a vault of the earlier implementation\n  ocmt vault import vault.json --old-backup-key-file key --backup-record backup.json\n  ocmt vault import vault.json --shares social.json    or the files of three holders of shares\n  ocmt vault import fields.json --field-keys keys.json\n\nThe whole file is read and checked before anything is written. An import that was cut short goes on when it is\nrun again, and one that is done again changes nothing. Conversations get new ids, which the report names."
 )]
 pub struct ImportArgs {
     /// An export, a vault of the earlier implementation, or fields of its database as {"name": "v1:…"}
@@ -49,6 +49,9 @@ pub struct ImportArgs {
     /// Leave this entry of the file out; may be given again
     #[arg(long, value_name = "NAME")]
     pub without: Vec<String>,
+    /// Leave the conversations of the file out
+    #[arg(long)]
+    pub without_conversations: bool,
     /// Say what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -60,7 +63,7 @@ pub struct ImportArgs {
 /// `ocmt vault export`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt vault export --to mine.ocmt              asks for a passphrase for the file\n  ocmt vault export --to mine.json --in-clear   readable by everybody who gets the file\n\n`ocmt vault import` reads it again. Not in it: what others share with you, conversations, the keys of volumes, and\nthe identity that guardians and shares know you by."
+    after_help = "Examples:\n  ocmt vault export --to mine.ocmt              asks for a passphrase for the file\n  ocmt vault export --to mine.json --in-clear   readable by everybody who gets the file\n\n`ocmt vault import` reads it again: secrets and conversations. Not in it: earlier versions, what waits in the inbox,\nwhat others share with you, vaults of groups, the keys of volumes, and the identity that guardians and shares know\nyou by."
 )]
 pub struct ExportArgs {
     /// The file to write, for your eyes alone; one that is there is not overwritten
@@ -69,6 +72,9 @@ pub struct ExportArgs {
     /// Overwrite a file that is there
     #[arg(long)]
     pub overwrite: bool,
+    /// Leave conversations out: versions of `ocmt` that know of none read such a file too
+    #[arg(long)]
+    pub without_conversations: bool,
     /// Write everything in clear, as JSON; only at a terminal
     #[arg(long, conflicts_with_all = ["new_passphrase_file", "new_passphrase_fd"])]
     pub in_clear: bool,

@@ -10,11 +10,12 @@ use anyhow::{Context as _, bail};
 use data_encoding::BASE64;
 use ocmt_client::{
     ClientError,
+    conversation::{Conversation, Record},
     passphrase::NewPassphrase,
-    vault::{Exported, Vault},
+    vault::{Exported, Parts, Piece, Vault},
 };
 use ocmt_crypto::{entry::Entry, kdf::Cost};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
@@ -22,7 +23,7 @@ use zeroize::Zeroizing;
 use crate::cli::{
     args::ExportArgs,
     context::Context,
-    output::{Waiting, confirm, waiting},
+    output::{Waiting, confirm, note, waiting},
     secrets, show,
 };
 
@@ -60,8 +61,10 @@ async fn write(
     let waiting = waiting("reading the vault");
     let mut out = BufWriter::new(part);
     let told = match passphrase {
-        Some(passphrase) => vault.export(passphrase, Cost::DEFAULT, &mut out, progress(&waiting)).await?,
-        None => in_clear(vault, &mut out, &waiting).await?,
+        Some(passphrase) => {
+            vault.export(parts(args), passphrase, Cost::DEFAULT, &mut out, progress(&waiting)).await?
+        }
+        None => in_clear(vault, parts(args), &mut out, &waiting).await?,
     };
     let part = out.into_inner().map_err(io::IntoInnerError::into_error).context("cannot write")?;
     part.as_file().sync_all().context("cannot write")?;
@@ -98,12 +101,36 @@ fn tell(context: &Context, args: &ExportArgs, told: Exported) -> anyhow::Result<
         "file": args.to,
         "in_clear": args.in_clear,
         "entries": told.entries,
+        "conversations": told.conversations,
+        "records": told.records,
+        "pruned": told.pruned,
+        "not_filed": told.not_filed,
         "keys_left_out": told.keys_left_out,
     });
+    if told.pruned > 0 {
+        let some = show::count(told.pruned, "conversation");
+        note(&format!("of {some} the beginning is not there any more: the file has what is left"));
+    }
+    if told.not_filed > 0 {
+        let some = show::count(told.not_filed, "conversation");
+        note(&format!("{some} of containers left out, whose keys wait to be filed: `ocmt vault inbox`"));
+    }
     context.out.value(&facts, || {
         let how = if args.in_clear { " IN CLEAR" } else { "" };
-        format!("wrote {} to {}{how}", show::count(told.entries, "secret"), args.to.display())
+        let spoken = match told.conversations {
+            0 => String::new(),
+            talks => format!(
+                " and {} with {}",
+                show::count(talks, "conversation"),
+                show::count(told.records, "record")
+            ),
+        };
+        format!("wrote {}{spoken} to {}{how}", show::count(told.entries, "secret"), args.to.display())
     })
+}
+
+fn parts(args: &ExportArgs) -> Parts {
+    if args.without_conversations { Parts::Entries } else { Parts::Everything }
 }
 
 /// In clear only where a person sees it happen, and says so.
@@ -112,8 +139,10 @@ fn allowed(to: &Path) -> anyhow::Result<()> {
         let text = "a vault is written in clear only at a terminal: leave --in-clear out".to_owned();
         return Err(ClientError::Usage(text).into());
     }
-    let question =
-        format!("Everybody who can read {} will read all your secrets. Write them in clear?", to.display());
+    let question = format!(
+        "Everybody who can read {} will read all your secrets and conversations. Write them in clear?",
+        to.display()
+    );
     if !confirm(&question, "no other way")? {
         bail!("nothing was written");
     }
@@ -121,37 +150,36 @@ fn allowed(to: &Path) -> anyhow::Result<()> {
 }
 
 fn progress(waiting: &Waiting) -> impl FnMut(usize, usize) + Send {
-    |read, of| waiting.tell(&format!("{read} of {of} secrets"))
+    |read, of| waiting.tell(&format!("{read} of {of} secrets and records"))
 }
 
-/// A JSON array with one entry on each line.
+/// A JSON array with one entry, one conversation or one record of the conversation before on each line.
 async fn in_clear(
     vault: &Vault,
+    parts: Parts,
     out: &mut (impl Write + Send),
     waiting: &Waiting,
 ) -> Result<Exported, ClientError> {
     let mut between = "[\n";
-    let told = vault
-        .each_entry(
-            |version, entry| {
-                let line = Zeroizing::new(plain(version, entry).to_string());
-                let written = write!(out, "{between}{}", line.as_str());
-                between = ",\n";
-                written.map_err(|error| unwritable(&error))
-            },
-            &mut progress(waiting),
-        )
-        .await?;
+    let take = |piece: Piece<'_>| {
+        let line = match piece {
+            Piece::Entry(version, entry) => plain(version, entry),
+            Piece::Conversation(talk) => head(talk),
+            Piece::Record(talk, record) => said(talk, record),
+        };
+        let line = Zeroizing::new(line.to_string());
+        let written = write!(out, "{between}{}", line.as_str());
+        between = ",\n";
+        written.map_err(|error| unwritable(&error))
+    };
+    let told = vault.each(parts, take, &mut progress(waiting)).await?;
     let end = if between == "[\n" { "[]\n" } else { "\n]\n" };
     out.write_all(end.as_bytes()).map_err(|error| unwritable(&error))?;
     Ok(told)
 }
 
-fn plain(version: u64, entry: &Entry) -> serde_json::Value {
-    let (field, value) = match std::str::from_utf8(&entry.value) {
-        Ok(text) => ("value", text.to_owned()),
-        Err(_) => ("value_base64", BASE64.encode(&entry.value)),
-    };
+fn plain(version: u64, entry: &Entry) -> Value {
+    let (field, value) = text(&entry.value, ["value", "value_base64"]);
     json!({
         "name": entry.name.expose(),
         "version": version,
@@ -160,6 +188,29 @@ fn plain(version: u64, entry: &Entry) -> serde_json::Value {
         "remind_at": entry.attributes.remind_at,
         field: value,
     })
+}
+
+fn head(of: &Conversation) -> Value {
+    json!({
+        "conversation": of.id,
+        "container": of.container,
+        "first_sequence": of.first_sequence,
+        "created_at": of.created_at,
+        "updated_at": of.updated_at,
+    })
+}
+
+fn said(of: &Conversation, record: &Record) -> Value {
+    let (field, value) = text(&record.text, ["text", "base64"]);
+    json!({ "conversation": of.id, "sequence": record.sequence, "final": record.last, field: value })
+}
+
+/// As it is under the first name, or what is no text in base64 under the second.
+fn text(bytes: &[u8], [plain, base64]: [&'static str; 2]) -> (&'static str, String) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => (plain, text.to_owned()),
+        Err(_) => (base64, BASE64.encode(bytes)),
+    }
 }
 
 fn unwritable(error: &io::Error) -> ClientError {

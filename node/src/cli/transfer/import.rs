@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
-use ocmt_client::vault::import::{Existing, Plan, Source, Told, What};
+use ocmt_client::vault::import::{Existing, Plan, Source, Told, ToldConversation, What};
 use serde::Serialize;
 
 use super::open;
@@ -25,8 +25,12 @@ struct Report {
     resumed: bool,
     /// How many entries were written, or would be.
     written: usize,
+    /// How many records of conversations were written, or would be.
+    records_written: usize,
     /// Every entry of the file.
     entries: Vec<Told>,
+    /// Every conversation of the file.
+    conversations: Vec<ToldConversation>,
 }
 
 pub(in crate::cli) async fn run(context: &Context, args: &ImportArgs) -> anyhow::Result<()> {
@@ -44,12 +48,12 @@ pub(in crate::cli) async fn run(context: &Context, args: &ImportArgs) -> anyhow:
         let mut done = 0;
         let imported = vault.import(&source, &plan, |written, total| {
             done = written;
-            waiting.tell(&format!("{written} of {total} entries are in the vault"));
+            waiting.tell(&format!("{written} of {total} entries and records are in the vault"));
         });
         imported.await.with_context(|| {
             format!(
-                "{done} of {} entries are in the vault; run the same command again, and it goes on from there",
-                plan.to_write()
+                "{done} of {} entries and records are in the vault; run the same command again, and it goes on from there",
+                plan.to_write() + plan.records_to_write()
             )
         })?;
     }
@@ -71,21 +75,42 @@ fn tell(context: &Context, args: &ImportArgs, source: &Source, plan: &Plan) -> a
         dry_run: args.dry_run,
         resumed: plan.was_cut_short(),
         written: plan.to_write(),
+        records_written: plan.records_to_write(),
         entries: plan.told(),
+        conversations: plan.conversations(),
     };
     context.out.value(&report, || text(&report))
 }
 
 fn text(report: &Report) -> String {
-    let mut lines: Vec<String> = report
-        .entries
-        .iter()
-        .map(|one| format!("{:<18} {:>6} bytes  {}", one.what.as_str(), one.bytes, one.name))
-        .collect();
-    let not = report.entries.iter().filter(|one| !matches!(one.what, What::New | What::Replaced)).count();
+    let entry = |one: &Told| format!("{:<18} {:>6} bytes  {}", one.what.as_str(), one.bytes, one.name);
+    let mut lines: Vec<String> = report.entries.iter().map(entry).collect();
+    lines.extend(report.conversations.iter().map(conversation));
+    let is_written = |what: What| matches!(what, What::New | What::Replaced);
+    let not = report.entries.iter().filter(|one| !is_written(one.what)).count();
     let did = if report.dry_run { "would be" } else { "were" };
     let resumed = if report.resumed { "; an import that was cut short is finished" } else { "" };
     let rest = if not == 0 { String::new() } else { format!(", {not} not") };
-    lines.push(format!("{} {did} written{rest}{resumed}", show::count(report.written, "secret")));
+    let talks = report.conversations.iter().filter(|one| is_written(one.what)).count();
+    let spoken = if report.conversations.is_empty() {
+        String::new()
+    } else {
+        let records = show::count(report.records_written, "record");
+        format!(" and {} with {records}", show::count(talks, "conversation"))
+    };
+    lines.push(format!("{}{spoken} {did} written{rest}{resumed}", show::count(report.written, "secret")));
     lines.join("\n")
+}
+
+fn conversation(of: &ToldConversation) -> String {
+    let there = match of.there {
+        there if there > 0 && of.what == What::New => format!(", {there} of them there already"),
+        _ => String::new(),
+    };
+    let cut = match of.exported_from {
+        1 => String::new(),
+        from => format!(", from {from} on when it was exported"),
+    };
+    let (what, records, id) = (of.what.as_str(), of.records, of.conversation);
+    format!("{what:<18} {records:>6} records{there}{cut}  conversation {id}")
 }

@@ -28,6 +28,9 @@ const MAX_RECORD: usize = 1 << 20;
 pub(super) fn source(args: &ImportArgs) -> anyhow::Result<Source> {
     opened(args).map_err(|error| match error.downcast_ref::<ClientError>() {
         Some(ClientError::Crypto(CryptoError::Refused)) => refused(args),
+        Some(ClientError::Crypto(later @ CryptoError::UnsupportedVersion)) => {
+            anyhow::anyhow!("nothing was imported: {} was {later}", args.file.display())
+        }
         _ if error.downcast_ref() == Some(&CryptoError::Refused) => refused(args),
         _ => error,
     })
@@ -73,7 +76,8 @@ fn export(args: &ImportArgs, file: File) -> anyhow::Result<Source> {
     if other {
         return Err(ClientError::Usage("an export is opened by its passphrase alone".to_owned()).into());
     }
-    Ok(Source::Export(ExportFile::open(file, &Passphrase::new(&password(args)?)?)?))
+    let export = ExportFile::open(file, &Passphrase::new(&password(args)?)?)?;
+    Ok(Source::Export(if args.without_conversations { export.without_conversations() } else { export }))
 }
 
 /// The password as it was typed: the earlier implementation did not normalise it.

@@ -4,10 +4,15 @@
 //! header 38 | (final u8 | length u32 | envelope of kind EXPORT_CHUNK)…
 //! ```
 //!
+//! Version 1 holds entries, version 2 conversations too. What has none is written as version 1, which programs
+//! of before read.
+//!
 //! The header fixes the key, and index and finality of a chunk are in its context: no bit can be changed,
 //! no chunk left out, doubled, moved or taken from another export, and no export can be cut. Bytes are in
 //! `docs/formats.md`. Reading from and writing to files is the client's.
 
+#[cfg(test)]
+mod conversations;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -21,7 +26,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     CryptoError, Result,
-    codec::{Reader, Writer},
+    codec::{MAGIC, Reader, Writer},
     datakey::DataKey,
     entry::Entry,
     envelope,
@@ -29,10 +34,19 @@ use crate::{
     kind::Kind,
 };
 
-use record::Expected;
-pub use record::{About, Exported};
+pub use record::{About, Exported, ExportedConversation, ExportedEntry, Said};
+use record::{Expected, Tally};
 
-const VERSION: u8 = 1;
+/// Which records an export may hold, as its header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Version {
+    /// Entries alone.
+    Entries = 1,
+    /// Conversations too.
+    Conversations = 2,
+}
+
 /// Bytes of the salt: one size, so that a header has one size.
 const SALT_LEN: usize = 16;
 /// Bytes of a header: head, three costs, the salt with its length.
@@ -72,13 +86,14 @@ impl ChunkHead {
 /// Writes an export, a chunk at a time.
 pub struct Sealer {
     key: DataKey,
+    version: Version,
     index: u64,
-    entries: u32,
+    tally: Tally,
     records: Writer,
 }
 
 impl Sealer {
-    /// Begins an export. Runs Argon2id. The header is the first thing to be written.
+    /// Begins an export of entries. Runs Argon2id. The header is the first thing to be written.
     ///
     /// # Errors
     /// None in practice.
@@ -88,12 +103,36 @@ impl Sealer {
         cost: Cost,
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, Vec<u8>)> {
+        Self::begin_as(Version::Entries, about, passphrase, cost, rng)
+    }
+
+    /// Begins an export of entries and, behind all of them, conversations: programs that know of none refuse it.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn begin_with_conversations(
+        about: &About,
+        passphrase: &Passphrase,
+        cost: Cost,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Self, Vec<u8>)> {
+        Self::begin_as(Version::Conversations, about, passphrase, cost, rng)
+    }
+
+    fn begin_as(
+        version: Version,
+        about: &About,
+        passphrase: &Passphrase,
+        cost: Cost,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Self, Vec<u8>)> {
         let stretch = Stretch::generate(cost, rng);
-        let mut header = Writer::object(Kind::EXPORT, VERSION);
+        let mut header = Writer::object(Kind::EXPORT, version as u8);
         stretch.write(&mut header);
         let header = header.into_vec();
         let key = export_key(&stretch, passphrase, &header)?;
-        let mut sealer = Self { key, index: 0, entries: 0, records: Writer::with_capacity(MAX_CHUNK) };
+        let (tally, records) = (Tally::default(), Writer::with_capacity(MAX_CHUNK));
+        let mut sealer = Self { key, version, index: 0, tally, records };
         about.write(&mut sealer.records);
         Ok((sealer, header))
     }
@@ -101,18 +140,49 @@ impl Sealer {
     /// Takes an entry and the number of its version. The chunk that is full with it, to be written next.
     ///
     /// # Errors
-    /// [`CryptoError::TooLarge`] for a value over 64 KiB.
+    /// [`CryptoError::TooLarge`] for a value over 64 KiB; [`CryptoError::Refused`] behind a conversation.
     pub fn entry(
         &mut self,
         version: u64,
         entry: &Entry,
         rng: &mut impl CryptoRng,
     ) -> Result<Option<Vec<u8>>> {
-        let record = record::entry(version, entry)?;
-        let full = self.records.as_bytes().len() + record.len() + record::END_LEN > MAX_CHUNK;
-        let chunk = if full { Some(self.chunk(false, rng)?) } else { None };
-        self.records.fixed(&record);
-        self.entries += 1;
+        if self.tally.conversations > 0 {
+            return Err(CryptoError::Refused);
+        }
+        let chunk = self.push(&record::entry(version, entry)?, rng)?;
+        self.tally.entries += 1;
+        Ok(chunk)
+    }
+
+    /// Takes a conversation, whose records follow. As [`Sealer::entry`].
+    ///
+    /// # Errors
+    /// [`CryptoError::Refused`] in an export of entries.
+    pub fn conversation(
+        &mut self,
+        of: &ExportedConversation,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Option<Vec<u8>>> {
+        if self.version != Version::Conversations {
+            return Err(CryptoError::Refused);
+        }
+        let chunk = self.push(&record::conversation(of), rng)?;
+        self.tally.conversations += 1;
+        Ok(chunk)
+    }
+
+    /// Takes what was said next in the conversation before. As [`Sealer::entry`].
+    ///
+    /// # Errors
+    /// [`CryptoError::TooLarge`] past [`crate::transcript::MAX_RECORD`]; [`CryptoError::Refused`] before the first
+    /// conversation.
+    pub fn said(&mut self, text: &[u8], last: bool, rng: &mut impl CryptoRng) -> Result<Option<Vec<u8>>> {
+        if self.tally.conversations == 0 {
+            return Err(CryptoError::Refused);
+        }
+        let chunk = self.push(&record::said(text, last)?, rng)?;
+        self.tally.said += 1;
         Ok(chunk)
     }
 
@@ -121,8 +191,15 @@ impl Sealer {
     /// # Errors
     /// None in practice.
     pub fn finish(mut self, rng: &mut impl CryptoRng) -> Result<Vec<u8>> {
-        record::end(self.entries, &mut self.records);
+        self.tally.write(self.version, &mut self.records);
         self.chunk(true, rng)
+    }
+
+    fn push(&mut self, record: &[u8], rng: &mut impl CryptoRng) -> Result<Option<Vec<u8>>> {
+        let full = self.records.as_bytes().len() + record.len() + record::END_LEN > MAX_CHUNK;
+        let chunk = if full { Some(self.chunk(false, rng)?) } else { None };
+        self.records.fixed(record);
+        Ok(chunk)
     }
 
     fn chunk(&mut self, last: bool, rng: &mut impl CryptoRng) -> Result<Vec<u8>> {
@@ -150,18 +227,18 @@ impl Opener {
     /// # Errors
     /// [`CryptoError::Refused`]; a wrong passphrase shows only with the first chunk.
     pub fn begin(header: &[u8; HEADER_LEN], passphrase: &Passphrase) -> Result<Self> {
-        let stretch = read_header(header)?;
-        Ok(Self::under(export_key(&stretch, passphrase, header)?))
+        let (version, stretch) = read_header(header)?;
+        Ok(Self::under(export_key(&stretch, passphrase, header)?, version))
     }
 
     /// The same once more, from the first chunk on, without Argon2id.
     #[must_use]
     pub fn again(&self) -> Self {
-        Self::under(self.key.duplicate())
+        Self::under(self.key.duplicate(), self.expected.version())
     }
 
-    fn under(key: DataKey) -> Self {
-        Self { key, index: 0, expected: Expected::default() }
+    fn under(key: DataKey, version: Version) -> Self {
+        Self { key, index: 0, expected: Expected::of(version) }
     }
 
     /// Opens the next chunk: what is in it, in order.
@@ -191,17 +268,37 @@ impl Opener {
     }
 }
 
-/// The entries of one whole chunk, as it stands behind the cipher.
-#[cfg(any(test, fuzzing))]
-pub(crate) fn read_records(records: &[u8]) -> Result<Vec<Exported>> {
-    Expected::default().take_all(records)
+/// Tells whose export was refused whether a later program made it. Says nothing of a damaged one.
+///
+/// # Errors
+/// [`CryptoError::UnsupportedVersion`] if its header names a later version than this program's.
+pub fn check_version(header: &[u8; HEADER_LEN]) -> Result<()> {
+    let mut reader = Reader::new(header);
+    let head = (reader.array::<4>()?, Kind(reader.u8()?), reader.u8()?);
+    match head {
+        (MAGIC, Kind::EXPORT, version) if version > Version::Conversations as u8 => {
+            Err(CryptoError::UnsupportedVersion)
+        }
+        _ => Ok(()),
+    }
 }
 
-fn read_header(header: &[u8; HEADER_LEN]) -> Result<Stretch> {
-    let mut reader = Reader::object(header, Kind::EXPORT, VERSION)?;
+/// What is in one whole chunk, as it stands behind the cipher.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_records(version: Version, records: &[u8]) -> Result<Vec<Exported>> {
+    Expected::of(version).take_all(records)
+}
+
+fn read_header(header: &[u8; HEADER_LEN]) -> Result<(Version, Stretch)> {
+    let version = match header[5] {
+        1 => Version::Entries,
+        2 => Version::Conversations,
+        _ => return Err(CryptoError::Refused),
+    };
+    let mut reader = Reader::object(header, Kind::EXPORT, version as u8)?;
     let stretch = Stretch::read(&mut reader)?;
     reader.finish()?;
-    Ok(stretch)
+    Ok((version, stretch))
 }
 
 /// HKDF over the stretched passphrase, with all of the header in its info.

@@ -4,7 +4,7 @@
 use ocmt_types::{Id as _, TenantId, Timestamp, VaultId};
 use proptest::prelude::*;
 
-use super::*;
+use super::{conversations::spoken, *};
 use crate::entry::{Attributes, EntryName};
 
 pub(super) fn about() -> About {
@@ -24,7 +24,7 @@ pub(super) fn passphrase() -> Passphrase {
 fn seal(entries: &[(u64, Entry)]) -> (Opener, Vec<u8>) {
     let rng = &mut rand::rng();
     let (sealer, header) = Sealer::begin(&about(), &passphrase(), Cost::LEAST, rng).unwrap();
-    let opener = Opener::under(sealer.key.duplicate());
+    let opener = Opener::under(sealer.key.duplicate(), sealer.version);
     (opener, finish(sealer, header, entries))
 }
 
@@ -51,14 +51,24 @@ pub(super) fn read(mut opener: Opener, mut file: &[u8]) -> Result<Vec<Exported>>
     if opener.is_over() { Ok(entries) } else { Err(CryptoError::Refused) }
 }
 
-fn entry(name: &str, value: Vec<u8>, times: (i64, Option<i64>, Option<i64>)) -> Entry {
+pub(super) fn entry(name: &str, value: Vec<u8>, times: (i64, Option<i64>, Option<i64>)) -> Entry {
     let (written_at, expires_at, remind_at) =
         (Timestamp(times.0), times.1.map(Timestamp), times.2.map(Timestamp));
     let attributes = Attributes { written_at, expires_at, remind_at };
     Entry { name: EntryName::new(name).unwrap(), value: Zeroizing::new(value), attributes }
 }
 
-fn same(read: &[Exported], written: &[(u64, Entry)]) -> bool {
+/// The entries of an export that has nothing else.
+pub(super) fn entries_of(read: Vec<Exported>) -> Vec<ExportedEntry> {
+    let entry = |one| match one {
+        Exported::Entry(entry) => entry,
+        Exported::Conversation(_) | Exported::Said(_) => panic!("no entry"),
+    };
+    read.into_iter().map(entry).collect()
+}
+
+fn same(read: Vec<Exported>, written: &[(u64, Entry)]) -> bool {
+    let read = entries_of(read);
     read.len() == written.len()
         && read.iter().zip(written).all(|(read, (version, entry))| {
             let (one, other) = (&read.entry, entry);
@@ -92,12 +102,14 @@ proptest! {
             .map(|(at, (version, name, value, times))| (version, entry(&format!("{at} {name}"), value, times)))
             .collect();
         let (opener, file) = seal(&entries);
-        prop_assert!(same(&read(opener, &file[HEADER_LEN..]).unwrap(), &entries));
+        prop_assert!(same(read(opener, &file[HEADER_LEN..]).unwrap(), &entries));
     }
 
     #[test]
     fn arbitrary_records_neither_open_nor_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let _ = read_records(&bytes);
+        for version in [Version::Entries, Version::Conversations] {
+            let _ = read_records(version, &bytes);
+        }
     }
 }
 
@@ -159,7 +171,7 @@ fn the_right_passphrase_opens_and_another_does_not() {
     let file = finish(sealer, header, &some());
     let header = file.first_chunk().unwrap();
     let mut opener = Opener::begin(header, &passphrase()).unwrap();
-    assert!(same(&read(opener.again(), &file[HEADER_LEN..]).unwrap(), &some()));
+    assert!(same(read(opener.again(), &file[HEADER_LEN..]).unwrap(), &some()));
     let other = Opener::begin(header, &Passphrase::new("another").unwrap()).unwrap();
     assert!(matches!(read(other, &file[HEADER_LEN..]), Err(CryptoError::Refused)));
     let head = ChunkHead::parse(file[HEADER_LEN..].first_chunk().unwrap()).unwrap();
@@ -215,7 +227,7 @@ fn records_out_of_order_of_unknown_types_or_twice_are_refused() {
     let entry_bytes = |name: &str| record::entry(1, &entry(name, vec![1], (0, None, None))).unwrap().to_vec();
     let end_bytes = |count: u32| {
         let mut out = Writer::new();
-        record::end(count, &mut out);
+        Tally { entries: count, ..Tally::default() }.write(Version::Entries, &mut out);
         out.into_vec()
     };
     let taken = |records: &[Vec<u8>]| {
@@ -224,7 +236,7 @@ fn records_out_of_order_of_unknown_types_or_twice_are_refused() {
         let context = context(0, true);
         let sealed = envelope::seal(Kind::EXPORT_CHUNK, 0, key.expose(), &context, &records, rng).unwrap();
         let head = ChunkHead { last: true, length: sealed.len() };
-        Opener::under(key).chunk(head, &sealed).is_ok()
+        Opener::under(key, Version::Entries).chunk(head, &sealed).is_ok()
     };
     assert!(taken(&[about_bytes(), entry_bytes("a"), entry_bytes("b"), end_bytes(2)]));
     assert!(taken(&[about_bytes(), end_bytes(0)]));
@@ -239,6 +251,7 @@ fn records_out_of_order_of_unknown_types_or_twice_are_refused() {
         vec![about_bytes(), entry_bytes("a"), entry_bytes("a"), end_bytes(1)],
         vec![about_bytes(), entry_bytes("a"), entry_bytes("a"), end_bytes(2)],
         vec![about_bytes(), end_bytes(0), entry_bytes("a")],
+        vec![about_bytes(), record::conversation(&spoken(3)).to_vec(), end_bytes(0)],
         vec![about_bytes(), vec![3, 0, 0, 0, 0], end_bytes(0)],
         vec![about_bytes(), vec![9, 0, 0, 0, 0], end_bytes(0)],
         vec![about_bytes(), vec![2, 0xff, 0xff, 0xff, 0xff]],

@@ -7,7 +7,7 @@ use rand::{SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 
 use super::{
-    tests::{about, passphrase, read},
+    tests::{about, entries_of, passphrase, read},
     *,
 };
 use crate::entry::{Attributes, EntryName};
@@ -68,7 +68,7 @@ fn the_published_export_opens_for_ever() {
     let stored: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let file = HEXLOWER.decode(stored["file"].as_str().unwrap().as_bytes()).unwrap();
     let (header, chunks) = file.split_first_chunk::<HEADER_LEN>().unwrap();
-    let read = read(Opener::begin(header, &passphrase()).unwrap(), chunks).unwrap();
+    let read = entries_of(read(Opener::begin(header, &passphrase()).unwrap(), chunks).unwrap());
     assert_eq!(read.len(), 3);
     for (one, (version, entry)) in read.iter().zip(entries()) {
         assert_eq!((one.version, one.entry.name.expose()), (version, entry.name.expose()));

@@ -5,7 +5,12 @@
 //! in its first batch, and its last batch deletes it: an import that was cut short is seen by everybody who
 //! opens the vault, and nothing else is imported before it is finished. Doing it again writes what is
 //! missing and nothing twice, since what is there is compared by name, value and times.
+//!
+//! Conversations come after the entries, one after the other, each under an id that is made of the file and its id
+//! there: an import that is done again finds what it wrote and goes on behind it.
 
+mod append;
+mod conversations;
 mod mark;
 mod plan;
 mod source;
@@ -21,9 +26,10 @@ use serde::Serialize;
 use super::Vault;
 use crate::ClientError;
 
+pub use conversations::ToldConversation;
 pub(super) use mark::NAME as MARK;
 pub use plan::{Existing, Plan, What};
-pub use source::{EarlierFile, Entries, ExportFile, Source};
+pub use source::{EarlierFile, Entries, ExportFile, Items, Source};
 
 /// Entries written at once, the mark included.
 const BATCH: usize = 48;
@@ -40,38 +46,66 @@ pub struct Told {
 }
 
 impl Vault {
-    /// Writes what a plan says. `progress` is told how many of how many are written, after each batch.
+    /// Writes what a plan says. `progress` is told how many entries and records of how many are written.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] with `CHANGED_MEANWHILE` if another device wrote meanwhile. Batches that were
-    /// written stay: plan and import again to go on.
+    /// [`ClientError::Refused`] with `CHANGED_MEANWHILE` if another device wrote meanwhile. What was written stays:
+    /// plan and import again to go on.
     pub async fn import(
         &mut self,
         source: &Source,
         plan: &Plan,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<(), ClientError> {
-        let total = plan.to_write();
+        let (total, records) = (plan.to_write(), plan.records_to_write());
+        let all = total.saturating_add(records);
+        let spoken = plan.conversations_to_write() > 0;
+        let marked = self.import_entries(source, plan, |written| progress(written, all)).await?;
+        if !spoken {
+            return Ok(());
+        }
+        self.import_conversations(source, plan, marked, |written| {
+            progress(total.saturating_add(written), all)
+        })
+        .await
+    }
+
+    /// Whether an import is under way, or was cut short.
+    pub(crate) fn is_importing(&self) -> Result<bool, ClientError> {
+        let id = self.keys().entry_id(&EntryName::new(MARK)?);
+        Ok(self.keys().leaves().any(|leaf| leaf.object_id == id))
+    }
+
+    /// Writes the entries. Whether the mark is there then, as it is if conversations follow something.
+    async fn import_entries(
+        &mut self,
+        source: &Source,
+        plan: &Plan,
+        mut progress: impl FnMut(usize),
+    ) -> Result<bool, ClientError> {
+        let (total, spoken) = (plan.to_write(), plan.conversations_to_write() > 0);
         let (mut written, mut marked) = (0, plan.was_cut_short());
         let mark = EntryName::new(MARK)?;
         let mut entries = Self::wanted(source, plan);
         loop {
-            let room = if marked || total <= BATCH { BATCH } else { BATCH - 1 };
+            let room = if marked || !plan.takes_batches() { BATCH } else { BATCH - 1 };
             let batch = entries.by_ref().take(room).collect::<Result<Vec<Entry>, _>>()?;
-            let last = written + batch.len() >= total;
-            if batch.is_empty() && !last {
+            let through = written + batch.len() >= total;
+            if batch.is_empty() && !through {
                 // the file is not what it was at the first reading
                 return Err(CryptoError::Refused.into());
             }
-            if batch.is_empty() && !marked {
-                break;
+            if batch.is_empty() && (spoken || !marked) {
+                return Ok(marked);
             }
+            let last = through && !spoken;
             let mut edit = self.open.edit();
             for entry in &batch {
                 edit.put(entry, &mut rand::rng())?;
             }
             match (last, marked) {
                 (true, true) => {
+                    self.note_what_is_there(plan, &mut edit);
                     edit.delete(&mark)?;
                 }
                 (false, false) => {
@@ -83,12 +117,11 @@ impl Vault {
             self.commit(change).await?;
             marked = !last;
             written += batch.len();
-            progress(written, total);
-            if last {
-                break;
+            progress(written);
+            if through {
+                return Ok(marked);
             }
         }
-        Ok(())
     }
 
     /// The entries that are to be written, read from the file once more.

@@ -3,14 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ocmt_crypto::{
+    CryptoError,
     entry::{Entry, EntryName, MAX_VALUE},
+    export::Exported,
     manifest::MAX_OBJECTS,
 };
 use ocmt_types::Digest32;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{BATCH, Source, Told, mark};
+use super::{
+    BATCH, Source, Told,
+    conversations::{PlannedConversation, ToldConversation},
+    mark,
+};
 use crate::{ClientError, vault::Vault};
 
 /// Names that an error lists.
@@ -27,7 +33,7 @@ pub enum Existing {
     Replace,
 }
 
-/// What is done with an entry of the file.
+/// What is done with an entry or a conversation of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
@@ -55,7 +61,7 @@ impl What {
         }
     }
 
-    const fn is_written(self) -> bool {
+    pub(super) const fn is_written(self) -> bool {
         matches!(self, Self::New | Self::Replaced)
     }
 }
@@ -63,6 +69,7 @@ impl What {
 /// An import that was held against every bound. Holds no value.
 pub struct Plan {
     entries: Vec<Planned>,
+    pub(super) conversations: Vec<PlannedConversation>,
     cut_short: bool,
 }
 
@@ -81,6 +88,22 @@ impl Plan {
         self.names_to_write().count()
     }
 
+    /// How many conversations are written, or gone on with.
+    pub fn conversations_to_write(&self) -> usize {
+        self.conversations.iter().filter(|one| one.what.is_written()).count()
+    }
+
+    /// How many records of conversations are written.
+    pub fn records_to_write(&self) -> usize {
+        let records = self.conversations.iter().map(PlannedConversation::to_write).sum::<u64>();
+        usize::try_from(records).unwrap_or(usize::MAX)
+    }
+
+    /// Every conversation of the file, in its order.
+    pub fn conversations(&self) -> Vec<ToldConversation> {
+        self.conversations.iter().map(PlannedConversation::told).collect()
+    }
+
     /// Whether an import of this file was cut short before, which is then finished.
     pub fn was_cut_short(&self) -> bool {
         self.cut_short
@@ -91,6 +114,11 @@ impl Plan {
         let told =
             |one: &Planned| Told { name: one.name.expose().to_owned(), bytes: one.bytes, what: one.what };
         self.entries.iter().map(told).collect()
+    }
+
+    /// Whether it cannot be written in one batch.
+    pub(super) fn takes_batches(&self) -> bool {
+        self.to_write() > BATCH || self.conversations_to_write() > 0
     }
 
     pub(super) fn names_to_write(&self) -> impl Iterator<Item = &EntryName> {
@@ -111,14 +139,17 @@ impl Vault {
         left_out: &BTreeSet<String>,
     ) -> Result<Plan, ClientError> {
         let cut_short = self.cut_short(source.digest()).await?;
-        let mut plan = Plan { entries: self.read_all(source, left_out)?, cut_short };
+        let (entries, conversations) = self.read_all(source, left_out)?;
+        let mut plan = Plan { entries, conversations, cut_short };
         self.compare(&mut plan.entries, existing).await?;
+        self.compare_conversations(source, &mut plan.conversations).await?;
         let new = plan.entries.iter().filter(|one| one.what == What::New).count();
-        let mark = usize::from(!cut_short && plan.to_write() > BATCH);
+        let new = new + self.room_for_conversations(&plan.conversations)?;
+        let mark = usize::from(!cut_short && plan.takes_batches());
         let room = MAX_OBJECTS.saturating_sub(self.keys().leaves().len());
         if new + mark > room {
             let text = format!(
-                "nothing was imported: the vault has room for {room} more entries, and the import takes {}",
+                "nothing was imported: the vault has room for {room} more entries and conversations, and the import takes {}",
                 new + mark
             );
             let mark = if mark > 0 { ", one of them only while it lasts" } else { "" };
@@ -129,10 +160,10 @@ impl Vault {
 
     /// Whether an import of this file was cut short.
     async fn cut_short(&self, digest: Digest32) -> Result<bool, ClientError> {
-        let id = self.keys().entry_id(&EntryName::new(mark::NAME)?);
-        if !self.ids().contains(&id) {
+        if !self.is_importing()? {
             return Ok(false);
         }
+        let id = self.keys().entry_id(&EntryName::new(mark::NAME)?);
         for object in self.objects(&[id]).await? {
             if mark::is_of(&self.keys().open_entry(&object)?, digest) {
                 return Ok(true);
@@ -144,15 +175,30 @@ impl Vault {
         )))
     }
 
-    fn ids(&self) -> BTreeSet<Digest32> {
+    pub(super) fn ids(&self) -> BTreeSet<Digest32> {
         self.keys().leaves().map(|leaf| leaf.object_id).collect()
     }
 
     /// The first reading: to the end of the file, with every bound.
-    fn read_all(&self, source: &Source, left_out: &BTreeSet<String>) -> Result<Vec<Planned>, ClientError> {
+    fn read_all(
+        &self,
+        source: &Source,
+        left_out: &BTreeSet<String>,
+    ) -> Result<(Vec<Planned>, Vec<PlannedConversation>), ClientError> {
         let (mut planned, mut names, mut too_large) = (Vec::new(), BTreeSet::new(), Vec::new());
-        for entry in source.entries() {
-            let entry = entry?;
+        let mut conversations: Vec<PlannedConversation> = Vec::new();
+        for item in source.items() {
+            let entry = match item? {
+                Exported::Entry(one) => one.entry,
+                Exported::Conversation(head) => {
+                    conversations.push(PlannedConversation::new(self, source, &head));
+                    continue;
+                }
+                Exported::Said(said) => {
+                    conversations.last_mut().ok_or(CryptoError::Refused)?.count(&said);
+                    continue;
+                }
+            };
             // the mark of another vault's import says nothing here
             let out = entry.name.expose() == mark::NAME || left_out.contains(entry.name.expose());
             if !out && entry.value.len() > MAX_VALUE {
@@ -177,7 +223,7 @@ impl Vault {
             return Err(ClientError::Usage(format!("the file has no entry named `{unknown}`")));
         }
         refuse(&too_large, "is larger than the 64 KiB of an entry: leave it out with --without")?;
-        Ok(planned)
+        Ok((planned, conversations))
     }
 
     /// Holds the file's entries against those of the vault.

@@ -5,16 +5,18 @@ use std::{fs::File, io, os::unix::fs::FileExt as _};
 use ocmt_crypto::{
     CryptoError,
     entry::{Attributes, Entry},
-    export::{About, CHUNK_HEAD_LEN, ChunkHead, HEADER_LEN, Opener},
+    export::{About, CHUNK_HEAD_LEN, ChunkHead, Exported, ExportedEntry, HEADER_LEN, Opener, check_version},
     import::{Item, ItemKind},
     kdf::Passphrase,
 };
-use ocmt_types::{Clock as _, Digest32, SystemClock};
+use ocmt_types::{Clock as _, Digest32, SystemClock, TenantId};
 use sha2::{Digest as _, Sha256};
 
 use crate::ClientError;
 
-/// Entries of a file, one after the other, or why the file cannot be used.
+/// What is in a file, one after the other, or why the file cannot be used.
+pub type Items<'a> = Box<dyn Iterator<Item = Result<Exported, ClientError>> + Send + 'a>;
+/// The same of its entries alone.
 pub type Entries<'a> = Box<dyn Iterator<Item = Result<Entry, ClientError>> + Send + 'a>;
 
 /// A file to import, opened. Nothing of it is written before all of it was read once.
@@ -38,6 +40,7 @@ pub struct ExportFile {
     file: File,
     opener: Opener,
     about: About,
+    conversations: bool,
 }
 
 impl EarlierFile {
@@ -57,16 +60,24 @@ impl ExportFile {
     /// Opens an export, and reads its first chunk. Runs Argon2id.
     ///
     /// # Errors
-    /// [`CryptoError::Refused`] for anything that is wrong with it; that it cannot be read.
+    /// [`CryptoError::Refused`] for anything that is wrong with it; [`CryptoError::UnsupportedVersion`] if a later
+    /// program made it; that it cannot be read.
     pub fn open(file: File, passphrase: &Passphrase) -> Result<Self, ClientError> {
         let mut header = [0; HEADER_LEN];
         file.read_exact_at(&mut header, 0).map_err(|error| unreadable(&error))?;
+        check_version(&header)?;
         let opener = Opener::begin(&header, passphrase)?;
         let mut first = Chunks { file: &file, at: HEADER_LEN as u64, opener: opener.again() };
         first.next_chunk()?;
         let about = first.opener.about().ok_or(CryptoError::Refused)?;
         let digest = Digest32(Sha256::digest(header).into());
-        Ok(Self { digest, file, opener, about })
+        Ok(Self { digest, file, opener, about, conversations: true })
+    }
+
+    /// The same, its conversations not to be imported.
+    #[must_use]
+    pub fn without_conversations(self) -> Self {
+        Self { conversations: false, ..self }
     }
 
     /// What it says of itself.
@@ -74,10 +85,10 @@ impl ExportFile {
         self.about
     }
 
-    fn entries(&self) -> Entries<'_> {
+    fn items(&self) -> Items<'_> {
         let chunks = Chunks { file: &self.file, at: HEADER_LEN as u64, opener: self.opener.again() };
         Box::new(chunks.flat_map(|chunk| match chunk {
-            Ok(entries) => entries.into_iter().map(Ok).collect(),
+            Ok(items) => items.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error)],
         }))
     }
@@ -91,7 +102,7 @@ struct Chunks<'a> {
 }
 
 impl Chunks<'_> {
-    fn next_chunk(&mut self) -> Result<Vec<Entry>, ClientError> {
+    fn next_chunk(&mut self) -> Result<Vec<Exported>, ClientError> {
         let mut head = [0; CHUNK_HEAD_LEN];
         self.read(&mut head)?;
         let head = ChunkHead::parse(&head)?;
@@ -103,7 +114,7 @@ impl Chunks<'_> {
         {
             return Err(CryptoError::Refused.into());
         }
-        Ok(read.into_iter().map(|one| one.entry).collect())
+        Ok(read)
     }
 
     fn read(&mut self, into: &mut [u8]) -> Result<(), ClientError> {
@@ -114,7 +125,7 @@ impl Chunks<'_> {
 }
 
 impl Iterator for Chunks<'_> {
-    type Item = Result<Vec<Entry>, ClientError>;
+    type Item = Result<Vec<Exported>, ClientError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         // an error leaves the position past every file
@@ -138,14 +149,45 @@ impl Source {
         }
     }
 
-    /// All entries from the first on; the last item is an error if the file is not whole.
-    pub fn entries(&self) -> Entries<'_> {
+    /// All of it from the first on, entries before conversations; the last item is an error if the file is not whole.
+    pub fn items(&self) -> Items<'_> {
         match self {
             Self::Earlier(file) => Box::new(file.items.iter().map(|item| {
                 let (name, value) = (item.name.clone(), item.value.clone());
-                Ok(Entry { name, value, attributes: file.attributes })
+                let entry = Entry { name, value, attributes: file.attributes };
+                Ok(Exported::Entry(ExportedEntry { version: 1, entry }))
             })),
-            Self::Export(file) => file.entries(),
+            Self::Export(file) => file.items(),
+        }
+    }
+
+    /// All entries.
+    pub fn entries(&self) -> Entries<'_> {
+        Box::new(self.items().map_while(|item| match item {
+            Ok(Exported::Entry(one)) => Some(Ok(one.entry)),
+            Ok(Exported::Conversation(_) | Exported::Said(_)) => None,
+            Err(error) => Some(Err(error)),
+        }))
+    }
+
+    /// All conversations, each with its records behind it.
+    pub(super) fn conversations(&self) -> Items<'_> {
+        Box::new(self.items().skip_while(|item| matches!(item, Ok(Exported::Entry(_)))))
+    }
+
+    /// Whether conversations of it are to be imported.
+    pub(super) fn wants_conversations(&self) -> bool {
+        match self {
+            Self::Earlier(_) => false,
+            Self::Export(file) => file.conversations,
+        }
+    }
+
+    /// The tenant that it was made in, if it says so.
+    pub(super) fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Self::Earlier(_) => None,
+            Self::Export(file) => Some(file.about.tenant),
         }
     }
 }

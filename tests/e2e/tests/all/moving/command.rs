@@ -233,3 +233,57 @@ async fn a_vault_is_written_in_clear_only_at_a_terminal_and_after_a_yes() {
     let clear: Value = serde_json::from_slice(&fs::read(&to).unwrap()).unwrap();
     assert_eq!((&clear[0]["name"], &clear[0]["value"]), (&"a name".into(), &"the value of it".into()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_are_told_of_before_they_come_in_and_written_in_clear_at_a_terminal() {
+    let ada = Typing::start().await;
+    let mut hers = again(&ada.ada, &ada.ada.device).await;
+    let id = hers.open_conversation(None).await.unwrap().id;
+    let mut writer = hers.write_conversation(id).await.unwrap();
+    writer.push(b"what was said", false).unwrap();
+    writer.push(&[0xff, 0], true).unwrap();
+    writer.flush().await.unwrap();
+    hers.note_conversation(id, writer.stored(), true).await.unwrap();
+    let (to, long) = (ada.path("mine.ocmt"), ada.file("long", PASSPHRASE));
+    let export = ["export", "--to", &to, "--new-passphrase-file", &long];
+    let told = ada.json(&export).await;
+    assert_eq!(
+        (&told["entries"], &told["conversations"], &told["records"]),
+        (&0.into(), &1.into(), &2.into())
+    );
+    let import = ["import", &to, "--password-file", &long];
+    let dry = ada.json(&[&import[..], &["--dry-run"]].concat()).await;
+    let one = &dry["conversations"][0];
+    assert_eq!(
+        (&dry["records_written"], &one["records"], &one["what"]),
+        (&2.into(), &2.into(), &"new".into())
+    );
+    assert_eq!((&one["exported_as"], &one["finished"]), (&id.to_string().into(), &true.into()));
+    assert_eq!(ada.ada.client.conversations().await.unwrap().len(), 1, "nothing was written");
+    let left = ada.json(&[&import[..], &["--without-conversations"]].concat()).await;
+    assert_eq!(
+        (&left["records_written"], &left["conversations"][0]["what"]),
+        (&0.into(), &"left_out".into())
+    );
+    let said = ada.vault(&import).await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let imported = ada.ada.client.conversations().await.unwrap();
+    assert!(imported.len() == 2 && imported.iter().any(|new| one["conversation"] == new.id.to_string()));
+    let again = ada.json(&import).await;
+    assert_eq!((&again["records_written"], &again["conversations"][0]["there"]), (&0.into(), &2.into()));
+    // a program of a later day made it
+    let mut later = fs::read(&to).unwrap();
+    later[5] = 3;
+    let later = ada.file("later.ocmt", later);
+    let refused = ada.vault(&["import", &later, "--password-file", &long]).await;
+    assert!(refused.code == Some(1) && refused.err.contains("by a later version"), "{}", refused.err);
+    let clear = ada.path("clear.json");
+    let mine = ["--passphrase-file", &ada.passphrase, "--state-dir", &ada.state];
+    let typed = [&["vault", "export", "--to", &clear, "--in-clear"][..], &mine[..]].concat();
+    assert_eq!(at_a_terminal(&typed, "yes\n").code(), Some(0));
+    let clear: Vec<Value> = serde_json::from_slice(&fs::read(&clear).unwrap()).unwrap();
+    let said: Vec<&Value> = clear.iter().filter(|one| one["conversation"] == id.to_string()).collect();
+    assert_eq!((clear.len(), said.len()), (6, 3), "two conversations of two records");
+    assert_eq!((&said[0]["first_sequence"], &said[1]["text"]), (&1.into(), &"what was said".into()));
+    assert_eq!((&said[2]["base64"], &said[2]["final"]), (&"/wA=".into(), &true.into()));
+}

@@ -6,7 +6,7 @@ use ocmt_client::{
     ClientError,
     passphrase::NewPassphrase,
     vault::{
-        Vault,
+        Parts, Vault,
         import::{Existing, Source, What},
     },
 };
@@ -16,16 +16,20 @@ use tokio::sync::Notify;
 
 use super::*;
 
-const MARK: &str = "ocmt: an import was cut short";
+pub(super) const MARK: &str = "ocmt: an import was cut short";
 
-async fn import(vault: &mut Vault, source: &Source, existing: Existing) -> Result<Vec<What>, ClientError> {
+pub(super) async fn import(
+    vault: &mut Vault,
+    source: &Source,
+    existing: Existing,
+) -> Result<Vec<What>, ClientError> {
     let plan = vault.plan_import(source, existing, &BTreeSet::new()).await?;
     vault.import(source, &plan, |_, _| {}).await?;
     Ok(plan.told().iter().map(|one| one.what).collect())
 }
 
 /// Imports until so many are written, then lets the device die.
-async fn cut(vault: &mut Vault, source: &Source, after: usize) {
+pub(super) async fn cut(vault: &mut Vault, source: &Source, after: usize) {
     let plan = vault.plan_import(source, Existing::Refuse, &BTreeSet::new()).await.unwrap();
     let enough = Arc::new(Notify::new());
     let told = enough.clone();
@@ -41,7 +45,7 @@ async fn cut(vault: &mut Vault, source: &Source, after: usize) {
     }
 }
 
-fn usage<T>(result: Result<T, ClientError>) -> String {
+pub(super) fn usage<T>(result: Result<T, ClientError>) -> String {
     match result {
         Err(ClientError::Usage(text)) => text,
         Err(other) => panic!("{other}"),
@@ -72,7 +76,8 @@ async fn an_import_that_was_cut_short_is_seen_and_goes_on_without_doubling() {
     // an export of this moment is as good as any other, and has no mark in it
     let mut exported = Vec::new();
     let passphrase = NewPassphrase::new(PASSPHRASE, &[]).unwrap();
-    let told = hers.export(passphrase, Cost::LEAST, &mut exported, |_, _| {}).await.unwrap();
+    let told =
+        hers.export(Parts::Everything, passphrase, Cost::LEAST, &mut exported, |_, _| {}).await.unwrap();
     assert_eq!(told.entries, some.len() - 1);
     let bob = node.person("bob").await.unwrap();
     let mut his = vault(&bob).await;
@@ -199,7 +204,7 @@ async fn what_one_vault_exports_another_imports_as_it_was() {
     hers.put("twice", &[0xff; 65_536]).await.unwrap();
     let mut file = Vec::new();
     let passphrase = NewPassphrase::new(PASSPHRASE, &[]).unwrap();
-    let told = hers.export(passphrase, Cost::LEAST, &mut file, |_, _| {}).await.unwrap();
+    let told = hers.export(Parts::Everything, passphrase, Cost::LEAST, &mut file, |_, _| {}).await.unwrap();
     assert_eq!((told.entries, told.keys_left_out), (51, 0));
     let there = all(&hers).await;
     assert!(!file.windows(6).any(|some| some == "\u{5bc6} 48".as_bytes()), "names are not to be seen");
@@ -212,7 +217,7 @@ async fn what_one_vault_exports_another_imports_as_it_was() {
     assert!(facts(&there) == facts(&here));
     let mut other = Vec::new();
     let passphrase = NewPassphrase::new(PASSPHRASE, &[]).unwrap();
-    his.export(passphrase, Cost::LEAST, &mut other, |_, _| {}).await.unwrap();
+    his.export(Parts::Everything, passphrase, Cost::LEAST, &mut other, |_, _| {}).await.unwrap();
     import(&mut hers, &export(&other).unwrap(), Existing::Refuse).await.unwrap();
     assert!(all(&hers).await == there, "and back: all is there already");
 }

@@ -1,6 +1,7 @@
 //! What goes into a vault from files and out into one, through a real node.
 
 mod command;
+mod conversations;
 mod cut;
 
 use std::{fs::File, io::Write as _, path::PathBuf};
