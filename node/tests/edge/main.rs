@@ -11,6 +11,7 @@ mod limits;
 mod metrics;
 mod own;
 mod pages;
+mod production;
 mod proxies;
 mod statuses;
 mod wire;
