@@ -4,6 +4,7 @@
 //! Other tenants' ids: [`crate::foreign`]. What operators' certificates open: [`crate::operators_see`].
 
 mod keys;
+mod page_rules;
 mod programs;
 mod routes;
 mod rules;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use ocmt_testkit::{TestNode, http};
 
-use super::rules::{Page, ROUTES};
+use super::page_rules::{Page, ROUTES};
 
 /// Listeners of their own, which no client reaches.
 const ELSEWHERE: [&str; 1] = ["telemetry.rs"];
