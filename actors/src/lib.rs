@@ -103,9 +103,9 @@ pub use letter::{OperatorAct, OperatorAnswer};
 pub use passkeys::Passkeys;
 pub use policy::Mode;
 pub use ports::{
-    Alone, Answering, CellCall, CellChannel, CellConnection, CellConnections, CellError, CellInboxItem,
-    CellInboxSettled, CellLink, CellOffer, CellPass, CellPolicy, CellStatus, CellTarget, CellUnlock,
-    CellWish, HostSeen, HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner,
+    Alone, Answering, CellCall, CellChannel, CellConnection, CellConnections, CellError, CellGot,
+    CellInboxItem, CellInboxSettled, CellLink, CellOffer, CellPass, CellPolicy, CellStatus, CellTarget,
+    CellTranscripts, CellUnlock, CellWant, CellWanted, CellWish, HostSeen, HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner,
     Pieces, RemoteChannel, SealingRing, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall,
 };
 pub use quota::{Quota, QuotaChange};

@@ -3,10 +3,12 @@
 mod connect;
 mod neighbours;
 mod snapshots;
+mod transcripts;
 
 pub use connect::{CellConnection, CellConnections, CellOffer, CellWish};
 pub use neighbours::{Alone, Answering, HostSeen, HostStanding, Neighbours, RemoteChannel};
 pub use snapshots::{Pieces, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall};
+pub use transcripts::{CellGot, CellTranscripts, CellWant, CellWanted};
 
 use std::{
     sync::{
@@ -64,6 +66,13 @@ pub enum MailBody {
     EmailChange {
         /// Name of the tenant.
         tenant: String,
+        /// `ocmt_lnk_…`
+        token: Secret<String>,
+    },
+    /// Ask one's guardians, who know of it, for the vault back, at this address from now on.
+    LostMailbox {
+        /// Address of the guardian who asked for it.
+        guardian: String,
         /// `ocmt_lnk_…`
         token: Secret<String>,
     },
@@ -134,6 +143,11 @@ pub trait NodeSigner: Send + Sync {
     fn sign_cut(&self, cut: &Cut) -> Signature;
     /// Certificate of the identity key first, then its issuers, DER.
     fn certificate_chain(&self) -> Vec<Vec<u8>>;
+    /// How the identity keys of this node introduced each other, oldest first: signed notes
+    /// (`ocmt_crypto::audit::introduction`). None for a node that has had one key.
+    fn introductions(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// One started cell: where it listens, and what it asks its host to show.
@@ -150,7 +164,7 @@ pub type CellCall<'a, T> = BoxFuture<'a, Result<T, CellError>>;
 
 /// Dials cells (`ocmt.cell.v1.CellService`). Connections may be kept; a target that was restarted has
 /// another token. Calls are bounded in time by the caller: dropping the future gives up.
-pub trait CellLink: CellConnections {
+pub trait CellLink: CellConnections + CellTranscripts {
     /// The sealed key offer (`ocmt_crypto::cell::CellKeyOffer`). Answering it is readiness.
     fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>>;
     /// Hands over what its agents may do. Comes before anything is started.

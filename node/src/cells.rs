@@ -7,6 +7,7 @@ mod connections;
 mod open;
 pub mod outgoing;
 mod plain;
+mod transcripts;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -325,6 +325,9 @@ def recovery(values):
         ("veto", 4, b"ceremony veto", owner),
     ):
         assert verify(signer, purpose, v[field]) == b"OCMT\x35\x01" + bytes([verdict]) + name + said_at + signer
+    lost = values["lost_mailbox"]
+    subject = hashlib.sha256(b"OCMT lost mailbox v1\0" + lost["address"].encode()).hexdigest()
+    assert subject == lost["subject"]
     challenge, answer = v["drill_challenge"], v["drill_answer_of_unit_1"]
     assert challenge[:22] == b"OCMT\x37\x01" + chosen.id and answer[:7] == b"OCMT\x36\x01\x01"
     verify_raw(chosen.units[0][1], b"drill answer", challenge + b"\x01", answer[7:])

@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use ocmt_runtime::ContainerRef;
-use ocmt_types::{Deadline, SessionId, TenantId, Timestamp};
+use ocmt_types::{ConversationId, Deadline, SessionId, TenantId, Timestamp};
 
 use crate::{
     effect::Effect,
     env::{Env, Scope},
     error::ActorError,
-    letter::{self, Adopt, TimerSet, WatchSession},
+    letter::{self, Adopt, Spoken, TimerSet, WatchSession},
     node::NodeMessage,
     supervisor,
     tenant::TenantMessage,
@@ -44,7 +44,8 @@ pub(super) async fn watch_session(
 }
 
 /// Gives the effects of what a container's actor has written to the tenant's actor. An owner elsewhere is
-/// told of timers alone; that word may be lost, since the container's actor has an alarm of its own.
+/// told of timers, and of what was said in conversations; that word may be lost: the container's actor has an alarm of its
+/// own, and who follows a conversation hears with the next record of this one.
 pub(crate) fn tell(scope: &Scope, effects: Vec<Effect>) {
     if effects.is_empty() {
         return;
@@ -53,6 +54,16 @@ pub(crate) fn tell(scope: &Scope, effects: Vec<Effect>) {
     if scope.ownership.incarnation == env.incarnation {
         let outcome = Outcome { effects, ..Outcome::default() };
         return env.to_root(NodeMessage::ToTenant(tenant, TenantMessage::FromChild(Box::new(outcome))));
+    }
+    for effect in &effects {
+        if let Effect::Appended(conversation) = effect {
+            let (env, conversation) = (Arc::clone(env), *conversation);
+            supervisor::detach(async move {
+                if let Err(error) = spoken(&env, tenant, conversation).await {
+                    tracing::debug!(%tenant, %error, "owner of a tenant was not told of a record");
+                }
+            });
+        }
     }
     let at = effects.iter().filter_map(|effect| match effect {
         Effect::TimerSet(at) => Some(*at),
@@ -65,6 +76,10 @@ pub(crate) fn tell(scope: &Scope, effects: Vec<Effect>) {
             tracing::debug!(%tenant, %error, "owner of a tenant was not told of a timer");
         }
     });
+}
+
+async fn spoken(env: &Arc<Env>, tenant: TenantId, conversation: ConversationId) -> Result<(), ActorError> {
+    letter::send(env, tenant, Spoken { conversation }, Deadline::after(&*env.clock, ANSWER_WITHIN)).await
 }
 
 async fn timer_set(env: &Arc<Env>, tenant: TenantId, at: Timestamp) -> Result<(), ActorError> {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ocmt_runtime::ContainerRef;
-use ocmt_types::{ContainerId, Deadline, NodeId, SessionId, TenantId, Timestamp};
+use ocmt_types::{ContainerId, ConversationId, Deadline, NodeId, SessionId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
@@ -36,6 +36,12 @@ pub(crate) struct TimerSet {
     pub(crate) at: Timestamp,
 }
 
+/// Of a host: a cell has said something in this conversation. It wakes who follows it, and may be lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Spoken {
+    pub(crate) conversation: ConversationId,
+}
+
 /// Of a node with an open connection: is this session still good? Held until it is over or some time has
 /// passed; answered with whether it is good then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +68,15 @@ impl Letter for TimerSet {
     type Answer = ();
     async fn take(self, env: &Arc<Env>, tenant: TenantId, _: Deadline) -> Result<(), ActorError> {
         let outcome = Outcome { effects: vec![Effect::TimerSet(self.at)], ..Outcome::default() };
+        env.to_root(NodeMessage::ToTenant(tenant, TenantMessage::FromChild(Box::new(outcome))));
+        Ok(())
+    }
+}
+
+impl Letter for Spoken {
+    type Answer = ();
+    async fn take(self, env: &Arc<Env>, tenant: TenantId, _: Deadline) -> Result<(), ActorError> {
+        let outcome = Outcome { effects: vec![Effect::Appended(self.conversation)], ..Outcome::default() };
         env.to_root(NodeMessage::ToTenant(tenant, TenantMessage::FromChild(Box::new(outcome))));
         Ok(())
     }
@@ -104,6 +119,12 @@ impl From<Adopt> for Kind {
 impl From<TimerSet> for Kind {
     fn from(letter: TimerSet) -> Self {
         Self::TimerSet(letter)
+    }
+}
+
+impl From<Spoken> for Kind {
+    fn from(letter: Spoken) -> Self {
+        Self::Spoken(letter)
     }
 }
 

@@ -33,7 +33,7 @@ use crate::{
     tenant::{CEREMONY_SAID, TakePost, TenantMessage},
 };
 
-pub(crate) use container::{Adopt, TimerSet, WatchSession};
+pub(crate) use container::{Adopt, Spoken, TimerSet, WatchSession};
 pub(crate) use operator::{Administered, Key};
 pub use operator::{OperatorAct, OperatorAnswer};
 
@@ -63,6 +63,7 @@ pub(crate) enum Kind {
     Undeliverable(Undeliverable),
     Adopt(Adopt),
     TimerSet(TimerSet),
+    Spoken(Spoken),
     WatchSession(WatchSession),
     Administered(Administered),
 }
@@ -162,6 +163,7 @@ pub(crate) async fn receive(
         Kind::Administered(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::Adopt(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::TimerSet(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
+        Kind::Spoken(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
         Kind::WatchSession(letter) => wire::encode(&letter.take(env, tenant, deadline).await?),
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use ocmt_types::MessageId;
+
 use crate::{
-    CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPass, CellPolicy,
-    CellStatus, CellTarget, CellUnlock, LockReason,
+    CellCall, CellChannel, CellError, CellGot, CellInboxItem, CellInboxSettled, CellLink, CellPass,
+    CellPolicy, CellStatus, CellTarget, CellTranscripts, CellUnlock, CellWant, LockReason,
 };
 
 pub(crate) struct NoCells;
@@ -39,6 +41,17 @@ impl CellLink for NoCells {
         nobody()
     }
     fn open_plain<'a>(&'a self, _: &'a CellTarget, _: CellPass) -> CellCall<'a, CellChannel> {
+        nobody()
+    }
+}
+
+impl CellTranscripts for NoCells {
+    fn exchange_transcripts<'a>(
+        &'a self,
+        _: &'a CellTarget,
+        _: Vec<(MessageId, CellGot)>,
+        _: Duration,
+    ) -> CellCall<'a, Vec<CellWant>> {
         nobody()
     }
 }

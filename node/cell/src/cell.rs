@@ -4,6 +4,7 @@
 //! away, so that no half of either is left. What the state is, [`crate::state`] decides.
 
 mod connect;
+mod converse;
 mod lease;
 pub(crate) mod plain;
 mod policy;
@@ -30,6 +31,7 @@ use crate::{
     activity::{Activity, ActivityReading},
     channels::{Channels, Ending, Surroundings, Transport},
     children::Children,
+    conversations::{Conversations, wishes::Wishes},
     inbox::{Inbox, Writing},
     keys::Keys,
     logs::Logs,
@@ -55,6 +57,7 @@ pub struct Cell {
     activity: Arc<Activity>,
     workload: Workload,
     inbox: Inbox,
+    wishes: Arc<Wishes>,
     policies: Policies,
     gateway: Option<GatewayAuthority>,
     reach: Arc<Reach>,
@@ -78,6 +81,7 @@ struct Unlocked {
     key: UnlockKey,
     channels: Arc<Channels>,
     writing: Writing,
+    conversations: Arc<Conversations>,
     connections: Arc<Connections>,
 }
 
@@ -122,6 +126,7 @@ impl Cell {
             logs,
             activity: Arc::default(),
             inbox: Inbox::default(),
+            wishes: Arc::default(),
             policies: Policies::new(&start, place),
             gateway: GatewayAuthority::of(&start, place).ok(),
             reach: Arc::default(),
@@ -217,7 +222,7 @@ impl Cell {
         if self.lock_inner().stopping {
             return Err(CellError::Locked);
         }
-        let payload = self.lock_inner().keys.open(sealed, now_ms)?;
+        let mut payload = self.lock_inner().keys.open(sealed, now_ms)?;
         let opened = if payload.unlock == unlock {
             opening::open_entries(self.place.tenant, &payload, objects)
         } else {
@@ -236,9 +241,11 @@ impl Cell {
         let channels = Channels::new(inner.keys.channels(&payload)?, self.surroundings());
         let lease = Lease::begin(unlock, payload.lease_ms, now);
         let writing = Writing::of(self.place.tenant, &payload);
+        let conversations = Conversations::of(self.place.tenant, &mut payload, &self.wishes).into();
         let key = payload.unlock_key;
         let connections = Connections::new(unlock, key.duplicate(), opened.connections, &self.reach).into();
-        inner.unlocked = Some(Unlocked { id: unlock, lease, key, channels, writing, connections });
+        inner.unlocked =
+            Some(Unlocked { id: unlock, lease, key, channels, writing, conversations, connections });
         Ok(payload.lease_ms)
     }
 
@@ -290,6 +297,7 @@ impl Cell {
         let _ = self.step(Event::LockAsked);
         self.wipe(Duration::MAX).await;
         self.inbox.close();
+        self.wishes.close();
     }
 
     async fn wipe(&self, grace: Duration) {
@@ -303,6 +311,7 @@ impl Cell {
         while !self.children.kill_all_below().await {
             tracing::warn!("processes below the cell could not be ended yet");
         }
+        self.end_conversations().await;
         self.settle_connections().await;
         {
             let mut inner = self.lock_inner();

@@ -39,6 +39,9 @@ pub enum Command {
         /// The entry's name.
         name: String,
     },
+    /// Inside the container: write in conversations of the container's user. What is said is encrypted by the cell.
+    #[command(subcommand)]
+    Conversation(ConversationCommand),
     /// Print the token of a connection, renewed if it is about to end.
     #[command(
         after_help = "Example:\n  curl -H \"Authorization: Bearer $(\"$OCMT_CELL\" token github)\" https://api.github.com/user\n\nAsk for it each time: a token that was kept ends."
@@ -63,6 +66,30 @@ pub enum Command {
         #[arg(last = true, required = true)]
         argv: Vec<OsString>,
     },
+}
+
+/// `ocmt-cell conversation`
+#[derive(Debug, Subcommand)]
+pub enum ConversationCommand {
+    /// Begin a conversation and print its id. The unlock has to allow it.
+    #[command(
+        after_help = "Example:\n  id=$(\"$OCMT_CELL\" conversation begin)\n\nIts user allows it with `ocmt container unlock --new-conversations`, at most 64 for each unlock."
+    )]
+    Begin,
+    /// Send standard input as one record of a conversation; done when it is stored. Prints its sequence.
+    #[command(
+        after_help = "Examples:\n  echo 'good morning' | \"$OCMT_CELL\" conversation say \"$id\"\n  echo goodbye | \"$OCMT_CELL\" conversation say \"$id\" --finish    nothing can be added after it\n\nAt most 256 KiB. It has to be one that was begun here, or that `ocmt container unlock --conversation ID` named."
+    )]
+    Say {
+        /// Which.
+        conversation: String,
+        /// It is the conversation's final record.
+        #[arg(long)]
+        finish: bool,
+    },
+    /// Print the ids of the conversations that can be written here.
+    #[command(after_help = "Example:\n  \"$OCMT_CELL\" conversation ls")]
+    Ls,
 }
 
 /// Options of `archive`.

@@ -1,5 +1,6 @@
-//! The workload's way to its user's vault and to its connections: `ocmt-cell put NAME` and `ocmt-cell token PROVIDER`
-//! inside the container, over a socket that only what runs below the cell is served on.
+//! The workload's way to its user's vault, to its connections and into conversations: `ocmt-cell put NAME`, `ocmt-cell token
+//! PROVIDER` and `ocmt-cell conversation` inside the container, over a socket that only what runs below the cell is
+//! served on.
 //!
 //! The socket has no file: containers are read-only, and an abstract name lives in the container's own network.
 //! Where containers share one (the `process` runtime), whoever connects is still held against the process tree.
@@ -18,13 +19,14 @@ use std::{
 use ocmt_crypto::{
     cell::MAX_POLICY_DOCUMENT,
     connect::ProviderName,
+    transcript::MAX_RECORD,
     unlock::{MAX_INBOX_NAME, MAX_INBOX_VALUE},
 };
 use rustix::process::Pid;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{UnixListener, UnixStream},
-    sync::Semaphore,
+    sync::{Semaphore, oneshot},
     task::JoinSet,
     time,
 };
@@ -40,17 +42,22 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 const STORED_WITHIN: Duration = Duration::from_secs(60);
 /// What is left of a request that was answered early is read for so long, and so much of it.
 const REST_WITHIN: Duration = Duration::from_secs(1);
-const MAX_REQUEST: u64 = 128 * 1024;
+const MAX_REQUEST: u64 = 320 * 1024;
 /// Longest text of a refusal, and longest token, in bytes.
 const MAX_TEXT: usize = 1024;
 const MAX_TOKEN: u64 = 16 * 1024;
+const NO_WORD: &str = "no confirmation came in time: it may be stored, or not";
 
 /// First byte of a request.
 const PUT: u8 = 1;
 const TOKEN: u8 = 2;
 const POLICY: u8 = 3;
+const BEGIN: u8 = 4;
+const SAY: u8 = 5;
+const SAY_LAST: u8 = 6;
+const CONVERSATIONS: u8 = 7;
 
-/// First byte of an answer; of a token or a policy, that follows.
+/// First byte of an answer; what was asked for follows.
 const DONE: u8 = 0;
 const REFUSED: u8 = 1;
 
@@ -121,6 +128,12 @@ enum Wanted {
     Token(Zeroizing<String>),
     /// What the agents may do.
     Policy,
+    /// A new conversation.
+    Begin,
+    /// Something goes into a conversation; whether it is the last.
+    Say(Zeroizing<String>, Zeroizing<Vec<u8>>, bool),
+    /// Which conversations there are to write.
+    Conversations,
 }
 
 async fn served(
@@ -135,18 +148,27 @@ async fn served(
     let request = time::timeout(REQUEST_WITHIN, read(stream)).await;
     match request.map_err(|_| CellError::Invalid("the request did not come in time"))?? {
         Wanted::Put(name, value) => {
-            let settled = cell.put(&name, value)?;
-            match time::timeout(STORED_WITHIN, settled).await {
-                Ok(Ok(settled)) => Ok(settled.map(|()| Zeroizing::default())),
-                Ok(Err(_)) | Err(_) => {
-                    Ok(Err("no confirmation came in time: it may be stored, or not".to_owned()))
-                }
-            }
+            let done = cell.put(&name, value)?;
+            Ok(settled(done, |()| String::new()).await)
         }
         Wanted::Token(provider) => {
             let provider =
                 ProviderName::new(&provider).map_err(|_| CellError::Invalid("that is no provider's name"))?;
             Ok(Ok(cell.access_token(provider).await?))
+        }
+        Wanted::Begin => match time::timeout(STORED_WITHIN, cell.begin_conversation()).await {
+            Ok(begun) => Ok(begun?.map(|id| Zeroizing::new(id.to_string()))),
+            Err(_) => Ok(Err("no confirmation came in time: it may be there, or not".to_owned())),
+        },
+        Wanted::Say(conversation, text, last) => {
+            let conversation =
+                conversation.parse().map_err(|_| CellError::Invalid("that is no conversation's id"))?;
+            let done = cell.say(conversation, text, last)?;
+            Ok(settled(done, |sequence| sequence.to_string()).await)
+        }
+        Wanted::Conversations => {
+            let ids: Vec<String> = cell.conversations()?.iter().map(ToString::to_string).collect();
+            Ok(Ok(Zeroizing::new(ids.join("\n"))))
         }
         Wanted::Policy => {
             let document = cell.policies().document().ok_or(CellError::NoPolicy)?;
@@ -158,12 +180,14 @@ async fn served(
 async fn read(stream: &mut UnixStream) -> Result<Wanted, CellError> {
     let failed = |source| CellError::Io { what: "read the request", source };
     let wanted = stream.read_u8().await.map_err(failed)?;
-    if wanted == POLICY {
-        return Ok(Wanted::Policy);
-    }
-    if wanted != PUT && wanted != TOKEN {
-        return Err(CellError::Invalid("the cell is of another version than the program that asks"));
-    }
+    let most = match wanted {
+        POLICY => return Ok(Wanted::Policy),
+        BEGIN => return Ok(Wanted::Begin),
+        CONVERSATIONS => return Ok(Wanted::Conversations),
+        PUT | TOKEN => MAX_INBOX_VALUE,
+        SAY | SAY_LAST => MAX_RECORD,
+        _ => return Err(CellError::Invalid("the cell is of another version than the program that asks")),
+    };
     let name_len = usize::from(stream.read_u16().await.map_err(failed)?);
     if name_len > 3 * MAX_INBOX_NAME {
         return Err(CellError::Invalid("the name is longer than 255 bytes"));
@@ -176,12 +200,27 @@ async fn read(stream: &mut UnixStream) -> Result<Wanted, CellError> {
         return Ok(Wanted::Token(text));
     }
     let value_len = usize::try_from(stream.read_u32().await.map_err(failed)?).unwrap_or(usize::MAX);
-    if value_len > MAX_INBOX_VALUE {
-        return Err(CellError::Invalid("the value is longer than 64 KiB"));
+    if value_len > most {
+        return Err(CellError::Invalid(too_long(most)));
     }
     let mut value = Zeroizing::new(vec![0; value_len]);
     stream.read_exact(&mut value).await.map_err(failed)?;
-    Ok(Wanted::Put(text, value))
+    Ok(if wanted == PUT { Wanted::Put(text, value) } else { Wanted::Say(text, value, wanted == SAY_LAST) })
+}
+
+const fn too_long(most: usize) -> &'static str {
+    if most == MAX_RECORD { "the record is longer than 256 KiB" } else { "the value is longer than 64 KiB" }
+}
+
+/// Until it is known what became of something that goes to the node.
+async fn settled<T>(
+    done: oneshot::Receiver<Result<T, String>>,
+    words: impl FnOnce(T) -> String,
+) -> Result<Zeroizing<String>, String> {
+    match time::timeout(STORED_WITHIN, done).await {
+        Ok(Ok(settled)) => settled.map(|it| Zeroizing::new(words(it))),
+        Ok(Err(_)) | Err(_) => Err(NO_WORD.to_owned()),
+    }
 }
 
 /// `ocmt-cell token`: the token of a provider, for whoever runs it.
@@ -209,15 +248,43 @@ fn done((code, text): (u8, Zeroizing<String>)) -> Result<Zeroizing<String>, Stri
 /// # Errors
 /// In words for whoever runs it.
 pub fn put(name: &str) -> Result<(), String> {
+    done(ask(PUT, name, Some(&standard_input(MAX_INBOX_VALUE)?))?).map(drop)
+}
+
+/// `ocmt-cell conversation begin`: the id of a new conversation.
+///
+/// # Errors
+/// In words for whoever runs it.
+pub fn begin() -> Result<Zeroizing<String>, String> {
+    done(ask(BEGIN, "", None)?)
+}
+
+/// `ocmt-cell conversation ls`: the conversations that the workload may write.
+///
+/// # Errors
+/// In words for whoever runs it.
+pub fn conversations() -> Result<Zeroizing<String>, String> {
+    done(ask(CONVERSATIONS, "", None)?)
+}
+
+/// `ocmt-cell conversation say`: sends standard input as a record, and waits until it is stored; its sequence.
+///
+/// # Errors
+/// In words for whoever runs it.
+pub fn say(conversation: &str, last: bool) -> Result<Zeroizing<String>, String> {
+    let wanted = if last { SAY_LAST } else { SAY };
+    done(ask(wanted, conversation, Some(&standard_input(MAX_RECORD)?))?)
+}
+
+fn standard_input(most: usize) -> Result<Zeroizing<Vec<u8>>, String> {
     // room for all of it at once: a buffer that grows leaves pieces behind
-    let mut value = Zeroizing::new(Vec::with_capacity(MAX_INBOX_VALUE + 1));
-    let most = MAX_INBOX_VALUE as u64 + 1;
-    let read = io::stdin().lock().take(most).read_to_end(&mut value);
+    let mut value = Zeroizing::new(Vec::with_capacity(most + 1));
+    let read = io::stdin().lock().take(most as u64 + 1).read_to_end(&mut value);
     read.map_err(|error| format!("cannot read standard input: {error}"))?;
-    if value.len() > MAX_INBOX_VALUE {
-        return Err("the value is longer than 64 KiB".to_owned());
+    if value.len() > most {
+        return Err(too_long(most).to_owned());
     }
-    done(ask(PUT, name, Some(&value))?).map(drop)
+    Ok(value)
 }
 
 fn ask(wanted: u8, name: &str, value: Option<&[u8]>) -> Result<(u8, Zeroizing<String>), String> {

@@ -15,7 +15,7 @@ use ocmt_crypto::{
     connect::MAX_CONNECTIONS,
     entry::EntryName,
     seal::SealPublicKey,
-    unlock::{InboxItem, InboxPlace, UnlockKey, UnlockPayload},
+    unlock::{InboxItem, InboxPlace, NEW_CONVERSATIONS, NewConversation, UnlockKey, UnlockPayload},
 };
 use ocmt_types::{IdGen, MessageId, RandomIds, TenantId, Timestamp};
 use tokio::{
@@ -53,15 +53,36 @@ impl Writing {
         }
     }
 
+    /// Seals the key of a conversation that the cell begins.
+    ///
+    /// # Errors
+    /// [`CellError::Invalid`] if this unlock may begin none.
+    pub fn seal_key(&mut self, new: &NewConversation) -> Result<Vec<u8>, CellError> {
+        if !self.names.iter().any(|name| name.expose() == NEW_CONVERSATIONS) {
+            return Err(CellError::Invalid(
+                "this unlock may not begin conversations: its user allows it with `ocmt container unlock --new-conversations`",
+            ));
+        }
+        self.seal_item(&new.item())
+    }
+
     /// Seals a value under a name that this unlock may write.
     fn seal(&mut self, name: &str, value: Zeroizing<Vec<u8>>) -> Result<Vec<u8>, CellError> {
         let name = EntryName::new(name).map_err(|_| CellError::Invalid("the name is no entry's name"))?;
+        if name.expose() == NEW_CONVERSATIONS {
+            return Err(CellError::Invalid(
+                "that name is kept for the keys of conversations, which the cell makes",
+            ));
+        }
         if !self.names.contains(&name) {
             return Err(CellError::Invalid(
                 "this unlock may not write that name: its user names it with `ocmt container unlock --may-write NAME`",
             ));
         }
-        let item = InboxItem { name: name.expose().to_owned(), value };
+        self.seal_item(&InboxItem { name: name.expose().to_owned(), value })
+    }
+
+    fn seal_item(&mut self, item: &InboxItem) -> Result<Vec<u8>, CellError> {
         let sealed = item
             .seal(&self.place, &self.inbox, &self.key, &mut rand::rng())
             .map_err(|_| CellError::Invalid("the value is longer than 64 KiB"))?;

@@ -9,7 +9,7 @@
 //! From the outside in: [`cli`] and [`run`] put it together, [`service`] is the gRPC face for the
 //! node, [`cell`] is the cell itself, [`state`] decides (pure), [`workload`] and [`children`] own
 //! processes, [`channels`] carries the user's sealed streams, [`door`] and [`inbox`] take what the workload
-//! makes for the user's vault, [`oauth`] makes and keeps its connections to other people's services. [`archive`] is another cell
+//! makes for the user's vault, [`conversations`] what it says, [`oauth`] makes and keeps its connections to other people's services. [`archive`] is another cell
 //! altogether: one that runs nothing, beside a container that sleeps.
 
 pub mod activity;
@@ -19,6 +19,7 @@ pub mod cell;
 pub mod channels;
 pub mod children;
 pub mod cli;
+pub mod conversations;
 pub mod door;
 pub mod environment;
 pub mod error;

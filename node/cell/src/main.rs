@@ -4,7 +4,10 @@ use std::{ffi::OsString, fs::File, io::Write as _, os::fd::AsFd as _, path::Path
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use ocmt_cell::cli::{ArchiveErrand, ArchiveOptions, Cli, Command, RunOptions};
+use ocmt_cell::{
+    cli::{ArchiveErrand, ArchiveOptions, Cli, Command, ConversationCommand, RunOptions},
+    door,
+};
 use ocmt_crypto::{
     cell::{CellPlace, StartSecret},
     snapshot::Errand,
@@ -24,8 +27,15 @@ fn main() -> ExitCode {
         Command::Archive(options) => archive(&options),
         Command::Terminal { argv } => return become_command(&argv),
         Command::Put { name } => return put(&name),
-        Command::Token { provider } => return print(|| ocmt_cell::door::token(&provider), "token"),
-        Command::Policy => return print(ocmt_cell::door::policy, "policy"),
+        Command::Conversation(ConversationCommand::Begin) => return print(door::begin, "conversation"),
+        Command::Conversation(ConversationCommand::Ls) => {
+            return print(door::conversations, "conversations");
+        }
+        Command::Conversation(ConversationCommand::Say { conversation, finish }) => {
+            return print(|| door::say(&conversation, finish), "record");
+        }
+        Command::Token { provider } => return print(|| door::token(&provider), "token"),
+        Command::Policy => return print(door::policy, "policy"),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,9 +57,8 @@ fn become_command(argv: &[OsString]) -> ExitCode {
 }
 
 fn put(name: &str) -> ExitCode {
-    let sent = ocmt_cell::guard::guard_memory()
-        .map_err(|error| error.to_string())
-        .and_then(|()| ocmt_cell::door::put(name));
+    let sent =
+        ocmt_cell::guard::guard_memory().map_err(|error| error.to_string()).and_then(|()| door::put(name));
     match sent {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {

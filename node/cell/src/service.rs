@@ -2,6 +2,7 @@
 
 mod connect;
 mod plain;
+mod transcripts;
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,11 +13,11 @@ use ocmt_crypto::{
 };
 use ocmt_proto::cell::v1::{
     BeginAuthorizationRequest, BeginAuthorizationResponse, ChannelRequest, ChannelResponse,
-    DisconnectRequest, DisconnectResponse, ExtendRequest, ExtendResponse, FinishAuthorizationRequest,
-    FinishAuthorizationResponse, GetKeyRequest, GetKeyResponse, LockRequest, LockResponse, ProxyRequest,
-    ProxyResponse, PutAgentPolicyRequest, PutAgentPolicyResponse, ReachRequest, ReachResponse,
-    SealedInboxItem, StatusRequest, StatusResponse, TakeInboxItemsRequest, TakeInboxItemsResponse,
-    UnlockRequest, UnlockResponse, WorkloadState,
+    DisconnectRequest, DisconnectResponse, ExchangeTranscriptsRequest, ExchangeTranscriptsResponse,
+    ExtendRequest, ExtendResponse, FinishAuthorizationRequest, FinishAuthorizationResponse, GetKeyRequest,
+    GetKeyResponse, LockRequest, LockResponse, ProxyRequest, ProxyResponse, PutAgentPolicyRequest,
+    PutAgentPolicyResponse, ReachRequest, ReachResponse, SealedInboxItem, StatusRequest, StatusResponse,
+    TakeInboxItemsRequest, TakeInboxItemsResponse, UnlockRequest, UnlockResponse, WorkloadState,
     cell_service_server::{CellService, CellServiceServer},
 };
 use ocmt_types::Digest32;
@@ -183,6 +184,13 @@ impl CellService for Face {
             connection: item.connection.map(connect::of_connection),
         });
         Ok(Response::new(TakeInboxItemsResponse { items: items.collect() }))
+    }
+
+    async fn exchange_transcripts(
+        &self,
+        request: Request<ExchangeTranscriptsRequest>,
+    ) -> Result<Response<ExchangeTranscriptsResponse>, Status> {
+        transcripts::exchange(&self.cell, request.into_inner()).await
     }
 
     async fn begin_authorization(

@@ -3,17 +3,22 @@
 //! The order matters: the host's certificate first, then the host pinned in the vault's manifest, then
 //! the statement over the cell's key under exactly that host's key. Only then is anything sealed to it.
 
+mod mapping;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use ocmt_crypto::{
     cell::{CellKeyStatement, ExpectedCell},
     channel::ChannelPlace,
-    connect::RESERVED_VARIABLES,
     entry::EntryName,
     unlock::{LeaseExtension, MappedEntry, UnlockKey, UnlockPayload},
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::{Clock as _, ContainerId, IdGen, NodeId, RandomIds, SystemClock, Timestamp, UnlockId};
+use ocmt_types::{
+    Clock as _, ContainerId, ConversationId, IdGen, NodeId, RandomIds, SystemClock, Timestamp, UnlockId,
+};
+
+pub use mapping::Mapping;
 
 use crate::{
     ClientError,
@@ -27,40 +32,15 @@ use crate::{
 /// How long an extension may be on its way.
 const EXTENSION_TRAVELS: Duration = Duration::from_secs(60);
 
-/// A variable of the workload and the secret it is filled from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mapping {
-    /// Name of the environment variable.
-    pub variable: String,
-    /// Name of the secret in the vault.
-    pub secret: String,
-}
-
-impl std::str::FromStr for Mapping {
-    type Err = String;
-    /// `VARIABLE=SECRET`, or `SECRET` alone where both have the same name.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (variable, secret) = text.split_once('=').unwrap_or((text, text));
-        if variable.starts_with(RESERVED_VARIABLES) {
-            return Err(format!(
-                "`{text}`: names that begin with {RESERVED_VARIABLES} are kept for the cell"
-            ));
-        }
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let starts = variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        if !starts || !variable.chars().all(plain) || secret.is_empty() {
-            return Err(format!(
-                "`{text}` is no mapping: write VARIABLE=SECRET, the variable in letters, digits and _"
-            ));
-        }
-        Ok(Self { variable: variable.to_owned(), secret: secret.to_owned() })
-    }
-}
-
-impl From<(&str, &str)> for Mapping {
-    fn from((variable, secret): (&str, &str)) -> Self {
-        Self { variable: variable.to_owned(), secret: secret.to_owned() }
-    }
+/// What an unlock gives a cell.
+#[derive(Default)]
+pub(crate) struct Given<'a> {
+    /// Variables of the workload.
+    pub(crate) mapping: &'a [Mapping],
+    /// Names that may be sent to the inbox.
+    pub(crate) may_write: &'a [String],
+    /// Conversations to go on with, at most 64.
+    pub(crate) conversations: &'a [ConversationId],
 }
 
 /// An unlocked cell, and how to open channels to it.
@@ -95,7 +75,8 @@ impl Vault {
         lease: Duration,
         accept_host: bool,
     ) -> Result<UnlockedCell, ClientError> {
-        self.unlock_to_write(container, mapping, &[], lease, accept_host).await
+        let given = Given { mapping, ..Given::default() };
+        self.unlock_given(container, given, lease, accept_host).await
     }
 
     /// As [`Vault::unlock_container`], and lets the workload send entries of the names `may_write`, at most 32, to
@@ -111,6 +92,19 @@ impl Vault {
         lease: Duration,
         accept_host: bool,
     ) -> Result<UnlockedCell, ClientError> {
+        let given = Given { mapping, may_write, ..Given::default() };
+        self.unlock_given(container, given, lease, accept_host).await
+    }
+
+    /// Wakes a container, checks its cell, and gives it all of this.
+    pub(crate) async fn unlock_given(
+        &mut self,
+        container: ContainerId,
+        given: Given<'_>,
+        lease: Duration,
+        accept_host: bool,
+    ) -> Result<UnlockedCell, ClientError> {
+        let Given { mapping, may_write, conversations } = given;
         let names: BTreeSet<EntryName> =
             may_write.iter().map(|name| EntryName::new(name)).collect::<Result<_, _>>()?;
         let cell = self.prove_cell(container, accept_host).await?;
@@ -123,12 +117,23 @@ impl Vault {
         let unlock: UnlockId = ids.id();
         let entries = self.mapped(mapping).await?;
         let refs: BTreeSet<_> = entries.iter().map(|entry| (entry.object, entry.version)).collect();
+        let (mut keys, mut continued) = (Vec::new(), Vec::new());
+        for conversation in conversations.iter().copied().collect::<BTreeSet<_>>() {
+            let (some, at) = self.hand_over(conversation, container).await?;
+            keys.extend(some);
+            continued.push(at);
+        }
         let may_write: Vec<EntryName> = names.into_iter().collect();
         if !may_write.is_empty() {
             // before the cell can send any
             self.let_write(unlock, container, may_write.clone()).await?;
         }
-        let payload = UnlockPayload { may_write, ..self.payload(unlock, entries, lease) };
+        let payload = UnlockPayload {
+            may_write,
+            conversations: keys,
+            continued,
+            ..self.payload(unlock, entries, lease)
+        };
         let request = pb::UnlockCellRequest {
             container_id: container.to_string(),
             unlock_id: unlock.to_string(),
@@ -300,6 +305,7 @@ impl Vault {
             lease_ms: lease_ms(lease),
             start_workload: true,
             may_write: Vec::new(),
+            continued: Vec::new(),
         }
     }
 
@@ -349,16 +355,6 @@ mod tests {
     use ocmt_types::Id as _;
 
     use super::*;
-
-    #[test]
-    fn a_mapping_names_a_variable_and_a_secret() {
-        assert_eq!("KEY=api key".parse::<Mapping>().unwrap(), ("KEY", "api key").into());
-        assert_eq!("KEY".parse::<Mapping>().unwrap(), ("KEY", "KEY").into());
-        assert_eq!("KEY=a=b".parse::<Mapping>().unwrap(), ("KEY", "a=b").into());
-        for bad in ["", "=x", "KEY=", "1KEY=x", "A-B=x", "A B", "LD\u{e9}=x", "OCMT_CELL=x"] {
-            assert!(bad.parse::<Mapping>().is_err(), "{bad} was taken");
-        }
-    }
 
     #[test]
     fn the_first_host_is_pinned_and_another_needs_the_users_word() {

@@ -237,7 +237,13 @@ async fn unlock(context: &Context, client: &Client, args: UnlockArgs) -> anyhow:
     let mut vault = context.vault(client, &args.passphrase).await?;
     let cell = {
         let _waiting = waiting("waking the container and unlocking its cell");
-        let gifts = Gifts { mapping: &args.map, may_write: &args.may_write, connect: &args.connect };
+        let gifts = Gifts {
+            mapping: &args.map,
+            may_write: &args.may_write,
+            connect: &args.connect,
+            conversations: &args.conversation,
+            new_conversations: args.new_conversations,
+        };
         vault.unlock_with(id, gifts, args.lease.0, args.accept_host).await?
     };
     let json = serde_json::json!({

@@ -48,9 +48,20 @@ pub(super) async fn run(context: &Context, command: ConversationCommand) -> anyh
     }
 }
 
-async fn vault(context: &Context, passphrase: &PassphraseArgs) -> anyhow::Result<Vault> {
+/// The vault, in which what containers began was filed.
+pub(super) async fn vault(context: &Context, passphrase: &PassphraseArgs) -> anyhow::Result<Vault> {
     let client = context.client().await?;
-    context.vault(&client, passphrase).await
+    let mut vault = context.vault(&client, passphrase).await?;
+    // what containers began is the vault's from here on
+    match vault.file_conversations().await {
+        Ok(filed) if filed.is_empty() => {}
+        Ok(filed) => {
+            let many = show::count(filed.len(), "conversation");
+            note(&format!("{many} that your containers began: the vault has the key now"));
+        }
+        Err(error) => note(&format!("conversations that your containers began were not filed: {error}")),
+    }
+    Ok(vault)
 }
 
 async fn open(

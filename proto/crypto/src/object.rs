@@ -50,10 +50,24 @@ impl VaultObject {
         plaintext: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<Self> {
+        let key = DataKey::generate(rng);
+        Self::seal_under(&key, place, vk, plaintext, rng)
+    }
+
+    /// Seals `plaintext` under a data key that was made elsewhere: by a cell, for a conversation.
+    ///
+    /// # Errors
+    /// [`CryptoError::TooLarge`] over [`MAX_PLAINTEXT`].
+    pub(crate) fn seal_under(
+        key: &DataKey,
+        place: &ObjectPlace,
+        vk: &VaultKey,
+        plaintext: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self> {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(CryptoError::TooLarge { what: "vault object, in bytes", max: MAX_PLAINTEXT as u64 });
         }
-        let key = DataKey::generate(rng);
         let body =
             envelope::seal(Kind::OBJECT_BODY, vk.epoch(), key.expose(), &place.context(), plaintext, rng)?;
         let wrapped_key = key.wrap(vk, place, rng)?;

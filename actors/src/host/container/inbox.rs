@@ -4,6 +4,8 @@
 //! was told that the item is stored, and whoever made the item waits for that: a host that dies in between takes
 //! the item again, and the store knows it by its id.
 
+mod transcripts;
+
 use std::{sync::Arc, time::Duration};
 
 use ocmt_store::tables::ContainerState;
@@ -43,6 +45,8 @@ pub(super) struct Collector {
     _task: Task,
     /// The way out for its connections.
     _carrier: Task,
+    /// What it says in its conversations.
+    _transcripts: Task,
     /// The way in for what its agents may do.
     policy: agent::Carrier,
 }
@@ -60,6 +64,7 @@ impl ContainerActorState {
         if self.collector.as_ref().is_some_and(same) {
             return self.look_at_policy();
         }
+        let said = transcripts::serve(myself, &self.scope, self.container, Arc::clone(&cell));
         let (scope, container, of_cell) = (self.scope.clone(), self.container, Arc::clone(&cell));
         let myself = myself.clone();
         let task = supervisor::task(async move {
@@ -70,8 +75,9 @@ impl ContainerActorState {
         });
         let carried = errand::carry(self.scope.clone(), self.container, Arc::clone(&cell));
         let policy = agent::Carrier::new(&self.scope, row, Arc::clone(&cell));
+        let carrier = supervisor::task(carried);
         self.collector =
-            Some(Collector { epoch, cell, _task: task, _carrier: supervisor::task(carried), policy });
+            Some(Collector { epoch, cell, _task: task, _carrier: carrier, _transcripts: said, policy });
     }
 
     /// What its agents may do may have changed.

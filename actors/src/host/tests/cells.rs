@@ -19,7 +19,7 @@ use ocmt_types::{Clock, MessageId, Timestamp, UnlockId};
 use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::sync::{Notify, mpsc};
 
-use super::connecting::Connecting;
+use super::{connecting::Connecting, transcripts::Conversing};
 use crate::{
     CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPass, CellPolicy,
     CellStatus, CellTarget, CellUnlock, LockReason,
@@ -70,6 +70,7 @@ pub(super) struct FakeCells {
     pub(super) deaf: AtomicBool,
     pub(super) inbox_asks: AtomicUsize,
     pub(super) connecting: Connecting,
+    pub(super) conversing: Conversing,
 }
 
 impl FakeCells {
@@ -95,11 +96,12 @@ impl FakeCells {
             deaf: AtomicBool::new(false),
             inbox_asks: AtomicUsize::new(0),
             connecting: Connecting::default(),
+            conversing: Conversing::default(),
         }
     }
 
     /// The running container whose start secret this token is derived from.
-    async fn find(&self, cell: &CellTarget) -> Result<(Observed, StartSecret), CellError> {
+    pub(super) async fn find(&self, cell: &CellTarget) -> Result<(Observed, StartSecret), CellError> {
         let nobody = || CellError::Unreachable("connection refused".to_owned());
         if self.dead.load(Ordering::SeqCst) {
             return Err(nobody());

@@ -27,6 +27,7 @@ mod schedules;
 mod sleep;
 mod snapshots;
 mod starts;
+mod transcripts;
 mod unfinished;
 mod volumes;
 mod wake;

@@ -13,37 +13,69 @@ use crate::{
     work::{Handle, Work},
 };
 
+/// The version that a key will have which waits in the vault's inbox.
+const UNFILED: i64 = 1;
 const CHANGED: ActorError = ActorError::Aborted("the conversation has another record there");
 
 impl Handle for AppendTranscript {
     async fn handle(self, work: &mut Work) -> Result<Appended, ActorError> {
         let row = load(work, Action::WriteVault, self.conversation).await?;
-        if !(1..=MAX_BATCH).contains(&self.records.len()) {
-            return Err(ActorError::invalid("records", format!("must be 1 to {MAX_BATCH}")));
-        }
-        let first = i64::try_from(self.first_sequence).unwrap_or(0);
-        if first < 1 {
-            return Err(ActorError::invalid("first_sequence", "begins at 1"));
-        }
-        if first > row.next_sequence {
-            let why = format!("the next record has sequence {}: send from there", row.next_sequence);
-            return Err(ActorError::precondition("TRANSCRIPT_GAP", why));
-        }
-        if before(work, &row, first).await? != self.previous_tag {
-            return Err(CHANGED);
-        }
-        let known = usize::try_from(row.next_sequence - first).unwrap_or(usize::MAX).min(self.records.len());
-        let (known, fresh) = self.records.split_at(known);
-        are_there(work, &row, first, known).await?;
-        work.details.push(("records".to_owned(), fresh.len().to_string()));
-        if fresh.is_empty() {
-            return Ok(Appended { next_sequence: unsigned(row.next_sequence) });
-        }
-        let epoch = key(work, row.vault_id, row.key_object).await?.version;
-        let finishes = check(&row, fresh, epoch)?;
-        let next_sequence = store(work, row, fresh, epoch, finishes).await?;
-        work.then(Effect::Appended(self.conversation));
+        let (next_sequence, fresh) = to(work, row, self, By::Owner).await?;
+        work.details.push(("records".to_owned(), fresh.to_string()));
         Ok(Appended { next_sequence })
+    }
+}
+
+/// Who appends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// A client of the conversation's owner.
+    Owner,
+    /// A cell, maybe before a client has filed the key that it made.
+    Cell,
+}
+
+/// Appends to a conversation: the sequence that the next record must have, and how many records were not there.
+pub(super) async fn to(
+    work: &mut Work,
+    row: Conversation,
+    ask: AppendTranscript,
+    by: By,
+) -> Result<(u64, usize), ActorError> {
+    if !(1..=MAX_BATCH).contains(&ask.records.len()) {
+        return Err(ActorError::invalid("records", format!("must be 1 to {MAX_BATCH}")));
+    }
+    let first = i64::try_from(ask.first_sequence).unwrap_or(0);
+    if first < 1 {
+        return Err(ActorError::invalid("first_sequence", "begins at 1"));
+    }
+    if first > row.next_sequence {
+        let why = format!("the next record has sequence {}: send from there", row.next_sequence);
+        return Err(ActorError::precondition("TRANSCRIPT_GAP", why));
+    }
+    if before(work, &row, first).await? != ask.previous_tag {
+        return Err(CHANGED);
+    }
+    let known = usize::try_from(row.next_sequence - first).unwrap_or(usize::MAX).min(ask.records.len());
+    let (known, fresh) = ask.records.split_at(known);
+    are_there(work, &row, first, known).await?;
+    if fresh.is_empty() {
+        return Ok((unsigned(row.next_sequence), 0));
+    }
+    let epoch = epoch(work, &row, by).await?;
+    let finishes = check(&row, fresh, epoch)?;
+    let next_sequence = store(work, row, fresh, epoch, finishes).await?;
+    work.then(Effect::Appended(ask.conversation));
+    Ok((next_sequence, fresh.len()))
+}
+
+/// The present epoch of a conversation's key: its version.
+async fn epoch(work: &mut Work, row: &Conversation, by: By) -> Result<i64, ActorError> {
+    match key(work, row.vault_id, row.key_object).await {
+        Ok(key) => Ok(key.version),
+        // the key of a conversation stays as long as it: one that is not there was not filed yet, as its first version
+        Err(ActorError::FailedPrecondition { .. }) if by == By::Cell => Ok(UNFILED),
+        Err(error) => Err(error),
     }
 }
 

@@ -7,6 +7,7 @@
 //! names its first sequence and the tag of the record before, and one of two that go on from the same record wins.
 
 mod append;
+pub(crate) mod cell;
 pub(crate) mod follow;
 mod open;
 mod read;

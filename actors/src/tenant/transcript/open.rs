@@ -2,6 +2,7 @@
 
 use ocmt_crypto::{manifest::MAX_ANCHORS, object::conversation_key_id};
 use ocmt_store::tables::{Conversation, TranscriptRecord, Vault};
+use ocmt_types::{ContainerId, ConversationId};
 
 use super::{info, key};
 use crate::{
@@ -22,7 +23,6 @@ impl Handle for OpenConversation {
             container::load(work, Action::EnterContainer, container).await?;
         }
         work.object = format!("conversation/{}", self.conversation);
-        let owner_user = vault.owner_user.ok_or(ActorError::NotFound)?;
         let key_object = conversation_key_id(self.conversation);
         if key(work, self.vault, key_object).await?.wrapped_key != self.wrapped_key {
             return Err(WRONG_KEY);
@@ -41,32 +41,42 @@ impl Handle for OpenConversation {
             return Err(WRONG_KEY);
         }
         one_more(work, &vault).await?;
-        let row = Conversation {
-            tenant_id: work.ownership.tenant,
-            conversation_id: self.conversation,
-            owner_user,
-            vault_id: self.vault,
-            key_object,
-            container_id: self.container,
-            first_sequence: 1,
-            before_tag: Vec::new(),
-            next_sequence: 1,
-            last_tag: Vec::new(),
-            last_epoch: 0,
-            finished: false,
-            total_bytes: 0,
-            pruned_bytes: 0,
-            pruned: true,
-            created_at: work.now,
-            updated_at: work.now,
-        };
+        let row = fresh(work, &vault, self.conversation, self.container)?;
         work.tx.insert(&row).await?;
         info(work, row).await
     }
 }
 
+/// A conversation of the vault's owner without a record.
+pub(super) fn fresh(
+    work: &Work,
+    vault: &Vault,
+    conversation: ConversationId,
+    container: Option<ContainerId>,
+) -> Result<Conversation, ActorError> {
+    Ok(Conversation {
+        tenant_id: work.ownership.tenant,
+        conversation_id: conversation,
+        owner_user: vault.owner_user.ok_or(ActorError::NotFound)?,
+        vault_id: vault.vault_id,
+        key_object: conversation_key_id(conversation),
+        container_id: container,
+        first_sequence: 1,
+        before_tag: Vec::new(),
+        next_sequence: 1,
+        last_tag: Vec::new(),
+        last_epoch: 0,
+        finished: false,
+        total_bytes: 0,
+        pruned_bytes: 0,
+        pruned: true,
+        created_at: work.now,
+        updated_at: work.now,
+    })
+}
+
 /// As many as a manifest has anchors for may be unfinished.
-async fn one_more(work: &mut Work, vault: &Vault) -> Result<(), ActorError> {
+pub(super) async fn one_more(work: &mut Work, vault: &Vault) -> Result<(), ActorError> {
     let open = Conversation::vault_id.eq(vault.vault_id).and(Conversation::finished.eq(false));
     let open = usize::try_from(work.tx.count(open).await?).unwrap_or(usize::MAX);
     if open < MAX_ANCHORS {

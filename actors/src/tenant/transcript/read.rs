@@ -12,6 +12,8 @@ use crate::{
 
 /// Of one answer, in bytes of records: with its frame it stays below 4 MiB.
 const MOST: usize = (4 << 20) - (128 << 10);
+/// Of one answer to a cell, which looks at little, and has little memory.
+const MOST_OF_CELL: usize = 768 << 10;
 
 impl Handle for ReadTranscript {
     async fn handle(self, work: &mut Work) -> Result<TranscriptPage, ActorError> {
@@ -25,7 +27,7 @@ impl Handle for ReadTranscript {
             return Err(pruned());
         }
         let from = from.max(row.first_sequence);
-        let records = page(work, &row, from).await?;
+        let records = page(work, &row, from, MOST).await?;
         let behind = from.saturating_add(i64::try_from(records.len()).unwrap_or(0));
         Ok(TranscriptPage {
             first_sequence: unsigned(from),
@@ -37,11 +39,32 @@ impl Handle for ReadTranscript {
     }
 }
 
-/// As many as fit. Each step fetches no more than would fit if all were of the largest size.
-async fn page(work: &mut Work, row: &Conversation, from: i64) -> Result<Vec<Vec<u8>>, ActorError> {
+/// Records for a cell that goes on behind them: from a place that is there, or one behind the last.
+pub(super) async fn for_cell(
+    work: &mut Work,
+    row: &Conversation,
+    from: u64,
+) -> Result<Vec<Vec<u8>>, ActorError> {
+    let from = i64::try_from(from).unwrap_or(i64::MAX).max(1);
+    if from < row.first_sequence {
+        return Err(pruned());
+    }
+    if from > row.next_sequence {
+        return Err(ActorError::precondition("TRANSCRIPT_GAP", "the conversation ends before that record"));
+    }
+    page(work, row, from, MOST_OF_CELL).await
+}
+
+/// As many as fit into `most` bytes. Each step fetches no more than would fit if all were of the largest size.
+async fn page(
+    work: &mut Work,
+    row: &Conversation,
+    from: i64,
+    most: usize,
+) -> Result<Vec<Vec<u8>>, ActorError> {
     let (mut records, mut bytes, mut next) = (Vec::new(), 0_usize, from);
     loop {
-        let fits = MOST.saturating_sub(bytes) / MAX_RECORD;
+        let fits = most.saturating_sub(bytes) / MAX_RECORD;
         let step = u32::try_from(fits.min(MAX_BATCH - records.len())).unwrap_or(0);
         if step == 0 || next >= row.next_sequence {
             return Ok(records);

@@ -138,16 +138,40 @@ impl SystemWork for TakeIn {
         }
         // nothing of what is refused is written: a workload that goes on sending must not fill the audit
         if taken > 0 {
-            let counts = [("items", taken), ("refused", settled.refused.len())];
-            let mut details = vec![("container".to_owned(), self.container.to_string())];
-            details.extend(counts.map(|(name, count)| (name.to_owned(), count.to_string())));
-            let (kind, counter) = (VaultChangeKind::Inbox, vault.manifest_counter);
-            changes::note(work, vault.vault_id, counter, kind, &[]).await?;
-            let (object, outcome) = (format!("vault/{}", vault.vault_id), AuditOutcome::Allowed);
-            audit::note(work, "vault.inbox_received", object, outcome, details).await?;
+            received(work, &vault, self.container, (taken, settled.refused.len())).await?;
         }
         Ok(settled)
     }
+}
+
+/// One item that comes with something else of the same transaction: why it is not taken, if it is not.
+pub(in crate::tenant) async fn take_one(
+    work: &mut Work,
+    vault: &Vault,
+    container: ContainerId,
+    item: CellInboxItem,
+) -> Result<Option<String>, ActorError> {
+    match take_in(work, vault, container, item).await? {
+        Taken::New => received(work, vault, container, (1, 0)).await.map(|()| None),
+        Taken::Known => Ok(None),
+        Taken::Refused(why) => Ok(Some(why)),
+    }
+}
+
+/// Tells whoever watches the vault, and the audit, of items that were taken.
+async fn received(
+    work: &mut Work,
+    vault: &Vault,
+    container: ContainerId,
+    (taken, refused): (usize, usize),
+) -> Result<(), ActorError> {
+    let counts = [("items", taken), ("refused", refused)];
+    let mut details = vec![("container".to_owned(), container.to_string())];
+    details.extend(counts.map(|(name, count)| (name.to_owned(), count.to_string())));
+    let (kind, counter) = (VaultChangeKind::Inbox, vault.manifest_counter);
+    changes::note(work, vault.vault_id, counter, kind, &[]).await?;
+    let (object, outcome) = (format!("vault/{}", vault.vault_id), AuditOutcome::Allowed);
+    audit::note(work, "vault.inbox_received", object, outcome, details).await
 }
 
 enum Taken {

@@ -4,13 +4,13 @@ use ocmt_crypto::{
     cell::{CellKeyOffer, CellKeyStatement, ExpectedCell},
     channel::ChannelPlace,
     codec::Writer,
-    datakey::{ObjectPlace, VaultKey, VaultScope},
+    datakey::{DataKey, ObjectPlace, VaultKey, VaultScope},
     entry::EntryName,
     kind::Kind,
     object::VaultObject,
     seal::SealSecretKey,
     sign::SigningKey,
-    unlock::{LeaseExtension, MappedEntry, UnlockKey, UnlockPayload},
+    unlock::{Continued, ConversationKey, LeaseExtension, MappedEntry, UnlockKey, UnlockPayload},
 };
 use ocmt_proto::cell::v1::{GetKeyRequest, SealedObject, UnlockRequest};
 use ocmt_types::{Clock as _, Digest32, NodeId, SystemClock, Timestamp, UnlockId, VaultId};
@@ -25,6 +25,8 @@ pub struct User {
     pub inbox: SealSecretKey,
     /// What the next unlock lets the workload send to the vault.
     pub may_write: Vec<EntryName>,
+    /// Conversations that it lets the cell go on with, with the epoch and the bytes of their key.
+    pub talks: Vec<(Continued, u32, [u8; 32])>,
     node: NodeId,
     node_key: SigningKey,
 }
@@ -37,6 +39,11 @@ pub struct Ready {
     pub request: UnlockRequest,
 }
 
+fn key_of((known, key_epoch, key): &(Continued, u32, [u8; 32])) -> ConversationKey {
+    let (conversation, key) = (known.conversation, DataKey::from_bytes(*key));
+    ConversationKey { conversation, key_epoch: *key_epoch, key }
+}
+
 impl User {
     pub fn new() -> Self {
         let rng = &mut rand::rng();
@@ -46,6 +53,7 @@ impl User {
             channel_key: SealSecretKey::generate(rng),
             inbox: SealSecretKey::generate(rng),
             may_write: Vec::new(),
+            talks: Vec::new(),
             node: id(),
             node_key: SigningKey::generate(rng),
         }
@@ -84,7 +92,7 @@ impl User {
             unlock: id(),
             vault: self.vault,
             entries: entries.collect(),
-            conversations: Vec::new(),
+            conversations: self.talks.iter().map(key_of).collect(),
             volume_key: None,
             inbox: self.inbox.public(),
             unlock_key: UnlockKey::generate(rng),
@@ -94,6 +102,7 @@ impl User {
             lease_ms,
             start_workload: true,
             may_write: self.may_write.clone(),
+            continued: self.talks.iter().map(|(known, ..)| *known).collect(),
         };
         let sealed = |object: &VaultObject| SealedObject {
             object_id: object.object_id.0.to_vec().into(),

@@ -10,10 +10,10 @@ use ocmt_crypto::{
         Answer, MAX_CONNECTIONS, Offered, ProviderName, ProviderSettings, SETTINGS_VARIABLE, TOKENS_VARIABLE,
         settings_entry, tokens_entry,
     },
-    unlock::UnlockKey,
+    unlock::{NEW_CONVERSATIONS, UnlockKey},
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::{AuthorizationId, ConnectionId, ContainerId, Timestamp, UnlockId};
+use ocmt_types::{AuthorizationId, ConnectionId, ContainerId, ConversationId, Timestamp, UnlockId};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -21,7 +21,7 @@ pub use presets::{PRESETS, preset};
 
 use crate::{
     Client, ClientError,
-    cell::{Mapping, UnlockedCell},
+    cell::{Given, Mapping, UnlockedCell},
     client::{id, idempotency_key, present},
     pages::Pages,
     query,
@@ -64,7 +64,7 @@ pub struct PendingConnection {
 }
 
 /// What a cell is given to work with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Gifts<'a> {
     /// Variables of the workload.
     pub mapping: &'a [Mapping],
@@ -72,6 +72,35 @@ pub struct Gifts<'a> {
     pub may_write: &'a [String],
     /// Providers that the cell may connect to, at most 16.
     pub connect: &'a [ProviderName],
+    /// Conversations with the container that the workload may go on with, at most 64.
+    pub conversations: &'a [ConversationId],
+    /// Whether it may begin conversations.
+    pub new_conversations: bool,
+}
+
+impl Gifts<'_> {
+    /// Refuses names that are kept for the cell, and more providers than an unlock connects.
+    fn check(&self) -> Result<(), ClientError> {
+        let Self { mapping, may_write, connect, .. } = *self;
+        if may_write.iter().any(|name| name == NEW_CONVERSATIONS) {
+            return Err(ClientError::Usage(format!(
+                "{NEW_CONVERSATIONS} is no entry's name: let the program begin conversations with --new-conversations"
+            )));
+        }
+        let ours = |name: &String| name.starts_with("oauth/tokens/") || name.starts_with("oauth/provider/");
+        if may_write.iter().chain(mapping.iter().map(|it| &it.secret)).any(ours) {
+            return Err(ClientError::Usage(
+                "what is under oauth/ is for the cell alone: give it with --connect, and connect anew with `ocmt oauth connect`"
+                    .to_owned(),
+            ));
+        }
+        if connect.len() > MAX_CONNECTIONS {
+            return Err(ClientError::Usage(format!(
+                "an unlock connects at most {MAX_CONNECTIONS} providers"
+            )));
+        }
+        Ok(())
+    }
 }
 
 impl Vault {
@@ -125,19 +154,8 @@ impl Vault {
         lease: Duration,
         accept_host: bool,
     ) -> Result<UnlockedCell, ClientError> {
-        let Gifts { mapping, may_write, connect } = gifts;
-        let ours = |name: &String| name.starts_with("oauth/tokens/") || name.starts_with("oauth/provider/");
-        if may_write.iter().chain(mapping.iter().map(|it| &it.secret)).any(ours) {
-            return Err(ClientError::Usage(
-                "what is under oauth/ is for the cell alone: give it with --connect, and connect anew with `ocmt oauth connect`"
-                    .to_owned(),
-            ));
-        }
-        if connect.len() > MAX_CONNECTIONS {
-            return Err(ClientError::Usage(format!(
-                "an unlock connects at most {MAX_CONNECTIONS} providers"
-            )));
-        }
+        let Gifts { mapping, may_write, connect, conversations, new_conversations } = gifts;
+        gifts.check()?;
         let (mut mapping, mut may_write) = (mapping.to_vec(), may_write.to_vec());
         if !connect.is_empty() {
             let ours: Vec<String> = connect.iter().map(tokens_entry).collect();
@@ -147,6 +165,13 @@ impl Vault {
             };
             self.file_inbox_where(tokens).await?;
             may_write.extend(ours);
+        }
+        if new_conversations {
+            may_write.push(NEW_CONVERSATIONS.to_owned());
+        }
+        if !conversations.is_empty() {
+            // one of them may have been begun by a cell
+            self.file_conversations().await?;
         }
         let there = if connect.is_empty() { Vec::new() } else { self.list().await? };
         let has = |name: &String| there.iter().any(|entry| entry.name == *name);
@@ -162,7 +187,8 @@ impl Vault {
                 mapping.push((format!("{TOKENS_VARIABLE}{number}").as_str(), tokens.as_str()).into());
             }
         }
-        self.unlock_to_write(container, &mapping, &may_write, lease, accept_host).await
+        let given = Given { mapping: &mapping, may_write: &may_write, conversations };
+        self.unlock_given(container, given, lease, accept_host).await
     }
 
     /// Has the cell of an unlocked container begin a connection, and believes the address that comes back only if that

@@ -3,16 +3,19 @@
 use ocmt_crypto::{
     entry::{Attributes, Entry, EntryName},
     object::unlock_ledger_id,
-    unlock::{Granted, InboxItem, InboxPlace, Ledger, Verdict},
+    unlock::{Granted, InboxItem, InboxPlace, Ledger, NEW_CONVERSATIONS, NewConversation, Verdict},
     vault::Change,
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::{Clock as _, ContainerId, MessageId, ShareId, SystemClock, Timestamp, UnlockId};
+use ocmt_types::{
+    Clock as _, ContainerId, ConversationId, MessageId, ShareId, SystemClock, Timestamp, UnlockId,
+};
 
 use super::{Vault, to_pb};
 use crate::{
     ClientError,
     client::{id, idempotency_key},
+    conversation::Proven,
     pages::Pages,
     wire::time,
 };
@@ -60,6 +63,8 @@ pub struct Arrived {
     pub container: Option<ContainerId>,
     /// The unlock it was made in, as the item says.
     pub unlock: Option<UnlockId>,
+    /// The conversation whose key it is; none for an entry.
+    pub conversation: Option<ConversationId>,
     /// The share it came by.
     pub share: Option<ShareId>,
     /// The address of the share's taker, if this device knows that their key signed it.
@@ -75,6 +80,8 @@ struct Opened {
     arrived: Arrived,
     place: Option<InboxPlace>,
     content: Option<InboxItem>,
+    /// The conversation whose key it is, once it was read.
+    begun: Option<Proven>,
     /// The order in which the cells made them, whatever the node says: unlocks as they were given.
     order: (usize, u64),
 }
@@ -115,12 +122,16 @@ impl Vault {
             .filter(|opened| matches!(opened.arrived.worth, Worth::Fileable | Worth::Done))
             .filter(|opened| which(&opened.arrived))
             .collect();
-        let mut rest = all.into_iter().peekable();
+        let mut rest = self.proven(all).await?.into_iter().peekable();
         while rest.peek().is_some() {
             let some: Vec<Opened> = rest.by_ref().take(BATCH).collect();
             let mut edit = self.open.edit();
             for opened in &some {
-                if let (Some(content), Some(place)) = (&opened.content, &opened.place) {
+                if let (Some(begun), Some(place)) = (&opened.begun, &opened.place) {
+                    // each has a name of its own: none is late for another
+                    begun.adopt(&mut edit)?;
+                    ledger.done(place);
+                } else if let (Some(content), Some(place)) = (&opened.content, &opened.place) {
                     let entry = Entry {
                         name: EntryName::new(&content.name)?,
                         value: content.value.clone(),
@@ -138,6 +149,26 @@ impl Vault {
         }
         filed.extend(self.file_shared(&which).await?);
         Ok(filed)
+    }
+
+    /// Leaves out keys of conversations under which there is nothing to read: nothing was said yet, or the node does not
+    /// show it, or it is no key of a conversation of this vault's.
+    async fn proven(&self, all: Vec<Opened>) -> Result<Vec<Opened>, ClientError> {
+        let mut kept: Vec<Opened> = Vec::with_capacity(all.len());
+        for mut opened in all {
+            if let Some(new) = opened.content.as_ref().and_then(NewConversation::of) {
+                let id = Some(new.conversation);
+                if kept.iter().any(|other| other.arrived.conversation == id) {
+                    continue;
+                }
+                opened.begun = self.prove(new).await?;
+                if opened.begun.is_none() {
+                    continue;
+                }
+            }
+            kept.push(opened);
+        }
+        Ok(kept)
     }
 
     /// Takes the items that `which` names out of the inbox without filing them; they are not filed if they come
@@ -255,6 +286,10 @@ impl Vault {
                 Verdict::Lost(place) => (Worth::Lost, Some(place), None),
                 Verdict::Forged => (Worth::Forged, None, None),
             };
+        let new = content.as_ref().and_then(NewConversation::of);
+        // under that name a cell sends keys, and nothing else
+        let keys = content.as_ref().is_some_and(|content| content.name == NEW_CONVERSATIONS);
+        let worth = if keys && new.is_none() { Worth::Forged } else { worth };
         let known = place
             .and_then(|place| ledger.granted().iter().position(|granted| granted.unlock == place.unlock));
         let granted = known.and_then(|at| ledger.granted().get(at));
@@ -270,6 +305,7 @@ impl Vault {
                     .map(|granted| granted.container)
                     .or_else(|| item.container_id.parse().ok()),
                 unlock: place.map(|place| place.unlock),
+                conversation: new.map(|new| new.conversation),
                 share: None,
                 taker: None,
                 deletes: false,
@@ -277,6 +313,7 @@ impl Vault {
             },
             place,
             content,
+            begun: None,
         })
     }
 

@@ -81,6 +81,7 @@ impl Vault {
                 }),
                 container: None,
                 unlock: None,
+                conversation: None,
                 share: place.map(|place| place.share).or_else(|| write.share_id.parse().ok()),
                 taker: is_theirs.then_some(write.taker_email),
                 deletes: matches!(act, Some(SharedAct::Delete)),

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use ocmt_client::cell::Mapping;
 use ocmt_crypto::connect::ProviderName;
-use ocmt_types::ContainerId;
+use ocmt_types::{ContainerId, ConversationId};
 
 use super::{ContainerArg, PassphraseArgs};
 use crate::config::HumanDuration;
@@ -161,7 +161,7 @@ pub struct CreateArgs {
 /// `ocmt container unlock`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt container unlock --map OPENAI_KEY=api-key --lease 2h\n  ocmt container unlock --map DB_PASSWORD --map API_KEY=other-name\n  ocmt container unlock --may-write notes/today\n  ocmt container unlock --connect github\n\nThe program in the container finds each secret in the environment variable you name."
+    after_help = "Examples:\n  ocmt container unlock --map OPENAI_KEY=api-key --lease 2h\n  ocmt container unlock --map DB_PASSWORD --map API_KEY=other-name\n  ocmt container unlock --may-write notes/today\n  ocmt container unlock --connect github\n  ocmt container unlock --conversation 0d5a7d6c-4c55-4a4b-9f3a-3a1c7f6f8a11 --new-conversations\n\nThe program in the container finds each secret in the environment variable you name."
 )]
 pub struct UnlockArgs {
     /// Which.
@@ -178,6 +178,13 @@ pub struct UnlockArgs {
     /// once
     #[arg(long, value_name = "PROVIDER")]
     pub connect: Vec<ProviderName>,
+    /// A conversation with this container that the program may go on with, with `"$OCMT_CELL" conversation say`; may be
+    /// given more than once, at most 64 times
+    #[arg(long, value_name = "ID")]
+    pub conversation: Vec<ConversationId>,
+    /// Let the program begin conversations, with `"$OCMT_CELL" conversation begin`
+    #[arg(long)]
+    pub new_conversations: bool,
     /// How long, 1s to 7d; the tenant's policy may allow less
     #[arg(long, value_name = "TIME", default_value = "30m")]
     pub lease: HumanDuration,

@@ -4,8 +4,12 @@
 //! see, never the vault key. Everything later is authenticated under the payload's [`UnlockKey`]:
 //! extensions of the lease ([`LeaseExtension`]), and what the cell files into the vault's inbox
 //! ([`InboxItem`]). Which unlock and which share may write which entry, and what of it was filed, the vault keeps
-//! in its [`Ledger`].
+//! in its [`Ledger`]. A cell that may write conversations is told where to go on ([`Continued`]), and sends the
+//! keys of new ones ([`NewConversation`]).
 
+mod conversations;
+#[cfg(test)]
+mod conversations_tests;
 mod inbox;
 mod key;
 mod lease;
@@ -20,6 +24,7 @@ pub(crate) mod test_payload;
 #[cfg(test)]
 mod tests;
 
+pub use conversations::{Continued, MAX_CONTINUED, NEW_CONVERSATIONS, NewConversation};
 pub use inbox::{InboxItem, InboxPlace, MAX_INBOX_NAME, MAX_INBOX_VALUE};
 pub use key::UnlockKey;
 pub use lease::{Lease, LeaseExtension, MAX_LEASE_MS, MIN_LEASE_MS};

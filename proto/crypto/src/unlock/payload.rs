@@ -16,11 +16,16 @@ use crate::{
     seal::{self, SealPublicKey, SealSecretKey},
 };
 
-use super::{MAX_LEASE_MS, MIN_LEASE_MS, UnlockKey};
+use super::{
+    MAX_LEASE_MS, MIN_LEASE_MS, UnlockKey,
+    conversations::{self, CONTINUED_LEN, Continued, MAX_CONTINUED},
+};
 
-/// Without names that the cell may write, and with them: each is one encoding of its own.
+/// Without names that the cell may write, with them, and with conversations that it goes on with: each is one
+/// encoding of its own.
 const VERSION: u8 = 1;
 const VERSION_WRITES: u8 = 2;
+const VERSION_CONTINUES: u8 = 3;
 const INFO: &[u8] = b"OCMT unlock v1";
 
 /// The most entries that one unlock maps.
@@ -82,6 +87,9 @@ pub struct UnlockPayload {
     pub start_workload: bool,
     /// Entries that the workload may send to the inbox, none twice; the client files no others.
     pub may_write: Vec<EntryName>,
+    /// Where it goes on with conversations, none twice. A conversation among these may have two keys above: the
+    /// present one and that of its last record. One that is not among them the cell does not write.
+    pub continued: Vec<Continued>,
 }
 
 impl UnlockPayload {
@@ -131,7 +139,7 @@ impl UnlockPayload {
         if writes.len() != self.may_write.len() {
             return Err(CryptoError::Exists("name that the cell may write"));
         }
-        let (mut names, mut conversations) = (HashSet::new(), HashSet::new());
+        let mut names = HashSet::new();
         for entry in &self.entries {
             if !is_variable_name(&entry.name) {
                 let rule = "a letter or _, then letters, digits and _, at most 128 bytes";
@@ -141,19 +149,20 @@ impl UnlockPayload {
                 return Err(CryptoError::Exists("variable name"));
             }
         }
-        for conversation in &self.conversations {
-            if !conversations.insert(conversation.conversation) {
-                return Err(CryptoError::Exists("conversation"));
-            }
-        }
-        Ok(())
+        conversations::check(&self.conversations, &self.continued)
     }
 
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let entries: usize = self.entries.iter().map(|entry| entry.name.len() + 76).sum();
         let writes: usize = self.may_write.iter().map(|name| name.expose().len() + 4).sum();
-        let mut out = Writer::with_capacity(512 + entries + self.conversations.len() * 52 + writes);
-        let version = if self.may_write.is_empty() { VERSION } else { VERSION_WRITES };
+        let continued = self.continued.len() * CONTINUED_LEN;
+        let keys = self.conversations.len() * 52;
+        let mut out = Writer::with_capacity(512 + entries + keys + writes + continued);
+        let version = match (self.may_write.is_empty(), self.continued.is_empty()) {
+            (true, true) => VERSION,
+            (false, true) => VERSION_WRITES,
+            (_, false) => VERSION_CONTINUES,
+        };
         out.fixed(&crate::codec::MAGIC).u8(Kind::UNLOCK_PAYLOAD.0).u8(version);
         out.id(self.unlock).id(self.vault).count(self.entries.len());
         for entry in &self.entries {
@@ -171,18 +180,26 @@ impl UnlockPayload {
         out.fixed(&self.inbox.0).fixed(self.unlock_key.expose()).fixed(&self.channel_key.0);
         out.u64(self.manifest_counter).fixed(&self.manifest_root.0);
         out.u64(self.lease_ms).u8(u8::from(self.start_workload));
-        if version == VERSION_WRITES {
+        if version != VERSION {
             out.count(self.may_write.len());
             for name in &self.may_write {
                 out.var(name.expose().as_bytes());
+            }
+        }
+        if version == VERSION_CONTINUES {
+            out.count(self.continued.len());
+            for one in &self.continued {
+                one.write(&mut out);
             }
         }
         out.into_secret()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
-        let writes = bytes.get(crate::codec::MAGIC.len() + 1) == Some(&VERSION_WRITES);
-        let version = if writes { VERSION_WRITES } else { VERSION };
+        let version = match bytes.get(crate::codec::MAGIC.len() + 1) {
+            Some(&later @ (VERSION_WRITES | VERSION_CONTINUES)) => later,
+            _ => VERSION,
+        };
         let mut reader = Reader::object(bytes, Kind::UNLOCK_PAYLOAD, version)?;
         let mut payload = Self {
             unlock: reader.id()?,
@@ -202,15 +219,26 @@ impl UnlockPayload {
                 _ => return Err(CryptoError::Refused),
             },
             may_write: Vec::new(),
+            continued: Vec::new(),
         };
-        if writes {
+        if version != VERSION {
             payload.may_write = (0..reader.count(MAX_WRITES, 4)?)
                 .map(|_| EntryName::read(&mut reader))
                 .collect::<Result<_>>()?;
-            // no names is version 1
-            if payload.may_write.is_empty() {
-                return Err(CryptoError::Refused);
-            }
+        }
+        if version == VERSION_CONTINUES {
+            payload.continued = (0..reader.count(MAX_CONTINUED, CONTINUED_LEN)?)
+                .map(|_| Continued::read(&mut reader))
+                .collect::<Result<_>>()?;
+        }
+        // nothing of what a version is for is a lower version
+        let empty = match version {
+            VERSION_CONTINUES => payload.continued.is_empty(),
+            VERSION_WRITES => payload.may_write.is_empty(),
+            _ => false,
+        };
+        if empty {
+            return Err(CryptoError::Refused);
         }
         reader.finish()?;
         // the cell keeps the data keys where they are until it locks

@@ -26,6 +26,7 @@ pub(crate) fn payload(unlock: u8) -> UnlockPayload {
         lease_ms: 60_000,
         start_workload: true,
         may_write: Vec::new(),
+        continued: Vec::new(),
     }
 }
 

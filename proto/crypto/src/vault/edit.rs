@@ -8,12 +8,12 @@ use rand::CryptoRng;
 use super::{State, UnlockedVault, doors};
 use crate::{
     CryptoError, Result,
-    datakey::ObjectPlace,
+    datakey::{DataKey, ObjectPlace},
     entry::{Entry, EntryName, KeyHistory},
     manifest::{Anchor, HostPin, MAX_OBJECTS},
     object::{VaultObject, conversation_key_id, keyring_id, unlock_ledger_id, volume_key_id},
     slot::{KeySlot, NewSlot},
-    unlock::Ledger,
+    unlock::{Ledger, NewConversation},
 };
 
 /// What one change uploads. All of it is committed together, or none.
@@ -123,6 +123,23 @@ impl<'v> Edit<'v> {
         self.create_key(conversation_key_id(id), rng)
     }
 
+    /// Takes over the data key of a conversation that a cell has begun, as the first version.
+    ///
+    /// # Errors
+    /// [`CryptoError::Exists`].
+    pub fn adopt_conversation_key(
+        &mut self,
+        new: &NewConversation,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Digest32> {
+        let id = conversation_key_id(new.conversation);
+        if self.state.leaves.contains_key(&id) {
+            return Err(CryptoError::Exists("data key"));
+        }
+        self.seal_under(Some(&new.key), id, &KeyHistory(Vec::new()).encode(), rng)?;
+        Ok(id)
+    }
+
     /// Makes the data key of a container's sealed volume.
     ///
     /// # Errors
@@ -225,13 +242,28 @@ impl<'v> Edit<'v> {
     }
 
     fn seal(&mut self, id: Digest32, plaintext: &[u8], rng: &mut impl CryptoRng) -> Result<()> {
+        self.seal_under(None, id, plaintext, rng)
+    }
+
+    /// Under a key of somebody else's making, or a fresh one.
+    fn seal_under(
+        &mut self,
+        key: Option<&DataKey>,
+        id: Digest32,
+        plaintext: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<()> {
         if !self.state.leaves.contains_key(&id) && self.state.leaves.len() >= MAX_OBJECTS {
             return Err(CryptoError::TooLarge { what: "entries of a vault", max: MAX_OBJECTS as u64 - 1 });
         }
         let before = self.vault.state.leaves.get(&id).map_or(0, |leaf| leaf.version);
         let version = before.checked_add(1).ok_or(CryptoError::Refused)?;
         let place = ObjectPlace { scope: self.vault.scope, object: id, version };
-        let object = VaultObject::seal(&place, &self.vault.vk, plaintext, rng)?;
+        let vk = &self.vault.vk;
+        let object = match key {
+            Some(key) => VaultObject::seal_under(key, &place, vk, plaintext, rng)?,
+            None => VaultObject::seal(&place, vk, plaintext, rng)?,
+        };
         self.state.leaves.insert(id, object.leaf());
         self.deleted.remove(&id);
         self.objects.insert(id, object);

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use ocmt_actors::{
-    CellCall, CellChannel, CellConnections, CellError, CellInboxItem, CellInboxSettled, CellLink, CellOffer,
-    CellPass, CellPolicy, CellStatus, CellTarget, CellUnlock, CellWish, LockReason,
+    CellCall, CellChannel, CellConnections, CellError, CellGot, CellInboxItem, CellInboxSettled, CellLink,
+    CellOffer, CellPass, CellPolicy, CellStatus, CellTarget, CellTranscripts, CellUnlock, CellWant, CellWish,
+    LockReason,
 };
 use ocmt_crypto::cell::{CellKey, CellPlace, StartSecret};
 use ocmt_runtime::{Observed, State};
-use ocmt_types::AuthorizationId;
+use ocmt_types::{AuthorizationId, MessageId};
 use rand::{SeedableRng as _, rngs::StdRng};
 
 use super::{engine::containers, world::Tree};
@@ -79,6 +80,21 @@ impl CellConnections for Cells {
     fn carry<'a>(&'a self, _: &'a CellTarget) -> CellCall<'a, ()> {
         // nobody wants to go anywhere
         Box::pin(std::future::pending())
+    }
+}
+
+impl CellTranscripts for Cells {
+    fn exchange_transcripts<'a>(
+        &'a self,
+        cell: &'a CellTarget,
+        _: Vec<(MessageId, CellGot)>,
+        wait: Duration,
+    ) -> CellCall<'a, Vec<CellWant>> {
+        Box::pin(async move {
+            self.find(cell).await?;
+            tokio::time::sleep(wait).await; // why: nobody says anything here, and the host waits for it
+            Ok(Vec::new())
+        })
     }
 }
 

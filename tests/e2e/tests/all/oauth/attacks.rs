@@ -131,7 +131,7 @@ async fn a_workload_gets_tokens_and_neither_their_settings_nor_their_place_in_th
         assert!(said.starts_with("no token: "), "{bad}: {said}");
     }
     let write = ["oauth/provider/work".to_owned()];
-    let gifts = Gifts { mapping: &[], may_write: &write, connect: &[] };
+    let gifts = Gifts { may_write: &write, ..Gifts::default() };
     let mut vault = kit.vault;
     let refused = vault.unlock_with(kit.container, gifts, std::time::Duration::from_secs(60), false).await;
     assert!(refused.err().unwrap().to_string().contains("for the cell alone"));

@@ -81,7 +81,7 @@ impl Kit {
 
     pub(super) async fn unlock(&mut self, connect: &[&str]) {
         let connect: Vec<ProviderName> = connect.iter().map(|it| name(it)).collect();
-        let gifts = Gifts { mapping: &[], may_write: &[], connect: &connect };
+        let gifts = Gifts { connect: &connect, ..Gifts::default() };
         self.vault.unlock_with(self.container, gifts, LEASE, false).await.unwrap();
     }
 
