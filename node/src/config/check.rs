@@ -5,8 +5,8 @@ use std::{ops::RangeInclusive, path::Path, time::Duration};
 use crate::cells::outgoing;
 
 use super::{
-    Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, audit, egress, listen, mail,
-    otlp, rates, snapshots,
+    Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, alerts, audit, egress, listen, mail,
+    otlp, outbound, rates, snapshots,
 };
 
 /// Refuses what a node must not start with.
@@ -22,8 +22,10 @@ pub fn check(config: &Config) -> Result<(), ConfigError> {
     tenants(config)?;
     limits(config)?;
     oauth(config)?;
+    outbound::check(&config.outbound)?;
     rates::check(&config.redis, config.node.mode)?;
     audit::check(&config.audit)?;
+    alerts::check(&config.alerts)?;
     otlp::check(&config.telemetry.otlp)?;
     mail::check(&config.mail, config.node.mode)
 }

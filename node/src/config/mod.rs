@@ -4,6 +4,7 @@
 //! ([`load`]). Sections whose feature is not built yet do not exist here: a setting that would be
 //! ignored is refused instead.
 
+mod alerts;
 mod audit;
 mod check;
 mod cluster;
@@ -13,6 +14,7 @@ mod listen;
 mod load;
 mod mail;
 mod otlp;
+mod outbound;
 mod rates;
 #[cfg(test)]
 mod reference;
@@ -23,6 +25,7 @@ use std::path::PathBuf;
 use ocmt_actors::api::pairing::{DirectPolicy, GroupPolicy};
 use serde::{Deserialize, Serialize};
 
+pub use alerts::{Alerts, OperatorAlerts};
 pub use audit::Audit;
 pub use check::check;
 pub use cluster::{Cluster, HostMemory, Store, StorePlace};
@@ -32,6 +35,7 @@ pub use listen::{Listen, ProxyHeader};
 pub use load::{ConfigError, load};
 pub use mail::{Mail, SmtpTls};
 pub use otlp::Otlp;
+pub use outbound::Outbound;
 pub use rates::{Rate, Rates, Redis};
 pub use snapshots::{SnapshotPlace, Snapshots};
 
@@ -97,9 +101,11 @@ pub struct Config {
     pub sso: Sso,
     /// Connections of containers to other people's services.
     pub oauth: OAuth,
+    /// Where tenants may have the node connect to.
+    pub outbound: Outbound,
     /// Where the heads of audits are handed out to.
     pub audit: Audit,
-    /// Tenants' own channels for alerts.
+    /// Channels for alerts: those of tenants, and those of operators.
     pub alerts: Alerts,
     /// Logs.
     pub telemetry: Telemetry,
@@ -329,15 +335,6 @@ impl Default for Limits {
 #[serde(deny_unknown_fields, default)]
 pub struct Sso {
     /// A PEM file of the authorities that providers' certificates may come from; empty for those that the machine
-    /// trusts.
-    pub ca_file: PathBuf,
-}
-
-/// `[alerts]`
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Alerts {
-    /// A PEM file of the authorities that channels' certificates may come from; empty for those that the machine
     /// trusts.
     pub ca_file: PathBuf,
 }

@@ -39,7 +39,8 @@ pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> Result<
     let letters = mailer(config, &parts.endpoints.client, parts.clock, parts.ids)?;
     let tls = tls::trusting(&config.alerts.ca_file)
         .map_err(|problem| StartError::Setting(format!("alerts.ca_file: {problem}")))?;
-    let fetch = Fetch::new(TlsConnector::from(Arc::new(tls)), config.node.mode.is_relaxed());
+    let fetch = Fetch::new(TlsConnector::from(Arc::new(tls)), config.node.mode.is_relaxed())
+        .only(&config.outbound.hosts);
     let mailer = Carriers::new(letters, fetch, Arc::clone(parts.clock));
     Ok(SystemConfig {
         store: parts.place.store.clone(),

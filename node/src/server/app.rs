@@ -109,7 +109,8 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
 fn providers(config: &Config, public_url: &str) -> Result<Providers, StartError> {
     let tls = tls::trusting(&config.sso.ca_file)
         .map_err(|problem| StartError::Setting(format!("sso.ca_file: {problem}")))?;
-    let fetch = Fetch::new(TlsConnector::from(Arc::new(tls)), config.node.mode.is_relaxed());
+    let fetch = Fetch::new(TlsConnector::from(Arc::new(tls)), config.node.mode.is_relaxed())
+        .only(&config.outbound.hosts);
     Ok(Providers::new(fetch, public_url))
 }
 

@@ -3,7 +3,7 @@
 //! Who runs a tenant is not who runs the node. What a tenant names must not reach what only the node's machine reaches,
 //! so the address that is checked is the address that is connected to.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{collections::BTreeSet, future::Future, net::SocketAddr, pin::Pin, time::Duration};
 
 use http::{Request, Response, header::HOST};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -13,6 +13,8 @@ use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, sync::Semaphore, task::JoinSet, time::timeout};
 use tokio_rustls::TlsConnector;
+
+use crate::cells::outgoing;
 
 /// One request, from the question for its address to the last byte of its answer.
 const LASTS: Duration = Duration::from_secs(10);
@@ -36,13 +38,22 @@ pub struct Fetch {
     tls: TlsConnector,
     /// Addresses of this machine and its network too: for a developer.
     reaches_all: bool,
+    /// Name, in lower case, and port; none for every host.
+    only: BTreeSet<(String, u16)>,
     at_once: Semaphore,
 }
 
 impl Fetch {
     /// Over this TLS.
     pub fn new(tls: TlsConnector, reaches_all: bool) -> Self {
-        Self { tls, reaches_all, at_once: Semaphore::new(AT_ONCE) }
+        Self { tls, reaches_all, only: BTreeSet::new(), at_once: Semaphore::new(AT_ONCE) }
+    }
+
+    /// To these hosts alone, `host` or `host:port`, if any are named.
+    #[must_use]
+    pub fn only(mut self, hosts: &[String]) -> Self {
+        self.only = hosts.iter().filter_map(|host| outgoing::parse(host)).collect();
+        self
     }
 
     /// One request and its answer.
@@ -64,7 +75,11 @@ impl Fetch {
             return Err(FetchError::Refused("names a login"));
         }
         let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let tcp = connect(&host, authority.port_u16().unwrap_or(443), self.reaches_all).await?;
+        let port = authority.port_u16().unwrap_or(443);
+        if !self.only.is_empty() && !self.only.contains(&(host.to_ascii_lowercase(), port)) {
+            return Err(FetchError::Refused("is not among the hosts that this node's operator allows"));
+        }
+        let tcp = connect(&host, port, self.reaches_all).await?;
         let name = ServerName::try_from(host).map_err(|_| FetchError::Refused("names no host"))?;
         let tls = self
             .tls
@@ -127,6 +142,29 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+
+    #[tokio::test]
+    async fn of_hosts_that_an_operator_names_no_other_is_asked() {
+        let here = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = here.local_addr().unwrap().port();
+        let tls = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty());
+        let tls = TlsConnector::from(std::sync::Arc::new(tls.with_no_client_auth()));
+        let named = Fetch::new(tls, true).only(&[format!("localhost:{port}"), "id.example".to_owned()]);
+        let ask = async |uri: String| {
+            named.fetch(Request::get(uri).body(Vec::new()).unwrap()).await.err().unwrap().to_string()
+        };
+        for other in [
+            format!("https://127.0.0.1:{port}/"),
+            "https://localhost/".to_owned(),
+            "https://id.example:444/".to_owned(),
+        ] {
+            assert!(ask(other.clone()).await.contains("this node's operator allows"), "{other}");
+        }
+        // it is connected to: what listens there shows no certificate
+        let closes = async { drop(here.accept().await) };
+        let (why, ()) = tokio::join!(ask(format!("https://LOCALHOST:{port}/")), closes);
+        assert!(why.contains("certificate"), "{why}");
+    }
 
     #[tokio::test]
     async fn what_only_this_machine_reaches_is_refused_before_it_is_connected_to() {
