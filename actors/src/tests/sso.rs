@@ -1,5 +1,7 @@
 //! Sign-in at a tenant's own provider: whose word counts, for whom, and how often.
 
+use std::time::Duration;
+
 use ocmt_crypto::sealing::SealingKeys;
 use ocmt_store::{
     Rewrap,
@@ -12,7 +14,7 @@ use super::kit::{Kit, Person, binding, sealing_key};
 use crate::{
     ActorError, BAD_SSO,
     api::{
-        auth::{Assurance, Device, SessionIssued},
+        auth::{Assurance, Device, LinkPurpose, SessionIssued, WhoAmI},
         sso::{GetOidcProvider, RemoveOidcProvider, SetOidcProvider, SsoBegun, SsoPerson, SsoTaken},
         users::RemoveUser,
     },
@@ -245,4 +247,29 @@ async fn a_provider_is_one_factor_and_the_tenants_rule_holds() {
     super::factors::enrol(&kit, &bob).await;
     let issued = finish(&kit, &ann, says("1", None)).await.unwrap();
     assert_eq!(issued.session.assurance, Assurance::PendingMfa);
+}
+
+#[tokio::test]
+async fn a_session_that_came_of_a_provider_ends_by_the_tenants_limits_and_begins_at_the_provider_again() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
+    kit.call(&ann.caller, provider(true)).await.unwrap();
+    let issued = finish(&kit, &ann, says("1", Some(&bob.email))).await.unwrap();
+    let his = kit.authenticate(issued.token.expose()).await.unwrap();
+    // used all the time: use moves the idle limit alone
+    let half_hour = Duration::from_secs(1800);
+    for _ in 0..47 {
+        kit.clock.advance(half_hour);
+        kit.call(&his, WhoAmI).await.unwrap();
+    }
+    kit.clock.advance(half_hour);
+    let over = kit.call(&his, WhoAmI).await.unwrap_err();
+    assert_eq!(over.reason(), "UNAUTHENTICATED");
+    // nothing of before is taken again: a sign-in at the provider is, for as long as it is the tenant's
+    assert!(kit.authenticate(issued.token.expose()).await.is_err());
+    finish(&kit, &ann, says("1", None)).await.unwrap();
+    let anew = kit.sign_in(&ann, LinkPurpose::SignIn).await;
+    kit.call(&anew.caller, RemoveOidcProvider).await.unwrap();
+    assert!(is_bad(finish(&kit, &ann, says("1", None)).await));
 }
