@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 use crate::cli::{
     args::ExportArgs,
     context::Context,
+    conversation,
     output::{Waiting, confirm, note, waiting},
     secrets, show,
 };
@@ -38,8 +39,10 @@ pub(in crate::cli) async fn run(context: &Context, args: &ExportArgs) -> anyhow:
     } else {
         Some(secrets::new_passphrase(&args.new, &[&context.email()])?)
     };
-    let client = context.client().await?;
-    let vault = context.vault(&client, &args.passphrase).await?;
+    let vault = match parts(args) {
+        Parts::Everything => conversation::vault(context, &args.passphrase).await?,
+        Parts::Entries => context.vault(&context.client().await?, &args.passphrase).await?,
+    };
     let mut stop = Stop::listen()?;
     // what is dropped takes its file with it
     let told = tokio::select! {

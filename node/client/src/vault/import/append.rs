@@ -4,6 +4,8 @@
 //! sets the mark. An import that is cut off so leaves at most one conversation without an end, which the next one
 //! goes on with; the commit behind the last conversation takes the mark away.
 
+use std::time::Duration;
+
 use ocmt_crypto::{
     CryptoError, entry::EntryName, export::Exported, object::conversation_key_id, transcript::Anchor,
     vault::Edit,
@@ -19,6 +21,9 @@ use crate::{
 
 /// Sealed records that wait to be sent at most, in bytes, and one more.
 const SEND_BYTES: usize = 1 << 20;
+/// How long, and how often for one conversation, it is waited where a node asks for that.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const WAITS: u32 = 10;
 
 /// A conversation under way.
 struct Under<'p> {
@@ -85,7 +90,7 @@ impl Vault {
         self.commit(change).await
     }
 
-    /// Makes its key, or finds it, and its conversation at the node; what appends to it.
+    /// As [`Vault::try_to_begin`]; many small conversations use up what a session may write in a minute, and wait then.
     async fn begin_conversation(
         &mut self,
         source: &Source,
@@ -93,7 +98,30 @@ impl Vault {
         to_note: Option<(&PlannedConversation, Anchor)>,
         mark: Option<&Plan>,
     ) -> Result<Writer, ClientError> {
+        let mut waits = 0;
+        loop {
+            let begun = self.try_to_begin(source, one, to_note, mark).await;
+            let wait = begun.as_ref().err().and_then(ClientError::retry_after);
+            let Some(wait) = wait.filter(|wait| *wait <= LONGEST_WAIT && waits < WAITS) else { return begun };
+            waits += 1;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Makes its key, or finds it, and its conversation at the node; what appends to it. Done again, it goes on.
+    async fn try_to_begin(
+        &mut self,
+        source: &Source,
+        one: &PlannedConversation,
+        to_note: Option<(&PlannedConversation, Anchor)>,
+        mark: Option<&Plan>,
+    ) -> Result<Writer, ClientError> {
         let is_new = !self.ids().contains(&conversation_key_id(one.id));
+        let is_noted = |(before, at): &(&PlannedConversation, Anchor)| {
+            self.anchor_of(before.id) == (!before.finished).then_some(*at)
+        };
+        let to_note = to_note.filter(|to_note| !is_noted(to_note));
+        let mark = if self.is_importing()? { None } else { mark };
         if is_new || to_note.is_some() || mark.is_some() {
             let mut edit = self.keys().edit();
             if let Some((before, at)) = to_note {
