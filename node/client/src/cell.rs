@@ -120,6 +120,8 @@ impl Vault {
         let (mut keys, mut continued) = (Vec::new(), Vec::new());
         for conversation in conversations.iter().copied().collect::<BTreeSet<_>>() {
             let (some, at) = self.hand_over(conversation, container).await?;
+            // the end of it was read: a node that cuts what a cell has said off is found out up to here
+            self.note_conversation(conversation, at.at, false).await?;
             keys.extend(some);
             continued.push(at);
         }

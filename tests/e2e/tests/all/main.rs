@@ -9,6 +9,7 @@ mod api_keys;
 mod audit;
 mod audit_stream;
 mod canary;
+mod cell_conversations;
 mod config;
 mod contract;
 mod conversation_cli;
