@@ -9,10 +9,14 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{Request, request::Builder};
 use http_body_util::BodyExt as _;
-use mesh::{Bounds, Mesh, empty, tenant, until};
+use mesh::{Bounds, Client, Mesh, PATIENCE, empty, tenant, until};
 use ocmt::{edge::csrf, server::listen::ListenLimits};
 use ocmt_crypto::token::{Token, TokenKind};
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    task::JoinSet,
+    time::timeout,
+};
 
 fn session() -> Token {
     Token::issue(TokenKind::Session, tenant(1), &mut rand::rng())
@@ -93,4 +97,35 @@ async fn a_connection_that_asks_for_nothing_is_ended_and_one_with_a_call_is_not(
     assert_eq!(idle.text("/count", "four").await, "4");
     until("the idle one is told", || idle.sender.is_closed()).await;
     assert!(!busy.sender.is_closed(), "a call was open");
+}
+
+#[tokio::test]
+async fn a_forwarded_answer_is_as_long_as_it_says_and_says_it_once() {
+    let mesh = Mesh::new();
+    let (edge, owner) = mesh.pair().await;
+    let client = Client::new(&mesh.papers, edge.client_address);
+    let cookie = format!("__Host-ocmt-session={}", session().expose());
+    for (path, body) in [("/auth/sign-out", ""), ("/auth/sign-out", "csrf=x"), ("/static/none/none.css", "")]
+    {
+        let mut stream = client.tls(b"http/1.1").await.unwrap();
+        let verb = if path.starts_with("/static") { "GET" } else { "POST" };
+        let head = format!(
+            "{verb} {path} HTTP/1.1\r\nhost: localhost\r\norigin: https://localhost\r\ncookie: {cookie}\r\n\
+             content-length: {}\r\nconnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        // a peer that closes without a word of TLS has said all the same
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut said)).await.expect("no end");
+        let said = String::from_utf8(said).unwrap();
+        let (head, rest) = said.split_once("\r\n\r\n").unwrap();
+        let values = |name: &str| -> Vec<String> {
+            let lines = head.lines().filter_map(|line| line.split_once(": "));
+            lines.filter(|(is, _)| is.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()).collect()
+        };
+        assert_eq!(values("content-length"), [rest.len().to_string()], "{said}");
+        assert!(values("transfer-encoding").is_empty(), "{said}");
+    }
+    assert_eq!(owner.app.asked(), 2, "they were answered by the owner");
 }
