@@ -26,7 +26,7 @@ use crate::{
     policy::{Mode, TenantPolicy},
     ports::{CellLink, Mailer, Neighbours, NodeSigner, SealingRing, Snapshots},
     tenant::{alert::Channels, audit::stream::Streams},
-    watch::Hints,
+    watch::{Hints, SharedHints},
 };
 
 /// Bounds and periods of the tree. The defaults suit a node; tests shorten them.
@@ -144,6 +144,8 @@ pub(crate) struct Env {
     pub(crate) meters: Meters,
     /// Calls of strangers that failed since the start; these leave no audit record.
     pub(crate) strangers_refused: AtomicU64,
+    /// How often a container here was found not to be as it was made, since the start.
+    pub(crate) drifted: AtomicU64,
     /// Channels of other nodes' clients to containers here.
     pub(crate) links: Arc<Links>,
     /// Requests to workloads that the audit has heard of.
@@ -159,7 +161,7 @@ pub(crate) struct Env {
     /// Who watches ceremonies in which tenant here, by the reader.
     pub(crate) ceremony_hints: Hints<(TenantId, UserId)>,
     /// Who watches the audit of which tenant here, by the reader.
-    pub(crate) audit_hints: Hints<(TenantId, UserId)>,
+    pub(crate) audit_hints: SharedHints<TenantId, UserId>,
     /// Where alerts of the tenants here go.
     pub(crate) alert_channels: Channels,
     /// What is streamed of audits of the tenants here.
@@ -181,6 +183,7 @@ impl Env {
             awake: AtomicUsize::new(0),
             meters: Meters::new(),
             strangers_refused: AtomicU64::new(0),
+            drifted: AtomicU64::new(0),
             store: config.store,
             clock: config.clock,
             ids: config.ids,
@@ -204,7 +207,7 @@ impl Env {
             hints: Hints::default(),
             container_hints: Hints::default(),
             ceremony_hints: Hints::default(),
-            audit_hints: Hints::default(),
+            audit_hints: SharedHints::default(),
             inbox_hints: Hints::default(),
             alert_channels: Channels::default(),
             streams: Streams::default(),
@@ -269,7 +272,7 @@ impl Scope {
 
     /// Something was recorded: whoever watches the tenant's audit here looks now.
     pub(crate) fn recorded(&self) {
-        self.env.audit_hints.tell_all(|(tenant, _)| *tenant == self.ownership.tenant);
+        self.env.audit_hints.tell(self.ownership.tenant);
     }
 
     /// A strict read: under a good lease, in a snapshot in which the ownership was the current one. The two

@@ -170,6 +170,11 @@ impl System {
     pub fn strangers_refused(&self) -> u64 {
         self.env.strangers_refused.load(Ordering::Relaxed)
     }
+
+    /// How often a container here was found not to be as it was made, since the start.
+    pub fn drifted(&self) -> u64 {
+        self.env.drifted.load(Ordering::Relaxed)
+    }
 }
 
 /// A millisecond to half a minute.

@@ -59,20 +59,52 @@ impl<K: Eq + Hash + Copy> Hints<K> {
 
     /// One more watcher, if there is room.
     pub(crate) fn watch(&self, what: K) -> Result<Hint, ActorError> {
-        let mut hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        hints.retain(|_, hint| hint.strong_count() > 0);
-        if let Some(hint) = hints.get(&what).and_then(Weak::upgrade) {
-            // one is ours
-            if Arc::strong_count(&hint) > MAX_WATCHERS {
-                let why = format!("{MAX_WATCHERS} streams watch this already");
-                return Err(ActorError::exhausted("TOO_MANY_WATCHERS", why));
-            }
-            return Ok(Hint(hint));
-        }
-        let hint = Arc::new(Notify::new());
-        hints.insert(what, Arc::downgrade(&hint));
-        Ok(Hint(hint))
+        one_more(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), what)
     }
+}
+
+/// Hints for several watchers of one thing, each with a bound of their own. Whoever changes the thing looks at its watchers alone,
+/// however many watch others.
+pub(crate) struct SharedHints<K, W>(Mutex<HashMap<K, HashMap<W, Weak<Notify>>>>);
+
+impl<K, W> Default for SharedHints<K, W> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash + Copy, W: Eq + Hash + Copy> SharedHints<K, W> {
+    /// Whoever watches this looks now; how many different watchers were told.
+    pub(crate) fn tell(&self, what: K) -> usize {
+        let hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(watchers) = hints.get(&what) else { return 0 };
+        watchers.values().filter_map(Weak::upgrade).inspect(|hint| hint.notify_waiters()).count()
+    }
+
+    /// One more stream of this watcher, if there is room.
+    pub(crate) fn watch(&self, what: K, who: W) -> Result<Hint, ActorError> {
+        let mut hints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hints.retain(|of, watchers| {
+            watchers.retain(|_, hint| hint.strong_count() > 0);
+            *of == what || !watchers.is_empty()
+        });
+        one_more(hints.entry(what).or_default(), who)
+    }
+}
+
+fn one_more<K: Eq + Hash>(hints: &mut HashMap<K, Weak<Notify>>, what: K) -> Result<Hint, ActorError> {
+    hints.retain(|_, hint| hint.strong_count() > 0);
+    if let Some(hint) = hints.get(&what).and_then(Weak::upgrade) {
+        // one is ours
+        if Arc::strong_count(&hint) > MAX_WATCHERS {
+            let why = format!("{MAX_WATCHERS} streams watch this already");
+            return Err(ActorError::exhausted("TOO_MANY_WATCHERS", why));
+        }
+        return Ok(Hint(hint));
+    }
+    let hint = Arc::new(Notify::new());
+    hints.insert(what, Arc::downgrade(&hint));
+    Ok(Hint(hint))
 }
 
 /// What was written down, in order.
@@ -181,5 +213,45 @@ async fn follow<L: Log>(
             () = &mut hinted => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_watches_another_tenant_is_not_woken_nor_looked_at() {
+        let hints: SharedHints<u32, u32> = SharedHints::default();
+        let ours: Vec<Hint> = (0..3).map(|who| hints.watch(1, who).unwrap()).collect();
+        let theirs: Vec<Hint> = (0..200).map(|of| hints.watch(2 + of, 0).unwrap()).collect();
+        let mut ours: Vec<_> = ours.iter().map(|hint| Box::pin(hint.0.notified())).collect();
+        let mut theirs: Vec<_> = theirs.iter().map(|hint| Box::pin(hint.0.notified())).collect();
+        for waits in ours.iter_mut().chain(&mut theirs) {
+            waits.as_mut().enable();
+        }
+        assert_eq!(hints.tell(1), 3);
+        let woken = |waits: Vec<_>| {
+            waits
+                .into_iter()
+                .filter_map(|waits: std::pin::Pin<Box<_>>| FutureExt::now_or_never(waits))
+                .count()
+        };
+        assert_eq!((woken(ours), woken(theirs)), (3, 0));
+        assert_eq!(hints.tell(1_000), 0);
+    }
+
+    #[test]
+    fn each_watcher_has_a_bound_and_who_has_gone_leaves_nothing() {
+        let hints: SharedHints<u32, u32> = SharedHints::default();
+        let all: Vec<Hint> = (0..MAX_WATCHERS).map(|_| hints.watch(1, 1).unwrap()).collect();
+        assert!(hints.watch(1, 1).is_err(), "one too many");
+        assert!(hints.watch(1, 2).is_ok(), "another has room of their own");
+        drop(all);
+        let _left = hints.watch(2, 1).unwrap();
+        assert_eq!((hints.tell(1), hints.0.lock().unwrap().len()), (0, 1));
     }
 }

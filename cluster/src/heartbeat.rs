@@ -3,13 +3,13 @@
 //! It has its own thread, runtime and connection: a busy main runtime, a full pool or a slow query of a
 //! tenant must not cost the lease. Every call of the store is bounded in time.
 
-use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use ocmt_store::{
     ClusterStore, Observed, Revocations, StoreError,
     tables::{Node, NodeState},
 };
-use ocmt_types::{ClusterId, Incarnation};
+use ocmt_types::{ClusterId, Incarnation, NodeId};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::timeout,
@@ -71,7 +71,12 @@ pub(crate) struct Heart {
     remembered: Option<Remembered>,
     /// Everybody whom this node has ever seen revoked.
     revoked: Revocations,
+    /// Lives that it declared dead.
+    buried: BTreeMap<Incarnation, NodeId>,
 }
+
+/// Lives that were declared dead and are told of, at the most.
+const MOST_BURIED: usize = 64;
 
 impl Heart {
     /// Connects, makes sure that the database is the one this node knows, registers, and looks around.
@@ -116,6 +121,7 @@ impl Heart {
             inbox,
             remembered: None,
             revoked,
+            buried: BTreeMap::new(),
             config,
         };
         match heart.observe().await {
@@ -230,14 +236,17 @@ impl Heart {
     }
 
     /// Declares those dead whose counters stood for a TTL.
-    async fn bury(&self) -> Result<(), Trouble> {
+    async fn bury(&mut self) -> Result<(), Trouble> {
         let Some(lease) = self.lease.state() else {
             return Ok(());
         };
         for (incarnation, seen) in self.observer.stale(&lease, self.config.clock.boottime()) {
             let buried = self.store.declare_dead(self.incarnation, incarnation, seen);
             match self.call(buried).await {
-                Ok(true) => tracing::warn!(%incarnation, "declared a node dead that did not renew its lease"),
+                Ok(true) => {
+                    tracing::warn!(%incarnation, "declared a node dead that did not renew its lease");
+                    self.tell_of(incarnation);
+                }
                 // it renewed, or another was first
                 Ok(false) | Err(Trouble::Store(StoreError::Conflict)) => {}
                 Err(trouble) => return Err(trouble),
@@ -246,8 +255,17 @@ impl Heart {
         Ok(())
     }
 
+    fn tell_of(&mut self, incarnation: Incarnation) {
+        let view = self.view.borrow();
+        let node = view.nodes.values().find(|peer| peer.incarnation == incarnation).map(|peer| peer.node_id);
+        drop(view);
+        if let Some(node) = node.filter(|_| self.buried.len() < MOST_BURIED) {
+            self.buried.insert(incarnation, node);
+        }
+    }
+
     fn publish(&self, observed: Observed) {
-        let view = View::from(observed);
+        let view = View { buried: self.buried.clone(), ..View::from(observed) };
         self.view.send_if_modified(|current| {
             let changed = **current != view;
             if changed {

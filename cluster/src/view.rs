@@ -53,6 +53,8 @@ pub struct View {
     pub nodes: BTreeMap<NodeId, Peer>,
     /// Nodes whose certificates are not honoured.
     pub revoked: BTreeSet<NodeId>,
+    /// Lives that this node declared dead, the last ones. A life is declared dead by one node alone.
+    pub buried: BTreeMap<Incarnation, NodeId>,
 }
 
 impl View {
@@ -75,6 +77,7 @@ impl From<Observed> for View {
             version: observed.cluster.map_or(0, |cluster| cluster.view_version),
             nodes,
             revoked: observed.revoked.nodes,
+            buried: BTreeMap::new(),
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod local;
 pub mod mail;
 pub mod meters;
 mod neighbours;
+pub mod oncall;
 pub mod operator;
 pub mod peers;
 pub mod pki;

@@ -110,6 +110,8 @@ pub struct StatedCheckpoint {
     pub statement: Vec<u8>,
     /// Certificate of the key that signed, and what is above it.
     pub certificate_chain: Vec<Vec<u8>>,
+    /// How the keys of who signed introduced each other, oldest first: signed notes.
+    pub introductions: Vec<String>,
 }
 
 /// Prove that a record is in the log of a size.

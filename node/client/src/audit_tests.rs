@@ -144,11 +144,43 @@ fn a_checkpoint_is_kept_as_a_line_and_believed_by_its_key_alone() {
     let (node, key) = (ocmt_types::NodeId::from_bytes([4; 16]), SigningKey::from_bytes(&[5; 32]));
     let checkpoint = signed(&audit(3), 3);
     let note = checkpoint.note(node, &key.verify_key(), &checkpoint.sign(&key));
-    let kept = KeptCheckpoint { note, certificates: Vec::new() };
+    let kept = KeptCheckpoint { note, ..KeptCheckpoint::default() };
     let read = KeptCheckpoint::read(&format!("{}\n", kept.to_line().unwrap())).unwrap();
     assert_eq!((&read[0], &KeptCheckpoint::read(&kept.note).unwrap()[0]), (&kept, &kept));
     let trust = |key| Trust { ca: None, keys: vec![NoteKey::of_node(node, key)] };
     assert_eq!(kept.prove(&trust(key.verify_key())).unwrap(), checkpoint);
     assert!(kept.prove(&trust(SigningKey::from_bytes(&[6; 32]).verify_key())).is_err());
     assert!(kept.prove(&Trust::default()).is_err());
+}
+
+#[test]
+fn a_head_by_a_later_key_is_believed_by_who_knows_the_first_through_introductions_alone() {
+    use ocmt_crypto::{
+        audit::{checkpoint::NoteKey, introduction::Introduction},
+        sign::SigningKey,
+    };
+    let key = |n: u8| SigningKey::from_bytes(&[n; 32]);
+    let node = ocmt_types::NodeId::from_bytes([4; 16]);
+    let said = |from: u8, to: u8| {
+        Introduction { node, next: key(to).verify_key(), at: ocmt_types::Timestamp(1) }.note(&key(from))
+    };
+    let checkpoint = signed(&audit(3), 3);
+    let head = |by: u8, introductions: Vec<String>| {
+        let note = checkpoint.note(node, &key(by).verify_key(), &checkpoint.sign(&key(by)));
+        KeptCheckpoint { note, introductions, ..KeptCheckpoint::default() }
+    };
+    let first = Trust { ca: None, keys: vec![NoteKey::of_node(node, key(5).verify_key())] };
+    assert_eq!(head(7, vec![said(5, 6), said(6, 7)]).prove(&first).unwrap(), checkpoint);
+    assert_eq!(head(5, vec![said(5, 6)]).prove(&first).unwrap(), checkpoint, "the old head stays good");
+    assert!(head(7, Vec::new()).prove(&first).is_err());
+    assert!(head(7, vec![said(6, 7)]).prove(&first).is_err(), "nobody known introduced the second");
+    assert!(head(7, vec![said(8, 7)]).prove(&first).is_err(), "a stranger introduces nobody");
+    // what one line taught is known for the next
+    let mut taught = first.clone();
+    taught.learn(&[said(5, 6)]);
+    assert_eq!(head(6, Vec::new()).prove(&taught).unwrap(), checkpoint);
+    // and it comes back out of a file, also one that was written before there were introductions
+    let kept = head(6, vec![said(5, 6)]);
+    assert_eq!(KeptCheckpoint::read(&kept.to_line().unwrap()).unwrap(), [kept]);
+    assert!(!head(5, Vec::new()).to_line().unwrap().contains("introductions"));
 }

@@ -19,14 +19,37 @@ use crate::{
 /// Longest text, in characters: Discord takes 2,000.
 const LONGEST: usize = 1_800;
 
+/// Whose audit an alert is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A tenant's.
+    Tenant,
+    /// The cluster's own; what stands in the tenant's place is its id.
+    Cluster,
+}
+
+impl Source {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Cluster => "cluster",
+        }
+    }
+}
+
 /// The request that carries the alert; none if the target is no address.
-pub(super) fn request(target: &AlertTarget, alert: &Alert, now: Timestamp) -> Option<Request<Vec<u8>>> {
+pub(super) fn request(
+    target: &AlertTarget,
+    alert: &Alert,
+    source: Source,
+    now: Timestamp,
+) -> Option<Request<Vec<u8>>> {
     let body = match target.kind {
-        AlertKind::Slack => json!({ "text": escaped(&text(alert)) }),
+        AlertKind::Slack => json!({ "text": escaped(&text(alert, source)) }),
         // nobody is called by what somebody else wrote
-        AlertKind::Discord => json!({ "content": text(alert), "allowed_mentions": { "parse": [] } }),
-        AlertKind::Pagerduty => pagerduty(target, alert)?,
-        AlertKind::Webhook => webhook(alert),
+        AlertKind::Discord => json!({ "content": text(alert, source), "allowed_mentions": { "parse": [] } }),
+        AlertKind::Pagerduty => pagerduty(target, alert, source)?,
+        AlertKind::Webhook => webhook(alert, source),
         AlertKind::Email => return None,
     }
     .to_string();
@@ -56,9 +79,9 @@ pub(super) fn records(
 }
 
 /// One line, and one for each fact.
-fn text(alert: &Alert) -> String {
-    let mut text =
-        format!("[{}] {} in tenant {}", alert.severity.as_str(), one_line(&alert.action), alert.tenant);
+fn text(alert: &Alert, source: Source) -> String {
+    let (severity, action, of) = (alert.severity.as_str(), one_line(&alert.action), source.as_str());
+    let mut text = format!("[{severity}] {action} in {of} {}", alert.tenant);
     for (name, value) in &alert.facts {
         text += &format!("\n{}: {}", one_line(name), one_line(value));
     }
@@ -75,15 +98,15 @@ fn escaped(text: &str) -> String {
 }
 
 /// Events v2.
-fn pagerduty(target: &AlertTarget, alert: &Alert) -> Option<Value> {
+fn pagerduty(target: &AlertTarget, alert: &Alert, source: Source) -> Option<Value> {
     Some(json!({
         "routing_key": target.secret.as_ref()?.expose(),
         "event_action": "trigger",
         // what is told again within its cooldown joins the incident that is open
         "dedup_key": format!("ocmt {} {}", alert.tenant, alert.action),
         "payload": {
-            "summary": text(alert).lines().next().unwrap_or_default(),
-            "source": format!("ocmt tenant {}", alert.tenant),
+            "summary": text(alert, source).lines().next().unwrap_or_default(),
+            "source": format!("ocmt {} {}", source.as_str(), alert.tenant),
             "severity": alert.severity.as_str(),
             "timestamp": at(alert),
             "custom_details": facts(alert),
@@ -91,10 +114,10 @@ fn pagerduty(target: &AlertTarget, alert: &Alert) -> Option<Value> {
     }))
 }
 
-fn webhook(alert: &Alert) -> Value {
+fn webhook(alert: &Alert, source: Source) -> Value {
     json!({
         "id": alert.id.to_string(),
-        "tenant": alert.tenant.to_string(),
+        source.as_str(): alert.tenant.to_string(),
         "action": alert.action,
         "severity": alert.severity.as_str(),
         "at": at(alert),
@@ -132,9 +155,13 @@ mod tests {
     }
 
     fn sent(kind: AlertKind, alert: &Alert) -> (Request<Vec<u8>>, Value) {
+        sent_of(kind, alert, Source::Tenant)
+    }
+
+    fn sent_of(kind: AlertKind, alert: &Alert, source: Source) -> (Request<Vec<u8>>, Value) {
         let target = Secret::new("https://hooks.example.org/x".to_owned());
         let target = AlertTarget { kind, target, secret: Some(Secret::new("k".repeat(32))) };
-        let request = request(&target, alert, Timestamp(7)).unwrap();
+        let request = request(&target, alert, source, Timestamp(7)).unwrap();
         let body = serde_json::from_slice(request.body()).unwrap();
         (request, body)
     }
@@ -167,6 +194,18 @@ mod tests {
             (Some("2027-01-15T08:00:00Z"), &json!("user/1"))
         );
         assert!(payload["source"].is_string() && event["dedup_key"].as_str().unwrap().len() <= 255);
+    }
+
+    #[test]
+    fn an_alert_of_the_cluster_is_no_tenants() {
+        let alert = alert("node/1");
+        let id = alert.tenant.to_string();
+        let (_, webhook) = sent_of(AlertKind::Webhook, &alert, Source::Cluster);
+        assert_eq!((&webhook["cluster"], &webhook["tenant"]), (&json!(id), &Value::Null));
+        let (_, slack) = sent_of(AlertKind::Slack, &alert, Source::Cluster);
+        assert!(slack["text"].as_str().unwrap().contains(&format!("in cluster {id}")));
+        let (_, event) = sent_of(AlertKind::Pagerduty, &alert, Source::Cluster);
+        assert_eq!(event["payload"]["source"], format!("ocmt cluster {id}"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Alerts out of the node: to Slack, Discord, PagerDuty and webhooks of tenants, and records of audits to the receivers of
-//! their streams. Alerts to people go as letters.
+//! their streams, and of the cluster to channels of operators. Alerts to people go as letters.
 //!
 //! Where a tenant's alerts go the tenant has named, so the way there is that to tenants' providers: https to public addresses,
 //! the address that was checked, no redirects, bounded in size and time ([`Fetch`]).
@@ -16,8 +16,9 @@ use ocmt_actors::{
         audit::AuditEntry,
     },
 };
-use ocmt_types::{Clock, TenantId};
+use ocmt_types::{Clock, TenantId, Timestamp};
 
+pub use self::forms::Source;
 use crate::sso::{Fetch, FetchError};
 
 /// Carries letters one way and alerts another.
@@ -32,22 +33,32 @@ impl<L: Mailer> Carriers<L> {
     pub fn new(letters: L, fetch: Fetch, clock: Arc<dyn Clock>) -> Self {
         Self { letters, fetch, clock }
     }
+}
 
-    async fn alert(&self, target: &AlertTarget, alert: &Alert) -> Result<(), MailError> {
-        let request = forms::request(target, alert, self.clock.now())
-            .ok_or_else(|| MailError::Refused("the channel has no address".to_owned()))?;
-        let answer = self.fetch.fetch(request).await.map_err(|error| match error {
-            FetchError::Refused(why) => MailError::Refused(format!("the channel {why}")),
-            FetchError::Failed(why) => MailError::Later(format!("the channel {why}")),
-        })?;
-        let status = answer.status();
-        let said = || format!("the channel answers {}", status.as_u16());
-        match status.as_u16() {
-            200..=299 => Ok(()),
-            // not now
-            408 | 425 | 429 | 500..=599 => Err(MailError::Later(said())),
-            _ => Err(MailError::Refused(said())),
-        }
+/// Hands an alert over to a channel that is no address, over `fetch`.
+///
+/// # Errors
+/// [`MailError`]; the text names no channel.
+pub async fn carry(
+    fetch: &Fetch,
+    target: &AlertTarget,
+    alert: &Alert,
+    source: Source,
+    now: Timestamp,
+) -> Result<(), MailError> {
+    let request = forms::request(target, alert, source, now)
+        .ok_or_else(|| MailError::Refused("the channel has no address".to_owned()))?;
+    let answer = fetch.fetch(request).await.map_err(|error| match error {
+        FetchError::Refused(why) => MailError::Refused(format!("the channel {why}")),
+        FetchError::Failed(why) => MailError::Later(format!("the channel {why}")),
+    })?;
+    let status = answer.status();
+    let said = || format!("the channel answers {}", status.as_u16());
+    match status.as_u16() {
+        200..=299 => Ok(()),
+        // not now
+        408 | 425 | 429 | 500..=599 => Err(MailError::Later(said())),
+        _ => Err(MailError::Refused(said())),
     }
 }
 
@@ -73,7 +84,9 @@ impl<L: Mailer> Carriers<L> {
 impl<L: Mailer> Mailer for Carriers<L> {
     fn hand_over<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<(), MailError>> {
         match &mail.body {
-            MailBody::Alert { target, alert } => Box::pin(self.alert(target, alert)),
+            MailBody::Alert { target, alert } => {
+                Box::pin(carry(&self.fetch, target, alert, Source::Tenant, self.clock.now()))
+            }
             MailBody::Records { target, tenant, records } => Box::pin(self.records(target, *tenant, records)),
             _ => self.letters.hand_over(mail),
         }

@@ -8,6 +8,7 @@ use ocmt_types::{Clock, SystemClock};
 use super::{
     args::{SecurityAuditArgs, SecurityCommand},
     output::{self, Output},
+    security_alerts,
 };
 use crate::{
     config::{self, Config},
@@ -22,7 +23,10 @@ use crate::{
 const UNDO: &str = "security-undo.json";
 
 pub(super) async fn run(command: &SecurityCommand, out: Output) -> anyhow::Result<ExitCode> {
-    let SecurityCommand::Audit(args) = command;
+    let args = match command {
+        SecurityCommand::Audit(args) => args,
+        SecurityCommand::TestAlerts(args) => return Box::pin(security_alerts::run(args, out)).await,
+    };
     if let Some(file) = &args.undo {
         return undo(&load(args)?, file, out);
     }

@@ -4,13 +4,16 @@
 //! The peer's certificate was looked at in the handshake; whether the node was revoked since is read from the
 //! database here, since what is handed out outlives the connection.
 
-use ocmt_crypto::{join::seal_sealing_keys, seal::SealPublicKey, sign::VerifyKey};
+use ocmt_crypto::{
+    audit::checkpoint::NoteKey, join::seal_sealing_keys, seal::SealPublicKey, sign::VerifyKey,
+};
 use ocmt_proto::v1 as pb;
 use ocmt_store::Store;
 use ocmt_types::{ClusterId, NodeId};
 use tonic::Status;
 
-use crate::pki::{Pki, PkiError, ServerNames, Wanting};
+use super::node_key::told_key;
+use crate::pki::{NextWanted, Pki, PkiError, ServerNames, Wanting};
 
 /// The key side of NodeService. Cheap to clone.
 #[derive(Clone)]
@@ -37,20 +40,26 @@ impl KeyDesk {
         request: pb::RenewCertificateRequest,
     ) -> Result<pb::RenewCertificateResponse, Status> {
         self.not_revoked(node).await?;
+        self.not_replaced(node, key).await?;
         let some = |der: bytes::Bytes| Some(der.to_vec()).filter(|der| !der.is_empty());
         let wanting = Wanting {
             node: some(request.certificate_request_der),
             listener: some(request.listener_request_der),
         };
+        let next = some(request.next_request_der);
+        let next = next.map(|der| NextWanted { request: der, introduction: request.next_introduction });
         let names = self.names_of(node).await?;
-        let renewed = self.pki.renew_for(node, key, &names, &wanting).map_err(|error| match error {
+        let refuse = |error| match error {
             PkiError::NoAuthority => Status::failed_precondition(error.to_string()),
             PkiError::Request(why) => Status::invalid_argument(why),
             error => {
                 tracing::error!(%node, %error, "a certificate cannot be renewed");
                 Status::unavailable("the certificate cannot be made now")
             }
-        })?;
+        };
+        let renewed = self.pki.renew_for(node, key, &names, &wanting).map_err(refuse)?;
+        let next =
+            next.map(|wanted| self.pki.certify_next(node, key, &wanted)).transpose().map_err(refuse)?;
         tracing::info!(%node, "renewed the certificates of a node");
         let wire = |chain: Vec<rustls_pki_types::CertificateDer<'static>>| {
             chain.iter().map(|der| der.to_vec().into()).collect()
@@ -58,6 +67,7 @@ impl KeyDesk {
         Ok(pb::RenewCertificateResponse {
             certificate_chain_der: wire(renewed.node),
             listener_chain_der: wire(renewed.listener),
+            next_chain_der: wire(next.unwrap_or_default()),
         })
     }
 
@@ -83,6 +93,17 @@ impl KeyDesk {
         let joined = self.store.operators().joined_node(node).await;
         let joined = joined.map_err(|_| Status::unavailable("the database does not answer"))?;
         Ok(joined.map_or_else(ServerNames::default, |joined| ServerNames::from_text(&joined.names)))
+    }
+
+    /// A key that a later one has taken the place of is certified no more: whoever has a copy of it would keep it good.
+    async fn not_replaced(&self, node: NodeId, key: &VerifyKey) -> Result<(), Status> {
+        let told = told_key(&self.store, node).await;
+        let told = told.map_err(|_| Status::unavailable("the database does not answer"))?;
+        if told.is_some_and(|told| told != NoteKey::of_node(node, *key).to_text()) {
+            tracing::warn!(%node, "a certificate was asked for with a key that was replaced");
+            return Err(Status::permission_denied("this key of the node was replaced"));
+        }
+        Ok(())
     }
 
     async fn not_revoked(&self, node: NodeId) -> Result<(), Status> {

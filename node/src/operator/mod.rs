@@ -12,6 +12,7 @@
 
 mod access;
 mod acts;
+mod certificates;
 mod cluster;
 mod describe;
 mod desk;
@@ -19,6 +20,7 @@ mod destroy;
 mod door;
 mod join;
 mod laps;
+mod node_key;
 mod rate;
 mod sealing;
 mod service;

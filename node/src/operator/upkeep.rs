@@ -17,20 +17,19 @@ use ocmt_store::{
     tables::{NodeState, SealingGeneration},
 };
 use ocmt_types::{Clock, ClusterId, IdGen, NodeId};
-use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::sealing::Retiring;
 use crate::{
     peers::{Peer, Pool},
-    pki::{Pki, Renewed, Wanting},
+    pki::Pki,
     tasks,
 };
 
 const CERTIFICATES: Duration = Duration::from_secs(60);
 const GENERATIONS: Duration = Duration::from_secs(2);
-const ANSWER: Duration = Duration::from_secs(5);
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
 /// What it is kept up with.
 #[derive(Clone)]
@@ -55,8 +54,11 @@ impl Upkeep {
     /// Keeps certificates and sealing keys fresh until `stop`, and what `system` has under the latter.
     pub async fn run(self, system: System, stop: CancellationToken) {
         let certificates = async {
+            let mut told = false;
             loop {
+                told = told || self.tell_key().await;
                 self.renew().await;
+                self.certify_next().await;
                 tokio::time::sleep(CERTIFICATES).await;
             }
         };
@@ -88,51 +90,13 @@ impl Upkeep {
         Retiring { store, pki, clock, ids, met: Arc::default() }
     }
 
-    fn own(&self) -> NodeId {
+    pub(super) fn own(&self) -> NodeId {
         self.pki.identity().id()
     }
 
-    fn others(&self) -> Vec<Peer> {
+    pub(super) fn others(&self) -> Vec<Peer> {
         let own = self.own();
         self.views.borrow().nodes.values().filter(|peer| peer.node_id != own).cloned().collect()
-    }
-
-    async fn renew(&self) {
-        let wanting = match self.pki.wanting() {
-            Ok(None) => return,
-            Ok(Some(wanting)) => wanting,
-            Err(error) => {
-                tracing::error!(%error, "a certificate cannot be renewed");
-                return;
-            }
-        };
-        for peer in self.others() {
-            match self.ask_for(&peer, &wanting).await {
-                Ok(()) => {
-                    tracing::info!(by = %peer.node_id, "renewed this node's certificates");
-                    return;
-                }
-                Err(why) => tracing::debug!(peer = %peer.node_id, why, "no certificate from that node"),
-            }
-        }
-        tracing::warn!("no node has renewed this node's certificates: is the one with the authority up?");
-    }
-
-    async fn ask_for(&self, peer: &Peer, wanting: &Wanting) -> Result<(), String> {
-        let pool = self.pool.as_ref().ok_or("there are no links to other nodes")?;
-        let request = pb::RenewCertificateRequest {
-            certificate_request_der: wanting.node.clone().unwrap_or_default().into(),
-            listener_request_der: wanting.listener.clone().unwrap_or_default().into(),
-        };
-        let mut node = pool.node(peer).await.map_err(|error| format!("{error:?}"))?;
-        let answer = tokio::time::timeout(ANSWER, node.renew_certificate(request)).await;
-        let answer =
-            answer.map_err(|_| "no answer")?.map_err(|status| status.message().to_owned())?.into_inner();
-        let chain =
-            |ders: Vec<bytes::Bytes>| ders.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
-        let renewed =
-            Renewed { node: chain(answer.certificate_chain_der), listener: chain(answer.listener_chain_der) };
-        self.pki.install(renewed).map_err(|error| error.to_string())
     }
 
     async fn fetch(&self) {

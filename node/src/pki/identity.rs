@@ -7,7 +7,7 @@ use std::{
 
 use ocmt_actors::NodeSigner;
 use ocmt_crypto::{
-    audit::{checkpoint::Checkpoint, cut::Cut},
+    audit::{checkpoint::Checkpoint, cut::Cut, introduction::Introduction},
     sign::{Purpose, Signature, SigningKey, VerifyKey},
 };
 use ocmt_types::{Clock, NodeId};
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::{
     Authority, Lifetime, PkiError, Rotating, Subject,
     files::{at, read_chain, read_private, write_chain, write_private, write_public},
+    next,
     subject::{key_of, subject_of},
 };
 
@@ -31,6 +32,8 @@ pub struct NodeIdentity {
     pair: KeyPair,
     pem: PathBuf,
     certificate: Arc<Rotating>,
+    /// The words of earlier keys for the next ones.
+    introductions: Vec<String>,
 }
 
 impl NodeIdentity {
@@ -67,12 +70,28 @@ impl NodeIdentity {
         }
         let der = PrivateKeyDer::Pkcs8(key.pair.serialize_der().into());
         let certificate = Arc::new(Rotating::new(chain, &der)?);
-        Ok(Self { id, key: key.key, pair: key.pair, pem, certificate })
+        let introductions = next::introductions(folder)?;
+        Ok(Self { id, key: key.key, pair: key.pair, pem, certificate, introductions })
     }
 
     /// The node's id, the same for as long as its data folder.
     pub fn id(&self) -> NodeId {
         self.id
+    }
+
+    /// The public half of its key.
+    pub(super) fn public(&self) -> VerifyKey {
+        self.key.verify_key()
+    }
+
+    /// How many keys it has had before.
+    pub(super) fn earlier(&self) -> usize {
+        self.introductions.len()
+    }
+
+    /// Its key's word for the next one.
+    pub(super) fn introduce(&self, said: &Introduction) -> String {
+        said.note(&self.key)
     }
 
     /// The certificate in use, for handshakes.
@@ -143,6 +162,10 @@ impl NodeSigner for NodeIdentity {
     fn certificate_chain(&self) -> Vec<Vec<u8>> {
         self.chain().iter().map(|certificate| certificate.to_vec()).collect()
     }
+
+    fn introductions(&self) -> Vec<String> {
+        self.introductions.clone()
+    }
 }
 
 /// A node's Ed25519 key, before or without a certificate.
@@ -154,12 +177,21 @@ pub struct NodeKey {
 impl NodeKey {
     /// The key in `folder`; none if there is none.
     pub(super) fn load(folder: &Path) -> Result<Option<Self>, PkiError> {
-        let path = folder.join("node.key");
-        let Some(stored) = read_private(&path)? else { return Ok(None) };
+        Self::load_from(&folder.join("node.key"))
+    }
+
+    /// The key in this file.
+    pub(super) fn load_from(path: &Path) -> Result<Option<Self>, PkiError> {
+        let Some(stored) = read_private(path)? else { return Ok(None) };
         let seed = <[u8; 32]>::try_from(stored.as_slice())
             .map(Zeroizing::new)
-            .map_err(|_| PkiError::content(&path, "a 32-byte Ed25519 seed"))?;
-        Self::from_seed(&seed).map(Some)
+            .map_err(|_| PkiError::content(path, "a 32-byte Ed25519 seed"))?;
+        Self::of(&seed).map(Some)
+    }
+
+    /// The public half.
+    pub(super) fn public(&self) -> VerifyKey {
+        self.key.verify_key()
     }
 
     /// The key in `folder`, made if there is none.
@@ -169,10 +201,11 @@ impl NodeKey {
         }
         let seed = Zeroizing::new(rand::random::<[u8; 32]>());
         write_private(&folder.join("node.key"), seed.as_slice())?;
-        Self::from_seed(&seed)
+        Self::of(&seed)
     }
 
-    fn from_seed(seed: &[u8; 32]) -> Result<Self, PkiError> {
+    /// The key of this seed.
+    pub(super) fn of(seed: &[u8; 32]) -> Result<Self, PkiError> {
         let der = Zeroizing::new([PKCS8_HEAD.as_slice(), seed].concat());
         Ok(Self { key: SigningKey::from_bytes(seed), pair: KeyPair::try_from(der.as_slice())? })
     }

@@ -5,6 +5,7 @@
 //! | `ca.pem` | the cluster's certificate authority: whom everybody believes | `cluster init`, or the first start of a node alone; `join` brings it |
 //! | `ca.key` | its key | the same; on no other node |
 //! | `node.id`, `node.key`, `node.pem` | the node's identity: an Ed25519 key whose certificate names the node, for peers, cell keys and release keys | `init`, first start, `join` |
+//! | `node.next.*`, `node.introductions` | the node's next key on its way, and what earlier keys said of later ones | `cluster node-key rotate`, the node |
 //! | `listener.key`, `listener.pem` | what the client and operator listeners show | the same |
 //! | `sealing.keys` | generations of the key that wraps what the database must not be able to open | the same |
 //! | `first-operator.pem` | the certificate of the first operator, for the node's next start to list | `cluster init`, `cluster operators first` |
@@ -19,6 +20,7 @@ mod files;
 mod identity;
 mod joining;
 mod listener;
+mod next;
 mod open;
 mod operator;
 mod request;
@@ -41,6 +43,7 @@ pub use files::{pem_of, private_dir, write_private, write_public};
 pub use identity::{NodeIdentity, NodeKey};
 pub use joining::{Admission, Joining, joining_client};
 pub use listener::{JOIN_NAME, ListenerIdentity, ListenerKey, ServerNames, host_name};
+pub use next::{NextKey, NextWanted, next_key, prepare_next};
 pub(crate) use open::sealing_of;
 pub use open::{Pki, Renewed, Wanting};
 pub use operator::{OperatorFiles, OperatorKey, first_operator, first_operator_of, later_first_operator};

@@ -15,11 +15,11 @@ use rustls::ServerConfig;
 use rustls_pki_types::CertificateDer;
 
 use super::{
-    Authority, CaCertificate, ListenerIdentity, ListenerKey, NodeIdentity, NodeKey, PkiError, Request,
-    ServerNames,
+    Authority, CaCertificate, ListenerIdentity, ListenerKey, NextWanted, NodeIdentity, NodeKey, PkiError,
+    Request, ServerNames,
     files::private_dir,
     listener::ClientCertificates,
-    sealing, tls,
+    next, sealing, tls,
     verify::{Verifier, Wanted},
 };
 use crate::config::Tls;
@@ -87,6 +87,7 @@ impl Pki {
         if let Some(authority) = &authority {
             make_missing(folder, authority, &names, &*clock, ids)?;
         }
+        next::take(folder, authority.as_ref(), clock.now())?;
         let identity = NodeIdentity::load(folder)?.ok_or_else(|| missing("certificate of the node"))?;
         let listener =
             ListenerIdentity::load(folder, names)?.ok_or_else(|| missing("certificate of the listeners"))?;
@@ -225,6 +226,38 @@ impl Pki {
             node: node.then(|| identity.request()).transpose()?,
             listener: names.then(|| listener.request()).transpose()?,
         }))
+    }
+
+    /// What the authority is to be asked for of the node's next key; nothing most of the time. Beside the authority the next start
+    /// makes it.
+    ///
+    /// # Errors
+    /// [`PkiError`] if what is there cannot be read.
+    pub fn next_wanted(&self) -> Result<Option<NextWanted>, PkiError> {
+        let Inner { folder, identity, clock, authority, .. } = &*self.0;
+        if authority.is_some() { Ok(None) } else { next::wanted(folder, identity, clock.now()) }
+    }
+
+    /// Keeps the certificate of the next key for the node's next start.
+    ///
+    /// # Errors
+    /// [`PkiError`] if it is of another key.
+    pub fn install_next(&self, chain: &[CertificateDer<'static>]) -> Result<(), PkiError> {
+        next::install(&self.0.folder, &self.0.identity, chain)
+    }
+
+    /// Certifies the next key of a node that shows `present`, by whose word it is that.
+    ///
+    /// # Errors
+    /// As [`Pki::renew_for`].
+    pub fn certify_next(
+        &self,
+        node: NodeId,
+        present: &VerifyKey,
+        wanted: &NextWanted,
+    ) -> Result<Vec<CertificateDer<'static>>, PkiError> {
+        let (authority, now) = (self.authority()?, self.0.clock.now());
+        Ok(vec![next::certify(&authority, node, *present, wanted, now)?])
     }
 
     /// Takes renewed certificates in.

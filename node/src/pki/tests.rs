@@ -119,7 +119,7 @@ async fn whoever_comes_to_join_sees_the_nodes_own_certificate_and_the_authoritys
 }
 
 /// A node that has no authority: as `join` leaves it.
-fn joined(folder: &Path, first: &Pki) -> Pki {
+pub(super) fn joined(folder: &Path, first: &Pki) -> Pki {
     super::private_dir(folder).unwrap();
     super::write_public(&folder.join("ca.pem"), first.ca().pem().as_bytes()).unwrap();
     let (authority, now) = (first.authority().unwrap(), SystemClock.now());

@@ -20,6 +20,7 @@ pub(super) fn checkpoint(stated: StatedCheckpoint) -> pb::Checkpoint {
             certificate_chain_der: stated.certificate_chain.into_iter().map(Into::into).collect(),
         }),
         note: stated.note,
+        introductions: stated.introductions,
     }
 }
 

@@ -16,6 +16,8 @@ const SOON: u32 = 30;
 const SOON_AUTHORITY: u32 = 180;
 /// After which a key that is replaced by hand should have been.
 const OLD: u32 = 365;
+/// After which a node's next key should have been taken.
+const WAITS: u32 = 7;
 
 /// Looks at the certificates on the disk and at the age of the sealing keys.
 pub fn check(config: &Config, now: Timestamp, report: &mut Report) {
@@ -64,7 +66,11 @@ fn certificate(path: &Path, rule: &'static str, soon: u32, now: Timestamp, repor
     report.push(Finding::new(rule, severity, place, what, why, mend).rotation());
 }
 
-fn ends_at(path: &Path) -> Result<Timestamp, String> {
+/// When the first certificate in a file ends.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(crate) fn ends_at(path: &Path) -> Result<Timestamp, String> {
     let pem = fs::read(path).map_err(|error| error.to_string())?;
     let der = CertificateDer::from_pem_slice(&pem).map_err(|_| "is no PEM certificate".to_owned())?;
     let (_, certificate) = parse_x509_certificate(&der).map_err(|_| "is no certificate".to_owned())?;
@@ -89,20 +95,36 @@ fn keys(folder: &Path, now: Timestamp, report: &mut Report) {
             "the next is made when a node is revoked or forgotten (docs/certificates.md)",
         );
     }
-    // the node with the authority has its keys for as long as the cluster
+    if let Some(age) = old("node.key") {
+        found(
+            "node.key",
+            "keys.node",
+            age,
+            "a renewal keeps the key: whoever ever copied it speaks as the node, and signs heads of audits as it",
+            "make the next one, then start the node again: ocmt cluster node-key rotate (docs/certificates.md)",
+        );
+    }
+    if let Some(age) = age(&folder.join("node.next.key"), now).filter(|age| *age > DAY * WAITS) {
+        found(
+            "node.next.key",
+            "keys.node_next",
+            age,
+            "the key that was to be replaced is still the one in use",
+            "start the node again; `ocmt cluster node-key show` says if the key has no certificate yet",
+        );
+    }
+    // the node with the authority has this one for as long as the cluster
     if folder.join("ca.key").exists() {
         return;
     }
-    for name in ["node.key", "listener.key"] {
-        if let Some(age) = old(name) {
-            found(
-                name,
-                "keys.node",
-                age,
-                "a renewal keeps the key: whoever ever copied it speaks as the node, and signs heads of audits as it",
-                "let a new node join, then drain and revoke this one: ocmt cluster invite, drain, revoke (docs/cluster.md)",
-            );
-        }
+    if let Some(age) = old("listener.key") {
+        found(
+            "listener.key",
+            "keys.node",
+            age,
+            "a renewal keeps the key: whoever ever copied it answers clients as the node",
+            "let a new node join, then drain and revoke this one: ocmt cluster invite, drain, revoke (docs/cluster.md)",
+        );
     }
 }
 
@@ -183,12 +205,16 @@ mod tests {
         for name in ["node.key", "listener.key", "ca.key"] {
             fs::File::create(pki.join(name)).unwrap().set_modified(std::time::UNIX_EPOCH + old).unwrap();
         }
-        assert_eq!(rules(now).0, [("keys.sealing", Severity::Low)]);
+        let low =
+            |rules: &[&'static str]| rules.iter().map(|rule| (*rule, Severity::Low)).collect::<Vec<_>>();
+        assert_eq!(rules(now).0, low(&["keys.sealing", "keys.node"]));
         fs::remove_file(pki.join("ca.key")).unwrap();
-        assert_eq!(
-            rules(now).0,
-            ["keys.sealing", "keys.node", "keys.node"].map(|rule| (rule, Severity::Low))
-        );
+        assert_eq!(rules(now).0, low(&["keys.sealing", "keys.node", "keys.node"]));
+        // a next key that nobody started the node for
+        let next = fs::File::create(pki.join("node.next.key")).unwrap();
+        assert_eq!(rules(now).0, low(&["keys.sealing", "keys.node", "keys.node"]));
+        next.set_modified(std::time::UNIX_EPOCH + old).unwrap();
+        assert_eq!(rules(now).0, low(&["keys.sealing", "keys.node", "keys.node_next", "keys.node"]));
         let mut report = Report::default();
         check(&config, now, &mut report);
         assert!(report.findings.iter().all(|finding| finding.needs_rotation), "{report:?}");

@@ -12,6 +12,7 @@ mod host_memory;
 mod lapse;
 pub mod listen;
 pub mod lives;
+mod on_call;
 mod operators;
 mod peering;
 mod place;

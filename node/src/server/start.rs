@@ -16,12 +16,12 @@ use super::{
     endpoints::{endpoints, public_host},
     engine::Containers,
     lapse::Lapse,
+    on_call::OnCall,
     operators::{Ground, Operating},
     peering::Peering,
     place::{Claimant, Place},
     ready::Readiness,
     telemetry::{Shown, Telemetry},
-    witnesses::witnesses,
 };
 use crate::{
     config::{Config, StorePlace},
@@ -91,8 +91,8 @@ pub struct Node {
     /// Of clients and operators.
     listeners: Vec<JoinHandle<()>>,
     peers: Option<JoinHandle<()>>,
-    /// Hand out the heads of audits, until they are dropped.
-    _witnesses: Vec<AbortOnDropHandle<()>>,
+    /// Hand out the heads of audits and tell operators, until they are dropped.
+    _on_call: Vec<AbortOnDropHandle<()>>,
 }
 
 /// What ends what.
@@ -141,7 +141,7 @@ impl Node {
         lapse.ended_by(place.lease.clone());
         let (peering, neighbours) = peering(&claimant, &place, &pki).await?;
         let (containers, system) = actors(&claimant, &place, &pki, neighbours).await?;
-        let witnesses = witnesses(config, &place.store, &pki, &clock)?;
+        let on_call = on_call(&claimant, &place, &pki, &system, &limiter)?;
         let stops = Stops::default();
         let forward = forward(peering.as_ref(), &place, &stops.listeners);
         let ground = ground(&claimant, &place, &pki, &system, peering.as_ref());
@@ -181,7 +181,7 @@ impl Node {
             stops,
             listeners,
             peers,
-            _witnesses: witnesses,
+            _on_call: on_call,
         };
         started.begin(config).await
     }
@@ -332,6 +332,18 @@ fn ground<'a>(
     let Claimant { config, endpoints, clock, ids, .. } = *claimant;
     let (pool, endpoint) = (peering.map(Peering::pool), &*endpoints.client);
     Ground { config, place, pki, system, pool, endpoint, clock, ids }
+}
+
+/// What goes on beside its work for whoever operates it.
+fn on_call(
+    claimant: &Claimant<'_>,
+    place: &Place,
+    pki: &Pki,
+    system: &System,
+    limiter: &Limiter,
+) -> Result<Vec<AbortOnDropHandle<()>>, StartError> {
+    let Claimant { config, endpoints, clock, ids, .. } = *claimant;
+    OnCall { config, place, pki, system, limiter, endpoints, clock, ids }.begin()
 }
 
 fn forward(peering: Option<&Peering>, place: &Place, stop: &CancellationToken) -> ForwardLayer {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ocmt_client::{audit::Trust, ca::ClusterCa};
 use ocmt_store::Store;
 use ocmt_types::Clock;
 use tokio_rustls::TlsConnector;
@@ -10,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::StartError;
 use crate::{
     config::Config,
+    oncall::Noter,
     pki::Pki,
     secret_file,
     sso::Fetch,
@@ -25,6 +27,7 @@ pub(super) fn witnesses(
     config: &Config,
     store: &Store,
     pki: &Pki,
+    noter: &Noter,
     clock: &Arc<dyn Clock>,
 ) -> Result<Vec<AbortOnDropHandle<()>>, StartError> {
     let it = &config.audit;
@@ -44,8 +47,12 @@ pub(super) fn witnesses(
         let fetch = Fetch::new(TlsConnector::from(Arc::new(tls)), true);
         places.push(Place::Webhook { url, key, fetch });
     }
+    let ca = ClusterCa::from_pem(pki.ca().pem());
+    let ca = ca.map_err(|error| StartError::Setting(format!("the cluster's authority: {error}")))?;
+    let trust = Trust { ca: Some(ca), keys: Vec::new() };
     let begin = |place| {
-        Witness::new(store.clone(), pki.identity(), Arc::clone(clock), place).begin(it.witness_every.0)
+        let (store, signer, clock) = (store.clone(), pki.identity(), Arc::clone(clock));
+        Witness::new(store, signer, clock, noter.clone(), place, &trust).begin(it.witness_every.0)
     };
     Ok(places.into_iter().map(begin).collect())
 }

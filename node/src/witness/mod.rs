@@ -2,9 +2,14 @@
 //!
 //! Every node that has a place for them hands out those of all tenants and the cluster's own that have grown since its last
 //! round, signed with its own key: two nodes are two witnesses. What was not taken is handed out again with the next
-//! round. A log that is smaller than it was, or of the same size and not the same, was falsified or restored: the
-//! node says so loudly, and hands its head out all the same, since two that cannot both be true are the proof.
+//! round.
+//!
+//! A head is signed only if it goes on from the last one that was handed out: a log that is smaller than it was, of the same size
+//! and not the same, or larger and not proven to begin with it, was falsified or restored. That one is refused until it goes
+//! on again: the log of the node, the cluster's audit and the place itself say so, once. What a file holds is remembered over a
+//! restart.
 
+mod judge;
 mod place;
 
 use std::{
@@ -15,18 +20,26 @@ use std::{
 
 use data_encoding::BASE64;
 use ocmt_actors::NodeSigner;
-use ocmt_client::audit::KeptCheckpoint;
+use ocmt_client::audit::{KeptCheckpoint, Refusal, Trust};
 use ocmt_crypto::{audit::checkpoint::Checkpoint, merkle::log::Tree};
 use ocmt_store::{Store, StoreError, tables::AuditHead};
-use ocmt_types::{Clock, TenantId};
+use ocmt_types::{Clock, TenantId, Timestamp};
 use tokio_util::task::AbortOnDropHandle;
 
+use self::judge::{Verdict, Why, judge};
 pub use self::place::{Place, PlaceError};
 pub(crate) use self::place::{SIGNATURE, sign};
-use crate::tasks;
+use crate::{
+    oncall::{Noter, condition},
+    tasks,
+};
 
 /// Heads read at once, and handed out together.
 const AT_ONCE: u32 = 200;
+/// Rounds that fail, one after the other, before operators are told.
+const TOLD_AFTER: u64 = 3;
+/// What goes on is noted again after this time.
+const AGAIN: Duration = Duration::from_secs(24 * 3600);
 
 /// Why a round ended early.
 #[derive(Debug, thiserror::Error)]
@@ -44,16 +57,27 @@ pub struct Witness {
     store: Store,
     signer: Arc<dyn NodeSigner>,
     clock: Arc<dyn Clock>,
+    noter: Noter,
     place: Place,
     given: HashMap<TenantId, Tree>,
+    /// Audits whose heads are refused.
+    refused: HashSet<TenantId>,
     /// Rounds that failed, one after the other.
     failed: u64,
 }
 
 impl Witness {
-    /// Begins with nothing given: the first round hands out all.
-    pub fn new(store: Store, signer: Arc<dyn NodeSigner>, clock: Arc<dyn Clock>, place: Place) -> Self {
-        Self { store, signer, clock, place, given: HashMap::new(), failed: 0 }
+    /// Goes on from what the place holds and `trust` has signed; from nothing where it cannot be read back.
+    pub fn new(
+        store: Store,
+        signer: Arc<dyn NodeSigner>,
+        clock: Arc<dyn Clock>,
+        noter: Noter,
+        place: Place,
+        trust: &Trust,
+    ) -> Self {
+        let given = place.last(trust).into_iter().map(|last| (last.tenant, last.tree)).collect();
+        Self { store, signer, clock, noter, place, given, refused: HashSet::new(), failed: 0 }
     }
 
     /// A round each `every`, until the handle is dropped.
@@ -68,15 +92,23 @@ impl Witness {
 
     async fn try_round(&mut self) {
         match self.round().await {
-            Ok(_) if self.failed > 0 => {
+            Ok(handed) if self.failed == 0 => {
+                tracing::debug!(place = %self.place, handed, "heads of audits were handed out");
+            }
+            Ok(_) => {
                 tracing::info!(place = %self.place, rounds = self.failed, "heads of audits are taken again");
                 self.failed = 0;
             }
-            Ok(handed) => tracing::debug!(place = %self.place, handed, "heads of audits were handed out"),
             Err(error) => {
                 self.failed += 1;
                 if self.failed == 1 {
                     tracing::warn!(place = %self.place, %error, "heads of audits are not handed out");
+                }
+                if self.failed >= TOLD_AFTER {
+                    let facts =
+                        [("place", self.place.to_string()), ("why", error.to_string())].map(named).to_vec();
+                    let object = format!("node/{}", self.noter.node());
+                    self.noter.try_note(condition::AUDIT_LAG, object, facts, AGAIN).await;
                 }
             }
         }
@@ -92,57 +124,69 @@ impl Witness {
             let heads = self.store.cluster().audit_heads(after, AT_ONCE).await?;
             let Some(last) = heads.last() else { break };
             after = Some(last.tenant_id);
-            let (mut lines, mut grown) = (String::new(), Vec::new());
+            let (mut lines, mut grown, mut refused) = (String::new(), Vec::new(), Vec::new());
             for head in &heads {
-                seen.insert(head.tenant_id);
-                if let Some(tree) = self.grown(head) {
-                    lines += &self.line(head, tree);
-                    grown.push((head.tenant_id, tree));
+                let tenant = head.tenant_id;
+                seen.insert(tenant);
+                match judge(&self.store, self.given.get(&tenant).copied(), head).await? {
+                    Verdict::Nothing => {}
+                    Verdict::GoesOn(tree) => {
+                        lines += &self.line(head, tree);
+                        grown.push((tenant, tree));
+                    }
+                    Verdict::Refused(tree, why) if !self.refused.contains(&tenant) => {
+                        lines += &self.refusal(tenant, tree, why).await;
+                        refused.push(tenant);
+                    }
+                    Verdict::Refused(..) => {}
                 }
             }
-            if grown.is_empty() {
+            if lines.is_empty() {
                 continue;
             }
             self.place.take(lines, self.clock.now()).await?;
             handed += grown.len();
-            self.given.extend(grown);
-        }
-        // the end of a deleted tenant's audit stays: none goes
-        self.given.retain(|tenant, given| {
-            let is_there = seen.contains(tenant);
-            if !is_there {
-                tracing::error!(%tenant, was = given.size, "the audit whose head was handed out is gone");
+            for (tenant, _) in &grown {
+                self.refused.remove(tenant);
             }
-            is_there
-        });
+            self.given.extend(grown);
+            self.refused.extend(refused);
+        }
+        self.miss(&seen).await;
         Ok(handed)
     }
 
-    /// The log of this head, if it is another than was given. One that is damaged holds up no other.
-    fn grown(&self, head: &AuditHead) -> Option<Tree> {
-        let given = self.given.get(&head.tenant_id);
-        let tree = match head.tree() {
-            Ok(tree) => tree,
-            Err(error) => {
-                tracing::error!(tenant = %head.tenant_id, %error, "the audit has no head to hand out");
-                return None;
-            }
-        };
-        match given {
-            Some(given) if *given == tree => return None,
-            Some(given) if given.size >= tree.size => {
-                tracing::error!(
-                    tenant = %head.tenant_id,
-                    was = given.size,
-                    now = tree.size,
-                    "the audit is not the one whose head was handed out: it was restored, or falsified"
-                );
-            }
-            _ => {}
+    /// The end of a deleted tenant's audit stays: none goes.
+    async fn miss(&mut self, seen: &HashSet<TenantId>) {
+        let gone: Vec<TenantId> =
+            self.given.keys().filter(|tenant| !seen.contains(tenant)).copied().collect();
+        for tenant in gone.into_iter().filter(|tenant| !self.refused.contains(tenant)).collect::<Vec<_>>() {
+            tracing::error!(%tenant, "the audit whose head was handed out is gone");
+            self.tell(tenant, "it is gone").await;
+            self.refused.insert(tenant);
         }
-        // after an earlier program the tree is behind for a while: its head comes with a later round
-        let is_behind = given.is_none_or(|given| given.size < tree.size) && head.tree_size < head.seq;
-        (!is_behind).then_some(tree)
+    }
+
+    async fn tell(&self, tenant: TenantId, why: &str) {
+        let facts = vec![named(("place", self.place.to_string())), named(("why", why.to_owned()))];
+        self.noter.try_note(condition::WITNESS_REFUSED, format!("audit/{tenant}"), facts, AGAIN).await;
+    }
+
+    /// A head that is not signed: what the place and the operators are told of it.
+    async fn refusal(&self, tenant: TenantId, now: Option<Tree>, why: Why) -> String {
+        let was = self.given.get(&tenant);
+        tracing::error!(
+            %tenant,
+            was = was.map(|tree| tree.size),
+            now = now.map(|tree| tree.size),
+            why = why.as_str(),
+            "the head of an audit is refused: it does not go on from the one that was handed out; the audit was restored, or falsified"
+        );
+        self.tell(tenant, why.as_str()).await;
+        let at: Timestamp = self.clock.now();
+        let refusal =
+            Refusal { tenant, why: why.as_str().to_owned(), had: was.into(), has: now.as_ref().into(), at };
+        refusal.to_line() + "\n"
     }
 
     fn line(&self, head: &AuditHead, tree: Tree) -> String {
@@ -151,10 +195,15 @@ impl Witness {
         let kept = KeptCheckpoint {
             note: checkpoint.note(self.signer.node(), &self.signer.verify_key(), &signature),
             certificates: self.signer.certificate_chain().iter().map(|der| BASE64.encode(der)).collect(),
+            introductions: self.signer.introductions(),
         };
         // a note and base64 always are JSON
         kept.to_line().map(|line| line + "\n").unwrap_or_default()
     }
+}
+
+fn named((name, value): (&str, String)) -> (String, String) {
+    (name.to_owned(), value)
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Where heads go.
 
 use std::{
+    collections::HashSet,
     fmt,
     fs::{File, OpenOptions},
     io::{Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use data_encoding::HEXLOWER;
@@ -14,6 +15,8 @@ use http::{
     Request,
     header::{CONTENT_TYPE, USER_AGENT},
 };
+use ocmt_client::audit::{KeptCheckpoint, Trust};
+use ocmt_crypto::audit::checkpoint::Checkpoint;
 use ocmt_types::{Secret, Timestamp};
 use sha2::Sha256;
 
@@ -21,6 +24,9 @@ use crate::sso::Fetch;
 
 /// Header of a post's signature: `t=<ms>,v1=<HMAC-SHA256 over "<ms>.<body>", hexadecimal>`.
 pub(crate) const SIGNATURE: &str = "ocmt-signature";
+
+/// Of a file that is read back, the end: the last heads of some ten thousand audits.
+const MOST_READ_BACK: u64 = 64 << 20;
 
 /// Why they were not taken.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +88,57 @@ impl Place {
             }
         }
     }
+}
+
+impl Place {
+    /// The last head of each audit that the place holds and `trust` has signed. A webhook does not give them back.
+    pub(super) fn last(&self, trust: &Trust) -> Vec<Checkpoint> {
+        let Self::File(path) = self else { return Vec::new() };
+        match tail(path) {
+            Ok(text) => last_of(&text, trust),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                tracing::warn!(%error, "the heads that were handed out cannot be read back: what happened while the node was down does not show");
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// The last bytes of the file, from the beginning of a line on.
+fn tail(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let skipped = file.metadata()?.len().saturating_sub(MOST_READ_BACK);
+    file.seek(SeekFrom::Start(skipped))?;
+    let mut bytes = Vec::new();
+    file.take(MOST_READ_BACK).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    // a part of a line is none
+    Ok(if skipped == 0 {
+        text
+    } else {
+        text.split_once('\n').map(|(_, rest)| rest.to_owned()).unwrap_or_default()
+    })
+}
+
+fn last_of(text: &str, trust: &Trust) -> Vec<Checkpoint> {
+    let (mut known, mut last) = (HashSet::new(), Vec::new());
+    for kept in KeptCheckpoint::read(text).unwrap_or_default().iter().rev() {
+        let Ok(claimed) = kept.claimed() else { continue };
+        if known.contains(&claimed.tenant) {
+            continue;
+        }
+        match kept.prove(trust) {
+            Ok(proven) => {
+                known.insert(proven.tenant);
+                last.push(proven);
+            }
+            Err(error) => {
+                tracing::warn!(tenant = %claimed.tenant, %error, "a head in the file is not signed by a node")
+            }
+        }
+    }
+    last
 }
 
 fn append(path: &PathBuf, lines: &str) -> Result<(), PlaceError> {

@@ -11,6 +11,7 @@
 
 pub mod checkpoint;
 pub mod cut;
+pub mod introduction;
 
 use ocmt_types::{ContainerId, Digest32, NodeId, RequestId, TenantId, Timestamp, UserId};
 use sha2::{Digest as _, Sha256};

@@ -1,6 +1,8 @@
 //! Holds a running container against the profile, again and again: a network that was attached by hand, or a limit that
 //! was changed, makes it another container than its tenant was promised.
 
+use std::sync::atomic::Ordering;
+
 use ocmt_crypto::audit::Outcome as AuditOutcome;
 use ocmt_store::tables::{Container, DesiredState};
 use ocmt_types::ContainerId;
@@ -53,7 +55,10 @@ impl ContainerActorState {
             tracing::warn!(%container, why, "container is not as it was made");
             let hold = scope.env.limits.on_drift == OnDrift::Hold;
             match written(&scope, Drifted { container, why: clip(&why, LONGEST), hold }).await {
-                Ok(()) => drop(myself.cast(ContainerMessage::Drifted(Some(why)))),
+                Ok(()) => {
+                    scope.env.drifted.fetch_add(1, Ordering::Relaxed);
+                    let _ = myself.cast(ContainerMessage::Drifted(Some(why)));
+                }
                 Err(error) => {
                     tracing::debug!(%container, %error, "drift was not written down, looked at again");
                 }

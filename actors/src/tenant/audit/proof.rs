@@ -85,6 +85,7 @@ async fn state(work: &mut Work) -> Result<StatedCheckpoint, ActorError> {
         note: checkpoint.note(signer.node(), &signer.verify_key(), &signature),
         statement: [checkpoint.text().as_bytes(), &signature.0].concat(),
         certificate_chain: signer.certificate_chain(),
+        introductions: signer.introductions(),
         checkpoint,
     })
 }

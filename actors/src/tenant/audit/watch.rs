@@ -56,7 +56,7 @@ impl Handle for WatchAudit {
             }
         };
         let scope = Scope::new(Arc::clone(&work.env), work.ownership);
-        let hint = work.env.audit_hints.watch((work.ownership.tenant, user))?;
+        let hint = work.env.audit_hints.watch(work.ownership.tenant, user)?;
         let log = Records { scope, user, action, filter: self.filter, next };
         Ok(Following { log, begun, hint })
     }

@@ -9,15 +9,15 @@ use ocmt_crypto::{
     audit::{AuditRecord, chain, genesis},
     merkle::{
         leaf_hash,
-        log::{Part, Peaks, Subtree, Tree},
+        log::{Part, Peaks, Subtree, Tree, consistency},
     },
 };
-use ocmt_types::{Digest32, TenantId};
+use ocmt_types::{Digest32, Epoch, Incarnation, Ownership, TenantId};
 
 use super::{audit::actor, cluster::ClusterStore};
 use crate::{
     Filter, ReadTx, StoreError,
-    backend::Tx,
+    backend::{Scope, Tx},
     kernel::row::Row as _,
     tables::{AuditHead, AuditNodes, AuditRow},
 };
@@ -134,6 +134,23 @@ impl ClusterStore {
     ) -> Result<Vec<AuditHead>, StoreError> {
         let all = after.map_or_else(Filter::all, |after| AuditHead::tenant_id.gt(after));
         self.begin_read().await?.find(all.asc(AuditHead::tenant_id).limit(limit), false).await
+    }
+
+    /// The hashes that show whether an audit of `old` records is the beginning of what it is with `new`, the cluster's own
+    /// too. Read by who does not own the tenant: hashes alone, which are held against two heads.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if one is not there, or there can be no such proof; [`StoreError::Unavailable`].
+    pub async fn audit_extension(
+        &self,
+        tenant: TenantId,
+        old: u64,
+        new: u64,
+    ) -> Result<Vec<Digest32>, StoreError> {
+        let parts = consistency(old, new).ok_or_else(|| missing("no log of so few records has grown"))?;
+        // nothing is fenced: what is kept of a log is never changed
+        let nobody = Ownership { tenant, incarnation: Incarnation([0; 16]), epoch: Epoch(0) };
+        ReadTx::new(self.backend.begin_read(Scope::Tenant(tenant)).await?, nobody).audit_proof(&parts).await
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod joins;
 mod log;
 pub(crate) mod look;
 pub(crate) mod nodes;
+mod oncall;
 pub(crate) mod operator;
 pub(crate) mod passkeys;
 pub(crate) mod prune;

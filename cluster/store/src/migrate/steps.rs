@@ -84,4 +84,7 @@ steps! {
     31 "shared_writes" "0031_shared_writes.sql" usable_from 31;
     // an earlier program would take the opening of a group's vault by several for a recovery
     32 "group_parts" "0032_group_parts.sql" usable_from 32;
+    33 "operator_channels" "0033_operator_channels.sql" usable_from 32;
+    // an earlier program would take an inert session for one that is good for ceremonies
+    34 "lost_mailbox" "0034_lost_mailbox.sql" usable_from 34;
 }

@@ -16,7 +16,9 @@ pub mod email;
 pub mod factor;
 pub mod group_vault;
 pub mod limits;
+pub mod lost_mailbox;
 pub mod oauth;
+pub mod oncall;
 pub mod operator;
 pub mod pairing;
 pub mod passkey;
@@ -47,7 +49,9 @@ pub use email::{EmailChange, EmailChangeState};
 pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
 pub use group_vault::{GroupPart, GroupVault, RotationDue, VaultMember};
 pub use limits::{QuotaRow, Suspension, Usage};
+pub use lost_mailbox::{FormerAddress, LostMailbox};
 pub use oauth::{OauthConnection, OauthFlow};
+pub use oncall::OperatorChannel;
 pub use operator::{ActKind, DestructiveAct, JoinToken, Operator, SealingGeneration, SealingHolder};
 pub use pairing::{PairedSender, Pairing};
 pub use passkey::{Passkey, PasskeyChallenge, PasskeyEntry, PasskeySignIn, PasskeyWish};
@@ -99,6 +103,7 @@ fn of_cluster() -> Vec<&'static Table> {
         Signup::table(),
         PasskeyEntry::table(),
         PasskeySignIn::table(),
+        OperatorChannel::table(),
     ]
 }
 
@@ -186,5 +191,7 @@ fn what_comes_and_goes() -> Vec<&'static Table> {
         ShareRight::table(),
         SharedWrite::table(),
         GroupPart::table(),
+        LostMailbox::table(),
+        FormerAddress::table(),
     ]
 }

@@ -90,6 +90,9 @@ macro_rules! suite {
                 a_first_operator_is_the_first,
                 the_cluster_has_a_chain_of_its_own_without_a_gap,
                 a_repeated_request_of_an_operator_finds_its_answer,
+                a_condition_is_noted_once_for_each_time_it_comes_about,
+                a_channel_is_one_nodes_and_its_earlier_holder_writes_nothing,
+                a_witness_gets_the_proof_that_a_log_goes_on,
             }
             nodes {
                 a_renewal_moves_the_counter_until_death,

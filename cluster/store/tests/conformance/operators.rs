@@ -3,7 +3,7 @@
 use ocmt_crypto::audit::{Actor, ChainVerifier, Outcome};
 use ocmt_store::{
     ClusterAct, Confirmation, Remembered, RequestKey, Revocation, Store, StoreError,
-    tables::{ActKind, DestructiveAct, JoinToken, JoinedNode, Operator},
+    tables::{ActKind, DestructiveAct, JoinToken, JoinedNode, Operator, OperatorChannel},
     testing::id,
 };
 use ocmt_types::{ClusterId, Digest32, Id as _, OperatorId, TenantId, Timestamp};
@@ -228,4 +228,74 @@ pub async fn a_repeated_request_of_an_operator_finds_its_answer(store: Store) {
     assert!(matches!(store.operators().answered(&another).await, Err(StoreError::Invalid { .. })));
     let fresh = RequestKey { key: vec![2; 16], ..key };
     assert_eq!(store.operators().answered(&fresh).await.unwrap(), None);
+}
+
+/// A condition that many nodes see is recorded by one, and again when it comes about later.
+pub async fn a_condition_is_noted_once_for_each_time_it_comes_about(store: Store) {
+    store.cluster().cluster(id(1_000), Timestamp(0)).await.unwrap();
+    let note = |store: Store, at: i64, since: i64| async move {
+        let act = ClusterAct::of_node(
+            id(1),
+            Timestamp(at),
+            id(2),
+            "sealing.due",
+            "sealing/2".to_owned(),
+            vec![("why".to_owned(), "x".to_owned())],
+        );
+        store.operators().note(&act, Timestamp(since)).await
+    };
+    let all: JoinSet<_> = (0..8).map(|_| note(store.clone(), 100, 50)).collect();
+    let noted = all.join_all().await.into_iter().filter(|noted| *noted.as_ref().unwrap()).count();
+    assert_eq!(noted, 1);
+    assert!(!note(store.clone(), 140, 100).await.unwrap(), "that of the same moment counts");
+    assert!(note(store.clone(), 200, 101).await.unwrap());
+    let last = store.operators().noted("sealing.due", "sealing/2").await.unwrap().unwrap();
+    assert_eq!(last.at, Timestamp(200));
+    assert_eq!(store.operators().noted("sealing.due", "sealing/3").await.unwrap(), None);
+    assert_eq!(store.operators().audit_page(0, 100).await.unwrap().len(), 2);
+}
+
+/// One node has a channel at a time, and who had it before writes nothing.
+pub async fn a_channel_is_one_nodes_and_its_earlier_holder_writes_nothing(store: Store) {
+    store.cluster().cluster(id(1_000), Timestamp(0)).await.unwrap();
+    let operators = store.operators();
+    let read = operators.channel("ops").await.unwrap();
+    assert_eq!(operators.channel("ops").await.unwrap(), read);
+    let hold = |store: Store, read: OperatorChannel, node: u64, now: i64| async move {
+        store.operators().hold_channel(&read, id(node), Timestamp(now), Timestamp(now + 100)).await
+    };
+    let all: JoinSet<_> = (0..8).map(|node| hold(store.clone(), read.clone(), node, 1)).collect();
+    // one that another overtook may be told so
+    let mut held: Vec<_> = all.join_all().await.into_iter().filter_map(|held| held.ok().flatten()).collect();
+    assert_eq!(held.len(), 1);
+    let first = held.remove(0);
+    let seen = operators.channel("ops").await.unwrap();
+    assert_eq!(seen, first);
+    assert_eq!(hold(store.clone(), seen.clone(), 20, 100).await.unwrap(), None, "its time is not over");
+    let second = hold(store.clone(), seen, 20, 101).await.unwrap().unwrap();
+    let late = OperatorChannel { seq: 7, ..first };
+    assert!(!operators.put_channel(&late).await.unwrap());
+    let done = OperatorChannel { seq: 9, holder: None, ..second };
+    assert!(operators.put_channel(&done).await.unwrap());
+    assert_eq!(operators.channel("ops").await.unwrap().seq, 9);
+}
+
+/// A proof that a log has grown is given to who does not own its tenant, and holds.
+pub async fn a_witness_gets_the_proof_that_a_log_goes_on(store: Store) {
+    store.cluster().cluster(id(1_000), Timestamp(0)).await.unwrap();
+    let mut heads = Vec::new();
+    for at in 1..=9 {
+        let act = ClusterAct::of_node(id(1), Timestamp(at), id(2), "node.key", String::new(), Vec::new());
+        store.operators().record(&act).await.unwrap();
+        let all = store.cluster().audit_heads(None, 10).await.unwrap();
+        heads.push(all.into_iter().find(|head| head.tenant_id == id(1_000)).unwrap().tree().unwrap());
+    }
+    for old in &heads {
+        for new in heads.iter().filter(|new| new.size > old.size) {
+            let path = store.cluster().audit_extension(id(1_000), old.size, new.size).await.unwrap();
+            new.extends(old, &path).unwrap();
+        }
+    }
+    let none = store.cluster().audit_extension(id(1_000), 9, 20).await;
+    assert!(matches!(none, Err(StoreError::Corrupt { .. })), "{none:?}");
 }

@@ -1,7 +1,10 @@
 //! Signed heads of audits, kept elsewhere, and whom they are believed.
 
 use data_encoding::BASE64;
-use ocmt_crypto::audit::checkpoint::{Checkpoint, NoteKey, open_note};
+use ocmt_crypto::audit::{
+    checkpoint::{Checkpoint, NoteKey, open_note},
+    introduction::Introduction,
+};
 use ocmt_proto::v1 as pb;
 use ocmt_types::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,14 +12,20 @@ use serde::{Deserialize, Serialize};
 use crate::{Client, ClientError, ca::ClusterCa, client::present};
 
 /// A signed checkpoint with what shows whose key signed it: keep it where the node cannot change it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptCheckpoint {
     /// The signed note (C2SP).
     pub note: String,
     /// The signer's certificate and what is above it, DER in base64; none where its key is known otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<String>,
+    /// How the signer's keys introduced each other, oldest first; none where it has had one alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub introductions: Vec<String>,
 }
+
+/// Introductions that are looked at, the last ones.
+const MOST_INTRODUCTIONS: usize = 64;
 
 /// Who may have signed.
 #[derive(Debug, Clone, Default)]
@@ -27,12 +36,26 @@ pub struct Trust {
     pub keys: Vec<NoteKey>,
 }
 
+impl Trust {
+    /// Believes the keys too that those which are known have introduced, each by the one before.
+    pub fn learn(&mut self, introductions: &[String]) {
+        let skipped = introductions.len().saturating_sub(MOST_INTRODUCTIONS);
+        for note in &introductions[skipped..] {
+            let Ok(said) = Introduction::open(note, &self.keys) else { continue };
+            let next = NoteKey::of_node(said.node, said.next);
+            if !self.keys.contains(&next) {
+                self.keys.push(next);
+            }
+        }
+    }
+}
+
 impl KeptCheckpoint {
     /// Of a node's answer.
     pub(crate) fn of(it: &pb::Checkpoint) -> Result<Self, ClientError> {
         let statement = present(it.statement.as_ref(), "checkpoint.statement")?;
         let certificates = statement.certificate_chain_der.iter().map(|der| BASE64.encode(der)).collect();
-        Ok(Self { note: it.note.clone(), certificates })
+        Ok(Self { note: it.note.clone(), certificates, introductions: it.introductions.clone() })
     }
 
     /// What is signed, if somebody has who is believed.
@@ -41,11 +64,16 @@ impl KeptCheckpoint {
     /// [`ClientError::Crypto`], [`ClientError::Node`].
     pub fn prove(&self, trust: &Trust) -> Result<Checkpoint, ClientError> {
         let at = self.claimed()?.at;
-        Ok(Checkpoint::parse(&signed_text(&self.note, &self.certificates, trust, at)?)?)
+        let mut trust = trust.clone();
+        trust.learn(&self.introductions);
+        Ok(Checkpoint::parse(&signed_text(&self.note, &self.certificates, &trust, at)?)?)
     }
 
     /// What it says, proven or not.
-    fn claimed(&self) -> Result<Checkpoint, ClientError> {
+    ///
+    /// # Errors
+    /// [`ClientError::Answer`], [`ClientError::Crypto`] if it says nothing.
+    pub fn claimed(&self) -> Result<Checkpoint, ClientError> {
         let (text, _) = self.note.split_once("\n\n").ok_or(ClientError::Answer("checkpoint.note"))?;
         Ok(Checkpoint::parse(&format!("{text}\n"))?)
     }
@@ -65,7 +93,7 @@ impl KeptCheckpoint {
     /// [`ClientError::Audit`].
     pub fn read(text: &str) -> Result<Vec<Self>, ClientError> {
         if text.starts_with("ocmt.audit/") {
-            return Ok(vec![Self { note: text.to_owned(), certificates: Vec::new() }]);
+            return Ok(vec![Self { note: text.to_owned(), ..Self::default() }]);
         }
         // a line that was torn when it was written takes no other with it
         let lines = text.lines().filter_map(|line| super::read_export(line).ok());

@@ -120,6 +120,9 @@ pub enum ClusterCommand {
     /// Backups of the sealing key, which no dump of the database holds
     #[command(subcommand)]
     SealingKey(SealingKeyCommand),
+    /// The key that a node is known by, and signs heads of audits with
+    #[command(subcommand)]
+    NodeKey(NodeKeyCommand),
     /// The operators of the cluster
     #[command(subcommand)]
     Operators(OperatorsCommand),
@@ -160,6 +163,30 @@ pub enum SealingKeyCommand {
         /// Read the file's passphrase from this file; - is standard input
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
+    },
+}
+
+/// `ocmt cluster node-key`
+#[derive(Subcommand)]
+pub enum NodeKeyCommand {
+    /// Make the node's next key; the node has it certified while it runs, and takes it at its next start
+    ///
+    /// The present key introduces the next by its signature, so that heads of audits are believed before and after. It is erased when
+    /// the next is taken, and the cluster's authority certifies it no more. On the machine of the node, which may run.
+    #[command(
+        after_help = "Example:\n  ocmt cluster node-key rotate --data-dir /var/lib/ocmt\n  ocmt cluster node-key show --data-dir /var/lib/ocmt    until it says that the next start takes it; then start the node again\n\nA key that may be in wrong hands is not to be rotated: revoke its node (ocmt cluster revoke), and let a new one join."
+    )]
+    Rotate {
+        /// The node's data folder, as in its configuration
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+    },
+    /// Show the node's key, as `ocmt audit verify --key` takes it, and how far its next one is
+    #[command(after_help = "Example:\n  ocmt cluster node-key show --data-dir /var/lib/ocmt")]
+    Show {
+        /// The node's data folder, as in its configuration
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
     },
 }
 

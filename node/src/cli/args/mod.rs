@@ -45,7 +45,8 @@ pub use audit::{
     ImageBuildArgs, ImageCommand,
 };
 pub use cluster::{
-    ClusterCommand, InitArgs, JoinArgs, OperatorArg, OperatorsCommand, RemoveArgs, SealingKeyCommand,
+    ClusterCommand, InitArgs, JoinArgs, NodeKeyCommand, OperatorArg, OperatorsCommand, RemoveArgs,
+    SealingKeyCommand,
 };
 pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs};
 pub use conversation::{AppendArgs, ConversationCommand, ConversationExportArgs, ReadArgs};
@@ -59,7 +60,7 @@ pub use oauth::{ConnectArgs, OauthCommand, ProviderCommand, ProviderSetArgs, Sec
 pub use operated::{LimitArgs, OperatedCommand};
 pub use recovery::{Asked, GuardianCommand, RecoveryCommand, SetupArgs, WhoArgs};
 pub use schedule::{ScheduleCommand, SchedulePutArgs, UnlockAgentArgs};
-pub use security::{SecurityAuditArgs, SecurityCommand};
+pub use security::{SecurityAuditArgs, SecurityCommand, TestAlertsArgs};
 pub use share::{
     AskArgs, ComparedArgs, GiveArgs, OfferArgs, ProgramAskArgs, ProgramCommand, ProgramCreateArgs,
     ShareCommand, SharedArgs,

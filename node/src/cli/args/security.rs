@@ -9,6 +9,22 @@ use clap::{Args, Subcommand};
 pub enum SecurityCommand {
     /// Look for what is weak in a node's configuration, files, keys and database; --deep asks the running system
     Audit(SecurityAuditArgs),
+    /// Send a trial to the channels that operators are told at, as this configuration names them
+    #[command(
+        after_help = "Example:\n  ocmt security test-alerts --config /etc/ocmt/ocmt.toml --channel pager\n\nOn the machine of a node, which may run: its files and its way out are those that count."
+    )]
+    TestAlerts(TestAlertsArgs),
+}
+
+/// `ocmt security test-alerts`
+#[derive(Args)]
+pub struct TestAlertsArgs {
+    /// The node's configuration
+    #[arg(long, value_name = "FILE", default_value = "/etc/ocmt/ocmt.toml")]
+    pub config: PathBuf,
+    /// One of `[[alerts.operators]]`; all of them without it
+    #[arg(long, value_name = "NAME")]
+    pub channel: Option<String>,
 }
 
 /// `ocmt security audit`

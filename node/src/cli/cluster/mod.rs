@@ -2,6 +2,7 @@
 
 mod connect;
 mod join;
+mod node_key;
 mod nodes;
 mod operators;
 mod remove;
@@ -56,6 +57,7 @@ pub(super) async fn run(command: ClusterCommand, global: Global) -> anyhow::Resu
         ClusterCommand::Status(operator) => watch::status(&at, &operator).await,
         ClusterCommand::Watch { operator, resume } => watch::watch(&at, &operator, resume).await,
         ClusterCommand::SealingKey(command) => sealing::run(&command, out),
+        ClusterCommand::NodeKey(command) => node_key::run(&command, out),
         ClusterCommand::Operators(command) => operators::run(&at, command).await,
     }
     .map(|()| ExitCode::SUCCESS)
