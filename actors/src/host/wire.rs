@@ -310,7 +310,7 @@ mod tests {
         About::new(ownership, id(2), Turn { epoch: Epoch(3), count: 9 }, Duration::from_millis(250))
     }
 
-    fn opening(good_for_ms: u64, token: Option<String>) -> Opening {
+    fn of_a_channel(good_for_ms: u64, token: Option<String>) -> Opening {
         Opening { about: about(), good_for_ms, token }
     }
 
@@ -336,13 +336,13 @@ mod tests {
     #[test]
     fn what_a_newer_version_adds_is_ignored_and_what_it_invents_is_refused() {
         let mut json: serde_json::Value =
-            serde_json::from_slice(&seal(&opening(1, None)).unwrap()[1..]).unwrap();
+            serde_json::from_slice(&seal(&of_a_channel(1, None)).unwrap()[1..]).unwrap();
         json["newer"] = true.into();
         let bytes = [&[VERSION], serde_json::to_vec(&json).unwrap().as_slice()].concat();
         let (way, opening) = open::<AnyOpening>(&bytes).unwrap().into_parts();
         assert_eq!((way, opening.good_for_ms), (Way::Sealed, 1));
         // a host of before the plain way reads an `Opening`, and refuses what it would misunderstand
-        let plain = AnyOpening::new(Way::Plain, opening(2, Some("v4.public.x".to_owned())));
+        let plain = AnyOpening::new(Way::Plain, of_a_channel(2, Some("v4.public.x".to_owned())));
         let bytes = seal(&plain).unwrap();
         assert_eq!(open::<Opening>(&bytes).err().unwrap().reason(), "ORDER_UNKNOWN");
         let (way, opening) = open::<AnyOpening>(&bytes).unwrap().into_parts();
