@@ -64,10 +64,8 @@ impl Vault {
         if !spoken {
             return Ok(());
         }
-        self.import_conversations(source, plan, marked, |written| {
-            progress(total.saturating_add(written), all)
-        })
-        .await
+        let progress = |written| progress(total.saturating_add(written), all);
+        self.import_conversations(source, plan, marked, progress).await
     }
 
     /// Whether an import is under way, or was cut short.
