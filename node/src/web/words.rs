@@ -128,7 +128,12 @@ mod tests {
 
     fn used() -> BTreeSet<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let folders = [root.join("templates"), root.join("src/web"), root.join("src/web/guardian"), root.join("src/web/own")];
+        let folders = [
+            root.join("templates"),
+            root.join("src/web"),
+            root.join("src/web/guardian"),
+            root.join("src/web/own"),
+        ];
         let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
         let mut used = BTreeSet::new();
         for file in files.map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
@@ -184,8 +189,19 @@ mod tests {
             (&shared, &["says.html"]),
             (&["request.js"], &["says.html", "guardian_request.html"]),
             (&["shown.js", "opening.js", "approve.js"], &["says_approve.html"]),
+            (&["shown.js", "opening.js", "log.js"], &["says_log.html"]),
             (&["accept.js"], &["says.html", "guardian_accept.html"]),
-            (&["shown.js", "opening.js", "vault_open.js", "vault_write.js", "vault_new.js"], &["says_vault.html"]),
+            (
+                &[
+                    "shown.js",
+                    "opening.js",
+                    "vault_open.js",
+                    "vault_read.js",
+                    "vault_write.js",
+                    "vault_new.js",
+                ],
+                &["says_vault.html"],
+            ),
             (&["vault.js"], &["says_vault.html", "vault.html"]),
             (&["vault_keys.js", "vault_present.js"], &["says_vault.html", "vault_keys.html"]),
         ] {

@@ -10,7 +10,8 @@ use crate::{
 };
 
 /// Forms of the pages, with a field that would be taken.
-const FORMS: [(&str, &str); 20] = [
+const FORMS: [(&str, &str); 22] = [
+    ("/app/containers/log", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/containers/wake", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/containers/pause", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/connections/end", "&connection=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11&provider=work&anyway=yes"),
@@ -30,6 +31,10 @@ const FORMS: [(&str, &str); 20] = [
     ("/auth/sign-up", "&email=eve%40example.com"),
     ("/app/sessions/end", "&session=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/sessions/end-others", ""),
+    (
+        "/app/vault/step-up",
+        "&vault=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11&handout=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11&signature=00",
+    ),
     ("/guardian/resign", "&guardianship=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
 ];
 

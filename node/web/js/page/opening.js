@@ -1,7 +1,7 @@
 // One's own vault, as the command line makes and opens it (node/client/src/vault): fetched whole, checked whole, then used.
 
 import { concat, hex, idBytes, idText, need, Reader, Refused, unhex } from "../core/codec.js";
-import { ed25519Public, x25519Public } from "../core/keys.js";
+import { ed25519Public, random, x25519Public } from "../core/keys.js";
 import { keyringId, objectBytes } from "../core/object.js";
 import { PASSPHRASE } from "../core/slot.js";
 import { passphraseBytes, stretchWith } from "../core/stretch.js";
@@ -78,8 +78,16 @@ export async function leaves(vault) {
 
 export const counterOf = (manifest) => new Reader(manifest, MANIFEST).u64();
 
+/** What this browser shows again for slots that it asked for and has to wait for. */
+function claim() {
+  const kept = localStorage.getItem("ocmt.claim") ?? hex(random(32));
+  localStorage.setItem("ocmt.claim", kept);
+  return unhex(kept);
+}
+
 /** What a secret of this kind may open, and a challenge: slots of other kinds may be kept back until it has opened one. */
-export const handedOut = (kind) => call("VaultService/GetKeySlots", number(2, kind));
+export const handedOut = (kind) =>
+  call("VaultService/GetKeySlots", message(number(2, kind), kind === PASSPHRASE ? new Uint8Array() : bytes(3, claim())));
 
 /** All of the vault in one state of it; nothing of it is believed yet. */
 async function shown(kind) {

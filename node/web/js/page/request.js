@@ -1,7 +1,7 @@
 // Deciding on a request for recovery. Everything is checked here before anything is opened: the owner's signature under the
 // key that this browser knows, the request against what the owner has signed, one's own parts against both.
 
-import { approve, checkCeremony, readCeremony, signStop, verifyRelease } from "../core/ceremony.js";
+import { approve, checkCeremony, lostMailbox, readCeremony, signStop, verifyRelease } from "../core/ceremony.js";
 import { hex, need, unhex } from "../core/codec.js";
 import { openUnits, seatOf, wipeUnits } from "../core/guardian.js";
 import { wordsOfCeremony } from "../core/words.js";
@@ -13,6 +13,8 @@ import { bytes, message } from "./wire.js";
 
 const form = $("request");
 const { tenant, guardianship, ceremony: id, params, set: signed, units: sealed, statement, node, nodeKey } = form.dataset;
+/** Where the owner is reached who has lost the mailbox too; empty of any other. */
+const { lost } = form.dataset;
 const METHODS = { deny: "DenyCeremony", doubt: "VoiceDoubt", lock: "LockCeremony", override: "OverrideStop" };
 
 async function ceremony() {
@@ -28,6 +30,8 @@ async function checked(request) {
   if (BigInt(Date.now()) >= request.expiresAt) throw new Told("late");
   const set = await knownSet(guardianship, signed);
   checkCeremony(request, set);
+  // whoever is known by guardians alone waits for the longest
+  need(lost === "" || request.delay >= set.delays.lock);
   return set;
 }
 
@@ -48,8 +52,8 @@ async function speak(act, vault, request, set) {
   const { identity } = set === null ? await identityOf(vault) : await seatOf(set, seed);
   const now = BigInt(Date.now());
   const over = act === "override";
-  need(!over || request.overrides !== null);
-  const about = over ? request.overrides : request.hash;
+  need(!over || request.overrides !== null || lost !== "");
+  const about = over ? (request.overrides ?? (await lostMailbox(lost))) : request.hash;
   const said = await signStop(act, about, now, seed, identity, over ? request.hash : null);
   await call(`RecoveryService/${METHODS[act]}`, message(bytes(1, request.hash), bytes(2, said), once()));
 }

@@ -4,6 +4,7 @@ import { equal, hex, Refused } from "../core/codec.js";
 import { keyringId } from "../core/object.js";
 import { call } from "./call.js";
 import { stored } from "./opening.js";
+import { Told } from "./shown.js";
 import { inStep } from "./vault_write.js";
 import { bytes, message, read, text } from "./wire.js";
 
@@ -63,6 +64,8 @@ export async function readAll(open, known) {
 export async function readOne(open, id) {
   const ask = message(text(1, open.id), bytes(2, id));
   return inStep(open, async () => {
+    // another device has deleted it
+    if (open.vault.versionOf(id) === 0n) throw new Told("conflict");
     const told = await call("VaultService/GetEntry", ask);
     const counter = told.number(2);
     if (counter !== open.vault.seen.counter) return { counter };

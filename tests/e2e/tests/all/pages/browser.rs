@@ -70,6 +70,28 @@ impl Browser {
         self.driver.post("/url", &json!({ "url": url })).await.unwrap();
     }
 
+    /// Another tab of the telephone, which is in front then; its name.
+    pub(super) async fn tab(&self) -> String {
+        let made = self.driver.post("/window/new", &json!({ "type": "tab" })).await.unwrap();
+        let name = made["handle"].as_str().unwrap().to_owned();
+        self.to_tab(&name).await;
+        self.as_telephone().await;
+        name
+    }
+
+    pub(super) async fn to_tab(&self, name: &str) {
+        self.driver.post("/window", &json!({ "handle": name })).await.unwrap();
+    }
+
+    /// What a printer would get as text.
+    pub(super) async fn printed(&self) -> String {
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "media": "print" })).await;
+        let text = self.text("body").await;
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "media": "" })).await;
+        self.as_telephone().await;
+        text
+    }
+
     /// Runs the body of a function in the page.
     pub(super) async fn run(&self, script: &str) -> Value {
         self.driver.post("/execute/sync", &json!({ "script": script, "args": [] })).await.unwrap()

@@ -7,8 +7,12 @@ mod driver;
 mod guardian;
 mod own;
 mod passkeys;
+mod qr;
 mod sessions;
 mod stops;
+mod vault;
+mod vault_keys;
+mod vault_refuses;
 mod vendored;
 mod veto;
 
