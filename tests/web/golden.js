@@ -3,10 +3,12 @@
 
 import { backupKey, backupText } from "../../node/web/js/core/backup.js";
 import { approve, checkCeremony, claimedNode, lostMailbox, readCeremony, signStop, verifyRelease } from "../../node/web/js/core/ceremony.js";
+import { verifyCell } from "../../node/web/js/core/cell.js";
+import { acceptChannel, beginChannel, channelInfo, exporterOf, LOGS } from "../../node/web/js/core/channel.js";
 import { concat, equal, head, hex, idBytes, need, Reader, u32, unhex, utf8 } from "../../node/web/js/core/codec.js";
 import { openEnvelope, sealEnvelope } from "../../node/web/js/core/envelope.js";
 import { answerDrill, checkDelays, openUnits, shareBytes, verifySet } from "../../node/web/js/core/guardian.js";
-import { seal, unseal } from "../../node/web/js/core/hpke.js";
+import { receiving, seal, unseal } from "../../node/web/js/core/hpke.js";
 import { ed25519Public, random, sign, verify, verifyRaw, x25519Public } from "../../node/web/js/core/keys.js";
 import { follow } from "../../node/web/js/core/manifest.js";
 import { leafOf, makeObject, objectBytes, readObject } from "../../node/web/js/core/object.js";
@@ -326,6 +328,53 @@ async function released(approval, { v, ceremony, keys, units }) {
 }
 
 /** Runs them all; `read` gives the JSON of a file of the vectors' folder. Returns the parts that ran. */
+/** A cell's key as its host states it, and a channel from the cell's answer to its close. */
+async function channels({ cell, channel }) {
+  const expected = { tenant: unhex(cell.tenant), container: unhex(cell.container), node: unhex(cell.node) };
+  const [statement, key, end] = [unhex(cell.statement), unhex(cell.node_verify_key), BigInt(cell.expires)];
+  const stated = await verifyCell(statement, key, expected, end - 1n);
+  need(stated.generation === BigInt(cell.generation) && equal(stated.bootNonce, unhex(cell.boot_nonce)));
+  need(equal(stated.key, unhex(cell.cell_public_key)) && stated.expires === end);
+  await refuses(() => verifyCell(statement, key, expected, end));
+  for (const name of Object.keys(expected)) {
+    const other = { ...expected, [name]: flipped(expected[name]) };
+    await refuses(() => verifyCell(statement, key, other, end - 1n));
+  }
+  for (let at = 0; at < statement.length; at += 1) {
+    await refuses(() => verifyCell(flipped(statement, at), key, expected, end - 1n));
+  }
+
+  const place = { generation: BigInt(channel.generation) };
+  for (const name of ["tenant", "container", "unlock"]) place[name] = unhex(channel[name]);
+  const [id, hello, accept] = [channel.channel, channel.hello, channel.accept].map(unhex);
+  const [secret, user] = [unhex(channel.cell_secret_key), unhex(channel.user_public_key)];
+  const opened = (of, frame) => receiving(secret, frame.slice(20, 52), channelInfo(place, of), { sender: user });
+  const begun = async () => ({ id, hello, exporter: await exporterOf(await opened(id, hello)) });
+  const { confirm, reading } = await acceptChannel(await begun(), accept, 1n);
+  need(equal(confirm, unhex(channel.confirm)));
+  for (let at = 0; at < accept.length; at += 1) {
+    await refuses(async () => acceptChannel(await begun(), flipped(accept, at)));
+  }
+  const frames = channel.from_cell.map(unhex);
+  let last = null;
+  for (const frame of frames) {
+    const changed = Array.from(frame, (_, at) => flipped(frame, at)).filter((one) => one[0] !== 5);
+    for (const one of changed) {
+      const taken = await reading.take(one).catch(() => null);
+      need(taken === null || taken.said === null);
+    }
+    last = await reading.take(frame);
+    need(last.said !== null && (await reading.take(frame)).said === null);
+  }
+  need(last.said.closed === 0 && equal(last.ack, unhex(channel.ack_of_the_close)));
+
+  // and what is begun here, the cell opens
+  const ours = await beginChannel(place, await x25519Public(secret), unhex(channel.user_secret_key), LOGS);
+  const theirs = await opened(ours.id, ours.hello);
+  need(equal(await theirs.open(ours.hello.slice(52), ours.hello.slice(0, 20)), LOGS));
+  need(equal(await exporterOf(theirs), ours.exporter));
+}
+
 export async function golden(read) {
   const vault = await read("ocmt/vault.json");
   const cell = await read("ocmt/cell-and-recovery.json");
@@ -333,8 +382,9 @@ export async function golden(read) {
   await backupKeys(vault.backup_key);
   await vaults(vault);
   await recovery(cell.recovery);
+  await channels(cell);
   await strictness();
-  return ["pieces", "vaults", "recovery", "strictness"];
+  return ["pieces", "vaults", "recovery", "channels", "strictness"];
 }
 
 const L = (1n << 252n) + 27742317777372353535851937790883648493n;

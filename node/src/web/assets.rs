@@ -32,7 +32,9 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/core/argon2.js",
         "js/core/argon2_worker.js",
         "js/core/backup.js",
+        "js/core/cell.js",
         "js/core/ceremony.js",
+        "js/core/channel.js",
         "js/core/codec.js",
         "js/core/english.js",
         "js/core/envelope.js",
@@ -53,6 +55,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/page/drawn.js",
         "js/page/drill.js",
         "js/page/guardian.js",
+        "js/page/log.js",
         "js/page/making.js",
         "js/page/opening.js",
         "js/page/own.js",
@@ -101,6 +104,8 @@ pub(super) enum Script {
     Accept,
     /// Giving what somebody asks for.
     Approve,
+    /// What a container prints.
+    Log,
     /// Deciding on a request.
     Request,
     /// Showing that one could still help.
@@ -122,6 +127,7 @@ impl Script {
         match self {
             Self::Accept => "js/page/accept.js",
             Self::Approve => "js/page/approve.js",
+            Self::Log => "js/page/log.js",
             Self::Request => "js/page/request.js",
             Self::Drill => "js/page/drill.js",
             Self::Guardian => "js/page/guardian.js",

@@ -46,6 +46,21 @@ pub(super) struct Shown<'a> {
     pub(super) csrf: &'a str,
 }
 
+/// What its workload prints.
+#[derive(Template)]
+#[template(path = "container_log.html")]
+pub(super) struct Log {
+    pub(super) frame: Frame,
+    /// Whether there is a cell that would say.
+    pub(super) unlocked: bool,
+    pub(super) tenant: String,
+    pub(super) container: String,
+    /// Of the cell's key, in hexadecimal, as its host's id and key.
+    pub(super) statement: String,
+    pub(super) node: String,
+    pub(super) node_key: String,
+}
+
 /// What holds it awake, and when it sleeps and wakes; times may be empty.
 pub(super) struct Awake {
     pub(super) reasons: Vec<String>,

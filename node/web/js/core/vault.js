@@ -197,6 +197,11 @@ export class Vault {
     }
   }
 
+  /** The host that is pinned for a container; null before its first unlock. */
+  hostOf(container) {
+    return this.#state.manifest.hosts.find(({ id }) => equal(id, container))?.node ?? null;
+  }
+
   /** The version of an object; 0 if there is none. */
   versionOf(id) {
     return this.leaves.find((leaf) => equal(leaf.id, id))?.version ?? 0n;

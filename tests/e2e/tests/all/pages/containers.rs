@@ -1,5 +1,7 @@
 //! Containers of a real engine and their connections, looked at, put to sleep, brought back and ended in a browser.
 
+use std::time::Duration;
+
 use ocmt_client::container::{Spec, State};
 use ocmt_testkit::{TestNode, docker};
 
@@ -11,8 +13,10 @@ use super::{
 use crate::oauth::kit::Kit;
 
 const NETWORKS: &str = "10.236.0.0/16";
+const PASSPHRASE: &str = "violin ledger umbrella quartz";
 const BY_KEYS: Habits = Habits { language: "de", dark: true, keyboard: true };
 const PAUSE: &str = "form[action='/app/containers/pause'] button";
+const LOG: &str = "form[action='/app/containers/log'] button";
 const WAKE: &str = "form[action='/app/containers/wake'] button";
 /// What a workload may be given, and would be told of by whoever shows it.
 const EVIL: &str = "<img src=x onerror=alert(1)>\u{202e}";
@@ -68,7 +72,55 @@ async fn a_container_is_paused_and_woken_and_says_why_it_is_awake() {
 
 async fn text_at(browser: &Browser, url: &str) -> String {
     browser.go(url).await;
+    text_of(browser).await
+}
+
+async fn text_of(browser: &Browser) -> String {
     browser.text("main").await
+}
+
+/// Prints what a browser would run, a terminal obey, and a reader be fooled by.
+const PRINTS: &str =
+    "printf '<script>alert(1)</script>\\033[31mred\\007 \\342\\200\\256txet\\r\\nlast\\n'; exec sleep 600";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_container_prints_is_opened_in_the_browser_and_is_text() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let mut vault = ada.vault(PASSPHRASE).await.unwrap();
+    let argv = ["/usr/bin/env", "sh", "-c", PRINTS].map(str::to_owned).to_vec();
+    let made = ada.client.create_container(&Spec { argv, ..Spec::default() }, true).await.unwrap();
+    let path = format!("/app/containers/{}", made.id);
+    let url = format!("{}{path}", node.target().unwrap().endpoint);
+    let (touched, typed) = (Browser::start(ENGLISH).await, Browser::start(BY_KEYS).await);
+    sign_in(&node, &touched, &ada.email, &path).await;
+    touched.tap(LOG).await;
+    touched.until("location.pathname === '/app/containers/log'").await;
+    assert!(text_of(&touched).await.contains("ocmt container unlock"), "it is locked yet");
+    vault.unlock_container(made.id, &[], Duration::from_secs(900), false).await.unwrap();
+    sign_in(&node, &typed, &ada.email, &path).await;
+    for browser in [touched, typed] {
+        browser.go(&url).await;
+        browser.tap(LOG).await;
+        browser.until("document.querySelector('#log')").await;
+        browser.look("container-log").await;
+        // it takes a moment until it has printed
+        for _ in 0..20 {
+            browser.fill("#passphrase", PASSPHRASE).await;
+            browser.tap("#log button").await;
+            browser.until("!document.querySelector('[aria-busy]') && !document.querySelector('#log button').disabled").await;
+            if browser.run("return document.querySelector('#shown').hidden").await == false {
+                break;
+            }
+        }
+        browser.until("!document.querySelector('#shown').hidden").await;
+        let shown = browser.text("#printed").await;
+        assert_eq!(shown.trim_end(), "<script>alert(1)</script>\\u{1b}[31mred\\u{7} \\u{202e}txet\nlast");
+        assert_eq!(browser.run("return document.querySelectorAll('main script').length").await, 0);
+        browser.look("container-log-shown").await;
+        assert!(!browser.sent(PASSPHRASE.as_bytes()).await.1, "the passphrase left the browser");
+        browser.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

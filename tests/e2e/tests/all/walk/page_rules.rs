@@ -38,6 +38,7 @@ pub(super) const ROUTES: &[(&str, &str, Page)] = &[
     ("/app/containers", "/app/containers", Page::Public),
     ("/app/containers/{id}", "/app/containers/x", Page::Own),
     ("/app/containers/wake", "/app/containers/wake", Page::Form),
+    ("/app/containers/log", "/app/containers/log", Page::Form),
     ("/app/containers/pause", "/app/containers/pause", Page::Form),
     ("/app/connections", "/app/connections", Page::Public),
     ("/app/connections/end", "/app/connections/end", Page::Form),
