@@ -102,7 +102,7 @@ fn user() -> User {
 fn heard(cell: &TestCell, conversation: ConversationId, key: DataKey, records: &[Bytes]) -> Vec<String> {
     let place = ConversationPlace { tenant: cell.place.tenant, conversation };
     let mut reader = TranscriptReader::new(place, [(1, key)]);
-    let open = |record| String::from_utf8(reader.next(record).unwrap().to_vec()).unwrap();
+    let open = |record: &Bytes| String::from_utf8(reader.next(record).unwrap().to_vec()).unwrap();
     records.iter().map(open).collect()
 }
 

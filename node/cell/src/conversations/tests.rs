@@ -100,7 +100,7 @@ impl Talk {
     fn heard(&self, keys: &[(u32, u8)], records: &[Bytes]) -> Vec<String> {
         let keys = keys.iter().map(|(epoch, n)| (*epoch, key(*n)));
         let mut reader = TranscriptReader::new(self.place, keys);
-        let open = |record| String::from_utf8(reader.next(record).unwrap().to_vec()).unwrap();
+        let open = |record: &Bytes| String::from_utf8(reader.next(record).unwrap().to_vec()).unwrap();
         records.iter().map(open).collect()
     }
 }

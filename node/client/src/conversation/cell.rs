@@ -47,8 +47,8 @@ impl Vault {
     /// Whether an unlock that is remembered may begin conversations.
     async fn may_hold_conversations(&self) -> Result<bool, ClientError> {
         let ledger = self.ledger().await?;
-        let names = ledger.granted().iter().flat_map(|granted| &granted.names);
-        Ok(names.into_iter().any(|name| name.expose() == ocmt_crypto::unlock::NEW_CONVERSATIONS))
+        let mut names = ledger.granted().iter().flat_map(|granted| &granted.names);
+        Ok(names.any(|name| name.expose() == ocmt_crypto::unlock::NEW_CONVERSATIONS))
     }
 
     /// What the cell of a container needs to go on with this conversation, which is read to its end and held against the
