@@ -219,9 +219,16 @@ async fn follow<L: Log>(
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use futures_util::FutureExt as _;
+    use std::pin::Pin;
+
+    use futures_util::FutureExt;
+    use tokio::sync::futures::Notified;
 
     use super::*;
+
+    fn woken(waits: Vec<Pin<Box<Notified<'_>>>>) -> usize {
+        waits.into_iter().filter_map(FutureExt::now_or_never).count()
+    }
 
     #[tokio::test]
     async fn who_watches_another_tenant_is_not_woken_nor_looked_at() {
@@ -234,12 +241,6 @@ mod tests {
             waits.as_mut().enable();
         }
         assert_eq!(hints.tell(1), 3);
-        let woken = |waits: Vec<_>| {
-            waits
-                .into_iter()
-                .filter_map(|waits: std::pin::Pin<Box<_>>| FutureExt::now_or_never(waits))
-                .count()
-        };
         assert_eq!((woken(ours), woken(theirs)), (3, 0));
         assert_eq!(hints.tell(1_000), 0);
     }

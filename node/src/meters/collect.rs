@@ -60,6 +60,9 @@ impl Collector for Now {
         let refused = ConstCounter::new(self.system.strangers_refused());
         let help = "Calls before sign-in that were refused; these leave no audit record";
         refused.encode(encoder.encode_descriptor("strangers_refused", help, None, MetricType::Counter)?)?;
+        let drifted = ConstCounter::new(self.system.drifted());
+        let help = "Containers here that were found not to be as they were made";
+        drifted.encode(encoder.encode_descriptor("containers_drifted", help, None, MetricType::Counter)?)?;
         // a node without peers has no lease, and no series
         if let Some(left) = self.lease.left() {
             let left = ConstGauge::new(left.as_secs_f64());

@@ -25,6 +25,9 @@ pub mod condition {
     pub const SEALING_DUE: &str = "sealing.due";
 }
 
+/// Characters of one fact.
+const LONGEST: usize = 120;
+
 /// Notes for one node. Cheap to clone.
 #[derive(Clone)]
 pub struct Noter {
@@ -57,6 +60,9 @@ impl Noter {
         quiet: Duration,
     ) -> Result<bool, StoreError> {
         let now = self.clock.now();
+        // a record has a bound, and what a receiver said has none
+        let clipped = |(name, value): (String, String)| (name, value.chars().take(LONGEST).collect());
+        let details = details.into_iter().map(clipped).collect();
         let act = ClusterAct::of_node(self.node, now, self.ids.id(), action, object, details);
         self.store.operators().note(&act, now - quiet).await
     }

@@ -34,6 +34,7 @@ mod mfa;
 mod moving;
 mod oauth;
 mod operators_see;
+mod operators_told;
 mod pages;
 mod plain;
 mod recovery_cli;
