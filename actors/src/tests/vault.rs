@@ -91,7 +91,8 @@ pub(super) async fn read(
 
 /// Unlocks the way a client does: everything from the node, everything checked.
 async fn unlock(kit: &Kit, person: &Person, secret: &str) -> ocmt_crypto::Result<UnlockedVault> {
-    let handout = kit.call(&person.caller, GetKeySlots { vault: None, kind: None, claim: None }).await.unwrap();
+    let handout =
+        kit.call(&person.caller, GetKeySlots { vault: None, kind: None, claim: None }).await.unwrap();
     let page =
         kit.call(&person.caller, ListEntries { vault: handout.vault, after: None, limit: 0 }).await.unwrap();
     let keyring = read(kit, person, handout.vault, ocmt_crypto::object::keyring_id()).await.unwrap();
@@ -200,7 +201,8 @@ async fn a_recovery_session_reads_no_vault() {
     let ann = kit.founder("ann@example.com").await;
     vault_of(&kit, &ann).await;
     let recovering = kit.sign_in(&ann, LinkPurpose::Recovery).await;
-    let refused = kit.call(&recovering.caller, GetKeySlots { vault: None, kind: None, claim: None }).await.unwrap_err();
+    let refused =
+        kit.call(&recovering.caller, GetKeySlots { vault: None, kind: None, claim: None }).await.unwrap_err();
     assert_eq!(refused.reason(), "PERMISSION_DENIED");
 }
 

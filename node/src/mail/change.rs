@@ -12,13 +12,13 @@ fn to_owner(kind: &str) -> Option<(&'static str, &'static str)> {
             "Your guardians are to change",
             "Somebody, hopefully you, wants other guardians for your vault, or other rules for them. Those of now are told, and \
              stay until it is done. It can be done between the times below, by the same `ocmt recovery setup` again.\n\nIf it \
-             was not you: take back whom you did not choose, `ocmt recovery take-back ADDRESS`, after `ocmt step-up`. Then \
+             was not you: take it back, `ocmt recovery take-back --change`, after `ocmt step-up`. Then \
              change your passphrase, and `ocmt sessions revoke-others`.",
         ),
         "change_due" => (
             "Your guardians can be changed now",
             "The waiting time is over: run the same `ocmt recovery setup` again before the time below. If it was not you, \
-             take back whom you did not choose: `ocmt recovery take-back ADDRESS`, after `ocmt step-up`.",
+             take it back: `ocmt recovery take-back --change`, after `ocmt step-up`.",
         ),
         "change_lapsed" => (
             "Your guardians stay as they were",

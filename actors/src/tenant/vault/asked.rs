@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use ocmt_crypto::slot::SlotKind;
 use ocmt_store::tables::{Session, Slot, SlotKind as StoredKind, Timer, Vault};
-use ocmt_types::{Digest32, HandoutId, Timestamp, VaultId};
+use ocmt_types::{HandoutId, Timestamp, VaultId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -49,7 +49,7 @@ struct Request {
     /// As `SlotKind` numbers it; none for all.
     kind: Option<u8>,
     /// SHA-256 of the claim, or of the session where nothing is waited for.
-    by: Digest32,
+    by: [u8; 32],
     client: String,
     asked_at: Timestamp,
     ready_at: Timestamp,
@@ -123,7 +123,7 @@ async fn ask(
         Some(claim) => Sha256::new_with_prefix(b"OCMT slot claim v1\0").chain_update(claim),
         None => Sha256::new_with_prefix(b"OCMT slot session v1\0").chain_update(session.to_string()),
     };
-    let (by, kind) = (Digest32(by.finalize().into()), asked.kind.map(|kind| kind as u8));
+    let (by, kind): ([u8; 32], _) = (by.finalize().into(), asked.kind.map(|kind| kind as u8));
     if let Some(known) = pending(work, vault.vault_id).await? {
         if known.by == by && known.kind == kind {
             return collect(work, vault, known).await;

@@ -165,7 +165,10 @@ async fn a_member_puts_no_other_sealed_part_into_anybodys_slot() {
     let team = Team::with_bob(&kit).await;
     let his = unlock(&kit, &team.bob, &team.ann, team.vault()).await.unwrap();
     for of in [&team.ann, &team.bob] {
-        let handout = kit.call(team.bob.caller(), GetKeySlots { vault: Some(team.vault()), kind: None, claim: None }).await.unwrap();
+        let handout = kit
+            .call(team.bob.caller(), GetKeySlots { vault: Some(team.vault()), kind: None, claim: None })
+            .await
+            .unwrap();
         let slot = slots_of(&his, of)[0];
         // of the same id, kind and public key, signed by the key that everybody has who takes part
         let renewed = handout.slots.iter().find(|one| one.id == slot).unwrap().slot.clone();

@@ -88,7 +88,8 @@ async fn who_only_looks_on_takes_no_part_and_an_observer_of_the_tenant_writes_no
     let lower = SetMemberRole { group, user: team.bob.person.user, role: GroupRole::Observer };
     let his = unlock(&kit, &team.bob, &team.ann, vault).await.unwrap();
     kit.call(team.ann.caller(), lower).await.unwrap();
-    let refused = kit.call(team.bob.caller(), GetKeySlots { vault: Some(vault), kind: None, claim: None }).await;
+    let refused =
+        kit.call(team.bob.caller(), GetKeySlots { vault: Some(vault), kind: None, claim: None }).await;
     assert_eq!(refused.unwrap_err(), ActorError::NotFound);
     let (_, write) = put(&his, "bobs", b"of Bob");
     assert_eq!(reason(kit.call(team.bob.caller(), BatchPutEntries(write)).await), "NOT_FOUND");
@@ -111,7 +112,9 @@ async fn opening_it_is_not_counted_and_ends_no_count_of_ones_own() {
     let kit = Kit::sim().await;
     let team = Team::with_bob(&kit).await;
     for _ in 0..8 {
-        kit.call(team.bob.caller(), GetKeySlots { vault: Some(team.vault()), kind: None, claim: None }).await.unwrap();
+        kit.call(team.bob.caller(), GetKeySlots { vault: Some(team.vault()), kind: None, claim: None })
+            .await
+            .unwrap();
     }
     // his own is counted, and the group's proof is not the proof of it
     kit.call(team.bob.caller(), GetKeySlots { vault: None, kind: None, claim: None }).await.unwrap();

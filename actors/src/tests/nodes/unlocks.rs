@@ -48,7 +48,8 @@ async fn one_hand_out_a_wait(a: Kit) {
     vault_of(&a, &ann).await;
     let mut seen = 0;
     for wait in [1, 2, 4] {
-        let calls = (0..TRIES).map(|n| at_either([&a, &b], n, &ann, GetKeySlots { vault: None, kind: None, claim: None }));
+        let calls = (0..TRIES)
+            .map(|n| at_either([&a, &b], n, &ann, GetKeySlots { vault: None, kind: None, claim: None }));
         let (answers, owners) = tokio::join!(join_all(calls), hand_over([&a, &b], ann.tenant));
         seen += owners.len();
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "of {TRIES} at once");

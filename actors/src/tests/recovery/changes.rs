@@ -136,13 +136,42 @@ async fn the_owner_takes_a_change_back_from_a_session_alone() {
     circle.seat(thief, 1).await;
     circle.change_waited(2).await;
     let guardianship = circle.guards[2].guardianship;
-    circle.kit.call(&circle.owner.caller, ResignGuardianship { guardianship }).await.unwrap();
+    circle
+        .kit
+        .call(&circle.owner.caller, ResignGuardianship { guardianship, only_change: false })
+        .await
+        .unwrap();
     circle.both_are_told("guardian.change_taken_back", 1).await;
     assert_eq!(circle.refused(2).await, "GUARDIAN_NOT_ACCEPTED");
     circle.guards.pop();
     assert_eq!(circle.refused(2).await, "CHANGED_JUST_NOW");
     circle.passes(PAUSE).await;
     assert_eq!(circle.refused(2).await, "CHANGE_WAITS", "what was waited for counts for nothing else");
+}
+
+/// Whoever has the account and the vault proposes that fewer of those who sit be enough: there is nobody new to take back.
+#[tokio::test]
+async fn a_change_among_those_who_sit_is_taken_back_and_ends_nobody() {
+    let mut circle = Box::pin(one_is_to_go(Kit::sim_with(short).await)).await;
+    let guardianship = circle.guards[0].guardianship;
+    let withdraw = ResignGuardianship { guardianship, only_change: true };
+    let none = circle.kit.call(&circle.owner.caller, withdraw.clone()).await.unwrap_err();
+    assert_eq!(none.reason(), "NO_CHANGE");
+    circle.change_waited(2).await;
+    let guard = circle.guards[0].person.clone();
+    assert_eq!(
+        circle.ask(&guard, withdraw.clone()).await.unwrap_err().reason(),
+        "NOT_FOUND",
+        "it is the owner's"
+    );
+    let stays = circle.kit.call(&circle.owner.caller, withdraw.clone()).await.unwrap();
+    assert_eq!(stays.state, crate::api::recovery::GuardianshipState::Active);
+    circle.both_are_told("guardian.change_taken_back", 1).await;
+    let none = circle.kit.call(&circle.owner.caller, withdraw).await.unwrap_err();
+    assert_eq!(none.reason(), "NO_CHANGE");
+    assert_eq!(circle.refused(2).await, "CHANGED_JUST_NOW", "what was waited for is none any more");
+    circle.passes(PAUSE).await;
+    assert_eq!(circle.refused(2).await, "CHANGE_WAITS");
 }
 
 #[tokio::test]

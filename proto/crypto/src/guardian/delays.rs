@@ -49,6 +49,17 @@ impl Delays {
         Ok(())
     }
 
+    /// The longer of each, in their order still.
+    #[must_use]
+    pub fn or_longer(&self, other: &Self) -> Self {
+        let (change_ms, change_window_ms) =
+            (self.change_ms.max(other.change_ms), self.change_window_ms.max(other.change_window_ms));
+        let sum = change_ms.saturating_add(change_window_ms);
+        let recovery_ms = self.recovery_ms.max(other.recovery_ms).max(sum);
+        let lock_ms = self.lock_ms.max(other.lock_ms).max(recovery_ms);
+        Self { lock_ms, recovery_ms, change_ms, change_window_ms }
+    }
+
     pub(super) fn write(&self, out: &mut Writer) {
         out.u64(self.lock_ms).u64(self.recovery_ms);
         out.u64(self.change_ms).u64(self.change_window_ms);

@@ -98,6 +98,21 @@ fn r5_unlawful_sets_do_not_verify() {
 }
 
 #[test]
+fn the_longer_of_two_delays_is_lawful_and_what_is_longer_already_stays() {
+    let day = |lock: u64, recovery: u64, change: u64, window: u64| {
+        let [lock_ms, recovery_ms, change_ms, change_window_ms] =
+            [lock, recovery, change, window].map(|hours| hours * 3_600_000);
+        Delays { lock_ms, recovery_ms, change_ms, change_window_ms }
+    };
+    let (usual, milder) = (day(120, 48, 36, 12), day(24, 12, 6, 6));
+    assert_eq!((milder.or_longer(&usual), usual.or_longer(&milder)), (usual, usual));
+    // each is lawful by itself, and the longer parts of both together would not be
+    let (one, other) = (day(48, 48, 36, 12), day(48, 48, 12, 36));
+    assert_eq!(one.or_longer(&other), day(72, 72, 36, 36));
+    one.or_longer(&other).check(false).unwrap();
+}
+
+#[test]
 fn delays_keep_their_order_and_their_floor() {
     let hour = 3_600_000;
     let delays = |lock, recovery, change, window| Delays {

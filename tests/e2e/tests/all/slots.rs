@@ -317,3 +317,32 @@ async fn a_slot_is_brought_up_to_what_the_tenant_asks_for_and_stays_there() {
         assert_eq!(refused.code(), Some(tonic::Code::InvalidArgument), "{memory} {passes}");
     }
 }
+
+#[tokio::test]
+async fn a_backup_key_is_waited_for_by_its_device_until_the_owner_refuses_it() {
+    let desk = Desk::new().await;
+    desk.done("vault create --new-passphrase-file @first").await;
+    desk.write("value", "what is kept");
+    desk.done(&format!("vault put note --value-file @value {BY_FIRST}")).await;
+    desk.done(&format!("vault backup-key --out @backup {BY_FIRST}")).await;
+    let said = desk.done("tenant policy --backup-key-delay 2s --hardware-delay 2s").await;
+    assert!(said.out.contains("a backup key is waited for"), "{}", said.out);
+    let nobody = desk.done("vault slots asked").await;
+    assert!(nobody.out.contains("nobody has asked"), "{}", nobody.out);
+    desk.refused("vault slots refuse", "nobody has asked").await;
+    let get = "vault get note --out @back --backup-key-file @backup";
+    desk.refused(get, "the owner is told").await;
+    let asked = desk.done("vault slots asked").await;
+    assert!(asked.out.contains("backup key") && asked.out.contains("can be collected from"), "{}", asked.out);
+    // who has the passphrase waits for nothing, and changes the vault with all its slots
+    assert_eq!(desk.kinds(BY_FIRST).await, ["backup key", "passphrase"]);
+    desk.done(&format!("vault rotate --reason why {BY_FIRST}")).await;
+    assert_eq!(desk.kinds(BY_FIRST).await, ["backup key", "passphrase"]);
+    tokio::time::sleep(Duration::from_millis(2_100)).await; // why: the shortest delay there is, and a little more
+    desk.done(get).await;
+    assert_eq!(fs::read_to_string(desk.at("back")).unwrap(), "what is kept");
+    let refused = desk.done("vault slots refuse").await;
+    assert!(refused.err.contains("handed out already"), "{}", refused.err);
+    desk.refused("vault get note --out @again --backup-key-file @backup", "the owner has refused it").await;
+    assert_eq!(desk.kinds(BY_FIRST).await, ["backup key", "passphrase"], "the owner goes on");
+}

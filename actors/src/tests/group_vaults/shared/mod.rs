@@ -146,7 +146,8 @@ impl Three {
     async fn open(&self, kit: &Kit, who: &Side, asked: &Asked) -> Result<UnlockedVault, ActorError> {
         let parts = self.collect(kit, who, asked.id()).await?;
         let vault = self.team.vault();
-        let handout = kit.call(who.caller(), GetKeySlots { vault: Some(vault), kind: None, claim: None }).await?;
+        let handout =
+            kit.call(who.caller(), GetKeySlots { vault: Some(vault), kind: None, claim: None }).await?;
         let page = kit.call(who.caller(), ListEntries { vault, after: None, limit: 0 }).await?;
         let keyring = read(kit, &who.person, vault, keyring_id()).await?;
         let scope = VaultScope { tenant: who.person.tenant, vault };

@@ -16,7 +16,8 @@ async fn two_open_it_for_a_time_and_none_alone(kit: Kit) {
     let mut three = Three::on(&kit).await;
     let (vault, bank) = (three.team.vault(), three.team.open.entry_id(&EntryName::new("bank").unwrap()));
     for who in three.all() {
-        let refused = reason(kit.call(who.caller(), GetKeySlots { vault: Some(vault), kind: None, claim: None }).await);
+        let refused =
+            reason(kit.call(who.caller(), GetKeySlots { vault: Some(vault), kind: None, claim: None }).await);
         // Ann owns the tenant, and may know that there is a group's vault
         let expected = if who.person.email.starts_with("ann") { "PERMISSION_DENIED" } else { "NOT_FOUND" };
         assert_eq!(refused, expected, "nobody opens it alone");
