@@ -72,7 +72,9 @@ mod tests {
     use super::*;
     use crate::{
         operator::KeyDesk,
-        pki::{ServerNames, prepare_next},
+        pki::{
+            NodeIdentity, NodeKey, Request, ServerNames, node_of, prepare_next, private_dir, verify_key_of,
+        },
     };
 
     fn open(folder: &Path) -> Pki {
@@ -121,5 +123,45 @@ mod tests {
         assert_eq!(told(&store).await, 2, "a copy of an earlier disk says nothing");
         let present = NoteKey::of_node(node, third.identity().verify_key()).to_text();
         assert_eq!(told_key(&store, node).await.unwrap(), Some(present));
+    }
+
+    /// As a node without the authority asks over its link.
+    #[tokio::test]
+    async fn the_desk_certifies_a_next_key_by_the_word_of_the_one_that_is_shown() {
+        let (dir, store) = (tempfile::tempdir().unwrap(), Store::sim());
+        let cluster = store.cluster().cluster(id(9), Timestamp(0)).await.unwrap().cluster_id;
+        let first = open(&dir.path().join("first"));
+        let desk = KeyDesk::new(store.clone(), first.clone(), cluster);
+        let (node, folder) = (id::<NodeId>(2), dir.path().join("second"));
+        private_dir(&folder).unwrap();
+        let key = NodeKey::load_or_create(&folder).unwrap();
+        let asked = Request::of_node(&key.request().unwrap()).unwrap();
+        let authority = first.authority().unwrap();
+        let chain = vec![authority.issue_node(node, asked.key(), SystemClock.now()).unwrap()];
+        let present = NodeIdentity::create(&folder, node, key, chain).unwrap().verify_key();
+        let stands = prepare_next(&folder, SystemClock.now()).unwrap();
+        // the next key as a key of its own, for its request
+        let next = dir.path().join("next");
+        private_dir(&next).unwrap();
+        std::fs::copy(folder.join("node.next.key"), next.join("node.key")).unwrap();
+        let request = pb::RenewCertificateRequest {
+            next_request_der: NodeKey::load_or_create(&next).unwrap().request().unwrap().into(),
+            next_introduction: std::fs::read_to_string(folder.join("node.next.note")).unwrap(),
+            ..Default::default()
+        };
+        let given = desk.renew(node, &present, request.clone()).await.unwrap();
+        assert!(given.certificate_chain_der.is_empty() && given.listener_chain_der.is_empty());
+        let leaf = rustls_pki_types::CertificateDer::from(given.next_chain_der[0].to_vec());
+        let certified = NoteKey::of_node(node, verify_key_of(&leaf).unwrap());
+        assert_eq!((Some(certified), node_of(&leaf).unwrap()), (stands.next, node));
+        let other = first.identity().verify_key();
+        for (shown, word) in [
+            (&other, request.next_introduction.clone()),
+            (&present, String::new()),
+            (&present, request.next_introduction.replace("at ", "at 1")),
+        ] {
+            let request = pb::RenewCertificateRequest { next_introduction: word, ..request.clone() };
+            assert_eq!(desk.renew(node, shown, request).await.unwrap_err().code(), Code::InvalidArgument);
+        }
     }
 }
