@@ -29,8 +29,8 @@ const ANSWER: Duration = Duration::from_secs(5);
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// Before a cell is asked again that knows no conversations.
 const OF_BEFORE: Duration = Duration::from_secs(30);
-/// Between two exchanges; after one with refusals longer, and longer each time.
-const SHORTEST: Duration = Duration::from_millis(50);
+/// After each wish of an exchange, which is a line of the audit; after one with refusals longer, and longer each time.
+const FOR_EACH: Duration = Duration::from_millis(50);
 const REFUSED: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
 
@@ -97,7 +97,8 @@ fn pace_after(answers: &[(MessageId, CellGot)], before: Duration) -> Duration {
         CellGot::Refused { reason, .. } => reason != "CHANGED_MEANWHILE",
         CellGot::Done | CellGot::Shown { .. } => false,
     });
-    if refused { (before * 2).clamp(REFUSED, LONGEST) } else { SHORTEST }
+    let each = u32::try_from(answers.len()).unwrap_or(u32::MAX);
+    if refused { (before * 2).clamp(REFUSED, LONGEST) } else { FOR_EACH * each }
 }
 
 /// What became of each; what has no answer yet is not among them. An error ends it all.
