@@ -132,7 +132,7 @@ impl Conditions {
 /// Nodes that this one declared dead: no other did, so each is noted here or nowhere.
 pub(super) async fn deaths(noter: &Noter, view: &View, seen: &mut Seen) {
     for (incarnation, node) in
-        view.buried.iter().filter(|(life, _)| !seen.buried.contains(life)).collect::<Vec<_>>()
+        view.buried.iter().filter(|(life, _)| !seen.buried.contains(*life)).collect::<Vec<_>>()
     {
         let facts = vec![("incarnation".to_owned(), incarnation.to_string())];
         let noted =

@@ -186,7 +186,7 @@ pub(super) fn take(folder: &Path, authority: Option<&Authority>, now: Timestamp)
         write_chain(&folder.join(PEM), &[authority.issue_node(node.id(), &next.pair, now)?])?;
     }
     let chain = certified(folder, node.id(), next.public())?;
-    let life = chain.as_ref().and_then(|chain| chain.first()).map(|leaf| Lifetime::of(leaf)).transpose()?;
+    let life = chain.as_ref().and_then(|chain| chain.first()).map(Lifetime::of).transpose()?;
     let Some(note) = said(folder, &node, next.public())? else { return Ok(()) };
     if life.is_none_or(|life| life.until <= now) {
         tracing::info!("the node's next key has no certificate yet: it is taken at a later start");

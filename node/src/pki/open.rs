@@ -84,10 +84,11 @@ impl Pki {
             Some(authority) => authority.certificate().clone(),
             None => CaCertificate::load(&folder.join("ca.pem"))?.ok_or_else(|| missing("ca.pem"))?,
         };
+        // before anything is read: a start that was cut off goes on
+        next::take(folder, authority.as_ref(), clock.now())?;
         if let Some(authority) = &authority {
             make_missing(folder, authority, &names, &*clock, ids)?;
         }
-        next::take(folder, authority.as_ref(), clock.now())?;
         let identity = NodeIdentity::load(folder)?.ok_or_else(|| missing("certificate of the node"))?;
         let listener =
             ListenerIdentity::load(folder, names)?.ok_or_else(|| missing("certificate of the listeners"))?;

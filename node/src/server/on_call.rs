@@ -1,6 +1,6 @@
 //! What goes on beside a node's work for whoever operates it: heads of audits handed out, conditions noted, channels told.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use ocmt_actors::System;
 use ocmt_types::{Clock, Id as _, IdGen, TenantId};
@@ -46,7 +46,7 @@ impl OnCall<'_> {
             limiter: self.limiter.clone(),
             system: self.system.clone(),
             pki: self.pki.folder().to_owned(),
-            given: PathBuf::from(&self.config.tls.certificate),
+            given: self.config.tls.certificate.clone(),
         }
     }
 

@@ -20,7 +20,7 @@ use std::{
 
 use data_encoding::BASE64;
 use ocmt_actors::NodeSigner;
-use ocmt_client::audit::{KeptCheckpoint, Refusal, Trust};
+use ocmt_client::audit::{KeptCheckpoint, Refusal, Seen, Trust};
 use ocmt_crypto::{audit::checkpoint::Checkpoint, merkle::log::Tree};
 use ocmt_store::{Store, StoreError, tables::AuditHead};
 use ocmt_types::{Clock, TenantId, Timestamp};
@@ -184,8 +184,13 @@ impl Witness {
         );
         self.tell(tenant, why.as_str()).await;
         let at: Timestamp = self.clock.now();
-        let refusal =
-            Refusal { tenant, why: why.as_str().to_owned(), had: was.into(), has: now.as_ref().into(), at };
+        let refusal = Refusal {
+            tenant,
+            why: why.as_str().to_owned(),
+            had: was.map(Seen::from),
+            has: now.as_ref().map(Seen::from),
+            at,
+        };
         refusal.to_line() + "\n"
     }
 
