@@ -21,7 +21,9 @@ use crate::{
     },
     backup_code::BackupCode,
     backup_key::BackupKey,
-    cell::{AgentPolicyStatement, CellKeyOffer, CellKeyStatement, CellPlace, StartSecret},
+    cell::{
+        AgentPolicyStatement, CellKeyOffer, CellKeyStatement, CellPlace, GatewayAuthority, StartSecret,
+    },
     ceremony::{Approval, Ceremony, ReleaseStatement, StopStatement},
     channel,
     codec::{Reader, Writer},
@@ -212,6 +214,10 @@ pub fn cells(data: &[u8]) {
             }
         }
         (9, body) => shared(body),
+        (10, body) => {
+            let stated = under(&start.gateway_key().expect("32 bytes"), body);
+            let _ = GatewayAuthority::of(&start, place).expect("32 bytes").admit(&stated, "v4.public.", NOW);
+        }
         (7, bytes) => same(bytes, SnapshotPayload::decode(bytes), |payload| payload.encode().to_vec()),
         (8, bytes) => {
             let (head, rest) = bytes.split_first_chunk().unwrap_or((&[0; FRAME_HEAD], bytes));
