@@ -21,9 +21,7 @@ use crate::{
     },
     backup_code::BackupCode,
     backup_key::BackupKey,
-    cell::{
-        AgentPolicyStatement, CellKeyOffer, CellKeyStatement, CellPlace, GatewayAuthority, StartSecret,
-    },
+    cell::{AgentPolicyStatement, CellKeyOffer, CellKeyStatement, CellPlace, GatewayAuthority, StartSecret},
     ceremony::{Approval, Ceremony, ReleaseStatement, StopStatement},
     channel,
     codec::{Reader, Writer},
