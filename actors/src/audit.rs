@@ -118,6 +118,7 @@ fn of_whom(caller: &Caller, details: &mut Vec<(String, String)>) {
 
 fn assurance(assurance: Assurance) -> &'static str {
     match assurance {
+        Assurance::Inert => "inert",
         Assurance::PendingMfa => "pending_mfa",
         Assurance::Recovery => "recovery",
         Assurance::Link => "link",

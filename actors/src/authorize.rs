@@ -6,6 +6,7 @@
 //! exist: [`authorize_found`] makes both answers out of the same line.
 
 mod group;
+mod inert;
 mod key;
 mod object;
 mod permission;
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use group::GroupRole;
+pub(crate) use inert::INERT;
 #[cfg(test)]
 pub(crate) use key::GIVEN as KEY_SCOPES;
 pub(crate) use key::{OWN_TRAIL, scopes as scopes_of_key};
@@ -346,14 +348,14 @@ pub(crate) fn authorize_found<T>(
 /// For acts that want a fresh sign-in whatever the object: with the second factor, if the account has one.
 pub(crate) fn require_step_up(standing: &Standing, who: SignedIn) -> Result<(), Denied> {
     let strong = match who.assurance {
-        Assurance::Recovery => false,
+        Assurance::Inert | Assurance::Recovery => false,
         Assurance::PendingMfa | Assurance::Link => !standing.has_factor,
         Assurance::Mfa => true,
     };
     let within = match who.assurance {
         // whoever has to set up a factor has the time that the unfinished sign-in lasts
         Assurance::PendingMfa => standing.step_up.max(PENDING_LASTS),
-        Assurance::Recovery | Assurance::Link | Assurance::Mfa => standing.step_up,
+        Assurance::Inert | Assurance::Recovery | Assurance::Link | Assurance::Mfa => standing.step_up,
     };
     if !strong || standing.now.since(who.authenticated_at) > within {
         return Err(Denied::StepUp);
@@ -369,12 +371,15 @@ fn authorize_user(standing: &Standing, who: SignedIn, action: Action, object: &O
     if who.assurance == Assurance::PendingMfa && !while_pending(action, standing.has_factor) {
         return Err(FACTOR_DUE);
     }
+    if who.assurance == Assurance::Inert && !inert::may(action) {
+        return Err(INERT);
+    }
     reach::reaches(standing, role, who.user, &rule, object)?;
     let released = object.released_to == Some(who.session);
-    if who.assurance == Assurance::Recovery {
+    if who.assurance.is_of_recovery() {
         match rule.recovery {
             InRecovery::Always => {}
-            InRecovery::AfterRelease if released => return Ok(()),
+            InRecovery::AfterRelease if released && who.assurance == Assurance::Recovery => return Ok(()),
             InRecovery::AfterRelease | InRecovery::Never => {
                 return Err(Denied::Forbidden("a recovery session is good for ceremonies alone"));
             }

@@ -8,6 +8,9 @@ use ocmt_types::{ApiKeyId, ProgramTokenId, RequestId, SessionId, TenantId, Times
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Assurance {
+    /// A link to an address that is not the account's, by a guardian's word: to propose one ceremony, and nothing before
+    /// guardians have signed for it.
+    Inert,
     /// A magic link, and the second factor is due: good for showing it and for nothing else.
     PendingMfa,
     /// A recovery link: ceremonies and nothing else, until one is released.
@@ -21,6 +24,7 @@ pub enum Assurance {
 impl From<ocmt_store::tables::Assurance> for Assurance {
     fn from(stored: ocmt_store::tables::Assurance) -> Self {
         match stored {
+            ocmt_store::tables::Assurance::Inert => Self::Inert,
             ocmt_store::tables::Assurance::PendingMfa => Self::PendingMfa,
             ocmt_store::tables::Assurance::Narrowed | ocmt_store::tables::Assurance::Recovery => {
                 Self::Recovery
@@ -28,6 +32,13 @@ impl From<ocmt_store::tables::Assurance> for Assurance {
             ocmt_store::tables::Assurance::Link => Self::Link,
             ocmt_store::tables::Assurance::Mfa => Self::Mfa,
         }
+    }
+}
+
+impl Assurance {
+    /// Whether it is good for recovery at the most.
+    pub(crate) fn is_of_recovery(self) -> bool {
+        matches!(self, Self::Inert | Self::Recovery)
     }
 }
 

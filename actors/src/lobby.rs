@@ -214,7 +214,7 @@ impl System {
         };
         match session.assurance {
             Assurance::PendingMfa => return Err(FACTOR_DUE.into()),
-            Assurance::Recovery => {
+            Assurance::Inert | Assurance::Recovery => {
                 return Err(ActorError::PermissionDenied("a recovery session is good for ceremonies alone"));
             }
             Assurance::Link | Assurance::Mfa => {}

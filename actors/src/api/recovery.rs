@@ -104,6 +104,16 @@ pub struct InviteGuardian {
     pub units: u32,
 }
 
+/// Guardian: the owner has lost the mailbox too, and is reached at another address. A link goes there, for a session that
+/// proposes one ceremony.
+#[derive(Debug, Clone)]
+pub struct ReportLostMailbox {
+    /// Which; the guardian must hold units of the set in force.
+    pub guardianship: GuardianshipId,
+    /// Where the owner is reached now.
+    pub new_email: String,
+}
+
 /// Guardian: say yes. Read the result with [`GetGuardianship`].
 #[derive(Debug, Clone)]
 pub struct AcceptGuardianship {
@@ -118,6 +128,8 @@ pub struct AcceptGuardianship {
 pub struct ResignGuardianship {
     /// Which.
     pub guardianship: GuardianshipId,
+    /// By the owner: it stays, and the change of guardians that waits for its vault is taken back, whomever it names.
+    pub only_change: bool,
 }
 
 /// One guardianship of the caller's; the owner's side if the caller is on both.
@@ -262,6 +274,7 @@ calls! {
         read GetGuardianSet => GuardianSetInfo,
         write ChallengeGuardian => DrillChallenge,
         write AnswerChallenge => Done,
+        write ReportLostMailbox => Done,
         write OpenCeremony => CeremonyView,
         read GetCeremony => CeremonyDetail,
         read ListCeremonies => CeremonyPage,

@@ -195,6 +195,7 @@ impl TenantState {
             RecoveryCall::DealShares(call) => self.work(myself, call),
             RecoveryCall::GetGuardianSet(call) => self.work(myself, call),
             RecoveryCall::ChallengeGuardian(call) => self.work(myself, call),
+            RecoveryCall::ReportLostMailbox(call) => self.work(myself, call),
             RecoveryCall::AnswerChallenge(call) => self.work(myself, call),
             RecoveryCall::GetCeremony(call) => self.work(myself, call),
             RecoveryCall::ListCeremonies(call) => self.work(myself, call),

@@ -78,6 +78,9 @@ impl Mailer for Mailbox {
                 MailBody::EmailChange { tenant, token } => {
                     ("email_change".to_owned(), vec![(tenant.clone(), token.expose().clone())], vec![])
                 }
+                MailBody::LostMailbox { guardian, token } => {
+                    ("lost_mailbox".to_owned(), vec![(guardian.clone(), token.expose().clone())], vec![])
+                }
                 MailBody::Notice { kind, facts, .. } => (kind.clone(), vec![], facts.clone()),
                 MailBody::Alert { alert, .. } => {
                     (format!("alert.{}", alert.action), vec![], alert.facts.clone())

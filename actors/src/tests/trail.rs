@@ -41,7 +41,7 @@ async fn head(kit: &Kit, who: &Person) -> (StatedCheckpoint, Checkpoint) {
     (stated, read)
 }
 
-async fn everything(kit: &Kit, who: &Person) -> Vec<crate::api::audit::AuditEntry> {
+pub(super) async fn everything(kit: &Kit, who: &Person) -> Vec<crate::api::audit::AuditEntry> {
     kit.call(&who.caller, QueryAudit { limit: 500, ..QueryAudit::default() }).await.unwrap().records
 }
 

@@ -2,7 +2,7 @@
 
 use super::Work;
 use crate::{
-    authorize::FACTOR_DUE,
+    authorize::{FACTOR_DUE, INERT},
     caller::{Assurance, Principal},
     error::ActorError,
     tenant::{api_key, program, session_row},
@@ -20,6 +20,17 @@ const WHILE_PENDING: [&str; 9] = [
     "AuthService/FinishPasskeyRegistration",
     "AuthService/BeginPasskeyAssertion",
     "AuthService/FinishPasskeyAssertion",
+];
+
+/// What a session may call that a guardian's word gave to another address, before guardians have signed for its ceremony.
+const WHILE_INERT: [&str; 7] = [
+    "AuthService/WhoAmI",
+    "AuthService/SignOut",
+    "RecoveryService/GetGuardianSet",
+    "RecoveryService/OpenCeremony",
+    "RecoveryService/GetCeremony",
+    "RecoveryService/ListCeremonies",
+    "RecoveryService/CancelCeremony",
 ];
 
 /// Loads what the caller is today: the session must live, the user must be active.
@@ -43,6 +54,9 @@ pub(super) async fn stand(work: &mut Work, method: &'static str) -> Result<(), A
     work.standing.step_up = lives.step_up;
     if lives.who.assurance == Assurance::PendingMfa && !WHILE_PENDING.contains(&method) {
         return Err(FACTOR_DUE.into());
+    }
+    if lives.who.assurance == Assurance::Inert && !WHILE_INERT.contains(&method) {
+        return Err(INERT.into());
     }
     Ok(())
 }

@@ -40,7 +40,18 @@ impl Me {
     pub fn is_pending(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.kind == UNFINISHED)
     }
+
+    /// Whether the session is for recovering a vault and for nothing else.
+    pub fn is_of_recovery(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.kind == RECOVERY || session.kind == INERT)
+    }
 }
+
+/// A session good for ceremonies alone.
+const RECOVERY: &str = "recovery only";
+
+/// One that a guardian's word gave to another address, before guardians have signed for its ceremony.
+const INERT: &str = "recovery, not signed for yet";
 
 /// A session whose second factor is due.
 const UNFINISHED: &str = "unfinished";
@@ -50,7 +61,7 @@ const UNFINISHED: &str = "unfinished";
 pub struct SessionInfo {
     /// Which.
     pub id: SessionId,
-    /// `full`, `full with a second factor`, `recovery only` or `unfinished`.
+    /// `full`, `full with a second factor`, `recovery only`, `recovery, not signed for yet` or `unfinished`.
     pub kind: String,
     /// Name of the device, if it gave one.
     pub device: String,
@@ -137,7 +148,8 @@ fn session(from: pb::Session) -> Result<SessionInfo, ClientError> {
     let kind = match from.assurance() {
         pb::Assurance::Unspecified => return Err(ClientError::Answer("assurance")),
         pb::Assurance::PendingMfa => UNFINISHED,
-        pb::Assurance::Recovery => "recovery only",
+        pb::Assurance::Recovery => RECOVERY,
+        pb::Assurance::Inert => INERT,
         pb::Assurance::Link => "full",
         pb::Assurance::Mfa => "full with a second factor",
     };

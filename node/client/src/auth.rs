@@ -88,6 +88,16 @@ impl Client {
         begin(self, answer.sign_in)
     }
 
+    /// Takes the link that came to a new address because a guardian said that the mailbox of the account is lost: a session that
+    /// proposes one ceremony.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] for a link that is used, expired, or none at all.
+    pub async fn take_lost_mailbox_link(&self, link: &str, device: &str) -> Result<Self, ClientError> {
+        // it is bound to no device: a guardian's asked for it
+        PendingSignIn::new(self.clone()).finish(link, device).await
+    }
+
     /// Ends the session.
     ///
     /// # Errors

@@ -174,7 +174,7 @@ pub(super) fn link() -> anyhow::Result<Zeroizing<String>> {
 }
 
 /// What this device calls itself in the list of sessions.
-fn device() -> String {
+pub(super) fn device() -> String {
     let name = rustix::system::uname();
     let host = name.nodename().to_string_lossy();
     let clean: String = host.chars().filter(|c| !c.is_control()).take(80).collect();

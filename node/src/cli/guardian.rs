@@ -10,8 +10,10 @@ use ocmt_types::{Clock as _, GuardianshipId, SystemClock};
 use super::{
     args::{GuardianCommand, PassphraseArgs},
     context::Context,
+    lost_mailbox,
     output::{confirm, note, print, waiting},
     recovery::pick,
+    recovery_stops::to_sign,
     show,
     telling::{describe, ended},
 };
@@ -51,7 +53,11 @@ pub(super) async fn run(context: &Context, command: GuardianCommand) -> anyhow::
             })
         }
         GuardianCommand::Lock { ceremony, passphrase } => lock(context, &client, ceremony, &passphrase).await,
-        GuardianCommand::Override { ceremony, words, passphrase } => {
+        GuardianCommand::LostMailbox { owner, new_address } => {
+            lost_mailbox::report(context, &client, &owner, &new_address).await
+        }
+        GuardianCommand::Sign { ceremony, words, passphrase }
+        | GuardianCommand::Override { ceremony, words, passphrase } => {
             Box::pin(sign_for(context, &client, ceremony, words, &passphrase)).await
         }
         GuardianCommand::Answer { passphrase } => answer(context, &client, &passphrase).await,
@@ -152,6 +158,7 @@ fn row(one: &Guardianship) -> Vec<String> {
 
 fn next(request: &Ceremony) -> String {
     match request.state {
+        CeremonyState::Proposed if request.lost_mailbox => lost_mailbox::guardian_next(request),
         CeremonyState::Proposed => format!(
             "An earlier request was stopped; this one goes on over that. Call {} on a number you already had. If it is them, the six words are the same, and the stop was wrong: `ocmt guardian override {}`. If not, do nothing.",
             request.owner_email,
@@ -241,7 +248,7 @@ async fn sign_for(
     }
     let after = vault.override_stop(&review).await?;
     context.out.value(&after, || {
-        let signed = format!("You signed: {} of {} needed.", after.units_signed(), after.units_needed + 1);
+        let signed = format!("You signed: {} of {} needed.", after.units_signed(), to_sign(&after));
         match after.state {
             CeremonyState::Proposed => {
                 format!("{signed} The request begins when the others have signed too.")

@@ -16,14 +16,22 @@ use ocmt_types::Digest32;
 use super::{
     args::{Asked, NewPassphraseArgs, RecoveryCommand, SetupArgs},
     context::Context,
+    lost_mailbox,
     output::{confirm, note, print, waiting},
     recovery_stops, recovery_who, secrets, show,
     telling::{describe, describe_circle, ended, owner_next, requester_next},
 };
 
 pub(super) async fn run(context: &Context, command: RecoveryCommand) -> anyhow::Result<()> {
-    let client = context.client().await?;
+    let client = match &command {
+        // whoever has lost everything has no session yet
+        RecoveryCommand::Begin { .. } => context.anonymous().await?,
+        _ => context.client().await?,
+    };
     match command {
+        RecoveryCommand::Begin { over_stop } => {
+            lost_mailbox::begin(context, &client, over_stop.as_deref()).await
+        }
         RecoveryCommand::Setup(args) => Box::pin(setup(context, &client, args)).await,
         RecoveryCommand::Status => status(context, &client).await,
         RecoveryCommand::Who(args) => recovery_who::run(context, &client, &args).await,
@@ -50,8 +58,11 @@ pub(super) async fn run(context: &Context, command: RecoveryCommand) -> anyhow::
         RecoveryCommand::Veto { ceremony, passphrase, .. } => {
             Box::pin(recovery_stops::retire(context, &client, ceremony.as_deref(), &passphrase)).await
         }
-        RecoveryCommand::TakeBack { guardian } => {
+        RecoveryCommand::TakeBack { guardian: Some(guardian), .. } => {
             recovery_stops::take_back(context, &client, &guardian).await
+        }
+        RecoveryCommand::TakeBack { guardian: None, .. } => {
+            recovery_stops::take_change_back(context, &client).await
         }
         RecoveryCommand::Drill => drill(context, &client).await,
     }
@@ -90,7 +101,11 @@ async fn setup(context: &Context, client: &Client, args: SetupArgs) -> anyhow::R
         note("Nothing was done.");
         return Ok(());
     }
-    let delays = client.policy_delays().await?;
+    let delays = if args.policy_delays {
+        client.policy_delays().await?
+    } else {
+        client.delays_to_deal(vault.id()).await?
+    };
     if delays.check(false).is_err() && !args.short_delays {
         let text = "the tenant's waiting times are under an hour, or do not fit together: set them with `ocmt tenant policy`, or add --short-delays in development";
         return Err(ClientError::Usage(text.to_owned()).into());
@@ -154,11 +169,12 @@ fn guardian_row(guardian: &Guardianship) -> Vec<String> {
 
 async fn status(context: &Context, client: &Client) -> anyhow::Result<()> {
     let me = client.who_am_i().await?;
-    let in_recovery = me.session.is_some_and(|session| session.kind == "recovery only");
+    let in_recovery = me.is_of_recovery();
     let circle = client.circle(None).await?;
     let guardians = if in_recovery { Vec::new() } else { client.guardianships(Some(Side::Owner)).await? };
     let mut ceremonies = client.ceremonies(false).await?;
-    ceremonies.retain(|ceremony| ceremony.owner_email == me.email);
+    // a session for recovery is shown its own alone, and may be at another address
+    ceremonies.retain(|ceremony| in_recovery || ceremony.owner_email == me.email);
     if context.out.json {
         let json = serde_json::json!({ "guardians": guardians, "set": circle, "ceremonies": ceremonies });
         return print(&serde_json::to_string_pretty(&json)?);
@@ -290,9 +306,9 @@ pub(super) fn pick(named: Option<&str>, mut found: Vec<Ceremony>) -> Result<Cere
 }
 
 async fn own_live(client: &Client, named: Option<&str>) -> anyhow::Result<Ceremony> {
-    let email = client.who_am_i().await?.email;
+    let me = client.who_am_i().await?;
     let mut live = client.ceremonies(true).await?;
-    live.retain(|ceremony| ceremony.owner_email == email);
+    live.retain(|ceremony| me.is_of_recovery() || ceremony.owner_email == me.email);
     Ok(pick(named, live)?)
 }
 

@@ -113,10 +113,18 @@ pub(super) async fn take_back(context: &Context, client: &Client, address: &str)
     })
 }
 
+/// A change of guardians that waits is not to be made.
+pub(super) async fn take_change_back(context: &Context, client: &Client) -> anyhow::Result<()> {
+    let asked = client.guardianships(Some(Side::Owner)).await?;
+    let none = || ClientError::Usage("you have asked nobody to be a guardian".to_owned());
+    client.take_change_back(asked.first().ok_or_else(none)?.id).await?;
+    context.out.done("Taken back: your guardians stay as they are. If you did not ask for the change, somebody has your account and your vault open: change your passphrase, then `ocmt sessions revoke-others`.")
+}
+
 /// What happens, as it happens.
 pub(super) async fn watch(context: &Context, client: &Client, resume: &str) -> anyhow::Result<()> {
     let me = client.who_am_i().await?;
-    let in_recovery = me.session.is_some_and(|session| session.kind == "recovery only");
+    let in_recovery = me.is_of_recovery();
     let mut watch = client.watch_ceremonies(resume).await?;
     let mut token = resume.to_owned();
     loop {
@@ -136,11 +144,16 @@ pub(super) async fn watch(context: &Context, client: &Client, resume: &str) -> a
     }
 }
 
+/// Units whose guardians have to sign for it.
+pub(super) fn to_sign(ceremony: &Ceremony) -> u32 {
+    ceremony.units_to_sign().unwrap_or(0)
+}
+
 /// Where it came to, in one line.
 fn line(ceremony: &Ceremony) -> String {
     let state = match ceremony.state {
         CeremonyState::Proposed => {
-            format!("is proposed, {} of {} signed", ceremony.units_signed(), ceremony.units_needed + 1)
+            format!("is proposed, {} of {} signed", ceremony.units_signed(), to_sign(ceremony))
         }
         CeremonyState::Open => {
             format!("is open, {} of {} approved", ceremony.units_approved, ceremony.units_needed)

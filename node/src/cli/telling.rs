@@ -36,6 +36,7 @@ pub(super) async fn describe(ceremony: &Ceremony) -> anyhow::Result<String> {
         ("six words", words),
         ("approved", format!("{} of {} needed", ceremony.units_approved, ceremony.units_needed)),
         ("over a stop", over_stop(ceremony)),
+        ("mailbox lost", lost_mailbox(ceremony)),
     ]);
     for act in &ceremony.acts {
         let who = if act.guardian_email.is_empty() { "the owner" } else { &act.guardian_email };
@@ -52,6 +53,18 @@ fn over_stop(ceremony: &Ceremony) -> String {
     format!("yes, {} of {} signed for it", ceremony.units_signed(), ceremony.units_needed + 1)
 }
 
+/// Of one whose owner has lost the mailbox too, who signed for it; empty for others, and left out.
+fn lost_mailbox(ceremony: &Ceremony) -> String {
+    if !ceremony.lost_mailbox {
+        return String::new();
+    }
+    let (signed, of) = (ceremony.units_signed(), ceremony.units_to_sign().unwrap_or(0));
+    let address = &ceremony.requester_email;
+    format!(
+        "yes, says a guardian; {signed} of {of} signed for {address}, which becomes the account's address"
+    )
+}
+
 /// What comes next for whoever asked.
 pub(super) fn requester_next(ceremony: &Ceremony) -> String {
     let waited = ceremony.releasable_at.is_some_and(|at| at <= SystemClock.now());
@@ -59,9 +72,10 @@ pub(super) fn requester_next(ceremony: &Ceremony) -> String {
     let missing = ceremony.units_needed.saturating_sub(ceremony.units_approved);
     match ceremony.state {
         CeremonyState::Proposed => format!(
-            "Next: call your guardians. {} of {} have signed for it with `ocmt guardian override`; with the last of them it begins, and then they approve as usual.",
+            "Next: call your guardians. {} of {} have signed for it with `ocmt guardian {}`; with the last of them it begins, and then they approve as usual.",
             ceremony.units_signed(),
-            ceremony.units_needed + 1
+            ceremony.units_to_sign().unwrap_or(0),
+            if ceremony.is_override() { "override" } else { "sign" }
         ),
         CeremonyState::Open if ceremony.releasable_at.is_none() => {
             format!(
@@ -95,6 +109,11 @@ pub(super) fn owner_next(ceremony: &Ceremony) -> String {
         {
             "Your guardians go on over a stop, so a veto does not end it. If this was not you, open your vault and dismiss them all: `ocmt recovery veto --retire-guardians`.".to_owned()
         }
+        CeremonyState::Proposed if ceremony.lost_mailbox => format!(
+            "A guardian says that you have lost your mailbox and are reached at {}. If this was not you, stop it now: `ocmt recovery veto {}`, and call your guardians.",
+            ceremony.requester_email,
+            show::short(&ceremony.id)
+        ),
         CeremonyState::Open | CeremonyState::Ready => format!(
             "If this was not you, stop it now: `ocmt recovery veto {}`. It cannot open your vault before {}.",
             show::short(&ceremony.id),

@@ -24,9 +24,10 @@ impl Letter {
         Some(Self { to: field("To: ")?, subject: field("Subject: ")?, body: body.to_owned() })
     }
 
-    /// The first link in it.
+    /// The first link in it, or the token that stands there alone.
     pub fn link(&self) -> Option<&str> {
-        self.body.split_whitespace().find(|word| word.starts_with("https://"))
+        let is_link = |word: &&str| word.starts_with("https://") || word.starts_with("ocmt_lnk_");
+        self.body.split_whitespace().find(is_link)
     }
 }
 

@@ -7,11 +7,23 @@ pub(super) struct Reader {
     pub(super) owner: bool,
     /// Of a request that goes on over a stop: neither veto nor lock ends it.
     pub(super) over_a_stop: bool,
+    /// Of a request whose owner is said to have lost the mailbox too.
+    pub(super) lost_mailbox: bool,
+}
+
+impl Reader {
+    /// Before it opens, what goes on over a stop is ended by the owner's key alone.
+    fn stoppable_proposal(self) -> bool {
+        self.lost_mailbox && !self.over_a_stop
+    }
 }
 
 /// Subject and first lines of a notice about a ceremony; none of another kind.
 pub(super) fn words(kind: &str, reader: Reader) -> Option<(&'static str, &'static str)> {
     let Some(kind) = kind.strip_prefix("ceremony.") else { return drill(kind) };
+    if let Some(lost) = lost(kind, reader) {
+        return Some(lost);
+    }
     if !reader.owner {
         return guardian(kind);
     }
@@ -35,6 +47,10 @@ pub(super) fn page(kind: &str, reader: Reader, ceremony: Option<&str>) -> Option
             let hash = ceremony.filter(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
             Some(format!("/guardian/requests/{hash}"))
         }
+        "ceremony.proposed" | "ceremony.signed_for" if reader.owner && reader.stoppable_proposal() => {
+            Some("/app/recovery".to_owned())
+        }
+        "recovery.lost_mailbox" => Some("/app/recovery".to_owned()),
         "ceremony.opened" | "ceremony.approved" | "ceremony.ready" | "ceremony.goes_on"
             if reader.owner && !reader.over_a_stop =>
         {
@@ -42,6 +58,41 @@ pub(super) fn page(kind: &str, reader: Reader, ceremony: Option<&str>) -> Option
         }
         _ => None,
     }
+}
+
+/// Of what guardians have yet to sign for, because the owner is said to have lost the mailbox too.
+fn lost(kind: &str, reader: Reader) -> Option<(&'static str, &'static str)> {
+    if !reader.stoppable_proposal() {
+        return None;
+    }
+    Some(match (kind, reader.owner) {
+        ("proposed", true) => (
+            "Somebody asks for your vault who says that your mailbox is lost",
+            "Somebody, hopefully you, asks your guardians for your vault from another address, because this one is lost. Enough of them \
+             have to sign before it begins, and then the longest waiting time runs.\n\nIf it was not you, stop it now, on the page below or \
+             by `ocmt recovery veto`, and call your guardians.",
+        ),
+        ("proposed", false) => (
+            "Somebody whom you guard has lost the mailbox too, and asks for your help",
+            "A guardian, another or you, says so, and the request comes from the new address below. Call the person on a number that you \
+             already had, not one out of a letter, and compare the six words. Only then sign: on the page below, or by `ocmt guardian \
+             sign`. It lets the request begin, and gives nothing of your part yet. If it is not them, refuse.",
+        ),
+        ("sign_reminder", false) => (
+            "You are still asked to sign for who has lost the mailbox",
+            "If you do not know the person's voice, or the words differ, refuse. Otherwise: `ocmt guardian sign`, or the page below.",
+        ),
+        ("signed_for", true) => (
+            "A guardian signed for the request from another address",
+            "One of your guardians signed for the request of whoever says that this mailbox is lost. If it was not you, stop it now, on the \
+             page below or by `ocmt recovery veto`, and call your guardians.",
+        ),
+        ("signed_for", false) => (
+            "A guardian signed for who has lost the mailbox",
+            "Another guardian, or you, signed for the request to begin.",
+        ),
+        _ => return None,
+    })
 }
 
 /// To the owner, of a request that no veto ends.
@@ -165,6 +216,12 @@ fn drill(kind: &str) -> Option<(&'static str, &'static str)> {
              asked of you. If you did not expect this, call them first. The page below says more; `ocmt guardian accept` does \
              the same in a terminal.",
         ),
+        "recovery.lost_mailbox" => (
+            "A guardian says that you have lost this mailbox",
+            "The guardian below had a link sent to the new address below, from which your guardians can be asked for your vault. Nothing begins \
+             before enough of them have signed, and you are told. If you did not ask for it, call your guardians now, and look at the page \
+             below, or `ocmt recovery status`.",
+        ),
         "guardian.drill" => (
             "Could you still help? A drill for a guardian",
             "Nothing has happened. Every now and then guardians show that they could still help: on the page below, or by \
@@ -193,8 +250,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    const OWNER: Reader = Reader { owner: true, over_a_stop: false };
-    const GUARDIAN: Reader = Reader { owner: false, over_a_stop: false };
+    const OWNER: Reader = Reader { owner: true, over_a_stop: false, lost_mailbox: false };
+    const GUARDIAN: Reader = Reader { owner: false, ..OWNER };
 
     #[test]
     fn every_step_of_a_recovery_has_words_for_both_sides() {
@@ -216,7 +273,8 @@ mod tests {
         ] {
             let kind = format!("ceremony.{kind}");
             for (owner, over_a_stop) in [(true, true), (true, false), (false, true), (false, false)] {
-                let (subject, text) = words(&kind, Reader { owner, over_a_stop }).unwrap();
+                let (subject, text) =
+                    words(&kind, Reader { owner, over_a_stop, lost_mailbox: false }).unwrap();
                 assert!(subject.len() <= 70 && !text.is_empty(), "{kind}");
                 assert!(!(owner && over_a_stop && text.contains("`ocmt recovery veto`")), "{kind}: {text}");
             }
@@ -227,6 +285,7 @@ mod tests {
             "recovery.guardians_silent",
             "recovery.guardians_few",
             "recovery.guardians_lost",
+            "recovery.lost_mailbox",
         ] {
             assert!(words(kind, OWNER).is_some_and(|(subject, _)| subject.len() <= 70), "{kind}");
         }
@@ -239,5 +298,24 @@ mod tests {
         assert!(words("ceremony.goes_on", OWNER).unwrap().1.contains("ocmt recovery veto"));
         assert!(words("ceremony.reminder", GUARDIAN).unwrap().1.contains("number that you already had"));
         assert_eq!((words("tenant.deletion", OWNER), words("ceremony.unheard_of", OWNER)), (None, None));
+    }
+
+    #[test]
+    fn who_is_said_to_have_lost_the_mailbox_hears_how_to_stop_it_while_a_veto_does() {
+        let lost = Reader { lost_mailbox: true, ..OWNER };
+        for kind in ["ceremony.proposed", "ceremony.signed_for", "ceremony.opened", "ceremony.goes_on"] {
+            let (subject, text) = words(kind, lost).unwrap();
+            assert!(subject.len() <= 70 && text.contains("`ocmt recovery veto`"), "{kind}");
+            assert_eq!(page(kind, lost, Some("0a")).as_deref(), Some("/app/recovery"), "{kind}");
+        }
+        let over = Reader { over_a_stop: true, ..lost };
+        assert_eq!(page("ceremony.proposed", over, Some("0a")), None);
+        for kind in ["ceremony.proposed", "ceremony.signed_for", "ceremony.opened"] {
+            assert!(!words(kind, over).unwrap().1.contains("`ocmt recovery veto`"), "{kind}");
+        }
+        let guardian = Reader { owner: false, ..lost };
+        assert!(words("ceremony.proposed", guardian).unwrap().1.contains("`ocmt guardian sign`"));
+        let sign = page("ceremony.proposed", guardian, Some("0a"));
+        assert_eq!(sign.as_deref(), Some("/guardian/requests/0a"));
     }
 }

@@ -46,14 +46,18 @@ impl Letter {
             MailBody::EmailChange { tenant, token } => {
                 ("Confirm your new address".to_owned(), email_change(base_url, tenant, token))
             }
+            MailBody::LostMailbox { guardian, token } => {
+                ("Ask your guardians for your vault".to_owned(), lost_mailbox(guardian, token))
+            }
             MailBody::Invite { tenant, token } => {
                 ("You are invited".to_owned(), invite(base_url, tenant, token))
             }
             MailBody::Notice { kind, facts, .. } => {
                 let has = |fact: &str| facts.iter().find(|(name, _)| name == fact).map(|(_, value)| value);
                 let reader = ceremony::Reader {
-                    owner: has("owner") == Some(&mail.to),
+                    owner: has("owner") == Some(&mail.to) || has("former_address").is_some(),
                     over_a_stop: has("over_a_stop").is_some(),
+                    lost_mailbox: has("new_address").is_some(),
                 };
                 let words = ceremony::words(kind, reader).or_else(|| change::words(kind, reader.owner));
                 let words = words.or_else(|| group::words(kind)).or_else(|| slots::words(kind));
@@ -169,6 +173,17 @@ fn email_change(base_url: &str, tenant: &str, token: &Secret<String>) -> String 
          asked for it (`ocmt email confirm`); opening it does nothing. It works once.\n\n    {}\n\nIf it was not you, do nothing.\n",
         one_line(tenant),
         link(base_url, token)
+    )
+}
+
+/// With the token alone: a page that opened it would use it up.
+fn lost_mailbox(guardian: &str, token: &Secret<String>) -> String {
+    format!(
+        "{} says that you have lost the mailbox of your account, and are reached here. If that is right: run `ocmt recovery begin` on \
+         the device where you want your vault back, and paste this. It works once, within a day, and opens nothing by itself.\n\n    {}\n\n\
+         If you know nothing of it, do nothing.\n",
+        one_line(guardian),
+        token.expose()
     )
 }
 

@@ -86,6 +86,7 @@ pub(super) fn built_in_role(name: &str, field: &'static str) -> Result<Role, Sta
 
 pub(super) fn assurance(assurance: Assurance) -> i32 {
     match assurance {
+        Assurance::Inert => pb::Assurance::Inert,
         Assurance::PendingMfa => pb::Assurance::PendingMfa,
         Assurance::Recovery => pb::Assurance::Recovery,
         Assurance::Link => pb::Assurance::Link,

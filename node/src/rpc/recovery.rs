@@ -2,10 +2,11 @@
 //! their makers signed.
 
 use ocmt_actors::api::recovery::{
-    AcceptGuardianship, AnswerChallenge, ApproveCeremony, CancelCeremony, CeremonyActKind, ChallengeGuardian,
-    CollectShares, CompleteCeremony, DealShares, DenyCeremony, GetCeremony, GetGuardianSet, GetGuardianship,
-    GuardianKeys, InviteGuardian, ListCeremonies, ListGuardianships, LockCeremony, OpenCeremony,
-    OverrideStop, ResignGuardianship, VetoCeremony, VoiceDoubt,
+    AcceptGuardianship, AnswerChallenge, ApproveCeremony, CancelCeremony, CeremonyActKind, CeremonyPurpose,
+    ChallengeGuardian, CollectShares, CompleteCeremony, DealShares, DenyCeremony, GetCeremony,
+    GetGuardianSet, GetGuardianship, GuardianKeys, InviteGuardian, ListCeremonies, ListGuardianships,
+    LockCeremony, OpenCeremony, OverrideStop, ReportLostMailbox, ResignGuardianship, VetoCeremony,
+    VoiceDoubt,
 };
 use ocmt_crypto::sign::Signature;
 use ocmt_proto::v1::{self as pb, recovery_service_server::RecoveryService};
@@ -51,7 +52,8 @@ impl RecoveryService for Rpc {
         request: Request<pb::ResignGuardianshipRequest>,
     ) -> Answer<pb::ResignGuardianshipResponse> {
         let it = request.get_ref();
-        let ask = ResignGuardianship { guardianship: convert::id(&it.guardianship_id, "guardianship_id")? };
+        let guardianship = convert::id(&it.guardianship_id, "guardianship_id")?;
+        let ask = ResignGuardianship { guardianship, only_change: it.only_change };
         let ended = self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::ResignGuardianshipResponse { guardianship: Some(wire::guardianship(ended)) }))
     }
@@ -245,9 +247,22 @@ impl RecoveryService for Rpc {
         let signed = after.acts.iter().filter(|act| act.kind == CeremonyActKind::Overrode);
         Ok(Response::new(pb::OverrideStopResponse {
             units_signed: signed.map(|act| act.units).sum(),
-            units_needed: after.units_needed + 1,
+            units_needed: after.units_needed + u32::from(after.purpose == CeremonyPurpose::Override),
             ceremony: Some(wire::ceremony(after)),
         }))
+    }
+
+    async fn report_lost_mailbox(
+        &self,
+        request: Request<pb::ReportLostMailboxRequest>,
+    ) -> Answer<pb::ReportLostMailboxResponse> {
+        let it = request.get_ref();
+        let ask = ReportLostMailbox {
+            guardianship: convert::id(&it.guardianship_id, "guardianship_id")?,
+            new_email: it.new_email.clone(),
+        };
+        self.ask(&request, &it.idempotency_key, ask).await?;
+        Ok(Response::new(pb::ReportLostMailboxResponse {}))
     }
 
     async fn watch_ceremonies(

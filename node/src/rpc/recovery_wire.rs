@@ -118,6 +118,7 @@ pub(super) fn ceremony(it: CeremonyView) -> pb::Ceremony {
         units_approved: it.units_approved,
         acts: it.acts.into_iter().map(act).collect(),
         release_statement: it.release_statement.map(statement),
+        lost_mailbox: it.lost_mailbox,
     }
 }
 

@@ -17,10 +17,10 @@
 //! | `GET /app/audit` | what one has done oneself |
 //! | `GET /app/recovery`, `POST …/veto` | requests for one's own vault, and stopping one |
 //! | `GET /app/sessions`, `POST …/end`, `…/end-others` | where one is signed in, and ending it |
-//! | `GET /app/containers`, `…/{id}`, `POST …/wake`, `…/pause` | one's containers, why they are awake, waking and pausing ([`own`]) |
+//! | `GET /app/containers`, `…/{id}`, `POST …/wake`, `…/pause`, `…/log` | one's containers, why they are awake, waking and pausing, what they print ([`own`]) |
 //! | `GET /app/connections`, `POST …/end` | what they are connected to, and ending that |
 //! | `GET /app/groups`, `…/{id}`, `POST …/leave`, `/app/shares/accept`, `/app/shares/end` | groups and shares |
-//! | `GET /app/approvals`, `POST …/deny` | what others ask for, and refusing it |
+//! | `GET /app/approvals`, `…/{id}`, `POST …/deny` | what others ask for, giving and refusing it |
 //! | `GET /app/pairing`, `POST …/approve`, `…/refuse`, `…/revoke` | who may talk to one's agents |
 //! | `GET /app/alerts`, `POST …/add`, `…/test`, `…/remove` | where the tenant's alerts go |
 //! | `GET /app/vault`, `…/keys`, `POST …/step-up` | one's own secrets, and the ways to open them |

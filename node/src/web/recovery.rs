@@ -63,6 +63,7 @@ fn told(frame: &Frame, one: &CeremonyView) -> OneCeremony {
         opens: one.releasable_at.map_or_else(|| frame.say("request.not_yet").to_owned(), at),
         ends: at(one.expires_at),
         acts: one.acts.iter().map(|act| said(frame, act)).collect(),
+        lost: one.lost_mailbox.then(|| frame.put("recovery.lost", &one.requester_email)),
         unstopped: unstopped(one.state, over_a_stop(one)).map(|key| frame.say(key).to_owned()),
     }
 }

@@ -163,6 +163,8 @@ pub(super) struct OneCeremony {
     pub(super) acts: Vec<String>,
     /// Why no veto ends it, where none does.
     pub(super) unstopped: Option<String>,
+    /// That the mailbox is said to be lost, where it is.
+    pub(super) lost: Option<String>,
 }
 
 /// What one has done.
@@ -251,6 +253,7 @@ mod tests {
             ends: text(),
             acts: vec![text()],
             unstopped: Some(text()),
+            lost: Some(text()),
         };
         harmless(&Recovery { frame, ceremonies: vec![one], deal_anew: true, csrf: evil });
         let one = OneRecord {

@@ -3,7 +3,7 @@
 use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::Context as _;
-use tokio::{process::Command, time::timeout};
+use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
 
 use crate::programs;
 
@@ -37,7 +37,28 @@ pub async fn ocmt_in(environment: &[(&str, &str)], arguments: &[&str]) -> anyhow
     let mut command = Command::new(programs::ocmt()?);
     command.args(arguments).stdin(Stdio::null()).env_clear().kill_on_drop(true);
     command.envs(environment.iter().copied());
-    let ended = timeout(PATIENCE, command.output()).await;
+    said(timeout(PATIENCE, command.output()).await, arguments)
+}
+
+/// The same with this line typed into it.
+///
+/// # Errors
+/// As [`ocmt`].
+pub async fn ocmt_typed(arguments: &[&str], line: &str) -> anyhow::Result<Said> {
+    let mut command = Command::new(programs::ocmt()?);
+    command.args(arguments).env_clear().kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut started = command.spawn()?;
+    let mut stdin = started.stdin.take().context("it takes nothing")?;
+    stdin.write_all(format!("{line}\n").as_bytes()).await?;
+    drop(stdin);
+    said(timeout(PATIENCE, started.wait_with_output()).await, arguments)
+}
+
+fn said(
+    ended: Result<std::io::Result<std::process::Output>, tokio::time::error::Elapsed>,
+    arguments: &[&str],
+) -> anyhow::Result<Said> {
     let output = ended.with_context(|| format!("ocmt {} does not end", arguments.join(" ")))??;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok(Said { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) })

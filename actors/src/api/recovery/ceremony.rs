@@ -20,7 +20,7 @@ pub enum CeremonyPurpose {
 /// Where a ceremony stands. It only moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CeremonyState {
-    /// Overrides a stop: waits for guardians of k + 1 units to sign for it.
+    /// Waits for guardians to sign for it: of k + 1 units where it overrides a stop, of k where the owner has lost the mailbox.
     Proposed,
     /// Waits for approvals.
     Open,
@@ -62,7 +62,7 @@ pub enum CeremonyActKind {
     Locked,
     /// The owner vetoed.
     Vetoed,
-    /// A guardian signed for an override.
+    /// A guardian signed for it to open.
     Overrode,
     /// The requester named this guardian's share as bad.
     BadShare,
@@ -127,6 +127,10 @@ pub struct CeremonyView {
     pub release_statement: Option<NodeStatement>,
     /// Until when a guardian's lock stops the vault's ceremonies.
     pub locked_until: Option<Timestamp>,
+    /// The owner has lost the mailbox too: guardians of `units_needed` sign for it before it opens, and its completion makes
+    /// `requester_email` the owner's address.
+    #[serde(default)]
+    pub lost_mailbox: bool,
 }
 
 /// Open a ceremony: every field was chosen by the requester's client.

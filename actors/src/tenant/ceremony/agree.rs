@@ -1,18 +1,20 @@
 //! Going on over a veto or a lock: guardians of k + 1 units sign for the ceremony that overrides it, which opens with the
 //! last of them. Neither veto nor lock stops that one; whoever has the vault open can retire the set that it stands on.
+//!
+//! And for an owner who has lost the mailbox too: guardians of k units sign for the ceremony and the address that it was asked
+//! from (ADR 0046).
 
 use ocmt_crypto::{
-    ceremony::{Ceremony as Params, StopStatement, Verdict as Said},
-    guardian::GuardianSet as SignedSet,
+    ceremony::{Ceremony as Params, StopStatement, Verdict as Said, lost_mailbox},
     sign::VerifyKey,
 };
 use ocmt_store::tables::{
-    Approval, Ceremony, CeremonyState as Stored, GuardianSetState, Session, Vault, Verdict,
+    Approval, Assurance, Ceremony, CeremonyState as Stored, GuardianSetState, Session, Vault, Verdict,
 };
 use ocmt_types::GuardianshipId;
 
 use super::{
-    super::{recovery, session_row},
+    super::{handlers::email_change, recovery, session_row},
     ground::{self, Loaded, advance},
     state::Event,
     stop::{moved, retire_all},
@@ -57,7 +59,7 @@ pub(super) async fn take(
     statements: Vec<Vec<u8>>,
 ) -> Result<(), ActorError> {
     for body in statements {
-        let (guardianship, units) = signed(&body, &loaded.params, &loaded.set)?;
+        let (guardianship, units) = signed(&body, loaded)?;
         let key = (loaded.row.ceremony_id, guardianship, Verdict::Override);
         // each guardian counts once; with the last one needed it is open, and nobody signs any more
         if loaded.progress.stage != CeremonyState::Proposed || work.tx.get::<Approval>(key).await?.is_some() {
@@ -78,13 +80,12 @@ pub(super) async fn take(
     Ok(())
 }
 
-/// Who signed for exactly this ceremony over the one that it names, and with how many units.
-pub(super) fn signed(
-    body: &[u8],
-    params: &Params,
-    set: &SignedSet,
-) -> Result<(GuardianshipId, u32), ActorError> {
-    let stopped = params.overrides.ok_or_else(|| {
+/// Who signed for exactly this ceremony over the one that it names, or for the address that it was asked from, and with how many
+/// units.
+pub(super) fn signed(body: &[u8], loaded: &Loaded) -> Result<(GuardianshipId, u32), ActorError> {
+    let Loaded { params, set, row, .. } = loaded;
+    let over = params.overrides.or_else(|| row.new_email.as_deref().map(lost_mailbox));
+    let stopped = over.ok_or_else(|| {
         ActorError::precondition("NO_OVERRIDE", "this ceremony goes on over nothing: approve it, or deny it")
     })?;
     let bad = || ActorError::invalid("statement", "is not of a guardian of this ceremony's set for it");
@@ -93,6 +94,16 @@ pub(super) fn signed(
         return Err(bad());
     }
     Ok((guardian.guardianship, u32::from(guardian.weight())))
+}
+
+/// Guardians of enough units have signed for an owner who has lost the mailbox: the session is a recovery session from now on, and
+/// since it is in question whose the account is, its address stays.
+pub(super) async fn opened(work: &mut Work, loaded: &Loaded) -> Result<(), ActorError> {
+    let session = work.tx.get::<Session>(loaded.row.opened_by).await?;
+    if let Some(session) = session.filter(|session| session.assurance == Assurance::Inert) {
+        work.tx.update(&Session { assurance: Assurance::Recovery, ..session }).await?;
+    }
+    email_change::stop(work, loaded.row.user_id, "a recovery of the vault was opened").await.map(drop)
 }
 
 /// A session is put out: what it proposed and too few have signed for yet goes with it, so that it does not go on for as long as

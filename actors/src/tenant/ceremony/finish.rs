@@ -4,11 +4,17 @@ use ocmt_crypto::{
     slot::{KeySlot, SlotKind},
     vault::ProofOf,
 };
-use ocmt_store::tables::{Approval, GuardianSet, GuardianshipOut, Link, RotationMode, Slot, Vault, Verdict};
+use ocmt_store::tables::{
+    Approval, Ceremony, GuardianSet, GuardianshipOut, Link, RotationMode, Slot, User, Vault, Verdict,
+};
 use ocmt_types::Secret;
 
 use super::{
-    super::{api_key, program, recovery, session_row, share, vault},
+    super::{
+        api_key,
+        handlers::{channels, email_change},
+        program, recovery, session_row, share, vault,
+    },
     ground::{self, Loaded, advance},
     state::Event,
     stop::{own, requester, retire_all},
@@ -69,6 +75,7 @@ impl Handle for CompleteCeremony {
         let vault = vault::rotation::finish(work, vault, finish).await?.vault;
         let vault = vault::ground::info(work, &vault).await?;
         retire_set(work, &loaded).await?;
+        new_address(work, &loaded.row).await?;
         advance(work, &mut loaded, Event::Completed).await?;
         let sessions = session_row::end_all(work, loaded.row.user_id, None).await?;
         let ended_credentials = sessions + api_key::forget_user(work, loaded.row.user_id).await?;
@@ -131,6 +138,24 @@ impl CompleteCeremony {
         }
         Ok(())
     }
+}
+
+/// Whoever had lost the mailbox too is reached at the other address from now on, and by no other way.
+async fn new_address(work: &mut Work, row: &Ceremony) -> Result<(), ActorError> {
+    let Some(address) = &row.new_email else { return Ok(()) };
+    let user = work.tx.get::<User>(row.user_id).await?.ok_or_else(ground::damaged)?;
+    if user.email == *address {
+        return Ok(());
+    }
+    email_change::stop(work, row.user_id, "a recovery of the vault was completed").await?;
+    let old = user.email.clone();
+    if let Some(why) = channels::moved(work, user, address).await? {
+        return Err(ActorError::precondition(
+            "ADDRESS_TAKEN",
+            format!("{why}: nothing was changed; let that user take another address, and complete again"),
+        ));
+    }
+    email_change::recovered(work, row.user_id, [&old, address]).await
 }
 
 /// Its shares have served: nobody is to have them any more.

@@ -8,16 +8,13 @@ use ocmt_store::tables::{
     Approval, Ceremony, CeremonyPurpose as StoredPurpose, CeremonyState as Stored, GuardianSet,
     GuardianshipOut, Session, User, Verdict,
 };
-use ocmt_types::{Digest32, GuardianshipId};
+use ocmt_types::Digest32;
 
 use super::{
-    super::{
-        handlers::notices::{self, NoticeText},
-        recovery::letters::{self, Told},
-        session_row,
-    },
-    events,
+    super::session_row,
+    agree,
     state::{Event, Progress},
+    tell::{news_of, tell},
 };
 use crate::{
     api::recovery::{
@@ -30,9 +27,6 @@ use crate::{
 
 /// Timer of a ceremony's next deadline; its subject is the ceremony.
 pub(in crate::tenant) const TIMER: &str = "ceremony.look";
-/// The notice whose hand-over the delay counts from.
-pub(in crate::tenant) const OPENED: &str = "ceremony.opened";
-const PROPOSED: &str = "ceremony.proposed";
 const MOST_ACTS: usize = 256;
 
 /// A ceremony with all that decides about it, read in one transaction.
@@ -92,6 +86,7 @@ async fn progress(
         total: u32::from(set.total()),
         delay: Duration::from_millis(params.delay_ms),
         overrides: params.overrides.is_some(),
+        lost_mailbox: row.new_email.is_some(),
         agreed: of(Verdict::Override),
         approved: of(Verdict::Approve),
         denied: of(Verdict::Deny),
@@ -141,6 +136,9 @@ pub(super) async fn advance(
     if entered.iter().any(|stage| !stage.is_live() && *stage != CeremonyState::Completed) {
         end_opener(work, loaded).await?;
     }
+    if entered.contains(&CeremonyState::Open) && loaded.progress.lost_mailbox {
+        agree::opened(work, loaded).await?;
+    }
     let subject = loaded.row.ceremony_id.to_string();
     match loaded.progress.next_look() {
         Some(at) => work.set_timer(TIMER, &subject, at, &[]).await?,
@@ -173,73 +171,6 @@ async fn end_opener(work: &mut Work, loaded: &Loaded) -> Result<(), ActorError> 
     session_row::end(work, of_recovery).await.map(drop)
 }
 
-/// Tells the owner's channels (if there are news for people), whoever watches, and every guardian's tenant.
-pub(super) async fn tell(
-    work: &mut Work,
-    loaded: &Loaded,
-    news: Option<&'static str>,
-) -> Result<(), ActorError> {
-    let view = view(work, loaded).await?;
-    if let Some(kind) = news {
-        tell_owner(work, loaded, &view, kind).await?;
-    }
-    events::note(work, loaded.row.user_id, None, &view).await?;
-    for guardian in loaded.set.guardians() {
-        tell_guardian(work, loaded, guardian.guardianship, (&view, news)).await?;
-    }
-    Ok(())
-}
-
-/// Word to the owner's channels.
-pub(super) async fn tell_owner(
-    work: &mut Work,
-    loaded: &Loaded,
-    view: &CeremonyView,
-    kind: &str,
-) -> Result<(), ActorError> {
-    let text = NoticeText {
-        user: Some(loaded.row.user_id),
-        address: &view.owner_email,
-        kind,
-        subject: &loaded.row.ceremony_id.to_string(),
-        facts: &facts(view),
-    };
-    notices::write(work, text).await.map(drop)
-}
-
-/// Word to a guardian's tenant, in order by the ceremony's version.
-pub(super) async fn tell_guardian(
-    work: &mut Work,
-    loaded: &Loaded,
-    guardianship: GuardianshipId,
-    (view, news): (&CeremonyView, Option<&str>),
-) -> Result<(), ActorError> {
-    let found = work.tx.get::<GuardianshipOut>(guardianship).await?;
-    let Some(tenant) = found.and_then(|row| row.guardian_tenant) else { return Ok(()) };
-    let (version, view, news) = (loaded.row.version, view.clone(), news.map(str::to_owned));
-    let told = Told { guardianship, version, view, news };
-    letters::send(work, tenant, letters::TOLD, &told).await.map(drop)
-}
-
-/// Plain facts for a mail.
-pub(in crate::tenant) fn facts(view: &CeremonyView) -> Vec<(String, String)> {
-    let mut facts = vec![
-        ("ceremony".to_owned(), Digest32(view.id).to_string()),
-        ("vault".to_owned(), view.vault.to_string()),
-        ("owner".to_owned(), view.owner_email.clone()),
-        ("units_needed".to_owned(), view.units_needed.to_string()),
-        ("units_approved".to_owned(), view.units_approved.to_string()),
-        ("expires_at".to_owned(), view.expires_at.millis().to_string()),
-    ];
-    if view.purpose == CeremonyPurpose::Override {
-        facts.push(("over_a_stop".to_owned(), "yes".to_owned()));
-    }
-    if let Some(at) = view.releasable_at {
-        facts.push(("releasable_at".to_owned(), at.millis().to_string()));
-    }
-    facts
-}
-
 /// The ceremony as its parties see it.
 pub(super) async fn view(work: &mut Work, loaded: &Loaded) -> Result<CeremonyView, ActorError> {
     let Loaded { row, params, set_row, .. } = loaded;
@@ -258,8 +189,8 @@ pub(super) async fn view(work: &mut Work, loaded: &Loaded) -> Result<CeremonyVie
         },
         state: row.state.into(),
         vault: row.vault_id,
-        // a recovery session is given for the address of the vault's owner, and for no other
-        requester_email: owner.email.clone(),
+        // a recovery session is given for the address of the vault's owner, but for that of one who has lost it
+        requester_email: row.new_email.clone().unwrap_or_else(|| owner.email.clone()),
         owner_email: owner.email,
         opened_at: row.opened_at,
         delay_started_at: row.notified_at,
@@ -272,6 +203,7 @@ pub(super) async fn view(work: &mut Work, loaded: &Loaded) -> Result<CeremonyVie
         release_statement: (row.release_private_wrapped.is_some() && row.state != Stored::Proposed)
             .then_some(statement),
         locked_until: set_row.locked_until.filter(|until| *until > work.now),
+        lost_mailbox: row.new_email.is_some(),
     })
 }
 
@@ -339,21 +271,6 @@ pub(in crate::tenant) fn damaged() -> ActorError {
         "STORE_DAMAGED",
         "a stored ceremony or set is damaged; the operator has been told",
     )
-}
-
-pub(super) fn news_of(stage: CeremonyState) -> &'static str {
-    match stage {
-        CeremonyState::Proposed => PROPOSED,
-        CeremonyState::Open => OPENED,
-        CeremonyState::Ready => "ceremony.ready",
-        CeremonyState::Released => "ceremony.released",
-        CeremonyState::Completed => "ceremony.completed",
-        CeremonyState::Denied => "ceremony.denied",
-        CeremonyState::Vetoed => "ceremony.vetoed",
-        CeremonyState::Locked => "ceremony.locked",
-        CeremonyState::Expired => "ceremony.expired",
-        CeremonyState::Cancelled => "ceremony.cancelled",
-    }
 }
 
 impl From<Stored> for CeremonyState {

@@ -14,6 +14,7 @@ pub(super) mod read;
 pub(super) mod remind;
 pub(super) mod state;
 pub(super) mod stop;
+pub(super) mod tell;
 pub(crate) mod watch;
 
 #[cfg(test)]

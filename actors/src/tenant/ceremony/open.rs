@@ -13,10 +13,10 @@ use ocmt_store::tables::{
 use ocmt_types::{Digest32, Timestamp};
 
 use super::{
-    super::handlers::email_change,
+    super::{handlers::email_change, recovery::lost},
     agree,
     ground::{self, Loaded},
-    remind,
+    remind, tell,
 };
 use crate::{
     api::recovery::{CeremonyView, OpenCeremony},
@@ -61,18 +61,29 @@ impl Handle for OpenCeremony {
         let set_row = set_in_force(work, &vault).await?;
         check(work, &params, &set_row).await?;
         agree::check(work, &params, &self.overrides).await?;
-        let session = limited(work).await?;
-        let row = new_row(work, &params, &set_row, &session)?;
+        let lost = lost::of_session(work, who.user, who.session).await?;
+        let session = limited(work, lost.is_some()).await?;
+        let mut row = new_row(work, &params, &set_row, &session)?;
+        if let Some(lost) = lost {
+            longest(&params, &set_row)?;
+            row.state = CeremonyState::Proposed;
+            row.new_email = Some(lost.new_email);
+        }
         if let Some(wrapped) = &row.release_private_wrapped {
             work.check_wrapped(wrapped).await?;
         }
         work.tx.insert(&row).await?;
         hold_session(work, session, &row).await?;
-        // who the account belongs to is in question: its address stays
-        email_change::stop(work, row.user_id, "a recovery of the vault was opened").await?;
+        if row.new_email.is_none() {
+            // who the account belongs to is in question: its address stays
+            email_change::stop(work, row.user_id, "a recovery of the vault was opened").await?;
+        }
         let mut loaded = ground::load(work, id).await?.ok_or_else(ground::damaged)?;
         announce(work, &loaded).await?;
         agree::take(work, &mut loaded, self.overrides).await?;
+        if row.new_email.is_some() {
+            work.details.push(("lost_mailbox".to_owned(), "yes".to_owned()));
+        }
         if params.overrides.is_some() {
             // neither veto nor lock stops it: whoever is told that it was opened is told that too
             work.details.push(("over_a_stop".to_owned(), "yes".to_owned()));
@@ -121,12 +132,23 @@ async fn check(work: &mut Work, params: &Params, set_row: &GuardianSet) -> Resul
     }
 }
 
+/// Whoever has lost the mailbox too is known by guardians alone: the owner has the longest time to look.
+fn longest(params: &Params, set_row: &GuardianSet) -> Result<(), ActorError> {
+    if params.delay_ms >= ground::signed_set(set_row)?.delays().lock_ms {
+        return Ok(());
+    }
+    Err(ActorError::invalid(
+        "params",
+        "have less than the longest delay of the set: who has lost the mailbox too waits for that",
+    ))
+}
+
 fn earliest_release(work: &Work, params: &Params) -> Timestamp {
     work.now + Duration::from_millis(params.delay_ms)
 }
 
 /// The asking session, if it may open one more.
-async fn limited(work: &mut Work) -> Result<Session, ActorError> {
+async fn limited(work: &mut Work, by_word: bool) -> Result<Session, ActorError> {
     let who = work.user()?;
     let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
     if session.assurance == Assurance::Narrowed {
@@ -136,11 +158,13 @@ async fn limited(work: &mut Work) -> Result<Session, ActorError> {
         ));
     }
     let own = || Ceremony::opened_by.eq(who.session);
+    // with the one that a guardian's word let it propose it wakes, and ends
+    let most = if by_word { 1 } else { LIVE_PER_SESSION };
     let mut live = 0;
     for state in CeremonyState::LIVE {
         live += work.tx.count::<Ceremony>(own().and(Ceremony::state.eq(state))).await?;
     }
-    if live >= LIVE_PER_SESSION || work.tx.count::<Ceremony>(own()).await? >= OPENED_PER_SESSION {
+    if live >= most || work.tx.count::<Ceremony>(own()).await? >= OPENED_PER_SESSION {
         let why = "this session has opened too many ceremonies: cancel one, or sign in for recovery again";
         return Err(ActorError::exhausted("TOO_MANY_CEREMONIES", why));
     }
@@ -193,6 +217,7 @@ pub(in crate::tenant) fn new_row(
         released_at: None,
         ended_at: None,
         version: 1,
+        new_email: None,
     })
 }
 
@@ -200,7 +225,7 @@ pub(in crate::tenant) fn new_row(
 /// nothing else and is held for it; a full one is not made longer.
 async fn hold_session(work: &mut Work, session: Session, row: &Ceremony) -> Result<(), ActorError> {
     let params = Params::decode(&row.params).map_err(|_| ground::damaged())?;
-    if session.assurance == Assurance::Recovery {
+    if matches!(session.assurance, Assurance::Inert | Assurance::Recovery) {
         let expires_at = session.expires_at.max(row.expires_at);
         work.tx.update(&Session { expires_at, idle_expires_at: expires_at, ..session }).await?;
         return Ok(());
@@ -220,7 +245,7 @@ async fn announce(work: &mut Work, loaded: &Loaded) -> Result<(), ActorError> {
     let row = &loaded.row;
     work.set_timer(ground::TIMER, &row.ceremony_id.to_string(), row.expires_at, &[]).await?;
     remind::begin(work, loaded).await?;
-    ground::tell(work, loaded, Some(ground::news_of(loaded.progress.stage))).await
+    tell::tell(work, loaded, Some(tell::news_of(loaded.progress.stage))).await
 }
 
 /// Whole minutes, a started one counted.

@@ -34,6 +34,9 @@ impl Handle for GetCeremony {
                 sealed_units: Vec::new(),
             });
         }
+        if who.assurance == Assurance::Inert {
+            return Err(ActorError::NotFound);
+        }
         let found = asked(work, who.user, self.ceremony).await?;
         let row = work.authorize_found(Action::ActAsGuardian, found, |row| Object::of(row.user_id))?;
         let guardianship =
@@ -68,12 +71,16 @@ impl Handle for ListCeremonies {
         let own = Ceremony::user_id.eq(who.user).desc(Ceremony::opened_at);
         let mut views = Vec::new();
         for row in work.tx.find::<Ceremony>(own).await? {
+            // an inert session sees what it proposed itself, and nothing else
+            if who.assurance == Assurance::Inert && row.opened_by != who.session {
+                continue;
+            }
             if let Some(loaded) = ground::load(work, row.ceremony_id).await? {
                 views.push(ground::view(work, &loaded).await?);
             }
         }
         // a recovery session is its owner's, not a guardian's
-        if who.assurance != Assurance::Recovery {
+        if !who.assurance.is_of_recovery() {
             let asked = CeremonyRequest::user_id.eq(who.user).desc(CeremonyRequest::opened_at);
             for row in work.tx.find::<CeremonyRequest>(asked).await? {
                 views.push(parse(&row)?);

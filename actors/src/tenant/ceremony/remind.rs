@@ -1,15 +1,16 @@
 //! Reminders while a ceremony goes on: guardians who have said nothing are asked again, and its owner hears that it is still
 //! there, so that one lost letter does not decide it. Fewer as time goes by, and none once it is over.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use ocmt_store::tables::Timer;
 use ocmt_types::GuardianshipId;
 
 use super::{
-    ground::{self, Loaded, tell_guardian, tell_owner},
+    ground::{self, Loaded},
     state::{Event, Progress},
     stop::by_subject,
+    tell::{tell_guardian, tell_owner},
 };
 use crate::{api::recovery::CeremonyState, error::ActorError, work::Work};
 
@@ -56,7 +57,8 @@ pub(in crate::tenant) async fn fire(work: &mut Work, timer: &Timer) -> Result<()
     tell_owner(work, &loaded, &view, to_owner).await?;
     if let Some(news) = to_silent {
         for guardian in loaded.set.guardians().iter().filter(|one| is_silent(&today, one.guardianship)) {
-            tell_guardian(work, &loaded, guardian.guardianship, (&view, Some(news))).await?;
+            let to = guardian.guardianship;
+            tell_guardian(work, &loaded, to, (&view, Some(news)), &mut BTreeSet::new()).await?;
         }
     }
     let count = timer.payload.first().copied().unwrap_or(0).saturating_add(1);

@@ -3,6 +3,9 @@
 //! One that overrides a stop begins as `proposed`: guardians of k + 1 units sign for it before it opens, and then neither
 //! veto nor lock stops it, only the retirement of its set. Until it opens a veto signed by the owner's key ends it too.
 //!
+//! One of an owner who has lost the mailbox too begins as `proposed` as well: guardians of k units sign for it, and everything
+//! stops it that stops any other, before it opens and after.
+//!
 //! It only moves forward. It is released when k units have approved *and* the delay, counted from the
 //! hand-over of the owner's notice, has passed *and* nothing has stopped it; each guardian counts once.
 
@@ -24,7 +27,9 @@ pub(in crate::tenant) struct Progress {
     pub(in crate::tenant) delay: Duration,
     /// It goes on over a veto or a lock.
     pub(in crate::tenant) overrides: bool,
-    /// Guardians who signed for an override, and their units.
+    /// Its requester is known by a guardian's word alone.
+    pub(in crate::tenant) lost_mailbox: bool,
+    /// Guardians who signed for it to open, and their units.
     pub(in crate::tenant) agreed: BTreeMap<GuardianshipId, u32>,
     /// Guardians who approved, and their units.
     pub(in crate::tenant) approved: BTreeMap<GuardianshipId, u32>,
@@ -45,7 +50,7 @@ pub(in crate::tenant) enum Event {
     Look,
     /// A carrier took the owner's notice.
     Notified,
-    /// A guardian signed for the override, with these units.
+    /// A guardian signed for it to open, with these units.
     Agreed(GuardianshipId, u32),
     /// A guardian approved with these units.
     Approved(GuardianshipId, u32),
@@ -102,7 +107,7 @@ impl From<Refused> for ActorError {
             }
             Refused::Proposed => Self::precondition(
                 "CEREMONY_PROPOSED",
-                "it goes on over a stop: one guardian more than are needed has to sign for it first",
+                "guardians have to sign for it before it opens: enough have not yet",
             ),
             Refused::Opened => {
                 Self::precondition("CEREMONY_OPENED", "enough guardians have signed for it: it is open")
@@ -139,13 +144,21 @@ impl Progress {
                 if self.stage != CeremonyState::Proposed {
                     return Err(Refused::Opened);
                 }
+                if self.denied.contains_key(&by) {
+                    return Err(Refused::Decided);
+                }
                 self.agreed.insert(by, units);
             }
             Event::Approved(by, units) => {
+                self.opened()?;
                 self.may_decide(by)?;
                 self.approved.insert(by, units);
             }
             Event::Denied(by, units) => {
+                // what goes on over a stop is denied once it is open: until then not to sign is enough
+                if !self.lost_mailbox {
+                    self.opened()?;
+                }
                 self.may_decide(by)?;
                 self.denied.insert(by, units);
             }
@@ -198,9 +211,23 @@ impl Progress {
         }
     }
 
+    /// Whether guardians sign for it before it opens.
+    pub(in crate::tenant) fn is_signed_for(&self) -> bool {
+        self.overrides || self.lost_mailbox
+    }
+
     /// Units that have to sign before it opens.
     fn to_open(&self) -> u32 {
-        self.needed.saturating_add(1)
+        if self.overrides { self.needed.saturating_add(1) } else { self.needed }
+    }
+
+    /// Units that have signed, and whose guardians have not denied since.
+    fn agreed_units(&self) -> u32 {
+        self.agreed.iter().filter(|(by, _)| !self.denied.contains_key(by)).map(|(_, units)| units).sum()
+    }
+
+    fn is_denied(&self) -> bool {
+        self.total.saturating_sub(self.denied.values().sum()) < self.needed
     }
 
     /// Units approved.
@@ -213,7 +240,10 @@ impl Progress {
         if self.stage.is_live() && now >= self.expires_at {
             return self.end(CeremonyState::Expired, now, entered);
         }
-        if self.stage == CeremonyState::Proposed && self.agreed.values().sum::<u32>() >= self.to_open() {
+        if self.stage == CeremonyState::Proposed && self.is_denied() {
+            return self.end(CeremonyState::Denied, now, entered);
+        }
+        if self.stage == CeremonyState::Proposed && self.agreed_units() >= self.to_open() {
             self.stage = CeremonyState::Open;
             entered.push(self.stage);
         }
@@ -221,7 +251,7 @@ impl Progress {
             if self.approved_units() >= self.needed {
                 self.stage = CeremonyState::Ready;
                 entered.push(self.stage);
-            } else if self.total.saturating_sub(self.denied.values().sum()) < self.needed {
+            } else if self.is_denied() {
                 return self.end(CeremonyState::Denied, now, entered);
             }
         }
@@ -259,11 +289,14 @@ impl Progress {
         if self.stage == CeremonyState::Released { Ok(()) } else { Err(Refused::NotReleased) }
     }
 
+    /// Enough have signed for it, where anybody has to.
+    fn opened(&self) -> Result<(), Refused> {
+        self.live()?;
+        if self.stage == CeremonyState::Proposed { Err(Refused::Proposed) } else { Ok(()) }
+    }
+
     fn may_decide(&self, by: GuardianshipId) -> Result<(), Refused> {
         self.still_asked()?;
-        if self.stage == CeremonyState::Proposed {
-            return Err(Refused::Proposed);
-        }
         if self.approved.contains_key(&by) || self.denied.contains_key(&by) {
             return Err(Refused::Decided);
         }

@@ -26,6 +26,7 @@ fn fresh() -> Progress {
         total: WEIGHTS.iter().sum(),
         delay: DELAY,
         overrides: false,
+        lost_mailbox: false,
         agreed: BTreeMap::new(),
         approved: BTreeMap::new(),
         denied: BTreeMap::new(),
@@ -39,6 +40,11 @@ fn fresh() -> Progress {
 /// One that goes on over a stop.
 fn proposed() -> Progress {
     Progress { stage: S::Proposed, overrides: true, ..fresh() }
+}
+
+/// One whose owner has lost the mailbox too, by a guardian's word.
+fn lost() -> Progress {
+    Progress { stage: S::Proposed, lost_mailbox: true, ..fresh() }
 }
 
 fn rank(stage: S) -> u8 {
@@ -79,8 +85,10 @@ proptest! {
     fn r8_no_release_without_units_delay_and_peace_never_backwards_never_twice(
         steps in prop::collection::vec((any_event(), 0_i64..1_200), 1..60),
         overrides in any::<bool>(),
+        lost_mailbox in any::<bool>(),
     ) {
-        let mut state = if overrides { proposed() } else { fresh() };
+        let mut state = if overrides { proposed() } else if lost_mailbox { lost() } else { fresh() };
+        state.lost_mailbox = lost_mailbox;
         let mut stopped = false;
         let mut distinct: BTreeMap<GuardianshipId, u32> = BTreeMap::new();
         let mut agreed: BTreeMap<GuardianshipId, u32> = BTreeMap::new();
@@ -105,8 +113,14 @@ proptest! {
                 agreed.insert(id, units);
             }
             if entered.contains(&S::Open) {
-                prop_assert!(overrides && agreed.values().sum::<u32>() > NEEDED, "k + 1 units sign for it first");
+                prop_assert!(overrides || lost_mailbox, "others are open from the beginning");
+                let denied = |id: &GuardianshipId| before.denied.contains_key(id);
+                let signed = agreed.iter().filter(|(id, _)| !denied(id)).map(|(_, units)| units).sum::<u32>();
+                prop_assert!(signed >= NEEDED + u32::from(overrides), "k units sign for it first, k + 1 over a stop");
                 prop_assert!(state.notified_at.is_none(), "its delay counts from then");
+            }
+            if let (Event::Denied(..), S::Proposed) = (event, before.stage) {
+                prop_assert!(lost_mailbox, "over a stop not to sign is enough");
             }
             if overrides {
                 prop_assert!(!matches!(event, Event::Vetoed | Event::Locked), "neither stops an override");
@@ -205,4 +219,37 @@ fn an_override_opens_with_k_plus_1_units_and_only_its_sets_retirement_stops_it()
     let mut retired = state.clone();
     assert_eq!(retired.step(Event::Retired, Timestamp(6)).unwrap(), [S::Vetoed]);
     assert_eq!(state.step(Event::Look, Timestamp(103)).unwrap(), [S::Released]);
+}
+
+#[test]
+fn who_has_lost_the_mailbox_needs_k_units_to_open_and_everything_stops_it_before_and_after() {
+    let mut state = lost();
+    let agree = |state: &mut Progress, n| {
+        let (id, units) = guardian(n);
+        state.step(Event::Agreed(id, units), Timestamp(1))
+    };
+    let deny = |state: &mut Progress, n| {
+        let (id, units) = guardian(n);
+        state.step(Event::Denied(id, units), Timestamp(1))
+    };
+    assert_eq!(agree(&mut state, 0).unwrap(), []);
+    assert_eq!(agree(&mut state, 0).unwrap(), [], "the same guardian counts once");
+    assert_eq!(agree(&mut state, 1).unwrap(), [], "k - 1 units are too few");
+    assert_eq!(approve(&mut state, 0, 2), Err(Refused::Proposed));
+    state.step(Event::Notified, Timestamp(2)).unwrap();
+    for (stop, ends) in [(Event::Vetoed, S::Vetoed), (Event::Locked, S::Locked), (Event::Retired, S::Vetoed)]
+    {
+        assert_eq!(state.clone().step(stop, Timestamp(3)).unwrap(), [ends]);
+    }
+    // whoever signed and then denies has not signed
+    let mut denied = state.clone();
+    assert_eq!(deny(&mut denied, 0).unwrap(), []);
+    assert_eq!(agree(&mut denied, 0), Err(Refused::Decided));
+    assert_eq!(agree(&mut denied, 3).unwrap(), [], "one of two signatures is left, and this one");
+    assert_eq!(deny(&mut denied, 1).unwrap(), []);
+    assert_eq!(deny(&mut denied, 3).unwrap(), [S::Denied], "k cannot be reached");
+    assert_eq!(agree(&mut state, 3).unwrap(), [S::Open]);
+    assert_eq!(state.notified_at, None, "what was told before it opened starts no delay");
+    assert_eq!(state.clone().step(Event::Vetoed, Timestamp(4)).unwrap(), [S::Vetoed]);
+    assert_eq!(state.clone().step(Event::Locked, Timestamp(4)).unwrap(), [S::Locked]);
 }

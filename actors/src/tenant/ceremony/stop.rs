@@ -5,7 +5,7 @@ use ocmt_crypto::{
     seal::SealPublicKey,
 };
 use ocmt_store::tables::{
-    Approval, Ceremony, CeremonyState as Stored, GuardianSet, GuardianshipOut, Notice, Verdict,
+    Approval, Ceremony, CeremonyState as Stored, GuardianSet, GuardianshipOut, Verdict,
 };
 use ocmt_types::{Digest32, GuardianshipId, TenantId, VaultId};
 
@@ -19,6 +19,7 @@ use crate::{
     api::recovery::{CancelCeremony, CeremonyState, CeremonyView, VetoCeremony, Vetoed},
     audit,
     authorize::{Action, Object},
+    caller::Assurance,
     error::ActorError,
     work::{Handle, Work},
 };
@@ -54,6 +55,10 @@ impl Handle for CancelCeremony {
 pub(super) async fn own(work: &mut Work, action: Action, ceremony: Digest32) -> Result<Loaded, ActorError> {
     let found = ground::load(work, ceremony).await?;
     let loaded = work.authorize_found(action, found, |loaded| Object::of(loaded.row.user_id))?;
+    let who = work.user()?;
+    if who.assurance == Assurance::Inert && loaded.row.opened_by != who.session {
+        return Err(ActorError::NotFound);
+    }
     work.object = format!("ceremony/{ceremony}");
     Ok(loaded)
 }
@@ -150,7 +155,7 @@ fn verified(loaded: &Loaded, letter: &SaidIn) -> Result<u32, ActorError> {
                 SignedApproval::verify(&letter.body, ceremony, &release, &loaded.set).map_err(bad)?;
             (approval.guardianship(), u32::try_from(approval.units().len()).unwrap_or(0))
         }
-        VerdictKind::Override => agree::signed(&letter.body, &loaded.params, &loaded.set)?,
+        VerdictKind::Override => agree::signed(&letter.body, loaded)?,
         VerdictKind::Deny | VerdictKind::Lock | VerdictKind::Doubt => {
             let bad =
                 || ActorError::invalid("statement", "is not of a guardian of this ceremony's set on it");
@@ -189,7 +194,9 @@ async fn once_a_lock_period(
 
 /// The other ceremonies of the vault that are not released yet.
 async fn stop_others(work: &mut Work, loaded: &Loaded, event: Event) -> Result<(), ActorError> {
-    for mut other in live_of(work, loaded.row.vault_id, &[Stored::Open, Stored::Ready]).await? {
+    for mut other in
+        live_of(work, loaded.row.vault_id, &[Stored::Proposed, Stored::Open, Stored::Ready]).await?
+    {
         if other.row.ceremony_id == loaded.row.ceremony_id {
             continue;
         }
@@ -197,7 +204,7 @@ async fn stop_others(work: &mut Work, loaded: &Loaded, event: Event) -> Result<(
         // make this stop fail
         let mut today = other.progress.clone();
         today.step(Event::Look, work.now)?;
-        let stops = matches!(today.stage, CeremonyState::Open | CeremonyState::Ready) && !today.overrides;
+        let stops = today.stage.is_live() && today.stage != CeremonyState::Released && !today.overrides;
         let entered = advance(work, &mut other, if stops { event } else { Event::Look }).await?;
         moved(work, other.row.ceremony_id, entered.iter()).await?;
     }
@@ -238,24 +245,6 @@ pub(in crate::tenant) async fn look(work: &mut Work, subject: &str) -> Result<()
     match by_subject(work, subject).await? {
         Some(mut loaded) if loaded.progress.stage.is_live() => {
             let entered = advance(work, &mut loaded, Event::Look).await?;
-            moved(work, loaded.row.ceremony_id, entered.iter()).await
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// A carrier took a notice: if it is that a ceremony was opened, its delay counts from now.
-pub(in crate::tenant) async fn notified(work: &mut Work, notice: &Notice) -> Result<(), ActorError> {
-    if notice.kind != ground::OPENED {
-        return Ok(());
-    }
-    match by_subject(work, &notice.subject).await? {
-        Some(mut loaded)
-            if notice.user_id == Some(loaded.row.user_id)
-                && loaded.progress.stage.is_live()
-                && loaded.progress.notified_at.is_none() =>
-        {
-            let entered = advance(work, &mut loaded, Event::Notified).await?;
             moved(work, loaded.row.ceremony_id, entered.iter()).await
         }
         Some(_) | None => Ok(()),

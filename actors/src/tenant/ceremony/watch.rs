@@ -10,7 +10,7 @@ use crate::{
     api::recovery::{CeremonyChange, CeremonyEventAt, WatchCeremonies},
     authorize::{Action, Object},
     call::CallMeta,
-    caller::{Assurance, Caller},
+    caller::Caller,
     env::Scope,
     error::ActorError,
     system::System,
@@ -46,7 +46,7 @@ impl Handle for WatchCeremonies {
             }
         };
         let scope = Scope::new(Arc::clone(&work.env), work.ownership);
-        let own_alone = who.assurance == Assurance::Recovery;
+        let own_alone = who.assurance.is_of_recovery();
         let hint = work.env.ceremony_hints.watch((work.ownership.tenant, who.user))?;
         Ok(Following { log: Changes { scope, user: who.user, own_alone, next }, begun, hint })
     }

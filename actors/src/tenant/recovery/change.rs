@@ -210,9 +210,24 @@ pub(super) async fn taken_back(work: &mut Work, row: &GuardianshipOut) -> Result
     if plan.seats.iter().all(|(guardianship, ..)| *guardianship != row.guardianship_id) {
         return Ok(());
     }
+    end(work, &before).await
+}
+
+/// The owner takes a change back without ending a guardianship: it may name none but those who sit.
+pub(super) async fn withdrawn(work: &mut Work, vault: VaultId) -> Result<(), ActorError> {
+    let none = || ActorError::precondition("NO_CHANGE", "no change of guardians waits");
+    let before = newest(work, vault).await?.ok_or_else(none)?;
+    let known = proposal(work, &before).await?.ok_or_else(none)?;
+    if known.plan.is_none() {
+        return Err(none());
+    }
+    end(work, &before).await
+}
+
+async fn end(work: &mut Work, before: &GuardianSet) -> Result<(), ActorError> {
     let due = work.now + PAUSE;
-    keep(work, &before, &Proposal { plan: None, at: work.now }, due).await?;
-    tell(work, &before, TAKEN_BACK, None).await
+    keep(work, before, &Proposal { plan: None, at: work.now }, due).await?;
+    tell(work, before, TAKEN_BACK, None).await
 }
 
 /// The timer: it can be made from now on, or cannot any more.

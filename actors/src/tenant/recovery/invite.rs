@@ -291,7 +291,15 @@ impl Handle for ResignGuardianship {
         let out = work.tx.get::<GuardianshipOut>(self.guardianship).await?;
         if let Some(row) = out.filter(|row| row.user_id == who.user) {
             work.authorize(Action::ChangeGuardians, &Object::of(row.user_id))?;
+            if self.only_change {
+                work.object = format!("vault/{}", row.vault_id);
+                change::withdrawn(work, row.vault_id).await?;
+                return list::outward(work, &row).await;
+            }
             return taken_back(work, row).await;
+        }
+        if self.only_change {
+            return Err(ActorError::NotFound);
         }
         let row = inward_of(work, self.guardianship).await?;
         if is_over(row.state) {

@@ -28,6 +28,8 @@ pub(super) const CHANGING: &str = "guardian.changing";
 pub(super) const CHALLENGED: &str = "guardian.challenged";
 /// Guardian to owner: they are.
 pub(super) const DRILLED: &str = "guardian.drilled";
+/// Guardian to owner: who you are has lost the mailbox too.
+pub(super) const LOST: &str = "guardian.lost_mailbox";
 /// Owner to guardian: a ceremony was opened, or has moved.
 pub(in crate::tenant) const TOLD: &str = "ceremony.told";
 /// Guardian to owner: a verdict.
@@ -106,6 +108,13 @@ pub(super) struct Drilled {
     pub(super) answers: Vec<Vec<u8>>,
 }
 
+/// [`LOST`]
+#[derive(Serialize, Deserialize)]
+pub(super) struct Lost {
+    pub(super) guardianship: GuardianshipId,
+    pub(super) new_email: String,
+}
+
 /// [`TOLD`]
 #[derive(Serialize, Deserialize)]
 pub(in crate::tenant) struct Told {
@@ -115,6 +124,10 @@ pub(in crate::tenant) struct Told {
     pub(in crate::tenant) view: CeremonyView,
     /// The guardian is to get a mail of this kind.
     pub(in crate::tenant) news: Option<String>,
+    /// Of the words of this step to one tenant, this is the one that its audit and alert channels have; none from a node that
+    /// does not say which.
+    #[serde(default)]
+    pub(in crate::tenant) speaks: Option<bool>,
 }
 
 /// [`SAID`]

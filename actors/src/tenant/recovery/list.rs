@@ -16,7 +16,6 @@ use crate::{
         ListGuardianships, Side,
     },
     authorize::{Action, Object},
-    caller::Assurance,
     error::ActorError,
     work::{Handle, Work},
 };
@@ -50,7 +49,7 @@ impl Handle for ListGuardianships {
             }
         }
         // a recovery session is its owner's, not a guardian's
-        if self.side != Some(Side::Owner) && who.assurance != Assurance::Recovery {
+        if self.side != Some(Side::Owner) && !who.assurance.is_of_recovery() {
             for row in work.tx.find::<GuardianshipIn>(GuardianshipIn::user_id.eq(who.user)).await? {
                 if self.include_ended || !is_over(row.state) {
                     all.push(inward(&row)?);

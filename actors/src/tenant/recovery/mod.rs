@@ -10,6 +10,7 @@ mod drill;
 mod invite;
 pub(super) mod letters;
 mod list;
+pub(super) mod lost;
 pub(super) mod schedule;
 mod verdict;
 
@@ -37,6 +38,7 @@ pub(super) async fn take(
         letters::CHANGING => change::changing(work, from, letters::read(body)?).await,
         letters::CHALLENGED => drill::challenged(work, from, letters::read(body)?).await,
         letters::DRILLED => drill::drilled(work, from, letters::read(body)?).await,
+        letters::LOST => lost::reported(work, from, letters::read(body)?).await,
         letters::TOLD => verdict::told(work, from, letters::read(body)?).await,
         letters::SAID => {
             let heard = super::ceremony::stop::said(work, from, letters::read(body)?).await?;

@@ -7,7 +7,7 @@ use ocmt_types::{Digest32, GuardianshipId, TenantId};
 
 use super::{
     super::{
-        ceremony::{events, ground, read::asked, remind},
+        ceremony::{events, read::asked, remind, tell},
         handlers::notices::{self, NoticeText},
     },
     deal::from_owner,
@@ -118,15 +118,16 @@ pub(super) async fn told(work: &mut Work, from: TenantId, letter: Told) -> Resul
     }
     if let Some(kind) = &letter.news {
         notify(work, &guardianship, kind, &letter.view).await?;
-        if from != work.ownership.tenant && tells(&asked_here, letter.guardianship) {
+        let speaks = letter.speaks.unwrap_or_else(|| tells(&asked_here, letter.guardianship));
+        if from != work.ownership.tenant && speaks {
             note(work, &letter, kind).await?;
         }
     }
     Ok(Vec::new())
 }
 
-/// Whether the tenant's channels hear a step by this guardian's word: several guardians of one tenant get one each, and it is
-/// told once. Which of them depends on rows alone, since one word may overtake another.
+/// Whether the tenant's channels hear a step by this guardian's word, where the owner's node is one that does not say by which:
+/// several guardians of one tenant get one each. Where one overtakes another the step may be told twice, or to nobody.
 fn tells(asked_here: &[CeremonyRequest], by: GuardianshipId) -> bool {
     let first = asked_here.iter().map(|row| row.guardianship_id).min();
     // who is told first that it was opened tells it
@@ -159,7 +160,7 @@ async fn notify(
         address: &user.email,
         kind,
         subject: &Digest32(view.id).to_string(),
-        facts: &ground::facts(view),
+        facts: &tell::facts(view),
     };
     notices::write(work, text).await.map(drop)
 }

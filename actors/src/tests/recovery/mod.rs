@@ -12,6 +12,7 @@ mod foreign;
 mod holders;
 mod inbox;
 mod keys;
+mod lost_mailbox;
 mod mutual;
 mod narrowed;
 mod overrides;

@@ -18,10 +18,10 @@ use crate::{
     backend::{Scope, Tx},
     tables::{
         ApiKeyRow, BackupCode, Capability, CapabilityState, Ceremony, CeremonyRequest, CeremonyState,
-        Cluster, Deletion, DestructiveAct, EmailChange, Invite, JoinToken, Link, Node, NodeLease, NodeState,
-        OauthFlow, OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant, ProgramPace,
-        ProgramToken, RESTORE_STEP, Session, Share, ShareRight, ShareState, SharedWrite, Signup, Snapshot,
-        Tenant, TenantOwner, TotpEnrollment,
+        Cluster, Deletion, DestructiveAct, EmailChange, Invite, JoinToken, Link, LostMailbox, Node,
+        NodeLease, NodeState, OauthFlow, OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant,
+        ProgramPace, ProgramToken, RESTORE_STEP, Session, Share, ShareRight, ShareState, SharedWrite, Signup,
+        Snapshot, Tenant, TenantOwner, TotpEnrollment,
     },
 };
 
@@ -184,6 +184,7 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
         + tx.delete::<PasskeySignIn>(Filter::all()).await?
         // one that was stopped since must not come to count
         + tx.delete::<EmailChange>(Filter::all()).await?
+        + tx.delete::<LostMailbox>(Filter::all()).await?
         // nor one of a whole tenant come to be carried out; its timer finds nothing
         + tx.delete::<Deletion>(Deletion::began_at.eq(None)).await?
         + tx.delete::<OidcLogin>(Filter::all()).await?

@@ -247,6 +247,8 @@ rows! {
         ended_at: Option<Timestamp>,
         /// Grows with each change of the row.
         version: i64,
+        /// The address that its completion makes the user's, where the mailbox is lost too.
+        new_email: Option<String>,
     } index(tenant_id, user_id) index(tenant_id, vault_id);
 
     /// What a guardian said in a ceremony, on the owner's side. Each verdict of each counts once.

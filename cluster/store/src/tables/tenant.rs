@@ -49,6 +49,9 @@ text_enum! {
 
     /// How sure the tenant is of who holds a session, weakest first.
     pub enum Assurance {
+        /// A link to an address that is not the account's yet, by a guardian's word: one ceremony to propose, and nothing
+        /// before guardians have signed for it.
+        Inert = "inert",
         /// A magic link, and the second factor is due.
         PendingMfa = "pending_mfa",
         /// Any other that was put out while a ceremony that it opened goes on: that ceremony only.

@@ -69,6 +69,7 @@ fn ceremony(own: Ownership, n: u8, state: CeremonyState) -> Ceremony {
         released_at: None,
         ended_at: None,
         version: 3,
+        new_email: None,
     }
 }
 

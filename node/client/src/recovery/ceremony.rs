@@ -20,7 +20,7 @@ const OVERRODE: &str = "overrode";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CeremonyState {
-    /// Goes on over a stop: waits for guardians to sign for it.
+    /// Goes on over a stop, or is of an owner who has lost the mailbox too: waits for guardians to sign for it.
     Proposed,
     /// Waits for approvals.
     Open,
@@ -81,6 +81,8 @@ pub struct Ceremony {
     pub owner_email: String,
     /// Address the requester signed in with.
     pub requester_email: String,
+    /// The owner has lost the mailbox too, and is reached at `requester_email`.
+    pub lost_mailbox: bool,
     /// When it was opened.
     pub opened_at: Option<Timestamp>,
     /// When the delay began to count.
@@ -115,7 +117,16 @@ impl Ceremony {
         self.params.overrides.is_some()
     }
 
-    /// Units whose guardians signed for it to go on over a stop.
+    /// Units whose guardians have to sign for it before it opens; none of one that opens by itself.
+    pub fn units_to_sign(&self) -> Option<u32> {
+        match (self.is_override(), self.lost_mailbox) {
+            (true, _) => Some(self.units_needed + 1),
+            (false, true) => Some(self.units_needed),
+            (false, false) => None,
+        }
+    }
+
+    /// Units whose guardians signed for it to open.
     pub fn units_signed(&self) -> u32 {
         self.acts.iter().filter(|act| act.kind == OVERRODE).map(|act| act.units).sum()
     }
@@ -193,6 +204,7 @@ pub(super) fn parse(from: pb::Ceremony) -> Result<Ceremony, ClientError> {
         acts: from.acts.iter().map(act).collect(),
         owner_email: from.owner_email,
         requester_email: from.requester_email,
+        lost_mailbox: from.lost_mailbox,
         params,
         release_statement: from.release_statement,
     })

@@ -1,7 +1,8 @@
 //! The guardian's side: a person who holds units of somebody's recovery key in a vault of their own.
 
 use ocmt_crypto::{
-    ceremony::{ReleaseStatement, StopStatement, Verdict, approve},
+    CryptoError,
+    ceremony::{ReleaseStatement, StopStatement, Verdict, approve, lost_mailbox},
     guardian::{DrillChallenge, GuardianSet, Unit, open_units},
 };
 use ocmt_proto::v1 as pb;
@@ -62,6 +63,10 @@ impl Vault {
         let view = expect(present(shown.ceremony, "ceremony")?, ceremony)?;
         let set = self.verified_set(guardianship, &shown.signed_set)?;
         view.params().check(&set)?;
+        if view.lost_mailbox && view.params().delay_ms < set.delays().lock_ms {
+            let rule = "who has lost the mailbox too waits for the longest";
+            return Err(CryptoError::OutOfRange { what: "delay", rule }.into());
+        }
         let opened = self.own_units(&set, &shown.sealed_units)?;
         Ok(Review { ceremony: view, guardianship, units: opened.len(), set, opened })
     }
@@ -97,13 +102,17 @@ impl Vault {
         expect(present(answer.ceremony, "ceremony")?, ceremony)
     }
 
-    /// Signs for a reviewed request to go on over a veto or a lock. It is not an approval: that comes after.
+    /// Signs for a reviewed request to open: to go on over a veto or a lock, or for the address of an owner who has lost the
+    /// mailbox too. It is not an approval: that comes after.
     ///
     /// # Errors
-    /// [`ClientError::Usage`] if it goes on over nothing.
+    /// [`ClientError::Usage`] if it opens without.
     pub async fn override_stop(&self, review: &Review) -> Result<Ceremony, ClientError> {
         let by = review.ceremony.id;
-        let stopped = review.ceremony.params().overrides.ok_or_else(|| {
+        let address = Some(&review.ceremony.requester_email).filter(|_| review.ceremony.lost_mailbox);
+        let over =
+            review.ceremony.params().overrides.or_else(|| address.map(|address| lost_mailbox(address)));
+        let stopped = over.ok_or_else(|| {
             ClientError::Usage("this request goes on over nothing: approve it, or deny it".to_owned())
         })?;
         let request = pb::OverrideStopRequest {

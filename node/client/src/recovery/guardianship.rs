@@ -99,6 +99,25 @@ impl GuardianshipState {
 }
 
 impl Client {
+    /// Says that an owner whom one guards has lost the mailbox too, and is reached at `new_email`: a link goes there, good once
+    /// within a day, and the owner is told.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] with `TOO_MANY_LOST_MAILBOXES` after three times in a week.
+    pub async fn report_lost_mailbox(
+        &self,
+        which: GuardianshipId,
+        new_email: &str,
+    ) -> Result<(), ClientError> {
+        let request = pb::ReportLostMailboxRequest {
+            guardianship_id: which.to_string(),
+            new_email: new_email.to_owned(),
+            idempotency_key: idempotency_key(),
+        };
+        self.recovery().report_lost_mailbox(request).await?;
+        Ok(())
+    }
+
     /// All guardianships of the caller that have not ended, newest first; of one side if named.
     ///
     /// # Errors
@@ -149,10 +168,26 @@ impl Client {
     pub async fn resign_guardianship(&self, which: GuardianshipId) -> Result<Guardianship, ClientError> {
         let request = pb::ResignGuardianshipRequest {
             guardianship_id: which.to_string(),
+            only_change: false,
             idempotency_key: idempotency_key(),
         };
         let answer = self.recovery().resign_guardianship(request).await?.into_inner();
         parse(present(answer.guardianship, "guardianship")?)
+    }
+
+    /// Takes back the change of guardians that waits for the vault of a guardianship of the caller's, whomever it names; all
+    /// guardianships stay as they are.
+    ///
+    /// # Errors
+    /// `NO_CHANGE` if none waits; `STEP_UP_REQUIRED`; [`ClientError`].
+    pub async fn take_change_back(&self, of: GuardianshipId) -> Result<(), ClientError> {
+        let request = pb::ResignGuardianshipRequest {
+            guardianship_id: of.to_string(),
+            only_change: true,
+            idempotency_key: idempotency_key(),
+        };
+        self.recovery().resign_guardianship(request).await?;
+        Ok(())
     }
 }
 

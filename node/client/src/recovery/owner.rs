@@ -113,6 +113,17 @@ impl Client {
         })
     }
 
+    /// The delays to deal a set of the vault with: those of the policy, and none shorter than the set in force has. So the same
+    /// guardians anew are no change, also when the policy has become milder since.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn delays_to_deal(&self, vault: VaultId) -> Result<Delays, ClientError> {
+        let policy = self.policy_delays().await?;
+        let now = self.circle(Some(vault)).await?;
+        Ok(now.map_or(policy, |now| policy.or_longer(now.set.delays())))
+    }
+
     /// Asks a guardian to show that the units are still there.
     ///
     /// # Errors

@@ -29,6 +29,15 @@ pub enum RecoveryCommand {
         #[arg(long, requires = "over_stop", value_name = "REQUEST")]
         stopped: Option<String>,
     },
+    /// I have lost my passphrase and my mailbox: ask my guardians by the link that came to my new address
+    #[command(
+        after_help = "Example:\n  ocmt recovery begin --endpoint https://ocmt.example.org:7443 --ca ca.pem\n\nCall one of your guardians first and tell them your new address: they run `ocmt guardian lost-mailbox`, and a link comes there. Paste it when asked, or pipe it to standard input.\nThen call all of them: they compare six words and sign. With enough of them your request begins, and waits for the longest waiting time of your vault.\n\nIf somebody who reads your old mail stopped your request, ask a guardian for the address of that request's page, and for a new link:\n  ocmt recovery begin --over-stop https://ocmt.example.org/guardian/requests/…"
+    )]
+    Begin {
+        /// Go on over a request that was stopped, named by its id or by the address of its page: one guardian more than usual has to sign, and then nobody stops it but who has the vault open
+        #[arg(long, value_name = "REQUEST")]
+        over_stop: Option<String>,
+    },
     /// Tell what happens in recoveries that you have to do with, as it happens
     #[command(after_help = "Example:\n  ocmt recovery watch")]
     Watch {
@@ -73,12 +82,15 @@ pub enum RecoveryCommand {
     },
     /// Take back somebody whom you asked to be a guardian; also ends a change of guardians that names them; wants a recent sign-in, `ocmt step-up`
     #[command(
-        after_help = "Example:\n  ocmt recovery take-back eve@example.org\n\nThe part of somebody who guards already counts until other guardians are in their place."
+        after_help = "Examples:\n  ocmt recovery take-back eve@example.org\n  ocmt recovery take-back --change           a change that waits, and nobody is ended\n\nThe part of somebody who guards already counts until other guardians are in their place."
     )]
     TakeBack {
         /// Their address
-        #[arg(value_name = "ADDRESS")]
-        guardian: String,
+        #[arg(value_name = "ADDRESS", required_unless_present = "change")]
+        guardian: Option<String>,
+        /// The change of guardians that waits, whomever it names: all who guard now stay
+        #[arg(long, conflicts_with = "guardian")]
+        change: bool,
     },
     /// Ask your guardians to show that they could still help
     #[command(after_help = "Example:\n  ocmt recovery drill")]
@@ -100,6 +112,9 @@ pub struct SetupArgs {
     /// I have compared the six words of every guardian by telephone: do not ask
     #[arg(long)]
     pub yes: bool,
+    /// Take the waiting times of the tenant's policy, also where those of now are longer; it is waited for like other changes
+    #[arg(long)]
+    pub policy_delays: bool,
     /// Take waiting times under an hour if the tenant's policy has them (development only)
     #[arg(long)]
     pub short_delays: bool,
@@ -217,6 +232,32 @@ pub enum GuardianCommand {
     Lock {
         /// Which request, by the beginning of its id; may be left out if there is only one
         ceremony: Option<String>,
+        /// To open your own vault.
+        #[command(flatten)]
+        passphrase: PassphraseArgs,
+    },
+    /// Somebody whom you guard has lost the mailbox too: have a link sent to their new address
+    #[command(
+        after_help = "Example:\n  ocmt guardian lost-mailbox you-know@old.example --new-address them@new.example\n\nDo it only if they called you and you know the voice. They are told at the old address too, and can stop it there. It gives nothing of your part: the link lets them ask, all of you compare six words, and enough of you sign (`ocmt guardian sign`) before anything begins. You can do it three times in a week."
+    )]
+    LostMailbox {
+        /// The address of their account, as `ocmt guardian list` shows it
+        #[arg(value_name = "ADDRESS")]
+        owner: String,
+        /// Where they are reached now
+        #[arg(long, value_name = "ADDRESS")]
+        new_address: String,
+    },
+    /// Somebody whom you guard has lost the mailbox too: sign for their request to begin, after comparing six words by telephone
+    #[command(
+        after_help = "Example:\n  ocmt guardian sign\n\nThis is not the approval: it lets the request begin, once as many of you as are needed have signed. Then the longest waiting time runs, and you give your part with `ocmt guardian approve`. Call the person first, on a number you already had."
+    )]
+    Sign {
+        /// Which request, by the beginning of its id; may be left out if there is only one
+        ceremony: Option<String>,
+        /// The six words you heard on the telephone, compared for you instead of asking
+        #[arg(long, value_name = "WORDS")]
+        words: Option<String>,
         /// To open your own vault.
         #[command(flatten)]
         passphrase: PassphraseArgs,

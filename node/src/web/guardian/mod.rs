@@ -1,14 +1,15 @@
 //! A guardian's pages: what waits, whom one guards, an invitation, a request, a drill.
 //!
 //! They are written here, and decide nothing: what is sealed goes into the page as it is stored, and what a guardian says is
-//! made and signed in the browser (`node/web/js/page`), which sends it by gRPC-Web. To resign takes no key, so it is a form.
+//! made and signed in the browser (`node/web/js/page`), which sends it by gRPC-Web. To resign takes no key, nor to say that an owner has
+//! lost the mailbox, so these are forms.
 
 mod request;
 mod view;
 
 use axum::{
     Form,
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     http::StatusCode,
     response::Response,
 };
@@ -18,7 +19,7 @@ use ocmt_actors::{
     api::{
         recovery::{
             CeremonyView, GetGuardianship, GuardianKeys, Guardianship, GuardianshipState, ListCeremonies,
-            ListGuardianships, ResignGuardianship, Side,
+            ListGuardianships, ReportLostMailbox, ResignGuardianship, Side,
         },
         vault::GetVault,
     },
@@ -37,11 +38,17 @@ use super::{
     view::at,
 };
 
+/// Asked for after a link was sent.
+const LOST_SENT: &str = "lost-sent";
 /// As many as one call answers.
 const MOST: u32 = 100;
 
 /// Everything that waits, and whom one guards.
-pub(super) async fn overview(State(pages): State<Pages>, visitor: Visitor) -> Response {
+pub(super) async fn overview(
+    State(pages): State<Pages>,
+    RawQuery(query): RawQuery,
+    visitor: Visitor,
+) -> Response {
     let guest = match enter(&pages, &visitor).await {
         Ok(guest) => guest,
         Err(instead) => return *instead,
@@ -49,7 +56,8 @@ pub(super) async fn overview(State(pages): State<Pages>, visitor: Visitor) -> Re
     match gathered(&pages, &visitor, &guest).await {
         Ok(page) => {
             let (csrf, cookie) = visitor.own_csrf();
-            html(StatusCode::OK, &Overview { csrf: &csrf, ..page }, [cookie])
+            let lost_sent = query.is_some_and(|query| query.split('&').any(|one| one == LOST_SENT));
+            html(StatusCode::OK, &Overview { csrf: &csrf, lost_sent, ..page }, [cookie])
         }
         Err(error) => refused(&error, &visitor),
     }
@@ -87,6 +95,7 @@ async fn gathered(pages: &Pages, visitor: &Visitor, guest: &Guest) -> Result<Ove
         user: guest.me.user.to_string(),
         keys: keys.join(" "),
         csrf: "",
+        lost_sent: false,
     })
 }
 
@@ -116,6 +125,7 @@ fn row(frame: &Frame, one: &Guardianship) -> Held {
         owner: one.counterpart_email.clone(),
         state: frame.say(state).to_owned(),
         units: one.units,
+        holds: matches!(one.state, GuardianshipState::Dealt | GuardianshipState::Active),
         drilled: one.drilled_at.map_or_else(|| frame.say("guardian.never").to_owned(), at),
     }
 }
@@ -223,10 +233,35 @@ pub(super) async fn resign(
     let left = async {
         let caller = pages.sender(&visitor, &leaving.csrf).await?;
         let guardianship = leaving.guardianship.parse().map_err(|_| ActorError::NotFound)?;
-        pages.ask(&caller, ResignGuardianship { guardianship }).await
+        pages.ask(&caller, ResignGuardianship { guardianship, only_change: false }).await
     };
     match left.await {
         Ok(_) => see_other("/guardian", []),
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Lost {
+    guardianship: String,
+    new_address: String,
+    csrf: String,
+}
+
+/// Says that somebody whom the visitor guards has lost the mailbox too, and where they are reached.
+pub(super) async fn lost_mailbox(
+    State(pages): State<Pages>,
+    visitor: Visitor,
+    Form(lost): Form<Lost>,
+) -> Response {
+    let sent = async {
+        let caller = pages.sender(&visitor, &lost.csrf).await?;
+        let guardianship = lost.guardianship.parse().map_err(|_| ActorError::NotFound)?;
+        pages.ask(&caller, ReportLostMailbox { guardianship, new_email: lost.new_address }).await
+    };
+    match sent.await {
+        Ok(_) => see_other(&format!("/guardian?{LOST_SENT}"), []),
         Err(error) => refused(&error, &visitor),
     }
 }

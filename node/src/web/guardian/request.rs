@@ -55,7 +55,7 @@ fn told(pages: &Pages, visitor: &Visitor, guest: &Guest, detail: &CeremonyDetail
     let frame = visitor.frame().of_user();
     let over_a_stop = over_a_stop(view)?;
     let mine = acts_of(view, &[guardianship]);
-    let may = May::of(view.state, over_a_stop, &mine);
+    let may = May::of(view.state, Kind { over_a_stop, lost_mailbox: view.lost_mailbox }, &mine);
     let node = node_of(pages, detail);
     let hex = |bytes: &[u8]| HEXLOWER.encode(bytes);
     Some(Request {
@@ -73,6 +73,7 @@ fn told(pages: &Pages, visitor: &Visitor, guest: &Guest, detail: &CeremonyDetail
         may,
         proposed: view.state == CeremonyState::Proposed,
         over_a_stop,
+        lost: if view.lost_mailbox { view.requester_email.clone() } else { String::new() },
         approves: node.is_some(),
         tenant: guest.me.tenant.to_string(),
         guardianship: guardianship.to_string(),
@@ -106,7 +107,7 @@ pub(in crate::web) fn over_a_stop(view: &CeremonyView) -> Option<bool> {
 /// Whether a request waits for whoever has these guardianships.
 pub(super) fn waits_for(view: &CeremonyView, held: &[Guardianship]) -> bool {
     let ids: Vec<GuardianshipId> = held.iter().map(|one| one.id).collect();
-    May::of(view.state, false, &acts_of(view, &ids)).decide
+    May::of(view.state, Kind::default(), &acts_of(view, &ids)).decide
 }
 
 /// What the holder of these guardianships has said, in order.
@@ -124,11 +125,20 @@ fn is_decision(act: CeremonyActKind) -> bool {
     matches!(act, CeremonyActKind::Approved | CeremonyActKind::Denied)
 }
 
+/// What is out of the ordinary about a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Kind {
+    over_a_stop: bool,
+    lost_mailbox: bool,
+}
+
 /// What a guardian can still say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct May {
-    /// Agree or refuse; while it is proposed, sign for it.
+    /// Agree; while it is proposed, sign for it.
     pub(super) decide: bool,
+    /// Refuse.
+    pub(super) deny: bool,
     /// Say that something is not as it should be.
     pub(super) doubt: bool,
     /// Lock everything: who has agreed and then hears otherwise too.
@@ -136,21 +146,25 @@ pub(super) struct May {
 }
 
 impl May {
-    fn of(state: CeremonyState, over_a_stop: bool, mine: &[CeremonyActKind]) -> Self {
+    fn of(state: CeremonyState, kind: Kind, mine: &[CeremonyActKind]) -> Self {
         let proposed = state == CeremonyState::Proposed;
         let asked = proposed || matches!(state, CeremonyState::Open | CeremonyState::Ready);
         let said = |act| mine.contains(&act);
         let signed = proposed && said(CeremonyActKind::Overrode);
+        let decided = mine.iter().any(|&act| is_decision(act));
+        // one that goes on over a stop is refused by not signing
+        let stoppable = !proposed || kind.lost_mailbox;
         Self {
-            decide: asked && !signed && !mine.iter().any(|&act| is_decision(act)),
+            decide: asked && !signed && !decided,
+            deny: asked && !decided && stoppable,
             doubt: asked && !said(CeremonyActKind::Doubted),
-            lock: asked && !proposed && !over_a_stop && !said(CeremonyActKind::Locked),
+            lock: asked && stoppable && !kind.over_a_stop && !said(CeremonyActKind::Locked),
         }
     }
 
     /// Whether there is anything.
     pub(super) fn say(self) -> bool {
-        self.decide || self.doubt || self.lock
+        self.decide || self.deny || self.doubt || self.lock
     }
 }
 
@@ -204,9 +218,25 @@ mod tests {
     use CeremonyActKind as Act;
     use CeremonyState as State;
 
+    const OVER: Kind = Kind { over_a_stop: true, lost_mailbox: false };
+    const LOST: Kind = Kind { over_a_stop: false, lost_mailbox: true };
+
+    #[test]
+    fn what_a_guardians_word_alone_proposed_is_refused_and_locked_like_any_other() {
+        let proposed = |kind, mine: &[Act]| May::of(State::Proposed, kind, mine);
+        let fresh = proposed(LOST, &[]);
+        assert!(fresh.decide && fresh.deny && fresh.doubt && fresh.lock);
+        let signed = proposed(LOST, &[Act::Overrode]);
+        assert!(!signed.decide && signed.deny && signed.lock);
+        let denied = proposed(LOST, &[Act::Denied]);
+        assert!(!denied.decide && !denied.deny);
+        let over = proposed(OVER, &[]);
+        assert!(over.decide && !over.deny && !over.lock);
+    }
+
     #[test]
     fn a_guardian_decides_once_whatever_is_said_after_it() {
-        let decides = |state, mine: &[Act]| May::of(state, false, mine).decide;
+        let decides = |state, mine: &[Act]| May::of(state, Kind::default(), mine).decide;
         assert!(decides(State::Open, &[]) && decides(State::Ready, &[]) && decides(State::Proposed, &[]));
         assert!(decides(State::Open, &[Act::Doubted]));
         for decided in [Act::Approved, Act::Denied] {
@@ -222,17 +252,17 @@ mod tests {
     fn who_has_decided_can_still_doubt_and_lock_until_it_is_over() {
         for mine in [&[][..], &[Act::Approved], &[Act::Denied]] {
             for state in [State::Open, State::Ready] {
-                let may = May::of(state, false, mine);
+                let may = May::of(state, Kind::default(), mine);
                 assert!(may.doubt && may.lock, "{state:?} {mine:?}");
-                let over = May::of(state, true, mine);
+                let over = May::of(state, OVER, mine);
                 assert!(over.doubt && !over.lock, "no lock ends what goes on over a stop");
             }
         }
-        let proposed = May::of(State::Proposed, true, &[Act::Overrode]);
+        let proposed = May::of(State::Proposed, OVER, &[Act::Overrode]);
         assert!(proposed.doubt && !proposed.lock && proposed.say());
-        assert!(!May::of(State::Open, false, &[Act::Doubted]).doubt);
+        assert!(!May::of(State::Open, Kind::default(), &[Act::Doubted]).doubt);
         for over in [State::Released, State::Completed, State::Vetoed, State::Locked, State::Expired] {
-            assert!(!May::of(over, false, &[]).say(), "{over:?}");
+            assert!(!May::of(over, Kind::default(), &[]).say(), "{over:?}");
         }
     }
 }

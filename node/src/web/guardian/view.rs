@@ -21,6 +21,8 @@ pub(super) struct Overview<'a> {
     /// them against those of the vault.
     pub(super) keys: String,
     pub(super) csrf: &'a str,
+    /// A link was sent just now to somebody who has lost the mailbox.
+    pub(super) lost_sent: bool,
 }
 
 /// Something that waits.
@@ -37,6 +39,8 @@ pub(super) struct Held {
     pub(super) state: String,
     pub(super) units: u32,
     pub(super) drilled: String,
+    /// A part of the vault's key.
+    pub(super) holds: bool,
 }
 
 /// An invitation.
@@ -95,6 +99,8 @@ pub(super) struct Request {
     pub(super) proposed: bool,
     /// It goes on over a stop: no veto and no lock ends it.
     pub(super) over_a_stop: bool,
+    /// The address that its owner is reached at, who has lost the mailbox too; empty otherwise.
+    pub(super) lost: String,
     /// Whether it can be agreed to.
     pub(super) approves: bool,
     pub(super) tenant: String,
@@ -130,9 +136,10 @@ mod tests {
             ends: evil(),
             acts: vec![evil()],
             mine: Some(evil()),
-            may: May { decide: true, doubt: true, lock: true },
+            may: May { decide: true, deny: true, doubt: true, lock: true },
             proposed: false,
             over_a_stop: false,
+            lost: evil(),
             approves: true,
             tenant: evil(),
             guardianship: evil(),
@@ -150,7 +157,7 @@ mod tests {
         let words = Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new());
         let frame = Frame::new(words, true).of_user();
         let waiting = || vec![Waiting { id: evil(), owner: evil(), state: evil() }];
-        let held = Held { id: evil(), owner: evil(), state: evil(), units: 1, drilled: evil() };
+        let held = Held { id: evil(), owner: evil(), state: evil(), units: 1, drilled: evil(), holds: true };
         let overview = Overview {
             frame,
             requests: waiting(),
@@ -161,6 +168,7 @@ mod tests {
             user: evil(),
             keys: evil(),
             csrf: "x",
+            lost_sent: true,
         };
         let accept = |vault: &str| Accept {
             frame,

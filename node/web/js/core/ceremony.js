@@ -80,6 +80,9 @@ export async function approve(ceremony, set, release, keys, units, now) {
   return concat(body, await sign(keys.identity, "approval", body));
 }
 
+/** What guardians sign over, in place of a stopped ceremony, for an owner who has lost the mailbox and is reached at `address`. */
+export const lostMailbox = (address) => sha256(utf8("OCMT lost mailbox v1\0"), utf8(address));
+
 /** What a guardian may say to stop, slow or override a ceremony, with the purpose of its signature. */
 const VERDICTS = {
   deny: [1, "ceremony denial"],

@@ -30,4 +30,4 @@ pub use approval::{Approval, approve};
 pub use collecting::{BadApproval, BadReason, Collected, Collection, collect};
 pub use params::{Ceremony, MAX_CEREMONY_MS, Purpose};
 pub use release::ReleaseStatement;
-pub use stop::{StopStatement, Verdict, check_override};
+pub use stop::{StopStatement, Verdict, check_override, lost_mailbox};

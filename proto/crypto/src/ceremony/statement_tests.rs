@@ -9,6 +9,7 @@ use crate::{CryptoError, guardian::test_set::NOW, sign::SigningKey, testing::ass
 
 use super::{
     Ceremony, MAX_CEREMONY_MS, Purpose, ReleaseStatement, StopStatement, Verdict, check_override,
+    lost_mailbox,
     test_world::{World, node},
 };
 
@@ -150,4 +151,21 @@ fn an_override_takes_k_plus_1_units_for_exactly_this_ceremony() {
         Some(CryptoError::Refused),
         "overrides nothing"
     );
+}
+
+#[test]
+fn a_signature_for_who_has_lost_the_mailbox_is_for_one_ceremony_and_one_address() {
+    let world = World::new(9, 2, &[1, 1, 1]);
+    let (set, by) = (&world.circle.dealt.set, world.ceremony.hash());
+    let signer = &world.circle.guardians[0].signing;
+    let (here, there) = (lost_mailbox("owner@new.example"), lost_mailbox("thief@new.example"));
+    assert_ne!(here, there);
+    let signed = StopStatement::sign(Verdict::Override { by }, here, NOW, signer);
+    let (statement, guardian) = StopStatement::verify_guardian(&signed, &here, set).unwrap();
+    assert_eq!((statement.verdict(), guardian.units.clone()), (Verdict::Override { by }, 1..=1));
+    assert!(StopStatement::verify_guardian(&signed, &there, set).is_err());
+    assert!(StopStatement::verify_guardian(&signed, &by, set).is_err());
+    // nor does it count towards an override
+    let over = Ceremony { overrides: Some(Digest32([1; 32])), ..world.ceremony };
+    assert!(check_override(&over, set, &[signed]).is_err());
 }

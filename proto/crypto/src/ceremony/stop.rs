@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use ocmt_types::{Digest32, Timestamp};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     CryptoError, Result,
@@ -15,6 +16,7 @@ use crate::{
 use super::Ceremony;
 
 const VERSION: u8 = 1;
+const LOST_MAILBOX_DOMAIN: &[u8] = b"OCMT lost mailbox v1\0";
 
 /// What is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,7 +29,8 @@ pub enum Verdict {
     Doubt,
     /// The owner stops it.
     Veto,
-    /// A guardian agrees that this new ceremony overrides that stopped one.
+    /// A guardian agrees that this new ceremony overrides that stopped one; or, where the owner has lost the mailbox too, that
+    /// it opens for an address: the subject is then [`lost_mailbox`] of it.
     Override {
         /// The new ceremony. Signed with the stopped one, so that an agreement opens no other.
         by: Digest32,
@@ -170,6 +173,12 @@ impl StopStatement {
         statement.signer.verify(statement.verdict.purpose(), body, &Signature(*signature))?;
         if statement.subject == *subject { Ok(statement) } else { Err(CryptoError::Refused) }
     }
+}
+
+/// What guardians sign over, in place of a stopped ceremony, for the ceremony of an owner who has lost the mailbox and is reached
+/// at `address`, as the node shows it.
+pub fn lost_mailbox(address: &str) -> Digest32 {
+    Digest32(Sha256::new().chain_update(LOST_MAILBOX_DOMAIN).chain_update(address).finalize().into())
 }
 
 /// Whether `ceremony` may open as an override: guardians of k + 1 units agreed, each counted once.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     ceremony::{
         Approval, Ceremony, Collection, Purpose, ReleaseStatement, StopStatement, Verdict, approve, collect,
+        lost_mailbox,
     },
     guardian::{
         DrillChallenge, GuardianSet, Unit, open_units,
@@ -80,6 +81,10 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
         "release_secret_key": hex(release.expose()),
         "release_statement": hex(&statement),
         "lock_by_the_first_guardian": hex(StopStatement::sign(Verdict::Lock, hash, NOW, &circle.guardians[0].signing)),
+        "lost_mailbox": {
+            "address": "owner@new.example",
+            "subject": hex(lost_mailbox("owner@new.example").0),
+        },
         "veto": hex(StopStatement::sign(Verdict::Veto, hash, NOW, &circle.owner.signing)),
         "drill_challenge": hex(challenge.encode()),
         "drill_answer_of_unit_1": hex(circle.units(0)[0].answer(&challenge, NOW).unwrap()),
@@ -141,6 +146,8 @@ fn check_statements(v: &Value) {
         StopStatement::verify_guardian(&bytes(v, "lock_by_the_first_guardian"), &hash, &set).unwrap();
     assert_eq!((lock.verdict(), by.units.clone()), (Verdict::Lock, 1..=2));
     StopStatement::verify_veto(&bytes(v, "veto"), &hash, &set).unwrap();
+    let lost = &v["lost_mailbox"];
+    assert_eq!(lost_mailbox(lost["address"].as_str().unwrap()), Digest32(array(lost, "subject")));
     let challenge = DrillChallenge::decode(&bytes(v, "drill_challenge")).unwrap();
     assert_eq!(set.check_drill(&challenge, &bytes(v, "drill_answer_of_unit_1"), NOW), Ok(1));
 }

@@ -10,7 +10,7 @@ use ocmt_client::{
 };
 use ocmt_testkit::{
     Person, TestNode,
-    command::{Said, ocmt},
+    command::{Said, ocmt, ocmt_typed},
 };
 use ocmt_types::Digest32;
 use serde_json::Value;
@@ -24,15 +24,15 @@ const PASSPHRASE: &str = "violin ledger umbrella quartz";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An owner who lost the passphrase, three guardians of whom two are needed, and the folders of their commands.
-struct Table {
-    node: TestNode,
-    owner: Person,
-    guards: Vec<Person>,
+pub(crate) struct Table {
+    pub(crate) node: TestNode,
+    pub(crate) owner: Person,
+    pub(crate) guards: Vec<Person>,
     asks: String,
 }
 
 impl Table {
-    async fn set() -> Self {
+    pub(crate) async fn set() -> Self {
         let node = TestNode::start().await.unwrap();
         let owner = node.person("ada").await.unwrap();
         let mut vault = owner.vault(PASSPHRASE).await.unwrap();
@@ -107,6 +107,36 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Guardian `n` says that the owner is reached at `new`; the link that comes there.
+    pub(crate) async fn lost_link(&self, n: usize, new: &str) -> String {
+        let name = self.guards[n].email.split('@').next().unwrap();
+        let folder = self.at(&format!("typed/{name}"));
+        let words = ["guardian", "lost-mailbox", &self.owner.email, "--new-address", new];
+        let said = self.types(&folder, &words).await;
+        assert!(said.code == Some(0) && said.out.contains("You have given nothing yet"), "{said:?}");
+        self.node.link(new, "Ask your guardians").await.unwrap()
+    }
+
+    /// Whoever lost everything, on a device that knows nothing.
+    async fn begins(&self, folder: &str, link: &str) -> Said {
+        let (target, ca) = (self.node.target().unwrap(), self.at("lost-ca.pem"));
+        fs::write(&ca, target.ca.pem()).unwrap();
+        let words = [
+            "recovery",
+            "begin",
+            "--json",
+            "--state-dir",
+            folder,
+            "--endpoint",
+            &target.endpoint,
+            "--ca",
+            &ca,
+        ];
+        ocmt_typed(&words, link).await.unwrap()
+    }
+}
+
 /// Id and six words of what was opened.
 fn opened(said: &Said) -> (String, String) {
     let told = json(said);
@@ -153,6 +183,43 @@ async fn a_stop_that_was_wrong_is_gone_on_over_to_the_new_passphrase() {
     let new = table.at("new");
     let done = table.asker(&["recovery", "complete", "--new-passphrase-file", &new, "--json"]).await;
     assert_eq!(json(&done)["completed"], true);
+}
+
+#[tokio::test]
+async fn who_has_lost_the_mailbox_too_gets_vault_and_account_back_at_another_address() {
+    let table = Table::set().await;
+    let new = "ada@new.example";
+    let link = table.lost_link(0, new).await;
+    let told = table.node.link(&table.owner.email, "lost this mailbox").await.unwrap();
+    assert!(told.ends_with("/app/recovery"), "the old address is told where to stop it: {told}");
+    let (folder, secret) = (table.at("typed/begun"), table.at("new"));
+    let (request, words) = opened(&table.begins(&folder, &link).await);
+    let again = table.begins(&table.at("typed/thief"), &link).await;
+    assert!(again.code != Some(0) && again.err.contains("unknown, used or expired"), "{again:?}");
+    let status = table.types(&folder, &["recovery", "status"]).await;
+    assert!(status.out.contains("0 of 2 signed for ada@new.example"), "{status:?}");
+    let inert = table.types(&folder, &["sessions", "ls"]).await;
+    assert!(inert.code != Some(0) && inert.err.contains("good for nothing else"), "{inert:?}");
+    let owner = table.owner(&["recovery", "status"]).await;
+    assert!(owner.out.contains("reached at ada@new.example") && owner.out.contains("ocmt recovery veto"));
+    let wrong = table.guard(1, "sign", &request, "able zoo baker able zoo baker").await;
+    assert!(wrong.code != Some(0) && wrong.err.contains("not those of this request"), "{wrong:?}");
+    let early = table.guard(0, "approve", &request, &words).await;
+    assert_ne!(early.code, Some(0), "nothing is approved before it opens: {early:?}");
+    for n in 0..2 {
+        assert_eq!(json(&table.guard(n, "sign", &request, &words).await)["id"], request.as_str());
+    }
+    table.reaches(&request, CeremonyState::Open).await;
+    for n in 1..3 {
+        json(&table.guard(n, "approve", &request, &words).await);
+    }
+    table.reaches(&request, CeremonyState::Released).await;
+    let complete = ["recovery", "complete", "--new-passphrase-file", &secret, "--json"];
+    assert_eq!(json(&table.types(&folder, &complete).await)["completed"], true);
+    let (pending, link) = table.node.request_link(new).await.unwrap();
+    let client = pending.finish(&link, "e2e").await.unwrap();
+    let me = client.who_am_i().await.unwrap();
+    assert_eq!((me.user, me.email.as_str()), (table.owner.client.identity().unwrap().user, new));
 }
 
 #[tokio::test]

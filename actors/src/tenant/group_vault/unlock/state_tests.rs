@@ -29,6 +29,7 @@ fn asked(needed: u32) -> Progress {
         total: u32::try_from(HOLDERS).unwrap(),
         delay: Duration::ZERO,
         overrides: false,
+        lost_mailbox: false,
         agreed: BTreeMap::new(),
         approved: BTreeMap::new(),
         denied: BTreeMap::new(),

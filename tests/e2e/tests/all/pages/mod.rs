@@ -5,6 +5,7 @@ mod browser;
 mod containers;
 mod driver;
 mod guardian;
+mod lost;
 mod own;
 mod passkeys;
 mod qr;

@@ -11,12 +11,13 @@ pub(super) fn guardians(ids: &Ids) -> Vec<Made> {
         RecoveryService/InviteGuardian "vault" => pb::InviteGuardianRequest { vault_id: vault_id.clone(),
             email: "g@e2e.example".into(), units: 1, idempotency_key: key() };
         RecoveryService/AcceptGuardianship "guardianship" => pb::AcceptGuardianshipRequest { guardianship_id: guardianship_id.clone(), guardian_signing_key: vec![1; 32].into(), guardian_sealing_key: vec![1; 32].into(), idempotency_key: key() };
-        RecoveryService/ResignGuardianship "guardianship" => pb::ResignGuardianshipRequest { guardianship_id: guardianship_id.clone(), idempotency_key: key() };
+        RecoveryService/ResignGuardianship "guardianship" => pb::ResignGuardianshipRequest { guardianship_id: guardianship_id.clone(), only_change: false, idempotency_key: key() };
         RecoveryService/ListGuardianships "" => pb::ListGuardianshipsRequest::default();
         RecoveryService/DealShares "vault, guardianship" => pb::DealSharesRequest { vault_id: vault_id.clone(), set_id: uuid(),
             signed_set: vec![1; 64].into(), units: vec![units.clone(), units],
             recovery_slot: vec![1; 64].into(), manifest: vec![1; 64].into(), idempotency_key: key() };
         RecoveryService/GetGuardianSet "vault" => pb::GetGuardianSetRequest { vault_id };
+        RecoveryService/ReportLostMailbox "guardianship" => pb::ReportLostMailboxRequest { guardianship_id: guardianship_id.clone(), new_email: "new@e2e.example".into(), idempotency_key: key() };
         RecoveryService/ChallengeGuardian "guardianship" => pb::ChallengeGuardianRequest { guardianship_id: guardianship_id.clone(), challenge: vec![1; 64].into(), idempotency_key: key() };
         RecoveryService/AnswerChallenge "guardianship" => pb::AnswerChallengeRequest { guardianship_id,
             challenge_id: uuid(), answers: vec![vec![1; 64].into()], idempotency_key: key() };

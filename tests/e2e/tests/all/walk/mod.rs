@@ -19,6 +19,7 @@ use tonic::Code;
 use self::rules::{InRecovery, Least, RULES, Rule};
 use crate::{
     foreign::belongings,
+    recovery_cli::Table,
     requests::{self, Ids, Made},
 };
 
@@ -177,4 +178,36 @@ async fn no_method_takes_a_role_that_is_too_low_nor_a_session_for_recovery() {
     }
     println!("{}", walked.ends_well("roles and recovery"));
     ada.client.who_am_i().await.expect("something was done after all");
+}
+
+/// What a session may call that a guardian's word gave to another address, before guardians have signed for its ceremony.
+const INERT: [&str; 7] = [
+    "/ocmt.v1.AuthService/WhoAmI",
+    "/ocmt.v1.AuthService/SignOut",
+    "/ocmt.v1.RecoveryService/GetGuardianSet",
+    "/ocmt.v1.RecoveryService/OpenCeremony",
+    "/ocmt.v1.RecoveryService/GetCeremony",
+    "/ocmt.v1.RecoveryService/ListCeremonies",
+    "/ocmt.v1.RecoveryService/CancelCeremony",
+];
+
+#[tokio::test]
+async fn no_method_takes_an_inert_session_but_those_by_which_it_proposes() {
+    let table = Table::set().await;
+    let link = table.lost_link(0, "ada@new.example").await;
+    let client = table.node.local().client().await.unwrap();
+    let inert = shown(&client.take_lost_mailbox_link(&link, "e2e").await.unwrap());
+    let mut walked = Walked::new();
+    for made in requests::all(&Ids::random()) {
+        let rule = rule(&made.path);
+        let lawful = match (rule.least, rule.recovery) {
+            _ if INERT.contains(&made.path.as_str()) => continue,
+            (Least::Anybody, _) => continue,
+            (Least::Operator, _) => Code::Unauthenticated,
+            (_, InRecovery::Malformed) => Code::InvalidArgument,
+            _ => Code::PermissionDenied,
+        };
+        walked.refused(&table.node, "inert", Some(&inert), &made, &[lawful]).await;
+    }
+    println!("{}", walked.ends_well("inert"));
 }

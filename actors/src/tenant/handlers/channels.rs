@@ -1,0 +1,167 @@
+//! Where a user is reached, and was until lately. Whoever takes an account over changes its address first: so what could take the
+//! vault is told to an address that was given up within the last lock period too, and only the hand-over to one that was
+//! verified before it lets a delay begin.
+
+use std::time::Duration;
+
+use ocmt_store::{
+    StoreError,
+    tables::{FormerAddress, GuardianSet, GuardianSetState, Invite, Link, User},
+};
+use ocmt_types::{Timestamp, UserId};
+
+use super::{email_change::hindrance, session_row::tenant_of};
+use crate::{error::ActorError, work::Work};
+
+/// One address that a user hears by.
+pub(in crate::tenant) struct Channel {
+    pub(in crate::tenant) address: String,
+    /// It is not the account's any more.
+    pub(in crate::tenant) is_former: bool,
+    /// It was verified before the last lock period.
+    pub(in crate::tenant) is_settled: bool,
+}
+
+/// All of them, the account's own first.
+pub(in crate::tenant) async fn of(
+    work: &mut Work,
+    user: &User,
+    lock: Duration,
+) -> Result<Vec<Channel>, ActorError> {
+    let former = work.tx.find::<FormerAddress>(FormerAddress::user_id.eq(user.user_id)).await?;
+    Ok(all(&user.email, &former, lock, work.now))
+}
+
+fn all(own: &str, former: &[FormerAddress], lock: Duration, now: Timestamp) -> Vec<Channel> {
+    let is_settled = |since: Option<Timestamp>| since.is_none_or(|since| since + lock <= now);
+    let since = former.iter().map(|row| row.removed_at).max();
+    // one that came back to the account was its own before as well
+    let before = former.iter().find(|row| row.email == own && row.removed_at + lock > now);
+    let settled = is_settled(since) || before.is_some_and(|row| is_settled(row.since));
+    let mut all = vec![Channel { address: own.to_owned(), is_former: false, is_settled: settled }];
+    let late = former.iter().filter(|row| row.email != own && row.removed_at + lock > now);
+    all.extend(late.map(|row| Channel {
+        address: row.email.clone(),
+        is_former: true,
+        is_settled: is_settled(row.since),
+    }));
+    all
+}
+
+/// Makes `address` the user's in place of the one before: the row, the directory, and nothing left that opens by mail to either. Or says
+/// why not, and moves nothing.
+pub(in crate::tenant) async fn moved(
+    work: &mut Work,
+    user: User,
+    address: &str,
+) -> Result<Option<&'static str>, ActorError> {
+    if let Some(why) = hindrance(work, address).await? {
+        return Ok(Some(why));
+    }
+    match work.tx.list_address(address, user.user_id).await {
+        Ok(()) => {}
+        // another tenant's user took the last place since
+        Err(StoreError::TooMany { .. }) => return Ok(Some("the new address is taken")),
+        Err(error) => return Err(error.into()),
+    }
+    let (of, old) = (user.user_id, user.email.clone());
+    let next = User { email: address.to_owned(), ..user };
+    if !work.tx.update_if(&next, User::email.eq(&old)).await? {
+        return Err(ActorError::Aborted("the user"));
+    }
+    work.tx.unlist_address(&old).await?;
+    let former = work.tx.find::<FormerAddress>(FormerAddress::user_id.eq(of)).await?;
+    let row = FormerAddress {
+        tenant_id: work.ownership.tenant,
+        user_id: of,
+        // one that was the account's before, and is given up again, is as old as it was
+        since: match former.iter().find(|row| row.email == old) {
+            Some(before) => before.since,
+            None => former.iter().map(|row| row.removed_at).max(),
+        },
+        email: old.clone(),
+        removed_at: work.now,
+    };
+    work.tx.upsert(&row).await?;
+    // what went to the old address opens nothing any more, and nobody joins beside the user by the new one
+    work.tx.delete_all::<Link>(Link::user_id.eq(of)).await?;
+    for address in [old.as_str(), address] {
+        work.tx.delete_all::<Invite>(Invite::email.eq(address)).await?;
+    }
+    Ok(None)
+}
+
+/// Of a user who is removed.
+pub(super) async fn forget(work: &mut Work, user: UserId) -> Result<(), ActorError> {
+    work.tx.delete_all::<FormerAddress>(FormerAddress::user_id.eq(user)).await?;
+    Ok(())
+}
+
+/// Drops those that nothing has to be told to any more.
+pub(super) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
+    let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
+    for row in work.tx.find::<FormerAddress>(FormerAddress::removed_at.le(work.now)).await? {
+        let sets = work.tx.find::<GuardianSet>(GuardianSet::user_id.eq(row.user_id)).await?;
+        let in_force = sets.iter().filter(|set| set.state != GuardianSetState::Retired);
+        let locks = in_force.filter_map(|set| super::super::ceremony::ground::signed_set(set).ok());
+        let longest =
+            locks.map(|set| set.delays().lock_ms).chain([policy.lock_ms.unsigned_abs()]).max().unwrap_or(0);
+        if row.removed_at + Duration::from_millis(longest) <= work.now {
+            work.tx
+                .delete_all::<FormerAddress>(
+                    FormerAddress::user_id.eq(row.user_id).and(FormerAddress::email.eq(&row.email)),
+                )
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOCK: Duration = Duration::from_secs(100);
+
+    fn former(email: &str, since: Option<i64>, removed: i64) -> FormerAddress {
+        FormerAddress {
+            tenant_id: ocmt_store::testing::id(1),
+            user_id: ocmt_store::testing::id(2),
+            email: email.to_owned(),
+            since: since.map(|at| Timestamp(at * 1_000)),
+            removed_at: Timestamp(removed * 1_000),
+        }
+    }
+
+    fn told(own: &str, former: &[FormerAddress], now: i64) -> Vec<(String, bool)> {
+        let all = all(own, former, LOCK, Timestamp(now * 1_000));
+        all.into_iter().map(|one| (one.address, one.is_settled)).collect()
+    }
+
+    fn one(address: &str, settled: bool) -> (String, bool) {
+        (address.to_owned(), settled)
+    }
+
+    #[test]
+    fn the_first_address_of_an_account_counts_from_the_beginning() {
+        assert_eq!(told("a", &[], 0), [one("a", true)]);
+    }
+
+    #[test]
+    fn a_new_address_counts_after_a_lock_period_and_the_old_one_until_then() {
+        let rows = [former("a", None, 1_000)];
+        assert_eq!(told("b", &rows, 1_000), [one("b", false), one("a", true)]);
+        assert_eq!(told("b", &rows, 1_099), [one("b", false), one("a", true)]);
+        assert_eq!(told("b", &rows, 1_100), [one("b", true)]);
+    }
+
+    /// However often whoever has the account changes it: one that was its own before is always there.
+    #[test]
+    fn there_is_always_one_that_counts() {
+        let rows = [former("a", None, 1_000), former("b", Some(1_000), 1_050)];
+        assert_eq!(told("c", &rows, 1_060), [one("c", false), one("a", true), one("b", false)]);
+        // back to the first
+        let rows = [former("a", None, 1_000), former("b", Some(1_000), 1_050)];
+        assert_eq!(told("a", &rows, 1_060), [one("a", true), one("b", false)]);
+    }
+}

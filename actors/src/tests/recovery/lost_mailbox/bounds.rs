@@ -1,0 +1,144 @@
+//! Who can ask for such a link and how often, how long it is good, and what its session may propose.
+
+use std::time::Duration;
+
+use ocmt_store::tables::LostMailbox;
+
+use super::{
+    super::circle::{Circle, SHORT, ownership, short},
+    NEW,
+};
+use crate::{
+    api::{
+        auth::LinkPurpose,
+        recovery::{CeremonyState, ReportLostMailbox, ResignGuardianship},
+    },
+    tests::{kit::Kit, trail},
+};
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+async fn circle() -> Circle {
+    Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1, 1]).await
+}
+
+/// All sign in again: their sessions have ended with the time.
+async fn signed_in_again(circle: &mut Circle) {
+    for n in 0..circle.guards.len() {
+        let person = circle.guards[n].person.clone();
+        circle.guards[n].person = circle.kit.sign_in(&person, LinkPurpose::SignIn).await;
+    }
+    circle.owner = circle.kit.sign_in(&circle.owner, LinkPurpose::SignIn).await;
+}
+
+#[tokio::test]
+async fn nobody_but_a_guardian_of_today_has_a_link_sent() {
+    let mut circle = circle().await;
+    let guardianship = circle.guards[0].guardianship;
+    let report = || ReportLostMailbox { guardianship, new_email: NEW.to_owned() };
+    let stranger = circle.kit.founder("stranger@example.com").await;
+    for who in [&stranger, &circle.guards[1].person, &circle.owner] {
+        let refused = circle.kit.call(&who.caller, report()).await.unwrap_err();
+        assert_eq!(refused.reason(), "NOT_FOUND");
+    }
+    for bad in ["", "owner", "a b@c.example"] {
+        assert_eq!(circle.report(0, bad).await.unwrap_err().reason(), "INVALID_ARGUMENT", "{bad}");
+    }
+    let own = circle.owner.email.clone();
+    assert_eq!(circle.report(0, &own).await.unwrap_err().reason(), "INVALID_ARGUMENT");
+    // one who has accepted and holds nothing yet
+    let fresh = circle.kit.founder("fresh@example.com").await;
+    circle.seat(fresh, 1).await;
+    assert_eq!(circle.report(3, NEW).await.unwrap_err().reason(), "NO_PART");
+    // one who has resigned
+    circle
+        .kit
+        .call(&circle.guards[0].person.caller, ResignGuardianship { guardianship, only_change: false })
+        .await
+        .unwrap();
+    assert!(matches!(circle.report(0, NEW).await.unwrap_err().reason(), "NO_PART" | "NOT_FOUND"));
+    assert_eq!(circle.kit.mailbox.count(NEW), 0, "no letter to anybody");
+    assert_eq!(circle.kit.mailbox.count_of(&own, "recovery.lost_mailbox"), 0);
+}
+
+#[tokio::test]
+async fn each_guardian_says_it_three_times_a_week_and_uses_up_nobody_elses() {
+    let mut circle = circle().await;
+    for n in 0..3 {
+        circle.report(0, &format!("owner{n}@new.example")).await.unwrap();
+    }
+    assert_eq!(circle.report(0, NEW).await.unwrap_err().reason(), "TOO_MANY_LOST_MAILBOXES");
+    assert_eq!(circle.kit.mailbox.count(NEW), 0);
+    circle.report(1, NEW).await.expect("another guardian");
+    circle.kit.clock.advance(WEEK);
+    signed_in_again(&mut circle).await;
+    circle.report(0, "owner9@new.example").await.expect("a week later");
+    let records = trail::everything(&circle.kit, &circle.owner).await;
+    assert_eq!(records.iter().filter(|record| record.method == "recovery.lost_mailbox").count(), 5);
+}
+
+#[tokio::test]
+async fn a_link_is_good_once_and_for_a_day() {
+    let mut circle = circle().await;
+    let (used, late) = (circle.lost_link(0, NEW).await, circle.lost_link(1, NEW).await);
+    circle.inert(&used, NEW).await;
+    assert_eq!(circle.kit.exchange(&used).await.err().unwrap().reason(), "UNAUTHENTICATED");
+    circle.kit.clock.advance(Duration::from_secs(24 * 3600));
+    assert_eq!(circle.kit.exchange(&late).await.err().unwrap().reason(), "UNAUTHENTICATED");
+    // nothing of it is left in the end
+    circle.kit.clock.advance(WEEK);
+    signed_in_again(&mut circle).await;
+    crate::tests::kit::until("they are swept", async || {
+        let own = ownership(&circle.kit, circle.owner.tenant).await.unwrap();
+        circle.kit.system.send(circle.owner.tenant, crate::tenant::TenantMessage::TimerDue);
+        let mut read = circle.kit.store.read(own).await.unwrap();
+        read.count(LostMailbox::user_id.eq(circle.owner.user)).await.unwrap() == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_that_show_a_link_at_once_one_gets_the_session() {
+    let circle = circle().await;
+    let link = circle.lost_link(0, NEW).await;
+    let shown = futures_util::future::join_all((0..8).map(|_| circle.kit.exchange(&link))).await;
+    assert_eq!(shown.iter().filter(|shown| shown.is_ok()).count(), 1);
+}
+
+#[tokio::test]
+async fn its_session_proposes_one_ceremony_at_the_longest_delay_and_never_another() {
+    let mut circle = circle().await;
+    let link = circle.lost_link(0, NEW).await;
+    let person = circle.inert(&link, NEW).await;
+    let mut hasty = circle.lost_in(person.clone());
+    hasty.params.delay_ms = SHORT.lock_ms - 1;
+    assert_eq!(circle.open(&hasty).await.unwrap_err().reason(), "INVALID_ARGUMENT");
+    let usual = circle.requester_in(person.clone());
+    assert_eq!(circle.open(&usual).await.unwrap_err().reason(), "INVALID_ARGUMENT");
+    let good = circle.lost_in(person.clone());
+    circle.open(&good).await.unwrap();
+    let second = circle.lost_in(person.clone());
+    assert_eq!(circle.open(&second).await.unwrap_err().reason(), "TOO_MANY_CEREMONIES");
+    for guard in &circle.guards {
+        crate::tests::kit::until("the guardian is asked", async || {
+            circle.get(&guard.person, good.id()).await.is_ok()
+        })
+        .await;
+    }
+    for n in 0..2 {
+        circle.sign_lost(n, &good).await.unwrap();
+    }
+    assert_eq!(circle.state_of(&person, good.id()).await.unwrap().state, CeremonyState::Open);
+    // it is a recovery session now, and still opens nothing by itself
+    let usual = circle.requester_in(person.clone());
+    assert_eq!(circle.open(&usual).await.unwrap_err().reason(), "TOO_MANY_CEREMONIES");
+}
+
+#[tokio::test]
+async fn a_session_that_proposes_nothing_ends_within_a_day() {
+    let circle = circle().await;
+    let link = circle.lost_link(0, NEW).await;
+    let person = circle.inert(&link, NEW).await;
+    circle.kit.clock.advance(Duration::from_secs(24 * 3600));
+    assert!(circle.kit.authenticate(&person.token).await.is_err());
+}
