@@ -1,7 +1,5 @@
 //! The fields of a line of text: what somebody else wrote makes no line of its own, and no colours.
 
-use std::fmt::Write as _;
-
 use tracing_subscriber::{
     field::MakeExt as _,
     fmt::{FormatFields, format},

@@ -75,12 +75,12 @@ async fn a_member_who_leaves_reads_nothing_at_once_and_new_keys_are_due(kit: Kit
 
 #[tokio::test]
 async fn a_member_who_leaves_reads_nothing_at_once_and_new_keys_are_due_on_sim() {
-    a_member_who_leaves_reads_nothing_at_once_and_new_keys_are_due(Kit::sim().await).await;
+    Box::pin(a_member_who_leaves_reads_nothing_at_once_and_new_keys_are_due(Kit::sim().await)).await;
 }
 
 #[tokio::test]
 async fn a_member_who_leaves_reads_nothing_at_once_and_new_keys_are_due_on_sqlite() {
-    a_member_who_leaves_reads_nothing_at_once_and_new_keys_are_due(Kit::sqlite().await).await;
+    Box::pin(a_member_who_leaves_reads_nothing_at_once_and_new_keys_are_due(Kit::sqlite().await)).await;
 }
 
 #[tokio::test]
