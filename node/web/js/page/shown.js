@@ -26,6 +26,9 @@ export function say(name, more = "") {
   said.hidden = false;
 }
 
+/** Of all that can be used up, what comes back by waiting. */
+const SOON = ["", "RATE_LIMITED", "TOO_MANY_UNLOCKS"];
+
 /** Says what went wrong, as a person can use it. */
 export function failed(error) {
   if (error instanceof Told) return say(error.name);
@@ -33,7 +36,7 @@ export function failed(error) {
   if (error instanceof Unreachable) return say("offline");
   if (error instanceof Declined) {
     if (error.code === UNAUTHENTICATED) return say("session");
-    if (error.code === EXHAUSTED) return say("wait");
+    if (error.code === EXHAUSTED && SOON.includes(error.reason)) return say("wait");
     if (error.reason === "STEP_UP_REQUIRED") return say("fresh");
     return say("refused", error.message);
   }

@@ -5,7 +5,7 @@ import { backupKey } from "../core/backup.js";
 import { Refused } from "../core/codec.js";
 import { BACKUP, PASSPHRASE } from "../core/slot.js";
 import { passphraseBytes } from "../core/stretch.js";
-import { Declined, UNAUTHENTICATED } from "./call.js";
+import { csrf, Declined, UNAUTHENTICATED } from "./call.js";
 import { identityOf, openBy, rest } from "./opening.js";
 import { keepOwn } from "./own.js";
 import { $, busy, say, Told, typed } from "./shown.js";
@@ -122,7 +122,9 @@ function tick() {
   page.tick?.();
   if (open === null) return;
   const now = Date.now();
-  if (now - touched > IDLE_MS) lock("idle");
+  // signed out in another tab
+  if (csrf() === "") lock("session");
+  else if (now - touched > IDLE_MS) lock("idle");
   else if (hidden !== null && now - hidden > HIDDEN_MS) lock("idle");
 }
 
