@@ -19,6 +19,7 @@ const DONE: &[(&str, Severity)] = &[
     ("cluster.revoke", Severity::Critical),
     ("cluster.revoke_again", Severity::Critical),
     ("cluster.sealing_alone", Severity::Info),
+    ("cluster.sealing_rotate", Severity::Warning),
     (condition::DRIFT, Severity::Critical),
     (condition::LIMIT_STORM, Severity::Warning),
     (condition::NODE_DEAD, Severity::Critical),

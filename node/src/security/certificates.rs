@@ -92,7 +92,7 @@ fn keys(folder: &Path, now: Timestamp, report: &mut Report) {
             "keys.sealing",
             age,
             "what one key wraps grows, and with it what its loss would cost; the keys of gateway tokens are made of it",
-            "the next is made when a node is revoked or forgotten (docs/certificates.md)",
+            "make the next: ocmt cluster sealing-key rotate (docs/certificates.md)",
         );
     }
     if let Some(age) = old("node.key") {

@@ -6,10 +6,11 @@ use ocmt_actors::System;
 use ocmt_types::{Clock, Id as _, IdGen, TenantId};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{StartError, actors::mailer, endpoints::Endpoints, place::Place, witnesses::witnesses};
+use super::{StartError, actors::mailer, place::Place, witnesses::witnesses};
 use crate::{
     config::Config,
     limits::Limiter,
+    local::Endpoints,
     oncall::{Conditions, Noter, Teller, Ways, channels},
     pki::Pki,
 };

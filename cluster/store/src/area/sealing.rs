@@ -205,6 +205,31 @@ impl OperatorStore {
         self.backend.begin_read(Scope::Cluster).await?.first(newest(), false).await
     }
 
+    /// Writes down that `made_by`, which holds `held`, makes the next generation, as an operator asks; its number. None, and
+    /// nothing is written, while the latest is not in use everywhere.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
+    pub async fn rotate_sealing(
+        &self,
+        made_by: NodeId,
+        held: u32,
+        act: &ClusterAct,
+    ) -> Result<Option<i64>, StoreError> {
+        retried!(async {
+            let mut tx = self.backend.begin(Scope::Cluster).await?;
+            let trail = Trail::open(&mut tx).await?;
+            let latest = tx.first::<SealingGeneration>(newest(), false).await?;
+            if latest.is_some_and(|latest| latest.alone_since.is_none()) {
+                return Ok(None);
+            }
+            let due = make_generation(&mut tx, made_by, i64::from(held), act.at).await?;
+            trail.append(&mut tx, act).await?;
+            tx.commit().await?;
+            Ok(Some(due))
+        })
+    }
+
     /// A node says that it wraps under `generation` and under none before it, from now on and since all that it
     /// has in hand.
     ///

@@ -152,6 +152,7 @@ macro_rules! suite {
                 a_generation_stands_alone_once_nothing_and_nobody_is_under_an_earlier_one,
                 who_may_hold_a_generation_is_known,
                 nothing_is_written_under_a_generation_that_was_given_up,
+                an_operator_makes_the_next_generation_due_once_the_one_before_is_alone,
             }
             hosts {
                 parallel_reservations_never_exceed_a_host,

@@ -261,3 +261,23 @@ pub async fn nothing_is_written_under_a_generation_that_was_given_up(store: Stor
     assert!(write(&mut late, other, 11, 3).await);
     late.commit().await.unwrap();
 }
+
+pub async fn an_operator_makes_the_next_generation_due_once_the_one_before_is_alone(store: Store) {
+    store.cluster().cluster(id::<ClusterId>(99), Timestamp(0)).await.unwrap();
+    let rotate = |store: Store| async move {
+        let act = ClusterAct { action: "cluster.sealing_rotate", ..act() };
+        store.operators().rotate_sealing(id(1), 1, &act).await
+    };
+    let all: JoinSet<_> = (0..6).map(|_| rotate(store.clone())).collect();
+    // one that another overtook may be told so
+    let made: Vec<i64> = all.join_all().await.into_iter().filter_map(|made| made.ok().flatten()).collect();
+    assert_eq!(made, [2]);
+    assert_eq!(rotate(store.clone()).await.unwrap(), None, "the second is on its way");
+    let latest = store.operators().latest_generation().await.unwrap().unwrap();
+    assert_eq!((latest.generation, latest.made_by, latest.alone_since), (2, id(1), None));
+    let what = Rewrap { lowest: 1, latest: 2 };
+    assert!(store.operators().stand_alone(what, &act()).await.unwrap());
+    assert_eq!(rotate(store.clone()).await.unwrap(), Some(3));
+    let told = store.operators().audit_page(0, 100).await.unwrap();
+    assert_eq!(told.iter().filter(|row| row.action == "cluster.sealing_rotate").count(), 2);
+}

@@ -149,6 +149,18 @@ pub enum SealingKeyCommand {
         #[command(flatten)]
         new: NewPassphraseArgs,
     },
+    /// Have the next sealing key made, which gateway tokens are signed under too
+    ///
+    /// On the machine of a node: of a cluster while it runs, of a node alone while it does not. What is under the earlier key is
+    /// wrapped anew; then that one is erased everywhere.
+    #[command(
+        after_help = "Example:\n  ocmt cluster sealing-key rotate --config /etc/ocmt/ocmt.toml\n  ocmt cluster status    how far it is\n\nSave the new one then: ocmt cluster sealing-key save."
+    )]
+    Rotate {
+        /// The node's configuration
+        #[arg(long, value_name = "FILE", default_value = "/etc/ocmt/ocmt.toml")]
+        config: PathBuf,
+    },
     /// Put the generations that a node's folder lacks back, from such a file; while that node does not run
     #[command(
         after_help = "Example:\n  ocmt cluster sealing-key restore --data-dir /var/lib/ocmt --from sealing.backup"

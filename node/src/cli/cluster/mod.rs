@@ -56,7 +56,7 @@ pub(super) async fn run(command: ClusterCommand, global: Global) -> anyhow::Resu
         ClusterCommand::AcceptRestore(args) => return Box::pin(super::accept::accept(&args)).await,
         ClusterCommand::Status(operator) => watch::status(&at, &operator).await,
         ClusterCommand::Watch { operator, resume } => watch::watch(&at, &operator, resume).await,
-        ClusterCommand::SealingKey(command) => sealing::run(&command, out),
+        ClusterCommand::SealingKey(command) => sealing::run(&command, out).await,
         ClusterCommand::NodeKey(command) => node_key::run(&command, out),
         ClusterCommand::Operators(command) => operators::run(&at, command).await,
     }

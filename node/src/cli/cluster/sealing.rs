@@ -10,24 +10,49 @@ use std::{
 use anyhow::Context as _;
 use ocmt_client::ClientError;
 use ocmt_cluster::FolderMemory;
-use ocmt_crypto::sealing_backup;
+use ocmt_crypto::{audit::Actor, sealing_backup};
+use ocmt_store::ClusterAct;
+use ocmt_types::{Clock as _, IdGen, RandomIds, SystemClock};
 
 use crate::{
     cli::{
         args::{NewPassphraseArgs, SealingKeyCommand},
         output::{self, Output},
         secrets,
+        store::{Place, load},
     },
     pki,
 };
 
-pub(super) fn run(command: &SealingKeyCommand, out: Output) -> anyhow::Result<()> {
+pub(super) async fn run(command: &SealingKeyCommand, out: Output) -> anyhow::Result<()> {
     match command {
+        SealingKeyCommand::Rotate { config } => Box::pin(rotate(config, out)).await,
         SealingKeyCommand::Save { data_dir, to, new } => save(data_dir, to, new, out),
         SealingKeyCommand::Restore { data_dir, from, passphrase_file } => {
             restore(data_dir, from, passphrase_file.as_deref(), out)
         }
     }
+}
+
+async fn rotate(config: &Path, out: Output) -> anyhow::Result<()> {
+    let config = load(config)?;
+    let folder = config.node.data_dir.join("pki");
+    let (node, held) = pki::sealing_of(&folder)?.context("no node ran here: it has no sealing key")?;
+    let ids: &dyn IdGen = &RandomIds;
+    let (at, request, object) = (SystemClock.now(), ids.id(), format!("node/{node}"));
+    // whoever holds the database's login; no certificate of an operator is asked for
+    let act = ClusterAct {
+        actor: Actor::Anonymous,
+        ..ClusterAct::of_node(node, at, request, "cluster.sealing_rotate", object, Vec::new())
+    };
+    let store = Place::of(&config)?.open().await?;
+    let due = store.operators().rotate_sealing(node, held, &act).await;
+    store.close().await;
+    let generation = due?.context(
+        "the latest sealing key is not in use everywhere yet: `ocmt cluster status` shows how far it is",
+    )?;
+    let shown = serde_json::json!({ "generation": generation, "node": node.to_string() });
+    out.value(&shown, || format!("generation {generation} is made by this node while it runs\n"))
 }
 
 fn save(data_dir: &Path, to: &Path, new: &NewPassphraseArgs, out: Output) -> anyhow::Result<()> {

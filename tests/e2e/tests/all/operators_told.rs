@@ -53,12 +53,18 @@ async fn a_nodes_key_is_rotated_under_its_heads_and_operators_are_told() {
     assert_eq!(asked, key("rotate").await, "asked twice it is one key");
     let (well, left) = node.stop().await.unwrap();
     assert!(well);
+    // the sealing key too: a node alone has its database to itself while it runs
+    let due = says(&["cluster", "sealing-key", "rotate", "--config", &config, "--json"]).await;
+    assert_eq!(due["generation"], 2, "{due}");
+    let again = ocmt(&["cluster", "sealing-key", "rotate", "--config", &config]).await.unwrap();
+    assert!(again.code != Some(0) && again.err.contains("not in use everywhere"), "{}", again.err);
     let node = TestNode::start_again(left, |_| {}).await.unwrap();
     let second = key("show").await;
     assert_eq!((&second["key"], &second["earlier"]), (&asked["next"], &Value::from(1)), "{second}");
 
     let told = receiver.post(|post| post.text.contains("node.key")).await.unwrap();
     assert!(told.text.contains("in cluster") && told.text.contains("[warning]"), "{told:?}");
+    receiver.post(|post| post.text.contains("cluster.sealing_rotate")).await.unwrap();
     let bob = node.person("bob").await.unwrap();
     let (later, after) = bob.client.audit_checkpoint().await.unwrap();
     let known = NoteKey::parse(first["key"].as_str().unwrap()).unwrap();
@@ -67,6 +73,9 @@ async fn a_nodes_key_is_rotated_under_its_heads_and_operators_are_told() {
     }
     let stranger = Trust { ca: None, keys: vec![NoteKey::parse(second["key"].as_str().unwrap()).unwrap()] };
     assert!(kept.prove(&stranger).is_err(), "a later key says nothing of earlier ones");
+    // looked at every two seconds, and the posts above took longer
+    let keys = fs::read_to_string(node.folder().join("data/pki/sealing.keys")).unwrap();
+    assert!(keys.lines().any(|line| line.starts_with("2 ")), "the next sealing key was made");
     let log = fs::read_to_string(node.folder().join("node.log")).unwrap();
     assert!(!log.contains("xyzzy"), "where a channel leads is in no log");
 }
