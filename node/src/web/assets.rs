@@ -146,16 +146,32 @@ impl Script {
     /// All that this imports, and what that imports. Named ahead, since no browser checks an import by itself; what it loads
     /// here it takes from there.
     pub(super) fn imports(self) -> Vec<Named> {
-        let (mut left, mut seen) = (vec![self.file()], BTreeSet::new());
-        while let Some(file) = left.pop().and_then(|name| ALL.files.get(name)) {
-            for import in &file.imports {
-                if seen.insert(import.as_str()) {
-                    left.push(import);
-                }
+        imported_by(self.file()).into_iter().filter_map(|name| ALL.named(name)).collect()
+    }
+
+    /// What it loads when somebody wants it, and what that imports besides.
+    pub(super) fn later(self) -> Vec<Named> {
+        let later: &[&str] = match self {
+            Self::VaultKeys => &["js/page/drawn.js", "js/page/qr.js"],
+            _ => &[],
+        };
+        let mut more: BTreeSet<&str> = later.iter().flat_map(|name| imported_by(name)).collect();
+        more.extend(later);
+        more.difference(&imported_by(self.file())).filter_map(|name| ALL.named(name)).collect()
+    }
+}
+
+/// All that a module imports, and what that imports.
+fn imported_by(name: &str) -> BTreeSet<&'static str> {
+    let (mut left, mut seen) = (vec![name], BTreeSet::new());
+    while let Some(file) = left.pop().and_then(|name| ALL.files.get(name)) {
+        for import in &file.imports {
+            if seen.insert(import.as_str()) {
+                left.push(import);
             }
         }
-        seen.into_iter().filter_map(|name| ALL.named(name)).collect()
     }
+    seen
 }
 
 /// The styles.
@@ -271,6 +287,12 @@ mod tests {
         // what compiles WebAssembly is the worker's alone
         assert!(!request.iter().any(|path| path.contains("argon2")), "{request:?}");
         assert!(!named(Script::Passkey).iter().any(|path| path.ends_with("english.js")));
-        assert!(named(Script::VaultKeys).iter().any(|path| path.ends_with("vendor/lean-qr/nano.js")));
+        // what is only loaded when it is wanted has its digests too
+        let later: Vec<_> = Script::VaultKeys.later().into_iter().map(|named| named.path).collect();
+        for needed in ["js/core/english.js", "js/page/drawn.js", "js/page/qr.js", "vendor/lean-qr/nano.js"] {
+            assert!(later.iter().any(|path| path.ends_with(needed)), "{needed}: {later:?}");
+            assert!(!named(Script::VaultKeys).iter().any(|path| path.ends_with(needed)), "{needed}");
+        }
+        assert!(!later.iter().any(|path| path.ends_with("core/keys.js")), "{later:?}");
     }
 }

@@ -65,6 +65,10 @@ impl Frame {
         self.script.and_then(Script::named)
     }
 
+    pub(super) fn later(&self) -> Vec<Named> {
+        self.script.map(Script::later).unwrap_or_default()
+    }
+
     pub(super) fn imports(&self) -> Vec<Named> {
         self.script.map(Script::imports).unwrap_or_default()
     }

@@ -6,9 +6,8 @@ import { equal, idText } from "../core/codec.js";
 import { random } from "../core/keys.js";
 import { BACKUP, MAX_STRETCHED_SLOTS, PASSPHRASE } from "../core/slot.js";
 import { DEFAULT, passphraseBytes } from "../core/stretch.js";
-import { drawn, isOnPaper } from "./drawn.js";
+import { Unreachable } from "./call.js";
 import { compute, rest } from "./opening.js";
-import { qr } from "./qr.js";
 import { $, Told } from "./shown.js";
 import { begin, withOpen } from "./vault_open.js";
 import { at, rowOf } from "./vault_parts.js";
@@ -27,6 +26,21 @@ const told = new Map();
 /** The passphrase, or the backup key and its text, that is shown and not added yet. */
 let fresh = null;
 let key = null;
+
+let modules = null;
+
+/** What draws passphrases and codes, loaded when somebody wants one: the page has its digests, as of all that it loads. */
+async function loaded() {
+  const links = [...$("later").content.cloneNode(true).children];
+  const arrived = links.map((link) => new Promise((done, failed) => Object.assign(link, { onload: done, onerror: failed })));
+  document.head.append(...links);
+  try {
+    await Promise.all(arrived);
+    return Object.assign({}, await import("./drawn.js"), await import("./qr.js"));
+  } catch {
+    throw new Unreachable();
+  }
+}
 
 // ---- the list
 
@@ -103,22 +117,26 @@ function forget() {
 }
 
 $("draw").addEventListener("click", () => {
-  forget();
-  fresh = drawn();
-  $("new_passphrase").textContent = fresh;
-  $("draw").hidden = true;
-  $("passphrase_card").hidden = false;
-  $("check_passphrase").focus();
+  withOpen(async () => {
+    modules ??= await loaded();
+    forget();
+    fresh = modules.drawn();
+    $("new_passphrase").textContent = fresh;
+    $("draw").hidden = true;
+    $("passphrase_card").hidden = false;
+    $("check_passphrase").focus();
+  });
 });
 
 $("kit").addEventListener("click", () => {
   withOpen(async () => {
+    modules ??= await loaded();
     forget();
     const bytes = random(32);
     key = { bytes, text: await backupText(bytes) };
     $("backup_key").textContent = key.text;
     $("where").textContent = location.origin;
-    $("qr").replaceChildren(qr(key.text, $("qr").dataset.label));
+    $("qr").replaceChildren(modules.qr(key.text, $("qr").dataset.label));
     $("kit").hidden = true;
     $("kit_card").hidden = false;
     $("check_kit").focus();
@@ -136,7 +154,7 @@ for (const id of ["drop_passphrase", "drop_kit"]) {
 $("add_passphrase").addEventListener("submit", (event) => {
   event.preventDefault();
   withOpen(async (open) => {
-    if (fresh === null || !isOnPaper(fresh, $("check_passphrase").value)) throw new Told("card");
+    if (fresh === null || !modules.isOnPaper(fresh, $("check_passphrase").value)) throw new Told("card");
     await add(open, PASSPHRASE, passphraseBytes(fresh));
     forget();
     $("title").focus({ preventScroll: true });

@@ -200,7 +200,7 @@ impl Browser {
         let complaints = self.complaints().await;
         assert!(complaints.is_empty(), "{name}: {complaints:#?}");
         let size = "return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
-            .filter(({ name }) => !name.includes('/vendor/') && !name.includes('/ocmt.v1.'))
+            .filter(({ name }) => !name.includes('/vendor/hash-wasm/') && !name.includes('/ocmt.v1.'))
             .reduce((sum, { encodedBodySize }) => sum + encodedBodySize, 0)";
         let size = self.run(size).await.as_u64().unwrap();
         self.sizes.borrow_mut().insert(name.to_owned(), size);

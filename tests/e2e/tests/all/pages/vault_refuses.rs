@@ -89,7 +89,22 @@ async fn what_a_node_changes_or_leaves_out_is_refused_and_told() {
     browser.tap("#row [data-act=show]").await;
     said(&browser, "older").await;
     assert_eq!(browser.run("return document.querySelector('#open').hidden").await, true);
+    browser.run(&format!("localStorage[{seen}] = window.name")).await;
+    other_modules(&node, &browser).await;
     browser.end().await;
+}
+
+/// What is loaded only when it is wanted is held to its digest too.
+async fn other_modules(node: &TestNode, browser: &Browser) {
+    browser.go(&format!("{}/app/vault/keys", node.target().unwrap().endpoint)).await;
+    opens(browser, PASSPHRASE).await;
+    let other = "for (const link of document.querySelector('#later').content.children) link.integrity = 'sha256-' + 'A'.repeat(43) + '='";
+    browser.run(other).await;
+    browser.tap("#draw").await;
+    said(browser, "offline").await;
+    assert_eq!(browser.text("#new_passphrase").await, "");
+    let blocked = browser.complaints().await;
+    assert!(blocked.iter().all(|one| one.contains("integrity")) && !blocked.is_empty(), "{blocked:#?}");
 }
 
 /// Who signs out in another tab has locked this one.
