@@ -59,7 +59,7 @@ pub(super) async fn refuse(context: &Context) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use ocmt_types::{IdGen as _, RandomIds};
+    use ocmt_types::{HandoutId, Id as _, VaultId};
 
     use super::*;
 
@@ -67,8 +67,8 @@ mod tests {
     fn what_becomes_of_a_request_is_said() {
         let at = |millis| Some(Timestamp(millis));
         let asked = SlotRequest {
-            vault: RandomIds.id(),
-            id: RandomIds.id(),
+            vault: VaultId::from_bytes([1; 16]),
+            id: HandoutId::from_bytes([2; 16]),
             with: "backup key",
             asked_at: at(1_000),
             ready_at: at(5_000),
