@@ -1,6 +1,6 @@
 //! What the owner's tenant is told of a recovery, at a channel of its own, wherever the guardians are.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use ocmt_types::Secret;
 
@@ -225,4 +225,36 @@ async fn a_guardian_of_the_owners_own_tenant_is_told_and_its_channels_hear_each_
     let inside = circle.guards[2].person.email.clone();
     until("the guardian has the letter", async || circle.kit.mailbox.count_of(&inside, kind) > 0).await;
     assert_eq!(circle.kit.mailbox.count_of(URL, "alert.ceremony.told"), 0);
+}
+
+/// One word may overtake another, or be lost for an hour: the step is told by the one that the owner's node has chosen, however they
+/// come.
+#[tokio::test]
+async fn of_the_words_of_a_step_to_one_tenant_one_speaks_however_they_come() {
+    let near = Kit::sim_with(short).await;
+    let far = near.beside_with(2, short).await;
+    let mut circle = Circle::gather_over(near, Some(far), &[1, 1], SHORT).await;
+    let first = circle.guards[0].person.clone();
+    let beside = circle.far.as_ref().unwrap().member(&first, "beside@example.com", Role::Member).await;
+    circle.seat(beside, 1).await;
+    circle.deal(2).await.unwrap();
+    circle.arrived().await;
+    let requester = circle.opened().await;
+    // nothing is carried any more: what is said now is read where it waits
+    circle.kit.linked.cut_off.store(true, Ordering::SeqCst);
+    circle.kit.call(&circle.owner.caller, veto(requester.id())).await.unwrap();
+    let own = super::circle::ownership(&circle.kit, circle.owner.tenant).await.unwrap();
+    let mut tx = circle.kit.store.read(own).await.unwrap();
+    let waiting = tx.find::<ocmt_store::tables::Outbox>(ocmt_store::Filter::all()).await.unwrap();
+    let words = waiting.iter().filter_map(|row| {
+        let told: serde_json::Value = serde_json::from_slice(&row.body).ok()?;
+        (told["news"] == "ceremony.vetoed").then(|| (row.to_tenant, told["speaks"] == true))
+    });
+    let words: Vec<_> = words.collect();
+    let of =
+        |tenant| words.iter().filter(|(to, _)| *to == tenant).map(|(_, speaks)| *speaks).collect::<Vec<_>>();
+    let mut of_two = of(first.tenant);
+    of_two.sort_unstable();
+    assert_eq!(of_two, [false, true]);
+    assert_eq!(of(circle.guards[1].person.tenant), [true]);
 }

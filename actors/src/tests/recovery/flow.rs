@@ -134,7 +134,11 @@ async fn an_invitation_waits_for_the_sign_up_of_its_address() {
     circle.kit.clock.advance(Duration::from_secs(60));
     circle.invited(&late, one.id).await;
     circle.invited(&known, two.id).await;
-    circle.kit.call(&late.caller, ResignGuardianship { guardianship: one.id }).await.unwrap();
+    circle
+        .kit
+        .call(&late.caller, ResignGuardianship { guardianship: one.id, only_change: false })
+        .await
+        .unwrap();
     until("the owner hears of it", async || {
         let get = GetGuardianship { guardianship: one.id };
         circle.kit.call(&circle.owner.caller, get).await.unwrap().state == GuardianshipState::Resigned

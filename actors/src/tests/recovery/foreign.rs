@@ -59,7 +59,7 @@ async fn foreign_ceremonies_and_guardianships_are_not_found_like_unknown_ones() 
                 who,
                 GetGuardianship { guardianship },
                 AcceptGuardianship { guardianship, keys },
-                ResignGuardianship { guardianship },
+                ResignGuardianship { guardianship, only_change: false },
                 ChallengeGuardian { guardianship, challenge: Vec::new() },
                 AnswerChallenge { guardianship, challenge: id(1), answers: Vec::new() },
             );
@@ -123,7 +123,12 @@ async fn no_other_session_goes_on_with_a_ceremony() {
         assert_eq!(cancel.reason(), "PERMISSION_DENIED", "nobody else cancels it");
     }
     let vault = Some(circle.vault_id());
-    let read = circle.kit.call(&thief.caller, crate::api::vault::GetKeySlots { vault, kind: None, claim: None }).await.err().unwrap();
+    let read = circle
+        .kit
+        .call(&thief.caller, crate::api::vault::GetKeySlots { vault, kind: None, claim: None })
+        .await
+        .err()
+        .unwrap();
     assert_eq!(read.reason(), "PERMISSION_DENIED", "the release opens the vault to one session");
     circle.kit.call(&requester.person.caller, CollectShares { ceremony }).await.unwrap();
     // what opens its slot nobody guesses: it waits for nobody at another session of the account

@@ -77,8 +77,8 @@ async fn guard_each_other(ann: &Half<'_>, bob: &Half<'_>) {
     assert_eq!(ann.state(of_ann).await, GuardianshipState::Accepted);
     assert_eq!(bob.state(of_bob).await, GuardianshipState::Accepted);
     let (left, taken_back) = tokio::join!(
-        bob.call(ResignGuardianship { guardianship: of_ann }),
-        ann.call(ResignGuardianship { guardianship: of_ann }),
+        bob.call(ResignGuardianship { guardianship: of_ann, only_change: false }),
+        ann.call(ResignGuardianship { guardianship: of_ann, only_change: false }),
     );
     left.unwrap();
     taken_back.unwrap();

@@ -7,8 +7,13 @@ use super::{Request, TIMER};
 use crate::{
     audit,
     error::ActorError,
+    policy::positive,
     tenant::{
-        handlers::notices::{self, NoticeText},
+        handlers::{
+            channels,
+            notices::{self, NoticeText},
+        },
+        session_row::tenant_of,
         vault::changes,
     },
     work::Work,
@@ -43,6 +48,7 @@ pub(super) async fn tell(
 ) -> Result<(), ActorError> {
     let Some(owner) = vault.owner_user else { return Ok(()) };
     if let Some(owner) = work.tx.get::<User>(owner).await? {
+        let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
         let at = |name: &str, time: ocmt_types::Timestamp| (name.to_owned(), time.millis().to_string());
         let mut facts =
             vec![("with".to_owned(), called(request.kind()).to_owned()), at("asked_at", request.asked_at)];
@@ -50,14 +56,17 @@ pub(super) async fn tell(
             facts.extend([at("ready_at", request.ready_at), at("lapses_at", request.until)]);
         }
         facts.push(("client".to_owned(), request.client.clone()));
-        let text = NoticeText {
-            user: Some(owner.user_id),
-            address: &owner.email,
-            kind,
-            subject: &vault.vault_id.to_string(),
-            facts: &facts,
-        };
-        notices::write(work, text).await?;
+        // whoever takes an account over changes its address first
+        for channel in channels::of(work, &owner, positive(policy.lock_ms)).await? {
+            let text = NoticeText {
+                user: Some(owner.user_id),
+                address: &channel.address,
+                kind,
+                subject: &vault.vault_id.to_string(),
+                facts: &facts,
+            };
+            notices::write(work, text).await?;
+        }
     }
     changes::note(work, vault.vault_id, vault.manifest_counter, VaultChangeKind::Slots, &[]).await?;
     // what was waited for is more than news of a key in use
