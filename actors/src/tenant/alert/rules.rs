@@ -42,6 +42,8 @@ const DONE: &[(&str, Severity)] = &[
     ("email.change", Severity::Warning),
     // proposed, taken back, lapsed, made; or they were dismissed
     ("guardian.change", Severity::Critical),
+    // a guardian says so, and a link goes to another address
+    ("recovery.lost_mailbox", Severity::Critical),
     // a backup key or hardware token: asked for where it is waited for, and all that follows; or handed out at once
     ("slots.asked", Severity::Critical),
     ("slots.handed_out", Severity::Warning),
@@ -84,6 +86,7 @@ pub(super) fn is_of_recovery(record: &AuditRecord) -> bool {
                 | "ceremony.override"
                 | "ceremony.told"
                 | "guardian.change"
+                | "recovery.lost_mailbox"
                 | "slots.asked"
                 | "slots.handed_out"
         )
