@@ -180,8 +180,11 @@ begin({
     list(open);
   },
   locked: () => {
+    // what is on paper by then opens nothing
+    const lost = fresh !== null || key !== null ? "paper_lost" : null;
     forget();
     told.clear();
     $("slots").replaceChildren();
+    return lost;
   },
 });

@@ -50,10 +50,10 @@ function lock(why) {
   if (open === null) return;
   open.vault.close();
   open = null;
-  page.locked();
+  const instead = page.locked();
   $("open").hidden = true;
   form.hidden = false;
-  say(why);
+  say(instead ?? why);
   $("passphrase").focus({ preventScroll: true });
 }
 
@@ -128,7 +128,10 @@ function tick() {
   else if (hidden !== null && now - hidden > HIDDEN_MS) lock("idle");
 }
 
-/** Begins: `opened` and `locked` show and forget what is of the page, `tick` is called each second. */
+/**
+ * Begins: `opened` and `locked` show and forget what is of the page, `tick` is called each second. What `locked` answers is said
+ * in place of the reason.
+ */
 export function begin(of) {
   page = of;
   form.addEventListener("submit", async (event) => {

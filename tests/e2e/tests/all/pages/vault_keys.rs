@@ -62,8 +62,11 @@ pub(super) async fn come_and_go(
     let opened = person.client.unlock_vault(None, old, &person.device, Rollback::Refuse).await;
     assert!(opened.is_err(), "the passphrase that was taken away still opens");
     tokio::time::sleep(Duration::from_millis(1_500)).await; // why: the back-off of a hand-out that led to nothing
+    // what was drawn and not added goes, and that the paper is none is told
+    browser.tap("#draw").await;
+    browser.until("document.querySelector('#new_passphrase').innerText.split(' ').length === 6").await;
     browser.tap("#lock").await;
-    said(browser, "locked").await;
+    said(browser, "paper_lost").await;
     for paper in ["backup_key", "new_passphrase", "qr"] {
         assert_eq!(browser.text(&format!("#{paper}")).await, "");
     }
