@@ -4,7 +4,7 @@
 use axum::{Form, extract::State, http::StatusCode, response::Response};
 use data_encoding::HEXLOWER;
 use ocmt_actors::{ActorError, api::container::GetCellKey};
-use ocmt_types::{ContainerId, Id as _};
+use ocmt_types::ContainerId;
 use serde::Deserialize;
 
 use super::{
