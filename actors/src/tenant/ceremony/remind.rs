@@ -77,7 +77,9 @@ fn words(stage: CeremonyState) -> (&'static str, Option<&'static str>) {
 
 fn is_silent(today: &Progress, guardian: GuardianshipId) -> bool {
     let said = match today.stage {
-        CeremonyState::Proposed => today.agreed.contains_key(&guardian),
+        CeremonyState::Proposed => {
+            today.agreed.contains_key(&guardian) || today.denied.contains_key(&guardian)
+        }
         _ => today.approved.contains_key(&guardian) || today.denied.contains_key(&guardian),
     };
     !said
