@@ -119,7 +119,7 @@ impl Vault {
         let refs: BTreeSet<_> = entries.iter().map(|entry| (entry.object, entry.version)).collect();
         let (mut keys, mut continued) = (Vec::new(), Vec::new());
         for conversation in conversations.iter().copied().collect::<BTreeSet<_>>() {
-            let (some, at) = self.hand_over(conversation, container).await?;
+            let (some, at) = Box::pin(self.hand_over(conversation, container)).await?;
             // the end of it was read: a node that cuts what a cell has said off is found out up to here
             self.note_conversation(conversation, at.at, false).await?;
             keys.extend(some);

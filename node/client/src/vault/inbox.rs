@@ -161,7 +161,7 @@ impl Vault {
                 if kept.iter().any(|other| other.arrived.conversation == id) {
                     continue;
                 }
-                opened.begun = self.prove(new).await?;
+                opened.begun = Box::pin(self.prove(new)).await?;
                 if opened.begun.is_none() {
                     continue;
                 }
