@@ -101,7 +101,7 @@ pub async fn measure(State(requests): State<Requests>, request: Request, next: N
     let (id, address) = (call::request_id(request.extensions()).ok(), call::peer(request.extensions()));
     let mut open = Open::new(requests, Asked { method, from }, span.clone());
     // what another node forwarded is told of there
-    open.told = (from == "client").then(|| Told { what: method, code: "", address, request: id });
+    open.told = (from == "client").then_some(Told { what: method, code: "", address, request: id });
     let answer = next.run(request).instrument(span).await;
     if streams {
         open.took();
