@@ -134,7 +134,7 @@ fn last_of(text: &str, trust: &Trust) -> Vec<Checkpoint> {
                 last.push(proven);
             }
             Err(error) => {
-                tracing::warn!(tenant = %claimed.tenant, %error, "a head in the file is not signed by a node")
+                tracing::warn!(tenant = %claimed.tenant, %error, "a head in the file is not signed by a node");
             }
         }
     }
