@@ -186,7 +186,7 @@ fn change(policy: &mut TenantPolicy, wanted: &pb::TenantPolicy, path: &str) -> R
         "vault.argon2_passes" => policy.argon2_passes = vault.argon2_passes.unwrap_or_default(),
         // none is at once
         "vault.backup_delay" => {
-            policy.backup_delay_ms = vault.backup_delay.map_or(0, |time| convert::millis(&time))
+            policy.backup_delay_ms = vault.backup_delay.map_or(0, |time| convert::millis(&time));
         }
         "vault.hardware_delay" => {
             policy.hardware_delay_ms = vault.hardware_delay.map_or(0, |time| convert::millis(&time));

@@ -38,6 +38,7 @@ mod operators_told;
 mod pages;
 mod plain;
 mod recovery_cli;
+mod recovery_dumps;
 mod recovery_kill;
 mod requests;
 mod restore;
