@@ -6,7 +6,7 @@ use ocmt::local::wait_for;
 use ocmt_client::{
     ClientError,
     container::Spec,
-    conversation::{Conversation, Start},
+    conversation::{Conversation, Start, TranscriptFault},
     passphrase::NewPassphrase,
     share::Permission,
     vault::{
@@ -15,6 +15,7 @@ use ocmt_client::{
     },
 };
 use ocmt_crypto::{CryptoError, export::ExportedConversation, vault::RotationMode};
+use ocmt_store::testing::TestDatabase;
 use ocmt_testkit::TestNode;
 use ocmt_types::{ContainerId, ConversationId};
 
@@ -321,4 +322,44 @@ async fn a_conversation_of_a_container_that_is_gone_comes_without_it() {
     let listed = hers.conversations().await.unwrap();
     assert_eq!((listed.len(), listed[0].container), (1, None));
     assert!(heard(&hers, listed[0].id).await == talk);
+}
+
+/// What retention took is not in it, and told of; what somebody cut off is found out, and there is no export.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_is_exported_from_where_it_is_there_and_not_at_all_if_its_end_was_cut_off() {
+    let database = TestDatabase::migrated().await.unwrap();
+    let node = TestNode::start_on(&database.url(), |_| {}).await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let mut hers = vault(&ada).await;
+    let id = hers.open_conversation(None).await.unwrap().id;
+    says(&mut hers, id, &[b"one", b"two", b"three", b"four"], false).await;
+    database
+        .run(
+            "UPDATE conversations SET first_sequence = 3,
+               before_tag = (SELECT substring(record FROM length(record) - 15)
+                             FROM transcript_records WHERE sequence = 2);
+             DELETE FROM transcript_records WHERE sequence < 3",
+        )
+        .await
+        .unwrap();
+    let (told, file) = exported(&hers, Parts::Everything).await;
+    assert_eq!((told.conversations, told.records, told.pruned), (1, 2, 1));
+    let mut his = vault(&node.person("bob").await.unwrap()).await;
+    let source = export(&file).unwrap();
+    let plan = his.plan_import(&source, Existing::Refuse, &BTreeSet::new()).await.unwrap();
+    assert_eq!((plan.conversations()[0].exported_from, plan.records_to_write()), (3, 2));
+    his.import(&source, &plan, |_, _| {}).await.unwrap();
+    assert!(all_heard(&his).await == [(vec![b"three".to_vec(), b"four".to_vec()], false)]);
+    let cut = format!(
+        "DELETE FROM transcript_records WHERE sequence = 4;
+         UPDATE conversations SET next_sequence = 4,
+           last_tag = (SELECT substring(record FROM length(record) - 15)
+                       FROM transcript_records WHERE sequence = 3)
+         WHERE conversation_id = decode(replace('{id}', '-', ''), 'hex')"
+    );
+    database.run(&cut).await.unwrap();
+    let passphrase = NewPassphrase::new(PASSPHRASE, &[]).unwrap();
+    let mut out = Vec::new();
+    let refused = hers.export(Parts::Everything, passphrase, Cost::LEAST, &mut out, |_, _| {}).await;
+    assert!(matches!(refused, Err(ClientError::Transcript(TranscriptFault::Cut { known: 4, shown: 3, .. }))));
 }
