@@ -39,14 +39,15 @@ impl Default for AdmissionLimits {
 const STRANGERS: AdmissionLimits = AdmissionLimits { calls: 64, bytes: 1 << 20 };
 /// What stops a recovery may have unanswered at one tenant, beside the places of all.
 const STOPS: AdmissionLimits = AdmissionLimits { calls: 32, bytes: 1 << 20 };
-/// What stops a recovery or the opening of a group's vault, or says that it should not go on. Counted by no quota of calls.
-const STOP: [&str; 6] = [
+/// What stops a recovery, the opening of a group's vault or that of one's own by a key, or says that it should not go on. Counted by no quota of calls.
+const STOP: [&str; 7] = [
     "GroupService/DenyGroupUnlock",
     "RecoveryService/DenyCeremony",
     "RecoveryService/LockCeremony",
     "RecoveryService/ResignGuardianship",
     "RecoveryService/VetoCeremony",
     "RecoveryService/VoiceDoubt",
+    "VaultService/RefuseSlotRequest",
 ];
 /// Showing who one is, before that. Few at a time come from one session, by their own limit.
 const PROOFS: [&str; 4] = [

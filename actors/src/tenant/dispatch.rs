@@ -166,6 +166,7 @@ impl TenantState {
             return match call {
                 VaultCall::GetVault(call) => self.work(myself, call),
                 VaultCall::GetKeySlots(call) => self.work(myself, call),
+                VaultCall::RefuseSlotRequest(call) => self.work(myself, call),
                 named => named.refuse(ActorError::NotFound),
             };
         };

@@ -98,7 +98,7 @@ impl Paper {
 
     async fn refuse(&self) -> Result<(), ActorError> {
         let request = self.standing().await.unwrap().id;
-        let ask = RefuseSlotRequest { vault: self.vault(), request };
+        let ask = RefuseSlotRequest { vault: Some(self.vault()), request: Some(request) };
         self.kit.call(&self.ann.caller, ask).await.map(drop)
     }
 
@@ -279,7 +279,7 @@ async fn refusing_needs_a_full_session_that_has_just_shown_who_it_is_and_the_ver
     let mut paper = Paper::of(Kit::sim().await, DELAY).await;
     assert_eq!(paper.refused(DEVICE).await, "WAY_WAITS");
     let request = paper.standing().await.unwrap().id;
-    let ask = RefuseSlotRequest { vault: paper.vault(), request };
+    let ask = RefuseSlotRequest { vault: Some(paper.vault()), request: Some(request) };
     let eve = paper.kit.founder("eve@example.com").await;
     let recovering = paper.kit.sign_in(&paper.ann, LinkPurpose::Recovery).await;
     assert_eq!(paper.kit.call(&eve.caller, ask.clone()).await.unwrap_err().reason(), "NOT_FOUND");
@@ -287,7 +287,7 @@ async fn refusing_needs_a_full_session_that_has_just_shown_who_it_is_and_the_ver
         paper.kit.call(&recovering.caller, ask.clone()).await.unwrap_err().reason(),
         "PERMISSION_DENIED"
     );
-    let other = RefuseSlotRequest { request: eve_request(), ..ask.clone() };
+    let other = RefuseSlotRequest { request: Some(eve_request()), ..ask.clone() };
     assert_eq!(paper.kit.call(&paper.ann.caller, other).await.unwrap_err().reason(), "NOT_FOUND");
     paper.kit.clock.advance(Duration::from_secs(301));
     assert_eq!(
@@ -295,7 +295,9 @@ async fn refusing_needs_a_full_session_that_has_just_shown_who_it_is_and_the_ver
         "STEP_UP_REQUIRED"
     );
     paper.passes(Duration::ZERO).await;
-    paper.kit.call(&paper.ann.caller, ask).await.unwrap();
+    // the one there is, without a look before
+    paper.kit.call(&paper.ann.caller, RefuseSlotRequest { vault: None, request: None }).await.unwrap();
+    assert!(paper.standing().await.unwrap().refused);
 }
 
 fn eve_request() -> ocmt_types::HandoutId {

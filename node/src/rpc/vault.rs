@@ -210,8 +210,8 @@ impl VaultService for Rpc {
     ) -> Answer<pb::RefuseSlotRequestResponse> {
         let it = request.get_ref();
         let ask = RefuseSlotRequest {
-            vault: vault(&it.vault_id)?,
-            request: convert::id(&it.request_id, "request_id")?,
+            vault: convert::optional_id(&it.vault_id, "vault_id")?,
+            request: convert::optional_id(&it.request_id, "request_id")?,
         };
         self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::RefuseSlotRequestResponse {}))

@@ -95,8 +95,8 @@ pub struct SlotRequest {
 /// Refuse it: nothing is handed out for it any more.
 #[derive(Debug, Clone)]
 pub struct RefuseSlotRequest {
-    /// Which vault.
-    pub vault: VaultId,
-    /// Which request.
-    pub request: HandoutId,
+    /// Which vault; none for the caller's own.
+    pub vault: Option<VaultId>,
+    /// Which request; none for the one there is.
+    pub request: Option<HandoutId>,
 }

@@ -256,9 +256,10 @@ pub(super) async fn standing(work: &mut Work, vault: VaultId) -> Result<Option<S
 
 impl Handle for RefuseSlotRequest {
     async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
-        let vault = ground::load(work, Action::ChangeSlots, Some(self.vault)).await?;
+        let vault = ground::load(work, Action::ChangeSlots, self.vault).await?;
         not_a_groups(&vault)?;
-        let found = pending(work, vault.vault_id).await?.filter(|request| request.id == self.request);
+        let found = pending(work, vault.vault_id).await?;
+        let found = found.filter(|request| self.request.is_none_or(|asked| asked == request.id));
         let mut request = found.ok_or(ActorError::NotFound)?;
         if request.refused_at.is_none() {
             request.refused_at = Some(work.now);

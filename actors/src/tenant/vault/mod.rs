@@ -148,7 +148,7 @@ pub(super) fn named(call: &VaultCall) -> Option<ocmt_types::VaultId> {
         VaultCall::WatchVault(call) => Some(call.request.vault),
         VaultCall::GetKeySlots(call) => call.request.vault,
         VaultCall::ReportUnlock(call) => Some(call.request.vault),
-        VaultCall::RefuseSlotRequest(call) => Some(call.request.vault),
+        VaultCall::RefuseSlotRequest(call) => call.request.vault,
         VaultCall::AddKeySlot(call) => Some(call.request.vault),
         VaultCall::RemoveKeySlot(call) => Some(call.request.vault),
         VaultCall::BeginRotation(call) => Some(call.request.vault),

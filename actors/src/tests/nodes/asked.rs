@@ -33,7 +33,7 @@ async fn a_refusal_and_a_hand_out_have_an_order(a: Kit) {
         paper.kit.clock.advance(DELAY);
         let ann = paper.kit.sign_in(&paper.ann, LinkPurpose::SignIn).await;
         let request = at_either(nodes, 1, &ann, GetVault { vault: None }).await.unwrap().request.unwrap().id;
-        let refuse = RefuseSlotRequest { vault: paper.vault(), request };
+        let refuse = RefuseSlotRequest { vault: Some(paper.vault()), request: Some(request) };
         let (handed, refused, _) = tokio::join!(
             at_either(nodes, usize::from(round % 2), &ann, ask.clone()),
             at_either(nodes, usize::from(1 - round % 2), &ann, refuse),

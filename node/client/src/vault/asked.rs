@@ -63,14 +63,14 @@ impl Client {
         }))
     }
 
-    /// Refuses it: nothing is handed out for it any more.
+    /// Refuses what was asked for last of the caller's own vault: nothing is handed out for it any more.
     ///
     /// # Errors
-    /// `NOT_FOUND` if there is no such request any more; `STEP_UP_REQUIRED`; [`ClientError`].
-    pub async fn refuse_slot_request(&self, request: &SlotRequest) -> Result<(), ClientError> {
+    /// `NOT_FOUND` if there is no request any more, or another than `seen`; `STEP_UP_REQUIRED`; [`ClientError`].
+    pub async fn refuse_slot_request(&self, seen: Option<&SlotRequest>) -> Result<(), ClientError> {
         let ask = pb::RefuseSlotRequestRequest {
-            vault_id: request.vault.to_string(),
-            request_id: request.id.to_string(),
+            vault_id: seen.map(|request| request.vault.to_string()).unwrap_or_default(),
+            request_id: seen.map(|request| request.id.to_string()).unwrap_or_default(),
             idempotency_key: idempotency_key(),
         };
         self.vaults().refuse_slot_request(ask).await?;

@@ -35,17 +35,23 @@ fn describe(request: &SlotRequest, now: Timestamp) -> String {
 
 pub(super) async fn refuse(context: &Context) -> anyhow::Result<()> {
     let client = context.client().await?;
-    let none = || ClientError::Usage("nobody has asked for a backup key or a hardware token".to_owned());
-    let request = client.slot_request().await?.ok_or_else(none)?;
-    client.refuse_slot_request(&request).await?;
-    context.out.done(&format!("refused: the {} opens nothing for the device that asked", request.with))?;
+    // who keeps the account busy keeps nobody from refusing: that is counted apart, and needs no look before
+    let seen = client.slot_request().await.ok();
+    if seen == Some(None) {
+        let text = "nobody has asked for a backup key or a hardware token";
+        return Err(ClientError::Usage(text.to_owned()).into());
+    }
+    let seen = seen.flatten();
+    client.refuse_slot_request(seen.as_ref()).await?;
+    let with = seen.as_ref().map_or("key or token", |request| request.with);
+    context.out.done(&format!("refused: the {with} opens nothing for the device that asked"))?;
     if context.out.json {
         return Ok(());
     }
     note("If it was not you who asked, somebody has your account: `ocmt sessions revoke-others`.");
-    if request.handed_out {
+    if seen.is_none_or(|request| request.handed_out) {
         note(
-            "It was handed out already: whoever has the key may have opened the vault. Give it new ones: \
+            "If it was handed out already, whoever has the key may have opened the vault. Give it new ones: \
              `ocmt vault backup-key`, or `ocmt vault slots rm`.",
         );
     } else {

@@ -342,7 +342,7 @@ async fn a_backup_key_is_waited_for_by_its_device_until_the_owner_refuses_it() {
     desk.done(get).await;
     assert_eq!(fs::read_to_string(desk.at("back")).unwrap(), "what is kept");
     let refused = desk.done("vault slots refuse").await;
-    assert!(refused.err.contains("handed out already"), "{}", refused.err);
+    assert!(refused.err.contains("was handed out already"), "{}", refused.err);
     desk.refused("vault get note --out @again --backup-key-file @backup", "the owner has refused it").await;
     assert_eq!(desk.kinds(BY_FIRST).await, ["backup key", "passphrase"], "the owner goes on");
 }
