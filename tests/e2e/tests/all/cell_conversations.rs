@@ -194,3 +194,35 @@ async fn what_no_unlock_allows_is_not_said_and_what_was_begun_is_found_by_the_co
     vault.delete_conversation(id).await.unwrap();
     assert_eq!(ada.client.conversations().await.unwrap().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_killed_in_between_loses_nothing_that_was_acknowledged_and_has_nothing_twice() {
+    const RECORDS: usize = 60;
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let mut vault = with_secret(&ada).await;
+    // it says each once, and goes on whatever became of it
+    let script = "id=$(\"$OCMT_CELL\" conversation begin)
+for n in $(seq 60); do echo $n | \"$OCMT_CELL\" conversation say $id && echo $n >> $FOLDER/acknowledged; done
+echo done >> $FOLDER/over";
+    let container = program(&node, &ada, script).await;
+    unlock(&mut vault, container, Gifts { new_conversations: true, ..Gifts::default() }).await.unwrap();
+    has(&ada, 10).await;
+    let node = node.crash_and_restart().await.unwrap();
+    let client = node.local().client().await.unwrap();
+    let client = client.signed_in(ada.client.credential().unwrap().clone(), ada.client.identity().unwrap());
+    let over = node.folder().join("over");
+    let over = wait_for(6 * PATIENCE, async || over.exists().then_some(()));
+    over.await.expect("the program does not come to its end");
+    let key = ocmt_client::vault::Key::Passphrase(ocmt_crypto::kdf::Passphrase::new(PASSPHRASE).unwrap());
+    let rollback = ocmt_crypto::vault::Rollback::Refuse;
+    let mut vault = client.unlock_vault(None, key, &ada.device, rollback).await.unwrap();
+    let filed = vault.file_conversations().await.unwrap();
+    let all = heard(&vault, filed[0].conversation.unwrap()).await;
+    let said: Vec<usize> = all.iter().map(|text| text.trim().parse().unwrap()).collect();
+    assert!(said.is_sorted_by(|a, b| a < b), "out of order, or twice: {said:?}");
+    let acknowledged = std::fs::read_to_string(node.folder().join("acknowledged")).unwrap();
+    let acknowledged: Vec<usize> = acknowledged.lines().map(|line| line.parse().unwrap()).collect();
+    assert!(acknowledged.iter().all(|n| said.contains(n)), "{acknowledged:?} {said:?}");
+    assert!(acknowledged.len() > 10 && said.len() <= RECORDS, "{acknowledged:?}");
+}
