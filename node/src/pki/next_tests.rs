@@ -167,7 +167,11 @@ fn a_kill_at_any_step_is_made_good_by_the_next_start() {
             next,
             "step {step}"
         );
-        assert_eq!(after.identity().introductions(), [wanted.introduction.clone()], "step {step}");
+        assert_eq!(
+            after.identity().introductions(),
+            std::slice::from_ref(&wanted.introduction),
+            "step {step}"
+        );
         let left: Vec<String> = files(&folder).into_keys().filter(|name| name.contains("next")).collect();
         assert_eq!(left, Vec::<String>::new(), "step {step}");
     }
