@@ -23,16 +23,14 @@ const OTHER: &str = "quartz-Umbrella-84-violin";
 pub(super) async fn said(browser: &Browser, what: &str) {
     let words = format!("document.querySelector('[data-say={what}]').textContent");
     let said = "document.querySelector('#said')";
-    let idle = "!document.querySelector('main').hasAttribute('aria-busy')";
-    browser.until(&format!("{idle} && !{said}.hidden && {said}.textContent.startsWith({words})")).await;
+    browser.until(&format!("{IDLE} && !{said}.hidden && {said}.textContent.startsWith({words})")).await;
 }
 
 /// Opens the vault of the page.
 pub(super) async fn opens(browser: &Browser, secret: &str) {
     browser.fill("#passphrase", secret).await;
     browser.tap("#unlock button").await;
-    let idle = "!document.querySelector('main').hasAttribute('aria-busy')";
-    browser.until(&format!("{idle} && !document.querySelector('#open').hidden")).await;
+    browser.until(&format!("{IDLE} && !document.querySelector('#open').hidden")).await;
 }
 
 /// Writes a secret.
@@ -42,24 +40,34 @@ pub(super) async fn writes(browser: &Browser, name: &str, value: &str) {
     browser.tap("#save").await;
 }
 
-/// Names the row of a secret, to tap in it.
-pub(super) async fn row(browser: &Browser, name: &str) {
-    let rows = "[...document.querySelectorAll('#entries > li')]";
+/// Until nothing is under way.
+const IDLE: &str = "!document.querySelector('main').hasAttribute('aria-busy')";
+
+/// The row of a secret, as an expression of the page's.
+fn row_of(name: &str) -> String {
     let name = json!(name);
-    browser.until(&format!("{rows}.some((row) => row.querySelector('h3').textContent === {name})")).await;
-    let mark = format!(
-        "for (const row of {rows}) row.id = row.querySelector('h3').textContent === {name} ? 'row' : ''"
-    );
-    browser.run(&mark).await;
+    format!(
+        "[...document.querySelectorAll('#entries > li')].find((row) => row.querySelector('h3').textContent === {name})"
+    )
+}
+
+/// Names the row of a secret `row`, to tap in it: the list may have been drawn anew.
+pub(super) async fn row(browser: &Browser, name: &str) {
+    let row = row_of(name);
+    browser.until(&format!("{IDLE} && {row}")).await;
+    let others = "for (const row of document.querySelectorAll('#entries > li')) row.removeAttribute('id')";
+    browser.run(&format!("{others}; ({row}).id = 'row'")).await;
 }
 
 /// Shows a secret, and waits until it is this.
 pub(super) async fn shows(browser: &Browser, name: &str, value: &str) {
     row(browser, name).await;
     browser.tap("#row [data-act=show]").await;
+    let (row_now, value) = (row_of(name), json!(value));
     browser
-        .until(&format!("document.querySelector('#row [data-value]').textContent === {}", json!(value)))
+        .until(&format!("{IDLE} && {row_now}?.querySelector('[data-value]').textContent === {value}"))
         .await;
+    row(browser, name).await;
 }
 
 /// The page's clock goes on by so much.
@@ -236,7 +244,9 @@ async fn whole_way(habits: Habits) -> Browser {
 async fn a_vault_is_made_opened_and_kept_in_a_browser_and_a_terminal_has_the_same() {
     let browser = whole_way(ENGLISH).await;
     for (page, bytes) in browser.sizes.borrow().iter() {
-        assert!(*bytes < 100_000, "{page}: {bytes} bytes");
+        // with what draws a passphrase or a code, which comes when it is asked for
+        let more = if matches!(page.as_str(), "vault-kit" | "vault-passphrase") { 20_000 } else { 0 };
+        assert!(*bytes < 100_000 + more, "{page}: {bytes} bytes");
     }
     if let Ok(file) = std::env::var("OCMT_FIGURES") {
         std::fs::write(format!("{file}.vault"), format!("bytes {:#?}\n", browser.sizes.borrow())).unwrap();
