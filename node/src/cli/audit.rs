@@ -208,10 +208,13 @@ async fn verify(
             (tenant, export)
         }
     };
-    let kept: Vec<Vec<KeptCheckpoint>> = elsewhere
-        .iter()
-        .map(|path| Ok(KeptCheckpoint::read(&read(path)?)?))
-        .collect::<anyhow::Result<_>>()?;
+    let texts: Vec<String> = elsewhere.iter().map(|path| read(path)).collect::<anyhow::Result<_>>()?;
+    for refusal in texts.iter().flat_map(|text| Refusal::read(text)).filter(|it| it.tenant == tenant) {
+        let (at, why) = (show::at(Some(refusal.at)), refusal.why);
+        note(&format!("a node refused to sign a head of this audit, {at}: {why}"));
+    }
+    let kept: Vec<Vec<KeptCheckpoint>> =
+        texts.iter().map(|text| Ok(KeptCheckpoint::read(text)?)).collect::<anyhow::Result<_>>()?;
     let kept: Vec<KeptCheckpoint> = kept.into_iter().flatten().chain(export.checkpoints.clone()).collect();
     let mut trust = Trust { ca: context.authority()?, keys };
     for kept in &kept {
