@@ -210,7 +210,9 @@ async fn verify(
     };
     let texts: Vec<String> = elsewhere.iter().map(|path| read(path)).collect::<anyhow::Result<_>>()?;
     for refusal in texts.iter().flat_map(|text| Refusal::read(text)).filter(|it| it.tenant == tenant) {
-        let (at, why) = (show::at(Some(refusal.at)), refusal.why);
+        let at = show::at(Some(refusal.at));
+        // nobody signed it: what it says moves no cursor
+        let why: String = refusal.why.chars().filter(|c| !c.is_control()).take(200).collect();
         note(&format!("a node refused to sign a head of this audit, {at}: {why}"));
     }
     let kept: Vec<Vec<KeptCheckpoint>> =
