@@ -63,6 +63,8 @@ async fn gives(browser: &Browser) {
         assert!(!browser.sent(secret).await.1, "it left the browser");
     }
     assert!(browser.complaints().await.is_empty());
+    let sizes = browser.sizes.borrow();
+    assert!(sizes.values().all(|size| *size < 100_000), "{sizes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

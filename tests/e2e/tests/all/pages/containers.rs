@@ -119,6 +119,7 @@ async fn what_a_container_prints_is_opened_in_the_browser_and_is_text() {
         assert_eq!(browser.run("return document.querySelectorAll('main script').length").await, 0);
         browser.look("container-log-shown").await;
         assert!(!browser.sent(PASSPHRASE.as_bytes()).await.1, "the passphrase left the browser");
+        assert!(browser.sizes.borrow().values().all(|size| *size < 100_000), "{:?}", browser.sizes);
         browser.end().await;
     }
 }
