@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use ocmt_client::{
-    audit::{self, BadAudit, Export, ExportFormat, KeptCheckpoint, Line, Trust, Verified},
+    audit::{self, BadAudit, Export, ExportFormat, KeptCheckpoint, Line, Refusal, Trust, Verified},
     pages::Pages,
 };
 use ocmt_crypto::audit::checkpoint::{Checkpoint, NoteKey};
