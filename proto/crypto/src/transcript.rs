@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use ocmt_types::{ConversationId, TenantId};
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, codec::Writer, datakey::DataKey, envelope, kind::Kind};
+use crate::{CryptoError, Result, codec::Writer, datakey::DataKey, envelope, kind::Kind, locked::LockedKey};
 
 /// The longest record, in bytes of plaintext.
 pub const MAX_RECORD: usize = 256 * 1024;
@@ -57,7 +57,8 @@ impl Anchor {
 pub struct TranscriptWriter {
     place: ConversationPlace,
     key_epoch: u32,
-    key: DataKey,
+    /// In a cell it stays there until the cell locks.
+    key: LockedKey,
     at: Anchor,
     finished: bool,
 }
@@ -65,7 +66,7 @@ pub struct TranscriptWriter {
 impl TranscriptWriter {
     /// Begins a new conversation.
     pub fn begin(place: ConversationPlace, key_epoch: u32, key: DataKey) -> Self {
-        Self { place, key_epoch, key, at: Anchor::START, finished: false }
+        Self { place, key_epoch, key: LockedKey::of(*key.expose()), at: Anchor::START, finished: false }
     }
 
     /// Goes on where `reader` has come to: it has opened the last record, so its keys are right. Takes
@@ -82,7 +83,7 @@ impl TranscriptWriter {
         Ok(Self {
             place: reader.place,
             key_epoch: *epoch,
-            key: key.duplicate(),
+            key: LockedKey::of(*key.expose()),
             at: reader.at,
             finished: false,
         })
@@ -110,14 +111,8 @@ impl TranscriptWriter {
             return Err(CryptoError::Refused);
         }
         let context = context(&self.place, &self.at, last);
-        let sealed = envelope::seal(
-            Kind::TRANSCRIPT_RECORD,
-            self.key_epoch,
-            self.key.expose(),
-            &context,
-            plaintext,
-            rng,
-        )?;
+        let sealed =
+            envelope::seal(Kind::TRANSCRIPT_RECORD, self.key_epoch, &self.key, &context, plaintext, rng)?;
         self.at = after(self.at, &sealed)?;
         self.finished = last;
         let mut record = Vec::with_capacity(1 + sealed.len());

@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ocmt_crypto::{
-    datakey::DataKey,
     transcript::{Anchor, ConversationPlace, TranscriptReader, TranscriptWriter},
-    unlock::Continued,
+    unlock::{Continued, ConversationKeys},
 };
 use ocmt_types::{ConversationId, TenantId, UnlockId};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -43,8 +42,7 @@ pub(super) struct Job {
 pub(super) struct Line {
     place: ConversationPlace,
     unlock: UnlockId,
-    /// By epoch.
-    keys: Vec<(u32, DataKey)>,
+    keys: ConversationKeys,
     /// As far as is known for certain.
     known: Continued,
     /// Behind that.
@@ -58,7 +56,7 @@ impl Line {
         tenant: TenantId,
         unlock: UnlockId,
         known: Continued,
-        keys: Vec<(u32, DataKey)>,
+        keys: ConversationKeys,
         wishes: Arc<Wishes>,
     ) -> Self {
         let place = ConversationPlace { tenant, conversation: known.conversation };
@@ -70,11 +68,11 @@ impl Line {
         tenant: TenantId,
         unlock: UnlockId,
         conversation: ConversationId,
-        key: DataKey,
+        keys: ConversationKeys,
         wishes: Arc<Wishes>,
     ) -> Self {
         let known = Continued { conversation, at: Anchor::START, before_tag: [0; 16] };
-        Self::new(tenant, unlock, known, vec![(1, key)], wishes)
+        Self::new(tenant, unlock, known, keys, wishes)
     }
 
     /// Says what comes, one after the other.
@@ -127,7 +125,7 @@ impl Line {
     /// among what came.
     async fn catch_up(&mut self, mine: Option<&Bytes>) -> Result<Option<u64>, String> {
         let lies = || LIES.to_string();
-        let keys = self.keys.iter().map(|(epoch, key)| (*epoch, key.duplicate()));
+        let keys = self.keys.all();
         let mut reader =
             TranscriptReader::after(self.place, keys, self.known.before()).pinned_to(self.known.at);
         let (mut before, mut found) = (reader.anchor(), None);
@@ -159,10 +157,10 @@ impl Line {
         reader.check_tail().map_err(|_| lies())?;
         self.known = Continued { at: reader.anchor(), before_tag: before.last_tag, ..self.known };
         self.finished = reader.is_finished();
-        self.writer = match self.keys.last() {
+        self.writer = match self.keys.latest() {
             _ if self.finished => None,
             Some((epoch, key)) if reader.anchor() == Anchor::START => {
-                Some(TranscriptWriter::begin(self.place, *epoch, key.duplicate()))
+                Some(TranscriptWriter::begin(self.place, epoch, key))
             }
             Some(_) => Some(TranscriptWriter::resume(&reader).map_err(|_| lies())?),
             None => return Err(lies()),

@@ -16,7 +16,7 @@ use std::{
 
 use ocmt_crypto::{
     transcript::MAX_RECORD,
-    unlock::{NewConversation, UnlockPayload},
+    unlock::{Continued, ConversationKeys, NewConversation, UnlockPayload, take_continued},
 };
 use ocmt_types::{ConversationId, TenantId, UnlockId};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -68,20 +68,15 @@ impl Speaker {
 impl Conversations {
     /// Those that a payload names, with their keys, which it has no more then.
     pub fn of(tenant: TenantId, payload: &mut UnlockPayload, wishes: &Arc<Wishes>) -> Self {
-        let mut keys: BTreeMap<ConversationId, Vec<_>> = BTreeMap::new();
-        for given in payload.conversations.drain(..) {
-            keys.entry(given.conversation).or_default().push((given.key_epoch, given.key));
-        }
-        let mut lines = BTreeMap::new();
-        for known in &payload.continued {
-            let mut keys = keys.remove(&known.conversation).unwrap_or_default();
-            keys.sort_by_key(|(epoch, _)| *epoch);
-            let line = Line::new(tenant, payload.unlock, *known, keys, Arc::clone(wishes));
-            lines.insert(known.conversation, Speaker::start(line));
-        }
+        let unlock = payload.unlock;
+        let start = |(known, keys): (Continued, ConversationKeys)| {
+            let line = Line::new(tenant, unlock, known, keys, Arc::clone(wishes));
+            (known.conversation, Speaker::start(line))
+        };
+        let lines = take_continued(payload).into_iter().map(start).collect();
         let open = Mutex::new(Open { lines, ..Open::default() });
         let seats = Arc::new(Semaphore::new(MOST_SAYING));
-        Self { tenant, unlock: payload.unlock, wishes: Arc::clone(wishes), seats, open }
+        Self { tenant, unlock, wishes: Arc::clone(wishes), seats, open }
     }
 
     /// Which may be written.
@@ -139,7 +134,8 @@ impl Conversations {
             return Err(CellError::Locked);
         }
         let NewConversation { conversation, key } = new;
-        let line = Line::begun(self.tenant, self.unlock, conversation, key, Arc::clone(&self.wishes));
+        let keys = ConversationKeys::begun(&key);
+        let line = Line::begun(self.tenant, self.unlock, conversation, keys, Arc::clone(&self.wishes));
         open.lines.insert(conversation, Speaker::start(line));
         Ok(())
     }

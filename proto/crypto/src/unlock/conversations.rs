@@ -9,10 +9,11 @@ use crate::{
     CryptoError, Result,
     codec::{Reader, Writer},
     datakey::DataKey,
+    locked::LockedKey,
     transcript::Anchor,
 };
 
-use super::{ConversationKey, InboxItem};
+use super::{ConversationKey, InboxItem, UnlockPayload};
 
 /// The most conversations that one unlock lets a cell go on with.
 pub const MAX_CONTINUED: usize = 64;
@@ -61,6 +62,38 @@ impl Continued {
             before_tag: reader.array()?,
         })
     }
+}
+
+/// The keys of a conversation that a cell writes, by epoch, as long as the cell is unlocked.
+pub struct ConversationKeys(Vec<(u32, LockedKey)>);
+
+impl ConversationKeys {
+    /// The key of a conversation that the cell has begun.
+    pub fn begun(key: &DataKey) -> Self {
+        Self(vec![(1, LockedKey::of(*key.expose()))])
+    }
+
+    /// All of them, oldest first.
+    pub fn all(&self) -> impl Iterator<Item = (u32, DataKey)> {
+        self.0.iter().map(|(epoch, key)| (*epoch, DataKey::from_bytes(**key)))
+    }
+
+    /// The present one.
+    pub fn latest(&self) -> Option<(u32, DataKey)> {
+        self.all().last()
+    }
+}
+
+/// Takes what `payload` says of conversations to go on with, each with its keys.
+pub fn take_continued(payload: &mut UnlockPayload) -> Vec<(Continued, ConversationKeys)> {
+    let given: Vec<ConversationKey> = payload.conversations.drain(..).collect();
+    let keys_of = |id| {
+        let own = given.iter().filter(|one| one.conversation == id);
+        let mut keys: Vec<_> = own.map(|one| (one.key_epoch, LockedKey::of(*one.key.expose()))).collect();
+        keys.sort_by_key(|(epoch, _)| *epoch);
+        ConversationKeys(keys)
+    };
+    payload.continued.iter().map(|one| (*one, keys_of(one.conversation))).collect()
 }
 
 /// Keys of conversations are there once, or once for each epoch where the cell goes on with them.

@@ -24,7 +24,9 @@ pub(crate) mod test_payload;
 #[cfg(test)]
 mod tests;
 
-pub use conversations::{Continued, MAX_CONTINUED, NEW_CONVERSATIONS, NewConversation};
+pub use conversations::{
+    Continued, ConversationKeys, MAX_CONTINUED, NEW_CONVERSATIONS, NewConversation, take_continued,
+};
 pub use inbox::{InboxItem, InboxPlace, MAX_INBOX_NAME, MAX_INBOX_VALUE};
 pub use key::UnlockKey;
 pub use lease::{Lease, LeaseExtension, MAX_LEASE_MS, MIN_LEASE_MS};
