@@ -7,6 +7,7 @@ import { call } from "../../node/web/js/page/call.js";
 import { madeHere } from "../../node/web/js/page/making.js";
 import { openOwn } from "../../node/web/js/page/opening.js";
 import { keepOwn, ownKeys } from "../../node/web/js/page/own.js";
+import { commit } from "../../node/web/js/page/vault_write.js";
 import { read } from "../../node/web/js/page/wire.js";
 
 const GRPC = "application/grpc-web+proto";
@@ -53,6 +54,24 @@ async function madeAgain() {
   return { first, sent: sent.length, same: sent[0] !== "" && sent[0] === sent[1] };
 }
 
+/** A change whose answer was lost, once and twice: the same call again, and nothing counts as written without an answer. */
+async function committedAgain() {
+  const committed = async (losses) => {
+    const keys = [];
+    let applied = 0;
+    globalThis.fetch = async (_, { body }) => {
+      keys.push(read(body.slice(5)).bytes(15).join());
+      if (keys.length <= losses) throw new TypeError("the connection was lost");
+      return new Response(done, { headers: { "content-type": GRPC } });
+    };
+    const seen = { counter: 1n, manifestHash: new Uint8Array(32), verifyKey: new Uint8Array(32) };
+    const vault = { seen, apply: () => (applied += 1) };
+    const end = await commit({ id: TENANT, vault }, "PutEntry", {}, []).then(() => "written", (error) => error.constructor.name);
+    return { end, applied, sent: keys.length, same: keys[0] !== "" && keys.every((key) => key === keys[0]) };
+  };
+  return { once: await committed(1), twice: await committed(2) };
+}
+
 /** A vault that another device changes all the time: the manifest is never that of the entries. */
 async function changing() {
   const manifest = concat(utf8("OCMT"), u8(0x11), u8(1), new Uint8Array(8));
@@ -81,6 +100,7 @@ export async function calls() {
     called_so: await answered(GRPC, "<html>502 Bad Gateway</html>"),
     cut: await answered(GRPC, done.slice(0, 7)),
     made: await madeAgain(),
+    committed: await committedAgain(),
     changing: await changing(),
     words: words(),
   };

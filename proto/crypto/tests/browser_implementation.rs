@@ -144,6 +144,9 @@ fn pages_take_no_answer_for_another_and_repeat_what_they_sent() {
         assert_eq!(told[none], json!("Unreachable"), "{none}");
     }
     assert_eq!(told["made"], json!({ "first": "Unreachable", "sent": 2, "same": true }));
+    let once = json!({ "end": "written", "applied": 1, "sent": 2, "same": true });
+    let twice = json!({ "end": "Unreachable", "applied": 0, "sent": 2, "same": true });
+    assert_eq!(told["committed"], json!({ "once": once, "twice": twice }));
     assert_eq!(told["changing"], json!("changing"));
     assert_eq!(told["words"], json!({ "unknown": null, "same": true, "other": false, "own": true }));
 }
