@@ -76,6 +76,11 @@ impl DataKey {
         Self(self.0.clone())
     }
 
+    /// For one that is held for longer than a call.
+    pub(crate) fn into_locked(self) -> LockedKey {
+        self.0.into()
+    }
+
     /// Wraps this key under `vault_key` for `place`: an envelope of kind [`Kind::WRAPPED_KEY`], 72 bytes.
     ///
     /// # Errors

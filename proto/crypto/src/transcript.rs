@@ -66,7 +66,7 @@ pub struct TranscriptWriter {
 impl TranscriptWriter {
     /// Begins a new conversation.
     pub fn begin(place: ConversationPlace, key_epoch: u32, key: DataKey) -> Self {
-        Self { place, key_epoch, key: LockedKey::of(*key.expose()), at: Anchor::START, finished: false }
+        Self { place, key_epoch, key: key.into_locked(), at: Anchor::START, finished: false }
     }
 
     /// Goes on where `reader` has come to: it has opened the last record, so its keys are right. Takes
@@ -83,7 +83,7 @@ impl TranscriptWriter {
         Ok(Self {
             place: reader.place,
             key_epoch: *epoch,
-            key: LockedKey::of(*key.expose()),
+            key: key.duplicate().into_locked(),
             at: reader.at,
             finished: false,
         })
