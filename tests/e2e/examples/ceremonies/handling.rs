@@ -9,11 +9,11 @@ use tokio::{
 };
 
 /// Calls and seconds, by method.
-pub struct Handling(BTreeMap<String, (u32, f64)>);
+pub(crate) struct Handling(BTreeMap<String, (u32, f64)>);
 
 impl Handling {
     /// As the node counts them now.
-    pub async fn of(node: &TestNode) -> anyhow::Result<Self> {
+    pub(crate) async fn of(node: &TestNode) -> anyhow::Result<Self> {
         let address = node.local().endpoints().telemetry.trim_start_matches("http://").to_owned();
         let mut stream = TcpStream::connect(&address).await?;
         let ask = format!("GET /metrics HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
@@ -39,17 +39,17 @@ impl Handling {
     }
 
     /// What came on top of it since `before`.
-    pub fn since(self, before: &Self) -> Self {
+    pub(crate) fn since(self, before: &Self) -> Self {
         let earlier = |method: &str| before.0.get(method).copied().unwrap_or_default();
         let grown = self.0.into_iter().map(|(method, (calls, seconds))| {
             let (calls_before, seconds_before) = earlier(&method);
-            (method, (calls - calls_before, seconds - seconds_before))
+            (method, (calls.saturating_sub(calls_before), seconds - seconds_before))
         });
         Self(grown.collect())
     }
 
     /// Calls of a method, and how long one took in the mean.
-    pub fn mean(&self, method: &str) -> Option<(u32, Duration)> {
+    pub(crate) fn mean(&self, method: &str) -> Option<(u32, Duration)> {
         let (calls, seconds) = self.0.get(method).copied().filter(|(calls, _)| *calls > 0)?;
         Some((calls, Duration::from_secs_f64(seconds.max(0.0) / f64::from(calls))))
     }
