@@ -50,8 +50,9 @@ pub(super) fn read(path: &str) -> String {
 
 /// Of no data: finders with what is around them, timing, alignment.
 fn is_fixed(x: usize, y: usize) -> bool {
-    let (low, high) = (9, SIDE - 8);
-    let finder = (x < low && y < low) || (x >= high && y < low) || (x < low && y >= high);
+    // where one stands of a side: at its beginning, between, at its end
+    let zone = |at: usize| usize::from(at >= 9) + usize::from(at >= SIDE - 8);
+    let finder = matches!((zone(x), zone(y)), (0, 0) | (2, 0) | (0, 2));
     finder || x == 6 || y == 6 || (x.abs_diff(ALIGNED) < 3 && y.abs_diff(ALIGNED) < 3)
 }
 
