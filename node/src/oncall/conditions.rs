@@ -17,11 +17,11 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{Noter, condition};
 use crate::{limits::Limiter, security::certificates::ends_at, tasks};
 
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Calls that limits refuse in one look, from which on it is a storm.
-const STORM: u64 = 500;
+const STORM: u64 = 200;
 /// A new sealing key is in use everywhere after this time.
 const SEALED_WITHIN: Duration = HOUR;
 /// A sealing key is old after this time.

@@ -28,6 +28,8 @@ use crate::{
 };
 
 const CERTIFICATES: Duration = Duration::from_secs(60);
+/// An operator waits for it.
+const NEXT_KEY: Duration = Duration::from_secs(10);
 const GENERATIONS: Duration = Duration::from_secs(2);
 pub(super) const ANSWER: Duration = Duration::from_secs(5);
 
@@ -58,8 +60,13 @@ impl Upkeep {
             loop {
                 told = told || self.tell_key().await;
                 self.renew().await;
-                self.certify_next().await;
                 tokio::time::sleep(CERTIFICATES).await;
+            }
+        };
+        let next_key = async {
+            loop {
+                self.certify_next().await;
+                tokio::time::sleep(NEXT_KEY).await;
             }
         };
         let generations = async {
@@ -80,6 +87,7 @@ impl Upkeep {
         tokio::select! {
             () = stop.cancelled() => {}
             () = certificates => {}
+            () = next_key => {}
             () = generations => {}
             () = earlier => {}
         }

@@ -7,3 +7,4 @@ mod deploy;
 mod docker;
 mod ground;
 mod revoked;
+mod told;
