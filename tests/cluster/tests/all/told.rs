@@ -23,7 +23,7 @@ fn channel(folder: &Path) -> OperatorAlerts {
     toml::from_str(&table).unwrap()
 }
 
-/// Letters to operators that tell of this.
+/// Letters to operators that tell of this, in words.
 fn letters(spool: &Path, of: &str) -> usize {
     let texts = fs::read_dir(spool).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()));
     texts.filter_map(Result::ok).filter(|text| text.contains(OPS) && text.contains(of)).count()
@@ -71,15 +71,15 @@ async fn a_dead_node_is_told_once_by_those_that_live_and_two_nodes_rotate_their_
         Ok(sqlx::query_scalar::<_, i64>(sql).fetch_one(&cluster.pool).await? == 2)
     };
     until("both have said that they have another key", PATIENCE, said).await.unwrap();
-    let told = async || Ok(letters(&spool, "node.key") >= 1);
+    let told = async || Ok(letters(&spool, "node key") >= 1);
     until("operators have heard of it", PATIENCE, told).await.unwrap();
 
     cluster.nodes[2].kill().await.unwrap();
-    let told = async || Ok(letters(&spool, "node.dead") >= 1);
+    let told = async || Ok(letters(&spool, "node dead") >= 1);
     until("operators have heard of the dead node", PATIENCE, told).await.unwrap();
     // why: each of the two that live looks every five seconds, and has looked twice by then
     tokio::time::sleep(Duration::from_secs(12)).await;
-    assert_eq!(letters(&spool, "node.dead"), 1, "{}", cluster.words());
+    assert_eq!(letters(&spool, "node dead"), 1, "{}", cluster.words());
     let sql = "SELECT count(*) FROM audit WHERE action = 'node.dead'";
     let noted: i64 = sqlx::query_scalar(sql).fetch_one(&cluster.pool).await.unwrap();
     assert_eq!(noted, 1, "those that stopped in good order did not die");
