@@ -70,7 +70,7 @@ async fn gives(browser: &Browser) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_given_what_they_ask_for_once_their_words_were_compared() {
     let node = TestNode::start().await.unwrap();
-    let (ada, mut hers, entry) = owner(&node).await;
+    let (ada, hers, entry) = owner(&node).await;
     let bob = node.member(&ada, "bob", "member").await.unwrap();
     let his = bob.vault("tramway-Okapi-39-lantern").await.unwrap();
     trusts(&ada, &bob).await;
@@ -100,7 +100,7 @@ async fn a_person_is_given_what_they_ask_for_once_their_words_were_compared() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_is_given_what_it_asks_for_once_its_key_was_compared() {
     let node = TestNode::start().await.unwrap();
-    let (ada, mut hers, entry) = owner(&node).await;
+    let (ada, hers, entry) = owner(&node).await;
     let key = SealSecretKey::generate(&mut rand::rng());
     let made = hers.create_program_token("agent", &["token".to_owned()], key.public(), HOUR).await;
     let access = made.unwrap();
