@@ -60,7 +60,9 @@ impl Circle {
 
     pub(super) fn lost_in(&mut self, person: Person) -> Requester {
         let mut requester = self.requester_in(person);
-        requester.params.delay_ms = SHORT.lock_ms;
+        let params = &mut requester.params;
+        params.delay_ms = SHORT.lock_ms;
+        params.expires_at = params.opened_at + Duration::from_millis(3 * SHORT.lock_ms);
         requester
     }
 
@@ -156,7 +158,7 @@ async fn everything_lost_and_found(kit: Kit) {
     circle.told(&requester).await;
     circle.crash().await;
     for kind in ["ceremony.proposed", "ceremony.signed_for", "ceremony.opened"] {
-        assert!(circle.kit.mailbox.count_of(&old, kind) > 0, "{kind}");
+        until("the old address hears of it", async || circle.kit.mailbox.count_of(&old, kind) > 0).await;
     }
     circle.approve(1, id).await.unwrap();
     circle.approve(2, id).await.unwrap();
