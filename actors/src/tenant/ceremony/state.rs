@@ -155,11 +155,7 @@ impl Progress {
                 self.approved.insert(by, units);
             }
             Event::Denied(by, units) => {
-                // what goes on over a stop is denied once it is open: until then not to sign is enough
-                if !self.lost_mailbox {
-                    self.opened()?;
-                }
-                self.may_decide(by)?;
+                self.may_deny(by)?;
                 self.denied.insert(by, units);
             }
             Event::Doubted => self.still_asked()?,
@@ -293,6 +289,14 @@ impl Progress {
     fn opened(&self) -> Result<(), Refused> {
         self.live()?;
         if self.stage == CeremonyState::Proposed { Err(Refused::Proposed) } else { Ok(()) }
+    }
+
+    /// What goes on over a stop is denied once it is open: until then not to sign is enough.
+    fn may_deny(&self, by: GuardianshipId) -> Result<(), Refused> {
+        if !self.lost_mailbox {
+            self.opened()?;
+        }
+        self.may_decide(by)
     }
 
     fn may_decide(&self, by: GuardianshipId) -> Result<(), Refused> {
