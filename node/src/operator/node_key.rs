@@ -45,7 +45,13 @@ pub(super) async fn tell_key(
         );
         return Ok(true);
     }
-    let details = vec![(KEY.to_owned(), present), ("introduced".to_owned(), last.clone())];
+    // whoever verifies what the earlier key has signed finds it here
+    let before = pki.key_before().ok().flatten().unwrap_or_default();
+    let details = vec![
+        (KEY.to_owned(), present),
+        ("before".to_owned(), before),
+        ("introduced".to_owned(), last.clone()),
+    ];
     let act = ClusterAct::of_node(node, clock.now(), ids.id(), ACTION, format!("node/{node}"), details);
     store.operators().record(&act).await?;
     tracing::info!("the cluster's audit has this node's key, which took the place of another");
@@ -121,6 +127,10 @@ mod tests {
         tell(&store, &third).await;
         tell(&store, &second).await;
         assert_eq!(told(&store).await, 2, "a copy of an earlier disk says nothing");
+        let rows = store.operators().audit_page(0, 100).await.unwrap();
+        let first_told = AuditRecord::from_bytes(&rows[0].record).unwrap().details;
+        let before = NoteKey::of_node(node, old).to_text();
+        assert!(first_told.contains(&("before".to_owned(), before)), "{first_told:?}");
         let present = NoteKey::of_node(node, third.identity().verify_key()).to_text();
         assert_eq!(told_key(&store, node).await.unwrap(), Some(present));
     }

@@ -6,6 +6,7 @@
 //! | `node.next.key` | the next key; that it is there asks for its certificate |
 //! | `node.next.pem` | its certificate |
 //! | `node.introductions` | the words of all earlier keys, oldest first |
+//! | `node.keys` | the public halves of all earlier keys, oldest first |
 //!
 //! A life of a node has one key, so that a signature and the certificate beside it never are of two. A kill between two steps of
 //! [`take`] is made good by the next start.
@@ -29,6 +30,7 @@ const NOTE: &str = "node.next.note";
 const KEY: &str = "node.next.key";
 const PEM: &str = "node.next.pem";
 const INTRODUCTIONS: &str = "node.introductions";
+const KEYS: &str = "node.keys";
 /// Words of earlier keys that are kept, the last ones.
 const MOST_INTRODUCTIONS: usize = 64;
 
@@ -192,6 +194,12 @@ pub(super) fn take(folder: &Path, authority: Option<&Authority>, now: Timestamp)
         tracing::info!("the node's next key has no certificate yet: it is taken at a later start");
         return Ok(());
     }
+    let mut keys = earlier(folder)?;
+    if keys.last() != Some(&named(&node)) {
+        keys.push(named(&node));
+        keys.drain(..keys.len().saturating_sub(MOST_INTRODUCTIONS));
+        write_public(&folder.join(KEYS), &serde_json::to_vec(&keys).unwrap_or_default())?;
+    }
     let mut told = introductions(folder)?;
     if told.last() != Some(&note) {
         told.push(note);
@@ -224,9 +232,17 @@ fn finish(folder: &Path) -> Result<(), PkiError> {
 
 /// The words of earlier keys, oldest first.
 pub(super) fn introductions(folder: &Path) -> Result<Vec<String>, PkiError> {
-    let path = folder.join(INTRODUCTIONS);
-    let Some(text) = text(&path)? else { return Ok(Vec::new()) };
-    serde_json::from_str(&text).map_err(|_| PkiError::content(&path, "the introductions of a node's keys"))
+    list(&folder.join(INTRODUCTIONS), "the introductions of a node's keys")
+}
+
+/// The earlier keys, oldest first, as a note's key is written.
+pub(super) fn earlier(folder: &Path) -> Result<Vec<String>, PkiError> {
+    list(&folder.join(KEYS), "the earlier keys of a node")
+}
+
+fn list(path: &Path, what: &'static str) -> Result<Vec<String>, PkiError> {
+    let Some(text) = text(path)? else { return Ok(Vec::new()) };
+    serde_json::from_str(&text).map_err(|_| PkiError::content(path, what))
 }
 
 fn text(path: &Path) -> Result<Option<String>, PkiError> {

@@ -239,6 +239,14 @@ impl Pki {
         if authority.is_some() { Ok(None) } else { next::wanted(folder, identity, clock.now()) }
     }
 
+    /// The key before the present one, as a note's key is written; none for a node that has had one.
+    ///
+    /// # Errors
+    /// [`PkiError`] if what is there cannot be read.
+    pub fn key_before(&self) -> Result<Option<String>, PkiError> {
+        Ok(next::earlier(&self.0.folder)?.pop())
+    }
+
     /// Keeps the certificate of the next key for the node's next start.
     ///
     /// # Errors
