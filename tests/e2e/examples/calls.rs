@@ -23,6 +23,7 @@ use ocmt_store::testing::TestDatabase;
 use ocmt_testkit::{TestNode, collector::Collector};
 use ocmt_types::{Clock as _, SystemClock};
 use tokio::task::JoinSet;
+use tonic::Code;
 
 const SECONDS: u64 = 10;
 const CALLERS: usize = 32;
@@ -105,8 +106,9 @@ async fn measure(what: &str, plan: &Plan, node: &TestNode) -> anyhow::Result<()>
     tell(&format!("{what}: bare, {} callers", plan.callers), plan.time, &mut by_bare);
     println!("{what}: the node does {ratio:.2} of what is bare");
     for (who, way) in [("GetEntry", &node), ("bare", &bare)] {
-        let mut times = open(way, plan).await?;
-        tell(&format!("{what}: {who}, {} due each second", plan.rate), plan.time, &mut times);
+        let (mut times, refused) = open(way, plan).await?;
+        let what = format!("{what}: {who}, {} due each second, {refused} refused", plan.rate);
+        tell(&what, plan.time, &mut times);
     }
     Ok(())
 }
@@ -156,8 +158,8 @@ async fn closed(way: &Way, callers: usize, time: Duration) -> anyhow::Result<Vec
     Ok(all)
 }
 
-/// Calls that are sent when they are due; how long after that each was answered.
-async fn open(way: &Way, plan: &Plan) -> anyhow::Result<Vec<Duration>> {
+/// Calls that are sent when they are due; how long after that each was answered, and how many were too many.
+async fn open(way: &Way, plan: &Plan) -> anyhow::Result<(Vec<Duration>, u64)> {
     let calls = plan.rate * plan.time.as_secs();
     let mut ticks = tokio::time::interval(Duration::from_millis(1));
     let began = SystemClock.boottime();
@@ -172,17 +174,23 @@ async fn open(way: &Way, plan: &Plan) -> anyhow::Result<Vec<Duration>> {
             let Some(client) = clients.next() else { break };
             let (mut vaults, request, due) = (client.vaults(), way.request.clone(), began + due_at(sent));
             tasks.spawn(async move {
-                vaults.get_entry(request).await?;
-                anyhow::Ok(SystemClock.boottime().saturating_sub(due))
+                match vaults.get_entry(request).await {
+                    Ok(_) => Ok(Some(SystemClock.boottime().saturating_sub(due))),
+                    Err(status) if status.code() == Code::ResourceExhausted => Ok(None),
+                    Err(status) => Err(status),
+                }
             });
             sent += 1;
         }
     }
-    let mut all = Vec::new();
+    let (mut all, mut refused) = (Vec::new(), 0);
     while let Some(time) = tasks.join_next().await {
-        all.push(time??);
+        match time?? {
+            Some(time) => all.push(time),
+            None => refused += 1,
+        }
     }
-    Ok(all)
+    Ok((all, refused))
 }
 
 fn tell(what: &str, time: Duration, times: &mut [Duration]) {

@@ -18,15 +18,13 @@ use prost::Message as _;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort, rpc::CallResult};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
-    net::TcpListener,
     process::{Child, Command},
 };
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Request, Response, Status,
     body::Body,
     server::{Grpc, NamedService, UnaryService},
-    transport::{Identity, Server as Tonic, ServerTlsConfig},
+    transport::{Identity, Server as Tonic, ServerTlsConfig, server::TcpIncoming},
 };
 use tonic_prost::ProstCodec;
 
@@ -74,12 +72,12 @@ pub(crate) async fn serve(mut arguments: impl Iterator<Item = String>) -> anyhow
     let identity = Identity::from_pem(read("listener.pem")?, read("listener.key")?);
     let answer = GetEntryResponse::decode(fs::read(answer)?.as_slice())?;
     let (actor, _) = Actor::spawn(None, Keeper, answer).await?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let listener = TcpIncoming::bind((Ipv4Addr::LOCALHOST, 0).into())?.with_nodelay(Some(true));
     println!("https://{}", listener.local_addr()?);
     Tonic::builder()
         .tls_config(ServerTlsConfig::new().identity(identity))?
         .add_service(Bare(actor))
-        .serve_with_incoming(TcpListenerStream::new(listener))
+        .serve_with_incoming(listener)
         .await?;
     Ok(())
 }
