@@ -4,15 +4,17 @@
 use std::time::Duration;
 
 use ocmt_crypto::slot::SlotKind;
+use ocmt_types::Ownership;
 
 use crate::{
     api::{
         auth::LinkPurpose,
+        tenant::GetTenant,
         vault::{GetKeySlots, GetVault, RefuseSlotRequest},
     },
     tests::{
         asked::Paper,
-        kit::Kit,
+        kit::{Kit, Person, until},
         nodes::{hand_over, unlocks::at_either},
     },
 };
@@ -20,6 +22,20 @@ use crate::{
 const ROUNDS: u8 = 16;
 const DELAY: Duration = Duration::from_secs(60);
 const BUDGET: Duration = Duration::from_secs(300);
+
+/// Anew, at the first node, which has the tenant for it.
+async fn signed_in(nodes: [&Kit; 2], who: &Person) -> Person {
+    for (n, kit) in nodes.iter().enumerate() {
+        *kit.linked.prefers.lock().unwrap() = Some(n == 0);
+    }
+    let cluster = nodes[0].store.cluster();
+    let row = cluster.owner(who.tenant).await.unwrap().unwrap();
+    if let Some(incarnation) = row.incarnation {
+        cluster.release(Ownership { tenant: who.tenant, incarnation, epoch: row.epoch }).await.unwrap();
+    }
+    until("the first node has it", async || nodes[0].call(&who.caller, GetTenant).await.is_ok()).await;
+    nodes[0].sign_in(who, LinkPurpose::SignIn).await
+}
 
 async fn a_refusal_and_a_hand_out_have_an_order(a: Kit) {
     let b = a.beside(2).await;
@@ -31,7 +47,7 @@ async fn a_refusal_and_a_hand_out_have_an_order(a: Kit) {
         let waits = at_either(nodes, 0, &paper.ann, ask.clone()).await.unwrap_err();
         assert_eq!(waits.reason(), "WAY_WAITS");
         paper.kit.clock.advance(DELAY);
-        let ann = paper.kit.sign_in(&paper.ann, LinkPurpose::SignIn).await;
+        let ann = signed_in(nodes, &paper.ann).await;
         let request = at_either(nodes, 1, &ann, GetVault { vault: None }).await.unwrap().request.unwrap().id;
         let refuse = RefuseSlotRequest { vault: Some(paper.vault()), request: Some(request) };
         let (handed, refused, _) = tokio::join!(
@@ -54,7 +70,7 @@ async fn a_refusal_and_a_hand_out_have_an_order(a: Kit) {
         let never = at_either(nodes, usize::from(round % 2), &ann, ask).await.unwrap_err();
         assert_eq!(never.reason(), "WAY_REFUSED", "after the refusal was answered");
         paper.kit.clock.advance(BUDGET * 2);
-        paper.ann = paper.kit.sign_in(&ann, LinkPurpose::SignIn).await;
+        paper.ann = signed_in([&paper.kit, &b], &ann).await;
     }
     assert_eq!(won[0] + won[1], u32::from(ROUNDS));
 }
