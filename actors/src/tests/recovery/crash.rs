@@ -6,7 +6,10 @@ use tokio::sync::watch;
 
 use super::circle::{Circle, pass_delay, short};
 use crate::{
-    api::recovery::{CeremonyState, CollectShares},
+    api::{
+        recovery::{CeremonyState, CollectShares},
+        tenant::GetTenant,
+    },
     tests::kit::{Kit, until},
 };
 
@@ -61,11 +64,14 @@ async fn drain(circle: &mut Circle, other: &mut Kit) {
     mem::swap(&mut circle.kit, other);
     // it drained itself before
     circle.kit.system.resume();
-    let owner = circle.owner.clone();
-    until("the other node has it", async || {
-        circle.kit.call(&owner.caller, crate::api::tenant::GetTenant).await.is_ok()
-    })
-    .await;
+    for (kit, prefers) in [(&circle.kit, true), (&*other, false)] {
+        *kit.linked.prefers.lock().unwrap() = Some(prefers);
+    }
+    // letters go to who has a tenant
+    for person in circle.guards.iter().map(|guard| &guard.person).chain([&circle.owner]) {
+        until("the other node has it", async || circle.kit.call(&person.caller, GetTenant).await.is_ok())
+            .await;
+    }
 }
 
 async fn it_goes_on_over_drains(kit: Kit) {
