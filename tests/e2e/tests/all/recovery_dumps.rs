@@ -24,9 +24,9 @@ use ocmt_types::{Clock as _, Digest32, GuardianSetId, IdGen, RandomIds, SystemCl
 use crate::delays;
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Long enough to approve and look around before the release, and to see one.
-const DELAYS: Delays = Delays { lock_ms: 20_000, recovery_ms: 15_000, ..delays::SHORT };
+const DELAYS: Delays = Delays { lock_ms: 30_000, recovery_ms: 25_000, ..delays::SHORT };
 
 /// An owner whose vault two of three guard, and the key that they share.
 struct Circle {
