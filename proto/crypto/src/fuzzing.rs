@@ -18,6 +18,7 @@ use crate::{
     audit::{
         AuditRecord,
         checkpoint::{Checkpoint, NoteKey, open_note},
+        introduction::Introduction,
     },
     backup_code::BackupCode,
     backup_key::BackupKey,
@@ -316,9 +317,11 @@ pub fn texts(data: &[u8]) {
         }
         9 => {
             same(bytes, Checkpoint::parse(text), |checkpoint| checkpoint.text().into_bytes());
+            same(bytes, Introduction::parse(text), |said| said.text().into_bytes());
             same(bytes, NoteKey::parse(text), |key| key.to_text().into_bytes());
             let key = SigningKey::from_bytes(&KEY).verify_key();
-            let _ = open_note(text, &[NoteKey::of_node(NodeId::from_bytes([4; 16]), key)]);
+            let known = [NoteKey::of_node(NodeId::from_bytes([4; 16]), key)];
+            let _ = (open_note(text, &known), Introduction::open(text, &known));
         }
         _ => {
             let current = SigningKey::from_bytes(&KEY).verify_key();
