@@ -66,9 +66,9 @@ async fn measure(node: &TestNode, bare: &Bare, rounds: usize, containers: usize)
     beside("paused", &mut paused, "unpause", &mut unpaused);
     beside("stopped", &mut stopped, "start until it listens", &mut started);
     ada.pause().await?;
-    at_once("paused", &ada).await?;
+    at_once("paused", &ada, bare).await?;
     ada.stop().await?;
-    at_once("stopped", &ada).await?;
+    at_once("stopped", &ada, bare).await?;
     sockets(&ada).await?;
     many(node, containers).await
 }
@@ -145,15 +145,13 @@ fn beside(what: &str, through: &mut [Duration], engine: &str, bare: &mut [Durati
     );
 }
 
-async fn at_once(what: &str, owner: &Owner) -> anyhow::Result<()> {
-    let before = owner.person.client.container(owner.container).await?.generation;
+async fn at_once(what: &str, owner: &Owner, bare: &Bare) -> anyhow::Result<()> {
+    let since = SystemClock.now();
     let mut times = try_join_all((0..AT_ONCE).map(|_| owner.answered())).await?;
     times.sort_unstable();
-    let wakes = owner.person.client.container(owner.container).await?.generation - before;
-    println!(
-        "{AT_ONCE} requests at once to a {what} one: slowest {:.2?}, starts {wakes}",
-        times[times.len() - 1]
-    );
+    let wakes = bare.woken(&format!("ocmt.container={}", owner.container), since).await?;
+    let slowest = times.last().copied().unwrap_or_default();
+    println!("{AT_ONCE} requests at once to a {what} one: slowest {slowest:.2?}, wakes {wakes}");
     Ok(())
 }
 

@@ -1,17 +1,19 @@
 //! The engine's own work: one container of the same image, limits and kind of network, which no node knows of.
 
-use std::{fs, time::Duration};
+use std::{collections::HashMap, fs, time::Duration};
 
 use anyhow::Context as _;
 use bollard::{
     API_DEFAULT_VERSION, Docker,
     models::{ContainerCreateBody, HostConfig, NetworkCreateRequest},
     query_parameters::{
-        CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+        CreateContainerOptionsBuilder, EventsOptionsBuilder, KillContainerOptionsBuilder,
+        RemoveContainerOptionsBuilder,
     },
 };
+use futures_util::StreamExt as _;
 use ocmt_testkit::docker;
-use ocmt_types::{Clock as _, SystemClock};
+use ocmt_types::{Clock as _, SystemClock, Timestamp};
 
 const NAME: &str = "ocmt-wakes-bare";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -99,6 +101,21 @@ impl Bare {
             tokio::time::sleep(LOOK_EVERY).await; // why: the engine tells nobody when a program listens
         }
         anyhow::bail!("{what}: not within {PATIENCE:?}")
+    }
+
+    /// How often containers with this label were started or unpaused since then.
+    pub(crate) async fn woken(&self, label: &str, since: Timestamp) -> anyhow::Result<usize> {
+        let seconds = |at: Timestamp| format!("{}.{:03}", at.0 / 1000, at.0 % 1000);
+        let filters = HashMap::from([
+            ("label".to_owned(), vec![label.to_owned()]),
+            ("event".to_owned(), vec!["start".to_owned(), "unpause".to_owned()]),
+        ]);
+        let which = EventsOptionsBuilder::default()
+            .since(&seconds(since))
+            .until(&seconds(SystemClock.now()))
+            .filters(&filters)
+            .build();
+        Ok(self.docker.events(Some(which)).count().await)
     }
 
     /// The container and its network.
