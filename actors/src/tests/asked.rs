@@ -259,19 +259,24 @@ async fn the_owner_refuses_it_and_nothing_is_handed_out_for_it() {
     paper.refuse().await.unwrap();
     paper.told("slots.refused", 1).await;
     assert!(paper.standing().await.unwrap().refused);
+    let first = paper.standing().await.unwrap();
     assert_eq!(paper.refused(OTHER).await, "REFUSED_JUST_NOW");
-    for wait in [DELAY / 2, COLLECTABLE - MILLI] {
-        paper.passes(wait).await;
-        assert_eq!(paper.refused(DEVICE).await, "WAY_REFUSED");
-    }
-    assert_eq!(paper.kit.mailbox.count_of(&paper.ann.email, "slots.ready"), 0);
-    // a request of its own, with all that belongs to it
+    assert_eq!(paper.refused(DEVICE).await, "WAY_REFUSED");
+    paper.passes(PAUSE - MILLI).await;
+    assert_eq!(paper.refused(DEVICE).await, "WAY_REFUSED");
+    // another request, with all that belongs to it: what the first has waited for counts for nothing
     paper.passes(MILLI).await;
     assert_eq!(paper.refused(DEVICE).await, "WAY_WAITS");
     paper.told("slots.asked", 2).await;
+    let second = paper.standing().await.unwrap();
+    assert_ne!(second.id, first.id);
+    assert_eq!(second.ready_at.since(second.asked_at), DELAY);
+    paper.passes(DELAY / 2).await;
+    assert_eq!(paper.refused(DEVICE).await, "WAY_WAITS", "the first one would be ready by now");
+    assert_eq!(paper.kit.mailbox.count_of(&paper.ann.email, "slots.ready"), 0);
     paper.refuse().await.unwrap();
     paper.passes(PAUSE).await;
-    assert_eq!(paper.refused(OTHER).await, "WAY_WAITS", "a refusal holds nobody else up");
+    assert_eq!(paper.refused(OTHER).await, "WAY_WAITS", "a refusal holds nobody up for long");
 }
 
 #[tokio::test]

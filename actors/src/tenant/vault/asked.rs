@@ -39,7 +39,7 @@ pub(in crate::tenant) const OPENED: &str = "slots.opened";
 const COLLECTABLE: Duration = Duration::from_secs(7 * 24 * 3600);
 /// So long the owner is not told again of the same device, where the policy has no delay.
 const TOLD_FOR: Duration = Duration::from_secs(3600);
-/// Between a refusal and the next request of another device: each tells people.
+/// Between a refusal and the next request: each tells people.
 const PAUSE: Duration = Duration::from_secs(10 * 60);
 
 /// What the timer holds.
@@ -125,10 +125,11 @@ async fn ask(
     };
     let (by, kind): ([u8; 32], _) = (by.finalize().into(), asked.kind.map(|kind| kind as u8));
     if let Some(known) = pending(work, vault.vault_id).await? {
-        if known.by == by && known.kind == kind {
+        let same = known.by == by && known.kind == kind;
+        if same && known.refused_at.is_none() {
             return collect(work, vault, known).await;
         }
-        stands_in_the_way(work, &known)?;
+        stands_in_the_way(work, &known, same)?;
     }
     if !wait.is_zero() && (asked.kind.is_none() || asked.claim.is_none()) {
         return Err(ActorError::precondition(
@@ -162,15 +163,6 @@ async fn ask(
 
 /// The same device asks again for the same.
 async fn collect(work: &mut Work, vault: &Vault, mut known: Request) -> Result<(), ActorError> {
-    if known.refused_at.is_some() {
-        return Err(ActorError::precondition(
-            "WAY_REFUSED",
-            format!(
-                "the owner has refused it: this device may ask again in {}",
-                span(known.until.since(work.now))
-            ),
-        ));
-    }
     if work.now < known.ready_at {
         return Err(waits(work, &known));
     }
@@ -182,9 +174,16 @@ async fn collect(work: &mut Work, vault: &Vault, mut known: Request) -> Result<(
     Ok(())
 }
 
-/// One request at a time is waited for.
-fn stands_in_the_way(work: &Work, known: &Request) -> Result<(), ActorError> {
+/// One request at a time is waited for; one that was refused is over, and whoever asks again waits again.
+fn stands_in_the_way(work: &Work, known: &Request, same: bool) -> Result<(), ActorError> {
     match known.refused_at {
+        Some(at) if work.now < at + PAUSE && same => Err(ActorError::precondition(
+            "WAY_REFUSED",
+            format!(
+                "the owner has refused it, and nothing is handed out for it: it can be asked for anew in {}",
+                span((at + PAUSE).since(work.now))
+            ),
+        )),
         Some(at) if work.now < at + PAUSE => Err(ActorError::ResourceExhausted {
             reason: "REFUSED_JUST_NOW",
             why: "a request for this vault's slots was refused just now: wait before the next".to_owned(),
