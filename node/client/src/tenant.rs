@@ -161,8 +161,7 @@ impl PolicyChange {
             ("vault.backup_delay", self.backup_delay),
             ("vault.hardware_delay", self.hardware_delay),
         ];
-        let named = members.iter().filter(|(_, value)| value.is_some());
-        let named = named.map(|(path, _)| *path);
+        let named = members.iter().filter_map(|(path, value)| value.map(|_| *path));
         let named = named.chain(self.dm_policy.map(|_| "pairing.dm_policy"));
         let named = named.chain(self.group_policy.map(|_| "pairing.group_policy"));
         let named = named.chain(self.max_sessions.map(|_| "sessions.max_sessions"));

@@ -8,6 +8,7 @@ pub(super) mod change;
 mod deal;
 mod drill;
 mod invite;
+mod leaving;
 pub(super) mod letters;
 mod list;
 pub(super) mod lost;
@@ -18,7 +19,8 @@ use ocmt_store::tables::Outbox;
 use ocmt_types::TenantId;
 
 pub(super) use deal::{retire, retire_guardians};
-pub(super) use invite::{FIND, end_all, find};
+pub(super) use invite::{FIND, find};
+pub(super) use leaving::end_all;
 
 use crate::{error::ActorError, work::Work};
 
@@ -32,7 +34,7 @@ pub(super) async fn take(
     match kind {
         letters::INVITED => invite::invited(work, from, letters::read(body)?).await,
         letters::ACCEPTED => invite::accepted(work, from, letters::read(body)?).await,
-        letters::LEFT => invite::left(work, from, letters::read(body)?).await,
+        letters::LEFT => leaving::left(work, from, letters::read(body)?).await,
         letters::DEALT => deal::dealt(work, from, letters::read(body)?).await,
         letters::RETIRED => deal::retired(work, from, letters::read(body)?).await,
         letters::CHANGING => change::changing(work, from, letters::read(body)?).await,
