@@ -141,6 +141,11 @@ export class Vault {
     return this.#state.manifest.epoch;
   }
 
+  /** Whether it has its keys still. */
+  get isOpen() {
+    return this.#keyring !== null;
+  }
+
   get keyring() {
     return this.#keyring;
   }

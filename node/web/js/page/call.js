@@ -17,6 +17,9 @@ export class Declined extends Error {
 /** Nobody answered, or not as a node does. */
 export class Unreachable extends Error {}
 
+/** So long an answer may take, which is longer than a node takes for any of these. */
+const LONGEST_MS = 90_000;
+
 export const NOT_FOUND = 5;
 export const EXHAUSTED = 8;
 export const UNAUTHENTICATED = 16;
@@ -102,6 +105,7 @@ export async function call(method, message) {
       },
       body: concat(u8(0), u32(message.length), message),
       redirect: "error",
+      signal: AbortSignal.timeout(LONGEST_MS),
     });
     body = new Uint8Array(await answer.arrayBuffer());
   } catch {

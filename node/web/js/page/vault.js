@@ -1,7 +1,7 @@
 // One's own secrets: listed by name, shown for half a minute, copied, written, deleted. The node sees sealed objects and ids that
 // say nothing of their names.
 
-import { Refused, text as decoded, utf8 } from "../core/codec.js";
+import { need, Refused, text as decoded, utf8 } from "../core/codec.js";
 import { wired } from "./opening.js";
 import { $, Told } from "./shown.js";
 import { begin, withOpen } from "./vault_open.js";
@@ -24,6 +24,8 @@ const render = () => draw(entries, $("search").value, { show, copy, change, remo
 
 async function list(open) {
   const read = await readAll(open, known);
+  // locked meanwhile: nothing of it is shown any more
+  need(open.vault.isOpen);
   entries = read.entries;
   $("damaged").hidden = read.damaged === 0;
   render();

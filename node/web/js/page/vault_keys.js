@@ -2,7 +2,7 @@
 // goes to paper; what is on paper is asked for before it counts.
 
 import { backupText } from "../core/backup.js";
-import { equal, idText } from "../core/codec.js";
+import { equal, idText, need } from "../core/codec.js";
 import { random } from "../core/keys.js";
 import { BACKUP, MAX_STRETCHED_SLOTS, PASSPHRASE } from "../core/slot.js";
 import { DEFAULT, passphraseBytes } from "../core/stretch.js";
@@ -117,8 +117,9 @@ function forget() {
 }
 
 $("draw").addEventListener("click", () => {
-  withOpen(async () => {
+  withOpen(async ({ vault }) => {
     modules ??= await loaded();
+    need(vault.isOpen);
     forget();
     fresh = modules.drawn();
     $("new_passphrase").textContent = fresh;
@@ -129,11 +130,13 @@ $("draw").addEventListener("click", () => {
 });
 
 $("kit").addEventListener("click", () => {
-  withOpen(async () => {
+  withOpen(async ({ vault }) => {
     modules ??= await loaded();
-    forget();
     const bytes = random(32);
-    key = { bytes, text: await backupText(bytes) };
+    const text = await backupText(bytes);
+    need(vault.isOpen);
+    forget();
+    key = { bytes, text };
     $("backup_key").textContent = key.text;
     $("where").textContent = location.origin;
     $("qr").replaceChildren(modules.qr(key.text, $("qr").dataset.label));

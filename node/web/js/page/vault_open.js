@@ -12,6 +12,8 @@ import { $, busy, say, Told, typed } from "./shown.js";
 
 const IDLE_MS = 5 * 60_000;
 const HIDDEN_MS = 2 * 60_000;
+/** So long the work at hand may go on first. */
+const GRACE_MS = 30_000;
 /** What ends by the clock is looked at so often. */
 const TICK_MS = 1_000;
 /** After these nothing that is shown can be relied on. */
@@ -25,6 +27,7 @@ let page = null;
 let working = false;
 /** Why it is to be locked as soon as the work at hand is done. */
 let wanted = null;
+let since = 0;
 let next = null;
 let touched = 0;
 let hidden = null;
@@ -41,12 +44,17 @@ async function secretOf(text) {
   }
 }
 
-/** Locks it; where work is under way, after that, so that nothing is sealed with a key that is wiped meanwhile. */
+/** Locks it; where work is under way, after that, or without it where it does not end. */
 function lock(why) {
   if (working) {
-    wanted = why;
-    return;
+    if (wanted === null) [wanted, since] = [why, Date.now()];
+    if (Date.now() - since <= GRACE_MS) return;
   }
+  shut(why);
+}
+
+/** Locks it at once: what is under way has no keys from then on, and writes nothing, since every write is signed at its end. */
+function shut(why) {
   if (open === null) return;
   open.vault.close();
   open = null;
@@ -95,7 +103,8 @@ async function perform(work) {
   if (next !== null || document.activeElement === document.body) (next ?? before)?.focus({ preventScroll: next === null });
   const why = wanted;
   [wanted, next] = [null, null];
-  if (why !== null) lock(why);
+  if (why !== null && open === null) say(why);
+  else if (why !== null) lock(why);
   return done;
 }
 
@@ -147,6 +156,6 @@ export function begin(of) {
     hidden = document.hidden ? Date.now() : null;
     tick();
   });
-  globalThis.addEventListener("pagehide", () => lock("locked"));
+  globalThis.addEventListener("pagehide", () => shut("locked"));
   setInterval(tick, TICK_MS);
 }

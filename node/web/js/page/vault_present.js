@@ -17,6 +17,7 @@ async function stepUp({ id, vault }) {
   const answer = await fetch("/app/vault/step-up", { method: "POST", body, redirect: "error" }).catch(() => {
     throw new Unreachable();
   });
+  if (answer.status === 429) throw new Told("wait");
   // an account with a second factor shows that one, at its next sign-in
   if (answer.status !== 204) throw new Told("fresh");
 }

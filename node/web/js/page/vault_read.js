@@ -72,6 +72,7 @@ export async function readOne(open, id) {
     const entry = await open.vault.openAny(stored(told.message(1)));
     // the very one that was asked for: each object holds by itself
     if (entry === null || !equal(await open.vault.entryId(entry.name), id)) throw new Refused();
+    if (!open.vault.isOpen) throw new Refused();
     return { counter, answer: entry };
   });
 }

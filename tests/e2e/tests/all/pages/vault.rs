@@ -71,7 +71,7 @@ pub(super) async fn shows(browser: &Browser, name: &str, value: &str) {
 }
 
 /// The page's clock goes on by so much.
-async fn later(browser: &Browser, by: Duration) {
+pub(super) async fn later(browser: &Browser, by: Duration) {
     let ahead = by.as_millis();
     browser.run(&format!("const real = Date.now.bind(Date); Date.now = () => real() + {ahead}")).await;
 }

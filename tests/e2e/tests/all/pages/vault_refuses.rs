@@ -8,7 +8,7 @@ use super::{
     ENGLISH,
     browser::Browser,
     sign_in,
-    vault::{opens, row, said, shows, terminal, writes},
+    vault::{later, opens, row, said, shows, terminal, writes},
 };
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
@@ -62,6 +62,10 @@ async fn what_a_node_changes_or_leaves_out_is_refused_and_told() {
     assert_eq!(browser.text("#row [data-value]").await, "");
     whole_again(&browser).await;
     shows(&browser, "one", "first").await;
+    browser.tap("#row [data-act=hide]").await;
+    silence(&browser).await;
+    opens(&browser, PASSPHRASE).await;
+    shows(&browser, "one", "first").await;
     browser.tap("#lock").await;
     said(&browser, "locked").await;
     // one that is damaged is left out, and so is told
@@ -92,6 +96,27 @@ async fn what_a_node_changes_or_leaves_out_is_refused_and_told() {
     browser.run(&format!("localStorage[{seen}] = window.name")).await;
     other_modules(&node, &browser).await;
     browser.end().await;
+}
+
+/// A node that does not answer keeps no vault open.
+async fn silence(browser: &Browser) {
+    let silent = "window.fetch = (url, init) => url.endsWith('/GetEntry')
+        ? new Promise((_, lost) => { window.lost = lost; }) : window.real(url, init)";
+    browser.run(silent).await;
+    browser.tap("#row [data-act=show]").await;
+    browser.until("document.querySelector('main').hasAttribute('aria-busy') && window.lost").await;
+    later(browser, Duration::from_secs(301)).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await; // why: the page looks at its clock once a second
+    assert_eq!(
+        browser.run("return document.querySelector('#open').hidden").await,
+        false,
+        "it waits a little"
+    );
+    later(browser, Duration::from_secs(31)).await;
+    browser.until("document.querySelector('#open').hidden").await;
+    assert_eq!(browser.text("#entries").await, "");
+    browser.run("window.lost(new TypeError('no answer')); window.fetch = window.real").await;
+    said(browser, "idle").await;
 }
 
 /// What is loaded only when it is wanted is held to its digest too.
