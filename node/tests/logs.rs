@@ -45,8 +45,8 @@ async fn a_peer_without_a_lawful_certificate_is_written_down_with_its_address() 
     let log = Log::default();
     let to = log.clone();
     let logs = tracing_subscriber::fmt().with_writer(move || to.clone()).with_ansi(false).finish();
-    // of this thread, on which all of the test runs
-    let _heard = tracing::subscriber::set_default(logs);
+    // of the process: a node of these tests has threads of its own
+    tracing::subscriber::set_global_default(logs).unwrap();
     let mesh = Mesh::new();
     let node = mesh.node(1).await;
     assert!(is_let_in(&node, &mesh.papers.node(node_id(2))).await);
