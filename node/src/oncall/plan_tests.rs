@@ -14,7 +14,7 @@ fn row(seq: i64, action: &str, object: &str, at: i64) -> AuditRow {
         action: action.to_owned(),
         object: object.to_owned(),
         outcome: Outcome::Allowed,
-        details: vec![("why".to_owned(), "x".repeat(1_000))],
+        details: vec![("why".to_owned(), "x".repeat(500))],
     };
     AuditRow {
         tenant_id: id(1),
