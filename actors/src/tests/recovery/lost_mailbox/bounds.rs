@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::{
-        auth::LinkPurpose,
+        auth::{LinkPurpose, WhoAmI},
         recovery::{CeremonyState, ReportLostMailbox, ResignGuardianship},
     },
     tests::{kit::Kit, trail},
@@ -139,6 +139,8 @@ async fn a_session_that_proposes_nothing_ends_within_a_day() {
     let circle = circle().await;
     let link = circle.lost_link(0, NEW).await;
     let person = circle.inert(&link, NEW).await;
+    circle.kit.call(&person.caller, WhoAmI).await.expect("it lives");
     circle.kit.clock.advance(Duration::from_secs(24 * 3600));
-    assert!(circle.kit.authenticate(&person.token).await.is_err());
+    let ended = circle.kit.call(&person.caller, WhoAmI).await;
+    assert_eq!(ended.unwrap_err().reason(), "UNAUTHENTICATED");
 }
