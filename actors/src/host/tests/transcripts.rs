@@ -352,10 +352,17 @@ async fn who_follows_hears_what_a_cell_on_another_node_says_and_a_host_goes_on_a
     let mut wake = tenant.follow_transcript(&ann.caller, talk, a.kit.deadline()).await.unwrap();
     assert_eq!(b.does(says(unlock, talk, &mut writer, b"one")).await, CellGot::Done);
     assert!(tokio::time::timeout(PATIENCE, wake.changed()).await.unwrap());
+    // the owner dies; the host itself takes the tenant
+    a.kit.is_declared_dead().await;
+    let listed = async || b.kit.call(&ann.caller, ListConversations { after: None, limit: 1 }).await.is_ok();
+    until("the other node owns it", listed).await;
+    assert_eq!(b.does(says(unlock, talk, &mut writer, b"two")).await, CellGot::Done);
     // a wish is in the cell while its host is gone
-    let second = says(unlock, talk, &mut writer, b"two");
-    b.cells.conversing.wants.lock().unwrap().push(second.clone());
+    let third = says(unlock, talk, &mut writer, b"three");
+    b.cells.conversing.wants.lock().unwrap().push(third.clone());
     b.restart().await;
-    assert_eq!(b.answer(second.wish).await, CellGot::Done);
-    assert_eq!(a.records(&ann, talk).await.len(), 2);
+    let page = ReadTranscript { conversation: talk, from: 0, continues: false };
+    let read = async || b.kit.call(&ann.caller, page.clone()).await.is_ok_and(|page| page.records.len() == 3);
+    until("the new life takes it", read).await;
+    assert_eq!(b.answer(third.wish).await, CellGot::Done);
 }
