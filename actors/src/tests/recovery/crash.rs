@@ -1,6 +1,6 @@
 //! A process that dies after k - 1 and after k approvals, and a node that drains there: the next one goes on from the rows.
 
-use std::{mem, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -79,13 +79,17 @@ async fn it_goes_on_over_drains(kit: Kit) {
     let mut circle = Circle::dealt(kit, 2, &[1, 1, 1]).await;
     let requester = circle.opened().await;
     let id = requester.id();
+    let signer = Arc::clone(&circle.kit.system.env.signer);
+    let opener = (signer.node(), signer.verify_key());
     drain(&mut circle, &mut other).await;
-    circle.approve(0, id).await.unwrap();
+    let approval = circle.approval_at(0, id, opener).await;
+    circle.send_approval(0, id, approval).await.unwrap();
     let first = circle.kit.node.incarnation;
     drain(&mut circle, &mut other).await;
     assert_ne!(circle.kit.node.incarnation, first, "another node");
     assert_eq!(circle.state_of(&requester.person, id).await.unwrap().units_approved, 1);
-    circle.approve(1, id).await.unwrap();
+    let approval = circle.approval_at(1, id, opener).await;
+    circle.send_approval(1, id, approval).await.unwrap();
     drain(&mut circle, &mut other).await;
     let view = circle.state_of(&requester.person, id).await.unwrap();
     assert_eq!((view.state, view.units_approved), (CeremonyState::Ready, 2));

@@ -1,6 +1,6 @@
 //! What the devices of requester, guardians and owner do in a ceremony, step by step.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ocmt_crypto::{
     ceremony::{self, Ceremony, Collection, Purpose, ReleaseStatement, StopStatement, Verdict},
@@ -12,7 +12,7 @@ use ocmt_crypto::{
     slot::{KeySlot, NewSlot, RecoveryKey, SlotSecret},
     vault::{self, LockedVault, ProofOf, Rollback, UnlockedVault},
 };
-use ocmt_types::{Clock as _, Digest32, HandoutId, RotationId};
+use ocmt_types::{Clock as _, Digest32, HandoutId, NodeId, RotationId};
 use rand::{RngExt as _, rngs::StdRng};
 
 use super::circle::{Circle, Requester};
@@ -103,6 +103,17 @@ impl Circle {
 
     /// What a guardian's device makes of a ceremony: it verifies set and release key before it signs.
     pub(super) async fn approval(&mut self, n: usize, ceremony: Digest32) -> Vec<u8> {
+        let signer = Arc::clone(&self.kit.system.env.signer);
+        self.approval_at(n, ceremony, (signer.node(), signer.verify_key())).await
+    }
+
+    /// The same of a ceremony that this node opened, whoever has the owner's tenant by now.
+    pub(super) async fn approval_at(
+        &mut self,
+        n: usize,
+        ceremony: Digest32,
+        (node, key): (NodeId, VerifyKey),
+    ) -> Vec<u8> {
         let detail = self.get(&self.guards[n].person, ceremony).await.unwrap();
         let guard = &self.guards[n];
         let owner = VerifyKey(
@@ -118,9 +129,7 @@ impl Circle {
         let params = Ceremony::decode(&detail.ceremony.params).unwrap();
         assert_eq!(params.hash(), ceremony);
         let statement = detail.ceremony.release_statement.unwrap().statement;
-        let signer = &self.kit.system.env.signer;
-        let release =
-            ReleaseStatement::verify(&statement, signer.node(), &signer.verify_key(), &ceremony).unwrap();
+        let release = ReleaseStatement::verify(&statement, node, &key, &ceremony).unwrap();
         let now = self.kit.clock.now();
         ceremony::approve(&params, &set, &release, (&guard.signing, &units), now, &mut self.rng).unwrap()
     }
@@ -186,7 +195,11 @@ impl Circle {
 
     async fn fetch(&self, who: &Person) -> (Handout, LockedVault) {
         let vault = self.vault_id();
-        let handout = self.kit.call(&who.caller, GetKeySlots { vault: Some(vault), kind: None, claim: None }).await.unwrap();
+        let handout = self
+            .kit
+            .call(&who.caller, GetKeySlots { vault: Some(vault), kind: None, claim: None })
+            .await
+            .unwrap();
         let page = self.kit.call(&who.caller, ListEntries { vault, after: None, limit: 0 }).await.unwrap();
         let ask = BatchGetEntries { vault, objects: vec![keyring_id()] };
         let mut objects = self.kit.call(&who.caller, ask).await.unwrap().objects;
