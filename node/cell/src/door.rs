@@ -146,7 +146,9 @@ async fn served(
         return Err(CellError::Invalid("only what runs in this container may ask"));
     }
     let request = time::timeout(REQUEST_WITHIN, read(stream)).await;
-    match request.map_err(|_| CellError::Invalid("the request did not come in time"))?? {
+    let wanted = request.map_err(|_| CellError::Invalid("the request did not come in time"))??;
+    cell.opened().await;
+    match wanted {
         Wanted::Put(name, value) => {
             let done = cell.put(&name, value)?;
             Ok(settled(done, |()| String::new()).await)

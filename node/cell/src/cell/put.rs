@@ -34,6 +34,15 @@ impl Cell {
         self.inbox.put(&mut unlocked.writing, name, value, now, None)
     }
 
+    /// Waits for the end of an unlock that is under way. The workload is started in the middle of it, and may be faster with its
+    /// first wish: on a machine that is busy it was told that the cell is locked.
+    pub async fn opened(&self) {
+        let opening = matches!(self.lock_inner().state, State::Opening);
+        if opening {
+            drop(self.transition.lock().await);
+        }
+    }
+
     /// What waits for the user's vault. A lock leaves it alone: it is sealed.
     pub fn inbox(&self) -> &Inbox {
         &self.inbox
