@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::circle::{Circle, pass_delay, short};
 use crate::{
     api::{
+        auth::LinkPurpose,
         recovery::{CeremonyState, CollectShares},
         tenant::GetTenant,
     },
@@ -101,6 +102,8 @@ async fn it_goes_on_over_drains(kit: Kit) {
     let (vault, challenge, handout) = circle.unlock(&requester, &collected).await;
     drain(&mut circle, &mut other).await;
     circle.complete(&requester, vault, (challenge, handout)).await.unwrap();
+    // all sessions of the owner ended with it
+    circle.owner = circle.kit.sign_in(&circle.owner, LinkPurpose::SignIn).await;
     drain(&mut circle, &mut other).await;
     assert_eq!(circle.row(id).await.release_private_wrapped, None);
 }
