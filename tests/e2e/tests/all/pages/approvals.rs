@@ -44,6 +44,7 @@ async fn looks(browser: &Browser) {
     browser.until("!document.querySelector('#said').hidden && !document.querySelector('[aria-busy]')").await;
     let shut = "return document.querySelector('#give').hidden";
     assert_eq!(browser.run(shut).await, true, "another passphrase opened it");
+    tokio::time::sleep(Duration::from_secs(2)).await; // why: the back-off of a hand-out that led to nothing
     browser.fill("#passphrase", PASSPHRASE).await;
     browser.tap("#look button").await;
     browser.until("!document.querySelector('#give').hidden && !document.querySelector('[aria-busy]')").await;
