@@ -6,7 +6,9 @@ import { answerDrill, openUnits, seatOf, verifySet } from "../../node/web/js/cor
 import { keyringId, leafOf, objectBytes, readObject } from "../../node/web/js/core/object.js";
 import { PASSPHRASE, RECOVERY } from "../../node/web/js/core/slot.js";
 import { passphraseBytes } from "../../node/web/js/core/stretch.js";
-import { createVault, openVault } from "../../node/web/js/core/vault.js";
+import { openVault } from "../../node/web/js/core/vault.js";
+import { changed, sealEntry } from "../../node/web/js/core/vault_change.js";
+import { createVault } from "../../node/web/js/core/vault_make.js";
 import { wordsOfCeremony, wordsOfPerson } from "../../node/web/js/core/words.js";
 
 const scopeOf = ({ tenant, vault }) => concat(idBytes(tenant), idBytes(vault));
@@ -50,15 +52,15 @@ async function makeVault(given) {
   const objects = [];
   for (const { name, written_at: writtenAt, expires_at: expiresAt, remind_at: remindAt, value } of given.entries) {
     const times = { writtenAt: BigInt(writtenAt), expiresAt: timeOf(expiresAt), remindAt: timeOf(remindAt) };
-    objects.push(await vault.sealEntry({ name, ...times, value: unhex(value) }));
+    objects.push(await sealEntry(vault, { name, ...times, value: unhex(value) }));
   }
-  const changed = await vault.changed(objects);
-  vault.apply(changed);
+  const written = await changed(vault, objects);
+  vault.apply(written);
   return {
     verify_key: hex(upload.verifyKey),
     slots: upload.slots.map(hex),
     objects: [...upload.objects, ...objects.map(objectBytes)].map(hex),
-    manifest: hex(changed.signed),
+    manifest: hex(written.signed),
     proof: hex(await vault.prove(1, unhex(given.challenge))),
   };
 }

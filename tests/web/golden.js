@@ -15,6 +15,7 @@ import { leafOf, makeObject, objectBytes, readObject } from "../../node/web/js/c
 import { BACKUP, HARDWARE, MEMBER, PASSPHRASE, RECOVERY } from "../../node/web/js/core/slot.js";
 import { passphraseBytes, stretched } from "../../node/web/js/core/stretch.js";
 import { openVault, RolledBack } from "../../node/web/js/core/vault.js";
+import { changed, followed, newSlot, sealEntry } from "../../node/web/js/core/vault_change.js";
 import { wordsOfCeremony } from "../../node/web/js/core/words.js";
 import { refuses } from "./published.js";
 
@@ -121,12 +122,12 @@ async function vaults({ scope: place, vault: all }) {
 /** What is written: the next versions alone, none twice; and it opens. */
 async function changes(vault, shown, again, entry, secret) {
   const [next, same] = [await again(entry.version + 1), await again(entry.version + 1)];
-  await refuses(() => vault.changed([next, same]));
-  await refuses(async () => vault.changed([await again(entry.version)]));
-  await refuses(async () => vault.changed([await again(entry.version + 2)]));
-  const changed = await vault.changed([next]);
-  vault.apply(changed);
-  const later = { ...shown, manifest: changed.signed, leaves: vault.leaves };
+  await refuses(() => changed(vault, [next, same]));
+  await refuses(async () => changed(vault, [await again(entry.version)]));
+  await refuses(async () => changed(vault, [await again(entry.version + 2)]));
+  const written = await changed(vault, [next]);
+  vault.apply(written);
+  const later = { ...shown, manifest: written.signed, leaves: vault.leaves };
   const opened = await openVault(vault.scope, later, ...secret, vault.seen);
   need((await opened.openEntry(objectBytes(next))).version === BigInt(entry.version + 1));
   await refuses(() => opened.openEntry(objectBytes(same)));
@@ -189,11 +190,11 @@ async function keptBack(scope, shown, kind, secret) {
   const slots = shown.slots.filter((slot) => slot[22] !== BACKUP && slot[22] !== HARDWARE);
   const vault = await openVault(scope, { ...shown, slots }, kind, secret);
   need(vault.slots.length === shown.slots.length && slots.length === shown.slots.length - 2);
-  const { signed } = await vault.changed([]);
+  const { signed } = await changed(vault, []);
   const later = { ...shown, manifest: signed };
   need((await openVault(scope, later, kind, secret, vault.seen)).slots.length === shown.slots.length);
   // and another slot in their place is none of them
-  const other = await vault.newSlot(random(32), { kind: BACKUP, cost: { memoryKib: 19_456, passes: 2, lanes: 1 } });
+  const other = await newSlot(vault, random(32), { kind: BACKUP, cost: { memoryKib: 19_456, passes: 2, lanes: 1 } });
   await refuses(() => openVault(scope, { ...shown, slots: [...slots, other.stored] }, kind, secret));
 }
 
@@ -202,37 +203,37 @@ async function slotsAndFollowing(vault, shown, entry, [kind, secret]) {
   const before = { manifest: shown.manifest, leaves: shown.leaves, seen: vault.seen };
   const cost = { memoryKib: 19_456, passes: 2, lanes: 1 };
   const words = () => passphraseBytes("tramway okapi lantern");
-  const slot = await vault.newSlot(words(), { cost });
-  const [with_, stored] = [await vault.changed([], { slots: [...vault.slots, slot] }), [...shown.slots, slot.stored]];
+  const slot = await newSlot(vault, words(), { cost });
+  const [with_, stored] = [await changed(vault, [], { slots: [...vault.slots, slot] }), [...shown.slots, slot.stored]];
   const open = (change, seen) => openVault(vault.scope, { ...shown, ...change }, kind, secret, seen);
   const through = await openVault(vault.scope, { ...shown, slots: stored, manifest: with_.signed }, PASSPHRASE, words(), vault.seen);
   need(equal(through.openedThrough, slot.id));
   // another device, which has the vault open, takes it, and then not what was before
   const other = await open({}, vault.seen);
-  const followed = await other.followed({ manifest: with_.signed, leaves: shown.leaves });
-  other.apply(followed);
+  const taken = await followed(other, { manifest: with_.signed, leaves: shown.leaves });
+  other.apply(taken);
   need(other.slots.length === stored.length && other.seen.counter === vault.seen.counter + 1n);
-  need((await other.followed(before).catch((error) => error)) instanceof RolledBack);
-  await refuses(() => other.followed({ manifest: flipped(with_.signed), leaves: shown.leaves }));
-  await refuses(() => other.followed({ manifest: with_.signed, leaves: shown.leaves.slice(1) }));
+  need((await followed(other, before).catch((error) => error)) instanceof RolledBack);
+  await refuses(() => followed(other, { manifest: flipped(with_.signed), leaves: shown.leaves }));
+  await refuses(() => followed(other, { manifest: with_.signed, leaves: shown.leaves.slice(1) }));
   const later = { ...vault.seen, counter: vault.seen.counter + 5n };
-  need((await vault.followed({ manifest: with_.signed, leaves: shown.leaves }, later).catch((error) => error)) instanceof RolledBack);
+  need((await followed(vault, { manifest: with_.signed, leaves: shown.leaves }, later).catch((error) => error)) instanceof RolledBack);
   // and takes it away again, with an entry
   const id = unhex(entry.id);
-  const less = await other.changed([], { deleted: [id], slots: other.slots.filter((one) => !equal(one.id, slot.id)) });
+  const less = await changed(other, [], { deleted: [id], slots: other.slots.filter((one) => !equal(one.id, slot.id)) });
   const leaves = shown.leaves.filter((leaf) => !equal(leaf.id, id));
   need((await open({ manifest: less.signed, leaves }, vault.seen)).versionOf(id) === 0n);
   await refuses(() => open({ manifest: less.signed }, vault.seen));
-  await refuses(() => other.changed([], { slots: [] }));
-  await refuses(() => other.changed([], { deleted: [random(32)] }));
+  await refuses(() => changed(other, [], { slots: [] }));
+  await refuses(() => changed(other, [], { deleted: [random(32)] }));
   // at most four passphrases
   for (let more = other.slots.filter((one) => one.kind === PASSPHRASE).length; more < 4; more += 1) {
-    const next = await other.newSlot(words(), { cost });
-    other.apply(await other.changed([], { slots: [...other.slots, next] }));
+    const next = await newSlot(other, words(), { cost });
+    other.apply(await changed(other, [], { slots: [...other.slots, next] }));
   }
-  await refuses(() => other.newSlot(words(), { cost }));
+  await refuses(() => newSlot(other, words(), { cost }));
   other.close();
-  need(await other.sealEntry({ name: "x", writtenAt: 0n, expiresAt: null, remindAt: null, value: random(1) }).then(() => false, () => true));
+  need(await sealEntry(other, { name: "x", writtenAt: 0n, expiresAt: null, remindAt: null, value: random(1) }).then(() => false, () => true));
 }
 
 async function backupKeys({ key, text }) {

@@ -1,10 +1,10 @@
 // Key slots: docs/formats.md, "Key slot".
 
-import { concat, equal, head, need, Reader, u8, u32, utf8, varied } from "./codec.js";
-import { LOCKED_HALF, openEnvelope, sealEnvelope } from "./envelope.js";
-import { seal, unseal } from "./hpke.js";
-import { hkdf, random, sign, verify, x25519Public } from "./keys.js";
-import { DEFAULT, readStretch, stretchBytes, stretched } from "./stretch.js";
+import { concat, equal, need, Reader, u8, u32, utf8, varied } from "./codec.js";
+import { LOCKED_HALF, openEnvelope } from "./envelope.js";
+import { unseal } from "./hpke.js";
+import { hkdf, verify, x25519Public } from "./keys.js";
+import { readStretch, stretched } from "./stretch.js";
 
 export const PASSPHRASE = 1;
 export const BACKUP = 2;
@@ -15,13 +15,13 @@ export const MEMBER = 5;
 /** Slots of one kind that a secret is stretched for: trying it costs an Argon2id on each, and the node says how many there are. */
 export const MAX_STRETCHED_SLOTS = 4;
 
-const KIND = 0x10;
+export const KIND = 0x10;
 const LOCK = utf8("OCMT slot lock v1\0");
-const VAULT_KEY = utf8("OCMT slot vault key v1\0");
+export const VAULT_KEY = utf8("OCMT slot vault key v1\0");
 
 export const isStretched = (kind) => kind === PASSPHRASE || kind === BACKUP || kind === HARDWARE;
 
-const slotPlace = (scope, id, kind) => concat(scope, id, u8(kind));
+export const slotPlace = (scope, id, kind) => concat(scope, id, u8(kind));
 
 /** A slot as it is stored. `locked` is what stands in it of its lock. */
 export function readSlot(stored) {
@@ -47,7 +47,7 @@ export const checkSlot = (slot, scope, verifyKey) =>
   verify(verifyKey, "key slot", concat(scope, slot.stored.slice(0, -64)), slot.signature);
 
 /** Hands the lock key to `use`, and overwrites it after. */
-async function withLockKey(slot, scope, secret, use) {
+export async function withLockKey(slot, scope, secret, use) {
   const s = slot.stretch === null ? secret.slice() : await stretched(secret, slot.stretch);
   const key = await hkdf(slot.salt, s, concat(LOCK, slotPlace(scope, slot.id, slot.kind)));
   s.fill(0);
@@ -77,32 +77,4 @@ export async function openVaultKey(slot, scope, half) {
   const key = await unseal(half.private, info, u32(slot.epoch), slot.sealedKey);
   need(key.length === 32);
   return key;
-}
-
-/** A new slot of a vault with this signing key, by passphrase (a `secret` of `passphraseBytes`) or, with `kind`, by backup key or recovery key. */
-export async function makeSlot(scope, vaultKey, epoch, { seed, public: verifyKey }, secret, { kind = PASSPHRASE, cost = DEFAULT } = {}) {
-  need(kind === PASSPHRASE || kind === BACKUP || kind === RECOVERY);
-  const slot = { id: random(16), kind, stretch: null, salt: new Uint8Array(32) };
-  slot.id[6] = (slot.id[6] & 0x0f) | 0x40;
-  slot.id[8] = (slot.id[8] & 0x3f) | 0x80;
-  if (kind === RECOVERY) {
-    slot.salt = random(32);
-    slot.lock = slot.salt;
-  } else {
-    slot.stretch = { ...cost, salt: random(16) };
-    slot.lock = stretchBytes(slot.stretch);
-  }
-  const half = random(32);
-  slot.public = await x25519Public(half);
-  const place = slotPlace(scope, slot.id, kind);
-  const plaintext = concat(half, verifyKey);
-  const context = concat(place, slot.lock, slot.public);
-  const lock = (key) => sealEnvelope(LOCKED_HALF, epoch, key, context, plaintext);
-  const locked = await withLockKey(slot, scope, secret, lock);
-  plaintext.fill(0);
-  half.fill(0);
-  const sealed = await seal(slot.public, concat(VAULT_KEY, place), u32(epoch), vaultKey);
-  const front = concat(head(KIND), slot.id, u8(kind), slot.lock, slot.public, varied(locked));
-  const body = concat(front, u32(epoch), varied(sealed));
-  return readSlot(concat(body, await sign(seed, "key slot", concat(scope, body))));
 }

@@ -2,20 +2,15 @@
 
 import { compare, concat, equal, need, Refused, u8 } from "./codec.js";
 import { makeGrant } from "./grant.js";
-import { areHalves, newSigning, random, sha256, sign } from "./keys.js";
-import { follow, MAX_SLOTS, openManifest, proves, signManifest } from "./manifest.js";
-import {
-  dataKeyOf, entryBytes, entryId, isEntry, keyringBytes, keyringId, leafOf, makeObject, newKeyring, objectBytes, openObject,
-  readEntry, readKeyring, readObject, rootOf,
-} from "./object.js";
-import {
-  BACKUP, checkSlot, HARDWARE, isStretched, makeSlot, MAX_STRETCHED_SLOTS, openHalf, openVaultKey, PASSPHRASE, readSlot,
-} from "./slot.js";
+import { areHalves, sha256, sign } from "./keys.js";
+import { follow, MAX_SLOTS, openManifest, proves } from "./manifest.js";
+import { dataKeyOf, entryId, isEntry, keyringId, leafOf, openObject, readEntry, readKeyring, readObject } from "./object.js";
+import { BACKUP, checkSlot, HARDWARE, isStretched, MAX_STRETCHED_SLOTS, openHalf, openVaultKey, readSlot } from "./slot.js";
 
 /** The node showed something older than this browser has seen, or another of the same age. */
 export class RolledBack extends Error {}
 
-const sameSlot = (slot, named) =>
+export const sameSlot = (slot, named) =>
   equal(slot.id, named.id) && slot.kind === named.kind && equal(slot.public, named.public);
 
 /**
@@ -30,7 +25,7 @@ function allNamed(named, shown) {
 }
 
 /** Refuses what is older than what was met, or another of the same age. */
-function onward(manifest, hash, seen) {
+export function onward(manifest, hash, seen) {
   const forked = manifest.counter === seen.counter && !equal(hash, seen.manifestHash);
   if (manifest.counter < seen.counter || forked) throw new RolledBack();
 }
@@ -90,31 +85,6 @@ async function holds({ leaves }, object) {
   const { version, hash } = await leafOf(object);
   const leaf = leaves.find((one) => equal(one.id, object.id));
   return leaf !== undefined && leaf.version === version && equal(leaf.hash, hash);
-}
-
-/** A new vault with these slots, each { secret, kind, cost }: the vault, and what to upload of it. */
-export async function createVault(scope, slots) {
-  const kinds = slots.map(({ kind = PASSPHRASE }) => kind).filter(isStretched);
-  need(slots.length >= 1 && kinds.every((kind) => kinds.filter((one) => one === kind).length <= MAX_STRETCHED_SLOTS));
-  const [signing, identity] = [await newSigning(), await newSigning()];
-  const [vaultKey, keyring, epoch] = [random(32), newKeyring(signing.seed, identity.seed), 1];
-  const made = [];
-  for (const { secret, ...how } of slots) made.push(await makeSlot(scope, vaultKey, epoch, signing, secret, how));
-  const plaintext = keyringBytes(keyring);
-  const object = await makeObject(scope, vaultKey, epoch, await keyringId(), 1, plaintext);
-  plaintext.fill(0);
-  const manifest = { counter: 0n, epoch, hosts: [], anchors: [] };
-  const state = { scope, slots: made, manifest, leaves: [], present: signing.public, through: null };
-  const vault = new Vault(state, vaultKey, keyring);
-  const changed = await vault.changed([object]);
-  vault.apply(changed);
-  const upload = {
-    verifyKey: state.present,
-    slots: vault.slots.map((slot) => slot.stored),
-    objects: [objectBytes(object)],
-    manifest: changed.signed,
-  };
-  return { vault, upload };
 }
 
 /** An open vault. Its keys stay in this object; `close` wipes them. */
@@ -212,58 +182,13 @@ export class Vault {
     return this.leaves.find((leaf) => equal(leaf.id, id))?.version ?? 0n;
   }
 
-  /** Seals an entry as the next version of its name; with `changed`, it can be uploaded. */
-  async sealEntry(entry) {
-    const id = await this.entryId(entry.name);
-    const version = this.versionOf(id) + 1n;
-    return makeObject(this.scope, this.#vaultKey, this.epoch, id, version, entryBytes(entry));
+  /** Hands what is inside to the modules beside this one that write. */
+  inside(use) {
+    need(this.isOpen);
+    return use(this.#state, this.#vaultKey, this.#keyring);
   }
 
-  /** A new slot for a secret, for `changed` to take in beside the others. */
-  async newSlot(secret, how = {}) {
-    const kind = how.kind ?? PASSPHRASE;
-    need(this.slots.filter((one) => one.kind === kind).length < MAX_STRETCHED_SLOTS);
-    const signing = { seed: this.#keyring.signing, public: this.#state.present };
-    return makeSlot(this.scope, this.#vaultKey, this.epoch, signing, secret, how);
-  }
-
-  /**
-   * The state with these objects written and those of these ids deleted, under these slots, and its signed manifest. Nothing
-   * changes here until `apply`.
-   */
-  async changed(objects, { deleted = [], slots = this.#state.slots } = {}) {
-    const { scope, manifest: before, leaves: old } = this.#state;
-    const written = await Promise.all(objects.map(leafOf));
-    need(written.every((leaf) => leaf.version === this.versionOf(leaf.id) + 1n));
-    need(slots.length >= 1 && deleted.every((id) => this.versionOf(id) > 0n));
-    const gone = [...written.map(({ id }) => id), ...deleted];
-    const stays = old.filter((leaf) => !gone.some((id) => equal(id, leaf.id)));
-    const leaves = [...stays, ...written].sort((one, other) => compare(one.id, other.id));
-    const sorted = [...slots].sort((one, other) => compare(one.id, other.id));
-    const manifest = { ...before, counter: before.counter + 1n, objects: leaves.length, slots: sorted };
-    manifest.root = await rootOf(leaves);
-    const signed = await signManifest(manifest, scope, this.#keyring.signing);
-    // what this browser would not open again it does not give out: more objects than lawful, one id twice
-    need(await proves(await openManifest(signed, scope, this.#state.present), leaves));
-    const state = { ...this.#state, slots: sorted, manifest, manifestHash: await sha256(signed), leaves };
-    return { signed, state };
-  }
-
-  /**
-   * The state that a node shows now of the open vault, which another device may have written: refused unless this vault's own
-   * key signed it, and if it is older. For `apply`, too. What was rotated has to be opened anew.
-   */
-  async followed({ manifest: signed, leaves }, seen = this.seen) {
-    const { scope, slots, manifest: before, present } = this.#state;
-    const manifest = await openManifest(signed, scope, present);
-    const manifestHash = await sha256(signed);
-    onward(manifest, manifestHash, this.seen);
-    onward(manifest, manifestHash, seen);
-    need(manifest.epoch === before.epoch && (await proves(manifest, leaves)));
-    const named = manifest.slots.map((one) => slots.find((slot) => sameSlot(slot, one)) ?? one);
-    return { state: { ...this.#state, slots: named, manifest, manifestHash, leaves } };
-  }
-
+  /** Becomes what `changed` or `followed` made. */
   apply({ state }) {
     this.#state = state;
   }

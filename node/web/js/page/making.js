@@ -4,7 +4,7 @@ import { hex, idText } from "../core/codec.js";
 import { random } from "../core/keys.js";
 import { readObject } from "../core/object.js";
 import { passphraseBytes } from "../core/stretch.js";
-import { createVault } from "../core/vault.js";
+import { createVault } from "../core/vault_make.js";
 import { call, Declined, NOT_FOUND, once } from "./call.js";
 import { compute, place, saw, wired } from "./opening.js";
 import { bytes, message, text } from "./wire.js";

@@ -2,6 +2,7 @@
 // say nothing of their names.
 
 import { need, Refused, text as decoded, utf8 } from "../core/codec.js";
+import { changed, sealEntry } from "../core/vault_change.js";
 import { wired } from "./opening.js";
 import { $, Told } from "./shown.js";
 import { begin, withOpen } from "./vault_open.js";
@@ -114,11 +115,11 @@ async function save(open) {
     changing.version = there;
     throw new Told("conflict");
   }
-  const object = await vault.sealEntry(entry);
+  const object = await sealEntry(vault, entry);
   entry.value.fill(0);
-  const changed = await vault.changed([object]);
+  const change = await changed(vault, [object]);
   try {
-    await commit(open, "PutEntry", changed, [bytes(2, wired(object)), bytes(3, changed.signed)]);
+    await commit(open, "PutEntry", change, [bytes(2, wired(object)), bytes(3, change.signed)]);
   } catch (error) {
     // who has been told of the other's change may write over it
     if (error instanceof Told && changing !== null) changing.version = vault.versionOf(id);
@@ -132,9 +133,9 @@ const remove = (entry) =>
   work(async (open) => {
     const { vault } = open;
     if (vault.versionOf(entry.id) !== entry.version) throw new Told("conflict");
-    const changed = await vault.changed([], { deleted: [entry.id] });
+    const gone = await changed(vault, [], { deleted: [entry.id] });
     const named = message(bytes(1, entry.id), number(2, entry.version));
-    await commit(open, "DeleteEntry", changed, [bytes(2, named), bytes(3, changed.signed)]);
+    await commit(open, "DeleteEntry", gone, [bytes(2, named), bytes(3, gone.signed)]);
     $("title").focus({ preventScroll: true });
     return "deleted";
   });

@@ -6,6 +6,7 @@ import { equal, idText, need } from "../core/codec.js";
 import { random } from "../core/keys.js";
 import { BACKUP, MAX_STRETCHED_SLOTS, PASSPHRASE } from "../core/slot.js";
 import { DEFAULT, passphraseBytes } from "../core/stretch.js";
+import { changed, newSlot } from "../core/vault_change.js";
 import { Unreachable } from "./call.js";
 import { compute, rest } from "./opening.js";
 import { $, Told } from "./shown.js";
@@ -70,8 +71,8 @@ function remove(slot) {
     const { vault } = open;
     const slots = vault.slots.filter(({ id }) => !equal(id, slot.id));
     await present(open, async () => {
-      const changed = await vault.changed([], { slots });
-      await commit(open, "RemoveKeySlot", changed, [text(2, idText(slot.id)), bytes(3, changed.signed)]);
+      const less = await changed(vault, [], { slots });
+      await commit(open, "RemoveKeySlot", less, [text(2, idText(slot.id)), bytes(3, less.signed)]);
     }).finally(() => list(open));
     $("title").focus({ preventScroll: true });
     return "slot_removed";
@@ -93,10 +94,10 @@ async function add(open, kind, secret) {
   if (vault.slots.filter((slot) => slot.kind === kind).length >= MAX_STRETCHED_SLOTS) throw new Told("full");
   compute();
   try {
-    const slot = await vault.newSlot(secret, { kind, cost: costOf(open) });
+    const slot = await newSlot(vault, secret, { kind, cost: costOf(open) });
     await present(open, async () => {
-      const changed = await vault.changed([], { slots: [...vault.slots, slot] });
-      await commit(open, "AddKeySlot", changed, [bytes(2, slot.stored), bytes(3, changed.signed)]);
+      const more = await changed(vault, [], { slots: [...vault.slots, slot] });
+      await commit(open, "AddKeySlot", more, [bytes(2, slot.stored), bytes(3, more.signed)]);
     });
     told.set(idText(slot.id), { made: at(Date.now()) });
   } finally {

@@ -26,7 +26,7 @@ function uncover(row, text) {
 export const shown = {
   put(entry, text) {
     shown.hide();
-    value = { key: entry.key, text, until: Date.now() + SHOWN_MS };
+    value = { key: entry.key, version: entry.version, text, until: Date.now() + SHOWN_MS };
     const row = rowAt(entry.key);
     uncover(row, text);
     if (row !== null) focusAfter(button(row, "hide"));
@@ -52,7 +52,7 @@ function row(entry, acts) {
     shown.hide();
     button(one, "show").focus();
   });
-  if (value?.key === entry.key) uncover(one, value.text);
+  if (value?.key === entry.key && value.version === entry.version) uncover(one, value.text);
   return one;
 }
 

@@ -2,6 +2,7 @@
 
 import { Refused } from "../core/codec.js";
 import { RolledBack } from "../core/vault.js";
+import { followed } from "../core/vault_change.js";
 import { call, Declined, NOT_FOUND, once, Unreachable } from "./call.js";
 import { counterOf, leaves, READS, saw, seenOf } from "./opening.js";
 import { Told } from "./shown.js";
@@ -26,7 +27,7 @@ export async function follow(open) {
     const page = await leaves(id);
     if (page === null || page.counter !== counter) continue;
     try {
-      vault.apply(await vault.followed({ manifest, leaves: page.found }, seen));
+      vault.apply(await followed(vault, { manifest, leaves: page.found }, seen));
     } catch (error) {
       throw error instanceof RolledBack ? new Told("older") : error;
     }
