@@ -52,11 +52,11 @@ function work(what) {
   });
 }
 
-/** The value as text; what is none is for a terminal. */
-async function textOf(open, entry) {
-  const { value } = await readOne(open, entry.id);
+/** The entry as it is now, with its value as text; what is none is for a terminal. */
+async function readText(open, entry) {
+  const { value, ...now } = await readOne(open, entry.id);
   try {
-    return decoded(value);
+    return { ...entry, ...now, text: decoded(value) };
   } catch (error) {
     throw error instanceof Refused ? new Told("binary") : error;
   } finally {
@@ -66,13 +66,13 @@ async function textOf(open, entry) {
 
 const show = (entry) =>
   work(async (open) => {
-    shown.put(entry, await textOf(open, entry));
+    shown.put(await readText(open, entry));
   });
 
 const copy = (entry) =>
   work(async (open) => {
-    const value = await textOf(open, entry);
-    await navigator.clipboard.writeText(value).catch(() => {
+    const { text } = await readText(open, entry);
+    await navigator.clipboard.writeText(text).catch(() => {
       throw new Told("no_clipboard");
     });
     return "copied";
@@ -91,7 +91,8 @@ function edits(entry, value) {
 
 const change = (entry) =>
   work(async (open) => {
-    edits(entry, await textOf(open, entry));
+    const now = await readText(open, entry);
+    edits(now, now.text);
     $("value").focus();
   });
 

@@ -24,10 +24,10 @@ function uncover(row, text) {
 
 /** The value that is shown. */
 export const shown = {
-  put(entry, text) {
+  put({ key, version, text }) {
     shown.hide();
-    value = { key: entry.key, version: entry.version, text, until: Date.now() + SHOWN_MS };
-    const row = rowAt(entry.key);
+    value = { key, version, text, until: Date.now() + SHOWN_MS };
+    const row = rowAt(key);
     uncover(row, text);
     if (row !== null) focusAfter(button(row, "hide"));
   },
