@@ -34,7 +34,7 @@ mod tests {
         let of = |hosts: &[&str]| Outbound { hosts: hosts.iter().map(|&host| host.to_owned()).collect() };
         assert!(check(&of(&[])).is_ok());
         assert!(check(&of(&["id.example.org", "hooks.example.org:8443"])).is_ok());
-        for bad in ["", "*", "https://id.example.org", "10.0.0.1", "id.example.org:0"] {
+        for bad in ["", "*", "https://id.example.org", "192.0.2.1", "id.example.org:0"] {
             assert!(check(&of(&[bad])).is_err(), "{bad}");
         }
     }
