@@ -17,7 +17,7 @@ const PAGES: [&str; 6] =
     ["/app/containers", "/app/connections", "/app/groups", "/app/approvals", "/app/pairing", "/app/alerts"];
 
 async fn container(of: &Client) -> ContainerId {
-    let argv = vec!["/bin/sh".to_owned(), EVIL.to_owned()];
+    let argv = vec!["/bin/true".to_owned(), EVIL.to_owned()];
     of.create_container(&Spec { argv, ..Spec::default() }, false).await.unwrap().id
 }
 

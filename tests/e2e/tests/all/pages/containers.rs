@@ -81,14 +81,14 @@ async fn text_of(browser: &Browser) -> String {
 
 /// Prints what a browser would run, a terminal obey, and a reader be fooled by.
 const PRINTS: &str =
-    "printf '<script>alert(1)</script>\\033[31mred\\007 \\342\\200\\256txet\\r\\nlast\\n'; exec sleep 600";
+    r"import sys, time; sys.stdout.buffer.write(b'<script>alert(1)</script>\x1b[31mred\x07 \xe2\x80\xaetxet\r\nlast\n'); sys.stdout.flush(); time.sleep(600)";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_container_prints_is_opened_in_the_browser_and_is_text() {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let mut vault = ada.vault(PASSPHRASE).await.unwrap();
-    let argv = ["/usr/bin/env", "sh", "-c", PRINTS].map(str::to_owned).to_vec();
+    let argv = ["/usr/bin/env", "python3", "-c", PRINTS].map(str::to_owned).to_vec();
     let made = ada.client.create_container(&Spec { argv, ..Spec::default() }, true).await.unwrap();
     let path = format!("/app/containers/{}", made.id);
     let url = format!("{}{path}", node.target().unwrap().endpoint);
