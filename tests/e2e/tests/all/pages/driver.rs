@@ -16,6 +16,7 @@ use tokio::{
     time::timeout,
 };
 
+const TRIES: u32 = 3;
 /// Longest answer of the driver: a page computes Argon2id on a machine that builds something else.
 const PATIENCE: Duration = Duration::from_secs(120);
 const FLAGS: [&str; 11] = [
@@ -33,6 +34,28 @@ const FLAGS: [&str; 11] = [
     "--ignore-certificate-errors",
 ];
 
+/// A driver of its own, and the port it has taken.
+async fn listening() -> anyhow::Result<(Child, u16)> {
+    let mut child = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .context("no chromedriver: tests/scripts/install.sh test")?;
+    let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
+    let port = timeout(PATIENCE, async {
+        while let Some(line) = lines.next_line().await? {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                return Ok(port.trim_end_matches('.').parse()?);
+            }
+        }
+        bail!("chromedriver did not start")
+    });
+    Ok((child, port.await??))
+}
+
 /// The driver and one session of it.
 pub(super) struct Driver {
     child: Child,
@@ -44,24 +67,15 @@ pub(super) struct Driver {
 impl Driver {
     /// Starts both; pages are asked for in `language` first.
     pub(super) async fn start(language: &str) -> anyhow::Result<Self> {
-        let mut child = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .context("no chromedriver: tests/scripts/install.sh test")?;
-        let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        let port = timeout(PATIENCE, async {
-            while let Some(line) = lines.next_line().await? {
-                if let Some((_, port)) = line.split_once("started successfully on port ") {
-                    return Ok(port.trim_end_matches('.').parse()?);
-                }
+        let mut tries = 0;
+        let (child, port) = loop {
+            tries += 1;
+            match listening().await {
+                // it ends where the port that it found free on IPv4 is taken on IPv6
+                Err(_) if tries < TRIES => {}
+                begun => break begun?,
             }
-            bail!("chromedriver did not start")
-        });
-        let port = port.await??;
+        };
         let profile = TempDir::with_prefix("ocmt-chromium.")?;
         let mut driver = Self { child, port, session: String::new(), _profile: profile };
         driver.begin(language).await?;
