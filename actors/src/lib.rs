@@ -105,8 +105,9 @@ pub use policy::Mode;
 pub use ports::{
     Alone, Answering, CellCall, CellChannel, CellConnection, CellConnections, CellError, CellGot,
     CellInboxItem, CellInboxSettled, CellLink, CellOffer, CellPass, CellPolicy, CellStatus, CellTarget,
-    CellTranscripts, CellUnlock, CellWant, CellWanted, CellWish, HostSeen, HostStanding, LockReason, Mail, MailBody, MailError, Mailer, Neighbours, NodeSigner,
-    Pieces, RemoteChannel, SealingRing, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall,
+    CellTranscripts, CellUnlock, CellWant, CellWanted, CellWish, HostSeen, HostStanding, LockReason, Mail,
+    MailBody, MailError, Mailer, Neighbours, NodeSigner, Pieces, RemoteChannel, SealingRing, SnapshotStore,
+    SnapshotStoreError, Snapshots, StoreCall,
 };
 pub use quota::{Quota, QuotaChange};
 pub use system::{StreamEnd, StreamGuard, System, TenantHandle};

@@ -1,11 +1,7 @@
 //! Vaults: slots, entries, manifest, rotation. What is sealed stays sealed here: the node checks signatures,
 //! versions, counters and the Merkle root, and cannot read.
 
-use ocmt_crypto::{
-    manifest::Leaf,
-    object::VaultObject,
-    sign::VerifyKey,
-};
+use ocmt_crypto::{manifest::Leaf, object::VaultObject, sign::VerifyKey};
 use ocmt_types::{Digest32, GroupId, RotationId, SlotId, Timestamp, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 

@@ -5,8 +5,8 @@ use std::{ops::RangeInclusive, path::Path, time::Duration};
 use crate::cells::outgoing;
 
 use super::{
-    Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, alerts, audit, egress, listen, mail,
-    otlp, outbound, rates, snapshots,
+    Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, alerts, audit, egress, listen,
+    mail, otlp, outbound, rates, snapshots,
 };
 
 /// Refuses what a node must not start with.

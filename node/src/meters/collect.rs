@@ -62,7 +62,12 @@ impl Collector for Now {
         refused.encode(encoder.encode_descriptor("strangers_refused", help, None, MetricType::Counter)?)?;
         let drifted = ConstCounter::new(self.system.drifted());
         let help = "Containers here that were found not to be as they were made";
-        drifted.encode(encoder.encode_descriptor("containers_drifted", help, None, MetricType::Counter)?)?;
+        drifted.encode(encoder.encode_descriptor(
+            "containers_drifted",
+            help,
+            None,
+            MetricType::Counter,
+        )?)?;
         // a node without peers has no lease, and no series
         if let Some(left) = self.lease.left() {
             let left = ConstGauge::new(left.as_secs_f64());

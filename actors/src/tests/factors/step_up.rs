@@ -77,7 +77,8 @@ async fn an_open_vault_confirms_where_there_is_no_second_factor() {
     let remove = || RemoveUser { user: ann.user };
     assert_eq!(kit.call(&ann.caller, remove()).await, Err(ActorError::StepUpRequired));
     let proof = async |of| {
-        let slots = kit.call(&ann.caller, GetKeySlots { vault: Some(vault), kind: None, claim: None }).await.unwrap();
+        let slots =
+            kit.call(&ann.caller, GetKeySlots { vault: Some(vault), kind: None, claim: None }).await.unwrap();
         let signature = open.prove(of, slots.challenge).signature;
         Presence::Vault { vault, handout: slots.handout, signature }
     };
@@ -104,7 +105,10 @@ async fn an_open_vault_confirms_where_there_is_no_second_factor() {
     assert_eq!(reason(kit.call(&stepped.caller, remove()).await), "LAST_OWNER");
     // with a second factor, that one is asked for
     let ann = enrol(&kit, &stepped).await;
-    let slots = kit.call(&ann.person.caller, GetKeySlots { vault: Some(vault), kind: None, claim: None }).await.unwrap();
+    let slots = kit
+        .call(&ann.person.caller, GetKeySlots { vault: Some(vault), kind: None, claim: None })
+        .await
+        .unwrap();
     let signature = open.prove(ProofOf::StepUp, slots.challenge).signature;
     let proof = Presence::Vault { vault, handout: slots.handout, signature };
     assert_eq!(reason(kit.call(&ann.person.caller, StepUp { proof }).await), "SECOND_FACTOR_NEEDED");

@@ -49,7 +49,10 @@ async fn who_took_it_opens_exactly_what_was_given(kit: Kit) {
     assert_eq!(kit.call(bob.caller(), many).await.err(), Some(ActorError::NotFound));
     for vault in [Some(vault)] {
         assert_eq!(kit.call(bob.caller(), GetVault { vault }).await.err(), Some(ActorError::NotFound));
-        assert_eq!(kit.call(bob.caller(), GetKeySlots { vault, kind: None, claim: None }).await.err(), Some(ActorError::NotFound));
+        assert_eq!(
+            kit.call(bob.caller(), GetKeySlots { vault, kind: None, claim: None }).await.err(),
+            Some(ActorError::NotFound)
+        );
     }
     assert!(shares(&kit, &carol).await.is_empty());
     assert!(shares(&kit, &ann).await[0].grants[0].sealed.is_empty(), "the keys are the taker's");
