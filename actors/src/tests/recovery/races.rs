@@ -64,7 +64,8 @@ async fn races(near: Kit, rounds: u32) -> Won {
         let last = circle.approval(1, id).await;
         circle.kit.clock.advance(Duration::from_millis(100));
         let veto = async {
-            // why: later or earlier in each round, by as long as an approval takes; whoever comes first wins, and either may
+            // why: the two are to meet at another point in each round, over as long as an approval takes; no level would let them
+            // race, and nothing is waited for here: whoever comes first wins, and either may
             tokio::time::sleep(takes * (round * 7 % 13) / 10).await;
             let veto = VetoCeremony { ceremony: id, statement: Vec::new(), retirement: Vec::new() };
             circle.kit.call(&circle.owner.caller, veto).await

@@ -77,8 +77,12 @@ async fn a_dead_node_is_told_once_by_those_that_live_and_two_nodes_rotate_their_
     cluster.nodes[2].kill().await.unwrap();
     let told = async || Ok(letters(&spool, "node dead") >= 1);
     until("operators have heard of the dead node", PATIENCE, told).await.unwrap();
-    // why: each of the two that live looks every five seconds, and has looked twice by then
-    tokio::time::sleep(Duration::from_secs(12)).await;
+    // whoever looks from here on finds that it was told
+    let passed = async || {
+        let sql = "SELECT count(*) FROM operator_channels WHERE seq >= (SELECT max(seq) FROM audit WHERE action = 'node.dead')";
+        Ok(sqlx::query_scalar::<_, i64>(sql).fetch_one(&cluster.pool).await? == 1)
+    };
+    until("the channel has passed the record", PATIENCE, passed).await.unwrap();
     assert_eq!(letters(&spool, "node dead"), 1, "{}", cluster.words());
     let sql = "SELECT count(*) FROM audit WHERE action = 'node.dead'";
     let noted: i64 = sqlx::query_scalar(sql).fetch_one(&cluster.pool).await.unwrap();

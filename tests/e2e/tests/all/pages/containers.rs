@@ -79,8 +79,8 @@ async fn text_of(browser: &Browser) -> String {
     browser.text("main").await
 }
 
-/// Prints what a browser would run, a terminal obey, and a reader be fooled by.
-const PRINTS: &str = r"import sys, time; sys.stdout.buffer.write(b'<script>alert(1)</script>\x1b[31mred\x07 \xe2\x80\xaetxet\r\nlast\n'); sys.stdout.flush(); time.sleep(600)";
+/// Prints what a browser would run, a terminal obey, and a reader be fooled by; then waits to be ended.
+const PRINTS: &str = r"import signal, sys; sys.stdout.buffer.write(b'<script>alert(1)</script>\x1b[31mred\x07 \xe2\x80\xaetxet\r\nlast\n'); sys.stdout.flush(); signal.pause()";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_container_prints_is_opened_in_the_browser_and_is_text() {
