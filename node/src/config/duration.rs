@@ -33,9 +33,10 @@ impl HumanDuration {
 impl FromStr for HumanDuration {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed: jiff::SignedDuration = text
-            .parse()
-            .map_err(|_| format!("`{text}` is not a duration; write it as `30m`, `4h` or `90s`"))?;
+        let wrong = |_| format!("`{text}` is not a duration; write it as `30m`, `4h`, `2d` or `90s`");
+        let span: jiff::Span = text.parse().map_err(wrong)?;
+        // no day of a summer time's: what waits two days waits 48 hours
+        let parsed = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(wrong)?;
         Duration::try_from(parsed).map(Self).map_err(|_| format!("`{text}` is negative"))
     }
 }
@@ -68,11 +69,13 @@ mod tests {
 
     #[test]
     fn durations_read_back_as_written() {
-        for (text, seconds) in [("30m", 1800), ("4h", 14_400), ("1h 30m", 5400), ("90s", 90)] {
+        for (text, seconds) in [("30m", 1800), ("4h", 14_400), ("1h 30m", 5400), ("90s", 90), ("2d", 172_800)] {
             let parsed: HumanDuration = text.parse().unwrap();
             assert_eq!(parsed.0.as_secs(), seconds);
             assert_eq!(parsed.to_string().parse::<HumanDuration>().unwrap(), parsed);
         }
-        assert!("-1s".parse::<HumanDuration>().is_err() && "5".parse::<HumanDuration>().is_err());
+        for wrong in ["-1s", "5", "2x", "1mo", "1y", ""] {
+            assert!(wrong.parse::<HumanDuration>().is_err(), "{wrong}");
+        }
     }
 }
