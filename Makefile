@@ -12,7 +12,7 @@ help: ## what can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' \
 		| awk -F'\t' '{ printf "  make %-7s %s\n", $$1, $$2 }'
 
-# built as `make test` builds it: an optimised build takes three times as long, and shows nothing more
+# built as `make test` builds it, for which it is needed anyway: an optimised build takes far longer, and shows nothing more
 demo: ## the whole main job on this machine, step by step (ARGS="--keep" leaves its files)
 	@$(scripts)/install.sh demo
 	cargo build --locked --workspace --bins

@@ -20,7 +20,7 @@ use ocmt::config::Config;
 use ocmt_client::{Client, vault::Vault};
 use ocmt_proto::v1::{GetEntryRequest, ListEntriesRequest};
 use ocmt_store::testing::TestDatabase;
-use ocmt_testkit::{TestNode, collector::Collector};
+use ocmt_testkit::{TestNode, collector::Collector, usage};
 use ocmt_types::{Clock as _, SystemClock};
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -89,6 +89,7 @@ async fn measure(what: &str, plan: &Plan, node: &TestNode) -> anyhow::Result<()>
         vault.put("entry", &[7; VALUE]).await?;
         vault
     };
+    let pid = node.local().pid().context("no process")?;
     let (whole, request) = ways(node, &vault).await?;
     let server = bare::Server::start(node, &whole, &request).await?;
     let clients = connected(vault.client(), &server.target(vault.client())).await?;
@@ -96,15 +97,18 @@ async fn measure(what: &str, plan: &Plan, node: &TestNode) -> anyhow::Result<()>
     for way in [&node, &bare] {
         closed(way, plan.callers, plan.time / TURNS).await?;
     }
-    let (mut by_node, mut by_bare) = (Vec::new(), Vec::new());
+    let (mut by_node, mut by_bare, mut cpu) = (Vec::new(), Vec::new(), Duration::ZERO);
     for _ in 0..TURNS {
+        let before = usage::of(pid)?.cpu;
         by_node.extend(closed(&node, plan.callers, plan.time / TURNS).await?);
+        cpu += usage::of(pid)?.cpu.saturating_sub(before);
         by_bare.extend(closed(&bare, plan.callers, plan.time / TURNS).await?);
     }
     let ratio = by_node.len() as f64 / by_bare.len().max(1) as f64;
     tell(&format!("{what}: GetEntry, {} callers", plan.callers), plan.time, &mut by_node);
     tell(&format!("{what}: bare, {} callers", plan.callers), plan.time, &mut by_bare);
-    println!("{what}: the node does {ratio:.2} of what is bare");
+    let each = cpu / u32::try_from(by_node.len().max(1))?;
+    println!("{what}: the node does {ratio:.2} of what is bare, with {each:.0?} of processor time for each");
     for (who, way) in [("GetEntry", &node), ("bare", &bare)] {
         let (mut times, refused) = open(way, plan).await?;
         let what = format!("{what}: {who}, {} due each second, {refused} refused", plan.rate);
