@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn durations_read_back_as_written() {
-        for (text, seconds) in [("30m", 1800), ("4h", 14_400), ("1h 30m", 5400), ("90s", 90), ("2d", 172_800)] {
+        for (text, seconds) in [("30m", 1800), ("4h", 14_400), ("1h 30m", 5400), ("90s", 90), ("2d", 172_800)]
+        {
             let parsed: HumanDuration = text.parse().unwrap();
             assert_eq!(parsed.0.as_secs(), seconds);
             assert_eq!(parsed.to_string().parse::<HumanDuration>().unwrap(), parsed);
