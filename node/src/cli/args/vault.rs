@@ -55,7 +55,7 @@ pub enum VaultCommand {
     },
     /// Show what your containers and takers of your shares sent to the vault; file it, or drop it
     Inbox(InboxArgs),
-    /// Write all secrets to a file, under a passphrase of its own
+    /// Write all secrets and conversations to a file, under a passphrase of its own
     Export(ExportArgs),
     /// Take the secrets of a file into the vault: of an export, or of the earlier implementation
     Import(ImportArgs),
