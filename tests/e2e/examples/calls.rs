@@ -108,7 +108,7 @@ async fn measure(what: &str, plan: &Plan, node: &TestNode) -> anyhow::Result<()>
     tell(&format!("{what}: GetEntry, {} callers", plan.callers), plan.time, &mut by_node);
     tell(&format!("{what}: bare, {} callers", plan.callers), plan.time, &mut by_bare);
     let each = cpu / u32::try_from(by_node.len().max(1))?;
-    println!("{what}: the node does {ratio:.2} of what is bare, with {each:.0?} of processor time for each");
+    println!("{what}: the node does {ratio:.2} of what is bare, with {each:.2?} of processor time for each");
     for (who, way) in [("GetEntry", &node), ("bare", &bare)] {
         let (mut times, refused) = open(way, plan).await?;
         let what = format!("{what}: {who}, {} due each second, {refused} refused", plan.rate);
