@@ -23,13 +23,16 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt as _};
 use super::{
     args::{AppendArgs, ConversationCommand, ConversationExportArgs, PassphraseArgs, ReadArgs},
     context::Context,
-    output::{note, waiting},
+    output::{InClear, note, waiting},
     secrets, show,
 };
 
 /// What waits is sent at the latest when it is so much, or when so long nothing more came.
 const SEND_BYTES: usize = 1 << 20;
 const SEND_AFTER: Duration = Duration::from_millis(200);
+
+const IN_CLEAR: InClear<'_> =
+    InClear { what: "a conversation", argument: "--clear", readable: "all of this conversation" };
 
 pub(super) async fn run(context: &Context, command: ConversationCommand) -> anyhow::Result<()> {
     match command {
@@ -221,6 +224,9 @@ impl ExportLines {
 }
 
 async fn export(context: &Context, args: &ConversationExportArgs) -> anyhow::Result<()> {
+    if args.clear {
+        IN_CLEAR.allowed(&args.out)?;
+    }
     let vault = vault(context, &args.passphrase).await?;
     let start = if args.pruned { Start::FirstLeft } else { Start::First };
     let mut reading = vault.read_conversation(args.conversation, start, false).await?;

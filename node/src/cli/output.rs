@@ -2,10 +2,12 @@
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},
+    path::Path,
     process::ExitCode,
     time::Duration,
 };
 
+use anyhow::bail;
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use ocmt_client::ClientError;
@@ -133,6 +135,36 @@ pub fn confirm(question: &str, instead: &str) -> anyhow::Result<bool> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     Ok(matches!(line.trim().to_lowercase().as_str(), "yes" | "y"))
+}
+
+/// What somebody wants to have written in clear.
+pub(super) struct InClear<'a> {
+    /// What it is, as in "a vault".
+    pub(super) what: &'a str,
+    /// The argument that asks for it.
+    pub(super) argument: &'a str,
+    /// What whoever has the file reads.
+    pub(super) readable: &'a str,
+}
+
+impl InClear<'_> {
+    /// In clear only where a person sees it happen, and says so; `to` is a file, or `-`.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] where there is no terminal, and another one where the person says no.
+    pub(super) fn allowed(&self, to: &Path) -> anyhow::Result<()> {
+        let Self { what, argument, readable } = self;
+        if !io::stdin().is_terminal() || !is_watched() {
+            let text = format!("{what} is written in clear only at a terminal: leave {argument} out");
+            return Err(ClientError::Usage(text).into());
+        }
+        let to = if to == Path::new("-") { "standard output".to_owned() } else { to.display().to_string() };
+        let question = format!("Everybody who can read {to} will read {readable}. Write that in clear?");
+        if !confirm(&question, "no other way")? {
+            bail!("nothing was written");
+        }
+        Ok(())
+    }
 }
 
 /// A line that turns on a terminal while something takes its time; gone when dropped.

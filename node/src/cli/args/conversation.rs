@@ -104,7 +104,7 @@ pub struct ConversationExportArgs {
     /// The file, a new one that only you can read; - is standard output
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// Write JSON Lines in clear
+    /// Write JSON Lines in clear; only at a terminal
     #[arg(long, conflicts_with_all = ["new_passphrase_file", "new_passphrase_fd"])]
     pub clear: bool,
     /// Export what is left where retention took the beginning

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, IsTerminal as _, Write},
+    io::{self, BufWriter, Write},
     path::Path,
 };
 
@@ -24,9 +24,12 @@ use crate::cli::{
     args::ExportArgs,
     context::Context,
     conversation,
-    output::{Waiting, confirm, note, waiting},
+    output::{InClear, Waiting, note, waiting},
     secrets, show,
 };
+
+const IN_CLEAR: InClear<'_> =
+    InClear { what: "a vault", argument: "--in-clear", readable: "all your secrets and conversations" };
 
 pub(in crate::cli) async fn run(context: &Context, args: &ExportArgs) -> anyhow::Result<()> {
     if !args.overwrite && args.to.symlink_metadata().is_ok() {
@@ -34,7 +37,7 @@ pub(in crate::cli) async fn run(context: &Context, args: &ExportArgs) -> anyhow:
         return Err(ClientError::Usage(text).into());
     }
     let passphrase = if args.in_clear {
-        allowed(&args.to)?;
+        IN_CLEAR.allowed(&args.to)?;
         None
     } else {
         Some(secrets::new_passphrase(&args.new, &[&context.email()])?)
@@ -134,22 +137,6 @@ fn tell(context: &Context, args: &ExportArgs, told: Exported) -> anyhow::Result<
 
 fn parts(args: &ExportArgs) -> Parts {
     if args.without_conversations { Parts::Entries } else { Parts::Everything }
-}
-
-/// In clear only where a person sees it happen, and says so.
-fn allowed(to: &Path) -> anyhow::Result<()> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        let text = "a vault is written in clear only at a terminal: leave --in-clear out".to_owned();
-        return Err(ClientError::Usage(text).into());
-    }
-    let question = format!(
-        "Everybody who can read {} will read all your secrets and conversations. Write them in clear?",
-        to.display()
-    );
-    if !confirm(&question, "no other way")? {
-        bail!("nothing was written");
-    }
-    Ok(())
 }
 
 fn progress(waiting: &Waiting) -> impl FnMut(usize, usize) + Send {

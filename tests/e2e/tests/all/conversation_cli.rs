@@ -1,6 +1,6 @@
 //! `ocmt conversation`: what a person types, from opening a conversation to deleting it.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use ocmt_testkit::{
     TestNode,
@@ -8,7 +8,7 @@ use ocmt_testkit::{
 };
 use serde_json::Value;
 
-use crate::api_keys::keep;
+use crate::{api_keys::keep, moving::command::at_a_terminal};
 
 fn json(said: &Said) -> Value {
     assert_eq!(said.code, Some(0), "{}", said.err);
@@ -45,9 +45,20 @@ impl Desk {
 
     /// `ocmt conversation` with these words, as its owner.
     async fn says(&self, words: &[&str]) -> Said {
+        let typed = self.typed(words);
+        ocmt(&typed.iter().map(String::as_str).collect::<Vec<_>>()).await.unwrap()
+    }
+
+    /// The same at a terminal, with an answer to what is asked there.
+    fn answers(&self, words: &[&str], answer: &str) -> Option<i32> {
+        let typed = self.typed(words);
+        at_a_terminal(&typed.iter().map(String::as_str).collect::<Vec<_>>(), answer).code()
+    }
+
+    fn typed(&self, words: &[&str]) -> Vec<String> {
+        let words = ["conversation"].iter().chain(words).map(|word| (*word).to_owned());
         let passphrase = ["--passphrase-file".to_owned(), self.at("vault.txt")];
-        let rest: Vec<&str> = self.theirs.iter().chain(&passphrase).map(String::as_str).collect();
-        ocmt(&[&["conversation"], words, &rest].concat()).await.unwrap()
+        words.chain(self.theirs.iter().cloned()).chain(passphrase).collect()
     }
 
     /// Reads an export as somebody who is signed in nowhere.
@@ -58,7 +69,7 @@ impl Desk {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_is_opened_written_read_exported_and_deleted_by_its_owner() {
     let desk = Desk::set().await;
     let opened = json(&desk.says(&["open", "--json"]).await);
@@ -83,7 +94,14 @@ async fn a_conversation_is_opened_written_read_exported_and_deleted_by_its_owner
     fs::write(&sealed, text.lines().take(5).collect::<Vec<_>>().join("\n")).unwrap();
     let cut = desk.reads(&sealed).await;
     assert!(cut.code == Some(1) && cut.err.contains("cut off"), "{}", cut.err);
-    assert_eq!(desk.says(&["export", &id, "--out", &clear, "--clear"]).await.code, Some(0));
+    let export = ["export", &id, "--out", &clear, "--clear"];
+    let refused = desk.says(&export).await;
+    assert!(refused.code == Some(2) && refused.err.contains("only at a terminal"), "{}", refused.err);
+    let refused = desk.says(&["export", &id, "--out", "-", "--clear"]).await;
+    assert!(refused.code == Some(2) && refused.out.is_empty(), "{}{}", refused.out, refused.err);
+    assert_eq!(desk.answers(&export, "no\n"), Some(1));
+    assert!(!Path::new(&clear).exists());
+    assert_eq!(desk.answers(&export, "yes\n"), Some(0));
     assert!(fs::read_to_string(&clear).unwrap().starts_with("{\"sequence\":1,\"text\":\"good morning\"}\n"));
     // finished, and gone
     let end = desk.file("end.txt", "the end");

@@ -203,7 +203,7 @@ async fn an_export_that_is_stopped_leaves_nothing_behind() {
 }
 
 /// The answer of somebody at a terminal.
-fn at_a_terminal(arguments: &[&str], answer: &str) -> std::process::ExitStatus {
+pub(crate) fn at_a_terminal(arguments: &[&str], answer: &str) -> std::process::ExitStatus {
     let ours = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     rustix::pty::grantpt(&ours).unwrap();
     rustix::pty::unlockpt(&ours).unwrap();

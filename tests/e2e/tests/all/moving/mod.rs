@@ -1,6 +1,6 @@
 //! What goes into a vault from files and out into one, through a real node.
 
-mod command;
+pub(crate) mod command;
 mod conversations;
 mod cut;
 
