@@ -8,6 +8,9 @@ const joined = ({ identity, sealing }) => hex(identity) + hex(sealing);
 /** Keeps one's own public keys, out of one's open vault, to make one's words of: no node's word stands for them. */
 export const keepOwn = (user, keys) => localStorage.setItem(ownAt(user), joined(keys));
 
+/** Whether they are kept: signing out in this browser forgets them. */
+export const keepsOwn = (user) => localStorage.getItem(ownAt(user)) !== null;
+
 /** Those keys; null where this browser has not had the vault open. `shown` are what the node has for them. */
 export function ownKeys(user, shown) {
   const own = localStorage.getItem(ownAt(user));

@@ -7,7 +7,7 @@ import { BACKUP, PASSPHRASE } from "../core/slot.js";
 import { passphraseBytes } from "../core/stretch.js";
 import { csrf, Declined, UNAUTHENTICATED } from "./call.js";
 import { identityOf, openBy, rest } from "./opening.js";
-import { keepOwn } from "./own.js";
+import { keepOwn, keepsOwn } from "./own.js";
 import { $, busy, say, Told, typed } from "./shown.js";
 
 const IDLE_MS = 5 * 60_000;
@@ -131,8 +131,8 @@ function tick() {
   page.tick?.();
   if (open === null) return;
   const now = Date.now();
-  // signed out in another tab
-  if (csrf() === "") lock("session");
+  // signed out in another tab: what was kept at the unlock is forgotten, and a new form for signing in has a token of its own
+  if (csrf() === "" || !keepsOwn(user)) lock("session");
   else if (now - touched > IDLE_MS) lock("idle");
   else if (hidden !== null && now - hidden > HIDDEN_MS) lock("idle");
 }

@@ -132,6 +132,17 @@ async fn other_modules(node: &TestNode, browser: &Browser) {
     assert!(blocked.iter().all(|one| one.contains("integrity")) && !blocked.is_empty(), "{blocked:#?}");
 }
 
+/// Who signs out in another tab has locked this one.
+async fn signed_out_elsewhere(node: &TestNode, browser: &Browser, open: &str) {
+    browser.tab().await;
+    browser.go(&node.target().unwrap().endpoint).await;
+    browser.tap("form[action='/auth/sign-out'] button").await;
+    browser.until("document.querySelector('#email')").await;
+    browser.to_tab(open).await;
+    said(browser, "session").await;
+    assert_eq!(browser.text("#entries").await, "");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_tabs_that_write_at_once_are_told_and_lose_nothing() {
     let node = TestNode::start().await.unwrap();
@@ -183,5 +194,6 @@ async fn two_tabs_that_write_at_once_are_told_and_lose_nothing() {
     said(&browser, "rotated").await;
     opens(&browser, PASSPHRASE).await;
     shows(&browser, "shared", "of the first tab").await;
+    signed_out_elsewhere(&node, &browser, &one).await;
     browser.end().await;
 }
