@@ -37,6 +37,7 @@ mod audit;
 mod device;
 mod frame;
 mod guardian;
+mod lean;
 mod next;
 mod own;
 mod pages;

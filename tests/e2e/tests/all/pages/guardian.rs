@@ -266,7 +266,7 @@ async fn a_guardian_signs_up_accepts_answers_a_drill_and_helps_on_a_telephone() 
     assert!(taps <= 6, "{taps} taps from the letter to the agreement");
     assert!(took < Duration::from_secs(120), "{took:?}");
     for (page, bytes) in browser.sizes.borrow().iter() {
-        assert!(*bytes < 100 << 10, "{page}: {bytes} bytes");
+        assert!(*bytes < 100_000, "{page}: {bytes} bytes");
     }
     tell(taps, took, &browser);
     browser.end().await;

@@ -246,7 +246,7 @@ async fn a_vault_is_made_opened_and_kept_in_a_browser_and_a_terminal_has_the_sam
     for (page, bytes) in browser.sizes.borrow().iter() {
         // with what draws a passphrase or a code, which comes when it is asked for
         let more = if matches!(page.as_str(), "vault-kit" | "vault-passphrase") { 20_000 } else { 0 };
-        assert!(*bytes < (100 << 10) + more, "{page}: {bytes} bytes");
+        assert!(*bytes < 100_000 + more, "{page}: {bytes} bytes");
     }
     if let Ok(file) = std::env::var("OCMT_FIGURES") {
         std::fs::write(format!("{file}.vault"), format!("bytes {:#?}\n", browser.sizes.borrow())).unwrap();
