@@ -105,29 +105,12 @@ pub(crate) fn in_clear(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{
-        io::{self, Write},
-        sync::Mutex,
-    };
-
     use axum::{Router, body::Body, http::StatusCode, middleware, response::IntoResponse as _, routing::get};
     use ocmt_types::RandomIds;
     use tower::ServiceExt as _;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::heard::Log;
 
     async fn answer(
         make: impl Fn() -> Response + Clone + Send + Sync + 'static,
@@ -207,7 +190,7 @@ mod tests {
         // of this thread, on which all of the test runs
         let _heard = tracing::subscriber::set_default(logs);
         let (answer, _) = answer(panics, false).await;
-        let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+        let text = log.text();
         let id = answer.headers()[REQUEST_ID].to_str().unwrap();
         let line = text.lines().find(|line| line.contains("ERROR")).unwrap();
         assert!(line.contains(id) && line.contains("panicked"), "{line}");

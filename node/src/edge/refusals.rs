@@ -70,28 +70,10 @@ impl Minute {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::{
-        io::{self, Write},
-        sync::Arc,
-    };
-
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::heard::Log;
 
     fn fresh() -> Mutex<Minute> {
         Mutex::new(Minute { began: Duration::ZERO, lines: 0, passed_over: 0 })
@@ -112,8 +94,7 @@ mod tests {
                 write(minute, at, &refused);
             }
         });
-        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(str::to_owned).collect()
+        log.text().lines().map(str::to_owned).collect()
     }
 
     #[test]

@@ -26,36 +26,18 @@ pub(super) fn escaped() -> impl for<'writer> FormatFields<'writer> + Send + Sync
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::{
-        io::{self, Write},
-        sync::{Arc, Mutex},
-    };
-
     use tracing::Subscriber;
     use tracing_subscriber::{fmt::layer, layer::SubscriberExt as _, registry};
 
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use super::{super::heard::Log, *};
 
     /// What is written of an event whose values somebody else chose.
-    fn written(log: impl Subscriber + Send + Sync + 'static, lines: &Lines) -> String {
+    fn written(log: impl Subscriber + Send + Sync + 'static, lines: &Log) -> String {
         let forged = "x\n2026-01-01T00:00:00Z ERROR ocmt: the node was taken over\r\u{1b}[31m\u{85}\"} {\"level\":\"ERROR\"";
         tracing::subscriber::with_default(log, || {
             tracing::warn!(shown = %forged, quoted = forged, debug = ?forged, "refused {forged}");
         });
-        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+        lines.text()
     }
 
     fn is_one_line(text: &str) {
@@ -66,7 +48,7 @@ mod tests {
 
     #[test]
     fn what_somebody_else_wrote_makes_no_line_of_text() {
-        let lines = Lines::default();
+        let lines = Log::default();
         let to = lines.clone();
         let logs = layer().with_writer(move || to.clone()).with_ansi(false).compact().fmt_fields(escaped());
         is_one_line(&written(registry().with(logs), &lines));
@@ -74,7 +56,7 @@ mod tests {
 
     #[test]
     fn nor_a_line_or_field_of_json() {
-        let lines = Lines::default();
+        let lines = Log::default();
         let to = lines.clone();
         let logs = layer().with_writer(move || to.clone()).with_ansi(false).json().flatten_event(true);
         let text = written(registry().with(logs), &lines);

@@ -1,6 +1,8 @@
 //! Structured logs: one line an event, values as fields, no secrets. And traces, where somebody collects them ([`otlp`]).
 
 mod fields;
+#[cfg(test)]
+pub(crate) mod heard;
 mod otlp;
 pub(crate) mod trace;
 
