@@ -30,7 +30,7 @@ mod recovery_watch;
 mod recovery_wire;
 mod schedule;
 mod share;
-mod share_wire;
+pub(crate) mod share_wire;
 mod shared_writes;
 mod snapshot;
 mod sso;

@@ -40,7 +40,8 @@ pub(super) fn permissions(from: &[i32]) -> Result<Vec<Permission>, Status> {
     from.iter().map(permission).collect()
 }
 
-fn to_permission(from: Permission) -> i32 {
+/// As the wire numbers it.
+pub(crate) fn to_permission(from: Permission) -> i32 {
     match from {
         Permission::Read => pb::Permission::Read,
         Permission::List => pb::Permission::List,

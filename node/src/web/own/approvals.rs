@@ -10,12 +10,8 @@ use axum::{
 use data_encoding::HEXLOWER;
 use ocmt_actors::{
     ActorError,
-    api::{
-        capabilities::{CapabilityInfo, CapabilityPage, DenyCapability, ListCapabilities},
-        shares::Permission,
-    },
+    api::capabilities::{CapabilityInfo, CapabilityPage, DenyCapability, ListCapabilities},
 };
-use ocmt_proto::v1 as pb;
 use ocmt_types::{CapabilityId, Timestamp};
 use serde::Deserialize;
 
@@ -31,6 +27,7 @@ use super::{
     MOST, act, lasts, shares, then,
     view::{Approval, Approvals, OneRequest},
 };
+use crate::rpc::share_wire::to_permission;
 
 const HERE: &str = "/app/approvals";
 /// As many as one call answers.
@@ -128,7 +125,7 @@ async fn waiting(pages: &Pages, guest: &Guest, id: &str) -> Result<CapabilityInf
 fn looked_at(visitor: &Visitor, guest: &Guest, one: &CapabilityInfo) -> Response {
     let frame = visitor.frame().of_user().running(Script::Approve);
     let (csrf, cookie) = visitor.own_csrf();
-    let permissions = one.permissions.iter().map(|one| wired(*one).to_string());
+    let permissions = one.permissions.iter().map(|one| to_permission(*one).to_string());
     let page = Approval {
         frame,
         one: row(&frame, one),
@@ -141,19 +138,6 @@ fn looked_at(visitor: &Visitor, guest: &Guest, one: &CapabilityInfo) -> Response
         csrf: &csrf,
     };
     html(StatusCode::OK, &page, [cookie])
-}
-
-/// As the wire numbers it, for the script.
-fn wired(permission: Permission) -> i32 {
-    match permission {
-        Permission::Read => pb::Permission::Read,
-        Permission::List => pb::Permission::List,
-        Permission::Write => pb::Permission::Write,
-        Permission::Delete => pb::Permission::Delete,
-        Permission::Admin => pb::Permission::Admin,
-        Permission::Share => pb::Permission::Share,
-    }
-    .into()
 }
 
 #[derive(Deserialize)]
