@@ -256,9 +256,32 @@ async fn a_witness_that_begins_again_goes_on_from_its_file_and_believes_only_sig
     fs::write(&file, fs::read_to_string(&file).unwrap() + &line + "\n").unwrap();
     append(&store, own).await;
     assert_eq!(witness(&store, Place::File(file.clone())).round().await.unwrap(), 1);
+    let signed = || kept(&fs::read_to_string(&file).unwrap().replace(&format!("{line}\n"), ""));
+    assert_eq!(signed(), [(own.tenant, 3), (own.tenant, 4)], "it goes on from the last that was signed");
     forge(&store, own, 9).await;
     let _ = witness(&store, Place::File(file.clone())).round().await.unwrap();
     assert_eq!(refusals(&store).await.len(), 1);
+    let heads: Vec<_> = signed().into_iter().filter(|(tenant, _)| *tenant == own.tenant).collect();
+    assert_eq!(heads, [(own.tenant, 3), (own.tenant, 4)]);
+}
+
+/// Whoever deletes an audit takes nothing back that was handed out, and all are told once.
+#[tokio::test]
+async fn an_audit_that_is_gone_after_its_head_was_handed_out_is_told() {
+    let (store, own) = one_tenant().await;
+    append(&store, own).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("heads.jsonl");
+    let mut witness = witness(&store, Place::File(file.clone()));
+    assert_eq!(witness.round().await.unwrap(), 1);
+    forge(&store, own, 0).await;
+    for handed in [0, 1, 0] {
+        // the second: that of the cluster's audit, which has it by then
+        assert_eq!(witness.round().await.unwrap(), handed);
+    }
+    assert_eq!(refusals(&store).await, [format!("audit/{}", own.tenant)]);
+    let cluster = ocmt_store::testing::id(1_000);
+    assert_eq!(kept(&fs::read_to_string(&file).unwrap()), [(own.tenant, 1), (cluster, 1)]);
 }
 
 #[tokio::test]

@@ -121,6 +121,29 @@ async fn what_a_program_says_is_its_users_to_read_and_to_go_on_with_and_nobody_e
     assert_eq!(found(&node), [""; 0]);
 }
 
+/// Of a key under which there is nothing to read nobody can tell whether it is one of this conversation's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_of_a_conversation_in_which_nothing_was_said_is_not_filed() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let mut vault = with_secret(&ada).await;
+    let script = "id=$(\"$OCMT_CELL\" conversation begin)
+until [ -e $FOLDER/go ]; do sleep 1; done
+printf said | \"$OCMT_CELL\" conversation say $id";
+    let container = program(&node, &ada, script).await;
+    unlock(&mut vault, container, Gifts { new_conversations: true, ..Gifts::default() }).await.unwrap();
+    let id = has(&ada, 0).await;
+    for _ in 0..2 {
+        assert!(vault.file_conversations().await.unwrap().is_empty());
+        let items = vault.inbox().await.unwrap();
+        assert_eq!(items.iter().map(|item| item.conversation).collect::<Vec<_>>(), [Some(id)], "it waits");
+    }
+    std::fs::write(node.folder().join("go"), "").unwrap();
+    has(&ada, 1).await;
+    assert_eq!(vault.file_conversations().await.unwrap().len(), 1);
+    assert_eq!(heard(&vault, id).await, ["said"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_and_its_user_write_at_the_same_time_and_nothing_is_lost_or_said_twice() {
     const EACH: usize = 25;
