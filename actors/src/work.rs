@@ -42,6 +42,8 @@ pub(crate) struct Work {
     pub(crate) details: Vec<(String, String)>,
     /// Answer only when this message was taken by its tenant.
     pub(crate) answer_after: Option<MessageId>,
+    /// Of a call under an idempotency key: the letter that its repeats write too ([`Work::post_once`]).
+    pub(crate) under_key: Option<MessageId>,
     /// What was written stays although the call is refused: a wrong code is counted.
     pub(crate) keeps_refusal: bool,
     /// A further page of a stream, or a further request to a workload: an earlier record stands for it.
@@ -61,6 +63,7 @@ impl Work {
             object: String::new(),
             details: Vec::new(),
             answer_after: None,
+            under_key: None,
             keeps_refusal: false,
             of_stream: false,
         }
@@ -321,7 +324,7 @@ async fn attempt<P: Piece>(
         Err(refused) if work.keeps_refusal => return kept(work, P::METHOD, refused).await,
         other => other?,
     };
-    // an answer that waits for another tenant is not known yet: such handlers are repeatable themselves
+    // an answer that waits for another tenant is not known yet: such handlers are repeatable themselves, or post once
     if let (Some(fresh), None) = (fresh, work.answer_after) {
         let encoded = P::encode(&answer).ok_or(ActorError::Internal(caller.request))?;
         work.tx.remember(fresh, &encoded, now).await?;

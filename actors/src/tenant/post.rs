@@ -52,11 +52,44 @@ impl Work {
         body: &[u8],
     ) -> Result<MessageId, ActorError> {
         let message: MessageId = self.env.id();
-        let now = self.now;
-        self.tx.send(message, to, kind, body, now).await?;
-        self.set_timer(TIMER, &message.to_string(), now + FIRST_RETRY, &[]).await?;
+        self.write_letter(message, to, kind, body).await?;
         self.then(Effect::Posted(message));
         Ok(message)
+    }
+
+    /// The same where each letter has an effect of its own: repeats of a call under its idempotency key write one letter, which
+    /// the receiver takes once and answers as the first time. One that was refused is decided again. Nor is there a second
+    /// while an equal one is on its way: whoever was told that it could not be taken yet asks again under another key.
+    pub(crate) async fn post_once(
+        &mut self,
+        to: TenantId,
+        kind: &str,
+        body: &[u8],
+    ) -> Result<MessageId, ActorError> {
+        let alike = Outbox::to_tenant.eq(to).and(Outbox::kind.eq(kind));
+        let on_its_way = self.tx.find::<Outbox>(alike).await?.into_iter().find(|row| row.body == body);
+        let message = match on_its_way {
+            Some(row) => row.message_id,
+            None => {
+                let message = self.under_key.unwrap_or_else(|| self.env.id());
+                self.write_letter(message, to, kind, body).await?;
+                message
+            }
+        };
+        self.then(Effect::Posted(message));
+        Ok(message)
+    }
+
+    async fn write_letter(
+        &mut self,
+        message: MessageId,
+        to: TenantId,
+        kind: &str,
+        body: &[u8],
+    ) -> Result<(), ActorError> {
+        let now = self.now;
+        self.tx.send(message, to, kind, body, now).await?;
+        self.set_timer(TIMER, &message.to_string(), now + FIRST_RETRY, &[]).await
     }
 }
 

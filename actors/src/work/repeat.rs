@@ -1,7 +1,7 @@
 //! Repeats by idempotency key: what was answered the first time, and whether it may be given out again.
 
 use ocmt_store::{Idempotent, RequestKey};
-use ocmt_types::Digest32;
+use ocmt_types::{Digest32, Id as _, MessageId};
 
 use super::{Done, Piece, Work};
 use crate::{audit, call::IdempotencyKey, error::ActorError};
@@ -37,5 +37,15 @@ pub(super) async fn look_up(
         method,
         request_hash: Digest32(key.request_hash),
     };
+    work.under_key = Some(letter_of(&request));
     Ok(work.tx.idempotent(request).await?)
+}
+
+/// The same for a repeat, and another for every other request, key and asker.
+fn letter_of(request: &RequestKey) -> MessageId {
+    let RequestKey { principal, key, method, request_hash } = request;
+    let parts =
+        [principal.as_bytes(), key, method.as_bytes(), &request_hash.0].map(|part| audit::sha256(part).0);
+    let digest = audit::sha256(parts.as_flattened()).0;
+    MessageId::from_bytes(std::array::from_fn(|n| digest[n]))
 }

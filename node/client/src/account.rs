@@ -45,6 +45,11 @@ impl Me {
     pub fn is_of_recovery(&self) -> bool {
         self.session.as_ref().is_some_and(|session| session.kind == RECOVERY || session.kind == INERT)
     }
+
+    /// Whether a guardian's word gave the session to another address, and no guardians have signed for its ceremony yet.
+    pub fn is_inert(&self) -> bool {
+        self.session.as_ref().is_some_and(|session| session.kind == INERT)
+    }
 }
 
 /// A session good for ceremonies alone.

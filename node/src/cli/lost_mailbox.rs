@@ -2,6 +2,7 @@
 
 use ocmt_client::{
     Client, ClientError,
+    account::Me,
     recovery::{Ceremony, GuardianshipState, Side},
 };
 use ocmt_types::Digest32;
@@ -41,14 +42,15 @@ pub(super) async fn report(
 /// `ocmt recovery begin`
 pub(super) async fn begin(context: &Context, client: &Client, over_stop: Option<&str>) -> anyhow::Result<()> {
     let stopped = over_stop.map(named).transpose()?;
-    note("Paste the link that came to your new address, after a guardian of yours had it sent:");
-    let client = client.take_lost_mailbox_link(&link()?, &device()).await?;
-    let me = client.who_am_i().await?;
-    // the link is used up: what follows is gone on with in this session
-    context.keep(&client, me.email.clone())?;
+    let (client, me) = match kept(context).await? {
+        Some(kept) => kept,
+        None => taken(context, client).await?,
+    };
     let (request, proposed) = {
         let _waiting = waiting("asking your guardians");
-        client.open_without_mailbox(stopped, &context.state).await?
+        client.open_without_mailbox(stopped, &context.state).await.inspect_err(|_| {
+            note("Your link is used up, but no other is needed: `ocmt recovery begin` goes on without one.");
+        })?
     };
     let words = request.words().await?;
     let json = serde_json::json!({ "ceremony": proposed, "words": words });
@@ -59,6 +61,37 @@ pub(super) async fn begin(context: &Context, client: &Client, over_stop: Option<
             me.email
         )
     })
+}
+
+/// The session of a link that was taken on this device before, and has proposed nothing.
+async fn kept(context: &Context) -> Result<Option<(Client, Me)>, ClientError> {
+    let Some((client, me)) = inert(context).await else { return Ok(None) };
+    let proposed = client.ceremonies(false).await?;
+    if proposed.iter().any(|one| one.state.is_live()) {
+        let text = "your guardians are asked already: see `ocmt recovery status`, or give that request up with `ocmt recovery cancel`";
+        return Err(ClientError::Usage(text.to_owned()));
+    }
+    // each proposes one
+    Ok(proposed.is_empty().then_some((client, me)))
+}
+
+/// The session that is kept, if guardians have not signed in it yet. One that has ended, or is not to be had, is none.
+async fn inert(context: &Context) -> Option<(Client, Me)> {
+    context.session().ok()?;
+    let client = context.client().await.ok()?;
+    let me = client.who_am_i().await.ok()?;
+    me.is_inert().then_some((client, me))
+}
+
+/// The session of a link that is pasted now.
+async fn taken(context: &Context, client: &Client) -> anyhow::Result<(Client, Me)> {
+    note("Paste the link that came to your new address, after a guardian of yours had it sent:");
+    let client = client.take_lost_mailbox_link(&link()?, &device()).await?;
+    // the link is used up: what follows is gone on with in this session
+    context.keep(&client, String::new())?;
+    let me = client.who_am_i().await?;
+    context.keep(&client, me.email.clone())?;
+    Ok((client, me))
 }
 
 /// A request by its whole id, or by the address of its page.

@@ -162,9 +162,7 @@ fn line(ceremony: &Ceremony) -> String {
         CeremonyState::Released => "is released".to_owned(),
         over => return format!("request {}: {}", show::short(&ceremony.id), ended(over)),
     };
-    let last = ceremony.acts.last().map_or_else(String::new, |act| {
-        let who = if act.guardian_email.is_empty() { "the owner" } else { &act.guardian_email };
-        format!(" (last: {who} {})", act.kind)
-    });
+    let last =
+        ceremony.acts.last().map_or_else(String::new, |act| format!(" (last: {} {})", act.by(), act.kind));
     format!("request {} for the vault of {} {state}{last}", show::short(&ceremony.id), ceremony.owner_email)
 }

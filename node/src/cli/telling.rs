@@ -39,8 +39,7 @@ pub(super) async fn describe(ceremony: &Ceremony) -> anyhow::Result<String> {
         ("mailbox lost", lost_mailbox(ceremony)),
     ]);
     for act in &ceremony.acts {
-        let who = if act.guardian_email.is_empty() { "the owner" } else { &act.guardian_email };
-        text.push_str(&format!("\n  {} {who} {}", show::at(act.at), act.kind));
+        text.push_str(&format!("\n  {} {} {}", show::at(act.at), act.by(), act.kind));
     }
     Ok(text)
 }

@@ -2,11 +2,10 @@
 //! their makers signed.
 
 use ocmt_actors::api::recovery::{
-    AcceptGuardianship, AnswerChallenge, ApproveCeremony, CancelCeremony, CeremonyActKind, CeremonyPurpose,
-    ChallengeGuardian, CollectShares, CompleteCeremony, DealShares, DenyCeremony, GetCeremony,
-    GetGuardianSet, GetGuardianship, GuardianKeys, InviteGuardian, ListCeremonies, ListGuardianships,
-    LockCeremony, OpenCeremony, OverrideStop, ReportLostMailbox, ResignGuardianship, VetoCeremony,
-    VoiceDoubt,
+    AcceptGuardianship, AnswerChallenge, ApproveCeremony, CancelCeremony, CeremonyPurpose, ChallengeGuardian,
+    CollectShares, CompleteCeremony, DealShares, DenyCeremony, GetCeremony, GetGuardianSet, GetGuardianship,
+    GuardianKeys, InviteGuardian, ListCeremonies, ListGuardianships, LockCeremony, OpenCeremony,
+    OverrideStop, ReportLostMailbox, ResignGuardianship, VetoCeremony, VoiceDoubt,
 };
 use ocmt_crypto::sign::Signature;
 use ocmt_proto::v1::{self as pb, recovery_service_server::RecoveryService};
@@ -244,9 +243,8 @@ impl RecoveryService for Rpc {
         let ask = OverrideStop { ceremony, statement: it.statement.to_vec() };
         self.ask(&request, &it.idempotency_key, ask).await?;
         let after = self.ask(&request, &[], GetCeremony { ceremony }).await?.ceremony;
-        let signed = after.acts.iter().filter(|act| act.kind == CeremonyActKind::Overrode);
         Ok(Response::new(pb::OverrideStopResponse {
-            units_signed: signed.map(|act| act.units).sum(),
+            units_signed: after.units_signed(),
             units_needed: after.units_needed + u32::from(after.purpose == CeremonyPurpose::Override),
             ceremony: Some(wire::ceremony(after)),
         }))

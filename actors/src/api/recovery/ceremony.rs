@@ -133,6 +133,20 @@ pub struct CeremonyView {
     pub lost_mailbox: bool,
 }
 
+impl CeremonyView {
+    /// Units whose guardians have signed for it to open. As long as it has not, a denial takes the guardian's own back.
+    pub fn units_signed(&self) -> u32 {
+        let undone = |by: &CeremonyAct| {
+            let denied = |act: &CeremonyAct| {
+                act.kind == CeremonyActKind::Denied && act.guardianship == by.guardianship
+            };
+            self.state == CeremonyState::Proposed && self.acts.iter().any(denied)
+        };
+        let signed = self.acts.iter().filter(|act| act.kind == CeremonyActKind::Overrode);
+        signed.filter(|act| !undone(act)).map(|act| act.units).sum()
+    }
+}
+
 /// Open a ceremony: every field was chosen by the requester's client.
 #[derive(Debug, Clone)]
 pub struct OpenCeremony {

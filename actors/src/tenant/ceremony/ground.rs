@@ -20,6 +20,7 @@ use crate::{
     api::recovery::{
         CeremonyAct, CeremonyActKind, CeremonyPurpose, CeremonyState, CeremonyView, NodeStatement,
     },
+    caller::Assurance,
     effect::Effect,
     error::ActorError,
     work::Work,
@@ -205,6 +206,17 @@ pub(super) async fn view(work: &mut Work, loaded: &Loaded) -> Result<CeremonyVie
         locked_until: set_row.locked_until.filter(|until| *until > work.now),
         lost_mailbox: row.new_email.is_some(),
     })
+}
+
+/// As its requester is answered. A session that a guardian's word gave is told no address but its own until guardians have
+/// signed: whoever stole the link would know whom to call.
+pub(super) async fn shown(work: &mut Work, loaded: &Loaded) -> Result<CeremonyView, ActorError> {
+    let mut shown = view(work, loaded).await?;
+    if work.user()?.assurance == Assurance::Inert {
+        shown.owner_email.clear();
+        shown.acts.iter_mut().for_each(|act| act.guardian_email.clear());
+    }
+    Ok(shown)
 }
 
 async fn acts(work: &mut Work, row: &Ceremony) -> Result<Vec<CeremonyAct>, ActorError> {

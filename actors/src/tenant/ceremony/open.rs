@@ -49,7 +49,7 @@ impl Handle for OpenCeremony {
         if let Some(loaded) = ground::load(work, id).await? {
             // a repeat; the hash covers every parameter
             if loaded.row.opened_by == who.session {
-                return ground::view(work, &loaded).await;
+                return ground::shown(work, &loaded).await;
             }
             return Err(ActorError::AlreadyExists("a ceremony of these parameters"));
         }
@@ -89,7 +89,7 @@ impl Handle for OpenCeremony {
             work.details.push(("over_a_stop".to_owned(), "yes".to_owned()));
             work.details.push(("state".to_owned(), format!("{:?}", loaded.progress.stage).to_uppercase()));
         }
-        ground::view(work, &loaded).await
+        ground::shown(work, &loaded).await
     }
 }
 

@@ -26,7 +26,7 @@ impl Handle for GetCeremony {
         let row = work.tx.get::<Ceremony>(self.ceremony).await?;
         if row.is_some_and(|row| row.user_id == who.user) {
             let loaded = own(work, Action::ReadCeremony, self.ceremony).await?;
-            let ceremony = ground::view(work, &loaded).await?;
+            let ceremony = ground::shown(work, &loaded).await?;
             return Ok(CeremonyDetail {
                 ceremony,
                 guardianship: None,
@@ -76,7 +76,7 @@ impl Handle for ListCeremonies {
                 continue;
             }
             if let Some(loaded) = ground::load(work, row.ceremony_id).await? {
-                views.push(ground::view(work, &loaded).await?);
+                views.push(ground::shown(work, &loaded).await?);
             }
         }
         // a recovery session is its owner's, not a guardian's

@@ -47,7 +47,7 @@ impl Handle for CancelCeremony {
         let mut loaded = own(work, Action::CancelCeremony, self.ceremony).await?;
         requester(work, &loaded)?;
         advance(work, &mut loaded, Event::Cancelled).await?;
-        ground::view(work, &loaded).await
+        ground::shown(work, &loaded).await
     }
 }
 

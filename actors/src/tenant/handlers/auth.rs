@@ -55,7 +55,7 @@ impl Handle for WhoAmI {
         if let Some(who) = work.standing.caller.user() {
             let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
             if session.assurance == StoredAssurance::Inert {
-                // of the account it is told nothing: it shows the address that it was given for
+                // of the account it is told the tenant's name and the role: it shows the address that it was given for
                 let lost = lost::of_session(work, person, who.session).await?.ok_or(ActorError::NotFound)?;
                 let session = Some(session_row::info(&session, &policy));
                 return Ok(Me { email: lost.new_email, session, ..me });

@@ -11,7 +11,7 @@ use ocmt_store::tables::{
     Assurance, GuardianSet, GuardianSetState, GuardianshipIn, GuardianshipOut, GuardianshipState,
     LostMailbox, Session, User, UserState,
 };
-use ocmt_types::{Digest32, GuardianshipId, Secret, SessionId, TenantId, Timestamp, UserId};
+use ocmt_types::{Digest32, Secret, SessionId, TenantId, Timestamp, UserId};
 
 use super::{
     super::{
@@ -58,7 +58,9 @@ impl Handle for ReportLostMailbox {
             return Err(no_part());
         }
         let letter = Lost { guardianship: self.guardianship, new_email };
-        work.answer_after = Some(letters::send(work, row.owner_tenant, letters::LOST, &letter).await?);
+        // each letter sends a link: a repeat of the call writes the same one
+        let body = letters::write(&letter);
+        work.answer_after = Some(work.post_once(row.owner_tenant, letters::LOST, &body).await?);
         Ok(Done)
     }
 }
@@ -73,7 +75,7 @@ pub(super) async fn reported(work: &mut Work, from: TenantId, letter: Lost) -> R
     if letter.new_email == owner.email {
         return Err(ActorError::invalid("new_email", "is the address that the account has"));
     }
-    bounded(work, letter.guardianship).await?;
+    bounded(work, &letter).await?;
     // who has the address is not looked at: that would tell whoever asks
     let token = Token::issue(TokenKind::Link, work.ownership.tenant, &mut rand::rng());
     let row = LostMailbox {
@@ -134,11 +136,15 @@ async fn tell(
     Ok(())
 }
 
-/// Each guardian has an allowance of their own: none uses up another's.
-async fn bounded(work: &mut Work, guardianship: GuardianshipId) -> Result<(), ActorError> {
+/// Each guardian has an allowance of their own: none uses up another's. A link to this address that nobody showed in its day may
+/// never have come, and counts no more.
+async fn bounded(work: &mut Work, letter: &Lost) -> Result<(), ActorError> {
     let since = work.now - WINDOW;
-    let said = LostMailbox::guardianship_id.eq(guardianship).and(LostMailbox::created_at.gt(since));
-    if work.tx.find::<LostMailbox>(said).await?.len() < MOST_REPORTED {
+    let said = LostMailbox::guardianship_id.eq(letter.guardianship).and(LostMailbox::created_at.gt(since));
+    let said = work.tx.find::<LostMailbox>(said).await?;
+    let lapsed = |row: &LostMailbox| row.session_id.is_none() && row.expires_at <= work.now;
+    let counts = |row: &&LostMailbox| row.new_email != letter.new_email || !lapsed(row);
+    if said.iter().filter(counts).count() < MOST_REPORTED {
         return Ok(());
     }
     Err(ActorError::exhausted(

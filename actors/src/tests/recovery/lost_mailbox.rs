@@ -3,6 +3,7 @@
 mod address;
 mod bounds;
 mod channels;
+mod links;
 mod stops;
 
 use std::time::Duration;
@@ -221,6 +222,12 @@ async fn an_inert_session_sees_its_own_proposal_and_is_good_for_nothing_else() {
     kit.call(who, GetGuardianSet { vault: None }).await.expect("what its parameters name");
     let listed = kit.call(who, ListCeremonies::default()).await.unwrap().ceremonies;
     assert_eq!(listed.iter().map(|one| one.id).collect::<Vec<_>>(), [requester.id().0]);
+    circle.sign_lost(0, &requester).await.unwrap();
+    let own = kit.call(who, GetCeremony { ceremony: requester.id() }).await.unwrap().ceremony;
+    for view in listed.iter().chain([&own]) {
+        assert_eq!((view.requester_email.as_str(), view.owner_email.as_str()), (NEW, ""));
+    }
+    assert_eq!((own.acts.len(), own.acts[0].guardian_email.as_str()), (1, ""), "nor whom to call");
     let other = kit.call(who, GetCeremony { ceremony: others.id() }).await;
     assert_eq!(other.unwrap_err().reason(), "NOT_FOUND");
     let vault = circle.vault_id();

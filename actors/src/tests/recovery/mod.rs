@@ -11,6 +11,7 @@ mod flow;
 mod foreign;
 mod holders;
 mod inbox;
+mod kept_back;
 mod keys;
 mod lost_mailbox;
 mod mutual;

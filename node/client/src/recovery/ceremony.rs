@@ -13,8 +13,8 @@ use crate::{
     wire::time,
 };
 
-/// How an act is called by which a guardian signed for an override.
-const OVERRODE: &str = "overrode";
+/// What the owner alone does.
+const VETOED: &str = "vetoed";
 
 /// Where a ceremony stands. It only moves forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -59,12 +59,23 @@ impl CeremonyState {
 pub struct Act {
     /// `approved`, `denied`, `doubted`, `locked`, `vetoed`, `overrode` or `bad share`.
     pub kind: String,
-    /// By whom; empty for the owner.
+    /// By whom; empty for the owner, and for a guardian where the session is not told who.
     pub guardian_email: String,
     /// Units it counts for.
     pub units: u32,
     /// When.
     pub at: Option<Timestamp>,
+}
+
+impl Act {
+    /// By whom, in words.
+    pub fn by(&self) -> &str {
+        match (self.guardian_email.as_str(), self.kind.as_str()) {
+            ("", VETOED) => "the owner",
+            ("", _) => "a guardian",
+            (address, _) => address,
+        }
+    }
 }
 
 /// One ceremony. Its id is the hash of what the requester chose, checked.
@@ -77,7 +88,7 @@ pub struct Ceremony {
     pub state: CeremonyState,
     /// The vault to be recovered.
     pub vault: VaultId,
-    /// Address of its owner.
+    /// Address of its owner; empty where guardians have not signed for the session yet.
     pub owner_email: String,
     /// Address the requester signed in with.
     pub requester_email: String,
@@ -97,6 +108,8 @@ pub struct Ceremony {
     pub units_approved: u32,
     /// Everything done so far, in order.
     pub acts: Vec<Act>,
+    #[serde(skip)]
+    signed: u32,
     #[serde(skip)]
     pub(super) params: crypto::Ceremony,
     #[serde(skip)]
@@ -126,9 +139,9 @@ impl Ceremony {
         }
     }
 
-    /// Units whose guardians signed for it to open.
+    /// Units whose guardians signed for it to open. As long as it has not, a denial takes the guardian's own back.
     pub fn units_signed(&self) -> u32 {
-        self.acts.iter().filter(|act| act.kind == OVERRODE).map(|act| act.units).sum()
+        self.signed
     }
 
     /// What the requester chose.
@@ -201,6 +214,7 @@ pub(super) fn parse(from: pb::Ceremony) -> Result<Ceremony, ClientError> {
         expires_at: from.expires_at.as_ref().map(time),
         units_needed: from.units_needed,
         units_approved: from.units_approved,
+        signed: signed(&from),
         acts: from.acts.iter().map(act).collect(),
         owner_email: from.owner_email,
         requester_email: from.requester_email,
@@ -226,6 +240,17 @@ fn state(state: pb::CeremonyState) -> Result<CeremonyState, ClientError> {
     })
 }
 
+fn signed(from: &pb::Ceremony) -> u32 {
+    let undone = |by: &pb::CeremonyAct| {
+        let denied = |act: &pb::CeremonyAct| {
+            act.kind() == pb::CeremonyActKind::Denied && act.guardianship_id == by.guardianship_id
+        };
+        from.state() == pb::CeremonyState::Proposed && from.acts.iter().any(denied)
+    };
+    let signed = from.acts.iter().filter(|act| act.kind() == pb::CeremonyActKind::Overrode);
+    signed.filter(|act| !undone(act)).map(|act| act.units).sum()
+}
+
 fn act(act: &pb::CeremonyAct) -> Act {
     let kind = match act.kind() {
         pb::CeremonyActKind::Unspecified => "something",
@@ -233,8 +258,8 @@ fn act(act: &pb::CeremonyAct) -> Act {
         pb::CeremonyActKind::Denied => "denied",
         pb::CeremonyActKind::Doubted => "doubted",
         pb::CeremonyActKind::Locked => "locked",
-        pb::CeremonyActKind::Vetoed => "vetoed",
-        pb::CeremonyActKind::Overrode => OVERRODE,
+        pb::CeremonyActKind::Vetoed => VETOED,
+        pb::CeremonyActKind::Overrode => "overrode",
         pb::CeremonyActKind::BadShare => "bad share",
     };
     Act {
@@ -287,6 +312,24 @@ mod tests {
         let at_guardian = parse(told(&request())).unwrap().words().await.unwrap();
         assert_eq!(at_guardian, request().words().await.unwrap());
         assert_eq!(at_guardian.split(' ').count(), 6);
+    }
+
+    #[test]
+    fn who_denies_what_is_proposed_has_not_signed() {
+        let act = |kind: pb::CeremonyActKind, by: &str| pb::CeremonyAct {
+            kind: kind.into(),
+            guardianship_id: by.to_owned(),
+            units: 1,
+            ..Default::default()
+        };
+        let (overrode, denied) = (pb::CeremonyActKind::Overrode, pb::CeremonyActKind::Denied);
+        let signed = |state: pb::CeremonyState| {
+            let acts = vec![act(overrode, "a"), act(denied, "a"), act(overrode, "b"), act(denied, "c")];
+            let told = pb::Ceremony { state: state.into(), acts, ..told(&request()) };
+            parse(told).unwrap().units_signed()
+        };
+        assert_eq!(signed(pb::CeremonyState::Proposed), 1);
+        assert_eq!(signed(pb::CeremonyState::Open), 2, "it has opened by them");
     }
 
     #[tokio::test]

@@ -31,7 +31,7 @@ pub enum RecoveryCommand {
     },
     /// I have lost my passphrase and my mailbox: ask my guardians by the link that came to my new address
     #[command(
-        after_help = "Example:\n  ocmt recovery begin --endpoint https://ocmt.example.org:7443 --ca ca.pem\n\nCall one of your guardians first and tell them your new address: they run `ocmt guardian lost-mailbox`, and a link comes there. Paste it when asked, or pipe it to standard input.\nThen call all of them: they compare six words and sign. With enough of them your request begins, and waits for the longest waiting time of your vault.\n\nIf somebody who reads your old mail stopped your request, ask a guardian for the address of that request's page, and for a new link:\n  ocmt recovery begin --over-stop https://ocmt.example.org/guardian/requests/…"
+        after_help = "Example:\n  ocmt recovery begin --endpoint https://ocmt.example.org:7443 --ca ca.pem\n\nCall one of your guardians first and tell them your new address: they run `ocmt guardian lost-mailbox`, and a link comes there. Paste it when asked, or pipe it to standard input. If the request is refused after that, the same command on the same device goes on without another link.\nThen call all of them: they compare six words and sign. With enough of them your request begins, and waits for the longest waiting time of your vault.\n\nIf somebody who reads your old mail stopped your request, ask a guardian for the address of that request's page, and for a new link:\n  ocmt recovery begin --over-stop https://ocmt.example.org/guardian/requests/…"
     )]
     Begin {
         /// Go on over a request that was stopped, named by its id or by the address of its page: one guardian more than usual has to sign, and then nobody stops it but who has the vault open
@@ -238,7 +238,7 @@ pub enum GuardianCommand {
     },
     /// Somebody whom you guard has lost the mailbox too: have a link sent to their new address
     #[command(
-        after_help = "Example:\n  ocmt guardian lost-mailbox you-know@old.example --new-address them@new.example\n\nDo it only if they called you and you know the voice. They are told at the old address too, and can stop it there. It gives nothing of your part: the link lets them ask, all of you compare six words, and enough of you sign (`ocmt guardian sign`) before anything begins. You can do it three times in a week."
+        after_help = "Example:\n  ocmt guardian lost-mailbox you-know@old.example --new-address them@new.example\n\nDo it only if they called you and you know the voice. They are told at the old address too, and can stop it there. It gives nothing of your part: the link lets them ask, all of you compare six words, and enough of you sign (`ocmt guardian sign`) before anything begins. You can do it three times in a week; a link to the same address that nobody used within its day does not count."
     )]
     LostMailbox {
         /// The address of their account, as `ocmt guardian list` shows it

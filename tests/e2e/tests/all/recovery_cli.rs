@@ -119,7 +119,7 @@ impl Table {
     }
 
     /// Whoever lost everything, on a device that knows nothing.
-    async fn begins(&self, folder: &str, link: &str) -> Said {
+    async fn begins(&self, folder: &str, link: &str, over: &[&str]) -> Said {
         let (target, ca) = (self.node.target().unwrap(), self.at("lost-ca.pem"));
         fs::write(&ca, target.ca.pem()).unwrap();
         let words = [
@@ -133,7 +133,7 @@ impl Table {
             "--ca",
             &ca,
         ];
-        ocmt_typed(&words, link).await.unwrap()
+        ocmt_typed(&[&words, over].concat(), link).await.unwrap()
     }
 }
 
@@ -193,8 +193,8 @@ async fn who_has_lost_the_mailbox_too_gets_vault_and_account_back_at_another_add
     let told = table.node.link(&table.owner.email, "lost this mailbox").await.unwrap();
     assert!(told.ends_with("/app/recovery"), "the old address is told where to stop it: {told}");
     let (folder, secret) = (table.at("typed/begun"), table.at("new"));
-    let (request, words) = opened(&table.begins(&folder, &link).await);
-    let again = table.begins(&table.at("typed/thief"), &link).await;
+    let (request, words) = opened(&table.begins(&folder, &link, &[]).await);
+    let again = table.begins(&table.at("typed/thief"), &link, &[]).await;
     assert!(again.code != Some(0) && again.err.contains("unknown, used or expired"), "{again:?}");
     let status = table.types(&folder, &["recovery", "status"]).await;
     assert!(status.out.contains("0 of 2 signed for ada@new.example"), "{status:?}");
@@ -220,6 +220,25 @@ async fn who_has_lost_the_mailbox_too_gets_vault_and_account_back_at_another_add
     let client = pending.finish(&link, "e2e").await.unwrap();
     let me = client.who_am_i().await.unwrap();
     assert_eq!((me.user, me.email.as_str()), (table.owner.client.identity().unwrap().user, new));
+}
+
+/// The link is good once: what it was taken for may be refused all the same.
+#[tokio::test]
+async fn who_was_refused_begins_again_without_another_link() {
+    let table = Table::set().await;
+    let link = table.lost_link(0, "ada@new.example").await;
+    let (folder, mistyped) = (table.at("typed/begun"), "0a".repeat(32));
+    let refused = table.begins(&folder, &link, &["--over-stop", &mistyped]).await;
+    assert!(refused.code != Some(0) && refused.err.contains("goes on without one"), "{refused:?}");
+    // nothing is typed into it
+    let (request, _) = opened(&table.types(&folder, &["recovery", "begin", "--json"]).await);
+    let status = table.types(&folder, &["recovery", "status"]).await;
+    assert!(status.out.contains("0 of 2 signed for ada@new.example"), "{status:?}");
+    let again = table.types(&folder, &["recovery", "begin"]).await;
+    assert!(again.code != Some(0) && again.err.contains("are asked already"), "{again:?}");
+    let listed = json(&table.types(&folder, &["recovery", "status", "--json"]).await);
+    let ids = listed["ceremonies"].as_array().unwrap().iter().map(|one| &one["id"]).collect::<Vec<_>>();
+    assert_eq!(ids, [request.as_str()]);
 }
 
 #[tokio::test]

@@ -13,7 +13,11 @@ use crate::{
         auth::{LinkPurpose, WhoAmI},
         recovery::{CeremonyState, ReportLostMailbox, ResignGuardianship},
     },
-    tests::{kit::Kit, trail},
+    tests::{
+        kit::{Kit, until},
+        suspension::{resume, suspend},
+        trail,
+    },
 };
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -78,6 +82,65 @@ async fn each_guardian_says_it_three_times_a_week_and_uses_up_nobody_elses() {
 }
 
 #[tokio::test]
+async fn a_repeat_under_its_key_sends_no_second_link_and_uses_up_nothing() {
+    let circle = circle().await;
+    let (kit, owner) = (&circle.kit, &circle.owner);
+    let (guardianship, who) = (circle.guards[0].guardianship, &circle.guards[0].person);
+    let says = async |key| {
+        let report = ReportLostMailbox { guardianship, new_email: NEW.to_owned() };
+        kit.system.tenant(who.tenant).call(who.caller.clone(), kit.keyed(key, 1), report).await
+    };
+    for _ in 0..5 {
+        says(1).await.expect("a repeat");
+    }
+    assert_eq!(said(&circle).await, 1);
+    // and one whose letter is not taken yet
+    suspend(kit, owner.tenant).await;
+    for key in [2, 2, 5] {
+        assert_eq!(says(key).await.unwrap_err().reason(), "NOT_TAKEN_NOW", "{key}");
+    }
+    resume(kit, owner.tenant).await;
+    says(2).await.expect("taken now");
+    says(2).await.expect("a repeat");
+    assert_eq!(said(&circle).await, 2);
+    says(3).await.expect("the third of the week");
+    assert_eq!(says(4).await.unwrap_err().reason(), "TOO_MANY_LOST_MAILBOXES");
+    says(3).await.expect("a repeat of what was done");
+    assert_eq!(said(&circle).await, 3);
+    for (address, kind) in [(NEW, "lost_mailbox"), (owner.email.as_str(), "recovery.lost_mailbox")] {
+        until("one for each wish", async || kit.mailbox.count_of(address, kind) == 3).await;
+    }
+}
+
+/// Mail may be lost; who never got it is not shut out for a week.
+#[tokio::test]
+async fn a_link_that_nobody_showed_in_its_day_counts_no_more_for_its_address() {
+    let mut circle = circle().await;
+    let used = circle.lost_link(0, NEW).await;
+    circle.inert(&used, NEW).await;
+    for _ in 0..2 {
+        circle.report(0, NEW).await.unwrap();
+    }
+    assert_eq!(circle.report(0, NEW).await.unwrap_err().reason(), "TOO_MANY_LOST_MAILBOXES");
+    circle.kit.clock.advance(Duration::from_secs(24 * 3600));
+    signed_in_again(&mut circle).await;
+    let other = circle.report(0, "other@new.example").await;
+    assert_eq!(other.unwrap_err().reason(), "TOO_MANY_LOST_MAILBOXES", "that many addresses in a week");
+    for _ in 0..2 {
+        circle.report(0, NEW).await.expect("two have lapsed");
+    }
+    let more = circle.report(0, NEW).await;
+    assert_eq!(more.unwrap_err().reason(), "TOO_MANY_LOST_MAILBOXES", "one was used, two are good");
+}
+
+/// How often anybody said so.
+async fn said(circle: &Circle) -> i64 {
+    let own = ownership(&circle.kit, circle.owner.tenant).await.unwrap();
+    let mut read = circle.kit.store.read(own).await.unwrap();
+    read.count(LostMailbox::user_id.eq(circle.owner.user)).await.unwrap()
+}
+
+#[tokio::test]
 async fn a_link_is_good_once_and_for_a_day() {
     let mut circle = circle().await;
     let (used, late) = (circle.lost_link(0, NEW).await, circle.lost_link(1, NEW).await);
@@ -88,11 +151,9 @@ async fn a_link_is_good_once_and_for_a_day() {
     // nothing of it is left in the end
     circle.kit.clock.advance(WEEK);
     signed_in_again(&mut circle).await;
-    crate::tests::kit::until("they are swept", async || {
-        let own = ownership(&circle.kit, circle.owner.tenant).await.unwrap();
+    until("they are swept", async || {
         circle.kit.system.send(circle.owner.tenant, crate::tenant::TenantMessage::TimerDue);
-        let mut read = circle.kit.store.read(own).await.unwrap();
-        read.count(LostMailbox::user_id.eq(circle.owner.user)).await.unwrap() == 0
+        said(&circle).await == 0
     })
     .await;
 }
@@ -120,10 +181,7 @@ async fn its_session_proposes_one_ceremony_at_the_longest_delay_and_never_anothe
     let second = circle.lost_in(person.clone());
     assert_eq!(circle.open(&second).await.unwrap_err().reason(), "TOO_MANY_CEREMONIES");
     for guard in &circle.guards {
-        crate::tests::kit::until("the guardian is asked", async || {
-            circle.get(&guard.person, good.id()).await.is_ok()
-        })
-        .await;
+        until("the guardian is asked", async || circle.get(&guard.person, good.id()).await.is_ok()).await;
     }
     for n in 0..2 {
         circle.sign_lost(n, &good).await.unwrap();
