@@ -33,6 +33,7 @@ mod recovery;
 mod rewrap;
 mod session;
 mod share;
+mod span;
 mod state;
 mod timers;
 mod today;

@@ -1,5 +1,9 @@
 //! What opens a vault without its passphrase is told and waited for: by the device that asked, until the owner refuses it.
 
+mod channels;
+mod programs;
+mod suspended;
+
 use std::time::Duration;
 
 use ocmt_crypto::{

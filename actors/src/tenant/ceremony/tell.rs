@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use ocmt_store::tables::{GuardianshipOut, GuardianshipState, Notice, User};
-use ocmt_types::{GuardianshipId, TenantId};
+use ocmt_types::{Digest32, GuardianshipId, TenantId};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     super::{
@@ -16,7 +17,7 @@ use super::{
     events,
     ground::{Loaded, damaged, view},
     state::Event,
-    stop::{by_subject, moved},
+    stop::{by_subject, moved, parse_hex},
 };
 use crate::{
     api::recovery::{CeremonyPurpose, CeremonyState, CeremonyView},
@@ -30,6 +31,9 @@ const PROPOSED: &str = "ceremony.proposed";
 /// Timer of a ceremony that guardians opened and whose notice every channel of the owner has refused; its subject is the
 /// ceremony.
 pub(in crate::tenant) const REFUSED_TIMER: &str = "ceremony.refused";
+/// Timer of an address that took the notice and is too young to count: it comes when it does. Its subject is the
+/// ceremony and the hash of the address.
+pub(in crate::tenant) const SETTLES_TIMER: &str = "ceremony.settles";
 
 /// Tells the owner's channels (if there are news for people), whoever watches, and every guardian's tenant.
 pub(super) async fn tell(
@@ -100,7 +104,7 @@ pub(super) async fn tell_guardian(
 /// Plain facts for a mail.
 pub(in crate::tenant) fn facts(view: &CeremonyView) -> Vec<(String, String)> {
     let mut facts = vec![
-        ("ceremony".to_owned(), ocmt_types::Digest32(view.id).to_string()),
+        ("ceremony".to_owned(), Digest32(view.id).to_string()),
         ("vault".to_owned(), view.vault.to_string()),
         ("owner".to_owned(), view.owner_email.clone()),
         ("units_needed".to_owned(), view.units_needed.to_string()),
@@ -136,14 +140,38 @@ pub(super) fn news_of(stage: CeremonyState) -> &'static str {
 }
 
 /// A carrier took a notice: if it is that a ceremony was opened, to an address that was verified before the last lock period, the
-/// delay counts from now. Whoever has just put another address into the account hears of it, and nothing begins by that.
+/// delay counts from now. Whoever has just put another address into the account hears of it, and nothing begins by that
+/// before it has been there for a lock period.
 pub(in crate::tenant) async fn notified(work: &mut Work, notice: &Notice) -> Result<(), ActorError> {
-    let Some(loaded) = waiting(work, notice).await? else { return Ok(()) };
-    let channels = of_owner(work, &loaded).await?;
-    if channels.iter().any(|channel| channel.is_settled && channel.address == notice.address) {
+    match waiting(work, notice).await? {
+        Some(loaded) => taken(work, loaded, hashed(&notice.address)).await,
+        None => Ok(()),
+    }
+}
+
+/// This address has taken the notice.
+async fn taken(work: &mut Work, loaded: Loaded, address: Digest32) -> Result<(), ActorError> {
+    let mut channels = of_owner(work, &loaded).await?.into_iter();
+    let Some(channel) = channels.find(|channel| hashed(&channel.address) == address) else { return Ok(()) };
+    if channel.is_settled {
         return begin(work, loaded).await;
     }
-    Ok(())
+    let subject = format!("{} {address}", loaded.row.ceremony_id);
+    work.set_timer(SETTLES_TIMER, &subject, channel.settles_at, &[]).await
+}
+
+fn hashed(address: &str) -> Digest32 {
+    Digest32(Sha256::digest(address).into())
+}
+
+/// The timer: an address that took the notice is settled.
+pub(in crate::tenant) async fn settled(work: &mut Work, subject: &str) -> Result<(), ActorError> {
+    let Some((ceremony, address)) = subject.split_once(' ') else { return Ok(()) };
+    let Some(address) = parse_hex(address) else { return Ok(()) };
+    match by_subject(work, ceremony).await?.filter(waits) {
+        Some(loaded) => taken(work, loaded, address).await,
+        None => Ok(()),
+    }
 }
 
 /// The ceremony whose delay waits for this notice.

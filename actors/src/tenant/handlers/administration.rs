@@ -2,8 +2,8 @@
 //!
 //! A suspended tenant keeps everything. Its sessions are refused and their streams end; no new ones are issued; its
 //! containers are stopped and none is brought to life; its timers are held and go on with the time that they had
-//! left, and so do the delays of its ceremonies, since nobody could veto meanwhile. Messages of other tenants are
-//! not taken: their senders try again.
+//! left, and so do the delays of its ceremonies and of slots that are waited for, since nobody could veto or refuse
+//! meanwhile. Messages of other tenants are not taken: their senders try again.
 
 use ocmt_store::{
     Filter,
@@ -26,7 +26,7 @@ use crate::{
         message::What,
     },
     quota::Quota,
-    tenant::{container::schedule, deletion, handlers::tenant::info, quota},
+    tenant::{container::schedule, deletion, handlers::tenant::info, quota, vault::asked},
     work::{Handle, Work},
 };
 
@@ -85,6 +85,7 @@ impl Handle for ResumeTenant {
         if let Some(held) = work.tx.take::<Suspension>(()).await? {
             work.tx.release_timers(work.now.since(held.since)).await?;
             schedule::resume(work).await?;
+            asked::put_off(work, held.since).await?;
             put_ceremonies_off(work, held).await?;
         }
         work.then(Effect::TimerSet(work.now));

@@ -2,7 +2,7 @@
 //! vault is told to an address that was given up within the last lock period too, and only the hand-over to one that was
 //! verified before it lets a delay begin.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use ocmt_store::{
     StoreError,
@@ -10,8 +10,8 @@ use ocmt_store::{
 };
 use ocmt_types::{Timestamp, UserId};
 
-use super::{email_change::hindrance, session_row::tenant_of};
-use crate::{error::ActorError, work::Work};
+use super::email_change::hindrance;
+use crate::{error::ActorError, tenant::vault::asked, work::Work};
 
 /// One address that a user hears by.
 pub(in crate::tenant) struct Channel {
@@ -20,6 +20,8 @@ pub(in crate::tenant) struct Channel {
     pub(in crate::tenant) is_former: bool,
     /// It was verified before the last lock period.
     pub(in crate::tenant) is_settled: bool,
+    /// When that is so, or was first.
+    pub(in crate::tenant) settles_at: Timestamp,
 }
 
 /// All of them, the account's own first.
@@ -33,19 +35,24 @@ pub(in crate::tenant) async fn of(
 }
 
 fn all(own: &str, former: &[FormerAddress], lock: Duration, now: Timestamp) -> Vec<Channel> {
-    let is_settled = |since: Option<Timestamp>| since.is_none_or(|since| since + lock <= now);
-    let since = former.iter().map(|row| row.removed_at).max();
-    // one that came back to the account was its own before as well
-    let before = former.iter().find(|row| row.email == own && row.removed_at + lock > now);
-    let settled = is_settled(since) || before.is_some_and(|row| is_settled(row.since));
-    let mut all = vec![Channel { address: own.to_owned(), is_former: false, is_settled: settled }];
+    let channel = |address: &str, is_former, since: Option<Timestamp>| {
+        let settles_at = since.map_or(Timestamp(0), |since| since + lock);
+        Channel { address: address.to_owned(), is_former, is_settled: settles_at <= now, settles_at }
+    };
+    let mut all = vec![channel(own, false, counted_since(own, former, lock))];
     let late = former.iter().filter(|row| row.email != own && row.removed_at + lock > now);
-    all.extend(late.map(|row| Channel {
-        address: row.email.clone(),
-        is_former: true,
-        is_settled: is_settled(row.since),
-    }));
+    all.extend(late.map(|row| channel(&row.email, true, row.since)));
     all
+}
+
+/// Since when the account's own address counts: since it came. To one that came back within a lock period the time is added
+/// that it was there before; not the time in between, in which whoever put it in may have been found out.
+fn counted_since(own: &str, former: &[FormerAddress], lock: Duration) -> Option<Timestamp> {
+    let came = former.iter().map(|row| row.removed_at).max()?;
+    match former.iter().find(|row| row.email == own && row.removed_at + lock > came) {
+        Some(before) => before.since.map(|since| came - before.removed_at.since(since)),
+        None => Some(came),
+    }
 }
 
 /// Makes `address` the user's in place of the one before: the row, the directory, and nothing left that opens by mail to either. Or says
@@ -74,11 +81,7 @@ pub(in crate::tenant) async fn moved(
     let row = FormerAddress {
         tenant_id: work.ownership.tenant,
         user_id: of,
-        // one that was the account's before, and is given up again, is as old as it was
-        since: match former.iter().find(|row| row.email == old) {
-            Some(before) => before.since,
-            None => former.iter().map(|row| row.removed_at).max(),
-        },
+        since: counted_since(&old, &former, kept_for(work, of).await?),
         email: old.clone(),
         removed_at: work.now,
     };
@@ -97,24 +100,27 @@ pub(super) async fn forget(work: &mut Work, user: UserId) -> Result<(), ActorErr
     Ok(())
 }
 
-/// Drops those that nothing has to be told to any more.
+/// Drops those that nothing has to be told to any more: all of a user's at once, since each says how old another is.
 pub(super) async fn sweep(work: &mut Work) -> Result<(), ActorError> {
-    let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
-    for row in work.tx.find::<FormerAddress>(FormerAddress::removed_at.le(work.now)).await? {
-        let sets = work.tx.find::<GuardianSet>(GuardianSet::user_id.eq(row.user_id)).await?;
-        let in_force = sets.iter().filter(|set| set.state != GuardianSetState::Retired);
-        let locks = in_force.filter_map(|set| super::super::ceremony::ground::signed_set(set).ok());
-        let longest =
-            locks.map(|set| set.delays().lock_ms).chain([policy.lock_ms.unsigned_abs()]).max().unwrap_or(0);
-        if row.removed_at + Duration::from_millis(longest) <= work.now {
-            work.tx
-                .delete_all::<FormerAddress>(
-                    FormerAddress::user_id.eq(row.user_id).and(FormerAddress::email.eq(&row.email)),
-                )
-                .await?;
+    let rows = work.tx.find::<FormerAddress>(FormerAddress::removed_at.le(work.now)).await?;
+    let users: BTreeSet<UserId> = rows.into_iter().map(|row| row.user_id).collect();
+    for user in users {
+        let kept_for = kept_for(work, user).await?;
+        let rows = work.tx.find::<FormerAddress>(FormerAddress::user_id.eq(user)).await?;
+        if rows.iter().all(|row| row.removed_at + kept_for <= work.now) {
+            forget(work, user).await?;
         }
     }
     Ok(())
+}
+
+/// The longest time that any of this user's former addresses may have to hear of something.
+async fn kept_for(work: &mut Work, user: UserId) -> Result<Duration, ActorError> {
+    let least = asked::former_hears(work).await?;
+    let sets = work.tx.find::<GuardianSet>(GuardianSet::user_id.eq(user)).await?;
+    let in_force = sets.iter().filter(|set| set.state != GuardianSetState::Retired);
+    let locks = in_force.filter_map(|set| super::super::ceremony::ground::signed_set(set).ok());
+    Ok(locks.map(|set| Duration::from_millis(set.delays().lock_ms)).fold(least, Duration::max))
 }
 
 #[cfg(test)]
@@ -163,5 +169,25 @@ mod tests {
         // back to the first
         let rows = [former("a", None, 1_000), former("b", Some(1_000), 1_050)];
         assert_eq!(told("a", &rows, 1_060), [one("a", true), one("b", false)]);
+        // and its own time as a former one is over, the other's is not
+        assert_eq!(told("a", &rows, 1_120), [one("a", true), one("b", true)]);
+    }
+
+    /// Put in again by whoever had been found out: it was there for 50 s before.
+    #[test]
+    fn one_that_comes_back_counts_by_the_time_that_it_was_there() {
+        let rows = [former("a", None, 1_090), former("b", Some(1_000), 1_050)];
+        assert_eq!(told("b", &rows, 1_139), [one("b", false), one("a", true)]);
+        assert_eq!(told("b", &rows, 1_140), [one("b", true), one("a", true)]);
+        let since = counted_since("b", &rows, LOCK);
+        assert_eq!(since, Some(Timestamp(1_040_000)), "and is kept so when it is given up again");
+    }
+
+    #[test]
+    fn one_that_comes_back_later_than_a_lock_period_counts_from_then() {
+        let rows =
+            [former("a", None, 1_000), former("b", Some(1_000), 1_090), former("c", Some(1_090), 1_180)];
+        assert_eq!(told("a", &rows, 1_279)[0], one("a", false));
+        assert_eq!(told("a", &rows, 1_280)[0], one("a", true));
     }
 }

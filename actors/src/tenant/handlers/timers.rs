@@ -47,6 +47,7 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         recovery::change::DISMISSED_TIMER => recovery::change::look(work, &timer.subject).await,
         ceremony::ground::TIMER => ceremony::stop::look(work, &timer.subject).await,
         ceremony::tell::REFUSED_TIMER => ceremony::tell::fire(work, &timer.subject).await,
+        ceremony::tell::SETTLES_TIMER => ceremony::tell::settled(work, &timer.subject).await,
         group_vault::unlock::TIMER => group_vault::unlock::look(work, &timer.subject).await,
         ceremony::remind::TIMER => ceremony::remind::fire(work, &timer).await,
         retention::TIMER => retention::fire(work).await,

@@ -14,6 +14,7 @@ use super::{
     super::{
         ceremony,
         handlers::notices::{self, NoticeText},
+        span::span,
     },
     deal::from_owner,
     letters::{self, Changing},
@@ -185,16 +186,6 @@ fn waits(work: &Work, window: Window) -> ActorError {
         span(window.until.since(window.from)),
     );
     ActorError::precondition("CHANGE_WAITS", why)
-}
-
-/// Whole minutes, a started one counted.
-fn span(time: Duration) -> String {
-    let minutes = time.as_secs().div_ceil(60);
-    match (minutes / 60, minutes % 60) {
-        (0, minutes) => format!("{minutes} min"),
-        (hours, 0) => format!("{hours} h"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
 }
 
 /// It was made.

@@ -9,6 +9,7 @@
 //! which one node at a time has. So a refusal and a hand-out have an order, over nodes and restarts.
 
 mod delay;
+mod held;
 mod telling;
 
 use std::time::Duration;
@@ -19,9 +20,13 @@ use ocmt_types::{HandoutId, Timestamp, VaultId};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-pub(in crate::tenant) use delay::{LOWERED, lowered};
+pub(in crate::tenant) use delay::{LOWERED, former_hears, lowered};
+pub(in crate::tenant) use held::put_off;
 
-use super::ground::{self, not_a_groups};
+use super::{
+    super::span::span,
+    ground::{self, not_a_groups},
+};
 use crate::{
     api::vault::{Done, GetKeySlots, RefuseSlotRequest, SlotRequest},
     authorize::Action,
@@ -212,16 +217,6 @@ fn waits(work: &Work, request: &Request) -> ActorError {
     ActorError::precondition("WAY_WAITS", why)
 }
 
-/// Whole minutes, a started one counted.
-fn span(time: Duration) -> String {
-    let minutes = time.as_secs().div_ceil(60);
-    match (minutes / 60, minutes % 60) {
-        (0, minutes) => format!("{minutes} min"),
-        (hours, 0) => format!("{hours} h"),
-        (hours, minutes) => format!("{hours} h {minutes} min"),
-    }
-}
-
 async fn pending(work: &mut Work, vault: VaultId) -> Result<Option<Request>, ActorError> {
     let timer = work.tx.get::<Timer>((TIMER.to_owned(), vault.to_string())).await?;
     let request = timer.map(|timer| read(&timer.payload)).transpose()?;
@@ -234,9 +229,12 @@ fn read(payload: &[u8]) -> Result<Request, ActorError> {
 }
 
 async fn keep(work: &mut Work, vault: VaultId, request: &Request, due: Timestamp) -> Result<(), ActorError> {
+    work.set_timer(TIMER, &vault.to_string(), due, &encoded(request)).await
+}
+
+fn encoded(request: &Request) -> Vec<u8> {
     // ids, numbers and a name: there is nothing in it that JSON cannot hold
-    let payload = serde_json::to_vec(request).unwrap_or_default();
-    work.set_timer(TIMER, &vault.to_string(), due, &payload).await
+    serde_json::to_vec(request).unwrap_or_default()
 }
 
 /// What was asked for, for the owner.

@@ -12,7 +12,10 @@ use crate::{
     error::ActorError,
     policy::{TenantPolicy, positive},
     tenant::{
-        handlers::notices::{self, NoticeText},
+        handlers::{
+            channels,
+            notices::{self, NoticeText},
+        },
         session_row::tenant_of,
     },
     work::Work,
@@ -52,6 +55,14 @@ pub(super) async fn longest(work: &mut Work, kinds: &[SlotKind]) -> Result<Durat
     Ok(positive(longest))
 }
 
+/// So long an address hears of slots after it was given up: no less than by default, whatever whoever has the account by now
+/// has made of the policy.
+pub(in crate::tenant) async fn former_hears(work: &mut Work) -> Result<Duration, ActorError> {
+    let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
+    let lock = positive(policy.lock_ms.max(TenantPolicy::default().lock_ms));
+    Ok(longest(work, &KINDS.map(|(kind, _)| kind)).await?.max(lock))
+}
+
 async fn in_force(
     work: &mut Work,
     policy: &TenantPolicy,
@@ -84,15 +95,37 @@ pub(in crate::tenant) async fn lowered(
         ];
         let owners = User::role.eq(UserRole::Owner).and(User::state.eq(UserState::Active));
         for owner in work.tx.find::<User>(owners).await? {
-            let text = NoticeText {
-                user: Some(owner.user_id),
-                address: &owner.email,
-                kind: SHORTER,
-                subject: name,
-                facts: &facts,
-            };
-            notices::write(work, text).await?;
+            tell(work, &owner, name, &facts).await?;
         }
     }
     Ok(())
+}
+
+/// One owner, by every channel: whoever takes an account over changes its address first.
+async fn tell(
+    work: &mut Work,
+    owner: &User,
+    name: &str,
+    facts: &[(String, String)],
+) -> Result<(), ActorError> {
+    let hears = former_hears(work).await?;
+    for channel in channels::of(work, owner, hears).await? {
+        let text = NoticeText {
+            user: Some(owner.user_id),
+            address: &channel.address,
+            kind: SHORTER,
+            subject: name,
+            facts,
+        };
+        notices::write(work, text).await?;
+    }
+    Ok(())
+}
+
+/// What the timer holds after a suspension.
+pub(super) fn put_off(work: &Work, timer: &Timer, held_since: Timestamp) -> Option<Vec<u8>> {
+    let before = serde_json::from_slice::<Before>(&timer.payload).ok()?;
+    let lowered_at = before.until - positive(before.delay_ms);
+    let until = before.until + work.now.since(lowered_at.max(held_since));
+    serde_json::to_vec(&Before { until, ..before }).ok()
 }

@@ -3,17 +3,15 @@
 use ocmt_crypto::{audit::Outcome, slot::SlotKind};
 use ocmt_store::tables::{User, Vault, VaultChangeKind};
 
-use super::{Request, TIMER};
+use super::{Request, TIMER, delay::former_hears};
 use crate::{
     audit,
     error::ActorError,
-    policy::positive,
     tenant::{
         handlers::{
             channels,
             notices::{self, NoticeText},
         },
-        session_row::tenant_of,
         vault::changes,
     },
     work::Work,
@@ -48,7 +46,6 @@ pub(super) async fn tell(
 ) -> Result<(), ActorError> {
     let Some(owner) = vault.owner_user else { return Ok(()) };
     if let Some(owner) = work.tx.get::<User>(owner).await? {
-        let (_, policy) = tenant_of(&work.env, &mut work.tx).await?;
         let at = |name: &str, time: ocmt_types::Timestamp| (name.to_owned(), time.millis().to_string());
         let mut facts =
             vec![("with".to_owned(), called(request.kind()).to_owned()), at("asked_at", request.asked_at)];
@@ -57,7 +54,8 @@ pub(super) async fn tell(
         }
         facts.push(("client".to_owned(), request.client.clone()));
         // whoever takes an account over changes its address first
-        for channel in channels::of(work, &owner, positive(policy.lock_ms)).await? {
+        let hears = former_hears(work).await?;
+        for channel in channels::of(work, &owner, hears).await? {
             let text = NoticeText {
                 user: Some(owner.user_id),
                 address: &channel.address,

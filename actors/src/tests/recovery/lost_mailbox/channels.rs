@@ -1,11 +1,12 @@
 //! Which hand-over lets a delay begin.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
+use ocmt_store::tables::{Notice, Timer};
 use ocmt_types::Clock as _;
 
 use super::{
-    super::circle::{Circle, Requester, SHORT, short},
+    super::circle::{Circle, Requester, SHORT, ownership, short},
     NEW,
 };
 use crate::{
@@ -88,6 +89,34 @@ async fn an_address_counts_after_a_lock_period_and_the_one_before_it_is_forgotte
     assert_eq!(circle.kit.mailbox.count_of(&first, "ceremony.opened"), 0);
 }
 
+/// The provider of the one before is gone, and that is why the account has moved.
+#[tokio::test]
+async fn what_a_new_address_took_counts_once_it_is_a_lock_period_old() {
+    let mut circle = Circle::dealt(Kit::sim_with(hasty).await, 2, &[1, 1]).await;
+    let first = circle.owner.email.clone();
+    changed(&mut circle, SECOND).await;
+    let since = circle.kit.clock.now();
+    circle.kit.mailbox.unknown.lock().unwrap().insert(first.clone());
+    let requester = circle.requester().await;
+    circle.open(&requester).await.unwrap();
+    let taken = async || timer_is_set(&circle, "ceremony.settles", &requester).await;
+    until("the new one has taken it", taken).await;
+    assert!(!circle.kit.mailbox.tried(&first, 1).await.is_empty());
+    pass(&circle.kit, &circle.owner, LOCK - Duration::from_millis(1)).await;
+    assert!(!counts(&circle, &requester).await, "told to an address that may be a thief's");
+    pass(&circle.kit, &circle.owner, Duration::from_millis(1)).await;
+    until("it counts now", async || counts(&circle, &requester).await).await;
+    let began = circle.state_of(&requester.person, requester.id()).await.unwrap().delay_started_at;
+    assert_eq!(began, Some(since + LOCK));
+}
+
+async fn timer_is_set(circle: &Circle, kind: &str, of: &Requester) -> bool {
+    let own = ownership(&circle.kit, circle.owner.tenant).await.unwrap();
+    let mut read = circle.kit.store.read(own).await.unwrap();
+    let timers = read.find::<Timer>(Timer::kind.eq(kind)).await.unwrap();
+    timers.iter().any(|timer| timer.subject.starts_with(&of.id().to_string()))
+}
+
 #[tokio::test]
 async fn where_guardians_opened_it_refusal_by_every_channel_counts_after_a_lock_period() {
     let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1]).await;
@@ -97,13 +126,7 @@ async fn where_guardians_opened_it_refusal_by_every_channel_counts_after_a_lock_
         circle.sign_lost(n, &requester).await.unwrap();
     }
     let (id, opened) = (requester.id(), circle.kit.clock.now());
-    until("all refused", async || {
-        use ocmt_store::tables::Timer;
-        let own = super::super::circle::ownership(&circle.kit, circle.owner.tenant).await.unwrap();
-        let mut read = circle.kit.store.read(own).await.unwrap();
-        read.get::<Timer>(("ceremony.refused".to_owned(), id.to_string())).await.unwrap().is_some()
-    })
-    .await;
+    until("all refused", async || timer_is_set(&circle, "ceremony.refused", &requester).await).await;
     for n in 0..2 {
         circle.approve(n, id).await.unwrap();
     }
@@ -115,6 +138,34 @@ async fn where_guardians_opened_it_refusal_by_every_channel_counts_after_a_lock_
     assert!(began >= opened + LOCK);
     circle.kit.clock.advance(LOCK);
     circle.reaches(&requester.person, id, CeremonyState::Released).await;
+}
+
+/// It was opened, and this address will never hear of it.
+async fn is_refused(circle: &Circle, address: &str) -> bool {
+    let own = ownership(&circle.kit, circle.owner.tenant).await.unwrap();
+    let mut read = circle.kit.store.read(own).await.unwrap();
+    let told = read.find::<Notice>(Notice::kind.eq("ceremony.opened")).await.unwrap();
+    let given_up = |row: &Notice| row.handed_over_at.is_none() && row.next_attempt_at.is_none();
+    told.iter().any(|row| row.address == address && given_up(row))
+}
+
+/// The one before is refused for good; the new one is away for a while, and may be read yet.
+#[tokio::test]
+async fn where_guardians_opened_it_refusal_by_one_channel_of_two_counts_never() {
+    let mut circle = Circle::dealt(Kit::sim_with(hasty).await, 2, &[1, 1]).await;
+    let first = circle.owner.email.clone();
+    changed(&mut circle, SECOND).await;
+    let requester = circle.lost_proposed(NEW).await;
+    circle.kit.mailbox.unknown.lock().unwrap().insert(first.clone());
+    circle.kit.mailbox.refuses.store(true, Ordering::SeqCst);
+    for n in 0..2 {
+        circle.sign_lost(n, &requester).await.unwrap();
+    }
+    until("the one before is refused", async || is_refused(&circle, &first).await).await;
+    assert!(!timer_is_set(&circle, "ceremony.refused", &requester).await);
+    circle.kit.mailbox.refuses.store(false, Ordering::SeqCst);
+    pass(&circle.kit, &circle.owner, LOCK).await;
+    until("the other has taken it", async || counts(&circle, &requester).await).await;
 }
 
 /// What a mail link alone opened has nobody's word for it: a silent channel does not let it mature.
