@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -16,7 +16,8 @@ use ocmt_crypto::{
     unlock::{InboxPlace, NewConversation, UnlockKey},
     vault::UnlockedVault,
 };
-use ocmt_types::{ContainerId, ConversationId, IdGen, MessageId, RandomIds, UnlockId};
+use ocmt_store::tables::Container;
+use ocmt_types::{Clock as _, ContainerId, ConversationId, IdGen, MessageId, RandomIds, UnlockId};
 use tokio::sync::Notify;
 
 use super::{
@@ -33,10 +34,13 @@ use crate::{
         transcript::{AppendTranscript, ListConversations, OpenConversation, ReadTranscript},
         vault::{BatchPutEntries, ListInboxItems, Write},
     },
+    env::Scope,
+    tenant::transcript::cell::Fulfil,
     tests::{
         kit::{PATIENCE, Person, until},
         vault::vault_of,
     },
+    work::run_system,
 };
 
 /// What the cells want, of whichever container, and what they got.
@@ -249,6 +253,29 @@ async fn a_cell_that_is_locked_or_of_another_unlock_writes_nothing() {
     // an unlock that holds writes the same bytes
     let again = world.unlocked_by(&ann, container, &open).await;
     assert_eq!(world.does(CellWant { unlock: again, ..own }).await, CellGot::Done);
+}
+
+#[tokio::test]
+async fn a_cell_whose_lease_is_over_writes_nothing_though_nobody_has_locked_it_yet() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let mut open = vault_of(&world.kit, &ann).await;
+    let container = world.running(&ann).await;
+    let (talk, mut writer) = world.conversation_of(&ann, &mut open, Some(container)).await;
+    let unlock = world.unlocked_by(&ann, container, &open).await;
+    let want = says(unlock, talk, &mut writer, b"one");
+    let scope = Scope::new(Arc::clone(&world.kit.system.env), world.ownership(&ann).await);
+    let with_lease_until = async |until| {
+        let mut tx = world.kit.store.fenced(scope.ownership).await.unwrap();
+        let row = tx.get::<Container>(container).await.unwrap().unwrap();
+        assert_eq!(row.unlock_id, Some(unlock));
+        tx.update(&Container { unlocked_until: Some(until), ..row }).await.unwrap();
+        tx.commit().await.unwrap();
+        run_system(&scope, Fulfil { container, want: want.clone() }).await.map(|(got, _)| got)
+    };
+    let now = world.kit.clock.now();
+    assert_eq!(with_lease_until(now).await.unwrap_err().reason(), "CELL_LOCKED");
+    assert_eq!(with_lease_until(now + Duration::from_millis(1)).await, Ok(CellGot::Done));
 }
 
 #[tokio::test]

@@ -286,6 +286,23 @@ async fn a_node_that_shows_other_records_gets_none() {
     assert_eq!(node.has().len(), 2, "nothing was written behind the older end");
 }
 
+/// Who has the key writes another record in the place of the last that the cell was told of: all but its tag fits.
+#[tokio::test]
+async fn a_node_that_shows_another_last_record_of_the_same_key_gets_none() {
+    let (mut talk, wishes) = (Talk::of(2), Arc::default());
+    let (mut fork, mut reader) = (talk.records.clone(), TranscriptReader::new(talk.place, [(1, key(1))]));
+    fork.iter().for_each(|record| drop(reader.next(record).unwrap()));
+    let mut rival = TranscriptWriter::resume(&reader).unwrap();
+    fork.push(rival.append(b"rewritten", false, &mut rand::rng()).unwrap().into());
+    talk.write("as it was read", false);
+    let conversations = talk.given(&[(1, 1)], &wishes);
+    let node = Node::honest(fork.clone(), &wishes);
+    let said = say(&conversations, talk.id(), "nobody hears it").await;
+    assert!(said.unwrap_err().contains("shows other records"));
+    assert!(node.asked.lock().unwrap().is_empty(), "it got a record");
+    assert_eq!(talk.heard(&[(1, 1)], &fork)[2], "rewritten", "it is whole by itself");
+}
+
 #[tokio::test]
 async fn a_wrong_key_never_writes() {
     let (talk, wishes) = (Talk::of(2), Arc::default());
