@@ -149,6 +149,8 @@ pub(crate) enum Action {
     /// Hand entries to a program.
     GrantEntries,
     EndGrants,
+    /// What others have of an entry that was shared with the caller.
+    EndShared,
     /// By a program: what was handed to it.
     ReadGranted,
     ListGranted,
@@ -272,6 +274,7 @@ const fn rule(action: Action) -> Rule {
         A::WriteShared => by_share(r(Role::Observer, None, false, Never), Permission::Write),
         A::DeleteShared => by_share(r(Role::Observer, None, false, Never), Permission::Delete),
         A::ListShared => by_share(r(Role::Observer, None, false, Never), Permission::List),
+        A::EndShared => by_share(r(Role::Observer, None, false, Never), Permission::Admin),
         A::EndGrants | A::ReadGranted | A::TakeShare | A::ReadShares => r(Role::Observer, None, false, Never),
         A::ListGranted | A::RequestCapability | A::DenyCapability | A::ReadRequests | A::ActAsGuardian => {
             r(Role::Observer, None, false, Never)

@@ -17,7 +17,7 @@ pub enum Permission {
     Write,
     /// Delete it.
     Delete,
-    /// Change who may.
+    /// See who else has it by a share, and take that back.
     Admin,
     /// Give on what one has.
     Share,
@@ -113,7 +113,8 @@ pub struct AcceptShare {
     pub share: ShareId,
 }
 
-/// A page of the shares that the caller gave and took, and of those of the caller's vault, newest first.
+/// A page of the shares that the caller gave and took, of those of the caller's vault, and of those in force of entries that
+/// the caller administers, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct ListShares {
     /// Only those in these states; empty for all.
@@ -133,7 +134,8 @@ pub struct SharePage {
     pub next: Option<(Timestamp, ShareId)>,
 }
 
-/// Take a share back, decline it or give it back, with all that was given on of it. One that has ended tells again what is still to be re-keyed.
+/// Take a share back, decline it or give it back, or take it back as who administers its entries, with all that was given on
+/// of it. One that has ended tells again what is still to be re-keyed.
 #[derive(Debug, Clone)]
 pub struct RevokeShare {
     /// Which.

@@ -97,6 +97,7 @@ names! {
     Administer => Kept,
     GrantEntries => Named("vault.grant"),
     EndGrants => Kept,
+    EndShared => Named("vault.grant"),
     ReadGranted => Named("vault.read"),
     ListGranted => Named("vault.read"),
     ReadShared => Named("vault.read"),

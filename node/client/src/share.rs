@@ -160,7 +160,8 @@ impl Client {
         })
     }
 
-    /// Shares given and taken, and those that others gave on of one's own vault, newest first.
+    /// Shares given and taken, those that others gave on of one's own vault, and those of entries that one administers, newest
+    /// first.
     ///
     /// # Errors
     /// [`ClientError`].

@@ -1,4 +1,4 @@
-//! Letters about what somebody has to look at now: a program that was stopped, and what becomes of the audit.
+//! Letters about what somebody has to look at now: a program that was stopped, what becomes of the audit, what ends.
 
 /// Subject and first lines of such a notice; none of another kind.
 pub(super) fn words(kind: &str) -> Option<(&'static str, &'static str)> {
@@ -38,6 +38,12 @@ pub(super) fn words(kind: &str) -> Option<(&'static str, &'static str)> {
             "What reads your vault with it stands still from then on. Make another one in time, `ocmt share program create`, put it where \
              the old one is, and end that: `ocmt share program revoke`. A token that is used no more may just end.",
         ),
+        "share.taken_back" => (
+            "Somebody took back a share of a secret of yours",
+            "Whom you had made an administrator of it did: see below. Nothing is read by that share any more. Its keys may have been \
+             kept: write the secrets under fresh ones with `ocmt share revoke` and the share below, and who kept them reads nothing \
+             that is written from then on.\n\nIf it shall not be so, take back the administrator's own share, and give this one again.",
+        ),
         _ => return None,
     })
 }
@@ -56,6 +62,7 @@ mod tests {
             ("audit.stream_down", "ocmt audit stream set"),
             ("session.new_place", "ocmt sessions revoke"),
             ("api_key.ends", "ocmt api-key create"),
+            ("share.taken_back", "ocmt share revoke"),
             ("program.ends", "ocmt share program create"),
         ] {
             let (subject, text) = words(kind).unwrap();

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use ocmt_store::tables::{Share, ShareGrant, ShareState, VaultObject};
 use ocmt_types::{UserId, VaultId};
 
-use super::{LIVE, allowed, capability, grants_of, rights};
+use super::{LIVE, administer, allowed, capability, grants_of, rights};
 use crate::{
     api::shares::{Permission, RevokeShare, ShareRevoked},
     authorize::{Action, Object},
@@ -20,14 +20,20 @@ impl Handle for RevokeShare {
     async fn handle(self, work: &mut Work) -> Result<ShareRevoked, ActorError> {
         let who = work.user()?;
         let found = work.tx.get::<Share>(self.share).await?;
-        // whoever gave it ends it, so does whose vault it is of, and whom it was offered to declines it or gives it back
-        let share = work.authorize_found(Action::EndGrants, found, |share| {
-            let own = [share.giver_user, share.taker_user].contains(&who.user);
-            Object::of(if own { who.user } else { share.owner_user })
-        })?;
+        let is_about =
+            |share: &Share| [share.giver_user, share.taker_user, share.owner_user].contains(&who.user);
+        let share = match found {
+            Some(others) if !is_about(&others) => administer::may_end(work, others).await?,
+            // whoever gave it ends it, so does whose vault it is of, and whom it was offered to declines it or gives it back
+            found => work.authorize_found(Action::EndGrants, found, |_| Object::of(who.user))?,
+        };
         work.object = format!("share/{}", self.share);
         lapse(work).await?;
         let owner = share.owner_user;
+        let live = work.tx.get::<Share>(self.share).await?.filter(|it| LIVE.contains(&it.state));
+        if let Some(live) = live.filter(|_| !is_about(&share)) {
+            administer::tell(work, &live).await?;
+        }
         let all = end(work, share).await?;
         // what was given on is a part of what was given
         let first = all.first().filter(|_| owner == who.user);

@@ -117,8 +117,8 @@ pub(super) fn gives(permissions: &[Permission]) -> Result<Allowed, ActorError> {
     if permissions.iter().any(|one| !GIVEN_ON.contains(one)) {
         return Err(ActorError::precondition(
             "NOT_SHAREABLE",
-            "write and delete are given by whose vault it is alone, as a share that they offer, and admin is not \
-                 given at all: it takes the keys of the vault. Ask for read, list or share",
+            "write, delete and admin are given by whose vault it is alone, as a share that they offer, and not of a \
+                 group's vault. Ask for read, list or share",
         ));
     }
     Ok(Allowed::exactly(permissions))
@@ -127,7 +127,7 @@ pub(super) fn gives(permissions: &[Permission]) -> Result<Allowed, ActorError> {
 /// What the caller gives from.
 struct Source {
     owner: UserId,
-    /// Whether the vault is the caller's own: only its ledger says who may write.
+    /// Whether the vault is the caller's own: only its ledger says who may write, and nobody else makes administrators.
     is_own: bool,
     /// Of somebody else's vault: shares by which the caller may give on, with their entries.
     given_on: Option<Vec<(Share, Vec<ShareGrant>)>>,
@@ -159,7 +159,7 @@ async fn source(work: &mut Work, ask: &CreateShare) -> Result<Source, ActorError
 impl Source {
     /// Exactly what is named, if all of it can be given from here.
     fn gives(&self, permissions: &[Permission]) -> Result<Allowed, ActorError> {
-        if self.is_own && !permissions.is_empty() && !permissions.contains(&Permission::Admin) {
+        if self.is_own && !permissions.is_empty() {
             return Ok(Allowed::exactly(permissions));
         }
         gives(permissions)

@@ -1,11 +1,12 @@
-//! The list: what the caller gave, took, and what others gave on of the caller's vault.
+//! The list: what the caller gave, took, what others gave on of the caller's vault, and what others have of entries that
+//! the caller administers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ocmt_store::tables::{Share, ShareState};
 use ocmt_types::ShareId;
 
-use super::{ends::lapse, info};
+use super::{administer, ends::lapse, info};
 use crate::{
     api::shares::{ListShares, SharePage, ShareState as State},
     authorize::{Action, Object},
@@ -35,13 +36,29 @@ impl Handle for ListShares {
                 found.extend(rows.into_iter().map(|row| (row.share_id, row)));
             }
         }
+        let grounds = administer::grounds(work).await?;
+        let mut others: BTreeMap<ShareId, Share> = BTreeMap::new();
+        for ground in &grounds {
+            for state in stored(&self.states) {
+                let rows = administer::shares(work, ground, state, self.after.as_ref(), limit).await?;
+                others.extend(rows.into_iter().map(|row| (row.share_id, row)));
+            }
+        }
+        // of what is about the caller too, all is seen
+        others.retain(|share, _| !found.contains_key(share));
+        let is_others: BTreeSet<ShareId> = others.keys().copied().collect();
+        found.extend(others);
         let mut rows: Vec<Share> = found.into_values().collect();
         rows.sort_unstable_by_key(|row| std::cmp::Reverse((row.created_at, row.share_id)));
         rows.truncate(limit);
         let next = rows.last().filter(|_| rows.len() >= limit).map(|row| (row.created_at, row.share_id));
         let mut shares = Vec::with_capacity(rows.len());
         for row in rows {
-            shares.push(info(work, row).await?);
+            let mut shown = info(work, row).await?;
+            if is_others.contains(&shown.id) {
+                administer::only(&grounds, &mut shown);
+            }
+            shares.push(shown);
         }
         Ok(SharePage { shares, next })
     }

@@ -3,11 +3,13 @@
 //! A share gives exactly the permissions it names, of entries in the versions it names. To read is enforced twice: the
 //! node hands out the entry, and what opens it is a data key sealed to the taker, which the node cannot make. So are to
 //! write and to delete: the node takes what the taker signed, and the owner's device files it if its ledger says so. To
-//! list and to give on are the node's word alone. To say who may would take the keys of the vault, so it is not given.
+//! list, to give on and to administer are the node's word alone. To administer is to see who else has an entry, and to take
+//! it back; it lets nobody in, which takes keys.
 //!
 //! What is given on hangs on the giver's own share and ends with it. The whole life of a share is one row, changed by
 //! statements that name the state they change.
 
+mod administer;
 mod capability;
 mod ends;
 mod entry;

@@ -168,7 +168,7 @@ async fn six_permissions_by_share_and_by_agent(kit: Kit) {
             // not to the vault itself: what they send to its owner is tried in `lattice`
             (Write, Ok(Vec::new()), no("PERMISSION_DENIED")),
             (Delete, Ok(Vec::new()), no("PERMISSION_DENIED")),
-            (Admin, no("NOT_SHAREABLE"), no("PERMISSION_DENIED")),
+            (Admin, Ok(vec![Admin]), no("PERMISSION_DENIED")),
             (Share, Ok(vec![Share]), no("PERMISSION_DENIED")),
         ]
     );

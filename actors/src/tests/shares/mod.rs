@@ -1,5 +1,6 @@
 //! Shares between people: what they open, for whom, and how they end.
 
+mod administer;
 mod agents;
 mod by_key;
 mod capabilities;

@@ -17,7 +17,7 @@ pub enum Permission {
     Write,
     /// Delete it.
     Delete,
-    /// Change who may.
+    /// See who else has it by a share, and take that back.
     Admin,
     /// Give on what one has.
     Share,

@@ -26,12 +26,12 @@ pub enum ShareCommand {
         #[arg(long, value_name = "WORDS")]
         words: Option<String>,
     },
-    /// List what you gave and took, and what others gave on of yours
+    /// List what you gave and took, what others gave on of yours, and what others have of what you administer
     #[command(after_help = "Example:\n  ocmt share list")]
     List,
     /// Take a share back at once with all that was given on of it, and write the secrets under fresh keys
     #[command(
-        after_help = "Example:\n  ocmt share revoke 0b8c2a54-…\n\nIf it is cut off, run it again: it goes on. So it does for a share that has run out or was given on by somebody else."
+        after_help = "Example:\n  ocmt share revoke 0b8c2a54-…\n\nIf it is cut off, run it again: it goes on. So it does for a share that has run out, was given on by somebody else, or was taken back by an administrator of the secret."
     )]
     Revoke {
         /// Which, from `ocmt share list`
@@ -98,6 +98,8 @@ pub enum May {
     Write,
     /// Ask for their end, which your device files
     Delete,
+    /// See who else has them by a share, and take that back
+    Admin,
     /// Give on what they have
     Share,
 }
@@ -109,6 +111,7 @@ impl From<May> for Permission {
             May::List => Self::List,
             May::Write => Self::Write,
             May::Delete => Self::Delete,
+            May::Admin => Self::Admin,
             May::Share => Self::Share,
         }
     }
@@ -133,8 +136,8 @@ pub struct GiveArgs {
 pub struct OfferArgs {
     /// The address of somebody of your tenant
     pub to: String,
-    /// What they may do, and nothing else; to write and to delete only in your own vault, of secrets that you name with
-    /// --entry, and not of a group's nor of what was shared with you
+    /// What they may do, and nothing else; to write, to delete and to administer only in your own vault, of secrets that you
+    /// name with --entry, and not of a group's nor of what was shared with you
     #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
     pub may: Vec<May>,
     /// For how long; for ever without it

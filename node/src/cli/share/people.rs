@@ -179,6 +179,10 @@ async fn revoke(
         super::rekey(client, &mut own, of, &rekey, passphrase).await?;
     }
     context.out.value(&json!({ "rekeyed": rekey.len() }), || {
+        if rekey.is_empty() {
+            // of somebody else's secrets, or of none that it gave a key of
+            return "the share has ended; nothing of yours is to be written under fresh keys".to_owned();
+        }
         format!("the share has ended; {} under fresh keys", show::count(rekey.len(), "secret"))
     })
 }

@@ -47,7 +47,7 @@ pub(super) fn row(frame: &Frame, me: &str, one: &ShareInfo) -> OneShare {
         whose: match (taker, giver) {
             (true, _) => frame.put("share.from", &one.giver_email),
             (false, true) => frame.put("share.to", &one.taker_email),
-            // given on of what is in one's own vault
+            // given on of what is in one's own vault, or of what one administers
             (false, false) => format!(
                 "{} {}",
                 frame.put("share.by", &one.giver_email),
