@@ -82,7 +82,7 @@ fn of_method(name: &str) -> Class {
 fn of_page(verb: &Verb, path: &str) -> Class {
     match path {
         "/auth/mfa" if verb == Verb::POST => Class::Mfa,
-        "/guardian/resign" | "/app/recovery/veto" => Class::Stop,
+        "/guardian/resign" | "/app/recovery/veto" | "/app/recovery/refuse" => Class::Stop,
         "/guardian/lost-mailbox" => Class::Recovery,
         "/auth/sign-out" | "/app/sessions/end" | "/app/sessions/end-others" => Class::Write,
         "/auth/sign-up" | "/auth/passkey" if verb == Verb::POST => Class::SignIn,
@@ -122,6 +122,7 @@ mod tests {
         assert_eq!(class_of(&Verb::POST, "/auth/passkey"), Some(Class::SignIn));
         assert_eq!(class_of(&Verb::POST, "/guardian/resign"), Some(Class::Stop));
         assert_eq!(class_of(&Verb::POST, "/app/recovery/veto"), Some(Class::Stop));
+        assert_eq!(class_of(&Verb::POST, "/app/recovery/refuse"), Some(Class::Stop));
         assert_eq!(class_of(&Verb::POST, "/guardian/lost-mailbox"), Some(Class::Recovery));
         assert_eq!(class_of(&Verb::POST, "/app/sessions/end"), Some(Class::Write));
         for form in

@@ -7,19 +7,19 @@ pub(super) fn words(kind: &str) -> Option<(&'static str, &'static str)> {
             "Somebody wants to open your vault without its passphrase",
             "They are signed in as you, and say that they have your backup key or hardware token. From the first time below the \
              device that asked can open the vault with it; if it was you, run the same command there again then.\n\nIf it was not \
-             you, refuse it before: `ocmt step-up`, then `ocmt vault slots refuse`. Then `ocmt sessions revoke-others`, and look \
+             you, refuse it before, on the page below or by `ocmt step-up`, then `ocmt vault slots refuse`. Then `ocmt sessions revoke-others`, and look \
              whether the key is where you keep it: `ocmt vault backup-key` makes another, and the old one opens nothing then.",
         ),
         "ready" => (
             "Your vault can be opened without its passphrase now",
             "The waiting time is over for who asked with your backup key or hardware token: if it was you, run the same command \
-             on the same device again, before the last time below. If it was not you: `ocmt step-up`, then `ocmt vault slots \
-             refuse`, at once.",
+             on the same device again, before the last time below. If it was not you, refuse it at once, on the page below or by \
+             `ocmt step-up`, then `ocmt vault slots refuse`.",
         ),
         "handed_out" => (
             "A backup key or hardware token is being used on your vault",
-            "Somebody who is signed in as you got what it takes to open your vault with it. If it was not you: `ocmt vault slots \
-             refuse` after `ocmt step-up`, `ocmt sessions revoke-others`, and a new key: `ocmt vault backup-key`. Whoever has \
+            "Somebody who is signed in as you got what it takes to open your vault with it. If it was not you, refuse it, on the page \
+             below or by `ocmt step-up`, then `ocmt vault slots refuse`. Then `ocmt sessions revoke-others`, and a new key: `ocmt vault backup-key`. Whoever has \
              opened the vault may have read all of it: change what stands in it where it is used.",
         ),
         "refused" => (
@@ -41,10 +41,15 @@ pub(super) fn words(kind: &str) -> Option<(&'static str, &'static str)> {
     })
 }
 
+/// Where the owner refuses it in a browser, as a path; none where there is nothing to refuse.
+pub(super) fn page(kind: &str) -> Option<&'static str> {
+    matches!(kind, "slots.asked" | "slots.ready" | "slots.handed_out").then_some("/app/recovery")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::words;
+    use super::{page, words};
 
     #[test]
     fn each_says_what_to_do_now() {
@@ -58,6 +63,7 @@ mod tests {
         ] {
             let (subject, text) = words(kind).unwrap();
             assert!(subject.len() <= 70 && text.contains(command), "{kind}: {text}");
+            assert_eq!(text.contains("the page below"), page(kind).is_some(), "{kind}");
         }
         assert_eq!((words("slots.other"), words("guardian.drill")), (None, None));
     }

@@ -64,6 +64,7 @@ impl Letter {
                 match words.or_else(|| act::words(kind)) {
                     Some((subject, text)) => {
                         let page = ceremony::page(kind, reader, has("ceremony").map(String::as_str));
+                        let page = page.or_else(|| slots::page(kind).map(str::to_owned));
                         let page = page.map(|page| format!("    {base_url}{page}\n\n")).unwrap_or_default();
                         (subject.to_owned(), format!("{text}\n\n{page}{}", lines(facts)))
                     }

@@ -15,7 +15,7 @@
 //! | `GET /app/passkeys`, `POST …/remove` | the account's passkeys, and taking one away |
 //! | `POST /auth/sign-out` | ends the session |
 //! | `GET /app/audit` | what one has done oneself |
-//! | `GET /app/recovery`, `POST …/veto` | requests for one's own vault, and stopping one |
+//! | `GET /app/recovery`, `POST …/veto`, `…/refuse` | requests for one's own vault, and stopping one; refusing a backup key |
 //! | `GET /app/sessions`, `POST …/end`, `…/end-others` | where one is signed in, and ending it |
 //! | `GET /app/containers`, `…/{id}`, `POST …/wake`, `…/pause`, `…/log` | one's containers, why they are awake, waking and pausing, what they print ([`own`]) |
 //! | `GET /app/connections`, `POST …/end` | what they are connected to, and ending that |
@@ -32,6 +32,7 @@
 //! ([`crate::edge::csrf`]) is checked here, where the session lives.
 
 mod answer;
+mod asked;
 mod assets;
 mod audit;
 mod device;
@@ -93,6 +94,7 @@ pub fn routes(pages: Pages) -> Router {
         .route("/app/audit", get(audit::list))
         .route("/app/recovery", get(recovery::list))
         .route("/app/recovery/veto", post(recovery::veto))
+        .route("/app/recovery/refuse", post(asked::refuse))
         .route("/app/sessions", get(sessions::list))
         .route("/app/sessions/end", post(sessions::end))
         .route("/app/sessions/end-others", post(sessions::end_others))

@@ -16,14 +16,15 @@ use serde::Deserialize;
 
 use super::{
     answer::{html, refused, see_other},
+    asked,
     frame::Frame,
     guardian::{over_a_stop, said, state_of, under_way},
     pages::{Guest, Pages, Visitor},
     sign_in::enter,
-    view::{OneCeremony, Recovery, at},
+    view::{OneAsked, OneCeremony, Recovery, at},
 };
 
-const HERE: &str = "/app/recovery";
+pub(super) const HERE: &str = "/app/recovery";
 /// Asked for after a veto that came behind approvals.
 const DEAL_ANEW: &str = "deal-anew";
 
@@ -38,19 +39,28 @@ pub(super) async fn list(
         Err(instead) => return *instead,
     };
     let deal_anew = query.is_some_and(|query| query.split('&').any(|one| one == DEAL_ANEW));
-    match under_way(&pages, &guest).await {
-        Ok(all) => shown(&visitor, &guest, &all, deal_anew),
+    match gathered(&pages, &guest, &visitor).await {
+        Ok((ceremonies, asked)) => {
+            let (csrf, cookie) = visitor.own_csrf();
+            let frame = visitor.frame().of_user();
+            html(StatusCode::OK, &Recovery { frame, ceremonies, asked, deal_anew, csrf: &csrf }, [cookie])
+        }
         Err(error) => refused(&error, &visitor),
     }
 }
 
-fn shown(visitor: &Visitor, guest: &Guest, all: &[CeremonyView], deal_anew: bool) -> Response {
-    let frame = visitor.frame().of_user();
+async fn gathered(
+    pages: &Pages,
+    guest: &Guest,
+    visitor: &Visitor,
+) -> Result<(Vec<OneCeremony>, Option<OneAsked>), ActorError> {
+    let frame = visitor.frame();
+    let all = under_way(pages, guest).await?;
     // the others are asked of the visitor as a guardian
     let own = all.iter().filter(|one| one.owner_email == guest.me.email);
     let ceremonies = own.map(|one| told(&frame, one)).collect();
-    let (csrf, cookie) = visitor.own_csrf();
-    html(StatusCode::OK, &Recovery { frame, ceremonies, deal_anew, csrf: &csrf }, [cookie])
+    let asked = asked::last(pages, guest).await?;
+    Ok((ceremonies, asked.map(|one| asked::told(&frame, one, pages.clock.now()))))
 }
 
 fn told(frame: &Frame, one: &CeremonyView) -> OneCeremony {

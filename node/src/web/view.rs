@@ -146,6 +146,8 @@ pub(super) struct OnePasskey {
 pub(super) struct Recovery<'a> {
     pub(super) frame: Frame,
     pub(super) ceremonies: Vec<OneCeremony>,
+    /// Of the slots that are not handed out unheard.
+    pub(super) asked: Option<OneAsked>,
     /// One was stopped just now, after guardians had agreed.
     pub(super) deal_anew: bool,
     pub(super) csrf: &'a str,
@@ -165,6 +167,20 @@ pub(super) struct OneCeremony {
     pub(super) unstopped: Option<String>,
     /// That the mailbox is said to be lost, where it is.
     pub(super) lost: Option<String>,
+}
+
+/// Somebody wants to open it with a backup key or a hardware token.
+pub(super) struct OneAsked {
+    pub(super) id: String,
+    pub(super) with: String,
+    pub(super) state: String,
+    /// As the client that asked called itself.
+    pub(super) client: String,
+    pub(super) since: String,
+    pub(super) opens: String,
+    pub(super) ends: String,
+    pub(super) refused: bool,
+    pub(super) handed_out: bool,
 }
 
 /// What one has done.
@@ -224,6 +240,21 @@ mod tests {
         Frame::new(Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new()), true)
     }
 
+    fn asked(text: &str) -> OneAsked {
+        let text = || text.to_owned();
+        OneAsked {
+            id: text(),
+            with: text(),
+            state: text(),
+            client: text(),
+            since: text(),
+            opens: text(),
+            ends: text(),
+            refused: false,
+            handed_out: true,
+        }
+    }
+
     #[test]
     fn what_people_typed_is_text_and_nothing_else() {
         let (frame, evil) = (frame(), EVIL);
@@ -255,7 +286,8 @@ mod tests {
             unstopped: Some(text()),
             lost: Some(text()),
         };
-        harmless(&Recovery { frame, ceremonies: vec![one], deal_anew: true, csrf: evil });
+        let (ceremonies, asked) = (vec![one], Some(asked(evil)));
+        harmless(&Recovery { frame, ceremonies, asked, deal_anew: true, csrf: evil });
         let one = OneRecord {
             number: 1,
             at: text(),

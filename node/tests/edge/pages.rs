@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Forms of the pages, with a field that would be taken.
-const FORMS: [(&str, &str); 22] = [
+const FORMS: [(&str, &str); 23] = [
     ("/app/containers/log", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/containers/wake", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/containers/pause", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
@@ -26,6 +26,7 @@ const FORMS: [(&str, &str); 22] = [
     ("/app/alerts/test", "&channel=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/alerts/remove", "&channel=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/recovery/veto", "&ceremony=0a1b"),
+    ("/app/recovery/refuse", "&request=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/auth/passkey", "&assertion=x&credential=x&secret=x"),
     ("/app/passkeys/remove", "&passkey=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/auth/sign-up", "&email=eve%40example.com"),

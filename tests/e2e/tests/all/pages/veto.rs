@@ -1,8 +1,15 @@
 //! An owner hears of a request that is not theirs, and stops it on the page that the letter leads to.
 
+use std::time::Duration;
+
 use ocmt::local::wait_for;
-use ocmt_client::recovery::{CeremonyState, Side};
-use ocmt_testkit::TestNode;
+use ocmt_client::{
+    recovery::{CeremonyState, Side},
+    tenant::PolicyChange,
+    vault::{Added, Key, Vault},
+};
+use ocmt_crypto::{backup_key::BackupKey, kdf::Cost, vault::Rollback};
+use ocmt_testkit::{Person, TestNode};
 
 use super::{
     ENGLISH, PATIENCE,
@@ -60,5 +67,28 @@ async fn an_owner_stops_a_request_on_the_page_that_the_letter_leads_to() {
     browser.go(&format!("{}/app/recovery", node.target().unwrap().endpoint)).await;
     browser.until("!document.querySelector('main [role=alert]')").await;
     browser.look("recovery-none").await;
+    refuses_a_backup_key(&node, &ada, &mut vault, &browser).await;
     browser.end().await;
+}
+
+/// Somebody has a session of hers and the paper with her backup key, which is waited for.
+async fn refuses_a_backup_key(node: &TestNode, ada: &Person, vault: &mut Vault, browser: &Browser) {
+    let key = BackupKey::generate(&mut rand::rng());
+    let paper = Key::Backup(BackupKey::parse(&key.to_text()).unwrap());
+    vault.add_slot(&Added::Backup(key, Cost::LEAST)).await.unwrap();
+    let hour = Some(Duration::from_secs(3600));
+    ada.client.change_policy(&PolicyChange { backup_delay: hour, ..PolicyChange::default() }).await.unwrap();
+    let device = node.device("paper").unwrap();
+    let asked = ada.client.unlock_vault(None, paper, &device, Rollback::Refuse).await;
+    assert!(asked.is_err(), "it is not waited for");
+    browser.go(&node.link(&ada.email, "Somebody wants to open your vault").await.unwrap()).await;
+    browser.until("location.pathname === '/app/recovery' && document.querySelector('.cards h2')").await;
+    browser.look("recovery-asked").await;
+    assert!(!ada.client.slot_request().await.unwrap().unwrap().refused);
+    browser.tap("form[action='/app/recovery/refuse'] button").await;
+    let gone = "!document.querySelector(\"form[action='/app/recovery/refuse']\")";
+    browser.until(&format!("location.pathname === '/app/recovery' && {gone}")).await;
+    browser.until("document.querySelector('.cards .tag')?.innerText === 'refused'").await;
+    browser.look("recovery-refused").await;
+    assert!(ada.client.slot_request().await.unwrap().unwrap().refused);
 }
