@@ -12,7 +12,7 @@ use crate::{
             AddMember, CreateGroup, DeleteGroup, GetGroup, GroupRole, ListGroups, ListResources,
             RemoveMember, SetMemberRole,
         },
-        users::{RemoveUser, Role},
+        users::{CreateRole, RemoveUser, Role, RoleId, SetRole},
     },
 };
 
@@ -182,6 +182,68 @@ async fn an_observer_of_the_tenant_makes_and_changes_no_group() {
     let more = AddMember { group: team, user: ann.user, role: GroupRole::Admin };
     assert_eq!(reason(kit.call(&bob.caller, more).await), "PERMISSION_DENIED");
     kit.call(&bob.caller, RemoveMember { group: team, user: bob.user }).await.expect("everybody may leave");
+}
+
+async fn set_role(kit: &Kit, by: &Person, of: &Person, role: impl Into<RoleId>) {
+    kit.call(&by.caller, SetRole { user: of.user, role: role.into() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_administers_in_name_alone_is_no_administrator_that_could_be_left_alone() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let bob = kit.member(&ann, "bob@example.com", Role::Member).await;
+    let cy = kit.member(&ann, "cy@example.com", Role::Observer).await;
+    let team = group(&kit, &bob, "team").await;
+    add(&kit, &bob, team, &cy, GroupRole::Admin).await;
+    // an observer of the tenant changes no group, so the other one stays
+    let leave = RemoveMember { group: team, user: bob.user };
+    assert_eq!(reason(kit.call(&bob.caller, leave.clone()).await), "LAST_ADMIN");
+    let lower = SetMemberRole { group: team, user: bob.user, role: GroupRole::Member };
+    assert_eq!(reason(kit.call(&bob.caller, lower).await), "LAST_ADMIN");
+    set_role(&kit, &ann, &cy, Role::Member).await;
+    kit.call(&bob.caller, leave).await.unwrap();
+    let more = AddMember { group: team, user: bob.user, role: GroupRole::Observer };
+    kit.call(&cy.caller, more).await.expect("she can act now");
+}
+
+async fn whose_role_is_narrowed_is_followed_by_who_can_act(kit: Kit) {
+    let ann = kit.founder("ann@example.com").await;
+    let (bob, cy, dee) = (
+        kit.member(&ann, "bob@example.com", Role::Member).await,
+        kit.member(&ann, "cy@example.com", Role::Observer).await,
+        kit.member(&ann, "dee@example.com", Role::Member).await,
+    );
+    let (team, own) = (group(&kit, &bob, "team").await, group(&kit, &bob, "own").await);
+    // of a higher role in the group, and there for longer, but it could not act; nor does who takes him down inherit
+    add(&kit, &bob, team, &cy, GroupRole::Admin).await;
+    add(&kit, &bob, team, &ann, GroupRole::Member).await;
+    add(&kit, &bob, team, &dee, GroupRole::Observer).await;
+    let only = vec!["group.list".to_owned(), "group.read".to_owned()];
+    let narrow = CreateRole { id: "narrow".to_owned(), base: Role::Member, permissions: only };
+    kit.call(&ann.caller, narrow).await.unwrap();
+    set_role(&kit, &ann, &bob, RoleId::Custom("narrow".to_owned())).await;
+    let changes = QueryAudit { method: Some("UserService/SetRole".to_owned()), ..QueryAudit::default() };
+    let records = kit.call(&ann.caller, changes).await.unwrap().records;
+    let heir = ("heir".to_owned(), format!("{team}:{}", dee.user));
+    assert!(records[0].details.contains(&heir), "{:?}", records[0].details);
+    let eve = kit.member(&ann, "eve@example.com", Role::Member).await;
+    let more = AddMember { group: team, user: eve.user, role: GroupRole::Observer };
+    assert_eq!(reason(kit.call(&bob.caller, more.clone()).await), "PERMISSION_DENIED");
+    kit.call(&dee.caller, more).await.expect("who can act is an administrator");
+    // where nobody else is, nobody follows, and an owner sees to it
+    assert_eq!(admins(&kit, &ann, own).await, 1);
+    kit.call(&ann.caller, DeleteGroup { group: own }).await.unwrap();
+}
+
+#[tokio::test]
+async fn whose_role_is_narrowed_is_followed_by_who_can_act_on_sim() {
+    whose_role_is_narrowed_is_followed_by_who_can_act(Kit::sim().await).await;
+}
+
+#[tokio::test]
+async fn whose_role_is_narrowed_is_followed_by_who_can_act_on_sqlite() {
+    whose_role_is_narrowed_is_followed_by_who_can_act(Kit::sqlite().await).await;
 }
 
 #[tokio::test]

@@ -1,21 +1,21 @@
 //! Groups: who is in them, and what lies under their permissions.
 //!
 //! Whatever a call names is loaded from state with the group that it belongs to, and the caller's role is the
-//! one in *that* group. A group always has an administrator: the last one neither leaves nor is lowered, and when
-//! one is taken out of the tenant another member steps in.
+//! one in *that* group. A group always has an administrator who can act: the last one neither leaves nor is lowered, and
+//! when one is taken out of the tenant, or lowered in it, another member steps in.
 
 mod members;
 mod reads;
 mod resources;
 
 use ocmt_crypto::audit::MAX_DETAILS;
-use ocmt_store::tables::{Group, GroupMember, GroupResource, StoredGroupRole};
+use ocmt_store::tables::{Group, GroupMember, GroupResource, StoredGroupRole, User, UserState};
 use ocmt_types::{GroupId, UserId};
 use ractor::ActorRef;
 
 pub(super) use resources::{forget_container, forget_containers_of, through, through_of};
 
-use super::{TenantMessage, TenantState, group_vault};
+use super::{TenantMessage, TenantState, group_vault, handlers::roles::authority_of};
 use crate::{
     api::{
         groups::{CreateGroup, DeleteGroup, GroupInfo, GroupRole, GroupsCall},
@@ -116,37 +116,99 @@ async fn delete(work: &mut Work, group: GroupId) -> Result<(), ActorError> {
     Ok(())
 }
 
-/// Whether the group has no administrator but this user.
-async fn is_last_admin(work: &mut Work, group: GroupId, user: UserId) -> Result<bool, ActorError> {
-    let admins = GroupMember::group_id.eq(group).and(GroupMember::role.eq(StoredGroupRole::Admin));
-    let admins = work.tx.find::<GroupMember>(admins.limit(2)).await?;
-    Ok(matches!(admins.as_slice(), [only] if only.user_id == user))
+/// Whether somebody may do what administering a group is: their role in the tenant bounds what they are in it.
+async fn may_administer(work: &mut Work, user: UserId) -> Result<bool, ActorError> {
+    let Some(user) = work.tx.get::<User>(user).await?.filter(|user| user.state == UserState::Active) else {
+        return Ok(false);
+    };
+    Ok(authority_of(work, &user).await?.allows(Action::ChangeGroup))
 }
 
-/// A user leaves the tenant, and so all groups. Where he was the last administrator, the member of the highest
-/// role who is there for the longest time becomes one; a group without such a member ends. It is never whoever takes the
-/// user out of the tenant: he would get by that what nobody has given him.
+/// Whether this user is an administrator of the group, and no other one can act.
+async fn is_last_admin(work: &mut Work, group: GroupId, user: UserId) -> Result<bool, ActorError> {
+    let admins = GroupMember::group_id.eq(group).and(GroupMember::role.eq(StoredGroupRole::Admin));
+    let admins = work.tx.find::<GroupMember>(admins).await?;
+    if !admins.iter().any(|row| row.user_id == user) {
+        return Ok(false);
+    }
+    for other in admins.iter().filter(|row| row.user_id != user) {
+        if may_administer(work, other.user_id).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Who follows this user as administrator: of those who may, the one of the highest role who is there for the longest time. It
+/// is never whoever takes the user's place away: he would get by that what nobody has given him.
+async fn heir(work: &mut Work, group: GroupId, user: UserId) -> Result<Option<GroupMember>, ActorError> {
+    let remover = remover(work);
+    let mut others = work.tx.find::<GroupMember>(GroupMember::group_id.eq(group)).await?;
+    others.retain(|row| row.user_id != user && may_inherit(row, remover));
+    others.sort_by_key(|row| {
+        std::cmp::Reverse((GroupRole::from(row.role), std::cmp::Reverse(row.added_at), row.user_id))
+    });
+    for row in &others {
+        if may_administer(work, row.user_id).await? {
+            return Ok(Some(row.clone()));
+        }
+    }
+    Ok(others.into_iter().next())
+}
+
+/// Who takes a user out, or down.
+fn remover(work: &Work) -> Option<UserId> {
+    work.standing.caller.user().map(|who| who.user)
+}
+
+/// Whether it gives a remover nothing that somebody has not given them.
+fn may_inherit(row: &GroupMember, remover: Option<UserId>) -> bool {
+    Some(row.user_id) != remover || row.role == StoredGroupRole::Admin
+}
+
+/// Makes somebody an administrator in another's place.
+async fn inherits(work: &mut Work, heir: GroupMember) -> Result<(), ActorError> {
+    if work.details.len() < MAX_DETAILS {
+        work.details.push(("heir".to_owned(), format!("{}:{}", heir.group_id, heir.user_id)));
+    }
+    work.tx.update(&GroupMember { role: StoredGroupRole::Admin, ..heir }).await?;
+    Ok(())
+}
+
+/// A user's role in the tenant was taken down: where nobody could administer a group any more, somebody steps in who
+/// can. Where nobody of it can, it stays as it is, for an owner of the tenant to delete or to give somebody a role.
+pub(super) async fn lowered_in_tenant(work: &mut Work, user: UserId) -> Result<(), ActorError> {
+    if may_administer(work, user).await? {
+        return Ok(());
+    }
+    for own in work.tx.find::<GroupMember>(GroupMember::user_id.eq(user)).await? {
+        if !is_last_admin(work, own.group_id, user).await? {
+            continue;
+        }
+        if let Some(heir) = heir(work, own.group_id, user).await?
+            && may_administer(work, heir.user_id).await?
+        {
+            inherits(work, heir).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A user leaves the tenant, and so all groups. Where nobody else could administer one, somebody steps in; a group without
+/// such a member ends.
 pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), ActorError> {
     forget_containers_of(work, user).await?;
-    let remover = work.standing.caller.user().map(|who| who.user);
     for gone in work.tx.find::<GroupMember>(GroupMember::user_id.eq(user)).await? {
         let last = is_last_admin(work, gone.group_id, user).await?;
-        keep_vault_open(work, gone.group_id, (user, last), remover).await?;
+        keep_vault_open(work, gone.group_id, user, last).await?;
         work.tx.delete::<GroupMember>((gone.group_id, user)).await?;
         if !last {
             group_vault::left(work, gone.group_id, user).await?;
             continue;
         }
-        let left = work.tx.find::<GroupMember>(GroupMember::group_id.eq(gone.group_id)).await?;
-        let longest =
-            |row: &GroupMember| (GroupRole::from(row.role), std::cmp::Reverse(row.added_at), row.user_id);
-        let heirs = left.into_iter().filter(|row| Some(row.user_id) != remover);
-        match heirs.max_by_key(longest) {
+        match heir(work, gone.group_id, user).await? {
             Some(heir) => {
-                if work.details.len() < MAX_DETAILS {
-                    work.details.push(("heir".to_owned(), format!("{}:{}", heir.group_id, heir.user_id)));
-                }
-                work.tx.update(&GroupMember { role: StoredGroupRole::Admin, ..heir }).await?;
+                inherits(work, heir).await?;
                 // the heir is whom the letters about the group's vault go to
                 group_vault::left(work, gone.group_id, user).await?;
             }
@@ -160,8 +222,8 @@ pub(super) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), Act
 async fn keep_vault_open(
     work: &mut Work,
     group: GroupId,
-    (user, last): (UserId, bool),
-    remover: Option<UserId>,
+    user: UserId,
+    last: bool,
 ) -> Result<(), ActorError> {
     if group_vault::of(work, group).await?.is_none() {
         return Ok(());
@@ -171,16 +233,24 @@ async fn keep_vault_open(
     if others.is_empty() {
         return Ok(());
     }
-    if last && others.iter().all(|row| Some(row.user_id) == remover) {
+    let remover = remover(work);
+    if last && !others.iter().any(|row| may_inherit(row, remover)) {
         let why = format!(
             "group {group} and its vault would end with them: let them make you an administrator of it first, or delete the group"
         );
         return Err(ActorError::precondition("LAST_ADMIN", why));
     }
     if group_vault::holds_alone(work, group, user).await? {
-        let why = format!(
-            "nobody else opens the vault of group {group}: let them admit somebody first, or delete the group"
-        );
+        let why = if group_vault::is_shared(work, group).await? {
+            format!(
+                "too few would be left to open the vault of group {group} together: let its administrators deal its key anew, to \
+                 another of them too, or delete the group"
+            )
+        } else {
+            format!(
+                "nobody else opens the vault of group {group}: let them admit somebody first, or delete the group"
+            )
+        };
         return Err(ActorError::precondition("LAST_KEY", why));
     }
     Ok(())

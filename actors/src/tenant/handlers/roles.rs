@@ -132,7 +132,7 @@ pub(super) async fn given(work: &mut Work, role: RoleId) -> Result<Given, ActorE
 }
 
 /// What a user of the tenant may do.
-pub(super) async fn authority_of(work: &mut Work, user: &User) -> Result<Authority, ActorError> {
+pub(in crate::tenant) async fn authority_of(work: &mut Work, user: &User) -> Result<Authority, ActorError> {
     authority(&mut work.tx, user.role, user.custom_role.as_deref()).await
 }
 

@@ -160,6 +160,9 @@ impl Handle for SetRole {
         work.tx.update(&user).await?;
         let after = name_of(user.role, user.custom_role.as_deref());
         work.details = vec![("role_before".to_owned(), before), ("role_after".to_owned(), after)];
+        if !given.authority.covers(&had) {
+            group::lowered_in_tenant(work, user.user_id).await?;
+        }
         Ok(info(user))
     }
 }
