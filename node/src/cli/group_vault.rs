@@ -143,8 +143,13 @@ async fn admit(
         return Ok(());
     }
     let own = context.vault(client, &args.passphrase).await?;
-    open(&own, group, &args.passphrase).await?.admit(email).await?;
-    context.out.done(&format!("{email} opens the group's vault now"))
+    let mut open = open(&own, group, &args.passphrase).await?;
+    open.admit(email).await?;
+    context.out.done(&if open.opens_together() {
+        format!("{email} takes part now: administrators get a part of the key with the next `ocmt group vault rotate`")
+    } else {
+        format!("{email} opens the group's vault now")
+    })
 }
 
 async fn status(context: &Context, client: &Client, group: GroupId) -> anyhow::Result<()> {

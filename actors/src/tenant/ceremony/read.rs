@@ -1,7 +1,7 @@
 //! Ceremonies as their parties see them: the owner and the requester here, guardians by what their own
 //! tenant was told.
 
-use ocmt_store::tables::{Ceremony, CeremonyRequest, GuardianshipIn};
+use ocmt_store::tables::{Ceremony, CeremonyPurpose, CeremonyRequest, GuardianshipIn};
 use ocmt_types::{Digest32, UserId};
 
 use super::{
@@ -68,9 +68,14 @@ impl Handle for ListCeremonies {
     async fn handle(self, work: &mut Work) -> Result<CeremonyPage, ActorError> {
         let who = work.user()?;
         work.authorize(Action::ReadCeremony, &Object::of(who.user))?;
-        let own = Ceremony::user_id.eq(who.user).desc(Ceremony::opened_at);
+        let mut own = Vec::new();
+        // not their unlocks of groups' vaults, which would leave no room in what one query returns
+        for purpose in [CeremonyPurpose::Recover, CeremonyPurpose::Override] {
+            let of = Ceremony::user_id.eq(who.user).and(Ceremony::purpose.eq(purpose));
+            own.extend(work.tx.find::<Ceremony>(of.desc(Ceremony::opened_at)).await?);
+        }
         let mut views = Vec::new();
-        for row in work.tx.find::<Ceremony>(own).await? {
+        for row in own {
             // an inert session sees what it proposed itself, and nothing else
             if who.assurance == Assurance::Inert && row.opened_by != who.session {
                 continue;

@@ -92,10 +92,13 @@ async fn keep_an_admin(work: &mut Work, group: GroupId, user: UserId) -> Result<
 /// Nobody could open the group's vault any more.
 async fn keep_a_key(work: &mut Work, group: GroupId, user: UserId) -> Result<(), ActorError> {
     if group_vault::holds_alone(work, group, user).await? {
-        return Err(ActorError::precondition(
-            "LAST_KEY",
-            "nobody else can open the group's vault: admit another member to it first, or delete the group",
-        ));
+        let why = if group_vault::is_shared(work, group).await? {
+            "too few would be left to open the group's vault together: deal its key anew, to another administrator too \
+             (`ocmt group vault rotate`), or delete the group"
+        } else {
+            "nobody else can open the group's vault: admit another member to it first, or delete the group"
+        };
+        return Err(ActorError::precondition("LAST_KEY", why));
     }
     Ok(())
 }

@@ -64,7 +64,7 @@ pub(in crate::tenant) async fn lowered(
         // only administrators hand entries out: nobody reads by the word of somebody who may not
         GroupRole::Member => {
             // and only they hold parts
-            if shared(work, group).await? {
+            if is_shared(work, group).await? {
                 return left(work, group, user).await.map(drop);
             }
             if let Some(row) = of(work, group).await? {
@@ -85,12 +85,13 @@ pub(in crate::tenant) async fn loses_key(
 ) -> Result<bool, ActorError> {
     match role {
         GroupRole::Observer => Ok(true),
-        GroupRole::Member => shared(work, group).await,
+        GroupRole::Member => is_shared(work, group).await,
         GroupRole::Admin => Ok(false),
     }
 }
 
-async fn shared(work: &mut Work, group: GroupId) -> Result<bool, ActorError> {
+/// Whether several open the group's vault together.
+pub(in crate::tenant) async fn is_shared(work: &mut Work, group: GroupId) -> Result<bool, ActorError> {
     let Some(row) = of(work, group).await? else { return Ok(false) };
     Ok(unlock::set_in_force(work, row.vault_id).await?.is_some())
 }
@@ -157,7 +158,8 @@ pub(in crate::tenant) async fn erase(work: &mut Work, group: GroupId) -> Result<
     work.tx.delete_all::<VaultInboxItem>(VaultInboxItem::vault_id.eq(vault)).await?;
     work.tx.delete_all::<VaultChange>(VaultChange::vault_id.eq(vault)).await?;
     work.tx.delete::<GroupVault>(vault).await?;
-    // nobody reaches the rest from now on; it goes by a timer, and its row with the last of it, so that its id is no other's
+    // nobody reaches the rest from now on, what was asked of old among it; it goes by a timer, and its row with the last of it,
+    // so that its id is no other's
     history::forget(work, vault).await?;
     work.details.push(("vault".to_owned(), vault.to_string()));
     Ok(())

@@ -18,7 +18,7 @@ use ractor::ActorRef;
 
 pub(super) use self::{
     check::{before_rotation, founded, may_begin, may_found, rotated},
-    ends::{erase, holds_alone, left, loses_key, lowered},
+    ends::{erase, holds_alone, is_shared, left, loses_key, lowered},
 };
 use super::{TenantMessage, TenantState};
 use crate::{

@@ -3,7 +3,7 @@
 //! They stand under the vault's present key, so a rotation takes them away: carried over, they would give whoever is
 //! being shut out a reason to have kept the old key. From the switch on they are not there for anybody; their rows go
 //! by a timer, some at a time, since there may be more than one transaction should take; so do all objects of a group's
-//! vault that has ended with its group. A deleted object leaves none.
+//! vault that has ended with its group, and its unlocks. A deleted object leaves none.
 
 use ocmt_crypto::object;
 use ocmt_store::tables::{GroupVault, ObjectBody, ObjectVersion, RotationObject, Vault, VaultObject};
@@ -13,7 +13,7 @@ use super::ground::unsigned;
 use crate::{
     api::vault::Write,
     error::ActorError,
-    tenant::{quota, session_row::tenant_of},
+    tenant::{group_vault::unlock, quota, session_row::tenant_of},
     work::Work,
 };
 
@@ -133,8 +133,9 @@ pub(crate) async fn sweep(work: &mut Work, subject: &str) -> Result<(), ActorErr
     Ok(())
 }
 
-/// Takes some objects of a vault that has ended, and last its own row; whether that is gone.
+/// Takes some objects of a vault that has ended, and some of what was asked to open it together, and last its own row; whether that is gone.
 async fn take_ended(work: &mut Work, vault: VaultId) -> Result<bool, ActorError> {
+    let unlocks_are_gone = unlock::take_ended(work, vault, STEP).await?;
     let staged = work.tx.find::<RotationObject>(RotationObject::vault_id.eq(vault).limit(STEP)).await?;
     for row in &staged {
         work.tx.delete::<RotationObject>((vault, row.object_id)).await?;
@@ -145,7 +146,7 @@ async fn take_ended(work: &mut Work, vault: VaultId) -> Result<bool, ActorError>
         work.tx.delete::<VaultObject>((vault, row.object_id)).await?;
     }
     quota::count_bytes(work, -some.iter().map(|row| row.body_bytes).sum::<i64>()).await?;
-    if !staged.is_empty() || !some.is_empty() {
+    if !unlocks_are_gone || !staged.is_empty() || !some.is_empty() {
         return Ok(false);
     }
     work.tx.delete::<Vault>(vault).await?;

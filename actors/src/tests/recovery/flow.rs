@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ocmt_crypto::guardian::{Delays, DrillChallenge};
-use ocmt_store::tables::GuardianshipIn;
+use ocmt_store::tables::{Ceremony, CeremonyPurpose, CeremonyState as Stored, GuardianshipIn};
+use ocmt_types::Digest32;
 
 use super::circle::{Circle, SHORT, at, ownership, pass_delay, short};
 use crate::{
@@ -237,4 +238,29 @@ async fn a_requester_gives_up_and_everybody_sees_it() {
         let all = circle.kit.call(&guard.person.caller, ListCeremonies::default()).await.unwrap();
         assert_eq!(all.ceremonies.len(), 1);
     }
+}
+
+/// As many as one query returns, all of them asked for since.
+#[tokio::test]
+async fn unlocks_of_a_groups_vault_leave_ones_own_recovery_in_the_list() {
+    let mut circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1]).await;
+    let requester = circle.opened().await;
+    let own = circle.row(requester.id()).await;
+    let mut tx =
+        circle.kit.store.fenced(ownership(&circle.kit, circle.owner.tenant).await.unwrap()).await.unwrap();
+    for n in 0..1_000_u16 {
+        let mut id = [7; 32];
+        id[..2].copy_from_slice(&n.to_be_bytes());
+        let unlock = Ceremony {
+            ceremony_id: Digest32(id),
+            purpose: CeremonyPurpose::Unlock,
+            state: Stored::Completed,
+            opened_at: own.opened_at + Duration::from_millis(1),
+            ..own.clone()
+        };
+        tx.insert(&unlock).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let listed = circle.kit.call(&circle.owner.caller, ListCeremonies::default()).await.unwrap().ceremonies;
+    assert_eq!(listed.iter().map(|view| view.id).collect::<Vec<_>>(), [requester.id().0]);
 }

@@ -17,11 +17,11 @@ use crate::{
     FencedTx, Filter, MAX_LIMIT, Query, Row, Store, StoreError,
     backend::{Scope, Tx},
     tables::{
-        ApiKeyRow, BackupCode, Capability, CapabilityState, Ceremony, CeremonyRequest, CeremonyState,
-        Cluster, Deletion, DestructiveAct, EmailChange, Invite, JoinToken, Link, LostMailbox, Node,
-        NodeLease, NodeState, OauthFlow, OidcLogin, Pairing, PasskeyChallenge, PasskeySignIn, ProgramGrant,
-        ProgramPace, ProgramToken, RESTORE_STEP, Session, Share, ShareRight, ShareState, SharedWrite, Signup,
-        Snapshot, Tenant, TenantOwner, TotpEnrollment,
+        ApiKeyRow, BackupCode, Capability, CapabilityState, Ceremony, CeremonyPurpose, CeremonyRequest,
+        CeremonyState, Cluster, Deletion, DestructiveAct, EmailChange, GroupVault, Invite, JoinToken, Link,
+        LostMailbox, Node, NodeLease, NodeState, OauthFlow, OidcLogin, Pairing, PasskeyChallenge,
+        PasskeySignIn, ProgramGrant, ProgramPace, ProgramToken, RESTORE_STEP, RotationDue, Session, Share,
+        ShareRight, ShareState, SharedWrite, Signup, Snapshot, Tenant, TenantOwner, TotpEnrollment,
     },
 };
 
@@ -82,9 +82,9 @@ pub struct Accepted {
 
 impl Store {
     /// Accepts that the database was put back: revokes whom it has forgotten to be revoked, ends all sessions,
-    /// drops every token that is good once, cancels open ceremonies, buries all nodes, frees all tenants, has a
-    /// new generation of the sealing key made and raises the view's version above any seen. One transaction, for
-    /// when no node runs.
+    /// drops every token that is good once, cancels open ceremonies (a vault of a group that was open by one is due
+    /// for new keys), buries all nodes, frees all tenants, has a new generation of the sealing key made and raises the
+    /// view's version above any seen. One transaction, for when no node runs.
     ///
     /// # Errors
     /// [`StoreError::NodesRun`] if a node does; [`StoreError::Invalid`] if the database was not restored, or has
@@ -201,16 +201,16 @@ async fn drop_tokens(tx: &mut Tx) -> Result<u64, StoreError> {
 
 /// A ceremony that was stopped after the backup must not go on by it. Its release key goes with it.
 async fn cancel_ceremonies(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError> {
-    let mut cancelled = 0;
+    let cancel = |ceremony: Ceremony| Ceremony {
+        state: CeremonyState::Cancelled,
+        release_private_wrapped: None,
+        ended_at: Some(at),
+        version: ceremony.version + 1,
+        ..ceremony
+    };
+    let mut cancelled = end_unlocks(tx, at, cancel).await?;
     for state in CeremonyState::LIVE {
-        cancelled += change_all(tx, Ceremony::state.eq(state), |ceremony| Ceremony {
-            state: CeremonyState::Cancelled,
-            release_private_wrapped: None,
-            ended_at: Some(at),
-            version: ceremony.version + 1,
-            ..ceremony
-        })
-        .await?;
+        cancelled += change_all(tx, Ceremony::state.eq(state), cancel).await?;
         change_all(tx, CeremonyRequest::state.eq(state), |request| CeremonyRequest {
             state: CeremonyState::Cancelled,
             version: request.version + 1,
@@ -220,6 +220,34 @@ async fn cancel_ceremonies(tx: &mut Tx, at: Timestamp) -> Result<u64, StoreError
         .await?;
     }
     Ok(cancelled)
+}
+
+/// Of a group's vault that several had opened: who had its key by that may have kept it, however the unlock ends.
+async fn end_unlocks(
+    tx: &mut Tx,
+    at: Timestamp,
+    cancel: impl Fn(Ceremony) -> Ceremony,
+) -> Result<u64, StoreError> {
+    let open = Ceremony::purpose.eq(CeremonyPurpose::Unlock).and(Ceremony::state.eq(CeremonyState::Released));
+    let mut ended = 0;
+    loop {
+        let rows = tx.find(open.clone().limit(MAX_LIMIT), false).await?;
+        if rows.is_empty() {
+            return Ok(ended);
+        }
+        for row in rows {
+            let of = GroupVault::tenant_id.eq(row.tenant_id).and(GroupVault::vault_id.eq(row.vault_id));
+            if let Some(vault) = tx.first::<GroupVault>(of, false).await?.filter(|vault| vault.due.is_none())
+            {
+                let due = GroupVault { due: Some(RotationDue::Unlocked), due_since: Some(at), ..vault };
+                tx.update_if(&due, Filter::all()).await?;
+            }
+            if !tx.update_if(&cancel(row), open.clone()).await? {
+                return Err(StoreError::Conflict);
+            }
+            ended += 1;
+        }
+    }
 }
 
 /// A share that was taken back since must not come to count. What was given is listed, so that it can be given anew.

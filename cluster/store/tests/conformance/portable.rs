@@ -46,7 +46,7 @@ fn link(own: Ownership) -> Link {
     }
 }
 
-fn ceremony(own: Ownership, n: u8, state: CeremonyState) -> Ceremony {
+pub(super) fn ceremony(own: Ownership, n: u8, state: CeremonyState) -> Ceremony {
     Ceremony {
         tenant_id: own.tenant,
         ceremony_id: Digest32([n; 32]),

@@ -4,8 +4,9 @@ use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_store::{
     Acceptance, ClusterAct, Filter, Purpose, Revocations, Store, StoreError,
     tables::{
-        ActKind, ApiKeyRow, BackupCode, Cluster, DestructiveAct, EmailChange, EmailChangeState, Invite,
-        JoinedNode, OidcLogin, Operator, RESTORE_STEP, Snapshot, SnapshotState, UserRole,
+        ActKind, ApiKeyRow, BackupCode, Ceremony, CeremonyPurpose, CeremonyState, Cluster, DestructiveAct,
+        EmailChange, EmailChangeState, GroupVault, Invite, JoinedNode, OidcLogin, Operator, RESTORE_STEP,
+        RotationDue, Snapshot, SnapshotState, UserRole,
     },
     testing::{TestNode, acceptance, id},
 };
@@ -14,6 +15,7 @@ use ocmt_types::{Digest32, NodeId, OperatorId, TenantId, Timestamp};
 use super::{
     areas::signup,
     operators::{invitation, operator},
+    portable::ceremony,
 };
 
 const NOW: Timestamp = Timestamp(1_500);
@@ -256,4 +258,46 @@ pub async fn snapshots_are_unverified_after_an_accepted_restore(store: Store) {
     let kept = store.read(own).await.unwrap().find(Filter::<Snapshot>::all()).await.unwrap();
     assert_eq!(kept.iter().map(|one| one.verified).collect::<Vec<_>>(), [false, false]);
     assert!(kept.iter().all(|one| one.content_hash.is_some() && one.state == SnapshotState::Taken));
+}
+
+/// Who had its key for a time may have kept it. One that is due already stays due since then, and for that reason.
+pub async fn a_vault_of_a_group_that_was_open_at_a_restore_is_due_for_new_keys(store: Store) {
+    let source = Store::sim();
+    source.cluster().cluster(id(99), Timestamp(0)).await.unwrap();
+    let node = TestNode::start(&source, 1).await.unwrap();
+    let mut owned = Vec::new();
+    for n in 1..=2 {
+        let own = node.found(n).await.unwrap();
+        let mut tx = source.fenced(own).await.unwrap();
+        let left = Some((RotationDue::Left, Timestamp(7)));
+        for (n, due, purpose, state) in [
+            (1, None, CeremonyPurpose::Unlock, CeremonyState::Released),
+            (2, left, CeremonyPurpose::Unlock, CeremonyState::Released),
+            (3, None, CeremonyPurpose::Unlock, CeremonyState::Open),
+            (4, None, CeremonyPurpose::Unlock, CeremonyState::Expired),
+            (5, None, CeremonyPurpose::Recover, CeremonyState::Released),
+        ] {
+            let (tenant_id, vault_id) = (own.tenant, id(u64::from(n)));
+            let (due, due_since) = due.unzip();
+            tx.insert(&GroupVault { tenant_id, vault_id, group_id: id(u64::from(n)), due, due_since })
+                .await
+                .unwrap();
+            tx.insert(&Ceremony { vault_id, purpose, ..ceremony(own, n, state) }).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        owned.push(own.tenant);
+    }
+    put_back(&source, &store).await;
+    assert_eq!(store.accept_restore(&acceptance(NOW)).await.unwrap().ceremonies, 8);
+    let node = TestNode::start(&store, 6).await.unwrap();
+    for tenant in owned {
+        let own = node.claim(tenant).await.unwrap();
+        let mut read = store.read(own).await.unwrap();
+        let vaults = read.find(Filter::<GroupVault>::all()).await.unwrap();
+        let due: Vec<_> = vaults.iter().map(|vault| vault.due.zip(vault.due_since)).collect();
+        let (unlocked, left) = ((RotationDue::Unlocked, NOW), (RotationDue::Left, Timestamp(7)));
+        assert_eq!(due, [Some(unlocked), Some(left), None, None, None]);
+        let live = read.find(Ceremony::state.eq(CeremonyState::Released)).await.unwrap();
+        assert!(live.is_empty());
+    }
 }

@@ -1,7 +1,9 @@
 //! How unlocks end: by time, with whoever leaves, and with new keys.
 
-use ocmt_store::tables::{Approval, Ceremony, CeremonyPurpose, GroupPart, GroupVault, GuardianSet, Verdict};
-use ocmt_types::{UserId, VaultId};
+use ocmt_store::tables::{
+    Approval, Ceremony, CeremonyPurpose, CeremonyState as Stored, GroupPart, GroupVault, GuardianSet, Verdict,
+};
+use ocmt_types::{Digest32, UserId, VaultId};
 
 use super::{TIMER, advance, live_of, load, named, noted};
 use crate::{
@@ -68,24 +70,39 @@ pub(in crate::tenant) async fn rotated(work: &mut Work, vault: VaultId) -> Resul
     Ok(())
 }
 
-/// The vault goes, with its sets, their parts and what was asked.
+/// The vault goes, and with it at once what was not over: no release key of it stays.
 pub(in crate::tenant) async fn erase(work: &mut Work, vault: &GroupVault) -> Result<(), ActorError> {
-    let of_vault = Ceremony::vault_id.eq(vault.vault_id);
-    // as often as one query returns not all of them
-    loop {
-        let some = work.tx.find::<Ceremony>(of_vault.clone()).await?;
-        if some.is_empty() {
-            break;
-        }
-        for row in some {
-            work.tx.delete_all::<Approval>(Approval::ceremony_id.eq(row.ceremony_id)).await?;
-            work.tx.clear_timer(TIMER, &row.ceremony_id.to_string()).await?;
-            work.tx.delete::<Ceremony>(row.ceremony_id).await?;
+    for state in Stored::LIVE {
+        let live = Ceremony::vault_id.eq(vault.vault_id).and(Ceremony::state.eq(state));
+        for row in work.tx.find::<Ceremony>(live).await? {
+            forget(work, row.ceremony_id).await?;
         }
     }
-    for set in work.tx.find::<GuardianSet>(GuardianSet::vault_id.eq(vault.vault_id)).await? {
+    Ok(())
+}
+
+/// Takes at most so many of the unlocks that a vault has left which has ended, and of its sets with their parts; whether there
+/// were none.
+pub(in crate::tenant) async fn take_ended(
+    work: &mut Work,
+    vault: VaultId,
+    most: u32,
+) -> Result<bool, ActorError> {
+    let unlocks = work.tx.find::<Ceremony>(Ceremony::vault_id.eq(vault).limit(most)).await?;
+    for row in &unlocks {
+        forget(work, row.ceremony_id).await?;
+    }
+    let sets = work.tx.find::<GuardianSet>(GuardianSet::vault_id.eq(vault).limit(most)).await?;
+    for set in &sets {
         work.tx.delete_all::<GroupPart>(GroupPart::set_id.eq(set.set_id)).await?;
         work.tx.delete::<GuardianSet>(set.set_id).await?;
     }
+    Ok(unlocks.is_empty() && sets.is_empty())
+}
+
+async fn forget(work: &mut Work, unlock: Digest32) -> Result<(), ActorError> {
+    work.tx.delete_all::<Approval>(Approval::ceremony_id.eq(unlock)).await?;
+    work.tx.clear_timer(TIMER, &unlock.to_string()).await?;
+    work.tx.delete::<Ceremony>(unlock).await?;
     Ok(())
 }

@@ -27,7 +27,7 @@ use ractor::ActorRef;
 pub(in crate::tenant) use self::{
     deal::Dealt,
     deal::{check as check_deal, dealt, one_shared_slot},
-    ends::{erase, look, member_out, rotated},
+    ends::{erase, look, member_out, rotated, take_ended},
     view::tell_dealt,
 };
 use super::{of, role_in};

@@ -1,6 +1,19 @@
 //! What ends with whoever leaves.
 
+use ocmt_store::{
+    Filter,
+    tables::{
+        Approval, Ceremony, CeremonyState as Stored, GroupPart, GuardianSet as StoredSet, GuardianSetState,
+        Timer, Vault,
+    },
+};
+use ocmt_types::Ownership;
+
 use super::*;
+use crate::{
+    api::{groups::DeleteGroup, users::RemoveUser},
+    tests::kit::until,
+};
 
 #[tokio::test]
 async fn who_is_out_has_approved_nothing_before_or_after() {
@@ -45,7 +58,14 @@ async fn nobody_leaves_where_too_few_would_be_left_to_open_it() {
     let kit = Kit::sim().await;
     let three = Three::on(&kit).await;
     three.team.remove(&kit, &three.team.carol).await.unwrap();
-    assert_eq!(reason(three.team.remove(&kit, &three.team.bob).await), "LAST_KEY");
+    // admitting somebody would not help: parts come with a new key
+    let leaves = three.team.remove(&kit, &three.team.bob).await.map(drop);
+    let removed = kit.call(three.team.ann.caller(), RemoveUser { user: three.team.bob.person.user }).await;
+    for refused in [leaves, removed.map(drop)] {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.reason(), "LAST_KEY");
+        assert!(refused.to_string().contains("deal its key anew"), "{refused}");
+    }
     // with two left both have to approve
     let asked = three.ask(&kit, &three.team.ann, HOUR).await.unwrap();
     let denied = three.deny(&kit, &three.team.bob, asked.id()).await.unwrap();
@@ -97,4 +117,47 @@ async fn new_keys_leave_nothing_to_parts_of_before() {
     let ask = OpenGroupUnlock { group: three.team.group, params: old.params.encode() };
     assert_eq!(reason(kit.call(three.team.ann.caller(), ask).await), "INVALID_ARGUMENT");
     three.team.open = open;
+}
+
+/// More sets than one query returns, and more unlocks than one step takes.
+#[tokio::test]
+async fn a_group_that_ends_leaves_nothing_of_its_unlocks_and_sets() {
+    let kit = Kit::sim().await;
+    let three = Three::on(&kit).await;
+    let asked = three.ask(&kit, &three.team.ann, HOUR).await.unwrap();
+    three.approve(&kit, &three.team.bob, asked.id()).await.unwrap();
+    let tenant = three.team.ann.person.tenant;
+    let owner = kit.store.cluster().owner(tenant).await.unwrap().unwrap();
+    let own = Ownership { tenant, incarnation: owner.incarnation.unwrap(), epoch: owner.epoch };
+    let mut tx = kit.store.fenced(own).await.unwrap();
+    let live = tx.get::<Ceremony>(asked.id()).await.unwrap().unwrap();
+    let said = tx.first::<Approval>(Filter::<Approval>::all()).await.unwrap().unwrap();
+    let set = tx.get::<StoredSet>(live.set_id).await.unwrap().unwrap();
+    let part = tx.first::<GroupPart>(GroupPart::set_id.eq(set.set_id)).await.unwrap().unwrap();
+    for n in 0..1_001_u64 {
+        let set_id = ocmt_store::testing::id(n);
+        tx.insert(&StoredSet { set_id, state: GuardianSetState::Retired, ..set.clone() }).await.unwrap();
+        tx.insert(&GroupPart { set_id, ..part.clone() }).await.unwrap();
+    }
+    for n in 0..70 {
+        let ceremony_id = Digest32([n; 32]);
+        tx.insert(&Ceremony { ceremony_id, state: Stored::Expired, ..live.clone() }).await.unwrap();
+        tx.insert(&Approval { ceremony_id, ..said.clone() }).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    kit.call(three.team.ann.caller(), DeleteGroup { group: three.team.group }).await.unwrap();
+    // no release key waits for the timer that takes the rest
+    let mut read = kit.store.read(own).await.unwrap();
+    assert_eq!(read.get::<Ceremony>(asked.id()).await.unwrap(), None);
+    until("its rows are taken", async || {
+        let mut read = kit.store.read(own).await.unwrap();
+        read.get::<Vault>(three.team.vault()).await.unwrap().is_none()
+    })
+    .await;
+    let mut read = kit.store.read(own).await.unwrap();
+    assert_eq!(read.count::<Ceremony>(Filter::all()).await.unwrap(), 0);
+    assert_eq!(read.count::<Approval>(Filter::all()).await.unwrap(), 0);
+    assert_eq!(read.count::<StoredSet>(Filter::all()).await.unwrap(), 0);
+    assert_eq!(read.count::<GroupPart>(Filter::all()).await.unwrap(), 0);
+    assert_eq!(read.count::<Timer>(Timer::kind.eq("group_unlock.look")).await.unwrap(), 0);
 }
