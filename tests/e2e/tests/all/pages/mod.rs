@@ -11,6 +11,7 @@ mod passkeys;
 mod qr;
 mod sessions;
 mod stops;
+mod together;
 mod vault;
 mod vault_keys;
 mod vault_refuses;
