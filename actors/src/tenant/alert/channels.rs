@@ -25,7 +25,7 @@ use crate::{
     authorize::{Action, Object},
     email,
     error::ActorError,
-    tenant::handlers::session_row,
+    tenant::vault::asked,
     work::{Handle, Work},
 };
 
@@ -172,16 +172,15 @@ impl Handle for ConfirmChannel {
     }
 }
 
-/// Where alerts went before a channel was changed or deleted hears of that, and, if it was tried, of recoveries as long as a
-/// lock lasts: whoever does it to recover unseen is seen.
+/// Where alerts went before a channel was changed or deleted hears of that, and, if it was tried, of recoveries as long as
+/// an address does that was given up: whoever does it to recover unseen is seen.
 async fn keep_telling(work: &mut Work, row: &AlertChannel) -> Result<(), ActorError> {
     if work.tx.count::<AlertChannel>(Filter::all()).await? >= MOST_ROWS {
         let why = "too many channels were changed or deleted lately: wait until the earlier ones have ended";
         return Err(ActorError::exhausted("TOO_MANY_CHANNELS", why.to_owned()));
     }
-    let (_, policy) = session_row::tenant_of(&work.env, &mut work.tx).await?;
     let lasts = match row.verified_at {
-        Some(_) => Duration::from_millis(u64::try_from(policy.lock_ms).unwrap_or(0)),
+        Some(_) => asked::former_hears(work).await?,
         None => LAST_WORD,
     };
     let channel_id: AlertChannelId = work.env.id();

@@ -22,7 +22,7 @@ use crate::{
             Severity,
         },
         auth::LinkPurpose,
-        tenant::GetTenant,
+        tenant::{GetTenant, TenantPolicy, UpdateTenantPolicy},
         users::{Role, SetRole},
     },
     tenant::TenantMessage,
@@ -246,6 +246,10 @@ async fn a_channel_that_was_tried_hears_of_recoveries_for_a_while_after_it_was_d
     let confirm = ConfirmChannel { channel: made.id, updated_at: trial.updated_at };
     kit.call(&ann.caller, confirm).await.unwrap();
     assert!(kit.call(&ann.caller, ListChannels).await.unwrap()[0].verified_at.is_some());
+    // whoever has the account makes the lock period short first
+    let info = kit.call(&ann.caller, GetTenant).await.unwrap();
+    let policy = TenantPolicy { lock_ms: info.policy.recovery_delay_ms, ..info.policy };
+    kit.call(&ann.caller, UpdateTenantPolicy { policy, version: info.version }).await.unwrap();
     kit.call(&ann.caller, DeleteChannel { channel: made.id }).await.unwrap();
     let left: Vec<AlertChannel> = rows(&kit, &ann, Filter::all()).await;
     let record = |action: &str| AuditRecord {
@@ -260,6 +264,7 @@ async fn a_channel_that_was_tried_hears_of_recoveries_for_a_while_after_it_was_d
     };
     let wanted = |action: &str, at| super::raise::wanted(&left[0], &record(action), at);
     let ends_at = left[0].ends_at.unwrap();
+    assert_eq!(ends_at.since(kit.clock.now()), Duration::from_secs(5 * 24 * 3600));
     assert_eq!(wanted("RecoveryService/OpenCeremony", kit.clock.now()), Some(Severity::Critical));
     assert_eq!(wanted("UserService/SetRole", kit.clock.now()), None);
     assert_eq!(wanted("RecoveryService/OpenCeremony", ends_at), None);
