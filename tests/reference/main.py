@@ -2,7 +2,8 @@
 """A second implementation of the formats, written from docs/formats.md and docs/formats-cell-and-recovery.md alone.
 
 `main.py open` and `main.py seal` read JSON from standard input and answer in JSON; byte strings are hexadecimal.
-`main.py vectors FOLDER` opens the published vectors. A test of ocmt-crypto runs all three.
+`main.py open-nodes` and `main.py seal-nodes` do the same with what is beside vaults (nodes.py).
+`main.py vectors FOLDER` opens the published vectors. A test of ocmt-crypto runs all of them.
 """
 
 import json
@@ -11,6 +12,7 @@ import sys
 import uuid
 
 import cell_and_recovery
+import nodes
 from primitives import argon2id, need
 from streams import make_export, make_transcript, read_export, read_transcript
 from vault import make_vault, open_vault, read_acceptance, read_admission, secrets_of
@@ -100,13 +102,19 @@ def open_vectors(folder):
     need(entries == export["entries"] and facts["counter"] == export["counter"] and not talks)
     spoken = open_spoken(json.loads((folder / "export-conversations.json").read_text()))
     parts = cell_and_recovery.open_vectors(folder)
-    return {"vaults": opened, "said": len(said), "exported": len(entries), "spoken": spoken, "parts": parts}
+    beside = nodes.open_nodes(json.loads((folder / "nodes.json").read_text()))
+    told = {"vaults": opened, "said": len(said), "exported": len(entries), "spoken": spoken}
+    return told | {"parts": parts, "beside": beside}
 
 
 def main():
     what = sys.argv[1]
     if what == "vectors":
         answer = open_vectors(pathlib.Path(sys.argv[2]))
+    elif what == "seal-nodes":
+        answer = nodes.make_nodes()
+    elif what == "open-nodes":
+        answer = nodes.open_nodes(json.load(sys.stdin))
     else:
         answer = {"open": open_all, "seal": seal_all}[what](json.load(sys.stdin))
     json.dump(answer, sys.stdout)

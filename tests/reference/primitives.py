@@ -112,11 +112,20 @@ def ed25519_public(seed):
 
 
 def sign(seed, purpose, message):
-    return Ed25519PrivateKey.from_private_bytes(seed).sign(b"OCMT " + purpose + b" v1\0" + message)
+    return sign_plain(seed, b"OCMT " + purpose + b" v1\0" + message)
 
 
 def verify(key, purpose, message, signature):
-    Ed25519PublicKey.from_public_bytes(key).verify(signature, b"OCMT " + purpose + b" v1\0" + message)
+    verify_plain(key, b"OCMT " + purpose + b" v1\0" + message, signature)
+
+
+def sign_plain(seed, message):
+    """Without a purpose: what a note's text says for itself."""
+    return Ed25519PrivateKey.from_private_bytes(seed).sign(message)
+
+
+def verify_plain(key, message, signature):
+    Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
 
 
 # ---- HPKE, RFC 9180: base mode, DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM, one shot

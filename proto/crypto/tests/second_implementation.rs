@@ -18,6 +18,7 @@ use ocmt_types::{ContainerId, ConversationId, Id as _, Timestamp};
 use serde_json::{Value, json};
 
 mod implementations;
+mod nodes;
 mod support;
 use implementations::{answer, entry, fed, folder, hex, hexes, list, scope, unhex};
 use support::Database;
@@ -269,6 +270,27 @@ fn python_opens_the_published_vectors() {
     let answer = python(&["vectors", vectors.to_str().unwrap()], &Value::Null);
     assert_eq!(
         answer,
-        json!({ "vaults": [["API_KEY", "café"], ["API_KEY", "café"]], "said": 3, "exported": 3, "spoken": 3, "parts": 5 })
+        json!({ "vaults": [["API_KEY", "café"], ["API_KEY", "café"]], "said": 3, "exported": 3, "spoken": 3, "parts": 5, "beside": 9 })
     );
+}
+
+#[test]
+fn what_stands_beside_vaults_is_opened_both_ways_and_the_published_ones_for_ever() {
+    let stored = std::fs::read(folder("proto/crypto/tests/vectors/ocmt/nodes.json")).unwrap();
+    nodes::check(&serde_json::from_slice(&stored).unwrap());
+    nodes::check(&python(&["seal-nodes"], &Value::Null));
+    let made = nodes::make();
+    nodes::check(&made);
+    assert_eq!(python(&["open-nodes"], &made), json!(8));
+    // and nothing that was changed
+    for part in
+        ["/snapshot/chunks/0", "/policy/voucher", "/sealing/backup", "/grant/grant", "/proofs/step_up"]
+    {
+        let mut damaged = made.clone();
+        let place = damaged.pointer_mut(part).unwrap();
+        let mut bytes = unhex(place);
+        *bytes.last_mut().unwrap() ^= 1;
+        *place = hex(&bytes).into();
+        assert!(std::panic::catch_unwind(|| python(&["open-nodes"], &damaged)).is_err(), "{part}");
+    }
 }

@@ -231,4 +231,16 @@ mod tests {
         let spliced = [&lines[..3], &foreign[3..]].concat();
         assert!(read(&spliced, secret).await.is_none());
     }
+
+    /// Written once, by another program, from the document.
+    #[tokio::test]
+    async fn the_published_export_of_a_conversation_opens_for_ever() {
+        let all = include_str!("../../../../proto/crypto/tests/vectors/ocmt/nodes.json");
+        let all: serde_json::Value = serde_json::from_str(all).unwrap();
+        let it = &all["conversation"];
+        let lines: Vec<_> = it["file"].as_str().unwrap().lines().map(str::to_owned).collect();
+        let (said, whole) = read(&lines, it["passphrase"].as_str().unwrap()).await.unwrap();
+        assert_eq!(said, [(5, b"hello".to_vec()), (6, "caf\u{e9}".into())]);
+        assert!(whole);
+    }
 }

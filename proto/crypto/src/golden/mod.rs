@@ -8,6 +8,7 @@ mod cell;
 mod channel;
 mod recovery;
 mod shared;
+mod snapshot;
 mod transcript;
 
 use data_encoding::HEXLOWER;
