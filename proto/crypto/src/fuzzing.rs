@@ -6,55 +6,41 @@
 //! kept corpus.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use ocmt_types::{
-    AuthorizationId, ContainerId, ConversationId, Digest32, Id as _, NodeId, SnapshotId, TenantId, Timestamp,
-    UnlockId, VaultId,
-};
+mod cells;
+mod recovery;
+mod texts;
 
+use ocmt_types::{ConversationId, Digest32, Id as _, TenantId, Timestamp, VaultId};
 use zeroize::Zeroizing;
 
 use crate::{
     CryptoError, Result,
-    audit::{
-        AuditRecord,
-        checkpoint::{Checkpoint, NoteKey, open_note},
-        introduction::Introduction,
-    },
-    backup_code::BackupCode,
-    backup_key::BackupKey,
-    cell::{AgentPolicyStatement, CellKeyOffer, CellKeyStatement, CellPlace, GatewayAuthority, StartSecret},
-    ceremony::{Approval, Ceremony, ReleaseStatement, StopStatement},
-    channel,
-    codec::{Reader, Writer},
-    connect::{Answer, ProviderName, ProviderSettings, Tokens},
+    audit::AuditRecord,
+    codec::Reader,
     datakey::{DataKey, ObjectPlace, VaultKey, VaultScope},
     entry::{Entry, KeyHistory},
     envelope,
     export::{self, ChunkHead},
-    gateway_token::{self, GatewayKeys},
-    guardian::{DrillChallenge, GuardianSet, Unit, test_set::Circle},
+    grant,
     import::{self, FieldKeys, OldVault, Seed, read_fields},
-    join::{self, JoinToken},
+    join,
     kdf::Stretch,
     keyring::Keyring,
     kind::Kind,
-    mac,
     manifest::Manifest,
     object::{VaultObject, open_body},
-    pkce::Verifier,
     seal::SealSecretKey,
-    sealing::SealingKeys,
     sealing_backup,
-    shared::{SHARED_WRITE, SharedPlace, SharedWrite, WRITE_GRANT, WriteGrant},
-    sign::{SigningKey, VerifyKey},
+    sign::SigningKey,
     slot::KeySlot,
-    snapshot::{ChunkOpener, FRAME_HEAD, Frame, SnapshotPayload, SnapshotPlace},
     succession::Succession,
-    token::Token,
-    totp::TotpSecret,
     transcript::{ConversationPlace, TranscriptReader},
-    unlock::{InboxItem, InboxPlace, Lease, Ledger, UnlockKey, UnlockPayload},
+    unlock::{Ledger, UnlockPayload},
 };
+
+pub use cells::{cells, channels};
+pub use recovery::{ceremonies, guardians};
+pub use texts::texts;
 
 /// One target: parsers that belong together.
 pub type Target = fn(&[u8]);
@@ -92,8 +78,9 @@ fn chosen(data: &[u8]) -> (u8, &[u8]) {
     data.split_first().map_or((0, data), |(which, rest)| (*which, rest))
 }
 
-/// Envelopes and vault objects.
+/// Envelopes and vault objects, and grants of them.
 pub fn objects(data: &[u8]) {
+    let place = ObjectPlace { scope: scope(), object: Digest32([3; 32]), version: 1 };
     match chosen(data) {
         (0, bytes) => {
             let _ = envelope::parse(bytes);
@@ -102,8 +89,14 @@ pub fn objects(data: &[u8]) {
             }
         }
         (1, bytes) => same(bytes, VaultObject::from_bytes(bytes), VaultObject::to_bytes),
+        (3, bytes) => {
+            let (giver, taker) = (SigningKey::from_bytes(&KEY), SealSecretKey::from_bytes(KEY));
+            let signed = grant::under_a_good_signature(&place, bytes, &taker.public(), &giver);
+            for grant in [bytes, &signed] {
+                let _ = grant::open(&place, grant, &taker, &giver.verify_key());
+            }
+        }
         (_, bytes) => {
-            let place = ObjectPlace { scope: scope(), object: Digest32([3; 32]), version: 1 };
             let _ = DataKey::unwrap_from(&VaultKey::from_bytes(KEY, 1), &place, bytes);
             let _ = open_body(&DataKey::from_bytes(KEY), &place, bytes);
         }
@@ -167,168 +160,6 @@ pub fn transcripts(data: &[u8]) {
     let before = reader.anchor();
     if reader.next(record).is_err() {
         assert!(reader.anchor() == before, "a refused record changed something");
-    }
-}
-
-/// What cells and their hosts and clients say to each other, under good MACs.
-pub fn cells(data: &[u8]) {
-    let place =
-        CellPlace { tenant: scope().tenant, container: ContainerId::from_bytes([5; 16]), generation: 1 };
-    let (start, key) = (StartSecret::from_bytes(KEY), UnlockKey::from_bytes(KEY));
-    let under = |mac_key: &[u8; 32], body: &[u8]| [body, mac::tag(mac_key, body).as_slice()].concat();
-    match chosen(data) {
-        (0, body) => {
-            let bytes = under(&start.offer_key().expect("32 bytes"), body);
-            same(&bytes, CellKeyOffer::open(&bytes, &start, &place, NOW), |offer| {
-                offer.seal(&start).expect("as it was")
-            });
-        }
-        (1, bytes) => {
-            let _ = CellKeyStatement::claimed_node(bytes);
-            let _ = AgentPolicyStatement::claimed_node(bytes);
-        }
-        (2, body) => {
-            let bytes = under(&key.lease_key().expect("32 bytes"), body);
-            let mut lease = Lease::begin(UnlockId::from_bytes([6; 16]), 1_000, NOW);
-            let before = lease.ends();
-            if lease.extend(&bytes, &key, NOW).is_err() {
-                assert!(lease.ends() == before, "a refused extension changed something");
-            }
-        }
-        (4, body) => {
-            let git = ProviderName::new("git").expect("a name");
-            let (unlock, flow) =
-                (UnlockId::from_bytes([6; 16]), (AuthorizationId::from_bytes([7; 16]), &git));
-            let sealed = Answer::sealed_for_fuzzing(body, unlock, flow, &key);
-            let _ = Answer::open(&sealed, unlock, flow, &key);
-        }
-        (5, bytes) => {
-            if let Ok(settings) = ProviderSettings::decode(bytes) {
-                let _ = settings.encode();
-            }
-        }
-        (6, bytes) => {
-            if let Ok(tokens) = Tokens::decode(bytes) {
-                let _ = tokens.encode();
-            }
-        }
-        (9, body) => shared(body),
-        (10, body) => {
-            let stated = under(&start.gateway_key().expect("32 bytes"), body);
-            let _ = GatewayAuthority::of(&start, place).expect("32 bytes").admit(&stated, "v4.public.", NOW);
-        }
-        (7, bytes) => same(bytes, SnapshotPayload::decode(bytes), |payload| payload.encode().to_vec()),
-        (8, bytes) => {
-            let (head, rest) = bytes.split_first_chunk().unwrap_or((&[0; FRAME_HEAD], bytes));
-            let _ = Frame::read_head(*head);
-            let (tenant, snapshot) = (scope().tenant, SnapshotId::from_bytes([8; 16]));
-            let place = SnapshotPlace { tenant, snapshot };
-            let mut opener = ChunkOpener::new(place, &DataKey::from_bytes(KEY));
-            assert!(opener.open(rest).is_ok() == opener.is_finished() || rest.len() > 200_000);
-        }
-        (_, body) => {
-            let bytes = under(&key.inbox_key().expect("32 bytes"), body);
-            if let Ok(claimed) = InboxPlace::claimed(&bytes) {
-                let _ = InboxItem::open(&bytes, &claimed, &SealSecretKey::from_bytes(KEY), &key);
-            }
-        }
-    }
-}
-
-/// What givers and takers of shares sign, under good signatures.
-fn shared(body: &[u8]) {
-    let key = SigningKey::from_bytes(&KEY);
-    let grant = [body, &key.sign(WRITE_GRANT, body).0].concat();
-    same(&grant, WriteGrant::open(&grant, &key.verify_key()), |grant| grant.sign(&key));
-    let sent = [body, &key.sign(SHARED_WRITE, body).0].concat();
-    if let Ok(write) = SharedWrite::verify(&sent, &key.verify_key()) {
-        assert!(SharedPlace::claimed(&sent) == Ok(write.place), "two places of one write");
-        let _ = write.open(&SealSecretKey::from_bytes(KEY));
-    }
-}
-
-/// Frames of the sealed channel, and what their records say.
-pub fn channels(data: &[u8]) {
-    let _ = channel::first_frame(data);
-    channel::parse_anything(data);
-}
-
-/// Guardian sets, units, and drills.
-pub fn guardians(data: &[u8]) {
-    match chosen(data) {
-        (0, bytes) => {
-            let _ = GuardianSet::claimed_owner(bytes);
-        }
-        (1, body) => {
-            // 64 bytes stand for the signature, which `claimed_owner` does not look at
-            let _ = GuardianSet::claimed_owner(&[body, &[0; 64]].concat());
-        }
-        (2, bytes) => same(bytes, Unit::read(bytes), |unit| {
-            let mut out = Writer::new();
-            unit.write(&mut out);
-            out.into_vec()
-        }),
-        (_, bytes) => same(bytes, DrillChallenge::decode(bytes), DrillChallenge::encode),
-    }
-}
-
-/// Ceremonies and all that is said on them.
-pub fn ceremonies(data: &[u8]) {
-    let subject = Digest32([8; 32]);
-    match chosen(data) {
-        (0, bytes) => same(bytes, Ceremony::decode(bytes), Ceremony::encode),
-        (1, bytes) => {
-            let _ = ReleaseStatement::claimed_node(bytes);
-            let _ = ReleaseStatement::verify(bytes, NodeId::from_bytes([9; 16]), &VerifyKey(KEY), &subject);
-        }
-        (2, bytes) => {
-            let _ = StopStatement::verify_retirement(bytes, &subject, &VerifyKey(KEY));
-        }
-        (_, bytes) => {
-            thread_local!(static CIRCLE: Circle = Circle::new(1, 2, &[1, 1, 1]));
-            let release = SealSecretKey::from_bytes(KEY).public();
-            CIRCLE.with(|circle| {
-                let _ = Approval::verify(bytes, &subject, &release, &circle.dealt.set);
-                let _ = StopStatement::verify_guardian(bytes, &subject, &circle.dealt.set);
-            });
-        }
-    }
-}
-
-/// What people and programs type, paste or put into headers.
-pub fn texts(data: &[u8]) {
-    let (which, bytes) = chosen(data);
-    let _ = SealingKeys::generation_of(bytes);
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    match which {
-        0 => same(bytes, Token::parse(text), |token| token.expose().as_bytes().to_vec()),
-        1 => same(bytes, JoinToken::parse(text), |token| token.expose().as_bytes().to_vec()),
-        2 => {
-            if let Ok(key) = BackupKey::parse(text) {
-                let again = key.to_text();
-                assert!(BackupKey::parse(&again).is_ok_and(|same| *same.to_text() == *again));
-            }
-            if let Ok(code) = BackupCode::parse(text) {
-                assert!(BackupCode::parse(&code.to_text()).is_ok_and(|same| same.hash() == code.hash()));
-            }
-        }
-        3 => {
-            let _ = (Verifier::parse(text), TotpSecret::from_base32(text));
-        }
-        9 => {
-            same(bytes, Checkpoint::parse(text), |checkpoint| checkpoint.text().into_bytes());
-            same(bytes, Introduction::parse(text), |said| said.text().into_bytes());
-            same(bytes, NoteKey::parse(text), |key| key.to_text().into_bytes());
-            let key = SigningKey::from_bytes(&KEY).verify_key();
-            let known = [NoteKey::of_node(NodeId::from_bytes([4; 16]), key)];
-            let _ = (open_note(text, &known), Introduction::open(text, &known));
-        }
-        _ => {
-            let current = SigningKey::from_bytes(&KEY).verify_key();
-            let container = ContainerId::from_bytes([5; 16]);
-            let _ = gateway_token::verify(text, container, &GatewayKeys { current, previous: None }, NOW);
-            let _ = gateway_token::routing_tag(text);
-        }
     }
 }
 

@@ -67,6 +67,17 @@ fn signed(place: &ObjectPlace, taker: &SealPublicKey, sealed: &[u8]) -> Vec<u8> 
     [place.context().as_slice(), taker.as_bytes(), sealed].concat()
 }
 
+/// For fuzzing: what stands for a box, as its giver signs it.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn under_a_good_signature(
+    place: &ObjectPlace,
+    sealed: &[u8],
+    taker: &SealPublicKey,
+    giver: &SigningKey,
+) -> Vec<u8> {
+    [sealed, &giver.sign(GRANT, &signed(place, taker, sealed)).0].concat()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

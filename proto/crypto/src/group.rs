@@ -21,8 +21,8 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
-const ACCEPTANCE: Purpose = Purpose::new("group acceptance");
-const ADMISSION: Purpose = Purpose::new("group admission");
+pub(crate) const ACCEPTANCE: Purpose = Purpose::new("group acceptance");
+pub(crate) const ADMISSION: Purpose = Purpose::new("group admission");
 /// Bytes of every acceptance.
 pub const ACCEPTANCE_LEN: usize = 6 + 16 + 32 + 3 * 32 + 8 + 64;
 /// The most bytes of an admission.
@@ -180,6 +180,7 @@ mod tests {
     use ocmt_types::{Id as _, TenantId, VaultId};
 
     use super::*;
+    use crate::testing::assert_brittle;
 
     fn scope(vault: u8) -> VaultScope {
         VaultScope { tenant: TenantId::from_bytes([1; 16]), vault: VaultId::from_bytes([vault; 16]) }
@@ -241,18 +242,36 @@ mod tests {
         assert!(Admission::open(&admitted, &key(1).verify_key()).is_err());
         assert!(Admission::open(&accepted, &key(1).verify_key()).is_err());
         assert!(Acceptance::open(&admitted, &key(2).verify_key()).is_err());
-        for at in 0..accepted.len() {
-            let mut bent = accepted.clone();
-            bent[at] ^= 1;
-            assert!(Acceptance::open(&bent, &key(1).verify_key()).is_err(), "{at}");
-            assert!(Acceptance::open(&accepted[..at], &key(1).verify_key()).is_err(), "{at}");
+    }
+
+    #[test]
+    fn v1_v2_every_flipped_bit_and_every_other_length_of_both_is_refused() {
+        let (member, admin) = (key(1).verify_key(), key(2).verify_key());
+        let accepted = acceptance().sign(&key(1)).unwrap();
+        assert_brittle(&accepted, |bytes| Acceptance::open(bytes, &member).is_ok());
+        for slot in [None, Some(SlotId::from_bytes([6; 16]))] {
+            let admitted = admission(slot).sign(&key(2));
+            assert_brittle(&admitted, |bytes| Admission::open(bytes, &admin).is_ok());
         }
-        for at in 0..admitted.len() {
-            let mut bent = admitted.clone();
-            bent[at] ^= 1;
-            assert!(Admission::open(&bent, &key(2).verify_key()).is_err(), "{at}");
-            assert!(Admission::open(&admitted[..at], &key(2).verify_key()).is_err(), "{at}");
+    }
+
+    /// What a member or an administrator signs badly on purpose: every cut, and one byte more, under a good signature.
+    #[test]
+    fn v1_cut_words_under_a_good_signature_are_refused() {
+        let (acceptance, admission) = (acceptance().body(), admission(None).body());
+        let under = |body: &[u8], purpose, by: &SigningKey| [body, &by.sign(purpose, body).0].concat();
+        for len in 0..acceptance.as_bytes().len() {
+            let cut = under(&acceptance.as_bytes()[..len], ACCEPTANCE, &key(1));
+            assert_eq!(Acceptance::open(&cut, &key(1).verify_key()), Err(CryptoError::Refused), "{len}");
         }
+        for len in 0..admission.as_bytes().len() {
+            let cut = under(&admission.as_bytes()[..len], ADMISSION, &key(2));
+            assert_eq!(Admission::open(&cut, &key(2).verify_key()), Err(CryptoError::Refused), "{len}");
+        }
+        let longer = under(&[acceptance.as_bytes(), &[0]].concat(), ACCEPTANCE, &key(1));
+        assert!(Acceptance::open(&longer, &key(1).verify_key()).is_err());
+        let longer = under(&[admission.as_bytes(), &[0]].concat(), ADMISSION, &key(2));
+        assert!(Admission::open(&longer, &key(2).verify_key()).is_err());
     }
 
     #[test]

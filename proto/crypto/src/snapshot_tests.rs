@@ -107,10 +107,14 @@ fn place() -> CellPlace {
 
 /// What its host says of it now.
 fn stated_of(cell: &CellKey, rng: &mut StdRng) -> CellKeyStatement {
-    let (place, start) = (place(), StartSecret::generate(rng));
-    let (host, node) = (SigningKey::generate(rng), NodeId::from_bytes([5; 16]));
-    let offer = CellKeyOffer::open(&cell.offer(&start, NOW).unwrap(), &start, &place, NOW).unwrap();
-    let stated = CellKeyStatement::sign(&offer, node, &host);
+    let (start, host) = (StartSecret::generate(rng), SigningKey::generate(rng));
+    stated(&cell.offer(&start, NOW).unwrap(), &start, &host)
+}
+
+fn stated(offer: &[u8], start: &StartSecret, host: &SigningKey) -> CellKeyStatement {
+    let (place, node) = (place(), NodeId::from_bytes([5; 16]));
+    let offer = CellKeyOffer::open(offer, start, &place, NOW).unwrap();
+    let stated = CellKeyStatement::sign(&offer, node, host);
     let expected = ExpectedCell { tenant: place.tenant, container: place.container, node, now: NOW };
     CellKeyStatement::verify(&stated, &host.verify_key(), &expected).unwrap()
 }
@@ -133,6 +137,18 @@ fn a_cell_takes_one_payload_and_says_what_it_is_for() {
     let (_, stated) = cell(&mut rng);
     let (other, _) = cell(&mut rng);
     assert!(other.snapshot(&sealed(Errand::Take, &stated, &mut rng)).is_err(), "of another start");
+}
+
+#[test]
+fn no_bit_of_a_payload_can_be_changed() {
+    let mut rng = StdRng::seed_from_u64(9);
+    let (secret, start, host) =
+        (SealSecretKey::generate(&mut rng), StartSecret::generate(&mut rng), SigningKey::generate(&mut rng));
+    let expires = Timestamp(NOW.0 + 60_000);
+    let offer =
+        CellKeyOffer { place: place(), boot_nonce: [6; 32], expires, key: secret.public(), unlock: None };
+    let bytes = sealed(Errand::Verify, &stated(&offer.seal(&start).unwrap(), &start, &host), &mut rng);
+    assert_brittle(&bytes, |bytes| SnapshotPayload::open(&place(), &[6; 32], &secret, bytes).is_ok());
 }
 
 /// A cell that was unlocked runs something, which would read the key beside it.

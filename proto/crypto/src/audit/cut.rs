@@ -135,6 +135,25 @@ mod tests {
     }
 
     #[test]
+    fn v1_v2_every_changed_byte_and_every_other_length_of_a_note_is_refused() {
+        let (key, node) = (SigningKey::from_bytes(&[5; 32]), NodeId::from_bytes([6; 16]));
+        let (note, known) = (
+            cut().note(node, &key.verify_key(), &cut().sign(&key)),
+            [NoteKey::of_node(node, key.verify_key())],
+        );
+        let opens = |note: &str| open_note(note, &known).is_ok_and(|text| Cut::parse(text).is_ok());
+        assert!(opens(&note));
+        for at in 0..note.len() {
+            assert!(!note.is_char_boundary(at) || !opens(&note[..at]), "the first {at} bytes");
+            for flip in [1, 0x20] {
+                let mut bytes = note.clone().into_bytes();
+                bytes[at] ^= flip;
+                assert!(!String::from_utf8(bytes).is_ok_and(|bent| opens(&bent)), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
     fn a_head_is_no_cut_and_a_cut_no_head() {
         let cut = cut();
         let head = Checkpoint { tenant: cut.tenant, tree: cut.tree, chain: cut.chain, at: cut.at };

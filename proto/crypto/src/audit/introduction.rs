@@ -107,6 +107,24 @@ mod tests {
     }
 
     #[test]
+    fn v1_v2_every_changed_byte_and_every_other_length_of_a_note_is_refused() {
+        let node = NodeId::from_bytes([1; 16]);
+        let note = Introduction { node, next: key(6).verify_key(), at: Timestamp(9) }.note(&key(5));
+        let known = known(node, 5);
+        assert!(Introduction::open(&note, &known).is_ok());
+        for at in 0..note.len() {
+            let cut = note.is_char_boundary(at) && Introduction::open(&note[..at], &known).is_ok();
+            assert!(!cut, "the first {at} bytes");
+            for flip in [1, 0x20] {
+                let mut bytes = note.clone().into_bytes();
+                bytes[at] ^= flip;
+                let Ok(bent) = String::from_utf8(bytes) else { continue };
+                assert!(Introduction::open(&bent, &known).is_err(), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
     fn a_head_and_an_introduction_are_never_taken_for_each_other() {
         let node = NodeId::from_bytes([1; 16]);
         let said = Introduction { node, next: key(6).verify_key(), at: Timestamp(9) };

@@ -29,6 +29,8 @@ use crate::{
 pub use gateway::{GatewayAuthority, MAX_STATED_KEYS, STATED_KEYS_MS};
 pub use key::CellKey;
 pub use offer::{CellKeyOffer, MAX_OFFER_MS, OFFER_MS};
+#[cfg(any(test, fuzzing))]
+pub(crate) use policy::PURPOSE as POLICY;
 pub use policy::{
     AgentPolicyStatement, DeliveredPolicy, MAX_POLICY_DOCUMENT, NewestPolicy, PolicyAuthority, Standing,
     VOUCHER, digest_of as policy_digest,

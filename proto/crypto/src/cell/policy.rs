@@ -20,7 +20,7 @@ use crate::{
 use super::{CellPlace, StartSecret};
 
 const VERSION: u8 = 1;
-const PURPOSE: Purpose = Purpose::new("agent policy");
+pub(crate) const PURPOSE: Purpose = Purpose::new("agent policy");
 
 /// Longest document, in bytes.
 pub const MAX_POLICY_DOCUMENT: usize = 512 * 1024;

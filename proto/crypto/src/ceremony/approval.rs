@@ -15,7 +15,7 @@ use crate::{
 use super::{Ceremony, ReleaseStatement};
 
 const VERSION: u8 = 1;
-const PURPOSE: Purpose = Purpose::new("approval");
+pub(crate) const PURPOSE: Purpose = Purpose::new("approval");
 const INNER: &[u8] = b"OCMT approval inner v1";
 const OUTER: &[u8] = b"OCMT approval outer v1";
 /// Set, vault, x, k, n, share, blind.
@@ -160,16 +160,22 @@ impl Approval {
         let head = head(&hash, &release.public(), &self.guardian, &self.units);
         let inner = seal::open(release, OUTER, head.as_bytes(), &self.outer)?;
         let released = seal::open(requester, INNER, &inner_aad(&hash, &self.guardian), &inner)?;
-        let mut reader = Reader::object(&released, Kind::RELEASED_UNITS, VERSION)?;
-        let shares = (0..reader.count(usize::from(MAX_UNITS), RELEASED_LEN)?)
-            .map(|_| read_share(&mut reader, set))
-            .collect::<Result<Vec<_>>>()?;
-        reader.finish()?;
+        let shares = Self::read_released(&released, set)?;
         if shares.iter().map(|share| share.x).eq(self.units.iter().copied()) {
             Ok(shares)
         } else {
             Err(CryptoError::Refused)
         }
+    }
+
+    /// What is in the inner box: every share held against its commitment.
+    pub(crate) fn read_released(bytes: &[u8], set: &GuardianSet) -> Result<Vec<Share>> {
+        let mut reader = Reader::object(bytes, Kind::RELEASED_UNITS, VERSION)?;
+        let shares = (0..reader.count(usize::from(MAX_UNITS), RELEASED_LEN)?)
+            .map(|_| read_share(&mut reader, set))
+            .collect::<Result<Vec<_>>>()?;
+        reader.finish()?;
+        Ok(shares)
     }
 }
 

@@ -26,6 +26,8 @@ mod statement_tests;
 #[cfg(test)]
 mod test_world;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use approval::PURPOSE as APPROVAL;
 pub use approval::{Approval, approve};
 pub use collecting::{BadApproval, BadReason, Collected, Collection, collect};
 pub use params::{Ceremony, MAX_CEREMONY_MS, Purpose};
