@@ -1,7 +1,8 @@
-//! All that a node has while a recovery goes on, searched: its database, keys, mail, log and memory hold neither the key that the
-//! guardians share nor the requester's, with too few parts, with enough before the release, after a veto, and after the release.
+//! All that a node has while a recovery goes on, searched: its database, keys, mail, log and memory, and that of the Redis that
+//! counts its limits, hold neither the key that the guardians share nor the requester's, with too few parts, with enough before
+//! the release, after a veto, and after the release.
 
-use std::{fs, time::Duration};
+use std::{fs, net::TcpListener, process::Stdio, time::Duration};
 
 use ocmt::{
     canary::{Marks, Place, search},
@@ -20,6 +21,8 @@ use ocmt_crypto::{
 use ocmt_proto::v1 as pb;
 use ocmt_testkit::{Person, TestNode};
 use ocmt_types::{Clock as _, Digest32, GuardianSetId, IdGen, RandomIds, SystemClock};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
 
 use crate::delays;
 
@@ -28,8 +31,36 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Long enough to approve and look around before the release, and to see one.
 const DELAYS: Delays = Delays { lock_ms: 30_000, recovery_ms: 25_000, ..delays::SHORT };
 
+/// Where the limits are counted. What it does not count in time is refused, and done at another try.
+struct Redis {
+    process: Child,
+    url: String,
+    _folder: TempDir,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let folder = TempDir::with_prefix("ocmt-redis.").unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let process = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--dir"])
+            .arg(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("redis-server: run tests/scripts/install.sh test");
+        Self { process, url: format!("redis://127.0.0.1:{port}"), _folder: folder }
+    }
+
+    fn memory(&self) -> Place {
+        Place::Process(self.process.id().unwrap())
+    }
+}
+
 /// An owner whose vault two of three guard, and the key that they share.
 struct Circle {
+    redis: Redis,
     node: TestNode,
     owner: Person,
     guards: Vec<(Person, Vault)>,
@@ -38,7 +69,8 @@ struct Circle {
 
 impl Circle {
     async fn dealt() -> Self {
-        let node = TestNode::start().await.unwrap();
+        let redis = Redis::start();
+        let node = TestNode::start_with(|config| config.redis.url.clone_from(&redis.url)).await.unwrap();
         let owner = node.person("ada").await.unwrap();
         let vault = owner.vault(PASSPHRASE).await.unwrap();
         delays::are_short(&owner).await;
@@ -57,7 +89,7 @@ impl Circle {
             owner.client.circle(None).await.ok().flatten().filter(|set| set.state == SetState::Active)
         };
         wait_for(PATIENCE, active).await.expect("the units did not arrive");
-        Self { node, owner, guards, shared }
+        Self { redis, node, owner, guards, shared }
     }
 
     /// Opened in a session of its own: with the ceremony, what that device alone has.
@@ -67,7 +99,8 @@ impl Circle {
         let link = self.node.link(&self.owner.email, "recovery link").await.unwrap();
         let client = pending.finish(&link, "e2e").await.unwrap();
         let state = self.node.device(device).unwrap();
-        let id = client.open_ceremony(None, &state).await.unwrap().0.id();
+        let open = async || client.open_ceremony(None, &state).await.ok();
+        let id = wait_for(PATIENCE, open).await.expect("it cannot be opened").0.id();
         let text = fs::read(self.node.folder().join("devices").join(device).join("state.json")).unwrap();
         let kept: serde_json::Value = serde_json::from_slice(&text).unwrap();
         let secret = kept["requests"][id.to_string()]["secret"].as_str().unwrap().to_owned();
@@ -78,7 +111,7 @@ impl Circle {
         let (guard, vault) = &self.guards[n];
         wait_for(PATIENCE, async || guard.client.ceremony(id).await.ok()).await.expect("told");
         let review = vault.review_ceremony(id).await.unwrap();
-        vault.approve_ceremony(&review).await.unwrap();
+        wait_for(PATIENCE, async || vault.approve_ceremony(&review).await.ok()).await.expect("not taken");
     }
 
     fn nothing_is_found(&self, requester: &[u8], when: &str) {
@@ -88,10 +121,23 @@ impl Circle {
             Place::Tree(self.node.folder().join("mail")),
             Place::Tree(self.node.folder().join("node.log")),
             Place::Process(self.node.local().pid().unwrap()),
+            self.redis.memory(),
         ];
         let report = search(&Marks::new(marks).unwrap(), &places).unwrap();
         assert!(report.findings.is_empty(), "{when}: {:?}", report.findings);
         assert!(report.bytes > 10 << 20, "only {} bytes were searched", report.bytes);
+    }
+
+    /// Redis has seen who is counted.
+    async fn redis_is_asked(&self) {
+        let session = self.guards[0].0.client.who_am_i().await.unwrap().session.unwrap().id.to_string();
+        let marks = Marks::new([("a session", session.as_bytes())]).unwrap();
+        let counted = async || {
+            self.guards[0].0.client.who_am_i().await.unwrap();
+            let found = search(&marks, &[self.redis.memory()]).unwrap().findings;
+            (!found.is_empty()).then_some(())
+        };
+        wait_for(PATIENCE, counted).await.expect("Redis counts nothing");
     }
 }
 
@@ -130,7 +176,8 @@ async fn deal_by_hand(owner: &Person, vault: &Vault) -> RecoveryKey {
         manifest: change.manifest.into(),
         idempotency_key: vec![7; 16].into(),
     };
-    owner.client.recovery().deal_shares(request).await.unwrap();
+    let deal = async || owner.client.recovery().deal_shares(request.clone()).await.ok();
+    wait_for(PATIENCE, deal).await.expect("it was not dealt");
     dealt.recovery_key
 }
 
@@ -139,6 +186,7 @@ async fn a_nodes_database_keys_and_memory_hold_nothing_that_opens_the_vault_whil
     let circle = Circle::dealt().await;
     let (_, vetoed, secret) = circle.opened("first").await;
     circle.approve(0, vetoed).await;
+    circle.redis_is_asked().await;
     circle.nothing_is_found(&secret, "with a part too few");
     circle.approve(1, vetoed).await;
     circle.nothing_is_found(&secret, "before the release");
@@ -150,6 +198,7 @@ async fn a_nodes_database_keys_and_memory_hold_nothing_that_opens_the_vault_whil
     let released = async || client.ceremony(id).await.ok().filter(|one| one.state == CeremonyState::Released);
     wait_for(PATIENCE, released).await.expect("it is not released");
     let ask = pb::CollectSharesRequest { ceremony_id: id.0.to_vec().into() };
-    client.recovery().collect_shares(ask).await.unwrap();
+    let collect = async || client.recovery().collect_shares(ask.clone()).await.ok();
+    wait_for(PATIENCE, collect).await.expect("it was not collected");
     circle.nothing_is_found(&secret, "after it was collected");
 }
