@@ -6,6 +6,7 @@ use ocmt_client::{
     recovery::{Ceremony, GuardianshipState, Side},
 };
 use ocmt_types::Digest32;
+use tonic::Code;
 
 use super::{
     account::{device, link},
@@ -48,9 +49,7 @@ pub(super) async fn begin(context: &Context, client: &Client, over_stop: Option<
     };
     let (request, proposed) = {
         let _waiting = waiting("asking your guardians");
-        client.open_without_mailbox(stopped, &context.state).await.inspect_err(|_| {
-            note("Your link is used up, but no other is needed: `ocmt recovery begin` goes on without one.");
-        })?
+        client.open_without_mailbox(stopped, &context.state).await.inspect_err(link_is_kept)?
     };
     let words = request.words().await?;
     let json = serde_json::json!({ "ceremony": proposed, "words": words });
@@ -72,7 +71,21 @@ async fn kept(context: &Context) -> Result<Option<(Client, Me)>, ClientError> {
         return Err(ClientError::Usage(text.to_owned()));
     }
     // each proposes one
-    Ok(proposed.is_empty().then_some((client, me)))
+    if !proposed.is_empty() {
+        return Ok(None);
+    }
+    note(&format!(
+        "Going on for {}, whose link this device has taken. To paste another: `ocmt logout` before.",
+        me.email
+    ));
+    Ok(Some((client, me)))
+}
+
+/// What was refused after a link was taken is tried again without one, as long as its session lives.
+fn link_is_kept(refused: &ClientError) {
+    if refused.code() != Some(Code::Unauthenticated) {
+        note("Your link is used up, but no other is needed: `ocmt recovery begin` goes on without one.");
+    }
 }
 
 /// The session that is kept, if guardians have not signed in it yet. One that has ended, or is not to be had, is none.
