@@ -78,6 +78,16 @@ fn values_entries_and_slots_are_bounded_with_clear_errors() {
     let change = edit.finish().unwrap();
     database.commit(&mut vault, change);
     assert_eq!(vault.leaves().len(), MAX_ENTRIES + 1);
+    // in a full vault one comes when another goes, in this order
+    let mut edit = vault.edit();
+    assert!(edit.put(&entry("one more", b""), rng).is_err());
+    edit.delete(&entry("entry 1", b"").name).unwrap();
+    edit.put(&entry("one more", b""), rng).unwrap();
+    assert!(edit.put(&entry("and another", b""), rng).is_err());
+    let change = edit.finish().unwrap();
+    assert_eq!((change.objects.len(), change.deleted.len()), (1, 1));
+    database.commit(&mut vault, change);
+    assert_eq!(vault.leaves().len(), MAX_ENTRIES + 1);
 
     let (mut database, mut vault, _) = fresh();
     let key = RecoveryKey::generate(rng);

@@ -4,7 +4,8 @@
 //! Up to 48 entries are one batch. A longer import begins by writing a *mark*, an entry that names the file,
 //! in its first batch, and its last batch deletes it: an import that was cut short is seen by everybody who
 //! opens the vault, and nothing else is imported before it is finished. Doing it again writes what is
-//! missing and nothing twice, since what is there is compared by name, value and times.
+//! missing and nothing twice, since what is there is compared by name, value and times. The mark goes before the
+//! last entries come, so an import of entries needs no place for it.
 //!
 //! Conversations come after the entries, one after the other, each under an id that is made of the file and its id
 //! there: an import that is done again finds what it wrote and goes on behind it.
@@ -15,7 +16,7 @@ mod mark;
 mod plan;
 mod source;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, iter};
 
 use ocmt_crypto::{
     CryptoError,
@@ -98,18 +99,16 @@ impl Vault {
             }
             let last = through && !spoken;
             let mut edit = self.open.edit();
+            if last && marked {
+                self.note_what_is_there(plan, &mut edit);
+                // before the others: in a full vault the last one takes its place
+                edit.delete(&mark)?;
+            }
             for entry in &batch {
                 edit.put(entry, &mut rand::rng())?;
             }
-            match (last, marked) {
-                (true, true) => {
-                    self.note_what_is_there(plan, &mut edit);
-                    edit.delete(&mark)?;
-                }
-                (false, false) => {
-                    edit.put(&mark::entry(source, total)?, &mut rand::rng())?;
-                }
-                _ => {}
+            if !last && !marked {
+                edit.put(&mark::entry(source, total)?, &mut rand::rng())?;
             }
             let change = edit.finish()?;
             self.commit(change).await?;
@@ -122,13 +121,20 @@ impl Vault {
         }
     }
 
-    /// The entries that are to be written, read from the file once more.
+    /// The entries that are to be written, read from the file once more: what is replaced before what is new, so that
+    /// the last batch has a new one if there is any.
     fn wanted<'a>(source: &'a Source, plan: &Plan) -> Entries<'a> {
-        let names: BTreeSet<EntryName> = plan.names_to_write().cloned().collect();
-        let wanted = move |entry: &Result<Entry, _>| match entry {
-            Ok(entry) => names.contains(&entry.name),
-            Err(_) => true,
+        let of = |what| -> Entries<'a> {
+            let names: BTreeSet<EntryName> = plan.names(what).cloned().collect();
+            if names.is_empty() {
+                return Box::new(iter::empty());
+            }
+            let wanted = move |entry: &Result<Entry, _>| match entry {
+                Ok(entry) => names.contains(&entry.name),
+                Err(_) => true,
+            };
+            Box::new(source.entries().filter(wanted))
         };
-        Box::new(source.entries().filter(wanted))
+        Box::new(of(What::Replaced).chain(of(What::New)))
     }
 }

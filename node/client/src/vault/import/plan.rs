@@ -85,7 +85,7 @@ struct Planned {
 impl Plan {
     /// How many entries are written.
     pub fn to_write(&self) -> usize {
-        self.names_to_write().count()
+        self.entries.iter().filter(|one| one.what.is_written()).count()
     }
 
     /// How many conversations are written, or gone on with.
@@ -121,9 +121,30 @@ impl Plan {
         self.to_write() > BATCH || self.conversations_to_write() > 0
     }
 
-    pub(super) fn names_to_write(&self) -> impl Iterator<Item = &EntryName> {
-        self.entries.iter().filter(|one| one.what.is_written()).map(|one| &one.name)
+    /// The names of entries with which this is done.
+    pub(super) fn names(&self, what: What) -> impl Iterator<Item = &EntryName> {
+        self.entries.iter().filter(move |one| one.what == what).map(|one| &one.name)
     }
+
+    /// Whether the mark, if there is one, takes a place beside all that is written. Where the commit that takes it away
+    /// writes a new entry, that comes into its place.
+    fn mark_takes_a_place(&self) -> bool {
+        let is_marked = self.cut_short || self.takes_batches();
+        let ends_with_a_new_one = self.names(What::New).count() > 0 && self.conversations_to_write() == 0;
+        is_marked && !ends_with_a_new_one
+    }
+}
+
+/// Whether a vault of so many objects takes `new` more, and a mark that stands for a while.
+fn check_room(there: usize, new: usize, mark: bool) -> Result<(), ClientError> {
+    let (room, takes) = (MAX_OBJECTS.saturating_sub(there), new.saturating_add(usize::from(mark)));
+    if takes <= room {
+        return Ok(());
+    }
+    let mark = if mark { ", one of them only while it lasts" } else { "" };
+    Err(ClientError::Usage(format!(
+        "nothing was imported: the vault has room for {room} more entries and conversations, and the import takes {takes}{mark}"
+    )))
 }
 
 impl Vault {
@@ -143,18 +164,10 @@ impl Vault {
         let mut plan = Plan { entries, conversations, cut_short };
         self.compare(&mut plan.entries, existing).await?;
         self.compare_conversations(source, &mut plan.conversations).await?;
-        let new = plan.entries.iter().filter(|one| one.what == What::New).count();
-        let new = new + self.room_for_conversations(&plan.conversations)?;
-        let mark = usize::from(!cut_short && plan.takes_batches());
-        let room = MAX_OBJECTS.saturating_sub(self.keys().leaves().len());
-        if new + mark > room {
-            let text = format!(
-                "nothing was imported: the vault has room for {room} more entries and conversations, and the import takes {}",
-                new + mark
-            );
-            let mark = if mark > 0 { ", one of them only while it lasts" } else { "" };
-            return Err(ClientError::Usage(text + mark));
-        }
+        let new = plan.names(What::New).count() + self.room_for_conversations(&plan.conversations)?;
+        // the mark of an import that was cut short makes room when it goes
+        let there = self.keys().leaves().len().saturating_sub(usize::from(cut_short));
+        check_room(there, new, plan.mark_takes_a_place())?;
         Ok(plan)
     }
 

@@ -7,7 +7,7 @@ use ocmt_client::{
     passphrase::NewPassphrase,
     vault::{
         Parts, Vault,
-        import::{Existing, Source, What},
+        import::{Existing, Plan, Source, What},
     },
 };
 use ocmt_crypto::{CryptoError, kdf::Cost};
@@ -31,9 +31,13 @@ pub(super) async fn import(
 /// Imports until so many are written, then lets the device die.
 pub(super) async fn cut(vault: &mut Vault, source: &Source, after: usize) {
     let plan = vault.plan_import(source, Existing::Refuse, &BTreeSet::new()).await.unwrap();
+    cut_as_planned(vault, source, &plan, after).await;
+}
+
+async fn cut_as_planned(vault: &mut Vault, source: &Source, plan: &Plan, after: usize) {
     let enough = Arc::new(Notify::new());
     let told = enough.clone();
-    let import = vault.import(source, &plan, move |written, _| {
+    let import = vault.import(source, plan, move |written, _| {
         if written >= after {
             told.notify_one();
         }
@@ -105,6 +109,33 @@ async fn an_import_that_was_cut_short_is_seen_and_goes_on_without_doubling() {
     assert_eq!(hers.list().await.unwrap().len(), 250);
 }
 
+/// So that the last batch, which takes the mark away, has a new entry for its place: a full vault has none beside.
+#[tokio::test]
+async fn what_an_import_replaces_comes_before_what_is_new() {
+    let node = TestNode::start().await.unwrap();
+    let ada = node.person("ada").await.unwrap();
+    let mut hers = vault(&ada).await;
+    for at in 110..120 {
+        hers.put(&format!("file {at:03}"), b"of before").await.unwrap();
+    }
+    let file = earlier("file", 120);
+    let plan = hers.plan_import(&file, Existing::Replace, &BTreeSet::new()).await.unwrap();
+    cut_as_planned(&mut hers, &file, &plan, 47).await;
+    let mut hers = again(&ada, &ada.device).await;
+    let first: Vec<_> = hers.list().await.unwrap();
+    assert!(first.iter().any(|one| one.name == MARK) && first.len() < 121, "it came to its end");
+    for at in 110..120 {
+        assert_eq!(hers.version(&format!("file {at:03}")).unwrap(), 2, "{at}");
+    }
+    // what was under way at the cut has come by now
+    let mut hers = again(&ada, &ada.device).await;
+    import(&mut hers, &file, Existing::Refuse).await.unwrap();
+    let all = all(&hers).await;
+    assert!(all.len() == 120 && all.iter().all(|one| one.0 != MARK && one.2.starts_with(b"value ")));
+    let twice: Vec<_> = all.iter().filter(|one| one.1 == 2).map(|one| one.0.clone()).collect();
+    assert_eq!(twice, (110..120).map(|at| format!("file {at:03}")).collect::<Vec<_>>());
+}
+
 /// The mark is all that is left to do: everything was written by hand meanwhile.
 #[tokio::test]
 async fn a_mark_is_taken_away_by_an_import_that_has_nothing_left_to_write() {
@@ -137,7 +168,11 @@ async fn nothing_is_written_of_a_file_that_does_not_fit_or_is_not_whole() {
     assert!(usage(import(&mut hers, &large(), Existing::Refuse).await).contains("`large`"));
     let conflict = || with(vec![item("a", vec![1]), item("taken", b"theirs".to_vec())]);
     assert!(usage(import(&mut hers, &conflict(), Existing::Refuse).await).contains("`taken`"));
-    usage(import(&mut hers, &earlier("many", 10_000), Existing::Refuse).await);
+    let full = usage(import(&mut hers, &earlier("many", 10_000), Existing::Refuse).await);
+    assert!(full.contains("room for 9999 more") && full.contains("takes 10000"), "{full}");
+    // just as many as there is room for: the mark of the import takes no place of its own
+    let plan = hers.plan_import(&earlier("many", 9_999), Existing::Refuse, &BTreeSet::new()).await.unwrap();
+    assert_eq!(plan.to_write(), 9_999);
     let unknown = BTreeSet::from(["not there".to_owned()]);
     usage(hers.plan_import(&earlier("few", 2), Existing::Refuse, &unknown).await);
     // an export whose second chunk is damaged, or not there: its first one was good
