@@ -284,3 +284,22 @@ fn likeness(entry: &Entry) -> Digest32 {
     hash.update(&*entry.value);
     Digest32(hash.finalize().into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_vault_takes_10000_and_one_less_where_a_mark_stands_beside_them() {
+        for (there, new, mark, fits) in [
+            (1, 10_000, false, true),
+            (1, 10_001, false, false),
+            (1, 10_000, true, false),
+            (1, 9_999, true, true),
+            (10_001, 0, false, true),
+            (10_001, 0, true, false),
+        ] {
+            assert_eq!(check_room(there, new, mark).is_ok(), fits, "{there} {new} {mark}");
+        }
+    }
+}
