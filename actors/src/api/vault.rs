@@ -171,6 +171,7 @@ pub struct PutEntry(pub Write);
 /// Delete one object.
 pub struct DeleteEntry(pub Write);
 /// Write and delete together.
+#[derive(Debug, Clone)]
 pub struct BatchPutEntries(pub Write);
 
 /// Answer of every write.

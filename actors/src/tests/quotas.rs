@@ -8,6 +8,7 @@ use ocmt_types::Ownership;
 
 use super::{
     kit::{Kit, Person},
+    nodes::{ask, hand_over},
     suspension::operate,
     vault,
 };
@@ -129,6 +130,56 @@ async fn calls_within_a_minute_never_exceed_their_quota() {
         // an operator's acts are not the tenant's calls
         operate(&kit, ann.tenant, OperatorAct::Quota).await.unwrap();
     }
+}
+
+/// Entries of one size in vaults of several people, and room for two.
+async fn ciphertext_written_at_two_nodes_at_once_never_exceeds_its_quota(a: Kit) {
+    let b = a.beside(2).await;
+    let ann = a.founder("ann@example.com").await;
+    let (mut own, mut writes) = (vault::vault_of(&a, &ann).await, Vec::new());
+    for n in 0..6 {
+        let person = a.member(&ann, &format!("user{n}@example.com"), Role::Member).await;
+        let open = vault::vault_of(&a, &person).await;
+        writes.push((person, vault::put(&open, "entry", &[7; 5_000]).1));
+    }
+    let before = report(&a, &ann).await.used.storage_bytes;
+    vault::store(&a, &ann, &mut own, "entry", &[7; 5_000]).await;
+    let used = report(&a, &ann).await.used.storage_bytes;
+    let room = Some(used + 2 * (used - before));
+    limit_to(&b, &ann, QuotaChange { storage_bytes: room, ..QuotaChange::default() }).await;
+    let tries = writes.into_iter().zip(1..).map(|((person, write), key)| {
+        let nodes = [&a, &b];
+        async move { ask(nodes, key, &person.caller, BatchPutEntries(write)).await.map(drop) }
+    });
+    let (answers, ()) = tokio::join!(join_all(tries), hand_over([&a, &b], ann.tenant));
+    assert_eq!(done(answers, "QUOTA_STORAGE"), 2);
+    let now = ask([&a, &b], 0, &ann.caller, GetQuota::default()).await.unwrap().used.storage_bytes;
+    assert_eq!(Some(now), room);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ciphertext_written_at_two_nodes_at_once_never_exceeds_its_quota_on_sim() {
+    ciphertext_written_at_two_nodes_at_once_never_exceeds_its_quota(Kit::sim().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ciphertext_written_at_two_nodes_at_once_never_exceeds_its_quota_on_postgres() {
+    ciphertext_written_at_two_nodes_at_once_never_exceeds_its_quota(Kit::postgres().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn calls_at_two_nodes_at_once_are_counted_together() {
+    let a = Kit::sim().await;
+    let b = a.beside(2).await;
+    let ann = a.founder("ann@example.com").await;
+    limit_to(&b, &ann, QuotaChange { calls_per_minute: Some(7), ..QuotaChange::default() }).await;
+    a.clock.advance(Duration::from_secs(61));
+    let tries = (0..40).map(|n: usize| {
+        let nodes = if n.is_multiple_of(2) { [&a, &b] } else { [&b, &a] };
+        let (caller, meta) = (ann.caller.clone(), a.meta());
+        async move { Kit::ask_any(&nodes, &caller, &meta, GetTenant).await }
+    });
+    assert_eq!(done(join_all(tries).await, "QUOTA_CALLS"), 7);
 }
 
 #[tokio::test]

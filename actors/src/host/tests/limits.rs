@@ -11,7 +11,8 @@ use crate::{
     QuotaChange,
     api::{container::*, tenant::GetQuota, users::Role},
     tests::{
-        kit::{Person, until},
+        kit::{Kit, Person, until},
+        nodes::{ask, hand_over},
         quotas::{done, limit_to},
         suspension::{resume, suspend},
     },
@@ -38,6 +39,44 @@ async fn containers_never_exceed_their_quota() {
     let answers = join_all(people.iter().map(|person| world_call(&world, person, create()))).await;
     assert_eq!(done(answers, "QUOTA_CONTAINERS"), 2);
     assert_eq!(world.kit.call(&people[0].caller, GetQuota::default()).await.unwrap().used.containers, 2);
+}
+
+/// Containers and their memory, with the tenant on the move between two nodes that both have hosts.
+async fn at_two_nodes_at_once_neither_containers_nor_memory_exceed_their_quotas(a: World) {
+    let b = a.beside(2).await;
+    let nodes = [&a.kit, &b.kit];
+    let people = people(&a, 7).await;
+    let ann = &people[0];
+    limit_to(&b.kit, ann, QuotaChange { containers: Some(4), ..QuotaChange::default() }).await;
+    let create = || CreateContainer { user: None, spec: spec(), start: false };
+    let tries = people.iter().zip(1..).map(|(person, key)| ask(nodes, key, &person.caller, create()));
+    let (made, ()) = tokio::join!(join_all(tries), hand_over(nodes, ann.tenant));
+    let mut containers = Vec::new();
+    for (person, made) in people.iter().zip(&made) {
+        containers.extend(made.as_ref().ok().map(|made| (person, made.container.id)));
+    }
+    assert_eq!(done(made, "QUOTA_CONTAINERS"), 4);
+    // two of 1.5 GiB fit, and a half
+    let quota = QuotaChange { memory_bytes: Some(4 * GIB - GIB / 4), ..QuotaChange::default() };
+    limit_to(&b.kit, ann, quota).await;
+    let wakes = containers.iter().enumerate().map(|(n, (person, container))| {
+        let turns = if n.is_multiple_of(2) { [&a.kit, &b.kit] } else { [&b.kit, &a.kit] };
+        let (meta, wake) = (a.kit.meta(), WakeContainer { container: *container });
+        async move { Kit::ask_any(&turns, &person.caller, &meta, wake).await }
+    });
+    assert_eq!(done(join_all(wakes).await, "QUOTA_MEMORY"), 2);
+    let used = Kit::ask_any(&nodes, &ann.caller, &a.kit.meta(), GetQuota::default()).await.unwrap().used;
+    assert_eq!((used.containers, used.memory_bytes), (4, 3 * GIB));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn at_two_nodes_at_once_neither_containers_nor_memory_exceed_their_quotas_on_sim() {
+    at_two_nodes_at_once_neither_containers_nor_memory_exceed_their_quotas(World::sim().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn at_two_nodes_at_once_neither_containers_nor_memory_exceed_their_quotas_on_postgres() {
+    at_two_nodes_at_once_neither_containers_nor_memory_exceed_their_quotas(World::postgres().await).await;
 }
 
 async fn world_call<C: crate::Call>(

@@ -119,6 +119,13 @@ impl World {
         Self { kit, runtime, cells }
     }
 
+    async fn postgres() -> Self {
+        let mut made = None;
+        let kit = Kit::postgres_with(|config| made = Some(Self::change(config))).await;
+        let (runtime, cells) = made.unwrap();
+        Self { kit, runtime, cells }
+    }
+
     fn change(config: &mut SystemConfig) -> (SimRuntime, Arc<FakeCells>) {
         let (runtime, cells) = parts(config);
         config.runtime = Arc::new(runtime.clone());

@@ -15,7 +15,10 @@ use crate::{
         },
     },
     call::Call,
-    tests::{kit::Kit, nodes::hand_over},
+    tests::{
+        kit::Kit,
+        nodes::{self, hand_over},
+    },
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -28,23 +31,14 @@ async fn at_two_nodes_at_once_on_postgres() {
     at_two_nodes_at_once(Kit::postgres().await).await;
 }
 
-/// Asks as an edge does, until there is an answer; with one key for all tries.
+/// Asks as an edge does, until there is an answer.
 pub(super) async fn ask<C: Call + Clone>(
     nodes: [&Kit; 2],
     key: u8,
     by: &Side,
     call: C,
 ) -> Result<C::Answer, ActorError> {
-    for turn in usize::from(key)..usize::from(key) + 2_000 {
-        let kit = nodes[turn % 2];
-        let tenant = kit.system.tenant(by.person.tenant);
-        match tenant.call(by.caller().clone(), kit.keyed(key, key), call.clone()).await {
-            Err(error) if error.is_retryable() || error.outcome_unknown() => {}
-            answer => return answer,
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await; // why: the pause between two tries of an edge, bounded by the turns
-    }
-    panic!("no node took it");
+    nodes::ask(nodes, key, by.caller(), call).await
 }
 
 async fn at_two_nodes_at_once(a: Kit) {

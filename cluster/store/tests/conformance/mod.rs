@@ -7,6 +7,7 @@
 pub mod areas;
 pub mod deletion;
 pub mod fencing;
+pub mod gathered;
 pub mod hosts;
 pub mod nodes;
 pub mod operators;
@@ -85,6 +86,7 @@ macro_rules! suite {
                 an_invitation_ends_with_its_time,
                 a_confirmation_is_good_for_its_operator_act_and_object_once,
                 an_act_is_confirmed_once_and_by_who_began_it,
+                of_parallel_confirmations_one_stands_and_does_its_act_once,
                 the_last_operator_stays,
                 only_a_cluster_without_operators_gets_a_first_one,
                 a_first_operator_is_the_first,
@@ -135,6 +137,7 @@ macro_rules! suite {
             restored {
                 who_was_revoked_stays_so_over_a_restore,
                 snapshots_are_unverified_after_an_accepted_restore,
+                a_vault_of_a_group_that_was_open_at_a_restore_is_due_for_new_keys,
                 an_accepted_restore_leaves_nothing_that_is_good_once,
                 a_revocation_that_the_database_forgot_is_written_again_once,
                 a_database_that_went_back_to_the_same_version_is_accepted,
@@ -164,6 +167,12 @@ macro_rules! suite {
                 what_is_not_there_is_not_pruned,
                 every_record_is_proven_and_every_log_the_beginning_of_the_next,
                 a_tree_grows_after_a_program_that_kept_none,
+            }
+            gathered {
+                records_are_chained_and_proven_as_by_themselves,
+                a_dropped_one_leaves_no_record,
+                one_after_a_program_that_kept_no_tree_takes_its_records_in,
+                what_it_writes_it_reads,
             }
             areas {
                 the_cluster_row_is_made_once,

@@ -150,6 +150,54 @@ pub async fn an_act_is_confirmed_once_and_by_who_began_it(store: Store) {
     assert_eq!(store.operators().act(id(5), id(2), NOW).await.unwrap(), None, "read by another");
 }
 
+/// However many nodes are told the second step at once, and however many are shown what came of it.
+pub async fn of_parallel_confirmations_one_stands_and_does_its_act_once(store: Store) {
+    with_operators(&store).await;
+    let object = id::<OperatorId>(2).to_string();
+    let begun = DestructiveAct {
+        act_id: id(5),
+        operator_id: id(1),
+        act: ActKind::RevokeOperator,
+        object: object.clone(),
+        token_hash: None,
+        created_at: NOW,
+        expires_at: Timestamp(2_000),
+    };
+    store.operators().begin_act(&begun, &act("operator.begin")).await.unwrap();
+    let mut tries = JoinSet::new();
+    for n in 1..=8_u8 {
+        let operators = store.operators();
+        tries.spawn(async move {
+            let token_hash = Digest32([n; 32]);
+            let done = operators.confirm_act(id(5), id(1), token_hash, &act("operator.confirm")).await;
+            settled(done).flatten().map(|_| token_hash)
+        });
+    }
+    let stands: Vec<Digest32> = tries.join_all().await.into_iter().flatten().collect();
+    assert_eq!(stands.len(), 1);
+    let good = Confirmation { token_hash: stands[0], operator: id(1), act: ActKind::RevokeOperator, object };
+    let mut tries = JoinSet::new();
+    for _ in 0..8 {
+        let (operators, good) = (store.operators(), good.clone());
+        tries.spawn(async move {
+            settled(operators.revoke_operator(id(2), &good, &act("operator.revoke")).await)
+        });
+    }
+    let answers = tries.join_all().await;
+    assert_eq!(answers.iter().filter(|answer| **answer == Some(Revocation::Done)).count(), 1, "{answers:?}");
+    // each is in the chain once, as it was done once
+    let rows = store.operators().audit_page(0, 100).await.unwrap();
+    assert_eq!(rows.len(), 5, "two operators, and an act in three steps");
+}
+
+/// What came of it, unless another overtook it and it is to be tried again.
+fn settled<T>(answer: Result<T, StoreError>) -> Option<T> {
+    match answer {
+        Err(StoreError::Conflict) => None,
+        answer => Some(answer.unwrap()),
+    }
+}
+
 pub async fn the_last_operator_stays(store: Store) {
     founded(&store).await;
     assert!(store.operators().add_operator(&operator(1), &act("operator.add")).await.unwrap());

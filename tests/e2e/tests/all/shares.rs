@@ -96,6 +96,24 @@ async fn a_secret_is_given_taken_read_given_on_and_taken_back() {
     assert_eq!((version("bank"), version("kept")), (2, 1));
     assert!(ada.client.revoke_share(share.id).await.unwrap().is_empty(), "all is under fresh keys");
     assert!(ada.client.list_shares().await.unwrap().iter().all(|share| share.state == ShareState::Revoked));
+    trusts(&ada, &carol).await;
+    trusts(&carol, &ada).await;
+    looked_after((&ada, &hers), &bob, (&carol, &theirs)).await;
+}
+
+/// Bob administers what Carol reads: he sees that, takes it back, and reads nothing by it.
+async fn looked_after((ada, hers): (&Person, &Vault), bob: &Person, (carol, theirs): (&Person, &Vault)) {
+    let names = ["bank".to_owned()];
+    let own = hers.give(&bob.email, &names, &[Permission::Admin], None).await.unwrap();
+    bob.client.accept_share(own.id).await.unwrap();
+    let given = hers.give(&carol.email, &names, &[Permission::Read], None).await.unwrap();
+    let taken = carol.client.accept_share(given.id).await.unwrap();
+    assert_eq!(theirs.read_share(&taken).await.unwrap()[0].value.as_slice(), b"the value");
+    let seen = bob.client.share(given.id).await.unwrap();
+    assert_eq!((&seen.taker_email, seen.entries.len()), (&carol.email, 1));
+    assert!(bob.client.revoke_share(given.id).await.unwrap().is_empty(), "the keys are hers to replace");
+    assert_eq!(code(theirs.read_share(&taken).await), Some(Code::NotFound));
+    assert_eq!(ada.client.revoke_share(given.id).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
