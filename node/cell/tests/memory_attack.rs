@@ -6,9 +6,14 @@
 
 mod common;
 
-use std::{os::unix::process::CommandExt as _, process::Command};
+use std::{
+    fs,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    process::Command,
+};
 
-use common::{Options, TestCell, WORKLOAD, is_root, user::User};
+use common::{Options, TestCell, WORKLOAD, is_root, level, user::User};
+use rustix::process::{Resource, Rlimit, Signal};
 
 /// An unprivileged uid that cell and attacker share.
 const UID: u32 = 1000;
@@ -47,6 +52,35 @@ async fn with_the_guard_a_workload_reads_nothing_of_the_cell() {
     assert_eq!(attack.code, Some(0), "{}", attack.said);
     for name in ["environ", "auxv", "syscall", "mem"] {
         assert!(attack.said.contains(&format!("{name}: refused")), "{}", attack.said);
+    }
+}
+
+/// On a system that keeps every core: none of a cell is written, in which the unlock key would be.
+#[tokio::test]
+async fn a_cell_that_crashes_leaves_no_core() {
+    let most = rustix::process::getrlimit(Resource::Core).maximum;
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: most, maximum: most }).unwrap();
+    for signal in [Signal::ABORT, Signal::SEGV] {
+        let mut cell = TestCell::start(&Options {
+            workload: &["sleep", "600"],
+            uid: is_root().then_some(UID),
+            ..Options::default()
+        });
+        let mut client = cell.client().await;
+        User::new().unlock(&cell, &mut client, &[("TOKEN", b"marked-value-55aa")]).await.unwrap();
+        let limits = fs::read_to_string(format!("/proc/{}/limits", cell.pid())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+        // a signal that is sent is no fault: the first SIGSEGV only takes Rust's handler away
+        let ended = level("the cell to crash", || {
+            let ended = cell.child.try_wait().unwrap();
+            if ended.is_none() {
+                cell.signal(signal);
+            }
+            ended
+        });
+        let ended = ended.await;
+        assert!(ended.signal().is_some() && !ended.core_dumped(), "{ended}");
     }
 }
 

@@ -7,12 +7,14 @@ use std::{
         process::{CommandExt as _, ExitStatusExt as _},
     },
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
 use ocmt::local::wait_every;
 use ocmt_testkit::programs;
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use tempfile::TempDir;
 
 /// An unprivileged uid that client and attacker share, where the test may become it.
 const UID: u32 = 1000;
@@ -28,8 +30,35 @@ fn as_user(mut command: Command) -> Command {
 /// `ocmt` as somebody who is asked for a secret: it waits for standard input.
 fn client(folder: &Path) -> Child {
     let mut command = Command::new(programs::ocmt().unwrap());
-    command.args(["whoami", "--api-key-file", "-", "--state-dir"]).arg(folder);
+    command.args(["whoami", "--api-key-file", "-", "--state-dir"]).arg(folder).current_dir(folder);
     as_user(command).spawn().unwrap()
+}
+
+/// A folder of the user's, to which the kernel would write a core.
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(folder.path(), Some(UID), Some(UID)).unwrap();
+    }
+    folder
+}
+
+fn cores_in(folder: &Path) -> usize {
+    let names = fs::read_dir(folder).unwrap().map(|one| one.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("core")).count()
+}
+
+/// How it ends when it crashes. A signal that is sent is no fault: the first SIGSEGV only takes Rust's handler away.
+async fn crashed(child: &mut Child, signal: Signal) -> ExitStatus {
+    let pid = Pid::from_child(child);
+    let ended = async || {
+        let ended = child.try_wait().unwrap();
+        if ended.is_none() {
+            rustix::process::kill_process(pid, signal).unwrap();
+        }
+        ended
+    };
+    wait_every(Duration::from_millis(20), Duration::from_secs(20), ended).await.expect("it goes on")
 }
 
 /// Whether somebody of the same user can read this file of the process.
@@ -41,35 +70,38 @@ fn read_by_the_same_user(pid: u32, file: &str) -> bool {
 
 #[tokio::test]
 async fn a_clients_memory_is_closed_to_its_user_and_to_core_dumps() {
-    let folder = tempfile::tempdir().unwrap();
-    if rustix::process::geteuid().is_root() {
-        std::os::unix::fs::chown(folder.path(), Some(UID), Some(UID)).unwrap();
-    }
     // as a system may be set up that keeps every core
-    let most = rustix::process::getrlimit(rustix::process::Resource::Core).maximum;
-    let all = rustix::process::Rlimit { current: most, maximum: most };
-    rustix::process::setrlimit(rustix::process::Resource::Core, all).unwrap();
+    let most = rustix::process::getrlimit(Resource::Core).maximum;
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: most, maximum: most }).unwrap();
+    let (beside, folder) = (folder(), folder());
     let mut command = Command::new("/bin/sleep");
-    command.arg("60");
+    command.arg("60").current_dir(beside.path());
     let mut open = as_user(command).spawn().unwrap();
-    let mut guarded = client(folder.path());
     // what the guard is for: without it the same user reads on
     assert!(read_by_the_same_user(open.id(), "environ") && read_by_the_same_user(open.id(), "auxv"));
-    let closed = async || (!read_by_the_same_user(guarded.id(), "environ")).then_some(());
-    wait_every(Duration::from_millis(20), Duration::from_secs(20), closed).await.expect("it stays readable");
-    for file in ["environ", "auxv", "mem", "syscall", "smaps"] {
-        assert!(!read_by_the_same_user(guarded.id(), file), "{file}");
+    for signal in [Signal::ABORT, Signal::SEGV] {
+        let mut guarded = client(folder.path());
+        let closed = async || (!read_by_the_same_user(guarded.id(), "environ")).then_some(());
+        wait_every(Duration::from_millis(20), Duration::from_secs(20), closed)
+            .await
+            .expect("it stays readable");
+        for file in ["environ", "auxv", "mem", "syscall", "smaps"] {
+            assert!(!read_by_the_same_user(guarded.id(), file), "{file}");
+        }
+        // the kernel gives what is not dumpable to root
+        let owner = |pid: u32| fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid();
+        assert_eq!(owner(guarded.id()), 0);
+        let limits = fs::read_to_string(format!("/proc/{}/limits", guarded.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+        let ended = crashed(&mut guarded, signal).await;
+        assert!(ended.signal().is_some() && !ended.core_dumped(), "{ended}");
+        assert_eq!(cores_in(folder.path()), 0);
     }
-    // the kernel gives what is not dumpable to root
-    let owner = |pid: u32| fs::metadata(format!("/proc/{pid}/mem")).unwrap().uid();
-    assert_eq!(owner(guarded.id()), 0);
-    let limits = fs::read_to_string(format!("/proc/{}/limits", guarded.id())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
-    let crash = rustix::process::Pid::from_child(&guarded);
-    rustix::process::kill_process(crash, rustix::process::Signal::ABORT).unwrap();
-    let ended = guarded.wait().unwrap();
-    assert!(ended.signal().is_some() && !ended.core_dumped(), "{ended}");
-    open.kill().unwrap();
-    open.wait().unwrap();
+    let ended = crashed(&mut open, Signal::ABORT).await;
+    // where this machine writes cores to the folder of who crashes, that of an open program is there
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    if most != Some(0) && pattern.starts_with("core") && !pattern.contains('/') {
+        assert!(ended.core_dumped() && cores_in(beside.path()) == 1, "{ended}");
+    }
 }
