@@ -5,7 +5,7 @@ use std::{ops::RangeInclusive, path::Path, time::Duration};
 use crate::cells::outgoing;
 
 use super::{
-    Config, ConfigError, HostMemory, HumanDuration, RuntimeKind, StorePlace, alerts, audit, egress, listen,
+    Config, ConfigError, HostMemory, HumanDuration, StorePlace, alerts, audit, containers, egress, listen,
     mail, otlp, outbound, rates, snapshots,
 };
 
@@ -13,7 +13,7 @@ use super::{
 pub fn check(config: &Config) -> Result<(), ConfigError> {
     listen::check(config)?;
     store(config)?;
-    containers(config)?;
+    containers::check(config)?;
     egress::check(config)?;
     snapshots::check(config)?;
     hibernation(config)?;
@@ -119,19 +119,6 @@ fn logins(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-fn containers(config: &Config) -> Result<(), ConfigError> {
-    let it = &config.containers;
-    if it.runtime == RuntimeKind::Process && !config.node.mode.is_relaxed() {
-        return Err(refuse(
-            "containers.runtime",
-            "`process` isolates nothing and is refused outside dev and demo: use `docker`",
-        ));
-    }
-    within("containers.memory_mib", it.memory_mib, 64..=65_536)?;
-    within("containers.pids", it.pids, 16..=4096)?;
-    within("containers.cpu_shares", it.cpu_shares, 2..=262_144)
-}
-
 fn hibernation(config: &Config) -> Result<(), ConfigError> {
     let least = if config.node.mode.is_relaxed() { Duration::from_secs(1) } else { Duration::from_secs(60) };
     at_least("hibernation.pause_after", config.hibernation.pause_after, least)?;
@@ -187,7 +174,7 @@ fn limits(config: &Config) -> Result<(), ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Mode;
+    use crate::config::{Mode, RuntimeKind};
 
     fn dev() -> Config {
         let mut config = Config::default();

@@ -8,6 +8,7 @@ mod alerts;
 mod audit;
 mod check;
 mod cluster;
+mod containers;
 mod duration;
 mod egress;
 mod listen;
@@ -29,6 +30,7 @@ pub use alerts::{Alerts, OperatorAlerts};
 pub use audit::Audit;
 pub use check::check;
 pub use cluster::{Cluster, HostMemory, Store, StorePlace};
+pub use containers::{Containers, DriftPolicy, RuntimeKind, Seccomp};
 pub use duration::HumanDuration;
 pub use egress::Egress;
 pub use listen::{Listen, ProxyHeader};
@@ -135,71 +137,6 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// PEM private key of `certificate`.
     pub key: PathBuf,
-}
-
-/// The engine that runs containers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RuntimeKind {
-    /// A Docker engine: what isolates.
-    #[default]
-    Docker,
-    /// The cell as a child process: isolates nothing, for `dev` and `demo` only.
-    Process,
-}
-
-/// `[containers]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Containers {
-    /// `docker` or `process`.
-    pub runtime: RuntimeKind,
-    /// The engine's socket, `unix:///var/run/docker.sock` by default.
-    pub docker_host: String,
-    /// The image new containers run, `sha256:…`. A name is taken only in `dev` and `demo`.
-    pub image: String,
-    /// The cell's binary for the `process` runtime. Empty: `ocmt-cell` beside this program.
-    pub cell: PathBuf,
-    /// Memory of one container in MiB, swap included, 64 to 65536.
-    pub memory_mib: u32,
-    /// Processes of one container, 16 to 4096.
-    pub pids: u32,
-    /// CPU shares of one container, 2 to 262144 (Docker's own scale: 1024 is one share).
-    pub cpu_shares: u32,
-    /// Volumes, one folder per tenant and user. Empty: `volumes` in the data folder.
-    pub data_dir: PathBuf,
-    /// Networks of containers are /29s of this range.
-    pub network_range: String,
-    /// What becomes of a running container that is found changed by hand: `hold` or `report`.
-    pub on_drift: DriftPolicy,
-}
-
-/// What becomes of a container that is not as it was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriftPolicy {
-    /// It is stopped, and not woken before an administrator of its tenant releases it.
-    #[default]
-    Hold,
-    /// It is written into the audit and the log.
-    Report,
-}
-
-impl Default for Containers {
-    fn default() -> Self {
-        Self {
-            runtime: RuntimeKind::Docker,
-            docker_host: String::from("unix:///var/run/docker.sock"),
-            image: String::new(),
-            cell: PathBuf::new(),
-            memory_mib: 1536,
-            pids: 256,
-            cpu_shares: 512,
-            data_dir: PathBuf::new(),
-            network_range: String::from("10.213.0.0/16"),
-            on_drift: DriftPolicy::default(),
-        }
-    }
 }
 
 /// `[hibernation]`

@@ -9,6 +9,7 @@ use ocmt_runtime::{
     ContainerRef, Egress, ImageRef, Limits, Mode, Runtime as _,
     docker::{
         DockerConfig, DockerRuntime, Engine,
+        confinement::Confinement,
         guard::HostGuard,
         import::{ImageFile, ImageName, layer},
     },
@@ -149,6 +150,7 @@ impl Docker {
             ceiling: Limits { memory_bytes: 64 << 20, pids: 16, cpu_shares: 2 },
             egress: Egress::Off,
             resolvers: Vec::new(),
+            confinement: Confinement::default(),
         };
         let runtime = DockerRuntime::open(Engine::at(&self.host)?, config).await?;
         for seen in runtime.list().await? {

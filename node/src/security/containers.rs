@@ -6,6 +6,19 @@ use ocmt_types::NodeId;
 use super::{Finding, Report, Severity, runs_docker};
 use crate::{config::Config, server::bounds};
 
+const CHANGED: (&str, Severity, &str, &str) = (
+    "containers.profile",
+    Severity::Critical,
+    "somebody changed it, or made it beside the node",
+    "hold it and look: ocmt container hold",
+);
+const BEFORE: (&str, Severity, &str, &str) = (
+    "containers.made_before",
+    Severity::High,
+    "it was made before containers.seccomp or containers.oci_runtime said so, and is held less tightly",
+    "remove it and make it anew; its volume stays: ocmt container rm, ocmt container create",
+);
+
 /// Asks the engine; changes nothing there.
 pub async fn check(config: &Config, report: &mut Report) {
     if !runs_docker(config) {
@@ -26,14 +39,12 @@ pub async fn check(config: &Config, report: &mut Report) {
             }
             for (name, drifts) in seen.containers {
                 for drift in drifts {
-                    report.push(Finding::new(
-                        "containers.profile",
-                        Severity::Critical,
-                        name.clone(),
-                        format!("{} is `{}` and should be `{}`", drift.item, drift.found, drift.expected),
-                        "somebody changed it, or made it beside the node",
-                        "hold it and look: ocmt container hold",
-                    ));
+                    let what =
+                        format!("{} is `{}` and should be `{}`", drift.item, drift.found, drift.expected);
+                    // a container keeps the filter and runtime that it was made with
+                    let made_before = ["Seccomp", "Runtime"].contains(&drift.item);
+                    let (rule, severity, why, mend) = if made_before { BEFORE } else { CHANGED };
+                    report.push(Finding::new(rule, severity, name.clone(), what, why, mend));
                 }
             }
             report.looked_at("containers");

@@ -4,12 +4,16 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ocmt_runtime::{
     Egress, ImageRef, Limits, Mode as RuntimeMode, Runtime, RuntimeError,
-    docker::{DockerConfig, DockerRuntime, Engine, drift::Bounds},
+    docker::{
+        DockerConfig, DockerRuntime, Engine,
+        confinement::{Confinement, Seccomp},
+        drift::Bounds,
+    },
     process::{ProcessConfig, ProcessRuntime},
 };
 use ocmt_types::{Clock, NodeId};
 
-use crate::config::{Config, Mode, RuntimeKind};
+use crate::config::{self, Config, Mode, RuntimeKind};
 
 /// How long a cell of the `process` runtime may take to listen.
 const CELL_START: Duration = Duration::from_secs(10);
@@ -76,6 +80,7 @@ fn docker(config: &Config, node: NodeId, data_dir: PathBuf) -> Result<DockerConf
         ceiling: limits(config),
         egress: egress(config),
         resolvers: Vec::new(),
+        confinement: confinement(config),
     })
 }
 
@@ -113,7 +118,17 @@ pub(crate) fn bounds(config: &Config) -> Bounds {
         data_dir: volumes.canonicalize().unwrap_or(volumes),
         ceiling: limits(config),
         egress: egress(config),
+        confinement: confinement(config),
     }
+}
+
+fn confinement(config: &Config) -> Confinement {
+    let seccomp = match config.containers.seccomp {
+        config::Seccomp::Default => Seccomp::Default,
+        config::Seccomp::Strict => Seccomp::Strict,
+    };
+    let named = &config.containers.oci_runtime;
+    Confinement { seccomp, oci_runtime: (!named.is_empty()).then(|| named.clone()) }
 }
 
 fn egress(config: &Config) -> Egress {

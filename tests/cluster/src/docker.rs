@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use ocmt::config::{Config, RuntimeKind};
 use ocmt_runtime::{
     Egress, ImageRef, Limits, Mode, Runtime as _,
-    docker::{DockerConfig, DockerRuntime, Engine},
+    docker::{DockerConfig, DockerRuntime, Engine, confinement::Confinement},
 };
 use ocmt_testkit::{command, programs};
 
@@ -68,7 +68,7 @@ impl SharedEngine {
     /// What the image has in place of `sleep` and `cat`: there is no shell in it, nor anything else.
     pub fn programs() -> Programs {
         let words = |word: &str| vec![WORKLOAD.to_owned(), word.to_owned()];
-        Programs { stays: words("serve"), repeats: words("repeat") }
+        Programs { stays: words("serve"), repeats: words("repeat"), port: None }
     }
 
     /// All containers of the nodes, by name.
@@ -124,6 +124,7 @@ impl SharedEngine {
             ceiling: Limits::default(),
             egress: Egress::Off,
             resolvers: Vec::new(),
+            confinement: Confinement::default(),
         };
         Ok(DockerRuntime::open(Engine::at(&self.host)?, config).await?)
     }

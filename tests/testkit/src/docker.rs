@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use ocmt::config::{Config, RuntimeKind};
 use ocmt_runtime::{
     Egress, Limits, Mode,
-    docker::{DockerConfig, DockerRuntime, Engine},
+    docker::{DockerConfig, DockerRuntime, Engine, confinement::Confinement},
 };
 
 use crate::{command, programs};
@@ -62,6 +62,7 @@ pub async fn of_node(folder: &Path, networks: &str) -> anyhow::Result<DockerRunt
         ceiling: Limits::default(),
         egress: Egress::Off,
         resolvers: Vec::new(),
+        confinement: Confinement::default(),
     };
     Ok(DockerRuntime::open(Engine::at(&engine()?)?, config).await?)
 }

@@ -72,6 +72,7 @@ impl DockerRuntime {
             // it has none: this names no network
             subnet: Subnet::of_cell(NOWHERE),
             resolvers: &[],
+            confinement: &self.config.confinement,
         };
         let body = body(&profile, spec, errand, self.config.node.to_string());
         let options = CreateContainerOptionsBuilder::new().name(&name).build();
@@ -178,7 +179,10 @@ mod tests {
     use ocmt_types::{Epoch, IdGen, RandomIds};
 
     use super::*;
-    use crate::{Egress, Labels, Limits};
+    use crate::{
+        Egress, Labels, Limits,
+        docker::confinement::{Confinement, Seccomp},
+    };
 
     /// Of what an attacker has who gets into one: no network, no way to write but where it is to, nothing of a user.
     #[test]
@@ -198,12 +202,14 @@ mod tests {
             limits: Limits::default(),
             egress: Egress::Proxied,
         };
+        let confinement = Confinement { seccomp: Seccomp::Strict, oci_runtime: Some("runsc".to_owned()) };
         let profile = Profile {
             spec: &spec,
             labels: spec.labels(ids.id()),
             volume: "/volumes/x".into(),
             subnet: Subnet::of_cell(NOWHERE),
             resolvers: &[],
+            confinement: &confinement,
         };
         for errand in [ArchiveErrand::Take, ArchiveErrand::Restore, ArchiveErrand::Verify] {
             let made = body(&profile, &spec, errand, "node".to_owned());
@@ -215,6 +221,7 @@ mod tests {
             assert_eq!(mount.read_only, Some(errand != ArchiveErrand::Restore));
             let usual = profile.body().host_config.unwrap();
             assert_eq!((host.cap_drop, host.security_opt), (usual.cap_drop, usual.security_opt));
+            assert_eq!(host.runtime, usual.runtime);
             assert_eq!((host.readonly_rootfs, host.memory), (usual.readonly_rootfs, usual.memory));
             assert_eq!(made.user, profile.body().user);
             let said = made.cmd.unwrap().join(" ");

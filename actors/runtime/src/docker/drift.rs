@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use bollard::models::{ContainerConfig, ContainerInspectResponse, HostConfig, RestartPolicyNameEnum};
 
 use super::{
+    confinement::{self, Confinement, Filter, Seccomp},
     network::Subnet,
     profile::{CORE, Drift, LOG, NOFILE, SECURITY_OPT, TMPFS, USER, proxy_environment},
 };
@@ -22,6 +23,8 @@ pub struct Bounds {
     pub ceiling: Limits,
     /// The most it may reach.
     pub egress: Egress,
+    /// What holds it beside the profile.
+    pub confinement: Confinement,
 }
 
 /// Environment an image may bring; a secret would come under another name.
@@ -33,6 +36,7 @@ pub fn check(inspect: &ContainerInspectResponse, bounds: &Bounds) -> Vec<Drift> 
         (inspect.host_config.clone().unwrap_or_default(), inspect.config.clone().unwrap_or_default());
     let mut report = Report(Vec::new());
     privileges(&mut report, &host, &config);
+    confined(&mut report, &host, &bounds.confinement);
     resources(&mut report, &host, &bounds.ceiling);
     namespaces(&mut report, &host);
     configuration(&mut report, &config, &proxy_of(inspect, bounds));
@@ -79,19 +83,11 @@ fn privileges(report: &mut Report, host: &HostConfig, config: &ContainerConfig) 
     report.want("CapDrop", "ALL", host.cap_drop.as_deref().unwrap_or_default().join(" "));
     report.none("CapAdd", host.cap_add.as_deref());
     report.none("GroupAdd", host.group_add.as_deref());
-    // exactly this: seccomp=…, apparmor=…, label=… or systempaths=… would each take something away
-    let options = host.security_opt.as_deref().unwrap_or_default().join(" ");
-    report.one_of(
-        "SecurityOpt",
-        &[SECURITY_OPT, "no-new-privileges:true", "no-new-privileges=true"],
-        Some(&options),
-    );
     report.want("Privileged", false, host.privileged.unwrap_or(false));
     report.want("ReadonlyRootfs", true, host.readonly_rootfs.unwrap_or(false));
     let masks = |paths: &Option<Vec<String>>, path: &str| paths.iter().flatten().any(|masked| masked == path);
     report.want("MaskedPaths /proc/kcore", true, masks(&host.masked_paths, "/proc/kcore"));
     report.want("ReadonlyPaths /proc/sys", true, masks(&host.readonly_paths, "/proc/sys"));
-    report.one_of("Runtime", &["", "runc"], host.runtime.as_deref());
     let tmpfs = host.tmpfs.clone().unwrap_or_default();
     report.want("Tmpfs", TMPFS.len(), tmpfs.len());
     for (path, size) in TMPFS {
@@ -102,6 +98,28 @@ fn privileges(report: &mut Report, host: &HostConfig, config: &ContainerConfig) 
                 report.want("Tmpfs", format!("{path}: {needed}"), options.join(","));
             }
         }
+    }
+}
+
+/// Of options, exactly ours: apparmor=…, label=… or systempaths=… would each take something away. A filter that is not
+/// ours is one of them; ours, but another than the node's today, has a name of its own, for nobody need have changed it.
+fn confined(report: &mut Report, host: &HostConfig, wanted: &Confinement) {
+    let (filter, mut options) = confinement::options(host);
+    if filter == Filter::Foreign {
+        options.push_str(" and a seccomp profile that is ");
+        options.push_str(filter.as_str());
+    } else if !filter.holds(wanted.seccomp) {
+        let expected = if wanted.seccomp == Seccomp::Strict { Filter::Strict } else { Filter::Default };
+        report.want("Seccomp", expected.as_str(), filter.as_str());
+    }
+    report.one_of(
+        "SecurityOpt",
+        &[SECURITY_OPT, "no-new-privileges:true", "no-new-privileges=true"],
+        Some(&options),
+    );
+    match &wanted.oci_runtime {
+        None => report.one_of("Runtime", &["", "runc"], host.runtime.as_deref()),
+        Some(name) => report.one_of("Runtime", &[name], host.runtime.as_deref()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::{sync::OnceLock, time::Duration};
 
 use bollard::{API_DEFAULT_VERSION, Docker, errors::Error as DockerError, models::SystemInfo};
 
+use super::confinement::Confinement;
 use crate::{ContainerRef, RuntimeError};
 
 /// How long an answer may take, pulls and stops with grace excepted.
@@ -54,7 +55,7 @@ impl Engine {
 }
 
 /// What keeps this engine from holding the profile, in words for an operator.
-pub(super) fn shortcomings(info: &SystemInfo) -> Vec<String> {
+pub(super) fn shortcomings(info: &SystemInfo, confinement: &Confinement) -> Vec<String> {
     let mut found = Vec::new();
     let mut want = |there: bool, words: &str| {
         if !there {
@@ -74,6 +75,7 @@ pub(super) fn shortcomings(info: &SystemInfo) -> Vec<String> {
     );
     want(info.pids_limit == Some(true), "the kernel does not limit processes");
     want(info.cpu_shares == Some(true), "the kernel does not weigh processors");
+    found.extend(confinement.lacking(info));
     found
 }
 

@@ -3,12 +3,13 @@
 //!
 //! Only what a setting of the node, of Docker, or of the image cannot change by itself: whoever is found here is stopped.
 //! What Docker keeps otherwise on some machines (swap without accounting, its default runtime, variables of an
-//! image, a data folder that moved) is the business of [`super::drift`], which tells and stops nobody.
+//! image, a data folder that moved, a filter or runtime that the node no longer asks for) is the business of [`super::drift`], which tells and stops nobody.
 
 use bollard::models::{ContainerInspectResponse, HostConfig};
 
 use super::{
     DockerRuntime,
+    confinement::Confinement,
     drift::{self, Bounds},
     engine::fault_of,
     network,
@@ -53,7 +54,12 @@ impl DockerRuntime {
         let inspect = docker.inspect_container(&name, None).await.map_err(&fault)?;
         let most = if self.config.egress == Egress::Direct { Egress::Direct } else { Egress::Proxied };
         // its own spec is the bound, and not what the node allows today
-        let bounds = Bounds { data_dir: self.config.data_dir.clone(), ceiling: spec.limits, egress: most };
+        let bounds = Bounds {
+            data_dir: self.config.data_dir.clone(),
+            ceiling: spec.limits,
+            egress: most,
+            confinement: Confinement::default(),
+        };
         let by_hand = |drift: &Drift| BY_HAND.contains(&drift.item);
         let mut drifts: Vec<Drift> = drift::check(&inspect, &bounds).into_iter().filter(by_hand).collect();
         let memory_is_known = drifts.iter().any(|drift| drift.item == "Memory");

@@ -51,8 +51,14 @@ impl DockerRuntime {
         let _one_at_a_time = self.creating.lock().await;
         let labels = spec.labels(config.node);
         let subnet = network::ensure(&self.engine, config.networks, &labels, spec.egress).await?;
-        let profile =
-            Profile { spec, labels, volume: volume.path.clone(), subnet, resolvers: &config.resolvers };
+        let profile = Profile {
+            spec,
+            labels,
+            volume: volume.path.clone(),
+            subnet,
+            resolvers: &config.resolvers,
+            confinement: &config.confinement,
+        };
         let options = CreateContainerOptionsBuilder::new().name(&container.to_string()).build();
         let created = docker
             .create_container(Some(options), profile.body())

@@ -34,7 +34,8 @@ pub async fn look(
     bounds: &Bounds,
     range: NetworkRange,
 ) -> Result<Seen, RuntimeError> {
-    let mut seen = Seen { engine: shortcomings(&engine.info().await?), containers: Vec::new() };
+    let mut seen =
+        Seen { engine: shortcomings(&engine.info().await?, &bounds.confinement), containers: Vec::new() };
     let docker = engine.docker()?;
     let label = HashMap::from([("label", vec![format!("{}={node}", Labels::NODE)])]);
     let running = ListContainersOptionsBuilder::new().filters(&label).build();

@@ -1,6 +1,7 @@
 //! Containers under Docker, with the hardened profile.
 //!
-//! - [`profile`] says what every container is made of, [`drift`] holds `docker inspect` against it;
+//! - [`profile`] says what every container is made of and [`confinement`] what an operator may add, [`drift`] holds
+//!   `docker inspect` against both;
 //! - [`network`] gives each a bridge of its own, [`guard`] keeps them off the host's ports but for the [`doors`];
 //! - [`lifecycle`] starts (secret over standard input), freezes and ends them, [`events`] tells of deaths;
 //! - [`look`] holds what runs against it from beside the node, for the security audit;
@@ -8,6 +9,7 @@
 //! - [`import`] makes images without a registry. Nothing is ever pulled.
 
 mod archive;
+pub mod confinement;
 mod doors;
 pub mod drift;
 mod engine;
@@ -39,6 +41,7 @@ use crate::{
     egress::{Door, EGRESS_PORT, Outlet},
     erasing, volume,
 };
+use confinement::Confinement;
 use drift::Bounds;
 use guard::{GuardState, HostGuard};
 use network::NetworkRange;
@@ -62,6 +65,8 @@ pub struct DockerConfig {
     pub egress: Egress,
     /// Name servers for containers with egress.
     pub resolvers: Vec<IpAddr>,
+    /// What holds containers beside the profile.
+    pub confinement: Confinement,
 }
 
 /// Docker as a [`Runtime`].
@@ -82,7 +87,8 @@ impl DockerRuntime {
     /// engine that does not answer is a warning, not an error: the node serves the rest.
     ///
     /// # Errors
-    /// `Refused` for a configuration that no container may run under; `Volume`.
+    /// `Refused` for a configuration that no container may run under, or that names a runtime which the engine does not
+    /// have; `Volume`.
     pub async fn open(engine: Engine, config: DockerConfig) -> Result<Self, RuntimeError> {
         let refuse = |why: &str| Err(RuntimeError::Refused(why.to_owned()));
         if config.egress == Egress::Direct && !config.mode.is_development() {
@@ -95,6 +101,11 @@ impl DockerRuntime {
         }
         if !config.mode.is_development() && config.images.iter().any(|image| !image.is_digest()) {
             return refuse("images are named by digest");
+        }
+        if let Ok(info) = engine.info().await
+            && let Some(lacking) = config.confinement.lacking(&info)
+        {
+            return Err(RuntimeError::Refused(lacking));
         }
         let config = DockerConfig { data_dir: volume::data_dir(&config.data_dir)?, ..config };
         let guard = HostGuard::new(config.networks);
@@ -116,7 +127,7 @@ impl DockerRuntime {
     /// an operator should know. Also after the engine was away.
     pub async fn survey(&self) -> Vec<String> {
         let mut found = match self.engine.info().await {
-            Ok(info) => engine::shortcomings(&info),
+            Ok(info) => engine::shortcomings(&info, &self.config.confinement),
             Err(error) => vec![error.to_string()],
         };
         if self.config.egress == Egress::Proxied {
@@ -164,6 +175,7 @@ impl DockerRuntime {
             data_dir: self.config.data_dir.clone(),
             ceiling: self.config.ceiling,
             egress: self.config.egress,
+            confinement: self.config.confinement.clone(),
         }
     }
 

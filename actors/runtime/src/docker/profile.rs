@@ -11,7 +11,7 @@ use bollard::models::{
     RestartPolicyNameEnum,
 };
 
-use super::network::Subnet;
+use super::{confinement::Confinement, network::Subnet};
 use crate::{CELL_PORT, ContainerSpec, Egress, Labels, WORKDIR, egress::EGRESS_PORT, volume::CONTAINER_UID};
 
 /// User and group of all processes in a container.
@@ -45,6 +45,7 @@ pub(super) struct Profile<'a> {
     pub(super) volume: PathBuf,
     pub(super) subnet: Subnet,
     pub(super) resolvers: &'a [IpAddr],
+    pub(super) confinement: &'a Confinement,
 }
 
 /// What tells a workload of its proxy, in both spellings: programs differ in which they read.
@@ -109,7 +110,8 @@ impl Profile<'_> {
         );
         HostConfig {
             cap_drop: Some(vec!["ALL".to_owned()]),
-            security_opt: Some(vec![SECURITY_OPT.to_owned()]),
+            security_opt: Some(self.confinement.security_opt()),
+            runtime: self.confinement.oci_runtime.clone(),
             privileged: Some(false),
             readonly_rootfs: Some(true),
             tmpfs: Some(TMPFS.iter().map(|(path, size)| ((*path).to_owned(), tmpfs_options(size))).collect()),

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures, unreachable_pub, missing_docs)]
 
 mod bench;
+mod confinement;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod egress;
@@ -21,6 +22,7 @@ use ocmt_runtime::{
     Egress, ImageRef, Limits, Mode, Runtime as _,
     docker::{
         DockerConfig, DockerRuntime, Engine,
+        confinement::Confinement,
         import::{ImageFile, ImageName, layer},
         network::NetworkRange,
     },
@@ -62,6 +64,7 @@ pub fn config(data_dir: &Path, image: &ImageRef) -> DockerConfig {
         ceiling: Limits::default(),
         egress: Egress::Off,
         resolvers: Vec::new(),
+        confinement: Confinement::default(),
     }
 }
 

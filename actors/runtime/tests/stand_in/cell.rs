@@ -12,6 +12,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+unsafe extern "C" {
+    fn syscall(number: i64, ...) -> i64;
+}
+
+/// `NUMBER ARGUMENT…`: a system call by its number, as whoever looks for a way out makes it.
+fn call(rest: &str) -> io::Result<i64> {
+    let numbers = rest.split(' ').map(|word| word.parse::<i64>());
+    let numbers: Vec<i64> = numbers.collect::<Result<_, _>>().map_err(|_| io::ErrorKind::InvalidInput)?;
+    let at = |index: usize| numbers.get(index).copied().unwrap_or(0);
+    // SAFETY: tests ask for calls alone that take no address, or the null one
+    let answer = unsafe { syscall(at(0), at(1), at(2), at(3), at(4), at(5)) };
+    if answer == -1 { Err(io::Error::last_os_error()) } else { Ok(answer) }
+}
+
 fn main() -> io::Result<()> {
     let args: Vec<String> = std::env::args().collect();
     let after = |flag: &str| args.iter().position(|arg| arg == flag).map_or(args.len(), |at| at + 1);
@@ -80,6 +94,7 @@ fn serve(stream: TcpStream, secret: &[u8]) -> io::Result<()> {
                 let found = (rest, 80).to_socket_addrs().is_ok();
                 format!("{found} {}", start.elapsed().as_millis())
             }
+            "syscall" => format!("{:?}", call(rest).map(|_| ()).map_err(|error| error.raw_os_error())),
             "via" => format!("{:?}", via(rest).map_err(|error| error.kind())),
             "eat" => {
                 let mut eaten = Vec::new();

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use ocmt::config::Seccomp;
 use ocmt_client::{
     agent_policy::{AgentPolicy, SandboxMode},
     cell::UnlockedCell,
     container::Spec,
 };
+use ocmt_crypto::channel::StreamKind;
 use ocmt_testkit::{
     Person, TestNode,
     command::{Said, ocmt},
@@ -14,7 +16,10 @@ use ocmt_testkit::{
 };
 use serde_json::{Value, json};
 
-use crate::{api_keys::keep, starved::exec};
+use crate::{
+    api_keys::keep,
+    starved::{exec, stream},
+};
 
 const NETWORKS: &str = "10.235.0.0/16";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -92,7 +97,11 @@ async fn reads(ada: &Person, cell: &UnlockedCell) -> (Value, Value) {
 #[tokio::test]
 async fn a_workload_in_a_real_container_reads_its_policy_and_sees_a_change() {
     let image = docker::image("ocmt-e2e-policy:latest").await.unwrap();
-    let node = TestNode::start_with(|config| docker::configure(config, &image, NETWORKS).unwrap());
+    let node = TestNode::start_with(|config| {
+        docker::configure(config, &image, NETWORKS).unwrap();
+        // unlock, exec and a terminal do under it what they do under Docker's own
+        config.containers.seccomp = Seccomp::Strict;
+    });
     let node = node.await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let tool = |name: &str| AgentPolicy {
@@ -118,6 +127,10 @@ async fn a_workload_in_a_real_container_reads_its_policy_and_sees_a_change() {
     });
     let changed = told.await.expect("the workload never saw the change");
     assert!(changed["version"].as_u64() > file["version"].as_u64());
+    let kind = StreamKind::Exec { argv: vec![CELL.to_owned(), "policy".to_owned()], tty: true };
+    let (text, code) = stream(&ada, &cell, kind).await;
+    assert_eq!(code, 0, "in a terminal: {text}");
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["tools"]["deny"], json!(["browse"]));
     let engine = docker::of_node(node.folder(), NETWORKS).await.unwrap();
     docker::clear(&engine).await.unwrap();
 }

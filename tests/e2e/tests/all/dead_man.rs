@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use ocmt::config::{HumanDuration, RuntimeKind};
 use ocmt_runtime::{
     ContainerRef, Egress, Limits, Mode, Runtime as _, State,
-    docker::{DockerConfig, DockerRuntime, Engine},
+    docker::{DockerConfig, DockerRuntime, Engine, confinement::Confinement},
 };
 use ocmt_store::testing::TestDatabase;
 use ocmt_testkit::{TestNode, command, line::Line, programs};
@@ -43,6 +43,7 @@ async fn looked_at(folder: &Path) -> DockerRuntime {
         ceiling: Limits::default(),
         egress: Egress::Off,
         resolvers: Vec::new(),
+        confinement: Confinement::default(),
     };
     DockerRuntime::open(Engine::at(&engine()).unwrap(), config).await.unwrap()
 }

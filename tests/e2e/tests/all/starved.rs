@@ -10,7 +10,10 @@ const NETWORKS: &str = "10.234.0.0/16";
 const PORT: u16 = 8080;
 
 pub(crate) async fn exec(person: &Person, cell: &UnlockedCell, argv: Vec<String>) -> (String, i32) {
-    let kind = StreamKind::Exec { argv, tty: false };
+    stream(person, cell, StreamKind::Exec { argv, tty: false }).await
+}
+
+pub(crate) async fn stream(person: &Person, cell: &UnlockedCell, kind: StreamKind) -> (String, i32) {
     let mut channel = Box::pin(person.client.open_channel(&cell.endpoints, kind)).await.unwrap();
     let (mut said, mut code) = (Vec::new(), None);
     while let Some(message) = channel.next().await.unwrap() {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ocmt::config::Seccomp;
 use ocmt_client::container::{Spec, State};
 use ocmt_testkit::{TestNode, docker};
 
@@ -24,7 +25,11 @@ const EVIL: &str = "<img src=x onerror=alert(1)>\u{202e}";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_is_paused_and_woken_and_says_why_it_is_awake() {
     let image = docker::image("ocmt-e2e-pages:latest").await.unwrap();
-    let node = TestNode::start_with(|config| docker::configure(config, &image, NETWORKS).unwrap());
+    let node = TestNode::start_with(|config| {
+        docker::configure(config, &image, NETWORKS).unwrap();
+        // it is paused, woken and talked to under it as under Docker's own
+        config.containers.seccomp = Seccomp::Strict;
+    });
     let node = node.await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let origin = node.target().unwrap().endpoint;
