@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use ocmt_crypto::{
     kdf::Cost,
     slot::{KeySlot, NewSlot, SlotSecret},
@@ -100,6 +101,30 @@ async fn hand_outs_are_waited_for_until_one_is_proved_on_sqlite() {
 }
 
 /// Whoever had the vault open once has nothing by a signature that was kept.
+/// A hundred at once, whatever passphrases they have: nothing tells the node before the hand-out, and Argon2id is the
+/// clients'. One is answered, and the owner goes on answering others meanwhile.
+#[tokio::test]
+async fn v7_of_a_hundred_unlocks_at_once_one_is_handed_slots_and_others_are_served() {
+    let kit = Kit::sim().await;
+    let (ann, bob) = (kit.founder("ann@example.com").await, kit.founder("bob@example.com").await);
+    let open = vault_of(&kit, &ann).await;
+    vault_of(&kit, &bob).await;
+    let elsewhere = by_mail(&kit, &ann).await;
+    let unlocks = join_all((0..100).map(|n| ask(&kit, if n % 2 == 0 { &ann } else { &elsewhere })));
+    let reads = join_all((0..100).map(|_| kit.call(&ann.caller, GetVault { vault: None })));
+    let (unlocks, reads, other) = tokio::join!(unlocks, reads, ask(&kit, &bob));
+    assert!(other.is_ok() && reads.iter().all(Result::is_ok));
+    let (handed, refused): (Vec<_>, Vec<_>) = unlocks.into_iter().partition(Result::is_ok);
+    assert_eq!((handed.len(), refused.len()), (1, 99));
+    for error in refused.into_iter().filter_map(Result::err) {
+        assert_eq!((error.reason(), error.retry_after()), ("TOO_MANY_UNLOCKS", Some(SECOND)));
+    }
+    // the right one among them ends the wait
+    let handout = handed.into_iter().find_map(Result::ok).unwrap();
+    kit.call(&ann.caller, proved(&open, &handout, None)).await.unwrap();
+    assert!(ask(&kit, &ann).await.is_ok());
+}
+
 #[tokio::test]
 async fn a_hand_out_proves_for_an_hour_and_no_longer() {
     let kit = Kit::sim().await;

@@ -3,6 +3,7 @@
 use ocmt_crypto::{manifest::Leaf, object::VaultObject};
 use ocmt_proto::v1 as pb;
 use ocmt_types::Digest32;
+use tokio::sync::Semaphore;
 
 use super::Vault;
 use crate::{ClientError, client::present};
@@ -40,13 +41,23 @@ pub(super) fn to_leaf(head: &pb::VaultObjectHead) -> Result<Leaf, ClientError> {
     })
 }
 
-/// Argon2id takes a fifth of a second of one core: not on a thread that serves others.
+/// How many of them go on at once in a process: each takes 64 MiB, and as much as a slot says up to a GiB.
+const AT_ONCE: usize = 4;
+static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// Argon2id takes a fifth of a second of one core: not on a thread that serves others, and a few at a time.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ClientError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| ClientError::Usage("the computation was cut short".to_owned()))
+    let cut_short = || ClientError::Usage("the computation was cut short".to_owned());
+    let turn = TURNS.acquire().await.map_err(|_| cut_short())?;
+    // the turn goes with the work, which nobody stops who stops waiting for it
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    })
+    .await
+    .map_err(|_| cut_short())
 }
 
 impl Vault {
@@ -90,6 +101,12 @@ fn only_asked(ids: &[Digest32], answered: Vec<pb::VaultObject>) -> Result<Vec<Va
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use futures_util::future::join_all;
     use ocmt_crypto::object::keyring_id;
 
     use super::*;
@@ -109,5 +126,21 @@ mod tests {
         }
         let short = pb::VaultObject { object_id: vec![1; 31].into(), ..object(a) };
         assert!(only_asked(&[a], vec![short]).is_err());
+    }
+
+    static NOW: AtomicUsize = AtomicUsize::new(0);
+    static MOST: AtomicUsize = AtomicUsize::new(0);
+
+    /// A hundred unlocks of one process take the memory of a few.
+    #[tokio::test]
+    async fn v7_of_a_hundred_computations_a_few_go_on_at_once_and_all_are_done() {
+        let work = || {
+            MOST.fetch_max(NOW.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(2)); // why: long enough that others would run meanwhile
+            NOW.fetch_sub(1, Ordering::SeqCst);
+        };
+        let done = join_all((0..100).map(|_| blocking(work))).await;
+        assert!(done.iter().all(Result::is_ok));
+        assert!((2..=AT_ONCE).contains(&MOST.load(Ordering::SeqCst)), "{MOST:?} at once");
     }
 }
