@@ -6,9 +6,9 @@ use aes_gcm::{
     aes::Aes256,
 };
 use chacha20poly1305::XChaCha20Poly1305;
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroize as _;
 
-use crate::{CryptoError, Result};
+use crate::{CryptoError, Result, plaintext::Plaintext};
 
 /// Bytes that a ciphertext is longer than its plaintext, both ciphers.
 pub(crate) const TAG_LEN: usize = 16;
@@ -46,7 +46,7 @@ impl Cipher {
     ///
     /// # Errors
     /// [`CryptoError::Refused`].
-    pub(crate) fn open(&self, nonce: &[u8], aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(&self, nonce: &[u8], aad: &[u8], sealed: &[u8]) -> Result<Plaintext> {
         match self {
             Self::Aes(cipher) => open(cipher, nonce, aad, sealed),
             Self::XChaCha(cipher) => open(cipher, nonce, aad, sealed),
@@ -56,7 +56,7 @@ impl Cipher {
 
 /// What the earlier implementation sealed the fields of its database with, by nonces of 16 bytes; nothing is sealed
 /// so any more.
-pub(crate) fn open_long_nonce(key: &[u8; 32], nonce: &[u8; 16], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn open_long_nonce(key: &[u8; 32], nonce: &[u8; 16], sealed: &[u8]) -> Result<Plaintext> {
     open(&AesGcm::<Aes256, U16>::new(key.into()), nonce, b"", sealed)
 }
 
@@ -77,12 +77,12 @@ fn seal<C: AeadInOut>(cipher: &C, nonce: &[u8], aad: &[u8], message: &[u8], out:
     Err(CryptoError::Refused)
 }
 
-fn open<C: AeadInOut>(cipher: &C, nonce: &[u8], aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+fn open<C: AeadInOut>(cipher: &C, nonce: &[u8], aad: &[u8], sealed: &[u8]) -> Result<Plaintext> {
     let nonce = <&Nonce<C>>::try_from(nonce).map_err(|_| CryptoError::Refused)?;
     let at = sealed.len().checked_sub(TAG_LEN).ok_or(CryptoError::Refused)?;
     let (ciphertext, tag) = sealed.split_at(at);
     let tag = <&Tag<C>>::try_from(tag).map_err(|_| CryptoError::Refused)?;
-    let mut message = Zeroizing::new(ciphertext.to_vec());
+    let mut message = Plaintext::in_place_of(ciphertext);
     cipher
         .decrypt_inout_detached(nonce, aad, message.as_mut_slice().into(), tag)
         .map_err(|_| CryptoError::Refused)?;

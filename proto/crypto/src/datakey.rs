@@ -1,10 +1,18 @@
 //! Vault keys and data keys: each object version has a random key of its own, wrapped under the vault's.
 
+use std::sync::OnceLock;
+
 use ocmt_types::{Digest32, TenantId, VaultId};
 use rand::CryptoRng;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::{CryptoError, Result, codec::Writer, envelope, kind::Kind, locked::LockedKey};
+use crate::{
+    CryptoError, Result,
+    codec::Writer,
+    envelope,
+    kind::Kind,
+    locked::{Locked, LockedKey},
+};
 
 /// Which vault of which tenant: part of the context of everything in a vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,14 +99,7 @@ impl DataKey {
         place: &ObjectPlace,
         rng: &mut impl CryptoRng,
     ) -> Result<Vec<u8>> {
-        envelope::seal(
-            Kind::WRAPPED_KEY,
-            vault_key.epoch,
-            &vault_key.key,
-            &place.context(),
-            self.0.as_slice(),
-            rng,
-        )
+        vault_key.wrapping().seal(&place.context(), self.0.as_slice(), rng)
     }
 
     /// Unwraps the key of `place`, wrapped under `vault_key` at its epoch.
@@ -106,9 +107,7 @@ impl DataKey {
     /// # Errors
     /// [`CryptoError::Refused`].
     pub fn unwrap_from(vault_key: &VaultKey, place: &ObjectPlace, wrapped: &[u8]) -> Result<Self> {
-        let key =
-            envelope::open_at(Kind::WRAPPED_KEY, vault_key.epoch, &vault_key.key, &place.context(), wrapped)?;
-        Self::from_slice(&key)
+        Self::from_slice(&vault_key.wrapping().open(&place.context(), wrapped)?)
     }
 }
 
@@ -116,17 +115,19 @@ impl DataKey {
 pub struct VaultKey {
     key: LockedKey,
     epoch: u32,
+    /// The cipher that wraps data keys, set up at the first of them.
+    wrapping: OnceLock<Locked<envelope::Cipher>>,
 }
 
 impl VaultKey {
     /// A fresh key of `epoch`.
     pub fn generate(epoch: u32, rng: &mut impl CryptoRng) -> Self {
-        Self { key: random_key(rng).into(), epoch }
+        Self::new(random_key(rng).into(), epoch)
     }
 
     /// The key of these bytes and epoch.
     pub fn from_bytes(key: [u8; 32], epoch: u32) -> Self {
-        Self { key: LockedKey::of(key), epoch }
+        Self::new(LockedKey::of(key), epoch)
     }
 
     /// The key of this slice and epoch.
@@ -134,7 +135,16 @@ impl VaultKey {
     /// # Errors
     /// [`CryptoError::Refused`] if it is not 32 bytes.
     pub fn from_slice(key: &[u8], epoch: u32) -> Result<Self> {
-        secret_array(key).map(|key| Self { key: key.into(), epoch })
+        secret_array(key).map(|key| Self::new(key.into(), epoch))
+    }
+
+    fn new(key: LockedKey, epoch: u32) -> Self {
+        Self { key, epoch, wrapping: OnceLock::new() }
+    }
+
+    fn wrapping(&self) -> &envelope::Cipher {
+        self.wrapping
+            .get_or_init(|| Locked::new(envelope::Cipher::new(Kind::WRAPPED_KEY, self.epoch, &self.key)))
     }
 
     /// Which rotation it belongs to.

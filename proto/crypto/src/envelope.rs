@@ -8,9 +8,13 @@
 //! be changed or swapped. The kind fixes the algorithm: nobody chooses it by writing another byte.
 
 use rand::CryptoRng;
-use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, aead, codec::MAGIC, codec::Reader, kind::Kind};
+use crate::{
+    CryptoError, Result, aead,
+    codec::{MAGIC, Reader},
+    kind::Kind,
+    plaintext::Plaintext,
+};
 
 /// The one version of the envelope.
 pub const VERSION: u8 = 1;
@@ -18,6 +22,8 @@ const AES_256_GCM: u8 = 1;
 const XCHACHA20_POLY1305: u8 = 2;
 const HEADER_LEN: usize = 12;
 const LONGEST_NONCE: usize = 24;
+/// Head and nonce with the context of an object of a vault, and some more.
+const SHORT_AAD: usize = 128;
 
 /// What an envelope says of itself in clear. Proven only once it has been opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +39,7 @@ pub struct Opened {
     /// The epoch of the key that sealed it, proven.
     pub key_epoch: u32,
     /// The content.
-    pub plaintext: Zeroizing<Vec<u8>>,
+    pub plaintext: Plaintext,
 }
 
 /// Bytes that an envelope of `kind` is longer than its content.
@@ -69,8 +75,8 @@ impl Cipher {
         let mut out = Vec::with_capacity(overhead(self.kind) + plaintext.len());
         out.extend_from_slice(&head(self.kind, self.key_epoch));
         out.extend_from_slice(nonce);
-        let aad = [out.as_slice(), context].concat();
-        self.cipher.seal(nonce, &aad, plaintext, &mut out)?;
+        let aad = Aad::of(&out, context);
+        self.cipher.seal(nonce, aad.as_slice(), plaintext, &mut out)?;
         Ok(out)
     }
 
@@ -83,7 +89,7 @@ impl Cipher {
         let head_len = HEADER_LEN + nonce_len(self.kind);
         let (head, ciphertext) = sealed.split_at_checked(head_len).ok_or(CryptoError::Refused)?;
         let nonce = head.get(HEADER_LEN..).ok_or(CryptoError::Refused)?;
-        let plaintext = self.cipher.open(nonce, &[head, context].concat(), ciphertext)?;
+        let plaintext = self.cipher.open(nonce, Aad::of(head, context).as_slice(), ciphertext)?;
         Ok(Opened { key_epoch: header.key_epoch, plaintext })
     }
 
@@ -91,9 +97,34 @@ impl Cipher {
     ///
     /// # Errors
     /// [`CryptoError::Refused`], for anything that is wrong with it.
-    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    pub fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Plaintext> {
         let opened = self.open_any(context, sealed)?;
         if opened.key_epoch == self.key_epoch { Ok(opened.plaintext) } else { Err(CryptoError::Refused) }
+    }
+}
+
+/// The associated data: head and context. On the stack but for the few that are long.
+struct Aad {
+    short: [u8; SHORT_AAD],
+    len: usize,
+    long: Vec<u8>,
+}
+
+impl Aad {
+    fn of(head: &[u8], context: &[u8]) -> Self {
+        let (mut short, len) = ([0; SHORT_AAD], head.len() + context.len());
+        match short.get_mut(..len).map(|place| place.split_at_mut(head.len())) {
+            Some((first, second)) => {
+                first.copy_from_slice(head);
+                second.copy_from_slice(context);
+                Self { short, len, long: Vec::new() }
+            }
+            None => Self { short, len: 0, long: [head, context].concat() },
+        }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        if self.long.is_empty() { self.short.get(..self.len).unwrap_or_default() } else { &self.long }
     }
 }
 
@@ -130,7 +161,7 @@ pub fn open_at(
     key: &[u8; 32],
     context: &[u8],
     sealed: &[u8],
-) -> Result<Zeroizing<Vec<u8>>> {
+) -> Result<Plaintext> {
     Cipher::new(kind, key_epoch, key).open(context, sealed)
 }
 
@@ -202,6 +233,15 @@ mod tests {
             );
             assert!(open(Kind::WRAPPED_KEY, &[1; 32], b"here", &sealed).is_err());
             assert!(open_at(kind, 6, &[1; 32], b"here", &sealed).is_err());
+        }
+    }
+
+    #[test]
+    fn associated_data_of_every_length_is_all_of_head_and_context() {
+        for len in [0, 1, SHORT_AAD - 25, SHORT_AAD - 24, SHORT_AAD - 23, SHORT_AAD, 1_000] {
+            let (head, context) = ([1; 24], vec![2; len]);
+            let aad = Aad::of(&head, &context);
+            assert_eq!(aad.as_slice(), [head.as_slice(), &context].concat(), "{len}");
         }
     }
 

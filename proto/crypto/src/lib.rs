@@ -43,6 +43,7 @@ pub mod object;
 #[cfg(test)]
 mod parsing_tests;
 pub mod pkce;
+pub mod plaintext;
 pub mod seal;
 pub mod sealing;
 pub mod sealing_backup;

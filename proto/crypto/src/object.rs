@@ -7,7 +7,6 @@
 use ocmt_types::{ContainerId, ConversationId, Digest32, Id, SnapshotId};
 use rand::CryptoRng;
 use sha2::{Digest as _, Sha256};
-use zeroize::Zeroizing;
 
 use crate::{
     CryptoError, Result,
@@ -16,6 +15,7 @@ use crate::{
     envelope,
     kind::Kind,
     manifest::Leaf,
+    plaintext::Plaintext,
 };
 
 const VERSION: u8 = 1;
@@ -96,7 +96,7 @@ impl VaultObject {
     ///
     /// # Errors
     /// [`CryptoError::Refused`].
-    pub fn open(&self, scope: VaultScope, vk: &VaultKey) -> Result<Zeroizing<Vec<u8>>> {
+    pub fn open(&self, scope: VaultScope, vk: &VaultKey) -> Result<Plaintext> {
         open_body(&self.data_key(scope, vk)?, &self.place(scope), &self.body)
     }
 
@@ -155,7 +155,7 @@ impl VaultObject {
 ///
 /// # Errors
 /// [`CryptoError::Refused`].
-pub fn open_body(key: &DataKey, place: &ObjectPlace, body: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+pub fn open_body(key: &DataKey, place: &ObjectPlace, body: &[u8]) -> Result<Plaintext> {
     envelope::open(Kind::OBJECT_BODY, key.expose(), &place.context(), body).map(|opened| opened.plaintext)
 }
 

@@ -115,7 +115,7 @@ impl SealingKeys {
     pub fn unwrap_secret(&self, place: &SealingPlace<'_>, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
         let generation = Self::generation_of(wrapped)?;
         let key = self.0.get(&generation).ok_or(CryptoError::NotFound("sealing key"))?;
-        envelope::open_at(Kind::NODE_SEALED, generation, &key.key, &place.context(), wrapped)
+        envelope::open_at(Kind::NODE_SEALED, generation, &key.key, &place.context(), wrapped).map(Into::into)
     }
 
     /// The first bytes of everything that `generation` wraps: in the order of bytes it stands behind all that

@@ -23,6 +23,7 @@ use crate::{
     envelope::{self, Cipher},
     kind::Kind,
     object::snapshot_key_id,
+    plaintext::Plaintext,
     seal::{self, SealSecretKey},
 };
 
@@ -230,7 +231,7 @@ impl ChunkOpener {
     ///
     /// # Errors
     /// [`CryptoError::Refused`] if it is not the one that follows, damaged, of another snapshot, or after the last.
-    pub fn open(&mut self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    pub fn open(&mut self, sealed: &[u8]) -> Result<Plaintext> {
         if self.0.finished || sealed.len() > MAX_SEALED_CHUNK {
             return Err(CryptoError::Refused);
         }

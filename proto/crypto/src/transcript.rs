@@ -186,7 +186,7 @@ impl TranscriptReader {
         self.key_epoch = epoch;
         self.opened_one = true;
         self.finished = last;
-        Ok(plaintext)
+        Ok(plaintext.into())
     }
 
     /// After the last record that was there: whether all that the manifest knows of was.

@@ -27,6 +27,7 @@ use crate::{
     keyring::Keyring,
     manifest::{self, Leaf, Manifest, SlotKey},
     object::{VaultObject, keyring_id, unlock_ledger_id},
+    plaintext::Plaintext,
     seal::SealSecretKey,
     sign::VerifyKey,
     slot::{KeySlot, NewSlot},
@@ -286,7 +287,7 @@ impl UnlockedVault {
         Ok(())
     }
 
-    fn open(&self, object: &VaultObject) -> Result<Zeroizing<Vec<u8>>> {
+    fn open(&self, object: &VaultObject) -> Result<Plaintext> {
         self.check(object)?;
         object.open(self.scope, &self.vk)
     }

@@ -62,6 +62,7 @@ never!(
     ocmt_crypto::kdf::Passphrase,
     ocmt_crypto::keyring::Keyring,
     ocmt_crypto::pkce::Verifier,
+    ocmt_crypto::plaintext::Plaintext,
     ocmt_crypto::seal::SealSecretKey,
     ocmt_crypto::sealing::SealingKey,
     ocmt_crypto::sealing::SealingKeys,

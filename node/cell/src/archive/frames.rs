@@ -5,8 +5,10 @@ use std::{
     io::{self, Read, Write},
 };
 
-use ocmt_crypto::snapshot::{CHUNK, ChunkOpener, ChunkSealer, FRAME_HEAD, Frame};
-use zeroize::Zeroizing;
+use ocmt_crypto::{
+    plaintext::Plaintext,
+    snapshot::{CHUNK, ChunkOpener, ChunkSealer, FRAME_HEAD, Frame},
+};
 
 use super::ArchiveError;
 
@@ -91,13 +93,13 @@ impl<W: Write> Write for ChunkWriter<'_, W> {
 pub(super) struct ChunkReader<'a, R> {
     opener: ChunkOpener,
     input: &'a mut R,
-    chunk: Zeroizing<Vec<u8>>,
+    chunk: Plaintext,
     at: usize,
 }
 
 impl<'a, R: Read> ChunkReader<'a, R> {
     pub(super) fn new(opener: ChunkOpener, input: &'a mut R) -> Self {
-        Self { opener, input, chunk: Zeroizing::default(), at: 0 }
+        Self { opener, input, chunk: Plaintext::default(), at: 0 }
     }
 
     /// After the archive's own end: the last chunk has to have been there, and nothing behind the archive but zeros.

@@ -113,7 +113,7 @@ impl Incoming {
         let head = wire::record_head(counter);
         let plaintext = self.cipher.open(&nonce(counter), &aad(&head, self.channel), ciphertext)?;
         self.next += 1;
-        Ok(Some(plaintext))
+        Ok(Some(plaintext.into()))
     }
 }
 

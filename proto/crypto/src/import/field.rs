@@ -57,7 +57,7 @@ impl FieldKeys {
         if parts.next().is_some() {
             return Err(CryptoError::Refused);
         }
-        aead::open_long_nonce(key, &nonce, &sealed)
+        aead::open_long_nonce(key, &nonce, &sealed).map(Into::into)
     }
 }
 

@@ -176,7 +176,7 @@ pub(super) struct Sealed {
 
 impl Sealed {
     pub(super) fn open(&self, key: &[u8; 32]) -> Result<Zeroizing<Vec<u8>>> {
-        Cipher::aes(key).open(&self.nonce, b"", &self.sealed)
+        Cipher::aes(key).open(&self.nonce, b"", &self.sealed).map(Into::into)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use ocmt_types::{Digest32, SlotId};
 use rand::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::{Door, State, UnlockedVault, doors};
 use crate::{
@@ -307,7 +308,7 @@ impl<'v> Rotation<'v> {
     /// The next version of an object under a fresh data key. A key object keeps the key it had.
     fn rekey(&self, object: &VaultObject, rng: &mut impl CryptoRng) -> Result<VaultObject> {
         let vault = self.vault;
-        let mut plaintext = object.open(vault.scope, &vault.vk)?;
+        let mut plaintext: Zeroizing<Vec<u8>> = object.open(vault.scope, &vault.vk)?.into();
         if let Ok(mut history) = KeyHistory::decode(&plaintext) {
             history.0.push((object.version, object.data_key(vault.scope, &vault.vk)?));
             if history.0.len() > MAX_HISTORY {
