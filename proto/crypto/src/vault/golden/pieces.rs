@@ -105,6 +105,7 @@ pub(super) fn tokens() -> Value {
     let kinds = [TokenKind::Session, TokenKind::ApiKey, TokenKind::Link, TokenKind::Invite];
     let mut tokens: Vec<Token> = kinds.map(|kind| Token::issue(kind, tenant, rng)).into();
     tokens.push(Token::issue_sign_up(rng));
+    tokens.push(Token::issue(TokenKind::Program, tenant, rng));
     let one = |token: &Token| json!({ "text": token.expose(), "tenant": token.tenant(), "at_rest": hex(token.hash().0) });
     tokens.iter().map(one).collect()
 }
