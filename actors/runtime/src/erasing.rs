@@ -28,11 +28,15 @@ pub(crate) async fn erased(
     user: Option<UserId>,
 ) -> Result<(), RuntimeError> {
     unused(&there.await?, tenant, user)?;
-    volume::on_disk(data_dir, move |data_dir| match user {
+    volume::on_disk(data_dir, move |data_dir| erase(data_dir, tenant, user)).await
+}
+
+/// Erases the volumes of a tenant, or of one user of it, that nothing uses.
+pub(crate) fn erase(data_dir: &Path, tenant: TenantId, user: Option<UserId>) -> Result<(), RuntimeError> {
+    match user {
         Some(user) => erase_volume(data_dir, tenant, user),
         None => volume::erase(data_dir, tenant),
-    })
-    .await
+    }
 }
 
 /// Erases the volume of a user and what a restore has left beside it. What was interrupted is gone on with by the next call.

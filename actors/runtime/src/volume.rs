@@ -78,9 +78,14 @@ pub(crate) fn open_named(
 /// The folder of a tenant's volumes, made if it is not there.
 pub(crate) fn tenant_folder(data_dir: &Path, tenant: TenantId) -> Result<OwnedFd, RuntimeError> {
     let fail = |error: io::Error| fault(&data_dir.join(tenant.to_string()), &error);
-    let root = rustix::fs::openat2(CWD, data_dir, folder_flags(), Mode::empty(), resolve())
-        .map_err(|errno| fail(errno.into()))?;
+    let root = root(data_dir)?;
     step(&root, &tenant.to_string(), rustix::process::geteuid().as_raw()).map_err(fail)
+}
+
+/// The folder of all of them.
+pub(crate) fn root(data_dir: &Path) -> Result<OwnedFd, RuntimeError> {
+    rustix::fs::openat2(CWD, data_dir, folder_flags(), Mode::empty(), resolve())
+        .map_err(|errno| fault(data_dir, &errno.into()))
 }
 
 /// Tenants that have volumes here: folders under the data folder that are named by an id.
@@ -266,6 +271,7 @@ pub(crate) mod tests {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     use ocmt_types::{IdGen, RandomIds};
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     use super::*;
 
@@ -306,8 +312,10 @@ pub(crate) mod tests {
         let (tenant, user) = ids();
         let volume = open(&root, tenant, user, None).unwrap();
         let mut deepest = volume.folder;
-        // deeper than a thread has stack, and than a process may have files open
-        for _ in 0..70_000 {
+        // deeper than its thread has stack, and than its process, which nextest starts for it alone, may have files open
+        let few = Rlimit { current: Some(256), ..getrlimit(Resource::Nofile) };
+        setrlimit(Resource::Nofile, few).unwrap();
+        for _ in 0..8_000 {
             rustix::fs::mkdirat(&deepest, "d", Mode::RWXU).unwrap();
             deepest = enter(&deepest, "d").unwrap();
         }

@@ -48,6 +48,8 @@ pub struct Containers {
     pub seccomp: Seccomp,
     /// The runtime of containers made from now on, by the name that Docker has for it, such as `runsc`. Empty: Docker's default one.
     pub oci_runtime: String,
+    /// Size of volumes made from now on in MiB, 16 to 1048576, taken from the disk at once; it takes root and more (docs/security/containers.md). 0: without a bound.
+    pub volume_mib: u32,
 }
 
 /// Which system calls a container may make.
@@ -87,6 +89,7 @@ impl Default for Containers {
             on_drift: DriftPolicy::default(),
             seccomp: Seccomp::default(),
             oci_runtime: String::new(),
+            volume_mib: 0,
         }
     }
 }
@@ -109,6 +112,15 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     }
     if process && !it.oci_runtime.is_empty() {
         return Err(refuse("containers.oci_runtime", "is for containers of `docker`: `process` has none"));
+    }
+    if process && it.volume_mib != 0 {
+        return Err(refuse(
+            "containers.volume_mib",
+            "is for containers of `docker`: `process` bounds nothing",
+        ));
+    }
+    if it.volume_mib != 0 {
+        within("containers.volume_mib", it.volume_mib, 16..=1 << 20)?;
     }
     let of_a_name = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if it.oci_runtime.len() > 128 || !it.oci_runtime.bytes().all(of_a_name) {
@@ -142,6 +154,11 @@ mod tests {
         assert_eq!(key_refused(|it| it.seccomp = Seccomp::Strict), None);
         let strict = |it: &mut Containers| (it.seccomp, it.runtime) = (Seccomp::Strict, RuntimeKind::Process);
         assert_eq!(key_refused(strict), Some("containers.seccomp"));
+        let sized = |it: &mut Containers| (it.volume_mib, it.runtime) = (64, RuntimeKind::Process);
+        assert_eq!(key_refused(sized), Some("containers.volume_mib"));
+        for (mib, fine) in [(0, true), (15, false), (16, true), (1 << 20, true), ((1 << 20) + 1, false)] {
+            assert_eq!(key_refused(|it| it.volume_mib = mib).is_none(), fine, "{mib} MiB");
+        }
         let runsc =
             |it: &mut Containers| (it.oci_runtime, it.runtime) = ("runsc".into(), RuntimeKind::Process);
         assert_eq!(key_refused(runsc), Some("containers.oci_runtime"));

@@ -128,6 +128,17 @@ fn containers(config: &Config, found: &mut Vec<Finding>) {
             "write on_drift = \"hold\"",
         ));
     }
+    // a node without an image hosts nobody
+    if runs_docker(config) && it.volume_mib == 0 && !it.image.is_empty() {
+        found.push(Finding::new(
+            "settings.volumes",
+            Severity::Medium,
+            "containers.volume_mib",
+            "is 0: volumes have no bound of their own",
+            "one container fills the disk that all volumes of this host lie on",
+            "write a size, or put containers.data_dir on a disk of its own (docs/security/containers.md)",
+        ));
+    }
     if it.docker_host.starts_with("tcp://") || it.docker_host.starts_with("http://") {
         found.push(Finding::new(
             "settings.engine",
@@ -237,7 +248,7 @@ mod tests {
     #[test]
     fn each_weakness_is_found() {
         type Change = fn(&mut Config);
-        let all: [(&str, Change); 20] = [
+        let all: [(&str, Change); 21] = [
             ("settings.mode", |it| it.node.mode = crate::config::Mode::Dev),
             ("settings.proxies", |it| it.listen.trusted_proxies = vec!["203.0.0.0/8".to_owned()]),
             ("settings.proxies", |it| it.listen.trusted_proxies = vec!["2001:db8::/32".to_owned()]),
@@ -247,6 +258,7 @@ mod tests {
             ("settings.redis", |it| it.store.url = "postgres://u@localhost/d".to_owned()),
             ("settings.runtime", |it| it.containers.runtime = crate::config::RuntimeKind::Process),
             ("settings.drift", |it| it.containers.on_drift = DriftPolicy::Report),
+            ("settings.volumes", |it| it.containers.image = "sha256:0".to_owned()),
             ("settings.engine", |it| it.containers.docker_host = "tcp://192.0.2.1:2375".to_owned()),
             ("settings.engine", |it| it.containers.docker_host = "http://192.0.2.1:2375".to_owned()),
             ("settings.egress", |it| it.egress.open = true),
@@ -260,6 +272,9 @@ mod tests {
             // as many at once, and given back much sooner
             ("settings.rates", |it| it.rates.mfa = "5/1s".parse().unwrap()),
         ];
+        let sized =
+            |it: &mut Config| (it.containers.image, it.containers.volume_mib) = ("sha256:0".into(), 64);
+        assert!(rules(sized).is_empty());
         for (rule, change) in all {
             assert!(rules(change).contains(&rule), "{rule}: {:?}", rules(change));
         }

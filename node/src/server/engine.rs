@@ -128,7 +128,12 @@ fn confinement(config: &Config) -> Confinement {
         config::Seccomp::Strict => Seccomp::Strict,
     };
     let named = &config.containers.oci_runtime;
-    Confinement { seccomp, oci_runtime: (!named.is_empty()).then(|| named.clone()) }
+    let mib = u64::from(config.containers.volume_mib);
+    Confinement {
+        seccomp,
+        oci_runtime: (!named.is_empty()).then(|| named.clone()),
+        volume_bytes: (mib > 0).then_some(mib << 20),
+    }
 }
 
 fn egress(config: &Config) -> Egress {

@@ -28,8 +28,9 @@ const SHELLS: [&str; 14] = [
 /// Every file of the product that starts processes, and what it starts. Whoever adds one says here why, and passes the
 /// arguments as a list. Tests start what they test and engines of their own, and are not on it; scripts in `tests/scripts`
 /// are shell themselves, are run by people and `make`, and nothing of the product starts them.
-const STARTERS: [(&str, &str); 12] = [
+const STARTERS: [(&str, &str); 13] = [
     ("actors/runtime/src/docker/guard.rs", "iptables, for the guard rules of the bridges"),
+    ("actors/runtime/src/docker/sized.rs", "mkfs.ext4, debugfs, mount and umount, for volumes with a size"),
     ("actors/runtime/src/process/archive.rs", "the cell that takes a snapshot, on the same runtime"),
     ("actors/runtime/src/process/launch.rs", "the cell, on the `process` runtime of development"),
     ("node/cell/src/channels/exec.rs", "what the container's user asked to run in it"),

@@ -18,7 +18,6 @@ use tokio_util::io::StreamReader;
 use super::{DockerRuntime, engine::fault, engine::fault_of, network::Subnet, profile::Profile};
 use crate::{
     ArchiveCell, ArchiveErrand, ContainerRef, ContainerSpec, RuntimeError, StartSecret, State, archive,
-    volume::{self, CONTAINER_UID},
 };
 
 /// Says whose they are. Not the label of containers: nothing adopts these.
@@ -60,15 +59,11 @@ impl DockerRuntime {
         }
         let (docker, name) = (self.engine.docker()?, name(spec));
         remove(docker, &name).await.map_err(|error| fault(&error))?;
-        let whose = (spec.tenant, spec.user);
-        let volume = volume::on_disk(&self.config.data_dir, move |data_dir| {
-            archive::open(data_dir, whose, errand, Some(CONTAINER_UID))
-        })
-        .await?;
+        let volume = self.volume_of(spec.tenant, spec.user, Some(errand)).await?;
         let profile = Profile {
             spec,
             labels: spec.labels(self.config.node),
-            volume: volume.path.clone(),
+            volume,
             // it has none: this names no network
             subnet: Subnet::of_cell(NOWHERE),
             resolvers: &[],
@@ -202,7 +197,11 @@ mod tests {
             limits: Limits::default(),
             egress: Egress::Proxied,
         };
-        let confinement = Confinement { seccomp: Seccomp::Strict, oci_runtime: Some("runsc".to_owned()) };
+        let confinement = Confinement {
+            seccomp: Seccomp::Strict,
+            oci_runtime: Some("runsc".to_owned()),
+            ..Confinement::default()
+        };
         let profile = Profile {
             spec: &spec,
             labels: spec.labels(ids.id()),

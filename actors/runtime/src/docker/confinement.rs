@@ -1,5 +1,5 @@
 //! What an operator may hold containers by beside the fixed profile: a filter of system calls with fewer of them than
-//! Docker's, and another runtime of the engine.
+//! Docker's, another runtime of the engine, and volumes with a size ([`super::sized`]).
 //!
 //! A container keeps what it was made with until it is made anew: a setting that changes stops nobody ([`super::held`]),
 //! and [`super::drift`] names whoever has less than the node asks for today.
@@ -33,6 +33,8 @@ pub struct Confinement {
     pub seccomp: Seccomp,
     /// Which of the engine's runtimes, by the name that the engine has for it; its default one if none.
     pub oci_runtime: Option<String>,
+    /// The size of volumes that are made from now on; one without a bound if none.
+    pub volume_bytes: Option<u64>,
 }
 
 impl Confinement {

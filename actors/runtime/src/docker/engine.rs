@@ -45,6 +45,20 @@ impl Engine {
         Ok(self.client.get_or_init(|| docker))
     }
 
+    /// The process that listens at the socket: the engine's, or the one that started it with the socket open, and the
+    /// mounts that it sees are those that containers get.
+    ///
+    /// # Errors
+    /// `EngineDown`; also where it is in another container or on another machine, from where it has no id here.
+    pub async fn process(&self) -> Result<u32, RuntimeError> {
+        let away = |error: std::io::Error| RuntimeError::EngineDown(error.to_string());
+        let connection = tokio::net::UnixStream::connect(&self.socket).await.map_err(away)?;
+        let process = connection.peer_cred().map_err(away)?.pid().and_then(|pid| u32::try_from(pid).ok());
+        process
+            .filter(|pid| *pid > 0)
+            .ok_or_else(|| RuntimeError::EngineDown("its process is not seen from here".to_owned()))
+    }
+
     /// What the engine says of itself.
     ///
     /// # Errors

@@ -19,10 +19,7 @@ use super::{
     network, observe,
     profile::Profile,
 };
-use crate::{
-    CellAddress, ContainerRef, ContainerSpec, Labels, Observed, RuntimeError, StartSecret, State,
-    volume::{self, CONTAINER_UID},
-};
+use crate::{CellAddress, ContainerRef, ContainerSpec, Labels, Observed, RuntimeError, StartSecret, State};
 
 /// How long the engine may take beyond the grace of a stop.
 const END_WITHIN: Duration = Duration::from_secs(20);
@@ -41,12 +38,7 @@ impl DockerRuntime {
             Ok(there) => return Err(RuntimeError::conflict(&container, "create", there.state)),
             Err(error) => return Err(error),
         }
-        let (data_dir, tenant, user) = (config.data_dir.clone(), spec.tenant, spec.user);
-        let opened =
-            tokio::task::spawn_blocking(move || volume::open(&data_dir, tenant, user, Some(CONTAINER_UID)));
-        let volume = opened
-            .await
-            .map_err(|error| RuntimeError::Io { what: "open the volume", source: error.into() })??;
+        let volume = self.volume_of(spec.tenant, spec.user, None).await?;
 
         let _one_at_a_time = self.creating.lock().await;
         let labels = spec.labels(config.node);
@@ -54,7 +46,7 @@ impl DockerRuntime {
         let profile = Profile {
             spec,
             labels,
-            volume: volume.path.clone(),
+            volume,
             subnet,
             resolvers: &config.resolvers,
             confinement: &config.confinement,
@@ -112,6 +104,7 @@ impl DockerRuntime {
         if matches!(before.state, State::Running | State::Paused) {
             return Err(RuntimeError::conflict(container, "start", before.state));
         }
+        self.mount_volume(before.labels.tenant, before.labels.user).await?;
         // attached before the start, or the cell could find its standard input at its end already
         let attach = AttachContainerOptionsBuilder::new().stdin(true).stream(true).build();
         let mut attached =

@@ -5,7 +5,8 @@
 //! - [`network`] gives each a bridge of its own, [`guard`] keeps them off the host's ports but for the [`doors`];
 //! - [`lifecycle`] starts (secret over standard input), freezes and ends them, [`events`] tells of deaths;
 //! - [`look`] holds what runs against it from beside the node, for the security audit;
-//! - [`archive`] starts cells that run nothing, for snapshots;
+//! - [`archive`] starts cells that run nothing, for snapshots; [`volumes`] looks after what is theirs, [`sized`] gives
+//!   them a bound;
 //! - [`import`] makes images without a registry. Nothing is ever pulled.
 
 mod archive;
@@ -22,6 +23,8 @@ pub mod look;
 pub mod network;
 mod observe;
 pub mod profile;
+mod sized;
+mod volumes;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -39,7 +42,7 @@ use crate::{
     ArchiveCell, ArchiveErrand, Call, CellAddress, ContainerRef, ContainerSpec, Egress, ImageRef, Isolation,
     Limits, Mode, Observed, Runtime, RuntimeError, RuntimeEvent, RuntimeKind, StartSecret,
     egress::{Door, EGRESS_PORT, Outlet},
-    erasing, volume,
+    volume,
 };
 use confinement::Confinement;
 use drift::Bounds;
@@ -80,6 +83,8 @@ pub struct DockerRuntime {
     warnings: Mutex<Vec<String>>,
     /// Creations of one node go one after the other: each looks for a free subnet.
     creating: tokio::sync::Mutex<()>,
+    /// So do changes of what is mounted.
+    volumes: tokio::sync::Mutex<()>,
 }
 
 impl DockerRuntime {
@@ -109,17 +114,19 @@ impl DockerRuntime {
         }
         let config = DockerConfig { data_dir: volume::data_dir(&config.data_dir)?, ..config };
         let guard = HostGuard::new(config.networks);
+        let engine = Arc::new(engine);
         let this = Self {
-            engine: Arc::new(engine),
+            engine,
             guard,
             outlet: None,
             config,
             warnings: Mutex::default(),
             creating: tokio::sync::Mutex::default(),
+            volumes: tokio::sync::Mutex::default(),
         };
         this.survey().await;
         this.end_archives().await;
-        crate::archive::clear(&this.config.data_dir)?;
+        volumes::prepare(&this.engine, &this.config).await?;
         Ok(this)
     }
 
@@ -248,11 +255,11 @@ impl Runtime for DockerRuntime {
     }
 
     fn erase_volumes(&self, tenant: TenantId) -> Call<'_, ()> {
-        erasing::erased(self.list(), &self.config.data_dir, tenant, None).boxed()
+        self.erase_volumes_of(tenant, None).boxed()
     }
 
     fn erase_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
-        erasing::erased(self.list(), &self.config.data_dir, tenant, Some(user)).boxed()
+        self.erase_volumes_of(tenant, Some(user)).boxed()
     }
 
     fn archive<'a>(
@@ -265,13 +272,11 @@ impl Runtime for DockerRuntime {
     }
 
     fn settle_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
-        let settle = move |data_dir: &std::path::Path| crate::archive::settle(data_dir, tenant, user);
-        volume::on_disk(&self.config.data_dir, settle).boxed()
+        self.settle_volume_of(tenant, user).boxed()
     }
 
     fn swap_volume(&self, tenant: TenantId, user: UserId) -> Call<'_, ()> {
-        volume::on_disk(&self.config.data_dir, move |data_dir| crate::archive::swap(data_dir, tenant, user))
-            .boxed()
+        self.swap_volume_of(tenant, user).boxed()
     }
 
     fn drift<'a>(&'a self, spec: &'a ContainerSpec) -> Call<'a, Vec<String>> {

@@ -25,7 +25,7 @@ const DENIED: &str = "Err(Some(1))";
 const UNKNOWN: &str = "Err(Some(38))";
 
 fn strict() -> Confinement {
-    Confinement { seccomp: Seccomp::Strict, oci_runtime: None }
+    Confinement { seccomp: Seccomp::Strict, ..Confinement::default() }
 }
 
 /// Calls by number (x86-64) that Docker's profile of 20.10 lets through, and ours does not.

@@ -13,6 +13,7 @@ mod engine;
 mod held;
 mod network;
 mod profile;
+mod sized;
 
 use std::{path::Path, sync::Arc};
 
@@ -98,6 +99,10 @@ pub async fn docker_with(change: impl FnOnce(&mut DockerConfig)) -> Docker {
         close: Box::new(move || {
             async move {
                 guarded.host_guard().remove().await.unwrap();
+                // one with a size is mounted until it is erased
+                for tenant in guarded.tenants_with_volumes().await.unwrap() {
+                    let _ = guarded.erase_volumes(tenant).await;
+                }
                 profile::client()
                     .remove_image(
                         imported.as_str(),

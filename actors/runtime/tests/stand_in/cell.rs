@@ -16,6 +16,17 @@ unsafe extern "C" {
     fn syscall(number: i64, ...) -> i64;
 }
 
+/// Writes to a file until it may not, or 64 MiB are in it: how many MiB, and why it stopped.
+fn fill(path: &str) -> (usize, Option<io::ErrorKind>) {
+    let mut file = match fs::File::create(path) {
+        Ok(file) => file,
+        Err(error) => return (0, Some(error.kind())),
+    };
+    let stopped = (0..64).map(|_| file.write_all(&[1; 1 << 20])).position(|wrote| wrote.is_err());
+    let why = stopped.and_then(|_| file.write_all(&[1; 1 << 20]).err().map(|error| error.kind()));
+    (stopped.unwrap_or(64), why)
+}
+
 /// `NUMBER ARGUMENT…`: a system call by its number, as whoever looks for a way out makes it.
 fn call(rest: &str) -> io::Result<i64> {
     let numbers = rest.split(' ').map(|word| word.parse::<i64>());
@@ -95,6 +106,7 @@ fn serve(stream: TcpStream, secret: &[u8]) -> io::Result<()> {
                 format!("{found} {}", start.elapsed().as_millis())
             }
             "syscall" => format!("{:?}", call(rest).map(|_| ()).map_err(|error| error.raw_os_error())),
+            "fill" => format!("{:?}", fill(rest)),
             "via" => format!("{:?}", via(rest).map_err(|error| error.kind())),
             "eat" => {
                 let mut eaten = Vec::new();

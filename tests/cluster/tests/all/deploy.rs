@@ -50,8 +50,10 @@ fn systemd_accepts_the_unit_with_and_without_containers() {
     verify();
     let more = folder.path().join("ocmt.service.d");
     fs::create_dir(&more).unwrap();
-    fs::copy(deploy().join("systemd/containers.conf"), more.join("containers.conf")).unwrap();
-    verify();
+    for part in ["containers.conf", "volumes.conf"] {
+        fs::copy(deploy().join("systemd").join(part), more.join(part)).unwrap();
+        verify();
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 
@@ -44,6 +45,8 @@ impl Desk {
                 config.containers.docker_host = dead_man::engine();
                 config.containers.image = image;
                 config.containers.network_range = NETWORKS.to_owned();
+                // a file system of its own: taken and put back as the folder is that a volume otherwise is
+                config.containers.volume_mib = 16;
             }
         })
         .await
@@ -81,6 +84,8 @@ impl Desk {
 
 impl Drop for Desk {
     fn drop(&mut self) {
+        // of a volume with a size; it outlives the node
+        let _ = std::process::Command::new("umount").arg(&self.volume).stderr(Stdio::null()).status();
         let _ = fs::remove_dir_all(&self.store);
     }
 }
