@@ -9,7 +9,11 @@
 
 use std::ops::Deref;
 
+use hkdf::Hkdf;
+use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::{CryptoError, Result};
 
 /// 32 secret bytes in a locked page, wiped when dropped.
 #[derive(Clone)]
@@ -30,6 +34,15 @@ impl LockedKey {
         let key = Self::from(Zeroizing::new(bytes));
         bytes.zeroize();
         key
+    }
+
+    /// A key for one purpose: HKDF-SHA256 without a salt, as this key has its 32 bytes from a generator or a derivation.
+    pub(crate) fn derive(&self, purpose: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, self.as_slice())
+            .expand(purpose, key.as_mut_slice())
+            .map_err(|_| CryptoError::Refused)?;
+        Ok(key)
     }
 }
 

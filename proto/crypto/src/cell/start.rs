@@ -1,12 +1,10 @@
 //! The start secret: 32 bytes that the host gives a cell on its standard input, once a start.
 
 use data_encoding::HEXLOWER;
-use hkdf::Hkdf;
-use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, datakey, locked::LockedKey};
+use crate::{Result, datakey, locked::LockedKey};
 
 /// What ties a cell to the host that started it. Never on a disk, in an argument or the environment.
 pub struct StartSecret(LockedKey);
@@ -32,31 +30,23 @@ impl StartSecret {
     /// # Errors
     /// None in practice.
     pub fn control_token(&self) -> Result<ControlToken> {
-        let token = self.derive(b"OCMT cell v1 control token")?;
+        let token = self.0.derive(b"OCMT cell v1 control token")?;
         Ok(ControlToken(Zeroizing::new(HEXLOWER.encode(token.as_slice()))))
     }
 
     /// The key of the MAC over the cell's key offers.
     pub(crate) fn offer_key(&self) -> Result<Zeroizing<[u8; 32]>> {
-        self.derive(b"OCMT cell v1 key offer")
+        self.0.derive(b"OCMT cell v1 key offer")
     }
 
     /// The key of the MAC with which the host vouches for who signs policies.
     pub(crate) fn policy_key(&self) -> Result<Zeroizing<[u8; 32]>> {
-        self.derive(b"OCMT cell v1 policy signer")
+        self.0.derive(b"OCMT cell v1 policy signer")
     }
 
     /// The key of the MAC with which the host states the keys of gateway tokens.
     pub(crate) fn gateway_key(&self) -> Result<Zeroizing<[u8; 32]>> {
-        self.derive(b"OCMT cell v1 gateway keys")
-    }
-
-    fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
-        let mut key = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(None, self.0.as_slice())
-            .expand(label, key.as_mut_slice())
-            .map_err(|_| CryptoError::Refused)?;
-        Ok(key)
+        self.0.derive(b"OCMT cell v1 gateway keys")
     }
 }
 

@@ -1,10 +1,8 @@
 //! The key of one unlock.
 
-use hkdf::Hkdf;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::{CryptoError, Result, datakey, locked::LockedKey};
+use crate::{Result, datakey, locked::LockedKey};
 
 /// 32 bytes that client and cell share for one unlock. The client derives them from the vault's keyring
 /// and the unlock's id ([`crate::keyring::Keyring::inbox_mac_key`]), so that any of the user's clients
@@ -40,26 +38,18 @@ impl UnlockKey {
     }
 
     pub(crate) fn lease_key(&self) -> Result<Zeroizing<[u8; 32]>> {
-        self.derive(b"OCMT unlock v1 lease")
+        self.0.derive(b"OCMT unlock v1 lease")
     }
 
     pub(crate) fn inbox_key(&self) -> Result<Zeroizing<[u8; 32]>> {
-        self.derive(b"OCMT unlock v1 inbox")
+        self.0.derive(b"OCMT unlock v1 inbox")
     }
 
     pub(crate) fn offer_key(&self) -> Result<Zeroizing<[u8; 32]>> {
-        self.derive(b"OCMT unlock v1 authorization offer")
+        self.0.derive(b"OCMT unlock v1 authorization offer")
     }
 
     pub(crate) fn answer_key(&self) -> Result<Zeroizing<[u8; 32]>> {
-        self.derive(b"OCMT unlock v1 authorization answer")
-    }
-
-    fn derive(&self, label: &[u8]) -> Result<Zeroizing<[u8; 32]>> {
-        let mut key = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(None, self.0.as_slice())
-            .expand(label, key.as_mut_slice())
-            .map_err(|_| CryptoError::Refused)?;
-        Ok(key)
+        self.0.derive(b"OCMT unlock v1 authorization answer")
     }
 }
