@@ -11,8 +11,9 @@ const FLAGS = [
   "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--disable-extensions",
 ];
 
-async function startDriver() {
-  const driver = spawn("chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "inherit"] });
+async function startDriver(folder) {
+  const env = { ...process.env, TMPDIR: folder };
+  const driver = spawn("chromedriver", ["--port=0"], { stdio: ["ignore", "pipe", "inherit"], env });
   driver.stdout.setEncoding("utf8");
   let said = "";
   for await (const part of driver.stdout) {
@@ -25,8 +26,17 @@ async function startDriver() {
 
 /** Starts a Chromium of its own, runs `work` with it, and ends it whatever comes. */
 export async function withChromium(work) {
-  const { driver, base } = await startDriver();
-  const profile = await mkdtemp(join(tmpdir(), "ocmt-chromium-"));
+  // the browser's own temporary folders too, which it leaves when it is killed
+  const folder = await mkdtemp(join(tmpdir(), "ocmt-chromium-"));
+  try {
+    return await drive(folder, work);
+  } finally {
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+async function drive(folder, work) {
+  const { driver, base } = await startDriver(folder);
   const ask = async (method, path, body) => {
     const sent = method === "POST" ? { body: JSON.stringify(body ?? {}) } : {};
     const { value } = await (await fetch(base + path, { method, ...sent })).json();
@@ -35,7 +45,7 @@ export async function withChromium(work) {
   };
   let session = null;
   try {
-    const options = { args: [...FLAGS, `--user-data-dir=${profile}`] };
+    const options = { args: [...FLAGS, `--user-data-dir=${join(folder, "profile")}`] };
     const wanted = { "goog:chromeOptions": options, "goog:loggingPrefs": { browser: "ALL" } };
     ({ sessionId: session } = await ask("POST", "/session", { capabilities: { alwaysMatch: wanted } }));
     const at = `/session/${session}`;
@@ -51,6 +61,5 @@ export async function withChromium(work) {
     if (session !== null) await ask("DELETE", `/session/${session}`).catch(() => {});
     driver.kill();
     if (driver.exitCode === null && driver.signalCode === null) await once(driver, "exit");
-    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }

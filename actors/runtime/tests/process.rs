@@ -104,12 +104,30 @@ async fn pause_and_kill_reach_all_descendants_in_whatever_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_environment_is_empty_but_for_the_path_and_the_folder_is_the_volume() {
+async fn the_environment_is_empty_but_for_two_paths_and_the_folder_is_the_volume() {
     on(bench().await, async |bench| {
         let spec = bench.spec();
         let (_, address) = bench.started(&spec, &secret(1)).await;
-        assert_eq!(ask(address, "env").await, "PATH");
+        assert_eq!(ask(address, "env").await, "PATH TMPDIR");
         assert!(ask(address, "cwd").await.contains(&spec.user.to_string()));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_cell_leaves_goes_with_the_next_start_and_with_the_container() {
+    let folder = tempfile::tempdir().unwrap();
+    on(bench_in(folder.path(), node()).await, async |bench| {
+        let (container, address) = bench.started(&bench.spec(), &secret(1)).await;
+        let temporary = folder.path().join("state").join(format!("{container}.tmp"));
+        let left = temporary.join("left");
+        assert_eq!(ask(address, &format!("write {}", left.display())).await, "Ok(())");
+        bench.runtime.kill(&container).await.unwrap();
+        assert!(left.exists(), "nobody clears up after a cell that was killed");
+        bench.runtime.start(&container, &secret(2)).await.unwrap();
+        assert!(temporary.is_dir() && !left.exists());
+        bench.runtime.remove(&container).await.unwrap();
+        assert!(!temporary.exists());
     })
     .await;
 }

@@ -31,7 +31,7 @@ pub(super) async fn launch(
     }
     let volume = volume::open(&shared.config.data_dir, labels.tenant, labels.user, None)?;
     let log = shared.records.log(container);
-    let mut child = spawn(shared, &args, &volume.path, &log)?;
+    let mut child = spawn(shared, container, &args, &volume.path)?;
     let gone = || RuntimeError::StartFailed { container: *container, why: "it ended at once".to_owned() };
     let leader = child.id().and_then(|pid| Process::of(i32::try_from(pid).ok()?)).ok_or_else(gone)?;
     if let Some(mut stdin) = child.stdin.take() {
@@ -58,13 +58,22 @@ pub(super) async fn launch(
 }
 
 /// Standard output and error go to a file and not to a pipe: a cell outlives the node that reads it.
-fn spawn(shared: &Shared, args: &[String], volume: &Path, log: &Path) -> Result<Child, RuntimeError> {
+fn spawn(
+    shared: &Shared,
+    container: &ContainerRef,
+    args: &[String],
+    volume: &Path,
+) -> Result<Child, RuntimeError> {
+    let log = &shared.records.log(container);
     let io = RuntimeError::io("open the cell's log");
     let (out, err) = private(log).and_then(|out| Ok((out.try_clone()?, out))).map_err(io)?;
+    let temporary = shared.records.temporary(container);
+    let temporary = temporary.map_err(RuntimeError::io("make the cell's folder for what is temporary"))?;
     Command::new(&shared.config.cell)
         .args(args)
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("TMPDIR", temporary)
         .current_dir(volume)
         .process_group(0)
         .stdin(Stdio::piped())

@@ -61,6 +61,17 @@ impl Records {
         self.0.join(format!("{container}.log"))
     }
 
+    /// Where the cell and its workload put what is temporary: empty at each start, gone with the container, whoever was killed.
+    pub(super) fn temporary(&self, container: &ContainerRef) -> io::Result<PathBuf> {
+        // the cell works in another folder
+        let folder = std::path::absolute(self.scratch(container))?;
+        clear(&folder);
+        match fs::DirBuilder::new().mode(0o700).create(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(folder),
+        }
+    }
+
     /// Written beside the old one and moved over it: a crash leaves one or the other whole.
     pub(super) fn write(&self, container: &ContainerRef, record: &Record) -> Result<(), RuntimeError> {
         let (new, place) = (self.0.join(format!("{container}.new")), self.place(container));
@@ -82,6 +93,7 @@ impl Records {
                 _ => {}
             }
         }
+        clear(&self.scratch(container));
         Ok(())
     }
 
@@ -106,6 +118,20 @@ impl Records {
 
     fn place(&self, container: &ContainerRef) -> PathBuf {
         self.0.join(format!("{container}.json"))
+    }
+
+    fn scratch(&self, container: &ContainerRef) -> PathBuf {
+        self.0.join(format!("{container}.tmp"))
+    }
+}
+
+/// What a workload has made so that it cannot be removed keeps no container from its start or its end.
+fn clear(folder: &Path) {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "what a cell left behind stays");
+        }
+        _ => {}
     }
 }
 

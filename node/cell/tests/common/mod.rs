@@ -28,6 +28,7 @@ use ocmt_proto::cell::v1::{
     StatusRequest, StatusResponse, WorkloadState, cell_service_client::CellServiceClient,
 };
 use ocmt_types::{IdGen, RandomIds};
+use tempfile::TempDir;
 use tonic::{
     Request, Status,
     service::{Interceptor, interceptor::InterceptedService},
@@ -67,6 +68,7 @@ pub struct TestCell {
     pub start: StartSecret,
     pub place: CellPlace,
     errors: Arc<Mutex<Vec<u8>>>,
+    _temporary: TempDir,
 }
 
 #[derive(Default)]
@@ -95,7 +97,11 @@ impl TestCell {
         if !options.workload.is_empty() {
             command.arg("--").args(options.workload);
         }
+        // what it leaves when it is killed goes with the test
+        let temporary = TempDir::new().unwrap();
+        command.env("TMPDIR", temporary.path());
         if let Some(uid) = options.uid {
+            std::os::unix::fs::chown(temporary.path(), Some(uid), Some(uid)).unwrap();
             command.uid(uid).gid(uid);
         }
         // a group of its own, as the process runtime gives it
@@ -120,7 +126,7 @@ impl TestCell {
                 sink.lock().unwrap().extend_from_slice(&chunk[..len]);
             }
         });
-        Self { child, address, start, place, errors }
+        Self { child, address, start, place, errors, _temporary: temporary }
     }
 
     /// The host, which gives the cell its policy first.

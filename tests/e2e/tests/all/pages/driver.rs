@@ -3,7 +3,7 @@
 //! Written here because the crates that speak it (fantoccini, thirtyfour) bring twenty others for it; `tests/web/driver.js`
 //! does the same for the vectors.
 
-use std::{process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
@@ -35,9 +35,11 @@ const FLAGS: [&str; 11] = [
 ];
 
 /// A driver of its own, and the port it has taken.
-async fn listening() -> anyhow::Result<(Child, u16)> {
+/// Beside the profile is what the browser leaves in the folder for what is temporary when it is killed.
+async fn listening(folder: &Path) -> anyhow::Result<(Child, u16)> {
     let mut child = Command::new("chromedriver")
         .arg("--port=0")
+        .env("TMPDIR", folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -61,29 +63,29 @@ pub(super) struct Driver {
     child: Child,
     port: u16,
     session: String,
-    _profile: TempDir,
+    folder: TempDir,
 }
 
 impl Driver {
     /// Starts both; pages are asked for in `language` first.
     pub(super) async fn start(language: &str) -> anyhow::Result<Self> {
+        let folder = TempDir::with_prefix("ocmt-chromium.")?;
         let mut tries = 0;
         let (child, port) = loop {
             tries += 1;
-            match listening().await {
+            match listening(folder.path()).await {
                 // it ends where the port that it found free on IPv4 is taken on IPv6
                 Err(_) if tries < TRIES => {}
                 begun => break begun?,
             }
         };
-        let profile = TempDir::with_prefix("ocmt-chromium.")?;
-        let mut driver = Self { child, port, session: String::new(), _profile: profile };
+        let mut driver = Self { child, port, session: String::new(), folder };
         driver.begin(language).await?;
         Ok(driver)
     }
 
     async fn begin(&mut self, language: &str) -> anyhow::Result<()> {
-        let profile = format!("--user-data-dir={}", self._profile.path().display());
+        let profile = format!("--user-data-dir={}", self.folder.path().join("profile").display());
         let args: Vec<String> = FLAGS
             .iter()
             .map(|flag| (*flag).to_owned())
@@ -150,6 +152,11 @@ impl Drop for Driver {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             let _ = kill_process(pid, Signal::TERM);
         }
-        std::thread::sleep(Duration::from_millis(300)); // why: then it is killed; its browser has to be gone before
+        for _ in 0..100 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20)); // why: its browser writes into the folder, which goes next; nobody can await in a drop
+        }
     }
 }
