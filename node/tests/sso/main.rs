@@ -3,6 +3,7 @@
 
 #[path = "../alone/mod.rs"]
 mod alone;
+mod bridge;
 mod kit;
 mod provider;
 mod reach;

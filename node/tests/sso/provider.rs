@@ -73,6 +73,8 @@ struct State {
     other: KeyPair,
     codes: Mutex<BTreeMap<String, Given>>,
     person: Mutex<(String, String)>,
+    /// What it says beside in its word, and of itself; null takes away.
+    beside: Mutex<(Value, Value)>,
     /// Paths that were asked for.
     asked: Mutex<Vec<String>>,
 }
@@ -99,6 +101,7 @@ impl Provider {
             other: KeyPair::generate().unwrap(),
             codes: Mutex::default(),
             person: Mutex::new(("person-1".to_owned(), "ann@example.com".to_owned())),
+            beside: Mutex::new((json!({}), json!({}))),
             asked: Mutex::default(),
         });
         let mut tasks = JoinSet::new();
@@ -121,6 +124,11 @@ impl Provider {
     /// Who signs in from now on.
     pub(crate) fn person(&self, subject: &str, email: &str) {
         *self.state.person.lock().unwrap() = (subject.to_owned(), email.to_owned());
+    }
+
+    /// From now on its word has these claims too, or has not those that are null, and it says this more of itself.
+    pub(crate) fn says_beside(&self, claims: Value, metadata: Value) {
+        *self.state.beside.lock().unwrap() = (claims, metadata);
     }
 
     pub(crate) fn asked(&self) -> Vec<String> {
@@ -170,7 +178,7 @@ async fn answer(state: Arc<State>, request: Request<Incoming>) -> Result<Respons
                 let body = metadata(&issuer, Wrong::Nothing).to_string() + &" ".repeat(1 << 20);
                 return Ok(typed(StatusCode::OK, body));
             }
-            wrong => metadata(&issuer, wrong),
+            wrong => with(metadata(&issuer, wrong), &state.beside.lock().unwrap().1),
         },
         "/jwks" => json!({ "keys": [jwk(&state.key)] }),
         "/token" => {
@@ -256,6 +264,7 @@ fn word(state: &State, issuer: &str, nonce: &str) -> String {
         Wrong::Symmetric => header = json!({ "alg": "HS256" }),
         _ => {}
     }
+    let claims = with(claims, &state.beside.lock().unwrap().0);
     let signed = [header, claims].map(|part| BASE64URL_NOPAD.encode(part.to_string().as_bytes())).join(".");
     let signature = match state.wrong {
         Wrong::Unsigned => Vec::new(),
@@ -264,6 +273,16 @@ fn word(state: &State, issuer: &str, nonce: &str) -> String {
         _ => fixed(&state.key.sign(signed.as_bytes()).unwrap()),
     };
     format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature))
+}
+
+fn with(mut of: Value, beside: &Value) -> Value {
+    for (name, value) in beside.as_object().unwrap() {
+        of[name] = value.clone();
+        if value.is_null() {
+            of.as_object_mut().unwrap().remove(name);
+        }
+    }
+    of
 }
 
 fn symmetric(signed: &str) -> Vec<u8> {
