@@ -2,6 +2,7 @@
 //! command line beside it.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+mod console;
 mod staff;
 
 use std::{path::Path, sync::Arc};

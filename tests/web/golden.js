@@ -17,6 +17,7 @@ import { passphraseBytes, stretched } from "../../node/web/js/core/stretch.js";
 import { openVault, RolledBack } from "../../node/web/js/core/vault.js";
 import { changed, followed, newSlot, sealEntry } from "../../node/web/js/core/vault_change.js";
 import { wordsOfCeremony } from "../../node/web/js/core/words.js";
+import { auditLog } from "./audit_log.js";
 import { refuses } from "./published.js";
 
 /** The bytes with one bit of one place changed. */
@@ -385,7 +386,8 @@ export async function golden(read) {
   await recovery(cell.recovery);
   await channels(cell);
   await strictness();
-  return ["pieces", "vaults", "recovery", "channels", "strictness"];
+  await auditLog(vault, await read("ocmt/nodes.json"));
+  return ["pieces", "vaults", "recovery", "channels", "strictness", "audit"];
 }
 
 const L = (1n << 252n) + 27742317777372353535851937790883648493n;

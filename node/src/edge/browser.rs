@@ -55,6 +55,23 @@ pub async fn stand(State(site): State<Arc<Site>>, request: Request, next: Next) 
     }
 }
 
+/// The same on the operator listener. A browser shows an operator's certificate whoever wrote the page that asks, and no header
+/// says so: what changes something there is taken from the console's own pages, and a call of gRPC from no page.
+pub async fn stand_at_operators(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    let may = if web::is_console(head.uri.path()) {
+        head.method.is_safe() || comes_from_us(&site, &head)
+    } else {
+        head.headers.remove(header::COOKIE);
+        !head.headers.contains_key(header::ORIGIN) && !head.headers.contains_key(&SEC_FETCH_SITE)
+    };
+    if may {
+        next.run(Request::from_parts(head, body)).await
+    } else {
+        speech::refusal(&FOREIGN, &head.headers)
+    }
+}
+
 fn check(site: &Site, head: &mut Parts) -> Result<(), ActorError> {
     let path = head.uri.path();
     if path.starts_with(gateway::PATH) {

@@ -36,6 +36,12 @@ impl Site {
         }
     }
 
+    /// Of the operator listener: at its own address, and pages elsewhere have no part in it.
+    pub fn of_operators(listen: &Listen) -> Self {
+        let own = Listen { client: listen.operators, origins: Vec::new(), ..listen.clone() };
+        Self::of(&own, listen.operators.port())
+    }
+
     /// Whether connections from there bring other people's requests.
     pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
         self.proxies.trust(address)

@@ -22,9 +22,10 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 /// How every name begins.
 const PREFIX: &str = "ocmt";
 
-/// The metrics of one life of a node.
+/// The metrics of one life of a node. Cheap to clone.
+#[derive(Clone)]
 pub struct Meters {
-    registry: Registry,
+    registry: Arc<Registry>,
     requests: Requests,
 }
 
@@ -36,7 +37,7 @@ impl Meters {
         requests.register(&mut registry);
         system.register_meters(&mut registry);
         registry.register_collector(Box::new(Now::new(system.clone(), lease.clone(), limiter.clone())));
-        Self { registry, requests }
+        Self { registry: Arc::new(registry), requests }
     }
 
     /// Counts requests.

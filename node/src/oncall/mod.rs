@@ -22,5 +22,5 @@ mod teller;
 pub use channel::{Carry, Channel, Ways, channels, trial};
 pub use conditions::Conditions;
 pub use noter::{Noter, condition};
-pub use rules::Wanted;
+pub use rules::{Wanted, severity};
 pub use teller::Teller;

@@ -42,7 +42,7 @@ const REFUSED: &[(&str, Severity)] = &[
 ];
 
 /// How bad it is; none if it is no alert by itself.
-pub(super) fn severity(action: &str, outcome: Outcome) -> Option<Severity> {
+pub fn severity(action: &str, outcome: Outcome) -> Option<Severity> {
     let rules = if outcome == Outcome::Allowed { DONE } else { REFUSED };
     rules.iter().find(|(known, _)| *known == action).map(|(_, severity)| *severity)
 }

@@ -1,5 +1,6 @@
 //! Which operator asks, whether the request was answered before, and how the act is recorded.
 
+use http::Extensions;
 use ocmt_actors::{ActingOperator, ActorError, IdempotencyKey};
 use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_store::{ClusterAct, Remembered, RequestKey, StoreError, tables::Operator};
@@ -27,26 +28,31 @@ impl OperatorRpc {
         method: &'static str,
         idempotency_key: &[u8],
     ) -> Result<Asking, Status> {
-        let shown = request.extensions().get::<Shown>().copied();
-        let shown = shown.ok_or_else(|| refuse(&ActorError::Unauthenticated(NO_CERTIFICATE)))?;
-        let now = self.parts.clock.now();
-        let found = self.parts.store.operators().operator(shown.id).await.map_err(|e| stored(&e))?;
-        let listed = found.filter(|operator| is_good(operator, shown.fingerprint, now));
-        if listed.is_none() {
-            tracing::warn!(operator = %shown.id, method, "refused an operator whose certificate is not good");
-            return Err(refuse(&ActorError::Unauthenticated(
-                "this operator's certificate is not listed, was revoked or has ended",
-            )));
-        }
+        let operator = self.shown(request.extensions(), method).await?;
+        let (id, now) = (operator.operator_id, self.parts.clock.now());
         let message = request.get_ref();
         let key = (!idempotency_key.is_empty()).then(|| RequestKey {
-            principal: format!("operator/{}", shown.id),
+            principal: format!("operator/{id}"),
             key: idempotency_key.to_vec(),
             method,
             request_hash: Digest32(Sha256::digest(message.encode_to_vec()).into()),
         });
         let request = call::request_id(request.extensions()).map_err(|e| refuse(&e))?;
-        Ok(Asking { id: shown.id, request, now, key })
+        Ok(Asking { id, request, now, key })
+    }
+
+    /// The operator whose certificate was shown with a request for `what`: it is listed and was not revoked.
+    pub(crate) async fn shown(&self, extensions: &Extensions, what: &str) -> Result<Operator, Status> {
+        let shown = extensions.get::<Shown>().copied();
+        let shown = shown.ok_or_else(|| refuse(&ActorError::Unauthenticated(NO_CERTIFICATE)))?;
+        let now = self.parts.clock.now();
+        let found = self.parts.store.operators().operator(shown.id).await.map_err(|e| stored(&e))?;
+        found.filter(|operator| is_good(operator, shown.fingerprint, now)).ok_or_else(|| {
+            tracing::warn!(operator = %shown.id, what, "refused an operator whose certificate is not good");
+            refuse(&ActorError::Unauthenticated(
+                "this operator's certificate is not listed, was revoked or has ended",
+            ))
+        })
     }
 
     /// The answer that this request got before; none if it is new.
@@ -129,7 +135,7 @@ pub(super) fn no_such(thing: impl std::fmt::Display) -> Status {
 }
 
 /// A failure of the store as its asker sees it.
-pub(super) fn stored(failed: &StoreError) -> Status {
+pub(crate) fn stored(failed: &StoreError) -> Status {
     refuse(&match failed {
         StoreError::Invalid { table: "idempotency", what } => {
             ActorError::precondition("IDEMPOTENCY_MISMATCH", *what)

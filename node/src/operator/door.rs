@@ -43,3 +43,9 @@ impl Doorman for OperatorDoor {
         tracing::warn!(%address, %why, "refused a connection to the operator listener");
     }
 }
+
+/// A certificate as its handshake leaves it.
+#[cfg(test)]
+pub(crate) fn shown_by(id: OperatorId, fingerprint: Digest32) -> impl Clone + Send + Sync + 'static {
+    Shown { id, fingerprint }
+}

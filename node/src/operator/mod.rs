@@ -37,7 +37,10 @@ use ocmt_types::{Clock, ClusterId, IdGen, TenantId};
 
 use crate::pki::Pki;
 
+pub(crate) use access::stored;
 pub use desk::KeyDesk;
+#[cfg(test)]
+pub(crate) use door::shown_by;
 pub use door::{OPERATOR_LIMITS, OperatorDoor};
 pub use join::{JOIN, elsewhere};
 pub use sealing::require_what_stands_alone;

@@ -1,5 +1,7 @@
 //! The services: each method is one call of what does it.
 
+use std::sync::Arc;
+
 use axum::{Router, middleware};
 use ocmt_proto::v1::{
     self as pb,
@@ -10,13 +12,13 @@ use ocmt_proto::v1::{
 use tonic::{Request, Response, Status, async_trait, service::Routes};
 
 use super::{OperatorRpc, access::refuse, destroy::not_restored, watch::Changes};
-use crate::edge::headers;
+use crate::edge::{browser, headers, site::Site};
 
 /// Largest message, in bytes.
 const MESSAGE: usize = 64 << 10;
 
-/// Everything on the operator listener.
-pub fn routes(rpc: &OperatorRpc) -> Router {
+/// Everything on the operator listener, which people call `site`; `pages` are what its operators see in a browser.
+pub fn routes(rpc: &OperatorRpc, pages: Router, site: Arc<Site>) -> Router {
     let (_, health) = tonic_health::server::health_reporter();
     let mut routes = Routes::builder();
     routes.add_service(health);
@@ -27,6 +29,8 @@ pub fn routes(rpc: &OperatorRpc) -> Router {
         .routes()
         .prepare()
         .into_axum_router()
+        .merge(pages)
+        .layer(middleware::from_fn_with_state(site, browser::stand_at_operators))
         .layer(middleware::from_fn_with_state(rpc.parts.ids.clone(), headers::stamp))
 }
 

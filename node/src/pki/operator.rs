@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ocmt_types::{Clock, OperatorId};
-use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
+use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, SignatureAlgorithm};
 use rustls_pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
@@ -55,12 +55,24 @@ impl OperatorKey {
     /// # Errors
     /// [`PkiError::SetUp`] if there is one.
     pub fn create(folder: &Path) -> Result<Self, PkiError> {
+        Self::of(folder, &PKCS_ED25519)
+    }
+
+    /// The same for a browser: ECDSA on P-256, since none shows a certificate of Ed25519.
+    ///
+    /// # Errors
+    /// As [`OperatorKey::create`].
+    pub fn create_for_browser(folder: &Path) -> Result<Self, PkiError> {
+        Self::of(folder, &PKCS_ECDSA_P256_SHA256)
+    }
+
+    fn of(folder: &Path, algorithm: &'static SignatureAlgorithm) -> Result<Self, PkiError> {
         private_dir(folder)?;
         let path = folder.join("operator.key");
         if path.exists() {
             return Err(PkiError::SetUp(folder.into()));
         }
-        let pair = KeyPair::generate_for(&PKCS_ED25519)?;
+        let pair = KeyPair::generate_for(algorithm)?;
         let pem = Zeroizing::new(pair.serialize_pem());
         write_private(&path, pem.as_bytes())?;
         Ok(Self { folder: folder.into(), pair })

@@ -37,10 +37,7 @@ pub async fn audit(file: &Path, depth: Depth, clock: &Arc<dyn Clock>) -> Report 
             return report;
         }
     };
-    report.extend(settings::check(&config));
-    files::check(&config, Some(file), &mut report);
-    certificates::check(&config, clock.now(), &mut report);
-    Box::pin(database::check(&config, clock.now(), &mut report)).await;
+    settled(&config, Some(file), clock, &mut report).await;
     if depth.deep {
         Box::pin(live::check(&config, &mut report)).await;
         Box::pin(exposure::check(&config, &mut report)).await;
@@ -48,6 +45,22 @@ pub async fn audit(file: &Path, depth: Depth, clock: &Arc<dyn Clock>) -> Report 
     }
     report.sort();
     report
+}
+
+/// Looks at what a node that runs with this configuration stands on: all but what is asked of it from outside, and the file of the
+/// configuration.
+pub async fn audit_from_within(config: &Config, clock: &Arc<dyn Clock>) -> Report {
+    let mut report = Report::default();
+    settled(config, None, clock, &mut report).await;
+    report.sort();
+    report
+}
+
+async fn settled(config: &Config, file: Option<&Path>, clock: &Arc<dyn Clock>, report: &mut Report) {
+    report.extend(settings::check(config));
+    files::check(config, file, report);
+    certificates::check(config, clock.now(), report);
+    Box::pin(database::check(config, clock.now(), report)).await;
 }
 
 /// Whether it is one of several nodes.

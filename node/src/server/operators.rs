@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::{StartError, endpoints::Reserved, listen, place::Place};
 use crate::{
     config::Config,
+    edge::site::Site,
+    meters::Meters,
     operator::{Hands, OPERATOR_LIMITS, OperatorDoor, OperatorRpc, Parts, Upkeep, follow, routes},
     peers::{AskError, Peer, Pool},
     pki::{Lifetime, Pki, fingerprint, first_operator_of},
-    tasks,
+    tasks, web,
 };
 
 /// The operators' side of a node, before it serves.
@@ -29,6 +31,9 @@ pub(super) struct Operating {
     upkeep: Upkeep,
     system: System,
     drain: Duration,
+    site: Arc<Site>,
+    config: Config,
+    clock: Arc<dyn Clock>,
 }
 
 /// What it is put together from.
@@ -77,6 +82,9 @@ impl Operating {
             upkeep,
             system: system.clone(),
             drain: config.cluster.drain.0,
+            site: Arc::new(Site::of_operators(&config.listen)),
+            config: config.clone(),
+            clock: clock.clone(),
         })
     }
 
@@ -90,16 +98,24 @@ impl Operating {
         self.door.as_ref().map(|door| format!("https://{}", door.address()))
     }
 
-    /// Serves operators and keeps the node up until `stop`.
-    pub(super) fn serve(self, stop: &CancellationToken) -> Result<Vec<JoinHandle<()>>, StartError> {
+    /// Serves operators, who see `meters` too, and keeps the node up until `stop`.
+    pub(super) fn serve(
+        self,
+        meters: Meters,
+        stop: &CancellationToken,
+    ) -> Result<Vec<JoinHandle<()>>, StartError> {
         let acceptor = TlsAcceptor::from(self.pki.operator_server()?);
         let (own, views) = (self.pki.identity().id(), self.upkeep.views.clone());
+        let store = self.upkeep.store.clone();
         let mut served = vec![
             tasks::spawn(self.upkeep.run(self.system.clone(), stop.clone())),
             tasks::spawn(follow(own, views, self.system, self.drain, stop.clone())),
         ];
         if let Some(door) = self.door {
-            let (app, doorman) = (routes(&self.rpc), Arc::new(OperatorDoor));
+            let counts = Box::new(move || meters.text().unwrap_or_default());
+            let ground = web::Ground { store, counts, config: self.config, clock: self.clock, node: own };
+            let pages = web::console(self.rpc.clone(), ground);
+            let (app, doorman) = (routes(&self.rpc, pages, self.site), Arc::new(OperatorDoor));
             served.push(tasks::spawn(listen::serve(
                 door.listen()?,
                 acceptor,

@@ -166,7 +166,7 @@ impl Node {
         let peers = peering.map(|peering| peering.serve(&system, app.clone(), stops.peers.clone()));
         let peers = peers.transpose()?;
         let mut listeners = client.serve(config, &pki, app, ids, &stops.listeners)?;
-        listeners.extend(operating.serve(&stops.listeners)?);
+        listeners.extend(operating.serve(meters.clone(), &stops.listeners)?);
         telemetry.show(Some(Arc::new(Shown { readiness: readiness(&place, &containers), meters })));
         let started = Self {
             ca_file: pki.folder().join("ca.pem"),

@@ -41,14 +41,19 @@ pub(super) fn refused(error: &ActorError, visitor: &Visitor) -> Response {
     if matches!(error, ActorError::NotOwner { .. }) {
         return problem(error);
     }
-    let (status, frame) = (http_status(error), visitor.frame());
+    refusal(http_status(error), reason_of(error), &error.to_string(), visitor)
+}
+
+/// The same of what was `said` in English for this reason.
+pub(super) fn refusal(status: StatusCode, reason: &str, said: &str, visitor: &Visitor) -> Response {
+    let frame = visitor.frame();
     let title = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => frame.say("refused.no"),
         StatusCode::TOO_MANY_REQUESTS => frame.say("refused.much"),
         status if status.is_server_error() => frame.say("refused.not_now"),
         _ => frame.say("refused.cannot"),
     };
-    let (text, detail) = in_words(error, visitor);
+    let (text, detail) = translated(reason, said, visitor);
     let (english, request) = (detail.is_empty() && frame.tag() != "en", visitor.request.to_string());
     let page = Refused { frame, title, text: &text, english, detail: &detail, request: &request };
     html(status, &page, [])
@@ -56,11 +61,18 @@ pub(super) fn refused(error: &ActorError, visitor: &Visitor) -> Response {
 
 /// What an error says in the visitor's language, and beside it in the language that errors are made in.
 pub(super) fn in_words(error: &ActorError, visitor: &Visitor) -> (String, String) {
-    // of a form that proves nothing there is more to say than that it is not allowed
-    let reason = if *error == UNPROVEN { "UNPROVEN" } else { error.reason() };
+    translated(reason_of(error), &error.to_string(), visitor)
+}
+
+/// Of a form that proves nothing there is more to say than that it is not allowed.
+fn reason_of(error: &ActorError) -> &str {
+    if *error == UNPROVEN { "UNPROVEN" } else { error.reason() }
+}
+
+fn translated(reason: &str, said: &str, visitor: &Visitor) -> (String, String) {
     match visitor.words.find(&format!("reason.{reason}")) {
-        Some(words) => (words.to_owned(), error.to_string()),
-        None => (error.to_string(), String::new()),
+        Some(words) => (words.to_owned(), said.to_owned()),
+        None => (said.to_owned(), String::new()),
     }
 }
 

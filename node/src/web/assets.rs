@@ -34,6 +34,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "page.css",
         "js/core/argon2.js",
         "js/core/argon2_worker.js",
+        "js/core/audit.js",
         "js/core/backup.js",
         "js/core/cell.js",
         "js/core/ceremony.js",
@@ -57,7 +58,9 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/core/worker.js",
         "js/page/accept.js",
         "js/page/approve.js",
+        "js/page/audit.js",
         "js/page/call.js",
+        "js/page/console.js",
         "js/page/drawn.js",
         "js/page/drill.js",
         "js/page/guardian.js",
@@ -111,6 +114,10 @@ pub(super) enum Script {
     Accept,
     /// Giving what somebody asks for.
     Approve,
+    /// That a record stands in the audit.
+    Audit,
+    /// Nodes as they change, for operators.
+    Console,
     /// What a container prints.
     Log,
     /// Deciding on a request.
@@ -134,6 +141,8 @@ impl Script {
         match self {
             Self::Accept => "js/page/accept.js",
             Self::Approve => "js/page/approve.js",
+            Self::Audit => "js/page/audit.js",
+            Self::Console => "js/page/console.js",
             Self::Log => "js/page/log.js",
             Self::Request => "js/page/request.js",
             Self::Drill => "js/page/drill.js",

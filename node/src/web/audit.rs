@@ -5,13 +5,15 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use ocmt_actors::api::audit::{AuditEntry, AuditOutcome, QueryAudit};
+use ocmt_actors::api::{
+    audit::{AuditEntry, AuditOutcome, QueryAudit},
+    users::Role,
+};
 use serde::Deserialize;
 
 use super::{
     answer::{html, refused},
-    pages::{Pages, Visitor},
-    sign_in::enter,
+    pages::{Entered, Pages},
     view::{Audit, OneRecord, at},
 };
 
@@ -28,12 +30,8 @@ pub(super) struct Wanted {
 pub(super) async fn list(
     State(pages): State<Pages>,
     Query(Wanted { before }): Query<Wanted>,
-    visitor: Visitor,
+    Entered { visitor, guest }: Entered,
 ) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
     let ask = QueryAudit {
         after: before,
         limit: MOST,
@@ -45,8 +43,11 @@ pub(super) async fn list(
         Ok(page) => {
             let frame = visitor.frame().of_user();
             let records = page.records.iter().map(row).collect();
-            let page = Audit { frame, email: &guest.me.email, records, next: page.next };
-            html(StatusCode::OK, &page, [visitor.own_csrf().1])
+            let (csrf, cookie) = visitor.own_csrf();
+            // a role of the tenant's own may have it or not, and is told when it asks
+            let verifies = guest.me.role != Role::Member && guest.me.role != Role::Observer;
+            let (email, next) = (&*guest.me.email, page.next);
+            html(StatusCode::OK, &Audit { frame, email, records, next, verifies, csrf: &csrf }, [cookie])
         }
         Err(error) => refused(&error, &visitor),
     }

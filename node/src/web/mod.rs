@@ -14,7 +14,7 @@
 //! | `POST /auth/passkey` | shows a passkey: signs in, or finishes a sign-in |
 //! | `GET /app/passkeys`, `POST …/remove` | the account's passkeys, and taking one away |
 //! | `POST /auth/sign-out` | ends the session |
-//! | `GET /app/audit` | what one has done oneself |
+//! | `GET /app/audit`, `POST …/verify` | what one has done oneself, and a record of it with its proof |
 //! | `GET /app/recovery`, `POST …/veto`, `…/refuse` | requests for one's own vault, and stopping one; refusing a backup key |
 //! | `GET /app/sessions`, `POST …/end`, `…/end-others` | where one is signed in, and ending it |
 //! | `GET /app/containers`, `…/{id}`, `POST …/wake`, `…/pause`, `…/log` | one's containers, why they are awake, waking and pausing, what they print ([`own`]) |
@@ -35,6 +35,7 @@ mod answer;
 mod asked;
 mod assets;
 mod audit;
+mod console;
 mod device;
 mod frame;
 mod guardian;
@@ -49,6 +50,7 @@ mod sessions;
 mod sign_in;
 mod sign_out;
 mod vault;
+mod verify;
 mod view;
 mod words;
 
@@ -64,6 +66,7 @@ use axum::{
 };
 
 pub(crate) use assets::OfAsset;
+pub use console::{Ground, console, is_console};
 pub use pages::Pages;
 
 use crate::edge::pace::keep_coming;
@@ -92,6 +95,7 @@ pub fn routes(pages: Pages) -> Router {
         .route("/app/passkeys", get(passkeys::list))
         .route("/app/passkeys/remove", post(passkeys::remove))
         .route("/app/audit", get(audit::list))
+        .route("/app/audit/verify", post(verify::show))
         .route("/app/recovery", get(recovery::list))
         .route("/app/recovery/veto", post(recovery::veto))
         .route("/app/recovery/refuse", post(asked::refuse))

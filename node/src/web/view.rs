@@ -192,6 +192,26 @@ pub(super) struct Audit<'a> {
     pub(super) records: Vec<OneRecord>,
     /// Earlier ones are before this number.
     pub(super) next: Option<i64>,
+    /// Whether records may be verified, which takes the right to read all of the audit.
+    pub(super) verifies: bool,
+    pub(super) csrf: &'a str,
+}
+
+/// A record of it with what proves it, in hexadecimal where it is no text.
+#[derive(Template)]
+#[template(path = "audit_record.html")]
+pub(super) struct Verify {
+    pub(super) frame: Frame,
+    pub(super) tenant: String,
+    pub(super) user: String,
+    pub(super) sequence: u64,
+    pub(super) canonical: String,
+    /// Hashes from the leaf to the root, apart by spaces.
+    pub(super) path: String,
+    /// The signed head.
+    pub(super) note: String,
+    pub(super) node: String,
+    pub(super) node_key: String,
 }
 
 /// One record of it.
@@ -297,7 +317,18 @@ mod tests {
             bad: true,
             key: text(),
         };
-        harmless(&Audit { frame, email: evil, records: vec![one], next: None });
+        harmless(&Audit { frame, email: evil, records: vec![one], next: None, verifies: true, csrf: evil });
+        harmless(&Verify {
+            frame,
+            tenant: text(),
+            user: text(),
+            sequence: 1,
+            canonical: text(),
+            path: text(),
+            note: text(),
+            node: text(),
+            node_key: text(),
+        });
         let one = OnePasskey { id: text(), name: text(), added: text(), used: text() };
         harmless(&Passkeys { frame, email: evil, passkeys: vec![one], csrf: evil });
     }

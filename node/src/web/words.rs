@@ -135,6 +135,7 @@ mod tests {
             root.join("src/web"),
             root.join("src/web/guardian"),
             root.join("src/web/own"),
+            root.join("src/web/console"),
         ];
         let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
         let mut used = BTreeSet::new();
@@ -192,6 +193,7 @@ mod tests {
             (&["request.js"], &["says.html", "guardian_request.html"]),
             (&["shown.js", "opening.js", "approve.js"], &["says_approve.html"]),
             (&["shown.js", "opening.js", "log.js"], &["says_log.html"]),
+            (&["shown.js", "audit.js"], &["says_audit.html"]),
             (&["accept.js"], &["says.html", "guardian_accept.html"]),
             (
                 &[

@@ -1,5 +1,6 @@
 //! What end-to-end tests share: a node of their own, people on it, and calls that no polite client makes.
 
+pub mod bearer;
 pub mod collector;
 pub mod command;
 pub mod docker;

@@ -14,7 +14,7 @@ use crate::{
         statement::{Action, Cond, Op},
         value::Field as _,
     },
-    tables::{Container, HostMemory},
+    tables::{Container, ContainerState, HostMemory},
 };
 
 /// Places of the columns of [`HostMemory`].
@@ -97,6 +97,14 @@ impl ClusterStore {
             None => pinned.into(),
         };
         self.begin_read().await?.find(query.limit(limit.min(MAX_LIMIT)), false).await
+    }
+
+    /// How many containers of all tenants are in this state, for operators.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn count_in_state(&self, state: ContainerState) -> Result<i64, StoreError> {
+        self.begin_read().await?.count(Container::observed.eq(state)).await
     }
 
     /// How many containers have their volume on a host.

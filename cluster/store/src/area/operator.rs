@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Filter, StoreError,
     backend::{Backend, Scope, Tx},
-    tables::{ActKind, AuditRow, DestructiveAct, IdempotencyRow, Operator, Tenant},
+    tables::{ActKind, AuditHead, AuditRow, DestructiveAct, IdempotencyRow, Operator, Tenant},
 };
 
 /// How often an act is tried that other acts keep overtaking.
@@ -282,6 +282,16 @@ impl OperatorStore {
         let mut tx = self.backend.begin_read(Scope::Cluster).await?;
         let own = AuditRow::tenant_id.eq(chain_of(&mut tx).await?).and(AuditRow::seq.gt(after));
         tx.find(own.asc(AuditRow::seq).limit(limit), false).await
+    }
+
+    /// The end of the cluster's audit; none while nothing is recorded.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], [`StoreError::Corrupt`].
+    pub async fn audit_end(&self) -> Result<Option<AuditHead>, StoreError> {
+        let mut tx = self.backend.begin_read(Scope::Cluster).await?;
+        let own = AuditHead::tenant_id.eq(chain_of(&mut tx).await?);
+        tx.first(own, false).await
     }
 }
 

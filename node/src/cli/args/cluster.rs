@@ -152,14 +152,17 @@ pub enum SealingKeyCommand {
     /// Have the next sealing key made, which gateway tokens are signed under too
     ///
     /// On the machine of a node: of a cluster while it runs, of a node alone while it does not. What is under the earlier key is
-    /// wrapped anew; then that one is erased everywhere.
+    /// wrapped anew; then that one is erased everywhere. Gateway tokens of the earlier one are good until they end, an hour at most.
     #[command(
-        after_help = "Example:\n  ocmt cluster sealing-key rotate --config /etc/ocmt/ocmt.toml\n  ocmt cluster status    how far it is\n\nSave the new one then: ocmt cluster sealing-key save."
+        after_help = "Example:\n  ocmt cluster sealing-key rotate --config /etc/ocmt/ocmt.toml\n  ocmt cluster sealing-key rotate --compromised    somebody else may have the present one\n  ocmt cluster status    how far it is\n\nSave the new one then: ocmt cluster sealing-key save."
     )]
     Rotate {
         /// The node's configuration
         #[arg(long, value_name = "FILE", default_value = "/etc/ocmt/ocmt.toml")]
         config: PathBuf,
+        /// Somebody else may have the present key: gateway tokens of it are refused after a minute
+        #[arg(long)]
+        compromised: bool,
     },
     /// Put the generations that a node's folder lacks back, from such a file; while that node does not run
     #[command(
@@ -209,7 +212,9 @@ pub enum OperatorsCommand {
     #[command(after_help = "Example:\n  ocmt cluster operators ls")]
     Ls(OperatorArg),
     /// Make one, with a key made here
-    #[command(after_help = "Example:\n  ocmt cluster operators add Ada --out ./ada-operator")]
+    #[command(
+        after_help = "Example:\n  ocmt cluster operators add Ada --out ./ada-operator\n  ocmt cluster operators add 'Ada, browser' --browser --out ./ada-browser\n  openssl pkcs12 -export -inkey ada-browser/operator.key -in ada-browser/operator.pem -out ada.p12    what a browser imports"
+    )]
     Add {
         /// Who asks
         #[command(flatten)]
@@ -219,6 +224,9 @@ pub enum OperatorsCommand {
         /// A folder for the new operator's files
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// With a key that browsers take (ECDSA on P-256), for the console
+        #[arg(long)]
+        browser: bool,
     },
     /// Make the first operator of a cluster that has none, on the machine of the node with the authority
     ///

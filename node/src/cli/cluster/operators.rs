@@ -46,10 +46,11 @@ pub(super) async fn run(at: &At, command: OperatorsCommand) -> anyhow::Result<()
                 ]
             })
         }
-        OperatorsCommand::Add { operator, name, out } => {
+        OperatorsCommand::Add { operator, name, out, browser } => {
             let connection = Operator::connect(at, &operator).await?;
             let own = OperatorFiles::load(&operator.dir)?;
-            let made = OperatorKey::create(&out)?;
+            let made =
+                if browser { OperatorKey::create_for_browser(&out)? } else { OperatorKey::create(&out)? };
             let request = pb::CreateOperatorRequest {
                 name,
                 certificate_request_der: made.request()?.into(),

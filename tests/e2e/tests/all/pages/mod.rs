@@ -2,6 +2,7 @@
 
 mod approvals;
 mod browser;
+mod console;
 mod containers;
 mod driver;
 mod guardian;

@@ -1,0 +1,101 @@
+//! What goes on: containers by state, how long they take to wake, ceremonies, limits. Containers are counted in the database and are
+//! the cluster's; all else is what the node that is asked has counted since it began.
+
+use axum::{extract::State, http::StatusCode, response::Response};
+use ocmt_store::{StoreError, tables::ContainerState};
+
+use super::{
+    super::{answer::html, frame::Frame},
+    Console,
+    at::At,
+    samples::{Samples, Times},
+    stored,
+    view::{Bar, Chart, Section, Work},
+};
+
+const WAKES: &str = "ocmt_container_wake_seconds";
+const LIMITS: &str = "ocmt_limit_decisions_total";
+
+/// All of it.
+pub(super) async fn show(State(console): State<Console>, who: At) -> Response {
+    let frame = who.frame();
+    let containers = match containers(&console, &frame).await {
+        Ok(containers) => containers,
+        Err(error) => return who.refused(&stored(&error)),
+    };
+    let samples = Samples::read(&(console.ground.counts)());
+    let ceremonies = samples.by("ocmt_ceremony_transitions_total", "state", None);
+    let said = |(state, count): (String, u64)| (frame.say(&format!("state.{state}")).to_owned(), count);
+    let limits = |decision| samples.by(LIMITS, "limit", Some(("decision", decision)));
+    let page = Work {
+        frame,
+        node: console.ground.node.to_string(),
+        awake: samples.one("ocmt_tenants_awake").unwrap_or_default().to_string(),
+        sections: vec![
+            section(frame.say("node.containers"), vec![chart(frame.say("work.containers"), containers)]),
+            section(frame.say("work.wakes"), wakes(&frame, &samples)),
+            section(
+                frame.say("work.recovery"),
+                vec![chart(frame.say("work.ceremonies"), ceremonies.into_iter().map(said).collect())],
+            ),
+            section(
+                frame.say("work.limits"),
+                vec![
+                    chart(frame.say("work.admitted"), limits("admitted")),
+                    chart(frame.say("work.refused"), limits("refused")),
+                ],
+            ),
+        ],
+    };
+    html(StatusCode::OK, &page, [])
+}
+
+async fn containers(console: &Console, frame: &Frame) -> Result<Vec<(String, u64)>, StoreError> {
+    let mut all = Vec::new();
+    for state in ContainerState::ALL {
+        let count = console.ground.store.cluster().count_in_state(*state).await?;
+        let said = frame.say(&format!("container.is_{state}")).to_owned();
+        all.push((said, u64::try_from(count).unwrap_or(0)));
+    }
+    Ok(all)
+}
+
+fn wakes(frame: &Frame, samples: &Samples) -> Vec<Chart> {
+    let kinds = [
+        ("unpause", frame.say("work.unpause")),
+        ("start", frame.say("work.start")),
+        ("create", frame.say("work.create")),
+        ("none", frame.say("work.awake_already")),
+    ];
+    let of = |(kind, title): (&str, &str)| {
+        let times = samples.times(WAKES, "kind", kind);
+        let last = times.buckets.iter().rev().nth(1).map_or(0.0, |(bound, _)| *bound);
+        let label =
+            |bound: f64| if bound.is_finite() { format!("≤ {bound} s") } else { format!("> {last} s") };
+        let rows = times.buckets.iter().map(|(bound, count)| (label(*bound), *count));
+        Chart { note: within(frame, &times), ..chart(title, rows.collect()) }
+    };
+    kinds.into_iter().map(of).collect()
+}
+
+/// What half of them took at most, and nearly all.
+fn within(frame: &Frame, times: &Times) -> String {
+    let said = |seconds: f64| if seconds.is_finite() { format!("{seconds} s") } else { "∞".to_owned() };
+    match (times.within(50), times.within(95)) {
+        (Some(half), Some(most)) => {
+            format!("{} {}", frame.put("work.half", said(half)), frame.put("work.most", said(most)))
+        }
+        _ => frame.say("work.no_wakes").to_owned(),
+    }
+}
+
+fn section(title: &str, charts: Vec<Chart>) -> Section {
+    Section { title: title.to_owned(), charts }
+}
+
+/// Bars as long as their counts are beside the largest.
+fn chart(title: &str, rows: Vec<(String, u64)>) -> Chart {
+    let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
+    let bar = |(label, count): (String, u64)| Bar { label, count, width: count.saturating_mul(100) / most };
+    Chart { title: title.to_owned(), note: String::new(), bars: rows.into_iter().map(bar).collect() }
+}
