@@ -18,7 +18,7 @@ use ocmt_types::{Clock, Deadline, RequestId};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{answer::Cookie, frame::Frame, next, words::Words};
+use super::{answer::Cookie, frame::Frame, next, sign_in::enter, words::Words};
 use crate::{
     edge::{
         call::{self, Verdict},
@@ -138,6 +138,24 @@ impl Guest {
     /// Whether the second factor is still due.
     pub(super) fn is_pending(&self) -> bool {
         self.session.assurance == Assurance::PendingMfa
+    }
+}
+
+/// Who asks for a page of their own. Instead of it anybody else is shown how to sign in, or why not ([`enter`]).
+pub(super) struct Entered {
+    pub(super) visitor: Visitor,
+    pub(super) guest: Guest,
+}
+
+impl FromRequestParts<Pages> for Entered {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, Response> {
+        let visitor = Visitor::from_request_parts(parts, pages).await?;
+        match enter(pages, &visitor).await {
+            Ok(guest) => Ok(Self { visitor, guest }),
+            Err(instead) => Err(*instead),
+        }
     }
 }
 

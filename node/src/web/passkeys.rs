@@ -16,8 +16,8 @@ use serde::Deserialize;
 use super::{
     answer::{html, refused, see_other},
     assets::Script,
-    pages::{Guest, Pages, UNPROVEN, Visitor},
-    sign_in::{enter, signed_in},
+    pages::{Entered, Guest, Pages, UNPROVEN, Visitor},
+    sign_in::signed_in,
     view::{OnePasskey, Passkeys, at},
 };
 
@@ -57,11 +57,7 @@ async fn taken(pages: &Pages, visitor: &Visitor, shown: Shown) -> Result<Session
 }
 
 /// Those of the account.
-pub(super) async fn list(State(pages): State<Pages>, visitor: Visitor) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
+pub(super) async fn list(State(pages): State<Pages>, Entered { visitor, guest }: Entered) -> Response {
     match pages.ask(&guest.caller, ListPasskeys).await {
         Ok(all) => listed(&visitor, &guest, &all),
         Err(error) => refused(&error, &visitor),

@@ -19,8 +19,7 @@ use super::{
     asked,
     frame::Frame,
     guardian::{over_a_stop, said, state_of, under_way},
-    pages::{Guest, Pages, Visitor},
-    sign_in::enter,
+    pages::{Entered, Guest, Pages, Visitor},
     view::{OneAsked, OneCeremony, Recovery, at},
 };
 
@@ -32,12 +31,8 @@ const DEAL_ANEW: &str = "deal-anew";
 pub(super) async fn list(
     State(pages): State<Pages>,
     RawQuery(query): RawQuery,
-    visitor: Visitor,
+    Entered { visitor, guest }: Entered,
 ) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
     let deal_anew = query.is_some_and(|query| query.split('&').any(|one| one == DEAL_ANEW));
     match gathered(&pages, &guest, &visitor).await {
         Ok((ceremonies, asked)) => {

@@ -10,19 +10,14 @@ use serde::Deserialize;
 
 use super::{
     answer::{html, refused, see_other},
-    pages::{Guest, Pages, Proof, Visitor},
-    sign_in::enter,
+    pages::{Entered, Guest, Pages, Proof, Visitor},
     view::{OneSession, Sessions, at},
 };
 
 const HERE: &str = "/app/sessions";
 
 /// All of them.
-pub(super) async fn list(State(pages): State<Pages>, visitor: Visitor) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
+pub(super) async fn list(State(pages): State<Pages>, Entered { visitor, guest }: Entered) -> Response {
     match pages.ask(&guest.caller, ListSessions).await {
         Ok(all) => shown(&visitor, &guest, &all),
         Err(error) => refused(&error, &visitor),

@@ -25,8 +25,8 @@ use super::{
     answer::{html, refused, see_other, with},
     assets::Script,
     frame::Frame,
-    pages::{Guest, Pages, Visitor},
-    sign_in::{enter, of_session},
+    pages::{Entered, Guest, Pages, Visitor},
+    sign_in::of_session,
     view::at,
 };
 
@@ -61,11 +61,7 @@ struct VaultKeys<'a> {
 }
 
 /// The secrets; where there is no vault yet, making one.
-pub(super) async fn entries(State(pages): State<Pages>, visitor: Visitor) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
+pub(super) async fn entries(State(pages): State<Pages>, Entered { visitor, guest }: Entered) -> Response {
     let (_, cookie) = visitor.own_csrf();
     let (tenant, user) = (guest.me.tenant.to_string(), guest.me.user.to_string());
     let frame = visitor.frame().of_user();
@@ -83,11 +79,7 @@ pub(super) async fn entries(State(pages): State<Pages>, visitor: Visitor) -> Res
 }
 
 /// The ways to open it, and the recovery kit.
-pub(super) async fn keys(State(pages): State<Pages>, visitor: Visitor) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
+pub(super) async fn keys(State(pages): State<Pages>, Entered { visitor, guest }: Entered) -> Response {
     let (_, cookie) = visitor.own_csrf();
     match own(&pages, &guest).await {
         Ok(Some(vault)) => {

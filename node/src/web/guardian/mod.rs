@@ -33,8 +33,7 @@ use super::{
     answer::{html, refused, see_other},
     assets::Script,
     frame::Frame,
-    pages::{Guest, Pages, Visitor},
-    sign_in::enter,
+    pages::{Entered, Guest, Pages, Visitor},
     view::at,
 };
 
@@ -47,12 +46,8 @@ const MOST: u32 = 100;
 pub(super) async fn overview(
     State(pages): State<Pages>,
     RawQuery(query): RawQuery,
-    visitor: Visitor,
+    Entered { visitor, guest }: Entered,
 ) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
     match gathered(&pages, &visitor, &guest).await {
         Ok(page) => {
             let (csrf, cookie) = visitor.own_csrf();
@@ -151,12 +146,8 @@ async fn one_of(pages: &Pages, guest: &Guest, id: &str) -> Result<Guardianship, 
 pub(super) async fn invitation(
     State(pages): State<Pages>,
     Path(id): Path<String>,
-    visitor: Visitor,
+    Entered { visitor, guest }: Entered,
 ) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
     let (csrf, cookie) = visitor.own_csrf();
     let page = async {
         let one = one_of(&pages, &guest, &id).await?;
@@ -191,11 +182,11 @@ pub(super) async fn invitation(
 }
 
 /// Somebody wants to know whether the visitor could still help.
-pub(super) async fn drill(State(pages): State<Pages>, Path(id): Path<String>, visitor: Visitor) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
+pub(super) async fn drill(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    Entered { visitor, guest }: Entered,
+) -> Response {
     let one = match one_of(&pages, &guest, &id).await {
         Ok(one) => one,
         Err(error) => return refused(&error, &visitor),

@@ -20,8 +20,7 @@ use super::{
         answer::{html, refused},
         assets::Script,
         frame::Frame,
-        pages::{Guest, Pages, Visitor},
-        sign_in::enter,
+        pages::{Entered, Guest, Pages, Visitor},
         view::at,
     },
     view::Request,
@@ -31,12 +30,8 @@ use super::{
 pub(in crate::web) async fn request(
     State(pages): State<Pages>,
     Path(id): Path<String>,
-    visitor: Visitor,
+    Entered { visitor, guest }: Entered,
 ) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
     let found = async {
         let id = HEXLOWER.decode(id.as_bytes()).map_err(|_| ActorError::NotFound)?;
         let ceremony = Digest32::try_from(id.as_slice()).map_err(|_| ActorError::NotFound)?;

@@ -17,8 +17,7 @@ use super::{
     super::{
         answer::{html, refused},
         frame::Frame,
-        pages::{Guest, Pages, Visitor},
-        sign_in::enter,
+        pages::{Entered, Guest, Pages, Visitor},
         view::at,
     },
     act, then,
@@ -30,11 +29,7 @@ const HERE: &str = "/app/alerts";
 const DETAIL: usize = 125;
 
 /// All of them: they are few.
-pub(super) async fn list(State(pages): State<Pages>, visitor: Visitor) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
+pub(super) async fn list(State(pages): State<Pages>, Entered { visitor, guest }: Entered) -> Response {
     listed(&pages, &visitor, &guest, None).await
 }
 

@@ -22,8 +22,7 @@ use super::{
     super::{
         answer::{html, refused},
         frame::Frame,
-        pages::{Guest, Pages, Visitor},
-        sign_in::enter,
+        pages::{Entered, Guest, Pages, Visitor},
         view::at,
     },
     act, then,
@@ -43,11 +42,11 @@ pub(super) struct Told {
 }
 
 /// Those of all one's own containers.
-pub(super) async fn list(State(pages): State<Pages>, Query(told): Query<Told>, visitor: Visitor) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
+pub(super) async fn list(
+    State(pages): State<Pages>,
+    Query(told): Query<Told>,
+    Entered { visitor, guest }: Entered,
+) -> Response {
     match gathered(&pages, &guest).await {
         Ok(all) => {
             let frame = visitor.frame().of_user();

@@ -20,8 +20,7 @@ use super::{
     super::{
         answer::{html, refused},
         frame::Frame,
-        pages::{Guest, Pages, Visitor},
-        sign_in::enter,
+        pages::{Entered, Guest, Pages, Visitor},
         view::at,
     },
     MOST, act, behind, then,
@@ -37,12 +36,8 @@ pub(super) struct Wanted {
 pub(super) async fn list(
     State(pages): State<Pages>,
     Query(wanted): Query<Wanted>,
-    visitor: Visitor,
+    Entered { visitor, guest }: Entered,
 ) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
     let page = async {
         let after = behind(wanted.after.as_deref())?;
         pages.ask(&guest.caller, ListContainers { user: Some(guest.me.user), after, limit: MOST }).await
@@ -59,11 +54,11 @@ pub(super) async fn list(
 }
 
 /// One that the visitor may see, with what holds it awake.
-pub(super) async fn show(State(pages): State<Pages>, Path(id): Path<String>, visitor: Visitor) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
+pub(super) async fn show(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    Entered { visitor, guest }: Entered,
+) -> Response {
     match looked_at(&pages, &guest, &id).await {
         Ok((info, idle)) => shown(&visitor, &guest, &info, idle.as_ref()),
         Err(error) => refused(&error, &visitor),

@@ -21,8 +21,7 @@ use super::{
     super::{
         answer::{html, refused},
         frame::Frame,
-        pages::{Guest, Pages, Visitor},
-        sign_in::enter,
+        pages::{Entered, Guest, Pages, Visitor},
         view::at,
     },
     MOST, shares, then,
@@ -47,12 +46,8 @@ pub(super) struct Wanted {
 pub(super) async fn list(
     State(pages): State<Pages>,
     Query(wanted): Query<Wanted>,
-    visitor: Visitor,
+    Entered { visitor, guest }: Entered,
 ) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
     match gathered(&pages, &visitor, &guest, &wanted).await {
         Ok(page) => {
             let (csrf, cookie) = visitor.own_csrf();
@@ -103,11 +98,11 @@ fn row(one: &GroupInfo) -> OneGroup {
 }
 
 /// One group, who is in it and what it holds.
-pub(super) async fn show(State(pages): State<Pages>, Path(id): Path<String>, visitor: Visitor) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
+pub(super) async fn show(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    Entered { visitor, guest }: Entered,
+) -> Response {
     match looked_at(&pages, &guest, &id).await {
         Ok((group, held)) => shown(&visitor, &guest, &group, &held),
         Err(error) => refused(&error, &visitor),

@@ -19,8 +19,7 @@ use serde::Deserialize;
 use super::{
     super::{
         answer::{html, refused, see_other},
-        pages::{Guest, Pages, Visitor},
-        sign_in::enter,
+        pages::{Entered, Guest, Pages, Visitor},
         view::at,
     },
     MOST, act, behind, then,
@@ -43,12 +42,8 @@ pub(super) struct Wanted {
 pub(super) async fn list(
     State(pages): State<Pages>,
     Query(wanted): Query<Wanted>,
-    visitor: Visitor,
+    Entered { visitor, guest }: Entered,
 ) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
     match gathered(&pages, &visitor, &guest, &wanted).await {
         Ok(page) => {
             let (csrf, cookie) = visitor.own_csrf();
