@@ -7,11 +7,13 @@
 
 mod repeat;
 mod stand;
+mod together;
 
 use std::sync::{Arc, atomic::Ordering};
 
 use ocmt_store::{FencedTx, Idempotent, StoreError};
 use ocmt_types::{MessageId, Ownership, Timestamp, UserId};
+pub(crate) use together::{MOST as MOST_TOGETHER, run_together};
 use tracing::Instrument as _;
 
 use crate::{
@@ -191,6 +193,23 @@ pub(crate) struct Outcome {
     pub(crate) looked: bool,
     /// The ownership is gone or the truth is not known: the actor stops.
     pub(crate) terminal: bool,
+}
+
+impl Outcome {
+    /// This, and then another.
+    fn join(&mut self, mut other: Self) {
+        self.effects.append(&mut other.effects);
+        self.answer = match (self.answer.take(), other.answer) {
+            (Some(first), Some(second)) => Some(Box::new(|instead| {
+                first(instead.clone());
+                second(instead);
+            })),
+            (first, second) => first.or(second),
+        };
+        self.answer_after = self.answer_after.or(other.answer_after);
+        self.looked |= other.looked;
+        self.terminal |= other.terminal;
+    }
 }
 
 /// Runs a call from its deadline to its answer.

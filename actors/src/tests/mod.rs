@@ -37,4 +37,5 @@ mod users;
 pub(crate) mod vault;
 mod vault_history;
 mod vault_rotation;
+mod vault_together;
 mod vault_watch;

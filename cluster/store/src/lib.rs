@@ -15,6 +15,7 @@
 mod area;
 mod backend;
 mod error;
+mod gather;
 mod glance;
 pub mod kernel;
 mod migrate;

@@ -7,6 +7,7 @@ use ocmt_types::{Ownership, TenantId, UserId};
 use crate::{
     Filter, MOST_TENANTS_OF_ADDRESS, Query, StoreError,
     backend::{Named, Tx},
+    gather::Gathered,
     kernel::{
         row::{Row, Table, TenantRow},
         statement::{Action, Cond, Outcome, Select, Statement, What},
@@ -36,11 +37,13 @@ pub struct ReadTx {
     ownership: Ownership,
     /// Tables that were written to.
     written: Vec<&'static str>,
+    /// See [`FencedTx::gather`].
+    pub(crate) gathered: Option<Gathered>,
 }
 
 impl ReadTx {
     pub(crate) fn new(tx: Tx, ownership: Ownership) -> Self {
-        Self { tx, ownership, written: Vec::new() }
+        Self { tx, ownership, written: Vec::new(), gathered: None }
     }
 
     /// Whose state this is.
@@ -124,7 +127,15 @@ impl ReadTx {
         if !reads && !self.written.contains(&table.name) {
             self.written.push(table.name);
         }
-        self.tx.run(&Statement { table, action }).await
+        if let Some(seen) = self.gathered.as_ref().and_then(|gathered| gathered.seen(table, &action)) {
+            return Ok(seen);
+        }
+        let statement = Statement { table, action };
+        let outcome = self.tx.run(&statement).await?;
+        if let Some(gathered) = &mut self.gathered {
+            gathered.ran(table, statement.action, &outcome);
+        }
+        Ok(outcome)
     }
 
     /// The tenant's condition, which every statement on rows of a tenant begins with.
@@ -163,6 +174,12 @@ impl DerefMut for FencedTx {
 impl FencedTx {
     pub(crate) fn new(tx: Tx, ownership: Ownership) -> Self {
         Self(ReadTx::new(tx, ownership))
+    }
+
+    /// From here on it is for several calls: what they read alike is read once, and their records are written at the commit,
+    /// in their order. For calls that read, and do not read the audit itself.
+    pub fn gather(&mut self) {
+        self.0.gathered.get_or_insert_default();
     }
 
     /// Whether rows of this kind were written, or deleted, so far: what it reads of them may never be there for others.
@@ -292,7 +309,10 @@ impl FencedTx {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`] if it cannot be known whether they are; [`StoreError::Full`] and
     /// [`StoreError::Unavailable`] if they are not.
-    pub async fn commit(self) -> Result<(), StoreError> {
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        if let Some(gathered) = self.0.gathered.take() {
+            gathered.settle(&mut self.0.tx).await?;
+        }
         self.0.tx.commit().await
     }
 

@@ -12,6 +12,7 @@ pub(super) mod ground;
 pub(super) mod history;
 pub(crate) mod inbox;
 pub(super) mod read;
+mod reads;
 pub(super) mod rotation;
 mod rotation_read;
 mod shared;
@@ -24,9 +25,10 @@ pub(super) use read::redeem;
 pub(super) use shared::arrived as shared_arrived;
 pub(super) use write::{apply, no_rotation};
 
+use self::reads::Reads;
 use super::TenantMessage;
 use crate::{
-    api::vault::VaultCall,
+    api::vault::{GetEntry, VaultCall},
     call::Incoming,
     env::Scope,
     lane::{Finished, Lane},
@@ -54,6 +56,8 @@ pub(super) struct VaultState {
     scope: Scope,
     tenant: ActorRef<TenantMessage>,
     lane: Lane<VaultMessage, Outcome>,
+    /// The reads at the end of the lane, if it ends with reads that have not begun.
+    reads: Reads,
 }
 
 impl Actor for VaultActor {
@@ -66,7 +70,12 @@ impl Actor for VaultActor {
         _: ActorRef<VaultMessage>,
         start: VaultStart,
     ) -> Result<VaultState, ActorProcessingErr> {
-        Ok(VaultState { scope: start.scope, tenant: start.tenant, lane: Lane::new(VaultMessage::Finished) })
+        Ok(VaultState {
+            scope: start.scope,
+            tenant: start.tenant,
+            lane: Lane::new(VaultMessage::Finished),
+            reads: Reads::default(),
+        })
     }
 
     async fn handle(
@@ -103,7 +112,7 @@ impl VaultState {
             VaultCall::CreateVault(call) => self.work(myself, call),
             VaultCall::GetVault(call) => self.work(myself, call),
             VaultCall::ListEntries(call) => self.work(myself, call),
-            VaultCall::GetEntry(call) => self.work(myself, call),
+            VaultCall::GetEntry(call) => self.read(myself, call),
             VaultCall::BatchGetEntries(call) => self.work(myself, call),
             VaultCall::PutEntry(call) => self.work(myself, call),
             VaultCall::DeleteEntry(call) => self.work(myself, call),
@@ -126,7 +135,18 @@ impl VaultState {
     }
 
     fn work<C: Handle>(&mut self, myself: &ActorRef<VaultMessage>, call: Incoming<C>) {
+        self.reads = Reads::default();
         self.lane.push(myself, work::run(self.scope.clone(), call));
+    }
+}
+
+impl VaultState {
+    /// Puts a read to those at the end of the lane.
+    fn read(&mut self, myself: &ActorRef<VaultMessage>, call: Incoming<GetEntry>) {
+        let Some(first) = self.reads.join(call) else { return };
+        self.reads = Reads::of(first);
+        let (scope, reads) = (self.scope.clone(), self.reads.clone());
+        self.lane.push(myself, async move { work::run_together(scope, reads.begin()).await });
     }
 }
 

@@ -5,7 +5,7 @@ use ocmt_crypto::audit::{Actor, AuditRecord};
 
 use super::log;
 use crate::{
-    FencedTx, Filter, ReadTx, StoreError,
+    FencedTx, Filter, ReadTx, StoreError, gather,
     tables::{AuditHead, AuditRow},
 };
 
@@ -21,8 +21,25 @@ impl FencedTx {
         if record.tenant != tenant_id {
             return Err(StoreError::ForeignTenant { table: "audit" });
         }
-        let head = self.get::<AuditHead>(()).await?;
-        log::append(self.beneath(), tenant_id, head, record).await
+        let Some(gathered) = &self.gathered else {
+            let head = self.get::<AuditHead>(()).await?;
+            return log::append(self.beneath(), tenant_id, head, record).await;
+        };
+        let waiting = gathered.head().cloned();
+        let head = match waiting {
+            Some(head) => Some(head),
+            None => gather::head(self.beneath(), tenant_id).await?,
+        };
+        // an earlier program's records are taken in one append after the other, out of the database
+        if head.as_ref().is_some_and(|head| head.tree_size < head.seq) {
+            return log::append(self.beneath(), tenant_id, head, record).await;
+        }
+        let next = log::next(self.beneath(), tenant_id, head.as_ref(), record).await?;
+        let seq = next.head.seq;
+        if let Some(gathered) = &mut self.gathered {
+            gathered.record(head, next.head, next.row, next.nodes);
+        }
+        Ok(seq)
     }
 }
 

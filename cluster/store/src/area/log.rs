@@ -35,9 +35,38 @@ pub(super) async fn append(
     head: Option<AuditHead>,
     record: &AuditRecord,
 ) -> Result<i64, StoreError> {
+    let Next { head: next, row, nodes } = next(tx, tenant_id, head.as_ref(), record).await?;
+    let appended = match &head {
+        None => tx.insert(&next).await?,
+        Some(head) => tx.update_if(&next, AuditHead::seq.eq(head.seq)).await?,
+    };
+    if !appended || !tx.insert(&row).await? {
+        return Err(StoreError::Conflict);
+    }
+    for row in nodes {
+        if !tx.insert(&row).await? {
+            return Err(StoreError::Conflict);
+        }
+    }
+    Ok(next.seq)
+}
+
+/// What a record adds to its log.
+pub(super) struct Next {
+    pub(super) head: AuditHead,
+    pub(super) row: AuditRow,
+    pub(super) nodes: Vec<AuditNodes>,
+}
+
+/// What the record adds behind this head. Nothing is written.
+pub(super) async fn next(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    head: Option<&AuditHead>,
+    record: &AuditRecord,
+) -> Result<Next, StoreError> {
     let bytes = record.to_bytes().map_err(|error| StoreError::Record(error.to_string()))?;
-    let is_first = head.is_none();
-    let head = head.unwrap_or_else(|| AuditHead {
+    let head = head.cloned().unwrap_or_else(|| AuditHead {
         tenant_id,
         seq: 0,
         hash: genesis(tenant_id),
@@ -48,12 +77,7 @@ pub(super) async fn append(
     let hash = chain(&head.hash, seq.unsigned_abs(), &bytes);
     let (peaks, nodes) = grow(tx, &head, &bytes).await?;
     let tree_size = i64::try_from(peaks.size()).map_err(|_| corrupt("its tree is too large"))?;
-    let next = AuditHead { tenant_id, seq, hash, tree_size, peaks: peaks.to_bytes() };
-    let appended = if is_first {
-        tx.insert(&next).await?
-    } else {
-        tx.update_if(&next, AuditHead::seq.eq(head.seq)).await?
-    };
+    let head = AuditHead { tenant_id, seq, hash, tree_size, peaks: peaks.to_bytes() };
     let row = AuditRow {
         tenant_id,
         seq,
@@ -64,15 +88,7 @@ pub(super) async fn append(
         record: bytes,
         hash,
     };
-    if !appended || !tx.insert(&row).await? {
-        return Err(StoreError::Conflict);
-    }
-    for row in nodes {
-        if !tx.insert(&row).await? {
-            return Err(StoreError::Conflict);
-        }
-    }
-    Ok(seq)
+    Ok(Next { head, row, nodes })
 }
 
 /// The tree with the record in it, and the nodes that came to be.

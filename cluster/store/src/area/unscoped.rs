@@ -24,7 +24,7 @@ impl Tx {
     }
 
     /// The first row of a query.
-    pub(super) async fn first<R: Row>(
+    pub(crate) async fn first<R: Row>(
         &mut self,
         query: impl Into<Query<R>>,
         hold: bool,
@@ -76,7 +76,7 @@ impl Tx {
     }
 
     /// Replaces the row of the same key if the guard holds for what is there.
-    pub(super) async fn update_if<R: Row>(&mut self, row: &R, guard: Filter<R>) -> Result<bool, StoreError> {
+    pub(crate) async fn update_if<R: Row>(&mut self, row: &R, guard: Filter<R>) -> Result<bool, StoreError> {
         Ok(self.act::<R>(Action::Update { values: row.to_values(), guards: guard.conds }).await?.affected > 0)
     }
 

@@ -119,13 +119,9 @@ impl SimTx {
         let table = statement.table;
         match &statement.action {
             Action::Select(query) => Ok(select(&self.rows(table), query)),
-            Action::Insert(values) => {
-                let rows = self.rows_mut(table);
-                if rows.contains_key(key(table, values)) || collides(table, rows, values) {
-                    return Ok(Outcome::default());
-                }
-                rows.insert(key(table, values).to_vec(), Arc::new(values.clone()));
-                Ok(touched(1))
+            Action::Insert(values) => Ok(touched(self.insert(table, values))),
+            Action::InsertAll(rows) => {
+                Ok(touched(rows.iter().map(|values| self.insert(table, values)).sum()))
             }
             Action::Upsert(values) => self.replace(table, values),
             Action::Update { values, guards } => {
@@ -162,6 +158,15 @@ impl SimTx {
 
     fn rows_mut(&mut self, table: &'static Table) -> &mut Rows {
         Arc::make_mut(self.state.entry(table.name).or_default())
+    }
+
+    fn insert(&mut self, table: &'static Table, values: &[Value]) -> usize {
+        let rows = self.rows_mut(table);
+        if rows.contains_key(key(table, values)) || collides(table, rows, values) {
+            return 0;
+        }
+        rows.insert(key(table, values).to_vec(), Arc::new(values.to_vec()));
+        1
     }
 
     fn replace(&mut self, table: &'static Table, values: &[Value]) -> Result<Outcome, StoreError> {

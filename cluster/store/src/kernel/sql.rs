@@ -37,6 +37,10 @@ pub(crate) fn render(statement: &Statement, dialect: Dialect) -> (Cow<'static, s
     match &statement.action {
         Action::Select(select) => render_select(table, select, dialect),
         Action::Insert(values) => (Cow::Borrowed(&texts(table).insert), row(table, values)),
+        Action::InsertAll(rows) => (
+            Cow::Owned(insert_all(table, rows.len())),
+            rows.iter().flat_map(|values| row(table, values)).collect(),
+        ),
         Action::Upsert(values) => (Cow::Borrowed(&texts(table).upsert), row(table, values)),
         Action::Update { values, guards } => {
             let mut params = row(table, values);
@@ -77,6 +81,18 @@ pub(crate) fn render(statement: &Statement, dialect: Dialect) -> (Cow<'static, s
 /// The values of a whole row.
 fn row<'v>(table: &Table, values: &'v [Value]) -> Vec<Param<'v>> {
     table.columns.iter().zip(values).map(|(column, value)| Param { kind: column.kind, value }).collect()
+}
+
+fn insert_all(table: &Table, rows: usize) -> String {
+    let all = table.columns.len();
+    let holders: Vec<String> = (0..rows)
+        .map(|row| {
+            let holders: Vec<String> = (1..=all).map(|n| format!("${}", row * all + n)).collect();
+            format!("({})", holders.join(", "))
+        })
+        .collect();
+    let names = names(table, 0..all);
+    format!("INSERT INTO {} ({names}) VALUES {} ON CONFLICT DO NOTHING", table.name, holders.join(", "))
 }
 
 fn texts(table: &'static Table) -> &'static Texts {

@@ -17,7 +17,7 @@ pub(crate) enum Op {
 }
 
 /// One condition on one column.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cond {
     pub(crate) column: usize,
     pub(crate) op: Op,
@@ -54,7 +54,7 @@ pub(crate) enum What {
 }
 
 /// A read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Select {
     pub(crate) conds: Vec<Cond>,
     /// Columns to order by, all in one direction.
@@ -115,6 +115,8 @@ pub(crate) enum Action {
     Select(Select),
     /// Affects no row if the key or a unique value is taken.
     Insert(Vec<Value>),
+    /// The same of several rows in one statement; affects as many as there was room for.
+    InsertAll(Vec<Vec<Value>>),
     /// Writes the row whether or not its key exists.
     Upsert(Vec<Value>),
     /// Replaces the row of the same key if the guards hold for what is there.
@@ -155,6 +157,7 @@ impl Statement {
             }),
             Action::Take(_) => Some(whole()),
             Action::Insert(_)
+            | Action::InsertAll(_)
             | Action::Upsert(_)
             | Action::Update { .. }
             | Action::Add { .. }

@@ -19,7 +19,7 @@ async fn append(store: &Store, own: Ownership, n: i64) {
 }
 
 /// Every record is proven in the log of now, and every earlier log to be its beginning.
-async fn is_proven(store: &Store, own: Ownership) -> log::Tree {
+pub async fn is_proven(store: &Store, own: Ownership) -> log::Tree {
     let mut tx = store.read(own).await.unwrap();
     let tree = tx.audit_head().await.unwrap().unwrap().tree().unwrap();
     let rows: Vec<AuditRow> = tx.audit_page(Filter::all(), 0, 1_000).await.unwrap();

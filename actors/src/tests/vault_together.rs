@@ -1,0 +1,140 @@
+//! Reads of a vault that wait together share a transaction, and nothing else.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use ocmt_crypto::{audit::AuditRecord, entry::EntryName};
+use ocmt_store::{Fault, Point};
+use ocmt_types::{Digest32, RequestId, VaultId};
+
+use super::{
+    kit::{Kit, Person},
+    vault::{put, store, vault_of},
+};
+use crate::{
+    ActorError,
+    api::{
+        audit::QueryAudit,
+        auth::{LinkPurpose, SignOut},
+        vault::{BatchPutEntries, GetEntry},
+    },
+    caller::Caller,
+};
+
+/// Each call by a request of its own, so that its record is known by it.
+fn callers(kit: &Kit, of: &Person, most: usize) -> Vec<Caller> {
+    (0..most).map(|_| Caller { request: kit.request(), ..of.caller.clone() }).collect()
+}
+
+fn get(vault: VaultId, object: Digest32) -> GetEntry {
+    GetEntry { vault, object, version: 0 }
+}
+
+/// What the trail says came of each request.
+async fn recorded(kit: &Kit, of: &Person) -> BTreeMap<RequestId, Vec<String>> {
+    let method = Some("VaultService/GetEntry".to_owned());
+    let query = QueryAudit { method, limit: 200, ..QueryAudit::default() };
+    let mut all: BTreeMap<RequestId, Vec<String>> = BTreeMap::new();
+    for entry in kit.call(&of.caller, query).await.unwrap().records {
+        let record = AuditRecord::from_bytes(&entry.canonical).unwrap();
+        all.entry(record.request).or_default().push(entry.result);
+    }
+    all
+}
+
+#[tokio::test]
+async fn each_gets_its_own_answer_and_its_own_record() {
+    for kit in [Kit::sim().await, Kit::sqlite().await] {
+        let ann = kit.founder("ann@example.com").await;
+        let mut open = vault_of(&kit, &ann).await;
+        let vault = open.scope().vault;
+        let names = ["one", "two", "three"];
+        for name in names {
+            store(&kit, &ann, &mut open, name, name.as_bytes()).await;
+        }
+        let objects: Vec<Digest32> =
+            names.iter().map(|name| open.entry_id(&EntryName::new(name).unwrap())).collect();
+        let missing = Digest32([7; 32]);
+        // a few are refused, and one asks in a session that has ended
+        let gone = kit.sign_in(&ann, LinkPurpose::SignIn).await;
+        kit.call(&gone.caller, SignOut).await.unwrap();
+        let mut asked: Vec<(Caller, Digest32)> =
+            callers(&kit, &ann, 90).into_iter().zip(objects.iter().cycle().copied()).collect();
+        asked.insert(70, (callers(&kit, &gone, 1).remove(0), objects[0]));
+        for at in [3, 4, 40, 80] {
+            asked.insert(at, (callers(&kit, &ann, 1).remove(0), missing));
+        }
+        let answers = join_all(asked.iter().map(|(caller, id)| kit.call(caller, get(vault, *id)))).await;
+        let trail = recorded(&kit, &ann).await;
+        for ((caller, object), answer) in asked.iter().zip(&answers) {
+            let result = match answer {
+                Ok(found) => {
+                    let at = objects.iter().position(|one| one == object).unwrap();
+                    let value = open.open_entry(&found.objects[0]).unwrap().value;
+                    assert_eq!(value.as_slice(), names[at].as_bytes());
+                    "OK"
+                }
+                Err(ActorError::NotFound) => {
+                    assert_eq!(*object, missing);
+                    "NOT_FOUND"
+                }
+                Err(other) => {
+                    assert!(matches!(other, ActorError::Unauthenticated(_)), "{other}");
+                    assert_eq!(caller.user().unwrap().session, gone.caller.user().unwrap().session);
+                    other.reason()
+                }
+            };
+            assert_eq!(trail.get(&caller.request), Some(&vec![result.to_owned()]));
+        }
+        assert_eq!(trail.len(), 95);
+    }
+}
+
+/// A change that came between two reads is between them still.
+#[tokio::test]
+async fn a_read_behind_a_change_sees_it() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let mut open = vault_of(&kit, &ann).await;
+    store(&kit, &ann, &mut open, "key", b"one").await;
+    let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+    let (_, write) = put(&open, "key", b"two");
+    let versions = |answers: Vec<Result<crate::api::vault::Entries, ActorError>>| {
+        answers.into_iter().map(|one| one.unwrap().objects[0].version).collect::<Vec<_>>()
+    };
+    let before = join_all((0..8).map(|_| kit.call(&ann.caller, get(vault, object))));
+    let change = kit.call(&ann.caller, BatchPutEntries(write));
+    let after = join_all((0..8).map(|_| kit.call(&ann.caller, get(vault, object))));
+    let (before, change, after) = tokio::join!(biased; before, change, after);
+    change.unwrap();
+    assert_eq!((versions(before), versions(after)), (vec![1; 8], vec![2; 8]));
+}
+
+/// They share the commit: if it fails, nobody is told that all is well, and what is not known is said.
+#[tokio::test]
+async fn a_commit_that_fails_is_everybodys_and_no_secret_is_given_out() {
+    for fault in
+        [Fault::OutcomeUnknown { applied: false }, Fault::OutcomeUnknown { applied: true }, Fault::Full]
+    {
+        let kit = Kit::sim().await;
+        let ann = kit.founder("ann@example.com").await;
+        let mut open = vault_of(&kit, &ann).await;
+        store(&kit, &ann, &mut open, "key", b"one").await;
+        let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+        // the first is alone: the others come while it is worked on
+        let asked = callers(&kit, &ann, 20);
+        kit.store.faults().unwrap().plan(Point::Commit, fault.clone());
+        kit.store.faults().unwrap().plan(Point::Commit, fault.clone());
+        let answers = join_all(asked.iter().map(|caller| kit.call(caller, get(vault, object)))).await;
+        kit.store.faults().unwrap().clear();
+        let trail = recorded(&kit, &ann).await;
+        let failed = answers.iter().filter(|answer| answer.is_err()).count();
+        assert!(failed > 2, "two commits failed, and {failed} of 20 were told so");
+        for (caller, answer) in asked.iter().zip(&answers) {
+            match answer {
+                Ok(_) => assert_eq!(trail.get(&caller.request).map(Vec::len), Some(1)),
+                Err(error) => assert!(!error.is_refusal(), "{error}"),
+            }
+        }
+    }
+}
