@@ -40,16 +40,20 @@ pub(crate) async fn vault_of(kit: &Kit, person: &Person) -> UnlockedVault {
     let secret = passphrase(PASSPHRASE);
     let (open, upload) =
         vault::create(scope, &[NewSlot::Passphrase(&secret, Cost::LEAST)], &mut rand::rng()).unwrap();
-    let ask = CreateVault {
+    kit.call(&person.caller, creation(scope, upload)).await.unwrap();
+    open
+}
+
+/// What makes a person's own at the node.
+pub(super) fn creation(scope: VaultScope, upload: vault::Upload) -> CreateVault {
+    CreateVault {
         of_group: None,
         vault: scope.vault,
         verify_key: upload.verify_key,
         slots: upload.slots,
         objects: upload.objects,
         manifest: upload.manifest,
-    };
-    kit.call(&person.caller, ask).await.unwrap();
-    open
+    }
 }
 
 pub(super) fn entry(name: &str, value: &[u8]) -> Entry {
@@ -64,13 +68,18 @@ pub(crate) fn put(open: &UnlockedVault, name: &str, value: &[u8]) -> (vault::Cha
     let mut edit = open.edit();
     edit.put(&entry(name, value), &mut rand::rng()).unwrap();
     let change = edit.finish().unwrap();
-    let write = Write {
+    let write = writes(open, &change);
+    (change, write)
+}
+
+/// What stores a change that takes nothing away.
+pub(super) fn writes(open: &UnlockedVault, change: &vault::Change) -> Write {
+    Write {
         vault: open.scope().vault,
         puts: change.objects.clone(),
         deletes: Vec::new(),
         manifest: change.manifest.clone(),
-    };
-    (change, write)
+    }
 }
 
 pub(crate) async fn store(kit: &Kit, person: &Person, open: &mut UnlockedVault, name: &str, value: &[u8]) {

@@ -14,10 +14,10 @@ use ocmt_types::{Digest32, Ownership, VaultId};
 
 use super::{
     kit::{Kit, Person},
-    vault::{PASSPHRASE, begin, entry, finish, passphrase, proved, read, store, vault_of},
+    vault::{PASSPHRASE, begin, entry, finish, passphrase, proved, read, store, vault_of, writes},
 };
 use crate::api::vault::{
-    BatchGetEntries, BatchPutEntries, FinishRotation, GetKeySlots, ListEntries, PutRewrappedKeys, Write,
+    BatchGetEntries, BatchPutEntries, FinishRotation, GetKeySlots, ListEntries, PutRewrappedKeys,
 };
 
 /// As many as a client sends in one call.
@@ -35,13 +35,7 @@ async fn fill(kit: &Kit, ann: &Person, count: usize) -> UnlockedVault {
             edit.put(&entry(name, name.as_bytes()), &mut rand::rng()).unwrap();
         }
         let change = edit.finish().unwrap();
-        let write = Write {
-            vault: open.scope().vault,
-            puts: change.objects.clone(),
-            deletes: Vec::new(),
-            manifest: change.manifest.clone(),
-        };
-        kit.call(&ann.caller, BatchPutEntries(write)).await.unwrap();
+        kit.call(&ann.caller, BatchPutEntries(writes(&open, &change))).await.unwrap();
         open.apply(change).unwrap();
     }
     open

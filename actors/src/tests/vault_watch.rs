@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::{
     kit::{Kit, Person, until},
-    vault::{put, rotate, store, vault_of},
+    vault::{put, rotate, store, vault_of, writes},
 };
 use crate::{
     ActorError, CallMeta,
@@ -97,9 +97,7 @@ async fn a_watch_goes_on_where_it_was_at_the_next_owner() {
         edit.put(&entry, &mut rand::rng()).unwrap();
     }
     let change = edit.finish().unwrap();
-    let write =
-        Write { vault, puts: change.objects.clone(), deletes: vec![], manifest: change.manifest.clone() };
-    a.call(&ann.caller, BatchPutEntries(write)).await.unwrap();
+    a.call(&ann.caller, BatchPutEntries(writes(&open, &change))).await.unwrap();
     open.apply(change).unwrap();
     let first = next(&mut events).await.unwrap();
     let second = next(&mut events).await.unwrap();

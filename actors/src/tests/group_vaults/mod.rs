@@ -21,7 +21,7 @@ use ocmt_types::{GroupId, IdGen, RandomIds, SlotId, Timestamp, VaultId};
 use super::{
     kit::{Kit, Person},
     programs::owner,
-    vault::{finish, proved, put, read},
+    vault::{creation, finish, proved, put, read},
 };
 use crate::{
     ActorError, Caller,
@@ -168,14 +168,7 @@ fn founding(maker: &Side, group: GroupId, slot: &NewSlot<'_>) -> (UnlockedVault,
         acceptance: acceptance(maker, maker, group, scope).sign(signer).unwrap(),
         admission: admission(&open, group, maker, open.slots()[0].id()).sign(signer),
     };
-    let ask = CreateVault {
-        of_group: Some(Box::new(own)),
-        vault: scope.vault,
-        verify_key: upload.verify_key,
-        slots: upload.slots,
-        objects: upload.objects,
-        manifest: upload.manifest,
-    };
+    let ask = CreateVault { of_group: Some(Box::new(own)), ..creation(scope, upload) };
     (open, ask)
 }
 

@@ -27,9 +27,11 @@ use crate::{
         },
         tenant::TenantPolicy,
         users::PublishIdentityKey,
-        vault::CreateVault,
     },
-    tests::kit::{Kit, Person, until},
+    tests::{
+        kit::{Kit, Person, until},
+        vault::creation,
+    },
 };
 
 const MINUTE: u64 = 60_000;
@@ -251,15 +253,7 @@ pub(super) async fn make_vault(kit: &Kit, owner: &Person, rng: &mut StdRng) -> U
     let scope = VaultScope { tenant: owner.tenant, vault: VaultId::from_bytes(rng.random()) };
     let slot = NewSlot::Member(SealSecretKey::generate(rng).public());
     let (vault, upload) = vault::create(scope, &[slot], rng).unwrap();
-    let create = CreateVault {
-        of_group: None,
-        vault: scope.vault,
-        verify_key: upload.verify_key,
-        slots: upload.slots,
-        objects: upload.objects,
-        manifest: upload.manifest,
-    };
-    kit.call(&owner.caller, create).await.unwrap();
+    kit.call(&owner.caller, creation(scope, upload)).await.unwrap();
     let keyring = vault.keyring();
     let publish = PublishIdentityKey {
         verify_key: keyring.identity_signing.verify_key().0,

@@ -21,7 +21,7 @@ const MOST: i64 = crate::tenant::transcript::MOST_RECORDS;
 
 use super::{
     kit::{Kit, Person},
-    vault::vault_of,
+    vault::{vault_of, writes},
 };
 use crate::{
     ActorError, Caller,
@@ -29,7 +29,7 @@ use crate::{
         transcript::{
             AppendTranscript, Appended, ConversationInfo, ListConversations, OpenConversation, ReadTranscript,
         },
-        vault::{BatchPutEntries, GetEntry, Write},
+        vault::{BatchPutEntries, GetEntry},
     },
 };
 
@@ -120,9 +120,7 @@ async fn begin(kit: &Kit, person: &Person, open: &mut UnlockedVault) -> (Convers
     edit.anchor(manifest::Anchor { conversation: id, records: 0, last_tag: [0; 16] });
     let change = edit.finish().unwrap();
     let (vault, object) = (open.scope().vault, change.objects[0].clone());
-    let write =
-        Write { vault, puts: change.objects.clone(), deletes: Vec::new(), manifest: change.manifest.clone() };
-    kit.call(&person.caller, BatchPutEntries(write)).await.unwrap();
+    kit.call(&person.caller, BatchPutEntries(writes(open, &change))).await.unwrap();
     open.apply(change).unwrap();
     let wrapped_key = object.wrapped_key.clone();
     let ask = OpenConversation { vault, conversation: id, wrapped_key, container: None };
