@@ -15,7 +15,7 @@ use crate::{
     tests::{
         factors::{by_mail, enrol, wrong},
         kit::{Kit, Person},
-        nodes::cap::hand_over,
+        nodes::handed_over,
     },
 };
 
@@ -79,7 +79,7 @@ async fn at_two_nodes(a: Kit) {
     let pending = half_signed_in([&a, &b], &ann.person).await;
     // the same digits, in ten sessions
     let tries = pending.iter().enumerate().map(|(n, who)| show([&a, &b], n, who, || ann.digits(&a, 0)));
-    let (answers, owners) = tokio::join!(join_all(tries), hand_over([&a, &b], ann.person.tenant));
+    let (answers, owners) = tokio::join!(join_all(tries), handed_over([&a, &b], ann.person.tenant, 40));
     let (taken, wrong_ones, waits) = counted(&answers);
     assert_eq!((taken, wrong_ones + waits), (1, SHOWN - 1));
     assert!(wrong_ones <= 5, "{wrong_ones} were looked at");
@@ -88,7 +88,7 @@ async fn at_two_nodes(a: Kit) {
     let left: Vec<&Person> =
         pending.iter().zip(&answers).filter(|(_, a)| a.is_err()).map(|(who, _)| who).collect();
     let tries = left.iter().enumerate().map(|(n, who)| show([&a, &b], n, who, || ann.paper(0)));
-    let (answers, _) = tokio::join!(join_all(tries), hand_over([&a, &b], ann.person.tenant));
+    let (answers, _) = tokio::join!(join_all(tries), handed_over([&a, &b], ann.person.tenant, 40));
     assert_eq!(counted(&answers).0, 1);
     // wrong ones: five are looked at, however many come
     a.clock.advance(Duration::from_secs(300));
@@ -96,7 +96,7 @@ async fn at_two_nodes(a: Kit) {
     show([&a, &b], 0, &pending[0], || ann.digits(&a, 0)).await.expect("a right one ends the count");
     let pending = &pending[1..];
     let tries = pending.iter().enumerate().map(|(n, who)| show([&a, &b], n, who, || wrong(&a, &ann.secret)));
-    let (answers, _) = tokio::join!(join_all(tries), hand_over([&a, &b], ann.person.tenant));
+    let (answers, _) = tokio::join!(join_all(tries), handed_over([&a, &b], ann.person.tenant, 40));
     assert_eq!(counted(&answers), (0, 5, SHOWN - 6));
 }
 

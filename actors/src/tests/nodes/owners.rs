@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use ocmt_store::tables::{User, UserRole, UserState};
-use ocmt_types::{Ownership, TenantId};
 
+use super::{hand_over, taken};
 use crate::{
     api::users::{RemoveUser, Role, SetRole},
     tests::kit::{Kit, Person},
@@ -74,29 +74,4 @@ async fn leave(nodes: [&Kit; 2], n: usize, owners: &[Person]) -> bool {
         tokio::time::sleep(Duration::from_millis(2)).await; // why: the pause between two tries of an edge, bounded by the turns
     }
     panic!("no node took it");
-}
-
-/// Takes the tenant from whoever has it, again and again, for the other node to claim.
-pub(crate) async fn hand_over(nodes: [&Kit; 2], tenant: TenantId) {
-    for turn in 0..20 {
-        for (n, kit) in nodes.iter().enumerate() {
-            *kit.linked.prefers.lock().unwrap() = Some(n == turn % 2);
-        }
-        let cluster = nodes[0].store.cluster();
-        let row = cluster.owner(tenant).await.unwrap().unwrap();
-        if let Some(incarnation) = row.incarnation {
-            cluster.release(Ownership { tenant, incarnation, epoch: row.epoch }).await.unwrap();
-        }
-        tokio::time::sleep(Duration::from_millis(3)).await; // why: some changes land in between
-    }
-}
-
-/// The tenant for this test itself, whoever has it.
-async fn taken(kit: &Kit, tenant: TenantId) -> Ownership {
-    let cluster = kit.store.cluster();
-    let row = cluster.owner(tenant).await.unwrap().unwrap();
-    if let Some(incarnation) = row.incarnation {
-        cluster.release(Ownership { tenant, incarnation, epoch: row.epoch }).await.unwrap();
-    }
-    kit.steal(tenant).await
 }

@@ -14,7 +14,7 @@ use crate::{
     call::Call,
     tests::{
         kit::{Kit, Person},
-        nodes::cap::hand_over,
+        nodes::handed_over,
         vault::{passphrase, vault_of},
     },
 };
@@ -50,7 +50,7 @@ async fn one_hand_out_a_wait(a: Kit) {
     for wait in [1, 2, 4] {
         let calls = (0..TRIES)
             .map(|n| at_either([&a, &b], n, &ann, GetKeySlots { vault: None, kind: None, claim: None }));
-        let (answers, owners) = tokio::join!(join_all(calls), hand_over([&a, &b], ann.tenant));
+        let (answers, owners) = tokio::join!(join_all(calls), handed_over([&a, &b], ann.tenant, 40));
         seen += owners.len();
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "of {TRIES} at once");
         let waits = answers.into_iter().filter_map(Result::err).map(|error| error.retry_after());
@@ -102,7 +102,7 @@ async fn one_slot_stays(a: Kit) {
             let ask = RemoveKeySlot { vault, slot: *slot, manifest: change.manifest.clone() };
             at_either([&a, &b], n, &ann, ask)
         });
-        let (answers, _) = tokio::join!(join_all(calls), hand_over([&a, &b], ann.tenant));
+        let (answers, _) = tokio::join!(join_all(calls), handed_over([&a, &b], ann.tenant, 40));
         // whose answer was lost at a hand-over may be the one
         assert!(answers.iter().filter(|answer| answer.is_ok()).count() <= 1, "{answers:?}");
         let stored = stored(&a, &ann, vault).await;
