@@ -67,12 +67,12 @@ async fn only_who_is_admitted_opens_it(kit: Kit) {
 
 #[tokio::test]
 async fn only_who_is_admitted_opens_it_on_sim() {
-    only_who_is_admitted_opens_it(Kit::sim().await).await;
+    Box::pin(only_who_is_admitted_opens_it(Kit::sim().await)).await;
 }
 
 #[tokio::test]
 async fn only_who_is_admitted_opens_it_on_sqlite() {
-    only_who_is_admitted_opens_it(Kit::sqlite().await).await;
+    Box::pin(only_who_is_admitted_opens_it(Kit::sqlite().await)).await;
 }
 
 #[tokio::test]

@@ -105,8 +105,9 @@ fn run(races: impl Future<Output = Won>) -> Won {
 fn a_veto_racing_the_last_approval_over_two_nodes_has_one_winner_on_postgres() {
     let rounds = std::env::var("OCMT_RACES").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
     let all: Vec<Won> = std::thread::scope(|scope| {
-        let circle =
-            || scope.spawn(move || run(async { races(Kit::postgres_with(blink).await, rounds).await }));
+        let circle = || {
+            scope.spawn(move || run(async { Box::pin(races(Kit::postgres_with(blink).await, rounds)).await }))
+        };
         let circles: Vec<_> = (0..CIRCLES).map(|_| circle()).collect();
         circles.into_iter().map(|circle| circle.join().unwrap()).collect()
     });
