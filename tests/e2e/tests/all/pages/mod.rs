@@ -1,6 +1,7 @@
 //! The pages in a browser: Chromium against a node, as people use them.
 
 mod approvals;
+mod audit;
 mod browser;
 mod console;
 mod containers;

@@ -6,6 +6,7 @@ use ocmt_types::{Clock as _, SystemClock};
 
 use super::{
     ENGLISH,
+    audit::verifies,
     browser::{Browser, Habits},
     sign_in,
 };
@@ -46,6 +47,7 @@ async fn sessions_are_seen_and_ended_and_a_name_that_is_code_is_shown_as_text() 
         done.contains("AuthService/RevokeOtherSessions") && done.contains("AuthService/RevokeSession"),
         "{done}"
     );
+    verifies(&browser, &format!("{}/app/audit", node.target().unwrap().endpoint)).await;
     browser.go(&format!("{}/app/sessions", node.target().unwrap().endpoint)).await;
     // what the browser keeps of vaults goes with the session
     browser.run("localStorage['ocmt.own.x'] = 'kept'").await;
