@@ -121,7 +121,7 @@ async fn what_an_import_replaces_comes_before_what_is_new() {
     let file = earlier("file", 120);
     let plan = hers.plan_import(&file, Existing::Replace, &BTreeSet::new()).await.unwrap();
     cut_as_planned(&mut hers, &file, &plan, 47).await;
-    let mut hers = again(&ada, &ada.device).await;
+    let hers = again(&ada, &ada.device).await;
     let first: Vec<_> = hers.list().await.unwrap();
     assert!(first.iter().any(|one| one.name == MARK) && first.len() < 121, "it came to its end");
     for at in 110..120 {
