@@ -4,9 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, header};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Fuse},
+};
+use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use ocmt_client::connect::Target;
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
@@ -33,29 +37,91 @@ pub struct Answer {
 /// # Errors
 /// The node cannot be reached.
 pub async fn get(target: &Target, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
-    let authority = target.authority()?;
-    let stream = connect(target).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let mut request = Request::get(path).header(header::HOST, authority.as_str());
-    for (name, value) in headers {
-        request = request.header(*name, *value);
+    Kept::to(target).get(path, headers).await
+}
+
+type Connection = Fuse<BoxFuture<'static, hyper::Result<()>>>;
+
+/// A connection over HTTP/1.1 that is asked again and again, and made anew where the node has closed it.
+pub struct Kept {
+    target: Target,
+    open: Option<(SendRequest<Full<Bytes>>, Connection)>,
+}
+
+impl Kept {
+    /// One to this node, made with the first request.
+    pub fn to(target: &Target) -> Self {
+        Self { target: target.clone(), open: None }
     }
-    let request = request.body(Full::<Bytes>::default())?;
-    let ask = async {
-        let answer = sender.send_request(request).await?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let body = if status == StatusCode::SWITCHING_PROTOCOLS {
-            Bytes::new()
-        } else {
-            answer.into_body().collect().await?.to_bytes()
+
+    /// `GET path` with these headers besides `host`.
+    ///
+    /// # Errors
+    /// The node cannot be reached.
+    pub async fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Answer> {
+        self.ask(&Method::GET, path, headers, "").await
+    }
+
+    /// `POST path` of a form, encoded as browsers do, with these further headers.
+    ///
+    /// # Errors
+    /// The node cannot be reached.
+    pub async fn post(&mut self, path: &str, headers: &[(&str, &str)], form: &str) -> anyhow::Result<Answer> {
+        let mut all = vec![("content-type", "application/x-www-form-urlencoded")];
+        all.extend_from_slice(headers);
+        self.ask(&Method::POST, path, &all, form).await
+    }
+
+    async fn ask(
+        &mut self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> anyhow::Result<Answer> {
+        let authority = self.target.authority()?;
+        let request = || {
+            let mut request = Request::builder().method(method).uri(path);
+            request = request.header(header::HOST, authority.as_str());
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            request.body(Full::from(body.to_owned()))
         };
-        Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
-    };
-    tokio::select! {
-        biased;
-        answer = ask => answer,
-        // it ends before its answer only when something is wrong, and then the answer says so
-        Err(error) = connection.with_upgrades() => Err(error.into()),
+        if let Some((sender, connection)) = self.open.take()
+            && let Ok(answer) = self.over(sender, connection, request()?).await
+        {
+            return Ok(answer);
+        }
+        let (sender, connection) = http1::handshake(TokioIo::new(connect(&self.target).await?)).await?;
+        self.over(sender, connection.with_upgrades().boxed().fuse(), request()?).await
+    }
+
+    async fn over(
+        &mut self,
+        mut sender: SendRequest<Full<Bytes>>,
+        mut connection: Connection,
+        request: Request<Full<Bytes>>,
+    ) -> anyhow::Result<Answer> {
+        let ask = async {
+            sender.ready().await?;
+            let answer = sender.send_request(request).await?;
+            let (status, headers) = (answer.status(), answer.headers().clone());
+            let body = if status == StatusCode::SWITCHING_PROTOCOLS {
+                Bytes::new()
+            } else {
+                answer.into_body().collect().await?.to_bytes()
+            };
+            anyhow::Ok(Answer { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = ask => answer?,
+            // it ends before its answer only when something is wrong, and then the answer says so
+            Err(error) = &mut connection => return Err(error.into()),
+        };
+        self.open = Some((sender, connection));
+        Ok(answer)
     }
 }
 

@@ -11,6 +11,7 @@ use tonic::Code;
 use crate::{
     delays,
     requests::{self, Ids},
+    walk,
 };
 
 /// Everything that somebody has, by id: a vault, a container, guardians, an open ceremony.
@@ -165,6 +166,8 @@ async fn a_foreign_tenants_ids_are_answered_like_ids_of_nothing_on_every_method(
     }
     println!("{}", table.join("\n"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    walk::is_told("another tenant's ids", table.len());
+    println!("{}", walk::routes::by_a_stranger(&node, &theirs, &token).await);
     // and nothing of Ada's was touched
     let container = ada.client.container(theirs.container.parse().unwrap()).await.unwrap();
     assert_eq!(container.state, ocmt_client::container::State::Running);

@@ -7,7 +7,10 @@ use ocmt_testkit::{Person, TestNode, raw};
 use ocmt_types::{Clock as _, SystemClock};
 use tonic::Code as Status;
 
-use crate::requests::{self, Ids};
+use crate::{
+    requests::{self, Ids},
+    walk,
+};
 
 /// What needs no session, and what is left to whoever has not shown the second factor.
 const NOT_REFUSED: [&str; 11] = [
@@ -30,21 +33,23 @@ fn digits(secret: &TotpSecret) -> String {
 }
 
 /// Sets up an authenticator; what it holds, the session of today, and the backup codes.
-async fn enrol(person: &Person) -> (TotpSecret, Client, Vec<String>) {
+pub(crate) async fn enrol(person: &Person) -> (TotpSecret, Client, Vec<String>) {
     let offer = person.client.begin_totp().await.unwrap();
     let secret = TotpSecret::from_base32(&offer.secret_base32).unwrap();
     let (client, codes) = person.client.confirm_totp(offer.id, &digits(&secret)).await.unwrap();
     (secret, client, codes.iter().map(|code| code.to_string()).collect())
 }
 
-async fn half(node: &TestNode, person: &Person) -> Client {
+/// Signs in up to the second factor.
+pub(crate) async fn half(node: &TestNode, person: &Person) -> Client {
     let client = node.local().client().await.unwrap();
     let pending = client.request_link(&person.email, None, Purpose::SignIn).await.unwrap();
     let link = node.link(&person.email, "sign-in link").await.unwrap();
     pending.finish(&link, "the second device").await.unwrap()
 }
 
-fn token(client: &Client) -> String {
+/// The session's token.
+pub(crate) fn token(client: &Client) -> String {
     client.credential().map(Credential::expose).unwrap().to_owned()
 }
 
@@ -65,7 +70,7 @@ async fn m4_a_sign_in_without_its_second_factor_is_refused_by_every_method() {
         vault: vault.to_string(),
         ..Ids::random()
     };
-    let mut wrong = Vec::new();
+    let (mut wrong, mut calls) = (Vec::new(), 0);
     // operators ask elsewhere, with a certificate
     let administers = ["UpdateQuota", "SuspendTenant"];
     let of_operators = |path: &str| {
@@ -78,11 +83,13 @@ async fn m4_a_sign_in_without_its_second_factor_is_refused_by_every_method() {
             continue;
         }
         let answer = raw::call(&channel, &made.path, Some(&token(&pending)), made.bytes).await.unwrap();
+        calls += 1;
         if answer.code != Status::PermissionDenied {
             wrong.push(format!("{}: {answer:?}", made.path));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    walk::is_told("second factor due", calls);
 }
 
 #[tokio::test]

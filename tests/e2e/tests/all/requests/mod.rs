@@ -84,7 +84,7 @@ impl Ids {
     }
 }
 
-fn uuid() -> String {
+pub(crate) fn uuid() -> String {
     let ids: &dyn IdGen = &RandomIds;
     ids.id::<VaultId>().to_string()
 }

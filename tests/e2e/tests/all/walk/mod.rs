@@ -1,19 +1,21 @@
 //! The walk: every method of the contract, with every wrong caller. What a caller may is in one table ([`rules`]); a
-//! method that is added without a line there fails it.
+//! method that is added without a line there fails it. So it is with every page and form ([`routes`], [`page_rules`]).
 //!
 //! Other tenants' ids: [`crate::foreign`]. What operators' certificates open: [`crate::operators_see`].
 
+mod browser;
 mod keys;
 mod page_rules;
 mod programs;
-mod routes;
+pub(crate) mod routes;
 mod rules;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
-use ocmt::rpc::unimplemented;
-use ocmt_client::{Client, auth::Purpose};
+use ocmt::{local::wait_for, rpc::unimplemented};
+use ocmt_client::{Client, auth::Purpose, tenant::PolicyChange};
 use ocmt_testkit::{Person, TestNode, raw};
+use ocmt_types::{Deadline, SystemClock};
 use tonic::Code;
 
 use self::rules::{InRecovery, Least, RULES, Rule};
@@ -91,8 +93,57 @@ impl Walked {
     /// The whole of it, to be shown.
     fn ends_well(self, name: &str) -> String {
         assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n"));
+        is_told(name, self.lines.len());
         format!("{}\n{name}: {} calls", self.lines.join("\n"), self.lines.len())
     }
+}
+
+/// How many calls the documents say that each walk makes.
+fn told() -> Vec<(String, usize)> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/testing.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, walk) = page.split_once("\n## The walk\n").expect("docs/testing.md says nothing of the walk");
+    let rows = walk.split("\n## ").next().unwrap().lines().filter_map(|line| {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, name, _, calls, _] = cells[..] else { return None };
+        Some((name.trim_matches('*').to_owned(), calls.trim_matches('*').replace(',', "").parse().ok()?))
+    });
+    rows.collect()
+}
+
+/// The documents give the figure of this walk.
+pub(crate) fn is_told(name: &str, calls: usize) {
+    let told: Vec<usize> =
+        told().into_iter().filter(|(row, _)| row == name).map(|(_, calls)| calls).collect();
+    assert_eq!(
+        told,
+        [calls],
+        "docs/testing.md, \"The walk\", {name}: left what it says, right what was walked"
+    );
+}
+
+#[test]
+fn the_figures_of_the_walk_add_up() {
+    let (all, each): (Vec<_>, Vec<_>) = told().into_iter().partition(|(name, _)| name.starts_with("all "));
+    assert_eq!(each.len(), 12, "{each:?}");
+    let of = |routes: bool| {
+        let is = |name: &str| name.starts_with("pages") || name.starts_with("forms");
+        each.iter().filter(|(name, _)| is(name) == routes).map(|(_, calls)| calls).sum::<usize>()
+    };
+    let sums = [("all methods".to_owned(), of(false)), ("all routes".to_owned(), of(true))];
+    assert_eq!(all, sums, "left what docs/testing.md says, right the sum of its rows");
+}
+
+/// A session that nobody ended: it was not used for as long as its tenant's policy allows.
+async fn expired(node: &TestNode) -> String {
+    let carl = node.person("carl").await.unwrap();
+    let (token, idle) = (carl.token().unwrap(), Duration::from_secs(1));
+    let policy = PolicyChange { session_idle: Some(idle), ..PolicyChange::default() };
+    carl.client.change_policy(&policy).await.unwrap();
+    let over = Deadline::after(&SystemClock, idle + Duration::from_millis(200));
+    let passed = async || over.has_passed(&SystemClock).then_some(());
+    wait_for(Duration::from_secs(5), passed).await.unwrap();
+    token
 }
 
 #[tokio::test]
@@ -102,6 +153,7 @@ async fn no_method_takes_a_credential_that_is_not_good() {
     let bob = node.person("bob").await.unwrap();
     let ended = bob.token().unwrap();
     bob.client.sign_out().await.unwrap();
+    let over = expired(&node).await;
     let last = if good.ends_with('0') { "1" } else { "0" };
     let altered = format!("{}{last}", &good[..good.len() - 1]);
     let callers = [
@@ -110,6 +162,7 @@ async fn no_method_takes_a_credential_that_is_not_good() {
         ("a beginning", Some("ocmt_ses_")),
         ("altered", Some(altered.as_str())),
         ("signed out", Some(ended.as_str())),
+        ("expired", Some(over.as_str())),
     ];
     let mut walked = Walked::new();
     for made in requests::all(&Ids::random()) {
@@ -177,6 +230,7 @@ async fn no_method_takes_a_role_that_is_too_low_nor_a_session_for_recovery() {
         walked.refused(&node, "for recovery", Some(&recovering), &made, &[lawful]).await;
     }
     println!("{}", walked.ends_well("roles and recovery"));
+    println!("{}", routes::by_roles(&node, &hers, &roles, &recovering).await);
     ada.client.who_am_i().await.expect("something was done after all");
 }
 
