@@ -117,6 +117,31 @@ async fn a_message_of_http_1_ends_where_the_standard_says_or_is_refused() {
     }
 }
 
+/// The libraries write these below everything of ours (docs/security/edge.md, "Three bare answers"): what makes them harmless
+/// is that there is nothing in them.
+#[tokio::test]
+async fn the_libraries_own_answers_have_nothing_that_a_browser_could_use() {
+    let edge = Edge::start(|_| {}).await;
+    let full = "GET / HTTP/1.1\r\nx-large: ";
+    let full = format!("{full}{}", "a".repeat((64 << 10) - full.len()));
+    for (status, request) in [("400", "GET / HTTP/1.1\r\nno colon\r\n\r\n"), ("431", &full)] {
+        let said = answers(&edge, request).await;
+        let (head, rest) = said.split_once("\r\n\r\n").unwrap();
+        assert!(statuses(head) == [status] && rest.is_empty(), "{said}");
+        let mut names: Vec<String> =
+            head.lines().skip(1).map(|line| line.split(':').next().unwrap().to_lowercase()).collect();
+        names.sort();
+        assert_eq!(names, ["connection", "content-length", "date"], "{said}");
+        assert!(
+            head.to_lowercase().contains("connection: close"),
+            "another request goes on behind it: {said}"
+        );
+    }
+    let large = Request::get("/").header("x-large", "a".repeat(70 << 10));
+    let answer = edge.ask(large, "").await;
+    assert_eq!((answer.status.as_u16(), answer.headers.len(), answer.body.as_str()), (431, 0, ""));
+}
+
 #[tokio::test]
 async fn trace_and_connect_are_refused_and_nothing_is_echoed() {
     let edge = Edge::start(|_| {}).await;
