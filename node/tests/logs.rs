@@ -1,33 +1,17 @@
 //! What goes wrong at the doors of a node is written down.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
+#[path = "../src/telemetry/heard.rs"]
+mod heard;
 mod mesh;
 
-use std::{
-    io::{self, Write},
-    sync::{Arc, Mutex},
-};
-
+use heard::Log;
 use mesh::{Client, Mesh, PATIENCE, node_id, until};
 use ocmt::pki::testing::{Minted, Odd};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     time::timeout,
 };
-
-/// What the node under test writes down.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 /// Whether a request gets an answer over a connection with this certificate.
 async fn is_let_in(node: &mesh::Node, paper: &Minted) -> bool {
@@ -51,11 +35,10 @@ async fn a_peer_without_a_lawful_certificate_is_written_down_with_its_address() 
     let node = mesh.node(1).await;
     assert!(is_let_in(&node, &mesh.papers.node(node_id(2))).await);
     let refused = "refused a connection to the peer listener";
-    assert!(!String::from_utf8_lossy(&log.0.lock().unwrap()).contains(refused));
+    assert!(!log.text().contains(refused));
     assert!(!is_let_in(&node, &mesh.papers.odd(node_id(2), Odd::REFUSED[0])).await);
     until("it is written down", || {
-        let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
-        text.lines().any(|line| ["WARN", refused, "127.0.0.1"].iter().all(|part| line.contains(part)))
+        log.text().lines().any(|line| ["WARN", refused, "127.0.0.1"].iter().all(|part| line.contains(part)))
     })
     .await;
 }

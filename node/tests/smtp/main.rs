@@ -3,6 +3,8 @@
 
 #[path = "../alone/mod.rs"]
 mod alone;
+#[path = "../../src/telemetry/heard.rs"]
+mod heard;
 mod hostile;
 mod kit;
 mod letters;

@@ -1,14 +1,12 @@
 //! What a server's refusals mean: for this letter, for all of them, and for the log.
 
-use std::{
-    collections::VecDeque,
-    io::Write,
-    sync::{Arc, Mutex},
-};
+use std::{collections::VecDeque, sync::Mutex};
 
 use ocmt_actors::{MailError, Mailer as _};
+use tracing::subscriber::DefaultGuard;
 
 use crate::{
+    heard::Log,
     kit::{ADA, Kit, PASSWORD, SHOWN, invite, open},
     server::Wish,
 };
@@ -56,8 +54,7 @@ async fn a_wrong_password_is_the_operators_and_stands_nowhere() {
     let mut kit = Kit::start(Wish { password: Some(SHOWN), ..Wish::default() }).await;
     let wrong = "not the right one";
     kit.settings.smtp_password_file = kit.server.secret_file(wrong, 0o600);
-    let lines = Lines::default();
-    let _guard = lines.listen();
+    let (lines, _guard) = listen();
     let why = kit.is_kept(&invite(ADA, "Home")).await;
     assert!(why.contains("535 5.7.8") && why.contains("mail.smtp_user"), "{why}");
     let encoded = data_encoding::BASE64.encode(format!("\0ocmt\0{wrong}").as_bytes());
@@ -90,8 +87,7 @@ async fn that_letters_do_not_leave_is_said_once_and_that_they_do_again_too() {
         Kit::start(answers(&[("MAIL", "550 5.1.8 no"), ("MAIL", "550 5.1.8 no"), ("RCPT", "550 5.1.1 no")]))
             .await;
     kit.settings.smtp_connections = 1;
-    let lines = Lines::default();
-    let _guard = lines.listen();
+    let (lines, _guard) = listen();
     let mailer = kit.mailer();
     let mail = invite(ADA, "Home");
     for _ in 0..2 {
@@ -109,31 +105,13 @@ async fn that_letters_do_not_leave_is_said_once_and_that_they_do_again_too() {
 }
 
 /// All log lines of this test, of every crate and level.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn listen(&self) -> tracing::subscriber::DefaultGuard {
-        let lines = self.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::TRACE)
-            .with_ansi(false)
-            .with_writer(move || lines.clone())
-            .finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(buf)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+fn listen() -> (Log, DefaultGuard) {
+    let log = Log::default();
+    let to = log.clone();
+    let logs = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || to.clone())
+        .finish();
+    (log, tracing::subscriber::set_default(logs))
 }
