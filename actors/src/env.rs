@@ -38,8 +38,12 @@ pub struct Limits {
     pub passivate_after: Duration,
     /// How often due timers of sleeping tenants and undelivered notices are looked for at the latest.
     pub poll_every: Duration,
-    /// Calls before sign-in that are worked on at the same time; more are refused.
+    /// Calls before sign-in that are worked on at the same time; more are refused, or wait where they were answered.
     pub lobby: usize,
+    /// Sign-ups and wishes for links that were answered and whose work has not begun; more are refused.
+    pub lobby_waiting: usize,
+    /// That work begins at a time drawn at random within so long: what it costs tells whether an address is known.
+    pub lobby_spread: Duration,
     /// From asking for the deletion of a tenant to its beginning.
     pub deletion_delay: Duration,
     /// How often a host looks for volumes of tenants that were deleted.
@@ -52,6 +56,8 @@ pub struct Limits {
     pub on_drift: OnDrift,
     /// Containers of this host that start at once; the others wait for their turn.
     pub starts_at_once: usize,
+    /// The size that volumes of new containers are given, in MiB, for the tenant's quota; 0 where they have no bound.
+    pub volume_mib: i64,
 }
 
 /// What becomes of a container that is not as it was made.
@@ -71,12 +77,15 @@ impl Default for Limits {
             passivate_after: Duration::from_secs(300),
             poll_every: Duration::from_secs(2),
             lobby: 64,
+            lobby_waiting: 4096,
+            lobby_spread: Duration::from_secs(1),
             deletion_delay: Duration::from_secs(7 * 24 * 3600),
             erase_every: Duration::from_secs(600),
             pinned_for: Duration::from_secs(60),
             profile_every: Duration::from_secs(60),
             on_drift: OnDrift::default(),
             starts_at_once: 8,
+            volume_mib: 0,
         }
     }
 }
@@ -184,6 +193,7 @@ impl Env {
             meters: Meters::new(),
             strangers_refused: AtomicU64::new(0),
             drifted: AtomicU64::new(0),
+            gateway_generation: GatewayGeneration::new(&config.sealing, config.clock.now()),
             store: config.store,
             clock: config.clock,
             ids: config.ids,
@@ -192,7 +202,6 @@ impl Env {
             runtime: config.runtime,
             snapshots: config.snapshots,
             signer: config.signer,
-            gateway_generation: GatewayGeneration::new(&config.sealing),
             sealing: config.sealing,
             passkeys: config.passkeys,
             neighbours: config.neighbours,

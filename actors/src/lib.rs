@@ -98,7 +98,7 @@ pub use caller::{Caller, Principal, Program, SignedIn};
 pub use email::normalised as normalised_email;
 pub use env::{Limits, OnDrift, SystemConfig};
 pub use error::ActorError;
-pub use host::{dead_man, stop_all};
+pub use host::{GATEWAY_OVERLAP, dead_man, stop_all};
 pub use letter::{OperatorAct, OperatorAnswer};
 pub use passkeys::Passkeys;
 pub use policy::Mode;

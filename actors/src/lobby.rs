@@ -1,17 +1,21 @@
 //! Before sign-in, and between tenants of one person: what no single tenant's actor can do alone.
 //!
 //! Runs in the caller's task over the directory's strict SQL. What a stranger asks for by address is
-//! answered at once and alike whether the address is known or not; the work is done afterwards.
+//! answered at once and alike whether the address is known or not; the work is done afterwards, at a time
+//! that nobody knows, since for a known address it is more and slows down whatever else is answered meanwhile.
 
 mod passkeys;
 mod sso;
+
+use std::time::Duration;
 
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::{
     Founding, MOST_TENANTS_OF_ADDRESS,
     tables::{Assurance as StoredAssurance, Signup, Tenant, TenantState, User, UserRole, UserState},
 };
-use ocmt_types::{Digest32, RequestId, Secret, TenantId, UserId};
+use ocmt_types::{Deadline, Digest32, RequestId, Secret, TenantId, UserId};
+use rand::RngExt as _;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -51,6 +55,9 @@ const BAD_LINK: ActorError = ActorError::Unauthenticated(
 const BAD_INVITE: ActorError =
     ActorError::Unauthenticated("the invitation is unknown, used or expired: ask for a new one");
 
+/// Work for a wish for links lasts no longer.
+const LINK_WORK: Duration = Duration::from_secs(30);
+
 impl System {
     /// Takes a sign-up and answers at once; a mail with a link follows.
     ///
@@ -85,16 +92,12 @@ impl System {
     ///
     /// # Errors
     /// As [`System::sign_up`].
-    pub fn request_magic_link(
-        &self,
-        request: RequestMagicLink,
-        meta: &CallMeta,
-        id: RequestId,
-    ) -> Result<(), ActorError> {
+    pub fn request_magic_link(&self, request: RequestMagicLink, id: RequestId) -> Result<(), ActorError> {
         let RequestMagicLink { email, tenant, purpose, binding_hash } = request;
         let email = email::normalised(&email)?;
-        let deadline = meta.deadline;
         self.later(async move |system: System| {
+            // the caller has its answer, and its deadline says nothing of this
+            let deadline = Deadline::after(&*system.env.clock, LINK_WORK);
             let mut links = Vec::new();
             let mut entries = system.env.store.directory().addresses(&email).await?;
             entries.retain(|entry| tenant.is_none_or(|named| named == entry.tenant_id));
@@ -313,27 +316,39 @@ impl System {
 
     /// A place among the strangers that are worked for.
     fn enter_lobby(&self) -> Result<OwnedSemaphorePermit, ActorError> {
-        self.lobby.clone().try_acquire_owned().map_err(|_| ActorError::ResourceExhausted {
-            reason: "LOBBY_FULL",
-            why: "too many requests before sign-in".to_owned(),
-            retry_after: Some(std::time::Duration::from_secs(1)),
-        })
+        self.lobby.clone().try_acquire_owned().map_err(|_| full())
     }
 
-    /// Does work after the answer, so that the answer tells nothing; bounded.
+    /// Does work after the answer, within [`crate::Limits::lobby_spread`] and then in its turn, so that neither
+    /// the answer nor the ones behind it tell what it was; bounded.
     fn later<F>(&self, work: impl FnOnce(Self) -> F) -> Result<(), ActorError>
     where
         F: Future<Output = Result<(), ActorError>> + Send + 'static,
     {
-        let slot = self.enter_lobby()?;
-        let work = work(self.clone());
+        let place = self.waiting.clone().try_acquire_owned().map_err(|_| full())?;
+        let (work, lobby) = (work(self.clone()), self.lobby.clone());
+        let most = u64::try_from(self.env.limits.lobby_spread.as_millis()).unwrap_or(u64::MAX);
+        let wait = (most > 0).then(|| Duration::from_millis(rand::rng().random_range(0..=most)));
         supervisor::detach(async move {
+            if let Some(wait) = wait {
+                tokio::time::sleep(wait).await;
+            }
+            // it is never closed
+            let Ok(_turn) = lobby.acquire_owned().await else { return };
+            drop(place);
             if let Err(error) = work.await {
                 tracing::warn!(%error, "work before sign-in failed, its person has to ask again");
             }
-            drop(slot);
         });
         Ok(())
+    }
+}
+
+fn full() -> ActorError {
+    ActorError::ResourceExhausted {
+        reason: "LOBBY_FULL",
+        why: "too many requests before sign-in".to_owned(),
+        retry_after: Some(Duration::from_secs(1)),
     }
 }
 

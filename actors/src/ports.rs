@@ -36,6 +36,7 @@ use crate::api::{
     audit::AuditEntry,
     auth::LinkPurpose,
 };
+use crate::host::GatewayBefore;
 
 /// One message to a person.
 pub struct Mail {
@@ -307,12 +308,14 @@ pub enum CellError {
 /// The cluster's sealing keys, which wrap release keys and start secrets at rest. They are on the nodes'
 /// disks, never in the database. A new generation may come at any time: revoking a node makes one.
 #[derive(Clone)]
-pub struct SealingRing(Arc<RwLock<Arc<SealingKeys>>>, Arc<AtomicU32>);
+pub struct SealingRing(Arc<RwLock<Arc<SealingKeys>>>, Arc<AtomicU32>, GatewayBefore);
 
 impl SealingRing {
     /// Begins with these generations.
     pub fn new(keys: SealingKeys) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(keys))), Arc::default())
+        let before = GatewayBefore::default();
+        before.note(&keys, &keys);
+        Self(Arc::new(RwLock::new(Arc::new(keys))), Arc::default(), before)
     }
 
     /// Nothing is wrapped under a generation before this one any more: other nodes have erased those.
@@ -352,6 +355,18 @@ impl SealingRing {
 
     /// Holds these from now on.
     pub fn replace(&self, keys: SealingKeys) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        self.2.note(&held, &keys);
+        *held = Arc::new(keys);
+    }
+
+    /// Gateway tokens of the generation before `latest` are good until then: it was replaced as planned, and nobody else
+    /// has it. None but the last one counts, and [`crate::GATEWAY_OVERLAP`] from when the node met `latest` at the longest.
+    pub fn overlap(&self, latest: u32, until: Timestamp) {
+        self.2.overlap(latest, until);
+    }
+
+    pub(crate) fn gateway_before(&self) -> &GatewayBefore {
+        &self.2
     }
 }

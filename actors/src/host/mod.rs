@@ -39,7 +39,8 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, MessagingErr, Supervi
 
 pub(crate) use archives::Archives;
 pub use dead_man::{dead_man, stop_all};
-pub(crate) use gateway_key::GatewayGeneration;
+pub use gateway_key::GATEWAY_OVERLAP;
+pub(crate) use gateway_key::{GatewayBefore, GatewayGeneration};
 pub(crate) use links::Links;
 pub(crate) use message::HostMessage;
 use message::Order;

@@ -138,7 +138,8 @@ impl Kit {
         let mailbox = Arc::new(Mailbox::new());
         let node = TestNode::start(&store, 1).await.unwrap();
         let linked = Linked::first(&store, &node);
-        Self::start(store, node, clock, mailbox, linked, change).await
+        // every test holds this in its own future
+        Box::pin(Self::start(store, node, clock, mailbox, linked, change)).await
     }
 
     /// The `n`th node over the same store: the two reach each other, see the same mails and the same clock.
@@ -150,7 +151,7 @@ impl Kit {
         let node = TestNode::start(&self.store, n).await.unwrap();
         let linked = self.linked.beside(&node);
         let (store, clock, mailbox) = (self.store.clone(), self.clock.clone(), self.mailbox.clone());
-        let kit = Self::start(store, node, clock, mailbox, linked, change).await;
+        let kit = Box::pin(Self::start(store, node, clock, mailbox, linked, change)).await;
         Self { _folder: self._folder.clone(), _database: self._database.clone(), ..kit }
     }
 
@@ -279,7 +280,7 @@ impl Kit {
         let n = self.mailbox.count(email);
         let ask =
             RequestMagicLink { email: email.to_owned(), tenant: None, purpose, binding_hash: binding().1 };
-        self.system.request_magic_link(ask, &self.meta(), self.request()).unwrap();
+        self.system.request_magic_link(ask, self.request()).unwrap();
         self.mailbox.token_after(email, n).await.tokens[0].1.clone()
     }
 
@@ -360,7 +361,11 @@ fn config(store: &Store, node: &TestNode, clock: &ManualClock, mailbox: &Arc<Mai
         policy: TenantPolicy::default(),
         mode: Mode::Dev,
         incarnation,
-        limits: Limits { poll_every: Duration::from_millis(25), ..Limits::default() },
+        limits: Limits {
+            poll_every: Duration::from_millis(25),
+            lobby_spread: Duration::ZERO,
+            ..Limits::default()
+        },
     }
 }
 

@@ -91,7 +91,7 @@ async fn a_strangers_wish_for_a_link_ends_no_link_of_the_users_device() {
     let own = kit.link("ann@example.com", LinkPurpose::SignIn).await;
     for device in 1..=4 {
         let n = kit.mailbox.count("ann@example.com");
-        kit.system.request_magic_link(wish("ann@example.com", device), &kit.meta(), kit.request()).unwrap();
+        kit.system.request_magic_link(wish("ann@example.com", device), kit.request()).unwrap();
         kit.mailbox.token_after("ann@example.com", n).await;
     }
     kit.exchange(&own).await.unwrap();
@@ -115,7 +115,7 @@ async fn five_unused_links_in_ten_minutes_are_the_most() {
     }
     assert!(issue(LinkPurpose::SignIn, 4).await.is_none(), "ended ones count as well");
     assert!(issue(LinkPurpose::Recovery, 4).await.is_some(), "of another purpose");
-    let sixth = kit.system.request_magic_link(wish("ann@example.com", 4), &kit.meta(), kit.request());
+    let sixth = kit.system.request_magic_link(wish("ann@example.com", 4), kit.request());
     assert_eq!(sixth, Ok(()), "and the answer tells nothing");
     kit.clock.advance(10 * MINUTE);
     assert!(issue(LinkPurpose::SignIn, 4).await.is_some());
@@ -212,4 +212,47 @@ fn notice(tenant: TenantId, n: u64, at: ocmt_types::Timestamp) -> Notice {
         next_attempt_at: None,
         handed_over_at: Some(at),
     }
+}
+
+/// By the clock of the runtime, which is paused and goes on when everybody waits.
+#[expect(clippy::disallowed_methods, reason = "the wait is the runtime's own")]
+fn paused_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+/// The work for a known address is more, and what is answered meanwhile waits for it: nobody knows when that is.
+#[tokio::test(start_paused = true)]
+async fn what_is_done_for_a_stranger_begins_at_a_time_that_nobody_knows() {
+    let kit = Kit::sim().await;
+    kit.founder("ann@example.com").await;
+    let spread = Duration::from_secs(8);
+    let slow = kit.beside_with(2, |config| config.limits.lobby_spread = spread).await;
+    let mut waits = Vec::new();
+    for n in 0..24 {
+        let began = paused_now();
+        slow.sign_up_link(&format!("new-{n}@example.com")).await;
+        waits.push(began.elapsed());
+    }
+    for device in 1..=4 {
+        let (began, n) = (paused_now(), kit.mailbox.count("ann@example.com"));
+        slow.system.request_magic_link(wish("ann@example.com", device), slow.request()).unwrap();
+        kit.mailbox.token_after("ann@example.com", n).await;
+        waits.push(began.elapsed());
+    }
+    assert!(waits.iter().all(|wait| *wait < spread + Duration::from_secs(2)), "{waits:?}");
+    let late = waits.iter().filter(|wait| **wait > spread / 2).count();
+    assert!((1..waits.len()).contains(&late), "{late} of {waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_strangers_is_bounded_and_has_room_again() {
+    let spread = Duration::from_secs(8);
+    let change = |config: &mut crate::SystemConfig| {
+        (config.limits.lobby_spread, config.limits.lobby_waiting) = (spread, 2);
+    };
+    let kit = Kit::sim_with(change).await;
+    let ask = |device| kit.system.request_magic_link(wish("nobody@example.com", device), kit.request());
+    assert_eq!((ask(1), ask(2)), (Ok(()), Ok(())));
+    assert_eq!(ask(3).unwrap_err().reason(), "LOBBY_FULL");
+    until("there is room again", || async { ask(4).is_ok() }).await;
 }

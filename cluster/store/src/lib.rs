@@ -44,7 +44,7 @@ pub use area::{
     restore::{Acceptance, Accepted},
     revoked::Revocations,
     rotation::ObjectRange,
-    sealing::{MayHold, Rewrap, Rewrapping},
+    sealing::{MayHold, Rewrap, Rewrapping, Rotation},
     trail::{ClusterAct, Remembered},
 };
 pub use backend::{

@@ -138,7 +138,8 @@ fn sessions(config: &Config) -> Result<(), ConfigError> {
     if it.link.0 > Duration::from_secs(3600) {
         return Err(refuse("sessions.link", "is longer than 1 h"));
     }
-    Ok(())
+    let least = if config.node.mode.is_relaxed() { Duration::ZERO } else { Duration::from_millis(500) };
+    between("sessions.link_spread", it.link_spread, least..=Duration::from_secs(10))
 }
 
 fn tenants(config: &Config) -> Result<(), ConfigError> {
@@ -211,6 +212,23 @@ mod tests {
         assert_eq!(key_refused(&config), None);
         config.tenants.deletion_delay = HumanDuration::hours(90 * 24 + 1);
         assert_eq!(key_refused(&config), Some("tenants.deletion_delay"));
+    }
+
+    #[test]
+    fn in_production_links_are_not_made_at_a_time_that_anybody_knows() {
+        let mut config = dev();
+        config.mail.spool = "/var/spool/ocmt".into();
+        for (mode, seconds, fine) in [
+            (Mode::Dev, 0, true),
+            (Mode::Production, 0, false),
+            (Mode::Production, 1, true),
+            (Mode::Production, 11, false),
+        ] {
+            config.node.mode = mode;
+            config.sessions.link_spread = HumanDuration::seconds(seconds);
+            let expected = (!fine).then_some("sessions.link_spread");
+            assert_eq!(key_refused(&config), expected, "{mode:?}: {seconds} s");
+        }
     }
 
     #[test]

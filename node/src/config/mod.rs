@@ -167,6 +167,8 @@ pub struct Sessions {
     pub per_user: u32,
     /// Life of a sign-in link, at most 1 h.
     pub link: HumanDuration,
+    /// Sign-up and sign-in letters are made at a time drawn at random within this after the answer, at most 10 s: their work tells who has an account.
+    pub link_spread: HumanDuration,
 }
 
 impl Default for Sessions {
@@ -176,6 +178,7 @@ impl Default for Sessions {
             absolute: HumanDuration::hours(24),
             per_user: 20,
             link: HumanDuration::minutes(10),
+            link_spread: HumanDuration::seconds(1),
         }
     }
 }

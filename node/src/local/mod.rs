@@ -15,7 +15,7 @@ use ocmt_types::{Clock, Deadline, SystemClock};
 use serde::{Deserialize, Serialize};
 use tokio::process::{Child, Command};
 
-use crate::config::{Config, Mode};
+use crate::config::{Config, HumanDuration, Mode};
 
 pub use mailbox::{Letter, Mailbox};
 
@@ -225,6 +225,8 @@ fn base(folder: &Path) -> Config {
     config.listen.client.set_port(0);
     config.listen.telemetry.set_port(0);
     config.mail.spool = folder.join("mail");
+    // nobody measures here who has an account
+    config.sessions.link_spread = HumanDuration::seconds(0);
     config
 }
 

@@ -2,7 +2,7 @@
 //! nothing is and nobody wraps under one any more, every node erases them.
 //!
 //! A node says that it wraps under the latest once it has held it for [`SETTLED`]: by then every transaction that
-//! began before has ended, and gateway tokens of the generation before are taken no more. When all living nodes
+//! began before has ended; gateway tokens of the generation before are looked at with a public key. When all living nodes
 //! have said so and no row is under an earlier one, one of them writes that down, and each erases what it has.
 
 use std::{

@@ -72,6 +72,10 @@ impl Upkeep {
         let generations = async {
             loop {
                 self.fetch().await;
+                // from when a generation is met its time runs, whoever asks for keys and when
+                if let Err(error) = system.gateway_keys() {
+                    tracing::error!(%error, "gateway tokens cannot be looked at");
+                }
                 tokio::time::sleep(GENERATIONS).await;
             }
         };
@@ -117,6 +121,9 @@ impl Upkeep {
             }
         };
         let Ok(generation) = u32::try_from(latest.generation) else { return };
+        if let Some(until) = latest.overlap_until {
+            self.pki.sealing().overlap(generation, until);
+        }
         if let Err(error) = self.retiring().erase(&latest) {
             tracing::error!(%error, "earlier sealing keys cannot be erased");
         }
@@ -318,7 +325,13 @@ mod tests {
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
         };
-        let latest = SealingGeneration { generation: 2, made_by, made_at: Timestamp(0), alone_since: None };
+        let latest = SealingGeneration {
+            generation: 2,
+            made_by,
+            made_at: Timestamp(0),
+            alone_since: None,
+            overlap_until: None,
+        };
         let living = [1, 2].map(life_of).into_iter().filter(|node| answers.contains_key(&node.node_id));
         let others: Vec<Peer> = living.map(Peer::from).collect();
         upkeep.obtain(&latest, 2, &others, &Answers(answers)).await;

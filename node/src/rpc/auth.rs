@@ -42,7 +42,7 @@ impl AuthService for Rpc {
             pb::MagicLinkPurpose::Unspecified => return Err(convert::invalid("purpose", "is missing")),
         };
         self.letter_to(&request, &request.get_ref().email).await?;
-        let (meta, id) = (self.meta(&request, &[]), Self::request_id(&request)?);
+        let id = Self::request_id(&request)?;
         let it = request.into_inner();
         let ask = RequestMagicLink {
             email: it.email,
@@ -50,7 +50,7 @@ impl AuthService for Rpc {
             purpose,
             binding_hash: convert::digest(&it.binding_hash, "binding_hash")?,
         };
-        self.system.request_magic_link(ask, &meta, id).map_err(|e| refuse(&e))?;
+        self.system.request_magic_link(ask, id).map_err(|e| refuse(&e))?;
         Ok(Response::new(pb::RequestMagicLinkResponse {
             link_lifetime: Some(convert::duration(LINK_LIFETIME_MS)),
         }))

@@ -68,10 +68,12 @@ pub(super) fn system_config(config: &Config, parts: &SystemParts<'_>) -> Result<
                 bytes: usize::try_from(config.limits.tenant_bytes).unwrap_or(usize::MAX),
             },
             passivate_after: config.limits.idle_tenant.0,
+            lobby_spread: config.sessions.link_spread.0,
             on_drift: match config.containers.on_drift {
                 DriftPolicy::Hold => OnDrift::Hold,
                 DriftPolicy::Report => OnDrift::Report,
             },
+            volume_mib: i64::from(config.containers.volume_mib),
             ..Limits::default()
         },
     })

@@ -127,7 +127,7 @@ pub(super) async fn ask(State(pages): State<Pages>, visitor: Visitor, Form(wish)
         binding_hash: hash_of(&binding),
     };
     let asked = match counted(&visitor, &wish.email).await {
-        Ok(()) => pages.system.request_magic_link(ask, &pages.meta(), visitor.request),
+        Ok(()) => pages.system.request_magic_link(ask, visitor.request),
         Err(error) => Err(error),
     };
     match asked {

@@ -1,14 +1,15 @@
-//! The keys of gateway tokens change with the sealing key, and overlap for a minute.
+//! The keys of gateway tokens change with the sealing key, and overlap: for a minute, or as was planned for the life of a token.
 
 use std::time::Duration;
 
 use ocmt_crypto::sealing::SealingKeys;
+use ocmt_types::{Clock as _, Timestamp};
 
 use super::{
     World,
     gateway::{connect, token, unlocked},
 };
-use crate::{SealingRing, tests::kit::sealing_key};
+use crate::{GATEWAY_OVERLAP, SealingRing, tests::kit::sealing_key};
 
 fn generations(all: &[u32]) -> SealingKeys {
     SealingKeys::new(all.iter().map(|generation| sealing_key(*generation)))
@@ -38,4 +39,42 @@ async fn k6_tokens_of_the_key_before_are_taken_for_a_minute_and_no_longer() {
     ring.replace(generations(&[1, 2, 3]));
     assert!(connect(&world, container, &old).await.is_err(), "two generations back");
     connect(&world, container, &new).await.expect("one generation back");
+}
+
+#[tokio::test]
+async fn k6_tokens_of_a_key_that_was_replaced_as_planned_are_good_until_they_end_without_the_sealing_key() {
+    let ring = SealingRing::new(generations(&[1]));
+    let world = World::sim_with(|config| config.sealing = ring.clone()).await;
+    let (ann, container, _) = unlocked(&world).await;
+    let old = token(&world, &ann, container).await;
+    ring.replace(generations(&[1, 2]));
+    ring.overlap(2, world.kit.clock.now() + GATEWAY_OVERLAP);
+    assert_eq!(world.kit.system.gateway_keys().unwrap().len(), 2);
+    world.kit.clock.advance(Duration::from_secs(61));
+    // the earlier sealing key is erased once nothing is under it
+    ring.replace(generations(&[2]));
+    connect(&world, container, &old).await.expect("within a token's life");
+    world.kit.clock.advance(Duration::from_secs(60));
+    connect(&world, container, &old).await.expect("still");
+    // somebody else may have the second: it is taken for a minute, and the first no more
+    let second = token(&world, &ann, container).await;
+    ring.replace(generations(&[2, 3]));
+    assert!(connect(&world, container, &old).await.is_err(), "two generations back");
+    connect(&world, container, &second).await.expect("within the minute");
+    world.kit.clock.advance(Duration::from_secs(60));
+    assert!(connect(&world, container, &second).await.is_err(), "an overlap that was planned for another");
+}
+
+#[tokio::test]
+async fn k6_an_overlap_ends_with_the_longest_life_of_a_token_whatever_the_database_says() {
+    let ring = SealingRing::new(generations(&[1]));
+    let world = World::sim_with(|config| config.sealing = ring.clone()).await;
+    ring.replace(generations(&[1, 2]));
+    ring.overlap(2, Timestamp(i64::MAX));
+    let keys = || world.kit.system.gateway_keys().unwrap().len();
+    assert_eq!(keys(), 2);
+    world.kit.clock.advance(GATEWAY_OVERLAP - Duration::from_millis(1));
+    assert_eq!(keys(), 2);
+    world.kit.clock.advance(Duration::from_millis(1));
+    assert_eq!(keys(), 1);
 }

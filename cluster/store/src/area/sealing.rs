@@ -50,6 +50,17 @@ pub struct MayHold {
     pub others: BTreeSet<NodeId>,
 }
 
+/// What came of a wish for the next generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation {
+    /// It is due, with this number.
+    Due(i64),
+    /// The latest is not in use everywhere.
+    NotAlone,
+    /// Until then gateway tokens are good that are of the generation before the latest, and that the next would end.
+    Overlaps(Timestamp),
+}
+
 /// How far the rewrapping is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewrapping {
@@ -205,8 +216,8 @@ impl OperatorStore {
         self.backend.begin_read(Scope::Cluster).await?.first(newest(), false).await
     }
 
-    /// Writes down that `made_by`, which holds `held`, makes the next generation, as an operator asks; its number. None, and
-    /// nothing is written, while the latest is not in use everywhere.
+    /// Writes down that `made_by`, which holds `held`, makes the next generation, as an operator asks; nothing but for
+    /// [`Rotation::Due`]. Gateway tokens of the one before are good until `overlap_until`; without it no earlier overlap counts.
     ///
     /// # Errors
     /// [`StoreError::Conflict`], [`StoreError::Unavailable`], [`StoreError::OutcomeUnknown`].
@@ -214,19 +225,24 @@ impl OperatorStore {
         &self,
         made_by: NodeId,
         held: u32,
+        overlap_until: Option<Timestamp>,
         act: &ClusterAct,
-    ) -> Result<Option<i64>, StoreError> {
+    ) -> Result<Rotation, StoreError> {
         retried!(async {
             let mut tx = self.backend.begin(Scope::Cluster).await?;
             let trail = Trail::open(&mut tx).await?;
             let latest = tx.first::<SealingGeneration>(newest(), false).await?;
-            if latest.is_some_and(|latest| latest.alone_since.is_none()) {
-                return Ok(None);
+            if latest.as_ref().is_some_and(|latest| latest.alone_since.is_none()) {
+                return Ok(Rotation::NotAlone);
             }
-            let due = make_generation(&mut tx, made_by, i64::from(held), act.at).await?;
+            let of_before = latest.and_then(|latest| latest.overlap_until).filter(|until| act.at < *until);
+            if let (Some(until), Some(_)) = (of_before, overlap_until) {
+                return Ok(Rotation::Overlaps(until));
+            }
+            let due = next(&mut tx, made_by, i64::from(held), (act.at, overlap_until)).await?;
             trail.append(&mut tx, act).await?;
             tx.commit().await?;
-            Ok(Some(due))
+            Ok(Rotation::Due(due))
         })
     }
 
@@ -336,15 +352,25 @@ impl OperatorStore {
     }
 }
 
-/// Writes down that `made_by` makes the next generation, above `held` and all that are written down.
+/// Writes down that `made_by` makes the next generation, above `held` and all that are written down: others may have those.
 pub(super) async fn make_generation(
     tx: &mut Tx,
     made_by: NodeId,
     held: i64,
     at: Timestamp,
 ) -> Result<i64, StoreError> {
+    next(tx, made_by, held, (at, None)).await
+}
+
+async fn next(
+    tx: &mut Tx,
+    made_by: NodeId,
+    held: i64,
+    (made_at, overlap_until): (Timestamp, Option<Timestamp>),
+) -> Result<i64, StoreError> {
     let before = tx.first::<SealingGeneration>(newest(), false).await?.map_or(held, |row| row.generation);
-    let row = SealingGeneration { generation: before.max(held) + 1, made_by, made_at: at, alone_since: None };
+    let generation = before.max(held) + 1;
+    let row = SealingGeneration { generation, made_by, made_at, alone_since: None, overlap_until };
     if tx.insert(&row).await? { Ok(row.generation) } else { Err(StoreError::Conflict) }
 }
 

@@ -87,6 +87,8 @@ rows! {
         made_at: Timestamp,
         /// Since when nothing is wrapped under an earlier one, so that nodes erase those.
         alone_since: Option<Timestamp>,
+        /// Until when gateway tokens of the generation before are good; none where somebody else may have that.
+        overlap_until: Option<Timestamp>,
     };
 
     /// The generation of the sealing key that a node wraps under.

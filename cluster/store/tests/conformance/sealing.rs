@@ -7,7 +7,7 @@ use ocmt_crypto::{
     sealing::SealingKeys,
 };
 use ocmt_store::{
-    Acceptance, ClusterAct, FencedTx, MayHold, Revocations, Rewrap, Store,
+    Acceptance, ClusterAct, FencedTx, MayHold, Revocations, Rewrap, Rotation, Store,
     tables::{AlertChannel, AlertKind, AuditStream, Container, OidcProvider, TotpEnrollment, User},
     testing::{TestNode, acceptance, id, user},
 };
@@ -264,20 +264,31 @@ pub async fn nothing_is_written_under_a_generation_that_was_given_up(store: Stor
 
 pub async fn an_operator_makes_the_next_generation_due_once_the_one_before_is_alone(store: Store) {
     store.cluster().cluster(id::<ClusterId>(99), Timestamp(0)).await.unwrap();
-    let rotate = |store: Store| async move {
-        let act = ClusterAct { action: "cluster.sealing_rotate", ..act() };
-        store.operators().rotate_sealing(id(1), 1, &act).await
+    let (at, until) = (act().at, Timestamp(act().at.0 + 1_000));
+    let rotate = |store: Store, at, until| async move {
+        let act = ClusterAct { action: "cluster.sealing_rotate", at, ..act() };
+        store.operators().rotate_sealing(id(1), 1, until, &act).await
     };
-    let all: JoinSet<_> = (0..6).map(|_| rotate(store.clone())).collect();
+    let all: JoinSet<_> = (0..6).map(|_| rotate(store.clone(), at, Some(until))).collect();
     // one that another overtook may be told so
-    let made: Vec<i64> = all.join_all().await.into_iter().filter_map(|made| made.ok().flatten()).collect();
-    assert_eq!(made, [2]);
-    assert_eq!(rotate(store.clone()).await.unwrap(), None, "the second is on its way");
+    let made = all.join_all().await.into_iter().filter_map(Result::ok).filter(|it| *it != Rotation::NotAlone);
+    assert_eq!(made.collect::<Vec<_>>(), [Rotation::Due(2)]);
+    let again = rotate(store.clone(), at, None).await.unwrap();
+    assert_eq!(again, Rotation::NotAlone, "the second is on its way");
     let latest = store.operators().latest_generation().await.unwrap().unwrap();
     assert_eq!((latest.generation, latest.made_by, latest.alone_since), (2, id(1), None));
+    assert_eq!(latest.overlap_until, Some(until));
     let what = Rewrap { lowest: 1, latest: 2 };
     assert!(store.operators().stand_alone(what, &act()).await.unwrap());
-    assert_eq!(rotate(store.clone()).await.unwrap(), Some(3));
+    // the third would end tokens of the first that are good still
+    let later = Some(Timestamp(until.0 + 1_000));
+    let early = rotate(store.clone(), Timestamp(until.0 - 1), later).await.unwrap();
+    assert_eq!(early, Rotation::Overlaps(until));
+    assert_eq!(rotate(store.clone(), until, later).await.unwrap(), Rotation::Due(3));
+    assert!(store.operators().stand_alone(WHAT, &ClusterAct { at: until, ..act() }).await.unwrap());
+    // where somebody else may have it, nothing is waited for
+    assert_eq!(rotate(store.clone(), until, None).await.unwrap(), Rotation::Due(4));
+    assert_eq!(store.operators().latest_generation().await.unwrap().unwrap().overlap_until, None);
     let told = store.operators().audit_page(0, 100).await.unwrap();
-    assert_eq!(told.iter().filter(|row| row.action == "cluster.sealing_rotate").count(), 2);
+    assert_eq!(told.iter().filter(|row| row.action == "cluster.sealing_rotate").count(), 3);
 }

@@ -8,17 +8,18 @@ use std::{
 };
 
 use anyhow::Context as _;
+use ocmt_actors::GATEWAY_OVERLAP;
 use ocmt_client::ClientError;
 use ocmt_cluster::FolderMemory;
 use ocmt_crypto::{audit::Actor, sealing_backup};
-use ocmt_store::ClusterAct;
+use ocmt_store::{ClusterAct, Rotation};
 use ocmt_types::{Clock as _, IdGen, RandomIds, SystemClock};
 
 use crate::{
     cli::{
         args::{NewPassphraseArgs, SealingKeyCommand},
         output::{self, Output},
-        secrets,
+        secrets, show,
         store::{Place, load},
     },
     pki,
@@ -26,7 +27,9 @@ use crate::{
 
 pub(super) async fn run(command: &SealingKeyCommand, out: Output) -> anyhow::Result<()> {
     match command {
-        SealingKeyCommand::Rotate { config } => Box::pin(rotate(config, out)).await,
+        SealingKeyCommand::Rotate { config, compromised } => {
+            Box::pin(rotate(config, *compromised, out)).await
+        }
         SealingKeyCommand::Save { data_dir, to, new } => save(data_dir, to, new, out),
         SealingKeyCommand::Restore { data_dir, from, passphrase_file } => {
             restore(data_dir, from, passphrase_file.as_deref(), out)
@@ -34,23 +37,32 @@ pub(super) async fn run(command: &SealingKeyCommand, out: Output) -> anyhow::Res
     }
 }
 
-async fn rotate(config: &Path, out: Output) -> anyhow::Result<()> {
+async fn rotate(config: &Path, compromised: bool, out: Output) -> anyhow::Result<()> {
     let config = load(config)?;
     let folder = config.node.data_dir.join("pki");
     let (node, held) = pki::sealing_of(&folder)?.context("no node ran here: it has no sealing key")?;
     let ids: &dyn IdGen = &RandomIds;
     let (at, request, object) = (SystemClock.now(), ids.id(), format!("node/{node}"));
+    let details = vec![("compromised".to_owned(), compromised.to_string())];
     // whoever holds the database's login; no certificate of an operator is asked for
     let act = ClusterAct {
         actor: Actor::Anonymous,
-        ..ClusterAct::of_node(node, at, request, "cluster.sealing_rotate", object, Vec::new())
+        ..ClusterAct::of_node(node, at, request, "cluster.sealing_rotate", object, details)
     };
     let store = Place::of(&config)?.open().await?;
-    let due = store.operators().rotate_sealing(node, held, &act).await;
+    let overlap_until = (!compromised).then(|| at + GATEWAY_OVERLAP);
+    let rotation = store.operators().rotate_sealing(node, held, overlap_until, &act).await;
     store.close().await;
-    let generation = due?.context(
-        "the latest sealing key is not in use everywhere yet: `ocmt cluster status` shows how far it is",
-    )?;
+    let generation = match rotation? {
+        Rotation::Due(generation) => generation,
+        Rotation::NotAlone => anyhow::bail!(
+            "the latest sealing key is not in use everywhere yet: `ocmt cluster status` shows how far it is"
+        ),
+        Rotation::Overlaps(until) => anyhow::bail!(
+            "gateway tokens of the key before the latest are good until {}: rotate then, or end them with --compromised",
+            show::at(Some(until))
+        ),
+    };
     let shown = serde_json::json!({ "generation": generation, "node": node.to_string() });
     out.value(&shown, || format!("generation {generation} is made by this node while it runs\n"))
 }

@@ -197,6 +197,8 @@ fn system(
         incarnation: membership.incarnation(),
         limits: Limits {
             passivate_after: Duration::from_secs(4),
+            // drawn at random, and a run is to be the same twice
+            lobby_spread: Duration::ZERO,
             poll_every: Duration::from_millis(700),
             pinned_for: Duration::from_secs(3),
             ..Limits::default()

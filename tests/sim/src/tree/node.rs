@@ -107,7 +107,7 @@ impl Node {
             Ask::Link(email) => {
                 let purpose = LinkPurpose::SignIn;
                 let ask = RequestMagicLink { email, tenant: None, purpose, binding_hash };
-                self.system.request_magic_link(ask, &meta, request).map(|()| Answer::Heard)
+                self.system.request_magic_link(ask, request).map(|()| Answer::Heard)
             }
             Ask::Exchange(token) => {
                 let binding_secret = Secret::new(BINDING.to_vec());
