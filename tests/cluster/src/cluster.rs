@@ -259,6 +259,7 @@ fn config(folder: &Path, mail: &Path, client: SocketAddr, postgres: &Postgres) -
     config.cluster.memory_mib = HostMemory::Mib(HOST_MEMORY_MIB);
     config.cluster.drain = HumanDuration::seconds(20);
     config.mail.spool = mail.to_owned();
+    config.sessions.link_spread = HumanDuration::seconds(0);
     config.containers.runtime = RuntimeKind::Process;
     config.containers.cell = programs::of_the_cell("ocmt-cell")?;
     config.limits.idle_tenant = HumanDuration::hours(1);

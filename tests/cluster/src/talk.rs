@@ -16,6 +16,7 @@ use ocmt_client::{
     container::{Container, Spec},
 };
 use ocmt_crypto::channel::{Lane, Message, StreamKind};
+use ocmt_testkit::programs;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
 /// Longer than any fault is played.
 const LEASE: Duration = Duration::from_secs(1_800);
 const PAUSE: Duration = Duration::from_millis(50);
+const PORT: u16 = 18_080;
 
 /// What runs in a container, and what repeats each line there.
 #[derive(Debug, Clone)]
@@ -34,13 +36,26 @@ pub struct Programs {
     pub stays: Vec<String>,
     /// Says each line back.
     pub repeats: Vec<String>,
+    /// Where the first serves HTTP and WebSockets, which the gateway then lets people to.
+    pub port: Option<u16>,
 }
 
 impl Programs {
     /// Of this machine: for containers that are processes.
     pub fn of_this_machine() -> Self {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        Self { stays: words(&["/bin/sleep", "3600"]), repeats: words(&["/bin/cat"]) }
+        Self { stays: words(&["/bin/sleep", "3600"]), repeats: words(&["/bin/cat"]), port: None }
+    }
+
+    /// The demo's workload, which serves, as a process of this machine.
+    ///
+    /// # Errors
+    /// It was not built.
+    pub fn serving() -> anyhow::Result<Self> {
+        let program = programs::of_the_cell("ocmt-demo-workload")?.display().to_string();
+        let stays = vec![program, "serve".to_owned()];
+        // each host has a loopback of its own
+        Ok(Self { stays, port: Some(PORT), ..Self::of_this_machine() })
     }
 }
 
@@ -79,7 +94,12 @@ impl Talk {
         let mut vault = account.open(cluster.everywhere(), &cluster.device(name)?).await?;
         vault.put("a word", b"known to its owner").await?;
         let client = vault.client().clone();
-        let spec = Spec { argv: programs.stays, ..Spec::default() };
+        let spec = Spec {
+            argv: programs.stays,
+            workload_port: programs.port,
+            gateway_plain: programs.port.is_some(),
+            ..Spec::default()
+        };
         let made = client.create_container(&spec, true).await?;
         let cell = vault.unlock_container(made.id, &[("A_WORD", "a word").into()], LEASE, true).await?;
         let echo = StreamKind::Exec { argv: programs.repeats, tty: false };

@@ -16,7 +16,7 @@ use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::{
     WebSocketStream, client_async,
-    tungstenite::{Error as WsError, Message, client::IntoClientRequest as _},
+    tungstenite::{Error as WsError, Message, client::IntoClientRequest as _, protocol::CloseFrame},
 };
 
 use crate::http::{Answer, connect};
@@ -194,6 +194,22 @@ impl Socket {
                 message => return Ok(message),
             }
         }
+    }
+
+    /// Says something that is no text.
+    ///
+    /// # Errors
+    /// It is closed.
+    pub async fn say_bytes(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(self.stream.send(Message::Binary(bytes.to_vec().into())).await?)
+    }
+
+    /// Closes it with this code; [`Self::closed`] has the answer.
+    ///
+    /// # Errors
+    /// It is closed.
+    pub async fn close(&mut self, code: u16) -> anyhow::Result<()> {
+        Ok(self.stream.close(Some(CloseFrame { code: code.into(), reason: "done".into() })).await?)
     }
 
     /// Says something and hears what comes next, as text.

@@ -6,5 +6,6 @@ mod checker;
 mod deploy;
 mod docker;
 mod ground;
+mod plain;
 mod revoked;
 mod told;

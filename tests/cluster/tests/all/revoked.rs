@@ -1,5 +1,5 @@
-//! A session that is revoked at one node: what it has open through every node ends within a second, and its token is
-//! good nowhere.
+//! A session that is revoked at one node: what it has open through every node ends within a second, the sealed channel and
+//! the workload's own WebSockets, and its token is good nowhere.
 
 use std::time::Duration;
 
@@ -17,8 +17,12 @@ use ocmt_proto::v1::{self as pb, open_channel_request::Part};
 use ocmt_types::ContainerId;
 use tonic::{Code, Streaming};
 
+use super::plain;
+
 const NODES: usize = 3;
 const ROUNDS: usize = 50;
+/// In so many of them WebSockets of the workload's own are open too.
+const PLAIN: usize = 10;
 /// What the session's end is told with.
 const REVOKED: u16 = 4401;
 const WITHIN: Duration = Duration::from_secs(1);
@@ -28,7 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 async fn s4_a_revoked_session_ends_what_is_open_through_every_node_within_a_second() {
     let cluster = Cluster::start(NODES).await.unwrap();
     // owned by the first node, its container wherever there is room
-    let talk = Talk::begin(&cluster, "talker", 0, Programs::of_this_machine()).await.unwrap();
+    let talk = Talk::begin(&cluster, "talker", 0, Programs::serving().unwrap()).await.unwrap();
+    plain::both_ways(&cluster, &talk).await.unwrap();
     let mut took = Vec::new();
     for round in 0..ROUNDS {
         took.extend(one(&cluster, &talk, round).await.unwrap());
@@ -52,12 +57,17 @@ async fn one(cluster: &Cluster, talk: &Talk, round: usize) -> anyhow::Result<Vec
         sockets.push(pass.open(cluster, node).await?);
         channels.push(channel(&at(cluster, &other, node).await?, talk.container.id).await?);
     }
+    let mut plain = Vec::new();
+    if round < PLAIN {
+        plain = plain::open(cluster, &other, talk.container.id).await?;
+    }
     let revoker = at(cluster, &talk.client, (round + 1) % NODES).await?;
     let began = now();
-    let (revoked, closed, ended) = tokio::join!(
+    let (revoked, closed, ended, plain_ended) = tokio::join!(
         revoker.revoke_session(session),
         join_all(sockets.iter_mut().map(|socket| socket_ends(socket, began))),
         join_all(channels.iter_mut().map(|channel| channel_ends(channel, began))),
+        join_all(plain.iter_mut().map(|(_, socket)| plain::ends(socket, REVOKED, began))),
     );
     revoked?;
     for node in 0..NODES {
@@ -65,7 +75,10 @@ async fn one(cluster: &Cluster, talk: &Talk, round: usize) -> anyhow::Result<Vec
         ensure!(refused.code() == Some(Code::Unauthenticated), "{refused}");
         ensure!(pass.open(cluster, node).await.is_err(), "its gateway token is good");
     }
-    closed.into_iter().chain(ended).collect()
+    for (visitor, _) in &plain {
+        plain::refused(visitor).await?;
+    }
+    closed.into_iter().chain(ended).chain(plain_ended).collect()
 }
 
 /// The same session through another node.
