@@ -17,7 +17,7 @@ pub struct Quota {
     pub containers: i64,
     /// Memory of containers that run or are paused, in bytes.
     pub memory_bytes: i64,
-    /// Ciphertext in vaults and transcripts, in bytes.
+    /// Ciphertext of vaults, conversations and snapshots, and volumes that were given a size, in bytes.
     pub storage_bytes: i64,
     /// Calls of signed-in users within any minute.
     pub calls_per_minute: i64,
@@ -32,7 +32,7 @@ pub struct QuotaChange {
     pub containers: Option<i64>,
     /// Memory, in bytes.
     pub memory_bytes: Option<i64>,
-    /// Ciphertext, in bytes.
+    /// Ciphertext and volumes, in bytes.
     pub storage_bytes: Option<i64>,
     /// Calls within any minute.
     pub calls_per_minute: Option<i64>,

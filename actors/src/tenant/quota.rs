@@ -21,8 +21,8 @@ use crate::{
 /// Bytes of a MiB.
 const MIB: i64 = 1 << 20;
 
-/// States of a container that has memory.
-const LIVE: [ContainerState; 6] = [
+/// States of a container that its host has, and that so has memory.
+pub(super) const LIVE: [ContainerState; 6] = [
     ContainerState::Creating,
     ContainerState::Running,
     ContainerState::Pausing,
@@ -73,22 +73,27 @@ pub(crate) async fn may_live(work: &mut Work, row: &Container) -> Result<(), Act
     within("QUOTA_MEMORY", "bytes of memory", wanted, limit)
 }
 
-/// Takes so many more bytes of ciphertext, or fewer, into account, and refuses what is past the limit. Before the
+/// Bytes of a volume of this size.
+pub(crate) fn volume_bytes(mib: i64) -> i64 {
+    mib.saturating_mul(MIB)
+}
+
+/// Takes so many more bytes, of ciphertext or of a volume's size, or fewer, into account, and refuses what is past the limit. Before the
 /// change itself: the first time it counts what is there.
 pub(super) async fn store_bytes(work: &mut Work, more: i64) -> Result<(), ActorError> {
     let bytes = count_bytes(work, more).await?;
     let limit = limit(work).await?.storage_bytes;
-    if more > 0 { within("QUOTA_STORAGE", "bytes of ciphertext", bytes, limit) } else { Ok(()) }
+    if more > 0 { within("QUOTA_STORAGE", "bytes of storage", bytes, limit) } else { Ok(()) }
 }
 
 /// Refuses to begin what will take more, if nothing is left.
 pub(super) async fn is_not_used_up(work: &mut Work) -> Result<(), ActorError> {
     let limit = limit(work).await?.storage_bytes;
-    within("QUOTA_STORAGE", "bytes of ciphertext", stored(work).await?.saturating_add(1), limit)
+    within("QUOTA_STORAGE", "bytes of storage", stored(work).await?.saturating_add(1), limit)
 }
 
 /// The same for what no limit may hold up.
-pub(super) async fn count_bytes(work: &mut Work, more: i64) -> Result<i64, ActorError> {
+pub(crate) async fn count_bytes(work: &mut Work, more: i64) -> Result<i64, ActorError> {
     let storage_bytes = stored(work).await?.saturating_add(more).max(0);
     work.tx.upsert(&Usage { tenant_id: work.ownership.tenant, storage_bytes }).await?;
     Ok(storage_bytes)
@@ -135,6 +140,9 @@ async fn stored(work: &mut Work) -> Result<i64, ActorError> {
     });
     pages!(work, Snapshot, snapshot_id, page => {
         sum = page.iter().fold(sum, |sum, row| sum.saturating_add(row.size_bytes));
+    });
+    pages!(work, Container, container_id, page => {
+        sum = page.iter().fold(sum, |sum, row| sum.saturating_add(volume_bytes(row.volume_mib)));
     });
     Ok(sum)
 }

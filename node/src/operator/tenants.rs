@@ -172,7 +172,7 @@ impl OperatorRpc {
         };
         let used = report.used;
         Ok(format!(
-            "tenant {} ({id}) is deleted after the delay of this cluster, with its {} users, {} containers and their volumes, vaults ({} bytes of ciphertext) and keys. Its owners are told, and any of them or an operator stops it until then; afterwards nothing brings it back. Its audit stays.",
+            "tenant {} ({id}) is deleted after the delay of this cluster, with its {} users, {} containers and their volumes, vaults and keys ({} bytes of storage). Its owners are told, and any of them or an operator stops it until then; afterwards nothing brings it back. Its audit stays.",
             info.name, used.users, used.containers, used.storage_bytes
         ))
     }

@@ -215,6 +215,9 @@ impl SystemWork for Forget {
             }
             work.tx.delete::<Container>(self.container).await?;
             work.tx.return_memory(row.host_node, row.memory_mib).await?;
+            if row.volume_mib > 0 {
+                quota::count_bytes(work, -quota::volume_bytes(row.volume_mib)).await?;
+            }
             events::removed(work, &row).await?;
             if row.erase_volume {
                 details.extend(self.volume.map(|became| ("volume".to_owned(), became.to_owned())));

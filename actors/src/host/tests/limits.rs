@@ -79,6 +79,30 @@ async fn at_two_nodes_at_once_neither_containers_nor_memory_exceed_their_quotas_
     at_two_nodes_at_once_neither_containers_nor_memory_exceed_their_quotas(World::postgres().await).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn volumes_count_by_their_size_as_long_as_their_containers_are_there() {
+    const SIZE: i64 = 64 << 20;
+    let world = World::sim_with(|config| config.limits.volume_mib = 64).await;
+    let people = people(&world, 4).await;
+    let used =
+        async || world.kit.call(&people[0].caller, GetQuota::default()).await.unwrap().used.storage_bytes;
+    let before = used().await;
+    let quota = QuotaChange { storage_bytes: Some(before + 2 * SIZE + 1), ..QuotaChange::default() };
+    limit_to(&world.kit, &people[0], quota).await;
+    let create = || CreateContainer { user: None, spec: spec(), start: false };
+    let answers = join_all(people.iter().map(|person| world_call(&world, person, create()))).await;
+    let made = answers.iter().position(Result::is_ok).unwrap();
+    let container = answers[made].as_ref().unwrap().container.id;
+    let refused = answers.iter().position(Result::is_err).unwrap();
+    assert_eq!(done(answers, "QUOTA_STORAGE"), 2);
+    assert_eq!(used().await, before + 2 * SIZE);
+    let remove = RemoveContainer { container, delete_volume: true };
+    world_call(&world, &people[made], remove).await.unwrap();
+    until("it is given back", async || used().await == before + SIZE).await;
+    world_call(&world, &people[refused], create()).await.unwrap();
+    assert_eq!(used().await, before + 2 * SIZE);
+}
+
 async fn world_call<C: crate::Call>(
     world: &World,
     person: &Person,

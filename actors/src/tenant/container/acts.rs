@@ -72,6 +72,9 @@ act!(CreateContainer: CreateContainer, Woken, created, self, work => {
         return Err(ActorError::AlreadyExists("a container of this user"));
     }
     quota::one_more_container(work).await?;
+    if work.env.limits.volume_mib > 0 {
+        quota::store_bytes(work, quota::volume_bytes(work.env.limits.volume_mib)).await?;
+    }
     let host = place(work, memory_mib(&spec)).await?;
     if host == work.env.node {
         // any other looks when it starts it
@@ -122,6 +125,7 @@ fn fresh(
         created_at: work.now,
         updated_at: work.now,
         erase_volume: false,
+        volume_mib: work.env.limits.volume_mib,
     })
 }
 

@@ -87,4 +87,9 @@ steps! {
     33 "operator_channels" "0033_operator_channels.sql" usable_from 32;
     // an earlier program would take an inert session for one that is good for ceremonies
     34 "lost_mailbox" "0034_lost_mailbox.sql" usable_from 34;
+    35 "gateway_overlap" "0035_gateway_overlap.sql" usable_from 34;
+    // an earlier program would end a token and leave standing what was sent by it
+    36 "program_writes" "0036_program_writes.sql" usable_from 36;
+    // an earlier program would remove a container and leave its volume counted
+    37 "volume_quota" "0037_volume_quota.sql" usable_from 37;
 }

@@ -97,6 +97,8 @@ rows! {
         updated_at: Timestamp,
         /// Its volume goes with it.
         erase_volume: bool,
+        /// The size that its volume was given, in MiB, as long as this row stands; 0 for one without a bound.
+        volume_mib: i64,
     } index(tenant_id, user_id) index(host_node);
 
     /// How much memory the containers that are pinned to a node reserve. Written only with the container's

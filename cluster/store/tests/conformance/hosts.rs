@@ -36,6 +36,7 @@ pub fn container(own: Ownership, n: u64, host: NodeId) -> Container {
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         erase_volume: false,
+        volume_mib: 0,
     }
 }
 

@@ -83,7 +83,7 @@ pub struct LimitArgs {
     /// Memory of containers that run or are paused
     #[arg(long, value_name = "MIB")]
     pub memory_mib: Option<u64>,
-    /// Ciphertext in vaults
+    /// Ciphertext of vaults, conversations and snapshots, and volumes that were given a size
     #[arg(long, value_name = "MIB")]
     pub storage_mib: Option<u64>,
     /// Calls of users within a minute
