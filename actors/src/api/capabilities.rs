@@ -1,9 +1,12 @@
 //! Requests for a capability: more than one has of an entry, approved by another person.
 
-use ocmt_types::{CapabilityId, ProgramTokenId, Timestamp, UserId, VaultId};
+use ocmt_types::{CapabilityId, ProgramTokenId, ShareId, Timestamp, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
-use super::{programs::EntryGrant, shares::Permission};
+use super::{
+    programs::EntryGrant,
+    shares::{Permission, SharedRight},
+};
 use crate::call::calls;
 
 /// Where a request stands.
@@ -28,6 +31,9 @@ pub struct AskingProgram {
     pub name: String,
     /// Its X25519 key, as the token was made for it.
     pub key: [u8; 32],
+    /// Of one that asks to write: the Ed25519 key that it says it signs with.
+    #[serde(default)]
+    pub sign_key: Option<[u8; 32]>,
 }
 
 /// A request, or what came of it.
@@ -59,6 +65,13 @@ pub struct CapabilityInfo {
     pub requested_at: Timestamp,
     /// It lapses then; once it is approved, it ends then.
     pub expires_at: Timestamp,
+    /// Of what was given: the share by which a person has it, or the id by which the vault's ledger knows what a program
+    /// may write.
+    #[serde(default)]
+    pub share: Option<ShareId>,
+    /// To the program that may write, while that is in force. No part of an answer that is kept for repeats.
+    #[serde(skip)]
+    pub right: Option<SharedRight>,
 }
 
 /// Ask for more than one has: a person of an entry that they know by a share, a program of an entry of its user's vault.
@@ -74,6 +87,8 @@ pub struct RequestCapability {
     pub lifetime_ms: i64,
     /// 1 to 500 bytes.
     pub reason: String,
+    /// Of a program that asks to write, and of nobody else: the Ed25519 key that signs what it sends.
+    pub sign_key: Option<[u8; 32]>,
 }
 
 /// Requests of one's own, and those about one's own entries, newest first.
@@ -107,6 +122,10 @@ pub struct ApproveCapability {
     pub lifetime_ms: i64,
     /// To read: the entry's data key, sealed to the requester.
     pub grants: Vec<EntryGrant>,
+    /// To a program, to write: the id by which the vault's ledger knows it.
+    pub share: Option<ShareId>,
+    /// With it: one, canonical `ocmt_crypto::shared::WriteGrant`.
+    pub write_grants: Vec<Vec<u8>>,
 }
 
 /// Refuse.

@@ -4,17 +4,19 @@ use super::{Action, Denied, Object, Owner, Standing, rule};
 use crate::caller::Program;
 
 /// All that a program's token is good for.
-const OF_PROGRAMS: [Action; 5] = [
+const OF_PROGRAMS: [Action; 6] = [
     Action::CheckSender,
     Action::ReadGranted,
     Action::ListGranted,
     Action::RequestCapability,
     Action::ReadRequests,
+    // one version of what was approved
+    Action::WriteShared,
 ];
 
 /// The one answer to all that is more.
 pub(crate) const BEYOND_CEILING: Denied = Denied::Forbidden(
-    "a program reads and lists what was handed to it, and asks for more to read: all else is for people",
+    "a program reads and lists what was handed to it, and asks for more, to write one version too: all else is for people",
 );
 
 /// A program does what is on the list, to what is its user's, while its user may.

@@ -3,16 +3,26 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use ocmt_crypto::{grant, object::VaultObject, seal::SealPublicKey};
+use ocmt_crypto::{
+    grant,
+    object::VaultObject,
+    seal::SealPublicKey,
+    shared::{Acts, Basis},
+    sign::VerifyKey,
+    unlock::WriteRight,
+};
 use ocmt_proto::v1 as pb;
-use ocmt_types::{CapabilityId, Digest32, ProgramTokenId, Timestamp, UserId, VaultId};
+use ocmt_types::{
+    CapabilityId, Clock as _, Digest32, IdGen, ProgramTokenId, RandomIds, ShareId, SystemClock, Timestamp,
+    UserId, VaultId,
+};
 use serde::Serialize;
 
 use crate::{
     Client, ClientError,
     client::{id, idempotency_key, present},
     pages::Pages,
-    share::{Permission, permission},
+    share::{Permission, SharedRight, permission, right, was_refused},
     vault::{Vault, digest},
     wire::{as_text, duration, millis, time},
 };
@@ -53,6 +63,8 @@ pub struct AskingProgram {
     /// Its key, as the node says.
     #[serde(serialize_with = "as_text")]
     pub key: Digest32,
+    /// Of one that asks to write: the key that it signs with, in hexadecimal, as the node says.
+    pub sign_key: Option<String>,
 }
 
 /// A request, or what came of it.
@@ -83,6 +95,10 @@ pub struct Capability {
     pub requested_at: Option<Timestamp>,
     /// It lapses then; once it is approved, it ends then.
     pub expires_at: Option<Timestamp>,
+    /// Of what was given: the share by which a person has it, or what a program may write is known by.
+    pub share: Option<ShareId>,
+    /// To the program that may write, while that is in force.
+    pub right: Option<SharedRight>,
 }
 
 impl Capability {
@@ -105,7 +121,23 @@ impl Client {
         lifetime: Duration,
         reason: &str,
     ) -> Result<Capability, ClientError> {
+        self.request_signed(vault, object, permissions, (lifetime, reason), None).await
+    }
+
+    /// The same of a program that asks to write, which says the key that it signs with.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn request_signed(
+        &self,
+        vault: VaultId,
+        object: Digest32,
+        permissions: &[Permission],
+        (lifetime, reason): (Duration, &str),
+        signs: Option<VerifyKey>,
+    ) -> Result<Capability, ClientError> {
         let request = pb::RequestCapabilityRequest {
+            sign_key: signs.map(|key| key.0.to_vec()).unwrap_or_default().into(),
             object: format!("entry:{object}"),
             vault_id: vault.to_string(),
             permissions: permissions.iter().map(|one| one.to_pb()).collect(),
@@ -185,26 +217,96 @@ impl Vault {
         lifetime: Duration,
     ) -> Result<Capability, ClientError> {
         let (object, _) = self.asked(of).await?;
-        let mut grants = Vec::new();
-        if permissions.contains(&Permission::Read) {
-            let taker = match &of.program {
-                Some(program) => self.program_key(program)?,
-                None => self.compared(&of.requester_email)?.sealing,
-            };
-            let (key, giver) = (self.keys().data_key(&object)?, &self.keys().keyring().identity_signing);
-            let place = object.place(self.keys().scope());
-            let sealed = grant::seal(&place, &key, &taker, giver, &mut rand::rng())?;
-            grants.push(pb::EntryGrant {
-                object_id: object.object_id.0.to_vec().into(),
-                version: object.version,
-                sealed_grant: sealed.into(),
-            });
+        self.approve(of, permissions, lifetime, self.sealed_for(of, &object, permissions)?, None).await
+    }
+
+    /// The same to a program that asks to write, whose signing key somebody has read where the program runs. The vault's
+    /// ledger says so first, to that key: it is good for the version that is there now, until its time.
+    ///
+    /// # Errors
+    /// As [`Vault::approve_capability`]; [`ClientError::Usage`] if the node shows another signing key.
+    pub async fn approve_writing(
+        &mut self,
+        of: &Capability,
+        permissions: &[Permission],
+        lifetime: Duration,
+        signs: VerifyKey,
+    ) -> Result<Capability, ClientError> {
+        let (object, _) = self.asked(of).await?;
+        let Some(program) = &of.program else {
+            return Err(ClientError::Usage(
+                "a person is given writing by a share: `ocmt share give`".to_owned(),
+            ));
+        };
+        if program.sign_key.as_deref() != Some(HEXLOWER.encode(&signs.0).as_str()) {
+            let text = format!(
+                "the node shows another signing key for the program {} than the one that was read to you: give it nothing",
+                program.name
+            );
+            return Err(ClientError::Usage(text));
         }
+        let grants = self.sealed_for(of, &object, permissions)?;
+        let ids: &dyn IdGen = &RandomIds;
+        let (share, now) = (ids.id::<ShareId>(), SystemClock.now());
+        let mut ledger = self.ledger().await?;
+        self.forget_ended(&mut ledger, now).await?;
+        let right = WriteRight::new(
+            (share, object.object_id),
+            Acts { write: true, delete: false },
+            (signs, self.program_key(program)?),
+            self.keys().keyring().inbox.public(),
+            now,
+            Some(now + lifetime),
+        );
+        let word = self.write_grant(&right, Basis::of(self.keys().scope(), &object));
+        ledger.give(right)?;
+        self.may_forget(&ledger.trim()).await?;
+        self.keep_ledger(&ledger).await?;
+        let given = self.approve(of, permissions, lifetime, grants, Some((share, word))).await;
+        if given.as_ref().is_err_and(was_refused) {
+            self.forget_share(share).await?;
+        }
+        given
+    }
+
+    /// The entry's key for who asked, if it is given to read.
+    fn sealed_for(
+        &self,
+        of: &Capability,
+        object: &VaultObject,
+        permissions: &[Permission],
+    ) -> Result<Vec<pb::EntryGrant>, ClientError> {
+        if !permissions.contains(&Permission::Read) {
+            return Ok(Vec::new());
+        }
+        let taker = match &of.program {
+            Some(program) => self.program_key(program)?,
+            None => self.compared(&of.requester_email)?.sealing,
+        };
+        let (key, giver) = (self.keys().data_key(object)?, &self.keys().keyring().identity_signing);
+        let sealed = grant::seal(&object.place(self.keys().scope()), &key, &taker, giver, &mut rand::rng())?;
+        Ok(vec![pb::EntryGrant {
+            object_id: object.object_id.0.to_vec().into(),
+            version: object.version,
+            sealed_grant: sealed.into(),
+        }])
+    }
+
+    async fn approve(
+        &self,
+        of: &Capability,
+        permissions: &[Permission],
+        lifetime: Duration,
+        grants: Vec<pb::EntryGrant>,
+        writing: Option<(ShareId, Vec<u8>)>,
+    ) -> Result<Capability, ClientError> {
         let request = pb::ApproveCapabilityRequest {
             capability_id: of.id.to_string(),
             permissions: permissions.iter().map(|one| one.to_pb()).collect(),
             lifetime: Some(duration(lifetime)),
             grants,
+            share_id: writing.as_ref().map(|(share, _)| share.to_string()).unwrap_or_default(),
+            write_grants: writing.into_iter().map(|(_, word)| word.into()).collect(),
             idempotency_key: idempotency_key(),
         };
         let answer = self.client().shares().approve_capability(request).await?.into_inner();
@@ -259,8 +361,14 @@ fn capability(from: pb::Capability) -> Result<Capability, ClientError> {
                 id: id(&from.requester_id, "requester_id")?,
                 name: from.program_name.clone(),
                 key: digest(key, "program_key")?,
+                sign_key: Some(HEXLOWER.encode(&from.sign_key)).filter(|key| !key.is_empty()),
             }),
         },
+        share: match from.share_id.as_str() {
+            "" => None,
+            share => Some(id(share, "share_id")?),
+        },
+        right: from.right.as_ref().map(right).transpose()?,
         requester_email: from.requester_email,
         reason: from.reason,
     })

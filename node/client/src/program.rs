@@ -13,12 +13,13 @@ use ocmt_crypto::{
     grant,
     object::open_body,
     seal::{SealPublicKey, SealSecretKey},
-    sign::VerifyKey,
+    shared::{SharedAct, WriteGrant},
+    sign::{SigningKey, VerifyKey},
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::{Digest32, ProgramTokenId, TenantId, Timestamp, UserId, VaultId};
+use ocmt_types::{Digest32, MessageId, ProgramTokenId, TenantId, Timestamp, UserId, VaultId};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroize as _;
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{
     Client, ClientError, Identity,
@@ -235,6 +236,37 @@ impl Client {
         let place = ObjectPlace { scope, object: wanted, version: object.version };
         let opened = grant::open(&place, &answer.sealed_grant, key, &VerifyKey(of_hex(&access.giver)?))?;
         Ok(Entry::decode(&open_body(&opened, &place, &object.body)?)?)
+    }
+
+    /// Sends a new value of an entry that the program was approved to write. It waits for its user's device, and takes the
+    /// place of one that waits.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if nothing was approved, or it has ended; [`ClientError::Crypto`] if it is not the user's word
+    /// to this key; [`ClientError::Refused`] with `GRANT_STALE` if the entry was written since.
+    pub async fn write_granted(
+        &self,
+        access: &ProgramAccess,
+        signs: &SigningKey,
+        entry: Digest32,
+        value: Zeroizing<Vec<u8>>,
+    ) -> Result<MessageId, ClientError> {
+        let asked = self.list_capabilities(false).await?.into_iter();
+        // the newest: an older one is of an older version
+        let approved =
+            asked.filter(|one| one.object == entry && one.right.is_some()).find_map(|one| one.right);
+        let Some(right) = approved else {
+            let text = "nothing was approved to write this entry, or it has ended: ask with `ocmt share program ask --may write`";
+            return Err(ClientError::Usage(text.to_owned()));
+        };
+        let grant = WriteGrant::open(&right.write_grant, &VerifyKey(of_hex(&access.giver)?))?;
+        let (place, act) = (grant.basis.place, SharedAct::Put(value));
+        let scope = VaultScope { tenant: access.tenant, vault: access.vault };
+        let meant = (place.scope, place.object, grant.taker) == (scope, entry, signs.verify_key());
+        if !meant || !grant.acts.allow(&act) {
+            return Err(ocmt_crypto::CryptoError::Refused.into());
+        }
+        self.send_signed(&grant, right.next_sequence, &act, signs).await
     }
 
     /// The entries that the program sees which this client is signed in as, with their versions.

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 pub use permission::Permission;
 pub(crate) use permission::permission;
+pub(crate) use write::{right, was_refused};
 
 use crate::{
     Client, ClientError,
@@ -370,14 +371,6 @@ impl Vault {
 fn share(from: pb::Share) -> Result<Share, ClientError> {
     let entry = |grant: &pb::EntryGrant| {
         Ok(SharedEntry { object: digest(&grant.object_id, "object_id")?, version: grant.version })
-    };
-    let right = |right: &pb::SharedRight| {
-        Ok(SharedRight {
-            object: digest(&right.object_id, "object_id")?,
-            write_grant: right.write_grant.to_vec(),
-            next_sequence: right.next_sequence,
-            waits: right.waits,
-        })
     };
     Ok(Share {
         id: id(&from.share_id, "share_id")?,

@@ -8,6 +8,7 @@ use ocmt_client::{
     capability::{AskingProgram, Capability, CapabilityState},
     share::{Permission, Share},
 };
+use ocmt_crypto::sign::VerifyKey;
 use ocmt_types::Digest32;
 
 use super::{
@@ -57,7 +58,7 @@ async fn give(context: &Context, client: &Client, args: &ApproveArgs) -> anyhow:
             return Ok(());
         }
     }
-    let vault = context.vault(client, &args.passphrase).await?;
+    let mut vault = context.vault(client, &args.passphrase).await?;
     let name = vault.asked_name(&asked).await?;
     let permissions: Vec<Permission> = match args.may.as_slice() {
         [] => asked.permissions.clone(),
@@ -68,7 +69,12 @@ async fn give(context: &Context, client: &Client, args: &ApproveArgs) -> anyhow:
         note("Nothing was given.");
         return Ok(());
     }
-    let given = vault.approve_capability(&asked, &permissions, lifetime).await?;
+    let given = if permissions.contains(&Permission::Write) && asked.program.is_some() {
+        let signs = signing(args.program_sign_key.as_deref())?;
+        vault.approve_writing(&asked, &permissions, lifetime, signs).await?
+    } else {
+        vault.approve_capability(&asked, &permissions, lifetime).await?
+    };
     context.out.value(&given, || {
         format!("{} may {} `{name}` until {}", given.requester(), named(&given), show::when(given.expires_at))
     })
@@ -88,6 +94,16 @@ fn compared(
         return Err(ClientError::Usage(text).into());
     }
     Ok(context.state.pin_program(client.identity()?.tenant, program.id, key)?)
+}
+
+/// The key that a program signs with, as somebody has read it where the program runs: what is written is believed for it.
+fn signing(heard: Option<&str>) -> anyhow::Result<VerifyKey> {
+    let Some(heard) = heard else {
+        let text = "a program that writes signs with a key that `ocmt share program key` printed where it runs: say it with \
+                    --program-sign-key";
+        return Err(ClientError::Usage(text.to_owned()).into());
+    };
+    Ok(VerifyKey(public_key(heard)?.0))
 }
 
 /// Whether it is about the secret that whoever gives thinks of: who asks and the node say an id and no name.

@@ -18,7 +18,10 @@ use ocmt_client::{
     program::{ProgramAccess, ProgramEnded},
     vault::Vault,
 };
-use ocmt_crypto::seal::{SealPublicKey, SealSecretKey};
+use ocmt_crypto::{
+    seal::{SealPublicKey, SealSecretKey},
+    sign::SigningKey,
+};
 use ocmt_types::{Digest32, VaultId};
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -27,7 +30,9 @@ use super::{
     approve,
     args::{PassphraseArgs, ProgramCommand, ShareCommand},
     context::Context,
-    group_vault, show,
+    group_vault,
+    output::note,
+    show,
 };
 
 pub(super) async fn run(context: &Context, command: ShareCommand) -> anyhow::Result<()> {
@@ -39,12 +44,7 @@ pub(super) async fn run(context: &Context, command: ShareCommand) -> anyhow::Res
 
 async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<()> {
     match command {
-        ProgramCommand::Key { out } => {
-            let key = SealSecretKey::generate(&mut rand::rng());
-            write(&out, HEXLOWER.encode(key.expose()).as_bytes())?;
-            let public = HEXLOWER.encode(&key.public().0);
-            context.out.value(&json!({ "program_key": public }), || public.clone())
-        }
+        ProgramCommand::Key { out } => make_keys(context, &out),
         ProgramCommand::Create(args) => {
             let client = context.client().await?;
             let vault = context.vault(&client, &args.passphrase).await?;
@@ -72,11 +72,12 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
             context.out.done("the program goes on")
         }
         ProgramCommand::Ask(args) => asking::ask(context, &args).await,
+        ProgramCommand::Write(args) => asking::write(context, &args).await,
         ProgramCommand::List { program } => asking::list(context, &program).await,
         ProgramCommand::Asked { program } => asking::asked(context, &program).await,
         ProgramCommand::Read { program, key_file, name, entry } => {
             let access = access(&program)?;
-            let key = secret_key(&key_file)?;
+            let (key, _) = secret_keys(&key_file)?;
             let client = context.anonymous().await?.as_program(&access);
             let entry = match (name, entry) {
                 (Some(name), _) => client.read_granted(&access, &key, &name).await?,
@@ -140,12 +141,39 @@ pub(super) fn access(file: &Path) -> anyhow::Result<ProgramAccess> {
     serde_json::from_slice(&text).with_context(|| format!("{} is no file of a program token", file.display()))
 }
 
-fn secret_key(file: &Path) -> anyhow::Result<SealSecretKey> {
+/// Makes a key that secrets are sealed to, and one that a program signs with.
+fn make_keys(context: &Context, out: &Path) -> anyhow::Result<()> {
+    let (key, signs) = (SealSecretKey::generate(&mut rand::rng()), SigningKey::generate(&mut rand::rng()));
+    let mut both = Zeroizing::new(HEXLOWER.encode(key.expose()));
+    both.push_str(&Zeroizing::new(HEXLOWER.encode(&*signs.expose())));
+    write(out, both.as_bytes())?;
+    let (public, signing) = (HEXLOWER.encode(&key.public().0), HEXLOWER.encode(&signs.verify_key().0));
+    note(&format!(
+        "It signs what it writes with {signing}: say this one with `ocmt approve give --program-sign-key`."
+    ));
+    context.out.value(&json!({ "program_key": public, "sign_key": signing }), || public.clone())
+}
+
+/// The private halves in a program's file; one from before programs wrote has no second.
+fn secret_keys(file: &Path) -> anyhow::Result<(SealSecretKey, Option<SigningKey>)> {
     let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let text = Zeroizing::new(text);
     let bytes = HEXLOWER.decode(text.trim().as_bytes()).map(Zeroizing::new);
     let bytes = bytes.with_context(|| format!("{} is no key of a program", file.display()))?;
-    Ok(SealSecretKey::from_slice(&bytes)?)
+    let (seal, signs) = bytes.split_at_checked(32).unwrap_or((&bytes, &[]));
+    let signs = if signs.is_empty() { None } else { Some(SigningKey::from_slice(signs)?) };
+    Ok((SealSecretKey::from_slice(seal)?, signs))
+}
+
+/// The key that a program signs with.
+fn signing_key(file: &Path) -> anyhow::Result<SigningKey> {
+    let text = || {
+        format!(
+            "{} is from before programs wrote: make another with `ocmt share program key`, and a token for it",
+            file.display()
+        )
+    };
+    Ok(secret_keys(file)?.1.ok_or_else(|| ClientError::Usage(text()))?)
 }
 
 pub(super) fn public_key(text: &str) -> anyhow::Result<SealPublicKey> {

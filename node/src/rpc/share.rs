@@ -88,6 +88,10 @@ impl ShareService for Rpc {
             permissions: wire::permissions(&it.permissions)?,
             lifetime_ms: convert::millis(&convert::present(it.lifetime, "lifetime")?),
             reason: it.reason.clone(),
+            sign_key: match it.sign_key.as_ref() {
+                [] => None,
+                key => Some(convert::digest(key, "sign_key")?.0),
+            },
         };
         let asked = self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::RequestCapabilityResponse { capability: Some(wire::capability(asked)) }))
@@ -120,6 +124,8 @@ impl ShareService for Rpc {
             permissions: wire::permissions(&it.permissions)?,
             lifetime_ms: convert::millis(&convert::present(it.lifetime, "lifetime")?),
             grants: wire::grants(&it.grants)?,
+            share: convert::optional_id(&it.share_id, "share_id")?,
+            write_grants: it.write_grants.iter().map(|one| one.to_vec()).collect(),
         };
         let given = self.ask(&request, &it.idempotency_key, ask).await?;
         Ok(Response::new(pb::ApproveCapabilityResponse { capability: Some(wire::capability(given)) }))

@@ -82,12 +82,6 @@ pub(super) fn share(from: ShareInfo) -> pb::Share {
         version: from.version,
         sealed_grant: from.sealed.into(),
     };
-    let right = |from: SharedRight| pb::SharedRight {
-        object_id: from.object.to_vec().into(),
-        write_grant: from.write_grant.into(),
-        next_sequence: from.next_sequence,
-        waits: from.waits,
-    };
     pb::Share {
         share_id: from.id.to_string(),
         state: to_state(from.state),
@@ -99,6 +93,15 @@ pub(super) fn share(from: ShareInfo) -> pb::Share {
         rights: from.rights.into_iter().map(right).collect(),
         created_at: Some(convert::time(from.created_at)),
         expires_at: from.expires_at.map(convert::time),
+    }
+}
+
+fn right(from: SharedRight) -> pb::SharedRight {
+    pb::SharedRight {
+        object_id: from.object.to_vec().into(),
+        write_grant: from.write_grant.into(),
+        next_sequence: from.next_sequence,
+        waits: from.waits,
     }
 }
 
@@ -125,6 +128,15 @@ pub(super) fn capability(from: CapabilityInfo) -> pb::Capability {
         requester_email: from.requester_email,
         lifetime: Some(convert::duration(from.lifetime_ms)),
         vault_id: from.vault.to_string(),
+        sign_key: from
+            .program
+            .as_ref()
+            .and_then(|it| it.sign_key)
+            .map(|key| key.to_vec())
+            .unwrap_or_default()
+            .into(),
+        share_id: from.share.map(|share| share.to_string()).unwrap_or_default(),
+        right: from.right.map(right),
         program_key: from.program.as_ref().map(|it| it.key.to_vec()).unwrap_or_default().into(),
         program_name: from.program.map(|it| it.name).unwrap_or_default(),
     }

@@ -105,7 +105,7 @@ pub(in crate::tenant) async fn granted(
     // the newest: an older one is the answer to nothing that the newer one does not answer
     let newest = readable.max_by_key(|held| held.version);
     let newest =
-        newest.ok_or(ActorError::PermissionDenied("this was given to be listed, and not to be read"))?;
+        newest.ok_or(ActorError::PermissionDenied("this was given for something else than to be read"))?;
     Ok(Some(Granted { version: newest.version, sealed: newest.sealed }))
 }
 

@@ -35,12 +35,13 @@ use crate::{
 
 /// All that a program may call. Everything else is refused before its handler sees it, whatever that would have looked
 /// at: a program learns nothing by trying.
-const BY_PROGRAM: [&str; 5] = [
+const BY_PROGRAM: [&str; 6] = [
     "PairingService/CheckSender",
     "VaultService/GetEntry",
     "VaultService/ListEntries",
     "ShareService/RequestCapability",
     "ShareService/ListCapabilities",
+    "ShareService/SendSharedWrite",
 ];
 /// Tokens of one user.
 const MOST_TOKENS: i64 = 100;

@@ -20,6 +20,11 @@ impl Handle for RevokeShare {
     async fn handle(self, work: &mut Work) -> Result<ShareRevoked, ActorError> {
         let who = work.user()?;
         let found = work.tx.get::<Share>(self.share).await?;
+        if found.is_none()
+            && let Some(rekey) = capability::take_back(work, self.share).await?
+        {
+            return Ok(ShareRevoked { rekey });
+        }
         let is_about =
             |share: &Share| [share.giver_user, share.taker_user, share.owner_user].contains(&who.user);
         let share = match found {

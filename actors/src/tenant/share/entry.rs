@@ -3,7 +3,7 @@
 use ocmt_store::tables::{Capability, CapabilityState, ProgramGrant, ProgramToken, Share, ShareGrant};
 use ocmt_types::{Digest32, VaultId};
 
-use super::rights;
+use super::{capability, rights};
 use crate::{error::ActorError, work::Work};
 
 /// Takes a deleted entry out of every share, token and request. Written again it begins at version 1, and what was
@@ -47,6 +47,7 @@ pub(in crate::tenant) async fn end_of_entry(
             }
             for row in rows {
                 let over = Capability { state: CapabilityState::Expired, sealed_grant: None, ..row };
+                capability::end_writing(work, &over).await?;
                 work.tx.update(&over).await?;
             }
         }

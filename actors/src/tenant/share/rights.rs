@@ -54,7 +54,9 @@ pub(super) async fn chosen_id(
         }
         return Ok(work.env.id());
     };
-    if work.tx.get::<Share>(share).await?.is_some() {
+    // programs are given rights without a share: theirs are known by ids of the same kind
+    let rights = work.tx.first::<ShareRight>(ShareRight::share_id.eq(share)).await?;
+    if rights.is_some() || work.tx.get::<Share>(share).await?.is_some() {
         return Err(ActorError::invalid("share_id", "is in use: choose another"));
     }
     Ok(share)
@@ -143,15 +145,31 @@ pub(super) async fn of(work: &mut Work, share: &Share, opens: bool) -> Result<Ve
     let rows = work.tx.find::<ShareRight>(ShareRight::share_id.eq(share.share_id)).await?;
     let mut rights = Vec::with_capacity(rows.len());
     for row in rows {
-        let waiting = SharedWrite::share_id.eq(share.share_id).and(SharedWrite::object_id.eq(row.object_id));
-        rights.push(SharedRight {
-            object: row.object_id.0,
-            write_grant: if opens { row.write_grant } else { Vec::new() },
-            next_sequence: u64::try_from(row.next_sequence).unwrap_or(0),
-            waits: work.tx.count::<SharedWrite>(waiting).await? > 0,
-        });
+        rights.push(shown(work, row, opens).await?);
     }
     Ok(rights)
+}
+
+/// To a program, what it may write of an entry by an approval.
+pub(super) async fn of_program(
+    work: &mut Work,
+    share: ShareId,
+    object: Digest32,
+) -> Result<Option<SharedRight>, ActorError> {
+    match work.tx.get::<ShareRight>((share, object)).await? {
+        Some(row) => shown(work, row, true).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+async fn shown(work: &mut Work, row: ShareRight, opens: bool) -> Result<SharedRight, ActorError> {
+    let waiting = SharedWrite::share_id.eq(row.share_id).and(SharedWrite::object_id.eq(row.object_id));
+    Ok(SharedRight {
+        object: row.object_id.0,
+        write_grant: if opens { row.write_grant } else { Vec::new() },
+        next_sequence: u64::try_from(row.next_sequence).unwrap_or(0),
+        waits: work.tx.count::<SharedWrite>(waiting).await? > 0,
+    })
 }
 
 /// What ends with a share: its rights, and what waits by it.

@@ -40,6 +40,7 @@ pub(super) fn wish(object: Digest32, permissions: &[Permission]) -> RequestCapab
         permissions: permissions.to_vec(),
         lifetime_ms: HOUR_MS,
         reason: "the bank calls back today".to_owned(),
+        sign_key: None,
     }
 }
 
@@ -64,7 +65,14 @@ async fn approval(
         true => offer(kit, ann, to, "granted", permissions).await.grants,
         false => Vec::new(),
     };
-    ApproveCapability { capability, permissions: permissions.to_vec(), lifetime_ms: HOUR_MS, grants }
+    ApproveCapability {
+        capability,
+        permissions: permissions.to_vec(),
+        lifetime_ms: HOUR_MS,
+        grants,
+        share: None,
+        write_grants: Vec::new(),
+    }
 }
 
 async fn all(kit: &Kit, of: &Side) -> Vec<CapabilityInfo> {

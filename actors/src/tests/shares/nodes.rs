@@ -105,6 +105,8 @@ async fn requests_at_two_nodes_at_once(a: Kit) {
         permissions: vec![Share],
         lifetime_ms: 60_000,
         grants: Vec::new(),
+        share: None,
+        write_grants: Vec::new(),
     };
     let twice = || made.iter().zip(0_u8..).flat_map(|(id, n)| (0..2).map(move |turn| (*id, 4 * n + turn)));
     let gives = twice().map(|(id, n)| ask(nodes, 40 + n, &ann, give(id)));

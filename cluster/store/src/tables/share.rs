@@ -143,11 +143,13 @@ rows! {
         expires_at: Timestamp,
         /// Who decided.
         decided_by: Option<UserId>,
-        /// By which a person has it.
+        /// By which a person has it. Of what a program may write: the id by which the vault's ledger knows it.
         share_id: Option<ShareId>,
         /// Of what a program was given: the version.
         version: Option<i64>,
         /// Of what a program was given to read: the data key, sealed to the program (`docs/formats.md`, "Entry grant").
         sealed_grant: Option<Vec<u8>>,
+        /// Of a program that asks to write: the Ed25519 key that signs what it sends.
+        sign_key: Option<Digest32>,
     } index(tenant_id, requester_user) index(tenant_id, requester_program) index(tenant_id, owner_user);
 }

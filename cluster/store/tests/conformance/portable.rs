@@ -108,6 +108,7 @@ fn capability(own: Ownership, n: u64, state: CapabilityState) -> Capability {
         decided_by: (n > 0).then(|| id(50)),
         share_id: None,
         version: (n == 1).then_some(3),
+        sign_key: Some(Digest32([8; 32])),
         sealed_grant: (n == 1).then(|| vec![1, 2]),
     }
 }

@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use ocmt_crypto::{
     shared::{Acts, Basis, SharedAct, SharedPlace, SharedWrite, WriteGrant},
+    sign::SigningKey,
     unlock::{Ledger, WriteRight},
 };
 use ocmt_proto::v1 as pb;
 use ocmt_types::{Clock as _, Digest32, IdGen, MessageId, RandomIds, ShareId, SystemClock, Timestamp};
 use tonic::Code;
 
-use super::{Offer, Permission, PersonKeys, Share, ShareState, Writing};
+use super::{Offer, Permission, PersonKeys, Share, ShareState, SharedRight, Writing};
 use crate::{
-    ClientError,
+    Client, ClientError,
+    capability::CapabilityState,
     client::{id, idempotency_key},
-    vault::Vault,
+    vault::{Vault, digest},
 };
 
 /// A right of a share that the node does not list is kept for this long: another device may be giving it just now.
@@ -112,13 +114,19 @@ impl Vault {
     }
 
     /// Rights of shares that are over, by this device's clock or as the node says, which can only take away with it.
-    async fn forget_ended(&self, ledger: &mut Ledger, now: Timestamp) -> Result<(), ClientError> {
+    pub(crate) async fn forget_ended(&self, ledger: &mut Ledger, now: Timestamp) -> Result<(), ClientError> {
         if ledger.rights().is_empty() {
             return Ok(());
         }
         let shares = self.client().list_shares().await?;
-        let lives =
-            |right: &WriteRight| shares.iter().any(|share| share.id == right.share && share.is_live());
+        // what programs were approved to write stands in the ledger as a share does
+        let approved = self.client().list_capabilities(false).await?;
+        let lives = |right: &WriteRight| {
+            shares.iter().any(|share| share.id == right.share && share.is_live())
+                || approved
+                    .iter()
+                    .any(|one| one.share == Some(right.share) && one.state == CapabilityState::Approved)
+        };
         ledger.keep_rights(|right| {
             right.expires_at.is_none_or(|at| at > now) && (lives(right) || now.since(right.given_at) < GIVING)
         });
@@ -163,20 +171,42 @@ impl Vault {
         if !meant || !grant.acts.allow(act) {
             return Err(ocmt_crypto::CryptoError::Refused.into());
         }
-        let place = SharedPlace { share: from.id, basis: grant.basis, sequence: right.next_sequence };
-        let item = SharedWrite::seal(&place, act, &grant.inbox, own, &mut rand::rng())?;
+        self.client().send_signed(&grant, right.next_sequence, act, own).await
+    }
+}
+
+impl Client {
+    /// Sends by what a giver's word says, which the caller has checked.
+    pub(crate) async fn send_signed(
+        &self,
+        grant: &WriteGrant,
+        sequence: u64,
+        act: &SharedAct,
+        signs: &SigningKey,
+    ) -> Result<MessageId, ClientError> {
+        let place = SharedPlace { share: grant.share, basis: grant.basis, sequence };
+        let item = SharedWrite::seal(&place, act, &grant.inbox, signs, &mut rand::rng())?;
         let request = pb::SendSharedWriteRequest {
-            share_id: from.id.to_string(),
+            share_id: grant.share.to_string(),
             item: item.into(),
             idempotency_key: idempotency_key(),
         };
-        let answer = self.client().shares().send_shared_write(request).await?.into_inner();
+        let answer = self.shares().send_shared_write(request).await?.into_inner();
         id(&answer.write_id, "write_id")
     }
 }
 
+pub(crate) fn right(from: &pb::SharedRight) -> Result<SharedRight, ClientError> {
+    Ok(SharedRight {
+        object: digest(&from.object_id, "object_id")?,
+        write_grant: from.write_grant.to_vec(),
+        next_sequence: from.next_sequence,
+        waits: from.waits,
+    })
+}
+
 /// Whether the node said no, so that there is no such share.
-fn was_refused(error: &ClientError) -> bool {
+pub(crate) fn was_refused(error: &ClientError) -> bool {
     use Code::{
         Aborted, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, ResourceExhausted,
         Unauthenticated,

@@ -17,7 +17,7 @@ pub enum ApproveCommand {
         all: bool,
     },
     /// Give what was asked for, or a part of it
-    Give(ApproveArgs),
+    Give(Box<ApproveArgs>),
     /// Refuse
     #[command(after_help = "Example:\n  ocmt approve deny 0b8c2a54-…")]
     Deny {
@@ -29,7 +29,7 @@ pub enum ApproveCommand {
 /// `ocmt approve give`
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  ocmt approve give 0b8c2a54-… --may read --lifetime 8h\n\nWhat you give is a share: `ocmt share revoke` takes it back."
+    after_help = "Example:\n  ocmt approve give 0b8c2a54-… --may read --lifetime 8h\n\nWhat you give a person is a share: `ocmt share revoke` takes it back. What you give a program ends by its time, with its\ntoken (`ocmt share program revoke`), and what it may write once a version was filed."
 )]
 pub struct ApproveArgs {
     /// Which request, from `ocmt approve list`
@@ -49,6 +49,9 @@ pub struct ApproveArgs {
     /// If a program asks whose token another device made: its key, as `ocmt share program key` printed it
     #[arg(long, value_name = "HEX")]
     pub program_key: Option<String>,
+    /// If a program asks to write: the key that it signs with, as `ocmt share program key` printed it
+    #[arg(long, value_name = "HEX")]
+    pub program_sign_key: Option<String>,
     /// Your vault
     #[command(flatten)]
     pub passphrase: PassphraseArgs,

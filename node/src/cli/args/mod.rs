@@ -63,7 +63,7 @@ pub use schedule::{ScheduleCommand, SchedulePutArgs, UnlockAgentArgs};
 pub use security::{SecurityAuditArgs, SecurityCommand, TestAlertsArgs};
 pub use share::{
     AskArgs, ComparedArgs, GiveArgs, OfferArgs, ProgramAskArgs, ProgramCommand, ProgramCreateArgs,
-    ShareCommand, SharedArgs,
+    ProgramWriteArgs, ShareCommand, SharedArgs,
 };
 pub use snapshot::{SnapshotCommand, SnapshotCreateArgs, SnapshotOpenArgs};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};

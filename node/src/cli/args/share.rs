@@ -191,7 +191,7 @@ pub struct AskArgs {
 /// What somebody or a program wishes of an entry, for how long and why.
 #[derive(Args)]
 pub struct WishArgs {
-    /// What to do with it; a program is given to read or to list
+    /// What to do with it; a program is given to read, to list, or to write one version
     #[arg(long, value_enum, value_delimiter = ',', default_value = "read")]
     pub may: Vec<May>,
     /// For how long
@@ -205,10 +205,11 @@ pub struct WishArgs {
 /// `ocmt share program`
 #[derive(Subcommand)]
 pub enum ProgramCommand {
-    /// Make a program's key where the program runs; its public half is printed
+    /// Make a program's keys where the program runs: one that secrets are sealed to, and one that it signs with; their public
+    /// halves are printed
     #[command(after_help = "Example:\n  ocmt share program key --out adapter.key")]
     Key {
-        /// Where the private half goes, a new file
+        /// Where the private halves go, a new file
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
@@ -254,6 +255,8 @@ pub enum ProgramCommand {
     },
     /// Ask as the program for an entry that was not handed to it; you approve it with `ocmt approve`
     Ask(ProgramAskArgs),
+    /// Send as the program a new value of an entry that it was approved to write; it waits for your device
+    Write(ProgramWriteArgs),
     /// List as the program what it sees
     #[command(
         after_help = "Example:\n  ocmt share program list --program adapter.json --endpoint https://127.0.0.1:7443 --ca ca.pem"
@@ -285,9 +288,31 @@ pub struct ProgramAskArgs {
     pub program: PathBuf,
     /// Which entry, 64 hexadecimal digits, as its owner's `ocmt vault ls --json` shows it
     pub entry: String,
+    /// To ask to write: what `ocmt share program key` wrote, whose signing key the request names
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
     /// What is wished.
     #[command(flatten)]
     pub wish: WishArgs,
+}
+
+/// `ocmt share program write`
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt share program write --program adapter.json --key-file adapter.key 9f0c… --value-file token.txt --endpoint https://127.0.0.1:7443 --ca ca.pem\n\nYou file it with `ocmt vault inbox --file`; until then a newer one takes its place. One that was filed uses the approval up: the program asks again."
+)]
+pub struct ProgramWriteArgs {
+    /// What `ocmt share program create` wrote
+    #[arg(long, value_name = "FILE")]
+    pub program: PathBuf,
+    /// What `ocmt share program key` wrote
+    #[arg(long, value_name = "FILE")]
+    pub key_file: PathBuf,
+    /// Which entry, 64 hexadecimal digits, as it was asked for
+    pub entry: String,
+    /// Where the value is; standard input without it
+    #[arg(long, value_name = "FILE")]
+    pub value_file: Option<PathBuf>,
 }
 
 /// A program's token.

@@ -175,7 +175,9 @@ async fn revoke(
     own.forget_share(which).await?;
     let rekey = ended?;
     if !rekey.is_empty() {
-        let of = client.share(which).await?.vault;
+        // what a program was approved to write is in no list of shares, and of one's own vault
+        let listed = client.list_shares().await?.into_iter().find(|share| share.id == which);
+        let of = listed.map_or(own.id(), |share| share.vault);
         super::rekey(client, &mut own, of, &rekey, passphrase).await?;
     }
     context.out.value(&json!({ "rekeyed": rekey.len() }), || {

@@ -10,7 +10,10 @@ use axum::{
 use data_encoding::HEXLOWER;
 use ocmt_actors::{
     ActorError,
-    api::capabilities::{CapabilityInfo, CapabilityPage, DenyCapability, ListCapabilities},
+    api::{
+        capabilities::{CapabilityInfo, CapabilityPage, DenyCapability, ListCapabilities},
+        shares::Permission,
+    },
 };
 use ocmt_types::{CapabilityId, Timestamp};
 use serde::Deserialize;
@@ -20,8 +23,7 @@ use super::{
         answer::{html, refused},
         assets::Script,
         frame::Frame,
-        pages::{Guest, Pages, Visitor},
-        sign_in::enter,
+        pages::{Entered, Guest, Pages, Visitor},
         view::at,
     },
     MOST, act, lasts, shares, then,
@@ -42,12 +44,8 @@ pub(super) struct Wanted {
 pub(super) async fn list(
     State(pages): State<Pages>,
     Query(wanted): Query<Wanted>,
-    visitor: Visitor,
+    Entered { visitor, guest }: Entered,
 ) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
     let page = async {
         let after = wanted.after.as_deref().map(behind).transpose()?;
         pages.ask(&guest.caller, ListCapabilities { waiting: true, after, limit: MOST }).await
@@ -100,11 +98,11 @@ fn row(frame: &Frame, one: &CapabilityInfo) -> OneRequest {
 }
 
 /// One that the visitor decides on.
-pub(super) async fn show(State(pages): State<Pages>, Path(id): Path<String>, visitor: Visitor) -> Response {
-    let guest = match enter(&pages, &visitor).await {
-        Ok(guest) => guest,
-        Err(instead) => return *instead,
-    };
+pub(super) async fn show(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    Entered { visitor, guest }: Entered,
+) -> Response {
     match waiting(&pages, &guest, &id).await {
         Ok(one) => looked_at(&visitor, &guest, &one),
         Err(error) => refused(&error, &visitor),
@@ -123,7 +121,9 @@ async fn waiting(pages: &Pages, guest: &Guest, id: &str) -> Result<CapabilityInf
 }
 
 fn looked_at(visitor: &Visitor, guest: &Guest, one: &CapabilityInfo) -> Response {
-    let frame = visitor.frame().of_user().running(Script::Approve);
+    let at_device = one.permissions.contains(&Permission::Write);
+    let frame = visitor.frame().of_user();
+    let frame = if at_device { frame } else { frame.running(Script::Approve) };
     let (csrf, cookie) = visitor.own_csrf();
     let permissions = one.permissions.iter().map(|one| to_permission(*one).to_string());
     let page = Approval {
@@ -133,6 +133,7 @@ fn looked_at(visitor: &Visitor, guest: &Guest, one: &CapabilityInfo) -> Response
         vault: one.vault.to_string(),
         requester: one.requester.to_string(),
         program: one.program.as_ref().map(|program| HEXLOWER.encode(&program.key)).unwrap_or_default(),
+        at_device,
         permissions: permissions.collect::<Vec<_>>().join(" "),
         lifetime: one.lifetime_ms,
         csrf: &csrf,

@@ -186,6 +186,8 @@ pub(super) struct Approval<'a> {
     pub(super) requester: String,
     /// The program's key in hexadecimal; empty where a person asks.
     pub(super) program: String,
+    /// To write takes the vault's ledger, which a device writes.
+    pub(super) at_device: bool,
     /// As the wire numbers them, apart by spaces.
     pub(super) permissions: String,
     /// In milliseconds.

@@ -112,10 +112,21 @@ fn what_somebody_asks_for_and_how_a_sender_calls_themselves_is_text() {
         until: text(),
     };
     let (asked, mine) = (vec![request()], vec![request()]);
-    for is_program in [true, false] {
+    for (is_program, at_device) in [(true, false), (true, true), (false, false)] {
         let (one, csrf, lifetime) = (OneRequest { is_program, ..request() }, EVIL, 1);
         let (tenant, vault, requester, program, permissions) = (text(), text(), text(), text(), text());
-        let keys = Approval { frame, one, tenant, vault, requester, program, permissions, lifetime, csrf };
+        let keys = Approval {
+            frame,
+            one,
+            tenant,
+            vault,
+            requester,
+            program,
+            at_device,
+            permissions,
+            lifetime,
+            csrf,
+        };
         harmless(&keys);
     }
     harmless(&Approvals { frame, asked, mine, further: false, next: Some(text()), csrf: EVIL });

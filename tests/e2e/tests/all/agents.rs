@@ -5,10 +5,12 @@ use std::{fs, time::Duration};
 use ocmt_client::{
     ClientError,
     capability::{AskingProgram, Capability, CapabilityState},
+    program::ProgramAccess,
     share::Permission,
+    vault::Vault,
 };
-use ocmt_crypto::seal::SealSecretKey;
-use ocmt_testkit::{TestNode, command::ocmt};
+use ocmt_crypto::{seal::SealSecretKey, sign::SigningKey};
+use ocmt_testkit::{Person, TestNode, command::ocmt};
 use ocmt_types::Digest32;
 use tonic::Code;
 
@@ -25,6 +27,7 @@ async fn an_agent_asks_and_reads_what_its_owner_approves() {
     let mut hers = ada.vault("tramway-Okapi-39-lantern").await.unwrap();
     hers.put("bot-token", b"the token").await.unwrap();
     hers.put("bank", b"the value").await.unwrap();
+    hers.put("drafts", b"the first").await.unwrap();
     let bank = hers.list().await.unwrap().into_iter().find(|one| one.name == "bank").unwrap().object;
     let hour = Duration::from_secs(3600);
     let key = SealSecretKey::generate(&mut rand::rng());
@@ -33,8 +36,8 @@ async fn an_agent_asks_and_reads_what_its_owner_approves() {
     let agent = ada.client.as_program(&access);
     assert_eq!(agent.list_granted(&access).await.unwrap().len(), 1);
     assert_eq!(code(agent.read_object(&access, &key, bank).await), Some(Code::NotFound));
-    // it asks to read, and for no more than that
-    for more in [Permission::Write, Permission::Delete, Permission::Admin, Permission::Share] {
+    // it asks to read or to write one version, and for no more than that
+    for more in [Permission::Delete, Permission::Admin, Permission::Share] {
         let asked =
             agent.request_capability(access.vault, bank, &[Permission::Read, more], hour, "why").await;
         assert_eq!(code(asked), Some(Code::PermissionDenied), "{more:?}");
@@ -56,12 +59,39 @@ async fn an_agent_asks_and_reads_what_its_owner_approves() {
     let entry = agent.read_object(&access, &key, bank).await.unwrap();
     assert_eq!((entry.name.expose(), entry.value.as_slice()), ("bank", &b"the value"[..]));
     assert_eq!(agent.list_capabilities(false).await.unwrap()[0].state, CapabilityState::Approved);
+    it_writes_one_version(&ada, &mut hers, &access, "drafts").await;
     // with the token all of it ends, and both are written under fresh keys
     let rekey = ada.client.revoke_program_token(access.token_id).await.unwrap().rekey;
     assert!(rekey.len() == 2 && rekey.contains(&bank));
     hers.rekey(&rekey).await.unwrap();
     assert_eq!(code(agent.read_object(&access, &key, bank).await), Some(Code::Unauthenticated));
     assert!(ada.client.list_capabilities(false).await.unwrap().is_empty());
+}
+
+/// Of an entry that it reads nothing of, by the key that its owner was told, until that is filed.
+async fn it_writes_one_version(ada: &Person, hers: &mut Vault, access: &ProgramAccess, name: &str) {
+    let agent = ada.client.as_program(access);
+    let object = hers.list().await.unwrap().into_iter().find(|one| one.name == name).unwrap().object;
+    let (hour, write) = (Duration::from_secs(3600), [Permission::Write]);
+    let (signs, other) = (SigningKey::generate(&mut rand::rng()), SigningKey::generate(&mut rand::rng()));
+    let unsigned = agent.request_capability(access.vault, object, &write, hour, "why").await;
+    assert_eq!(code(unsigned), Some(Code::InvalidArgument));
+    let of_key = Some(signs.verify_key());
+    agent.request_signed(access.vault, object, &write, (hour, "it has a new one"), of_key).await.unwrap();
+    let asked = ada.client.list_capabilities(true).await.unwrap().remove(0);
+    let lied = hers.approve_writing(&asked, &write, hour, other.verify_key()).await;
+    assert!(matches!(lied, Err(ClientError::Usage(_))), "another key than Ada was told");
+    let value = |text: &[u8]| zeroize::Zeroizing::new(text.to_vec());
+    let early = agent.write_granted(access, &signs, object, value(b"early")).await;
+    assert!(matches!(early, Err(ClientError::Usage(_))), "it is not approved yet");
+    hers.approve_writing(&asked, &write, hour, signs.verify_key()).await.unwrap();
+    assert!(agent.write_granted(access, &other, object, value(b"forged")).await.is_err());
+    agent.write_granted(access, &signs, object, value(b"the second")).await.unwrap();
+    assert_eq!(hers.get(name).await.unwrap().value.as_slice(), b"the first", "it waits");
+    assert_eq!(hers.file_inbox().await.unwrap().len(), 1);
+    assert_eq!(hers.get(name).await.unwrap().value.as_slice(), b"the second");
+    let again = agent.write_granted(access, &signs, object, value(b"the third")).await;
+    assert_eq!(code(again), Some(Code::FailedPrecondition), "one version was approved");
 }
 
 #[tokio::test]
@@ -115,4 +145,20 @@ async fn an_agent_asks_and_its_owner_decides_by_the_command_line() {
     let asked = of_agent(&["asked"]).await;
     let states: Vec<_> = asked.as_array().unwrap().iter().filter_map(|one| one["state"].as_str()).collect();
     assert_eq!(states, ["denied", "approved"]);
+    // to write is approved to the key that was printed where the program runs
+    let newer = at("newer");
+    fs::write(&newer, "the newer value").unwrap();
+    let wish = ["ask", bank, "--may", "write", "--reason", "the bank has a new one"];
+    let third = of_agent(&[&wish[..], &["--key-file", &key]].concat()).await;
+    let give =
+        ["approve", "give", third["id"].as_str().unwrap(), "--name", "bank", "--passphrase-file", &file];
+    let unheard = ocmt(&[&give[..], &as_ada].concat()).await.unwrap();
+    assert_eq!(unheard.code, Some(2), "{}{}", unheard.out, unheard.err);
+    let signs = key_of["sign_key"].as_str().unwrap();
+    json(&ocmt(&[&give[..], &["--program-sign-key", signs], &as_ada].concat()).await.unwrap());
+    of_agent(&["write", "--key-file", &key, bank, "--value-file", &newer]).await;
+    let filing = ["vault", "inbox", "--file", "--passphrase-file", &file];
+    json(&ocmt(&[&filing[..], &as_ada].concat()).await.unwrap());
+    let shown = ["vault", "get", "bank", "--out", "-", "--passphrase-file", &file, "--state-dir", &state];
+    assert_eq!(ocmt(&shown).await.unwrap().out, "the newer value");
 }

@@ -1,19 +1,22 @@
-//! What programs ask for, and what they are given: no more than to read and to list, until their token ends.
+//! What programs ask for, and what they are given: to read, to list, and to write one version; until their token ends.
 //!
 //! A program asks by the id of an entry that somebody told it of. Nothing is looked up that the program does not have
 //! already, so that the answer to an id says nothing of what there is.
+//!
+//! To write is the owner's word in the vault's ledger, as of a share (`rights`), to a signing key that the owner compared.
+//! No share renews it: it is good for the version that was there when it was approved, and so for one that is filed.
 
 use std::time::Duration;
 
-use ocmt_crypto::seal::SealPublicKey;
-use ocmt_store::tables::{Capability, CapabilityState, ProgramToken, VaultObject};
-use ocmt_types::Digest32;
+use ocmt_crypto::{seal::SealPublicKey, sign::VerifyKey};
+use ocmt_store::tables::{Capability, CapabilityState, ProgramToken, Vault, VaultObject};
+use ocmt_types::{Digest32, ShareId};
 
-use super::{ask::DAY, decide};
+use super::{super::rights, ask::DAY, decide};
 use crate::{
     api::{
         capabilities::{ApproveCapability, RequestCapability},
-        shares::Permission,
+        shares::{CreateShare, Permission},
     },
     authorize::{Action, Allowed, BEYOND_CEILING, Object},
     caller::Program,
@@ -42,6 +45,12 @@ pub(super) async fn asked(
         return Err(ActorError::NotFound);
     }
     let asks = within(&ask.permissions)?;
+    if asks.has(Permission::Write) != ask.sign_key.is_some() {
+        return Err(ActorError::invalid("sign_key", "is given exactly by a program that asks to write"));
+    }
+    if asks.has(Permission::Write) {
+        own_vault(work, &token).await?;
+    }
     if has(work, &token, object).await?.covers(asks) {
         return Err(ActorError::precondition("HELD_ALREADY", "the program has all of this"));
     }
@@ -49,16 +58,28 @@ pub(super) async fn asked(
     Ok(Capability {
         requester_program: Some(token.program_token_id),
         permissions: asks.to_stored(),
+        sign_key: ask.sign_key.map(Digest32),
         ..ask.row(work, program.user, (token.vault_id, token.user_id, object))
     })
 }
 
-/// Exactly what is named, if a program may ever have it.
-fn within(permissions: &[Permission]) -> Result<Allowed, ActorError> {
+/// Refuses writing into a group's vault: no ledger says who may.
+async fn own_vault(work: &mut Work, token: &ProgramToken) -> Result<(), ActorError> {
+    let vault = work.tx.get::<Vault>(token.vault_id).await?.ok_or(ActorError::NotFound)?;
+    if vault.owner_user == Some(token.user_id) {
+        return Ok(());
+    }
+    let why = "a group's vault is written by its members: a program of it reads and lists";
+    Err(ActorError::precondition("NOT_SHAREABLE", why))
+}
+
+/// Exactly what is named, if a program may ever have it: what it is handed, and to write what is approved.
+pub(super) fn within(permissions: &[Permission]) -> Result<Allowed, ActorError> {
     if permissions.is_empty() {
         return Err(ActorError::invalid("permissions", "must be 1 to 6"));
     }
-    let (asks, most) = (Allowed::exactly(permissions), Allowed::exactly(&program::CEILING));
+    let most = Allowed::exactly(&program::CEILING).with(Allowed::exactly(&[Permission::Write]));
+    let asks = Allowed::exactly(permissions);
     if most.covers(asks) { Ok(asks) } else { Err(BEYOND_CEILING.into()) }
 }
 
@@ -104,6 +125,16 @@ pub(super) async fn given(
     ground::load(work, Action::GrantEntries, Some(row.vault_id)).await?;
     let reads = gives.has(Permission::Read);
     let grants = decide::grants(work, ask.grants, &row, reads).await?;
+    let writes = CreateShare {
+        vault: row.vault_id,
+        taker_email: String::new(),
+        permissions: ask.permissions,
+        grants: grants.clone(),
+        lifetime_ms: Some(ask.lifetime_ms),
+        share: ask.share,
+        write_grants: ask.write_grants,
+    };
+    let share = writing(work, &writes, &row, gives).await?;
     grants::check_present(work, row.vault_id, &grants).await?;
     if reads {
         let key = SealPublicKey(token.program_key.0);
@@ -118,6 +149,25 @@ pub(super) async fn given(
         decided_by: Some(approver),
         version: Some(i64::try_from(grant.version).unwrap_or(i64::MAX)),
         sealed_grant: reads.then_some(grant.sealed),
+        share_id: share,
         ..row
     })
+}
+
+/// Keeps the owner's word to a program that may write: the id by which the ledger knows it, if it may.
+async fn writing(
+    work: &mut Work,
+    ask: &CreateShare,
+    row: &Capability,
+    gives: Allowed,
+) -> Result<Option<ShareId>, ActorError> {
+    if rights::acts(gives).is_none() && ask.share.is_none() && ask.write_grants.is_empty() {
+        return Ok(None);
+    }
+    let share = rights::chosen_id(work, ask, gives).await?;
+    let signs = row.sign_key.ok_or(ActorError::NotFound)?;
+    for right in rights::checked(work, ask, share, gives, (row.owner_user, VerifyKey(signs.0))).await? {
+        work.tx.insert(&right).await?;
+    }
+    Ok(Some(share))
 }

@@ -58,6 +58,9 @@ async fn asked(work: &mut Work, ask: &RequestCapability, object: Digest32) -> Re
     let who = work.user()?;
     work.authorize(Action::RequestCapability, &Object::of(who.user))?;
     let asks = give::gives(&ask.permissions)?;
+    if ask.sign_key.is_some() {
+        return Err(ActorError::invalid("sign_key", "is given exactly by a program that asks to write"));
+    }
     let (vault, owner, has) = known(work, who.user, ask.vault, object).await?;
     if has.covers(asks) {
         return Err(ActorError::precondition("HELD_ALREADY", "you have all of this: see `ocmt share list`"));
@@ -93,6 +96,7 @@ impl RequestCapability {
             share_id: None,
             version: None,
             sealed_grant: None,
+            sign_key: None,
         }
     }
 

@@ -19,7 +19,10 @@ impl Handle for ApproveCapability {
     async fn handle(self, work: &mut Work) -> Result<CapabilityInfo, ActorError> {
         lapse(work).await?;
         let row = decided(work, Action::GrantEntries, self.capability).await?;
-        let gives = give::gives(&self.permissions)?;
+        let gives = match row.requester_program {
+            Some(_) => agent::within(&self.permissions)?,
+            None => give::gives(&self.permissions)?,
+        };
         if !Allowed::stored(&row.permissions).covers(gives) {
             return Err(ActorError::invalid("permissions", "must be a part of what was asked"));
         }
@@ -41,6 +44,12 @@ async fn given(
     row: Capability,
     gives: Allowed,
 ) -> Result<Capability, ActorError> {
+    if ask.share.is_some() || !ask.write_grants.is_empty() {
+        return Err(ActorError::invalid(
+            "share_id",
+            "is given to a program that may write, and to nobody else",
+        ));
+    }
     let grants = grants(work, ask.grants, &row, gives.has(Permission::Read)).await?;
     let requester = work.tx.get::<User>(row.requester_user).await?.ok_or(ActorError::NotFound)?;
     let share = CreateShare {

@@ -4,7 +4,7 @@
 //! decides, and gives with all that is asked of whoever gives: what was asked or less. What comes of it is a share that
 //! its taker has asked for, and it ends as shares do.
 //!
-//! Programs ask too, and what they are given ends with their token (`agent`).
+//! Programs ask too, and what they are given ends with their token (`agent`); what they may write with its approval.
 
 mod agent;
 mod ask;
@@ -14,14 +14,17 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ocmt_store::{
     Filter,
-    tables::{Capability, CapabilityState, ProgramToken, Share},
+    tables::{Capability, CapabilityState, ProgramToken, Share, VaultObject},
 };
-use ocmt_types::{ProgramTokenId, Timestamp, UserId};
+use ocmt_types::{ProgramTokenId, ShareId, Timestamp, UserId};
 
-use super::{address, is_over};
+use super::{address, is_over, rights};
 use crate::{
-    api::capabilities::{
-        AskingProgram, CapabilityInfo, CapabilityPage, CapabilityState as State, ListCapabilities,
+    api::{
+        capabilities::{
+            AskingProgram, CapabilityInfo, CapabilityPage, CapabilityState as State, ListCapabilities,
+        },
+        shares::Permission,
     },
     authorize::{Action, Allowed, Object},
     error::ActorError,
@@ -99,6 +102,7 @@ pub(super) async fn lapse(work: &mut Work) -> Result<(), ActorError> {
             }
             for row in rows {
                 let expired = Capability { state: CapabilityState::Expired, sealed_grant: None, ..row };
+                end_writing(work, &expired).await?;
                 if !work.tx.update_if(&expired, over.clone()).await? {
                     return Err(ActorError::Aborted("a request"));
                 }
@@ -106,6 +110,36 @@ pub(super) async fn lapse(work: &mut Work) -> Result<(), ActorError> {
         }
     }
     Ok(())
+}
+
+/// Ends what a program may write by an approval, with what it sent. What a person was given ends as a share.
+pub(super) async fn end_writing(work: &mut Work, row: &Capability) -> Result<(), ActorError> {
+    match row.share_id.filter(|_| row.requester_program.is_some()) {
+        Some(share) => rights::end_of_share(work, share).await,
+        None => Ok(()),
+    }
+}
+
+/// Takes back what a program may write, with all else that the same approval gave: by whose vault it is. What is to be
+/// written under fresh keys; none if there is no such approval of the caller's.
+pub(super) async fn take_back(work: &mut Work, share: ShareId) -> Result<Option<Vec<[u8; 32]>>, ActorError> {
+    let who = work.user()?.user;
+    let own = Capability::share_id.eq(Some(share)).and(Capability::owner_user.eq(who));
+    let found = work.tx.first::<Capability>(own).await?.filter(|row| row.requester_program.is_some());
+    let Some(row) = found else { return Ok(None) };
+    work.authorize(Action::EndGrants, &Object::of(who))?;
+    end_writing(work, &row).await?;
+    let head = work.tx.get::<VaultObject>((row.vault_id, row.object_id)).await?;
+    let reads = Allowed::stored(&row.permissions).has(Permission::Read);
+    let rekey = head.filter(|head| reads && Some(head.version) == row.version).map(|head| head.object_id.0);
+    note(work, &row);
+    if row.state == CapabilityState::Approved {
+        let over = Capability { state: CapabilityState::Expired, sealed_grant: None, ..row };
+        if !work.tx.update_if(&over, Capability::state.eq(CapabilityState::Approved)).await? {
+            return Err(ActorError::Aborted("a request"));
+        }
+    }
+    Ok(Some(rekey.into_iter().collect()))
 }
 
 /// Forgets requests by a user and about a user's entries.
@@ -123,7 +157,16 @@ pub(in crate::tenant) async fn forget_program(
     work: &mut Work,
     program: ProgramTokenId,
 ) -> Result<(), ActorError> {
-    work.tx.delete_all::<Capability>(Capability::requester_program.eq(Some(program))).await?;
+    let theirs = Capability::requester_program.eq(Some(program));
+    // what is over has no rights any more, and so many are in force at a time at the most
+    for row in work
+        .tx
+        .find::<Capability>(theirs.clone().and(Capability::state.eq(CapabilityState::Approved)))
+        .await?
+    {
+        end_writing(work, &row).await?;
+    }
+    work.tx.delete_all::<Capability>(theirs).await?;
     Ok(())
 }
 
@@ -145,6 +188,7 @@ async fn info(work: &mut Work, row: Capability) -> Result<CapabilityInfo, ActorE
             id: token.program_token_id,
             name: token.name,
             key: token.program_key.0,
+            sign_key: row.sign_key.map(|key| key.0),
         }),
         None => None,
     };
@@ -154,6 +198,12 @@ async fn info(work: &mut Work, row: Capability) -> Result<CapabilityInfo, ActorE
         Some(_) => String::new(),
     };
     let (state, expires_at) = stands_at(work, &row).await?;
+    // to nobody but the program, and to it while it holds
+    let holds = state == State::Approved && row.expires_at > work.now;
+    let right = match row.share_id.filter(|_| holds && work.standing.caller.program().is_some()) {
+        Some(share) => rights::of_program(work, share, row.object_id).await?,
+        None => None,
+    };
     Ok(CapabilityInfo {
         id: row.capability_id,
         state,
@@ -168,6 +218,8 @@ async fn info(work: &mut Work, row: Capability) -> Result<CapabilityInfo, ActorE
         lifetime_ms: row.lifetime_ms,
         requested_at: row.requested_at,
         expires_at,
+        share: row.share_id,
+        right,
     })
 }
 
@@ -178,7 +230,8 @@ async fn stands_at(work: &mut Work, row: &Capability) -> Result<(State, Timestam
         CapabilityState::Denied => State::Denied,
         CapabilityState::Expired => State::Expired,
         CapabilityState::Approved => {
-            let Some(share) = row.share_id else { return Ok((State::Approved, row.expires_at)) };
+            let of_person = row.share_id.filter(|_| row.requester_program.is_none());
+            let Some(share) = of_person else { return Ok((State::Approved, row.expires_at)) };
             let share = work.tx.get::<Share>(share).await?;
             return Ok(match share {
                 Some(share) if !is_over(work, &share) => (State::Approved, row.expires_at),

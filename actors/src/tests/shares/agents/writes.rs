@@ -22,7 +22,7 @@ use crate::{
     },
     tests::{
         kit::Kit,
-        shares::{Side, get, reason, three, value},
+        shares::{Side, get, reason, revoke, three, value},
         vault::{put, store},
     },
 };
@@ -91,7 +91,7 @@ async fn an_agent_writes_one_version_of_what_was_approved(kit: Kit) {
     assert!(waiting(&kit, &ann).await.is_empty());
     // it waits for its owner's device, and a newer one takes its place
     kit.call(&one.caller, good.clone()).await.unwrap();
-    assert_eq!(reason(kit.call(&one.caller, good).await), "ABORTED", "the same once more");
+    assert_eq!(reason(kit.call(&one.caller, good).await), "CHANGED_MEANWHILE", "the same once more");
     let last = send(&kit, &ann, &one, b"second").await.unwrap();
     let sent = waiting(&kit, &ann).await;
     assert_eq!(sent.iter().map(|one| one.id).collect::<Vec<_>>(), [last.id]);
@@ -105,6 +105,7 @@ async fn an_agent_writes_one_version_of_what_was_approved(kit: Kit) {
     assert!(waiting(&kit, &ann).await.is_empty());
     assert_eq!(reason(send(&kit, &ann, &one, b"third").await), "GRANT_STALE");
     // and it is asked for anew
+    kit.clock.advance(Duration::from_secs(1));
     approved(&kit, &ann, &one, &[Write]).await;
     send(&kit, &ann, &one, b"third").await.unwrap();
 }
@@ -122,8 +123,16 @@ async fn an_agent_writes_one_version_of_what_was_approved_on_postgres() {
 #[tokio::test]
 async fn what_an_agent_sent_ends_with_the_approval_and_with_its_token() {
     let kit = Kit::sim().await;
-    let (ann, _, _) = three(&kit).await;
+    let (ann, bob, _) = three(&kit).await;
     let agent = agent(&kit, &ann, DAY_MS).await;
+    // its owner takes it back, and nobody else does
+    let share = approved(&kit, &ann, &agent, &[Read, Write]).await.share.unwrap();
+    send(&kit, &ann, &agent, b"taken back").await.unwrap();
+    assert_eq!(revoke(&kit, &bob, share).await.unwrap_err(), ActorError::NotFound);
+    assert_eq!(revoke(&kit, &ann, share).await.unwrap().rekey, [ann.id("granted").0]);
+    assert!(waiting(&kit, &ann).await.is_empty());
+    assert_eq!(reason(get(&kit, &agent.caller, ann.vault(), ann.id("granted")).await), "NOT_FOUND");
+    kit.clock.advance(Duration::from_secs(1));
     approved(&kit, &ann, &agent, &[Write]).await;
     let late = made(&kit, &ann, &agent, &value(b"late"), &agent.signs).await;
     kit.clock.advance(Duration::from_millis(u64::try_from(HOUR_MS).unwrap()) - Duration::from_secs(1));
@@ -136,6 +145,7 @@ async fn what_an_agent_sent_ends_with_the_approval_and_with_its_token() {
     let ann = Side { person: signed_in, ..ann };
     assert!(waiting(&kit, &ann).await.is_empty(), "what waited went with it");
     // a token takes along what it sent
+    kit.clock.advance(Duration::from_secs(1));
     approved(&kit, &ann, &agent, &[Write]).await;
     send(&kit, &ann, &agent, b"again").await.unwrap();
     assert_eq!(waiting(&kit, &ann).await.len(), 1);

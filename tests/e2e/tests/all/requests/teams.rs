@@ -102,10 +102,10 @@ pub(super) fn capabilities(ids: &Ids) -> Vec<Made> {
     let object = format!("entry:{}", ocmt_types::Digest32(ids.object));
     made! {
         ShareService/RequestCapability "vault, object" => pb::RequestCapabilityRequest { object, permissions: vec![1], lifetime,
-            reason: "why".into(), vault_id: ids.vault.clone(), idempotency_key: key() };
+            reason: "why".into(), vault_id: ids.vault.clone(), sign_key: Vec::new().into(), idempotency_key: key() };
         ShareService/ListCapabilities "" => pb::ListCapabilitiesRequest::default();
         ShareService/ApproveCapability "capability" => pb::ApproveCapabilityRequest { capability_id: capability_id.clone(),
-            permissions: vec![2], lifetime, grants: Vec::new(), idempotency_key: key() };
+            permissions: vec![2], lifetime, grants: Vec::new(), share_id: String::new(), write_grants: Vec::new(), idempotency_key: key() };
         ShareService/DenyCapability "capability" => pb::DenyCapabilityRequest { capability_id, idempotency_key: key() };
     }
 }

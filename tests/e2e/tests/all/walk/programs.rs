@@ -1,4 +1,4 @@
-//! Every method of the contract, with a program's token: five are for programs, and every other one refuses them.
+//! Every method of the contract, with a program's token: six are for programs, and every other one refuses them.
 
 use std::time::Duration;
 
@@ -10,17 +10,18 @@ use super::{Walked, is_of_a_session, rule, rules::Least};
 use crate::{foreign::belongings, requests};
 
 /// What a program may call; here it has nothing to do with what it asks about.
-const BY_PROGRAM: [&str; 4] = [
+const BY_PROGRAM: [&str; 5] = [
     "/ocmt.v1.PairingService/CheckSender",
     "/ocmt.v1.VaultService/GetEntry",
     "/ocmt.v1.VaultService/ListEntries",
     "/ocmt.v1.ShareService/RequestCapability",
+    "/ocmt.v1.ShareService/SendSharedWrite",
 ];
 /// Answered with its own alone.
 const OWN: &str = "/ocmt.v1.ShareService/ListCapabilities";
 
 #[tokio::test]
-async fn a_program_is_refused_by_every_method_but_its_five() {
+async fn a_program_is_refused_by_every_method_but_its_six() {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let bob = node.member(&ada, "bob", "owner").await.unwrap();
