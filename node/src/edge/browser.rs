@@ -24,6 +24,7 @@ use super::{
 use crate::{forward::Hopped, gateway, web};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 const FOREIGN: ActorError = ActorError::PermissionDenied("this was asked by a page of another origin");
 const NO_SESSION: ActorError = ActorError::Unauthenticated("the session is unknown or has ended");
@@ -60,7 +61,7 @@ pub async fn stand(State(site): State<Arc<Site>>, request: Request, next: Next) 
 pub async fn stand_at_operators(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
     let may = if web::is_console(head.uri.path()) {
-        head.method.is_safe() || comes_from_us(&site, &head)
+        if head.method.is_safe() { !is_built_in(&head) } else { comes_from_us(&site, &head) }
     } else {
         head.headers.remove(header::COOKIE);
         !head.headers.contains_key(header::ORIGIN) && !head.headers.contains_key(&SEC_FETCH_SITE)
@@ -70,6 +71,13 @@ pub async fn stand_at_operators(State(site): State<Arc<Site>>, request: Request,
     } else {
         speech::refusal(&FOREIGN, &head.headers)
     }
+}
+
+/// Whether a page of another origin loads it as a part of itself, or has a script ask, rather than leading somebody here: it would see
+/// nothing of it, and hold connections open.
+fn is_built_in(head: &Parts) -> bool {
+    let led_here = one(&head.headers, &SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate");
+    is_elsewhere(head) && !led_here
 }
 
 fn check(site: &Site, head: &mut Parts) -> Result<(), ActorError> {
@@ -105,10 +113,15 @@ fn check(site: &Site, head: &mut Parts) -> Result<(), ActorError> {
 /// Whether a call is a program's, or of a page that may call. A browser sends some requests of any page without asking
 /// first, and only hides the answer.
 fn may_call(site: &Site, head: &Parts) -> bool {
-    let elsewhere = |from: &HeaderValue| from != "same-origin" && from != "none";
-    let elsewhere = head.headers.get_all(&SEC_FETCH_SITE).iter().any(elsewhere);
+    let elsewhere = is_elsewhere(head);
     let from_page = elsewhere || head.headers.contains_key(header::ORIGIN);
     !from_page || site.is_listed(&head.headers) || (site.is_own(head) && !elsewhere)
+}
+
+/// Whether a browser says that a page of another origin asks.
+fn is_elsewhere(head: &Parts) -> bool {
+    let elsewhere = |from: &HeaderValue| from != "same-origin" && from != "none";
+    head.headers.get_all(&SEC_FETCH_SITE).iter().any(elsewhere)
 }
 
 /// The session in the cookie as a bearer token, if the call was made by our own page for it.

@@ -1,9 +1,12 @@
 //! The console's routes over a store in memory with two nodes, as the operator listener serves them.
 #![allow(clippy::unwrap_used)]
+
+mod live;
+
 use std::time::Duration;
 
 use axum::{Router, body::Body, http::StatusCode, response::Response};
-use futures_util::{StreamExt as _, future::BoxFuture};
+use futures_util::future::BoxFuture;
 use ocmt_actors::{ActingOperator, ActorError, OperatorAct, OperatorAnswer};
 use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_store::{
@@ -172,7 +175,7 @@ async fn text(answer: Response) -> String {
 
 /// Every route of the console that is looked at, out of its source.
 fn routes_there() -> Vec<&'static str> {
-    let source = include_str!("router.rs");
+    let source = include_str!("../router.rs");
     let named = source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next());
     named.filter(|route| route.starts_with("/console")).collect()
 }
@@ -332,59 +335,20 @@ async fn a_page_calls_no_method_with_the_certificate_of_its_browser() {
     }
 }
 
-/// What comes next of a stream of events.
-async fn next(body: &mut axum::body::BodyDataStream) -> String {
-    String::from_utf8(body.next().await.unwrap().unwrap().to_vec()).unwrap()
-}
-
 #[tokio::test]
-async fn events_go_on_where_a_browser_was_cut_off() {
+async fn a_page_of_others_leads_here_and_takes_nothing_for_itself() {
     let stage = Stage::set().await;
-    let stream = async |headers: &[(&str, &str)]| {
-        let answer = stage.send(Some(&stage.ada), "GET", "/console/events", headers, "").await;
-        assert_eq!(answer.status(), StatusCode::OK);
-        assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        answer.into_body().into_data_stream()
-    };
-    let (one, two) = (stage.first.node_id.to_string(), id::<NodeId>(2).to_string());
-    let mut live = stream(&[]).await;
-    let all = [next(&mut live).await, next(&mut live).await];
-    assert!(all[0].contains("event: node") && all[0].contains(&one), "{all:?}");
-    assert!(all[1].contains(&two) && all[1].contains("\"state\":\"serving\""), "{all:?}");
-    let seen = all[1].lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
-    drop(live);
-    let drain = async |incarnation| {
-        let nodes = stage.store.cluster();
-        assert!(nodes.set_state(incarnation, NodeState::Live, NodeState::Draining).await.unwrap());
-    };
-    drain(stage.first.incarnation).await;
-    let mut again = stream(&[("last-event-id", &seen)]).await;
-    let told = next(&mut again).await;
-    assert!(told.contains(&one) && told.contains("giving its work away"), "{told}");
-    let german = stream(&[("last-event-id", &seen), ("accept-language", "de")]).await;
-    assert!(next(&mut { german }).await.contains("gibt seine Arbeit ab"));
-    // the other one has not changed, and is not told again
-    drain(TestNode::unregistered(&stage.store, 2).incarnation).await;
-    let told = next(&mut again).await;
-    assert!(told.contains(&two) && told.contains("giving its work away"), "{told}");
-    for bad in ["x!", &"A".repeat(600)] {
-        let refused =
-            stage.send(Some(&stage.ada), "GET", "/console/events", &[("last-event-id", bad)], "").await;
-        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{bad}");
+    for (site, mode, status) in [
+        ("cross-site", "cors", StatusCode::FORBIDDEN),
+        ("same-site", "no-cors", StatusCode::FORBIDDEN),
+        ("cross-site", "navigate", StatusCode::OK),
+        ("same-origin", "cors", StatusCode::OK),
+        ("none", "navigate", StatusCode::OK),
+    ] {
+        let headers = [("sec-fetch-site", site), ("sec-fetch-mode", mode)];
+        for path in ["/console", "/console/events"] {
+            let answer = stage.send(Some(&stage.ada), "GET", path, &headers, "").await;
+            assert_eq!(answer.status(), status, "{path}: {headers:?}");
+        }
     }
-}
-
-#[tokio::test]
-async fn so_many_browsers_are_told_and_no_more_until_one_goes() {
-    let stage = Stage::set().await;
-    let ask = async || stage.send(Some(&stage.ada), "GET", "/console/events", &[], "").await;
-    let mut open = Vec::new();
-    for _ in 0..MOST_STREAMS {
-        let answer = ask().await;
-        assert_eq!(answer.status(), StatusCode::OK);
-        open.push(answer);
-    }
-    assert_eq!(ask().await.status(), StatusCode::TOO_MANY_REQUESTS);
-    open.pop();
-    assert_eq!(ask().await.status(), StatusCode::OK);
 }
