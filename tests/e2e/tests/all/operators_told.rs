@@ -1,11 +1,12 @@
 //! What operators are told at a channel of theirs, and a node's key that is rotated under its heads of audits.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, time::Duration};
 
-use ocmt::config::OperatorAlerts;
+use ocmt::{config::OperatorAlerts, local::wait_for};
 use ocmt_client::audit::Trust;
 use ocmt_crypto::audit::checkpoint::NoteKey;
-use ocmt_testkit::{TestNode, command::ocmt, receiver::Receiver};
+use ocmt_testkit::{TestNode, command::ocmt, http, receiver::Receiver};
+use ocmt_types::{Clock as _, SystemClock};
 use serde_json::Value;
 
 /// A channel of Slack's kind at the receiver, as a table of the configuration, and the receiver's authority.
@@ -22,6 +23,18 @@ async fn says(words: &[&str]) -> Value {
     let said = ocmt(words).await.unwrap();
     assert_eq!(said.code, Some(0), "{}", said.err);
     serde_json::from_str(&said.out).unwrap()
+}
+
+/// A change that was planned: tokens of the key before are good until they end.
+async fn tokens_outlive_their_key(node: &TestNode) {
+    let target = node.target().unwrap();
+    let second = async || {
+        let answer = http::get(&target, "/.well-known/ocmt-gateway-keys", &[]).await.ok()?;
+        serde_json::from_str::<Value>(&answer.body).ok()?["keys"][1]["exp"].as_i64()
+    };
+    let until = wait_for(Duration::from_secs(20), second).await.expect("the key before is gone");
+    let left = until - SystemClock.now().millis() / 1000;
+    assert!((3_000..=3_660).contains(&left), "{left} s");
 }
 
 /// Its heads go on under the next key, for who knows the authority and for who knows the first key alone, and operators hear of it.
@@ -59,6 +72,7 @@ async fn a_nodes_key_is_rotated_under_its_heads_and_operators_are_told() {
     let again = ocmt(&["cluster", "sealing-key", "rotate", "--config", &config]).await.unwrap();
     assert!(again.code != Some(0) && again.err.contains("not in use everywhere"), "{}", again.err);
     let node = TestNode::start_again(left, |_| {}).await.unwrap();
+    tokens_outlive_their_key(&node).await;
     let second = key("show").await;
     assert_eq!((&second["key"], &second["earlier"]), (&asked["next"], &Value::from(1)), "{second}");
 
