@@ -102,4 +102,11 @@ pub async fn a_host_finds_its_containers_of_all_tenants(store: Store) {
         (cluster.count_hosted(here).await.unwrap(), cluster.count_hosted(id(9)).await.unwrap()),
         (3, 0)
     );
+    assert_eq!(
+        (
+            cluster.count_in_state(ContainerState::Running).await.unwrap(),
+            cluster.count_in_state(ContainerState::Paused).await.unwrap()
+        ),
+        (6, 0)
+    );
 }

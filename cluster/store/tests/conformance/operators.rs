@@ -241,6 +241,7 @@ pub async fn a_first_operator_is_the_first(store: Store) {
 
 pub async fn the_cluster_has_a_chain_of_its_own_without_a_gap(store: Store) {
     founded(&store).await;
+    assert_eq!(store.operators().audit_end().await.unwrap(), None, "nothing is recorded yet");
     let mut acts = JoinSet::new();
     for _ in 0..8 {
         let operators = store.operators();
@@ -255,6 +256,8 @@ pub async fn the_cluster_has_a_chain_of_its_own_without_a_gap(store: Store) {
     acts.join_all().await;
     let rows = store.operators().audit_page(0, 100).await.unwrap();
     assert_eq!(rows.len(), 24);
+    let end = store.operators().audit_end().await.unwrap().unwrap();
+    assert_eq!((end.seq, end.hash), (24, rows[23].hash));
     let mut chain = ChainVerifier::new(TenantId::from_bytes(id::<ClusterId>(99).into_bytes()));
     for row in rows {
         chain.next(row.seq.unsigned_abs(), &row.record, &row.hash).unwrap();
