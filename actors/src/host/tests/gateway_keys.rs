@@ -52,6 +52,7 @@ async fn k6_tokens_of_a_key_that_was_replaced_as_planned_are_good_until_they_end
     assert_eq!(world.kit.system.gateway_keys().unwrap().len(), 2);
     world.kit.clock.advance(Duration::from_secs(61));
     // the earlier sealing key is erased once nothing is under it
+    world.kit.system.rewrap(ann.tenant, world.kit.deadline()).await.unwrap();
     ring.replace(generations(&[2]));
     connect(&world, container, &old).await.expect("within a token's life");
     world.kit.clock.advance(Duration::from_secs(60));
