@@ -12,6 +12,7 @@ use crate::{
         message::What,
     },
     ports::{HostStanding, LockReason},
+    tenant::quota::LIVE,
     work::{SystemWork, Work},
 };
 
@@ -95,14 +96,7 @@ pub(super) struct LookAtAll {
 impl SystemWork for LookAtAll {
     type Output = ();
     async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
-        for state in [
-            ContainerState::Creating,
-            ContainerState::Running,
-            ContainerState::Pausing,
-            ContainerState::Paused,
-            ContainerState::Stopping,
-            ContainerState::Waking,
-        ] {
+        for state in LIVE {
             for row in work.tx.find::<Container>(Container::observed.eq(state)).await? {
                 if self.elsewhere && row.host_node == work.env.node {
                     continue;
