@@ -11,7 +11,7 @@ use std::{
 use anyhow::Context as _;
 
 /// Exit code when something was read.
-const GOT_IN: u8 = 3;
+pub(crate) const GOT_IN: u8 = 3;
 /// Bytes read at once; also the most a mark may straddle two reads by.
 const CHUNK: usize = 1 << 20;
 
@@ -32,7 +32,7 @@ pub(crate) fn run(pid: &str, mark: Option<&str>) -> anyhow::Result<ExitCode> {
     Ok(if got_in { ExitCode::from(GOT_IN) } else { ExitCode::SUCCESS })
 }
 
-fn tell(name: &str, outcome: io::Result<String>) -> io::Result<bool> {
+pub(crate) fn tell(name: &str, outcome: io::Result<String>) -> io::Result<bool> {
     let got_in = outcome.is_ok();
     writeln!(io::stdout(), "{name}: {}", outcome.unwrap_or_else(|error| format!("refused: {error}")))?;
     Ok(got_in)

@@ -2,10 +2,12 @@
 //!
 //! It serves HTTP on `127.0.0.1:$PORT` (8080), proves that it holds `DEMO_SECRET` without showing
 //! it, and talks back. `repeat` says everything back that comes in, as `cat` does where there is one.
-//! `eat MIB` takes memory; `policy` shows the file with what agents may do. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory.
+//! `eat MIB` takes memory; `policy` shows the file with what agents may do. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory;
+//! `escape` is its other side: what it finds that looks for a way out of its container.
 
 mod attack;
 mod eat;
+mod escape;
 mod probe;
 mod server;
 mod socket;
@@ -25,8 +27,12 @@ fn main() -> ExitCode {
         (Some("eat"), Some(mib), None) => eat::run(&mib),
         (Some("policy"), None, _) => policy().map(|()| ExitCode::SUCCESS),
         (Some("attack"), Some(pid), mark) => attack::run(&pid, mark.as_deref()),
+        (Some("escape"), first, second) => {
+            let addresses: Vec<String> = first.into_iter().chain(second).chain(arguments).collect();
+            escape::run(&addresses)
+        }
         _ => Err(anyhow::anyhow!(
-            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | policy | attack PID [HEX OF MARKED BYTES]"
+            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | policy | attack PID [HEX OF MARKED BYTES] | escape [ADDRESS]..."
         )),
     };
     outcome.unwrap_or_else(|error| {

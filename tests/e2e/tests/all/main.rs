@@ -22,6 +22,7 @@ mod demo;
 mod egress;
 mod email;
 mod entries;
+mod escapes;
 mod foreign;
 mod gateway;
 mod group_vault;
