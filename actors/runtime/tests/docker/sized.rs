@@ -82,7 +82,7 @@ async fn who_fills_a_volume_is_told_that_it_is_full_and_nobody_else_notices() {
         // whoever starts it past the node finds nothing it could write to; the node mounts it first
         let address = bench.runtime.start(&first, &secret(3)).await.unwrap();
         assert_eq!(mounts(&path), 1);
-        assert!(ask(address, "write /volume/more").await.contains("StorageFull"));
+        assert_eq!(ask(address, "fill /volume/more").await, "(0, Some(StorageFull))", "not a MiB is left");
         let refused = runtime.erase_volume(spec.tenant, spec.user).await;
         assert!(matches!(refused, Err(RuntimeError::Conflict { .. })), "{refused:?}");
         for container in [first, second] {
