@@ -149,6 +149,9 @@ main() {
     [ "$(grep -c ': ' <<<"$said")" -ge 20 ] || die "not all was tried"
     if grep ': got$' <<<"$said"; then die "there is a way out"; fi
     "$ocmt" security audit --deep --json --config "$scratch/ocmt.toml" >"$scratch/audit.json" 2>/dev/null || true
+    if ! grep -q '"containers"' "$scratch/audit.json" || grep -q '"check": *"containers"' "$scratch/audit.json"; then
+        die "the audit did not look at the container"
+    fi
     if grep -o '"containers\.[a-z_]*"' "$scratch/audit.json"; then die "the container is not as its profile has it"; fi
     "$ocmt" container rm "$id" >/dev/null 2>&1
     say "all as it should be"

@@ -52,6 +52,11 @@ pub enum RuntimeError {
     /// No /29 is left in the configured range of networks.
     #[error("no network is left in {0}: widen containers.networks or remove containers")]
     NetworksExhausted(String),
+    /// The disk has no room for one more volume of its size, in MiB.
+    #[error(
+        "the disk has no room for a volume of {0} MiB: free some of it, or write a smaller containers.volume_mib"
+    )]
+    NoRoom(u64),
     /// The volume could not be opened as it must be.
     #[error("the volume {path}: {why}")]
     Volume {
@@ -82,6 +87,7 @@ impl RuntimeError {
             | Self::Refused(_)
             | Self::StartFailed { .. }
             | Self::NetworksExhausted(_)
+            | Self::NoRoom(_)
             | Self::Volume { .. }
             | Self::Io { .. } => false,
         }

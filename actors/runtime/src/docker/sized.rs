@@ -224,7 +224,7 @@ fn fill(folder: &OwnedFd, path: &Path, bytes: u64) -> Result<(), RuntimeError> {
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(folder, MAKING, flags, Mode::RUSR | Mode::WUSR).map_err(fail)?;
     let room = rustix::fs::fstatvfs(&file).map_err(fail)?;
-    let full = || refused(path, &format!("the disk has no room for {} MiB more", bytes >> 20));
+    let full = || RuntimeError::NoRoom(bytes >> 20);
     // looked at first: what is set aside in vain takes the room of others until it is given back
     if room.f_bavail.saturating_mul(room.f_frsize) < bytes {
         return Err(full());

@@ -212,6 +212,7 @@ pub(crate) fn from_engine(error: RuntimeError) -> ActorError {
         RuntimeError::ImageMissing(_) => ActorError::precondition("IMAGE_MISSING", why),
         RuntimeError::Refused(_) => ActorError::precondition("OUTSIDE_PROFILE", why),
         RuntimeError::NetworksExhausted(_) => ActorError::exhausted("NETWORKS_EXHAUSTED", why),
+        RuntimeError::NoRoom(_) => ActorError::exhausted("NO_ROOM_FOR_VOLUME", why),
         _ => ActorError::unavailable("ENGINE_FAILED", why),
     }
 }
