@@ -7,7 +7,9 @@ use tokio::sync::Semaphore;
 
 use super::{
     super::{FORM_BYTES, answer::see_other, assets, in_time, words},
-    Console, Ground, MOST_STREAMS, acts, events, findings, nodes, overview, placement, tenants, trail, work,
+    Console, Ground, MOST_STREAMS, acts,
+    at::At,
+    events, findings, nodes, overview, placement, tenants, trail, work,
 };
 use crate::operator::OperatorRpc;
 
@@ -30,6 +32,7 @@ pub fn console(rpc: OperatorRpc, ground: Ground) -> Router {
         .route("/console/audit", get(trail::audit))
         .route("/console/audit/heads", get(trail::heads))
         .route("/console/findings", get(findings::show))
+        .route("/console/{*rest}", get(missing))
         .layer(middleware::from_fn(words::keep))
         .route("/static/{version}/{*name}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
@@ -42,6 +45,11 @@ pub fn is_console(path: &str) -> bool {
     let folder =
         |name: &str| path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     path == "/" || folder("/console") || folder("/static")
+}
+
+/// Else it would be answered as a method that is not there, in gRPC.
+async fn missing(who: At) -> Response {
+    who.missing()
 }
 
 async fn home() -> Response {

@@ -189,6 +189,7 @@ async fn every_page_is_shut_to_whose_certificate_is_not_good_now() {
     assert!(routes.len() > 10, "{routes:?}");
     for route in routes {
         let path = route.replace("{id}", &node.to_string()).replace("{act}", "drain");
+        let path = path.replace("{*rest}", "x/y");
         for (what, who) in
             [("no certificate", None), ("unknown", Some(&other)), ("an earlier one", Some(&reissued))]
         {
@@ -235,6 +236,8 @@ async fn pages_show_what_is_there_and_names_are_text() {
     assert!(stage.page("/console?language=de").await.contains("Knoten im Dienst"));
     for (path, status) in [
         ("/console/nodes/x", StatusCode::NOT_FOUND),
+        ("/console/nothing", StatusCode::NOT_FOUND),
+        ("/console/nodes/x/y/z", StatusCode::NOT_FOUND),
         (&*stage.path("forget"), StatusCode::NOT_FOUND),
         ("/console/placement?after=x", StatusCode::BAD_REQUEST),
         ("/console/audit/heads?after=x", StatusCode::BAD_REQUEST),
