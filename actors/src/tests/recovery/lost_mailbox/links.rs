@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use ocmt_store::tables::Tenant;
+
 use super::{
-    super::circle::{Circle, short},
+    super::circle::{Circle, ownership, short},
     NEW,
 };
 use crate::{
-    SystemConfig,
     api::{
-        auth::WhoAmI,
+        auth::{LinkPurpose, WhoAmI},
         recovery::{GetGuardianship, GuardianshipState, ResignGuardianship},
+        tenant::{GetTenant, TenantPolicy},
     },
     tests::kit::{Kit, until},
 };
@@ -42,22 +44,29 @@ async fn a_link_is_worth_nothing_once_its_guardian_has_resigned_or_was_removed()
     circle.inert(&links[2], NEW).await;
 }
 
-/// Longer than anybody may ask for: a stored policy may be of a newer program.
-fn weeks(config: &mut SystemConfig) {
-    short(config);
-    config.policy.session_idle_ms = 7 * 24 * 3_600_000;
-    config.policy.session_absolute_ms = 7 * 24 * 3_600_000;
+/// Sessions of the owner's tenant last for a week: longer than anybody may ask for, but a stored policy may be of a newer program.
+async fn have_sessions_last_for_a_week(circle: &Circle) {
+    let policy = circle.kit.call(&circle.owner.caller, GetTenant).await.unwrap().policy;
+    let week = 7 * 24 * 3_600_000;
+    let policy = TenantPolicy { session_idle_ms: week, session_absolute_ms: week, ..policy };
+    let own = ownership(&circle.kit, circle.owner.tenant).await.unwrap();
+    let mut tx = circle.kit.store.fenced(own).await.unwrap();
+    let row = tx.get::<Tenant>(()).await.unwrap().unwrap();
+    tx.update(&Tenant { policy: serde_json::to_vec(&policy).unwrap(), ..row }).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 #[tokio::test]
 async fn its_session_ends_within_a_day_where_others_last_for_days() {
-    let circle = Circle::dealt(Kit::sim_with(weeks).await, 2, &[1, 1]).await;
+    let circle = Circle::dealt(Kit::sim_with(short).await, 2, &[1, 1]).await;
+    have_sessions_last_for_a_week(&circle).await;
     let link = circle.lost_link(0, NEW).await;
     let person = circle.inert(&link, NEW).await;
+    let owner = circle.kit.sign_in(&circle.owner, LinkPurpose::SignIn).await;
     circle.kit.clock.advance(DAY - MILLI);
     circle.kit.call(&person.caller, WhoAmI).await.expect("it lives");
     circle.kit.clock.advance(MILLI);
     let ended = circle.kit.call(&person.caller, WhoAmI).await;
     assert_eq!(ended.unwrap_err().reason(), "UNAUTHENTICATED");
-    circle.kit.call(&circle.owner.caller, WhoAmI).await.expect("another session lives on");
+    circle.kit.call(&owner.caller, WhoAmI).await.expect("another session lives on");
 }
