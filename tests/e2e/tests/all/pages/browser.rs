@@ -102,11 +102,25 @@ impl Browser {
         let body = json!({ "script": format!("return !!({holds})"), "args": [] });
         let held = async || {
             let said = self.driver.post("/execute/sync", &body).await;
-            said.is_ok_and(|held| held == true).then_some(())
+            if said.is_ok_and(|held| held == true) {
+                return Some(());
+            }
+            self.load_again_if_cut().await;
+            None
         };
         if wait_for(PATIENCE, held).await.is_none() {
             let page = self.run("return location.href + '\\n' + document.body.innerText").await;
             panic!("never: {holds}\n{}\n{:?}", page.as_str().unwrap_or_default(), self.complaints().await);
+        }
+    }
+
+    /// Bridges of containers come and go beside the browser, which cuts what it loads when they do.
+    async fn load_again_if_cut(&self) {
+        let cut = "return location.protocol === 'chrome-error:' \
+                   && document.body.innerText.includes('ERR_NETWORK_CHANGED')";
+        let asked = json!({ "script": cut, "args": [] });
+        if self.driver.post("/execute/sync", &asked).await.is_ok_and(|is| is == true) {
+            self.driver.post("/refresh", &json!({})).await.unwrap();
         }
     }
 
