@@ -10,9 +10,9 @@ use ocmt_testkit::{
 use super::{
     Walked,
     browser::{Browser, Shows, proof_of},
-    expired,
     page_rules::{Page, ROUTES},
     rules::Least,
+    with_one_expired,
 };
 use crate::{mfa, requests::Ids};
 
@@ -89,9 +89,8 @@ impl Walked {
 
 #[tokio::test]
 async fn a_page_is_for_everybody_and_what_is_guarded_is_shut() {
-    let node = TestNode::start().await.unwrap();
+    let (_database, node, over) = with_one_expired().await;
     let target = node.target().unwrap();
-    let over = expired(&node).await;
     let (ada, bob, eve) = (
         node.person("ada").await.unwrap(),
         node.person("bob").await.unwrap(),
