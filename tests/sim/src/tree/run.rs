@@ -20,7 +20,7 @@ use super::{
 use crate::{
     chaos::{Chaos, name},
     oracle::Event,
-    run::Report,
+    run::{Report, begin_at_the_first_list},
 };
 
 /// Simulated milliseconds in which people come in.
@@ -40,6 +40,7 @@ const TICK: Duration = Duration::from_millis(25);
 /// # Errors
 /// If the simulation itself fails.
 pub fn run(seed: u64) -> anyhow::Result<Report> {
+    begin_at_the_first_list()?;
     let mut rng = StdRng::seed_from_u64(seed ^ 0x7EE);
     let tree = Tree::new(seed, rng.random_range(3..=4));
     let mut sim = Builder::new()
