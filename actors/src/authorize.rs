@@ -225,7 +225,6 @@ const fn rule(action: Action) -> Rule {
         A::StopDeletion => r(Role::Owner, None, false, Never),
         // an invitation gives a role as much as setting one does
         A::InviteUser | A::RemoveUser => r(Role::Admin, None, true, Never),
-        A::PublishIdentityKey => r(Role::Observer, None, false, Never),
         A::ReadSelf | A::SignOut => r(Role::Observer, None, false, Always),
         A::FoundTenant | A::CompleteMfa | A::ReadSessions | A::SeeToAddress | A::CreateVault => {
             r(Role::Observer, None, false, Never)
@@ -237,7 +236,7 @@ const fn rule(action: Action) -> Rule {
         }
         A::StepUp => r(Role::Observer, None, false, AfterRelease),
         A::EndSessions => r(Role::Observer, Some(Role::Admin), false, Never),
-        A::QueryOwnAudit | A::ReadInbox => r(Role::Observer, None, false, Never),
+        A::PublishIdentityKey | A::QueryOwnAudit | A::ReadInbox => r(Role::Observer, None, false, Never),
         A::QueryTenantAudit => r(Role::Admin, None, false, Never),
         // of a group's vault: who takes part in it, with this role in the group (`tenant::group_vault`)
         A::WriteVault => in_group(r(Role::Observer, None, false, Never), GroupRole::Member),

@@ -16,7 +16,7 @@ use ocmt_crypto::{
 use ocmt_store::tables::ShareGrant;
 use ocmt_types::{CapabilityId, Digest32, ProgramTokenId};
 
-use super::{Side, capabilities::wish, get, given, list, offer, reason, revoke, three};
+use super::{HOUR_MS, Side, approving, capabilities::wish, get, given, list, offer, reason, revoke, three};
 use crate::{
     ActorError, Caller,
     api::{
@@ -36,7 +36,6 @@ use crate::{
 };
 
 const DAY_MS: i64 = 24 * 3_600_000;
-const HOUR_MS: i64 = 3_600_000;
 const ALL: [Permission; 6] = [Read, List, Write, Delete, Admin, Share];
 
 /// A program of somebody's, made for the entry `kept`.
@@ -93,14 +92,7 @@ async fn approval(
         true => vec![sealed(kit, ann, "granted", &agent.key).await],
         false => Vec::new(),
     };
-    let give = ApproveCapability {
-        capability,
-        permissions: may.to_vec(),
-        lifetime_ms: HOUR_MS,
-        grants,
-        share: None,
-        write_grants: Vec::new(),
-    };
+    let give = approving(capability, may, grants);
     if may.contains(&Write) { writes::writing(kit, ann, agent, give).await } else { give }
 }
 

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use ocmt_store::tables::VaultObject;
 use ocmt_types::{CapabilityId, Digest32};
 
-use super::{Side, accept, get, given, list, offer, reason, revoke, shares, three};
+use super::{HOUR_MS, Side, accept, approving, get, given, list, offer, reason, revoke, shares, three};
 use crate::{
     ActorError,
     api::{
@@ -30,7 +30,6 @@ use crate::{
     },
 };
 
-const HOUR_MS: i64 = 3_600_000;
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 pub(super) fn wish(object: Digest32, permissions: &[Permission]) -> RequestCapability {
@@ -65,14 +64,7 @@ async fn approval(
         true => offer(kit, ann, to, "granted", permissions).await.grants,
         false => Vec::new(),
     };
-    ApproveCapability {
-        capability,
-        permissions: permissions.to_vec(),
-        lifetime_ms: HOUR_MS,
-        grants,
-        share: None,
-        write_grants: Vec::new(),
-    }
+    approving(capability, permissions, grants)
 }
 
 async fn all(kit: &Kit, of: &Side) -> Vec<CapabilityInfo> {

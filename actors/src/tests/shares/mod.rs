@@ -22,7 +22,7 @@ use ocmt_crypto::{
     sign::SigningKey,
     vault::UnlockedVault,
 };
-use ocmt_types::{Digest32, ShareId, VaultId};
+use ocmt_types::{CapabilityId, Digest32, ShareId, VaultId};
 
 use super::{
     kit::{Kit, Person},
@@ -31,6 +31,7 @@ use super::{
 use crate::{
     ActorError, Caller,
     api::{
+        capabilities::ApproveCapability,
         programs::EntryGrant,
         shares::{
             AcceptShare, CreateShare, ListShares, Permission, RevokeShare, SendSharedWrite, ShareInfo,
@@ -40,6 +41,8 @@ use crate::{
         vault::{Entries, EntryPage, GetEntry, ListEntries},
     },
 };
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// Somebody with a vault: of an entry `granted` and one `kept`.
 struct Side {
@@ -160,6 +163,22 @@ fn item(place: &SharedPlace, act: &SharedAct, giver: &Side, taker: &Side) -> Vec
 
 fn value(text: &[u8]) -> SharedAct {
     SharedAct::Put(zeroize::Zeroizing::new(text.to_vec()))
+}
+
+/// An approval for an hour, without writing.
+fn approving(
+    capability: CapabilityId,
+    permissions: &[Permission],
+    grants: Vec<EntryGrant>,
+) -> ApproveCapability {
+    ApproveCapability {
+        capability,
+        permissions: permissions.to_vec(),
+        lifetime_ms: HOUR_MS,
+        grants,
+        share: None,
+        write_grants: Vec::new(),
+    }
 }
 
 /// Offered and taken.

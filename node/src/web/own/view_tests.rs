@@ -98,7 +98,7 @@ fn what_people_call_groups_and_what_they_share_is_text() {
 }
 
 #[test]
-fn what_somebody_asks_for_and_how_a_sender_calls_themselves_is_text() {
+fn what_somebody_asks_for_is_text() {
     let frame = frame();
     let request = || OneRequest {
         id: text(),
@@ -130,6 +130,11 @@ fn what_somebody_asks_for_and_how_a_sender_calls_themselves_is_text() {
         harmless(&keys);
     }
     harmless(&Approvals { frame, asked, mine, further: false, next: Some(text()), csrf: EVIL });
+}
+
+#[test]
+fn how_a_sender_calls_themselves_and_what_a_channel_is_called_is_text() {
+    let frame = frame();
     let waiting = OnePairing {
         id: text(),
         name: text(),
