@@ -152,11 +152,13 @@ impl Drop for Driver {
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             let _ = kill_process(pid, Signal::TERM);
         }
+        let mut ended = false;
         for _ in 0..100 {
-            if !matches!(self.child.try_wait(), Ok(None)) {
+            ended = ended || !matches!(self.child.try_wait(), Ok(None));
+            if ended && std::fs::remove_dir_all(self.folder.path()).is_ok() {
                 break;
             }
-            std::thread::sleep(Duration::from_millis(20)); // why: its browser writes into the folder, which goes next; nobody can await in a drop
+            std::thread::sleep(Duration::from_millis(20)); // why: the browser writes into the folder for a moment more; nobody can await in a drop
         }
     }
 }
