@@ -241,7 +241,9 @@ impl Browser {
             .unwrap()
             .iter()
             .filter(|entry| entry["level"] == "WARNING" || entry["level"] == "SEVERE");
-        bad.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+        let bad = bad.map(|entry| entry["message"].as_str().unwrap_or_default());
+        // of the machine's network, not of the page: see `load_again_if_cut`
+        bad.filter(|message| !message.ends_with("net::ERR_NETWORK_CHANGED")).map(str::to_owned).collect()
     }
 
     async fn keep_traffic(&self) {
