@@ -221,7 +221,7 @@ impl Vault {
     }
 
     /// The same to a program that asks to write, whose signing key somebody has read where the program runs. The vault's
-    /// ledger says so first, to that key: it is good for the version that is there now, until its time.
+    /// ledger says so first, to that key: it is good once, for the version that is there now, until its time.
     ///
     /// # Errors
     /// As [`Vault::approve_capability`]; [`ClientError::Usage`] if the node shows another signing key.
@@ -250,6 +250,7 @@ impl Vault {
         let (share, now) = (ids.id::<ShareId>(), SystemClock.now());
         let mut ledger = self.ledger().await?;
         self.forget_ended(&mut ledger, now).await?;
+        let basis = Basis::of(self.keys().scope(), &object);
         let right = WriteRight::new(
             (share, object.object_id),
             Acts { write: true, delete: false },
@@ -257,14 +258,19 @@ impl Vault {
             self.keys().keyring().inbox.public(),
             now,
             Some(now + lifetime),
-        );
-        let word = self.write_grant(&right, Basis::of(self.keys().scope(), &object));
+        )
+        .once(&basis);
+        let word = self.write_grant(&right, basis);
         ledger.give(right)?;
         self.may_forget(&ledger.trim()).await?;
         self.keep_ledger(&ledger).await?;
         let given = self.approve(of, permissions, lifetime, grants, Some((share, word))).await;
-        if given.as_ref().is_err_and(was_refused) {
-            self.forget_share(share).await?;
+        match &given {
+            Err(error) if was_refused(error) => self.forget_share(share).await?,
+            // it ends with the token at the latest. It is given by now: a ledger that another device just wrote has it
+            // longer, and no more than once
+            Ok(Capability { expires_at: Some(at), .. }) => drop(self.end_share_by(share, *at).await),
+            _ => {}
         }
         given
     }

@@ -252,7 +252,7 @@ impl Client {
         value: Zeroizing<Vec<u8>>,
     ) -> Result<MessageId, ClientError> {
         let asked = self.list_capabilities(false).await?.into_iter();
-        // the newest: an older one is of an older version
+        // one that is of another version than the present, or used up, is not shown
         let approved =
             asked.filter(|one| one.object == entry && one.right.is_some()).find_map(|one| one.right);
         let Some(right) = approved else {

@@ -22,7 +22,7 @@ use ocmt_crypto::{
     seal::{SealPublicKey, SealSecretKey},
     sign::SigningKey,
 };
-use ocmt_types::{Digest32, VaultId};
+use ocmt_types::{Digest32, ProgramTokenId, ShareId, VaultId};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -54,15 +54,7 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
             tell_token(context, &access, &args.out)
         }
         ProgramCommand::Revoke { token, passphrase } => {
-            let client = context.client().await?;
-            // first the token, which ends at once; then the keys that the program may have kept
-            let ended = client.revoke_program_token(token).await?;
-            if !ended.rekey.is_empty() {
-                fresh_keys(context, &client, &ended, &passphrase).await.context(
-                    "the token has ended, but what it could read is not under fresh keys yet: \
-                     run `ocmt vault rotate`, of a group's vault `ocmt group vault rotate`",
-                )?;
-            }
+            let ended = end_token(context, token, &passphrase).await?;
             context.out.value(&json!({ "rekeyed": ended.rekey.len() }), || {
                 format!("the token has ended; {} under fresh keys", show::count(ended.rekey.len(), "secret"))
             })
@@ -93,13 +85,36 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
     }
 }
 
+/// First the token, which ends at once; then what the program may write, and the keys that it may have kept.
+async fn end_token(
+    context: &Context,
+    token: ProgramTokenId,
+    passphrase: &PassphraseArgs,
+) -> anyhow::Result<ProgramEnded> {
+    let client = context.client().await?;
+    // they are listed no more once it has ended, and that is not held up by a list
+    let listed = client.list_capabilities(false).await.unwrap_or_default().into_iter();
+    let of_token = listed.filter(|one| one.program.as_ref().is_some_and(|program| program.id == token));
+    let approved: Vec<ShareId> = of_token.filter_map(|one| one.share).collect();
+    let ended = client.revoke_program_token(token).await?;
+    fresh_keys(context, &client, (token, &approved, &ended), passphrase).await.context(
+        "the token has ended, but what it could read is not under fresh keys yet, or what it was approved to write \
+         is in your vault's ledger still: run `ocmt vault rotate`, of a group's vault `ocmt group vault rotate`",
+    )?;
+    Ok(ended)
+}
+
 async fn fresh_keys(
     context: &Context,
     client: &Client,
-    ended: &ProgramEnded,
+    (token, approved, ended): (ProgramTokenId, &[ShareId], &ProgramEnded),
     passphrase: &PassphraseArgs,
 ) -> anyhow::Result<()> {
     let mut own = context.vault(client, passphrase).await?;
+    own.forget_program(token, approved).await?;
+    if ended.rekey.is_empty() {
+        return Ok(());
+    }
     rekey(client, &mut own, ended.vault, &ended.rekey, passphrase).await
 }
 

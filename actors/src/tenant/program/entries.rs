@@ -24,6 +24,8 @@ pub(in crate::tenant) struct Held {
     pub(in crate::tenant) version: i64,
     /// To do what.
     pub(in crate::tenant) allowed: Allowed,
+    /// To write it: the key that signs.
+    pub(in crate::tenant) signs: Option<Digest32>,
     /// To read it: the data key, sealed to the program.
     sealed: Vec<u8>,
 }
@@ -43,6 +45,7 @@ pub(in crate::tenant) async fn held(work: &mut Work, token: &ProgramToken) -> Re
         object: row.object_id,
         version: row.version,
         allowed: Allowed::exactly(&CEILING),
+        signs: None,
         sealed: row.sealed_grant,
     });
     let mut all: Vec<Held> = made.collect();
@@ -52,7 +55,8 @@ pub(in crate::tenant) async fn held(work: &mut Work, token: &ProgramToken) -> Re
         .and(Capability::expires_at.gt(work.now));
     all.extend(work.tx.find::<Capability>(since).await?.into_iter().filter_map(|row| {
         let (version, allowed) = (row.version?, Allowed::stored(&row.permissions));
-        Some(Held { object: row.object_id, version, allowed, sealed: row.sealed_grant.unwrap_or_default() })
+        let sealed = row.sealed_grant.unwrap_or_default();
+        Some(Held { object: row.object_id, version, allowed, signs: row.sign_key, sealed })
     }));
     Ok(all)
 }

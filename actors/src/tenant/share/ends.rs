@@ -164,7 +164,7 @@ pub(in crate::tenant) async fn end_of_vault(work: &mut Work, vault: VaultId) -> 
     for state in LIVE {
         end_all(work, &Share::vault_id.eq(vault).and(Share::state.eq(state))).await?;
     }
-    Ok(())
+    capability::end_of_vault(work, vault).await
 }
 
 async fn end_all(work: &mut Work, live: &ocmt_store::Filter<Share>) -> Result<(), ActorError> {

@@ -27,7 +27,7 @@ use ocmt_types::{Digest32, ShareId, UserId, VaultId};
 use ractor::ActorRef;
 
 pub(super) use self::{
-    capability::forget_program,
+    capability::{forget_program, used_up},
     ends::{end_given, end_in_vault, end_of_user, end_of_vault, sweep},
     entry::end_of_entry,
     rights::{MOST_RENEWED, renew},

@@ -12,7 +12,7 @@ use ocmt_crypto::{
     sign::VerifyKey,
 };
 use ocmt_store::tables::{Share, ShareGrant, ShareRight, SharedWrite, User, VaultObject};
-use ocmt_types::{Digest32, ShareId, UserId};
+use ocmt_types::{Digest32, ShareId, UserId, VaultId};
 
 use super::{LIVE, allowed, is_over};
 use crate::{
@@ -150,15 +150,18 @@ pub(super) async fn of(work: &mut Work, share: &Share, opens: bool) -> Result<Ve
     Ok(rights)
 }
 
-/// To a program, what it may write of an entry by an approval.
+/// To a program, what it may write of an entry by an approval, if that is of the version that is there.
 pub(super) async fn of_program(
     work: &mut Work,
     share: ShareId,
-    object: Digest32,
+    (vault, object): (VaultId, Digest32),
 ) -> Result<Option<SharedRight>, ActorError> {
-    match work.tx.get::<ShareRight>((share, object)).await? {
-        Some(row) => shown(work, row, true).await.map(Some),
-        None => Ok(None),
+    let Some(row) = work.tx.get::<ShareRight>((share, object)).await? else { return Ok(None) };
+    match work.tx.get::<VaultObject>((vault, object)).await? {
+        Some(head) if (head.version, head.body_hash) == (row.version, row.body_hash) => {
+            shown(work, row, true).await.map(Some)
+        }
+        _ => Ok(None),
     }
 }
 

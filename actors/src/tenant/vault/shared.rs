@@ -14,7 +14,7 @@ use crate::{
     api::vault::{FileSharedWrites, ListSharedWrites, SharedWriteItem, SharedWritePage, Written},
     authorize::Action,
     error::ActorError,
-    tenant::share::{MOST_RENEWED, renew},
+    tenant::share::{MOST_RENEWED, renew, used_up},
     work::{Handle, Work},
 };
 
@@ -76,13 +76,16 @@ impl Handle for FileSharedWrites {
         if self.renewals.len() > MOST_RENEWED {
             return Err(ActorError::invalid("renewals", format!("are more than {MOST_RENEWED}")));
         }
-        let mut filed = BTreeSet::new();
+        let (mut filed, mut shares) = (BTreeSet::new(), BTreeSet::new());
         for id in ids {
             let of_vault = SharedWrite::vault_id.eq(vault.vault_id);
             let row = work.tx.take_if::<SharedWrite>(id, of_vault).await?;
             // another device was faster, a newer one came, or the share has ended
-            filed.insert(row.ok_or(ActorError::Aborted("the vault's inbox"))?.object_id);
+            let row = row.ok_or(ActorError::Aborted("the vault's inbox"))?;
+            filed.insert(row.object_id);
+            shares.insert(row.share_id);
         }
+        used_up(work, shares).await?;
         let counts = [("writes", self.writes.len()), ("renewed", self.renewals.len())];
         let details = counts.map(|(name, count)| (name.to_owned(), count.to_string()));
         if self.change.puts.is_empty() && self.change.deletes.is_empty() {

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use ocmt_crypto::{
+    seal::SealPublicKey,
     shared::{Acts, Basis, SharedAct, SharedPlace, SharedWrite, WriteGrant},
     sign::SigningKey,
     unlock::{Ledger, WriteRight},
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::{Clock as _, Digest32, IdGen, MessageId, RandomIds, ShareId, SystemClock, Timestamp};
+use ocmt_types::{
+    Clock as _, Digest32, IdGen, MessageId, ProgramTokenId, RandomIds, ShareId, SystemClock, Timestamp,
+};
 use tonic::Code;
 
 use super::{Offer, Permission, PersonKeys, Share, ShareState, SharedRight, Writing};
@@ -113,6 +116,38 @@ impl Vault {
         Ok(())
     }
 
+    /// Takes out of the ledger what a program may write: by its key, which the device knows that made its token, and these
+    /// approvals of it, which a node named.
+    ///
+    /// # Errors
+    /// As [`Vault::put`].
+    pub async fn forget_program(
+        &mut self,
+        program: ProgramTokenId,
+        named: &[ShareId],
+    ) -> Result<(), ClientError> {
+        let key = self.state().program_pin(self.client().identity()?.tenant, program)?;
+        let key = key.map(|pinned| SealPublicKey(pinned.0));
+        let mut ledger = self.ledger().await?;
+        let of_program = |right: &WriteRight| {
+            key.is_some_and(|key| right.is_of_program(&key))
+                || (right.is_once() && named.contains(&right.share))
+        };
+        if ledger.keep_rights(|right| !of_program(right)) {
+            self.keep_ledger(&ledger).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets what was given by this id end at this time already, if the ledger has it for longer.
+    pub(crate) async fn end_share_by(&mut self, share: ShareId, at: Timestamp) -> Result<(), ClientError> {
+        let mut ledger = self.ledger().await?;
+        if ledger.end_right(share, at) {
+            self.keep_ledger(&ledger).await?;
+        }
+        Ok(())
+    }
+
     /// Rights of shares that are over, by this device's clock or as the node says, which can only take away with it.
     pub(crate) async fn forget_ended(&self, ledger: &mut Ledger, now: Timestamp) -> Result<(), ClientError> {
         if ledger.rights().is_empty() {
@@ -127,8 +162,13 @@ impl Vault {
                     .iter()
                     .any(|one| one.share == Some(right.share) && one.state == CapabilityState::Approved)
         };
+        // what is good once is over with the version that it is of
+        let follows =
+            |right: &WriteRight| self.present(right.object).is_some_and(|present| right.follows(&present));
         ledger.keep_rights(|right| {
-            right.expires_at.is_none_or(|at| at > now) && (lives(right) || now.since(right.given_at) < GIVING)
+            right.expires_at.is_none_or(|at| at > now)
+                && (lives(right) || now.since(right.given_at) < GIVING)
+                && (!right.is_once() || follows(right))
         });
         Ok(())
     }

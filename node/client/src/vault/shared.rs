@@ -94,11 +94,7 @@ impl Vault {
 
     fn verdict(&self, ledger: &Ledger, sealed: &[u8]) -> (Worth, Option<SharedPlace>, Option<SharedAct>) {
         let scope = self.open.scope();
-        let present = |object: Digest32| {
-            let leaf = self.open.leaves().find(|leaf| leaf.object_id == object)?;
-            let place = ObjectPlace { scope, object, version: leaf.version };
-            Some(Basis { place, body_hash: leaf.body_hash })
-        };
+        let present = |object: Digest32| self.present(object);
         match ledger.judge_shared(&scope, self.open.keyring(), SystemClock.now(), present, sealed) {
             SharedVerdict::Fileable(act, place) => (Worth::Fileable, Some(place), Some(act)),
             SharedVerdict::Stale(place) => (Worth::Stale, Some(place), None),
@@ -108,6 +104,13 @@ impl Vault {
             SharedVerdict::Lost(place) => (Worth::Lost, Some(place), None),
             SharedVerdict::Forged => (Worth::Forged, None, None),
         }
+    }
+
+    /// The version of an entry that is there now.
+    pub(crate) fn present(&self, object: Digest32) -> Option<Basis> {
+        let leaf = self.open.leaves().find(|leaf| leaf.object_id == object)?;
+        let place = ObjectPlace { scope: self.open.scope(), object, version: leaf.version };
+        Some(Basis { place, body_hash: leaf.body_hash })
     }
 
     /// Gives each the name of its entry, which its taker need not know.
@@ -207,7 +210,9 @@ impl Vault {
             if !share.entries.iter().any(of_before) || renewals.len() >= MOST_RENEWED {
                 continue;
             }
-            let right = ledger.right(share.id, entry).filter(|right| right.holds(keyring, now));
+            let right = ledger.right(share.id, entry);
+            // what is good once is not renewed, whatever a node lists it as
+            let right = right.filter(|right| right.holds(keyring, now) && !right.is_once());
             // one that is for something else by the node's list is left to be offered again
             let same = |right: &&WriteRight| {
                 let reads = share.permissions.contains(&Permission::Read);

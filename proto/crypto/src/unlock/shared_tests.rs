@@ -1,6 +1,8 @@
 //! What a taker's write is worth: the ledger against nodes, takers and time.
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use ocmt_types::{Digest32, Id as _, ShareId, TenantId, Timestamp, VaultId};
 use rand::{SeedableRng as _, rngs::StdRng};
 use zeroize::Zeroizing;
@@ -181,6 +183,37 @@ fn a_share_writes_until_its_time_is_over_or_it_is_taken_back() {
     let rng = &mut rand::rng();
     side.keyring = side.keyring.rekeyed(SigningKey::generate(rng), rng);
     assert_eq!(side.verdict(&before), "lost");
+}
+
+#[test]
+fn what_a_program_was_approved_to_write_is_good_once_and_for_that_version_alone() {
+    let approved = |side: &mut Side| {
+        let right = side.right(4, 8, WRITE, Some(NOW + Duration::from_secs(60))).once(&basis(8, 1));
+        side.ledger.give(right).unwrap();
+        side.ledger = Ledger::decode(&side.ledger.encode()).unwrap();
+    };
+    let mut side = Side::new();
+    approved(&mut side);
+    let (first, newer) = (side.put(&place(4, 8, 1, 0)), side.put(&place(4, 8, 1, 1)));
+    assert_eq!((side.verdict(&first), side.verdict(&newer)), ("fileable", "fileable"));
+    // the agent's key signs for the version that came since, and a node shows it: by the owner, or by filing
+    let second = side.put(&place(4, 8, 2, 2));
+    assert_eq!(side.verdict_at(NOW, 2, &second), "stale", "the owner wrote it meanwhile");
+    side.ledger.shared_done(&place(4, 8, 1, 0));
+    assert_eq!((side.verdict_at(NOW, 2, &second), side.verdict(&newer)), ("forged", "forged"), "used up");
+    assert_eq!(side.ledger.rights().len(), 1);
+    // a person's goes on
+    side.ledger.shared_done(&place(3, 7, 1, 0));
+    assert_eq!(side.verdict_at(NOW, 2, &side.put(&place(3, 7, 2, 1))), "fileable");
+    // it is known by the program's key, as nothing else is
+    approved(&mut side);
+    let (key, other) = (side.taker.identity_seal.public(), side.keyring.identity_seal.public());
+    let of = |key| side.ledger.rights().iter().map(|right| right.is_of_program(key)).collect::<Vec<_>>();
+    assert_eq!((of(&key), of(&other)), (vec![false, true], vec![false, false]));
+    assert_eq!(side.ledger.encode()[5], 2, "of the version of the format that was there");
+    // and its end comes nearer, not the other way
+    assert!(side.ledger.end_right(share(4), NOW) && !side.ledger.end_right(share(4), NOW));
+    assert_eq!(side.verdict(&first), "over");
 }
 
 #[test]

@@ -91,7 +91,15 @@ async fn it_writes_one_version(ada: &Person, hers: &mut Vault, access: &ProgramA
     assert_eq!(hers.file_inbox().await.unwrap().len(), 1);
     assert_eq!(hers.get(name).await.unwrap().value.as_slice(), b"the second");
     let again = agent.write_granted(access, &signs, object, value(b"the third")).await;
-    assert_eq!(code(again), Some(Code::FailedPrecondition), "one version was approved");
+    assert!(matches!(again, Err(ClientError::Usage(_))), "one version was approved");
+    // nor does the vault's ledger say so any more, and of another it does until the program is forgotten
+    assert!(hers.shares_that_write().await.unwrap().is_empty());
+    agent.request_signed(access.vault, object, &write, (hour, "a third"), of_key).await.unwrap();
+    let asked = ada.client.list_capabilities(true).await.unwrap().remove(0);
+    hers.approve_writing(&asked, &write, hour, signs.verify_key()).await.unwrap();
+    assert_eq!(hers.shares_that_write().await.unwrap().len(), 1);
+    hers.forget_program(access.token_id, &[]).await.unwrap();
+    assert!(hers.shares_that_write().await.unwrap().is_empty());
 }
 
 #[tokio::test]

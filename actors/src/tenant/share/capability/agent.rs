@@ -51,7 +51,7 @@ pub(super) async fn asked(
     if asks.has(Permission::Write) {
         own_vault(work, &token).await?;
     }
-    if has(work, &token, object).await?.covers(asks) {
+    if has(work, &token, object, ask.sign_key.map(Digest32)).await?.covers(asks) {
         return Err(ActorError::precondition("HELD_ALREADY", "the program has all of this"));
     }
     room(work, &token).await?;
@@ -83,8 +83,13 @@ pub(super) fn within(permissions: &[Permission]) -> Result<Allowed, ActorError> 
     if most.covers(asks) { Ok(asks) } else { Err(BEYOND_CEILING.into()) }
 }
 
-/// What a program has of an entry as it is now.
-async fn has(work: &mut Work, token: &ProgramToken, object: Digest32) -> Result<Allowed, ActorError> {
+/// What a program has of an entry as it is now; to write it, by this key.
+async fn has(
+    work: &mut Work,
+    token: &ProgramToken,
+    object: Digest32,
+    signs: Option<Digest32>,
+) -> Result<Allowed, ActorError> {
     let held = program::held(work, token).await?;
     let of_object: Vec<_> = held.into_iter().filter(|held| held.object == object).collect();
     if of_object.is_empty() {
@@ -93,7 +98,11 @@ async fn has(work: &mut Work, token: &ProgramToken, object: Digest32) -> Result<
     let head = work.tx.get::<VaultObject>((token.vault_id, object)).await?;
     let is_head = |version| head.as_ref().is_some_and(|head| head.version == version);
     let present = of_object.into_iter().filter(|held| is_head(held.version));
-    Ok(present.map(|held| held.allowed).reduce(Allowed::with).unwrap_or_default())
+    let allowed = present.map(|held| match held.signs == signs {
+        true => held.allowed,
+        false => held.allowed.without(Permission::Write),
+    });
+    Ok(allowed.reduce(Allowed::with).unwrap_or_default())
 }
 
 async fn room(work: &mut Work, token: &ProgramToken) -> Result<(), ActorError> {

@@ -10,13 +10,16 @@ mod agent;
 mod ask;
 mod decide;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use ocmt_store::{
     Filter,
     tables::{Capability, CapabilityState, ProgramToken, Share, VaultObject},
 };
-use ocmt_types::{ProgramTokenId, ShareId, Timestamp, UserId};
+use ocmt_types::{ProgramTokenId, ShareId, Timestamp, UserId, VaultId};
 
 use super::{address, is_over, rights};
 use crate::{
@@ -120,6 +123,50 @@ pub(super) async fn end_writing(work: &mut Work, row: &Capability) -> Result<(),
     }
 }
 
+/// Ends what programs may write by those approvals of which something was filed or dropped: each is good once, as the
+/// ledger of the vault has it. An approval of nothing else is over with it.
+pub(in crate::tenant) async fn used_up(work: &mut Work, shares: BTreeSet<ShareId>) -> Result<(), ActorError> {
+    for share in shares {
+        let in_force =
+            Capability::share_id.eq(Some(share)).and(Capability::state.eq(CapabilityState::Approved));
+        let found = work.tx.first::<Capability>(in_force).await?;
+        if let Some(row) = found.filter(|row| row.requester_program.is_some()) {
+            no_more_writing(work, row).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends what programs may write into a vault: it has another inbox key.
+pub(super) async fn end_of_vault(work: &mut Work, vault: VaultId) -> Result<(), ActorError> {
+    let in_force = Capability::vault_id.eq(vault).and(Capability::state.eq(CapabilityState::Approved));
+    let mut page = work.tx.find::<Capability>(in_force.clone()).await?;
+    while let Some(last) = page.last().map(|row| row.capability_id) {
+        for row in page {
+            if row.requester_program.is_some() && row.share_id.is_some() {
+                no_more_writing(work, row).await?;
+            }
+        }
+        page = work.tx.find::<Capability>(in_force.clone().after(&last)).await?;
+    }
+    Ok(())
+}
+
+/// What else was approved stays, until its time.
+async fn no_more_writing(work: &mut Work, row: Capability) -> Result<(), ActorError> {
+    end_writing(work, &row).await?;
+    let left = Allowed::stored(&row.permissions).without(Permission::Write);
+    let row = if left == Allowed::default() {
+        Capability { state: CapabilityState::Expired, sealed_grant: None, ..row }
+    } else {
+        Capability { permissions: left.to_stored(), ..row }
+    };
+    if !work.tx.update_if(&row, Capability::state.eq(CapabilityState::Approved)).await? {
+        return Err(ActorError::Aborted("a request"));
+    }
+    Ok(())
+}
+
 /// Takes back what a program may write, with all else that the same approval gave: by whose vault it is. What is to be
 /// written under fresh keys; none if there is no such approval of the caller's.
 pub(super) async fn take_back(work: &mut Work, share: ShareId) -> Result<Option<Vec<[u8; 32]>>, ActorError> {
@@ -201,7 +248,7 @@ async fn info(work: &mut Work, row: Capability) -> Result<CapabilityInfo, ActorE
     // to nobody but the program, and to it while it holds
     let holds = state == State::Approved && row.expires_at > work.now;
     let right = match row.share_id.filter(|_| holds && work.standing.caller.program().is_some()) {
-        Some(share) => rights::of_program(work, share, row.object_id).await?,
+        Some(share) => rights::of_program(work, share, (row.vault_id, row.object_id)).await?,
         None => None,
     };
     Ok(CapabilityInfo {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ocmt_crypto::{
     shared::{Acts, Basis, SharedAct, SharedPlace, SharedWrite, WriteGrant},
     sign::SigningKey,
+    vault::RotationMode,
 };
 use ocmt_types::{Clock as _, IdGen, RandomIds, ShareId};
 
@@ -18,12 +19,12 @@ use crate::{
             Permission::{Delete, List, Read, Write},
             SendSharedWrite, SharedWriteSent,
         },
-        vault::{FileSharedWrites, ListSharedWrites, SharedWriteItem},
+        vault::{FileSharedWrites, ListSharedWrites, SharedWriteItem, Write as Change},
     },
     tests::{
         kit::Kit,
         shares::{Side, get, reason, revoke, three, value},
-        vault::{put, store},
+        vault::{put, rotate, store},
     },
 };
 
@@ -98,12 +99,15 @@ async fn an_agent_writes_one_version_of_what_was_approved(kit: Kit) {
     let right = asked_of(&kit, &one.caller).await.remove(0).right.unwrap();
     assert!(right.waits && right.next_sequence == 2);
     // once it is filed the approval is used up, though its time is not over
+    let late = made(&kit, &ann, &one, &value(b"third"), &one.signs).await;
     let (change, write) = put(&ann.open, "granted", b"second");
     let file = FileSharedWrites { change: write, writes: vec![last.id], renewals: Vec::new() };
     kit.call(ann.caller(), file).await.unwrap();
     ann.open.apply(change).unwrap();
     assert!(waiting(&kit, &ann).await.is_empty());
-    assert_eq!(reason(send(&kit, &ann, &one, b"third").await), "GRANT_STALE");
+    assert_eq!(reason(kit.call(&one.caller, late).await), "SHARE_ENDED");
+    let shown = asked_of(&kit, &one.caller).await.remove(0);
+    assert!(shown.state == CapabilityState::Expired && shown.right.is_none(), "nor does it count any more");
     // and it is asked for anew
     kit.clock.advance(Duration::from_secs(1));
     approved(&kit, &ann, &one, &[Write]).await;
@@ -118,6 +122,53 @@ async fn an_agent_writes_one_version_of_what_was_approved_on_sim() {
 #[tokio::test]
 async fn an_agent_writes_one_version_of_what_was_approved_on_postgres() {
     an_agent_writes_one_version_of_what_was_approved(Kit::postgres().await).await;
+}
+
+#[tokio::test]
+async fn of_two_requests_the_agent_writes_by_the_one_of_the_present_version() {
+    let kit = Kit::sim().await;
+    let (mut ann, _, _) = three(&kit).await;
+    let granted = ann.id("granted");
+    let agent = agent(&kit, &ann, DAY_MS).await;
+    let first = kit.call(&agent.caller, wish_of(&agent, granted, &[Write])).await.unwrap();
+    kit.clock.advance(Duration::from_secs(1));
+    approved(&kit, &ann, &agent, &[Write]).await;
+    store(&kit, &ann.person, &mut ann.open, "granted", b"newer").await;
+    let give = approval(&kit, &ann, &agent, first.id, &[Write]).await;
+    kit.call(ann.caller(), give).await.unwrap();
+    let shown = asked_of(&kit, &agent.caller).await;
+    assert_eq!(shown.iter().map(|one| one.right.is_some()).collect::<Vec<_>>(), [false, true]);
+    send(&kit, &ann, &agent, b"newest").await.unwrap();
+    // it has that by the one key, and asks with another
+    let again = kit.call(&agent.caller, wish_of(&agent, granted, &[Write])).await;
+    assert_eq!(reason(again), "HELD_ALREADY");
+    let another = Agent { signs: SigningKey::generate(&mut rand::rng()), ..agent };
+    kit.call(&another.caller, wish_of(&another, granted, &[Write])).await.unwrap();
+}
+
+#[tokio::test]
+async fn writing_ends_when_what_was_sent_is_dropped_and_with_the_vaults_keys() {
+    let kit = Kit::sim().await;
+    let (mut ann, _, _) = three(&kit).await;
+    let agent = agent(&kit, &ann, DAY_MS).await;
+    approved(&kit, &ann, &agent, &[Read, Write]).await;
+    let sent = send(&kit, &ann, &agent, b"dropped").await.unwrap();
+    let (puts, deletes, manifest) = (Vec::new(), Vec::new(), Vec::new());
+    let change = Change { vault: ann.vault(), puts, deletes, manifest };
+    let dropped = FileSharedWrites { change, writes: vec![sent.id], renewals: Vec::new() };
+    kit.call(ann.caller(), dropped).await.unwrap();
+    let shown = asked_of(&kit, &agent.caller).await.remove(0);
+    assert!(shown.state == CapabilityState::Approved && shown.right.is_none());
+    assert_eq!(shown.permissions, [Read], "it reads on");
+    get(&kit, &agent.caller, ann.vault(), ann.id("granted")).await.unwrap();
+    kit.clock.advance(Duration::from_secs(1));
+    approved(&kit, &ann, &agent, &[Write]).await;
+    send(&kit, &ann, &agent, b"waits").await.unwrap();
+    let person = ann.person.clone();
+    rotate(&kit, &person, &mut ann.open, RotationMode::Rekey, true).await.unwrap();
+    assert!(waiting(&kit, &ann).await.is_empty(), "nobody opens it any more");
+    let shown = asked_of(&kit, &agent.caller).await.remove(0);
+    assert!(shown.state == CapabilityState::Expired && shown.right.is_none());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Which shares may write which entries, and how far what they sent is done with.
 
 use ocmt_types::{Digest32, ShareId, Timestamp};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     CryptoError, Result,
@@ -18,6 +19,10 @@ use super::Ledger;
 pub const MAX_RIGHTS: usize = 128;
 /// Bytes of the shortest.
 const SHORTEST: usize = 16 + 32 + 1 + 32 + 32 + 32 + 8 + 1 + 8;
+/// No X25519 key is written with this bit of its last byte.
+const ONCE: u8 = 0x80;
+/// Bytes of a mark by which its program is known; as many more say of which version it is.
+const OF_PROGRAM: usize = 16;
 
 /// That a share may write an entry. Written when it is given: without it nothing of the share is filed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +35,8 @@ pub struct WriteRight {
     pub acts: Acts,
     /// The identity key of the taker.
     pub taker: VerifyKey,
-    /// The taker's key that new versions are sealed to, where the share is for reading too.
+    /// The taker's key that new versions are sealed to, where the share is for reading too. Of what is good once it is no
+    /// key ([`WriteRight::once`]): nothing is sealed for that.
     pub sealing: SealPublicKey,
     /// Whether it is for reading too. A ledger from before this was written says that it is not.
     pub reads: bool,
@@ -76,6 +82,32 @@ impl WriteRight {
         Self { share, object, acts, taker, sealing, reads, inbox, given_at, expires_at, next: 0 }
     }
 
+    /// The same, good once and for this version alone: what a program was approved to write, by the key that its token was
+    /// made for. In place of a key to seal to stand the half of that one, and the half of a hash of the version with the
+    /// bit that no key has; a client from before this was written takes it for a right like the others.
+    #[must_use]
+    pub fn once(mut self, basis: &Basis) -> Self {
+        let program = self.sealing;
+        self.sealing = mark(&program, basis);
+        self
+    }
+
+    /// Whether it is good once.
+    pub const fn is_once(&self) -> bool {
+        let [.., last] = self.sealing.0;
+        last & ONCE != 0 && !self.reads
+    }
+
+    /// Whether what follows this version may be filed by it, as far as it says so.
+    pub fn follows(&self, basis: &Basis) -> bool {
+        !self.is_once() || self.sealing.0[OF_PROGRAM..] == mark(&self.sealing, basis).0[OF_PROGRAM..]
+    }
+
+    /// Whether it is what the program of this key was approved to write.
+    pub fn is_of_program(&self, key: &SealPublicKey) -> bool {
+        self.is_once() && self.sealing.0[..OF_PROGRAM] == key.0[..OF_PROGRAM]
+    }
+
     /// The same of a share that is for reading too, or is not.
     #[must_use]
     pub const fn reading(mut self, reads: bool) -> Self {
@@ -115,6 +147,16 @@ impl WriteRight {
         };
         if right.next <= MAX_SEQUENCE { Ok(right) } else { Err(CryptoError::Refused) }
     }
+}
+
+fn mark(program: &SealPublicKey, basis: &Basis) -> SealPublicKey {
+    let mut hash = Sha256::new();
+    hash.update(basis.place.context());
+    hash.update(basis.body_hash.0);
+    let mut mark: [u8; 32] = hash.finalize().into();
+    mark[..OF_PROGRAM].copy_from_slice(&program.0[..OF_PROGRAM]);
+    mark[31] |= ONCE;
+    SealPublicKey(mark)
 }
 
 fn flag(byte: u8) -> Result<bool> {
@@ -159,9 +201,24 @@ impl Ledger {
         self.rights.len() != before
     }
 
-    /// Remembers that this was filed or dropped: neither it nor what its share sent before it is ever filed (again).
+    /// Lets a right end at this time, if it lasts longer; whether it did.
+    pub fn end_right(&mut self, share: ShareId, at: Timestamp) -> bool {
+        let longer = |right: &&mut WriteRight| {
+            right.share == share && right.expires_at.is_none_or(|expires_at| expires_at > at)
+        };
+        let mut ended = false;
+        for right in self.rights.iter_mut().filter(longer) {
+            right.expires_at = Some(at);
+            ended = true;
+        }
+        ended
+    }
+
+    /// Remembers that this was filed or dropped: neither it nor what its share sent before it is ever filed (again). What
+    /// is good once is used up by it.
     pub fn shared_done(&mut self, place: &SharedPlace) {
         let of = (place.share, place.basis.place.object);
+        self.rights.retain(|right| !right.is_once() || (right.share, right.object) != of);
         if let Some(right) = self.rights.iter_mut().find(|right| (right.share, right.object) == of) {
             right.next = right.next.max(place.sequence.saturating_add(1)).min(MAX_SEQUENCE);
         }
@@ -195,7 +252,7 @@ impl Ledger {
         if place.sequence < right.next {
             return SharedVerdict::Done(place);
         }
-        if present(object) == Some(place.basis) {
+        if present(object) == Some(place.basis) && right.follows(&place.basis) {
             SharedVerdict::Fileable(act, place)
         } else {
             SharedVerdict::Stale(place)
