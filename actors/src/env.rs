@@ -38,7 +38,8 @@ pub struct Limits {
     pub passivate_after: Duration,
     /// How often due timers of sleeping tenants and undelivered notices are looked for at the latest.
     pub poll_every: Duration,
-    /// Calls before sign-in that are worked on at the same time; more are refused, or wait where they were answered.
+    /// Calls before sign-in that are worked on at the same time; more are refused. As many that were answered are worked on
+    /// beside them, and more of those wait.
     pub lobby: usize,
     /// Sign-ups and wishes for links that were answered and whose work has not begun; more are refused.
     pub lobby_waiting: usize,

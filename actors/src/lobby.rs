@@ -326,7 +326,7 @@ impl System {
         F: Future<Output = Result<(), ActorError>> + Send + 'static,
     {
         let place = self.waiting.clone().try_acquire_owned().map_err(|_| full())?;
-        let (work, lobby) = (work(self.clone()), self.lobby.clone());
+        let (work, turns) = (work(self.clone()), self.afterwards.clone());
         let most = u64::try_from(self.env.limits.lobby_spread.as_millis()).unwrap_or(u64::MAX);
         let wait = (most > 0).then(|| Duration::from_millis(rand::rng().random_range(0..=most)));
         supervisor::detach(async move {
@@ -334,7 +334,7 @@ impl System {
                 tokio::time::sleep(wait).await;
             }
             // it is never closed
-            let Ok(_turn) = lobby.acquire_owned().await else { return };
+            let Ok(_turn) = turns.acquire_owned().await else { return };
             drop(place);
             if let Err(error) = work.await {
                 tracing::warn!(%error, "work before sign-in failed, its person has to ask again");

@@ -36,6 +36,9 @@ pub struct System {
     pub(crate) root: ActorRef<NodeMessage>,
     /// Bounds the work before sign-in.
     pub(crate) lobby: Arc<Semaphore>,
+    /// Bounds the work after an answer before sign-in. Its places are others: work that waits for one would be handed all
+    /// that come free, and shut out who begins.
+    pub(crate) afterwards: Arc<Semaphore>,
     /// Bounds what was answered before sign-in and is still to be done.
     pub(crate) waiting: Arc<Semaphore>,
 }
@@ -49,12 +52,13 @@ impl System {
     pub async fn start(config: SystemConfig) -> Result<Self, ActorError> {
         config.policy.check(config.mode)?;
         let lobby = Arc::new(Semaphore::new(config.limits.lobby));
+        let afterwards = Arc::new(Semaphore::new(config.limits.lobby));
         let waiting = Arc::new(Semaphore::new(config.limits.lobby_waiting));
         let env = Arc::new(Env::new(config));
         let (root, _) = NodeSupervisor::spawn(None, NodeSupervisor, Arc::clone(&env))
             .await
             .map_err(|error| ActorError::unavailable("NOT_STARTED", error.to_string()))?;
-        Ok(Self { env, root, lobby, waiting })
+        Ok(Self { env, root, lobby, afterwards, waiting })
     }
 
     /// Stops in good order: nothing new is taken, what runs is finished (for at most `patience`),

@@ -80,6 +80,13 @@ async fn strangers_who_begin_are_worked_for_a_few_at_a_time() {
 }
 
 #[tokio::test]
+async fn work_after_an_answer_takes_no_place_of_who_begins() {
+    let kit = Kit::sim_with(|config| config.limits.lobby = 1).await;
+    let _works = kit.system.afterwards.clone().acquire_owned().await.unwrap();
+    begin(&kit).await;
+}
+
+#[tokio::test]
 async fn without_a_host_name_there_are_no_passkeys() {
     let kit = Kit::sim_with(|config| config.passkeys = None).await;
     assert_eq!(reason(kit.system.begin_passkey_sign_in(binding().1).await), "PASSKEYS_OFF");
