@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use ocmt_store::tables::{Share, ShareState, User};
+use ocmt_store::tables::{Share, ShareGrant, ShareState, User};
 use ocmt_types::{Digest32, ShareId, Timestamp, VaultId};
 
-use super::{LIVE, address, allowed, grants_of, in_force, names, of_taker};
+use super::{LIVE, address, allowed, grants_of, in_force, of_taker};
 use crate::{
     api::shares::{Permission, ShareInfo},
     authorize::{Action, Allowed, Object},
@@ -16,9 +16,6 @@ use crate::{
     tenant::handlers::notices::{self, NoticeText},
     work::Work,
 };
-
-/// Rows that are looked at together.
-const PAGE: u32 = 100;
 
 /// Entries that the caller administers, of one vault.
 pub(super) struct Ground {
@@ -47,39 +44,35 @@ pub(super) async fn grounds(work: &mut Work) -> Result<Vec<Ground>, ActorError> 
     Ok(grounds)
 }
 
-/// Shares in this state of entries that the caller administers, newest first behind one: the first so many at least, if
-/// there are.
+/// Shares in these states of entries that the caller administers, behind one: found by the entries, so that it takes no
+/// longer where the vault has many shares of others.
 pub(super) async fn shares(
     work: &mut Work,
     ground: &Ground,
-    state: ShareState,
+    states: &[ShareState],
     after: Option<&(Timestamp, ShareId)>,
-    limit: usize,
 ) -> Result<Vec<Share>, ActorError> {
-    let mut found = Vec::new();
     // what is over is the business of whose vault it is
-    if !LIVE.contains(&state) {
-        return Ok(found);
+    let asked = |state: &ShareState| LIVE.contains(state) && states.contains(state);
+    if !states.iter().any(asked) {
+        return Ok(Vec::new());
     }
-    let mut after = after.copied();
-    loop {
-        let of_state = Share::vault_id.eq(ground.vault).and(Share::state.eq(state)).desc(Share::created_at);
-        let behind = match &after {
-            Some((at, id)) => of_state.after(at, id),
-            None => of_state,
-        };
-        let page = work.tx.find::<Share>(behind.limit(PAGE)).await?;
-        after = page.last().map(|row| (row.created_at, row.share_id));
-        for row in page {
-            let grants = grants_of(work, row.share_id).await?;
-            if ground.entries.iter().any(|entry| names(&grants, *entry)) {
-                found.push(row);
-            }
-        }
-        if after.is_none() || found.len() >= limit {
-            return Ok(found);
+    let mut named = BTreeSet::new();
+    for entry in &ground.entries {
+        let of_entry = ShareGrant::object_id.eq(*entry);
+        let mut page = work.tx.find(of_entry.clone()).await?;
+        while let Some(last) = page.last().map(|grant| (grant.share_id, grant.object_id)) {
+            named.extend(page.into_iter().map(|grant| grant.share_id));
+            page = work.tx.find(of_entry.clone().after(&last)).await?;
         }
     }
+    let mut found = Vec::new();
+    for share in named {
+        let row = work.tx.get::<Share>(share).await?;
+        let behind = |row: &Share| after.is_none_or(|after| (row.created_at, row.share_id) < *after);
+        found.extend(row.filter(|row| row.vault_id == ground.vault && asked(&row.state) && behind(row)));
+    }
+    Ok(found)
 }
 
 /// Leaves of a share that is others' what the caller administers of it.

@@ -39,10 +39,8 @@ impl Handle for ListShares {
         let grounds = administer::grounds(work).await?;
         let mut others: BTreeMap<ShareId, Share> = BTreeMap::new();
         for ground in &grounds {
-            for state in stored(&self.states) {
-                let rows = administer::shares(work, ground, state, self.after.as_ref(), limit).await?;
-                others.extend(rows.into_iter().map(|row| (row.share_id, row)));
-            }
+            let rows = administer::shares(work, ground, &stored(&self.states), self.after.as_ref()).await?;
+            others.extend(rows.into_iter().map(|row| (row.share_id, row)));
         }
         // of what is about the caller too, all is seen
         others.retain(|share, _| !found.contains_key(share));

@@ -7,7 +7,7 @@ use crate::{
     ActorError,
     api::{
         shares::{
-            CreateShare,
+            CreateShare, ListShares,
             Permission::{Admin, Delete, List, Read, Share, Write},
             ShareState,
         },
@@ -68,6 +68,29 @@ async fn others_shares_of_an_entry_are_seen_and_taken_back_on_sim() {
 #[tokio::test]
 async fn others_shares_of_an_entry_are_seen_and_taken_back_on_sqlite() {
     others_shares_of_an_entry_are_seen_and_taken_back(Kit::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn others_shares_are_listed_page_by_page_each_once() {
+    let kit = Kit::sim().await;
+    let (ann, bob, carol) = three(&kit).await;
+    let mut expected = BTreeSet::from([given(&kit, &ann, &bob, "granted", &[Admin]).await]);
+    for permission in [Read, List, Share] {
+        expected.insert(given(&kit, &ann, &carol, "granted", &[permission]).await);
+        given(&kit, &ann, &carol, "kept", &[permission]).await;
+    }
+    let (mut listed, mut after) = (Vec::new(), None);
+    loop {
+        let ask = ListShares { states: Vec::new(), after, limit: 1 };
+        let page = kit.call(bob.caller(), ask).await.unwrap();
+        listed.extend(page.shares.into_iter().map(|share| share.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+        assert!(listed.len() < 32, "{listed:?}");
+    }
+    assert_eq!((listed.len(), listed.into_iter().collect()), (expected.len(), expected));
 }
 
 #[tokio::test]
