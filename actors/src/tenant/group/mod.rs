@@ -1,8 +1,8 @@
 //! Groups: who is in them, and what lies under their permissions.
 //!
 //! Whatever a call names is loaded from state with the group that it belongs to, and the caller's role is the
-//! one in *that* group. A group always has an administrator who can act: the last one neither leaves nor is lowered, and
-//! when one is taken out of the tenant, or lowered in it, another member steps in.
+//! one in *that* group. A group has an administrator who can act, if any of its members can: the last one neither leaves
+//! nor is lowered, and when one is taken out of the tenant, or lowered in it, another member steps in.
 
 mod members;
 mod reads;
