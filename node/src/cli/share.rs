@@ -88,16 +88,16 @@ async fn program(context: &Context, command: ProgramCommand) -> anyhow::Result<(
 /// First the token, which ends at once; then what the program may write, and the keys that it may have kept.
 async fn end_token(
     context: &Context,
-    token: ProgramTokenId,
+    id: ProgramTokenId,
     passphrase: &PassphraseArgs,
 ) -> anyhow::Result<ProgramEnded> {
     let client = context.client().await?;
     // they are listed no more once it has ended, and that is not held up by a list
     let listed = client.list_capabilities(false).await.unwrap_or_default().into_iter();
-    let of_token = listed.filter(|one| one.program.as_ref().is_some_and(|program| program.id == token));
+    let of_token = listed.filter(|one| one.program.as_ref().is_some_and(|program| program.id == id));
     let approved: Vec<ShareId> = of_token.filter_map(|one| one.share).collect();
-    let ended = client.revoke_program_token(token).await?;
-    fresh_keys(context, &client, (token, &approved, &ended), passphrase).await.context(
+    let ended = client.revoke_program_token(id).await?;
+    fresh_keys(context, &client, (id, &approved, &ended), passphrase).await.context(
         "the token has ended, but what it could read is not under fresh keys yet, or what it was approved to write \
          is in your vault's ledger still: run `ocmt vault rotate`, of a group's vault `ocmt group vault rotate`",
     )?;
