@@ -24,6 +24,7 @@ pub mod network;
 mod observe;
 pub mod profile;
 mod sized;
+mod turns;
 mod volumes;
 
 use std::{
@@ -48,6 +49,7 @@ use confinement::Confinement;
 use drift::Bounds;
 use guard::{GuardState, HostGuard};
 use network::NetworkRange;
+use turns::Turns;
 
 /// What a node may do with Docker.
 #[derive(Debug, Clone)]
@@ -83,8 +85,8 @@ pub struct DockerRuntime {
     warnings: Mutex<Vec<String>>,
     /// Creations of one node go one after the other: each looks for a free subnet.
     creating: tokio::sync::Mutex<()>,
-    /// So do changes of what is mounted.
-    volumes: tokio::sync::Mutex<()>,
+    /// Changes of one volume too.
+    volumes: Turns,
 }
 
 impl DockerRuntime {
@@ -122,7 +124,7 @@ impl DockerRuntime {
             config,
             warnings: Mutex::default(),
             creating: tokio::sync::Mutex::default(),
-            volumes: tokio::sync::Mutex::default(),
+            volumes: Turns::default(),
         };
         this.survey().await;
         this.end_archives().await;

@@ -126,7 +126,10 @@ pub(super) fn open(
     }
     let above = volume::tenant_folder(data_dir, tenant)?;
     match bytes.filter(|_| is_free(&above, name)) {
-        None => Ok(volume::open_named(data_dir, tenant, name, Some(CONTAINER_UID))?.path),
+        None => {
+            clear_making(&above, name);
+            Ok(volume::open_named(data_dir, tenant, name, Some(CONTAINER_UID))?.path)
+        }
         Some(bytes) => {
             let path = data_dir.join(tenant.to_string()).join(name);
             make(&above, name, &path, bytes)?;
@@ -197,6 +200,14 @@ fn is_free(above: &OwnedFd, name: &str) -> bool {
         && Dir::read_from(&folder).is_ok_and(|mut entries| {
             entries.all(|entry| entry.is_ok_and(|entry| ours(entry.file_name().to_bytes())))
         })
+}
+
+/// Takes away what a making that was cut off has left, where no size is asked for any more.
+fn clear_making(above: &OwnedFd, name: &str) {
+    if is_free(above, name) {
+        // what cannot be removed is a file in a volume, and no more
+        let _ = remove(above, name);
+    }
 }
 
 fn make(above: &OwnedFd, name: &str, path: &Path, bytes: u64) -> Result<(), RuntimeError> {

@@ -1,5 +1,5 @@
 //! Volumes as containers need them: open before one is made, mounted before it starts, free before they are erased or
-//! change their place. One after the other, since each looks at what is mounted and then changes it.
+//! change their place. Each in its turn at the volume ([`turns`](super::turns)), since it looks at what is there and is mounted and then changes it.
 
 use std::path::{Path, PathBuf};
 
@@ -48,9 +48,8 @@ impl DockerRuntime {
         user: UserId,
         errand: Option<ArchiveErrand>,
     ) -> Result<PathBuf, RuntimeError> {
-        let _one_at_a_time = self.volumes.lock().await;
-        let (ground, bytes) = (self.ground().await, self.config.confinement.volume_bytes);
-        volume::on_disk(&self.config.data_dir, move |data_dir| {
+        let bytes = self.config.confinement.volume_bytes;
+        self.in_turn(tenant, Some(user), move |data_dir, ground| {
             let present = sized::open(data_dir, (tenant, &user.to_string()), bytes, ground)?;
             if errand != Some(ArchiveErrand::Restore) {
                 return Ok(present);
@@ -65,9 +64,7 @@ impl DockerRuntime {
 
     /// Before a start: a machine that was started anew has mounted nothing.
     pub(super) async fn mount_volume(&self, tenant: TenantId, user: UserId) -> Result<(), RuntimeError> {
-        let _one_at_a_time = self.volumes.lock().await;
-        let ground = self.ground().await;
-        volume::on_disk(&self.config.data_dir, move |data_dir| {
+        self.in_turn(tenant, Some(user), move |data_dir, ground| {
             sized::ready(data_dir, (tenant, &user.to_string()), ground).map(drop)
         })
         .await
@@ -83,9 +80,7 @@ impl DockerRuntime {
     }
 
     pub(super) async fn settle_volume_of(&self, tenant: TenantId, user: UserId) -> Result<(), RuntimeError> {
-        let _one_at_a_time = self.volumes.lock().await;
-        let ground = self.ground().await;
-        volume::on_disk(&self.config.data_dir, move |data_dir| {
+        self.in_turn(tenant, Some(user), move |data_dir, ground| {
             let fresh = format!("{user}{FRESH}");
             ground.release_of(data_dir, tenant, Some(&[fresh.clone(), fresh]))?;
             archive::settle(data_dir, tenant, user)
@@ -109,13 +104,21 @@ impl DockerRuntime {
         user: Option<UserId>,
         work: impl FnOnce(&Path) -> Result<(), RuntimeError> + Send + 'static,
     ) -> Result<(), RuntimeError> {
-        let _one_at_a_time = self.volumes.lock().await;
-        let ground = self.ground().await;
-        volume::on_disk(&self.config.data_dir, move |data_dir| {
+        self.in_turn(tenant, user, move |data_dir, ground| {
             let names = user.map(|user| [user.to_string(), format!("{user}{FRESH}")]);
             ground.release_of(data_dir, tenant, names.as_ref())?;
             work(data_dir)
         })
         .await
+    }
+
+    /// See [`Turns::work`](super::turns::Turns::work): the engine is asked for when the turn has come.
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        tenant: TenantId,
+        user: Option<UserId>,
+        work: impl FnOnce(&Path, Ground) -> Result<T, RuntimeError> + Send + 'static,
+    ) -> Result<T, RuntimeError> {
+        self.volumes.work(&self.config.data_dir, (tenant, user), self.ground(), work).await
     }
 }
