@@ -201,10 +201,20 @@ pub(super) fn reference(row: &Container) -> ContainerRef {
     ContainerRef { container: row.container_id, generation: row.generation }
 }
 
-/// What the engine said, for callers.
+/// What the engine said, for callers. Where it says how a host is laid out, that is for its log alone.
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 pub(crate) fn from_engine(error: RuntimeError) -> ActorError {
-    let why = error.to_string();
+    let for_all = match &error {
+        RuntimeError::EngineDown(_) => Some("the container engine does not answer: repeat in a while"),
+        RuntimeError::Volume { .. } | RuntimeError::Io { .. } => {
+            Some("the host could not look after the volume; its operator has been told")
+        }
+        _ => None,
+    };
+    let why = for_all.map_or_else(|| error.to_string(), str::to_owned);
+    if for_all.is_some() {
+        tracing::error!(%error, "the engine or a volume failed");
+    }
     match error {
         RuntimeError::EngineDown(_) | RuntimeError::TimedOut(_) => {
             ActorError::unavailable("ENGINE_DOWN", why)
@@ -214,5 +224,25 @@ pub(crate) fn from_engine(error: RuntimeError) -> ActorError {
         RuntimeError::NetworksExhausted(_) => ActorError::exhausted("NETWORKS_EXHAUSTED", why),
         RuntimeError::NoRoom(_) => ActorError::exhausted("NO_ROOM_FOR_VOLUME", why),
         _ => ActorError::unavailable("ENGINE_FAILED", why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_how_a_host_is_laid_out() {
+        let away = || io::Error::other("/srv/ocmt/engine.sock");
+        for error in [
+            RuntimeError::EngineDown("/srv/ocmt/engine.sock".to_owned()),
+            RuntimeError::Volume { path: "/srv/ocmt/volumes/1".to_owned(), why: away().to_string() },
+            RuntimeError::Io { what: "look after volumes", source: away() },
+        ] {
+            let told = from_engine(error).to_string();
+            assert!(!told.contains("/srv"), "{told}");
+        }
     }
 }
