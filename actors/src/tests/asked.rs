@@ -231,6 +231,16 @@ async fn slots_are_waited_for(kit: Kit) {
 }
 
 impl Paper {
+    /// The one device that waits is refused, and no other asks without waiting before the delay of before is over.
+    async fn counts_once_the_delay_has_passed(&mut self) {
+        self.refuse().await.unwrap();
+        self.passes(DELAY - MILLI).await;
+        assert_eq!(self.refused(OTHER).await, "WAY_WAITS");
+        self.refuse().await.unwrap();
+        self.passes(PAUSE).await;
+        assert!(self.backup([3; 32]).await.is_ok());
+    }
+
     async fn locked_at(&self, system: &crate::System, handout: &Handout) -> LockedVault {
         let vault = handout.vault;
         let tenant = system.tenant(self.ann.tenant);
@@ -338,12 +348,7 @@ async fn a_shorter_delay_counts_once_the_one_before_has_passed() {
     assert_eq!(paper.refused(DEVICE).await, "WAY_WAITS");
     let waits = paper.standing().await.unwrap();
     assert_eq!(waits.ready_at.since(waits.asked_at), DELAY);
-    paper.refuse().await.unwrap();
-    paper.passes(DELAY - MILLI).await;
-    assert_eq!(paper.refused(OTHER).await, "WAY_WAITS");
-    paper.refuse().await.unwrap();
-    paper.passes(PAUSE).await;
-    assert!(paper.backup([3; 32]).await.is_ok());
+    paper.counts_once_the_delay_has_passed().await;
 }
 
 #[tokio::test]

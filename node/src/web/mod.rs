@@ -39,6 +39,8 @@ mod console;
 mod device;
 mod frame;
 mod guardian;
+#[cfg(test)]
+mod hostile;
 mod lean;
 mod next;
 mod own;

@@ -241,24 +241,10 @@ pub(super) struct OneSession {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::{super::words::Words, *};
-
-    const EVIL: &str = "<script>x</script>\" onload=\"x' onload='x";
-
-    fn harmless(page: &impl Template) {
-        let page = page.render().unwrap();
-        let shown = page.replace("<script type=\"module\"", "");
-        assert!(
-            !shown.contains("<script") && !page.contains("\" onload") && !page.contains("' onload"),
-            "{page}"
-        );
-        assert!(page.contains("&#60;script&#62;"), "{page}");
-    }
-
-    fn frame() -> Frame {
-        Frame::new(Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new()), true)
-    }
+    use super::{
+        super::hostile::{EVIL, frame, harmless},
+        *,
+    };
 
     fn asked(text: &str) -> OneAsked {
         let text = || text.to_owned();

@@ -185,7 +185,9 @@ mod tests {
     #[test]
     fn whatever_a_script_says_stands_in_the_pages_that_run_it() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
-        let template = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+        let common = read("says_common.html");
+        let template = |name: &str| read(name).replace("{% include \"says_common.html\" %}", &common);
         let shared = ["shown.js", "opening.js", "owner.js", "drill.js"];
         for (scripts, templates) in [
             (&["shown.js", "passkey.js"][..], &["says_passkey.html"][..]),

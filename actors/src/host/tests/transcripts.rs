@@ -84,6 +84,15 @@ fn id<I: ocmt_types::Id>() -> I {
     ids.id()
 }
 
+/// Somebody with a running container, and a conversation in it.
+struct Talk {
+    ann: Person,
+    open: UnlockedVault,
+    container: ContainerId,
+    talk: ConversationId,
+    writer: TranscriptWriter,
+}
+
 impl World {
     fn wants(&self, want: CellWant) {
         self.cells.conversing.wants.lock().unwrap().push(want);
@@ -114,6 +123,14 @@ impl World {
         unlock
     }
 
+    async fn talk(&self) -> Talk {
+        let ann = self.kit.founder("ann@example.com").await;
+        let mut open = vault_of(&self.kit, &ann).await;
+        let container = self.running(&ann).await;
+        let (talk, writer) = self.conversation_of(&ann, &mut open, Some(container)).await;
+        Talk { ann, open, container, talk, writer }
+    }
+
     async fn conversation_of(
         &self,
         person: &Person,
@@ -129,8 +146,8 @@ impl World {
         let write = Write { vault, puts, deletes: Vec::new(), manifest: change.manifest.clone() };
         self.kit.call(&person.caller, BatchPutEntries(write)).await.unwrap();
         open.apply(change).unwrap();
-        let wrapped_key = object.wrapped_key.clone();
-        let ask = OpenConversation { vault, conversation, wrapped_key, container };
+        let ask =
+            OpenConversation { vault, conversation, wrapped_key: object.wrapped_key.clone(), container };
         self.kit.call(&person.caller, ask).await.unwrap();
         let key = open.key_versions(&object).unwrap().current.1;
         let place = ConversationPlace { tenant: person.tenant, conversation };
@@ -178,10 +195,7 @@ fn refusal(got: CellGot) -> String {
 #[tokio::test]
 async fn what_a_cell_says_is_stored_in_its_place_once_and_answered_then() {
     for world in [World::sim().await, World::sqlite().await] {
-        let ann = world.kit.founder("ann@example.com").await;
-        let mut open = vault_of(&world.kit, &ann).await;
-        let container = world.running(&ann).await;
-        let (talk, mut writer) = world.conversation_of(&ann, &mut open, Some(container)).await;
+        let Talk { ann, open, container, talk, mut writer } = world.talk().await;
         let unlock = world.unlocked_by(&ann, container, &open).await;
         let first = says(unlock, talk, &mut writer, b"one");
         assert_eq!(world.does(first.clone()).await, CellGot::Done);
@@ -205,10 +219,7 @@ async fn what_a_cell_says_is_stored_in_its_place_once_and_answered_then() {
 #[tokio::test]
 async fn of_a_cell_and_a_client_that_go_on_from_one_record_one_wins() {
     let world = World::sim().await;
-    let ann = world.kit.founder("ann@example.com").await;
-    let mut open = vault_of(&world.kit, &ann).await;
-    let container = world.running(&ann).await;
-    let (talk, mut writer) = world.conversation_of(&ann, &mut open, Some(container)).await;
+    let Talk { ann, open, container, talk, mut writer } = world.talk().await;
     let unlock = world.unlocked_by(&ann, container, &open).await;
     let key = |sealed: &mut TranscriptWriter| sealed.append(b"mine", false, &mut rand::rng()).unwrap();
     let records = vec![key(&mut writer)];
@@ -231,10 +242,7 @@ fn tag(record: &[u8]) -> Vec<u8> {
 #[tokio::test]
 async fn a_cell_that_is_locked_or_of_another_unlock_writes_nothing() {
     let world = World::sim().await;
-    let ann = world.kit.founder("ann@example.com").await;
-    let mut open = vault_of(&world.kit, &ann).await;
-    let container = world.running(&ann).await;
-    let (talk, mut writer) = world.conversation_of(&ann, &mut open, Some(container)).await;
+    let Talk { ann, open, container, talk, mut writer } = world.talk().await;
     let is_asked_in_vain = async |want: CellWant| {
         world.wants(want.clone());
         let asks = world.cells.conversing.asks.load(Ordering::SeqCst);
@@ -258,10 +266,7 @@ async fn a_cell_that_is_locked_or_of_another_unlock_writes_nothing() {
 #[tokio::test]
 async fn a_cell_whose_lease_is_over_writes_nothing_though_nobody_has_locked_it_yet() {
     let world = World::sim().await;
-    let ann = world.kit.founder("ann@example.com").await;
-    let mut open = vault_of(&world.kit, &ann).await;
-    let container = world.running(&ann).await;
-    let (talk, mut writer) = world.conversation_of(&ann, &mut open, Some(container)).await;
+    let Talk { ann, open, container, talk, mut writer } = world.talk().await;
     let unlock = world.unlocked_by(&ann, container, &open).await;
     let want = says(unlock, talk, &mut writer, b"one");
     let scope = Scope::new(Arc::clone(&world.kit.system.env), world.ownership(&ann).await);

@@ -54,10 +54,5 @@ async fn a_shorter_delay_does_not_come_to_count_by_a_suspension() {
     paper.policy(Duration::ZERO).await;
     paper.rests(DELAY).await;
     assert_eq!(paper.refused(DEVICE).await, "WAY_WAITS");
-    paper.refuse().await.unwrap();
-    paper.passes(DELAY - MILLI).await;
-    assert_eq!(paper.refused(OTHER).await, "WAY_WAITS");
-    paper.refuse().await.unwrap();
-    paper.passes(PAUSE).await;
-    assert!(paper.backup([3; 32]).await.is_ok());
+    paper.counts_once_the_delay_has_passed().await;
 }

@@ -1,6 +1,6 @@
 //! The console: what operators see of their cluster in a browser, on the operator listener and with their certificate.
 //!
-//! It shows what the operators' gRPC says, by the same calls, and what this node knows of itself. It names no secret, since none of
+//! It shows what the operators' gRPC says, by the same calls, what the database has of audits and containers, and what this node knows of itself. It names no secret, since none of
 //! that does. What it changes is a node's drain, which is undone by a click; what destroys something takes two steps in a terminal.
 //!
 //! | route | what |

@@ -1,20 +1,10 @@
-#![allow(clippy::unwrap_used)]
-use super::{super::super::words::Words, *};
-
-const EVIL: &str = "<script>x</script>\" onload=\"x' onload='x";
-
-fn harmless(page: &impl Template) {
-    let page = page.render().unwrap();
-    let shown = page.replace("<script type=\"module\"", "");
-    assert!(
-        !shown.contains("<script") && !page.contains("\" onload") && !page.contains("' onload"),
-        "{page}"
-    );
-    assert!(page.contains("&#60;script&#62;"), "{page}");
-}
+use super::{
+    super::super::hostile::{self, EVIL, harmless},
+    *,
+};
 
 fn frame() -> Frame {
-    Frame::new(Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new()), true).of_user()
+    hostile::frame().of_user()
 }
 
 fn evil() -> String {

@@ -1,20 +1,9 @@
 //! Whatever others wrote is text on every one of these pages.
 
-#![allow(clippy::unwrap_used)]
-
-use super::{super::super::words::Words, *};
-
-const EVIL: &str = "<script>x</script>\" onload=\"x' onload='x";
-
-fn harmless(page: &impl Template) {
-    let page = page.render().unwrap().replace("<script type=\"module\"", "");
-    assert!(!page.contains("<script") && !page.contains("\" onload") && !page.contains("' onload"), "{page}");
-    assert!(page.contains("&#60;script&#62;"), "{page}");
-}
-
-fn frame() -> Frame {
-    Frame::new(Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new()), true)
-}
+use super::{
+    super::super::hostile::{EVIL, frame, harmless},
+    *,
+};
 
 fn text() -> String {
     EVIL.to_owned()
