@@ -15,7 +15,7 @@ const CHANGED: (&str, Severity, &str, &str) = (
 const BEFORE: (&str, Severity, &str, &str) = (
     "containers.made_before",
     Severity::High,
-    "it was made before containers.seccomp or containers.oci_runtime said so, and is held less tightly",
+    "it was made when containers.seccomp or containers.oci_runtime said otherwise, or somebody changed it beside the node",
     "remove it and make it anew; its volume stays: ocmt container rm, ocmt container create",
 );
 

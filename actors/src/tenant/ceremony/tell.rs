@@ -141,7 +141,7 @@ pub(super) fn news_of(stage: CeremonyState) -> &'static str {
 
 /// A carrier took a notice: if it is that a ceremony was opened, to an address that was verified before the last lock period, the
 /// delay counts from now. Whoever has just put another address into the account hears of it, and nothing begins by that
-/// before it has been there for a lock period.
+/// before a lock period has passed since, in the account or out of it.
 pub(in crate::tenant) async fn notified(work: &mut Work, notice: &Notice) -> Result<(), ActorError> {
     match waiting(work, notice).await? {
         Some(loaded) => taken(work, loaded, hashed(&notice.address)).await,

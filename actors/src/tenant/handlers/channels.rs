@@ -40,6 +40,7 @@ fn all(own: &str, former: &[FormerAddress], lock: Duration, now: Timestamp) -> V
         Channel { address: address.to_owned(), is_former, is_settled: settles_at <= now, settles_at }
     };
     let mut all = vec![channel(own, false, counted_since(own, former, lock))];
+    // it goes on ageing: whoever changes the address each day would else leave none that counts, and nothing would begin
     let late = former.iter().filter(|row| row.email != own && row.removed_at + lock > now);
     all.extend(late.map(|row| channel(&row.email, true, row.since)));
     all
@@ -166,6 +167,8 @@ mod tests {
     fn there_is_always_one_that_counts() {
         let rows = [former("a", None, 1_000), former("b", Some(1_000), 1_050)];
         assert_eq!(told("c", &rows, 1_060), [one("c", false), one("a", true), one("b", false)]);
+        // when the first one's time is over, the second is old enough: it is not the account's, and not lately put in
+        assert_eq!(told("c", &rows, 1_120), [one("c", false), one("b", true)]);
         // back to the first
         let rows = [former("a", None, 1_000), former("b", Some(1_000), 1_050)];
         assert_eq!(told("a", &rows, 1_060), [one("a", true), one("b", false)]);

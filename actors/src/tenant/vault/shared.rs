@@ -85,7 +85,7 @@ impl Handle for FileSharedWrites {
             filed.insert(row.object_id);
             shares.insert(row.share_id);
         }
-        used_up(work, shares).await?;
+        used_up(work, vault.owner_user, shares).await?;
         let counts = [("writes", self.writes.len()), ("renewed", self.renewals.len())];
         let details = counts.map(|(name, count)| (name.to_owned(), count.to_string()));
         if self.change.puts.is_empty() && self.change.deletes.is_empty() {

@@ -82,8 +82,12 @@ async fn strangers_who_begin_are_worked_for_a_few_at_a_time() {
 #[tokio::test]
 async fn work_after_an_answer_takes_no_place_of_who_begins() {
     let kit = Kit::sim_with(|config| config.limits.lobby = 1).await;
-    let _works = kit.system.afterwards.clone().acquire_owned().await.unwrap();
+    let works = kit.system.afterwards.clone().acquire_owned().await.unwrap();
     begin(&kit).await;
+    drop(works);
+    // nor do they take its own
+    let _begins = kit.system.lobby.clone().acquire_owned().await.unwrap();
+    kit.sign_up_link("new@example.com").await;
 }
 
 #[tokio::test]

@@ -125,10 +125,18 @@ pub(super) async fn end_writing(work: &mut Work, row: &Capability) -> Result<(),
 
 /// Ends what programs may write by those approvals of which something was filed or dropped: each is good once, as the
 /// ledger of the vault has it. An approval of nothing else is over with it.
-pub(in crate::tenant) async fn used_up(work: &mut Work, shares: BTreeSet<ShareId>) -> Result<(), ActorError> {
+pub(in crate::tenant) async fn used_up(
+    work: &mut Work,
+    owner: Option<UserId>,
+    shares: BTreeSet<ShareId>,
+) -> Result<(), ActorError> {
+    // of a group's vault nothing is approved to write
+    let Some(owner) = owner else { return Ok(()) };
     for share in shares {
-        let in_force =
-            Capability::share_id.eq(Some(share)).and(Capability::state.eq(CapabilityState::Approved));
+        let in_force = Capability::owner_user
+            .eq(owner)
+            .and(Capability::share_id.eq(Some(share)))
+            .and(Capability::state.eq(CapabilityState::Approved));
         let found = work.tx.first::<Capability>(in_force).await?;
         if let Some(row) = found.filter(|row| row.requester_program.is_some()) {
             no_more_writing(work, row).await?;
