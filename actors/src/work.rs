@@ -5,6 +5,7 @@
 //! rolled back and audited in a transaction of its own. So no handler can forget any of it. What
 //! a handler decides on it reads inside that transaction: the memory of actors is only a cache.
 
+mod outcome;
 mod repeat;
 mod stand;
 mod together;
@@ -13,6 +14,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use ocmt_store::{FencedTx, Idempotent, StoreError};
 use ocmt_types::{MessageId, Ownership, Timestamp, UserId};
+pub(crate) use outcome::{Answer, Outcome, both};
 pub(crate) use together::{MOST as MOST_TOGETHER, run_together};
 use tracing::Instrument as _;
 
@@ -175,41 +177,6 @@ pub(crate) trait SystemWork: Send + 'static {
     type Output: Send;
     /// Does it, inside `work.tx`.
     fn perform(self, work: &mut Work) -> impl Future<Output = Result<Self::Output, ActorError>> + Send;
-}
-
-/// Answers the caller: given when the actor has applied the effects.
-pub(crate) type Answer = Box<dyn FnOnce(Result<(), ActorError>) + Send>;
-
-/// What a piece of work leaves to its actor.
-#[derive(Default)]
-pub(crate) struct Outcome {
-    /// To apply first.
-    pub(crate) effects: Vec<Effect>,
-    /// Then to answer. An `Err` given to it replaces the answer.
-    pub(crate) answer: Option<Answer>,
-    /// Not before this message was taken.
-    pub(crate) answer_after: Option<MessageId>,
-    /// It was a look at the timers.
-    pub(crate) looked: bool,
-    /// The ownership is gone or the truth is not known: the actor stops.
-    pub(crate) terminal: bool,
-}
-
-impl Outcome {
-    /// This, and then another.
-    fn join(&mut self, mut other: Self) {
-        self.effects.append(&mut other.effects);
-        self.answer = match (self.answer.take(), other.answer) {
-            (Some(first), Some(second)) => Some(Box::new(|instead| {
-                first(instead.clone());
-                second(instead);
-            })),
-            (first, second) => first.or(second),
-        };
-        self.answer_after = self.answer_after.or(other.answer_after);
-        self.looked |= other.looked;
-        self.terminal |= other.terminal;
-    }
 }
 
 /// Runs a call from its deadline to its answer.

@@ -64,7 +64,7 @@ use crate::{
     quota::Calls,
     supervisor::{self, Task},
     tenants::TenantsMessage,
-    work::{Answer, Outcome, SystemWork, Work, run_system},
+    work::{Answer, Outcome, SystemWork, Work, both, run_system},
 };
 
 /// Reason of a stop after which the tenant may be given up.
@@ -251,11 +251,13 @@ impl TenantState {
         }
         self.apply(myself, outcome.effects);
         match (outcome.answer, outcome.answer_after) {
-            (Some(answer), Some(message)) => {
-                self.held.insert(message, answer);
+            (answer, Some(message)) => {
+                // a repeat of a call that waits for it: both are told
+                let waits = both(self.held.remove(&message), answer);
+                self.held.extend(waits.map(|waits| (message, waits)));
             }
             (Some(answer), None) => answer(Ok(())),
-            (None, _) => {}
+            (None, None) => {}
         }
         self.leave_if_quiet(myself);
     }

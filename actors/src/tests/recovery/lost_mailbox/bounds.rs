@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
-use ocmt_store::tables::LostMailbox;
+use ocmt_store::{Fault, Point, Stalled, tables::LostMailbox};
 
 use super::{
     super::circle::{Circle, SHORT, ownership, short},
     NEW,
 };
 use crate::{
+    SystemConfig,
     api::{
+        audit::QueryAudit,
         auth::{LinkPurpose, WhoAmI},
         recovery::{CeremonyState, ReportLostMailbox, ResignGuardianship},
     },
     tests::{
         kit::{Kit, until},
+        post::waiting,
         suspension::{resume, suspend},
         trail,
     },
@@ -110,6 +113,50 @@ async fn a_repeat_under_its_key_sends_no_second_link_and_uses_up_nothing() {
     for (address, kind) in [(NEW, "lost_mailbox"), (owner.email.as_str(), "recovery.lost_mailbox")] {
         until("one for each wish", async || kit.mailbox.count_of(address, kind) == 3).await;
     }
+}
+
+/// A client repeats while its first call still waits for the owner's tenant: that is what the key is for.
+#[tokio::test]
+async fn two_calls_at_once_under_one_key_are_both_told_and_send_one_link() {
+    let circle = Circle::dealt(Kit::sim_with(unhurried).await, 2, &[1, 1, 1]).await;
+    let (kit, owner) = (&circle.kit, &circle.owner);
+    let (guardianship, who) = (circle.guards[0].guardianship, &circle.guards[0].person);
+    for person in circle.guards.iter().map(|guard| &guard.person).chain([owner]) {
+        until("no letter is on its way", async || waiting(kit, person.tenant).await == Some(0)).await;
+    }
+    let says = async || {
+        let report = ReportLostMailbox { guardianship, new_email: NEW.to_owned() };
+        kit.system.tenant(who.tenant).call(who.caller.clone(), kit.keyed(1, 1), report).await
+    };
+    let stalled = Stalled::default();
+    kit.store.faults().unwrap().plan(Point::Begin, Fault::Stall(stalled.clone()));
+    let stands = kit.call(&owner.caller, WhoAmI);
+    let both = async {
+        // the owner's tenant takes no letter
+        stalled.reached().await;
+        let once_both_wait = async {
+            until("both have written", async || {
+                let method = Some("RecoveryService/ReportLostMailbox".to_owned());
+                let query = QueryAudit { method, limit: 10, ..QueryAudit::default() };
+                kit.call(&who.caller, query).await.unwrap().records.len() == 2
+            })
+            .await;
+            stalled.release();
+        };
+        let (first, second, ()) = futures_util::join!(says(), says(), once_both_wait);
+        first.expect("the first is told");
+        second.expect("and so is its repeat");
+    };
+    let (me, ()) = futures_util::join!(stands, both);
+    me.expect("it stood still and was not refused");
+    assert_eq!(said(&circle).await, 1);
+    until("the link has come", async || kit.mailbox.count_of(NEW, "lost_mailbox") == 1).await;
+}
+
+/// Nothing looks at the store by itself while the test does.
+fn unhurried(config: &mut SystemConfig) {
+    short(config);
+    config.limits.poll_every = Duration::from_secs(3600);
 }
 
 /// Mail may be lost; who never got it is not shut out for a week.
