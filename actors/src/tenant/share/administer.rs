@@ -44,8 +44,8 @@ pub(super) async fn grounds(work: &mut Work) -> Result<Vec<Ground>, ActorError> 
     Ok(grounds)
 }
 
-/// Shares in these states of entries that the caller administers, behind one: found by the entries: one pass
-/// over the tenant's grants for each, and no query for each share of others.
+/// Shares in these states of entries that the caller administers, behind one: found by the entries, of which each has an
+/// index, and no query for each share of others.
 pub(super) async fn shares(
     work: &mut Work,
     ground: &Ground,

@@ -92,4 +92,5 @@ steps! {
     36 "program_writes" "0036_program_writes.sql" usable_from 36;
     // an earlier program would remove a container and leave its volume counted
     37 "volume_quota" "0037_volume_quota.sql" usable_from 37;
+    39 "grants_by_entry" "0039_grants_by_entry.sql" usable_from 37;
 }

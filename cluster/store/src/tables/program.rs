@@ -41,7 +41,7 @@ rows! {
         version: i64,
         /// The sealed key (`docs/formats.md`, "Entry grant").
         sealed_grant: Vec<u8>,
-    };
+    } index(tenant_id, object_id);
 
     /// How fast a program reads, and whether it was stopped for it.
     pub struct ProgramPace: tenant("program_pace") {

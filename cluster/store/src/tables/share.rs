@@ -72,7 +72,7 @@ rows! {
         version: i64,
         /// Its data key, sealed to the taker (`docs/formats.md`, "Entry grant"); empty if the share is not for reading.
         sealed_grant: Vec<u8>,
-    };
+    } index(tenant_id, object_id);
 
     /// That the taker of a share may write or delete an entry of it.
     pub struct ShareRight: tenant("share_rights") {
