@@ -56,6 +56,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/core/vault_make.js",
         "js/core/words.js",
         "js/core/worker.js",
+        "js/page/able.js",
         "js/page/accept.js",
         "js/page/approve.js",
         "js/page/audit.js",

@@ -7,7 +7,7 @@ import { madeHere, publish } from "./making.js";
 import { identityOf, openOwn } from "./opening.js";
 import { keepOwn } from "./own.js";
 import { pin } from "./owner.js";
-import { $, busy, LEAVING, say, typed } from "./shown.js";
+import { $, busy, LEAVING, say, typed, warn } from "./shown.js";
 import { bytes, message, text } from "./wire.js";
 
 const form = $("accept");
@@ -69,4 +69,6 @@ form.addEventListener("submit", (event) => {
 if (known === "") {
   $("print").addEventListener("click", () => globalThis.print());
   busy(make);
+} else {
+  warn();
 }

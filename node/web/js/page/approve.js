@@ -5,7 +5,7 @@ import { equal, need, unhex } from "../core/codec.js";
 import { wordsOfPerson } from "../core/words.js";
 import { call, once } from "./call.js";
 import { openOwn, stored } from "./opening.js";
-import { $, busy, LEAVING, say, typed } from "./shown.js";
+import { $, busy, LEAVING, say, typed, warn } from "./shown.js";
 import { bytes, message, number, text } from "./wire.js";
 
 const READ = "1";
@@ -76,3 +76,4 @@ form.addEventListener("submit", (event) => {
     $("heard").focus();
   }
 });
+warn();

@@ -7,7 +7,7 @@ import { call, once } from "./call.js";
 import { openOwn } from "./opening.js";
 import { keepOwn } from "./own.js";
 import { knownSet } from "./owner.js";
-import { $, busy, LEAVING, Told, typed } from "./shown.js";
+import { $, busy, LEAVING, Told, typed, warn } from "./shown.js";
 import { bytes, message, text } from "./wire.js";
 
 const form = $("drill");
@@ -46,3 +46,4 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   busy(answer);
 });
+warn();

@@ -6,7 +6,7 @@ import { acceptChannel, beginChannel, LOGS } from "../core/channel.js";
 import { equal, idBytes, need, unhex } from "../core/codec.js";
 import { call, once, Unreachable } from "./call.js";
 import { openOwn } from "./opening.js";
-import { $, busy, Told, typed } from "./shown.js";
+import { $, busy, Told, typed, warn } from "./shown.js";
 import { message, text } from "./wire.js";
 
 /** As much as is shown, in characters: the last of it. */
@@ -110,3 +110,4 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   busy(show);
 });
+warn();

@@ -46,6 +46,6 @@ for (const [id, work] of [["show-passkey", show], ["add-passkey", add]]) {
   form.hidden = false;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    busy(() => work(form));
+    busy(() => work(form), { keys: false });
   });
 }

@@ -8,7 +8,7 @@ import { wordsOfCeremony } from "../core/words.js";
 import { call, once } from "./call.js";
 import { compute, identityOf, openOwn } from "./opening.js";
 import { knownSet } from "./owner.js";
-import { $, busy, failed, LEAVING, say, Told, typed } from "./shown.js";
+import { $, busy, failed, LEAVING, say, Told, typed, warn } from "./shown.js";
 import { bytes, message } from "./wire.js";
 
 const form = $("request");
@@ -89,9 +89,12 @@ for (const button of form.querySelectorAll("button[type=button]")) {
   button.addEventListener("click", () => form.reportValidity() && busy(() => decide(button.dataset.act)));
 }
 
-compute();
+warn();
 if ($("words") !== null) {
   ceremony()
-    .then(({ hash }) => wordsOfCeremony(hash))
+    .then(({ hash }) => {
+      compute();
+      return wordsOfCeremony(hash);
+    })
     .then((six) => ($("words").textContent = six.join(" ")), failed);
 }

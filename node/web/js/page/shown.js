@@ -1,6 +1,7 @@
 // What pages with keys share: one form at work at a time, and what is said when something does not go.
 
 import { Refused } from "../core/codec.js";
+import { able } from "./able.js";
 import { Declined, EXHAUSTED, UNAUTHENTICATED, Unreachable } from "./call.js";
 
 export const $ = (id) => document.getElementById(id);
@@ -46,19 +47,28 @@ export function failed(error) {
 /** What work answers that goes on to another page: the buttons stay off, so that nothing is sent twice. */
 export const LEAVING = Symbol("leaving");
 
-/** Does the work of a page once, with its buttons off meanwhile; whatever goes wrong is said. */
-export async function busy(work) {
+/**
+ * Does the work of a page once, with its buttons off meanwhile; whatever goes wrong is said. What needs keys does not begin where
+ * the browser lacks what they need.
+ */
+export async function busy(work, { keys = true } = {}) {
   const buttons = [...document.querySelectorAll("main button")].filter((button) => !button.disabled);
   for (const button of buttons) button.disabled = true;
   document.querySelector("main").setAttribute("aria-busy", "true");
   say("working");
   try {
+    if (keys && !(await able())) throw new Told("cannot");
     if ((await work()) === LEAVING) return;
   } catch (error) {
     failed(error);
   }
   for (const button of buttons) button.disabled = false;
   document.querySelector("main").removeAttribute("aria-busy");
+}
+
+/** Says at once that a browser lacks what keys need: before anybody types a passphrase, or writes one down. */
+export async function warn() {
+  if (!(await able())) say("cannot");
 }
 
 /** The passphrase of the form, which forgets it. */

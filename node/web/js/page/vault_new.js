@@ -3,7 +3,7 @@
 import { drawn, isOnPaper } from "./drawn.js";
 import { madeHere, publish } from "./making.js";
 import { identityOf } from "./opening.js";
-import { $, busy, LEAVING, say } from "./shown.js";
+import { $, busy, LEAVING, say, warn } from "./shown.js";
 
 const form = $("make");
 const { tenant } = form.dataset;
@@ -38,3 +38,4 @@ form.addEventListener("submit", (event) => {
 $("passphrase").textContent = passphrase;
 $("where").textContent = location.origin;
 $("print").addEventListener("click", () => globalThis.print());
+warn();

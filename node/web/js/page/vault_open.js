@@ -8,7 +8,7 @@ import { passphraseBytes } from "../core/stretch.js";
 import { csrf, Declined, UNAUTHENTICATED } from "./call.js";
 import { identityOf, openBy, rest } from "./opening.js";
 import { keepOwn, keepsOwn } from "./own.js";
-import { $, busy, say, Told, typed } from "./shown.js";
+import { $, busy, say, Told, typed, warn } from "./shown.js";
 
 const IDLE_MS = 5 * 60_000;
 const HIDDEN_MS = 2 * 60_000;
@@ -158,4 +158,5 @@ export function begin(of) {
   });
   globalThis.addEventListener("pagehide", () => shut("locked"));
   setInterval(tick, TICK_MS);
+  warn();
 }
