@@ -2,6 +2,7 @@
 
 pub(crate) mod agent_policy;
 pub(crate) mod audit;
+mod ceremonies;
 pub(crate) mod cluster;
 pub(crate) mod deletion;
 pub(crate) mod delivery;

@@ -38,8 +38,8 @@ const OF_CLUSTER: &[(&str, &str)] = &[
     ("containers", "SELECT"),
     // for operators: which tenants there are, by name and state
     ("tenants", "SELECT"),
-    // which tenants have a release key under an old generation of the sealing key
-    ("ceremonies", "SELECT (tenant_id, release_private_wrapped)"),
+    // which tenants have a release key under an old generation of the sealing key; for operators: how many are in which state
+    ("ceremonies", "SELECT (tenant_id, purpose, state, release_private_wrapped)"),
     // and which have a TOTP secret under one
     ("users", "SELECT (tenant_id, totp_wrapped)"),
     ("totp_enrollments", "SELECT (tenant_id, wrapped)"),

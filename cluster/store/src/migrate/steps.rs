@@ -92,5 +92,8 @@ steps! {
     36 "program_writes" "0036_program_writes.sql" usable_from 36;
     // an earlier program would remove a container and leave its volume counted
     37 "volume_quota" "0037_volume_quota.sql" usable_from 37;
+    38 "ceremonies_by_purpose" "0038_ceremonies_by_purpose.sql" usable_from 37;
     39 "grants_by_entry" "0039_grants_by_entry.sql" usable_from 37;
+    // an earlier program would remove a container or a user and leave their schedule standing
+    40 "snapshot_schedules" "0040_snapshot_schedules.sql" usable_from 40;
 }

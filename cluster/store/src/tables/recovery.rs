@@ -249,7 +249,7 @@ rows! {
         version: i64,
         /// The address that its completion makes the user's, where the mailbox is lost too.
         new_email: Option<String>,
-    } index(tenant_id, user_id) index(tenant_id, vault_id);
+    } index(tenant_id, user_id) index(tenant_id, vault_id) index(purpose, state);
 
     /// What a guardian said in a ceremony, on the owner's side. Each verdict of each counts once.
     pub struct Approval: tenant("approvals") {

@@ -95,6 +95,7 @@ macro_rules! suite {
                 a_condition_is_noted_once_for_each_time_it_comes_about,
                 a_channel_is_one_nodes_and_its_earlier_holder_writes_nothing,
                 a_witness_gets_the_proof_that_a_log_goes_on,
+                ceremonies_that_go_on_are_counted_for_all_tenants,
             }
             nodes {
                 a_renewal_moves_the_counter_until_death,

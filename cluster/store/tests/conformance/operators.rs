@@ -3,11 +3,16 @@
 use ocmt_crypto::audit::{Actor, ChainVerifier, Outcome};
 use ocmt_store::{
     ClusterAct, Confirmation, Remembered, RequestKey, Revocation, Store, StoreError,
-    tables::{ActKind, DestructiveAct, JoinToken, JoinedNode, Operator, OperatorChannel},
-    testing::id,
+    tables::{
+        ActKind, Ceremony, CeremonyPurpose, CeremonyState, DestructiveAct, JoinToken, JoinedNode, Operator,
+        OperatorChannel,
+    },
+    testing::{TestNode, id},
 };
 use ocmt_types::{ClusterId, Digest32, Id as _, OperatorId, TenantId, Timestamp};
 use tokio::task::JoinSet;
+
+use super::portable::ceremony;
 
 const NOW: Timestamp = Timestamp(1_000);
 
@@ -349,4 +354,31 @@ pub async fn a_witness_gets_the_proof_that_a_log_goes_on(store: Store) {
     }
     let none = store.cluster().audit_extension(id(1_000), 9, 20).await;
     assert!(matches!(none, Err(StoreError::Corrupt { .. })), "{none:?}");
+}
+
+pub async fn ceremonies_that_go_on_are_counted_for_all_tenants(store: Store) {
+    use CeremonyPurpose::{Override, Recover, Unlock};
+    use CeremonyState::{Completed, Open, Proposed, Ready, Released, Vetoed};
+    let node = TestNode::start(&store, 1).await.unwrap();
+    for tenant in 1..=2 {
+        let own = node.found(tenant).await.unwrap();
+        let mut tx = store.fenced(own).await.unwrap();
+        for (n, (purpose, state)) in (1..).zip([
+            (Recover, Open),
+            (Recover, Released),
+            (Recover, Completed),
+            (Override, Proposed),
+            (Override, Open),
+            (Override, Vetoed),
+            (Unlock, Released),
+        ]) {
+            tx.insert(&Ceremony { purpose, ..ceremony(own, n, state) }).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+    let cluster = store.cluster();
+    let recoveries = cluster.live_ceremonies(&[Recover, Override]).await.unwrap();
+    assert_eq!(recoveries, [(Proposed, 2), (Open, 4), (Ready, 0), (Released, 2)]);
+    let together = cluster.live_ceremonies(&[Unlock]).await.unwrap();
+    assert_eq!(together, [(Proposed, 0), (Open, 0), (Ready, 0), (Released, 2)]);
 }

@@ -176,6 +176,9 @@ async fn work_across_tenants_sees_no_tenants_state() {
     let mut cluster = in_role(&config, "ocmt_cluster").await;
     for text in [
         "SELECT email FROM users",
+        "SELECT user_id FROM ceremonies",
+        "SELECT new_email FROM ceremonies",
+        "UPDATE ceremonies SET state = 'vetoed'",
         "SELECT enrollment_id FROM totp_enrollments",
         "SELECT FROM backup_codes",
         "SELECT FROM sessions",

@@ -1,44 +1,155 @@
 //! What `ocmt security audit` would say of this node, as far as the node can look at itself.
+//!
+//! A look asks after every tenant and may take long, so it is made behind the pages: one at a time, for all who wait for it. A page
+//! waits a little. Where that is not enough it shows the look before, and says so.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use ocmt_types::Timestamp;
-use tokio::sync::Mutex;
+use ocmt_types::{Clock, Timestamp};
+use tokio::{sync::watch, time::timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     super::{answer::html, frame::Frame, view::at},
-    Console, Ground,
+    Console,
     at::At,
     view::{Findings, OneFinding},
 };
-use crate::security::{self, Report, Severity};
+use crate::{
+    security::{self, Report, Severity},
+    tasks,
+};
 
-/// How long one look is good: files are read for it, and the database is asked.
+/// How long a look is good after it ended: files are read for it, and the database is asked.
 const FRESH: Duration = Duration::from_secs(60);
+/// How long a page waits for a look that is being made.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest look.
+const LONGEST: Duration = Duration::from_secs(600);
+/// Most findings of a page, the worst: each tenant may have some.
+const MOST: usize = 200;
 
-/// The last look. One at a time: who comes meanwhile has it too.
+/// The last look, and the one that is being made.
 #[derive(Default)]
-pub(super) struct Looked(Mutex<Option<(Timestamp, Arc<Report>)>>);
+pub(super) struct Looked(Mutex<Looks>);
+
+#[derive(Default)]
+struct Looks {
+    last: Option<Look>,
+    running: Option<Running>,
+}
+
+/// What was found. Some of it is as old as its beginning.
+#[derive(Clone)]
+struct Look {
+    began: Timestamp,
+    ended: Timestamp,
+    report: Arc<Report>,
+}
+
+/// Ends with the console.
+struct Running {
+    began: Timestamp,
+    done: watch::Receiver<Option<Look>>,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// What there is to show.
+struct Seen {
+    last: Option<Look>,
+    /// Since when another look is being made.
+    running: Option<Timestamp>,
+}
 
 impl Looked {
-    async fn look(&self, ground: &Ground) -> (Timestamp, Arc<Report>) {
-        let mut last = self.0.lock().await;
-        let now = ground.clock.now();
-        if let Some((at, report)) = last.as_ref().filter(|(at, _)| now.since(*at) < FRESH && *at <= now) {
-            return (*at, report.clone());
+    /// The last look if it is good still, else the one that is made with `make`, by whoever asked for it first. After `patience` what
+    /// there is by then.
+    async fn look<F>(&self, clock: &Arc<dyn Clock>, patience: Duration, make: impl FnOnce() -> F) -> Seen
+    where
+        F: Future<Output = Report> + Send + 'static,
+    {
+        if let Some(mut done) = self.made(clock, make) {
+            // one that ended without a word is made anew for whoever asks next
+            let _ = timeout(patience, done.wait_for(Option::is_some)).await;
         }
-        let report = Arc::new(security::audit_from_within(&ground.config, &ground.clock).await);
-        *last = Some((now, report.clone()));
-        (now, report)
+        let mut looks = self.lock();
+        looks.settle();
+        Seen { last: looks.last.clone(), running: looks.running.as_ref().map(|running| running.began) }
+    }
+
+    /// What tells of the look that is being made; none if the last is good still.
+    fn made<F>(
+        &self,
+        clock: &Arc<dyn Clock>,
+        make: impl FnOnce() -> F,
+    ) -> Option<watch::Receiver<Option<Look>>>
+    where
+        F: Future<Output = Report> + Send + 'static,
+    {
+        let mut looks = self.lock();
+        looks.settle();
+        let now = clock.now();
+        let good = |last: &Look| last.ended <= now && now.since(last.ended) < FRESH;
+        if looks.running.is_none() && looks.last.as_ref().is_some_and(good) {
+            return None;
+        }
+        let running = looks.running.get_or_insert_with(|| Running::begin(clock.clone(), make()));
+        Some(running.done.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Looks> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Looks {
+    /// One that is being made is the last once it has ended.
+    fn settle(&mut self) {
+        let Some(running) = &self.running else { return };
+        // looked at first: whatever it says, it says before it goes
+        let gone = running.done.has_changed().is_err();
+        let ended = running.done.borrow().clone();
+        if gone || ended.is_some() {
+            self.running = None;
+        }
+        if ended.is_some() {
+            self.last = ended;
+        }
+    }
+}
+
+impl Running {
+    fn begin(clock: Arc<dyn Clock>, look: impl Future<Output = Report> + Send + 'static) -> Self {
+        let (tell, done) = watch::channel(None);
+        let began = clock.now();
+        let task = tasks::spawn(async move {
+            let report = timeout(LONGEST, look).await.unwrap_or_else(|_| {
+                let mut none = Report::default();
+                let why = "it took longer than ten minutes: run `ocmt security audit` on the node's machine";
+                none.could_not("all", why);
+                none
+            });
+            let ended = clock.now();
+            tell.send_replace(Some(Look { began, ended, report: Arc::new(report) }));
+        });
+        Self { began, done, _task: AbortOnDropHandle::new(task) }
     }
 }
 
 /// The findings, the worst first.
 pub(super) async fn show(State(console): State<Console>, who: At) -> Response {
-    let (looked, report) = console.looked.look(&console.ground).await;
-    let frame = who.frame();
-    let findings = report.findings.iter().map(|one| OneFinding {
+    let ground = &console.ground;
+    let make = || {
+        let (config, clock) = (ground.config.clone(), ground.clock.clone());
+        async move { Box::pin(security::audit_from_within(&config, &clock)).await }
+    };
+    let Seen { last, running } = console.looked.look(&ground.clock, PATIENCE, make).await;
+    let (frame, report) = (who.frame(), last.as_ref().map(|last| last.report.clone()).unwrap_or_default());
+    let findings = report.findings.iter().take(MOST).map(|one| OneFinding {
         severity: severity(&frame, one.severity),
         rule: one.rule,
         place: one.place.clone(),
@@ -48,10 +159,12 @@ pub(super) async fn show(State(console): State<Console>, who: At) -> Response {
     });
     let page = Findings {
         findings: findings.collect(),
+        left_out: report.findings.len().saturating_sub(MOST),
         unchecked: report.unchecked.iter().map(|one| format!("{}: {}", one.check, one.why)).collect(),
         passed: report.passed.len(),
-        node: console.ground.node.to_string(),
-        at: at(looked),
+        node: ground.node.to_string(),
+        at: last.map(|last| at(last.began)).unwrap_or_default(),
+        running: running.map(at).unwrap_or_default(),
         frame,
     };
     html(StatusCode::OK, &page, [])
@@ -65,4 +178,93 @@ fn severity(frame: &Frame, severity: Severity) -> String {
         Severity::Low => frame.say("finding.low"),
     };
     said.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use ocmt_types::ManualClock;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Longer than anything here takes.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Looks, counted, of which the first ends when it is told to and each passes as many checks as there were looks.
+    struct Table {
+        looked: Looked,
+        clock: ManualClock,
+        made: Arc<AtomicUsize>,
+    }
+
+    impl Table {
+        fn set() -> Self {
+            let clock = ManualClock::at(Timestamp(1_000_000));
+            Self { looked: Looked::default(), clock, made: Arc::default() }
+        }
+
+        async fn ask(&self, patience: Duration, ends: Option<oneshot::Receiver<()>>) -> Seen {
+            let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+            let made = self.made.clone();
+            let make = move || async move {
+                let count = made.fetch_add(1, Ordering::SeqCst) + 1;
+                if let Some(ends) = ends {
+                    ends.await.unwrap();
+                }
+                Report { passed: vec!["one"; count], ..Report::default() }
+            };
+            self.looked.look(&clock, patience, make).await
+        }
+    }
+
+    fn passed(seen: &Seen) -> usize {
+        seen.last.as_ref().unwrap().report.passed.len()
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_one_looks_waits_for_the_same_look_and_no_longer_than_they_like() {
+        let table = Table::set();
+        let (end, ends) = oneshot::channel();
+        let first = table.ask(Duration::ZERO, Some(ends)).await;
+        assert!(first.last.is_none() && first.running == Some(Timestamp(1_000_000)));
+        // nobody is kept by it, and it goes on without whoever asked for it
+        let second = table.ask(Duration::ZERO, None).await;
+        assert!(second.last.is_none() && second.running == Some(Timestamp(1_000_000)));
+        table.clock.advance(Duration::from_secs(30));
+        let waits = table.ask(LONG, None);
+        end.send(()).unwrap();
+        let third = waits.await;
+        assert_eq!((passed(&third), third.running), (1, None));
+        assert_eq!(third.last.unwrap().began, Timestamp(1_000_000), "it is as old as its beginning");
+        assert_eq!(table.made.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn an_older_look_is_shown_with_the_word_that_another_is_made() {
+        let table = Table::set();
+        assert_eq!(passed(&table.ask(LONG, None).await), 1);
+        table.clock.advance(FRESH - Duration::from_secs(1));
+        let same = table.ask(LONG, None).await;
+        assert_eq!((passed(&same), same.running), (1, None), "it is good for a minute");
+        table.clock.advance(Duration::from_secs(1));
+        let (end, ends) = oneshot::channel();
+        let older = table.ask(Duration::ZERO, Some(ends)).await;
+        assert_eq!((passed(&older), older.running), (1, Some(Timestamp(1_060_000))));
+        end.send(()).unwrap();
+        let newer = table.ask(LONG, None).await;
+        assert_eq!((passed(&newer), newer.running), (2, None));
+    }
+
+    #[tokio::test]
+    async fn a_look_that_ends_without_a_word_is_made_anew() {
+        let table = Table::set();
+        let (end, ends) = oneshot::channel();
+        drop(end);
+        let none = table.ask(LONG, Some(ends)).await;
+        assert!(none.last.is_none() && none.running.is_none());
+        assert_eq!(passed(&table.ask(LONG, None).await), 2);
+    }
 }

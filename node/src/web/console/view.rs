@@ -211,8 +211,13 @@ pub(super) struct OneHead {
 pub(super) struct Findings {
     pub(super) frame: Frame,
     pub(super) node: String,
+    /// When the look began that is shown; empty if none has ended.
     pub(super) at: String,
+    /// Since when another is made; empty if none is.
+    pub(super) running: String,
     pub(super) findings: Vec<OneFinding>,
+    /// How many more there are.
+    pub(super) left_out: usize,
     pub(super) unchecked: Vec<String>,
     pub(super) passed: usize,
 }

@@ -70,7 +70,9 @@ fn what_nodes_and_tenants_are_called_is_text_and_nothing_else() {
         frame,
         node: evil(),
         at: evil(),
+        running: evil(),
         findings: vec![one],
+        left_out: 1,
         unchecked: vec![evil()],
         passed: 1,
     });

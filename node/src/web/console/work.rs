@@ -1,8 +1,11 @@
-//! What goes on: containers by state, how long they take to wake, ceremonies, limits. Containers are counted in the database and are
-//! the cluster's; all else is what the node that is asked has counted since it began.
+//! What goes on: containers by state, how long they take to wake, ceremonies, limits. Containers, and ceremonies that are not over, are
+//! counted in the database and are the cluster's; all else is what the node that is asked has counted since it began.
 
 use axum::{extract::State, http::StatusCode, response::Response};
-use ocmt_store::{StoreError, tables::ContainerState};
+use ocmt_store::{
+    StoreError,
+    tables::{CeremonyPurpose, ContainerState},
+};
 
 use super::{
     super::{answer::html, frame::Frame},
@@ -19,12 +22,20 @@ const LIMITS: &str = "ocmt_limit_decisions_total";
 /// All of it.
 pub(super) async fn show(State(console): State<Console>, who: At) -> Response {
     let frame = who.frame();
-    let containers = match containers(&console, &frame).await {
-        Ok(containers) => containers,
+    let counted = async {
+        let recoveries = [CeremonyPurpose::Recover, CeremonyPurpose::Override];
+        Ok::<_, StoreError>((
+            containers(&console, &frame).await?,
+            ceremonies(&console, &frame, &recoveries).await?,
+            ceremonies(&console, &frame, &[CeremonyPurpose::Unlock]).await?,
+        ))
+    };
+    let (containers, recoveries, together) = match counted.await {
+        Ok(counted) => counted,
         Err(error) => return who.refused(&stored(&error)),
     };
     let samples = Samples::read(&(console.ground.counts)());
-    let ceremonies = samples.by("ocmt_ceremony_transitions_total", "state", None);
+    let entered = samples.by("ocmt_ceremony_transitions_total", "state", None);
     let said = |(state, count): (String, u64)| (frame.say(&format!("state.{state}")).to_owned(), count);
     let limits = |decision| samples.by(LIMITS, "limit", Some(("decision", decision)));
     let page = Work {
@@ -36,7 +47,11 @@ pub(super) async fn show(State(console): State<Console>, who: At) -> Response {
             section(frame.say("work.wakes"), wakes(&frame, &samples)),
             section(
                 frame.say("work.recovery"),
-                vec![chart(frame.say("work.ceremonies"), ceremonies.into_iter().map(said).collect())],
+                vec![
+                    chart(frame.say("work.open"), recoveries),
+                    chart(frame.say("work.together"), together),
+                    chart(frame.say("work.ceremonies"), entered.into_iter().map(said).collect()),
+                ],
             ),
             section(
                 frame.say("work.limits"),
@@ -58,6 +73,17 @@ async fn containers(console: &Console, frame: &Frame) -> Result<Vec<(String, u64
         all.push((said, u64::try_from(count).unwrap_or(0)));
     }
     Ok(all)
+}
+
+/// Those that are not over.
+async fn ceremonies(
+    console: &Console,
+    frame: &Frame,
+    purposes: &[CeremonyPurpose],
+) -> Result<Vec<(String, u64)>, StoreError> {
+    let all = console.ground.store.cluster().live_ceremonies(purposes).await?;
+    let said = |state| frame.say(&format!("state.{state}")).to_owned();
+    Ok(all.into_iter().map(|(state, count)| (said(state), u64::try_from(count).unwrap_or(0))).collect())
 }
 
 fn wakes(frame: &Frame, samples: &Samples) -> Vec<Chart> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod live;
+mod work;
 
 use std::time::Duration;
 
