@@ -3,6 +3,7 @@
 use std::{path::Path, process::ExitCode};
 
 use anyhow::Context as _;
+use ocmt_runtime::docker::Engine;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -62,11 +63,7 @@ pub(super) async fn dev(args: &DevArgs, software: Software) -> anyhow::Result<Ex
     config.node.data_dir = std::path::absolute(&args.data_dir).context("cannot find the data folder")?;
     config.telemetry.format = config::LogFormat::Text;
     config.telemetry.filter = "warn,ocmt=info".to_owned();
-    config.containers.runtime = match args.runtime {
-        Some(DemoRuntime::Docker) => RuntimeKind::Docker,
-        Some(DemoRuntime::Process) => RuntimeKind::Process,
-        None => crate::demo::engine::pick(&mut config).await,
-    };
+    containers_of(args, crate::demo::engine::from_environment(), &mut config)?;
     config::check(&config)?;
     let _traces = telemetry::init(&config.telemetry)?;
     let node = Box::pin(Node::start(&config, software)).await;
@@ -82,6 +79,23 @@ pub(super) async fn dev(args: &DevArgs, software: Software) -> anyhow::Result<Ex
     stop_signal()?.await;
     node.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How its containers run, and where. Docker has nothing to run without an image.
+fn containers_of(args: &DevArgs, docker_host: Option<String>, config: &mut Config) -> anyhow::Result<()> {
+    let it = &mut config.containers;
+    it.image.clone_from(&args.image);
+    it.runtime = match args.runtime {
+        Some(DemoRuntime::Docker) => RuntimeKind::Docker,
+        Some(DemoRuntime::Process) => RuntimeKind::Process,
+        None if args.image.is_empty() => RuntimeKind::Process,
+        None => RuntimeKind::Docker,
+    };
+    if let (RuntimeKind::Docker, Some(host)) = (it.runtime, docker_host) {
+        Engine::at(&host).context("DOCKER_HOST is of no use to a node")?;
+        it.docker_host = host;
+    }
+    Ok(())
 }
 
 /// Checks or prints configuration.
@@ -122,6 +136,36 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn containers_of_a_development_node_are_in_the_engine_that_docker_host_names() {
+        let of = |runtime, image: &str, host: Option<&str>| {
+            let args = DevArgs { data_dir: ".ocmt".into(), runtime, image: image.to_owned() };
+            let mut config = Config::default();
+            containers_of(&args, host.map(str::to_owned), &mut config)
+                .map(|()| (config.containers.runtime, config.containers.docker_host, config.containers.image))
+        };
+        let (socket, usual) = ("unix:///run/user/7/docker.sock", "unix:///var/run/docker.sock");
+        let image = "sha256:0";
+        for (runtime, image, host, wanted) in [
+            (Some(DemoRuntime::Docker), "", Some(socket), (RuntimeKind::Docker, socket)),
+            (Some(DemoRuntime::Docker), image, None, (RuntimeKind::Docker, usual)),
+            (None, image, Some(socket), (RuntimeKind::Docker, socket)),
+            (None, "", Some(socket), (RuntimeKind::Process, usual)),
+            (
+                Some(DemoRuntime::Process),
+                "",
+                Some("tcp://docker.example:2375"),
+                (RuntimeKind::Process, usual),
+            ),
+        ] {
+            let (kind, at, named) = of(runtime, image, host).unwrap();
+            assert_eq!(((kind, at.as_str()), named.as_str()), (wanted, image));
+        }
+        let elsewhere = of(Some(DemoRuntime::Docker), "", Some("tcp://docker.example:2375")).unwrap_err();
+        let said = format!("{elsewhere:#}");
+        assert!(said.contains("DOCKER_HOST") && said.contains("only unix:///path is taken"), "{said}");
+    }
 
     #[test]
     fn an_address_that_is_taken_is_told_by_its_key() {

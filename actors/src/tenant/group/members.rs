@@ -96,7 +96,7 @@ async fn keep_a_key(work: &mut Work, group: GroupId, user: UserId) -> Result<(),
             "too few would be left to open the group's vault together: deal its key anew, to another administrator too \
              (`ocmt group vault rotate`), or delete the group"
         } else {
-            "nobody else can open the group's vault: admit another member to it first, or delete the group"
+            "nobody else can open the group's vault: admit another member to it first (`ocmt group vault admit`), or delete the group"
         };
         return Err(ActorError::precondition("LAST_KEY", why));
     }

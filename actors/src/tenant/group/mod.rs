@@ -236,7 +236,8 @@ async fn keep_vault_open(
     let remover = remover(work);
     if last && !others.iter().any(|row| may_inherit(row, remover)) {
         let why = format!(
-            "group {group} and its vault would end with them: let them make you an administrator of it first, or delete the group"
+            "group {group} and its vault would end with them: let them make you an administrator of it first (`ocmt group role`), or delete the \
+             group"
         );
         return Err(ActorError::precondition("LAST_ADMIN", why));
     }
@@ -244,11 +245,12 @@ async fn keep_vault_open(
         let why = if group_vault::is_shared(work, group).await? {
             format!(
                 "too few would be left to open the vault of group {group} together: let its administrators deal its key anew, to \
-                 another of them too, or delete the group"
+                 another of them too (`ocmt group vault rotate`), or delete the group"
             )
         } else {
             format!(
-                "nobody else opens the vault of group {group}: let them admit somebody first, or delete the group"
+                "nobody else opens the vault of group {group}: let them admit somebody first (`ocmt group vault admit`), or \
+                 delete the group"
             )
         };
         return Err(ActorError::precondition("LAST_KEY", why));

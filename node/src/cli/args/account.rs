@@ -256,7 +256,7 @@ pub enum UserCommand {
     },
     /// Remove a user
     #[command(
-        after_help = "Example:\n  ocmt user rm 0b8c2a54-…\n\nRefused where it would close a group's vault to others (LAST_KEY, LAST_ADMIN): admit another first, or make one administrator."
+        after_help = "Example:\n  ocmt user rm 0b8c2a54-…\n\nRefused where it would close a group's vault to others, until an administrator of the group has\n  let another member open it (LAST_KEY): ocmt group vault admit\n  dealt its key anew, where several open it together (LAST_KEY): ocmt group vault rotate\n  made you, or somebody else who can act, an administrator (LAST_ADMIN): ocmt group role\nor the group is deleted: ocmt group rm"
     )]
     Rm {
         /// Which user

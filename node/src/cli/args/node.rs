@@ -28,15 +28,18 @@ pub enum DemoRuntime {
 /// `ocmt dev`
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  ocmt dev    then, in another terminal: ocmt login --sign-up --email you@example.org --tenant-name Home \\\n                --endpoint https://127.0.0.1:7443 --ca .ocmt/pki/ca.pem"
+    after_help = "Example:\n  ocmt dev    then, in another terminal: ocmt login --sign-up --email you@example.org --tenant-name Home \\\n                --endpoint https://127.0.0.1:7443 --ca .ocmt/pki/ca.pem\n\nDOCKER_HOST=unix:///… names another Docker engine than that of this machine."
 )]
 pub struct DevArgs {
     /// Where the node keeps its state
     #[arg(long, value_name = "DIR", default_value = ".ocmt")]
     pub data_dir: PathBuf,
-    /// Use this runtime instead of trying Docker first
+    /// Run containers so; without it in Docker if there is an image, else as child processes
     #[arg(long, value_enum)]
     pub runtime: Option<DemoRuntime>,
+    /// What containers run that name no image, by the digest that `ocmt image build` prints; in Docker there are none without it
+    #[arg(long, value_name = "DIGEST", default_value = "")]
+    pub image: String,
 }
 
 /// `ocmt node`, `ocmt migrate`
