@@ -16,6 +16,7 @@ pub mod logs;
 pub mod manifests;
 pub mod pinned;
 pub mod places;
+pub mod scripts;
 pub mod selects;
 pub mod shells;
 pub mod tokens;

@@ -7,6 +7,7 @@ mod console;
 mod containers;
 mod driver;
 mod guardian;
+mod lacking;
 mod lost;
 mod own;
 mod passkeys;

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use ocmt_testkit::TestNode;
+use serde_json::json;
 
 use super::{ENGLISH, browser::Browser, sign_in};
 
@@ -33,6 +34,12 @@ async fn a_passkey_is_added_signs_in_alone_and_after_a_link_and_is_taken_away() 
     // alone: no letter, no address
     browser.forget().await;
     let origin = node.target().unwrap().endpoint;
+    let none = json!({ "source": "delete globalThis.PublicKeyCredential" });
+    let lacking = browser.devtools("Page.addScriptToEvaluateOnNewDocument", &none).await;
+    browser.go(&format!("{origin}/app/sessions")).await;
+    let hidden = "return document.querySelector('#show-passkey').hidden";
+    assert_eq!(browser.run(hidden).await, true, "a browser that has none is asked for one");
+    browser.devtools("Page.removeScriptToEvaluateOnNewDocument", &lacking).await;
     browser.go(&format!("{origin}/app/sessions")).await;
     browser.look("sign-in-passkey").await;
     browser.tap("#show-passkey button").await;
