@@ -16,11 +16,12 @@ use crate::{
 
 const LONG: Duration = Duration::from_secs(3600);
 
-fn scopes() -> BTreeSet<String> {
+/// All that there are.
+pub(super) fn scopes() -> BTreeSet<String> {
     BY_KEY.iter().filter(|(_, scope)| !scope.is_empty()).map(|(_, scope)| (*scope).to_owned()).collect()
 }
 
-async fn secret(person: &Person, scopes: &[String]) -> String {
+pub(super) async fn secret(person: &Person, scopes: &[String]) -> String {
     person.client.create_api_key("walks", scopes, LONG).await.unwrap().secret.to_string()
 }
 

@@ -125,7 +125,7 @@ pub(crate) fn is_told(name: &str, calls: usize) {
 #[test]
 fn the_figures_of_the_walk_add_up() {
     let (all, each): (Vec<_>, Vec<_>) = told().into_iter().partition(|(name, _)| name.starts_with("all "));
-    assert_eq!(each.len(), 12, "{each:?}");
+    assert_eq!(each.len(), 13, "{each:?}");
     let of = |routes: bool| {
         let is = |name: &str| name.starts_with("pages") || name.starts_with("forms");
         each.iter().filter(|(name, _)| is(name) == routes).map(|(_, calls)| calls).sum::<usize>()
@@ -262,4 +262,5 @@ async fn no_method_takes_an_inert_session_but_those_by_which_it_proposes() {
         walked.refused(&table.node, "inert", Some(&inert), &made, &lawful).await;
     }
     println!("{}", walked.ends_well("inert"));
+    println!("{}", routes::by_an_inert_session(&table.node, &inert).await);
 }

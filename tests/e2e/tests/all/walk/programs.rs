@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use ocmt_client::program::ProgramAccess;
 use ocmt_crypto::seal::SealSecretKey;
-use ocmt_testkit::TestNode;
+use ocmt_testkit::{Person, TestNode};
 use tonic::Code;
 
 use super::{Walked, is_of_a_session, rule, rules::Least};
@@ -20,16 +21,20 @@ const BY_PROGRAM: [&str; 5] = [
 /// Answered with its own alone.
 const OWN: &str = "/ocmt.v1.ShareService/ListCapabilities";
 
+/// A program of somebody's, which may read an entry of theirs.
+pub(super) async fn program_of(person: &Person) -> ProgramAccess {
+    let mut vault = person.vault("tramway-Okapi-39-lantern").await.unwrap();
+    vault.put("entry", b"value").await.unwrap();
+    let key = SealSecretKey::generate(&mut rand::rng()).public();
+    vault.create_program_token("p", &["entry".to_owned()], key, Duration::from_secs(600)).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_program_is_refused_by_every_method_but_its_six() {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let bob = node.member(&ada, "bob", "owner").await.unwrap();
-    let mut his = bob.vault("tramway-Okapi-39-lantern").await.unwrap();
-    his.put("entry", b"value").await.unwrap();
-    let key = SealSecretKey::generate(&mut rand::rng()).public();
-    let made = his.create_program_token("p", &["entry".to_owned()], key, Duration::from_secs(600)).await;
-    let program = made.unwrap();
+    let program = program_of(&bob).await;
     let hers = belongings(&node, &ada).await;
     let mut walked = Walked::new();
     for made in requests::all(&hers) {

@@ -10,7 +10,9 @@ use ocmt_testkit::{
 use super::{
     Walked,
     browser::{Browser, Shows, proof_of},
+    keys,
     page_rules::{Page, ROUTES},
+    programs::program_of,
     rules::Least,
     with_one_expired,
 };
@@ -23,6 +25,8 @@ const VERBS: [&str; 7] = ["get", "post", "put", "patch", "delete", "head", "any"
 const OUT: &str = "/auth/sign-out";
 /// What a session for recovery is shown too: whose it is, and what becomes of the request.
 const IN_RECOVERY: [&str; 3] = ["/", "/app/recovery", "/guardian"];
+/// What one is shown that a guardian's word gave to another address.
+const INERT: [&str; 2] = ["/", "/app/recovery"];
 
 /// What stands between the bracket that is open here and its end.
 fn in_brackets(text: &str) -> &str {
@@ -125,7 +129,15 @@ async fn a_page_is_for_everybody_and_what_is_guarded_is_shut() {
     mfa::enrol(&eve).await;
     let half = mfa::token(&mfa::half(&node, &eve).await);
     let mut browser = Browser::at(&node);
-    let dead = [("no token", "x"), ("signed out", ended.as_str()), ("expired", over.as_str())];
+    let every: Vec<String> = keys::scopes().into_iter().collect();
+    let (key, program) = (keys::secret(&ada, &every).await, program_of(&ada).await);
+    let dead = [
+        ("no token", "x"),
+        ("signed out", ended.as_str()),
+        ("expired", over.as_str()),
+        ("an API key", key.as_str()),
+        ("a program", program.secret.as_str()),
+    ];
     let pages = looked_at_in_vain(&mut browser, &dead, &half).await;
     println!("{}", pages.ends_well("pages, sessions that are not good"));
     let forms = sent_in_vain(&mut browser, &dead, &half, [&session, &other]).await;
@@ -204,12 +216,7 @@ pub(super) async fn by_roles(
     recovering: &str,
 ) -> String {
     let (mut browser, mut walked) = (Browser::at(node), Walked::new());
-    for (_, path, page) in ROUTES {
-        if matches!(page, Page::Own(_) | Page::One(..) | Page::Form(..)) && !IN_RECOVERY.contains(path) {
-            let answer = asked(&mut browser, path, page, hers, recovering).await;
-            walked.answered(path, "for recovery", &answer, &[403, 404], "");
-        }
-    }
+    asked_but(&IN_RECOVERY, &mut browser, &mut walked, hers, ("for recovery", recovering)).await;
     for (role, token) in roles {
         for (_, path, page) in ROUTES {
             let (Page::Own(least) | Page::One(least, _) | Page::Form(least, _)) = page else { continue };
@@ -222,6 +229,29 @@ pub(super) async fn by_roles(
         }
     }
     walked.ends_well("pages and forms, roles and recovery")
+}
+
+/// Every page and form by a session that a guardian's word gave to another address than the account's.
+pub(super) async fn by_an_inert_session(node: &TestNode, inert: &str) -> String {
+    let (mut browser, mut walked) = (Browser::at(node), Walked::new());
+    asked_but(&INERT, &mut browser, &mut walked, &Ids::random(), ("inert", inert)).await;
+    walked.ends_well("pages and forms, inert")
+}
+
+/// Every page and form but these, in vain, by a session that is good for something else.
+async fn asked_but(
+    these: &[&str],
+    browser: &mut Browser,
+    walked: &mut Walked,
+    ids: &Ids,
+    (who, session): (&str, &str),
+) {
+    for (_, path, page) in ROUTES {
+        if matches!(page, Page::Own(_) | Page::One(..) | Page::Form(..)) && !these.contains(path) {
+            let answer = asked(browser, path, page, ids, session).await;
+            walked.answered(path, who, &answer, &[403, 404], "");
+        }
+    }
 }
 
 /// Every page and form that names a thing, which is another tenant's: answered as one that is nobody's.
