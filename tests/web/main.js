@@ -1,7 +1,7 @@
-// The pages' cryptography, run by Node: `main.js vectors FOLDER` opens the vectors, `main.js open` and `main.js seal`
-// read JSON from standard input and answer in JSON, `main.js calls` plays a node to the pages' modules. Byte strings are
-// hexadecimal, integers of eight bytes text. proto/crypto/tests/browser_implementation.rs runs all four, and chromium.js,
-// which has the vectors in Chromium.
+// The pages' cryptography, run by Node: `main.js vectors FOLDER` opens the vectors, `main.js open`, `main.js seal` and
+// `main.js rotate` read JSON from standard input and answer in JSON, `main.js calls` plays a node to the pages' modules. Byte
+// strings are hexadecimal, integers of eight bytes text. proto/crypto/tests/browser_implementation.rs runs all of them, and
+// chromium.js, which has the vectors in Chromium.
 
 import { readFile } from "node:fs/promises";
 import { text as textOf } from "node:stream/consumers";
@@ -13,6 +13,7 @@ import { calls } from "./calls.js";
 import { openAll, sealAll } from "./exchange.js";
 import { golden } from "./golden.js";
 import { published } from "./published.js";
+import { rotated } from "./rotate.js";
 
 stretchWith(argon2id);
 
@@ -23,5 +24,11 @@ async function vectors(folder) {
 
 const [, , what, folder] = process.argv;
 const given = async () => JSON.parse(await textOf(process.stdin));
-const work = { vectors: () => vectors(folder), open: async () => openAll(await given()), seal: async () => sealAll(await given()), calls };
+const work = {
+  vectors: () => vectors(folder),
+  open: async () => openAll(await given()),
+  seal: async () => sealAll(await given()),
+  rotate: async () => rotated(await given()),
+  calls,
+};
 process.stdout.write(JSON.stringify(await work[what]()));

@@ -48,12 +48,15 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/core/keys.js",
         "js/core/manifest.js",
         "js/core/object.js",
+        "js/core/object_rotate.js",
         "js/core/slot.js",
         "js/core/slot_make.js",
         "js/core/stretch.js",
         "js/core/vault.js",
         "js/core/vault_change.js",
         "js/core/vault_make.js",
+        "js/core/vault_renew.js",
+        "js/core/vault_rotate.js",
         "js/core/words.js",
         "js/core/worker.js",
         "js/page/able.js",
@@ -73,6 +76,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/page/passkey.js",
         "js/page/qr.js",
         "js/page/request.js",
+        "js/page/rotations.js",
         "js/page/shown.js",
         "js/page/vault.js",
         "js/page/vault_keys.js",
@@ -81,6 +85,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/page/vault_parts.js",
         "js/page/vault_present.js",
         "js/page/vault_read.js",
+        "js/page/vault_rotate.js",
         "js/page/vault_rows.js",
         "js/page/vault_write.js",
         "js/page/wire.js",
@@ -133,6 +138,8 @@ pub(super) enum Script {
     Vault,
     /// The ways to open them.
     VaultKeys,
+    /// New keys for it.
+    VaultRotate,
     /// Making a vault.
     NewVault,
 }
@@ -151,6 +158,7 @@ impl Script {
             Self::Passkey => "js/page/passkey.js",
             Self::Vault => "js/page/vault.js",
             Self::VaultKeys => "js/page/vault_keys.js",
+            Self::VaultRotate => "js/page/vault_rotate.js",
             Self::NewVault => "js/page/vault_new.js",
         }
     }

@@ -23,7 +23,7 @@
 //! | `GET /app/approvals`, `…/{id}`, `POST …/deny` | what others ask for, giving and refusing it |
 //! | `GET /app/pairing`, `POST …/approve`, `…/refuse`, `…/revoke` | who may talk to one's agents |
 //! | `GET /app/alerts`, `POST …/add`, `…/test`, `…/remove` | where the tenant's alerts go |
-//! | `GET /app/vault`, `…/keys`, `POST …/step-up` | one's own secrets, and the ways to open them |
+//! | `GET /app/vault`, `…/keys`, `…/rotate`, `POST …/step-up` | one's own secrets, the ways to open them, and new keys |
 //! | `GET /guardian`, `…/invitations/{id}`, `…/requests/{id}`, `…/drills/{id}` | what waits for a guardian |
 //! | `POST /guardian/resign`, `…/lost-mailbox` | says no, or stops being a guardian; has a link sent to who lost the mailbox |
 //! | `GET /static/{version}/{name}` | what pages load |
@@ -106,6 +106,7 @@ pub fn routes(pages: Pages) -> Router {
         .route("/app/sessions/end-others", post(sessions::end_others))
         .route("/app/vault", get(vault::entries))
         .route("/app/vault/keys", get(vault::keys))
+        .route("/app/vault/rotate", get(vault::rotate))
         .route("/app/vault/step-up", post(vault::step_up))
         .route("/guardian", get(guardian::overview))
         .route("/guardian/invitations/{id}", get(guardian::invitation))

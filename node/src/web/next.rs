@@ -7,7 +7,7 @@ const UUID: usize = 36;
 
 /// The path, if it is of a page for people who are signed in. It comes back in a cookie, so it is held against this again.
 pub(super) fn page(path: &str) -> Option<String> {
-    const APP: [&str; 12] = [
+    const APP: [&str; 13] = [
         "/app/alerts",
         "/app/approvals",
         "/app/audit",
@@ -20,6 +20,7 @@ pub(super) fn page(path: &str) -> Option<String> {
         "/app/sessions",
         "/app/vault",
         "/app/vault/keys",
+        "/app/vault/rotate",
     ];
     let one_of = |folder: &str| path.strip_prefix(folder).is_some_and(|id| id.len() == UUID);
     let known = path == "/guardian"

@@ -37,6 +37,8 @@ struct Vault<'a> {
     frame: Frame,
     tenant: &'a str,
     user: &'a str,
+    /// A rotation was begun: nothing is written before it has come to its end.
+    unfinished: bool,
 }
 
 /// Making a vault.
@@ -58,6 +60,16 @@ struct VaultKeys<'a> {
     user: &'a str,
     vault: &'a str,
     today: &'a str,
+    unfinished: bool,
+}
+
+/// Giving it new keys.
+#[derive(Template)]
+#[template(path = "vault_rotate.html")]
+struct VaultRotate<'a> {
+    frame: Frame,
+    tenant: &'a str,
+    user: &'a str,
 }
 
 /// The secrets; where there is no vault yet, making one.
@@ -66,9 +78,9 @@ pub(super) async fn entries(State(pages): State<Pages>, Entered { visitor, guest
     let (tenant, user) = (guest.me.tenant.to_string(), guest.me.user.to_string());
     let frame = visitor.frame().of_user();
     match own(&pages, &guest).await {
-        Ok(Some(_)) => {
+        Ok(Some(Own { unfinished, .. })) => {
             let frame = frame.running(Script::Vault);
-            html(StatusCode::OK, &Vault { frame, tenant: &tenant, user: &user }, [cookie])
+            html(StatusCode::OK, &Vault { frame, tenant: &tenant, user: &user, unfinished }, [cookie])
         }
         Ok(None) => {
             let (frame, email) = (frame.running(Script::NewVault), &guest.me.email);
@@ -82,7 +94,7 @@ pub(super) async fn entries(State(pages): State<Pages>, Entered { visitor, guest
 pub(super) async fn keys(State(pages): State<Pages>, Entered { visitor, guest }: Entered) -> Response {
     let (_, cookie) = visitor.own_csrf();
     match own(&pages, &guest).await {
-        Ok(Some(vault)) => {
+        Ok(Some(Own { vault, unfinished })) => {
             let page = VaultKeys {
                 frame: visitor.frame().of_user().running(Script::VaultKeys),
                 email: &guest.me.email,
@@ -90,6 +102,7 @@ pub(super) async fn keys(State(pages): State<Pages>, Entered { visitor, guest }:
                 user: &guest.me.user.to_string(),
                 vault: &vault,
                 today: &at(pages.clock.now()),
+                unfinished,
             };
             html(StatusCode::OK, &page, [cookie])
         }
@@ -98,10 +111,30 @@ pub(super) async fn keys(State(pages): State<Pages>, Entered { visitor, guest }:
     }
 }
 
+/// New keys for it.
+pub(super) async fn rotate(State(pages): State<Pages>, Entered { visitor, guest }: Entered) -> Response {
+    let (_, cookie) = visitor.own_csrf();
+    match own(&pages, &guest).await {
+        Ok(Some(_)) => {
+            let frame = visitor.frame().of_user().running(Script::VaultRotate);
+            let (tenant, user) = (guest.me.tenant.to_string(), guest.me.user.to_string());
+            html(StatusCode::OK, &VaultRotate { frame, tenant: &tenant, user: &user }, [cookie])
+        }
+        Ok(None) => see_other("/app/vault", [cookie]),
+        Err(error) => refused(&error, &visitor),
+    }
+}
+
+/// What a page is told of the visitor's own vault.
+struct Own {
+    vault: String,
+    unfinished: bool,
+}
+
 /// The visitor's own vault, if there is one.
-async fn own(pages: &Pages, guest: &Guest) -> Result<Option<String>, ActorError> {
+async fn own(pages: &Pages, guest: &Guest) -> Result<Option<Own>, ActorError> {
     match pages.ask(&guest.caller, GetVault { vault: None }).await {
-        Ok(vault) => Ok(Some(vault.info.id.to_string())),
+        Ok(vault) => Ok(Some(Own { vault: vault.info.id.to_string(), unfinished: vault.rotation.is_some() })),
         Err(ActorError::NotFound) => Ok(None),
         Err(error) => Err(error),
     }
@@ -150,9 +183,19 @@ mod tests {
         const EVIL: &str = "<img src=x>\"' autofocus onfocus=alert(1) x='\"";
         let frame = Frame::new(Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new()), true);
         let pages = [
-            Vault { frame, tenant: EVIL, user: EVIL }.render(),
+            Vault { frame, tenant: EVIL, user: EVIL, unfinished: true }.render(),
             NewVault { frame, email: EVIL, tenant: EVIL }.render(),
-            VaultKeys { frame, email: EVIL, tenant: EVIL, user: EVIL, vault: EVIL, today: EVIL }.render(),
+            VaultKeys {
+                frame,
+                email: EVIL,
+                tenant: EVIL,
+                user: EVIL,
+                vault: EVIL,
+                today: EVIL,
+                unfinished: true,
+            }
+            .render(),
+            VaultRotate { frame, tenant: EVIL, user: EVIL }.render(),
         ];
         for page in pages.map(Result::unwrap) {
             assert!(page.contains("&#60;img") && !page.contains("<img"), "{page}");

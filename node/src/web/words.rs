@@ -210,6 +210,7 @@ mod tests {
             ),
             (&["vault.js"], &["says_vault.html", "vault.html"]),
             (&["vault_keys.js", "vault_present.js"], &["says_vault.html", "vault_keys.html"]),
+            (&["vault_rotate.js", "vault_present.js"], &["says_vault.html", "vault_rotate.html"]),
         ] {
             let there: String = templates.iter().map(|name| template(name)).collect();
             let names = said_by(scripts);

@@ -27,6 +27,7 @@ use ocmt_types::{Digest32, GuardianSetId, GuardianshipId, Id as _, NodeId, Times
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+mod browser_rotation;
 mod implementations;
 mod support;
 use implementations::{answer, entry, fed, folder, hex, hexes, list, scope, unhex};

@@ -50,7 +50,18 @@ export async function proves(manifest, leaves) {
   return sorted.length === manifest.objects && ascend(sorted) && equal(await rootOf(sorted), manifest.root);
 }
 
-function readSuccession(stored) {
+const successionMessage = (scope, { epoch, old, next }) => concat(scope, u32(epoch), old, next);
+
+/** From the present key to the one that holds from this epoch on, signed by the present one. */
+export async function makeSuccession(scope, link, signing) {
+  const signature = await sign(signing, "succession", successionMessage(scope, link));
+  return concat(head(SUCCESSION), u32(link.epoch), link.old, link.next, signature);
+}
+
+export const checkSuccession = (scope, link) =>
+  verify(link.old, "succession", successionMessage(scope, link), link.signature);
+
+export function readSuccession(stored) {
   const reader = new Reader(stored, SUCCESSION);
   const link = { epoch: reader.u32(), old: reader.take(32), next: reader.take(32), signature: reader.take(64) };
   reader.done();
@@ -77,10 +88,7 @@ export async function follow(scope, successions, pinned, seen = null) {
   const start = Math.min(placeOf(pinned), placeOf(seen ?? pinned));
   for (const [at, link] of chain.entries()) {
     need(equal(keys[at], link.old) && (at === 0 || link.epoch > chain[at - 1].epoch));
-    if (at >= start) {
-      const message = concat(scope, u32(link.epoch), link.old, link.next);
-      await verify(link.old, "succession", message, link.signature);
-    }
+    if (at >= start) await checkSuccession(scope, link);
   }
   return keys.at(-1);
 }

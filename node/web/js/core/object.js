@@ -73,7 +73,7 @@ export async function rootOf(leaves) {
 
 // ---- the keyring
 
-const KEYS = ["name", "signing", "identity", "sealing", "channel", "inbox", "inboxMac"];
+export const KEYS = ["name", "signing", "identity", "sealing", "channel", "inbox", "inboxMac"];
 
 /** Fresh keys, but for the seeds of the two signing keys, whose public halves the caller wants to know. */
 export const newKeyring = (signing, identity) => ({
@@ -81,6 +81,9 @@ export const newKeyring = (signing, identity) => ({
   signing,
   identity,
 });
+
+/** The same keys, in places of their own. */
+export const copied = (keyring) => Object.fromEntries(KEYS.map((name) => [name, keyring[name].slice()]));
 
 export const keyringBytes = (keyring) => concat(head(KEYRING), ...KEYS.map((name) => keyring[name]));
 

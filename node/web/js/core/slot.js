@@ -46,29 +46,42 @@ export function readSlot(stored) {
 export const checkSlot = (slot, scope, verifyKey) =>
   verify(verifyKey, "key slot", concat(scope, slot.stored.slice(0, -64)), slot.signature);
 
-/** Hands the lock key to `use`, and overwrites it after. */
-export async function withLockKey(slot, scope, secret, use) {
+/** What locks the slot's private half, for the caller to overwrite. */
+export async function lockKeyOf(slot, scope, secret) {
   const s = slot.stretch === null ? secret.slice() : await stretched(secret, slot.stretch);
   const key = await hkdf(slot.salt, s, concat(LOCK, slotPlace(scope, slot.id, slot.kind)));
   s.fill(0);
+  return key;
+}
+
+/** What the locked half is bound to. */
+export const halfPlace = (slot, scope) => concat(slotPlace(scope, slot.id, slot.kind), slot.lock, slot.public);
+
+/**
+ * What the slot's secret alone opens: its private half and the verify key that the vault had when it was locked. With them what
+ * locks it, for a newer verify key.
+ */
+export async function openHalf(slot, scope, secret) {
+  need(slot.kind !== MEMBER);
+  const lockKey = await lockKeyOf(slot, scope, secret);
+  const half = { private: new Uint8Array(), pinned: null, lockKey };
   try {
-    return await use(key);
-  } finally {
-    key.fill(0);
+    const { plaintext } = await openEnvelope(LOCKED_HALF, lockKey, halfPlace(slot, scope), slot.half);
+    need(plaintext.length === 64);
+    half.private = plaintext.slice(0, 32);
+    half.pinned = plaintext.slice(32);
+    plaintext.fill(0);
+    need(equal(await x25519Public(half.private), slot.public));
+    return half;
+  } catch (error) {
+    wipeHalf(half);
+    throw error;
   }
 }
 
-/** What the slot's secret alone opens: its private half and the verify key that the vault had when it was locked. */
-export async function openHalf(slot, scope, secret) {
-  need(slot.kind !== MEMBER);
-  const context = concat(slotPlace(scope, slot.id, slot.kind), slot.lock, slot.public);
-  const open = (key) => openEnvelope(LOCKED_HALF, key, context, slot.half);
-  const { plaintext } = await withLockKey(slot, scope, secret, open);
-  need(plaintext.length === 64);
-  const half = { private: plaintext.slice(0, 32), pinned: plaintext.slice(32) };
-  plaintext.fill(0);
-  need(equal(await x25519Public(half.private), slot.public));
-  return half;
+export function wipeHalf(half) {
+  half?.private.fill(0);
+  half?.lockKey.fill(0);
 }
 
 /** The vault key. Only after everything has been checked: see `openVault`. */

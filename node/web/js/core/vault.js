@@ -4,8 +4,8 @@ import { compare, concat, equal, need, Refused, u8 } from "./codec.js";
 import { makeGrant } from "./grant.js";
 import { areHalves, sha256, sign } from "./keys.js";
 import { follow, MAX_SLOTS, openManifest, proves } from "./manifest.js";
-import { dataKeyOf, entryId, isEntry, keyringId, leafOf, openObject, readEntry, readKeyring, readObject } from "./object.js";
-import { BACKUP, checkSlot, HARDWARE, isStretched, MAX_STRETCHED_SLOTS, openHalf, openVaultKey, readSlot } from "./slot.js";
+import { copied, dataKeyOf, entryId, isEntry, keyringId, leafOf, openObject, readEntry, readKeyring, readObject } from "./object.js";
+import { BACKUP, checkSlot, HARDWARE, isStretched, MAX_STRETCHED_SLOTS, openHalf, openVaultKey, readSlot, wipeHalf } from "./slot.js";
 
 /** The node showed something older than this browser has seen, or another of the same age. */
 export class RolledBack extends Error {}
@@ -54,8 +54,9 @@ export async function openVault(scope, shown, kind, secret, seen = null) {
   const { slot, half } = await tried(slots, scope, kind, secret);
   try {
     return await checked(scope, shown, slots, slot, half, seen);
-  } finally {
-    half.private.fill(0);
+  } catch (error) {
+    wipeHalf(half);
+    throw error;
   }
 }
 
@@ -77,7 +78,7 @@ async function checked(scope, shown, slots, slot, half, seen) {
   const keyring = readKeyring(plaintext);
   plaintext.fill(0);
   need(await areHalves(keyring.signing, present));
-  return new Vault(state, vaultKey, keyring);
+  return new Vault(state, vaultKey, keyring, half);
 }
 
 /** Whether the object is the very one that the manifest proves. */
@@ -92,11 +93,14 @@ export class Vault {
   #state;
   #vaultKey;
   #keyring;
+  #half;
 
-  constructor(state, vaultKey, keyring) {
+  /** `half` is what the slot that opened it is locked by and holds; null of a vault that was just made. */
+  constructor(state, vaultKey, keyring, half = null) {
     this.#state = state;
     this.#vaultKey = vaultKey;
     this.#keyring = keyring;
+    this.#half = half;
   }
 
   get scope() {
@@ -185,12 +189,24 @@ export class Vault {
   /** Hands what is inside to the modules beside this one that write. */
   inside(use) {
     need(this.isOpen);
-    return use(this.#state, this.#vaultKey, this.#keyring);
+    return use(this.#state, this.#vaultKey, this.#keyring, this.#half);
   }
 
   /** Becomes what `changed` or `followed` made. */
   apply({ state }) {
     this.#state = state;
+  }
+
+  /** Takes over the keys and the state of a rotation that the node has committed; those of before are wiped. */
+  take({ base, state, vaultKey, keyring }) {
+    need(this.isOpen && equal(base, this.#state.manifestHash));
+    const half = this.#half;
+    this.#half = null;
+    this.close();
+    this.#state = state;
+    this.#vaultKey = vaultKey.slice();
+    this.#keyring = copied(keyring);
+    this.#half = half && { ...half, pinned: state.present };
   }
 
   /** Proves to the node that the vault is open here: `of` is 1 for an unlock, 2 for a step-up. */
@@ -202,7 +218,9 @@ export class Vault {
   close() {
     this.#vaultKey?.fill(0);
     for (const key of Object.values(this.#keyring ?? {})) key.fill(0);
+    wipeHalf(this.#half);
     this.#vaultKey = null;
     this.#keyring = null;
+    this.#half = null;
   }
 }

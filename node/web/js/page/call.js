@@ -91,8 +91,8 @@ function framed(body) {
   }
 }
 
-/** One call, unary: `method` is `RecoveryService/ApproveCeremony`, `message` its bytes. */
-export async function call(method, message) {
+/** One call: `method` is `RecoveryService/ApproveCeremony`, with the bytes of its message; of those that take a stream, of each. */
+export async function call(method, ...messages) {
   let answer;
   let body;
   try {
@@ -103,7 +103,7 @@ export async function call(method, message) {
         "x-grpc-web": "1",
         "x-csrf-token": csrf(),
       },
-      body: concat(u8(0), u32(message.length), message),
+      body: concat(...messages.map((message) => concat(u8(0), u32(message.length), message))),
       redirect: "error",
       signal: AbortSignal.timeout(LONGEST_MS),
     });

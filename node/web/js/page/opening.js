@@ -6,6 +6,7 @@ import { keyringId, objectBytes } from "../core/object.js";
 import { PASSPHRASE } from "../core/slot.js";
 import { passphraseBytes, stretchWith } from "../core/stretch.js";
 import { openVault, RolledBack } from "../core/vault.js";
+import { renewed } from "../core/vault_renew.js";
 import { argon2InWorker } from "../core/worker.js";
 import { call, once } from "./call.js";
 import { Told } from "./shown.js";
@@ -130,7 +131,9 @@ async function reported({ id, vault, handout }) {
     saw(id, vault.seen);
     const proof = await vault.prove(1, handout.bytes(7));
     const used = idText(vault.openedThrough);
-    const report = message(text(1, id), text(2, handout.text(6)), text(3, used), bytes(4, proof), once());
+    const slot = await renewed(vault);
+    const newer = slot === null ? new Uint8Array() : bytes(5, slot.stored);
+    const report = message(text(1, id), text(2, handout.text(6)), text(3, used), bytes(4, proof), newer, once());
     const more = await call("VaultService/ReportUnlock", report);
     return [...handout.all(2), ...more.all(1)].map(read);
   } catch (error) {

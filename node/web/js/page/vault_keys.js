@@ -9,6 +9,7 @@ import { DEFAULT, passphraseBytes } from "../core/stretch.js";
 import { changed, newSlot } from "../core/vault_change.js";
 import { Unreachable } from "./call.js";
 import { compute, rest } from "./opening.js";
+import { nowDue } from "./rotations.js";
 import { $, Told } from "./shown.js";
 import { begin, withOpen } from "./vault_open.js";
 import { at, rowOf } from "./vault_parts.js";
@@ -74,6 +75,8 @@ function remove(slot) {
       const less = await changed(vault, [], { slots });
       await commit(open, "RemoveKeySlot", less, [text(2, idText(slot.id)), bytes(3, less.signed)]);
     }).finally(() => list(open));
+    nowDue(open.id, vault.epoch);
+    $("due").hidden = false;
     $("title").focus({ preventScroll: true });
     return "slot_removed";
   });

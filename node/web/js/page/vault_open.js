@@ -8,6 +8,7 @@ import { passphraseBytes } from "../core/stretch.js";
 import { csrf, Declined, UNAUTHENTICATED } from "./call.js";
 import { identityOf, openBy, rest } from "./opening.js";
 import { keepOwn, keepsOwn } from "./own.js";
+import { isDue } from "./rotations.js";
 import { $, busy, say, Told, typed, warn } from "./shown.js";
 
 const IDLE_MS = 5 * 60_000;
@@ -17,7 +18,7 @@ const GRACE_MS = 30_000;
 /** What ends by the clock is looked at so often. */
 const TICK_MS = 1_000;
 /** After these nothing that is shown can be relied on. */
-const LOCKING = ["older", "rotated"];
+const LOCKING = ["older", "rotated", "moved"];
 
 const form = $("unlock");
 const { tenant, user } = form.dataset;
@@ -125,6 +126,13 @@ async function unlock() {
   form.hidden = true;
   $("open").hidden = false;
   $("said").hidden = true;
+  $("due").hidden = !isDue(open.id, open.vault.epoch);
+}
+
+/** Long work has come on a step: whoever waits for it is there. */
+export function goesOn() {
+  touched = Date.now();
+  if (hidden !== null) hidden = touched;
 }
 
 function tick() {

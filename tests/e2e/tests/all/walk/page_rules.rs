@@ -100,6 +100,7 @@ pub(super) const ROUTES: &[(&str, &str, Page)] = &[
     ("/app/alerts/remove", "/app/alerts/remove", Form(Owner, channel)),
     ("/app/vault", "/app/vault", Own(Observer)),
     ("/app/vault/keys", "/app/vault/keys", Own(Observer)),
+    ("/app/vault/rotate", "/app/vault/rotate", Own(Observer)),
     ("/app/vault/step-up", "/app/vault/step-up", Form(Observer, presence)),
     ("/guardian", "/guardian", Own(Observer)),
     ("/guardian/invitations/{id}", "/guardian/invitations/", One(Observer, |ids| ids.guardianship.clone())),
