@@ -118,7 +118,8 @@ impl Kit {
 
     pub(crate) async fn postgres_with(change: impl FnOnce(&mut SystemConfig)) -> Self {
         let database = TestDatabase::migrated().await.expect("a PostgreSQL for tests");
-        let store = database.open().await.unwrap();
+        // nothing here repeats a call, as an edge or a client would
+        let store = database.open_patiently().await.unwrap();
         Self { _database: Some(Arc::new(database)), ..Self::with(store, change).await }
     }
 

@@ -1,13 +1,26 @@
 //! A PostgreSQL database per test, on the server that `OCMT_TEST_POSTGRES` names.
 
-use std::{cell::RefCell, env, io, thread::JoinHandle};
+use std::{cell::RefCell, env, io, thread::JoinHandle, time::Duration};
 
 use ocmt_types::{IdGen as _, RandomIds, Secret};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-use crate::{PgConfig, PgLogin, PgRoles, Store, StoreError};
+use crate::{PgConfig, PgLogin, PgRoles, PgTimes, Store, StoreError};
 
 const ROLES: &str = include_str!("../../../../migrations/postgres/roles.sql");
+
+/// For tests of something else than the database, whose calls nobody repeats: a machine that does much at once lets a
+/// healthy database wait for longer than a node may take it for healthy, and a test for longer than a transaction may do
+/// nothing.
+const PATIENT: PgTimes = PgTimes {
+    turn: Duration::from_secs(30),
+    connect: Duration::from_secs(10),
+    sign_of_life: Duration::from_secs(10),
+    lock: Duration::from_secs(25),
+    statement: Duration::from_secs(30),
+    answer: Duration::from_secs(40),
+    idle: Duration::from_secs(20),
+};
 
 /// An empty database that goes away with this value.
 pub struct TestDatabase {
@@ -65,6 +78,14 @@ impl TestDatabase {
     /// Those of [`Store::postgres`].
     pub async fn open(&self) -> Result<Store, StoreError> {
         Store::postgres(&self.config()).await
+    }
+
+    /// The same, patient: no call is refused because the machine is busy.
+    ///
+    /// # Errors
+    /// Those of [`Store::postgres`].
+    pub async fn open_patiently(&self) -> Result<Store, StoreError> {
+        Store::postgres(&PgConfig { times: PATIENT, ..self.config() }).await
     }
 
     /// Makes the roles of a database, a login that is a member of all three, and the schema as that login.
