@@ -1,6 +1,11 @@
 //! A whole cluster of real processes, and everything that can be done to it.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use ocmt::{
@@ -229,6 +234,16 @@ impl Cluster {
     /// The `host:port` that a node's row names.
     pub fn peer_addr(&self, node: usize) -> String {
         format!("{}:{PEER_PORT}", self.network.address(node))
+    }
+
+    /// The first operator's certificate and key.
+    pub fn operator_files(&self) -> PathBuf {
+        self.folder.path().join("operator")
+    }
+
+    /// The operator listener of a node.
+    pub fn operators_at(&self, node: usize) -> SocketAddr {
+        SocketAddr::from((self.network.address(node), OPERATOR_PORT))
     }
 
     /// Runs `ocmt cluster …` as an operator; what it said.

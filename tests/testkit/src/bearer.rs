@@ -1,6 +1,6 @@
 //! TLS that shows a client certificate for whoever cannot: a browser of tests has no way to be given one without a person's click.
 
-use std::{net::Ipv4Addr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context as _;
 use ocmt::pki::OperatorFiles;
@@ -16,20 +16,21 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 /// Passes what comes to a port of this machine on to another, as an operator. It changes nothing: hosts and origins are those that the
 /// browser says. Ends when it is dropped.
 pub struct Bearer {
-    /// Where it is, `https://127.0.0.1:PORT`.
+    /// Where it is, `https://ADDRESS:PORT`, at the address of the node and a port of its own.
     pub origin: String,
     _tasks: JoinSet<()>,
 }
 
 impl Bearer {
-    /// Of the operator whose files are in `folder`, to `port` of this machine.
+    /// Of the operator whose files are in `folder`, to the operator listener at `node`, which is on this machine.
     ///
     /// # Errors
     /// The files cannot be read, or there is no port.
-    pub async fn start(folder: &Path, port: u16) -> anyhow::Result<Self> {
+    pub async fn start(folder: &Path, node: SocketAddr) -> anyhow::Result<Self> {
         let connector = TlsConnector::from(Arc::new(towards(&OperatorFiles::load(folder)?)?));
-        let acceptor = TlsAcceptor::from(Arc::new(own()?));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let acceptor = TlsAcceptor::from(Arc::new(own(&node.ip().to_string())?));
+        // the host that the browser says is one of the node's names then
+        let listener = TcpListener::bind((node.ip(), 0)).await?;
         let origin = format!("https://{}", listener.local_addr()?);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -38,10 +39,11 @@ impl Bearer {
                 let (acceptor, connector) = (acceptor.clone(), connector.clone());
                 talks.spawn(async move {
                     let Ok(mut browser) = acceptor.accept(tcp).await else { return };
-                    let Ok(tcp) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else { return };
-                    let name = ServerName::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
-                    let Ok(mut node) = connector.connect(name, tcp).await else { return };
-                    let _ = copy_bidirectional(&mut browser, &mut node).await;
+                    let Ok(tcp) = TcpStream::connect(node).await else { return };
+                    let Ok(mut there) = connector.connect(ServerName::from(node.ip()), tcp).await else {
+                        return;
+                    };
+                    let _ = copy_bidirectional(&mut browser, &mut there).await;
                 });
             }
         });
@@ -64,8 +66,8 @@ fn towards(files: &OperatorFiles) -> anyhow::Result<ClientConfig> {
     Ok(tls)
 }
 
-fn own() -> anyhow::Result<ServerConfig> {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+fn own(address: &str) -> anyhow::Result<ServerConfig> {
+    let made = rcgen::generate_simple_self_signed([address.to_owned()])?;
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?;

@@ -16,8 +16,8 @@ const TENANTS: &str = "Number(document.querySelector('[data-node] [data-is=tenan
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_sees_the_cluster_and_what_changes_in_it() {
     let (node, _ada, _, endpoint) = operated().await;
-    let port = endpoint.rsplit(':').next().unwrap().parse().unwrap();
-    let bearer = Bearer::start(&node.folder().join("operator"), port).await.unwrap();
+    let at = endpoint.strip_prefix("https://").unwrap().parse().unwrap();
+    let bearer = Bearer::start(&node.folder().join("operator"), at).await.unwrap();
     let sign_up = async |email: &str, tenant: &str| {
         let pending = node.local().client().await.unwrap().sign_up(email, tenant).await.unwrap();
         let link = node.link(email, "Finish your sign-up").await.unwrap();

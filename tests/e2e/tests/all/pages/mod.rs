@@ -5,6 +5,7 @@ mod audit;
 mod browser;
 mod console;
 mod containers;
+mod drain;
 mod driver;
 mod guardian;
 mod lacking;
@@ -18,6 +19,7 @@ mod together;
 mod vault;
 mod vault_keys;
 mod vault_refuses;
+mod vault_rotate;
 mod vendored;
 mod veto;
 
