@@ -39,6 +39,8 @@ struct Vault<'a> {
     user: &'a str,
     /// A rotation was begun: nothing is written before it has come to its end.
     unfinished: bool,
+    /// Items of the inbox that nobody filed.
+    waiting: u32,
 }
 
 /// Making a vault.
@@ -78,9 +80,10 @@ pub(super) async fn entries(State(pages): State<Pages>, Entered { visitor, guest
     let (tenant, user) = (guest.me.tenant.to_string(), guest.me.user.to_string());
     let frame = visitor.frame().of_user();
     match own(&pages, &guest).await {
-        Ok(Some(Own { unfinished, .. })) => {
+        Ok(Some(Own { unfinished, waiting, .. })) => {
             let frame = frame.running(Script::Vault);
-            html(StatusCode::OK, &Vault { frame, tenant: &tenant, user: &user, unfinished }, [cookie])
+            let page = Vault { frame, tenant: &tenant, user: &user, unfinished, waiting };
+            html(StatusCode::OK, &page, [cookie])
         }
         Ok(None) => {
             let (frame, email) = (frame.running(Script::NewVault), &guest.me.email);
@@ -94,7 +97,7 @@ pub(super) async fn entries(State(pages): State<Pages>, Entered { visitor, guest
 pub(super) async fn keys(State(pages): State<Pages>, Entered { visitor, guest }: Entered) -> Response {
     let (_, cookie) = visitor.own_csrf();
     match own(&pages, &guest).await {
-        Ok(Some(Own { vault, unfinished })) => {
+        Ok(Some(Own { vault, unfinished, .. })) => {
             let page = VaultKeys {
                 frame: visitor.frame().of_user().running(Script::VaultKeys),
                 email: &guest.me.email,
@@ -129,12 +132,17 @@ pub(super) async fn rotate(State(pages): State<Pages>, Entered { visitor, guest 
 struct Own {
     vault: String,
     unfinished: bool,
+    waiting: u32,
 }
 
 /// The visitor's own vault, if there is one.
 async fn own(pages: &Pages, guest: &Guest) -> Result<Option<Own>, ActorError> {
     match pages.ask(&guest.caller, GetVault { vault: None }).await {
-        Ok(vault) => Ok(Some(Own { vault: vault.info.id.to_string(), unfinished: vault.rotation.is_some() })),
+        Ok(view) => Ok(Some(Own {
+            vault: view.info.id.to_string(),
+            unfinished: view.rotation.is_some(),
+            waiting: view.info.inbox,
+        })),
         Err(ActorError::NotFound) => Ok(None),
         Err(error) => Err(error),
     }
@@ -183,7 +191,7 @@ mod tests {
         const EVIL: &str = "<img src=x>\"' autofocus onfocus=alert(1) x='\"";
         let frame = Frame::new(Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new()), true);
         let pages = [
-            Vault { frame, tenant: EVIL, user: EVIL, unfinished: true }.render(),
+            Vault { frame, tenant: EVIL, user: EVIL, unfinished: true, waiting: 1 }.render(),
             NewVault { frame, email: EVIL, tenant: EVIL }.render(),
             VaultKeys {
                 frame,

@@ -44,8 +44,11 @@ export const shown = {
 
 function row(entry, acts) {
   const written = at(entry.writtenAt);
-  const ends = entry.expiresAt === null ? null : at(entry.expiresAt);
-  const one = rowOf("entry", entry.name, { written, ends });
+  const times = [entry.expiresAt, entry.remindAt];
+  const [ends, reminds] = times.map((time) => (time === null ? null : at(time)));
+  const one = rowOf("entry", entry.name, { written, ends, reminds });
+  const now = BigInt(Date.now());
+  one.querySelector("[data-due]").hidden = !times.some((time) => time !== null && time <= now);
   one.dataset.key = entry.key;
   for (const act of ["show", "copy", "change", "remove"]) button(one, act).addEventListener("click", () => acts[act](entry));
   button(one, "hide").addEventListener("click", () => {

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use ocmt_client::vault::{Key, Vault};
+use ocmt_client::vault::{Key, PutOptions, Vault};
 use ocmt_crypto::{kdf::Passphrase, vault::Rollback};
 use ocmt_testkit::{Person, TestNode};
+use ocmt_types::Timestamp;
 use serde_json::json;
 
 use super::{
     ENGLISH,
     browser::{Browser, Habits},
-    sign_in, vault_keys,
+    sign_in, vault_keys, vault_rotate,
 };
 
 /// What somebody may call a secret, and what it may be.
@@ -162,13 +163,19 @@ async fn changed_and_deleted(browser: &Browser, person: &Person, passphrase: &st
     said(browser, "saved").await;
     assert_eq!(value_in(person, passphrase, "from a terminal").await, OTHER.as_bytes());
     // what is no text is for a terminal
-    terminal(person, passphrase).await.put("binary", &[0xff, 0]).await.unwrap();
+    let due = PutOptions { remind_at: Some(Timestamp(1)), ..PutOptions::default() };
+    terminal(person, passphrase).await.put_with("binary", &[0xff, 0], &due).await.unwrap();
     row(browser, EVIL).await;
     browser.tap("#row summary").await;
     browser.tap("#row [data-act=remove]").await;
     // the terminal was first, and is told of before anything is deleted
     said(browser, "conflict").await;
-    row(browser, "binary").await;
+    // what its owner wanted to be reminded of stands out, and nothing else does
+    for (name, stands_out) in [(EVIL, false), ("binary", true)] {
+        row(browser, name).await;
+        let hidden = browser.run("return document.querySelector('#row [data-due]').hidden").await;
+        assert_eq!(hidden, !stands_out, "{name}");
+    }
     browser.tap("#row [data-act=show]").await;
     said(browser, "binary").await;
     row(browser, EVIL).await;
@@ -236,6 +243,7 @@ async fn whole_way(habits: Habits) -> Browser {
     locks(&browser, &passphrase).await;
     browser.look("vault-locked-again").await;
     let papers = vault_keys::come_and_go(&node, &browser, &ada, &passphrase).await;
+    vault_rotate::new_keys(&node, &browser, &ada, &papers.passphrase).await;
     nothing_secret_was_sent(&browser, &ada, &papers.passphrase, &[passphrase, papers.backup.clone()]).await;
     browser
 }

@@ -121,5 +121,6 @@ async fn takes_away_what_was_used(browser: &Browser) {
     browser.tap("#used summary").await;
     browser.tap("#used [data-act=remove]").await;
     said(browser, "slot_removed").await;
+    browser.until("!document.querySelector('#due').hidden").await;
     browser.until("document.querySelectorAll('#slots > li').length === 2").await;
 }
