@@ -16,6 +16,8 @@ const ENTER: &str = "\u{e007}";
 const SHIFT: &str = "\u{e008}";
 /// A folder for pictures of the pages; none are made without it.
 const SHOTS: &str = "OCMT_SCREENSHOTS";
+/// The cookie of a language that somebody chose.
+const LANGUAGE: &str = "__Host-ocmt-language";
 
 /// How somebody uses it.
 #[derive(Clone, Copy)]
@@ -41,14 +43,14 @@ impl Browser {
         let driver = Driver::start(habits.language).await.unwrap();
         let browser =
             Self { driver, habits, taps: Cell::new(0), sizes: Default::default(), sent: Default::default() };
-        browser.as_telephone().await;
+        browser.as_telephone(habits.dark).await;
         browser
     }
 
-    async fn as_telephone(&self) {
+    async fn as_telephone(&self, dark: bool) {
         let phone = json!({ "width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": true });
         self.devtools("Emulation.setDeviceMetricsOverride", &phone).await;
-        let scheme = if self.habits.dark { "dark" } else { "light" };
+        let scheme = if dark { "dark" } else { "light" };
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", &media).await;
     }
@@ -75,7 +77,7 @@ impl Browser {
         let made = self.driver.post("/window/new", &json!({ "type": "tab" })).await.unwrap();
         let name = made["handle"].as_str().unwrap().to_owned();
         self.to_tab(&name).await;
-        self.as_telephone().await;
+        self.as_telephone(self.habits.dark).await;
         name
     }
 
@@ -88,7 +90,7 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &json!({ "media": "print" })).await;
         let text = self.text("body").await;
         self.devtools("Emulation.setEmulatedMedia", &json!({ "media": "" })).await;
-        self.as_telephone().await;
+        self.as_telephone(self.habits.dark).await;
         text
     }
 
@@ -220,17 +222,52 @@ impl Browser {
         self.sizes.borrow_mut().insert(name.to_owned(), size);
         self.keep_traffic().await;
         if let Ok(folder) = std::env::var(SHOTS) {
-            self.picture(Path::new(&folder), name).await;
+            self.picture(Path::new(&folder), name, self.habits.dark).await;
         }
     }
 
-    async fn picture(&self, folder: &Path, name: &str) {
+    /// The same, of a page that is the same to whoever loads it again: where pictures are made, one more as it is in the other language
+    /// and colours, once `ready` holds there.
+    pub(super) async fn look_both(&self, name: &str, ready: &str) {
+        let here = self.run("return location.href").await.as_str().unwrap().to_owned();
+        self.look_both_by(name, &here, async || self.until(ready).await).await;
+    }
+
+    /// The same of what is come to from `page`.
+    pub(super) async fn look_both_by(&self, name: &str, page: &str, come: impl AsyncFnOnce()) {
+        self.look(name).await;
+        let Ok(folder) = std::env::var(SHOTS) else { return };
+        let own = self.driver.get("/window").await.unwrap();
+        let chosen = self.devtools("Network.getCookies", &json!({ "urls": [page] })).await;
+        let is_chosen = chosen["cookies"].as_array().unwrap().iter().any(|one| one["name"] == LANGUAGE);
+        let german = self.run("return document.documentElement.lang").await == "de";
+        let (shown, other) = if german { ("de", "en") } else { ("en", "de") };
+        let sign = if page.contains('?') { '&' } else { '?' };
+        self.tab().await;
+        self.as_telephone(!self.habits.dark).await;
+        self.go(&format!("{page}{sign}language={other}")).await;
+        come().await;
+        self.picture(Path::new(&folder), name, !self.habits.dark).await;
+        // and as it was before
+        if is_chosen {
+            self.go(&format!("{page}{sign}language={shown}")).await;
+        } else {
+            self.devtools("Network.deleteCookies", &json!({ "name": LANGUAGE, "url": page })).await;
+        }
+        self.devtools("Page.close", &json!({})).await;
+        self.to_tab(own.as_str().unwrap()).await;
+        self.complaints().await;
+        self.keep_traffic().await;
+    }
+
+    async fn picture(&self, folder: &Path, name: &str, dark: bool) {
         let params = json!({ "format": "png", "captureBeyondViewport": true });
         let taken = self.devtools("Page.captureScreenshot", &params).await;
         let picture = BASE64.decode(taken["data"].as_str().unwrap().as_bytes()).unwrap();
-        let dark = if self.habits.dark { "-dark" } else { "" };
+        let language = self.run("return document.documentElement.lang").await;
+        let (language, dark) = (language.as_str().unwrap(), if dark { "-dark" } else { "" });
         fs::create_dir_all(folder).unwrap();
-        fs::write(folder.join(format!("{name}-{}{dark}.png", self.habits.language)), picture).unwrap();
+        fs::write(folder.join(format!("{name}-{language}{dark}.png")), picture).unwrap();
     }
 
     /// What the browser has to say against the pages: violations of their policy, scripts that fail, what is missing.

@@ -107,6 +107,11 @@ impl Driver {
         self.ask("POST", &format!("{}{path}", self.session), body).await
     }
 
+    /// What there is to know of the session.
+    pub(super) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.ask("GET", &format!("{}{path}", self.session), &Value::Null).await
+    }
+
     /// Ends the session, and with it the browser.
     pub(super) async fn end(&self) -> anyhow::Result<()> {
         self.ask("DELETE", &self.session, &Value::Null).await.map(drop)

@@ -16,7 +16,7 @@ async fn guardians_have_the_link_sent_and_sign_for_the_new_address_in_a_browser(
     sign_in(node, &browser, &table.guards[0].email, "/guardian").await;
     browser.until("document.querySelector('form[action=\"/guardian/lost-mailbox\"]')").await;
     browser.tap("details summary").await;
-    browser.look("guardian-lost").await;
+    browser.look_both("guardian-lost", "document.querySelector('details').open = true").await;
     browser.fill("input[name=new_address]", NEW).await;
     browser.tap("form[action='/guardian/lost-mailbox'] button").await;
     browser.until("document.querySelector('main [role=status]')").await;

@@ -104,7 +104,7 @@ async fn a_share_is_taken_on_the_page_and_read_at_the_device_and_what_is_asked_f
     let (ada, bob, share, state) = offered(&node).await;
     let his = Browser::start(ENGLISH).await;
     sign_in(&node, &his, &bob.email, "/app/groups").await;
-    his.look("shares").await;
+    his.look_both("shares", "document.querySelector('main form')").await;
     his.tap("form[action='/app/shares/accept'] button").await;
     his.until("!document.querySelector(\"form[action='/app/shares/accept']\")").await;
     assert_eq!(bob.client.share(share.id).await.unwrap().state, ShareState::Accepted);

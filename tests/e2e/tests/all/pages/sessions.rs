@@ -23,7 +23,7 @@ async fn sessions_are_seen_and_ended_and_a_name_that_is_code_is_shown_as_text() 
     let browser = Browser::start(ENGLISH).await;
     sign_in(&node, &browser, &ada.email, "/app/sessions").await;
     browser.until("location.pathname === '/app/sessions'").await;
-    browser.look("sessions").await;
+    browser.look_both("sessions", "document.querySelector('.cards')").await;
     let shown = browser.text(".cards").await;
     assert!(shown.contains("Chrome, Linux") && shown.contains("this browser"), "{shown}");
     assert!(shown.contains(EVIL), "{shown}");
@@ -41,7 +41,7 @@ async fn sessions_are_seen_and_ended_and_a_name_that_is_code_is_shown_as_text() 
     assert!(ada.client.who_am_i().await.is_err(), "the session lives on");
     // what was done stands in the audit, and there too names are text
     browser.go(&format!("{}/app/audit", node.target().unwrap().endpoint)).await;
-    browser.look("audit").await;
+    browser.look_both("audit", "document.querySelector('.cards')").await;
     let done = browser.text(".cards").await;
     assert!(
         done.contains("AuthService/RevokeOtherSessions") && done.contains("AuthService/RevokeSession"),
@@ -73,7 +73,7 @@ async fn the_second_factor_is_asked_for_on_the_way_to_a_page_and_the_language_st
     browser.until("document.documentElement.lang === 'de'").await;
     sign_in(&node, &browser, &ada.email, "/guardian").await;
     browser.until("document.querySelector('#code')").await;
-    browser.look("second-factor").await;
+    browser.look_both("second-factor", "document.querySelector('#code')").await;
     browser.fill("#code", "123456").await;
     browser.tap("main button").await;
     browser.until("document.querySelector('[role=alert]')").await;
@@ -89,6 +89,6 @@ async fn the_second_factor_is_asked_for_on_the_way_to_a_page_and_the_language_st
     assert_eq!(browser.run("return document.documentElement.lang").await, "de");
     browser.look("guardian-nothing").await;
     browser.go(&origin).await;
-    browser.look("home").await;
+    browser.look_both("home", "document.querySelector('main h1')").await;
     browser.end().await;
 }

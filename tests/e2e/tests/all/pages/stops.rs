@@ -72,7 +72,7 @@ async fn guardians_of_a_terminal_accept_refuse_doubt_and_lock_in_a_browser() {
     is_told(&browser, "other_owner").await;
     decides(&browser, "deny").await;
     assert_eq!(hears(&ada, request.id(), "denied").await.units_approved, 0);
-    browser.look("guardian-refused").await;
+    browser.look_both("guardian-refused", "document.querySelector('main h1')").await;
     enter_says_nothing(&browser).await;
     browser.forget().await;
     sign_in(&node, &browser, &guards[1].email, &path).await;
@@ -189,7 +189,7 @@ async fn signs_over_the_stop(
     sign_in(node, browser, &guard.email, &format!("/guardian/requests/{}", over.id())).await;
     browser.until("document.querySelector('[data-act=override]')").await;
     assert!(browser.text("main").await.contains("no veto and no lock ends it"));
-    browser.look("guardian-override").await;
+    browser.look_both("guardian-override", "document.querySelector('[data-act=override]')").await;
     agrees(browser, "override").await;
     let signed = async || {
         let seen = session.ceremony(over.id()).await.ok()?;

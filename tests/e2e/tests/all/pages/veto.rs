@@ -56,14 +56,14 @@ async fn an_owner_stops_a_request_on_the_page_that_the_letter_leads_to() {
     browser.go(&node.link(&ada.email, "sign-in link").await.unwrap()).await;
     browser.tap("main button").await;
     browser.until("location.pathname === '/app/recovery' && document.querySelector('.cards h2')").await;
-    browser.look("recovery").await;
+    browser.look_both("recovery", "document.querySelector('.cards h2')").await;
     browser.tap("form[action='/app/recovery/veto'] button").await;
     browser.until("location.pathname === '/app/recovery' && !document.querySelector('.cards h2')").await;
     assert_eq!(ada.client.ceremony(request.id()).await.unwrap().state, CeremonyState::Vetoed);
     // so that it opens nothing, the parts are to be dealt anew
     let said = browser.text("main [role=alert]").await;
     assert!(said.contains("ocmt recovery setup"), "{said}");
-    browser.look("recovery-deal-anew").await;
+    browser.look_both("recovery-deal-anew", "document.querySelector('main [role=alert]')").await;
     browser.go(&format!("{}/app/recovery", node.target().unwrap().endpoint)).await;
     browser.until("!document.querySelector('main [role=alert]')").await;
     browser.look("recovery-none").await;
@@ -83,12 +83,12 @@ async fn refuses_a_backup_key(node: &TestNode, ada: &Person, vault: &mut Vault, 
     assert!(asked.is_err(), "it is not waited for");
     browser.go(&node.link(&ada.email, "Somebody wants to open your vault").await.unwrap()).await;
     browser.until("location.pathname === '/app/recovery' && document.querySelector('.cards h2')").await;
-    browser.look("recovery-asked").await;
+    browser.look_both("recovery-asked", "document.querySelector('.cards h2')").await;
     assert!(!ada.client.slot_request().await.unwrap().unwrap().refused);
     browser.tap("form[action='/app/recovery/refuse'] button").await;
     let gone = "!document.querySelector(\"form[action='/app/recovery/refuse']\")";
     browser.until(&format!("location.pathname === '/app/recovery' && {gone}")).await;
     browser.until("document.querySelector('.cards .tag')?.innerText === 'refused'").await;
-    browser.look("recovery-refused").await;
+    browser.look_both("recovery-refused", "document.querySelector('.cards .tag')").await;
     assert!(ada.client.slot_request().await.unwrap().unwrap().refused);
 }
