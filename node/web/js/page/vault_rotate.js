@@ -62,7 +62,6 @@ function show({ id, vault }, { rotation, own, waiting }) {
   $("unfinished_other").hidden = rotation === null || own;
   $("waiting").hidden = waiting === 0n;
   $("due").hidden = !isDue(id, vault.epoch);
-  if (own) $("rewrap").checked = rotation.mode === REWRAP;
 }
 
 /** Objects of the vault as they are, in the order that they are asked for. */
@@ -220,7 +219,10 @@ $("rotate").addEventListener("submit", (event) => {
 
 begin({
   opened: async (open) => {
-    show(open, await standing(open));
+    const now = await standing(open);
+    show(open, now);
+    // to go on with it is to do the same
+    $("rewrap").checked = now.own && now.rotation.mode === REWRAP;
   },
   locked: () => {
     for (const id of ["rewrap", "lose"]) $(id).checked = false;
