@@ -4,12 +4,13 @@
 import { backupKey, backupText } from "../../node/web/js/core/backup.js";
 import { approve, checkCeremony, claimedNode, lostMailbox, readCeremony, signStop, verifyRelease } from "../../node/web/js/core/ceremony.js";
 import { verifyCell } from "../../node/web/js/core/cell.js";
-import { acceptChannel, beginChannel, channelInfo, exporterOf, LOGS } from "../../node/web/js/core/channel.js";
+import { acceptChannel, agreed, beginChannel, channelInfo, exporterOf, LOGS, progress, terminalOf } from "../../node/web/js/core/channel.js";
 import { concat, equal, head, hex, idBytes, need, Reader, u32, unhex, utf8 } from "../../node/web/js/core/codec.js";
+import { acceptDuplex } from "../../node/web/js/core/duplex.js";
 import { openEnvelope, sealEnvelope } from "../../node/web/js/core/envelope.js";
 import { answerDrill, checkDelays, openUnits, shareBytes, verifySet } from "../../node/web/js/core/guardian.js";
 import { receiving, seal, unseal } from "../../node/web/js/core/hpke.js";
-import { ed25519Public, random, sign, verify, verifyRaw, x25519Public } from "../../node/web/js/core/keys.js";
+import { ed25519Public, mac, random, sign, verify, verifyRaw, x25519Public } from "../../node/web/js/core/keys.js";
 import { follow } from "../../node/web/js/core/manifest.js";
 import { leafOf, makeObject, objectBytes, readObject } from "../../node/web/js/core/object.js";
 import { BACKUP, HARDWARE, MEMBER, PASSPHRASE, RECOVERY } from "../../node/web/js/core/slot.js";
@@ -370,11 +371,60 @@ async function channels({ cell, channel }) {
   }
   need(last.said.closed === 0 && equal(last.ack, unhex(channel.ack_of_the_close)));
 
+  await written(channel, begun);
   // and what is begun here, the cell opens
+  need(equal(await (await opened(id, hello)).open(hello.slice(52), hello.slice(0, 20)), terminalOf(["tail", "-f", "notes"])));
   const ours = await beginChannel(place, await x25519Public(secret), unhex(channel.user_secret_key), LOGS);
   const theirs = await opened(ours.id, ours.hello);
   need(equal(await theirs.open(ours.hello.slice(52), ours.hello.slice(0, 20)), LOGS));
   need(equal(await exporterOf(theirs), ours.exporter));
+}
+
+/** The same channel from the side that writes: sealed once, kept until the cell has it, sent again as it was. */
+async function written(vector, begun) {
+  const [accept, resumed] = [vector.accept, vector.resumed].map(unhex);
+  const [first, second] = vector.from_client.map(unhex);
+  const { confirm, channel } = await acceptDuplex(await begun(), accept);
+  need(equal(confirm, unhex(vector.confirm)) && channel.room === 65_472);
+  need(equal((await channel.size(24, 80))[0], first) && equal((await channel.data(utf8("hello")))[0], second));
+  channel.lose();
+  // what is typed while nobody is connected waits, also for the cell's word
+  need((await channel.data(utf8("!"))).length === 0);
+  await refuses(() => channel.take(resumed));
+  need(equal(await channel.resume(), unhex(vector.resume_after_the_first_record)));
+  need((await channel.size(1, 1)).length === 0);
+  for (let at = 0; at < resumed.length; at += 1) await refuses(() => channel.take(flipped(resumed, at)));
+  const { said, send } = await channel.take(resumed);
+  need(said === null && send.length === 3 && equal(send[0], second));
+  // once for each attempt: played again it would send twice
+  await refuses(() => channel.take(resumed));
+  // more than is kept is not taken
+  await refuses(() => channel.data(new Uint8Array(channel.room + 1)));
+  while (channel.room > 0) await channel.data(new Uint8Array(channel.room));
+  await refuses(() => channel.data(utf8("x")));
+  need((await channel.size(2, 2)).length === 1);
+  let last = null;
+  for (const frame of vector.from_cell.map(unhex)) last = await channel.take(frame);
+  need(last.said.closed === 0 && equal(last.send[0], unhex(vector.ack_of_the_close)) && channel.over);
+  await refuses(() => channel.size(3, 3));
+  await refuses(() => channel.resume());
+  // a cell that has what was never sent, or lacks what it had
+  const { key } = await agreed(await begun(), accept);
+  const control = await key("cell control");
+  for (const [had, has] of [[0n, 2n], [1n, 0n], [1n, 2n]]) {
+    const { channel: other } = await acceptDuplex(await begun(), accept);
+    await other.data(utf8("x"));
+    const told = async (kind, attempt, next) => {
+      const body = progress(kind, unhex(vector.channel), attempt, next);
+      return concat(body, await mac(control, body));
+    };
+    await other.take(await told(5, 0n, had));
+    other.lose();
+    await other.resume();
+    await refuses(async () => other.take(await told(7, 1n, has)));
+    need(other.over);
+  }
+  for (const bad of [[], Array(257).fill("a"), ["a\0"], ["a".repeat(16_385)]]) await refuses(async () => terminalOf(bad));
 }
 
 export async function golden(read) {

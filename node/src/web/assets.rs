@@ -40,6 +40,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/core/ceremony.js",
         "js/core/channel.js",
         "js/core/codec.js",
+        "js/core/duplex.js",
         "js/core/english.js",
         "js/core/envelope.js",
         "js/core/grant.js",
@@ -49,6 +50,8 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/core/manifest.js",
         "js/core/object.js",
         "js/core/object_rotate.js",
+        "js/core/screen.js",
+        "js/core/screen_text.js",
         "js/core/slot.js",
         "js/core/slot_make.js",
         "js/core/stretch.js",
@@ -64,10 +67,13 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/page/approve.js",
         "js/page/audit.js",
         "js/page/call.js",
+        "js/page/cell_ends.js",
         "js/page/console.js",
         "js/page/drawn.js",
         "js/page/drill.js",
         "js/page/guardian.js",
+        "js/page/later.js",
+        "js/page/line.js",
         "js/page/log.js",
         "js/page/making.js",
         "js/page/opening.js",
@@ -78,6 +84,9 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/page/request.js",
         "js/page/rotations.js",
         "js/page/shown.js",
+        "js/page/terminal.js",
+        "js/page/terminal_keys.js",
+        "js/page/terminal_view.js",
         "js/page/vault.js",
         "js/page/vault_keys.js",
         "js/page/vault_new.js",
@@ -134,6 +143,8 @@ pub(super) enum Script {
     Guardian,
     /// Showing a passkey, and adding one.
     Passkey,
+    /// A terminal in a container.
+    Terminal,
     /// One's own secrets.
     Vault,
     /// The ways to open them.
@@ -156,6 +167,7 @@ impl Script {
             Self::Drill => "js/page/drill.js",
             Self::Guardian => "js/page/guardian.js",
             Self::Passkey => "js/page/passkey.js",
+            Self::Terminal => "js/page/terminal.js",
             Self::Vault => "js/page/vault.js",
             Self::VaultKeys => "js/page/vault_keys.js",
             Self::VaultRotate => "js/page/vault_rotate.js",
@@ -178,6 +190,7 @@ impl Script {
     pub(super) fn later(self) -> Vec<Named> {
         let later: &[&str] = match self {
             Self::VaultKeys => &["js/page/drawn.js", "js/page/qr.js"],
+            Self::Terminal => &["js/page/terminal_view.js"],
             _ => &[],
         };
         let mut more: BTreeSet<&str> = later.iter().flat_map(|name| imported_by(name)).collect();
@@ -334,5 +347,9 @@ mod tests {
             assert!(!named(Script::VaultKeys).iter().any(|path| path.ends_with(needed)), "{needed}");
         }
         assert!(!later.iter().any(|path| path.ends_with("core/keys.js")), "{later:?}");
+        let drawn: Vec<_> = Script::Terminal.later().into_iter().map(|named| named.path).collect();
+        for needed in ["js/core/screen.js", "js/core/screen_text.js", "js/page/terminal_view.js"] {
+            assert!(drawn.iter().any(|path| path.ends_with(needed)), "{needed}: {drawn:?}");
+        }
     }
 }

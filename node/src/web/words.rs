@@ -194,7 +194,8 @@ mod tests {
             (&shared, &["says.html"]),
             (&["request.js"], &["says.html", "guardian_request.html"]),
             (&["shown.js", "opening.js", "approve.js"], &["says_approve.html"]),
-            (&["shown.js", "opening.js", "log.js"], &["says_log.html"]),
+            (&["shown.js", "opening.js", "cell_ends.js", "log.js"], &["says_log.html"]),
+            (&["shown.js", "opening.js", "cell_ends.js", "line.js", "terminal.js"], &["says_terminal.html"]),
             (&["shown.js", "audit.js"], &["says_audit.html"]),
             (&["accept.js"], &["says.html", "guardian_accept.html"]),
             (

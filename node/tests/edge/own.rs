@@ -96,6 +96,7 @@ async fn t1_what_is_another_tenant_s_is_not_there_and_its_forms_change_nothing()
         ("/app/containers/wake", format!("container={container}")),
         ("/app/containers/pause", format!("container={container}")),
         ("/app/containers/log", format!("container={container}")),
+        ("/app/containers/terminal", format!("container={container}")),
         ("/app/groups/leave", format!("group={group}")),
         ("/app/pairing/approve", format!("pairing={waits}&code={}", code.as_str())),
         ("/app/pairing/refuse", format!("pairing={waits}")),

@@ -10,8 +10,9 @@ use crate::{
 };
 
 /// Forms of the pages, with a field that would be taken.
-const FORMS: [(&str, &str); 23] = [
+const FORMS: [(&str, &str); 24] = [
     ("/app/containers/log", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
+    ("/app/containers/terminal", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/containers/wake", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/containers/pause", "&container=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11"),
     ("/app/connections/end", "&connection=0b0e6f0c-6e0f-4a53-9b1f-5b8f5a1c0d11&provider=work&anyway=yes"),

@@ -152,6 +152,13 @@ fn pages_take_no_answer_for_another_and_repeat_what_they_sent() {
     assert_eq!(told["words"], json!({ "unknown": null, "same": true, "other": false, "own": true }));
 }
 
+/// What a program prints at the terminal page is text on a bounded screen, and answers nothing.
+#[test]
+fn a_terminal_shows_what_programs_print_as_text() {
+    let played = json!(["lines", "moves", "hostile", "bounds", "looks", "keys"]);
+    assert_eq!(browser(&["screens"], &Value::Null), played);
+}
+
 #[test]
 fn the_browser_opens_what_rust_sealed() {
     let given = rotated(&RecoveryKey::generate(&mut rand::rng()));

@@ -1,14 +1,14 @@
 //! A user's own pages: containers, connections, groups and shares, approvals, pairing, alerts.
 //!
 //! What they do takes no key, so it is done by forms, by the same calls as over gRPC: who may is decided where the state is.
-//! Giving what somebody asks for and reading a log open the vault in the browser; what else takes one is named with its command.
+//! Giving what somebody asks for, reading a log and a terminal open the vault in the browser; what else takes one is named with its command.
 
 mod alerts;
 mod approvals;
+mod cell;
 mod connections;
 mod containers;
 mod groups;
-mod log;
 mod pairing;
 mod shares;
 mod view;
@@ -36,7 +36,8 @@ pub(super) fn routes() -> Router<Pages> {
         .route("/app/containers", get(containers::list))
         .route("/app/containers/{id}", get(containers::show))
         .route("/app/containers/wake", post(containers::wake))
-        .route("/app/containers/log", post(log::show))
+        .route("/app/containers/log", post(cell::log))
+        .route("/app/containers/terminal", post(cell::terminal))
         .route("/app/containers/pause", post(containers::pause))
         .route("/app/connections", get(connections::list))
         .route("/app/connections/end", post(connections::end))

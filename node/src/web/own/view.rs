@@ -51,7 +51,20 @@ pub(super) struct Shown<'a> {
 #[template(path = "container_log.html")]
 pub(super) struct Log {
     pub(super) frame: Frame,
-    /// Whether there is a cell that would say.
+    pub(super) cell: Cell,
+}
+
+/// A terminal in it.
+#[derive(Template)]
+#[template(path = "container_terminal.html")]
+pub(super) struct Terminal {
+    pub(super) frame: Frame,
+    pub(super) cell: Cell,
+}
+
+/// Where a channel to it goes.
+pub(super) struct Cell {
+    /// Whether there is a cell that would answer.
     pub(super) unlocked: bool,
     pub(super) tenant: String,
     pub(super) container: String,

@@ -1,12 +1,11 @@
 // What a container's workload prints, read in the browser: the vault is opened for the key of its user's channels and the host that it
 // has pinned, and locked again; what the cell says is opened here, and is text whatever it is.
 
-import { verifyCell } from "../core/cell.js";
 import { acceptChannel, beginChannel, LOGS } from "../core/channel.js";
-import { equal, idBytes, need, unhex } from "../core/codec.js";
+import { need } from "../core/codec.js";
 import { call, once, Unreachable } from "./call.js";
-import { openOwn } from "./opening.js";
-import { $, busy, Told, typed, warn } from "./shown.js";
+import { ends } from "./cell_ends.js";
+import { $, busy, Told, warn } from "./shown.js";
 import { message, text } from "./wire.js";
 
 /** As much as is shown, in characters: the last of it. */
@@ -17,24 +16,7 @@ const LOCKED = 4423;
 const [SAID_DONE, SAID_LOCKED] = [0, 3];
 
 const form = $("log");
-const { tenant, container, statement, node, nodeKey } = form.dataset;
-
-/** The cell, and the secret of the user's channel key. */
-async function ends() {
-  const expected = { tenant: idBytes(tenant), container: idBytes(container), node: unhex(node) };
-  const cell = await verifyCell(unhex(statement), unhex(nodeKey), expected, BigInt(Date.now())).catch(() => {
-    throw new Told("not_held");
-  });
-  if (cell.unlock === null) throw new Told("locked");
-  const vault = await openOwn(tenant, typed());
-  try {
-    const pinned = vault.hostOf(cell.container);
-    if (pinned === null || !equal(pinned, cell.node)) throw new Told("other_host");
-    return { cell, own: vault.keyring.channel.slice() };
-  } finally {
-    vault.close();
-  }
-}
+const { container } = form.dataset;
 
 /** Reads a channel to its end, and hands on what comes. */
 async function read(token, begun, hear) {
@@ -85,7 +67,7 @@ const name = (mark) => `\\u{${mark.codePointAt(0).toString(16)}}`;
 const plain = (printed) => printed.replaceAll("\r\n", "\n").replace(/[^\P{C}\n\t]|[\u2028\u2029]/gu, name);
 
 async function show() {
-  const { cell, own } = await ends();
+  const { cell, own } = await ends(form.dataset);
   let printed = "";
   try {
     const token = (await call("ContainerService/IssueGatewayToken", message(text(1, container), once()))).text(1);

@@ -7,7 +7,7 @@ import { random } from "../core/keys.js";
 import { BACKUP, MAX_STRETCHED_SLOTS, PASSPHRASE } from "../core/slot.js";
 import { DEFAULT, passphraseBytes } from "../core/stretch.js";
 import { changed, newSlot } from "../core/vault_change.js";
-import { Unreachable } from "./call.js";
+import { later } from "./later.js";
 import { compute, rest } from "./opening.js";
 import { nowDue } from "./rotations.js";
 import { $, Told } from "./shown.js";
@@ -33,15 +33,8 @@ let modules = null;
 
 /** What draws passphrases and codes, loaded when somebody wants one: the page has its digests, as of all that it loads. */
 async function loaded() {
-  const links = [...$("later").content.cloneNode(true).children];
-  const arrived = links.map((link) => new Promise((done, failed) => Object.assign(link, { onload: done, onerror: failed })));
-  document.head.append(...links);
-  try {
-    await Promise.all(arrived);
-    return Object.assign({}, await import("./drawn.js"), await import("./qr.js"));
-  } catch {
-    throw new Unreachable();
-  }
+  await later();
+  return Object.assign({}, await import("./drawn.js"), await import("./qr.js"));
 }
 
 // ---- the list

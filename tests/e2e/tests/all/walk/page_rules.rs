@@ -71,6 +71,7 @@ pub(super) const ROUTES: &[(&str, &str, Page)] = &[
     ("/app/containers/{id}", "/app/containers/", One(Member, |ids| ids.container.clone())),
     ("/app/containers/wake", "/app/containers/wake", Form(Member, container)),
     ("/app/containers/log", "/app/containers/log", Form(Member, container)),
+    ("/app/containers/terminal", "/app/containers/terminal", Form(Member, container)),
     ("/app/containers/pause", "/app/containers/pause", Form(Member, container)),
     ("/app/connections", "/app/connections", Own(Member)),
     ("/app/connections/end", "/app/connections/end", Form(Observer, connection)),
