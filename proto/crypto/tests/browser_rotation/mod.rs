@@ -253,3 +253,17 @@ fn a_slot_that_is_used_in_the_browser_takes_the_present_key_in() {
     made.database.slots.push(slot.to_bytes());
     assert!(made.database.open(&made.theirs).is_ok());
 }
+
+/// Cut off before each of its calls, and with the answer to the last one lost: the page that comes back goes on as soon as there
+/// is something to go on with, and the vault has new keys once.
+#[test]
+fn a_page_that_was_cut_off_goes_on_where_it_was() {
+    let told = browser(&["rotating"], &Value::Null);
+    for (mode, done) in [("rekey", "rekeyed"), ("rewrap", "rewrapped")] {
+        let again = |own: bool, on: bool| json!({ "said": ["offline", done], "own": own, "on": on, "epoch": 2, "entries": 50 });
+        let lost = json!({ "said": ["offline"], "own": false, "on": false, "epoch": 2, "entries": 50 });
+        let on = again(true, true);
+        let expected = [again(false, false), again(true, false), on.clone(), on.clone(), on, lost];
+        assert_eq!(told[mode], json!(expected), "{mode}");
+    }
+}
