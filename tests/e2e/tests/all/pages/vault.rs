@@ -244,6 +244,9 @@ async fn whole_way(habits: Habits) -> Browser {
     browser.look("vault-locked-again").await;
     let papers = vault_keys::come_and_go(&node, &browser, &ada, &passphrase).await;
     vault_rotate::new_keys(&node, &browser, &ada, &papers.passphrase).await;
+    if !habits.keyboard {
+        vault_rotate::taken_over(&node, &browser, &ada, &papers.passphrase).await;
+    }
     nothing_secret_was_sent(&browser, &ada, &papers.passphrase, &[passphrase, papers.backup.clone()]).await;
     browser
 }

@@ -90,7 +90,6 @@ pub(super) async fn new_keys(node: &TestNode, browser: &Browser, person: &Person
     assert_eq!(now.0.as_slice(), &begun.new_verify_key[..], "it was begun anew");
     assert_eq!((vault.keys().epoch(), vault.list().await.unwrap().len() >= MANY), (epoch + 1, true));
     assert_eq!(vault.get("many 49").await.unwrap().value.as_slice(), [7; 40]);
-    taken_over(node, browser, person, passphrase).await;
 }
 
 /// What waits in the inbox would be lost with its key: it is told before anything begins.
@@ -104,7 +103,7 @@ async fn nothing_begins_while_something_waits(browser: &Browser, person: &Person
 }
 
 /// A terminal does not go on with what a page began, nor a page with what a terminal began: each begins anew.
-async fn taken_over(node: &TestNode, browser: &Browser, person: &Person, passphrase: &str) {
+pub(super) async fn taken_over(node: &TestNode, browser: &Browser, person: &Person, passphrase: &str) {
     comes_back(node, browser, passphrase).await;
     let of_the_page = is_cut_off(browser, person).await;
     let mut vault = terminal(person, passphrase).await;
