@@ -1,7 +1,7 @@
 // The pages' cryptography, run by Node: `main.js vectors FOLDER` opens the vectors, `main.js open`, `main.js seal` and
-// `main.js rotate` read JSON from standard input and answer in JSON, `main.js calls` plays a node to the pages' modules, and
-// `main.js screens` programs to the terminal's screen. Byte strings are hexadecimal, integers of eight bytes text.
-// proto/crypto/tests/browser_implementation.rs runs all of them, and chromium.js, which has the vectors in Chromium.
+// `main.js rotate` read JSON from standard input and answer in JSON, `main.js calls` plays a node to the pages' modules,
+// `main.js lines` a cell and `main.js screens` programs to the terminal's. Byte strings are hexadecimal, integers of eight bytes
+// text. proto/crypto/tests/browser_implementation.rs runs all of them, and chromium.js, which has the vectors in Chromium.
 
 import { readFile } from "node:fs/promises";
 import { text as textOf } from "node:stream/consumers";
@@ -12,8 +12,10 @@ import { stretchWith } from "../../node/web/js/core/stretch.js";
 import { calls } from "./calls.js";
 import { openAll, sealAll } from "./exchange.js";
 import { golden } from "./golden.js";
+import { lines } from "./lines.js";
 import { published } from "./published.js";
 import { rotated } from "./rotate.js";
+import { rotating } from "./rotating.js";
 import { screens } from "./screens.js";
 
 stretchWith(argon2id);
@@ -31,6 +33,8 @@ const work = {
   seal: async () => sealAll(await given()),
   rotate: async () => rotated(await given()),
   calls,
+  rotating,
+  lines,
   screens,
 };
 process.stdout.write(JSON.stringify(await work[what]()));

@@ -159,6 +159,12 @@ fn a_terminal_shows_what_programs_print_as_text() {
     assert_eq!(browser(&["screens"], &Value::Null), played);
 }
 
+/// A cell that this plays has everything once, however often its connections end; and what is over is not tried again.
+#[test]
+fn a_terminal_goes_on_over_another_connection_and_ends_with_the_session_the_lock_and_the_container() {
+    assert_eq!(browser(&["lines"], &Value::Null), json!(["resumed", "over", "forged"]));
+}
+
 #[test]
 fn the_browser_opens_what_rust_sealed() {
     let given = rotated(&RecoveryKey::generate(&mut rand::rng()));
