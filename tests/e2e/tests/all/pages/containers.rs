@@ -9,7 +9,7 @@ use ocmt_testkit::{TestNode, docker};
 use super::{
     ENGLISH,
     browser::{Browser, Habits},
-    sign_in,
+    sign_in, terminal,
 };
 use crate::oauth::kit::Kit;
 
@@ -88,7 +88,7 @@ async fn text_of(browser: &Browser) -> String {
 const PRINTS: &str = r"import signal, sys; sys.stdout.buffer.write(b'<script>alert(1)</script>\x1b[31mred\x07 \xe2\x80\xaetxet\r\nlast\n'); sys.stdout.flush(); signal.pause()";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_container_prints_is_opened_in_the_browser_and_is_text() {
+async fn what_a_container_prints_and_a_terminal_in_it_are_opened_in_the_browser_and_are_text() {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let mut vault = ada.vault(PASSPHRASE).await.unwrap();
@@ -103,7 +103,7 @@ async fn what_a_container_prints_is_opened_in_the_browser_and_is_text() {
     assert!(text_of(&touched).await.contains("ocmt container unlock"), "it is locked yet");
     vault.unlock_container(made.id, &[], Duration::from_secs(900), false).await.unwrap();
     sign_in(&node, &typed, &ada.email, &path).await;
-    for browser in [touched, typed] {
+    for (browser, keyboard) in [(&touched, false), (&typed, true)] {
         browser.go(&url).await;
         browser.tap(LOG).await;
         browser.until("document.querySelector('#log')").await;
@@ -122,8 +122,22 @@ async fn what_a_container_prints_is_opened_in_the_browser_and_is_text() {
         assert_eq!(shown.trim_end(), "<script>alert(1)</script>\\u{1b}[31mred\\u{7} \\u{202e}txet\nlast");
         assert_eq!(browser.run("return document.querySelectorAll('main script').length").await, 0);
         browser.look("container-log-shown").await;
+        terminal::opens(browser, &url, PASSPHRASE).await;
+        terminal::works(browser, keyboard).await;
         assert!(!browser.sent(PASSPHRASE.as_bytes()).await.1, "the passphrase left the browser");
-        assert!(browser.sizes.borrow().values().all(|size| *size < 100_000), "{:?}", browser.sizes);
+        for page in ["container-log", "container-log-shown", "container-terminal"] {
+            assert!(browser.sizes.borrow()[page] < 100_000, "{page}: {:?}", browser.sizes);
+        }
+    }
+    // the lock and the end of the session are the terminal's end
+    terminal::opens(&touched, &url, PASSPHRASE).await;
+    ada.client.lock_container(made.id).await.unwrap();
+    terminal::is_over(&touched, "locked").await;
+    vault.unlock_container(made.id, &[], Duration::from_secs(900), false).await.unwrap();
+    terminal::opens(&typed, &url, PASSPHRASE).await;
+    ada.client.revoke_other_sessions(false).await.unwrap();
+    terminal::is_over(&typed, "session").await;
+    for browser in [touched, typed] {
         browser.end().await;
     }
 }

@@ -15,6 +15,7 @@ mod passkeys;
 mod qr;
 mod sessions;
 mod stops;
+mod terminal;
 mod together;
 mod vault;
 mod vault_keys;
