@@ -15,7 +15,7 @@ use std::sync::{Arc, atomic::Ordering};
 use ocmt_store::{FencedTx, Idempotent, StoreError};
 use ocmt_types::{MessageId, Ownership, Timestamp, UserId};
 pub(crate) use outcome::{Answer, Outcome, both};
-pub(crate) use together::{MOST as MOST_TOGETHER, run_together};
+pub(crate) use together::{MOST as MOST_TOGETHER, Together, run_together};
 use tracing::Instrument as _;
 
 use crate::{
@@ -227,19 +227,26 @@ async fn audited<P: Piece>(
         Ok(done) => return Ok(done),
         Err(error) => error,
     };
+    Err(failed(scope, caller, P::METHOD, error).await)
+}
+
+/// Counts a call that failed, and writes it down if it was refused; what whoever asked is told.
+async fn failed(scope: &Scope, caller: &Caller, method: &'static str, error: ActorError) -> ActorError {
     if error.is_moved() {
-        meters.fenced();
+        scope.env.meters.fenced();
     }
     if matches!(caller.principal, Principal::Anonymous) {
         // strangers can be refused as often as they like: counted, and never written down for ever
         let so_far = scope.env.strangers_refused.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::debug!(tenant = %scope.ownership.tenant, so_far, "stranger refused");
-    } else if error.is_refusal() {
+    } else if error.is_refusal()
+        && let Err(unwritten) = audit::refusal(scope, caller, method, &error).await
+    {
         // a refusal that cannot be audited is not given out as one: fail closed
-        audit::refusal(scope, caller, P::METHOD, &error).await?;
+        return unwritten;
     }
-    tracing::debug!(tenant = %scope.ownership.tenant, request = %caller.request, method = P::METHOD, %error, "call failed");
-    Err(error)
+    tracing::debug!(tenant = %scope.ownership.tenant, request = %caller.request, method, %error, "call failed");
+    error
 }
 
 /// Runs work that nobody waits for.

@@ -1,10 +1,10 @@
 //! Reads of a vault that wait together share a transaction, and nothing else.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use ocmt_crypto::{audit::AuditRecord, entry::EntryName};
-use ocmt_store::{Fault, Point};
+use ocmt_store::{Fault, Point, Stalled};
 use ocmt_types::{Digest32, RequestId, VaultId};
 
 use super::{
@@ -16,9 +16,10 @@ use crate::{
     api::{
         audit::QueryAudit,
         auth::{LinkPurpose, SignOut},
-        vault::{BatchPutEntries, GetEntry},
+        vault::{BatchPutEntries, Entries, GetEntry},
     },
     caller::Caller,
+    work::MOST_TOGETHER,
 };
 
 /// Each call by a request of its own, so that its record is known by it.
@@ -99,7 +100,7 @@ async fn a_read_behind_a_change_sees_it() {
     store(&kit, &ann, &mut open, "key", b"one").await;
     let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
     let (_, write) = put(&open, "key", b"two");
-    let versions = |answers: Vec<Result<crate::api::vault::Entries, ActorError>>| {
+    let versions = |answers: Vec<Result<Entries, ActorError>>| {
         answers.into_iter().map(|one| one.unwrap().objects[0].version).collect::<Vec<_>>()
     };
     let before = join_all((0..8).map(|_| kit.call(&ann.caller, get(vault, object))));
@@ -136,5 +137,88 @@ async fn a_commit_that_fails_is_everybodys_and_no_secret_is_given_out() {
                 Err(error) => assert!(!error.is_refusal(), "{error}"),
             }
         }
+    }
+}
+
+/// A read, and what is asked for while it stands at the beginning of its transaction.
+async fn beside<T>(
+    kit: &Kit,
+    first: &Caller,
+    read: GetEntry,
+    meanwhile: impl Future<Output = T>,
+) -> (Result<Entries, ActorError>, T) {
+    let stalled = Stalled::default();
+    kit.store.faults().unwrap().plan(Point::Begin, Fault::Stall(stalled.clone()));
+    let others = async {
+        stalled.reached().await;
+        let release = async {
+            // all others have their turn with each: enough for the four mailboxes on the way to the vault
+            for _ in 0..64 {
+                tokio::task::yield_now().await;
+            }
+            stalled.release();
+        };
+        tokio::join!(biased; meanwhile, release).0
+    };
+    tokio::join!(biased; kit.call(first, read), others)
+}
+
+#[tokio::test]
+async fn whoever_comes_while_the_transaction_is_open_joins_it() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let mut open = vault_of(&kit, &ann).await;
+    store(&kit, &ann, &mut open, "key", b"one").await;
+    let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+    let asked = callers(&kit, &ann, MOST_TOGETHER + 6);
+    let others = join_all(asked[1..].iter().map(|caller| kit.call(caller, get(vault, object))));
+    // one commit fails: of all who were in it, which are no more than may be
+    kit.store.faults().unwrap().plan(Point::Commit, Fault::Full);
+    let (first, others) = beside(&kit, &asked[0], get(vault, object), others).await;
+    let trail = recorded(&kit, &ann).await;
+    assert!(first.is_err());
+    assert_eq!(others.iter().filter(|answer| answer.is_err()).count(), MOST_TOGETHER - 1);
+    for (caller, answer) in asked.iter().zip(std::iter::once(&first).chain(&others)) {
+        assert_eq!(trail.contains_key(&caller.request), answer.is_ok());
+    }
+}
+
+/// A change that comes while others are read is not overtaken by whoever comes behind it.
+#[tokio::test]
+async fn nobody_joins_before_a_change_that_came_first() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let mut open = vault_of(&kit, &ann).await;
+    store(&kit, &ann, &mut open, "key", b"one").await;
+    let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+    let (_, write) = put(&open, "key", b"two");
+    let before = join_all((0..4).map(|_| kit.call(&ann.caller, get(vault, object))));
+    let change = kit.call(&ann.caller, BatchPutEntries(write));
+    let after = join_all((0..4).map(|_| kit.call(&ann.caller, get(vault, object))));
+    let meanwhile = async { tokio::join!(biased; before, change, after) };
+    let (first, (before, change, after)) = beside(&kit, &ann.caller, get(vault, object), meanwhile).await;
+    change.unwrap();
+    let version = |answer: Result<Entries, ActorError>| answer.unwrap().objects[0].version;
+    assert_eq!(version(first), 1);
+    assert!(before.into_iter().map(version).all(|seen| seen == 1));
+    assert!(after.into_iter().map(version).all(|seen| seen == 2));
+}
+
+/// A session whose time is over by then reads nothing in a transaction that began before.
+#[tokio::test]
+async fn each_is_decided_by_its_own_time() {
+    let kit = Kit::sim().await;
+    let ann = kit.founder("ann@example.com").await;
+    let mut open = vault_of(&kit, &ann).await;
+    store(&kit, &ann, &mut open, "key", b"one").await;
+    let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+    let asked = callers(&kit, &ann, 5);
+    let late = async {
+        kit.clock.advance(Duration::from_secs(2 * 3600));
+        join_all(asked.iter().map(|caller| kit.call(caller, get(vault, object)))).await
+    };
+    let (_, late) = beside(&kit, &ann.caller, get(vault, object), late).await;
+    for answer in late {
+        assert!(matches!(answer, Err(ActorError::Unauthenticated(_))), "{answer:?}");
     }
 }

@@ -56,7 +56,7 @@ pub(super) struct VaultState {
     scope: Scope,
     tenant: ActorRef<TenantMessage>,
     lane: Lane<VaultMessage, Outcome>,
-    /// The reads at the end of the lane, if it ends with reads that have not begun.
+    /// The reads at the end of the lane, if it ends with reads that others may join.
     reads: Reads,
 }
 
@@ -146,7 +146,7 @@ impl VaultState {
         let Some(first) = self.reads.join(call) else { return };
         self.reads = Reads::of(first);
         let (scope, reads) = (self.scope.clone(), self.reads.clone());
-        self.lane.push(myself, async move { work::run_together(scope, reads.begin()).await });
+        self.lane.push(myself, work::run_together(scope, move || reads.take()));
     }
 }
 

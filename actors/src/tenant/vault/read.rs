@@ -24,7 +24,7 @@ use crate::{
     authorize::{Action, require_step_up},
     error::ActorError,
     tenant::session_row::tenant_of,
-    work::{Handle, Work},
+    work::{Handle, Together, Work},
 };
 
 /// How long an unlock may take from the hand-out to its proof.
@@ -105,6 +105,8 @@ impl Handle for GetEntry {
         Ok(Entries { objects: vec![object], counter: unsigned(vault.manifest_counter), grant: None })
     }
 }
+
+impl Together for GetEntry {}
 
 impl Handle for BatchGetEntries {
     async fn handle(self, work: &mut Work) -> Result<Entries, ActorError> {
