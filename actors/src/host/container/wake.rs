@@ -222,6 +222,7 @@ pub(super) fn engine_spec(
         },
         start_locked,
         plain: spec.gateway_plain,
+        sealed_volume_bytes: spec.sealed_volume_bytes,
     })
 }
 
@@ -241,11 +242,16 @@ async fn come_up(ctx: &Ctx, row: &Container, cell: &Cell, policy: &Signed) -> Re
     cell.give_policy(ctx.env(), policy).await
 }
 
-/// The same of a cell that was frozen: where it has seen a newer policy than there is now, it keeps that one.
+/// The same of a cell that was frozen, which has what it was given: where it has seen a newer policy than there is now, it
+/// keeps that one.
 async fn go_on(ctx: &Ctx, row: &Container, cell: &Cell, policy: &Signed) -> Result<(), ActorError> {
-    match come_up(ctx, row, cell, policy).await {
+    ready(ctx, row, cell).await?;
+    if cell.has_policy(policy.version) {
+        return Ok(());
+    }
+    match cell.give_policy(ctx.env(), policy).await {
         Err(error) if error.reason() == cell::POLICY_OLDER => Ok(()),
-        came_up => came_up,
+        given => given,
     }
 }
 

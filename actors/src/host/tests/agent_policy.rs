@@ -1,6 +1,6 @@
 //! What agents may do: who sets it, that it reaches their cells wherever they are, and what this platform enforces of it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use ocmt_crypto::cell::AgentPolicyStatement;
 use ocmt_store::tables::AgentPolicyRow;
@@ -149,6 +149,22 @@ async fn a_frozen_cell_that_has_seen_a_newer_policy_goes_on_under_it() {
     world.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
     world.wake(&ann, container).await.unwrap();
     assert_eq!(next(&world, 3).await["tools"]["deny"], json!([]));
+}
+
+#[tokio::test]
+async fn a_thawed_cell_is_not_given_again_what_it_has() {
+    let world = World::sqlite().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    next(&world, 1).await;
+    let asks = || world.cells.policy_asks.load(Ordering::SeqCst);
+    let before = asks();
+    world.kit.call(&ann.caller, PauseContainer { container }).await.unwrap();
+    assert_eq!(world.wake(&ann, container).await.unwrap().kind, WakeKind::Unpause);
+    assert_eq!(asks(), before);
+    world.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
+    world.wake(&ann, container).await.unwrap();
+    assert_eq!(asks(), before + 1, "another start knows nothing");
 }
 
 #[tokio::test]

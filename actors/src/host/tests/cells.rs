@@ -50,6 +50,8 @@ pub(super) struct FakeCells {
     pub(super) objects: Mutex<Vec<(ocmt_types::Digest32, u64, Vec<u8>)>>,
     /// Agent policies that were taken, in their order.
     pub(super) policies: Mutex<Vec<Vec<u8>>>,
+    /// How often one was brought to them.
+    pub(super) policy_asks: AtomicUsize,
     /// What the cells report of their work.
     pub(super) idle_for: Mutex<Option<Duration>>,
     pub(super) execs: AtomicUsize,
@@ -84,6 +86,7 @@ impl FakeCells {
             locks: Mutex::default(),
             objects: Mutex::default(),
             policies: Mutex::default(),
+            policy_asks: AtomicUsize::new(0),
             idle_for: Mutex::default(),
             execs: AtomicUsize::new(0),
             exit: Mutex::default(),
@@ -187,6 +190,7 @@ impl CellLink for FakeCells {
     /// As a real one does it: what its host does not vouch for, and what is older, is refused.
     fn put_policy<'a>(&'a self, cell: &'a CellTarget, policy: CellPolicy) -> CellCall<'a, ()> {
         Box::pin(async move {
+            self.policy_asks.fetch_add(1, Ordering::SeqCst);
             let (observed, secret) = self.find(cell).await?;
             let authority = PolicyAuthority::of(&secret, place(&observed)).unwrap();
             let delivered = DeliveredPolicy {
