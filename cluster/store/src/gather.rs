@@ -21,8 +21,9 @@ use crate::{
 
 /// The largest answer that is kept, in bytes of text and of bytes.
 const KEPT: usize = 16 * 1024;
-/// Rows of one statement, each count being a text that the database prepares: powers of two, so that there are few.
-const ROWS_AT_ONCE: [usize; 6] = [32, 16, 8, 4, 2, 1];
+/// Rows of one statement, each count being a text that the database prepares: powers of two and what is between two of them,
+/// so that there are few, and mostly one or two are enough.
+const ROWS_AT_ONCE: [usize; 10] = [32, 24, 16, 12, 8, 6, 4, 3, 2, 1];
 
 /// What was asked, and what there was.
 struct Read {

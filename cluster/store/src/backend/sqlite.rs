@@ -55,10 +55,12 @@ impl Sqlite {
             .max_connections(1)
             // a full disk makes SQLite roll back by itself; sqlx then still counts a transaction as open and
             // refuses every later BEGIN on that connection, so it is replaced. The ping waits for a rollback
-            // that a dropped transaction has queued.
+            // that a dropped transaction has queued; where none is open, what is queued comes before a BEGIN anyway.
             .before_acquire(|connection, _| {
                 Box::pin(async move {
-                    connection.ping().await?;
+                    if connection.is_in_transaction() {
+                        connection.ping().await?;
+                    }
                     Ok(!connection.is_in_transaction())
                 })
             })

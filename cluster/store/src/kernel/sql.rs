@@ -85,14 +85,17 @@ fn row<'v>(table: &Table, values: &'v [Value]) -> Vec<Param<'v>> {
 
 fn insert_all(table: &Table, rows: usize) -> String {
     let all = table.columns.len();
-    let holders: Vec<String> = (0..rows)
-        .map(|row| {
-            let holders: Vec<String> = (1..=all).map(|n| format!("${}", row * all + n)).collect();
-            format!("({})", holders.join(", "))
-        })
-        .collect();
-    let names = names(table, 0..all);
-    format!("INSERT INTO {} ({names}) VALUES {} ON CONFLICT DO NOTHING", table.name, holders.join(", "))
+    let mut text = format!("INSERT INTO {} ({}) VALUES ", table.name, names(table, 0..all));
+    for n in 0..rows * all {
+        let before = match (n, n % all) {
+            (0, _) => "(",
+            (_, 0) => "), (",
+            _ => ", ",
+        };
+        let _ = write!(text, "{before}${}", n + 1);
+    }
+    text.push_str(") ON CONFLICT DO NOTHING");
+    text
 }
 
 fn texts(table: &'static Table) -> &'static Texts {
