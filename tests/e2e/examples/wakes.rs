@@ -121,10 +121,12 @@ impl Owner {
         is.await.with_context(|| format!("it is not {state:?}"))
     }
 
-    /// How long a request takes until the workload's answer begins.
+    /// How long a request takes until the workload's answer begins, over a connection that stands, as that to the engine does.
     async fn answered(&self) -> anyhow::Result<Duration> {
+        let line = self.visitor.dial().await?;
         let began = SystemClock.boottime();
-        let answer = self.visitor.ask(http::Method::GET, "/healthz", &[], bytes::Bytes::new()).await?;
+        let none = bytes::Bytes::new();
+        let answer = self.visitor.ask_over(line, http::Method::GET, "/healthz", &[], none).await?;
         let took = SystemClock.boottime().saturating_sub(began);
         let status = answer.answer.status();
         ensure!(status.is_success(), "{status}: {}", answer.whole().await?.body);

@@ -43,6 +43,12 @@ pub struct Coming {
     _connection: JoinSet<()>,
 }
 
+/// A connection to the node over which nothing was asked yet.
+pub struct Line {
+    sender: http1::SendRequest<Full<Bytes>>,
+    connection: JoinSet<()>,
+}
+
 impl Coming {
     /// The next piece; none at the end.
     ///
@@ -84,12 +90,38 @@ impl Visitor {
         Ok(Self { target, container, token })
     }
 
+    /// A connection of its own.
+    ///
+    /// # Errors
+    /// The node cannot be reached.
+    pub async fn dial(&self) -> anyhow::Result<Line> {
+        let (sender, running) = http1::handshake(TokioIo::new(connect(&self.target).await?)).await?;
+        let mut connection = JoinSet::new();
+        connection.spawn(async move { drop(running.await) });
+        Ok(Line { sender, connection })
+    }
+
     /// A request with the token in its header, and these headers besides.
     ///
     /// # Errors
     /// The node cannot be reached, or gives no answer.
     pub async fn ask(
         &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> anyhow::Result<Coming> {
+        self.ask_over(self.dial().await?, method, path, headers, body).await
+    }
+
+    /// The same over a connection that stands.
+    ///
+    /// # Errors
+    /// No answer comes.
+    pub async fn ask_over(
+        &self,
+        line: Line,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
@@ -104,11 +136,9 @@ impl Visitor {
         for (name, value) in headers {
             sent.append(name.parse::<header::HeaderName>()?, value.parse()?);
         }
-        let (mut sender, connection) = http1::handshake(TokioIo::new(connect(&self.target).await?)).await?;
-        let mut running = JoinSet::new();
-        running.spawn(async move { drop(connection.await) });
+        let Line { mut sender, connection } = line;
         let answer = timeout(PATIENCE, sender.send_request(request)).await.context("no answer came")??;
-        Ok(Coming { answer, _connection: running })
+        Ok(Coming { answer, _connection: connection })
     }
 
     /// `GET path`, whole.
