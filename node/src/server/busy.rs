@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::{sync::watch, time::sleep};
 
-/// Requests of one connection that are open: from their head to the end of their answer.
+/// Requests of one connection that are open: from their head to the end of their answer. Whoever waits is told of the first
+/// and the last alone: a connection that is in use is not woken for each of its requests.
 #[derive(Clone)]
 pub(super) struct Busy(watch::Sender<usize>);
 
@@ -17,7 +18,10 @@ impl Busy {
     }
 
     pub(super) fn open(&self) -> Open {
-        self.0.send_modify(|open| *open += 1);
+        self.0.send_if_modified(|open| {
+            *open += 1;
+            *open == 1
+        });
         Open(self.clone())
     }
 
@@ -39,7 +43,10 @@ impl Busy {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.0.send_modify(|open| *open -= 1);
+        self.0.0.send_if_modified(|open| {
+            *open -= 1;
+            *open == 0
+        });
     }
 }
 
@@ -59,5 +66,19 @@ mod tests {
         assert!(timeout(Duration::from_millis(100), busy.idle_for(soon)).await.is_err());
         drop(open);
         timeout(Duration::from_secs(20), busy.idle_for(soon)).await.unwrap();
+    }
+
+    #[test]
+    fn who_waits_is_told_of_the_first_and_the_last_alone() {
+        let busy = Busy::new();
+        let mut told = busy.0.subscribe();
+        let (first, second) = (busy.open(), busy.open());
+        assert!(told.has_changed().unwrap());
+        told.mark_unchanged();
+        drop(first);
+        drop(busy.open());
+        assert!(!told.has_changed().unwrap(), "woken for one of several");
+        drop(second);
+        assert!(told.has_changed().unwrap());
     }
 }
