@@ -79,6 +79,9 @@ class Gateway {
   }
 }
 
+/** What time it is, for the line. */
+let now = 0;
+
 /** A line that is open, what it was told, and how it ends. */
 async function opened() {
   const between = await parties();
@@ -111,6 +114,8 @@ async function resumed() {
   await until(() => gateway.heard === "one " && told.said === "1 ");
   const first = gateway.socket;
   gateway.socket = null;
+  // nothing was said for long, and the connection is lost only now
+  now += 600_000;
   first.close(1012);
   // while nobody is connected both go on
   await line.write(utf8("two "));
@@ -137,6 +142,18 @@ async function over() {
     gateway.socket.close(code);
     need((await ends) === name && gateway.connections === 1);
   }
+  // who gets no connection for a minute is told so, and not before
+  const away = await opened();
+  const answers = globalThis.fetch;
+  let asked = 0;
+  globalThis.fetch = async () => {
+    asked += 1;
+    now += asked > 1 ? 60_001 : 0;
+    throw new TypeError("nobody answers");
+  };
+  away.gateway.socket.close(1006);
+  need((await away.ends) === "lost" && asked === 2 && away.told.cut === 2);
+  globalThis.fetch = answers;
   const own = await opened();
   await own.line.close();
   need((await own.ends) === null);
@@ -162,6 +179,7 @@ async function forged() {
 export async function lines() {
   globalThis.document = { cookie: "" };
   globalThis.location = { host: "node" };
+  Object.defineProperty(globalThis, "performance", { value: { now: () => now } });
   const answer = concat(framed(0, TOKEN), framed(128, utf8("grpc-status: 0\r\n")));
   globalThis.fetch = async () => new Response(answer, { headers: { "content-type": "application/grpc-web+proto" } });
   await resumed();

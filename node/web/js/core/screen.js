@@ -55,12 +55,12 @@ export class Screen {
 
   /** Lines that have left the screen since last asked, the oldest first. */
   takePast() {
-    return this.#past.splice(0);
+    return this.#past.splice(0).slice(-MOST_PAST);
   }
 
   /** The text of lines that were ended since last asked, as they were when they were. */
   takeFinished() {
-    return this.#finished.splice(0);
+    return this.#finished.splice(0).slice(-MOST_FINISHED).map(textOf);
   }
 
   /** What lines have is kept, as far as there is room; nothing is broken anew. */
@@ -199,14 +199,15 @@ export class Screen {
 
   #keep(line) {
     this.#past.push(line);
-    if (this.#past.length > MOST_PAST) this.#past.splice(0, this.#past.length - MOST_PAST);
+    // seldom, and many at once
+    if (this.#past.length >= 2 * MOST_PAST) this.#past.splice(0, MOST_PAST);
   }
 
   /** A line further; `ended` says that a program ended this one, and not the edge. */
   #feed(ended = true) {
     if (ended && !this.alone) {
-      this.#finished.push(textOf(this.#lines[this.y]));
-      if (this.#finished.length > MOST_FINISHED) this.#finished.shift();
+      this.#finished.push({ text: this.#lines[this.y].text.slice() });
+      if (this.#finished.length >= 2 * MOST_FINISHED) this.#finished.splice(0, MOST_FINISHED);
     }
     if (this.y === this.#bottom) this.#up(this.#top, 1, true);
     else this.#to(this.y + 1, this.x);

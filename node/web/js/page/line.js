@@ -10,7 +10,8 @@ import { message, text } from "./wire.js";
 
 /** Longest wait for a container that wakes; and for so long a cell keeps a channel that nobody is connected to. */
 const PATIENCE_MS = 60_000;
-const AGAIN_MS = 500;
+/** The first wait before another connection, and the longest. */
+const [AGAIN_MS, MOST_AGAIN_MS] = [250, 4_000];
 const CHUNK = 16_384;
 /** Codes of gRPC that pass: late, used up, interfered with, away. */
 const PASSING = [4, 8, 10, 14];
@@ -31,7 +32,9 @@ export class Line {
   #channel = null;
   #socket = null;
   #work = Promise.resolve();
-  #alive = 0;
+  #drawn = Promise.resolve();
+  /** Whether the cell was heard over this connection. */
+  #alive = false;
   #wrong = null;
   /** Why it is over: the cell's reason, null for one's own. */
   #over;
@@ -45,16 +48,22 @@ export class Line {
 
   /** Until it is over: the cell's reason, null if it was ended here. */
   async run() {
+    let [since, again] = [0, AGAIN_MS];
     try {
       for (let first = this.#begun.hello; ; first = await this.#channel.resume()) {
+        this.#alive = false;
         const code = await this.#connection(first);
+        if (this.#alive) [since, again] = [performance.now(), AGAIN_MS];
+        await this.#drawn;
         if (this.#over !== undefined) return this.#over;
         ended(code);
         if (this.#channel === null) throw this.#wrong ?? new Unreachable();
         if (this.#channel.over) throw new Refused();
-        if (performance.now() - this.#alive > PATIENCE_MS) throw new Told("lost");
+        if (performance.now() - since > PATIENCE_MS) throw new Told("lost");
         this.#told.cut();
-        await new Promise((again) => setTimeout(again, AGAIN_MS));
+        const pause = again;
+        await new Promise((over) => setTimeout(over, pause));
+        again = Math.min(2 * again, MOST_AGAIN_MS);
         if (this.#over !== undefined) return this.#over;
       }
     } finally {
@@ -114,16 +123,26 @@ export class Line {
       const { confirm, channel } = await acceptDuplex(this.#begun, frame);
       this.#channel = channel;
       this.#send([confirm]);
-      this.#alive = performance.now();
+      this.#alive = true;
       this.#told.opened();
       return;
     }
     const { said, send } = await this.#channel.take(frame);
-    this.#alive = performance.now();
+    this.#alive = true;
     if (frame[0] === RESUMED) this.#told.mended();
-    if (said !== null) await this.#told.said(said);
-    this.#send(send);
-    if (said?.closed !== undefined) this.#end(said.closed);
+    if (said === null) this.#send(send);
+    else this.#hear(said, send);
+  }
+
+  /** Drawn one after the other, beside what is typed, which waits for none of it; acknowledged once it is, so the cell waits. */
+  #hear(said, acks) {
+    const socket = this.#socket;
+    const drawn = this.#drawn.then(async () => {
+      await this.#told.said(said);
+      if (this.#socket === socket) this.#send(acks);
+      if (said.closed !== undefined) this.#end(said.closed);
+    });
+    this.#drawn = drawn.catch(() => undefined);
   }
 
   #end(reason) {

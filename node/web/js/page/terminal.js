@@ -145,6 +145,12 @@ for (const button of document.querySelectorAll("[data-key]")) {
     send(control ?? keyOf({ key, ctrlKey: false }, view?.screen.applicationKeys === true));
   });
 }
+$("hide").addEventListener("click", () => {
+  const hidden = keys.type === "text";
+  keys.type = hidden ? "password" : "text";
+  $("hide").setAttribute("aria-pressed", String(hidden));
+  keys.focus();
+});
 $("screen").addEventListener("click", () => {
   if (line !== null && String(getSelection()) === "") keys.focus();
 });
