@@ -130,7 +130,8 @@ class Node {
   #standing() {
     if (this.rotation === null) return new Uint8Array();
     const { id, epoch, verifyKey, mode, slots } = this.rotation;
-    return message(text(1, id), number(2, epoch), bytes(3, verifyKey), number(4, mode), ...slots.map((slot) => bytes(5, slot)));
+    // it says of each that it does the other thing: one that only wraps keys must not come of a re-keying by a node's word
+    return message(text(1, id), number(2, epoch), bytes(3, verifyKey), number(4, 3n - mode), ...slots.map((slot) => bytes(5, slot)));
   }
 
   GetVault() {

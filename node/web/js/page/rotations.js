@@ -8,11 +8,14 @@ const dueAt = (vault) => `ocmt.due.${vault}`;
 
 const named = ({ manifestHash }, verifyKey) => `${hex(manifestHash)}:${hex(verifyKey)}`;
 
-/** Kept before the node hears of it: from which state of the vault it was begun, and to which key. */
-export const begun = (vault, seen, verifyKey) => localStorage.setItem(begunAt(vault), named(seen, verifyKey));
+/** Kept before the node hears of it: from which state of the vault it was begun, to which key, and what it does. */
+export const begun = (vault, seen, verifyKey, mode) => localStorage.setItem(begunAt(vault), `${named(seen, verifyKey)}:${mode}`);
 
-/** Whether this browser began the rotation to this key, from this very state. */
-export const isOwn = (vault, seen, verifyKey) => localStorage.getItem(begunAt(vault)) === named(seen, verifyKey);
+/** What the rotation to this key does, if this browser began it from this very state; else null. No node's word stands for it. */
+export function ownMode(vault, seen, verifyKey) {
+  const [from, to, mode] = (localStorage.getItem(begunAt(vault)) ?? "").split(":");
+  return `${from}:${to}` === named(seen, verifyKey) ? Number(mode) : null;
+}
 
 /** Somebody may have kept the keys of this epoch. */
 export const nowDue = (vault, epoch) => localStorage.setItem(dueAt(vault), String(epoch));

@@ -7,7 +7,7 @@ import { objectBytes, readObject } from "../core/object.js";
 import { beginRotation, REKEY, resumeRotation, REWRAP } from "../core/vault_rotate.js";
 import { call, Declined, once, Unreachable } from "./call.js";
 import { saw, stored, wired } from "./opening.js";
-import { begun, ended, isDue, isOwn } from "./rotations.js";
+import { begun, ended, isDue, ownMode } from "./rotations.js";
 import { $, Told } from "./shown.js";
 import { begin, goesOn, withOpen } from "./vault_open.js";
 import { present } from "./vault_present.js";
@@ -44,22 +44,22 @@ async function sent(open, method, ...messages) {
 const told = (rotation) =>
   rotation.text(1) === ""
     ? null
-    : { id: rotation.text(1), epoch: Number(rotation.number(2)), verifyKey: rotation.bytes(3), mode: Number(rotation.number(4)), slots: rotation.all(5) };
+    : { id: rotation.text(1), epoch: Number(rotation.number(2)), verifyKey: rotation.bytes(3), slots: rotation.all(5) };
 
-/** How the vault is now: what is unfinished, and how much waits in the inbox. Another state than the open one has to be opened anew. */
+/** How the vault is now: what is unfinished, what it does if it is this browser's, and how much waits in the inbox. Another state than the open one has to be opened anew. */
 async function standing({ id, vault }) {
   const now = await call("VaultService/GetVault", message(text(1, id)));
   const { seen, epoch } = vault;
   const facts = now.message(1);
   if (facts.number(4) !== BigInt(epoch) || facts.number(5) !== seen.counter) throw new Told("moved");
   const rotation = told(now.message(4));
-  const own = rotation !== null && isOwn(id, seen, rotation.verifyKey);
+  const own = rotation && ownMode(id, seen, rotation.verifyKey);
   return { rotation, own, waiting: facts.number(11) };
 }
 
 function show({ id, vault }, { rotation, own, waiting }) {
-  $("unfinished_own").hidden = rotation === null || !own;
-  $("unfinished_other").hidden = rotation === null || own;
+  $("unfinished_own").hidden = own === null;
+  $("unfinished_other").hidden = rotation === null || own !== null;
   $("waiting").hidden = waiting === 0n;
   $("due").hidden = !isDue(id, vault.epoch);
 }
@@ -89,7 +89,7 @@ async function begins(open, mode) {
   const rotation = await beginRotation(vault, mode, slots.map((slot) => slot.bytes(3)));
   try {
     const { epoch, verifyKey, succession, slots: sealed, keyring } = rotation.start;
-    begun(id, vault.seen, verifyKey);
+    begun(id, vault.seen, verifyKey, mode);
     const keys = message(number(2, epoch), bytes(3, verifyKey), bytes(4, succession), number(5, mode));
     const rest = message(...sealed.map((slot) => bytes(6, slot)), text(7, REASON), number(8, 1), once());
     const rotationId = (await sent(open, "BeginRotation", message(text(1, id), keys, rest))).message(1).text(1);
@@ -108,9 +108,9 @@ async function unfinished(open, mode) {
   let page = await listed("");
   const known = told(page.message(1));
   const keyring = page.message(3);
-  if (known === null || known.mode !== mode || keyring.bytes(1).length === 0) return null;
-  if (!isOwn(id, vault.seen, known.verifyKey)) return null;
-  const rotation = await resumed(vault, { ...known, succession: page.bytes(2), keyring });
+  if (known === null || keyring.bytes(1).length === 0) return null;
+  if (ownMode(id, vault.seen, known.verifyKey) !== mode) return null;
+  const rotation = await resumed(vault, mode, { ...known, succession: page.bytes(2) }, keyring);
   if (rotation === null) return null;
   try {
     for (let pages = 0; pages < MOST_PAGES; pages += 1) {
@@ -128,7 +128,7 @@ async function unfinished(open, mode) {
 }
 
 /** Null where it is damaged, or leads on from another state: it is begun anew. */
-async function resumed(vault, { mode, keyring, ...start }) {
+async function resumed(vault, mode, start, keyring) {
   try {
     return await resumeRotation(vault, mode, { ...start, keyring: stored(keyring) });
   } catch (error) {
@@ -195,7 +195,7 @@ async function rotate(open) {
   if (mode === REKEY && now.waiting > 0n && !$("lose").checked) throw new Told("inbox");
   $("under_way").hidden = false;
   try {
-    const under = (now.own ? await unfinished(open, mode) : null) ?? (await begins(open, mode));
+    const under = (now.own === mode ? await unfinished(open, mode) : null) ?? (await begins(open, mode));
     try {
       await converts(open, mode, under);
       await finishes(open, mode, under);
@@ -206,7 +206,7 @@ async function rotate(open) {
     $("under_way").hidden = true;
   }
   // what still waits in the inbox is lost by now
-  show(open, { rotation: null, own: false, waiting: 0n });
+  show(open, { rotation: null, own: null, waiting: 0n });
   $("title").focus({ preventScroll: true });
   if (mode === REWRAP) return "rewrapped";
   return "rekeyed";
@@ -222,7 +222,7 @@ begin({
     const now = await standing(open);
     show(open, now);
     // to go on with it is to do the same
-    $("rewrap").checked = now.own && now.rotation.mode === REWRAP;
+    $("rewrap").checked = now.own === REWRAP;
   },
   locked: () => {
     for (const id of ["rewrap", "lose"]) $(id).checked = false;
