@@ -1,4 +1,4 @@
-// A terminal's screen in the page: drawn once a frame, and read aloud line by line.
+// A terminal's screen in the page: drawn once a frame at most, and read aloud line by line.
 
 import { MOST_COLUMNS, MOST_PAST, MOST_ROWS, Screen } from "../core/screen.js";
 import { look, runs, textOf } from "../core/screen_text.js";
@@ -33,6 +33,7 @@ export class View {
   #screen;
   #drawn = [];
   #asked = false;
+  #rest = 0;
   #quiet = 0;
   #typedAt = 0;
   #read = "";
@@ -95,10 +96,14 @@ export class View {
   #draw() {
     if (this.#asked) return;
     this.#asked = true;
-    requestAnimationFrame(() => {
+    const draw = () => {
       this.#asked = false;
+      const began = performance.now();
       this.#paint();
-    });
+      // what is printed without end is drawn for a third of the time at most
+      this.#rest = performance.now() + 2 * (performance.now() - began);
+    };
+    setTimeout(() => requestAnimationFrame(draw), Math.max(0, this.#rest - performance.now()));
   }
 
   #paint() {
