@@ -34,10 +34,14 @@ async fn types(browser: &Browser, line: &str) {
     browser.fill(KEYS, &format!("{line}{ENTER}")).await;
 }
 
-/// Until a line of the screen, or one that has left it, is this.
+/// Lines of the screen, and those that have left it, that are this; a prompt may stand before it, where a shell was slower than who types.
+fn printed(line: &str) -> String {
+    let all = "[...document.querySelectorAll('#rows > div, #past > div')]";
+    format!("{all}.filter((row) => row.textContent.trimEnd().replace(/^([$#] )+/, '') === {line:?})")
+}
+
 async fn until_printed(browser: &Browser, line: &str) {
-    let rows = "[...document.querySelectorAll('#rows > div, #past > div')]";
-    browser.until(&format!("{rows}.some((row) => row.textContent.trimEnd() === {line:?})")).await;
+    browser.until(&format!("{}.length > 0", printed(line))).await;
 }
 
 /// A command ends by keys; one connection after another carries the same shell.
@@ -83,8 +87,8 @@ async fn asks_and_lets_go(browser: &Browser) {
     browser.run(PASTES).await;
     browser.tap("#pasted-yes").await;
     until_printed(browser, "b-4").await;
-    let twice = "return [...document.querySelectorAll('#rows > div, #past > div')].filter((row) => row.textContent.trimEnd() === 'a-2').length";
-    assert_eq!(browser.run(twice).await, 1, "what was dropped was sent");
+    let times = browser.run(&format!("return {}.length", printed("a-2"))).await;
+    assert_eq!(times, 1, "what was dropped was sent");
     browser.fill(KEYS, &format!("abc{SHIFT_TAB}")).await;
     browser.until("document.activeElement.id !== 'keys'").await;
     assert_eq!(browser.run("return document.querySelector('#keys').value").await, "");
