@@ -164,6 +164,15 @@ async function over() {
   need((await wrong.ends) === "Refused" && wrong.gateway.connections === 1);
 }
 
+/** Who ends it while nobody is connected has ended it, and nobody connects again. */
+async function ended() {
+  const { gateway, line, told, ends } = await opened();
+  gateway.socket.close(1006);
+  await until(() => told.cut === 1);
+  await line.close();
+  need((await ends) === null && gateway.connections === 1);
+}
+
 /** Somebody else's answer opens nothing. */
 async function forged() {
   const [between, other] = [await parties(), await parties()];
@@ -184,6 +193,7 @@ export async function lines() {
   globalThis.fetch = async () => new Response(answer, { headers: { "content-type": "application/grpc-web+proto" } });
   await resumed();
   await over();
+  await ended();
   await forged();
-  return ["resumed", "over", "forged"];
+  return ["resumed", "over", "ended", "forged"];
 }

@@ -162,7 +162,7 @@ fn a_terminal_shows_what_programs_print_as_text() {
 /// A cell that this plays has everything once, however often its connections end; and what is over is not tried again.
 #[test]
 fn a_terminal_goes_on_over_another_connection_and_ends_with_the_session_the_lock_and_the_container() {
-    assert_eq!(browser(&["lines"], &Value::Null), json!(["resumed", "over", "forged"]));
+    assert_eq!(browser(&["lines"], &Value::Null), json!(["resumed", "over", "ended", "forged"]));
 }
 
 #[test]

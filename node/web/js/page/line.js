@@ -80,6 +80,8 @@ export class Line {
       if (this.#channel === null || !passes(error)) throw error;
       return 0;
     }
+    // ended here meanwhile
+    if (this.#over !== undefined) return 0;
     const socket = new WebSocket(`wss://${location.host}/gateway/${this.#container}`, ["ocmt.v1", `ocmt.token.${token}`]);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;

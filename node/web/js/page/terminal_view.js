@@ -13,6 +13,7 @@ const SLICE_MS = 10;
 /** How long nothing is printed before it is read, and nothing typed before a line that has no end yet is. */
 const [QUIET_MS, UNTYPED_MS] = [400, 1_000];
 const MOST_READ = 20;
+const MOST_RUNS = 64;
 
 const within = (least, number, most) => Math.max(least, Math.min(number, most));
 
@@ -27,6 +28,12 @@ function drawn(found) {
     line.append(span.className === "" ? text : span);
   }
   return line;
+}
+
+/** A line that has left the screen; one of very many colours is kept without them. */
+function gone(line) {
+  const found = runs(line);
+  return drawn(found.length > MOST_RUNS ? [{ style: 0, text: textOf(line), cursor: false }] : found);
 }
 
 export class View {
@@ -110,7 +117,7 @@ export class View {
     const [box, past, rows] = [$("screen"), $("past"), $("rows")];
     const atEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 8;
     const screen = this.#screen;
-    past.append(...screen.takePast().map((line) => drawn(runs(line))));
+    past.append(...screen.takePast().map(gone));
     while (past.childElementCount > MOST_PAST) past.firstChild.remove();
     for (let y = 0; y < screen.rows; y += 1) {
       const found = runs(screen.line(y), screen.cursor && y === screen.y ? screen.x : -1);

@@ -50,6 +50,9 @@ async fn is_used(browser: &Browser, keyboard: bool) {
     types(browser, "stty size | cut -d' ' -f1 | sed s/^/rows-/").await;
     until_printed(browser, &format!("rows-{rows}")).await;
     types(browser, "cat").await;
+    types(browser, "it runs").await;
+    // once by the terminal, once by the command that is to be interrupted
+    browser.until(&format!("{}.length === 2", printed("it runs"))).await;
     if keyboard {
         browser.fill(KEYS, CTRL_C).await;
     } else {
