@@ -185,6 +185,15 @@ def cell(values):
     places = r.list(lambda: (r.take(16), r.number(8), r.take(16), r.take(16)))
     r.end()
     assert places == [(b"\x22" * 16, 5, b"\x09" * 16, b"\x08" * 16)]
+    opens = v["payload_with_volume"]
+    assert (opens[:6], opens[6 : len(payload)]) == (b"OCMT\x21\x04", payload[6:])
+    r = Reader(opens[len(payload) :])
+    assert (r.list(r.var), r.list(lambda: r.take(64))) == ([], [])
+    assert (r.number(8), r.number(8)) == (9, 8), "serial, and the least that is taken"
+    volume_keys = [(r.number(4), r.take(32))]
+    volume_keys += r.list(lambda: (r.number(4), r.take(32)))
+    r.end()
+    assert volume_keys == [(4, b"\x42" * 32), (1, b"\x41" * 32)]
     assert v["new_conversation"] == b"\x23" * 16 + b"\x29" * 32
 
     r = Reader(v["ledger"], 0x18)

@@ -32,7 +32,8 @@ pub use error::RuntimeError;
 pub use image::{ImageRef, ParseImageError};
 pub use observed::{CellAddress, Exit, Observed, RuntimeEvent, State};
 pub use spec::{
-    CELL_PORT, ContainerRef, ContainerSpec, Egress, Labels, Limits, Mode, ParseLabelsError, WORKDIR,
+    CELL_PORT, ContainerRef, ContainerSpec, Egress, Labels, Limits, MAX_SEALED_VOLUME, Mode,
+    ParseLabelsError, SEALED_DIR, WORKDIR,
 };
 
 /// What a call of a [`Runtime`] gives: a future that may be sent to another thread.

@@ -13,6 +13,13 @@ pub const CELL_PORT: u16 = 7450;
 /// the process runtime the working folder is the volume itself).
 pub const WORKDIR: &str = "/volume";
 
+/// Where the host's folder of a sealed volume is mounted; [`WORKDIR`] lies in memory then.
+pub const SEALED_DIR: &str = "/sealed";
+/// The largest sealed volume, in bytes.
+pub const MAX_SEALED_VOLUME: i64 = 64 << 20;
+/// What the workload of a sealed volume has to end by itself, of the ten seconds that Docker usually gives: the rest is for sealing.
+const SEALED_STOP_GRACE_MS: &str = "5000";
+
 /// How careful the node has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -112,6 +119,9 @@ pub struct ContainerSpec {
     pub limits: Limits,
     /// Whether it reaches more than its node.
     pub egress: Egress,
+    /// Size of its sealed volume in bytes, 1 MiB to [`MAX_SEALED_VOLUME`]: what is in it counts as its memory, so half of that at
+    /// most. None for a volume of plain files.
+    pub sealed_volume_bytes: Option<i64>,
 }
 
 impl ContainerSpec {
@@ -147,9 +157,21 @@ impl ContainerSpec {
         if self.plain {
             args.push("--plain".to_owned());
         }
+        if self.sealed_volume_bytes.is_some() {
+            let sealed = ["--sealed-at", SEALED_DIR, "--stop-grace-ms", SEALED_STOP_GRACE_MS];
+            args.extend(sealed.map(str::to_owned));
+        }
         args.push("--".to_owned());
         args.extend(self.argv.iter().cloned());
         args
+    }
+
+    /// For an engine whose containers have no memory of their own to keep a volume in.
+    pub(crate) fn without_sealed_volume(&self) -> Result<(), RuntimeError> {
+        match self.sealed_volume_bytes {
+            Some(_) => Err(RuntimeError::Refused("a sealed volume needs Docker".to_owned())),
+            None => Ok(()),
+        }
     }
 
     /// Refuses what is malformed or wider than `ceiling` and `egress`.
@@ -166,6 +188,10 @@ impl ContainerSpec {
         }
         if self.egress > egress {
             return refuse("this node's configuration allows no egress");
+        }
+        let most = MAX_SEALED_VOLUME.min(self.limits.memory_bytes / 2);
+        if self.sealed_volume_bytes.is_some_and(|bytes| !(1 << 20..=most).contains(&bytes)) {
+            return refuse("a sealed volume has 1 to 64 MiB, and at most half of the container's memory");
         }
         self.limits.check(ceiling)
     }
@@ -287,6 +313,7 @@ mod tests {
             plain: true,
             limits: Limits::default(),
             egress: Egress::Off,
+            sealed_volume_bytes: None,
         }
     }
 
@@ -298,6 +325,9 @@ mod tests {
             "run --listen 127.0.0.1:0 --tenant {tenant} --container {container} --generation 3 --workload-port 8080 --start-locked --plain -- --listen"
         );
         assert_eq!(spec.cell_args("127.0.0.1:0").join(" "), expected);
+        let sealed =
+            ContainerSpec { sealed_volume_bytes: Some(1 << 20), ..spec }.cell_args("127.0.0.1:0").join(" ");
+        assert!(sealed.ends_with(" --sealed-at /sealed --stop-grace-ms 5000 -- --listen"), "{sealed}");
     }
 
     #[test]

@@ -55,6 +55,9 @@ pub struct ContainerSpec {
     /// The gateway carries the workload's own HTTP and WebSockets in clear.
     #[serde(default)]
     pub gateway_plain: bool,
+    /// Size of the sealed volume in bytes; none for a volume of plain files.
+    #[serde(default)]
+    pub sealed_volume_bytes: Option<i64>,
 }
 
 /// A container as its user sees it.

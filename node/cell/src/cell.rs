@@ -9,6 +9,7 @@ mod lease;
 pub(crate) mod plain;
 mod policy;
 mod put;
+mod volume;
 
 pub use policy::Delivered;
 
@@ -20,9 +21,9 @@ use std::{
 use bytes::Bytes;
 use ocmt_crypto::{
     cell::{CellPlace, GatewayAuthority, StartSecret},
-    unlock::{Lease, UnlockKey},
+    unlock::{Lease, UnlockKey, UnlockPayload},
 };
-use ocmt_types::{Clock, UnlockId};
+use ocmt_types::{Clock, Timestamp, UnlockId};
 use rustix::process::Signal;
 use tokio::sync::Notify;
 
@@ -36,8 +37,9 @@ use crate::{
     keys::Keys,
     logs::Logs,
     oauth::{Connections, reach::Reach},
-    opening::{self, SealedObject},
+    opening::{self, Opened, SealedObject},
     policy::Policies,
+    sealed::{OpenVolume, SealedVolume},
     state::{Effect, Event, State, step},
     tasks::{self, Task},
     workload::{Phase, Workload, WorkloadSpec},
@@ -56,6 +58,7 @@ pub struct Cell {
     logs: Arc<Logs>,
     activity: Arc<Activity>,
     workload: Workload,
+    volume: Option<Arc<SealedVolume>>,
     inbox: Inbox,
     wishes: Arc<Wishes>,
     policies: Policies,
@@ -65,7 +68,7 @@ pub struct Cell {
     /// held over a whole unlock or lock
     transition: tokio::sync::Mutex<()>,
     lease_moved: Notify,
-    lease_timer: OnceLock<Task>,
+    timers: OnceLock<[Option<Task>; 2]>,
 }
 
 struct Inner {
@@ -83,6 +86,7 @@ struct Unlocked {
     writing: Writing,
     conversations: Arc<Conversations>,
     connections: Arc<Connections>,
+    volume: Option<Arc<OpenVolume>>,
 }
 
 /// How the cell is.
@@ -107,20 +111,22 @@ pub struct CellStatus {
 }
 
 impl Cell {
-    /// A locked cell. `start` has come over standard input.
+    /// A locked cell. `start` has come over standard input. A sealed volume is sealed as often as stands beside it.
     pub fn new(
         place: CellPlace,
         start: StartSecret,
         spec: WorkloadSpec,
-        start_locked: bool,
+        volume: Option<(SealedVolume, Duration)>,
         children: Arc<Children>,
         clock: Arc<dyn Clock>,
     ) -> Arc<Self> {
         let logs = Arc::new(Logs::default());
+        let (volume, seal_every) = volume.map(|(volume, every)| (Arc::new(volume), every)).unzip();
         let cell = Arc::new(Self {
             place,
-            start_locked,
+            start_locked: spec.start_locked,
             clock,
+            volume,
             workload: Workload::new(spec, Arc::clone(&children), Arc::clone(&logs)),
             children,
             logs,
@@ -138,10 +144,11 @@ impl Cell {
             }),
             transition: tokio::sync::Mutex::new(()),
             lease_moved: Notify::new(),
-            lease_timer: OnceLock::new(),
+            timers: OnceLock::new(),
         });
-        let timer = Task::start(lease::keep(Arc::downgrade(&cell)));
-        cell.lease_timer.get_or_init(|| timer);
+        let lease = Task::start(lease::keep(Arc::downgrade(&cell)));
+        let sealing = seal_every.map(|every| Task::start(volume::keep(Arc::downgrade(&cell), every)));
+        cell.timers.get_or_init(|| [Some(lease), sealing]);
         cell
     }
 
@@ -229,15 +236,29 @@ impl Cell {
             Err(CellError::NotForThisCell)
         };
         let opened = opened.inspect_err(|_| self.lock_inner().keys.forget())?;
+        let volume = self.open_volume(payload.volume.take()).await;
+        let volume = volume.inspect_err(|_| self.lock_inner().keys.forget())?;
+        let begun = self.begin(payload, opened, volume, now).await;
+        if begun.is_err() {
+            self.lock_inner().keys.forget();
+            self.clear_volume().await?;
+        }
+        begun
+    }
+
+    async fn begin(
+        &self,
+        mut payload: UnlockPayload,
+        opened: Opened,
+        volume: Option<Arc<OpenVolume>>,
+        now: Timestamp,
+    ) -> Result<u64, CellError> {
         if payload.start_workload {
             // it may run without secrets by policy
             self.workload.stop(LOCK_GRACE).await;
-            if let Err(error) = self.workload.start(Some(&opened.variables)) {
-                self.lock_inner().keys.forget();
-                return Err(error);
-            }
+            self.workload.start(Some(&opened.variables))?;
         }
-        let mut inner = self.lock_inner();
+        let (unlock, mut inner) = (payload.unlock, self.lock_inner());
         let channels = Channels::new(inner.keys.channels(&payload)?, self.surroundings());
         let lease = Lease::begin(unlock, payload.lease_ms, now);
         let writing = Writing::of(self.place.tenant, &payload);
@@ -245,34 +266,15 @@ impl Cell {
         let key = payload.unlock_key;
         let connections = Connections::new(unlock, key.duplicate(), opened.connections, &self.reach).into();
         inner.unlocked =
-            Some(Unlocked { id: unlock, lease, key, channels, writing, conversations, connections });
+            Some(Unlocked { id: unlock, lease, key, channels, writing, conversations, connections, volume });
         Ok(payload.lease_ms)
-    }
-
-    /// Moves the end of the lease, as a message authenticated under the payload says; returns what
-    /// is left then.
-    ///
-    /// # Errors
-    /// [`CellError::Locked`]; [`CellError::NotForThisCell`] if it is forged, replayed or over.
-    pub fn extend(&self, extension: &[u8]) -> Result<Duration, CellError> {
-        let now = self.clock.now();
-        let mut inner = self.lock_inner();
-        let unlocked = inner.unlocked.as_mut().ok_or(CellError::Locked)?;
-        let ends =
-            unlocked.lease.extend(extension, &unlocked.key, now).map_err(|_| CellError::NotForThisCell)?;
-        let lease = ends.since(now);
-        drop(inner);
-        self.step(Event::ExtendAsked { lease_ms: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX) })?;
-        self.lease_moved.notify_one();
-        tracing::info!(lease_ms = lease.as_millis(), "lease extended");
-        Ok(lease)
     }
 
     /// Locks: ends channels, stops the workload and all below it, wipes. Returns when that is done;
     /// a cell that is locked stays so.
     ///
     /// # Errors
-    /// [`CellError::Io`] if the lock itself panicked.
+    /// [`CellError::Volume`] if its volume was not sealed, or is still in memory; [`CellError::Io`] if the lock itself panicked.
     pub async fn lock(self: &Arc<Self>) -> Result<(), CellError> {
         self.lock_on(Event::LockAsked).await
     }
@@ -281,12 +283,14 @@ impl Cell {
         let cell = Arc::clone(self);
         tasks::to_its_end(async move {
             let _transition = cell.transition.lock().await;
-            if matches!(cell.step(event), Ok(Effect::Wipe)) {
-                cell.wipe(LOCK_GRACE).await;
-                cell.start_locked_workload();
+            if !matches!(cell.step(event), Ok(Effect::Wipe)) {
+                return Ok(());
             }
+            let sealed = cell.wipe(LOCK_GRACE).await;
+            cell.start_locked_workload();
+            sealed
         })
-        .await
+        .await?
     }
 
     /// Stops for good: as a lock, and nothing starts again.
@@ -295,12 +299,13 @@ impl Cell {
         let _transition = self.transition.lock().await;
         // locked or not, a workload without secrets ends too
         let _ = self.step(Event::LockAsked);
-        self.wipe(Duration::MAX).await;
+        // what went wrong is in the log: nobody is there to hear it
+        let _ = self.wipe(Duration::MAX).await;
         self.inbox.close();
         self.wishes.close();
     }
 
-    async fn wipe(&self, grace: Duration) {
+    async fn wipe(&self, grace: Duration) -> Result<(), CellError> {
         let channels = self.lock_inner().unlocked.as_ref().map(|it| (it.id, Arc::clone(&it.channels)));
         if let Some((unlock, channels)) = channels {
             channels.end_all().await;
@@ -311,6 +316,7 @@ impl Cell {
         while !self.children.kill_all_below().await {
             tracing::warn!("processes below the cell could not be ended yet");
         }
+        let sealed = self.close_volume().await;
         self.end_conversations().await;
         self.settle_connections().await;
         {
@@ -322,6 +328,7 @@ impl Cell {
         // a wipe is always lawful
         let _ = self.step(Event::Wiped);
         tracing::info!("locked");
+        sealed
     }
 
     /// Connects a client's transport to the channel that its first frame is for.
@@ -358,16 +365,6 @@ impl Cell {
     /// Passes a signal on to the workload.
     pub fn signal_workload(&self, signal: Signal) {
         self.workload.signal(signal);
-    }
-
-    /// What is left of the lease; `None` while locked.
-    fn lease_remaining(&self) -> Option<Duration> {
-        match self.lock_inner().state {
-            State::Unlocked { until_ms } => {
-                Some(Duration::from_millis(until_ms.saturating_sub(self.now_ms())))
-            }
-            State::Locked | State::Opening | State::Locking => None,
-        }
     }
 
     fn step(&self, event: Event) -> Result<Effect, CellError> {

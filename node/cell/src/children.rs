@@ -9,14 +9,17 @@ use std::{
     collections::HashMap,
     io,
     process::{Child, Command},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 use tokio::{sync::oneshot, time};
 
-use crate::tree;
+use crate::tree::{self, Frozen};
 
 /// Rounds of killing before giving up, and the pause between two: a second in all.
 const KILL_ROUNDS: usize = 200;
@@ -51,6 +54,7 @@ pub struct Started {
 #[derive(Default)]
 pub struct Children {
     known: Mutex<HashMap<Pid, oneshot::Sender<Exit>>>,
+    started: AtomicU64,
     own_only: bool,
 }
 
@@ -71,6 +75,8 @@ impl Children {
     /// What the operating system said; nothing is left running then.
     pub fn spawn(&self, command: &mut Command) -> io::Result<Started> {
         let mut known = self.lock();
+        // before there is one: whoever looks in between sees that something began
+        self.started.fetch_add(1, Ordering::SeqCst);
         let pipes = command.spawn()?;
         let pid = Pid::from_child(&pipes);
         let (ended, exit) = oneshot::channel();
@@ -128,6 +134,17 @@ impl Children {
             time::sleep(KILL_PAUSE).await;
         }
         false
+    }
+
+    /// How many were started here so far.
+    pub(crate) fn started(&self) -> u64 {
+        self.started.load(Ordering::SeqCst)
+    }
+
+    /// Lets everything below this process stand still. What is started here meanwhile does not: [`Children::started`] tells. A
+    /// process that has children of others lets nothing stand still.
+    pub(crate) fn freeze(&self) -> Option<Frozen> {
+        if self.own_only { Some(Frozen::default()) } else { tree::freeze() }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Pid, oneshot::Sender<Exit>>> {

@@ -4,7 +4,7 @@ use std::io;
 
 use tonic::{Code, Status};
 
-use crate::state::Refusal;
+use crate::{sealed::VolumeError, state::Refusal};
 
 /// An error of the cell.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +51,9 @@ pub enum CellError {
         /// The same may go well a little later.
         may_pass: bool,
     },
+    /// The sealed volume was not opened, or not sealed.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     /// Nothing serves the workload's port.
     #[error("the workload {0}")]
     WorkloadAway(&'static str),
@@ -105,6 +108,7 @@ impl CellError {
             Self::NoPolicy => "CELL_NO_POLICY",
             Self::Invalid(_) => "CELL_INVALID",
             Self::Exhausted(_) => "CELL_EXHAUSTED",
+            Self::Volume(error) => error.reason(),
             Self::WorkloadAway(_) => "WORKLOAD_AWAY",
             Self::NotConnected { .. } => "NOT_CONNECTED",
             Self::Provider { may_pass: true, .. } => "PROVIDER_AWAY",
@@ -125,6 +129,7 @@ impl From<CellError> for Status {
             | CellError::PolicyOlder
             | CellError::NoPolicy
             | CellError::NotConnected { .. }
+            | CellError::Volume(_)
             | CellError::Provider { may_pass: false, .. } => Code::FailedPrecondition,
             CellError::Provider { .. } | CellError::WorkloadAway(_) => Code::Unavailable,
             CellError::NotForThisCell | CellError::PolicyRefused | CellError::Invalid(_) => {

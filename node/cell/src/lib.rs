@@ -9,7 +9,7 @@
 //! From the outside in: [`cli`] and [`run`] put it together, [`service`] is the gRPC face for the
 //! node, [`cell`] is the cell itself, [`state`] decides (pure), [`workload`] and [`children`] own
 //! processes, [`channels`] carries the user's sealed streams, [`door`] and [`inbox`] take what the workload
-//! makes for the user's vault, [`conversations`] what it says, [`oauth`] makes and keeps its connections to other people's services. [`archive`] is another cell
+//! makes for the user's vault, [`conversations`] what it says, [`sealed`] keeps its volume, [`oauth`] makes and keeps its connections to other people's services. [`archive`] is another cell
 //! altogether: one that runs nothing, beside a container that sleeps.
 
 pub mod activity;
@@ -32,6 +32,7 @@ pub mod opening;
 pub mod policy;
 pub mod redact;
 pub mod run;
+pub mod sealed;
 pub mod service;
 pub mod start_secret;
 pub mod state;

@@ -1,8 +1,11 @@
 //! Puts the cell together and keeps it until a signal ends it: what PID 1 has to do.
 
-use std::{io::Write as _, sync::Arc, time::Duration};
+use std::{env, io::Write as _, sync::Arc, time::Duration};
 
-use ocmt_crypto::cell::{CellPlace, StartSecret};
+use ocmt_crypto::{
+    cell::{CellPlace, StartSecret},
+    sealed_volume::VolumePlace,
+};
 use ocmt_types::{Clock, SystemClock};
 use rustix::process::Signal;
 use tokio::{
@@ -17,7 +20,9 @@ use crate::{
     cell::Cell,
     children::Children,
     cli::RunOptions,
-    door, guard, service, start_secret,
+    door, guard,
+    sealed::SealedVolume,
+    service, start_secret,
     tasks::{self, Task},
     workload::WorkloadSpec,
 };
@@ -47,8 +52,8 @@ pub async fn run(options: RunOptions) -> Result<(), CellError> {
     let children = Arc::new(Children::reaping_all());
     let place =
         CellPlace { tenant: options.tenant, container: options.container, generation: options.generation };
-    let cell =
-        Cell::new(place, start_secret, spec_of(&options), options.start_locked, Arc::clone(&children), clock);
+    let volume = sealed_of(&options, place)?;
+    let cell = Cell::new(place, start_secret, spec_of(&options), volume, Arc::clone(&children), clock);
     let _door = Task::start(door::serve(door::open()?, Arc::clone(&cell)));
     cell.start_locked_workload();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -104,7 +109,19 @@ fn spec_of(options: &RunOptions) -> WorkloadSpec {
         port: options.workload_port,
         stop_grace: options.stop_grace(),
         plain: options.plain,
+        start_locked: options.start_locked,
     }
+}
+
+/// The working folder as a sealed volume, and how often it is sealed.
+fn sealed_of(options: &RunOptions, place: CellPlace) -> Result<Option<(SealedVolume, Duration)>, CellError> {
+    let Some(sealed) = &options.sealed_at else { return Ok(None) };
+    let clear = env::current_dir().map_err(|source| CellError::Io { what: "find the volume", source })?;
+    let place = VolumePlace { tenant: place.tenant, container: place.container };
+    let volume = SealedVolume::new(place, clear, sealed.clone());
+    // what a cell that was killed has left in memory of a container that lives on
+    volume.clear()?;
+    Ok(Some((volume, Duration::from_millis(options.seal_every_ms))))
 }
 
 /// The one line on standard output: runtimes learn the address from it.

@@ -2,25 +2,72 @@
 //! alive that was given a secret: not a child of the workload, nor an orphan of it (orphans come
 //! to the cell, see [`crate::guard::adopt_orphans`]).
 
-use std::{collections::HashMap, fs};
+use std::{collections::HashMap, fs, thread, time::Duration};
 
 use rustix::process::{Pid, Signal};
 
-/// Process ids of all live descendants of this process, zombies left out.
+/// Rounds of stopping before giving up, and the pause between two: half a second in all.
+const STOP_ROUNDS: usize = 500;
+const STOP_PAUSE: Duration = Duration::from_millis(1);
+
+/// Process ids of all live descendants of this process, zombies left out, parents before their children.
 pub fn descendants() -> Vec<Pid> {
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
-    for (pid, parent) in processes() {
-        children.entry(parent).or_default().push(pid);
+    with_states().into_iter().map(|(pid, _)| pid).collect()
+}
+
+/// The same, and whether each stands still.
+fn with_states() -> Vec<(Pid, bool)> {
+    let mut children: HashMap<i32, Vec<(i32, bool)>> = HashMap::new();
+    for (pid, (parent, stopped)) in processes() {
+        children.entry(parent).or_default().push((pid, stopped));
     }
     let mut found = Vec::new();
     let mut open = vec![rustix::process::getpid().as_raw_pid()];
     while let Some(parent) = open.pop() {
-        for pid in children.remove(&parent).unwrap_or_default() {
+        for (pid, stopped) in children.remove(&parent).unwrap_or_default() {
             open.push(pid);
-            found.extend(Pid::from_raw(pid));
+            found.extend(Pid::from_raw(pid).map(|pid| (pid, stopped)));
         }
     }
     found
+}
+
+/// Processes that stand still until this is dropped.
+#[derive(Debug, Default)]
+pub struct Frozen(Vec<Pid>);
+
+impl Drop for Frozen {
+    /// Children first: a shell that asks how its jobs are finds them running.
+    fn drop(&mut self) {
+        for pid in self.0.iter().rev() {
+            let _ = rustix::process::kill_process(*pid, Signal::CONT);
+        }
+    }
+}
+
+/// Stops every descendant, parents first, and gives those that this has stopped; `None` if one does not stand still in half a second. Blocks
+/// for as long.
+pub fn freeze() -> Option<Frozen> {
+    let (mut frozen, mut still) = (Frozen::default(), 0);
+    for _ in 0..STOP_ROUNDS {
+        let running = with_states().into_iter().filter_map(|(pid, stopped)| (!stopped).then_some(pid));
+        let mut any = false;
+        for pid in running {
+            any = true;
+            if !frozen.0.contains(&pid) {
+                frozen.0.push(pid);
+            }
+            // it may have ended in between
+            let _ = rustix::process::kill_process(pid, Signal::STOP);
+        }
+        // what was forked while one look lasted may have been missed by it
+        still = if any { 0 } else { still + 1 };
+        if still == 2 {
+            return Some(frozen);
+        }
+        thread::sleep(STOP_PAUSE);
+    }
+    None
 }
 
 /// Signals every descendant to die and returns how many there were. All are stopped first, so that
@@ -36,8 +83,8 @@ pub fn kill_descendants() -> usize {
     found.len()
 }
 
-/// (process id, parent) of every live process that `/proc` shows.
-fn processes() -> Vec<(i32, i32)> {
+/// Process id, parent and whether it stands still, of every live process that `/proc` shows.
+fn processes() -> Vec<(i32, (i32, bool))> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
@@ -47,14 +94,14 @@ fn processes() -> Vec<(i32, i32)> {
         .collect()
 }
 
-/// Parent in a line of `/proc/PID/stat`, unless the process is dead. The command stands in
+/// Parent in a line of `/proc/PID/stat`, and whether the process is stopped, unless it is dead. The command stands in
 /// brackets and may itself hold brackets and blanks, so the fields are counted after the last one.
-fn parent_of(stat: &str) -> Option<i32> {
+fn parent_of(stat: &str) -> Option<(i32, bool)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
     match fields.next()? {
         "Z" | "X" | "x" => None,
-        _ => fields.next()?.parse().ok(),
+        state => Some((fields.next()?.parse().ok()?, matches!(state, "T" | "t"))),
     }
 }
 
@@ -64,7 +111,8 @@ mod tests {
 
     #[test]
     fn a_command_name_with_brackets_does_not_hide_a_process() {
-        assert_eq!(parent_of("42 (a) S 7 (b)) S 3 42 42 0"), Some(3));
+        assert_eq!(parent_of("42 (a) S 7 (b)) S 3 42 42 0"), Some((3, false)));
+        assert_eq!(parent_of("42 (sh) T 3 42"), Some((3, true)));
         assert_eq!(parent_of("42 (sh) Z 3 42"), None);
         assert_eq!(parent_of("garbage"), None);
     }

@@ -47,6 +47,8 @@ pub struct WorkloadSpec {
     pub stop_grace: Duration,
     /// Whether its port may be reached from outside the cell.
     pub plain: bool,
+    /// Whether it starts at once and without secrets, instead of with the first unlock.
+    pub start_locked: bool,
 }
 
 /// How far the workload is.

@@ -4,6 +4,7 @@
 //! the statement over the cell's key under exactly that host's key. Only then is anything sealed to it.
 
 mod mapping;
+mod volume;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -41,6 +42,8 @@ pub(crate) struct Given<'a> {
     pub(crate) may_write: &'a [String],
     /// Conversations to go on with, at most 64.
     pub(crate) conversations: &'a [ConversationId],
+    /// A sealed volume may be older than the one that was unlocked last, or missing.
+    pub(crate) accept_older_volume: bool,
 }
 
 /// An unlocked cell, and how to open channels to it.
@@ -58,6 +61,8 @@ struct ProvenCell {
     statement: CellKeyStatement,
     wake: Wake,
     unlocked_until: Option<Timestamp>,
+    /// Of its sealed volume, as the node says; 0 for none.
+    sealed_volume_bytes: u64,
 }
 
 impl Vault {
@@ -104,7 +109,7 @@ impl Vault {
         lease: Duration,
         accept_host: bool,
     ) -> Result<UnlockedCell, ClientError> {
-        let Given { mapping, may_write, conversations } = given;
+        let Given { mapping, may_write, conversations, accept_older_volume } = given;
         let names: BTreeSet<EntryName> =
             may_write.iter().map(|name| EntryName::new(name)).collect::<Result<_, _>>()?;
         let cell = self.prove_cell(container, accept_host).await?;
@@ -125,6 +130,12 @@ impl Vault {
             keys.extend(some);
             continued.push(at);
         }
+        let volume = if self.has_sealed_volume(container, cell.sealed_volume_bytes)? {
+            Some(self.volume_unlock(container, accept_older_volume).await?)
+        } else {
+            None
+        };
+        let serial = volume.as_ref().map(|volume| volume.serial);
         let may_write: Vec<EntryName> = names.into_iter().collect();
         if !may_write.is_empty() {
             // before the cell can send any
@@ -134,6 +145,7 @@ impl Vault {
             may_write,
             conversations: keys,
             continued,
+            volume,
             ..self.payload(unlock, entries, lease)
         };
         let request = pb::UnlockCellRequest {
@@ -148,6 +160,10 @@ impl Vault {
             idempotency_key: idempotency_key(),
         };
         let answer = self.client().containers().unlock_cell(request).await?.into_inner();
+        if let Some(serial) = serial {
+            // the cell has sealed it under this serial before it answered
+            self.state().unlocked_volume(container, serial)?;
+        }
         Ok(UnlockedCell {
             endpoints: self.endpoints(&cell.statement, unlock),
             unlocked_until: time(&present(answer.unlocked_until, "unlocked_until")?),
@@ -216,7 +232,8 @@ impl Vault {
         let woken = self.client().container(container).await?;
         let stated = present(answer.statement, "statement")?;
         let statement = self.believe(container, &stated, accept_host).await?;
-        Ok(ProvenCell { statement, wake, unlocked_until: woken.unlocked_until })
+        let (unlocked_until, sealed_volume_bytes) = (woken.unlocked_until, woken.sealed_volume_bytes);
+        Ok(ProvenCell { statement, wake, unlocked_until, sealed_volume_bytes })
     }
 
     /// Verifies the statement over a cell's key, and that it is of the host that is pinned for the container.
@@ -308,6 +325,7 @@ impl Vault {
             start_workload: true,
             may_write: Vec::new(),
             continued: Vec::new(),
+            volume: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod recovery;
 mod rotation;
 mod slots;
 mod unlock;
+mod volumes;
 
 use std::{
     collections::BTreeMap,
@@ -87,6 +88,9 @@ struct Content {
     /// What this device shows when it asks for slots that are waited for, by tenant and user.
     #[serde(default)]
     slot_claims: BTreeMap<String, String>,
+    /// Serials of the last unlock of sealed volumes, by container.
+    #[serde(default)]
+    volumes: BTreeMap<String, u64>,
 }
 
 /// [`Seen`] as it is stored: hashes and keys in hexadecimal.

@@ -106,6 +106,7 @@ async fn create(context: &Context, client: &Client, args: CreateArgs) -> anyhow:
         pause_after: args.pause_after.map(|time| time.0),
         stop_after: args.stop_after.map(|time| time.0),
         gateway_plain: args.gateway_plain,
+        sealed_volume_bytes: args.sealed_volume.map(|mib| mib.saturating_mul(1 << 20)),
     };
     let made = {
         let _waiting = waiting("making the container");
@@ -183,6 +184,7 @@ fn tell(context: &Context, container: &Container) -> anyhow::Result<()> {
             ("state", format!("{} since {}", state(container), show::at(container.state_since))),
             ("cell", cell(container)),
             ("image", container.image.clone()),
+            ("volume", volume(container)),
             ("host", container.host.map(|host| host.to_string()).unwrap_or_default()),
             ("runtime", container.runtime.clone()),
             ("last activity", show::when(container.last_activity_at)),
@@ -204,6 +206,13 @@ fn cell(container: &Container) -> String {
         return "locked".to_owned();
     }
     format!("unlocked until {}", show::when(container.unlocked_until))
+}
+
+fn volume(container: &Container) -> String {
+    match container.sealed_volume_bytes >> 20 {
+        0 => "plain files of its host".to_owned(),
+        mib => format!("sealed, {mib} MiB"),
+    }
 }
 
 fn explain(idle: &Idle) -> String {
@@ -243,6 +252,7 @@ async fn unlock(context: &Context, client: &Client, args: UnlockArgs) -> anyhow:
             connect: &args.connect,
             conversations: &args.conversation,
             new_conversations: args.new_conversations,
+            accept_older_volume: args.accept_older_volume,
         };
         vault.unlock_with(id, gifts, args.lease.0, args.accept_host).await?
     };

@@ -14,11 +14,8 @@ use tonic::{Response, Status, metadata::MetadataValue};
 
 use super::convert;
 
-/// What the caller chose; what is not built yet is refused rather than ignored.
+/// What the caller chose.
 pub(super) fn to_spec(spec: &pb::ContainerSpec, default_image: &str) -> Result<ContainerSpec, Status> {
-    if spec.sealed_volume_bytes != 0 {
-        return Err(convert::invalid("spec.sealed_volume_bytes", "is not built yet: leave it 0"));
-    }
     let hibernation = spec.hibernation.unwrap_or_default();
     let port = u16::try_from(spec.workload_port)
         .map_err(|_| convert::invalid("spec.workload_port", "is above 65535"))?;
@@ -32,6 +29,7 @@ pub(super) fn to_spec(spec: &pb::ContainerSpec, default_image: &str) -> Result<C
         pause_after_ms: hibernation.pause_after.as_ref().map(convert::millis),
         stop_after_ms: hibernation.stop_after.as_ref().map(convert::millis),
         gateway_plain: spec.gateway_plain,
+        sealed_volume_bytes: chosen(i64::try_from(spec.sealed_volume_bytes).unwrap_or(i64::MAX)),
     })
 }
 
@@ -81,7 +79,7 @@ fn spec(spec: &ContainerSpec) -> pb::ContainerSpec {
             ..Default::default()
         }),
         gateway_plain: spec.gateway_plain,
-        ..Default::default()
+        sealed_volume_bytes: spec.sealed_volume_bytes.and_then(|n| u64::try_from(n).ok()).unwrap_or_default(),
     }
 }
 

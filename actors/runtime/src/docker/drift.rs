@@ -12,7 +12,7 @@ use super::{
     network::Subnet,
     profile::{CORE, Drift, LOG, NOFILE, SECURITY_OPT, TMPFS, USER, proxy_environment},
 };
-use crate::{Egress, Labels, Limits, WORKDIR, volume};
+use crate::{Egress, Labels, Limits, MAX_SEALED_VOLUME, SEALED_DIR, WORKDIR, volume};
 
 /// What a node's configuration allows, beside what the profile fixes.
 #[derive(Debug, Clone)]
@@ -89,7 +89,16 @@ fn privileges(report: &mut Report, host: &HostConfig, config: &ContainerConfig) 
     report.want("MaskedPaths /proc/kcore", true, masks(&host.masked_paths, "/proc/kcore"));
     report.want("ReadonlyPaths /proc/sys", true, masks(&host.readonly_paths, "/proc/sys"));
     let tmpfs = host.tmpfs.clone().unwrap_or_default();
-    report.want("Tmpfs", TMPFS.len(), tmpfs.len());
+    report.want("Tmpfs", TMPFS.len() + usize::from(is_sealed(host)), tmpfs.len());
+    if let Some(options) = tmpfs.get(WORKDIR) {
+        let size = options.split(',').find_map(|option| option.strip_prefix("size=")?.parse().ok());
+        report.at_most("Tmpfs", MAX_SEALED_VOLUME, size);
+        for needed in ["nosuid", "nodev"] {
+            if !options.split(',').any(|option| option == needed) {
+                report.want("Tmpfs", format!("{WORKDIR}: {needed}"), options);
+            }
+        }
+    }
     for (path, size) in TMPFS {
         let options: Vec<&str> =
             tmpfs.get(path).map(|options| options.split(',').collect()).unwrap_or_default();
@@ -99,6 +108,11 @@ fn privileges(report: &mut Report, host: &HostConfig, config: &ContainerConfig) 
             }
         }
     }
+}
+
+/// Whether its volume lies in memory, and its host's folder elsewhere.
+fn is_sealed(host: &HostConfig) -> bool {
+    host.tmpfs.as_ref().is_some_and(|tmpfs| tmpfs.contains_key(WORKDIR))
 }
 
 /// Of options, exactly ours: apparmor=…, label=… or systempaths=… would each take something away. A filter that is not
@@ -258,5 +272,6 @@ fn identity(
             )
         })
         .collect();
-    report.want("Mounts", format!("bind {volume} on {WORKDIR}"), mounts.join(", "));
+    let place = if is_sealed(host) { SEALED_DIR } else { WORKDIR };
+    report.want("Mounts", format!("bind {volume} on {place}"), mounts.join(", "));
 }

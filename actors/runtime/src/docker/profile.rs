@@ -12,7 +12,9 @@ use bollard::models::{
 };
 
 use super::{confinement::Confinement, network::Subnet};
-use crate::{CELL_PORT, ContainerSpec, Egress, Labels, WORKDIR, egress::EGRESS_PORT, volume::CONTAINER_UID};
+use crate::{
+    CELL_PORT, ContainerSpec, Egress, Labels, SEALED_DIR, WORKDIR, egress::EGRESS_PORT, volume::CONTAINER_UID,
+};
 
 /// User and group of all processes in a container.
 pub(super) const USER: &str = "1000:1000";
@@ -65,6 +67,15 @@ pub(super) fn tmpfs_options(size: &str) -> String {
     format!("rw,noexec,nosuid,nodev,size={size},mode=0700,uid={CONTAINER_UID},gid={CONTAINER_UID}")
 }
 
+/// The options of the volume of this many bytes in memory. As in any volume, programs may be run from it; the count of files is bounded, since an
+/// empty one takes no room in it and much when it is sealed.
+fn sealed_options(bytes: i64) -> String {
+    let files = bytes / 2048;
+    format!(
+        "rw,exec,nosuid,nodev,size={bytes},nr_inodes={files},mode=0700,uid={CONTAINER_UID},gid={CONTAINER_UID}"
+    )
+}
+
 impl Profile<'_> {
     /// What to create.
     pub(super) fn body(&self) -> ContainerCreateBody {
@@ -114,7 +125,7 @@ impl Profile<'_> {
             runtime: self.confinement.oci_runtime.clone(),
             privileged: Some(false),
             readonly_rootfs: Some(true),
-            tmpfs: Some(TMPFS.iter().map(|(path, size)| ((*path).to_owned(), tmpfs_options(size))).collect()),
+            tmpfs: Some(self.tmpfs()),
             memory: Some(limits.memory_bytes),
             memory_swap: Some(limits.memory_bytes),
             oom_kill_disable: Some(false),
@@ -150,13 +161,20 @@ impl Profile<'_> {
         }
     }
 
+    fn tmpfs(&self) -> HashMap<String, String> {
+        let usual = TMPFS.iter().map(|(path, size)| ((*path).to_owned(), tmpfs_options(size)));
+        let sealed = self.spec.sealed_volume_bytes.map(|bytes| (WORKDIR.to_owned(), sealed_options(bytes)));
+        usual.chain(sealed).collect()
+    }
+
     fn mount(&self) -> Mount {
+        let target = if self.spec.sealed_volume_bytes.is_some() { SEALED_DIR } else { WORKDIR };
         let options = MountBindOptions {
             propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
             ..MountBindOptions::default()
         };
         Mount {
-            target: Some(WORKDIR.to_owned()),
+            target: Some(target.to_owned()),
             source: Some(self.volume.display().to_string()),
             typ: Some(MountType::BIND),
             read_only: Some(false),

@@ -276,6 +276,7 @@ impl Runtime for ProcessRuntime {
         future::lazy(move |_| {
             // it cannot hold the cell to anything, but what Docker would refuse is refused here too
             spec.check(&self.ceiling, Egress::Off)?;
+            spec.without_sealed_volume()?;
             let (container, labels) = (spec.container_ref(), spec.labels(self.shared.config.node));
             let record = Record {
                 labels: labels.to_map(),

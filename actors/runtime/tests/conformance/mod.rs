@@ -57,6 +57,7 @@ impl Bench {
             plain: false,
             limits: Limits::default(),
             egress: Egress::Off,
+            sealed_volume_bytes: None,
         }
     }
 
@@ -313,6 +314,15 @@ pub async fn what_is_wider_than_the_profile_is_refused(bench: &Bench) {
         ("no memory limit", ContainerSpec { limits: Limits { memory_bytes: 0, ..limits }, ..spec.clone() }),
         ("pids", ContainerSpec { limits: Limits { pids: 257, ..limits }, ..spec.clone() }),
         ("no pids limit", ContainerSpec { limits: Limits { pids: -1, ..limits }, ..spec.clone() }),
+        ("a sealed volume too large", ContainerSpec { sealed_volume_bytes: Some(65 << 20), ..spec.clone() }),
+        (
+            "more than half of the memory sealed",
+            ContainerSpec {
+                limits: Limits { memory_bytes: 32 << 20, ..limits },
+                sealed_volume_bytes: Some(17 << 20),
+                ..spec.clone()
+            },
+        ),
         ("shares", ContainerSpec { limits: Limits { cpu_shares: 513, ..limits }, ..spec.clone() }),
     ];
     for (what, spec) in wide {

@@ -264,6 +264,7 @@ pub(crate) fn spec() -> ContainerSpec {
         pause_after_ms: Some(60_000),
         stop_after_ms: Some(600_000),
         gateway_plain: true,
+        sealed_volume_bytes: None,
     }
 }
 

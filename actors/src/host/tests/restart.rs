@@ -28,6 +28,7 @@ pub(super) fn stray(tenant: TenantId, container: u64) -> EngineSpec {
         plain: false,
         limits: Limits::default(),
         egress: Egress::Off,
+        sealed_volume_bytes: None,
     }
 }
 

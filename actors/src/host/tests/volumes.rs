@@ -6,12 +6,13 @@ use ocmt_runtime::sim::{Fault, Op};
 use ocmt_store::tables::Container;
 use ocmt_types::ContainerId;
 
-use super::{World, nodes::apart};
+use super::{World, nodes::apart, spec};
 use crate::{
     ActorError,
     api::{
         audit::QueryAudit,
-        container::{GetContainer, RemoveContainer},
+        container::{ContainerSpec, CreateContainer, GetContainer, RemoveContainer},
+        snapshot::{ArchiveErrand, GetSnapshotCellKey},
         users::Role,
     },
     tests::kit::{Person, until},
@@ -133,4 +134,24 @@ async fn a_volume_that_is_to_go_while_the_container_ends_is_erased_and_told_so()
     assert!(is_gone(&world, &ann, container).await);
     assert_eq!(world.runtime.erased(), [ann.user]);
     assert_eq!(told(&world, &ann).await, [("volume".to_owned(), "erased".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_sealed_volume_has_its_bounds_and_no_snapshots() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let create = |sealed: i64, memory_bytes| {
+        let spec = ContainerSpec { sealed_volume_bytes: Some(sealed), memory_bytes, ..spec() };
+        CreateContainer { user: None, spec, start: false }
+    };
+    for (sealed, memory) in [((1 << 20) - 1, None), (65 << 20, None), (17 << 20, Some(32 << 20))] {
+        let refused = world.kit.call(&ann.caller, create(sealed, memory)).await.err().unwrap();
+        assert_eq!(refused.reason(), "INVALID_ARGUMENT", "{sealed} of {memory:?}");
+    }
+    let made = world.kit.call(&ann.caller, create(16 << 20, Some(32 << 20))).await.unwrap().container;
+    assert_eq!(made.spec.sealed_volume_bytes, Some(16 << 20));
+    for errand in [ArchiveErrand::Take, ArchiveErrand::Restore, ArchiveErrand::Verify] {
+        let ask = GetSnapshotCellKey { container: made.id, errand };
+        assert_eq!(world.kit.call(&ann.caller, ask).await.err().unwrap().reason(), "SEALED_VOLUME");
+    }
 }

@@ -93,6 +93,7 @@ async fn a_repeat_by_another_key_is_another_request() {
             pause_after_ms: None,
             stop_after_ms: None,
             gateway_plain: false,
+            sealed_volume_bytes: None,
         },
         start: false,
     };

@@ -12,7 +12,7 @@ use std::{
 use super::ArchiveError;
 
 /// Writes all below `volume` into `out`, which it gives back after the archive's end.
-pub(super) fn pack<W: Write>(volume: &Path, out: W) -> Result<W, ArchiveError> {
+pub(crate) fn pack<W: Write>(volume: &Path, out: W) -> Result<W, ArchiveError> {
     let mut archive = tar::Builder::new(out);
     archive.follow_symlinks(false);
     archive.mode(tar::HeaderMode::Complete);

@@ -23,7 +23,7 @@ struct Folder {
 }
 
 /// Writes what is in the archive below `volume`, safe on the disk when it is back; gives the reader back.
-pub(super) fn unpack<R: Read>(from: R, volume: &Path) -> Result<R, ArchiveError> {
+pub(crate) fn unpack<R: Read>(from: R, volume: &Path) -> Result<R, ArchiveError> {
     let mut archive = Archive::new(from);
     archive.set_preserve_mtime(true);
     let mut folders = Vec::new();

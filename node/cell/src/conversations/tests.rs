@@ -38,6 +38,7 @@ fn payload(keys: Vec<ConversationKey>, continued: Vec<Continued>) -> UnlockPaylo
         entries: Vec::new(),
         conversations: keys,
         volume_key: None,
+        volume: None,
         inbox: SealSecretKey::generate(&mut rand::rng()).public(),
         unlock_key: UnlockKey::generate(&mut rand::rng()),
         channel_key: SealSecretKey::generate(&mut rand::rng()).public(),

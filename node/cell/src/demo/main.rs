@@ -2,7 +2,7 @@
 //!
 //! It serves HTTP on `127.0.0.1:$PORT` (8080), proves that it holds `DEMO_SECRET` without showing
 //! it, and talks back. `repeat` says everything back that comes in, as `cat` does where there is one.
-//! `eat MIB` takes memory; `policy` shows the file with what agents may do. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory;
+//! `eat MIB` takes memory; `write FILE TEXT` and `read FILE` keep something; `policy` shows the file with what agents may do. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory;
 //! `escape` is its other side: what it finds that looks for a way out of its container.
 
 mod attack;
@@ -25,6 +25,8 @@ fn main() -> ExitCode {
         (None | Some("serve"), None, _) => serve().map(|()| ExitCode::SUCCESS),
         (Some("repeat"), None, _) => repeat().map(|()| ExitCode::SUCCESS),
         (Some("eat"), Some(mib), None) => eat::run(&mib),
+        (Some("write"), Some(file), Some(text)) => write(&file, &text).map(|()| ExitCode::SUCCESS),
+        (Some("read"), Some(file), None) => read(&file).map(|()| ExitCode::SUCCESS),
         (Some("policy"), None, _) => policy().map(|()| ExitCode::SUCCESS),
         (Some("attack"), Some(pid), mark) => attack::run(&pid, mark.as_deref()),
         (Some("escape"), first, second) => {
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
             escape::run(&addresses)
         }
         _ => Err(anyhow::anyhow!(
-            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | policy | attack PID [HEX OF MARKED BYTES] | escape [ADDRESS]..."
+            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | write FILE TEXT | read FILE | policy | attack PID [HEX OF MARKED BYTES] | escape [ADDRESS]..."
         )),
     };
     outcome.unwrap_or_else(|error| {
@@ -52,6 +54,15 @@ fn repeat() -> anyhow::Result<()> {
         line.clear();
     }
     Ok(())
+}
+
+fn write(file: &str, text: &str) -> anyhow::Result<()> {
+    std::fs::write(file, text).with_context(|| format!("cannot write {file}"))
+}
+
+fn read(file: &str) -> anyhow::Result<()> {
+    let content = std::fs::read(file).with_context(|| format!("cannot read {file}"))?;
+    Ok(std::io::stdout().write_all(&content)?)
 }
 
 /// What its agents may do, as the file of the cell says.

@@ -17,6 +17,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
     os::unix::{fs::FileExt as _, process::CommandExt as _},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     time::Duration,
@@ -78,11 +79,16 @@ pub struct Options<'a> {
     pub uid: Option<u32>,
     /// A program that starts the cell, with its arguments.
     pub wrap: &'a [&'a str],
+    /// Working folder of the cell.
+    pub folder: Option<&'a Path>,
+    /// Which container it is; a fresh one without.
+    pub place: Option<CellPlace>,
 }
 
 impl TestCell {
     pub fn start(options: &Options<'_>) -> Self {
-        let place = CellPlace { tenant: id(), container: id(), generation: 3 };
+        let fresh = CellPlace { tenant: id(), container: id(), generation: 3 };
+        let place = options.place.unwrap_or(fresh);
         let mut command = match options.wrap.split_first() {
             Some((wrapper, arguments)) => {
                 let mut command = Command::new(wrapper);
@@ -96,6 +102,9 @@ impl TestCell {
         command.args(options.extra);
         if !options.workload.is_empty() {
             command.arg("--").args(options.workload);
+        }
+        if let Some(folder) = options.folder {
+            command.current_dir(folder);
         }
         // what it leaves when it is killed goes with the test
         let temporary = TempDir::new().unwrap();

@@ -10,7 +10,9 @@ use ocmt_crypto::{
     object::VaultObject,
     seal::SealSecretKey,
     sign::SigningKey,
-    unlock::{Continued, ConversationKey, LeaseExtension, MappedEntry, UnlockKey, UnlockPayload},
+    unlock::{
+        Continued, ConversationKey, LeaseExtension, MappedEntry, UnlockKey, UnlockPayload, VolumeUnlock,
+    },
 };
 use ocmt_proto::cell::v1::{GetKeyRequest, SealedObject, UnlockRequest};
 use ocmt_types::{Clock as _, Digest32, NodeId, SystemClock, Timestamp, UnlockId, VaultId};
@@ -27,6 +29,8 @@ pub struct User {
     pub may_write: Vec<EntryName>,
     /// Conversations that it lets the cell go on with, with the epoch and the bytes of their key.
     pub talks: Vec<(Continued, u32, [u8; 32])>,
+    /// Serial of the next unlock, and the least that it takes, of a cell with a sealed volume.
+    pub volume: Option<(u64, u64)>,
     node: NodeId,
     node_key: SigningKey,
 }
@@ -54,6 +58,7 @@ impl User {
             inbox: SealSecretKey::generate(rng),
             may_write: Vec::new(),
             talks: Vec::new(),
+            volume: None,
             node: id(),
             node_key: SigningKey::generate(rng),
         }
@@ -103,6 +108,12 @@ impl User {
             start_workload: true,
             may_write: self.may_write.clone(),
             continued: self.talks.iter().map(|(known, ..)| *known).collect(),
+            volume: self.volume.map(|(serial, least)| VolumeUnlock {
+                current: (1, DataKey::from_bytes([0x5a; 32])),
+                earlier: Vec::new(),
+                serial,
+                least,
+            }),
         };
         let sealed = |object: &VaultObject| SealedObject {
             object_id: object.object_id.0.to_vec().into(),

@@ -60,7 +60,7 @@ impl Client {
                 cpu_shares: spec.cpu_shares.unwrap_or_default(),
                 hibernation: sleeps,
                 gateway_plain: spec.gateway_plain,
-                ..Default::default()
+                sealed_volume_bytes: spec.sealed_volume_bytes.unwrap_or_default(),
             }),
             start,
             idempotency_key: idempotency_key(),

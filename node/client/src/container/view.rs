@@ -29,6 +29,8 @@ pub struct Spec {
     pub stop_after: Option<Duration>,
     /// The gateway carries the workload's own HTTP and WebSockets: its node can read them.
     pub gateway_plain: bool,
+    /// Size of the sealed volume; none for a volume of plain files.
+    pub sealed_volume_bytes: Option<u64>,
 }
 
 /// Where a container is in its life.
@@ -89,6 +91,8 @@ pub struct Container {
     pub last_known_state: Option<State>,
     /// The image it runs.
     pub image: String,
+    /// Size of its sealed volume; 0 if its volume is plain files of the host.
+    pub sealed_volume_bytes: u64,
     /// Goes up each time it is made anew.
     pub generation: u64,
     /// The host it is pinned to, as the node says.
@@ -159,6 +163,7 @@ pub(super) fn parse(container: pb::Container) -> Result<Container, ClientError> 
         user: id(&container.user_id, "user_id")?,
         state: state(container.state())?,
         last_known_state: state(container.last_known_state()).ok(),
+        sealed_volume_bytes: container.spec.as_ref().map(|spec| spec.sealed_volume_bytes).unwrap_or_default(),
         image: container.spec.map(|spec| spec.image).unwrap_or_default(),
         generation: container.generation,
         host,

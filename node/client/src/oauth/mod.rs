@@ -76,6 +76,8 @@ pub struct Gifts<'a> {
     pub conversations: &'a [ConversationId],
     /// Whether it may begin conversations.
     pub new_conversations: bool,
+    /// A sealed volume may be older than the one that this device unlocked last, or missing.
+    pub accept_older_volume: bool,
 }
 
 impl Gifts<'_> {
@@ -154,7 +156,8 @@ impl Vault {
         lease: Duration,
         accept_host: bool,
     ) -> Result<UnlockedCell, ClientError> {
-        let Gifts { mapping, may_write, connect, conversations, new_conversations } = gifts;
+        let Gifts { mapping, may_write, connect, conversations, new_conversations, accept_older_volume } =
+            gifts;
         gifts.check()?;
         let (mut mapping, mut may_write) = (mapping.to_vec(), may_write.to_vec());
         if !connect.is_empty() {
@@ -187,7 +190,7 @@ impl Vault {
                 mapping.push((format!("{TOKENS_VARIABLE}{number}").as_str(), tokens.as_str()).into());
             }
         }
-        let given = Given { mapping: &mapping, may_write: &may_write, conversations };
+        let given = Given { mapping: &mapping, may_write: &may_write, conversations, accept_older_volume };
         self.unlock_given(container, given, lease, accept_host).await
     }
 

@@ -123,7 +123,7 @@ pub enum ContainerCommand {
 /// `ocmt container create`
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  ocmt container create\n  ocmt container create --image sha256:… --port 8080 -- /bin/agent --serve\n  ocmt container create --port 8080 --gateway-plain\n\nThe node sees the program's arguments: never put a secret there."
+    after_help = "Examples:\n  ocmt container create\n  ocmt container create --image sha256:… --port 8080 -- /bin/agent --serve\n  ocmt container create --port 8080 --gateway-plain\n  ocmt container create --sealed-volume 32\n\nThe node sees the program's arguments: never put a secret there."
 )]
 pub struct CreateArgs {
     /// Image by digest; the node's own without it
@@ -150,6 +150,10 @@ pub struct CreateArgs {
     /// Let the gateway carry the workload's own HTTP and WebSockets, which the nodes on its way can then read
     #[arg(long, requires = "port")]
     pub gateway_plain: bool,
+    /// Keep its volume sealed: in memory while it is unlocked, as ciphertext on its host; of so many MiB, 1 to 64, which count as memory
+    /// of the container
+    #[arg(long, value_name = "MIB", num_args = 0..=1, default_missing_value = "64", value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub sealed_volume: Option<u64>,
     /// Do not start it yet
     #[arg(long)]
     pub no_start: bool,
@@ -191,6 +195,10 @@ pub struct UnlockArgs {
     /// The container runs on another host than before, and that is right
     #[arg(long)]
     pub accept_host: bool,
+    /// Go on with the sealed volume that is on the host, though it is older than the one that you unlocked last; with an empty one where there is
+    /// none
+    #[arg(long)]
+    pub accept_older_volume: bool,
     /// To open the vault.
     #[command(flatten)]
     pub passphrase: PassphraseArgs,

@@ -19,7 +19,7 @@ use crate::{
     transcript::Anchor,
     unlock::{
         Continued, Granted, InboxItem, InboxPlace, Lease, LeaseExtension, Ledger, NewConversation, UnlockKey,
-        UnlockPayload,
+        UnlockPayload, VolumeUnlock,
         test_payload::{self, payload},
     },
 };
@@ -88,6 +88,13 @@ fn going_on() -> Continued {
     }
 }
 
+/// Of a container with a sealed volume whose key was renewed once.
+fn with_volume() -> UnlockPayload {
+    let key = |byte| DataKey::from_bytes([byte; 32]);
+    let volume = VolumeUnlock { current: (4, key(0x42)), earlier: vec![(1, key(0x41))], serial: 9, least: 8 };
+    UnlockPayload { volume: Some(volume), ..payload(7) }
+}
+
 fn new_conversation() -> NewConversation {
     NewConversation {
         conversation: ConversationId::from_bytes([0x23; 16]),
@@ -118,10 +125,8 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
         Answer { code: Zeroizing::new("c0de".to_owned()), issuer: Some("https://id.example".to_owned()) };
     let sealing = SealingKey::generate(6, rng);
     let sealing_key = *sealing.expose();
-    let mut writes = test_payload::payload(7);
-    writes.may_write = writes_names();
-    let mut continues = test_payload::payload(7);
-    continues.continued = vec![going_on()];
+    let writes = UnlockPayload { may_write: writes_names(), ..test_payload::payload(7) };
+    let continues = UnlockPayload { continued: vec![going_on()], ..test_payload::payload(7) };
     let wrapped = SealingKeys::new([sealing]).wrap(&SEALED, b"secret", rng).unwrap();
     json!({
         "tenant": hex(place().tenant.as_bytes()),
@@ -141,6 +146,7 @@ pub(super) fn make(rng: &mut StdRng) -> Value {
         "payload": hex(&*payload.encode()),
         "payload_that_writes": hex(&*writes.encode()),
         "payload_that_continues": hex(&*continues.encode()),
+        "payload_with_volume": hex(&*with_volume().encode()),
         "new_conversation": hex(&*new_conversation().item().value),
         "ledger": hex(&*ledger(inbox.public()).encode()),
         "sealed_payload": hex(payload.seal(&verified, rng).unwrap()),
@@ -206,6 +212,8 @@ pub(super) fn check(v: &Value) {
     assert!(writes.may_write == writes_names());
     let continues = UnlockPayload::decode(&bytes(v, "payload_that_continues")).unwrap();
     assert_eq!(continues.continued, [going_on()]);
+    let opens = UnlockPayload::decode(&bytes(v, "payload_with_volume")).unwrap();
+    assert_eq!(*opens.encode(), *with_volume().encode());
     assert_eq!(*new_conversation().item().value, bytes(v, "new_conversation"));
     let kept = Ledger::decode(&bytes(v, "ledger")).unwrap();
     assert_eq!(*kept.encode(), *ledger(inbox.public()).encode());

@@ -23,6 +23,7 @@ mod shared_tests;
 pub(crate) mod test_payload;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 pub use conversations::{
     Continued, ConversationKeys, MAX_CONTINUED, NEW_CONVERSATIONS, NewConversation, take_continued,
@@ -34,3 +35,4 @@ pub use ledger::{Granted, Ledger, MAX_GRANTS, MAX_RIGHTS, SharedVerdict, Verdict
 pub use payload::{
     ConversationKey, MAX_CONVERSATIONS, MAX_ENTRIES, MAX_NAME, MAX_WRITES, MappedEntry, UnlockPayload,
 };
+pub use volume::{MAX_EARLIER, VolumeUnlock};

@@ -17,15 +17,16 @@ use crate::{
 };
 
 use super::{
-    MAX_LEASE_MS, MIN_LEASE_MS, UnlockKey,
+    MAX_LEASE_MS, MIN_LEASE_MS, UnlockKey, VolumeUnlock,
     conversations::{self, CONTINUED_LEN, Continued, MAX_CONTINUED},
 };
 
-/// Without names that the cell may write, with them, and with conversations that it goes on with: each is one
-/// encoding of its own.
+/// Without names that the cell may write, with them, with conversations that it goes on with, and with a sealed volume:
+/// each is one encoding of its own.
 const VERSION: u8 = 1;
 const VERSION_WRITES: u8 = 2;
 const VERSION_CONTINUES: u8 = 3;
+const VERSION_VOLUME: u8 = 4;
 const INFO: &[u8] = b"OCMT unlock v1";
 
 /// The most entries that one unlock maps.
@@ -69,7 +70,7 @@ pub struct UnlockPayload {
     pub entries: Vec<MappedEntry>,
     /// Conversations it may continue.
     pub conversations: Vec<ConversationKey>,
-    /// The key of its volume, if that is encrypted.
+    /// Nothing uses it; [`UnlockPayload::volume`] is what a sealed volume takes.
     pub volume_key: Option<DataKey>,
     /// Where the cell files what it makes.
     pub inbox: SealPublicKey,
@@ -90,6 +91,8 @@ pub struct UnlockPayload {
     /// Where it goes on with conversations, none twice. A conversation among these may have two keys above: the
     /// present one and that of its last record. One that is not among them the cell does not write.
     pub continued: Vec<Continued>,
+    /// Keys of its sealed volume, if it has one.
+    pub volume: Option<VolumeUnlock>,
 }
 
 impl UnlockPayload {
@@ -149,6 +152,7 @@ impl UnlockPayload {
                 return Err(CryptoError::Exists("variable name"));
             }
         }
+        self.volume.as_ref().map_or(Ok(()), VolumeUnlock::check)?;
         conversations::check(&self.conversations, &self.continued)
     }
 
@@ -157,8 +161,10 @@ impl UnlockPayload {
         let writes: usize = self.may_write.iter().map(|name| name.expose().len() + 4).sum();
         let continued = self.continued.len() * CONTINUED_LEN;
         let keys = self.conversations.len() * 52;
-        let mut out = Writer::with_capacity(512 + entries + keys + writes + continued);
+        let volume = self.volume.as_ref().map_or(0, |volume| 64 + 36 * volume.earlier.len());
+        let mut out = Writer::with_capacity(512 + entries + keys + writes + continued + volume);
         let version = match (self.may_write.is_empty(), self.continued.is_empty()) {
+            _ if self.volume.is_some() => VERSION_VOLUME,
             (true, true) => VERSION,
             (false, true) => VERSION_WRITES,
             (_, false) => VERSION_CONTINUES,
@@ -186,18 +192,21 @@ impl UnlockPayload {
                 out.var(name.expose().as_bytes());
             }
         }
-        if version == VERSION_CONTINUES {
+        if version >= VERSION_CONTINUES {
             out.count(self.continued.len());
             for one in &self.continued {
                 one.write(&mut out);
             }
+        }
+        if let Some(volume) = &self.volume {
+            volume.write(&mut out);
         }
         out.into_secret()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self> {
         let version = match bytes.get(crate::codec::MAGIC.len() + 1) {
-            Some(&later @ (VERSION_WRITES | VERSION_CONTINUES)) => later,
+            Some(&later @ (VERSION_WRITES..=VERSION_VOLUME)) => later,
             _ => VERSION,
         };
         let mut reader = Reader::object(bytes, Kind::UNLOCK_PAYLOAD, version)?;
@@ -220,16 +229,20 @@ impl UnlockPayload {
             },
             may_write: Vec::new(),
             continued: Vec::new(),
+            volume: None,
         };
         if version != VERSION {
             payload.may_write = (0..reader.count(MAX_WRITES, 4)?)
                 .map(|_| EntryName::read(&mut reader))
                 .collect::<Result<_>>()?;
         }
-        if version == VERSION_CONTINUES {
+        if version >= VERSION_CONTINUES {
             payload.continued = (0..reader.count(MAX_CONTINUED, CONTINUED_LEN)?)
                 .map(|_| Continued::read(&mut reader))
                 .collect::<Result<_>>()?;
+        }
+        if version == VERSION_VOLUME {
+            payload.volume = Some(VolumeUnlock::read(&mut reader)?);
         }
         // nothing of what a version is for is a lower version
         let empty = match version {

@@ -27,6 +27,7 @@ pub(crate) fn payload(unlock: u8) -> UnlockPayload {
         start_workload: true,
         may_write: Vec::new(),
         continued: Vec::new(),
+        volume: None,
     }
 }
 

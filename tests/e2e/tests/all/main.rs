@@ -44,6 +44,7 @@ mod recovery_kill;
 mod requests;
 mod restore;
 mod rotation;
+mod sealed_volumes;
 mod security;
 mod shared_writes;
 mod shares;

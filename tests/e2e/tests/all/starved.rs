@@ -27,7 +27,7 @@ pub(crate) async fn stream(person: &Person, cell: &UnlockedCell, kind: StreamKin
 }
 
 #[tokio::test]
-async fn a_container_that_ran_out_of_memory_is_told_as_such() {
+async fn a_container_that_ran_out_of_memory_is_told_as_such_and_a_sealed_volume_is_kept() {
     let image = docker::image("ocmt-e2e-memory:latest").await.unwrap();
     let node = TestNode::start_with(|config| docker::configure(config, &image, NETWORKS).unwrap());
     let node = node.await.unwrap();
@@ -55,5 +55,6 @@ async fn a_container_that_ran_out_of_memory_is_told_as_such() {
     let again = exec(&ada, &cell, vec![docker::WORKLOAD.to_owned(), "eat".to_owned(), "1".to_owned()]).await;
     assert_eq!(again.1, 0, "{}", again.0);
     let engine = docker::of_node(node.folder(), NETWORKS).await.unwrap();
+    crate::sealed_volumes::keeps_what_was_written_and_shows_its_host_none_of_it(&node, &engine).await;
     docker::clear(&engine).await.unwrap();
 }

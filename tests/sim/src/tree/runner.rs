@@ -92,5 +92,6 @@ fn spec() -> ContainerSpec {
         pause_after_ms: Some(3_000),
         stop_after_ms: Some(8_000),
         gateway_plain: false,
+        sealed_volume_bytes: None,
     }
 }

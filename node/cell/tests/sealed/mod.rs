@@ -1,0 +1,159 @@
+//! A cell with a sealed volume, and what ends it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use ocmt_crypto::cell::CellPlace;
+use ocmt_proto::cell::v1::{LockReason, LockRequest};
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tonic::Status;
+
+use crate::common::{Client, Options, Script, TestCell, id, level, status, user::User};
+
+/// Says that it was started, and that it goes on.
+const WORKLOAD: &str = "echo started >> runs; while :; do echo x >> clock; sleep 0.02; done";
+
+/// A host with one container.
+struct Host {
+    clear: TempDir,
+    sealed: TempDir,
+    place: CellPlace,
+    script: Script,
+}
+
+impl Host {
+    fn new() -> Self {
+        let folder = || tempfile::tempdir().unwrap();
+        let place = CellPlace { tenant: id(), container: id(), generation: 3 };
+        Self { clear: folder(), sealed: folder(), place, script: Script::new(WORKLOAD) }
+    }
+
+    async fn start(&self, seal_every_ms: &str) -> (TestCell, Client) {
+        let sealed = self.sealed.path().to_str().unwrap();
+        let cell = TestCell::start(&Options {
+            extra: &["--sealed-at", sealed, "--seal-every-ms", seal_every_ms],
+            workload: &self.script.argv(),
+            folder: Some(self.clear.path()),
+            place: Some(self.place),
+            ..Options::default()
+        });
+        let client = cell.client().await;
+        (cell, client)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.sealed.path().join("volume.sealed")
+    }
+
+    fn is_empty(&self) -> bool {
+        fs::read_dir(self.clear.path()).unwrap().next().is_none()
+    }
+
+    /// How often the workload was started, as the volume has it.
+    async fn runs(&self, count: usize) {
+        let runs = self.clear.path().join("runs");
+        level("the workload to start", || (lines(&runs) >= count).then_some(())).await;
+        assert_eq!(lines(&runs), count);
+    }
+}
+
+fn lines(file: &Path) -> usize {
+    fs::read_to_string(file).map_or(0, |text| text.lines().count())
+}
+
+async fn unlock(cell: &TestCell, client: &mut Client, volume: Option<(u64, u64)>) -> Result<(), Status> {
+    let mut user = User::new();
+    user.volume = volume;
+    user.unlock(cell, client, &[]).await.map(drop)
+}
+
+fn reason(refused: Result<(), Status>) -> String {
+    let refused = refused.unwrap_err();
+    refused.metadata().get("ocmt-cell-reason").unwrap().to_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_volume_is_sealed_on_a_lock_and_on_a_stop_and_is_gone_from_memory_then() {
+    let host = Host::new();
+    let (mut cell, mut client) = host.start("3600000").await;
+    unlock(&cell, &mut client, Some((1, 0))).await.unwrap();
+    host.runs(1).await;
+    client.lock(LockRequest { reason: LockReason::User.into() }).await.unwrap();
+    assert!(host.is_empty(), "a locked cell has it in clear");
+    let sealed = fs::read(host.file()).unwrap();
+    assert!(!sealed.windows(7).any(|part| part == b"started"), "its host can read it");
+
+    unlock(&cell, &mut client, Some((2, 1))).await.unwrap();
+    host.runs(2).await;
+    cell.signal(Signal::TERM);
+    assert!(cell.exited().await.success());
+    assert!(host.is_empty(), "a stopped cell has left it in clear");
+
+    let (cell, mut client) = host.start("3600000").await;
+    unlock(&cell, &mut client, Some((3, 2))).await.unwrap();
+    host.runs(3).await;
+}
+
+#[tokio::test]
+async fn a_cell_that_is_killed_loses_an_interval_and_the_workload_goes_on_through_each() {
+    let host = Host::new();
+    let (cell, mut client) = host.start("100").await;
+    unlock(&cell, &mut client, Some((1, 0))).await.unwrap();
+    host.runs(1).await;
+    // two that begin after it: the second one has it
+    for _ in 0..2 {
+        let before = fs::read(host.file()).unwrap();
+        level("another sealing", || (fs::read(host.file()).unwrap() != before).then_some(())).await;
+    }
+    let clock = host.clear.path().join("clock");
+    let before = lines(&clock);
+    level("the workload to go on", || (lines(&clock) > before + 3).then_some(())).await;
+    // as the kernel ends a container: nobody is asked
+    drop(cell);
+    let (cell, mut client) = host.start("3600000").await;
+    assert!(host.is_empty());
+    unlock(&cell, &mut client, Some((2, 1))).await.unwrap();
+    host.runs(2).await;
+}
+
+#[tokio::test]
+async fn an_unlock_that_does_not_open_the_volume_is_refused_and_starts_nothing() {
+    let host = Host::new();
+    let (cell, mut client) = host.start("3600000").await;
+    assert_eq!(reason(unlock(&cell, &mut client, None).await), "VOLUME_NO_KEY");
+    assert_eq!(reason(unlock(&cell, &mut client, Some((2, 1))).await), "VOLUME_MISSING");
+    unlock(&cell, &mut client, Some((2, 0))).await.unwrap();
+    host.runs(1).await;
+    client.lock(LockRequest { reason: LockReason::User.into() }).await.unwrap();
+    assert_eq!(reason(unlock(&cell, &mut client, Some((9, 3))).await), "VOLUME_OLDER");
+    let good = fs::read(host.file()).unwrap();
+    fs::write(host.file(), &good[..good.len() - 1]).unwrap();
+    assert_eq!(reason(unlock(&cell, &mut client, Some((9, 1))).await), "VOLUME_DAMAGED");
+    assert!(status(&mut client).await.locked && cell.children().is_empty() && host.is_empty());
+    fs::write(host.file(), good).unwrap();
+    unlock(&cell, &mut client, Some((9, 1))).await.unwrap();
+    host.runs(2).await;
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_seal_says_so_and_locks_all_the_same() {
+    let host = Host::new();
+    let (cell, mut client) = host.start("3600000").await;
+    unlock(&cell, &mut client, Some((1, 0))).await.unwrap();
+    host.runs(1).await;
+    // what its host has there cannot be written over
+    fs::create_dir_all(host.sealed.path().join("volume.sealed.new/in the way")).unwrap();
+    let said = client.lock(LockRequest { reason: LockReason::User.into() }).await.map(drop);
+    assert_eq!(reason(said), "VOLUME_NOT_SEALED");
+    assert!(status(&mut client).await.locked && cell.children().is_empty() && host.is_empty());
+}
+
+#[tokio::test]
+async fn a_cell_without_a_sealed_volume_takes_no_key_for_one() {
+    let cell = TestCell::start(&Options::default());
+    let mut client = cell.client().await;
+    assert_eq!(reason(unlock(&cell, &mut client, Some((1, 0))).await), "VOLUME_NONE");
+}
