@@ -11,7 +11,7 @@ use protox::prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescri
 /// The table of the design's list of public names, as it stands there, and `GetEmailChange` and
 /// `CancelEmailChange` (without them nobody could see or stop a change of address that they did not ask for), and those
 /// that say which OpenID provider a tenant has; and `ListCapabilities`: without it nobody could see what
-/// they are asked for; and `GetSnapshotCellKey` and `DeleteSnapshot` (ADR 0026);
+/// they are asked for; and `GetSnapshotCellKey` and `DeleteSnapshot` (ADR 0026), and those of their schedules (ADR 0042);
 /// and `RefuseSlotRequest` (ADR 0043);
 /// and where an audit is streamed to, and how long it is kept; and
 /// `ReleaseProgramToken`, the way back of a program that was stopped.
@@ -25,7 +25,7 @@ GroupService | CreateGroup, GetGroup, ListGroups, DeleteGroup, AddMember, Remove
 ShareService | CreateShare, AcceptShare, ListShares, RevokeShare, SendSharedWrite, RequestCapability, ListCapabilities, ApproveCapability, DenyCapability, CreateProgramToken, RevokeProgramToken, ReleaseProgramToken
 VaultService | CreateVault, GetVault, ListEntries, GetEntry, PutEntry, DeleteEntry, BatchGetEntries, BatchPutEntries, ListInboxItems, FileInboxItems, ListSharedWrites, FileSharedWrites, GetKeySlots, ReportUnlock, RefuseSlotRequest, AddKeySlot, RemoveKeySlot, BeginRotation, PutRewrappedKeys (client stream), ListStagedObjects, FinishRotation, WatchVault (server stream)
 TranscriptService | OpenConversation, AppendTranscript (client stream), ReadTranscript (server stream), ListConversations, DeleteConversation
-ContainerService | CreateContainer, GetContainer, ListContainers, StartContainer, PauseContainer, StopContainer, WakeContainer, RemoveContainer, HoldContainer, ReleaseContainer, ExplainIdle, GetCellKey, UnlockCell, ExtendUnlock, LockCell, WatchUnlockRequests (server stream), IssueGatewayToken, OpenChannel (bidi), GetSnapshotCellKey, CreateSnapshot, ListSnapshots, RestoreSnapshot, DeleteSnapshot, PutSchedule, ListSchedules, DeleteSchedule, PutAgentPolicy, GetAgentPolicy, PutEgressPolicy, GetEgressPolicy, WatchContainers (server stream)
+ContainerService | CreateContainer, GetContainer, ListContainers, StartContainer, PauseContainer, StopContainer, WakeContainer, RemoveContainer, HoldContainer, ReleaseContainer, ExplainIdle, GetCellKey, UnlockCell, ExtendUnlock, LockCell, WatchUnlockRequests (server stream), IssueGatewayToken, OpenChannel (bidi), GetSnapshotCellKey, CreateSnapshot, ListSnapshots, RestoreSnapshot, DeleteSnapshot, PutSnapshotSchedule, GetSnapshotSchedule, DeleteSnapshotSchedule, PutSchedule, ListSchedules, DeleteSchedule, PutAgentPolicy, GetAgentPolicy, PutEgressPolicy, GetEgressPolicy, WatchContainers (server stream)
 OAuthService | BeginAuthorization, FinishAuthorization, ListConnections, Disconnect
 PairingService | CheckSender, ListPendingPairings, ApprovePairing, RejectPairing, ListPairedSenders, RevokePairedSender
 RecoveryService | InviteGuardian, AcceptGuardianship, ResignGuardianship, ListGuardianships, DealShares, GetGuardianSet, ReportLostMailbox, OpenCeremony, GetCeremony, ListCeremonies, ApproveCeremony, DenyCeremony, VoiceDoubt, LockCeremony, VetoCeremony, OverrideStop, CancelCeremony, CollectShares, CompleteCeremony, ChallengeGuardian, AnswerChallenge, WatchCeremonies (server stream)

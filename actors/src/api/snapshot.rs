@@ -66,6 +66,55 @@ pub struct DeleteSnapshot {
     pub snapshot: SnapshotId,
 }
 
+/// Have snapshots of a container taken by schedule: a new one, or in the place of the one that is there.
+#[derive(Debug, Clone)]
+pub struct PutSnapshotSchedule {
+    /// Of which container; the caller's own.
+    pub container: ContainerId,
+    /// What the user signed: times, how many are kept, the key to seal to, a number higher than that of the one before.
+    pub signed: Vec<u8>,
+    /// The key epoch of the user's vault that the key is of.
+    pub vault_epoch: u64,
+}
+
+/// The schedule of a container's snapshots.
+#[derive(Debug, Clone)]
+pub struct GetSnapshotSchedule {
+    /// Of which container.
+    pub container: ContainerId,
+}
+
+/// Take no snapshots by schedule any more; those that were taken stay.
+#[derive(Debug, Clone)]
+pub struct DeleteSnapshotSchedule {
+    /// Of which container.
+    pub container: ContainerId,
+}
+
+/// A schedule, and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotScheduleInfo {
+    /// What the user signed.
+    pub signed: Vec<u8>,
+    /// Its next time; none while there is none.
+    pub next_at: Option<Timestamp>,
+    /// A time that has come and of which there is no snapshot yet: the container has to stop first.
+    pub due_at: Option<Timestamp>,
+    /// Why nothing is taken until it is put anew; none if something is.
+    pub rests: Option<String>,
+    /// Why the last that was due came to nothing; none if it did not.
+    pub failure: Option<String>,
+    /// When it was put.
+    pub created_at: Timestamp,
+}
+
+/// Answer of [`GetSnapshotSchedule`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotScheduleFound {
+    /// None if there is none.
+    pub schedule: Option<SnapshotScheduleInfo>,
+}
+
 /// A snapshot, as far as a node knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotInfo {
@@ -90,6 +139,23 @@ pub struct SnapshotInfo {
     pub failure: Option<String>,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// A client has had it opened to its end.
+    #[serde(default)]
+    pub opened: bool,
+    /// Of one that was taken by schedule: what opens it, and who took it.
+    #[serde(default)]
+    pub by_schedule: Option<BySchedule>,
+}
+
+/// What a snapshot by schedule has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BySchedule {
+    /// Its key, sealed by its cell to the schedule's public key.
+    pub sealed_key: Vec<u8>,
+    /// What its host signed of it.
+    pub statement: Vec<u8>,
+    /// The certificates of that host, its own first.
+    pub chain: Vec<Vec<u8>>,
 }
 
 /// Answer of [`CreateSnapshot`] and [`RestoreSnapshot`], when it is done.
@@ -118,6 +184,9 @@ calls! {
         once RestoreSnapshot => SnapshotDone,
         read ListSnapshots => SnapshotPage,
         write DeleteSnapshot => Done,
+        write PutSnapshotSchedule => SnapshotScheduleInfo,
+        read GetSnapshotSchedule => SnapshotScheduleFound,
+        write DeleteSnapshotSchedule => Done,
     }
 }
 

@@ -100,6 +100,8 @@ pub(crate) enum What {
     ArchiveKey(ArchiveErrand, Reply<CellKeyStated>),
     /// Give the cell that waits the key of a snapshot.
     Archive(Box<ArchiveOrder>, Reply<SnapshotDone>),
+    /// A snapshot by schedule is due: begin it, if it may be begun.
+    SnapshotDue,
     /// Why is it awake?
     Explain(Reply<IdleExplained>),
     /// A timer is due.
@@ -122,7 +124,7 @@ impl What {
             Self::Archive(_, reply) => reply.send(Err(error)),
             Self::Explain(reply) => reply.send(Err(error)),
             Self::Report(reply) => reply.send(Err(error)),
-            Self::Lock(_, None) | Self::Look | Self::Doubt => {}
+            Self::Lock(_, None) | Self::SnapshotDue | Self::Look | Self::Doubt => {}
         }
     }
 }

@@ -164,6 +164,7 @@ fn split(env: &Arc<Env>, what: What) -> (WireWhat, Waits, Deadline) {
             (WireWhat::Archive(*order), Waits::Archived(reply), longest(ARCHIVE_WITHIN))
         }
         What::Explain(reply) => (WireWhat::Explain, Waits::Explained(reply), in_time),
+        What::SnapshotDue => (WireWhat::SnapshotDue, Waits::Nobody, in_time),
         What::Look => (WireWhat::Look, Waits::Nobody, in_time),
         What::Doubt => (WireWhat::Doubt, Waits::Nobody, in_time),
     }

@@ -156,6 +156,7 @@ impl Taken<'_> {
             WireWhat::ArchiveKey { errand } => self.answer(|reply, _| What::ArchiveKey(errand, reply)).await,
             WireWhat::Archive(order) => self.answer(|reply, _| What::Archive(Box::new(order), reply)).await,
             WireWhat::Explain => self.answer(|reply, _| What::Explain(reply)).await,
+            WireWhat::SnapshotDue => self.tell(What::SnapshotDue),
             WireWhat::Look => self.tell(What::Look),
             WireWhat::Doubt => self.tell(What::Doubt),
         }

@@ -118,6 +118,7 @@ pub(super) enum WireWhat {
         errand: ArchiveErrand,
     },
     Archive(ArchiveOrder),
+    SnapshotDue,
     Look,
     Doubt,
 }

@@ -51,6 +51,16 @@ pub enum ClientError {
         /// The host that signed.
         now: String,
     },
+    /// A snapshot by schedule was signed by another host than the one this vault has pinned for its container.
+    #[error(
+        "node {by} says that it took the snapshot, and this vault has pinned {pinned} for its container: it is not restored"
+    )]
+    OtherTaker {
+        /// The host in the vault's manifest.
+        pinned: String,
+        /// The host that signed.
+        by: String,
+    },
     /// An audit is not what was recorded.
     #[error(transparent)]
     Audit(#[from] BadAudit),

@@ -41,6 +41,7 @@ mod routes;
 pub mod schedule;
 pub mod share;
 pub mod snapshot;
+pub mod snapshot_schedule;
 pub mod sso;
 pub mod state;
 pub mod tenant;

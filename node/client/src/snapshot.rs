@@ -61,12 +61,26 @@ pub struct Snapshot {
     pub size_bytes: u64,
     /// It was read back, or looked through, and was right.
     pub verified: bool,
+    /// It was opened to its end.
+    pub opened: bool,
+    /// It was taken by schedule.
+    pub by_schedule: bool,
     /// Why what was done with it last came to nothing; empty if nothing did.
     pub failure: String,
     /// When it was asked for.
     pub created_at: Timestamp,
     #[serde(skip)]
     wrapped_key: Vec<u8>,
+    #[serde(skip)]
+    pub(crate) scheduled: Option<Scheduled>,
+}
+
+/// What one that was taken by schedule has: it counts for nothing until it is proven.
+#[derive(Debug, Clone)]
+pub(crate) struct Scheduled {
+    pub(crate) sealed_key: Vec<u8>,
+    pub(crate) taken: pb::NodeStatement,
+    pub(crate) content_hash: Vec<u8>,
 }
 
 impl Client {
@@ -126,6 +140,10 @@ impl Vault {
         container: ContainerId,
         accept_host: bool,
     ) -> Result<Snapshot, ClientError> {
+        if self.client().container(container).await?.sealed_volume_bytes > 0 {
+            // before a volume key is made: a first unlock is told by its absence
+            return Err(ClientError::Usage("there are no snapshots of a sealed volume".to_owned()));
+        }
         let versions = self.volume_key(container, true).await?;
         let (ids, rng): (&dyn IdGen, _) = (&RandomIds, &mut rand::rng());
         let (snapshot, key): (SnapshotId, _) = (ids.id(), DataKey::generate(rng));
@@ -195,7 +213,10 @@ impl Vault {
     ) -> Result<(), ClientError> {
         let known = self.client().snapshot(container, snapshot).await?;
         let known = known.ok_or_else(|| ClientError::Usage(format!("you have no snapshot {snapshot}")))?;
-        let key = self.snapshot_key(&known).await?;
+        let key = match &known.scheduled {
+            Some(scheduled) => self.scheduled_key(&known, scheduled).await?,
+            None => self.snapshot_key(&known).await?,
+        };
         let cell = self.archive_cell(container, errand, accept_host).await?;
         let payload = SnapshotPayload { errand, snapshot, key };
         let request = pb::RestoreSnapshotRequest {
@@ -251,7 +272,11 @@ impl Vault {
     }
 
     /// The volume key of a container, as the vault's manifest proves it; made if it is not there and is to be.
-    async fn volume_key(&mut self, container: ContainerId, make: bool) -> Result<KeyVersions, ClientError> {
+    pub(crate) async fn volume_key(
+        &mut self,
+        container: ContainerId,
+        make: bool,
+    ) -> Result<KeyVersions, ClientError> {
         let object = volume_key_id(container);
         if !self.keys().leaves().any(|leaf| leaf.object_id == object) {
             if !make {
@@ -304,5 +329,12 @@ fn parse(snapshot: pb::Snapshot) -> Result<Snapshot, ClientError> {
         failure: snapshot.failure,
         created_at: time(&present(snapshot.created_at, "created_at")?),
         wrapped_key: snapshot.wrapped_key.into(),
+        opened: snapshot.opened,
+        by_schedule: snapshot.taken.is_some(),
+        scheduled: snapshot.taken.map(|taken| Scheduled {
+            sealed_key: snapshot.sealed_key.into(),
+            taken,
+            content_hash: snapshot.content_hash.into(),
+        }),
     })
 }

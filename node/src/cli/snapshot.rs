@@ -1,8 +1,14 @@
 //! `ocmt snapshot`.
 
-use ocmt_client::snapshot::Snapshot;
+use anyhow::Context as _;
+use ocmt_client::{Client, snapshot::Snapshot, snapshot_schedule::SnapshotSchedule};
 
-use super::{args::SnapshotCommand, context::Context, output::waiting, show};
+use super::{
+    args::{SnapshotCommand, SnapshotScheduleCommand},
+    context::Context,
+    output::waiting,
+    show,
+};
 
 pub(super) async fn run(context: &Context, command: SnapshotCommand) -> anyhow::Result<()> {
     let client = context.client().await?;
@@ -50,6 +56,7 @@ pub(super) async fn run(context: &Context, command: SnapshotCommand) -> anyhow::
             }
             context.out.done("the snapshot opens to its end")
         }
+        SnapshotCommand::Schedule(command) => schedule(context, &client, command).await,
         SnapshotCommand::Rm { snapshot } => {
             client.delete_snapshot(snapshot).await?;
             context.out.done("the snapshot was deleted")
@@ -57,11 +64,66 @@ pub(super) async fn run(context: &Context, command: SnapshotCommand) -> anyhow::
     }
 }
 
-fn state(snapshot: &Snapshot) -> String {
-    let state = format!("{:?}", snapshot.state).to_lowercase();
-    match (snapshot.failure.as_str(), snapshot.verified) {
-        ("", true) => format!("{state}, verified"),
-        ("", false) => state,
-        (failure, _) => format!("{state}; last: {failure}"),
+async fn schedule(
+    context: &Context,
+    client: &Client,
+    command: SnapshotScheduleCommand,
+) -> anyhow::Result<()> {
+    match command {
+        SnapshotScheduleCommand::Set(args) => {
+            let container = client.container_or_only(args.container).await?;
+            let mut vault = context.vault(client, &args.passphrase).await?;
+            let put = vault.put_snapshot_schedule(container, &args.cron, &args.time_zone, args.keep).await?;
+            context.out.value(&put, || shown(&put))
+        }
+        SnapshotScheduleCommand::Show(which) => {
+            let container = client.container_or_only(which.container).await?;
+            let me = client.identity()?;
+            let own = context.state.own_keys(me.tenant, me.user)?;
+            let own =
+                own.context("open your vault on this device once: the schedule is signed with its key")?;
+            match client.snapshot_schedule(container, &own.signing).await? {
+                Some(found) => context.out.value(&found, || shown(&found)),
+                None => context.out.done("no snapshots are taken by schedule"),
+            }
+        }
+        SnapshotScheduleCommand::Rm(which) => {
+            let container = client.container_or_only(which.container).await?;
+            client.delete_snapshot_schedule(container).await?;
+            context.out.done("no snapshots are taken by schedule any more")
+        }
     }
+}
+
+fn shown(schedule: &SnapshotSchedule) -> String {
+    let mut lines = vec![format!("{} ({}), {} are kept", schedule.cron, schedule.time_zone, schedule.keep)];
+    lines.push(match (schedule.rests.as_str(), schedule.next_at) {
+        ("", next) => format!("next: {}", show::when(next)),
+        (why, _) => format!("rests: {why}"),
+    });
+    if let Some(due) = schedule.due_at {
+        let due = show::when(Some(due));
+        lines.push(format!("due since {due}: taken when the container stops"));
+    }
+    if !schedule.failure.is_empty() {
+        lines.push(format!("last: {}", schedule.failure));
+    }
+    lines.join("\n")
+}
+
+fn state(snapshot: &Snapshot) -> String {
+    let mut state = format!("{:?}", snapshot.state).to_lowercase();
+    if snapshot.by_schedule {
+        state.push_str(" by schedule");
+    }
+    // what the store gives back is what it was given: only who has the key can know more
+    match (snapshot.verified, snapshot.opened) {
+        (true, true) => state.push_str(", opened"),
+        (true, false) => state.push_str(", read back"),
+        (false, _) => {}
+    }
+    if !snapshot.failure.is_empty() {
+        state = format!("{state}; last: {}", snapshot.failure);
+    }
+    state
 }

@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait, codegen::BoxStrea
 
 use super::{
     Answer, Rpc, agent_policy, container_channel, container_watch, container_wire as wire, convert, egress,
-    schedule, snapshot,
+    schedule, snapshot, snapshot_schedule,
 };
 
 /// What the workload has to end by itself unless the caller says otherwise.
@@ -291,6 +291,27 @@ impl ContainerService for Rpc {
         request: Request<pb::DeleteSnapshotRequest>,
     ) -> Answer<pb::DeleteSnapshotResponse> {
         snapshot::delete(self, request).await
+    }
+
+    async fn put_snapshot_schedule(
+        &self,
+        request: Request<pb::PutSnapshotScheduleRequest>,
+    ) -> Answer<pb::PutSnapshotScheduleResponse> {
+        snapshot_schedule::put(self, request).await
+    }
+
+    async fn get_snapshot_schedule(
+        &self,
+        request: Request<pb::GetSnapshotScheduleRequest>,
+    ) -> Answer<pb::GetSnapshotScheduleResponse> {
+        snapshot_schedule::get(self, request).await
+    }
+
+    async fn delete_snapshot_schedule(
+        &self,
+        request: Request<pb::DeleteSnapshotScheduleRequest>,
+    ) -> Answer<pb::DeleteSnapshotScheduleResponse> {
+        snapshot_schedule::delete(self, request).await
     }
 
     async fn watch_containers(

@@ -33,6 +33,7 @@ mod share;
 pub(crate) mod share_wire;
 mod shared_writes;
 mod snapshot;
+mod snapshot_schedule;
 mod sso;
 pub(crate) mod tenant;
 mod tenant_inbox;
@@ -150,9 +151,8 @@ impl Rpc {
             key: key.to_vec(),
             request_hash: Sha256::digest(message.encode_to_vec()).into(),
         });
-        let headers = request.metadata().clone().into_headers();
         CallMeta {
-            deadline: call::deadline(&headers, &*self.clock, self.longest_call),
+            deadline: call::deadline(request.metadata().as_ref(), &*self.clock, self.longest_call),
             idempotency,
             bytes: message.encoded_len(),
         }
@@ -165,12 +165,12 @@ impl Rpc {
 
     /// Who asks, by the session token of the request.
     async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
-        let headers = request.metadata().clone().into_headers();
+        let headers: &http::HeaderMap = request.metadata().as_ref();
         let id = Self::request_id(request)?;
-        let deadline = call::deadline(&headers, &*self.clock, self.longest_call);
+        let deadline = call::deadline(headers, &*self.clock, self.longest_call);
         let (from, verdict) = (call::peer(request.extensions()), Verdict::wanted(request.extensions()));
         let who = async {
-            let token = call::bearer(&headers)?;
+            let token = call::bearer(headers)?;
             self.system.authenticate(token, id, from, deadline).await
         };
         let who = who.await;

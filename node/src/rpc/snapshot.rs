@@ -1,8 +1,8 @@
 //! Snapshots of ContainerService.
 
 use ocmt_actors::api::snapshot::{
-    ArchiveErrand, CreateSnapshot, DeleteSnapshot, GetSnapshotCellKey, ListSnapshots, RestoreSnapshot,
-    SnapshotInfo, SnapshotState,
+    ArchiveErrand, BySchedule, CreateSnapshot, DeleteSnapshot, GetSnapshotCellKey, ListSnapshots,
+    RestoreSnapshot, SnapshotInfo, SnapshotState,
 };
 use ocmt_proto::v1 as pb;
 use tonic::{Request, Response};
@@ -98,6 +98,13 @@ fn wire(info: SnapshotInfo) -> pb::Snapshot {
         // in no list
         SnapshotState::Ending => pb::SnapshotState::Unspecified,
     };
+    let (sealed_key, taken) = match info.by_schedule {
+        None => (Vec::new(), None),
+        Some(BySchedule { sealed_key, statement, chain }) => {
+            let certificate_chain_der = chain.into_iter().map(Into::into).collect();
+            (sealed_key, Some(pb::NodeStatement { statement: statement.into(), certificate_chain_der }))
+        }
+    };
     pb::Snapshot {
         snapshot_id: info.id.to_string(),
         container_id: info.container.to_string(),
@@ -109,5 +116,8 @@ fn wire(info: SnapshotInfo) -> pb::Snapshot {
         verified: info.verified,
         state: state.into(),
         failure: info.failure.unwrap_or_default(),
+        opened: info.opened,
+        sealed_key: sealed_key.into(),
+        taken,
     }
 }

@@ -1,6 +1,7 @@
 //! Snapshots: cells that run nothing, whose they are, and what is left when something is cut off.
 
 mod ends;
+mod scheduled;
 mod world;
 
 use std::{

@@ -16,6 +16,7 @@ const DONE: &[(&str, Severity)] = &[
     ("AuthService/RemovePasskey", Severity::Warning),
     ("AuthService/RemoveTotp", Severity::Warning),
     ("ContainerService/DeleteSnapshot", Severity::Warning),
+    ("ContainerService/DeleteSnapshotSchedule", Severity::Warning),
     ("ContainerService/RestoreSnapshot", Severity::Warning),
     ("RecoveryService/CancelCeremony", Severity::Warning),
     ("RecoveryService/CompleteCeremony", Severity::Critical),
@@ -60,6 +61,13 @@ const REFUSED: &[(&str, Severity)] = &[
     ("audit.stream_down", Severity::Warning),
     ("program.stopped", Severity::Critical),
     ("container.drift", Severity::Critical),
+    // by schedule: the next one is due, and the last is not taken yet
+    ("snapshot.overdue", Severity::Warning),
+    ("snapshot.given_up", Severity::Warning),
+    // by schedule: nothing is taken until its user does something
+    ("snapshot.refused", Severity::Warning),
+    // its host does not believe the schedule: it is an earlier one, or nobody's
+    ("snapshot.schedule_refused", Severity::Critical),
 ];
 
 /// How bad the record is; none if it is no alert by itself.

@@ -1,5 +1,6 @@
 //! Admissions of what changes a container's life.
 
+use ocmt_runtime::{MAX_SEALED_VOLUME, RuntimeKind};
 use ocmt_store::tables::{Container, ContainerState, DesiredState};
 use ocmt_types::{ContainerId, UserId};
 
@@ -7,7 +8,7 @@ use super::{
     super::{group, pairing},
     About, Act, Admission, again, events, load, load_free,
     place::place,
-    schedule, store, stored,
+    schedule, snapshot, store, stored,
 };
 use crate::{
     agent_policy::stored as stored_policy,
@@ -65,6 +66,9 @@ act!(CreateContainer: CreateContainer, Woken, created, self, work => {
     work.authorize(Action::CreateContainer, &Object::of(user))?;
     let spec = self.spec;
     check(&spec)?;
+    if spec.sealed_volume_bytes.is_some() && work.env.runtime.kind() == RuntimeKind::Process {
+        return Err(ActorError::invalid("spec.sealed_volume_bytes", "needs Docker, which this node does not use"));
+    }
     image(&spec.image, work.env.mode)?;
     let container: ContainerId = work.env.id();
     work.object = format!("container/{container}");
@@ -145,6 +149,13 @@ fn check(spec: &ContainerSpec) -> Result<(), ActorError> {
     }
     if spec.gateway_plain && spec.workload_port.is_none() {
         return Err(ActorError::invalid("spec.gateway_plain", "needs the workload's port"));
+    }
+    if let Some(bytes) = spec.sealed_volume_bytes {
+        let memory = spec.memory_bytes.unwrap_or(ocmt_runtime::Limits::default().memory_bytes);
+        if !(1 << 20..=MAX_SEALED_VOLUME.min(memory / 2)).contains(&bytes) {
+            let why = "is not 1 to 64 MiB and at most half of the container's memory, which it counts as";
+            return Err(ActorError::invalid("spec.sealed_volume_bytes", why));
+        }
     }
     let day = 86_400_000;
     for (field, value) in [
@@ -236,6 +247,7 @@ act!(RemoveContainer: RemoveContainer, (), removed, self, work => {
     group::forget_container(work, self.container).await?;
     pairing::forget_container(work, self.container).await?;
     schedule::forget_container(work, self.container).await?;
+    snapshot::scheduled::forget(work, self.container).await?;
     desire(work, row, DesiredState::Absent).await
 });
 

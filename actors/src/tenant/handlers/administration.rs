@@ -26,7 +26,13 @@ use crate::{
         message::What,
     },
     quota::Quota,
-    tenant::{container::schedule, deletion, handlers::tenant::info, quota, vault::asked},
+    tenant::{
+        container::{schedule, snapshot},
+        deletion,
+        handlers::tenant::info,
+        quota,
+        vault::asked,
+    },
     work::{Handle, Work},
 };
 
@@ -85,6 +91,7 @@ impl Handle for ResumeTenant {
         if let Some(held) = work.tx.take::<Suspension>(()).await? {
             work.tx.release_timers(work.now.since(held.since)).await?;
             schedule::resume(work).await?;
+            snapshot::scheduled::resume(work).await?;
             asked::put_off(work, held.since).await?;
             put_ceremonies_off(work, held).await?;
         }

@@ -59,6 +59,8 @@ pub(crate) async fn fire(work: &mut Work, timer: Timer) -> Result<(), ActorError
         LOOK => container::look(work, &timer.subject).await,
         LOCK => container::lock(work, &timer.subject).await,
         snapshot::TIMER => snapshot::fire(work, &timer.subject).await,
+        snapshot::scheduled::DUE => snapshot::scheduled::fire(work, &timer.subject).await,
+        snapshot::scheduled::AGAIN => snapshot::scheduled::again(work, &timer.subject).await,
         schedule::DUE => schedule::fire(work, &timer.subject).await,
         schedule::AGAIN => schedule::again(work, &timer.subject).await,
         #[cfg(test)]

@@ -62,7 +62,7 @@ pub use recovery::{
 };
 pub use schedule::Schedule;
 pub use share::{Capability, CapabilityState, Share, ShareGrant, ShareRight, ShareState, SharedWrite};
-pub use snapshot::{Snapshot, SnapshotState};
+pub use snapshot::{Snapshot, SnapshotSchedule, SnapshotState};
 pub use sso::{OidcIdentity, OidcLogin, OidcProvider};
 pub use team::{CustomRole, Group, GroupMember, GroupResource, StoredGroupRole};
 pub use tenant::{
@@ -186,6 +186,7 @@ fn what_comes_and_goes() -> Vec<&'static Table> {
         ContainerEvent::table(),
         CeremonyEvent::table(),
         Snapshot::table(),
+        SnapshotSchedule::table(),
         GroupVault::table(),
         VaultMember::table(),
         ShareRight::table(),

@@ -53,5 +53,50 @@ rows! {
         failure: Option<String>,
         /// When it was asked for.
         created_at: Timestamp,
+        /// The number of the schedule that had it taken; none of one that somebody asked for.
+        schedule: Option<i64>,
+        /// Its key, sealed by its cell to the schedule's public key; none while it is not there, and of others.
+        sealed_key: Option<Vec<u8>>,
+        /// What its host signed of it; none while it is not there, and of others.
+        statement: Option<Vec<u8>>,
+        /// The certificates of that host, each behind its length.
+        chain: Option<Vec<u8>>,
+        /// A client has had it opened to its end.
+        opened: bool,
+    } index(tenant_id, user_id);
+
+    /// When snapshots of a container are taken by themselves. Each of its times is taken once, in the transaction that
+    /// names the next; what is due then waits for the container to rest.
+    pub struct SnapshotSchedule: tenant("snapshot_schedules") {
+        key {
+            /// Of which container.
+            container_id: ContainerId,
+        }
+        /// Whose container that is.
+        user_id: UserId,
+        /// What the user signed.
+        signed: Vec<u8>,
+        /// The Ed25519 key that it is signed with, as its user had published it.
+        signer: Digest32,
+        /// Its number: a later one of the user has a higher one.
+        number: i64,
+        /// The key epoch of the user's vault that its public key is of; under another it rests.
+        vault_epoch: i64,
+        /// Its next time; none while there is none.
+        next_at: Option<Timestamp>,
+        /// Its last time that was taken.
+        last_at: Option<Timestamp>,
+        /// A time that was taken and of which there is no snapshot yet.
+        due_at: Option<Timestamp>,
+        /// The snapshot that is being taken.
+        snapshot_id: Option<SnapshotId>,
+        /// How often the one that is due was begun.
+        tries: i64,
+        /// Why nothing is taken by it until it is put anew.
+        rests: Option<String>,
+        /// Why the last that was due came to nothing.
+        failure: Option<String>,
+        /// When it was put.
+        created_at: Timestamp,
     } index(tenant_id, user_id);
 }

@@ -248,6 +248,11 @@ pub async fn snapshots_are_unverified_after_an_accepted_restore(store: Store) {
             opened_by: None,
             failure: None,
             created_at: Timestamp(1_000),
+            schedule: None,
+            sealed_key: None,
+            statement: None,
+            chain: None,
+            opened: false,
         };
         tx.insert(&snapshot).await.unwrap();
     }

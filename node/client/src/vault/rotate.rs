@@ -33,6 +33,8 @@ impl Vault {
         };
         let completed = self.stage(mode, drop, &add, reason).await?;
         self.finish(completed).await?;
+        // the rotation is done whatever comes of this: a schedule that is not signed anew rests, and says so
+        let _ = Box::pin(self.renew_snapshot_schedules()).await;
         Ok(filed)
     }
 

@@ -65,7 +65,9 @@ pub use share::{
     AskArgs, ComparedArgs, GiveArgs, OfferArgs, ProgramAskArgs, ProgramCommand, ProgramCreateArgs,
     ProgramWriteArgs, ShareCommand, SharedArgs,
 };
-pub use snapshot::{SnapshotCommand, SnapshotCreateArgs, SnapshotOpenArgs};
+pub use snapshot::{
+    SnapshotCommand, SnapshotCreateArgs, SnapshotOpenArgs, SnapshotScheduleCommand, SnapshotScheduleSetArgs,
+};
 pub use store::{AcceptArgs, BackupArgs, CopyArgs, RestoreArgs, StoreCommand};
 pub use team::{GroupCommand, PairingCommand};
 pub use transfer::{ExistingArg, ExportArgs, ImportArgs};

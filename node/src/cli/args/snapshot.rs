@@ -10,7 +10,7 @@ use super::{ContainerArg, PassphraseArgs};
 pub enum SnapshotCommand {
     /// Take a snapshot of your stopped container's volume
     #[command(
-        after_help = "Example:\n  ocmt container stop && ocmt snapshot create\n\nIts key is made here and goes to a cell that runs nothing beside your container: whoever keeps the snapshot reads nothing of it. Run from a timer, with --passphrase-file, it works while your session on that device lasts, 24 h at the most."
+        after_help = "Example:\n  ocmt container stop && ocmt snapshot create\n\nIts key is made here and goes to a cell that runs nothing beside your container: whoever keeps the snapshot reads nothing of it. To have them taken by themselves: `ocmt snapshot schedule set`."
     )]
     Create(SnapshotCreateArgs),
     /// Your snapshots
@@ -24,12 +24,51 @@ pub enum SnapshotCommand {
     /// Have a snapshot read to its end, and change nothing
     #[command(after_help = "Example:\n  ocmt container stop && ocmt snapshot verify 93b3c1d0-…")]
     Verify(SnapshotOpenArgs),
+    /// When snapshots are taken by themselves
+    #[command(subcommand)]
+    Schedule(SnapshotScheduleCommand),
     /// Delete a snapshot
     #[command(after_help = "Example:\n  ocmt snapshot rm 93b3c1d0-…")]
     Rm {
         /// Which, from `ocmt snapshot ls`
         snapshot: SnapshotId,
     },
+}
+
+/// `ocmt snapshot schedule`
+#[derive(Subcommand)]
+pub enum SnapshotScheduleCommand {
+    /// Have snapshots taken by schedule, or change when
+    Set(SnapshotScheduleSetArgs),
+    /// The schedule, and how it stands
+    #[command(after_help = "Example:\n  ocmt snapshot schedule show")]
+    Show(ContainerArg),
+    /// Take none by schedule any more; those that were taken stay
+    #[command(after_help = "Example:\n  ocmt snapshot schedule rm")]
+    Rm(ContainerArg),
+}
+
+/// `ocmt snapshot schedule set`
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  ocmt snapshot schedule set '0 3 * * *' --time-zone Europe/Berlin --keep 7\n\nFive fields: minute, hour, day of the month, month, day of the week; times at least five minutes apart. A container that runs or is paused is not stopped for it: what is due is taken when it stops next. Past the number that is kept the oldest goes that a schedule made, but never the newest that was opened (`ocmt snapshot verify`). The schedule is signed here, and names a key that only your vault has; your vault must have pinned the container's host, as it does when you unlock it or take a snapshot."
+)]
+pub struct SnapshotScheduleSetArgs {
+    /// When: five fields of cron in one argument
+    pub cron: String,
+    /// IANA name of the zone that the fields are read in
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub time_zone: String,
+    /// How many of those that it takes are kept; two fewer at the most than a user may have. To keep fewer than before asks
+    /// who is there
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub keep: u16,
+    /// Which container; may be left out if you have only one
+    #[arg(long, value_name = "ID")]
+    pub container: Option<ContainerId>,
+    /// To open the vault.
+    #[command(flatten)]
+    pub passphrase: PassphraseArgs,
 }
 
 /// `ocmt snapshot create`

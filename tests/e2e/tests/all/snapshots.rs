@@ -7,9 +7,10 @@ use std::{
     time::Duration,
 };
 
-use ocmt::config::RuntimeKind;
-use ocmt_client::{container::Spec, snapshot::State, vault::Vault};
+use ocmt::config::{Config, RuntimeKind};
+use ocmt_client::{ClientError, container::Spec, snapshot::State, vault::Vault};
 use ocmt_crypto::vault::RotationMode;
+use ocmt_store::testing::TestDatabase;
 use ocmt_testkit::{
     Person, TestNode,
     command::{Said, ocmt},
@@ -31,6 +32,8 @@ struct Desk {
     container: ContainerId,
     volume: PathBuf,
     store: PathBuf,
+    /// Under Docker: of a cluster, which somebody may write to.
+    database: Option<TestDatabase>,
 }
 
 impl Desk {
@@ -38,7 +41,8 @@ impl Desk {
         let store = tempfile::TempDir::with_prefix("ocmt-snapshots.").unwrap().keep();
         let at = format!("file://{}", store.display());
         let docker = image.is_some();
-        let node = TestNode::start_with(|config| {
+        let database = if docker { Some(TestDatabase::migrated().await.unwrap()) } else { None };
+        let change = |config: &mut Config| {
             config.snapshots.store = at;
             if let Some(image) = image {
                 config.containers.runtime = RuntimeKind::Docker;
@@ -48,9 +52,11 @@ impl Desk {
                 // a file system of its own: taken and put back as the folder is that a volume otherwise is
                 config.containers.volume_mib = 16;
             }
-        })
-        .await
-        .unwrap();
+        };
+        let node = match &database {
+            Some(database) => TestNode::start_on(&database.url(), change).await.unwrap(),
+            None => TestNode::start_with(change).await.unwrap(),
+        };
         let ada = node.person("ada").await.unwrap();
         let vault = ada.vault(PASSPHRASE).await.unwrap();
         let argv =
@@ -64,7 +70,7 @@ impl Desk {
         if docker {
             std::os::unix::fs::chown(volume.join("file"), Some(1000), Some(1000)).unwrap();
         }
-        Self { node, ada, vault, container: made.id, volume, store }
+        Self { node, ada, vault, container: made.id, volume, store, database }
     }
 
     fn file(&self) -> String {
@@ -128,9 +134,55 @@ async fn round(mut desk: Desk) {
     let later = desk.vault.take_snapshot(desk.container, false).await.unwrap();
     desk.vault.restore_snapshot(desk.container, later.id, false).await.unwrap();
     assert_eq!(desk.file(), CANARY);
+    by_schedule(&mut desk).await;
     let log = fs::read(desk.node.folder().join("node.log")).unwrap();
     assert!(!has(&log, b"canary of a volume"));
     desk.ada.client.remove_container(desk.container, false).await.unwrap();
+}
+
+/// Taken by itself when the container stops, opened under the vault, and refused if its host did not sign it so.
+async fn by_schedule(desk: &mut Desk) {
+    let Some(database) = &desk.database else { return };
+    let container = desk.container;
+    let put = desk.vault.put_snapshot_schedule(container, "0 3 1 1 *", "", 3).await.unwrap();
+    assert!(put.next_at.is_some() && put.due_at.is_none() && put.rests.is_empty());
+    // the time has come
+    database.run("UPDATE snapshot_schedules SET due_at = 1").await.unwrap();
+    desk.ada.client.wake_container(container).await.unwrap();
+    desk.ada.client.stop_container(container, Some(Duration::ZERO)).await.unwrap();
+    let mut found = None;
+    for _ in 0..600 {
+        let all = desk.ada.client.list_snapshots(container).await.unwrap();
+        found = all.into_iter().find(|one| one.by_schedule && one.state == State::Taken);
+        if found.is_some() {
+            break;
+        }
+        // why: a cell of its own reads the volume meanwhile, and nobody is told of its end
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let taken = found.unwrap();
+    assert!(
+        taken.verified && !taken.opened && !has(&fs::read(desk.object(taken.id)).unwrap(), CANARY.as_bytes())
+    );
+    desk.change("changed");
+    let another = "set_byte(sealed_key, 60, get_byte(sealed_key, 60) # 1)";
+    let unsigned = "set_byte(statement, 60, get_byte(statement, 60) # 1)";
+    for (column, forged) in [("sealed_key", another), ("statement", unsigned)] {
+        let change = format!("UPDATE snapshots SET {column} = {forged} WHERE schedule IS NOT NULL");
+        database.run(&change).await.unwrap();
+        let refused = desk.vault.restore_snapshot(container, taken.id, false).await.unwrap_err();
+        assert!(matches!(refused, ClientError::Node(_)), "{column}: {refused}");
+        assert_eq!(desk.file(), "changed", "{column}");
+        database.run(&change).await.unwrap();
+    }
+    desk.vault.rotate(RotationMode::Rekey, &[], Vec::new(), "a leaver").await.unwrap();
+    let own = desk.vault.identity_key();
+    let renewed = desk.ada.client.snapshot_schedule(container, &own).await.unwrap().unwrap();
+    assert_eq!((renewed.rests.as_str(), renewed.keep), ("", 3), "it was not signed anew");
+    desk.vault.restore_snapshot(container, taken.id, false).await.unwrap();
+    assert_eq!(desk.file(), CANARY);
+    desk.ada.client.delete_snapshot_schedule(container).await.unwrap();
+    assert!(desk.ada.client.snapshot_schedule(container, &own).await.unwrap().is_none());
 }
 
 fn has(all: &[u8], part: &[u8]) -> bool {
@@ -172,6 +224,12 @@ async fn it_is_typed() {
     desk.change("changed");
     let restored = json(&says(&[["restore", id].as_slice(), &opened].concat()).await);
     assert_eq!((restored["generation"].as_u64(), desk.file().as_str()), (Some(2), CANARY));
+    let scheduled = [["schedule", "set", "0 3 * * *", "--keep", "2"].as_slice(), &opened].concat();
+    assert_eq!(json(&says(&scheduled).await)["keep"].as_u64(), Some(2));
+    let shown = json(&says(&["schedule", "show"]).await);
+    assert_eq!((shown["cron"].as_str(), shown["rests"].as_str()), (Some("0 3 * * *"), Some("")));
+    json(&says(&["schedule", "rm"]).await);
+    assert!(json(&says(&["schedule", "show"]).await).get("cron").is_none());
     json(&says(&["rm", id]).await);
     assert_eq!(json(&says(&["ls"]).await).as_array().map(Vec::len), Some(0));
     let gone = says(&[["restore", id].as_slice(), &opened].concat()).await;

@@ -4,7 +4,7 @@
 //! due ([`due`]). All counts hold exactly, since the transactions of a tenant come one after the other.
 
 pub(in crate::tenant) mod due;
-mod times;
+pub(super) mod times;
 
 use ocmt_store::{
     ReadTx,

@@ -29,7 +29,7 @@ const LONGEST_CRON: usize = 100;
 const LONGEST_ZONE: usize = 64;
 
 /// The times of a schedule.
-pub(super) struct Times {
+pub(in crate::tenant::container) struct Times {
     cron: Cron,
     zone: TimeZone,
 }
@@ -39,7 +39,7 @@ impl Times {
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` that says what is wrong.
-    pub(super) fn parse(cron: &str, zone: &str) -> Result<Self, ActorError> {
+    pub(in crate::tenant::container) fn parse(cron: &str, zone: &str) -> Result<Self, ActorError> {
         if cron.len() > LONGEST_CRON || cron.split_ascii_whitespace().count() != 5 || !cron.is_ascii() {
             return Err(ActorError::invalid("cron", "must be five fields of at most 100 bytes together"));
         }
@@ -60,7 +60,7 @@ impl Times {
     ///
     /// # Errors
     /// `INVALID_ARGUMENT`; so too if it is never due.
-    pub(super) fn check(&self, now: Timestamp) -> Result<(), ActorError> {
+    pub(in crate::tenant::container) fn check(&self, now: Timestamp) -> Result<(), ActorError> {
         let mut before = self.after(now).ok_or_else(never)?;
         for _ in 0..LOOKED_AT {
             let Some(next) = self.after(before) else { return Ok(()) };
@@ -74,7 +74,11 @@ impl Times {
 
     /// The first time after `now` that is far enough from the `last` one that was taken. A clock that goes back leads
     /// to no time that was taken.
-    pub(super) fn next(&self, now: Timestamp, last: Option<Timestamp>) -> Option<Timestamp> {
+    pub(in crate::tenant::container) fn next(
+        &self,
+        now: Timestamp,
+        last: Option<Timestamp>,
+    ) -> Option<Timestamp> {
         let Some(last) = last else { return self.after(now) };
         // whole minutes: the one that ends the interval is far enough
         let enough = last + MIN_INTERVAL.saturating_sub(Duration::from_millis(1));
@@ -93,7 +97,7 @@ fn never() -> ActorError {
 }
 
 /// When it fires that is due at `due`: the same moment of the minute each time.
-pub(super) fn fires_at(schedule: ScheduleId, due: Timestamp) -> Timestamp {
+pub(in crate::tenant::container) fn fires_at(schedule: ScheduleId, due: Timestamp) -> Timestamp {
     let digest: [u8; 32] = Sha256::digest(schedule.as_bytes()).into();
     let word = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
     let spread = u32::try_from(SPREAD.as_millis()).unwrap_or(u32::MAX);

@@ -5,7 +5,7 @@ use ocmt_crypto::audit::Outcome as AuditOutcome;
 use ocmt_store::tables::{Container, ContainerState, DesiredState, Snapshot, SnapshotState};
 use ocmt_types::{ContainerId, Digest32, SnapshotId};
 
-use super::{TOLD, info, set, store};
+use super::{TOLD, info, scheduled, set, store};
 use crate::{
     api::snapshot::SnapshotDone,
     audit,
@@ -26,6 +26,8 @@ pub(crate) enum Went {
         size: u64,
         /// SHA-256 of them.
         hash: Digest32,
+        /// What only one by schedule has.
+        scheduled: Option<Box<Scheduled>>,
     },
     /// The volume is the snapshot's.
     Restored,
@@ -35,6 +37,19 @@ pub(crate) enum Went {
     Failed(String),
     /// What is stored does not open.
     Damaged(String),
+    /// Its host does not take the schedule, and why: nothing was begun.
+    ScheduleRefused(String),
+}
+
+/// What a snapshot by schedule has beside its ciphertext.
+#[derive(Debug, Clone)]
+pub(crate) struct Scheduled {
+    /// Its key, sealed to the schedule's public key.
+    pub(crate) sealed_key: Vec<u8>,
+    /// What its host signed.
+    pub(crate) statement: Vec<u8>,
+    /// The certificates of that host.
+    pub(crate) chain: Vec<Vec<u8>>,
 }
 
 /// Whether something is being done with it.
@@ -80,7 +95,7 @@ impl SystemWork for Finish {
         let container = work.tx.get::<Container>(self.container).await?.ok_or(ActorError::NotFound)?;
         let row = work.tx.get::<Snapshot>(self.snapshot).await?.ok_or(ActorError::NotFound)?;
         let expected = match self.went {
-            Went::Taken { .. } => Some(SnapshotState::Taking),
+            Went::Taken { .. } | Went::ScheduleRefused(_) => Some(SnapshotState::Taking),
             Went::Restored => Some(SnapshotState::Placing),
             Went::Verified => Some(SnapshotState::Verifying),
             Went::Failed(_) | Went::Damaged(_) => None,
@@ -90,19 +105,27 @@ impl SystemWork for Finish {
             return Ok((container, Err(ActorError::Aborted("the snapshot"))));
         }
         match self.went {
-            Went::Taken { size, hash } => taken(work, container, row, size, hash).await,
+            Went::Taken { size, hash, scheduled } => {
+                taken(work, container, row, (size, hash), scheduled).await
+            }
             Went::Restored => {
                 let opened_by = Some(Digest32(self.by));
                 restored(work, container, Snapshot { opened_by, ..row }).await
             }
             Went::Verified => {
                 let opened_by = Some(Digest32(self.by));
-                let row = Snapshot { state: SnapshotState::Taken, verified: true, opened_by, ..row };
+                let row =
+                    Snapshot { state: SnapshotState::Taken, verified: true, opened: true, opened_by, ..row };
                 settled(work, container, row, "snapshot.verified").await
             }
             Went::Damaged(why) => {
-                let why = came_to_nothing(work, Snapshot { verified: false, ..row }, &why).await?;
+                let why =
+                    came_to_nothing(work, Snapshot { verified: false, opened: false, ..row }, &why).await?;
                 Ok((container, Err(ActorError::precondition("SNAPSHOT_FAILED", why))))
+            }
+            Went::ScheduleRefused(why) => {
+                scheduled::refused_by_host(work, &row, &why).await?;
+                Ok((container, Err(ActorError::precondition("SNAPSHOT_SCHEDULE_REFUSED", why))))
             }
             Went::Failed(why) => {
                 let why = came_to_nothing(work, row, &why).await?;
@@ -118,9 +141,12 @@ async fn taken(
     work: &mut Work,
     container: Container,
     row: Snapshot,
-    size: u64,
-    hash: Digest32,
+    (size, hash): (u64, Digest32),
+    by_schedule: Option<Box<Scheduled>>,
 ) -> Result<Ended, ActorError> {
+    if row.schedule.is_some() != by_schedule.is_some() {
+        return Ok((container, Err(ActorError::Aborted("the snapshot"))));
+    }
     let size_bytes = i64::try_from(size).unwrap_or(i64::MAX);
     if let Err(full) = quota::store_bytes(work, size_bytes).await {
         // what was counted is taken back: the refusal is written down here, and undoes nothing
@@ -130,7 +156,15 @@ async fn taken(
     }
     let row =
         Snapshot { state: SnapshotState::Taken, size_bytes, content_hash: Some(hash), verified: true, ..row };
-    settled(work, container, row, "snapshot.taken").await
+    let Some(by_schedule) = by_schedule else {
+        return settled(work, container, row, "snapshot.taken").await;
+    };
+    let chain = Some(scheduled::join(&by_schedule.chain));
+    let Scheduled { sealed_key, statement, .. } = *by_schedule;
+    let row = Snapshot { sealed_key: Some(sealed_key), statement: Some(statement), chain, ..row };
+    let ended = settled(work, container, row.clone(), "snapshot.taken").await?;
+    scheduled::taken(work, &row).await?;
+    Ok(ended)
 }
 
 /// The container is made anew over the volume that was put in its place.
@@ -154,7 +188,7 @@ async fn restored(work: &mut Work, container: Container, row: Snapshot) -> Resul
     settled(
         work,
         container,
-        Snapshot { state: SnapshotState::Taken, verified: true, ..row },
+        Snapshot { state: SnapshotState::Taken, verified: true, opened: true, ..row },
         "snapshot.restored",
     )
     .await
@@ -190,21 +224,27 @@ pub(super) async fn came_to_nothing(work: &mut Work, row: Snapshot, why: &str) -
         _ => why.to_owned(),
     };
     let why = clip(&why, 300);
+    let by_schedule = row.schedule.is_some() && row.state == SnapshotState::Taking;
     let state = match row.state {
+        // the schedule says why, and begins another
+        SnapshotState::Taking if by_schedule => SnapshotState::Ending,
         SnapshotState::Taking => SnapshotState::Failed,
         SnapshotState::Restoring | SnapshotState::Placing | SnapshotState::Verifying => SnapshotState::Taken,
         // somebody else has said so already
         settled @ (SnapshotState::Taken | SnapshotState::Failed | SnapshotState::Ending) => settled,
     };
     if state != row.state {
-        work.tx.update(&Snapshot { state, failure: Some(why.clone()), ..row }).await?;
-        if state == SnapshotState::Failed {
-            set(work, id, TOLD).await?;
-        } else {
-            work.tx.clear_timer(super::TIMER, &id.to_string()).await?;
+        work.tx.update(&Snapshot { state, failure: Some(why.clone()), ..row.clone() }).await?;
+        match state {
+            SnapshotState::Failed => set(work, id, TOLD).await?,
+            SnapshotState::Ending => set(work, id, std::time::Duration::ZERO).await?,
+            _ => drop(work.tx.clear_timer(super::TIMER, &id.to_string()).await?),
         }
         let details = vec![("why".to_owned(), why.clone())];
         audit::note(work, "snapshot.failed", format!("snapshot/{id}"), AuditOutcome::Failed, details).await?;
+    }
+    if by_schedule {
+        scheduled::came_to_nothing(work, &row, &why).await?;
     }
     Ok(why)
 }

@@ -6,9 +6,10 @@
 //! rows are, so that none is left that no row knows.
 
 pub(crate) mod ends;
+pub(crate) mod scheduled;
 
 use ocmt_crypto::{envelope, kind::Kind, object::WRAPPED_KEY_LEN, snapshot::MAX_PAYLOAD};
-use ocmt_store::tables::{Snapshot, SnapshotState};
+use ocmt_store::tables::{Container, Snapshot, SnapshotState};
 use ocmt_types::{SnapshotId, UserId};
 use ractor::ActorRef;
 
@@ -17,7 +18,7 @@ use crate::{
     api::{
         container::CellKeyStated,
         snapshot::{
-            ArchiveErrand, CreateSnapshot, DeleteSnapshot, GetSnapshotCellKey, ListSnapshots,
+            ArchiveErrand, BySchedule, CreateSnapshot, DeleteSnapshot, GetSnapshotCellKey, ListSnapshots,
             RestoreSnapshot, SnapshotDone, SnapshotInfo, SnapshotPage, SnapshotsCall,
         },
         users::Done,
@@ -27,7 +28,10 @@ use crate::{
     effect::Effect,
     env::Env,
     error::ActorError,
-    host::message::{ArchiveOrder, At, What},
+    host::{
+        container::row::spec_of,
+        message::{ArchiveOrder, At, What},
+    },
     ports::Snapshots,
     tenant::{TenantMessage, TenantState, quota},
     work::{Handle, Work},
@@ -57,6 +61,9 @@ impl TenantState {
             SnapshotsCall::RestoreSnapshot(call) => self.admit(myself, call),
             SnapshotsCall::ListSnapshots(call) => self.work(myself, call),
             SnapshotsCall::DeleteSnapshot(call) => self.work(myself, call),
+            SnapshotsCall::PutSnapshotSchedule(call) => self.work(myself, call),
+            SnapshotsCall::GetSnapshotSchedule(call) => self.work(myself, call),
+            SnapshotsCall::DeleteSnapshotSchedule(call) => self.work(myself, call),
         }
     }
 }
@@ -71,12 +78,27 @@ pub(crate) fn store(env: &Env) -> Result<&Snapshots, ActorError> {
     })
 }
 
+/// A sealed volume from before is refused by its cell, as one that its host has put back would be.
+fn of_plain_files(row: &Container) -> Result<(), ActorError> {
+    match spec_of(row)?.sealed_volume_bytes {
+        None => Ok(()),
+        Some(_) => Err(ActorError::precondition(
+            "SEALED_VOLUME",
+            "there are no snapshots of a sealed volume: its host has it as ciphertext, and no other copy is made",
+        )),
+    }
+}
+
 asked!(
     GetSnapshotCellKey, (At, ArchiveErrand), CellKeyStated,
     |(at, errand), _, reply| (at, What::ArchiveKey(errand, reply)),
     self, work => {
         let row = load_free(work, Action::EnterContainer, self.container).await?;
+        of_plain_files(&row)?;
         store(&work.env)?;
+        if self.errand == ArchiveErrand::Scheduled {
+            return Err(ActorError::invalid("errand", "is a host's own: nobody asks for such a cell"));
+        }
         work.details.push(("errand".to_owned(), self.errand.as_str().to_owned()));
         Ok(((&row).into(), self.errand))
     }
@@ -105,6 +127,7 @@ asked!(
     self, work => {
         check_payload(&self.sealed_payload)?;
         let row = load_free(work, Action::EnterContainer, self.container).await?;
+        of_plain_files(&row)?;
         store(&work.env)?;
         let wrapped = envelope::parse(&self.wrapped_key).is_ok_and(|head| head.kind == Kind::WRAPPED_KEY);
         if !wrapped || self.wrapped_key.len() != WRAPPED_KEY_LEN {
@@ -137,6 +160,11 @@ asked!(
             opened_by: None,
             failure: None,
             created_at: work.now,
+            schedule: None,
+            sealed_key: None,
+            statement: None,
+            chain: None,
+            opened: false,
         };
         work.tx.insert(&fresh).await?;
         let order = ArchiveOrder {
@@ -156,6 +184,7 @@ asked!(
     self, work => {
         check_payload(&self.sealed_payload)?;
         let row = load_free(work, Action::EnterContainer, self.container).await?;
+        of_plain_files(&row)?;
         store(&work.env)?;
         let known = work.tx.get::<Snapshot>(self.snapshot).await?;
         // of the container's user and of nobody else: another's is not there
@@ -259,6 +288,12 @@ pub(super) fn info(row: Snapshot) -> SnapshotInfo {
         verified: row.verified,
         failure: row.failure,
         created_at: row.created_at,
+        opened: row.opened,
+        by_schedule: row.sealed_key.zip(row.statement).map(|(sealed_key, statement)| BySchedule {
+            sealed_key,
+            statement,
+            chain: scheduled::split(row.chain.as_deref().unwrap_or_default()),
+        }),
     }
 }
 
@@ -294,6 +329,7 @@ pub(in crate::tenant) async fn fire(work: &mut Work, subject: &str) -> Result<()
 
 /// A person goes, and their snapshots.
 pub(in crate::tenant) async fn forget_user(work: &mut Work, user: UserId) -> Result<(), ActorError> {
+    scheduled::forget_user(work, user).await?;
     for row in work.tx.find::<Snapshot>(Snapshot::user_id.eq(user)).await? {
         end(work, row).await?;
     }

@@ -67,7 +67,11 @@ pub(super) fn snapshots(ids: &Ids) -> Vec<Made> {
             wrapped_key: vec![1; 72].into(), sealed_payload: vec![1; 64].into(), cell_key: vec![1; 32].into(), idempotency_key: key() };
         ContainerService/RestoreSnapshot "container" => pb::RestoreSnapshotRequest { container_id: container_id.clone(), snapshot_id: uuid(),
             sealed_payload: vec![1; 64].into(), verify_only: false, cell_key: vec![1; 32].into(), idempotency_key: key() };
-        ContainerService/ListSnapshots "container" => pb::ListSnapshotsRequest { container_id, ..Default::default() };
+        ContainerService/ListSnapshots "container" => pb::ListSnapshotsRequest { container_id: container_id.clone(), ..Default::default() };
+        ContainerService/PutSnapshotSchedule "container" => pb::PutSnapshotScheduleRequest { container_id: container_id.clone(),
+            signed: vec![1; 64].into(), vault_epoch: 1, idempotency_key: key() };
+        ContainerService/GetSnapshotSchedule "container" => pb::GetSnapshotScheduleRequest { container_id: container_id.clone() };
+        ContainerService/DeleteSnapshotSchedule "container" => pb::DeleteSnapshotScheduleRequest { container_id, idempotency_key: key() };
         ContainerService/DeleteSnapshot "" => pb::DeleteSnapshotRequest { snapshot_id: uuid(), idempotency_key: key() };
     }
 }

@@ -1,0 +1,213 @@
+//! Snapshots by schedule: the user signs when they are taken and to which key they are sealed, and nobody of theirs is there
+//! when one is.
+//!
+//! To a public key anybody can seal. So a snapshot by schedule is opened only if the host has signed what it took that this
+//! vault has pinned for its container, and is dated as that host says.
+
+use std::time::Duration;
+
+use ocmt_crypto::{
+    datakey::DataKey,
+    sign::VerifyKey,
+    snapshot_schedule::{Schedule, ScheduleKey, Taken, sealed_key_hash, sealed_key_version},
+};
+use ocmt_proto::v1 as pb;
+use ocmt_types::{Clock as _, ContainerId, SystemClock, Timestamp};
+use serde::Serialize;
+
+use crate::{
+    Client, ClientError,
+    client::{idempotency_key, present},
+    snapshot::{Scheduled, Snapshot},
+    vault::Vault,
+    wire::time,
+};
+
+/// A snapshot is taken within minutes of what the list says, by the clocks of two nodes.
+const DATED_WITHIN: Duration = Duration::from_secs(3600);
+
+/// When snapshots of a container are taken by themselves: as its user signed it, and how it stands as the node says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SnapshotSchedule {
+    /// Of which container.
+    pub container: ContainerId,
+    /// Five fields.
+    pub cron: String,
+    /// The zone that they are read in.
+    pub time_zone: String,
+    /// How many are kept.
+    pub keep: u16,
+    /// The next time.
+    pub next_at: Option<Timestamp>,
+    /// A time that has come and of which there is no snapshot yet: the container has to stop first.
+    pub due_at: Option<Timestamp>,
+    /// Why nothing is taken until it is put anew; empty if something is.
+    pub rests: String,
+    /// Why the last that was due came to nothing; empty if it did not.
+    pub failure: String,
+    #[serde(skip)]
+    number: u64,
+}
+
+impl Client {
+    /// The schedule of a container's snapshots, if there is one; `own` is the identity key of its user.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if the one that is there was signed by somebody else, or for something else.
+    pub async fn snapshot_schedule(
+        &self,
+        container: ContainerId,
+        own: &VerifyKey,
+    ) -> Result<Option<SnapshotSchedule>, ClientError> {
+        let request = pb::GetSnapshotScheduleRequest { container_id: container.to_string() };
+        let found = self.containers().get_snapshot_schedule(request).await?.into_inner().schedule;
+        found.map(|found| self.proven(container, own, found)).transpose()
+    }
+
+    fn proven(
+        &self,
+        container: ContainerId,
+        own: &VerifyKey,
+        shown: pb::SnapshotSchedule,
+    ) -> Result<SnapshotSchedule, ClientError> {
+        let signed = Schedule::verify(&shown.signed, own).map_err(|_| ClientError::Answer("signed"))?;
+        let who = self.identity()?;
+        if (signed.tenant, signed.user, signed.container) != (who.tenant, who.user, container) {
+            return Err(ClientError::Answer("signed"));
+        }
+        Ok(SnapshotSchedule {
+            container,
+            cron: signed.cron,
+            time_zone: signed.time_zone,
+            keep: signed.keep,
+            next_at: shown.next_at.as_ref().map(time),
+            due_at: shown.due_at.as_ref().map(time),
+            rests: shown.rests,
+            failure: shown.failure,
+            number: signed.number,
+        })
+    }
+
+    /// Takes no snapshots by schedule any more. Needs step-up.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn delete_snapshot_schedule(&self, container: ContainerId) -> Result<(), ClientError> {
+        let request = pb::DeleteSnapshotScheduleRequest {
+            container_id: container.to_string(),
+            idempotency_key: idempotency_key(),
+        };
+        self.containers().delete_snapshot_schedule(request).await?;
+        Ok(())
+    }
+}
+
+impl Vault {
+    /// Signs a schedule for the snapshots of a container, in the place of the one before. An empty zone is UTC. To keep
+    /// fewer than before needs step-up.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::Usage`] if this vault has not pinned the container's host, whose word its snapshots
+    /// are believed by.
+    pub async fn put_snapshot_schedule(
+        &mut self,
+        container: ContainerId,
+        cron: &str,
+        time_zone: &str,
+        keep: u16,
+    ) -> Result<SnapshotSchedule, ClientError> {
+        if self.pinned_host(container).is_none() {
+            let why =
+                "this vault has not pinned the host of that container: unlock it, or take a snapshot, once";
+            return Err(ClientError::Usage(why.to_owned()));
+        }
+        let own = self.identity_key();
+        // what somebody else has put there is replaced too: it only has no number that counts
+        let before = match self.client().snapshot_schedule(container, &own).await {
+            Err(ClientError::Answer(_)) => None,
+            found => found?,
+        };
+        let versions = self.volume_key(container, true).await?;
+        let (version, volume_key) = &versions.current;
+        let who = self.client().identity()?;
+        let key = ScheduleKey::of((*version, volume_key), self.keys().scope(), container)?;
+        // higher than any that a host of this user has seen, also where the database was put back since
+        let now = u64::try_from(SystemClock.now().millis()).unwrap_or(0);
+        let schedule = Schedule {
+            tenant: who.tenant,
+            user: who.user,
+            container,
+            number: before.map_or(now, |before| now.max(before.number.saturating_add(1))),
+            cron: cron.to_owned(),
+            time_zone: if time_zone.is_empty() { "UTC" } else { time_zone }.to_owned(),
+            keep,
+            key: key.public(),
+            key_version: *version,
+        };
+        let signed = schedule.sign(&self.keys().keyring().identity_signing).map_err(|_| {
+            ClientError::Usage(
+                "a schedule has five fields of at most 100 bytes, and keeps 1 to 100".to_owned(),
+            )
+        })?;
+        let request = pb::PutSnapshotScheduleRequest {
+            container_id: container.to_string(),
+            signed: signed.into(),
+            vault_epoch: u64::from(self.keys().epoch()),
+            idempotency_key: idempotency_key(),
+        };
+        let answer = self.client().containers().put_snapshot_schedule(request).await?.into_inner();
+        self.client().proven(container, &own, present(answer.schedule, "schedule")?)
+    }
+
+    /// After the keys of the vault were changed: signs each schedule of before anew, for the keys of now. Those that are
+    /// not, rest until they are.
+    pub(crate) async fn renew_snapshot_schedules(&mut self) -> Result<(), ClientError> {
+        let own = self.identity_key();
+        let pinned: Vec<_> = self.keys().manifest().hosts.iter().map(|host| host.container).collect();
+        for container in pinned {
+            // a container of before is not there any more
+            let Ok(Some(before)) = self.client().snapshot_schedule(container, &own).await else { continue };
+            self.put_snapshot_schedule(container, &before.cron, &before.time_zone, before.keep).await?;
+        }
+        Ok(())
+    }
+
+    /// The key of a snapshot that was taken by schedule, if the pinned host has signed what it took.
+    pub(crate) async fn scheduled_key(
+        &mut self,
+        snapshot: &Snapshot,
+        scheduled: &Scheduled,
+    ) -> Result<DataKey, ClientError> {
+        self.believe_taken(snapshot, scheduled)?;
+        let none = || ClientError::Usage("this vault has not the key of that snapshot".to_owned());
+        let versions = self.volume_key(snapshot.container, false).await?;
+        let meant = sealed_key_version(&scheduled.sealed_key).map_err(|_| none())?;
+        let mut all = versions.earlier.iter().chain([&versions.current]);
+        let (version, key) = all.find(|(version, _)| *version == meant).ok_or_else(none)?;
+        let key = ScheduleKey::of((*version, key), self.keys().scope(), snapshot.container)?;
+        Ok(key.open(snapshot.id, &scheduled.sealed_key)?)
+    }
+
+    /// Holds what a host signed against the pin of the snapshot's own container, and against what the list says.
+    fn believe_taken(&self, snapshot: &Snapshot, scheduled: &Scheduled) -> Result<(), ClientError> {
+        let Scheduled { sealed_key, taken, content_hash } = scheduled;
+        let node =
+            self.client().target().ca.prove_node_at(&taken.certificate_chain_der, snapshot.created_at)?;
+        let pinned = self.pinned_host(snapshot.container);
+        if pinned != Some(node.id) {
+            let pinned = pinned.map_or_else(|| "none".to_owned(), |pinned| pinned.to_string());
+            return Err(ClientError::OtherTaker { pinned, by: node.id.to_string() });
+        }
+        let said = Taken::verify(&taken.statement, &node.key)
+            .map_err(|_| ClientError::Node("its word on that snapshot does not hold"))?;
+        let apart = said.taken_at.since(snapshot.created_at).max(snapshot.created_at.since(said.taken_at));
+        let same = said.node == node.id
+            && said.tenant == self.keys().scope().tenant
+            && (said.container, said.generation) == (snapshot.container, snapshot.generation)
+            && (said.snapshot, said.size) == (snapshot.id, snapshot.size_bytes)
+            && said.content_hash.0[..] == content_hash[..]
+            && said.sealed_key_hash == sealed_key_hash(sealed_key)
+            && apart <= DATED_WITHIN;
+        if same { Ok(()) } else { Err(ClientError::Node("its word is on another snapshot")) }
+    }
+}
