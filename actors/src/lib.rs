@@ -106,8 +106,8 @@ pub use ports::{
     Alone, Answering, CellCall, CellChannel, CellConnection, CellConnections, CellError, CellGot,
     CellInboxItem, CellInboxSettled, CellLink, CellOffer, CellPass, CellPolicy, CellStatus, CellTarget,
     CellTranscripts, CellUnlock, CellWant, CellWanted, CellWish, HostSeen, HostStanding, LockReason, Mail,
-    MailBody, MailError, Mailer, Neighbours, NodeSigner, Pieces, RemoteChannel, SealingRing, SnapshotStore,
-    SnapshotStoreError, Snapshots, StoreCall,
+    MailBody, MailError, Mailer, Neighbours, NodeSigner, Pieces, PinCall, PinError, RemoteChannel,
+    SchedulePin, SchedulePins, SealingRing, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall,
 };
 pub use quota::{Quota, QuotaChange};
 pub use system::{StreamEnd, StreamGuard, System, TenantHandle};

@@ -7,7 +7,10 @@ mod transcripts;
 
 pub use connect::{CellConnection, CellConnections, CellOffer, CellWish};
 pub use neighbours::{Alone, Answering, HostSeen, HostStanding, Neighbours, RemoteChannel};
-pub use snapshots::{Pieces, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall};
+pub use snapshots::{
+    Pieces, PinCall, PinError, SchedulePin, SchedulePins, SnapshotStore, SnapshotStoreError, Snapshots,
+    StoreCall,
+};
 pub use transcripts::{CellGot, CellTranscripts, CellWant, CellWanted};
 
 use std::{

@@ -11,6 +11,7 @@ from primitives import (
     Reader, argon2id, ed25519_public, envelope, head, hkdf, i64, mac, need, normalised, open_box, open_envelope, opt,
     seal_box, sha256, sign, sign_plain, u32, u64, var, verify, verify_plain, x25519_public,
 )
+from schedules import make_schedule, open_schedule
 from streams import make_transcript, read_transcript
 
 PASSPHRASE = "violin ledger umbrella quartz"
@@ -83,6 +84,45 @@ def open_snapshot(values):
         epoch, opened = open_envelope(0x08, v["key"], chunk_context(v, number, number == last), bytes.fromhex(chunk))
         need(epoch == 0 and opened.hex() == content)
         need(len(opened) == 262_144 or number == last and len(opened) < 262_144)
+
+
+# ---- sealed volumes
+
+
+def volume_key_of(v):
+    return hkdf(bytes(32), v["volume_key"], b"OCMT sealed volume v1")
+
+
+def sealing_context(v, sealing, number, last):
+    return v["tenant"] + sealing + u64(number) + bytes([last])
+
+
+def make_sealed_volume():
+    names = "tenant", "container", "sealing"
+    v = {name: bytes([at + 1]) * 16 for at, name in enumerate(names)}
+    v |= {"volume_key": os.urandom(32), "file_key": os.urandom(32), "version": 5, "serial": NOW}
+    v["content"] = b"an archive, as of a snapshot"
+    key, content = volume_key_of(v), v["file_key"] + v["sealing"] + u64(NOW)
+    v["file"] = envelope(0x0A, 5, key, v["tenant"] + v["container"], content)
+    v["file"] += envelope(0x08, 0, v["file_key"], sealing_context(v, v["sealing"], 0, True), v["content"])
+    return shown(v)
+
+
+def open_sealed_volume(values):
+    v = Fields(values)
+    sealed, chunks = v["file"][:96], v["file"][96:]
+    epoch, opened = open_envelope(0x0A, volume_key_of(v), v["tenant"] + v["container"], sealed)
+    reader = Reader(opened)
+    file_key, sealing, serial = reader.take(32), reader.take(16), reader.number(8)
+    reader.done()
+    need((epoch, serial) == (values["version"], values["serial"]))
+    full, number, content = 12 + 12 + 262_144 + 16, 0, b""
+    while chunks:
+        chunk, chunks = chunks[:full], chunks[full:]
+        epoch, opened = open_envelope(0x08, file_key, sealing_context(v, sealing, number, not chunks), chunk)
+        need(epoch == 0)
+        content, number = content + opened, number + 1
+    need(number > 0 and content == v["content"])
 
 
 # ---- policies
@@ -337,6 +377,8 @@ def open_code(values):
 
 PARTS = {
     "snapshot": (make_snapshot, open_snapshot),
+    "sealed_volume": (make_sealed_volume, open_sealed_volume),
+    "scheduled": (lambda: shown(make_schedule(NOW)), lambda values: open_schedule(Fields(values), values)),
     "policy": (make_policy, open_policy),
     "sealing": (make_sealing, open_sealing),
     "grant": (make_grant, open_grant),

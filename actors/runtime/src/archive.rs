@@ -32,6 +32,8 @@ pub enum ArchiveErrand {
     Restore,
     /// Look through a snapshot; it can write nowhere.
     Verify,
+    /// Read the volume as [`ArchiveErrand::Take`] does, as its user's schedule says: no client waits.
+    Scheduled,
 }
 
 impl ArchiveErrand {
@@ -41,6 +43,7 @@ impl ArchiveErrand {
             Self::Take => "take",
             Self::Restore => "restore",
             Self::Verify => "verify",
+            Self::Scheduled => "scheduled",
         }
     }
 }

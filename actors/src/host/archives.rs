@@ -79,6 +79,17 @@ impl Archives {
         }
     }
 
+    /// A place that is free now, for what can be done later as well.
+    pub(crate) fn free(self: &Arc<Self>, tenant: TenantId) -> Option<Place> {
+        if !self.tenants().insert(tenant) {
+            return None;
+        }
+        let turn = Turn { of: Arc::clone(self), tenant };
+        // those who wait for a place have a client that waits with them
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok().filter(|_| !self.is_wanted())?;
+        Some(Place { _turn: turn, _permit: permit })
+    }
+
     /// Whether somebody waits for a place.
     pub(crate) fn is_wanted(&self) -> bool {
         self.waiting.load(Ordering::SeqCst) > 0
@@ -118,6 +129,21 @@ mod tests {
         drop(second);
         let _fourth = archives.take(id(4)).await.unwrap();
         drop(first);
+        archives.take(id(1)).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_can_wait_takes_a_place_that_is_free_and_no_others() {
+        let archives = Arc::<Archives>::default();
+        let first = archives.free(id(1)).unwrap();
+        assert!(archives.free(id(1)).is_none(), "one of a tenant");
+        assert_eq!(archives.take(id(1)).await.unwrap_err().reason(), "SNAPSHOTS_BUSY");
+        let (_second, _third) = (archives.take(id(2)).await.unwrap(), archives.take(id(3)).await.unwrap());
+        assert!(archives.free(id(4)).is_none());
+        drop(first);
+        let fourth = archives.free(id(4)).unwrap();
+        assert!(archives.free(id(1)).is_none());
+        drop(fourth);
         archives.take(id(1)).await.unwrap();
     }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use ocmt_runtime::RuntimeError;
-use ocmt_types::TenantId;
+use ocmt_types::{TenantId, UserId};
 
 use super::container::from_engine;
 use crate::{env::Env, error::ActorError};
@@ -39,7 +39,10 @@ async fn sweep(env: &Env) -> Result<(), ActorError> {
 /// One that cannot be erased keeps none of the others.
 async fn erase(env: &Env, tenant: TenantId) {
     match emptied(env, tenant).await {
-        Ok(()) => tracing::info!(%tenant, "volumes of a deleted tenant were erased"),
+        Ok(()) => {
+            forget_schedules(env, tenant, None).await;
+            tracing::info!(%tenant, "volumes of a deleted tenant were erased");
+        }
         Err(error) => {
             tracing::warn!(%tenant, %error, "volumes of a deleted tenant could not be erased, tried again later");
         }
@@ -53,4 +56,13 @@ async fn emptied(env: &Env, tenant: TenantId) -> Result<(), RuntimeError> {
         }
     }
     env.runtime.erase_volumes(tenant).await
+}
+
+/// With the volumes goes what this host remembers of the schedules of their snapshots.
+pub(super) async fn forget_schedules(env: &Env, tenant: TenantId, user: Option<UserId>) {
+    if let Some(snapshots) = &env.snapshots
+        && let Err(error) = snapshots.pins.forget(tenant, user).await
+    {
+        tracing::warn!(%tenant, %error, "a schedule is remembered longer than its volume");
+    }
 }

@@ -1,6 +1,6 @@
 //! The command line. Nothing secret is ever on it: arguments are in the container's configuration.
 
-use std::{ffi::OsString, net::SocketAddr, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ocmt_types::{ContainerId, TenantId};
@@ -118,6 +118,8 @@ pub enum ArchiveErrand {
     Restore,
     /// Open a snapshot to its end.
     Verify,
+    /// Seal it as its user's schedule says.
+    Scheduled,
 }
 
 /// Options of `run`.
@@ -149,6 +151,12 @@ pub struct RunOptions {
     /// How long the workload may take to end after SIGTERM before it is killed, in milliseconds.
     #[arg(long, default_value_t = 8_000, value_parser = clap::value_parser!(u64).range(..=300_000))]
     pub stop_grace_ms: u64,
+    /// The working folder lies in memory, and its content is sealed into this folder of the host.
+    #[arg(long, value_name = "FOLDER")]
+    pub sealed_at: Option<PathBuf>,
+    /// How often it is sealed while the cell is unlocked, in milliseconds.
+    #[arg(long, default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub seal_every_ms: u64,
     /// Leave the memory readable: shows what the guard is worth. Not in a release.
     #[cfg(feature = "attack-test")]
     #[arg(long, hide = true)]

@@ -5,6 +5,7 @@ use std::{ffi::OsString, fs::File, io::Write as _, os::fd::AsFd as _, path::Path
 use anyhow::Context as _;
 use clap::Parser as _;
 use ocmt_cell::{
+    archive::AskedBy,
     cli::{ArchiveErrand, ArchiveOptions, Cli, Command, ConversationCommand, RunOptions},
     door,
 };
@@ -85,16 +86,17 @@ fn archive(options: &ArchiveOptions) -> anyhow::Result<()> {
     let start = StartSecret::from_bytes(*secret.expose());
     let place =
         CellPlace { tenant: options.tenant, container: options.container, generation: options.generation };
-    let errand = match options.errand {
-        ArchiveErrand::Take => Errand::Take,
-        ArchiveErrand::Restore => Errand::Restore,
-        ArchiveErrand::Verify => Errand::Verify,
+    let asked = match options.errand {
+        ArchiveErrand::Take => AskedBy::Client(Errand::Take),
+        ArchiveErrand::Restore => AskedBy::Client(Errand::Restore),
+        ArchiveErrand::Verify => AskedBy::Client(Errand::Verify),
+        ArchiveErrand::Scheduled => AskedBy::Schedule,
     };
     // past the buffers of the standard library: the secret was read past them too
     let input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
     let output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
     let now = SystemClock.now();
-    ocmt_cell::archive::run((place, errand), &start, now, Path::new("."), (input, output)).map_err(Into::into)
+    ocmt_cell::archive::run((place, asked), &start, now, Path::new("."), (input, output)).map_err(Into::into)
 }
 
 fn run(options: RunOptions) -> anyhow::Result<()> {

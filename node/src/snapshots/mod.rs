@@ -2,6 +2,7 @@
 
 mod folder;
 mod http;
+mod pins;
 mod s3;
 
 use std::{path::PathBuf, sync::Arc};
@@ -15,6 +16,7 @@ use crate::{
 };
 
 use folder::Folder;
+use pins::FolderPins;
 
 /// The store that the configuration names; none if it names none.
 ///
@@ -32,7 +34,8 @@ pub(crate) fn open(config: &Config) -> Result<Option<Snapshots>, String> {
             Arc::new(s3::S3::open(it, (bucket, prefix), secret, tls, config.node.mode.is_relaxed())?)
         }
     };
-    Ok(Some(Snapshots { store, per_user: it.per_user, most_bytes: u64::from(it.most_mib) << 20 }))
+    let pins = Arc::new(FolderPins::of(config.node.data_dir.join("schedules")));
+    Ok(Some(Snapshots { store, per_user: it.per_user, most_bytes: u64::from(it.most_mib) << 20, pins }))
 }
 
 /// Its name: `TENANT/SNAPSHOT`. Both are ids, so that nothing of it is anybody's choice.

@@ -24,6 +24,8 @@ impl Kind {
     pub const SNAPSHOT_CHUNK: Self = Self(0x08);
     /// What the taker of a share sends to the vault's inbox.
     pub const SHARED_WRITE: Self = Self(0x09);
+    /// The head of a sealed volume, under a key of its container's volume key.
+    pub const SEALED_VOLUME: Self = Self(0x0a);
 }
 
 /// Canonical objects in clear, most of them signed.
@@ -70,6 +72,14 @@ impl Kind {
     pub const POLICY_SIGNER: Self = Self(0x28);
     /// The keys of gateway tokens, as a host states them to a cell.
     pub const GATEWAY_KEYS: Self = Self(0x29);
+    /// When snapshots are taken and who opens them, signed by a user.
+    pub const SNAPSHOT_SCHEDULE: Self = Self(0x2a);
+    /// The same as a host hands it to a cell.
+    pub const SCHEDULE_ORDER: Self = Self(0x2b);
+    /// The key of a snapshot by schedule, sealed by the cell that took it.
+    pub const SCHEDULED_KEY: Self = Self(0x2c);
+    /// What a snapshot by schedule is, signed by its host.
+    pub const SNAPSHOT_TAKEN: Self = Self(0x2d);
 }
 
 /// Guardians and ceremonies.

@@ -45,6 +45,7 @@ mod parsing_tests;
 pub mod pkce;
 pub mod plaintext;
 pub mod seal;
+pub mod sealed_volume;
 pub mod sealing;
 pub mod sealing_backup;
 pub mod shamir;
@@ -52,6 +53,7 @@ pub mod shared;
 pub mod sign;
 pub mod slot;
 pub mod snapshot;
+pub mod snapshot_schedule;
 pub mod succession;
 #[cfg(test)]
 mod testing;

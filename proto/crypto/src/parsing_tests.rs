@@ -16,6 +16,7 @@ use crate::{
     shared::SharedPlace,
     sign::{Purpose, SigningKey},
     snapshot::SnapshotPayload,
+    snapshot_schedule::{Taken, sealed_key_version},
     unlock::{InboxPlace, Ledger, UnlockPayload},
 };
 
@@ -49,6 +50,8 @@ proptest! {
         let _ = Ledger::decode(&bytes);
         let _ = SharedPlace::claimed(&bytes);
         let _ = SnapshotPayload::decode(&bytes);
+        let _ = Taken::claimed_node(&bytes);
+        let _ = sealed_key_version(&bytes);
         let _ = SealingKeys::generation_of(&bytes);
         let _ = envelope::parse(&bytes);
     }

@@ -258,10 +258,13 @@ impl ChunkOpener {
 pub enum Frame {
     /// From the cell, first: its key, offered as a [`crate::cell::CellKeyOffer`].
     Offer,
-    /// To the cell, once: the sealed payload.
+    /// To the cell, once: the sealed payload, or what it is to take a snapshot by
+    /// ([`crate::snapshot_schedule::ScheduleOrder`]).
     Payload,
     /// A sealed chunk: from the cell that takes a snapshot, to one that opens it.
     Chunk,
+    /// From the cell that takes a snapshot by schedule, after the last chunk: the key of it, sealed.
+    Key,
     /// From the cell, last: it was done, all of it.
     Done,
     /// From the cell, last: it was not done, and why, without a word of what is in the volume.
@@ -272,13 +275,14 @@ pub enum Frame {
 pub const FRAME_HEAD: usize = 5;
 
 impl Frame {
-    const ALL: [Self; 5] = [Self::Offer, Self::Payload, Self::Chunk, Self::Done, Self::Failed];
+    const ALL: [Self; 6] = [Self::Offer, Self::Payload, Self::Chunk, Self::Key, Self::Done, Self::Failed];
 
     const fn code(self) -> u8 {
         match self {
             Self::Offer => b'O',
             Self::Payload => b'P',
             Self::Chunk => b'C',
+            Self::Key => b'K',
             Self::Done => b'D',
             Self::Failed => b'F',
         }

@@ -196,6 +196,7 @@ mod tests {
             start_locked: true,
             limits: Limits::default(),
             egress: Egress::Proxied,
+            sealed_volume_bytes: None,
         };
         let confinement = Confinement {
             seccomp: Seccomp::Strict,
@@ -210,7 +211,9 @@ mod tests {
             resolvers: &[],
             confinement: &confinement,
         };
-        for errand in [ArchiveErrand::Take, ArchiveErrand::Restore, ArchiveErrand::Verify] {
+        for errand in
+            [ArchiveErrand::Take, ArchiveErrand::Restore, ArchiveErrand::Verify, ArchiveErrand::Scheduled]
+        {
             let made = body(&profile, &spec, errand, "node".to_owned());
             let host = made.host_config.unwrap();
             assert_eq!(host.network_mode.as_deref(), Some("none"));

@@ -86,7 +86,7 @@ impl ContainerActorState {
             self.shared.egress.close();
         }
         self.profile = None;
-        let archive = (op == Op::Archive).then(|| self.archives.next()).flatten();
+        let archive = if op == Op::Archive { self.next_archive() } else { None };
         let myself = myself.clone();
         let task = supervisor::task(async move {
             let ended = match (op, job) {
@@ -123,6 +123,7 @@ impl ContainerActorState {
     pub(super) fn ended(&mut self, myself: &ActorRef<ContainerMessage>, ended: Ended) {
         let Some((op, _, _)) = self.flight.take() else { return };
         let Ended { op: done, how, row, cell, error, then } = ended;
+        let lived = self.row.as_ref().is_some_and(|row| ops::is_live(row.observed));
         match how {
             How::Gone => return self.leave(myself, &ActorError::NotFound),
             How::Lost => {
@@ -160,6 +161,9 @@ impl ContainerActorState {
                     self.step(myself, Event::Doubt);
                 }
             }
+        }
+        if lived && !self.row.as_ref().is_some_and(|row| ops::is_live(row.observed)) {
+            self.look_for_due(myself);
         }
         // a frame that came while it was being frozen would wait for the next one
         if self.life.phase == ContainerState::Paused

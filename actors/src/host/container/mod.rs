@@ -276,13 +276,11 @@ impl ContainerActorState {
             What::Settle(reply) => self.wait(Waiter::Settle(reply), Event::Doubt),
             What::Lock(reason, reply) => {
                 self.lock_reason = reason;
-                match reply {
-                    Some(reply) => self.wait(Waiter::Lock(reply), Event::Lock),
-                    None => Event::Lock,
-                }
+                reply.map_or(Event::Lock, |reply| self.wait(Waiter::Lock(reply), Event::Lock))
             }
             What::ArchiveKey(errand, reply) => return self.ask_for_cell(myself, errand, reply),
             What::Archive(order, reply) => return self.hand_over(myself, (order, reply)),
+            What::SnapshotDue => return self.look_for_due(myself),
             What::Explain(reply) => return self.explain(reply),
             What::Look => {
                 // the row of the timer was taken

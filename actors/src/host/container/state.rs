@@ -72,6 +72,11 @@ impl Life {
             && !self.doubt
     }
 
+    /// The snapshot in flight waits for no payload.
+    pub(super) fn archive_begins(&mut self) {
+        self.archive_works = self.op == Some(Op::Archive);
+    }
+
     /// One step.
     pub(super) fn step(&mut self, event: Event, now: Timestamp) -> Vec<Do> {
         let mut out = Vec::new();
@@ -83,7 +88,7 @@ impl Life {
                 }
             }
             Event::ArchiveQueued => self.archives += 1,
-            Event::ArchiveWorks => self.archive_works = self.op == Some(Op::Archive),
+            Event::ArchiveWorks => self.archive_begins(),
             Event::Want(goal) => self.goal = goal,
             Event::Lock => self.lock = true,
             Event::Hold => self.held = true,

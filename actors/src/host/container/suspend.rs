@@ -13,7 +13,12 @@ use super::{
     seen::rest,
     state::Op,
 };
-use crate::{error::ActorError, host::owner::tell, ports::LockReason, work::run_system};
+use crate::{
+    error::ActorError,
+    host::{erase::forget_schedules, owner::tell},
+    ports::LockReason,
+    work::run_system,
+};
 
 /// A large volume takes its time. What was cut off is gone on with.
 const ERASING: Duration = Duration::from_secs(600);
@@ -199,6 +204,7 @@ pub(super) async fn remove(ctx: &Ctx) -> Ended {
             if let Err(error) = ctx.engine(ERASING, erased).await {
                 return ctx.failed(op, &row, from_engine(error), before).await;
             }
+            forget_schedules(ctx.env(), row.tenant_id, Some(row.user_id)).await;
             volume = Some("erased");
         }
         match run_system(&ctx.scope, Forget { container: ctx.container, volume }).await {

@@ -2,12 +2,14 @@
 //!
 //! It is started beside a container that does not run, with the volume and no network, workload or channel. All goes
 //! over standard input and output in frames ([`Frame`]): the start secret in; its key out, as any cell offers it; the
-//! snapshot payload in; then sealed chunks, out of it or into it; and last a word whether all of it was done. What
-//! happens to files is in [`pack`] and [`unpack`]. It tells its host nothing of what is in the volume but how much.
+//! snapshot payload in; then sealed chunks, out of it or into it; and last a word whether all of it was done. Where no
+//! client is there, what its user has signed ahead of time comes in for the payload, and the key that it made goes out
+//! sealed to that user. What happens to files is in [`pack`] and [`unpack`]. It tells its host nothing of what is in
+//! the volume but how much.
 
 mod frames;
-mod pack;
-mod unpack;
+pub(crate) mod pack;
+pub(crate) mod unpack;
 
 use std::{
     io::{Read, Write},
@@ -16,11 +18,22 @@ use std::{
 
 use ocmt_crypto::{
     cell::{CellKey, CellPlace, StartSecret},
+    datakey::DataKey,
     snapshot::{ChunkOpener, ChunkSealer, Errand, Frame, MAX_PAYLOAD, SnapshotPlace},
+    snapshot_schedule::ScheduleOrder,
 };
-use ocmt_types::Timestamp;
+use ocmt_types::{SnapshotId, Timestamp};
 
 use self::frames::{ChunkReader, ChunkWriter};
+
+/// On whose word it does something, and what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskedBy {
+    /// A client seals a key to it, for this.
+    Client(Errand),
+    /// Nobody is there: it takes a snapshot as its user's schedule says.
+    Schedule,
+}
 
 /// Why nothing came of it. The texts are for the host: no name and no content of a file is in them.
 #[derive(Debug, thiserror::Error)]
@@ -55,13 +68,13 @@ impl From<std::io::Error> for ArchiveError {
 /// # Errors
 /// [`ArchiveError`]; the host has been told.
 pub fn run(
-    (place, errand): (CellPlace, Errand),
+    (place, asked): (CellPlace, AskedBy),
     start: &StartSecret,
     now: Timestamp,
     volume: &Path,
     (mut input, mut output): (impl Read, impl Write),
 ) -> Result<(), ArchiveError> {
-    let done = serve((place, errand), start, now, volume, &mut input, &mut output);
+    let done = serve((place, asked), start, now, volume, &mut input, &mut output);
     match &done {
         Ok(()) => frames::write(&mut output, Frame::Done, b"")?,
         // a host that is gone need not hear it
@@ -71,7 +84,7 @@ pub fn run(
 }
 
 fn serve(
-    (place, errand): (CellPlace, Errand),
+    (place, asked): (CellPlace, AskedBy),
     start: &StartSecret,
     now: Timestamp,
     volume: &Path,
@@ -83,30 +96,60 @@ fn serve(
     let cell = CellKey::generate(place, boot_nonce, &mut rand::rng());
     let offer = cell.offer(start, now).map_err(|_| ArchiveError::NotForThisCell)?;
     frames::write(output, Frame::Offer, &offer)?;
-    let sealed = match frames::read(input)? {
-        (Frame::Payload, sealed) if sealed.len() <= MAX_PAYLOAD => sealed,
+    let given = match frames::read(input)? {
+        (Frame::Payload, given) if given.len() <= MAX_PAYLOAD => given,
         _ => return Err(ArchiveError::Host),
     };
-    let payload = cell.snapshot(&sealed).map_err(|_| ArchiveError::NotForThisCell)?;
+    let errand = match asked {
+        AskedBy::Client(errand) => errand,
+        AskedBy::Schedule => {
+            let order =
+                ScheduleOrder::admit(&given, start, &place).map_err(|_| ArchiveError::NotForThisCell)?;
+            return take_as(&order, place, volume, output);
+        }
+    };
+    let payload = cell.snapshot(&given).map_err(|_| ArchiveError::NotForThisCell)?;
     if payload.errand != errand {
         return Err(ArchiveError::NotForThisCell);
     }
-    let place = SnapshotPlace { tenant: place.tenant, snapshot: payload.snapshot };
+    let at = SnapshotPlace { tenant: place.tenant, snapshot: payload.snapshot };
     match errand {
-        Errand::Take => {
-            let chunks = ChunkWriter::new(ChunkSealer::new(place, &payload.key), output);
-            pack::pack(volume, chunks)?.finish()?;
-            Ok(())
-        }
+        Errand::Take => take(place, (payload.snapshot, &payload.key), volume, output),
         Errand::Restore => {
-            let chunks = ChunkReader::new(ChunkOpener::new(place, &payload.key), input);
+            let chunks = ChunkReader::new(ChunkOpener::new(at, &payload.key), input);
             unpack::unpack(chunks, volume)?.finish()
         }
         Errand::Verify => {
-            let chunks = ChunkReader::new(ChunkOpener::new(place, &payload.key), input);
+            let chunks = ChunkReader::new(ChunkOpener::new(at, &payload.key), input);
             unpack::look_through(chunks)?.finish()
         }
     }
+}
+
+fn take(
+    place: CellPlace,
+    (snapshot, key): (SnapshotId, &DataKey),
+    volume: &Path,
+    output: &mut impl Write,
+) -> Result<(), ArchiveError> {
+    let place = SnapshotPlace { tenant: place.tenant, snapshot };
+    pack::pack(volume, ChunkWriter::new(ChunkSealer::new(place, key), output))?.finish()
+}
+
+/// With a key of its own, which leaves it sealed to whom the schedule names, and is gone with it.
+fn take_as(
+    order: &ScheduleOrder,
+    place: CellPlace,
+    volume: &Path,
+    output: &mut impl Write,
+) -> Result<(), ArchiveError> {
+    let rng = &mut rand::rng();
+    let key = DataKey::generate(rng);
+    // a key that nothing can be sealed to is found before the volume is read
+    let sealed = order.schedule.seal_key(order.snapshot, &key, rng);
+    let sealed = sealed.map_err(|_| ArchiveError::NotForThisCell)?;
+    take(place, (order.snapshot, &key), volume, output)?;
+    frames::write(output, Frame::Key, &sealed)
 }
 
 #[cfg(test)]

@@ -11,11 +11,13 @@ use std::{
 
 use ocmt_crypto::{
     cell::{CellKeyOffer, CellKeyStatement, ExpectedCell},
-    datakey::DataKey,
+    datakey::{DataKey, VaultScope},
+    seal::SealPublicKey,
     sign::SigningKey,
     snapshot::{CHUNK, SnapshotPayload},
+    snapshot_schedule::{Schedule, ScheduleKey},
 };
-use ocmt_types::{ContainerId, Id as _, NodeId, SnapshotId, TenantId};
+use ocmt_types::{ContainerId, Id as _, NodeId, TenantId, UserId, VaultId};
 
 use super::*;
 
@@ -53,7 +55,8 @@ fn with(errand: Errand, asked: Errand, snapshot: u8, volume: &Path, chunks: &[Ve
     let (from_host, mut to_cell) = io::pipe().unwrap();
     let (mut from_cell, to_host) = io::pipe().unwrap();
     let (copy, at) = (StartSecret::from_bytes(*start.expose()), volume.to_owned());
-    let cell = thread::spawn(move || run((place(), errand), &copy, NOW, &at, (from_host, to_host)));
+    let cell =
+        thread::spawn(move || run((place(), AskedBy::Client(errand)), &copy, NOW, &at, (from_host, to_host)));
 
     let (first, offer) = frames::read(&mut from_cell).unwrap();
     assert_eq!(first, Frame::Offer);
@@ -204,6 +207,84 @@ fn a_cell_does_what_it_was_started_for_and_nothing_else() {
         assert!(matches!(done.ended, Err(ArchiveError::NotForThisCell)), "{errand:?} did {asked:?}");
         assert!(done.chunks().is_empty());
     }
+}
+
+/// The key that the schedule of the tests names, and nobody else has.
+fn derived() -> ScheduleKey {
+    let scope = VaultScope { tenant: place().tenant, vault: VaultId::from_bytes([3; 16]) };
+    ScheduleKey::of((4, &DataKey::from_bytes([9; 32])), scope, place().container).unwrap()
+}
+
+/// A cell that was started to take a snapshot by schedule, and is given this by its host.
+fn by_schedule(volume: &Path, given: impl Fn(&StartSecret) -> Vec<u8>) -> Done {
+    let start = StartSecret::generate(&mut rand::rng());
+    let (from_host, mut to_cell) = io::pipe().unwrap();
+    let (mut from_cell, to_host) = io::pipe().unwrap();
+    let (copy, at) = (StartSecret::from_bytes(*start.expose()), volume.to_owned());
+    let cell =
+        thread::spawn(move || run((place(), AskedBy::Schedule), &copy, NOW, &at, (from_host, to_host)));
+    let (first, offer) = frames::read(&mut from_cell).unwrap();
+    assert!(first == Frame::Offer && CellKeyOffer::open(&offer, &start, &place(), NOW).is_ok());
+    frames::write(&mut to_cell, Frame::Payload, &given(&start)).unwrap();
+    let mut frames = Vec::new();
+    while let Ok(frame) = frames::read(&mut from_cell) {
+        frames.push(frame);
+    }
+    Done { frames, ended: cell.join().unwrap() }
+}
+
+fn order(start: &StartSecret, key: SealPublicKey, by: &SigningKey, vouched: &SigningKey) -> Vec<u8> {
+    let schedule = Schedule {
+        tenant: place().tenant,
+        user: UserId::from_bytes([6; 16]),
+        container: place().container,
+        number: 1,
+        cron: "0 3 * * *".to_owned(),
+        time_zone: "UTC".to_owned(),
+        keep: 7,
+        key,
+        key_version: 4,
+    };
+    let (snapshot, signed) = (SnapshotId::from_bytes([1; 16]), schedule.sign(by).unwrap());
+    ScheduleOrder::state(start, &place(), snapshot, &vouched.verify_key(), &signed).unwrap()
+}
+
+#[test]
+fn by_schedule_a_cell_makes_the_key_and_seals_it_to_whom_its_user_has_signed() {
+    let (user, volume) = (SigningKey::generate(&mut rand::rng()), volume());
+    let take = || by_schedule(volume.path(), |start| order(start, derived().public(), &user, &user));
+    let (one, two) = (take(), take());
+    one.ended.as_ref().unwrap();
+    let keys: Vec<_> = one.frames.iter().filter(|(frame, _)| *frame == Frame::Key).collect();
+    assert_eq!((keys.len(), one.last()), (1, Frame::Done));
+    let key = derived().open(SnapshotId::from_bytes([1; 16]), &keys[0].1).unwrap();
+    let at = SnapshotPlace { tenant: place().tenant, snapshot: SnapshotId::from_bytes([1; 16]) };
+    let mut opener = ChunkOpener::new(at, &key);
+    let content: Vec<_> =
+        one.chunks().iter().flat_map(|chunk| opener.open(chunk).unwrap().to_vec()).collect();
+    assert!(opener.is_finished());
+    let after = tempfile::tempdir().unwrap();
+    unpack::unpack(content.as_slice(), after.path()).unwrap();
+    assert_eq!(fs::read(after.path().join("closed/inner/file")).unwrap(), b"canary of the volume");
+    // each has a key of its own
+    assert!(ChunkOpener::new(at, &key).open(&two.chunks()[0]).is_err());
+}
+
+#[test]
+fn by_schedule_a_cell_takes_nothing_that_its_host_does_not_vouch_for() {
+    let rng = &mut rand::rng();
+    let (user, eve, volume) = (SigningKey::generate(rng), SigningKey::generate(rng), volume());
+    let other = StartSecret::generate(rng);
+    let weak = SealPublicKey([0; 32]);
+    let refused = |what: &str, given: &dyn Fn(&StartSecret) -> Vec<u8>| {
+        let done = by_schedule(volume.path(), given);
+        assert!(matches!(done.ended, Err(ArchiveError::NotForThisCell)), "{what}");
+        assert!(done.chunks().is_empty() && done.last() == Frame::Failed, "{what}");
+    };
+    refused("signed by another", &|start| order(start, derived().public(), &eve, &user));
+    refused("of another start", &|_| order(&other, derived().public(), &user, &user));
+    refused("to a key that anybody has", &|start| order(start, weak, &user, &user));
+    refused("nothing", &|_| Vec::new());
 }
 
 /// Whoever holds the key wrote the archive; the volume's edge holds all the same.

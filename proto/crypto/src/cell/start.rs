@@ -48,6 +48,11 @@ impl StartSecret {
     pub(crate) fn gateway_key(&self) -> Result<Zeroizing<[u8; 32]>> {
         self.0.derive(b"OCMT cell v1 gateway keys")
     }
+
+    /// The key of the MAC with which the host hands over what a snapshot is taken by.
+    pub(crate) fn schedule_key(&self) -> Result<Zeroizing<[u8; 32]>> {
+        self.0.derive(b"OCMT cell v1 schedule order")
+    }
 }
 
 /// A bearer token between one host and one start of one cell: 64 lower-case hexadecimal digits, the

@@ -13,9 +13,11 @@ use crate::{
     datakey::DataKey,
     mac,
     seal::SealSecretKey,
+    sealed_volume::{HEAD_LEN, SealedHead, VolumePlace},
     shared::{SHARED_WRITE, SharedPlace, SharedWrite, WRITE_GRANT, WriteGrant},
     sign::SigningKey,
     snapshot::{ChunkOpener, FRAME_HEAD, Frame, SnapshotPayload, SnapshotPlace},
+    snapshot_schedule::{SCHEDULE, Schedule, ScheduleKey, ScheduleOrder, TAKEN, Taken},
     unlock::{InboxItem, InboxPlace, Lease, UnlockKey},
 };
 
@@ -66,6 +68,8 @@ pub fn cells(data: &[u8]) {
             }
         }
         (9, body) => shared(body),
+        (12, bytes) => volume(bytes),
+        (13, body) => schedules(body, &start, &place),
         (10, body) => {
             let stated = under(&start.gateway_key().expect("32 bytes"), body);
             let _ = GatewayAuthority::of(&start, place).expect("32 bytes").admit(&stated, "v4.public.", NOW);
@@ -86,6 +90,36 @@ pub fn cells(data: &[u8]) {
             }
         }
     }
+}
+
+/// What a host has of a sealed volume.
+fn volume(bytes: &[u8]) {
+    let place = VolumePlace { tenant: scope().tenant, container: ContainerId::from_bytes([5; 16]) };
+    let (head, chunk) = bytes.split_at(bytes.len().min(HEAD_LEN));
+    let key = DataKey::from_bytes(KEY);
+    if let Ok(head) = SealedHead::open([(1, &key)].into_iter(), &place, head) {
+        let _ = head.opener(&place).open(chunk);
+    }
+}
+
+/// What users and hosts sign of snapshots by schedule, and what a host hands its cell, under good signatures and MACs.
+fn schedules(body: &[u8], start: &StartSecret, place: &CellPlace) {
+    let key = SigningKey::from_bytes(&KEY);
+    let signed = [body, &key.sign(SCHEDULE, body).0].concat();
+    same(&signed, Schedule::verify(&signed, &key.verify_key()), |schedule| {
+        schedule.sign(&key).expect("what was taken is within bounds")
+    });
+    let order = [body, mac::tag(&start.schedule_key().expect("32 bytes"), body).as_slice()].concat();
+    if let Ok(admitted) = ScheduleOrder::admit(&order, start, place) {
+        assert!(admitted.schedule.container == place.container, "an order of another container");
+    }
+    let taken = [body, &key.sign(TAKEN, body).0].concat();
+    same(&taken, Taken::verify(&taken, &key.verify_key()), |taken| {
+        taken.sign_by(|purpose, message| key.sign(purpose, message))
+    });
+    let _ = Taken::claimed_node(body);
+    let of = ScheduleKey::of((1, &DataKey::from_bytes(KEY)), scope(), place.container).expect("32 bytes");
+    let _ = of.open(SnapshotId::from_bytes([8; 16]), body);
 }
 
 /// What givers and takers of shares sign, under good signatures.

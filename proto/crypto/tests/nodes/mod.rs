@@ -2,6 +2,8 @@
 //! as that made it. The payload of a snapshot, which only a cell opens, is opened in `src/golden/snapshot.rs`.
 
 mod notes;
+mod scheduled;
+mod volume;
 
 use ocmt_crypto::{
     backup_code::BackupCode,
@@ -37,6 +39,8 @@ const PASSPHRASE: &str = "tramway-Okapi-39-lantern";
 pub(crate) fn make() -> Value {
     json!({
         "snapshot": snapshot(),
+        "sealed_volume": volume::make(),
+        "scheduled": scheduled::make(),
         "policy": policy(),
         "sealing": sealing(),
         "grant": granted(),
@@ -49,6 +53,8 @@ pub(crate) fn make() -> Value {
 
 pub(crate) fn check(all: &Value) {
     check_snapshot(&all["snapshot"]);
+    volume::check(&all["sealed_volume"]);
+    scheduled::check(&all["scheduled"]);
     check_policy(&all["policy"]);
     check_sealing(&all["sealing"]);
     check_grant(&all["grant"]);

@@ -42,12 +42,32 @@ pub(in crate::host::container) struct Request {
     pub(super) within: Duration,
 }
 
+/// What is next.
+pub(in crate::host::container) enum Next {
+    /// A client waits for a cell.
+    Client(Request),
+    /// One by schedule may be due.
+    Schedule,
+}
+
+/// What was asked for.
+enum Asked {
+    Client(ArchiveErrand, Reply<CellKeyStated>),
+    Schedule,
+}
+
+impl Asked {
+    fn is_abandoned(&self) -> bool {
+        matches!(self, Self::Client(_, reply) if reply.is_abandoned())
+    }
+}
+
 /// Who waits for the cell's key, and where it is told.
 type Waits = (Arc<OnceLock<[u8; 32]>>, oneshot::Sender<Ordered>);
 /// Those asked for, oldest first, and the way to the one that waits for its key.
 #[derive(Default)]
 pub(in crate::host::container) struct Archives {
-    asked: VecDeque<(ArchiveErrand, Reply<CellKeyStated>)>,
+    asked: VecDeque<Asked>,
     waits: Option<Waits>,
 }
 
@@ -58,13 +78,22 @@ impl Archives {
         errand: ArchiveErrand,
         reply: Reply<CellKeyStated>,
     ) -> Option<Event> {
-        self.asked.retain(|(_, reply)| !reply.is_abandoned());
+        self.asked.retain(|asked| !asked.is_abandoned());
         if self.asked.len() >= MOST_ASKED {
             let why = format!("{MOST_ASKED} others wait for a cell of this container: repeat a little later");
             reply.send(Err(ActorError::exhausted("SNAPSHOTS_BUSY", why)));
             return None;
         }
-        self.asked.push_back((errand, reply));
+        self.asked.push_back(Asked::Client(errand, reply));
+        Some(Event::ArchiveQueued)
+    }
+
+    /// One by schedule may be due. Whoever asks for a cell comes first: it is looked for again.
+    pub(in crate::host::container) fn look_for_due(&mut self) -> Option<Event> {
+        if !self.asked.is_empty() {
+            return None;
+        }
+        self.asked.push_back(Asked::Schedule);
         Some(Event::ArchiveQueued)
     }
 
@@ -96,23 +125,30 @@ impl Archives {
     }
 
     /// The next one that somebody still waits for.
-    pub(in crate::host::container) fn next(&mut self) -> Option<Request> {
-        while let Some((errand, reply)) = self.asked.pop_front() {
-            if reply.is_abandoned() {
-                continue;
-            }
+    pub(in crate::host::container) fn next(&mut self) -> Option<Next> {
+        while let Some(asked) = self.asked.pop_front() {
+            let (errand, reply) = match asked {
+                Asked::Client(_, reply) if reply.is_abandoned() => continue,
+                Asked::Client(errand, reply) => (errand, reply),
+                Asked::Schedule => {
+                    self.waits = None;
+                    return Some(Next::Schedule);
+                }
+            };
             let ((cell, orders), key) = (oneshot::channel(), Arc::default());
             self.waits = Some((Arc::clone(&key), cell));
             let within = if self.asked.is_empty() { PAYLOAD_WITHIN } else { HURRIED };
-            return Some(Request { errand, reply, key, orders, within });
+            return Some(Next::Client(Request { errand, reply, key, orders, within }));
         }
         None
     }
 
     pub(in crate::host::container) fn refuse(&mut self, error: &ActorError) {
         self.waits = None;
-        for (_, reply) in self.asked.drain(..) {
-            reply.send(Err(error.clone()));
+        for asked in self.asked.drain(..) {
+            if let Asked::Client(_, reply) = asked {
+                reply.send(Err(error.clone()));
+            }
         }
     }
 }
@@ -141,5 +177,18 @@ mod tests {
         let (reply, _answer) = Reply::new(id(9), None);
         assert!(archives.ask(ArchiveErrand::Take, reply).is_some());
         assert_eq!(archives.asked.len(), MOST_ASKED);
+    }
+
+    #[test]
+    fn a_look_at_the_schedule_stands_in_no_clients_way_and_is_there_once() {
+        let mut archives = Archives::default();
+        assert!(archives.look_for_due().is_some());
+        assert!(archives.look_for_due().is_none(), "one look sees it all");
+        let (reply, _answer) = Reply::new(id(1), None);
+        assert!(archives.ask(ArchiveErrand::Take, reply).is_some());
+        assert!(matches!(archives.next(), Some(Next::Schedule)));
+        assert!(archives.look_for_due().is_none(), "a client waits for a cell");
+        assert!(matches!(archives.next(), Some(Next::Client(_))));
+        assert!(archives.next().is_none());
     }
 }

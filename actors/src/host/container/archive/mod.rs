@@ -2,20 +2,23 @@
 //!
 //! One flight from the cell's start to its end, so that nothing else is done to the container meanwhile. It waits for
 //! the client's payload for half a minute; whoever wants the container to run comes first until then, and waits after it.
-//! This node carries sealed bytes: the key is in the cell, and in no node.
+//! This node carries sealed bytes: the key is in the cell, and in no node. Where a schedule asks for one, nobody waits
+//! ([`scheduled`]).
 
 mod asked;
+mod scheduled;
 mod stream;
 
 use std::{sync::OnceLock, time::Duration};
 
+use bytes::Bytes;
 use ocmt_crypto::{
     cell::{CellKeyOffer, CellKeyStatement, StartSecret},
     snapshot::Frame,
 };
 use ocmt_runtime::{ARCHIVE_WITHIN, ArchiveCell, ArchiveErrand};
 use ocmt_store::tables::{Container, Snapshot};
-use ocmt_types::{Secret, SnapshotId};
+use ocmt_types::{Secret, SnapshotId, TenantId};
 use ractor::ActorRef;
 use tokio::{
     io::AsyncWriteExt as _,
@@ -24,7 +27,8 @@ use tokio::{
 };
 
 pub(super) use asked::Archives;
-use asked::{HURRIED, Ordered, Request};
+use asked::{HURRIED, Next, Ordered, Request};
+use stream::Passed;
 
 use super::{
     ContainerActorState, ContainerMessage,
@@ -73,6 +77,28 @@ impl ContainerActorState {
         }
     }
 
+    /// The container came to rest, or its owner says that a time has passed: a snapshot by schedule may be due. Not while
+    /// a client has a cell of its own, or its owner is not known: that says so again.
+    pub(super) fn look_for_due(&mut self, myself: &ActorRef<ContainerMessage>) {
+        if self.scope.env.snapshots.is_some()
+            && self.life.op != Some(Op::Archive)
+            && self.moved.is_none()
+            && let Some(event) = self.archives.look_for_due()
+        {
+            self.step(myself, event);
+        }
+    }
+
+    /// What was begun for a schedule waits for nobody: as one that was ordered, it is cut off by quarantine and removal
+    /// alone.
+    pub(super) fn next_archive(&mut self) -> Option<Next> {
+        let next = self.archives.next();
+        if matches!(next, Some(Next::Schedule)) {
+            self.life.archive_begins();
+        }
+        next
+    }
+
     /// An order about a snapshot goes to the cell that waits for it, and from then on nothing but quarantine and
     /// removal cuts it off.
     pub(super) fn hand_over(&mut self, myself: &ActorRef<ContainerMessage>, ordered: Ordered) {
@@ -83,18 +109,20 @@ impl ContainerActorState {
 }
 
 /// From the cell's start to its end; of none that anybody waits for, nothing.
-pub(super) async fn run(ctx: &Ctx, request: Option<Request>) -> Ended {
+pub(super) async fn run(ctx: &Ctx, next: Option<Next>) -> Ended {
     let row = match ctx.row() {
         Ok(row) => row,
         Err(error) => {
-            if let Some(request) = request {
+            if let Some(Next::Client(request)) = next {
                 request.reply.send(Err(error.clone()));
             }
             return ctx.lost(Op::Archive, error);
         }
     };
-    let Some(Request { errand, reply, key, mut orders, within }) = request else {
-        return unchanged(ctx, row);
+    let Request { errand, reply, key, mut orders, within } = match next {
+        Some(Next::Client(request)) => request,
+        Some(Next::Schedule) => return scheduled::run(ctx, row).await,
+        None => return unchanged(ctx, row),
     };
     let begun = match ctx.env().archives.take(row.tenant_id).await {
         Ok(place) => begin(ctx, &row, errand, &key).await.map(|begun| (place, begun)),
@@ -171,8 +199,23 @@ async fn begin(
     errand: ArchiveErrand,
     key: &OnceLock<[u8; 32]>,
 ) -> Result<(ArchiveCell, CellKeyStated), ActorError> {
+    let (env, start) = (ctx.env(), StartSecret::generate(&mut rand::rng()));
+    let (cell, offer) = start_cell(ctx, row, errand, &start).await?;
+    key.get_or_init(|| offer.key.0);
+    let statement =
+        CellKeyStatement::sign_by(&offer, env.node, |purpose, message| env.signer.sign(purpose, message));
+    let certificate_chain = env.signer.certificate_chain();
+    Ok((cell, CellKeyStated { statement, certificate_chain, unlocked: false, wake: Wake::NONE }))
+}
+
+/// One that was started with this secret, and says its key.
+async fn start_cell(
+    ctx: &Ctx,
+    row: &Container,
+    errand: ArchiveErrand,
+    start: &StartSecret,
+) -> Result<(ArchiveCell, CellKeyOffer), ActorError> {
     let env = ctx.env();
-    let start = StartSecret::generate(&mut rand::rng());
     let mut spec = engine_spec(&ctx.scope, row, false)?;
     spec.limits.memory_bytes = spec.limits.memory_bytes.min(MEMORY);
     let secret = Secret::new(*start.expose());
@@ -181,7 +224,7 @@ async fn begin(
     let failed = |why: String| ActorError::unavailable("SNAPSHOT_CELL_FAILED", why);
     let offered = timeout(OFFER_WITHIN, stream::read(&mut cell.from)).await;
     let offer = match offered.unwrap_or_else(|_| Err("the cell does not answer".to_owned())) {
-        Ok((Frame::Offer, offer)) => CellKeyOffer::open(&offer, &start, &place(row), env.now())
+        Ok((Frame::Offer, offer)) => CellKeyOffer::open(&offer, start, &place(row), env.now())
             .map_err(|_| failed("what answers is not the cell that was started".to_owned())),
         Ok(other) => {
             let why = stream::ended(other).err().unwrap_or_else(|| "the cell ended at once".to_owned());
@@ -190,14 +233,7 @@ async fn begin(
         Err(why) => Err(failed(why)),
     };
     match offer {
-        Ok(offer) => {
-            key.get_or_init(|| offer.key.0);
-            let statement = CellKeyStatement::sign_by(&offer, env.node, |purpose, message| {
-                env.signer.sign(purpose, message)
-            });
-            let certificate_chain = env.signer.certificate_chain();
-            Ok((cell, CellKeyStated { statement, certificate_chain, unlocked: false, wake: Wake::NONE }))
-        }
+        Ok(offer) => Ok((cell, offer)),
         Err(error) => {
             cell.end.await;
             Err(error)
@@ -221,7 +257,8 @@ async fn work(
     sent.map_err(|_| "the cell broke off".to_owned())?;
     let tenant = row.tenant_id;
     if errand == ArchiveErrand::Take {
-        return take(&snapshots, cell, (tenant, order.snapshot)).await;
+        let (passed, _) = take(&snapshots, cell, (tenant, order.snapshot), false).await?;
+        return Ok(Went::Taken { size: passed.size, hash: passed.hash, scheduled: None });
     }
     let known = {
         let mut tx = ctx.scope.read().await.map_err(|error| error.to_string())?;
@@ -255,19 +292,21 @@ async fn work(
     Ok(if errand == ArchiveErrand::Restore { Went::Restored } else { Went::Verified })
 }
 
+/// What the cell says goes to the store and is read back; with the key that the cell made, if it is one that makes it.
 async fn take(
     snapshots: &Snapshots,
     cell: &mut ArchiveCell,
-    (tenant, snapshot): (ocmt_types::TenantId, SnapshotId),
-) -> Result<Went, String> {
+    (tenant, snapshot): (TenantId, SnapshotId),
+    makes_key: bool,
+) -> Result<(Passed, Option<Bytes>), String> {
     let from = std::mem::replace(&mut cell.from, Box::new(tokio::io::empty()));
-    let (pieces, counted) = stream::taking(from, snapshots.most_bytes);
+    let (pieces, counted) = stream::taking(from, snapshots.most_bytes, makes_key);
     let written = snapshots.store.write(tenant, snapshot, pieces).await;
     written.map_err(|error| error.to_string())?;
     let passed = counted.passed().ok_or_else(|| "the store did not take all of it".to_owned())?;
     let kept = async { stream::count(snapshots.store.read(tenant, snapshot).await?).await };
     match kept.await {
-        Ok(kept) if kept == passed => Ok(Went::Taken { size: passed.size, hash: passed.hash }),
+        Ok(kept) if kept == passed => Ok((passed, counted.sealed_key())),
         Ok(_) => Err("what the store gives back is not what it was given".to_owned()),
         Err(error) => Err(error.to_string()),
     }

@@ -6,12 +6,15 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
-use ocmt_crypto::snapshot::{FRAME_HEAD, Frame, MAX_SEALED_CHUNK};
+use ocmt_crypto::{
+    snapshot::{FRAME_HEAD, Frame, MAX_SEALED_CHUNK},
+    snapshot_schedule::SEALED_KEY_LEN,
+};
 use ocmt_types::Digest32;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -78,32 +81,47 @@ pub(super) fn ended((frame, bytes): (Frame, Bytes)) -> Result<(), String> {
             let said: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).collect();
             Err(clip(&said, LONGEST_WHY))
         }
-        Frame::Offer | Frame::Payload | Frame::Chunk => {
+        Frame::Offer | Frame::Payload | Frame::Chunk | Frame::Key => {
             Err("the cell does not speak as one should".to_owned())
         }
     }
 }
 
 /// What is counted while it passes; the sum is there once the pieces have come to their end.
-pub(super) struct Counted(Arc<Mutex<Option<Passed>>>);
+pub(super) struct Counted(Arc<Mutex<Sum>>);
+
+#[derive(Default)]
+struct Sum {
+    passed: Option<Passed>,
+    sealed_key: Option<Bytes>,
+}
 
 impl Counted {
     /// Of pieces that came to their good end; none of others.
     pub(super) fn passed(&self) -> Option<Passed> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sum().passed
+    }
+
+    /// The key that the cell made and sealed: of one that was to make one, none of others.
+    pub(super) fn sealed_key(&self) -> Option<Bytes> {
+        self.sum().sealed_key.clone()
+    }
+
+    fn sum(&self) -> MutexGuard<'_, Sum> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What a cell that takes a snapshot says, as pieces for the store, at most `most` bytes. They end well only when the
-/// cell says that all of it was done.
-pub(super) fn taking(from: Input, most: u64) -> (Pieces, Counted) {
-    let sum = Arc::new(Mutex::new(None));
+/// cell says that all of it was done, and has given the key that it made, if it is one that makes it.
+pub(super) fn taking(from: Input, most: u64, makes_key: bool) -> (Pieces, Counted) {
+    let sum = Arc::<Mutex<Sum>>::default();
     let (counted, start) = (Counted(Arc::clone(&sum)), Some((from, Tally::default())));
     let pieces = stream::unfold(start, move |state| {
-        let sum = Arc::clone(&sum);
+        let sum = Counted(Arc::clone(&sum));
         async move {
             let (mut from, mut tally) = state?;
-            match next_piece(&mut from).await {
+            match next_piece(&mut from, makes_key.then_some(&sum)).await {
                 Ok(Some(piece)) => {
                     tally.take(&piece);
                     if tally.size > most {
@@ -113,7 +131,7 @@ pub(super) fn taking(from: Input, most: u64) -> (Pieces, Counted) {
                     Some((Ok(piece), Some((from, tally))))
                 }
                 Ok(None) => {
-                    *sum.lock().unwrap_or_else(PoisonError::into_inner) = Some(tally.passed());
+                    sum.sum().passed = Some(tally.passed());
                     None
                 }
                 Err(why) => Some((Err(SnapshotStoreError(why)), None)),
@@ -123,8 +141,20 @@ pub(super) fn taking(from: Input, most: u64) -> (Pieces, Counted) {
     (pieces.boxed(), counted)
 }
 
-async fn next_piece(from: &mut Input) -> Result<Option<Bytes>, String> {
-    match read(from).await? {
+/// The next chunk; none at the good end. Where a key is to be sealed it comes between the two, once.
+async fn next_piece(from: &mut Input, key: Option<&Counted>) -> Result<Option<Bytes>, String> {
+    let mut said = read(from).await?;
+    if let (Frame::Key, Some(sum)) = (said.0, key) {
+        sum.sum().sealed_key = Some(said.1).filter(|sealed| sealed.len() == SEALED_KEY_LEN);
+        said = read(from).await?;
+        if said.0 == Frame::Chunk {
+            return Err("the cell does not speak as one should".to_owned());
+        }
+    }
+    if said.0 == Frame::Done && key.is_some_and(|sum| sum.sum().sealed_key.is_none()) {
+        return Err("the cell has sealed no key".to_owned());
+    }
+    match said {
         (Frame::Chunk, sealed) => {
             let mut piece = BytesMut::with_capacity(LENGTH + sealed.len());
             let length = u32::try_from(sealed.len()).map_err(|_| "a chunk is too long".to_owned())?;
@@ -183,13 +213,21 @@ mod tests {
         frames: &[(Frame, &[u8])],
         most: u64,
     ) -> (Vec<Result<Bytes, SnapshotStoreError>>, Counted) {
+        object_of(frames, most, false).await
+    }
+
+    async fn object_of(
+        frames: &[(Frame, &[u8])],
+        most: u64,
+        makes_key: bool,
+    ) -> (Vec<Result<Bytes, SnapshotStoreError>>, Counted) {
         let (mut cell, host) = tokio::io::duplex(1 << 20);
         for (frame, bytes) in frames {
             cell.write_all(&frame.head(bytes.len()).unwrap()).await.unwrap();
             cell.write_all(bytes).await.unwrap();
         }
         drop(cell);
-        let (pieces, counted) = taking(Box::new(host), most);
+        let (pieces, counted) = taking(Box::new(host), most, makes_key);
         (pieces.collect().await, counted)
     }
 
@@ -209,6 +247,31 @@ mod tests {
         }
         let (pieces, counted) = object(&[(Frame::Chunk, b"abc"), (Frame::Done, b"")], 6).await;
         assert!(pieces.last().unwrap().is_err() && counted.passed().is_none(), "past the bound");
+    }
+
+    #[tokio::test]
+    async fn a_cell_that_makes_the_key_gives_it_once_between_the_last_chunk_and_its_end() {
+        let (chunk, done) = ((Frame::Chunk, b"abc".as_slice()), (Frame::Done, b"".as_slice()));
+        let key = (Frame::Key, [7; SEALED_KEY_LEN]);
+        let key = (key.0, key.1.as_slice());
+        let (pieces, counted) = object_of(&[chunk, key, done], 100, true).await;
+        assert_eq!((pieces.len(), counted.passed().unwrap().size), (1, 7), "the key is no piece");
+        assert_eq!(counted.sealed_key().as_deref(), Some(key.1));
+        for (what, frames) in [
+            ("no key", vec![chunk, done]),
+            ("a short one", vec![chunk, (Frame::Key, b"short"), done]),
+            ("two", vec![chunk, key, key, done]),
+            ("a chunk behind it", vec![key, chunk, done]),
+            ("no end", vec![chunk, key]),
+        ] {
+            let (pieces, counted) = object_of(&frames, 100, true).await;
+            assert!(pieces.last().unwrap().is_err() && counted.passed().is_none(), "{what}");
+        }
+        let (pieces, counted) = object(&[chunk, key, done], 100).await;
+        assert!(
+            pieces.last().unwrap().is_err() && counted.passed().is_none(),
+            "of one that was given its key"
+        );
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use ocmt_crypto::{
     snapshot::{
         ChunkOpener, ChunkSealer, Errand, FRAME_HEAD, Frame, SnapshotPayload, SnapshotPlace, wrap_key,
     },
+    snapshot_schedule::ScheduleOrder,
 };
 use ocmt_runtime::{ArchiveCell, ArchiveErrand, ContainerSpec, RuntimeError, StartSecret, sim::Archive};
 use ocmt_types::{
@@ -27,7 +28,8 @@ use tokio::{
 };
 
 use crate::{
-    ActorError, Pieces, SnapshotStore, SnapshotStoreError, Snapshots, StoreCall,
+    ActorError, Pieces, PinCall, PinError, SchedulePin, SchedulePins, SnapshotStore, SnapshotStoreError,
+    Snapshots, StoreCall,
     api::snapshot::{CreateSnapshot, GetSnapshotCellKey, RestoreSnapshot, SnapshotDone},
     host::tests::World,
     tests::kit::Person,
@@ -181,7 +183,11 @@ async fn serve(
         (key, offer)
     };
     send(&mut cell, Frame::Offer, &offer).await?;
-    let Ok(payload) = key.snapshot(&next(&mut cell).await?) else {
+    let given = next(&mut cell).await?;
+    if errand == ArchiveErrand::Scheduled {
+        return take_as(cell, place, &start, &given, (disk, user)).await;
+    }
+    let Ok(payload) = key.snapshot(&given) else {
         return send(&mut cell, Frame::Failed, b"the sealed key is for another cell").await;
     };
     disk.goes_on.acquire().await.ok()?.forget();
@@ -204,6 +210,66 @@ async fn serve(
         disk.fresh.lock().unwrap().insert(user, content);
     }
     send(&mut cell, Frame::Done, b"").await
+}
+
+/// As its user has signed, with a key of its own.
+async fn take_as(
+    mut cell: DuplexStream,
+    place: CellPlace,
+    start: &CellSecret,
+    given: &[u8],
+    (disk, user): (&Disk, UserId),
+) -> Option<()> {
+    let Ok(order) = ScheduleOrder::admit(given, start, &place) else {
+        return send(&mut cell, Frame::Failed, b"the order is for another cell").await;
+    };
+    disk.goes_on.acquire().await.ok()?.forget();
+    let content = disk.volumes.lock().unwrap().get(&user).cloned().unwrap_or_default();
+    let (chunk, key) = {
+        let (key, rng) = (DataKey::generate(&mut rand::rng()), &mut rand::rng());
+        let place = SnapshotPlace { tenant: place.tenant, snapshot: order.snapshot };
+        let chunk = ChunkSealer::new(place, &key).seal(&content, true, rng).unwrap();
+        (chunk, order.schedule.seal_key(order.snapshot, &key, rng).unwrap())
+    };
+    send(&mut cell, Frame::Chunk, &chunk).await?;
+    send(&mut cell, Frame::Key, &key).await?;
+    send(&mut cell, Frame::Done, b"").await
+}
+
+/// What one host remembers, as long as it lives.
+#[derive(Default)]
+pub(super) struct Pins {
+    taken: Mutex<HashMap<(TenantId, UserId), SchedulePin>>,
+    /// The disk does not answer.
+    pub(super) away: AtomicBool,
+}
+
+impl SchedulePins for Pins {
+    fn take(&self, tenant: TenantId, user: UserId, pin: SchedulePin) -> PinCall<'_> {
+        async move {
+            if self.away.load(Ordering::SeqCst) {
+                return Err(PinError::Disk("it is away".to_owned()));
+            }
+            let mut taken = self.taken.lock().unwrap();
+            if let Some(before) = taken.get(&(tenant, user)) {
+                pin.may_follow(before)?;
+            }
+            taken.insert((tenant, user), pin);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn forget(&self, tenant: TenantId, user: Option<UserId>) -> PinCall<'_> {
+        async move {
+            self.taken
+                .lock()
+                .unwrap()
+                .retain(|of, _| of.0 != tenant || user.is_some_and(|user| user != of.1));
+            Ok(())
+        }
+        .boxed()
+    }
 }
 
 /// What a client keeps of a snapshot.
@@ -303,5 +369,6 @@ fn sealed(kept: &Kept, errand: Errand, cell: &CellKeyStatement) -> Vec<u8> {
 }
 
 pub(super) fn snapshots(store: &Arc<Memory>) -> Snapshots {
-    Snapshots { store: Arc::clone(store) as Arc<dyn SnapshotStore>, per_user: 2, most_bytes: 1 << 20 }
+    let store = Arc::clone(store) as Arc<dyn SnapshotStore>;
+    Snapshots { store, per_user: 2, most_bytes: 1 << 20, pins: Arc::<Pins>::default() }
 }
