@@ -192,7 +192,7 @@ async fn what_is_due_is_taken_once_and_opens_under_its_users_key_alone() {
     let (one, other) = (Arc::<Memory>::default(), Arc::<Memory>::default());
     let sim = desk_in(World::sim_with(keeps_six(&one)).await, one).await;
     let sqlite = desk_in(World::sqlite_with(keeps_six(&other)).await, other).await;
-    for desk in [sim, sqlite] {
+    for mut desk in [sim, sqlite] {
         assert!(desk.shown().await.is_none());
         let put = desk.put(&desk.schedule()).await;
         assert_eq!((put.next_at, put.due_at, put.rests), (Some(START + HALF), None, None));
@@ -211,6 +211,7 @@ async fn what_is_due_is_taken_once_and_opens_under_its_users_key_alone() {
         assert!(!object.windows(5).any(|part| part == b"first"));
         let kept = desk.keys.opens(&taken[0]);
         desk.disk.put(&desk.ann, b"second");
+        desk.ann = by_mail(&desk.world.kit, &desk.ann).await;
         desk.world.restore(&desk.ann, desk.container, &kept, &desk.world).await.unwrap();
         assert_eq!(desk.disk.volume(&desk.ann), b"first");
         assert!(desk.taken().await[0].opened);
@@ -220,8 +221,8 @@ async fn what_is_due_is_taken_once_and_opens_under_its_users_key_alone() {
 #[tokio::test]
 async fn it_waits_for_what_runs_and_a_second_time_that_passes_is_told_once() {
     let desk = desk().await;
-    let long = Some(DAY_MS);
-    let awake = ContainerSpec { pause_after_ms: long, stop_after_ms: long, ..spec() };
+    let (pause, stop_after) = (Some(DAY_MS), Some(2 * DAY_MS));
+    let awake = ContainerSpec { pause_after_ms: pause, stop_after_ms: stop_after, ..spec() };
     let bob = desk.world.kit.founder("bob@example.com").await;
     let create = CreateContainer { user: None, spec: awake, start: true };
     let container = desk.world.kit.call(&bob.caller, create).await.unwrap().container.id;
@@ -385,6 +386,7 @@ async fn with_its_container_it_ends_and_what_was_taken_stays() {
     let mut desk = desk().await;
     desk.put(&desk.schedule()).await;
     let taken = desk.next_one().await;
+    desk.ann = by_mail(&desk.world.kit, &desk.ann).await;
     let remove = RemoveContainer { container: desk.container, delete_volume: false };
     desk.world.kit.call(&desk.ann.caller, remove).await.unwrap();
     until("it is removed", async || {
