@@ -24,12 +24,19 @@ use ocmt_crypto::{
 };
 
 use self::chunks::{Chunks, Sealing};
-use crate::archive::{ArchiveError, pack::pack, unpack::unpack};
+use crate::archive::{
+    ArchiveError,
+    pack::{Names, pack},
+    unpack::unpack,
+};
 
 /// The sealing that counts.
 const SEALED: &str = "volume.sealed";
 /// The one that is being written.
 const NEXT: &str = "volume.sealed.new";
+/// The most that is sealed, in bytes: what is in the largest volume, and its names, which take no room there. Past it a workload would fill its host's
+/// disk.
+const MAX_ARCHIVE: u64 = 256 << 20;
 
 /// Why a sealed volume was not opened, or not sealed. No name and no content of a file is in the texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +73,9 @@ pub enum VolumeError {
     /// The host has no room for another sealing.
     #[error("the host has no room to seal the volume: its folder needs twice the size of the volume")]
     HostFull,
+    /// Names of files take too much room.
+    #[error("the names of the files in the volume take too much room: it is not sealed before some are gone")]
+    TooManyNames,
     /// A file could not be read or written.
     #[error("{0}: {1}")]
     File(&'static str, io::ErrorKind),
@@ -85,7 +95,7 @@ impl VolumeError {
             Self::Damaged => "VOLUME_DAMAGED",
             Self::NotEmpty => "VOLUME_NOT_EMPTY",
             Self::TooSmall => "VOLUME_TOO_SMALL",
-            Self::HostFull | Self::File(..) | Self::Restless => "VOLUME_NOT_SEALED",
+            Self::HostFull | Self::TooManyNames | Self::File(..) | Self::Restless => "VOLUME_NOT_SEALED",
         }
     }
 }
@@ -98,6 +108,7 @@ pub struct SealedVolume {
     /// The host's folder.
     sealed: PathBuf,
     place: VolumePlace,
+    most: u64,
 }
 
 /// What an unlock seals it with.
@@ -117,7 +128,7 @@ pub struct Sealed {
 impl SealedVolume {
     /// The volume of `place` in the folder `clear`, sealed into the folder `sealed`.
     pub fn new(place: VolumePlace, clear: PathBuf, sealed: PathBuf) -> Self {
-        Self { clear, sealed, place }
+        Self { clear, sealed, place, most: MAX_ARCHIVE }
     }
 
     /// Opens the sealing that counts into the empty working folder, and seals it anew: from then on there is one of this unlock. Refused,
@@ -163,7 +174,7 @@ impl SealedVolume {
             return Err(VolumeError::Older);
         }
         let chunks = Chunks::new(head.opener(&self.place), file);
-        let chunks = unpack(chunks, &self.clear).map_err(|error| opening(&error))?;
+        let chunks = unpack(chunks, Names::Together, &self.clear).map_err(|error| opening(&error))?;
         chunks.finish().map_err(|error| opening(&error.into()))?;
         Ok(head.serial)
     }
@@ -208,8 +219,8 @@ impl SealedVolume {
         let (head, rng) = (SealedHead::fresh(open.serial, &mut rand::rng()), &mut rand::rng());
         let bytes = head.seal(&open.key, &self.place, rng).map_err(|_| VolumeError::Damaged)?;
         file.write_all(&bytes).map_err(|error| writing(&error))?;
-        let sealing = Sealing::new(head.sealer(&self.place), file);
-        let (file, digest) = pack(&self.clear, sealing)
+        let sealing = Sealing::new(head.sealer(&self.place), file, self.most);
+        let (file, digest) = pack(&self.clear, Names::Together, sealing)
             .and_then(|sealing| sealing.finish().map_err(ArchiveError::from))
             .map_err(|error| sealing_failed(&error))?;
         Ok(Sealed { file, digest })
@@ -266,6 +277,7 @@ fn sealing_failed(error: &ArchiveError) -> VolumeError {
         ArchiveError::File(_, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
             VolumeError::HostFull
         }
+        ArchiveError::File(_, io::ErrorKind::FileTooLarge) => VolumeError::TooManyNames,
         ArchiveError::File(what, kind) => VolumeError::File(what, *kind),
         _ => VolumeError::File("a file of the volume", io::ErrorKind::Other),
     }

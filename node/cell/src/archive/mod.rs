@@ -24,7 +24,10 @@ use ocmt_crypto::{
 };
 use ocmt_types::{SnapshotId, Timestamp};
 
-use self::frames::{ChunkReader, ChunkWriter};
+use self::{
+    frames::{ChunkReader, ChunkWriter},
+    pack::Names,
+};
 
 /// On whose word it does something, and what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +120,7 @@ fn serve(
         Errand::Take => take(place, (payload.snapshot, &payload.key), volume, output),
         Errand::Restore => {
             let chunks = ChunkReader::new(ChunkOpener::new(at, &payload.key), input);
-            unpack::unpack(chunks, volume)?.finish()
+            unpack::unpack(chunks, Names::Apart, volume)?.finish()
         }
         Errand::Verify => {
             let chunks = ChunkReader::new(ChunkOpener::new(at, &payload.key), input);
@@ -133,7 +136,7 @@ fn take(
     output: &mut impl Write,
 ) -> Result<(), ArchiveError> {
     let place = SnapshotPlace { tenant: place.tenant, snapshot };
-    pack::pack(volume, ChunkWriter::new(ChunkSealer::new(place, key), output))?.finish()
+    pack::pack(volume, Names::Apart, ChunkWriter::new(ChunkSealer::new(place, key), output))?.finish()
 }
 
 /// With a key of its own, which leaves it sealed to whom the schedule names, and is gone with it.

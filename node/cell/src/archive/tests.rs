@@ -264,7 +264,7 @@ fn by_schedule_a_cell_makes_the_key_and_seals_it_to_whom_its_user_has_signed() {
         one.chunks().iter().flat_map(|chunk| opener.open(chunk).unwrap().to_vec()).collect();
     assert!(opener.is_finished());
     let after = tempfile::tempdir().unwrap();
-    unpack::unpack(content.as_slice(), after.path()).unwrap();
+    unpack::unpack(content.as_slice(), Names::Apart, after.path()).unwrap();
     assert_eq!(fs::read(after.path().join("closed/inner/file")).unwrap(), b"canary of the volume");
     // each has a key of its own
     assert!(ChunkOpener::new(at, &key).open(&two.chunks()[0]).is_err());
@@ -310,11 +310,11 @@ fn nothing_is_written_outside_the_volume() {
     fs::create_dir(&volume).unwrap();
     for kind in [tar::EntryType::Regular, tar::EntryType::Directory] {
         let bytes = escape("../escaped", kind, None).into_inner().unwrap();
-        assert!(unpack::unpack(bytes.as_slice(), &volume).is_err(), "{kind:?}");
+        assert!(unpack::unpack(bytes.as_slice(), Names::Apart, &volume).is_err(), "{kind:?}");
     }
     for kind in [tar::EntryType::Link, tar::EntryType::Char, tar::EntryType::Fifo] {
         let bytes = escape("odd", kind, Some(outside.path())).into_inner().unwrap();
-        assert!(unpack::unpack(bytes.as_slice(), &volume).is_err(), "{kind:?}");
+        assert!(unpack::unpack(bytes.as_slice(), Names::Apart, &volume).is_err(), "{kind:?}");
     }
     let mut through = escape("way", tar::EntryType::Symlink, Some(outside.path()));
     let mut header = tar::Header::new_gnu();
@@ -323,7 +323,7 @@ fn nothing_is_written_outside_the_volume() {
     header.set_size(0);
     through.append_data(&mut header, "way/folder", io::empty()).unwrap();
     let bytes = through.into_inner().unwrap();
-    assert!(unpack::unpack(bytes.as_slice(), &volume).is_err(), "through a link");
+    assert!(unpack::unpack(bytes.as_slice(), Names::Apart, &volume).is_err(), "through a link");
     assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
     assert!(!inside.path().join("escaped").exists());
     io::stderr().flush().unwrap();

@@ -13,7 +13,7 @@ use std::{
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 use tar::{Archive, EntryType};
 
-use super::ArchiveError;
+use super::{ArchiveError, pack::Names};
 
 /// A folder whose mode and time are set when all in it is there: one that is closed could take nothing.
 struct Folder {
@@ -23,7 +23,7 @@ struct Folder {
 }
 
 /// Writes what is in the archive below `volume`, safe on the disk when it is back; gives the reader back.
-pub(crate) fn unpack<R: Read>(from: R, volume: &Path) -> Result<R, ArchiveError> {
+pub(crate) fn unpack<R: Read>(from: R, names: Names, volume: &Path) -> Result<R, ArchiveError> {
     let mut archive = Archive::new(from);
     archive.set_preserve_mtime(true);
     let mut folders = Vec::new();
@@ -35,6 +35,9 @@ pub(crate) fn unpack<R: Read>(from: R, volume: &Path) -> Result<R, ArchiveError>
             DirBuilder::new().mode(0o700).create(&path)?;
             let (mode, modified) = (entry.header().mode()?, entry.header().mtime()?);
             folders.push(Folder { path, mode, modified: i64::try_from(modified).unwrap_or(0) });
+        } else if kind == EntryType::Link && names == Names::Together {
+            let first = entry.link_name()?.ok_or(ArchiveError::Snapshot)?;
+            fs::hard_link(below(volume, &first)?, below(volume, &entry.path()?)?)?;
         } else if matches!(kind, EntryType::Regular | EntryType::Symlink | EntryType::GNUSparse) {
             // false: a path that leads out of the volume
             if !entry.unpack_in(volume)? {

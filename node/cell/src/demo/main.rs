@@ -2,7 +2,7 @@
 //!
 //! It serves HTTP on `127.0.0.1:$PORT` (8080), proves that it holds `DEMO_SECRET` without showing
 //! it, and talks back. `repeat` says everything back that comes in, as `cat` does where there is one.
-//! `eat MIB` takes memory; `write FILE TEXT` and `read FILE` keep something; `policy` shows the file with what agents may do. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory;
+//! `eat MIB` takes memory; `write FILE TEXT`, `fill FILE MIB` and `read FILE` keep something; `policy` shows the file with what agents may do. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory;
 //! `escape` is its other side: what it finds that looks for a way out of its container.
 
 mod attack;
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
         (Some("repeat"), None, _) => repeat().map(|()| ExitCode::SUCCESS),
         (Some("eat"), Some(mib), None) => eat::run(&mib),
         (Some("write"), Some(file), Some(text)) => write(&file, &text).map(|()| ExitCode::SUCCESS),
+        (Some("fill"), Some(file), Some(mib)) => fill(&file, &mib).map(|()| ExitCode::SUCCESS),
         (Some("read"), Some(file), None) => read(&file).map(|()| ExitCode::SUCCESS),
         (Some("policy"), None, _) => policy().map(|()| ExitCode::SUCCESS),
         (Some("attack"), Some(pid), mark) => attack::run(&pid, mark.as_deref()),
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
             escape::run(&addresses)
         }
         _ => Err(anyhow::anyhow!(
-            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | write FILE TEXT | read FILE | policy | attack PID [HEX OF MARKED BYTES] | escape [ADDRESS]..."
+            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | write FILE TEXT | fill FILE MIB | read FILE | policy | attack PID [HEX OF MARKED BYTES] | escape [ADDRESS]..."
         )),
     };
     outcome.unwrap_or_else(|error| {
@@ -58,6 +59,14 @@ fn repeat() -> anyhow::Result<()> {
 
 fn write(file: &str, text: &str) -> anyhow::Result<()> {
     std::fs::write(file, text).with_context(|| format!("cannot write {file}"))
+}
+
+fn fill(file: &str, mib: &str) -> anyhow::Result<()> {
+    let mut to = std::fs::File::create(file).with_context(|| format!("cannot write {file}"))?;
+    for _ in 0..mib.parse::<usize>().context("that is no number of MiB")? {
+        to.write_all(&vec![7; 1 << 20]).with_context(|| format!("cannot write {file}"))?;
+    }
+    Ok(())
 }
 
 fn read(file: &str) -> anyhow::Result<()> {

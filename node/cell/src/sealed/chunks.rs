@@ -14,11 +14,14 @@ pub(super) struct Sealing<W> {
     output: W,
     chunk: Vec<u8>,
     digest: Sha256,
+    /// Bytes that may come yet.
+    left: u64,
 }
 
 impl<W: Write> Sealing<W> {
-    pub(super) fn new(sealer: ChunkSealer, output: W) -> Self {
-        Self { sealer, output, chunk: Vec::with_capacity(CHUNK), digest: Sha256::new() }
+    /// For at most so many bytes.
+    pub(super) fn new(sealer: ChunkSealer, output: W, most: u64) -> Self {
+        Self { sealer, output, chunk: Vec::with_capacity(CHUNK), digest: Sha256::new(), left: most }
     }
 
     fn send(&mut self, last: bool) -> io::Result<()> {
@@ -42,6 +45,8 @@ impl<W: Write> Write for Sealing<W> {
             self.send(false)?;
         }
         let (taken, _) = bytes.split_at(bytes.len().min(CHUNK - self.chunk.len()));
+        let len = u64::try_from(taken.len()).unwrap_or(u64::MAX);
+        self.left = self.left.checked_sub(len).ok_or(io::ErrorKind::FileTooLarge)?;
         self.chunk.extend_from_slice(taken);
         self.digest.update(taken);
         Ok(taken.len())

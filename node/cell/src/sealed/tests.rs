@@ -248,6 +248,29 @@ fn a_renewed_volume_key_opens_what_the_one_before_sealed_and_seals_under_itself(
 }
 
 #[test]
+fn several_names_of_a_file_stay_one_file_and_what_is_sealed_is_bounded() {
+    let host = Host::new();
+    let mut cell = host.cell();
+    let open = cell.volume.open(unlock(1, 0)).unwrap();
+    fs::create_dir(cell.at("folder")).unwrap();
+    fs::write(cell.at("folder/large"), vec![7; CHUNK]).unwrap();
+    for n in 0..9 {
+        fs::hard_link(cell.at("folder/large"), cell.at(&n.to_string().repeat(150))).unwrap();
+    }
+    cell.seal(&open);
+    assert!(host.sealed().len() < 2 * CHUNK, "each name has its own");
+    let next = host.cell();
+    next.volume.open(unlock(2, 1)).unwrap();
+    let about = fs::metadata(next.at(&"8".repeat(150))).unwrap();
+    assert_eq!((about.nlink(), about.len()), (10, CHUNK as u64));
+
+    let before = host.sealed();
+    cell.volume.most = CHUNK as u64;
+    assert_eq!(cell.volume.seal(&open).err(), Some(VolumeError::TooManyNames));
+    assert!(host.sealed() == before && !host.file(NEXT).exists());
+}
+
+#[test]
 fn files_in_clear_of_an_earlier_container_are_not_passed_over() {
     let host = Host::new();
     fs::write(host.file("notes"), "in clear").unwrap();

@@ -81,6 +81,14 @@ pub(crate) async fn keeps_what_was_written_and_shows_its_host_none_of_it(
     assert!(ended.await.is_some(), "nobody noticed its end");
     let cell = vault.unlock_container(id, &[], LEASE, false).await.unwrap();
     assert_eq!(says(&bob, &cell, &["read", "/volume/notes"]).await, CANARY);
+    // full is full: its program is told, and all that is in it is sealed and opened again
+    let fill = ["fill", "/volume/large", "9"].map(str::to_owned);
+    let (said, code) = exec(&bob, &cell, [&[docker::WORKLOAD.to_owned()], &fill[..]].concat()).await;
+    assert_eq!(code, 2, "{said}");
+    bob.client.stop_container(id, None).await.unwrap();
+    assert!(fs::metadata(sealed(&volumes)).unwrap().len() > 7 << 20);
+    let cell = vault.unlock_container(id, &[], LEASE, false).await.unwrap();
+    assert_eq!(says(&bob, &cell, &["read", "/volume/notes"]).await, CANARY);
     bob.client.stop_container(id, None).await.unwrap();
 
     // the host puts back what it had before
