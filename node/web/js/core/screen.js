@@ -358,7 +358,7 @@ export class Screen {
       d: () => [count - 1, x],
       e: () => [y + count, x],
     };
-    const same = { a: "C", f: "H", "`": "G" };
+    const same = { a: "C", f: "H", "\u0060": "G" };
     const move = moves[same[final] ?? final];
     if (move !== undefined) this.#to(...move());
     return move !== undefined;

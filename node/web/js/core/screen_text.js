@@ -12,7 +12,7 @@ export const MARK = /\p{M}/u;
 const FORMAT = /\p{Cf}/u;
 const NO_TEXT = /\p{C}|[\u2028\u2029]/u;
 /** Lines of boxes, as programs ask for them that know no others. */
-const BOXES = Object.fromEntries([..."`afgjklmnopqrstuvwxyz{|}~"].map((letter, at) => [letter, [..."◆▒°±┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·"][at]]));
+const BOXES = Object.fromEntries([..."\u0060afgjklmnopqrstuvwxyz{|}~"].map((letter, at) => [letter, [..."◆▒°±┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·"][at]]));
 
 /** What is shown of what was printed, at most as much as one letter: nothing of what only says how to show others. */
 export function shown(letter, code, boxes) {
