@@ -120,7 +120,7 @@ fn what_was_in_the_volume_is_there_after_the_next_unlock_and_its_host_has_none_o
 
 #[test]
 fn what_its_host_changed_is_refused_and_never_taken_for_an_empty_volume() {
-    let host = Host::with(1, &"notes ".repeat(CHUNK));
+    let host = Host::with(1, &"notes ".repeat(CHUNK / 2));
     let good = host.sealed();
     let chunk = |n: usize| HEAD_LEN + n * MAX_SEALED_CHUNK;
     assert!(good.len() > chunk(3), "it has several chunks");
