@@ -3,6 +3,7 @@
 import { beginChannel, terminalOf } from "../../node/web/js/core/channel.js";
 import { concat, need, text, u32, u8, utf8 } from "../../node/web/js/core/codec.js";
 import { Line } from "../../node/web/js/page/line.js";
+import { bytes, message, number } from "../../node/web/js/page/wire.js";
 import { CellSide, parties } from "./cell_side.js";
 
 const TOKEN = concat(u8(0x0a), u8(1), utf8("t"));
@@ -18,7 +19,7 @@ const until = async (holds) => {
 class Gateway {
   constructor(between) {
     this.between = between;
-    Object.assign(this, { cell: null, heard: "", sizes: [], closed: false, connections: 0, socket: null, spoil: 0 });
+    Object.assign(this, { cell: null, heard: "", sizes: [], closed: false, connections: 0, socket: null, spoil: 0, refuses: false });
     const gateway = this;
     globalThis.WebSocket = class extends EventTarget {
       static OPEN = 1;
@@ -30,8 +31,9 @@ class Gateway {
         Object.assign(gateway, { socket: this, connections: gateway.connections + 1 });
         this.work = Promise.resolve();
         queueMicrotask(() => {
+          if (gateway.refuses) return this.close(1006);
           this.readyState = 1;
-          this.dispatchEvent(new Event("open"));
+          return this.dispatchEvent(new Event("open"));
         });
       }
 
@@ -79,8 +81,9 @@ class Gateway {
   }
 }
 
-/** What time it is, for the line. */
+/** What time it is, for the line; and what the node says of the container. */
 let now = 0;
+let container = new Uint8Array();
 
 /** A line that is open, what it was told, and how it ends. */
 async function opened() {
@@ -154,6 +157,24 @@ async function over() {
   away.gateway.socket.close(1006);
   need((await away.ends) === "lost" && asked === 2 && away.told.cut === 2);
   globalThis.fetch = answers;
+  // a browser is not told why it was refused: the container's state says what is over
+  for (const [state, locked, name] of [[3, 1, "locked"], [7, 1, "stopped"], [9, 1, "stopped"]]) {
+    const { gateway, ends } = await opened();
+    container = message(number(3, state), number(7, locked));
+    gateway.refuses = true;
+    gateway.socket.close(1001);
+    need((await ends) === name && gateway.connections === 2);
+  }
+  // and what is not over goes on
+  const still = await opened();
+  container = message(number(3, 5), number(7, 1));
+  still.gateway.refuses = true;
+  still.gateway.socket.close(1001);
+  await until(() => still.told.cut === 2);
+  still.gateway.refuses = false;
+  await until(() => still.told.mended === 1);
+  still.gateway.socket.close(4401);
+  need((await still.ends) === "session");
   const own = await opened();
   await own.line.close();
   need((await own.ends) === null);
@@ -189,8 +210,11 @@ export async function lines() {
   globalThis.document = { cookie: "" };
   globalThis.location = { host: "node" };
   Object.defineProperty(globalThis, "performance", { value: { now: () => now } });
-  const answer = concat(framed(0, TOKEN), framed(128, utf8("grpc-status: 0\r\n")));
-  globalThis.fetch = async () => new Response(answer, { headers: { "content-type": "application/grpc-web+proto" } });
+  globalThis.fetch = async (path) => {
+    const said = path.endsWith("/GetContainer") ? bytes(1, container) : TOKEN;
+    const answer = concat(framed(0, said), framed(128, utf8("grpc-status: 0\r\n")));
+    return new Response(answer, { headers: { "content-type": "application/grpc-web+proto" } });
+  };
   await resumed();
   await over();
   await ended();

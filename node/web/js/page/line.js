@@ -16,6 +16,10 @@ const CHUNK = 16_384;
 /** Codes of gRPC that pass: late, used up, interfered with, away. */
 const PASSING = [4, 8, 10, 14];
 
+/** States of a container: one that runs, and those in which nothing runs and nothing comes back by itself. */
+const RUNNING = 3n;
+const AT_REST = [1n, 7n, 9n, 10n];
+
 /** What the gateway says is over for good. */
 function ended(code) {
   if (code === 4401) throw new Told("session");
@@ -86,11 +90,14 @@ export class Line {
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     const late = setTimeout(() => socket.close(), PATIENCE_MS);
+    let taken = false;
     const code = await new Promise((over) => {
-      socket.addEventListener("open", () => socket.send(first));
+      socket.addEventListener("open", () => {
+        taken = true;
+        socket.send(first);
+      });
       socket.addEventListener("message", ({ data }) => {
-        const taken = this.#then(() => this.#take(new Uint8Array(data)));
-        taken.then(
+        this.#then(() => this.#take(new Uint8Array(data))).then(
           () => clearTimeout(late),
           (error) => {
             // damaged or out of order on the way: nothing of it was taken, another connection goes on
@@ -104,7 +111,22 @@ export class Line {
     clearTimeout(late);
     this.#socket = null;
     this.#channel?.lose();
+    if (!taken) await this.#standing();
     return code;
+  }
+
+  /** Why a connection was refused is told to no page: so it is asked whether the channel can still be there. */
+  async #standing() {
+    let container;
+    try {
+      container = (await call("ContainerService/GetContainer", message(text(1, this.#container)))).message(1);
+    } catch (error) {
+      if (passes(error)) return;
+      throw error;
+    }
+    const state = container.number(3);
+    if (state === RUNNING && container.number(7) === 1n) throw new Told("locked");
+    if (AT_REST.includes(state)) throw new Told("stopped");
   }
 
   /** One thing after the other: a record is sealed or opened before the next. */
