@@ -233,6 +233,10 @@ fn without_later_steps() -> String {
                     let (name, _) = function.split_once('(').unwrap();
                     undo += &format!("DROP FUNCTION {name};");
                 }
+                // gone with its table, or one of a table that stays
+                ["CREATE", "INDEX", index, ..] | ["CREATE", "UNIQUE", "INDEX", index, ..] => {
+                    undo += &format!("DROP INDEX IF EXISTS {index};");
+                }
                 ["ALTER", "TABLE", table, "ADD", "COLUMN", column, ..] => {
                     // the table may be gone by then: steps are undone in no order
                     undo += &format!("ALTER TABLE IF EXISTS {table} DROP COLUMN {column};");
