@@ -79,14 +79,16 @@ impl Archives {
         }
     }
 
-    /// A place that is free now, for what can be done later as well.
+    /// A place that is free now beside another one, for what can be done later as well: the last is left to those who
+    /// wait for it.
     pub(crate) fn free(self: &Arc<Self>, tenant: TenantId) -> Option<Place> {
         if !self.tenants().insert(tenant) {
             return None;
         }
         let turn = Turn { of: Arc::clone(self), tenant };
         // those who wait for a place have a client that waits with them
-        let permit = Arc::clone(&self.free).try_acquire_owned().ok().filter(|_| !self.is_wanted())?;
+        let permit = Arc::clone(&self.free).try_acquire_owned().ok();
+        let permit = permit.filter(|_| self.free.available_permits() > 0 && !self.is_wanted())?;
         Some(Place { _turn: turn, _permit: permit })
     }
 
@@ -138,9 +140,13 @@ mod tests {
         let first = archives.free(id(1)).unwrap();
         assert!(archives.free(id(1)).is_none(), "one of a tenant");
         assert_eq!(archives.take(id(1)).await.unwrap_err().reason(), "SNAPSHOTS_BUSY");
-        let (_second, _third) = (archives.take(id(2)).await.unwrap(), archives.take(id(3)).await.unwrap());
+        let second = archives.free(id(2)).unwrap();
+        assert!(archives.free(id(4)).is_none(), "the last is for those who wait");
+        let third = archives.take(id(3)).await.unwrap();
         assert!(archives.free(id(4)).is_none());
         drop(first);
+        assert!(archives.free(id(4)).is_none());
+        drop((second, third));
         let fourth = archives.free(id(4)).unwrap();
         assert!(archives.free(id(1)).is_none());
         drop(fourth);

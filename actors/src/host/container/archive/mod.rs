@@ -278,14 +278,22 @@ async fn work(
             Ok(Err(_)) | Err(_) => Ok(()),
         },
     };
+    let does_not_open = matches!(&last, Err(why) if why.starts_with(DOES_NOT_OPEN));
     let damage = match &given {
         Ok(given) if known.content_hash == Some(given.hash) => None,
         Ok(_) => Some("the stored snapshot is not the one that was taken".to_owned()),
-        Err(why) => Some(why.clone()).filter(|why| why.starts_with("the stored snapshot")),
+        Err(why) if does_not_open || why.starts_with("the stored snapshot") => {
+            let why = if does_not_open { DOES_NOT_OPEN.to_owned() } else { why.clone() };
+            (!stream::is_as_taken(&snapshots, &known).await?).then_some(why)
+        }
+        Err(_) => None,
     };
     match (last, damage) {
-        (Err(why), _) if why.starts_with(DOES_NOT_OPEN) => return Ok(Went::Damaged(why)),
         (_, Some(why)) => return Ok(Went::Damaged(why)),
+        // whoever gives a wrong key says nothing of what is stored
+        (Err(why), None) if does_not_open => {
+            return Err(format!("{why}; stored is what was taken: is it the right key?"));
+        }
         (last, None) => last?,
     }
     given?;

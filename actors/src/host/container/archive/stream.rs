@@ -15,13 +15,14 @@ use ocmt_crypto::{
     snapshot::{FRAME_HEAD, Frame, MAX_SEALED_CHUNK},
     snapshot_schedule::SEALED_KEY_LEN,
 };
+use ocmt_store::tables::Snapshot;
 use ocmt_types::Digest32;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::{
     clip::clip,
-    ports::{Pieces, SnapshotStoreError},
+    ports::{Pieces, SnapshotStoreError, Snapshots},
 };
 
 const LENGTH: usize = 4;
@@ -173,6 +174,13 @@ pub(super) async fn count(mut pieces: Pieces) -> Result<Passed, SnapshotStoreErr
         tally.take(&piece?);
     }
     Ok(tally.passed())
+}
+
+/// Whether what is stored is what was taken, to its last byte, whatever a cell says of it.
+pub(super) async fn is_as_taken(snapshots: &Snapshots, known: &Snapshot) -> Result<bool, String> {
+    let stored = async { count(snapshots.store.read(known.tenant_id, known.snapshot_id).await?).await };
+    let stored = stored.await.map_err(|error| error.to_string())?;
+    Ok(known.content_hash == Some(stored.hash))
 }
 
 /// Gives an object to a cell, chunk by chunk, and counts it. A cell that stops listening has said why, or will.

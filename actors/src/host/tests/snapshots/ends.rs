@@ -4,13 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use ocmt_crypto::snapshot::Errand;
 use ocmt_store::tables::SnapshotState;
+use ocmt_types::SnapshotId;
 
 use super::{
     super::{World, nodes::on},
     desk, keeps, listed, passes,
-    world::{Memory, create, kept, open},
+    world::{Kept, Memory, create, kept, open, snapshots},
 };
 use crate::{
+    Snapshots,
     api::{
         container::*,
         snapshot::ArchiveErrand,
@@ -112,6 +114,43 @@ async fn with_a_person_or_a_tenant_their_snapshots_go() {
     })
     .await;
     assert!(!store.has(of_ann.id));
+}
+
+/// Whoever has a session and no vault takes no mark from a good snapshot, of which the newest that was opened is kept.
+#[tokio::test]
+async fn a_wrong_key_says_nothing_of_what_is_stored() {
+    let store = Arc::<Memory>::default();
+    let all = Arc::clone(&store);
+    let world = World::sim_with(move |config| {
+        config.snapshots = Some(Snapshots { most_bytes: 8 << 20, ..snapshots(&all) });
+    })
+    .await;
+    let disk = world.with_disk();
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.container(&ann).await;
+    let verify = async |by: &Kept| {
+        let cell = world.archive_cell(&ann, container, ArchiveErrand::Verify, &world).await.unwrap();
+        world.kit.call(&ann.caller, open(by, container, Errand::Verify, &cell)).await
+    };
+    let shown = async |id: SnapshotId| {
+        listed(&world, &ann, container).await.into_iter().find(|one| one.id == id).unwrap()
+    };
+    // of the second a cell takes no more after the first chunk
+    for content in [b"first".to_vec(), vec![7; 2 << 20]] {
+        disk.put(&ann, &content);
+        let (right, _) = world.take(&ann, container, &world).await.unwrap();
+        assert!(verify(&right).await.unwrap().snapshot.opened);
+        let wrong = Kept { id: right.id, ..kept() };
+        assert_eq!(verify(&wrong).await.unwrap_err().reason(), "SNAPSHOT_FAILED");
+        let one = shown(right.id).await;
+        assert_eq!((one.state, one.verified, one.opened), (SnapshotState::Taken, true, true));
+        assert!(one.failure.unwrap().contains("does not open"));
+        // and what is stored is another one
+        store.objects.lock().unwrap().get_mut(&right.id).unwrap()[45] ^= 1;
+        assert_eq!(verify(&wrong).await.unwrap_err().reason(), "SNAPSHOT_FAILED");
+        let one = shown(right.id).await;
+        assert_eq!((one.state, one.verified, one.opened), (SnapshotState::Taken, false, false));
+    }
 }
 
 #[tokio::test]

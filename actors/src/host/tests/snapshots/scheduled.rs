@@ -1,6 +1,7 @@
 //! Snapshots that are taken by themselves: each time once, at rest, by today's right, and never in the place of a good one.
 
 mod forged;
+mod goes_on;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -43,7 +44,6 @@ use crate::{
 
 /// [`START`] is eight o'clock: this is due at half past, and each half hour.
 const HALF_HOURS: &str = "*/30 * * * *";
-/// And this once that day.
 const DAILY: &str = "30 8 * * *";
 const HALF: Duration = Duration::from_secs(1800);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -14,7 +14,7 @@ use ocmt_crypto::{
     cell::{CellKey, CellKeyStatement, CellPlace, ExpectedCell, StartSecret as CellSecret},
     datakey::{DataKey, VaultScope},
     snapshot::{
-        ChunkOpener, ChunkSealer, Errand, FRAME_HEAD, Frame, SnapshotPayload, SnapshotPlace, wrap_key,
+        CHUNK, ChunkOpener, ChunkSealer, Errand, FRAME_HEAD, Frame, SnapshotPayload, SnapshotPlace, wrap_key,
     },
     snapshot_schedule::ScheduleOrder,
 };
@@ -194,8 +194,9 @@ async fn serve(
     let place = SnapshotPlace { tenant: place.tenant, snapshot: payload.snapshot };
     if errand == ArchiveErrand::Take {
         let content = disk.volumes.lock().unwrap().get(&user).cloned().unwrap_or_default();
-        let sealed = ChunkSealer::new(place, &payload.key).seal(&content, true, &mut rand::rng()).unwrap();
-        send(&mut cell, Frame::Chunk, &sealed).await?;
+        for sealed in chunks(place, &payload.key, &content) {
+            send(&mut cell, Frame::Chunk, &sealed).await?;
+        }
         return send(&mut cell, Frame::Done, b"").await;
     }
     let mut opener = ChunkOpener::new(place, &payload.key);
@@ -210,6 +211,17 @@ async fn serve(
         disk.fresh.lock().unwrap().insert(user, content);
     }
     send(&mut cell, Frame::Done, b"").await
+}
+
+fn chunks(place: SnapshotPlace, key: &DataKey, mut content: &[u8]) -> Vec<Vec<u8>> {
+    let (mut sealer, mut all) = (ChunkSealer::new(place, key), Vec::new());
+    while content.len() > CHUNK {
+        let full;
+        (full, content) = content.split_at(CHUNK);
+        all.push(sealer.seal(full, false, &mut rand::rng()).unwrap());
+    }
+    all.push(sealer.seal(content, true, &mut rand::rng()).unwrap());
+    all
 }
 
 /// As its user has signed, with a key of its own.

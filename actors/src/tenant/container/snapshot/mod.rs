@@ -144,7 +144,7 @@ asked!(
             let generation = u64::try_from(row.generation).unwrap_or(0);
             return Ok(Pass::Known((&row).into(), Box::new(SnapshotDone { snapshot: info(known), generation })));
         }
-        room_for_one_more(work, row.user_id).await?;
+        room_for_one_more(work, row.user_id, 0).await?;
         quota::is_not_used_up(work).await?;
         let fresh = Snapshot {
             tenant_id: work.ownership.tenant,
@@ -262,14 +262,15 @@ fn check_payload(sealed: &[u8]) -> Result<(), ActorError> {
     Err(ActorError::invalid("sealed_payload", "is longer than 1024 bytes"))
 }
 
-/// None goes for another one: whoever may take snapshots, without the vault or a second look, deletes none by that.
-async fn room_for_one_more(work: &mut Work, user: UserId) -> Result<(), ActorError> {
+/// None goes for another one: whoever may take snapshots, without the vault or a second look, deletes none by that. Beside
+/// so many, which a schedule does not count.
+async fn room_for_one_more(work: &mut Work, user: UserId, beside: i64) -> Result<(), ActorError> {
     let most = i64::from(store(&work.env)?.per_user);
     let of = || Snapshot::user_id.eq(user);
     let failed = work.tx.count::<Snapshot>(of().and(Snapshot::state.eq(SnapshotState::Failed))).await?;
     let ending = work.tx.count::<Snapshot>(of().and(Snapshot::state.eq(SnapshotState::Ending))).await?;
     let all = work.tx.count::<Snapshot>(of()).await?;
-    if all - failed - ending < most && failed + ending < MORE {
+    if all - failed - ending - beside < most && failed + ending < MORE {
         return Ok(());
     }
     let why = format!("a user has at most {most} snapshots: delete one, or wait if many have failed");

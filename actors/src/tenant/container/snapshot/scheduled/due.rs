@@ -12,14 +12,14 @@ use ocmt_store::{
     ReadTx,
     tables::{Container, ContainerState, Snapshot, SnapshotSchedule, SnapshotState, Tenant, TenantState},
 };
-use ocmt_types::{ContainerId, Digest32, Id as _, ScheduleId, SnapshotId};
+use ocmt_types::{ContainerId, Digest32, Id as _, ScheduleId, SnapshotId, Timestamp};
 
 use super::{
     super::super::{
         load_free,
         schedule::times::{Times, fires_at},
     },
-    OTHER_KEYS, of, vault_epoch, verified,
+    OTHER_KEYS, made, of, vault_epoch, verified,
 };
 use crate::{
     audit,
@@ -47,23 +47,36 @@ const TRIES: i64 = 4;
 const TOLD_AGAIN: Duration = Duration::from_secs(10 * 60);
 /// Of one that runs its host finds it out itself when it stops; should that be missed, it is told.
 const LOOKED_AT: Duration = Duration::from_secs(60 * 60);
+/// What was given up rests so long at least, and twice as long each time that it is again.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(60 * 60);
+/// But no longer: what is due once a day leaves none out.
+const GIVEN_UP_AT_MOST: Duration = Duration::from_secs(8 * 60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_WHY: usize = 300;
 
 /// Sets the timers of the schedule as it is now.
 pub(super) async fn set(work: &mut Work, row: &SnapshotSchedule) -> Result<(), ActorError> {
+    set_next(work, row).await?;
+    let subject = row.container_id.to_string();
+    match row.due_at {
+        Some(_) => work.set_timer(AGAIN, &subject, work.now + TOLD_AGAIN, &[]).await,
+        None => {
+            work.tx.clear_timer(AGAIN, &subject).await?;
+            Ok(())
+        }
+    }
+}
+
+async fn set_next(work: &mut Work, row: &SnapshotSchedule) -> Result<(), ActorError> {
     let subject = row.container_id.to_string();
     match row.next_at {
         Some(next) => {
             // the same moment of the minute each time, another one for each container
             let spread = ScheduleId::from_bytes(*row.container_id.as_bytes());
-            work.set_timer(DUE, &subject, fires_at(spread, next), &[]).await?;
+            work.set_timer(DUE, &subject, fires_at(spread, next), &[]).await
         }
-        None => drop(work.tx.clear_timer(DUE, &subject).await?),
-    }
-    match row.due_at {
-        Some(_) => work.set_timer(AGAIN, &subject, work.now + TOLD_AGAIN, &[]).await,
         None => {
-            work.tx.clear_timer(AGAIN, &subject).await?;
+            work.tx.clear_timer(DUE, &subject).await?;
             Ok(())
         }
     }
@@ -81,23 +94,32 @@ pub(super) async fn clear(work: &mut Work, container: ContainerId) -> Result<(),
 pub(in crate::tenant) async fn fire(work: &mut Work, subject: &str) -> Result<(), ActorError> {
     let Some(row) = row_of(work, subject).await? else { return Ok(()) };
     let (Some(due), now) = (row.next_at, work.now) else { return Ok(()) };
-    let times = verified(&row).and_then(|signed| Times::parse(&signed.cron, &signed.time_zone).ok());
+    let times = times(&row);
     // a zone that is in the tables no more: it rests until its user writes another
     let next_at = times.and_then(|times| times.next(now, Some(due)));
     // told of the second time that passes, and not of each that follows; one that is being taken is in time
     let is_second = row.due_at.is_some() && row.due_at == row.last_at && row.snapshot_id.is_none();
-    let row = SnapshotSchedule { next_at, last_at: Some(due), ..row };
+    // what fails goes on where it was: times that are near each other begin no more of it
+    let goes_on = (row.due_at.is_some() || row.failure.is_some())
+        && row.last_at.is_none_or(|last| due.since(last) < GIVEN_UP_AT_MOST * 2);
+    let tries = if goes_on { row.tries } else { 0 };
+    let is_put_off = row.due_at.is_some() && row.failure.is_some() && tries > 0;
+    let row = SnapshotSchedule { next_at, last_at: Some(due), tries, ..row };
     if let Some(why) = why_it_rests(work, &row).await? {
         return refuse(work, row, "SCHEDULE_RESTS", &why).await;
     }
-    let row = SnapshotSchedule { due_at: row.due_at.or(Some(due)), tries: 0, ..row };
+    let row = SnapshotSchedule { due_at: row.due_at.or(Some(due)), ..row };
     work.tx.update(&row).await?;
-    set(work, &row).await?;
+    if is_put_off {
+        set_next(work, &row).await?;
+    } else {
+        set(work, &row).await?;
+    }
     if is_second {
         let about = vec![("due".to_owned(), due.0.to_string())];
         note(work, &row, "snapshot.overdue", Outcome::Failed, about).await?;
     }
-    tell_host(work, &row).await
+    if is_put_off { Ok(()) } else { tell_host(work, &row).await }
 }
 
 /// One that is due is not taken yet: whoever was to begin it may not have heard of it.
@@ -221,7 +243,10 @@ async fn admitted(work: &mut Work, row: &SnapshotSchedule) -> Result<Container, 
     work.standing = system;
     let container = container?;
     store(&work.env)?;
-    room_for_one_more(work, row.user_id).await?;
+    // what makes room for it when it is there, and the opened one that stays then, stand in no way
+    let kept = verified(row).map_or(usize::MAX, |signed| usize::from(signed.keep).saturating_sub(1));
+    let past = made(work, row, None).await?.len().saturating_sub(kept);
+    room_for_one_more(work, row.user_id, i64::try_from(past).unwrap_or(0)).await?;
     quota::is_not_used_up(work).await?;
     Ok(container)
 }
@@ -235,10 +260,10 @@ async fn why_it_rests(work: &mut Work, row: &SnapshotSchedule) -> Result<Option<
     Ok(other.then(|| OTHER_KEYS.to_owned()))
 }
 
-/// What was due is not taken. Told once, not each time that the same stands in the way.
+/// What was due is not taken. Told once a day, not each time that the same stands in the way.
 async fn refuse(work: &mut Work, row: SnapshotSchedule, reason: &str, why: &str) -> Result<(), ActorError> {
     let why = clip(why, LONGEST_WHY);
-    let is_news = row.failure.as_deref() != Some(why.as_str());
+    let is_news = row.failure.as_deref() != Some(why.as_str()) || is_first_of_a_day(&row);
     let row = SnapshotSchedule { due_at: None, tries: 0, failure: Some(why.clone()), ..row };
     work.tx.update(&row).await?;
     set(work, &row).await?;
@@ -247,6 +272,15 @@ async fn refuse(work: &mut Work, row: SnapshotSchedule, reason: &str, why: &str)
     }
     let details = vec![("reason".to_owned(), reason.to_owned()), ("why".to_owned(), why)];
     note(work, &row, "snapshot.refused", Outcome::Denied, details).await
+}
+
+/// Whether what has passed since it was due has the first time of a day.
+fn is_first_of_a_day(row: &SnapshotSchedule) -> bool {
+    let Some(last) = row.last_at else { return false };
+    let first = row.due_at.unwrap_or(last);
+    let day = Timestamp(first.0 - first.0.rem_euclid(i64::try_from(DAY.as_millis()).unwrap_or(1)));
+    let of_the_day = times(row).and_then(|times| times.next(day - Duration::from_millis(1), None));
+    last.since(day) >= DAY || of_the_day.is_some_and(|of_the_day| of_the_day >= first)
 }
 
 /// One that was begun came to nothing: another is begun, or it is given up until the next time.
@@ -266,7 +300,13 @@ pub(in super::super) async fn came_to_nothing(
             None => Ok(()),
         };
     }
-    let row = SnapshotSchedule { due_at: None, tries: 0, ..row };
+    let rests = GIVEN_UP_FOR * 2_u32.saturating_pow(u32::try_from(row.tries - TRIES).unwrap_or(0));
+    let until = work.now + rests.min(GIVEN_UP_AT_MOST);
+    let next_at = match row.next_at {
+        Some(next) if next < until => times(&row).and_then(|times| times.next(until, row.last_at)),
+        next => next,
+    };
+    let row = SnapshotSchedule { due_at: None, next_at, ..row };
     work.tx.update(&row).await?;
     set(work, &row).await?;
     let details = vec![("why".to_owned(), clip(why, LONGEST_WHY))];
@@ -301,6 +341,10 @@ async fn note(
 ) -> Result<(), ActorError> {
     details.push(("user".to_owned(), row.user_id.to_string()));
     audit::note(work, action, format!("container/{}", row.container_id), outcome, details).await
+}
+
+fn times(row: &SnapshotSchedule) -> Option<Times> {
+    verified(row).and_then(|signed| Times::parse(&signed.cron, &signed.time_zone).ok())
 }
 
 async fn row_of(work: &mut Work, subject: &str) -> Result<Option<SnapshotSchedule>, ActorError> {

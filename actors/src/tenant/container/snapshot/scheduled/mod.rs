@@ -16,7 +16,7 @@ use ocmt_store::{
     Filter,
     tables::{Container, Snapshot, SnapshotSchedule, SnapshotState, User, Vault},
 };
-use ocmt_types::{ContainerId, Digest32, UserId};
+use ocmt_types::{ContainerId, Digest32, SnapshotId, UserId};
 
 pub(in crate::tenant) use self::due::{AGAIN, DUE, again, fire};
 pub(crate) use self::due::{Claim, Claimed, is_due};
@@ -37,8 +37,8 @@ use crate::{
 };
 
 const PAGE: u32 = 100;
-/// Of what a user may have, these are left for those they ask for: one that was opened and is past the number, and one
-/// that is there before the oldest goes.
+/// Of what a user may have, these are left for those they ask for. What a schedule has past its number takes none of them:
+/// the one that was opened, and the oldest until the newer one is there.
 const LEFT: u32 = 2;
 const OTHER_KEYS: &str = "the vault has other keys since: put the schedule anew";
 
@@ -198,15 +198,7 @@ pub(super) async fn taken(work: &mut Work, snapshot: &Snapshot) -> Result<(), Ac
     work.tx.update(&row).await?;
     due::set(work, &row).await?;
     let Some(signed) = verified(&row) else { return Ok(()) };
-    let all = work.tx.find::<Snapshot>(Snapshot::user_id.eq(row.user_id)).await?;
-    let made = |one: &Snapshot| {
-        one.container_id == row.container_id && one.schedule.is_some() && one.state == SnapshotState::Taken
-    };
-    let mut made: Vec<_> = all.into_iter().filter(made).collect();
-    // the newest is the one that is written now, whatever a clock said before
-    made.sort_by_key(|one| {
-        Reverse((one.snapshot_id == snapshot.snapshot_id, one.created_at, one.snapshot_id))
-    });
+    let made = made(work, &row, Some(snapshot.snapshot_id)).await?;
     let opened = made.iter().find(|one| one.opened).map(|one| one.snapshot_id);
     for old in made.into_iter().skip(usize::from(signed.keep)) {
         if Some(old.snapshot_id) != opened {
@@ -214,6 +206,21 @@ pub(super) async fn taken(work: &mut Work, snapshot: &Snapshot) -> Result<(), Ac
         }
     }
     Ok(())
+}
+
+/// What was taken by it and is there, the newest first; `newest` is the one that is written now, whatever a clock said
+/// before.
+async fn made(
+    work: &mut Work,
+    row: &SnapshotSchedule,
+    newest: Option<SnapshotId>,
+) -> Result<Vec<Snapshot>, ActorError> {
+    let mut all = work.tx.find::<Snapshot>(Snapshot::user_id.eq(row.user_id)).await?;
+    all.retain(|one| {
+        one.container_id == row.container_id && one.schedule.is_some() && one.state == SnapshotState::Taken
+    });
+    all.sort_by_key(|one| Reverse((Some(one.snapshot_id) == newest, one.created_at, one.snapshot_id)));
+    Ok(all)
 }
 
 /// A container goes, and its schedule; what was taken stays its user's.
