@@ -2,7 +2,7 @@
 
 import { beginChannel, terminalOf } from "../../node/web/js/core/channel.js";
 import { concat, need, text, u32, u8, utf8 } from "../../node/web/js/core/codec.js";
-import { Line } from "../../node/web/js/page/line.js";
+import { Line, UNHEARD } from "../../node/web/js/page/line.js";
 import { bytes, message, number } from "../../node/web/js/page/wire.js";
 import { CellSide, parties } from "./cell_side.js";
 
@@ -185,13 +185,13 @@ async function over() {
   need((await wrong.ends) === "Refused" && wrong.gateway.connections === 1);
 }
 
-/** Who ends it while nobody is connected has ended it, and nobody connects again. */
+/** Who ends it while nobody is connected is told that the cell has not heard it, and nobody connects again. */
 async function ended() {
   const { gateway, line, told, ends } = await opened();
   gateway.socket.close(1006);
   await until(() => told.cut === 1);
   await line.close();
-  need((await ends) === null && gateway.connections === 1);
+  need((await ends) === UNHEARD && gateway.connections === 1);
 }
 
 /** Somebody else's answer opens nothing. */

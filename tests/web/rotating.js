@@ -164,7 +164,8 @@ class Node {
     const next = rest.length > page.length ? hex(page.at(-1).id) : "";
     const keyring = this.rotation.staged.get(ring);
     const front = message(bytes(1, this.#standing()), bytes(2, this.rotation.succession));
-    const objects = page.filter(({ id }) => hex(id) !== ring).map((object) => bytes(4, wired(object)));
+    // with the keyring, which no node is asked for there: whoever takes it over has it twice, and finishes nothing
+    const objects = page.map((object) => bytes(4, wired(object)));
     return message(front, keyring === undefined ? new Uint8Array() : bytes(3, wired(keyring)), ...objects, text(5, next));
   }
 
@@ -234,6 +235,8 @@ async function cutOff(first, ring, rewrap, how) {
   const node = new Node({ ...first, objects: new Map(first.objects) });
   node.ring = ring;
   kept.clear();
+  // a way in was taken away
+  kept.set(`ocmt.due.${ID}`, "1");
   node.serve();
   await comesBack();
   $("rewrap").checked = rewrap;
@@ -249,6 +252,8 @@ async function cutOff(first, ring, rewrap, how) {
     $("rewrap").checked = rewrap;
     said.push(await does("rotate", "submit"));
   }
+  // whoever had it has what a rewrap leaves, however that was cut off
+  need($("due").hidden === !rewrap && !kept.has(`ocmt.rotation.${ID}`));
   const on = begun !== null && equal(begun, node.verifyKey);
   return { said, own, on, epoch: node.epoch, entries: await whole(node) };
 }

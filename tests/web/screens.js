@@ -3,7 +3,7 @@
 import { equal, need, utf8 } from "../../node/web/js/core/codec.js";
 import { MOST_PAST, Screen } from "../../node/web/js/core/screen.js";
 import { look, runs, styled, textOf } from "../../node/web/js/core/screen_text.js";
-import { bracketed, controlOf, difference, keyOf, pasted } from "../../node/web/js/page/terminal_keys.js";
+import { bracketed, controlOf, difference, filledIn, keyOf, pasted, shownPaste } from "../../node/web/js/page/terminal_keys.js";
 
 const ROWS = 4;
 const COLUMNS = 12;
@@ -134,6 +134,10 @@ function keys() {
 
   need(difference("", "ls") === "ls" && difference("ls", "l") === "\x7f" && difference("teh", "the") === "\x7f\x7fhe");
   need(difference("a😀", "a") === "\x7f" && difference("", "a\x1b\nb") === "ab" && difference("same", "same") === "");
+  // hidden, nothing of a paste is shown, and nothing is sent that a browser fills in
+  need(shownPaste("a\r\tbc\r", true) === "\u2022\n\u2022\u2022\u2022\n" && shownPaste("a\rb", false) === "a\nb" && shownPaste("", true) === "");
+  need([{}, { inputType: "" }, { inputType: "insertReplacementText" }].every(filledIn));
+  need(!["insertText", "insertFromPaste", "insertCompositionText", "deleteContentBackward"].some((inputType) => filledIn({ inputType })));
   // nothing that is pasted ends what says that it is pasted
   need(pasted("a\r\nb\nc\t\x1b[201~\x07\x9b") === "a\rb\rc\t[201~" && equal(utf8(bracketed("x")), utf8("\x1b[200~x\x1b[201~")));
 }

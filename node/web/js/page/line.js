@@ -13,6 +13,8 @@ const PATIENCE_MS = 60_000;
 /** The first wait before another connection, and the longest. */
 const [AGAIN_MS, MOST_AGAIN_MS] = [250, 4_000];
 const CHUNK = 16_384;
+/** Why it is over where it was ended here and nobody was connected: the cell has not heard it, and waits for another connection. */
+export const UNHEARD = -1;
 /** Codes of gRPC that pass: late, used up, interfered with, away. */
 const PASSING = [4, 8, 10, 14];
 
@@ -40,7 +42,7 @@ export class Line {
   /** Whether the cell was heard over this connection. */
   #alive = false;
   #wrong = null;
-  /** Why it is over: the cell's reason, null for one's own. */
+  /** Why it is over: the cell's reason, null for one's own, or `UNHEARD`. */
   #over;
 
   /** `told` is what hears of it: `opened`, `said` with what the cell says, `cut` and `mended`. */
@@ -50,7 +52,7 @@ export class Line {
     this.#told = told;
   }
 
-  /** Until it is over: the cell's reason, null if it was ended here. */
+  /** Until it is over: the cell's reason, null or `UNHEARD` if it was ended here. */
   async run() {
     let [since, again] = [0, AGAIN_MS];
     try {
@@ -136,9 +138,11 @@ export class Line {
     return done;
   }
 
+  /** What a connection that ends does not take is kept, and sent over the next. Whether there was something, and it went out. */
   #send(frames) {
-    // what a connection that ends does not take is kept, and sent over the next
-    if (this.#socket?.readyState === WebSocket.OPEN) for (const frame of frames) this.#socket.send(frame);
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    for (const frame of frames) this.#socket.send(frame);
+    return frames.length > 0;
   }
 
   async #take(frame) {
@@ -192,12 +196,12 @@ export class Line {
     });
   }
 
-  /** Ends it: the cell ends what runs at the other end. */
+  /** Ends it: the cell ends what runs at the other end, at once if it hears it. */
   close() {
     return this.#then(async () => {
       if (this.#over !== undefined) return;
-      if (this.#channel !== null && !this.#channel.over) this.#send(await this.#channel.close());
-      this.#end(null);
+      const heard = this.#channel !== null && !this.#channel.over && this.#send(await this.#channel.close());
+      this.#end(heard ? null : UNHEARD);
     });
   }
 }

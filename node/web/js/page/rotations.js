@@ -3,6 +3,9 @@
 
 import { hex } from "../core/codec.js";
 
+/** As core/vault_rotate.js has it, which most pages do not load. */
+const REKEY = 2;
+
 const begunAt = (vault) => `ocmt.rotation.${vault}`;
 const dueAt = (vault) => `ocmt.due.${vault}`;
 
@@ -21,6 +24,12 @@ export function ownMode(vault, seen, verifyKey) {
 export const nowDue = (vault, epoch) => localStorage.setItem(dueAt(vault), String(epoch));
 
 export const isDue = (vault, epoch) => localStorage.getItem(dueAt(vault)) === String(epoch);
+
+/** At an opening: the rotation whose keys the vault has by now is finished, though its answer was lost or its page closed before. */
+export function settle(vault, { verifyKey }, epoch) {
+  const [, to, mode] = (localStorage.getItem(begunAt(vault)) ?? "").split(":");
+  if (to === hex(verifyKey)) ended(vault, epoch - 1, epoch, Number(mode) === REKEY);
+}
 
 /** It is finished. Where data keys were only wrapped anew, what was due still is. */
 export function ended(vault, before, now, rekeyed) {

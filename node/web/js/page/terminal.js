@@ -5,9 +5,9 @@ import { beginChannel, terminalOf } from "../core/channel.js";
 import { utf8 } from "../core/codec.js";
 import { ends } from "./cell_ends.js";
 import { later } from "./later.js";
-import { Line } from "./line.js";
+import { Line, UNHEARD } from "./line.js";
 import { $, busy, failed, say, warn } from "./shown.js";
-import { bracketed, controlOf, difference, keyOf, MOST_PASTED, pasted } from "./terminal_keys.js";
+import { bracketed, controlOf, difference, filledIn, keyOf, MOST_PASTED, pasted, shownPaste } from "./terminal_keys.js";
 
 const [SAID_DONE, SAID_REFUSED, SAID_LIMIT, SAID_LOCKED] = [0, 1, 2, 3];
 /** What was typed is compared with what was sent, so a line that grows for ever begins anew. */
@@ -41,6 +41,9 @@ function anew() {
   sent = "";
 }
 
+/** Whether what is typed is hidden. It stays a field of text: one for passwords on this page would be filled in with the vault's. */
+const veiled = () => keys.classList.contains("veiled");
+
 /** Sends what of the line is not sent yet. */
 function flush() {
   const now = keys.value;
@@ -57,8 +60,10 @@ function flush() {
 }
 
 keys.addEventListener("input", (event) => {
+  // what nobody typed would go unseen
+  if (veiled() && filledIn(event)) keys.value = sent;
   // what is still put together is sent when it is whole
-  if (!event.isComposing) flush();
+  else if (!event.isComposing) flush();
 });
 keys.addEventListener("compositionend", flush);
 // whoever leaves the line comes back to an empty one, through which Tab leads on
@@ -96,13 +101,17 @@ keys.addEventListener("keydown", (event) => {
 
 // ---- pasting
 
+function showWaiting() {
+  $("pasted-text").textContent = shownPaste(waiting, veiled());
+}
+
 /** Pastes what has line ends: marked as such for a program that asks for it, else after a question, since a shell runs each line. */
 function paste(text) {
   if (text.length > MOST_PASTED) return say("long");
   const typed = pasted(text);
   if (view.screen.bracketedPaste) return void send(bracketed(typed));
   waiting = typed;
-  $("pasted-text").textContent = typed.replaceAll("\r", "\n");
+  showWaiting();
   $("pasted").hidden = false;
   $("pasted-text").focus();
   return undefined;
@@ -122,7 +131,7 @@ function asked(wanted) {
   const text = waiting;
   waiting = "";
   $("pasted").hidden = true;
-  $("pasted-text").textContent = "";
+  showWaiting();
   keys.focus();
   if (wanted) send(text);
 }
@@ -146,9 +155,8 @@ for (const button of document.querySelectorAll("[data-key]")) {
   });
 }
 $("hide").addEventListener("click", () => {
-  const hidden = keys.type === "text";
-  keys.type = hidden ? "password" : "text";
-  $("hide").setAttribute("aria-pressed", String(hidden));
+  $("hide").setAttribute("aria-pressed", String(keys.classList.toggle("veiled")));
+  showWaiting();
   keys.focus();
 });
 $("screen").addEventListener("click", () => {
@@ -197,6 +205,7 @@ function hearing(done) {
 /** It is over: why is said, what was printed stays, and another one can be opened. */
 function over(reason, exit) {
   if (reason === null) say("closed");
+  else if (reason === UNHEARD) say("unheard");
   else if (reason === SAID_DONE && exit !== null) say("exited", String(exit));
   else if (reason === SAID_REFUSED) say("not_started");
   else if (reason === SAID_LIMIT) say("limit");

@@ -39,5 +39,11 @@ export function difference(before, after) {
 /** What was copied somewhere, as if it were typed: line ends and tabs, and nothing else that is no text. */
 export const pasted = (text) => text.replace(/\r\n?|\n/g, "\r").replace(/[^\P{Cc}\r\t]/gu, "");
 
+/** A paste as it is asked about; hidden, only how long its lines are. */
+export const shownPaste = (text, veiled) => (veiled ? text.replace(/[^\r]/gu, "\u2022") : text).replaceAll("\r", "\n");
+
+/** Whether a browser or what is added to it has put it in: no key, no paste, nothing dictated. */
+export const filledIn = ({ inputType }) => !inputType || inputType === "insertReplacementText";
+
 /** The same, marked as pasted, which nothing in it can end. */
 export const bracketed = (text) => `\x1b[200~${text}\x1b[201~`;

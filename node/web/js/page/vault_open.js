@@ -8,7 +8,7 @@ import { passphraseBytes } from "../core/stretch.js";
 import { csrf, Declined, UNAUTHENTICATED } from "./call.js";
 import { identityOf, openBy, rest } from "./opening.js";
 import { keepOwn, keepsOwn } from "./own.js";
-import { isDue } from "./rotations.js";
+import { isDue, settle } from "./rotations.js";
 import { $, busy, say, Told, typed, warn } from "./shown.js";
 
 const IDLE_MS = 5 * 60_000;
@@ -116,6 +116,7 @@ async function unlock() {
   rest();
   try {
     keepOwn(user, await identityOf(opened.vault));
+    settle(opened.id, opened.vault.seen, opened.vault.epoch);
     await page.opened(opened);
   } catch (error) {
     opened.vault.close();

@@ -1,6 +1,8 @@
 //! A terminal of a container in the browser: a shell of its cell, by touch and by keyboard alone, through a cut, to its end. Shares
 //! the node of what a container prints (`containers.rs`).
 
+use serde_json::json;
+
 use super::browser::Browser;
 
 const OPEN: &str = "form[action='/app/containers/terminal'] button";
@@ -15,6 +17,9 @@ const CUTS: &str = "const Real = WebSocket; globalThis.cuts = []; globalThis.Web
 /// Puts two lines into the clipboard's place.
 const PASTES: &str = r"const data = new DataTransfer(); data.setData('text/plain', 'echo a-$((1+1))\necho b-$((2+2))\n');
     document.querySelector('#keys').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))";
+/// Fills the line as a browser does.
+const FILLS: &str = "const keys = document.querySelector('#keys'); keys.value = 'echo f-$((1+1))';
+    keys.dispatchEvent(new Event('input', { bubbles: true }))";
 /// A title, a colour, what turns the direction of writing, and what a browser would run.
 const PRINTS: &str = r"printf '<script>alert(1)</script>\033]0;evil\007\033]52;c;aGk=\007\033[31mred\033[0m\342\200\256txet\n'";
 
@@ -98,11 +103,32 @@ async fn asks_and_lets_go(browser: &Browser) {
     browser.fill(KEYS, CTRL_U).await;
 }
 
+/// Hidden is what is typed and pasted, by no field for passwords; what a browser fills in meanwhile is not sent.
+async fn hides(browser: &Browser) {
+    let looks = "const keys = document.querySelector('#keys');
+        return [keys.type, keys.autocomplete, getComputedStyle(keys).webkitTextSecurity]";
+    browser.tap("#hide").await;
+    assert_eq!(browser.run(looks).await, json!(["text", "off", "disc"]));
+    browser.run(FILLS).await;
+    assert_eq!(browser.run("return document.querySelector('#keys').value").await, "");
+    types(browser, "echo h-$((1+1))").await;
+    until_printed(browser, "h-2").await;
+    browser.run(PASTES).await;
+    browser.until("!document.querySelector('#pasted').hidden").await;
+    let shown = browser.run("return document.querySelector('#pasted-text').textContent").await;
+    let dots = "\u{2022}".repeat("echo a-$((1+1))".len());
+    assert_eq!(shown, format!("{dots}\n{dots}\n"));
+    browser.tap("#pasted-no").await;
+    browser.tap("#hide").await;
+    assert_eq!(browser.run(looks).await, json!(["text", "off", "none"]));
+}
+
 /// All of it, to the shell's own end.
 pub(super) async fn works(browser: &Browser, keyboard: bool) {
     is_used(browser, keyboard).await;
     is_text(browser).await;
     asks_and_lets_go(browser).await;
+    hides(browser).await;
     types(browser, "exit 3").await;
     browser.until("!document.querySelector('#open').hidden && !document.querySelector('#said').hidden").await;
     let said = browser.text("#said").await;
