@@ -1,9 +1,10 @@
 //! A gateway connection: frames between one client and the cell, as long as the session lives.
 //!
 //! Made by [`System::connect_gateway`] or [`System::open_channel`]. Frames are opaque (sealed channel) and
-//! pass one to one, with back-pressure in both directions; each counts as activity. Of a plain connection, bytes
-//! pass to and from the workload, and what counts is said beside them ([`super::plain`]). The connection ends
-//! with the session, with a lock, with a stop, and when either side goes away.
+//! pass one to one, with back-pressure in both directions; each counts as activity of the container, and what the
+//! client has to say as use of its session. Of a plain connection, bytes pass to and from the workload, and what
+//! counts is said beside them ([`super::plain`]). The connection ends with the session, with a lock, with a stop,
+//! and when either side goes away.
 
 use bytes::Bytes;
 use ocmt_crypto::gateway_token::{self, GatewayClaims};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{gateway_key, links::LinkSession, pin::Pinned};
+use super::{gateway_key, links::LinkSession, pin::Pinned, plain};
 use crate::{
     api::container::{ConnectGateway, Wake},
     call::CallMeta,
@@ -65,6 +66,20 @@ pub enum Way {
     /// Bytes of the workload's own protocol, where its container opted in: up as [`super::plain`] has it, down
     /// as they are.
     Plain,
+}
+
+/// First byte of a frame of the sealed channel that has something to say (docs/formats-cell-and-recovery.md).
+const RECORD: u8 = 4;
+
+impl Way {
+    /// Whether what the client sends counts as use of its session. Only what somebody said does: a client confirms
+    /// by itself what comes, so that a workload which prints would keep the session that is behind it.
+    pub(super) fn is_use(self, sent: &Bytes) -> bool {
+        match self {
+            Self::Sealed => sent.first() == Some(&RECORD),
+            Self::Plain => plain::wakes(sent),
+        }
+    }
 }
 
 /// What somebody shows who wants to connect.
@@ -172,5 +187,32 @@ impl System {
         let connect = ConnectGateway { container, way, told, ticket };
         let Connected(gateway) = self.tenant(tenant).call(caller.clone(), meta, connect).await?;
         Ok(gateway)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        plain::{Word, bytes, word},
+        *,
+    };
+
+    #[test]
+    fn a_session_is_used_by_what_its_client_says_and_by_nothing_else() {
+        for (way, sent, used) in [
+            (Way::Sealed, Bytes::from_static(&[RECORD, 0, 0]), true),
+            // Hello, Confirm, Ack, Resume: clients send them by themselves
+            (Way::Sealed, Bytes::from_static(&[1, 4, 4]), false),
+            (Way::Sealed, Bytes::from_static(&[3, 4, 4]), false),
+            (Way::Sealed, Bytes::from_static(&[5, 4, 4]), false),
+            (Way::Sealed, Bytes::from_static(&[6, 4, 4]), false),
+            (Way::Sealed, Bytes::new(), false),
+            (Way::Plain, word(Word::Wakes), true),
+            (Way::Plain, word(Word::Counts), false),
+            (Way::Plain, word(Word::Busy), false),
+            (Way::Plain, bytes(&[RECORD]), false),
+        ] {
+            assert_eq!(way.is_use(&sent), used, "{way:?} {sent:?}");
+        }
     }
 }

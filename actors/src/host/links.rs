@@ -25,7 +25,6 @@ use tokio::{
 use super::{
     gateway::{FRAMES_AHEAD, Gateway, GatewayEnd, Way},
     pin::Pinned,
-    plain,
     wire::{self, ChannelId, Opened, Sent, SessionWord},
 };
 use crate::{env::Env, error::ActorError, ports::RemoteChannel, supervisor};
@@ -161,7 +160,7 @@ impl NearEnd {
         let end = tokio::select! {
             biased;
             end = session.over() => end,
-            end = down(frames.from_host, frames.to_client, way, &passed) => end,
+            end = down(frames.from_host, frames.to_client) => end,
             end = up(frames.from_client, frames.to_host, way, &passed) => end,
             never = keep_telling(&env, host, channel, &vouch, &passed) => match never {},
         };
@@ -180,7 +179,7 @@ async fn up(
     passed: &AtomicU64,
 ) -> GatewayEnd {
     while let Some(frame) = from_client.recv().await {
-        if way == Way::Sealed || plain::counts(&frame) {
+        if way.is_use(&frame) {
             passed.fetch_add(1, Ordering::Relaxed);
         }
         if to_host.send(frame).await.is_err() {
@@ -191,16 +190,8 @@ async fn up(
     GatewayEnd::ClientClosed
 }
 
-async fn down(
-    mut from_host: mpsc::Receiver<Bytes>,
-    to_client: mpsc::Sender<Bytes>,
-    way: Way,
-    passed: &AtomicU64,
-) -> GatewayEnd {
+async fn down(mut from_host: mpsc::Receiver<Bytes>, to_client: mpsc::Sender<Bytes>) -> GatewayEnd {
     while let Some(frame) = from_host.recv().await {
-        if way == Way::Sealed {
-            passed.fetch_add(1, Ordering::Relaxed);
-        }
         match frame.first() {
             Some(&FRAME) => {
                 if to_client.send(frame.slice(1..)).await.is_err() {
@@ -278,6 +269,24 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(40);
     const LONG: Duration = Duration::from_secs(30);
+
+    /// Those of the workload have no way to the count at all.
+    #[tokio::test]
+    async fn frames_of_the_client_that_say_something_are_use_of_its_session() {
+        let (to_cell, from_client) = mpsc::channel(FRAMES_AHEAD);
+        let (to_host, mut at_host) = mpsc::channel(FRAMES_AHEAD);
+        let passed = AtomicU64::new(0);
+        for first in [4, 5, 5, 4, 6] {
+            to_cell.send(Bytes::copy_from_slice(&[first, 1])).await.unwrap();
+        }
+        drop(to_cell);
+        assert_eq!(up(from_client, to_host, Way::Sealed, &passed).await, GatewayEnd::ClientClosed);
+        let mut came = 0;
+        while at_host.recv().await.is_some() {
+            came += 1;
+        }
+        assert_eq!((passed.load(Ordering::Relaxed), came), (2, 5));
+    }
 
     #[test]
     fn every_end_has_a_code_of_its_own() {

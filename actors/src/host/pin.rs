@@ -94,7 +94,7 @@ impl Vouch {
         }
     }
 
-    /// The connection carried something: the session is in use. To be told in batches.
+    /// The client had something to say: the session is in use. To be told in batches.
     pub(super) fn used(&self) {
         self.used.store(true, Ordering::Relaxed);
     }

@@ -15,9 +15,9 @@ const BYTES: u8 = 0;
 /// Said to the host of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
-    /// Something for the workload follows: it counts as use, and a sleeping container is woken for it.
+    /// Something for the workload follows: it counts as use, of the session too, and a sleeping container is woken for it.
     Wakes,
-    /// Something came from the workload that counts as use.
+    /// Something came from the workload that counts as use of the container.
     Counts,
     /// The workload was asked and owes an answer: the container is kept awake.
     Busy,
@@ -50,9 +50,9 @@ pub(super) fn read(mut sent: Bytes) -> (Option<Word>, Option<Bytes>) {
     }
 }
 
-/// Whether it counts as use of the session too.
-pub(super) fn counts(sent: &Bytes) -> bool {
-    matches!(read(sent.clone()).0, Some(Word::Wakes | Word::Counts))
+/// Whether it says that something for the workload follows.
+pub(super) fn wakes(sent: &Bytes) -> bool {
+    read(sent.clone()).0 == Some(Word::Wakes)
 }
 
 #[cfg(test)]
@@ -69,7 +69,7 @@ mod tests {
         }
         assert_eq!(read(Bytes::new()), (None, None));
         assert_eq!(read(Bytes::from_static(&[99, 1, 2])), (None, None));
-        assert!(counts(&word(Word::Wakes)) && counts(&word(Word::Counts)));
-        assert!(!counts(&word(Word::Busy)) && !counts(&bytes(&[1])));
+        assert!(wakes(&word(Word::Wakes)) && !wakes(&word(Word::Counts)));
+        assert!(!wakes(&word(Word::Busy)) && !wakes(&bytes(&[1])));
     }
 }

@@ -48,16 +48,14 @@ impl Relay {
     /// Runs until something ends it, and says what.
     pub(super) async fn run(self, cell: CellChannel) {
         let Self { id, tie, way, from_client, to_client, shared, clock, actor, mut over, ended } = self;
-        let frames = AtomicU64::new(0);
-        let seen = || {
-            frames.fetch_add(1, Ordering::Relaxed);
-            shared.touch(clock.now());
-        };
+        let said = AtomicU64::new(0);
+        let seen = || shared.touch(clock.now());
+        let container = Container { way, shared: &shared, actor: &actor };
         let end = tokio::select! {
             biased;
             end = told(&mut over) => end,
-            end = session(tie, &frames) => end,
-            end = up(from_client, cell.to_cell, Container { way, shared: &shared, actor: &actor }, &seen) => end,
+            end = session(tie, &said) => end,
+            end = up(from_client, cell.to_cell, container, (&seen, &said)) => end,
             end = down(cell.from_cell, to_client, way, &seen) => end,
         };
         // a cell that locks by itself closes its channels a moment before anybody could say why
@@ -82,8 +80,8 @@ async fn told(over: &mut watch::Receiver<Option<GatewayEnd>>) -> GatewayEnd {
     }
 }
 
-/// Ready when the session is over, or nobody can tell any more. Use is told to it in batches.
-async fn session(tie: Tie, frames: &AtomicU64) -> GatewayEnd {
+/// Ready when the session is over, or nobody can tell any more. Use is told to it in batches: what the client `said`.
+async fn session(tie: Tie, said: &AtomicU64) -> GatewayEnd {
     let mut session = match tie {
         Tie::Session(session) => session,
         // its use is told where it was let in
@@ -94,7 +92,7 @@ async fn session(tie: Tie, frames: &AtomicU64) -> GatewayEnd {
         if let Ok(end) = timeout(TELL_USE, session.over()).await {
             return end;
         }
-        let now = frames.load(Ordering::Relaxed);
+        let now = said.load(Ordering::Relaxed);
         if now != told {
             told = now;
             vouch.used();
@@ -113,10 +111,13 @@ async fn up(
     mut from_client: mpsc::Receiver<Bytes>,
     to_cell: mpsc::Sender<Bytes>,
     Container { way, shared, actor }: Container<'_>,
-    seen: &(impl Fn() + Sync),
+    (seen, said): (&(impl Fn() + Sync), &AtomicU64),
 ) -> GatewayEnd {
     let (mut awake, mut owed) = (shared.awake.subscribe(), None);
     while let Some(sent) = from_client.recv().await {
+        if way.is_use(&sent) {
+            said.fetch_add(1, Ordering::Relaxed);
+        }
         let (word, frame) = match way {
             Way::Sealed => (Some(Word::Wakes), Some(sent)),
             Way::Plain => plain::read(sent),
@@ -160,4 +161,51 @@ async fn down(
         }
     }
     GatewayEnd::CellClosed
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ractor::{Actor, ActorProcessingErr};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Actor for Nobody {
+        type Msg = ContainerMessage;
+        type State = ();
+        type Arguments = ();
+
+        async fn pre_start(&self, _: ActorRef<ContainerMessage>, (): ()) -> Result<(), ActorProcessingErr> {
+            Ok(())
+        }
+    }
+
+    /// What the workload prints is use of the container alone, and so is what a client confirms of it by itself.
+    #[tokio::test]
+    async fn only_what_the_client_says_is_use_of_its_session() {
+        let (actor, _) = Nobody::spawn(None, Nobody, ()).await.unwrap();
+        let shared = Shared::default();
+        shared.awake.send_replace(true);
+        let (seen, said) = (AtomicU64::new(0), AtomicU64::new(0));
+        let see = || {
+            seen.fetch_add(1, Ordering::Relaxed);
+        };
+        let (client, from_client) = mpsc::channel(8);
+        let (to_cell, mut at_cell) = mpsc::channel(8);
+        let (cell, from_cell) = mpsc::channel(8);
+        let (to_client, _at_client) = mpsc::channel(8);
+        for first in [5, 4, 5, 6] {
+            client.send(Bytes::copy_from_slice(&[first, 1])).await.unwrap();
+            cell.send(Bytes::from_static(&[4, 1])).await.unwrap();
+        }
+        drop((client, cell));
+        let container = Container { way: Way::Sealed, shared: &shared, actor: &actor };
+        assert_eq!(up(from_client, to_cell, container, (&see, &said)).await, GatewayEnd::ClientClosed);
+        assert_eq!(down(from_cell, to_client, Way::Sealed, &see).await, GatewayEnd::CellClosed);
+        assert_eq!((seen.into_inner(), said.into_inner()), (8, 1));
+        assert_eq!(at_cell.recv().await.unwrap(), Bytes::from_static(&[5, 1]));
+        actor.stop(None);
+    }
 }
