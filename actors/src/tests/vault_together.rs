@@ -222,3 +222,49 @@ async fn each_is_decided_by_its_own_time() {
         assert!(matches!(answer, Err(ActorError::Unauthenticated(_))), "{answer:?}");
     }
 }
+
+/// One that is set aside takes its time: whoever is behind it is asked for again before it is done.
+#[tokio::test]
+async fn whoever_is_too_late_by_then_is_not_read_behind_one_that_was_refused() {
+    // the first of them, which is set aside by itself, and one behind others
+    for refused in [0, 1] {
+        let kit = Kit::sim().await;
+        let ann = kit.founder("ann@example.com").await;
+        let mut open = vault_of(&kit, &ann).await;
+        store(&kit, &ann, &mut open, "key", b"one").await;
+        let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+        let asked = callers(&kit, &ann, 5);
+        let (faults, before, held) = (kit.store.faults().unwrap(), Stalled::default(), Stalled::default());
+        // they come while another ends, so that they are a row of their own
+        faults.plan(Point::Commit, Fault::Stall(before.clone()));
+        let row = async {
+            before.reached().await;
+            faults.plan(Point::Begin, Fault::Stall(held.clone()));
+            let others = join_all(asked.iter().enumerate().map(|(at, caller)| {
+                kit.call(caller, get(vault, if at == refused { Digest32([7; 32]) } else { object }))
+            }));
+            let release = async {
+                // all others have their turn with each: enough for the four mailboxes on the way to the vault
+                for _ in 0..64 {
+                    tokio::task::yield_now().await;
+                }
+                before.release();
+                held.reached().await;
+                kit.clock.advance(Duration::from_secs(31));
+                held.release();
+            };
+            tokio::join!(biased; others, release).0
+        };
+        let (first, row) = tokio::join!(biased; kit.call(&ann.caller, get(vault, object)), row);
+        first.unwrap();
+        let trail = recorded(&kit, &ann).await;
+        for (at, (caller, answer)) in asked.iter().zip(&row).enumerate() {
+            if (at, refused) == (0, 0) {
+                assert!(matches!(answer, Err(ActorError::NotFound)), "{answer:?}");
+            } else {
+                assert!(matches!(answer, Err(ActorError::DeadlineExceeded)), "{answer:?}");
+                assert_eq!(trail.get(&caller.request), None, "read for nobody, and recorded");
+            }
+        }
+    }
+}

@@ -67,6 +67,8 @@ pub(crate) async fn run_together<C: Together>(scope: Scope, mut more: impl More<
                 all.join(run(scope.clone(), alone).await);
             }
         }
+        // it took its time, and may take it again
+        calls = calls.into_iter().filter_map(|call| if_waited_for(&scope, call)).collect();
         if calls.is_empty() {
             calls = taken_up(&scope, &mut more);
         }
