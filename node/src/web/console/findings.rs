@@ -1,7 +1,8 @@
 //! What `ocmt security audit` would say of this node, as far as the node can look at itself.
 //!
 //! A look asks after every tenant and may take long, so it is made behind the pages: one at a time, for all who wait for it. A page
-//! waits a little. Where that is not enough it shows the look before, and says so.
+//! waits a little. Where that is not enough it shows the look before, and says so. One that was cut off, or broke, has found nothing
+//! out: what was found before it stays, with a line that says so.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -30,6 +31,12 @@ const FRESH: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest look.
 const LONGEST: Duration = Duration::from_secs(600);
+/// Said of a look that took longer.
+const CUT_OFF: &str = "it took longer than ten minutes: run `ocmt security audit` on the node's machine";
+/// Said of one that panicked.
+const BROKE: &str = "it broke, and the node's log says how: run `ocmt security audit` on its machine";
+/// What such a look is a look at.
+const ALL: &str = "the last look";
 /// Most findings of a page, the worst: each tenant may have some.
 const MOST: usize = 200;
 
@@ -46,15 +53,26 @@ struct Looks {
 /// What was found. Some of it is as old as its beginning.
 #[derive(Clone)]
 struct Look {
-    began: Timestamp,
+    /// When that which was found began to be looked for; none if nothing was looked at to the end yet.
+    began: Option<Timestamp>,
+    /// When it ended, or another one that found nothing out.
     ended: Timestamp,
     report: Arc<Report>,
+}
+
+/// How one ended.
+#[derive(Clone)]
+enum Ended {
+    Whole(Arc<Report>),
+    /// Why it was not.
+    Short(&'static str),
 }
 
 /// Ends with the console.
 struct Running {
     began: Timestamp,
-    done: watch::Receiver<Option<Look>>,
+    clock: Arc<dyn Clock>,
+    done: watch::Receiver<Option<(Ended, Timestamp)>>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -73,7 +91,6 @@ impl Looked {
         F: Future<Output = Report> + Send + 'static,
     {
         if let Some(mut done) = self.made(clock, make) {
-            // one that ended without a word is made anew for whoever asks next
             let _ = timeout(patience, done.wait_for(Option::is_some)).await;
         }
         let mut looks = self.lock();
@@ -86,7 +103,7 @@ impl Looked {
         &self,
         clock: &Arc<dyn Clock>,
         make: impl FnOnce() -> F,
-    ) -> Option<watch::Receiver<Option<Look>>>
+    ) -> Option<watch::Receiver<Option<(Ended, Timestamp)>>>
     where
         F: Future<Output = Report> + Send + 'static,
     {
@@ -112,31 +129,46 @@ impl Looks {
         let Some(running) = &self.running else { return };
         // looked at first: whatever it says, it says before it goes
         let gone = running.done.has_changed().is_err();
-        let ended = running.done.borrow().clone();
-        if gone || ended.is_some() {
-            self.running = None;
-        }
-        if ended.is_some() {
-            self.last = ended;
-        }
+        let said = running.done.borrow().clone();
+        let Some((how, ended)) = said.or_else(|| gone.then(|| (Ended::Short(BROKE), running.clock.now())))
+        else {
+            return;
+        };
+        self.last = Some(match how {
+            Ended::Whole(report) => Look { began: Some(running.began), ended, report },
+            Ended::Short(why) => self.last.take().unwrap_or_else(Look::none).kept(why, ended),
+        });
+        self.running = None;
+    }
+}
+
+impl Look {
+    /// The one before the first.
+    fn none() -> Self {
+        Self { began: None, ended: Timestamp(0), report: Arc::default() }
+    }
+
+    /// The same after one that was not looked to the end.
+    fn kept(self, why: &'static str, ended: Timestamp) -> Self {
+        let mut report = Report::clone(&self.report);
+        report.unchecked.retain(|one| one.check != ALL);
+        report.could_not(ALL, why);
+        Self { ended, report: Arc::new(report), ..self }
     }
 }
 
 impl Running {
     fn begin(clock: Arc<dyn Clock>, look: impl Future<Output = Report> + Send + 'static) -> Self {
         let (tell, done) = watch::channel(None);
-        let began = clock.now();
+        let (began, now) = (clock.now(), clock.clone());
         let task = tasks::spawn(async move {
-            let report = timeout(LONGEST, look).await.unwrap_or_else(|_| {
-                let mut none = Report::default();
-                let why = "it took longer than ten minutes: run `ocmt security audit` on the node's machine";
-                none.could_not("all", why);
-                none
-            });
-            let ended = clock.now();
-            tell.send_replace(Some(Look { began, ended, report: Arc::new(report) }));
+            let how = match timeout(LONGEST, look).await {
+                Ok(report) => Ended::Whole(Arc::new(report)),
+                Err(_) => Ended::Short(CUT_OFF),
+            };
+            tell.send_replace(Some((how, now.now())));
         });
-        Self { began, done, _task: AbortOnDropHandle::new(task) }
+        Self { began, clock, done, _task: AbortOnDropHandle::new(task) }
     }
 }
 
@@ -163,7 +195,7 @@ pub(super) async fn show(State(console): State<Console>, who: At) -> Response {
         unchecked: report.unchecked.iter().map(|one| format!("{}: {}", one.check, one.why)).collect(),
         passed: report.passed.len(),
         node: ground.node.to_string(),
-        at: last.map(|last| at(last.began)).unwrap_or_default(),
+        at: last.and_then(|last| last.began).map(at).unwrap_or_default(),
         running: running.map(at).unwrap_or_default(),
         frame,
     };
@@ -185,10 +217,11 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use askama::Template as _;
     use ocmt_types::ManualClock;
     use tokio::sync::oneshot;
 
-    use super::*;
+    use super::{super::super::hostile, *};
 
     /// Longer than anything here takes.
     const LONG: Duration = Duration::from_secs(60);
@@ -238,7 +271,7 @@ mod tests {
         end.send(()).unwrap();
         let third = waits.await;
         assert_eq!((passed(&third), third.running), (1, None));
-        assert_eq!(third.last.unwrap().began, Timestamp(1_000_000), "it is as old as its beginning");
+        assert_eq!(third.last.unwrap().began, Some(Timestamp(1_000_000)), "it is as old as its beginning");
         assert_eq!(table.made.load(Ordering::SeqCst), 1);
     }
 
@@ -258,13 +291,61 @@ mod tests {
         assert_eq!((passed(&newer), newer.running), (2, None));
     }
 
+    #[test]
+    fn that_nothing_was_found_is_said_only_where_all_was_looked_at() {
+        let says_so = |at: &str, unchecked: &[&str]| {
+            let frame = hostile::frame();
+            let page = Findings {
+                frame,
+                node: String::new(),
+                at: at.to_owned(),
+                running: String::new(),
+                findings: Vec::new(),
+                left_out: 0,
+                unchecked: unchecked.iter().map(|one| (*one).to_owned()).collect(),
+                passed: 1,
+            };
+            page.render().unwrap().contains(frame.say("finding.none"))
+        };
+        assert!(says_so("today", &[]));
+        assert!(!says_so("today", &[CUT_OFF]) && !says_so("", &[]));
+    }
+
+    fn unchecked(seen: &Seen) -> Vec<&str> {
+        seen.last.as_ref().unwrap().report.unchecked.iter().map(|one| one.why.as_str()).collect()
+    }
+
     #[tokio::test]
-    async fn a_look_that_ends_without_a_word_is_made_anew() {
+    async fn a_look_that_breaks_says_so_and_is_made_anew() {
         let table = Table::set();
-        let (end, ends) = oneshot::channel();
-        drop(end);
-        let none = table.ask(LONG, Some(ends)).await;
-        assert!(none.last.is_none() && none.running.is_none());
-        assert_eq!(passed(&table.ask(LONG, None).await), 2);
+        let breaks = || {
+            let (end, ends) = oneshot::channel();
+            drop(end);
+            Some(ends)
+        };
+        let first = table.ask(LONG, breaks()).await;
+        assert_eq!((unchecked(&first), first.running), (vec![BROKE], None));
+        assert_eq!(first.last.unwrap().began, None, "nothing was looked at");
+        table.clock.advance(FRESH);
+        let whole = table.ask(LONG, None).await;
+        assert_eq!((passed(&whole), unchecked(&whole)), (2, vec![]));
+        let began = whole.last.unwrap().began;
+        for _ in 0..2 {
+            table.clock.advance(FRESH);
+            let kept = table.ask(LONG, breaks()).await;
+            assert_eq!((passed(&kept), unchecked(&kept), kept.running), (2, vec![BROKE], None));
+            assert_eq!(kept.last.unwrap().began, began, "it is as old as it is");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_is_cut_off_takes_nothing_back_of_what_was_found() {
+        let table = Table::set();
+        assert_eq!(passed(&table.ask(LONG, None).await), 1);
+        table.clock.advance(FRESH);
+        let (_end, never) = oneshot::channel();
+        let kept = table.ask(LONGEST * 2, Some(never)).await;
+        assert_eq!((passed(&kept), unchecked(&kept), kept.running), (1, vec![CUT_OFF], None));
+        assert_eq!(kept.last.unwrap().began, Some(Timestamp(1_000_000)));
     }
 }
