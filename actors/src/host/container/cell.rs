@@ -17,12 +17,13 @@ use ocmt_store::tables::Container;
 use ocmt_types::{ContainerId, Secret, Timestamp};
 use tokio::time::timeout;
 
+use super::row::spec_of;
 use crate::{
     agent_policy::stored::Signed,
     env::Env,
     error::ActorError,
     host::gateway_key,
-    ports::{CellCall, CellError, CellPass, CellPolicy, CellStatus, CellTarget, LockReason},
+    ports::{CellCall, CellError, CellPass, CellPolicy, CellStatus, CellTarget, CellUnlock, LockReason},
 };
 
 /// A started cell answers its first call within this, or the start has failed.
@@ -33,6 +34,8 @@ const CALL: Duration = Duration::from_secs(10);
 const STATUS: Duration = Duration::from_secs(2);
 /// Locking waits for the workload to end.
 const LOCK: Duration = Duration::from_secs(15);
+/// An unlock or a lock that seals a volume waits for its host's disk, which others use too.
+const SEALING: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
 
@@ -43,6 +46,8 @@ pub(super) struct Cell {
     place: CellPlace,
     policies: PolicyAuthority,
     gateway: GatewayAuthority,
+    /// It has a sealed volume.
+    seals: bool,
     /// Version of the agent policy that it has; 0 before the first.
     policy: AtomicU64,
 }
@@ -54,7 +59,8 @@ impl Cell {
         let policies = PolicyAuthority::of(&start, place).map_err(|_| broken())?;
         let gateway = GatewayAuthority::of(&start, place).map_err(|_| broken())?;
         let target = CellTarget { address, token: Arc::new(token) };
-        Ok(Self { target, start, place, policies, gateway, policy: AtomicU64::new(0) })
+        let seals = spec_of(row).is_ok_and(|spec| spec.sealed_volume_bytes.is_some());
+        Ok(Self { target, start, place, policies, gateway, seals, policy: AtomicU64::new(0) })
     }
 
     /// The cell of a container that runs since before this node did.
@@ -150,8 +156,18 @@ impl Cell {
         bounded(STATUS, env.cells.status(&self.target)).await
     }
 
+    /// What its lease has left then.
+    pub(super) async fn unlock(&self, env: &Env, unlock: CellUnlock) -> Result<Duration, ActorError> {
+        bounded(self.sealing_takes(CALL), env.cells.unlock(&self.target, unlock)).await
+    }
+
+    /// Refused with [`NOT_SEALED`], it is locked all the same.
     pub(super) async fn lock(&self, env: &Env, reason: LockReason) -> Result<(), ActorError> {
-        bounded(LOCK, env.cells.lock(&self.target, reason)).await
+        bounded(self.sealing_takes(LOCK), env.cells.lock(&self.target, reason)).await
+    }
+
+    fn sealing_takes(&self, usual: Duration) -> Duration {
+        if self.seals { SEALING } else { usual }
     }
 }
 
@@ -227,6 +243,8 @@ async fn bounded<T>(within: Duration, call: CellCall<'_, T>) -> Result<T, ActorE
 pub(super) const VAULT_LOCKED: &str = "VAULT_LOCKED";
 /// Reason of a cell that has seen a newer policy, as where the database was put back.
 pub(super) const POLICY_OLDER: &str = "CELL_POLICY_OLDER";
+/// Reason of a cell that has locked, and whose volume is as its last sealing left it.
+pub(super) const NOT_SEALED: &str = "VOLUME_NOT_SEALED";
 const UNREACHABLE: &str = "CELL_UNREACHABLE";
 
 fn unreachable(why: &str) -> ActorError {

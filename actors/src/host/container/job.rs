@@ -8,6 +8,7 @@ use super::{
     errand,
     ops::{Ctx, Ended},
     state::Op,
+    suspend,
 };
 use crate::{
     api::container::{CellKeyStated, Unlocked, Wake},
@@ -59,7 +60,7 @@ pub(super) async fn run(ctx: &Ctx, job: Job) -> Ended {
         }
         JobKind::Unlock(unlock, reply) => {
             let id = unlock.unlock;
-            let lease = unlocked(ctx, &cell, unlock).await;
+            let lease = unlocked(ctx, &row, &cell, unlock).await;
             leased(ctx, row, Some(id), job.wake, reply, lease).await
         }
         JobKind::Extend(extension, reply) => {
@@ -86,9 +87,17 @@ async fn key(ctx: &Ctx, cell: &Cell, wake: Wake) -> Result<CellKeyStated, ActorE
     Ok(CellKeyStated { statement, certificate_chain: ctx.env().signer.certificate_chain(), unlocked, wake })
 }
 
-async fn unlocked(ctx: &Ctx, cell: &Cell, unlock: CellUnlock) -> Result<Timestamp, ActorError> {
-    let lease = cell::call(ctx.env().cells.unlock(&cell.target, unlock)).await?;
-    Ok(ctx.env().now() + lease)
+async fn unlocked(
+    ctx: &Ctx,
+    row: &Container,
+    cell: &Cell,
+    unlock: CellUnlock,
+) -> Result<Timestamp, ActorError> {
+    let lease = cell.unlock(ctx.env(), unlock).await;
+    if lease.as_ref().is_err_and(cell::raises_doubt) {
+        suspend::lock_after(ctx, row, cell).await;
+    }
+    Ok(ctx.env().now() + lease?)
 }
 
 /// Writes the lease down before it is answered: its end in a frozen cell is a timer of ours.

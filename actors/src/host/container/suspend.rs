@@ -6,6 +6,7 @@ use ocmt_runtime::{ContainerRef, RuntimeError};
 use ocmt_store::tables::{Container, ContainerState as Phase, DesiredState as Desired};
 
 use super::{
+    cell::{Cell, NOT_SEALED},
     inbox,
     job::Then,
     ops::{Ctx, Ended, How, from_engine, is_live, reference},
@@ -142,11 +143,19 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
         Some(cell) => cell.lock(ctx.env(), ctx.reason).await,
         None => Err(ActorError::unavailable("CELL_UNREACHABLE", "the cell's start secret is not known")),
     };
-    if let Err(error) = locked {
-        tracing::warn!(container = %ctx.container, %error, "cell does not lock and is ended");
-        let killed = ctx.engine(Duration::ZERO, ctx.env().runtime.kill(&of)).await;
-        let error = killed.err().map_or(error, from_engine);
-        return ctx.failed(op, &row, error, Phase::Running).await;
+    let unsealed = match locked {
+        Ok(()) => None,
+        // whoever asked is told; there is nothing of it in memory, and what was sealed before is there
+        Err(error) if error.reason() == NOT_SEALED => Some(error),
+        Err(error) => {
+            tracing::warn!(container = %ctx.container, %error, "cell does not lock and is ended");
+            let killed = ctx.engine(Duration::ZERO, ctx.env().runtime.kill(&of)).await;
+            let error = killed.err().map_or(error, from_engine);
+            return ctx.failed(op, &row, error, Phase::Running).await;
+        }
+    };
+    if let Some(error) = &unsealed {
+        tracing::warn!(container = %ctx.container, %error, "locked, and what changed in its volume since the last sealing is lost");
     }
     if frozen {
         inbox::drain(ctx).await;
@@ -168,8 +177,20 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
         woke: None,
     };
     match row::write(&ctx.scope, write).await {
-        Ok(row) => ctx.done(op, row, ctx.cell.clone()),
+        Ok(row) => Ended { error: unsealed, ..ctx.done(op, row, ctx.cell.clone()) },
         Err(error) => ctx.lost(op, error),
+    }
+}
+
+/// Locks a cell that has not answered to its unlock: that may be done yet, of a lease that nobody would end. The lock comes after it.
+pub(super) async fn lock_after(ctx: &Ctx, row: &Container, cell: &Cell) {
+    let Err(error) = cell.lock(ctx.env(), LockReason::Lease).await else { return };
+    if error.reason() == NOT_SEALED {
+        return;
+    }
+    tracing::warn!(container = %ctx.container, %error, "cell answers neither an unlock nor a lock and is ended");
+    if let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.kill(&reference(row))).await {
+        tracing::warn!(container = %ctx.container, %error, "it could not be ended");
     }
 }
 

@@ -87,6 +87,8 @@ impl ContainerActorState {
                 ) => {
                     reply.send(info.clone());
                 }
+                // locked, and not sealed
+                (true, Some(error), Waiter::Lock(reply)) => reply.send(Err(error.clone())),
                 (true, _, Waiter::Remove(reply) | Waiter::Lock(reply)) => reply.send(Ok(())),
                 // waits for no operation
                 (true, _, waiter @ Waiter::Report(_)) => self.waiters.push(waiter),

@@ -63,6 +63,10 @@ pub(super) struct FakeCells {
     pub(super) slow: AtomicBool,
     /// A lock is taken and not answered for yet.
     pub(super) slow_to_lock: AtomicBool,
+    /// A lock is done, and the volume was not sealed.
+    pub(super) unsealed: AtomicBool,
+    /// An unlock is done, and its answer is lost.
+    pub(super) mute: AtomicBool,
     /// What waits for the user's vault, of whichever cell.
     pub(super) inbox: Mutex<Vec<CellInboxItem>>,
     pub(super) inbox_refused: Mutex<Vec<(MessageId, String)>>,
@@ -93,6 +97,8 @@ impl FakeCells {
             ahead: Mutex::default(),
             slow: AtomicBool::new(false),
             slow_to_lock: AtomicBool::new(false),
+            unsealed: AtomicBool::new(false),
+            mute: AtomicBool::new(false),
             inbox: Mutex::default(),
             inbox_refused: Mutex::default(),
             inbox_moved: Notify::new(),
@@ -224,6 +230,9 @@ impl CellLink for FakeCells {
                     return Err(refused("CELL_NOT_LOCKED"));
                 }
                 one.unlock = Some((unlock.unlock, until));
+                if self.mute.load(Ordering::SeqCst) {
+                    return Err(CellError::Unreachable("the connection broke".to_owned()));
+                }
                 Ok(LEASE)
             })
         })
@@ -251,7 +260,7 @@ impl CellLink for FakeCells {
                 tokio::time::sleep(Duration::from_millis(5)).await; // why: a level is looked at
             }
             self.with(cell, |one| *one = One { newest: one.newest, ..One::default() });
-            Ok(())
+            if self.unsealed.load(Ordering::SeqCst) { Err(refused("VOLUME_NOT_SEALED")) } else { Ok(()) }
         })
     }
 

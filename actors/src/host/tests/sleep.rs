@@ -126,6 +126,56 @@ async fn a_frozen_cell_that_does_not_lock_is_ended() {
 }
 
 #[tokio::test]
+async fn a_lock_that_could_not_seal_is_a_lock_and_whoever_asked_is_told() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
+    let container = world.running(&ann).await;
+    world.cells.unsealed.store(true, Ordering::SeqCst);
+    world.unlock(&ann, container, vault).await;
+    let told = world.kit.call(&ann.caller, LockCell { container }).await.unwrap_err();
+    assert_eq!(told.reason(), "VOLUME_NOT_SEALED");
+    assert_eq!(world.info(&ann, container).await.unlocked_until, None);
+    assert_eq!(world.info(&ann, container).await.state, ContainerState::Running);
+    // nor at the end of a lease, when nobody is there to be told
+    world.unlock(&ann, container, vault).await;
+    world.kit.call(&ann.caller, PauseContainer { container }).await.unwrap();
+    world.kit.clock.advance(super::cells::LEASE);
+    until("it is frozen again", async || world.calls(Op::Pause) == 2).await;
+    world.comes_to(&ann, container, ContainerState::Paused).await;
+    assert_eq!(world.info(&ann, container).await.unlocked_until, None);
+    assert_eq!(*world.cells.locks.lock().unwrap(), [LockReason::User, LockReason::Lease]);
+    assert_eq!(world.calls(Op::Kill), 0);
+}
+
+#[tokio::test]
+async fn a_cell_that_does_not_answer_to_its_unlock_is_locked_after_it() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
+    let container = world.running(&ann).await;
+    world.cells.mute.store(true, Ordering::SeqCst);
+    let unlock = UnlockCell {
+        container,
+        unlock: super::unlock_id(),
+        sealed_payload: super::cells::PAYLOAD.to_vec(),
+        vault,
+        objects: vec![],
+    };
+    let lost = world.kit.call(&ann.caller, unlock).await.unwrap_err();
+    assert_eq!(lost.reason(), "CELL_UNREACHABLE");
+    assert_eq!(
+        *world.cells.locks.lock().unwrap(),
+        [LockReason::Lease],
+        "it was unlocked, and no row says so"
+    );
+    // it is locked: it takes the next one
+    world.cells.mute.store(false, Ordering::SeqCst);
+    world.unlock(&ann, container, vault).await;
+    assert_eq!(world.calls(Op::Kill), 0);
+}
+
+#[tokio::test]
 async fn a_stop_locks_first_also_what_is_paused() {
     let world = World::sim().await;
     let ann = world.kit.founder("ann@example.com").await;
