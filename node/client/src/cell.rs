@@ -34,7 +34,7 @@ use crate::{
 const EXTENSION_TRAVELS: Duration = Duration::from_secs(60);
 
 /// What an unlock gives a cell.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Given<'a> {
     /// Variables of the workload.
     pub(crate) mapping: &'a [Mapping],
@@ -101,13 +101,14 @@ impl Vault {
         self.unlock_given(container, given, lease, accept_host).await
     }
 
-    /// Wakes a container, checks its cell, and gives it all of this.
-    pub(crate) async fn unlock_given(
+    /// Wakes a container, checks its cell, and gives it all of this; a sealed volume at a serial above this one.
+    async fn unlock_above(
         &mut self,
         container: ContainerId,
         given: Given<'_>,
         lease: Duration,
         accept_host: bool,
+        above: u64,
     ) -> Result<UnlockedCell, ClientError> {
         let Given { mapping, may_write, conversations, accept_older_volume } = given;
         let names: BTreeSet<EntryName> =
@@ -131,11 +132,11 @@ impl Vault {
             continued.push(at);
         }
         let volume = if self.has_sealed_volume(container, cell.sealed_volume_bytes)? {
-            Some(self.volume_unlock(container, accept_older_volume).await?)
+            Some(self.volume_unlock(container, accept_older_volume, above).await?)
         } else {
             None
         };
-        let serial = volume.as_ref().map(|volume| volume.serial);
+        let sealed = volume.as_ref().map(|volume| (volume.serial, u64::from(volume.current.0)));
         let may_write: Vec<EntryName> = names.into_iter().collect();
         if !may_write.is_empty() {
             // before the cell can send any
@@ -160,9 +161,9 @@ impl Vault {
             idempotency_key: idempotency_key(),
         };
         let answer = self.client().containers().unlock_cell(request).await?.into_inner();
-        if let Some(serial) = serial {
-            // the cell has sealed it under this serial before it answered
-            self.state().unlocked_volume(container, serial)?;
+        if let Some((serial, version)) = sealed {
+            // the cell has sealed it so before it answered
+            self.state().unlocked_volume(container, serial, version)?;
         }
         Ok(UnlockedCell {
             endpoints: self.endpoints(&cell.statement, unlock),

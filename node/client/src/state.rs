@@ -91,6 +91,9 @@ struct Content {
     /// Serials of the last unlock of sealed volumes, by container.
     #[serde(default)]
     volumes: BTreeMap<String, u64>,
+    /// Versions of the volume key that those were sealed under, by container.
+    #[serde(default)]
+    volume_versions: BTreeMap<String, u64>,
 }
 
 /// [`Seen`] as it is stored: hashes and keys in hexadecimal.

@@ -113,6 +113,10 @@ async fn create(context: &Context, client: &Client, args: CreateArgs) -> anyhow:
         client.create_container(&spec, !args.no_start).await?
     };
     tell(context, &made)?;
+    if args.sealed_volume.is_some() {
+        // before its first unlock too, a node's word that it has none is not enough
+        context.state.made_sealed(made.id)?;
+    }
     if !context.out.json {
         note("Next: `ocmt container unlock --map VARIABLE=SECRET` gives it secrets from your vault.");
     }

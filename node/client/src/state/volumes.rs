@@ -6,7 +6,7 @@ use super::LocalState;
 use crate::ClientError;
 
 impl LocalState {
-    /// The serial under which this device unlocked the volume of a container last.
+    /// The serial under which this device unlocked the volume of a container last; 0 if it made the container and has not unlocked it yet.
     ///
     /// # Errors
     /// [`ClientError::State`], also when it cannot be read: it must not be taken for "never".
@@ -14,11 +14,31 @@ impl LocalState {
         Ok(self.read()?.volumes.get(&container.to_string()).copied())
     }
 
-    /// Remembers one; a lower one than before changes nothing.
-    pub(crate) fn unlocked_volume(&self, container: ContainerId, serial: u64) -> Result<(), ClientError> {
+    /// The version of the volume key that it was sealed under then; 0 if that is not known.
+    pub(crate) fn volume_version(&self, container: ContainerId) -> Result<u64, ClientError> {
+        Ok(self.read()?.volume_versions.get(&container.to_string()).copied().unwrap_or_default())
+    }
+
+    /// Remembers that a container was made with a sealed volume, before its first unlock.
+    ///
+    /// # Errors
+    /// [`ClientError::State`].
+    pub fn made_sealed(&self, container: ContainerId) -> Result<(), ClientError> {
+        self.unlocked_volume(container, 0, 0)
+    }
+
+    /// Remembers an unlock; a lower one than before changes nothing.
+    pub(crate) fn unlocked_volume(
+        &self,
+        container: ContainerId,
+        serial: u64,
+        version: u64,
+    ) -> Result<(), ClientError> {
         self.change(|content| {
             let known = content.volumes.entry(container.to_string()).or_default();
             *known = serial.max(*known);
+            let known = content.volume_versions.entry(container.to_string()).or_default();
+            *known = version.max(*known);
         })
     }
 }
@@ -36,10 +56,13 @@ mod tests {
         let state = LocalState::open(&dir.path().join("s")).unwrap();
         let container = ContainerId::from_bytes([1; 16]);
         assert_eq!(state.volume_serial(container).unwrap(), None);
-        for (serial, known) in [(5, 5), (9, 9), (7, 9)] {
-            state.unlocked_volume(container, serial).unwrap();
+        for (serial, known) in [(0, 0), (5, 5), (9, 9), (7, 9)] {
+            state.unlocked_volume(container, serial, serial / 4).unwrap();
             assert_eq!(state.volume_serial(container).unwrap(), Some(known));
+            assert_eq!(state.volume_version(container).unwrap(), known / 4);
         }
+        state.made_sealed(container).unwrap();
+        assert_eq!(state.volume_serial(container).unwrap(), Some(9));
         assert_eq!(state.volume_serial(ContainerId::from_bytes([2; 16])).unwrap(), None);
     }
 }
