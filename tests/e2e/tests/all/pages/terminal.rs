@@ -63,6 +63,9 @@ async fn is_used(browser: &Browser, keyboard: bool) {
     } else {
         browser.tap("[data-key='c']").await;
     }
+    // what is typed before the shell is back goes with what was interrupted, at every terminal
+    let rows = "[...document.querySelectorAll('#rows > div')].map((row) => row.textContent.trimEnd())";
+    browser.until(&format!("/^[$#]$/.test({rows}.filter((text) => text !== '').at(-1))")).await;
     // what is typed before the shell asks again is thrown away with the command
     let asks = "[...document.querySelectorAll('#rows > div')].map((row) => row.textContent.trim()).filter(Boolean).at(-1)";
     browser.until(&format!("/^[$#]$/.test({asks})")).await;
