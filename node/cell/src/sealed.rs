@@ -59,6 +59,11 @@ pub enum VolumeError {
         "the sealed volume on the host is older than one that you have unlocked: ask the operator, or unlock with --accept-older-volume and go on from there"
     )]
     Older,
+    /// The unlock's serial is not above the one of what is there, which is a client's clock, and told so that the client can go above it.
+    #[error(
+        "the sealed volume on the host was sealed by an unlock of serial {0}: the next one's has to be greater"
+    )]
+    Serial(u64),
     /// Damaged, cut off, or another container's.
     #[error("the sealed volume does not open: it is damaged, not whole, or of another container or vault")]
     Damaged,
@@ -92,6 +97,7 @@ impl VolumeError {
             Self::NoVolume => "VOLUME_NONE",
             Self::Missing => "VOLUME_MISSING",
             Self::Older => "VOLUME_OLDER",
+            Self::Serial(_) => "VOLUME_SERIAL",
             Self::Damaged => "VOLUME_DAMAGED",
             Self::NotEmpty => "VOLUME_NOT_EMPTY",
             Self::TooSmall => "VOLUME_TOO_SMALL",
@@ -138,9 +144,9 @@ impl SealedVolume {
     /// [`VolumeError`].
     pub fn open(&self, unlock: VolumeUnlock) -> Result<OpenVolume, VolumeError> {
         self.clear()?;
-        let opened = self.fill(&unlock).and_then(|found| {
+        let opened = self.fill(&unlock).and_then(|()| {
             let open = OpenVolume {
-                serial: unlock.serial.max(found),
+                serial: unlock.serial,
                 key: VolumeKey::keep(unlock.current),
                 last: Mutex::default(),
             };
@@ -154,8 +160,8 @@ impl SealedVolume {
         opened
     }
 
-    /// The serial of the sealing that was there; 0 for none.
-    fn fill(&self, unlock: &VolumeUnlock) -> Result<u64, VolumeError> {
+    /// The sealing that was there, if the client may take it and the unlock's own will be above it: what the client remembers then is what is sealed.
+    fn fill(&self, unlock: &VolumeUnlock) -> Result<(), VolumeError> {
         let path = self.sealed.join(SEALED);
         match fs::symlink_metadata(&path) {
             Ok(found) if found.is_file() => {}
@@ -173,14 +179,16 @@ impl SealedVolume {
         if head.serial < unlock.least {
             return Err(VolumeError::Older);
         }
+        if unlock.serial <= head.serial {
+            return Err(VolumeError::Serial(head.serial));
+        }
         let chunks = Chunks::new(head.opener(&self.place), file);
         let chunks = unpack(chunks, Names::Together, &self.clear).map_err(|error| opening(&error))?;
-        chunks.finish().map_err(|error| opening(&error.into()))?;
-        Ok(head.serial)
+        chunks.finish().map_err(|error| opening(&error.into()))
     }
 
     /// A volume that was never sealed.
-    fn begin(&self, unlock: &VolumeUnlock) -> Result<u64, VolumeError> {
+    fn begin(&self, unlock: &VolumeUnlock) -> Result<(), VolumeError> {
         if unlock.least > 0 {
             return Err(VolumeError::Missing);
         }
@@ -190,7 +198,7 @@ impl SealedVolume {
                 return Err(VolumeError::NotEmpty);
             }
         }
-        Ok(0)
+        Ok(())
     }
 
     /// Writes a sealing of the working folder beside the one that counts. Nothing may write there meanwhile.

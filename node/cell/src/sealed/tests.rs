@@ -184,10 +184,30 @@ fn a_volume_from_before_an_unlock_that_the_client_remembers_is_refused() {
     let cell = host.cell();
     cell.volume.open(unlock(9, 0)).unwrap();
     assert_eq!(cell.read("notes"), "of the first unlock");
-    // a clock that is behind takes nothing back
-    host.cell().volume.open(unlock(3, 1)).unwrap();
     assert_eq!(host.cell().refuses(unlock(20, 10)), VolumeError::Older);
     host.cell().volume.open(unlock(20, 9)).unwrap();
+}
+
+#[test]
+fn an_unlock_is_above_what_it_opens_so_that_what_its_device_remembers_is_what_is_sealed() {
+    // of a device whose clock is ahead
+    let host = Host::with(9, "of a clock that is ahead");
+    let ahead = host.sealed();
+    for behind in [3, 9] {
+        let refused = host.cell().refuses(unlock(behind, 1));
+        assert_eq!(refused, VolumeError::Serial(9), "{behind}");
+        // a client reads it there (node/client/src/cell/volume.rs)
+        let text = "the sealed volume on the host was sealed by an unlock of serial 9: the next one's has to be greater";
+        assert_eq!((refused.to_string().as_str(), refused.reason()), (text, "VOLUME_SERIAL"));
+        assert_eq!(host.sealed(), ahead, "{behind}: it was written over");
+    }
+    let cell = host.cell();
+    let open = cell.volume.open(unlock(10, 1)).unwrap();
+    cell.write("notes", "of the one behind");
+    cell.seal(&open);
+    // what the other one sealed last is no longer the present one, to either
+    fs::write(host.file(SEALED), ahead).unwrap();
+    assert_eq!(host.cell().refuses(unlock(11, 10)), VolumeError::Older);
 }
 
 #[test]
