@@ -68,6 +68,7 @@ pub struct Cell {
     /// held over a whole unlock or lock
     transition: tokio::sync::Mutex<()>,
     lease_moved: Notify,
+    not_emptied: Notify,
     timers: OnceLock<[Option<Task>; 2]>,
 }
 
@@ -144,6 +145,7 @@ impl Cell {
             }),
             transition: tokio::sync::Mutex::new(()),
             lease_moved: Notify::new(),
+            not_emptied: Notify::new(),
             timers: OnceLock::new(),
         });
         let lease = Task::start(lease::keep(Arc::downgrade(&cell)));
@@ -154,7 +156,7 @@ impl Cell {
 
     /// Starts the workload without secrets, if that is the policy, and if it is known what its agents may do.
     pub fn start_locked_workload(&self) {
-        if !self.start_locked || self.policies.document().is_none() {
+        if !self.start_locked || self.policies.document().is_none() || self.lock_inner().stopping {
             return;
         }
         if let Err(error) = self.workload.start(None) {

@@ -38,6 +38,7 @@ pub mod start_secret;
 pub mod state;
 pub mod tasks;
 pub mod tree;
+mod walk;
 pub mod workload;
 
 pub use error::CellError;

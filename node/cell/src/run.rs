@@ -21,7 +21,7 @@ use crate::{
     children::Children,
     cli::RunOptions,
     door, guard,
-    sealed::SealedVolume,
+    sealed::{SealedVolume, VolumeError},
     service, start_secret,
     tasks::{self, Task},
     workload::WorkloadSpec,
@@ -35,7 +35,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// Runs the cell until SIGTERM, SIGINT or SIGQUIT. The memory guard is on already.
 ///
 /// # Errors
-/// [`CellError`] if it cannot be set up; a workload that fails is not an error of the cell.
+/// [`CellError`] if it cannot be set up, or could not empty its volume; a workload that fails is not an error of the cell.
 pub async fn run(options: RunOptions) -> Result<(), CellError> {
     let mut signals = Signals::listen()?;
     guard::adopt_orphans()?;
@@ -60,18 +60,7 @@ pub async fn run(options: RunOptions) -> Result<(), CellError> {
     let server = Task::start(service::serve(listener, Arc::clone(&cell), token, async {
         let _ = stopped.await;
     }));
-    loop {
-        match signals.next().await {
-            Signalled::Stop => break,
-            Signalled::Child => {
-                let orphans = children.reap();
-                if orphans > 0 {
-                    tracing::debug!(orphans, "orphans reaped");
-                }
-            }
-            Signalled::PassOn(signal) => cell.signal_workload(signal),
-        }
-    }
+    let ended = until_stopped(&mut signals, &cell, &children).await;
     tracing::info!("stopping");
     // reaping goes on while the workload ends
     let locking = cell.stop();
@@ -100,7 +89,32 @@ pub async fn run(options: RunOptions) -> Result<(), CellError> {
         tracing::debug!("open calls cut off");
     }
     server.end().await;
-    Ok(())
+    ended
+}
+
+/// Until a signal stops it, or it must not go on.
+async fn until_stopped(
+    signals: &mut Signals,
+    cell: &Arc<Cell>,
+    children: &Children,
+) -> Result<(), CellError> {
+    loop {
+        let signalled = tokio::select! {
+            biased;
+            () = cell.not_emptied() => return Err(VolumeError::NotEmptied.into()),
+            signalled = signals.next() => signalled,
+        };
+        match signalled {
+            Signalled::Stop => return Ok(()),
+            Signalled::Child => {
+                let orphans = children.reap();
+                if orphans > 0 {
+                    tracing::debug!(orphans, "orphans reaped");
+                }
+            }
+            Signalled::PassOn(signal) => cell.signal_workload(signal),
+        }
+    }
 }
 
 fn spec_of(options: &RunOptions) -> WorkloadSpec {

@@ -84,9 +84,12 @@ pub enum VolumeError {
     /// A file could not be read or written.
     #[error("{0}: {1}")]
     File(&'static str, io::ErrorKind),
-    /// Processes would not stand still.
+    /// Processes would not stand still, or a file changed while it was copied.
     #[error("the workload did not stand still to be copied")]
     Restless,
+    /// Something is in the working folder yet, in clear, where nothing may be.
+    #[error("the volume could not be emptied, and the cell ends with what is in it")]
+    NotEmptied,
 }
 
 impl VolumeError {
@@ -101,6 +104,7 @@ impl VolumeError {
             Self::Damaged => "VOLUME_DAMAGED",
             Self::NotEmpty => "VOLUME_NOT_EMPTY",
             Self::TooSmall => "VOLUME_TOO_SMALL",
+            Self::NotEmptied => "VOLUME_NOT_EMPTIED",
             Self::HostFull | Self::TooManyNames | Self::File(..) | Self::Restless => "VOLUME_NOT_SEALED",
         }
     }
@@ -204,7 +208,7 @@ impl SealedVolume {
     /// Writes a sealing of the working folder beside the one that counts. Nothing may write there meanwhile.
     ///
     /// # Errors
-    /// [`VolumeError`]; the one that counts is as it was.
+    /// [`VolumeError`], and [`VolumeError::Restless`] where something did write; the one that counts is as it was.
     pub fn seal(&self, open: &OpenVolume) -> Result<Sealed, VolumeError> {
         let sealed = self.write(open);
         if sealed.is_err() {
@@ -215,8 +219,7 @@ impl SealedVolume {
     }
 
     fn write(&self, open: &OpenVolume) -> Result<Sealed, VolumeError> {
-        files::open_up(&self.clear)
-            .map_err(|error| VolumeError::File("a file of the volume", error.kind()))?;
+        files::open_up(&self.clear).map_err(|error| sealing_failed(&error.into()))?;
         let path = self.sealed.join(NEXT);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(writing(&error)),
@@ -266,9 +269,12 @@ impl SealedVolume {
     /// Empties the working folder.
     ///
     /// # Errors
-    /// [`VolumeError::File`]: something of it is still there.
+    /// [`VolumeError::NotEmptied`]: something of it is still there.
     pub fn clear(&self) -> Result<(), VolumeError> {
-        files::empty(&self.clear).map_err(|error| VolumeError::File("emptying the volume", error.kind()))
+        files::empty(&self.clear).map_err(|error| {
+            tracing::error!(why = %error.kind(), "volume not emptied");
+            VolumeError::NotEmptied
+        })
     }
 }
 
@@ -286,6 +292,7 @@ fn sealing_failed(error: &ArchiveError) -> VolumeError {
             VolumeError::HostFull
         }
         ArchiveError::File(_, io::ErrorKind::FileTooLarge) => VolumeError::TooManyNames,
+        ArchiveError::Changed | ArchiveError::File(_, io::ErrorKind::NotFound) => VolumeError::Restless,
         ArchiveError::File(what, kind) => VolumeError::File(what, *kind),
         _ => VolumeError::File("a file of the volume", io::ErrorKind::Other),
     }

@@ -17,19 +17,35 @@ pub fn descendants() -> Vec<Pid> {
 
 /// The same, and whether each stands still.
 fn with_states() -> Vec<(Pid, bool)> {
-    let mut children: HashMap<i32, Vec<(i32, bool)>> = HashMap::new();
-    for (pid, (parent, stopped)) in processes() {
-        children.entry(parent).or_default().push((pid, stopped));
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for (pid, parent) in processes() {
+        children.entry(parent).or_default().push(pid);
     }
     let mut found = Vec::new();
     let mut open = vec![rustix::process::getpid().as_raw_pid()];
     while let Some(parent) = open.pop() {
-        for (pid, stopped) in children.remove(&parent).unwrap_or_default() {
+        for pid in children.remove(&parent).unwrap_or_default() {
+            // one that is dead has no children: they are its parent's, or the cell's
             open.push(pid);
-            found.extend(Pid::from_raw(pid).map(|pid| (pid, stopped)));
+            found.extend(Pid::from_raw(pid).zip(stands_still(task_states(pid))));
         }
     }
     found
+}
+
+/// Letters of the states of a process's threads. Its first one tells nothing of the others: it may have ended, or been stopped before them.
+fn task_states(pid: i32) -> impl Iterator<Item = String> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    tasks.filter_map(|task| {
+        let stat = fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
+        state_and_parent(&stat).map(|(state, _)| state.to_owned())
+    })
+}
+
+/// Whether all threads that live stand still; `None` if none lives.
+fn stands_still(states: impl Iterator<Item = String>) -> Option<bool> {
+    let live = states.filter(|state| !matches!(state.as_str(), "Z" | "X" | "x"));
+    live.map(|state| matches!(state.as_str(), "T" | "t")).reduce(|all, one| all && one)
 }
 
 /// Processes that stand still until this is dropped.
@@ -83,26 +99,26 @@ pub fn kill_descendants() -> usize {
     found.len()
 }
 
-/// Process id, parent and whether it stands still, of every live process that `/proc` shows.
-fn processes() -> Vec<(i32, (i32, bool))> {
+/// Process id and parent of every process that `/proc` shows.
+fn processes() -> Vec<(i32, i32)> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
-        .filter_map(|pid| Some((pid, parent_of(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?)))
+        .filter_map(|pid| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            state_and_parent(&stat).map(|(_, parent)| (pid, parent))
+        })
         .collect()
 }
 
-/// Parent in a line of `/proc/PID/stat`, and whether the process is stopped, unless it is dead. The command stands in
-/// brackets and may itself hold brackets and blanks, so the fields are counted after the last one.
-fn parent_of(stat: &str) -> Option<(i32, bool)> {
+/// State and parent in a line of `stat` below `/proc`. The command stands in brackets and may itself hold brackets and blanks, so the fields are
+/// counted after the last one.
+fn state_and_parent(stat: &str) -> Option<(&str, i32)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
-    match fields.next()? {
-        "Z" | "X" | "x" => None,
-        state => Some((fields.next()?.parse().ok()?, matches!(state, "T" | "t"))),
-    }
+    Some((fields.next()?, fields.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -111,9 +127,25 @@ mod tests {
 
     #[test]
     fn a_command_name_with_brackets_does_not_hide_a_process() {
-        assert_eq!(parent_of("42 (a) S 7 (b)) S 3 42 42 0"), Some((3, false)));
-        assert_eq!(parent_of("42 (sh) T 3 42"), Some((3, true)));
-        assert_eq!(parent_of("42 (sh) Z 3 42"), None);
-        assert_eq!(parent_of("garbage"), None);
+        assert_eq!(state_and_parent("42 (a) S 7 (b)) S 3 42 42 0"), Some(("S", 3)));
+        assert_eq!(state_and_parent("42 (sh) Z 3 42"), Some(("Z", 3)));
+        assert_eq!(state_and_parent("garbage"), None);
+    }
+
+    #[test]
+    fn a_process_is_dead_or_stands_still_only_with_all_its_threads() {
+        for (states, expected) in [
+            ("T R", Some(false)),
+            ("T t", Some(true)),
+            ("Z S", Some(false)),
+            ("Z T X", Some(true)),
+            ("T D", Some(false)),
+            ("Z", None),
+            ("X Z x", None),
+            ("", None),
+        ] {
+            let threads = states.split_ascii_whitespace().map(str::to_owned);
+            assert_eq!(stands_still(threads), expected, "{states}");
+        }
     }
 }

@@ -7,7 +7,8 @@ mod sealed;
 use std::process::{Command, Stdio};
 
 use common::{
-    CELL, Options, Script, TestCell, children_of, id, is_root, level, status, status_when, user::User,
+    CELL, Options, Script, TestCell, WORKLOAD, children_of, id, is_root, level, status, status_when,
+    threads_of, user::User,
 };
 use ocmt_proto::cell::v1::{LockReason, LockRequest, WorkloadState};
 use rustix::process::Signal;
@@ -67,6 +68,20 @@ async fn a_lock_ends_even_what_the_workload_left_running_in_a_session_of_its_own
         "a process with the secret outlived the lock"
     );
     level("it to be reaped", || (!alive(stray)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_lock_ends_even_a_process_whose_first_thread_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let (pid, notes) = (folder.path().join("pid"), folder.path().join("notes"));
+    let script = format!("{WORKLOAD} headless {} & echo $! > {}; sleep 600", notes.display(), pid.display());
+    let (_cell, mut client, _script) = unlocked(&[], &script).await;
+    let stray: u32 = written(&pid).await.parse().unwrap();
+    level("its first thread to end", || threads_of(stray).starts_with(&['Z']).then_some(())).await;
+    assert!(threads_of(stray).iter().any(|state| *state != 'Z'), "another goes on");
+    client.lock(LockRequest { reason: LockReason::User.into() }).await.unwrap();
+    let left = threads_of(stray);
+    assert!(left.iter().all(|state| matches!(state, 'Z' | 'X')), "{left:?} outlived the lock");
 }
 
 #[tokio::test]

@@ -50,6 +50,9 @@ pub enum ArchiveError {
     /// The snapshot is not whole: damaged, cut off, out of order, or another one's.
     #[error("the snapshot does not open: it is damaged, not whole, or not this one")]
     Snapshot,
+    /// Something wrote into the volume meanwhile.
+    #[error("a file of the volume changed while it was read")]
+    Changed,
     /// A file could not be read or written.
     #[error("{0}: {1}")]
     File(&'static str, std::io::ErrorKind),

@@ -5,15 +5,26 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, DirEntry},
-    io::{self, Write},
-    os::unix::fs::MetadataExt as _,
+    ffi::OsString,
+    fs::File,
+    io::{self, Read, Write},
+    os::unix::{ffi::OsStringExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
+use rustix::{
+    fs::{OFlags, readlinkat},
+    io::Errno,
+};
 use tar::{Builder, EntryType, Header};
 
 use super::ArchiveError;
+use crate::walk::{self, Found, Step, identity, walk};
+
+/// Longest path of a volume that is written, in bytes with the volume's own: one that is longer could not be unpacked.
+const LONGEST: usize = 4000;
+/// Bytes in a block of a file, as its metadata counts them.
+const BLOCK: u64 = 512;
 
 /// What becomes of a file that has several names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,51 +35,98 @@ pub(crate) enum Names {
     Together,
 }
 
-/// Writes all below `volume` into `out`, which it gives back after the archive's end.
+/// Writes all below `volume` into `out`, which it gives back after the archive's end. A file that changes meanwhile is an error.
 pub(crate) fn pack<W: Write>(volume: &Path, names: Names, out: W) -> Result<W, ArchiveError> {
-    let mut known = HashMap::new();
+    let (mut known, before) = (Known::new(), volume.as_os_str().len() + 1);
     let mut archive = Builder::new(out);
-    archive.follow_symlinks(false);
-    archive.mode(tar::HeaderMode::Complete);
-    let mut folders = vec![PathBuf::new()];
-    // folders that wait are on the heap: no depth of them overruns a stack
-    while let Some(folder) = folders.pop() {
-        let entries = fs::read_dir(volume.join(&folder)).map_err(|error| reading(&error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| reading(&error))?;
-            let kind = entry.file_type().map_err(|error| reading(&error))?;
-            let name = folder.join(entry.file_name());
-            if kind.is_dir() {
-                archive.append_dir(&name, entry.path())?;
-                folders.push(name);
-            } else if kind.is_file() && names == Names::Together {
-                match first_name(&mut known, &entry, &name).map_err(|error| reading(&error))? {
-                    Some(first) => link(&mut archive, &name, &first)?,
-                    None => archive.append_path_with_name(entry.path(), &name)?,
-                }
-            } else if kind.is_file() || kind.is_symlink() {
-                archive.append_path_with_name(entry.path(), &name)?;
+    walk(volume, |step| {
+        let Step::At(found) = step else { return Ok(()) };
+        if before + found.path.as_os_str().len() > LONGEST {
+            let why = "a path in the volume is longer than 4000 bytes";
+            return Err(ArchiveError::File(why, io::ErrorKind::InvalidFilename));
+        }
+        let kind = found.about.file_type();
+        if kind.is_dir() {
+            Ok(archive.append_data(&mut header(found), found.path, io::empty())?)
+        } else if kind.is_symlink() {
+            let target = readlinkat(found.folder, found.name, Vec::new()).map_err(changed)?;
+            let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+            Ok(archive.append_link(&mut header(found), found.path, target)?)
+        } else if kind.is_file() {
+            match first_name(&mut known, found).filter(|_| names == Names::Together) {
+                Some(first) => Ok(link(&mut archive, found.path, &first)?),
+                None => append_file(&mut archive, found),
             }
+        } else {
+            Ok(())
+        }
+    })?;
+    Ok(archive.into_inner()?)
+}
+
+fn header(found: &Found<'_>) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_metadata(&found.about);
+    header
+}
+
+/// Never more or less of it than its header says: all behind it in the archive would be out of step.
+fn append_file<W: Write>(archive: &mut Builder<W>, found: &Found<'_>) -> Result<(), ArchiveError> {
+    let mut file = open(found)?;
+    let before = file.metadata()?;
+    if before.blocks().saturating_mul(BLOCK) < before.len() {
+        // it has holes, which stay holes
+        archive.append_file(found.path, &mut file)?;
+    } else {
+        let mut header = Header::new_gnu();
+        header.set_metadata(&before);
+        let mut content = Read::take(&mut file, before.len());
+        archive.append_data(&mut header, found.path, &mut content)?;
+        if content.limit() > 0 || file.read(&mut [0])? > 0 {
+            return Err(ArchiveError::Changed);
         }
     }
-    Ok(archive.into_inner()?)
+    let after = file.metadata()?;
+    let of = |about: &std::fs::Metadata| (about.len(), about.mtime(), about.mtime_nsec());
+    if of(&before) == of(&after) { Ok(()) } else { Err(ArchiveError::Changed) }
+}
+
+/// The file that was found, and not what has taken its place: a pipe would be waited for.
+fn open(found: &Found<'_>) -> Result<File, ArchiveError> {
+    let file = walk::open(found.folder, found.name, OFlags::NONBLOCK).map_err(|error| {
+        let errno = Errno::from_io_error(&error);
+        errno.map_or_else(|| error.into(), changed)
+    })?;
+    let about = file.metadata()?;
+    if about.is_file() && identity(&about) == identity(&found.about) {
+        Ok(file)
+    } else {
+        Err(ArchiveError::Changed)
+    }
+}
+
+/// What the system says where something else has taken the place of what was found.
+fn changed(errno: Errno) -> ArchiveError {
+    match errno {
+        Errno::LOOP | Errno::NXIO | Errno::NOENT | Errno::INVAL => ArchiveError::Changed,
+        errno => io::Error::from(errno).into(),
+    }
 }
 
 /// Files that have several names: by device and number, the name that stands in the archive.
 type Known = HashMap<(u64, u64), PathBuf>;
 
 /// The name under which this file is in the archive already.
-fn first_name(known: &mut Known, entry: &DirEntry, name: &Path) -> io::Result<Option<PathBuf>> {
-    let about = entry.metadata()?;
-    if about.nlink() < 2 {
-        return Ok(None);
+fn first_name(known: &mut Known, found: &Found<'_>) -> Option<PathBuf> {
+    if found.about.nlink() < 2 {
+        return None;
     }
-    let file = (about.dev(), about.ino());
+    let file = identity(&found.about);
     if let Some(first) = known.get(&file) {
-        return Ok(Some(first.clone()));
+        return Some(first.clone());
     }
-    known.insert(file, name.to_owned());
-    Ok(None)
+    known.insert(file, found.path.to_owned());
+    None
 }
 
 fn link<W: Write>(archive: &mut Builder<W>, name: &Path, first: &Path) -> io::Result<()> {
@@ -79,6 +137,35 @@ fn link<W: Write>(archive: &mut Builder<W>, name: &Path, first: &Path) -> io::Re
     archive.append_link(&mut header, name, first)
 }
 
-fn reading(error: &std::io::Error) -> ArchiveError {
-    ArchiveError::File("a folder of the volume", error.kind())
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{fs, os::unix::fs::symlink};
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    #[test]
+    fn what_took_the_place_of_a_file_is_neither_read_nor_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("notes");
+        let swaps: [fn(&Path); 3] = [
+            |file| mknodat(CWD, file, FileType::Fifo, Mode::RWXU, 0).unwrap(),
+            |file| symlink("/etc/hostname", file).unwrap(),
+            |_| {},
+        ];
+        for swap in swaps {
+            fs::write(&file, "here").unwrap();
+            let walked = walk(folder.path(), |step| {
+                let Step::At(found) = step else { return Ok(()) };
+                assert!(open(found).is_ok());
+                fs::remove_file(&file).unwrap();
+                swap(&file);
+                open(found).map(drop)
+            });
+            assert!(matches!(walked, Err(ArchiveError::Changed)), "{walked:?}");
+            let _ = fs::remove_file(&file);
+        }
+    }
 }

@@ -16,7 +16,7 @@ use crate::{
     tasks,
 };
 
-/// A sealing that something began in is thrown away and made again, so often.
+/// A sealing that something began or wrote in is thrown away and made again, so often.
 const TRIES: usize = 3;
 
 /// Seals the volume again and again while the cell is unlocked.
@@ -47,8 +47,10 @@ impl Cell {
         while !self.children.kill_all_below().await {
             tracing::warn!("processes below the cell could not be ended yet");
         }
-        let opened =
-            aside(move || volume.open(unlock)).await.inspect_err(|_| self.start_locked_workload())?;
+        let opened = aside(move || volume.open(unlock)).await.inspect_err(|error| {
+            self.end_if_not_emptied(error);
+            self.start_locked_workload();
+        })?;
         tracing::info!("sealed volume opened");
         Ok(Some(Arc::new(opened)))
     }
@@ -60,9 +62,10 @@ impl Cell {
             let sealed = volume.seal_at_end(&open);
             // locked is locked, also where it was not sealed
             let cleared = volume.clear();
-            sealed.and(cleared)
+            cleared.and(sealed)
         })
-        .await;
+        .await
+        .inspect_err(|error| self.end_if_not_emptied(error));
         if let Err(error) = &sealed {
             tracing::error!(%error, "volume not sealed: what changed since its last sealing is lost");
         }
@@ -73,9 +76,23 @@ impl Cell {
     pub(super) async fn clear_volume(&self) -> Result<(), CellError> {
         let Some(volume) = self.volume.clone() else { return Ok(()) };
         self.workload.stop(Duration::ZERO).await;
-        aside(move || volume.clear()).await?;
+        aside(move || volume.clear()).await.inspect_err(|error| self.end_if_not_emptied(error))?;
         self.start_locked_workload();
         Ok(())
+    }
+
+    /// Resolves when a locked cell could not empty its volume. The cell must end then: what is in there goes with it, and with nothing else.
+    pub(crate) async fn not_emptied(&self) {
+        self.not_emptied.notified().await;
+    }
+
+    /// Nothing is started any more over what may be there in clear.
+    fn end_if_not_emptied(&self, error: &CellError) {
+        // whatever broke off has not emptied it either
+        if matches!(error, CellError::Volume(VolumeError::NotEmptied) | CellError::Io { .. }) {
+            self.lock_inner().stopping = true;
+            self.not_emptied.notify_one();
+        }
     }
 
     async fn seal_volume(&self) {
@@ -103,7 +120,10 @@ fn standing_still(children: &Children, volume: &SealedVolume, open: &OpenVolume)
         let Some(frozen) = children.freeze() else { continue };
         let sealed = volume.seal(open);
         drop(frozen);
-        let sealed = sealed?;
+        let sealed = match sealed {
+            Err(VolumeError::Restless) => continue,
+            sealed => sealed?,
+        };
         // a program that was run over a channel meanwhile did not stand still
         if children.started() == before {
             return volume.settle(open, &sealed);

@@ -2,12 +2,13 @@
 //!
 //! It serves HTTP on `127.0.0.1:$PORT` (8080), proves that it holds `DEMO_SECRET` without showing
 //! it, and talks back. `repeat` says everything back that comes in, as `cat` does where there is one.
-//! `eat MIB` takes memory; `write FILE TEXT`, `fill FILE MIB` and `read FILE` keep something; `policy` shows the file with what agents may do. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory;
+//! `headless FILE` goes on writing without its first thread; `eat MIB` takes memory; `write FILE TEXT`, `fill FILE MIB` and `read FILE` keep something; `policy` shows the file with what agents may do. `attack PID` is the hostile side: what a workload of the cell's own uid can read of the cell's memory;
 //! `escape` is its other side: what it finds that looks for a way out of its container.
 
 mod attack;
 mod eat;
 mod escape;
+mod headless;
 mod probe;
 mod server;
 mod socket;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         (None | Some("serve"), None, _) => serve().map(|()| ExitCode::SUCCESS),
         (Some("repeat"), None, _) => repeat().map(|()| ExitCode::SUCCESS),
         (Some("eat"), Some(mib), None) => eat::run(&mib),
+        (Some("headless"), Some(file), None) => headless::run(&file),
         (Some("write"), Some(file), Some(text)) => write(&file, &text).map(|()| ExitCode::SUCCESS),
         (Some("fill"), Some(file), Some(mib)) => fill(&file, &mib).map(|()| ExitCode::SUCCESS),
         (Some("read"), Some(file), None) => read(&file).map(|()| ExitCode::SUCCESS),
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
             escape::run(&addresses)
         }
         _ => Err(anyhow::anyhow!(
-            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | write FILE TEXT | fill FILE MIB | read FILE | policy | attack PID [HEX OF MARKED BYTES] | escape [ADDRESS]..."
+            "usage: ocmt-demo-workload [serve] | repeat | eat MIB | headless FILE | write FILE TEXT | fill FILE MIB | read FILE | policy | attack PID [HEX OF MARKED BYTES] | escape [ADDRESS]..."
         )),
     };
     outcome.unwrap_or_else(|error| {

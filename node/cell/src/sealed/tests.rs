@@ -1,16 +1,22 @@
 //! A volume is sealed and opened again; what its host changed, cut or kept back is refused, and never taken for an empty one.
 #![allow(clippy::unwrap_used)]
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::{
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
 
 use ocmt_crypto::{
     datakey::DataKey,
     snapshot::{CHUNK, MAX_SEALED_CHUNK},
 };
 use ocmt_types::{ContainerId, Id as _, TenantId};
+use rustix::fs::{Mode, OFlags, mkdirat};
 use tempfile::TempDir;
 
 use super::*;
+use crate::walk;
 
 /// A host's folder, and the cells that come and go over it.
 struct Host(TempDir);
@@ -288,6 +294,51 @@ fn several_names_of_a_file_stay_one_file_and_what_is_sealed_is_bounded() {
     cell.volume.most = CHUNK as u64;
     assert_eq!(cell.volume.seal(&open).err(), Some(VolumeError::TooManyNames));
     assert!(host.sealed() == before && !host.file(NEXT).exists());
+}
+
+#[test]
+fn a_copy_that_something_wrote_into_is_no_sealing() {
+    let host = Host::new();
+    let cell = host.cell();
+    let open = cell.volume.open(unlock(1, 0)).unwrap();
+    let (going, mut outcomes) = (AtomicBool::new(true), Vec::new());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for size in [1 << 20, 3 << 20, 2 << 20].into_iter().cycle() {
+                if !going.load(Ordering::Relaxed) || fs::write(cell.at("notes"), vec![7; size]).is_err() {
+                    return;
+                }
+            }
+        });
+        while outcomes.len() < 200 && !outcomes.contains(&Err(VolumeError::Restless)) {
+            let sealed = cell.volume.seal(&open);
+            outcomes.push(sealed.and_then(|sealed| cell.volume.settle(&open, &sealed)));
+        }
+        going.store(false, Ordering::Relaxed);
+    });
+    assert_eq!(outcomes.last(), Some(&Err(VolumeError::Restless)));
+    host.cell().volume.open(unlock(2, 1)).unwrap();
+}
+
+#[test]
+fn folders_too_deep_for_any_path_are_not_sealed_and_are_emptied() {
+    let host = Host::with(1, "before");
+    let cell = host.cell();
+    let open = cell.volume.open(unlock(2, 1)).unwrap();
+    let before = host.sealed();
+    let mut folder = File::open(cell.clear.path()).unwrap();
+    for _ in 0..2200 {
+        mkdirat(&folder, "d", Mode::RWXU).unwrap();
+        folder = walk::open(&folder, c"d", OFlags::DIRECTORY).unwrap();
+    }
+    let refused = cell.volume.seal(&open).err();
+    assert!(matches!(refused, Some(VolumeError::File(_, io::ErrorKind::InvalidFilename))), "{refused:?}");
+    assert!(host.sealed() == before && !host.file(NEXT).exists());
+    cell.volume.clear().unwrap();
+    assert!(cell.is_empty());
+    let next = host.cell();
+    next.volume.open(unlock(3, 2)).unwrap();
+    assert_eq!(next.read("notes"), "before");
 }
 
 #[test]

@@ -212,6 +212,22 @@ pub fn children_of(parent: u32) -> Vec<(u32, char)> {
         .collect()
 }
 
+/// States of a process's threads, its first one's before those of the others.
+pub fn threads_of(pid: u32) -> Vec<char> {
+    let mut tasks: Vec<(u32, char)> = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .filter_map(|task| {
+            let task = task.ok()?;
+            let stat = std::fs::read_to_string(task.path().join("stat")).ok()?;
+            let state = stat.rsplit_once(')')?.1.trim_start().chars().next()?;
+            Some((task.file_name().to_str()?.parse().ok()?, state))
+        })
+        .collect();
+    tasks.sort_unstable_by_key(|(task, _)| (*task != pid, *task));
+    tasks.into_iter().map(|(_, state)| state).collect()
+}
+
 /// Waits until `look` finds something, at most [`SOON`].
 pub async fn level<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let waiting = async {

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 use tonic::Status;
 
-use crate::common::{Client, Options, Script, TestCell, id, level, status, user::User};
+use crate::common::{Client, Options, Script, TestCell, WORKLOAD as DEMO, id, level, status, user::User};
 
 /// Says that it was started, and that it goes on.
 const WORKLOAD: &str = "echo started >> runs; while :; do echo x >> clock; sleep 0.02; done";
@@ -117,6 +117,46 @@ async fn a_cell_that_is_killed_loses_an_interval_and_the_workload_goes_on_throug
     assert!(host.is_empty());
     unlock(&cell, &mut client, Some((2, 1))).await.unwrap();
     host.runs(2).await;
+}
+
+#[tokio::test]
+async fn what_writes_without_pause_and_without_its_first_thread_stands_still_to_be_copied() {
+    let mut host = Host::new();
+    host.script = Script::new(&format!("{DEMO} headless notes & {WORKLOAD}"));
+    let (cell, mut client) = host.start("100").await;
+    unlock(&cell, &mut client, Some((1, 0))).await.unwrap();
+    host.runs(1).await;
+    for _ in 0..3 {
+        let before = fs::read(host.file()).unwrap();
+        level("another sealing", || (fs::read(host.file()).unwrap() != before).then_some(())).await;
+    }
+    // in the middle of the next one, or not: the one that counts is whole
+    drop(cell);
+    let (cell, mut client) = host.start("3600000").await;
+    unlock(&cell, &mut client, Some((2, 1))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_cell_that_cannot_empty_its_volume_ends_and_starts_nothing_over_it() {
+    let host = Host::new();
+    let sealed = host.sealed.path().to_str().unwrap();
+    let mut cell = TestCell::start(&Options {
+        extra: &["--sealed-at", sealed, "--seal-every-ms", "3600000", "--start-locked"],
+        workload: &host.script.argv(),
+        folder: Some(host.clear.path()),
+        place: Some(host.place),
+        ..Options::default()
+    });
+    let mut client = cell.client().await;
+    unlock(&cell, &mut client, Some((1, 0))).await.unwrap();
+    host.runs(1).await;
+    // it is not where it was, with all that is in it
+    let away = host.sealed.path().join("away");
+    fs::rename(host.clear.path(), &away).unwrap();
+    let said = client.lock(LockRequest { reason: LockReason::User.into() }).await.map(drop);
+    assert_eq!(reason(said), "VOLUME_NOT_EMPTIED");
+    assert_eq!(cell.exited().await.code(), Some(1));
+    assert_eq!(lines(&away.join("runs")), 1);
 }
 
 #[tokio::test]
