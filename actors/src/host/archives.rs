@@ -147,9 +147,9 @@ mod tests {
         drop(first);
         assert!(archives.free(id(4)).is_none());
         drop((second, third));
-        let fourth = archives.free(id(4)).unwrap();
-        assert!(archives.free(id(1)).is_none());
-        drop(fourth);
+        let others = (archives.free(id(4)).unwrap(), archives.free(id(1)).unwrap());
+        assert!(archives.free(id(2)).is_none(), "again the last");
+        drop(others);
         archives.take(id(1)).await.unwrap();
     }
 
