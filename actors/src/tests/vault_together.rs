@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use ocmt_crypto::{audit::AuditRecord, entry::EntryName};
+use ocmt_crypto::{audit::AuditRecord, entry::EntryName, vault::UnlockedVault};
 use ocmt_store::{Fault, Point, Stalled};
 use ocmt_types::{Digest32, RequestId, VaultId};
 
@@ -21,6 +21,27 @@ use crate::{
     caller::Caller,
     work::MOST_TOGETHER,
 };
+
+/// Somebody with a vault that one entry is in.
+struct Desk {
+    kit: Kit,
+    ann: Person,
+    open: UnlockedVault,
+    vault: VaultId,
+    /// The entry.
+    object: Digest32,
+}
+
+impl Desk {
+    async fn new() -> Self {
+        let kit = Kit::sim().await;
+        let ann = kit.founder("ann@example.com").await;
+        let mut open = vault_of(&kit, &ann).await;
+        store(&kit, &ann, &mut open, "key", b"one").await;
+        let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+        Self { kit, ann, open, vault, object }
+    }
+}
 
 /// Each call by a request of its own, so that its record is known by it.
 fn callers(kit: &Kit, of: &Person, most: usize) -> Vec<Caller> {
@@ -94,11 +115,7 @@ async fn each_gets_its_own_answer_and_its_own_record() {
 /// A change that came between two reads is between them still.
 #[tokio::test]
 async fn a_read_behind_a_change_sees_it() {
-    let kit = Kit::sim().await;
-    let ann = kit.founder("ann@example.com").await;
-    let mut open = vault_of(&kit, &ann).await;
-    store(&kit, &ann, &mut open, "key", b"one").await;
-    let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+    let Desk { kit, ann, open, vault, object } = Desk::new().await;
     let (_, write) = put(&open, "key", b"two");
     let versions = |answers: Vec<Result<Entries, ActorError>>| {
         answers.into_iter().map(|one| one.unwrap().objects[0].version).collect::<Vec<_>>()
@@ -117,11 +134,7 @@ async fn a_commit_that_fails_is_everybodys_and_no_secret_is_given_out() {
     for fault in
         [Fault::OutcomeUnknown { applied: false }, Fault::OutcomeUnknown { applied: true }, Fault::Full]
     {
-        let kit = Kit::sim().await;
-        let ann = kit.founder("ann@example.com").await;
-        let mut open = vault_of(&kit, &ann).await;
-        store(&kit, &ann, &mut open, "key", b"one").await;
-        let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+        let Desk { kit, ann, vault, object, .. } = Desk::new().await;
         // the first is alone: the others come while it is worked on
         let asked = callers(&kit, &ann, 20);
         kit.store.faults().unwrap().plan(Point::Commit, fault.clone());
@@ -140,6 +153,13 @@ async fn a_commit_that_fails_is_everybodys_and_no_secret_is_given_out() {
     }
 }
 
+/// All others have their turn so often: enough for the four mailboxes on the way to the vault.
+async fn others_have_their_turn() {
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
+}
+
 /// A read, and what is asked for while it stands at the beginning of its transaction.
 async fn beside<T>(
     kit: &Kit,
@@ -152,10 +172,7 @@ async fn beside<T>(
     let others = async {
         stalled.reached().await;
         let release = async {
-            // all others have their turn with each: enough for the four mailboxes on the way to the vault
-            for _ in 0..64 {
-                tokio::task::yield_now().await;
-            }
+            others_have_their_turn().await;
             stalled.release();
         };
         tokio::join!(biased; meanwhile, release).0
@@ -165,11 +182,7 @@ async fn beside<T>(
 
 #[tokio::test]
 async fn whoever_comes_while_the_transaction_is_open_joins_it() {
-    let kit = Kit::sim().await;
-    let ann = kit.founder("ann@example.com").await;
-    let mut open = vault_of(&kit, &ann).await;
-    store(&kit, &ann, &mut open, "key", b"one").await;
-    let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+    let Desk { kit, ann, vault, object, .. } = Desk::new().await;
     let asked = callers(&kit, &ann, MOST_TOGETHER + 6);
     let others = join_all(asked[1..].iter().map(|caller| kit.call(caller, get(vault, object))));
     // one commit fails: of all who were in it, which are no more than may be
@@ -186,11 +199,7 @@ async fn whoever_comes_while_the_transaction_is_open_joins_it() {
 /// A change that comes while others are read is not overtaken by whoever comes behind it.
 #[tokio::test]
 async fn nobody_joins_before_a_change_that_came_first() {
-    let kit = Kit::sim().await;
-    let ann = kit.founder("ann@example.com").await;
-    let mut open = vault_of(&kit, &ann).await;
-    store(&kit, &ann, &mut open, "key", b"one").await;
-    let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+    let Desk { kit, ann, open, vault, object } = Desk::new().await;
     let (_, write) = put(&open, "key", b"two");
     let before = join_all((0..4).map(|_| kit.call(&ann.caller, get(vault, object))));
     let change = kit.call(&ann.caller, BatchPutEntries(write));
@@ -207,11 +216,7 @@ async fn nobody_joins_before_a_change_that_came_first() {
 /// A session whose time is over by then reads nothing in a transaction that began before.
 #[tokio::test]
 async fn each_is_decided_by_its_own_time() {
-    let kit = Kit::sim().await;
-    let ann = kit.founder("ann@example.com").await;
-    let mut open = vault_of(&kit, &ann).await;
-    store(&kit, &ann, &mut open, "key", b"one").await;
-    let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+    let Desk { kit, ann, vault, object, .. } = Desk::new().await;
     let asked = callers(&kit, &ann, 5);
     let late = async {
         kit.clock.advance(Duration::from_secs(2 * 3600));
@@ -228,11 +233,7 @@ async fn each_is_decided_by_its_own_time() {
 async fn whoever_is_too_late_by_then_is_not_read_behind_one_that_was_refused() {
     // the first of them, which is set aside by itself, and one behind others
     for refused in [0, 1] {
-        let kit = Kit::sim().await;
-        let ann = kit.founder("ann@example.com").await;
-        let mut open = vault_of(&kit, &ann).await;
-        store(&kit, &ann, &mut open, "key", b"one").await;
-        let (vault, object) = (open.scope().vault, open.entry_id(&EntryName::new("key").unwrap()));
+        let Desk { kit, ann, vault, object, .. } = Desk::new().await;
         let asked = callers(&kit, &ann, 5);
         let (faults, before, held) = (kit.store.faults().unwrap(), Stalled::default(), Stalled::default());
         // they come while another ends, so that they are a row of their own
@@ -244,10 +245,7 @@ async fn whoever_is_too_late_by_then_is_not_read_behind_one_that_was_refused() {
                 kit.call(caller, get(vault, if at == refused { Digest32([7; 32]) } else { object }))
             }));
             let release = async {
-                // all others have their turn with each: enough for the four mailboxes on the way to the vault
-                for _ in 0..64 {
-                    tokio::task::yield_now().await;
-                }
+                others_have_their_turn().await;
                 before.release();
                 held.reached().await;
                 kit.clock.advance(Duration::from_secs(31));

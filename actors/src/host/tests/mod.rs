@@ -43,7 +43,7 @@ use ocmt_store::{
     Filter,
     tables::{Node, NodeState, Timer},
 };
-use ocmt_types::{ContainerId, Incarnation, Timestamp, UnlockId};
+use ocmt_types::{ContainerId, Incarnation, Timestamp, UnlockId, VaultId};
 
 use self::cells::{FakeCells, PAYLOAD};
 use crate::{
@@ -209,15 +209,8 @@ impl World {
     }
 
     /// Unlocks the cell with a vault that maps nothing.
-    async fn unlock(&self, person: &Person, container: ContainerId, vault: ocmt_types::VaultId) -> Timestamp {
-        let unlock = UnlockCell {
-            container,
-            unlock: unlock_id(),
-            sealed_payload: PAYLOAD.to_vec(),
-            vault,
-            objects: vec![],
-        };
-        self.kit.call(&person.caller, unlock).await.unwrap().until
+    async fn unlock(&self, person: &Person, container: ContainerId, vault: VaultId) -> Timestamp {
+        self.kit.call(&person.caller, unlock_cell(container, vault)).await.unwrap().until
     }
 
     /// When the idle clock of a container is due, as the store has it.
@@ -270,6 +263,11 @@ pub(crate) fn spec() -> ContainerSpec {
 
 fn of(container: ContainerId) -> ContainerRef {
     ContainerRef { container, generation: 1 }
+}
+
+/// An unlock of its own, with a vault that maps nothing.
+fn unlock_cell(container: ContainerId, vault: VaultId) -> UnlockCell {
+    UnlockCell { container, unlock: unlock_id(), sealed_payload: PAYLOAD.to_vec(), vault, objects: vec![] }
 }
 
 fn unlock_id() -> UnlockId {

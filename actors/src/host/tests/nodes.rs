@@ -7,7 +7,7 @@ use ocmt_crypto::cell::{CellKeyStatement, ExpectedCell};
 use ocmt_runtime::{Exit, State, sim::Op};
 use ocmt_types::{Clock as _, ContainerId, Deadline, Incarnation, Ownership};
 
-use super::{World, of};
+use super::{World, of, unlock_cell};
 use crate::{
     ActorError, HostStanding,
     api::{container::*, tenant::GetTenant},
@@ -110,17 +110,11 @@ async fn who_waits_no_longer_for_another_host_takes_the_order_back() {
     let (a, b, ann, container) = apart().await;
     let vault = vault::vault_of(&a.kit, &ann).await.scope().vault;
     b.cells.dead.store(true, Ordering::SeqCst);
-    let unlock = UnlockCell {
-        container,
-        unlock: super::unlock_id(),
-        sealed_payload: super::cells::PAYLOAD.to_vec(),
-        vault,
-        objects: vec![],
-    };
     let hasty = Deadline::after(&a.kit.clock, Duration::from_millis(100));
     let tenant = a.kit.system.tenant(ann.tenant);
     let patient = a.wake(&ann, container);
     let later = async {
+        let unlock = unlock_cell(container, vault);
         let late = tenant.call(ann.caller.clone(), hasty, unlock).await.unwrap_err();
         assert_eq!(late.reason(), "DEADLINE_EXCEEDED");
         b.cells.dead.store(false, Ordering::SeqCst);

@@ -7,7 +7,7 @@ use ocmt_runtime::{
     sim::{Fault, Op},
 };
 
-use super::{PAUSE, STOP, World};
+use super::{PAUSE, STOP, World, unlock_cell};
 use crate::{
     LockReason,
     api::container::*,
@@ -155,14 +155,7 @@ async fn a_cell_that_does_not_answer_to_its_unlock_is_locked_after_it() {
     let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
     let container = world.running(&ann).await;
     world.cells.mute.store(true, Ordering::SeqCst);
-    let unlock = UnlockCell {
-        container,
-        unlock: super::unlock_id(),
-        sealed_payload: super::cells::PAYLOAD.to_vec(),
-        vault,
-        objects: vec![],
-    };
-    let lost = world.kit.call(&ann.caller, unlock).await.unwrap_err();
+    let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
     assert_eq!(lost.reason(), "CELL_UNREACHABLE");
     assert_eq!(
         *world.cells.locks.lock().unwrap(),
