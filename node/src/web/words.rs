@@ -186,8 +186,10 @@ mod tests {
     fn whatever_a_script_says_stands_in_the_pages_that_run_it() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
         let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
-        let common = read("says_common.html");
-        let template = |name: &str| read(name).replace("{% include \"says_common.html\" %}", &common);
+        let shares =
+            |text: String, part: &str| text.replace(&format!("{{% include \"{part}\" %}}"), &read(part));
+        let template =
+            |name: &str| ["says_common.html", "says_cell.html"].into_iter().fold(read(name), shares);
         let shared = ["shown.js", "opening.js", "owner.js", "drill.js"];
         for (scripts, templates) in [
             (&["shown.js", "passkey.js"][..], &["says_passkey.html"][..]),
