@@ -5,12 +5,12 @@ use std::{
     io::{self, Read, Write},
 };
 
-use ocmt_crypto::{
-    plaintext::Plaintext,
-    snapshot::{CHUNK, ChunkOpener, ChunkSealer, FRAME_HEAD, Frame},
-};
+use ocmt_crypto::snapshot::{CHUNK, ChunkOpener, ChunkSealer, FRAME_HEAD, Frame};
 
-use super::ArchiveError;
+use super::{
+    ArchiveError,
+    opened::{Opened, only_zeros_follow},
+};
 
 /// Why a row of chunks ends before its end; it passes through the archive's reader inside an [`io::Error`].
 #[derive(Debug, Clone, Copy)]
@@ -93,31 +93,23 @@ impl<W: Write> Write for ChunkWriter<'_, W> {
 pub(super) struct ChunkReader<'a, R> {
     opener: ChunkOpener,
     input: &'a mut R,
-    chunk: Plaintext,
-    at: usize,
+    chunk: Opened,
 }
 
 impl<'a, R: Read> ChunkReader<'a, R> {
     pub(super) fn new(opener: ChunkOpener, input: &'a mut R) -> Self {
-        Self { opener, input, chunk: Plaintext::default(), at: 0 }
+        Self { opener, input, chunk: Opened::default() }
     }
 
     /// After the archive's own end: the last chunk has to have been there, and nothing behind the archive but zeros.
     pub(super) fn finish(mut self) -> Result<(), ArchiveError> {
-        let mut rest = [0; 512];
-        loop {
-            match self.read(&mut rest)? {
-                0 => return Ok(()),
-                read if rest.iter().take(read).all(|byte| *byte == 0) => {}
-                _ => return Err(ArchiveError::Snapshot),
-            }
-        }
+        if only_zeros_follow(&mut self)? { Ok(()) } else { Err(ArchiveError::Snapshot) }
     }
 }
 
 impl<R: Read> Read for ChunkReader<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.chunk.len() {
+        while self.chunk.is_read() {
             // only the chunk that was sealed as the last ends it: an end of the input does not
             if self.opener.is_finished() {
                 return Ok(0);
@@ -125,15 +117,8 @@ impl<R: Read> Read for ChunkReader<'_, R> {
             let Ok((Frame::Chunk, sealed)) = read(self.input) else {
                 return Err(cut(Cut::Host));
             };
-            self.chunk = self.opener.open(&sealed).map_err(|_| cut(Cut::Snapshot))?;
-            self.at = 0;
+            self.chunk = Opened::new(self.opener.open(&sealed).map_err(|_| cut(Cut::Snapshot))?);
         }
-        let rest = self.chunk.get(self.at..).unwrap_or_default();
-        let (from, _) = rest.split_at(rest.len().min(into.len()));
-        if let Some(into) = into.get_mut(..from.len()) {
-            into.copy_from_slice(from);
-        }
-        self.at += from.len();
-        Ok(from.len())
+        Ok(self.chunk.read_into(into))
     }
 }

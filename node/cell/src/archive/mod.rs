@@ -8,6 +8,7 @@
 //! the volume but how much.
 
 mod frames;
+pub(crate) mod opened;
 pub(crate) mod pack;
 pub(crate) mod unpack;
 

@@ -2,11 +2,10 @@
 
 use std::io::{self, Read, Write};
 
-use ocmt_crypto::{
-    plaintext::Plaintext,
-    snapshot::{CHUNK, ChunkOpener, ChunkSealer, MAX_SEALED_CHUNK},
-};
+use ocmt_crypto::snapshot::{CHUNK, ChunkOpener, ChunkSealer, MAX_SEALED_CHUNK};
 use sha2::{Digest as _, Sha256};
+
+use crate::archive::opened::{Opened, only_zeros_follow};
 
 /// Cuts what is written into chunks and seals them.
 pub(super) struct Sealing<W> {
@@ -61,33 +60,24 @@ impl<W: Write> Write for Sealing<W> {
 pub(super) struct Chunks<R> {
     opener: ChunkOpener,
     input: R,
-    chunk: Plaintext,
-    at: usize,
+    chunk: Opened,
 }
 
 impl<R: Read> Chunks<R> {
     pub(super) fn new(opener: ChunkOpener, input: R) -> Self {
-        Self { opener, input, chunk: Plaintext::default(), at: 0 }
+        Self { opener, input, chunk: Opened::default() }
     }
 
     /// After the archive's own end: the last chunk has to have been there, nothing behind the archive but zeros, and nothing
     /// behind the last chunk.
     pub(super) fn finish(mut self) -> io::Result<()> {
-        let mut rest = [0; 512];
-        loop {
-            match self.read(&mut rest)? {
-                0 => break,
-                read if rest.iter().take(read).all(|byte| *byte == 0) => {}
-                _ => return Err(damaged()),
-            }
-        }
-        if self.input.read(&mut rest)? == 0 { Ok(()) } else { Err(damaged()) }
+        if only_zeros_follow(&mut self)? && self.input.read(&mut [0])? == 0 { Ok(()) } else { Err(damaged()) }
     }
 }
 
 impl<R: Read> Read for Chunks<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.chunk.len() {
+        while self.chunk.is_read() {
             // only the chunk that was sealed as the last ends it: an end of the file does not
             if self.opener.is_finished() {
                 return Ok(0);
@@ -95,16 +85,9 @@ impl<R: Read> Read for Chunks<R> {
             let mut sealed = Vec::with_capacity(MAX_SEALED_CHUNK);
             let most = u64::try_from(MAX_SEALED_CHUNK).unwrap_or(u64::MAX);
             self.input.by_ref().take(most).read_to_end(&mut sealed)?;
-            self.chunk = self.opener.open(&sealed).map_err(|_| damaged())?;
-            self.at = 0;
+            self.chunk = Opened::new(self.opener.open(&sealed).map_err(|_| damaged())?);
         }
-        let rest = self.chunk.get(self.at..).unwrap_or_default();
-        let (from, _) = rest.split_at(rest.len().min(into.len()));
-        if let Some(into) = into.get_mut(..from.len()) {
-            into.copy_from_slice(from);
-        }
-        self.at += from.len();
-        Ok(from.len())
+        Ok(self.chunk.read_into(into))
     }
 }
 
