@@ -9,6 +9,7 @@ use std::{
 
 use ocmt::config::{Config, RuntimeKind};
 use ocmt_client::{ClientError, container::Spec, snapshot::State, vault::Vault};
+use ocmt_cluster_tests::wait::until;
 use ocmt_crypto::vault::RotationMode;
 use ocmt_store::testing::TestDatabase;
 use ocmt_testkit::{
@@ -151,15 +152,14 @@ async fn by_schedule(desk: &mut Desk) {
     desk.ada.client.wake_container(container).await.unwrap();
     desk.ada.client.stop_container(container, Some(Duration::ZERO)).await.unwrap();
     let mut found = None;
-    for _ in 0..600 {
-        let all = desk.ada.client.list_snapshots(container).await.unwrap();
+    // a cell of its own reads the volume meanwhile, and nobody is told of its end
+    until("the schedule's snapshot is taken", Duration::from_secs(60), async || {
+        let all = desk.ada.client.list_snapshots(container).await?;
         found = all.into_iter().find(|one| one.by_schedule && one.state == State::Taken);
-        if found.is_some() {
-            break;
-        }
-        // why: a cell of its own reads the volume meanwhile, and nobody is told of its end
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        Ok(found.is_some())
+    })
+    .await
+    .unwrap();
     let taken = found.unwrap();
     assert!(
         taken.verified && !taken.opened && !has(&fs::read(desk.object(taken.id)).unwrap(), CANARY.as_bytes())
