@@ -9,7 +9,7 @@ use conformance::{Bench, GRACE, SOON, ask, on, secret, stand_in};
 use futures_util::FutureExt as _;
 use ocmt_runtime::{
     ContainerSpec, Isolation, Mode, Runtime as _, RuntimeError, State,
-    process::{ProcessConfig, ProcessRuntime},
+    process::{ProcessConfig, ProcessRuntime, end_left},
 };
 use ocmt_types::{Id as _, IdGen as _, NodeId, RandomIds, SystemClock};
 
@@ -211,6 +211,7 @@ fn another_process_under_the_recorded_id_is_left_alone() {
     record["run"]["leader"]["pid"] = bystander.id().into();
     record["ended"] = false.into();
     std::fs::write(&place, record.to_string()).unwrap();
+    end_left(&folder.path().join("state"));
     life(folder.path(), node, async |bench| {
         assert_eq!(bench.state(&container).await, State::Stopped);
         bench.runtime.remove(&container).await.unwrap();
@@ -218,6 +219,27 @@ fn another_process_under_the_recorded_id_is_left_alone() {
     assert!(bystander.try_wait().unwrap().is_none(), "a process that is not ours was killed");
     bystander.kill().unwrap();
     bystander.wait().unwrap();
+}
+
+#[test]
+fn what_a_node_left_ends_for_whoever_takes_its_folder_away() {
+    let (folder, node) = (tempfile::tempdir().unwrap(), node());
+    let state = folder.path().join("state");
+    end_left(&state);
+    assert!(!state.exists());
+    let (container, tenant, user) = life(folder.path(), node, async |bench| {
+        let spec = family(bench);
+        let (container, address) = bench.started(&spec, &secret(1)).await;
+        assert_eq!(ask(address, "ping").await, "pong");
+        (container, spec.tenant, spec.user)
+    });
+    let volume = folder.path().join("data").join(tenant.to_string()).join(user.to_string());
+    assert_eq!(states_under(&volume).len(), 3);
+    end_left(&state);
+    assert!(states_under(&volume).is_empty());
+    life(folder.path(), node, async |bench| {
+        assert_eq!(bench.state(&container).await, State::Stopped);
+    });
 }
 
 #[tokio::test(flavor = "multi_thread")]

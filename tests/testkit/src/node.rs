@@ -1,6 +1,10 @@
 //! A node for one test, and people with accounts on it.
 
-use std::{fs, num::NonZeroU32, path::Path};
+use std::{
+    fs,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, anyhow, ensure};
 use ocmt::{
@@ -16,16 +20,33 @@ use ocmt_client::{
     vault::Vault,
 };
 use ocmt_crypto::kdf::Cost;
+use ocmt_runtime::process::end_left;
 use tempfile::TempDir;
 
 use crate::{command, programs};
 
-/// A node of the test's own, gone with it.
+/// A node of the test's own, gone with it and its cells.
 pub struct TestNode {
-    // declared first: the process ends before its folder goes
+    // in this order: the process ends before its cells do, and they before their records go
     node: LocalNode,
+    cells: Cells,
     mailbox: Mailbox,
     folder: TempDir,
+}
+
+/// The cells of the node with this folder of records. Dropping the node kills it, and then they would wait for its next life.
+struct Cells(PathBuf);
+
+impl Cells {
+    fn of(folder: &TempDir) -> Self {
+        Self(folder.path().join("data").join("processes"))
+    }
+}
+
+impl Drop for Cells {
+    fn drop(&mut self) {
+        end_left(&self.0);
+    }
 }
 
 /// Somebody with an account in a tenant of their own.
@@ -82,8 +103,9 @@ impl TestNode {
         let mut config: Config = toml::from_str(&fs::read_to_string(&file)?)?;
         change(&mut config);
         fs::write(&file, toml::to_string(&config)?)?;
+        let cells = Cells::of(&folder);
         let node = LocalNode::run(&programs::ocmt()?, folder.path()).await?;
-        Ok(Self { mailbox: node.mailbox(), node, folder })
+        Ok(Self { mailbox: node.mailbox(), node, cells, folder })
     }
 
     async fn start_in(folder: TempDir, change: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
@@ -98,7 +120,7 @@ impl TestNode {
             change(config);
         })
         .await?;
-        Ok(Self { mailbox: node.mailbox(), node, folder })
+        Ok(Self { mailbox: node.mailbox(), node, cells: Cells::of(&folder), folder })
     }
 
     /// The process.
@@ -124,10 +146,10 @@ impl TestNode {
     /// # Errors
     /// It does not start.
     pub async fn crash_and_restart(self) -> anyhow::Result<Self> {
-        let Self { node, mailbox, folder } = self;
+        let Self { folder, cells, node, mailbox } = self;
         node.kill().await?;
         let node = LocalNode::run(&programs::ocmt()?, folder.path()).await?;
-        Ok(Self { node, mailbox, folder })
+        Ok(Self { node, cells, mailbox, folder })
     }
 
     /// Asks it to stop (SIGTERM): whether it exited 0, and its folder.

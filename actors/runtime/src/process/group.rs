@@ -24,6 +24,7 @@ pub(super) struct Process {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stat {
     process: Process,
+    /// Of its first thread, until [`Stat::read`] has asked the others where that one does not tell.
     state: u8,
     parent: i32,
     group: i32,
@@ -31,7 +32,10 @@ struct Stat {
 
 impl Stat {
     fn read(pid: i32) -> Option<Self> {
-        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        let stat = Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+        // a first thread may end, or stand, before the others do
+        let tells = !stat.is_dead() && !stat.is_frozen();
+        Some(if tells { stat } else { Self { state: state_of_all(thread_states(pid)), ..stat } })
     }
 
     /// The name in parentheses may hold anything, parentheses and spaces too: the last one ends it.
@@ -50,12 +54,35 @@ impl Stat {
     }
 
     const fn is_frozen(&self) -> bool {
-        matches!(self.state, b'T' | b't')
+        stands(self.state)
     }
 
     const fn is_dead(&self) -> bool {
-        matches!(self.state, b'Z' | b'X')
+        is_over(self.state)
     }
+}
+
+const fn stands(state: u8) -> bool {
+    matches!(state, b'T' | b't')
+}
+
+const fn is_over(state: u8) -> bool {
+    matches!(state, b'Z' | b'X' | b'x')
+}
+
+/// States of a process's threads.
+fn thread_states(pid: i32) -> impl Iterator<Item = u8> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten();
+    threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.ok()?.path().join("stat")).ok()?;
+        Stat::parse(&text).map(|stat| stat.state)
+    })
+}
+
+/// The state of a process by those of its threads: dead when all are, and standing when all that live are.
+fn state_of_all(threads: impl Iterator<Item = u8>) -> u8 {
+    let live = threads.filter(|state| !is_over(*state));
+    live.reduce(|all, one| if stands(all) { one } else { all }).unwrap_or(b'Z')
 }
 
 impl Process {
@@ -153,19 +180,43 @@ impl Process {
         false
     }
 
+    /// The same where nothing can be awaited.
+    pub(super) fn kill_blocking(self) -> bool {
+        let until = |done: &dyn Fn() -> bool| {
+            (0..ROUNDS).any(|_| {
+                let done = done();
+                if !done {
+                    std::thread::sleep(ROUND);
+                }
+                done
+            })
+        };
+        until(&|| self.all_are(Stat::is_frozen, Signal::STOP));
+        let all = self.members();
+        for member in &all {
+            member.signal(Signal::KILL);
+        }
+        until(&|| !all.iter().any(|member| member.is_alive()))
+    }
+
     /// Signals whatever is not as it should be, until all is; false when it never is.
     async fn until(self, good: impl Fn(&Stat) -> bool, signal: Signal) -> bool {
         for _ in 0..ROUNDS {
-            let bad: Vec<Stat> = self.tree().into_iter().filter(|member| !good(member)).collect();
-            if bad.is_empty() {
+            if self.all_are(&good, signal) {
                 return true;
-            }
-            for member in bad {
-                member.process.signal(signal);
             }
             tokio::time::sleep(ROUND).await;
         }
         false
+    }
+
+    /// Whether the whole tree is as it should be; whatever is not gets `signal`.
+    fn all_are(self, good: impl Fn(&Stat) -> bool, signal: Signal) -> bool {
+        let bad: Vec<Stat> = self.tree().into_iter().filter(|member| !good(member)).collect();
+        for member in &bad {
+            member.process.signal(signal);
+        }
+        bad.is_empty()
     }
 }
 
@@ -187,6 +238,24 @@ mod tests {
             stat,
             Stat { process: Process { pid: 42, started: 987_654 }, state: b'T', parent: 7, group: 42 }
         );
+    }
+
+    #[test]
+    fn a_process_is_dead_or_frozen_only_with_all_its_threads() {
+        for (threads, frozen, dead) in [
+            ("TR", false, false),
+            ("Tt", true, false),
+            ("ZS", false, false),
+            ("ZTX", true, false),
+            ("TD", false, false),
+            ("Z", false, true),
+            ("XZx", false, true),
+            ("", false, true),
+        ] {
+            let process = Process { pid: 42, started: 1 };
+            let stat = Stat { process, state: state_of_all(threads.bytes()), parent: 7, group: 42 };
+            assert_eq!((stat.is_frozen(), stat.is_dead()), (frozen, dead), "{threads}");
+        }
     }
 
     #[test]

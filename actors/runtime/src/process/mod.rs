@@ -9,6 +9,7 @@
 mod archive;
 mod group;
 mod launch;
+mod left;
 mod reaper;
 mod record;
 
@@ -31,6 +32,7 @@ use crate::{
     erasing, volume,
 };
 use group::Process;
+pub use left::end_left;
 use record::{Record, Records};
 
 const WARNING: &str = "the process runtime isolates nothing: workloads run as this user, on this network, beside the node's own files";

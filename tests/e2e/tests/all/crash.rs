@@ -51,6 +51,23 @@ async fn what_was_acknowledged_before_a_kill_is_there_after_it() {
 
 #[tokio::test]
 async fn a_node_that_is_asked_to_stop_exits_0_and_takes_its_cells_along() {
+    let (node, id) = with_a_cell().await;
+    let (well, folder) = node.stop().await.unwrap();
+    assert!(well, "{}", std::fs::read_to_string(folder.path().join("node.log")).unwrap());
+    assert_eq!(cells_of(&id), 0, "a cell outlived its node");
+}
+
+#[tokio::test]
+async fn a_cell_outlives_its_killed_node_until_the_test_is_done_with_it() {
+    let (node, id) = with_a_cell().await;
+    let node = node.crash_and_restart().await.unwrap();
+    assert_ne!(cells_of(&id), 0, "nothing outlived the node");
+    drop(node);
+    assert_eq!(cells_of(&id), 0, "a test left a cell");
+}
+
+/// A node with a running container, and its id.
+async fn with_a_cell() -> (TestNode, String) {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let spec = ocmt_client::container::Spec {
@@ -58,12 +75,12 @@ async fn a_node_that_is_asked_to_stop_exits_0_and_takes_its_cells_along() {
         ..Default::default()
     };
     let container = ada.client.create_container(&spec, true).await.unwrap();
-    let (well, folder) = node.stop().await.unwrap();
-    assert!(well, "{}", std::fs::read_to_string(folder.path().join("node.log")).unwrap());
-    let id = container.id.to_string();
+    (node, container.id.to_string())
+}
+
+/// How many processes have that container's id in their command line.
+fn cells_of(id: &str) -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let left = processes
-        .filter_map(|one| std::fs::read_to_string(one.path().join("cmdline")).ok())
-        .filter(|line| line.contains(&id));
-    assert_eq!(left.count(), 0, "a cell outlived its node");
+    let lines = processes.filter_map(|one| std::fs::read_to_string(one.path().join("cmdline")).ok());
+    lines.filter(|line| line.contains(id)).count()
 }
