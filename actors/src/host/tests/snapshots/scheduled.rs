@@ -1,5 +1,6 @@
 //! Snapshots that are taken by themselves: each time once, at rest, by today's right, and never in the place of a good one.
 
+mod claimed;
 mod forged;
 mod goes_on;
 
@@ -280,10 +281,7 @@ async fn past_its_number_the_oldest_goes_but_nothing_that_was_asked_for_or_opene
     let (asked_for, _) = desk.world.take(&desk.ann, desk.container, &desk.world).await.unwrap();
     desk.put(&Schedule { keep: 1, ..desk.schedule() }).await;
     let first = desk.next_one().await;
-    let cell =
-        desk.world.archive_cell(&desk.ann, desk.container, ArchiveErrand::Verify, &desk.world).await.unwrap();
-    let open = super::open(&desk.keys.opens(&first), desk.container, super::Errand::Verify, &cell);
-    assert!(desk.world.kit.call(&desk.ann.caller, open).await.unwrap().snapshot.opened);
+    desk.open_to_its_end(&first).await;
     let second = desk.next_one().await;
     let third = desk.next_one().await;
     let mut there: Vec<_> = desk.taken().await.into_iter().map(|one| one.id).collect();

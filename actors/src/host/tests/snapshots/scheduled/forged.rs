@@ -33,7 +33,7 @@ use crate::{
 
 impl Desk {
     /// Whoever writes to the database writes this.
-    async fn rows_say(&self, change: impl FnOnce(&mut SnapshotSchedule)) {
+    pub(super) async fn rows_say(&self, change: impl FnOnce(&mut SnapshotSchedule)) {
         let ownership = self.world.ownership(&self.ann).await;
         let mut tx = self.world.kit.store.fenced(ownership).await.unwrap();
         let mut row = tx.get::<SnapshotSchedule>(self.container).await.unwrap().unwrap();

@@ -1,4 +1,5 @@
-//! Backups go on: where a user has used all that is left to them, and without a host's places where they fail.
+//! Backups go on: where a user has used all that is left to them, and without a host's places where they fail. What was opened
+//! goes too, but for the newest.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     Snapshots,
-    api::snapshot::ArchiveErrand,
+    api::snapshot::{ArchiveErrand, SnapshotInfo},
     tests::{
         factors::by_mail,
         kit::{START, until},
@@ -39,15 +40,22 @@ async fn desk_of(per_user: u32, asked_for: u32) -> Desk {
     desk
 }
 
+impl Desk {
+    /// Its user has it opened by a cell.
+    pub(super) async fn open_to_its_end(&self, one: &SnapshotInfo) {
+        let (ann, container) = (&self.ann, self.container);
+        let cell = self.world.archive_cell(ann, container, ArchiveErrand::Verify, &self.world).await.unwrap();
+        let opens = open(&self.keys.opens(one), container, Errand::Verify, &cell);
+        assert!(self.world.kit.call(&ann.caller, opens).await.unwrap().snapshot.opened);
+    }
+}
+
 #[tokio::test]
 async fn what_goes_for_it_and_the_opened_one_take_no_room_of_the_next() {
     let mut desk = desk_of(4, 2).await;
     desk.put(&desk.schedule()).await;
     let first = desk.next_one().await;
-    let cell =
-        desk.world.archive_cell(&desk.ann, desk.container, ArchiveErrand::Verify, &desk.world).await.unwrap();
-    let opens = open(&desk.keys.opens(&first), desk.container, Errand::Verify, &cell);
-    assert!(desk.world.kit.call(&desk.ann.caller, opens).await.unwrap().snapshot.opened);
+    desk.open_to_its_end(&first).await;
     for there in [4, 5, 5] {
         desk.next_one().await;
         let taken = desk.taken().await;
@@ -56,6 +64,27 @@ async fn what_goes_for_it_and_the_opened_one_take_no_room_of_the_next() {
     assert_eq!(desk.records("snapshot.refused").await, 0);
     let more = desk.world.take(&desk.ann, desk.container, &desk.world).await.err().unwrap();
     assert_eq!(more.reason(), "TOO_MANY_SNAPSHOTS");
+}
+
+#[tokio::test]
+async fn of_those_that_were_opened_the_newest_stays_and_an_older_one_goes() {
+    let mut desk = desk().await;
+    desk.put(&Schedule { keep: 1, ..desk.schedule() }).await;
+    let first = desk.next_one().await;
+    desk.open_to_its_end(&first).await;
+    let second = desk.next_one().await;
+    desk.open_to_its_end(&second).await;
+    // until another is there, both stay
+    assert!(desk.store.has(first.id) && desk.store.has(second.id));
+    let third = desk.next_one().await;
+    let there: Vec<_> = desk.taken().await.into_iter().map(|one| (one.id, one.opened)).collect();
+    assert_eq!(there, [(second.id, true), (third.id, false)]);
+    until("the older one's object goes", async || {
+        desk.pass(Duration::ZERO).await;
+        !desk.store.has(first.id)
+    })
+    .await;
+    assert!(desk.store.has(second.id) && desk.store.has(third.id));
 }
 
 #[tokio::test]
