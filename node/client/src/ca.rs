@@ -122,7 +122,7 @@ fn node_key(leaf: &X509Certificate<'_>) -> Result<VerifyKey, ClientError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used)]
     use ocmt_types::{Id as _, ManualClock, Timestamp};
     use rcgen::{
@@ -134,9 +134,9 @@ mod tests {
     use super::*;
 
     const DAY: i64 = 86_400;
-    const NOW: i64 = 1_800_000_000;
+    pub(crate) const NOW: i64 = 1_800_000_000;
 
-    type Authority = CertifiedIssuer<'static, KeyPair>;
+    pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
     fn at(seconds: i64) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(seconds).unwrap()
@@ -146,7 +146,7 @@ mod tests {
         ManualClock::at(Timestamp(NOW * 1000))
     }
 
-    fn authority() -> Authority {
+    pub(crate) fn authority() -> Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         (params.not_before, params.not_after) = (at(NOW - DAY), at(NOW + 365 * DAY));
@@ -238,28 +238,37 @@ mod tests {
         }
     }
 
-    /// 32 bytes that say they are of another algorithm.
-    struct OtherKey;
+    /// 32 bytes that say of which algorithm they are.
+    struct PublicKey([u8; 32], &'static SignatureAlgorithm);
 
-    impl rcgen::PublicKeyData for OtherKey {
+    impl rcgen::PublicKeyData for PublicKey {
         fn der_bytes(&self) -> &[u8] {
-            &[4; 32]
+            &self.0
         }
 
         fn algorithm(&self) -> &'static SignatureAlgorithm {
-            &PKCS_ECDSA_P256_SHA256
+            self.1
         }
+    }
+
+    fn chain_of(node: NodeId, key: &PublicKey, by: &Authority) -> Vec<Vec<u8>> {
+        let mut params = CertificateParams::default();
+        let name = format!("ocmt:node:{node}");
+        params.subject_alt_names = vec![SanType::URI(name.try_into().unwrap())];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        (params.not_before, params.not_after) = (at(NOW - DAY), at(NOW + DAY));
+        vec![params.signed_by(key, by).unwrap().der().to_vec()]
+    }
+
+    /// The certificates of a node that signs with this key.
+    pub(crate) fn certified(node: NodeId, key: VerifyKey, by: &Authority) -> Vec<Vec<u8>> {
+        chain_of(node, &PublicKey(key.0, &PKCS_ED25519), by)
     }
 
     #[test]
     fn a_key_as_long_as_one_of_ed25519_is_not_taken_for_one() {
         let authority = authority();
-        let mut params = CertificateParams::default();
-        let name = format!("ocmt:node:{}", node());
-        params.subject_alt_names = vec![SanType::URI(name.try_into().unwrap())];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        (params.not_before, params.not_after) = (at(NOW - DAY), at(NOW + DAY));
-        let chain = [params.signed_by(&OtherKey, &authority).unwrap().der().to_vec()];
+        let chain = chain_of(node(), &PublicKey([4; 32], &PKCS_ECDSA_P256_SHA256), &authority);
         let refused = ClusterCa::from_pem(&authority.pem()).unwrap().prove_node(&chain, &clock());
         assert!(matches!(refused, Err(ClientError::Node("its key is not Ed25519"))), "{refused:?}");
     }

@@ -70,7 +70,7 @@ pub struct Snapshot {
     /// When it was asked for.
     pub created_at: Timestamp,
     #[serde(skip)]
-    wrapped_key: Vec<u8>,
+    pub(crate) wrapped_key: Vec<u8>,
     #[serde(skip)]
     pub(crate) scheduled: Option<Scheduled>,
 }

@@ -12,11 +12,12 @@ use ocmt_crypto::{
     snapshot_schedule::{Schedule, ScheduleKey, Taken, sealed_key_hash, sealed_key_version},
 };
 use ocmt_proto::v1 as pb;
-use ocmt_types::{Clock as _, ContainerId, SystemClock, Timestamp};
+use ocmt_types::{Clock as _, ContainerId, NodeId, SystemClock, TenantId, Timestamp};
 use serde::Serialize;
 
 use crate::{
     Client, ClientError,
+    ca::ClusterCa,
     client::{idempotency_key, present},
     snapshot::{Scheduled, Snapshot},
     vault::Vault,
@@ -190,24 +191,161 @@ impl Vault {
 
     /// Holds what a host signed against the pin of the snapshot's own container, and against what the list says.
     fn believe_taken(&self, snapshot: &Snapshot, scheduled: &Scheduled) -> Result<(), ClientError> {
-        let Scheduled { sealed_key, taken, content_hash } = scheduled;
-        let node =
-            self.client().target().ca.prove_node_at(&taken.certificate_chain_der, snapshot.created_at)?;
         let pinned = self.pinned_host(snapshot.container);
-        if pinned != Some(node.id) {
-            let pinned = pinned.map_or_else(|| "none".to_owned(), |pinned| pinned.to_string());
-            return Err(ClientError::OtherTaker { pinned, by: node.id.to_string() });
+        judge_taken(&self.client().target().ca, self.keys().scope().tenant, pinned, snapshot, scheduled)
+    }
+}
+
+/// What `believe_taken` decides, from what it holds against each other.
+fn judge_taken(
+    ca: &ClusterCa,
+    tenant: TenantId,
+    pinned: Option<NodeId>,
+    snapshot: &Snapshot,
+    scheduled: &Scheduled,
+) -> Result<(), ClientError> {
+    let Scheduled { sealed_key, taken, content_hash } = scheduled;
+    let node = ca.prove_node_at(&taken.certificate_chain_der, snapshot.created_at)?;
+    if pinned != Some(node.id) {
+        let pinned = pinned.map_or_else(|| "none".to_owned(), |pinned| pinned.to_string());
+        return Err(ClientError::OtherTaker { pinned, by: node.id.to_string() });
+    }
+    let said = Taken::verify(&taken.statement, &node.key)
+        .map_err(|_| ClientError::Node("its word on that snapshot does not hold"))?;
+    let apart = said.taken_at.since(snapshot.created_at).max(snapshot.created_at.since(said.taken_at));
+    let same = said.node == node.id
+        && said.tenant == tenant
+        && (said.container, said.generation) == (snapshot.container, snapshot.generation)
+        && (said.snapshot, said.size) == (snapshot.id, snapshot.size_bytes)
+        && said.content_hash.0[..] == content_hash[..]
+        && said.sealed_key_hash == sealed_key_hash(sealed_key)
+        && apart <= DATED_WITHIN;
+    if same { Ok(()) } else { Err(ClientError::Node("its word is on another snapshot")) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ocmt_crypto::sign::SigningKey;
+    use ocmt_types::{Digest32, Id as _, SnapshotId};
+
+    use super::*;
+    use crate::{
+        ca::tests::{Authority, NOW, authority, certified},
+        snapshot::State,
+    };
+
+    const AT: Timestamp = Timestamp(NOW * 1000);
+    const SEALED_KEY: [u8; 3] = [1, 2, 3];
+
+    struct Host {
+        id: NodeId,
+        key: SigningKey,
+        chain: Vec<Vec<u8>>,
+    }
+
+    impl Host {
+        fn of(id: u8, authority: &Authority) -> Self {
+            let (id, key) = (NodeId::from_bytes([id; 16]), SigningKey::generate(&mut rand::rng()));
+            let chain = certified(id, key.verify_key(), authority);
+            Self { id, key, chain }
         }
-        let said = Taken::verify(&taken.statement, &node.key)
-            .map_err(|_| ClientError::Node("its word on that snapshot does not hold"))?;
-        let apart = said.taken_at.since(snapshot.created_at).max(snapshot.created_at.since(said.taken_at));
-        let same = said.node == node.id
-            && said.tenant == self.keys().scope().tenant
-            && (said.container, said.generation) == (snapshot.container, snapshot.generation)
-            && (said.snapshot, said.size) == (snapshot.id, snapshot.size_bytes)
-            && said.content_hash.0[..] == content_hash[..]
-            && said.sealed_key_hash == sealed_key_hash(sealed_key)
-            && apart <= DATED_WITHIN;
-        if same { Ok(()) } else { Err(ClientError::Node("its word is on another snapshot")) }
+
+        /// Its word on what it took, of the snapshot of these tests but for one thing.
+        fn says(&self, change: impl FnOnce(&mut Taken)) -> Scheduled {
+            let mut taken = Taken {
+                tenant: tenant(),
+                container: ContainerId::from_bytes([2; 16]),
+                generation: 3,
+                snapshot: SnapshotId::from_bytes([4; 16]),
+                size: 5,
+                content_hash: Digest32([6; 32]),
+                sealed_key_hash: sealed_key_hash(&SEALED_KEY),
+                taken_at: AT,
+                node: self.id,
+            };
+            change(&mut taken);
+            let statement = taken.sign_by(|purpose, message| self.key.sign(purpose, message));
+            self.hands_out(statement)
+        }
+
+        fn hands_out(&self, statement: impl Into<bytes::Bytes>) -> Scheduled {
+            let certificate_chain_der = self.chain.iter().cloned().map(Into::into).collect();
+            let taken = pb::NodeStatement { statement: statement.into(), certificate_chain_der };
+            Scheduled { sealed_key: SEALED_KEY.to_vec(), taken, content_hash: vec![6; 32] }
+        }
+    }
+
+    fn tenant() -> TenantId {
+        TenantId::from_bytes([1; 16])
+    }
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            id: SnapshotId::from_bytes([4; 16]),
+            container: ContainerId::from_bytes([2; 16]),
+            generation: 3,
+            state: State::Taken,
+            size_bytes: 5,
+            verified: true,
+            opened: false,
+            by_schedule: true,
+            failure: String::new(),
+            created_at: AT,
+            wrapped_key: Vec::new(),
+            scheduled: None,
+        }
+    }
+
+    #[test]
+    fn nobodys_word_but_the_pinned_hosts_is_taken() {
+        let authority = authority();
+        let ca = ClusterCa::from_pem(&authority.pem()).unwrap();
+        let (here, there) = (Host::of(7, &authority), Host::of(8, &authority));
+        let judge =
+            |pinned, scheduled: &Scheduled| judge_taken(&ca, tenant(), pinned, &snapshot(), scheduled);
+        assert!(judge(Some(here.id), &here.says(|_| {})).is_ok());
+        // a node of this cluster that says so truly of itself, and one that says that it is the pinned one
+        for scheduled in [there.says(|_| {}), there.says(|taken| taken.node = here.id)] {
+            let Err(ClientError::OtherTaker { pinned, by }) = judge(Some(here.id), &scheduled) else {
+                unreachable!("it is taken, or refused for something else")
+            };
+            assert_eq!((pinned, by), (here.id.to_string(), there.id.to_string()));
+        }
+        assert!(matches!(judge(None, &here.says(|_| {})), Err(ClientError::OtherTaker { .. })));
+        // under the certificate of the pinned one
+        let forged = here.hands_out(there.says(|taken| taken.node = here.id).taken.statement);
+        assert!(
+            matches!(judge(Some(here.id), &forged), Err(ClientError::Node(why)) if why.contains("not hold"))
+        );
+        let of_itself = here.says(|taken| taken.node = there.id);
+        assert!(matches!(judge(Some(here.id), &of_itself), Err(ClientError::Node(_))));
+    }
+
+    #[test]
+    fn the_pinned_hosts_word_is_on_this_snapshot_alone() {
+        let authority = authority();
+        let ca = ClusterCa::from_pem(&authority.pem()).unwrap();
+        let here = Host::of(7, &authority);
+        let judge = |change: fn(&mut Taken)| {
+            judge_taken(&ca, tenant(), Some(here.id), &snapshot(), &here.says(change))
+        };
+        let changes: [fn(&mut Taken); 9] = [
+            |taken| taken.tenant = TenantId::from_bytes([9; 16]),
+            |taken| taken.container = ContainerId::from_bytes([9; 16]),
+            |taken| taken.generation = 9,
+            |taken| taken.snapshot = SnapshotId::from_bytes([9; 16]),
+            |taken| taken.size = 9,
+            |taken| taken.content_hash = Digest32([9; 32]),
+            |taken| taken.sealed_key_hash = Digest32([9; 32]),
+            |taken| taken.taken_at = AT + DATED_WITHIN + Duration::from_millis(1),
+            |taken| taken.taken_at = AT - DATED_WITHIN - Duration::from_millis(1),
+        ];
+        for (n, change) in changes.into_iter().enumerate() {
+            let judged = judge(change);
+            assert!(matches!(judged, Err(ClientError::Node(why)) if why.contains("another")), "{n}");
+        }
+        assert!(judge(|taken| taken.taken_at = AT + DATED_WITHIN).is_ok());
+        assert!(judge(|taken| taken.taken_at = AT - DATED_WITHIN).is_ok());
     }
 }
