@@ -81,7 +81,7 @@ async fn schedule(
             let me = client.identity()?;
             let own = context.state.own_keys(me.tenant, me.user)?;
             let own =
-                own.context("open your vault on this device once: the schedule is signed with its key")?;
+                own.context("open your vault on this device once, as `ocmt vault ls` does: the schedule is signed with its key")?;
             match client.snapshot_schedule(container, &own.signing).await? {
                 Some(found) => context.out.value(&found, || shown(&found)),
                 None => context.out.done("no snapshots are taken by schedule"),
@@ -96,7 +96,7 @@ async fn schedule(
 }
 
 fn shown(schedule: &SnapshotSchedule) -> String {
-    let mut lines = vec![format!("{} ({}), {} are kept", schedule.cron, schedule.time_zone, schedule.keep)];
+    let mut lines = vec![format!("{} ({}), keeps {}", schedule.cron, schedule.time_zone, schedule.keep)];
     lines.push(match (schedule.rests.as_str(), schedule.next_at) {
         ("", next) => format!("next: {}", show::when(next)),
         (why, _) => format!("rests: {why}"),

@@ -150,8 +150,8 @@ pub struct CreateArgs {
     /// Let the gateway carry the workload's own HTTP and WebSockets, which the nodes on its way can then read
     #[arg(long, requires = "port")]
     pub gateway_plain: bool,
-    /// Keep its volume sealed: in memory while it is unlocked, as ciphertext on its host; of so many MiB, 1 to 64, which count as memory
-    /// of the container
+    /// Keep its volume sealed: in memory while it is unlocked, as ciphertext on its host; of so many MiB, 1 to 64 (64 without a
+    /// number), which count as memory of the container. It takes Docker
     #[arg(long, value_name = "MIB", num_args = 0..=1, default_missing_value = "64", value_parser = clap::value_parser!(u64).range(1..=64))]
     pub sealed_volume: Option<u64>,
     /// Do not start it yet
@@ -196,7 +196,7 @@ pub struct UnlockArgs {
     #[arg(long)]
     pub accept_host: bool,
     /// Go on with the sealed volume that is on the host, though it is older than the one that you unlocked last; with an empty one where there is
-    /// none
+    /// none. Of a volume that is not sealed it says nothing
     #[arg(long)]
     pub accept_older_volume: bool,
     /// To open the vault.

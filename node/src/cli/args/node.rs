@@ -28,7 +28,7 @@ pub enum DemoRuntime {
 /// `ocmt dev`
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  ocmt dev    then, in another terminal: ocmt login --sign-up --email you@example.org --tenant-name Home \\\n                --endpoint https://127.0.0.1:7443 --ca .ocmt/pki/ca.pem\n\nDOCKER_HOST=unix:///… names another Docker engine than that of this machine."
+    after_help = "Example:\n  ocmt dev\n\nThen, in another terminal:\n  ocmt login --sign-up --email you@example.org --tenant-name Home \\\n      --endpoint https://127.0.0.1:7443 --ca .ocmt/pki/ca.pem\n\nDOCKER_HOST=unix:///… names another Docker engine than that of this machine."
 )]
 pub struct DevArgs {
     /// Where the node keeps its state

