@@ -327,6 +327,7 @@ impl Cell {
             inner.unlocked = None;
         }
         self.logs.wipe();
+        self.tell_what_is_lost(&sealed);
         // a wipe is always lawful
         let _ = self.step(Event::Wiped);
         tracing::info!("locked");

@@ -127,13 +127,7 @@ impl Children {
             }
             return true;
         }
-        for _ in 0..KILL_ROUNDS {
-            if tree::kill_descendants() == 0 {
-                return true;
-            }
-            time::sleep(KILL_PAUSE).await;
-        }
-        false
+        until_none_is_left(tree::kill_descendants).await
     }
 
     /// How many were started here so far.
@@ -150,6 +144,19 @@ impl Children {
     fn lock(&self) -> MutexGuard<'_, HashMap<Pid, oneshot::Sender<Exit>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Kills again and again, until two looks in a row have found nothing: what was forked while one lasted may have been missed by it.
+async fn until_none_is_left(mut kill: impl FnMut() -> usize) -> bool {
+    let mut none = 0;
+    for _ in 0..KILL_ROUNDS {
+        none = if kill() == 0 { none + 1 } else { 0 };
+        if none == 2 {
+            return true;
+        }
+        time::sleep(KILL_PAUSE).await;
+    }
+    false
 }
 
 /// Tells the child's owner; `false` if nobody here started it, which makes it an orphan.
@@ -189,6 +196,14 @@ mod tests {
         let killed = children.spawn(Command::new("/bin/sleep").arg("600")).unwrap();
         children.signal(killed.pid, Signal::KILL);
         assert_eq!(reap_until_ended(&children, killed.exit), Exit::Signal(9));
+    }
+
+    #[tokio::test]
+    async fn one_look_that_finds_nothing_is_not_believed() {
+        // the third one finds what the second one has missed
+        let mut looks = [1, 0, 1, 0, 0].into_iter();
+        assert!(until_none_is_left(|| looks.next().unwrap()).await);
+        assert_eq!(looks.next(), None);
     }
 
     #[test]

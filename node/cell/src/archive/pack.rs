@@ -21,8 +21,12 @@ use tar::{Builder, EntryType, Header};
 use super::ArchiveError;
 use crate::walk::{self, Found, Step, identity, walk};
 
-/// Longest path of a volume that is written, in bytes with the volume's own: one that is longer could not be unpacked.
-const LONGEST: usize = 4000;
+/// Longest path of a volume that is written, in bytes below it: each step of unpacking reads all of it again, and with the volume's own it has to
+/// stay well below the 4096 that the system takes.
+const LONGEST: usize = 1024;
+/// So many folders what is written may lie under: unpacking looks each of them up from the volume down, for all that is in it, and a host waits a
+/// minute at most for that. What is deeper would be written in no time and never opened again.
+const DEEPEST: usize = 64;
 /// Bytes in a block of a file, as its metadata counts them.
 const BLOCK: u64 = 512;
 
@@ -37,14 +41,11 @@ pub(crate) enum Names {
 
 /// Writes all below `volume` into `out`, which it gives back after the archive's end. A file that changes meanwhile is an error.
 pub(crate) fn pack<W: Write>(volume: &Path, names: Names, out: W) -> Result<W, ArchiveError> {
-    let (mut known, before) = (Known::new(), volume.as_os_str().len() + 1);
+    let mut known = Known::new();
     let mut archive = Builder::new(out);
     walk(volume, |step| {
         let Step::At(found) = step else { return Ok(()) };
-        if before + found.path.as_os_str().len() > LONGEST {
-            let why = "a path in the volume is longer than 4000 bytes";
-            return Err(ArchiveError::File(why, io::ErrorKind::InvalidFilename));
-        }
+        opens_in_time(found.path)?;
         let kind = found.about.file_type();
         if kind.is_dir() {
             Ok(archive.append_data(&mut header(found), found.path, io::empty())?)
@@ -62,6 +63,18 @@ pub(crate) fn pack<W: Write>(volume: &Path, names: Names, out: W) -> Result<W, A
         }
     })?;
     Ok(archive.into_inner()?)
+}
+
+/// Refuses what could not be unpacked, or not while somebody waits for it.
+fn opens_in_time(path: &Path) -> Result<(), ArchiveError> {
+    let why = if path.as_os_str().len() > LONGEST {
+        "a path in the volume is longer than 1024 bytes"
+    } else if path.components().count() > DEEPEST + 1 {
+        "something in the volume lies under more than 64 folders"
+    } else {
+        return Ok(());
+    };
+    Err(ArchiveError::File(why, io::ErrorKind::InvalidFilename))
 }
 
 fn header(found: &Found<'_>) -> Header {

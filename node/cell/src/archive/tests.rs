@@ -198,6 +198,22 @@ fn behind_the_end_of_an_archive_come_zeros_to_the_last_chunk_and_nothing_else() 
 }
 
 #[test]
+fn what_lies_too_deep_to_be_put_back_in_time_is_not_taken() {
+    for (folders, good) in [(65, true), (66, false)] {
+        let volume = tempfile::tempdir().unwrap();
+        let path = vec!["d"; folders].join("/");
+        fs::create_dir_all(volume.path().join(&path)).unwrap();
+        let done = with(Errand::Take, Errand::Take, 1, volume.path(), &[]);
+        assert_eq!((done.ended.is_ok(), done.last() == Frame::Done), (good, good), "{:?}", done.ended);
+        if good {
+            let (after, done) = restore(&done.chunks());
+            done.ended.unwrap();
+            assert!(after.path().join(&path).is_dir());
+        }
+    }
+}
+
+#[test]
 fn a_cell_does_what_it_was_started_for_and_nothing_else() {
     let volume = volume();
     for (errand, asked) in

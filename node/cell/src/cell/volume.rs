@@ -72,6 +72,16 @@ impl Cell {
         sealed
     }
 
+    /// Who unlocks next reads that something is missing: what the log had of it went with the lock, and nobody hears the end of a lease.
+    pub(super) fn tell_what_is_lost(&self, sealed: &Result<(), CellError>) {
+        if let Err(error) = sealed {
+            let line = format!(
+                "ocmt: the sealed volume could not be sealed when the cell locked, what changed since its last sealing is lost: {error}\n"
+            );
+            self.logs.append(line.as_bytes());
+        }
+    }
+
     /// Empties it after an unlock that came to nothing.
     pub(super) async fn clear_volume(&self) -> Result<(), CellError> {
         let Some(volume) = self.volume.clone() else { return Ok(()) };

@@ -342,6 +342,29 @@ fn folders_too_deep_for_any_path_are_not_sealed_and_are_emptied() {
 }
 
 #[test]
+fn what_no_unlock_could_open_in_time_is_not_sealed_and_what_is_just_within_is_opened() {
+    const LONG: &str = "a path in the volume is longer than 1024 bytes";
+    const DEEP: &str = "something in the volume lies under more than 64 folders";
+    for (folders, letters, refused) in
+        [(65, 1, None), (66, 1, Some(DEEP)), (5, 204, None), (5, 205, Some(LONG))]
+    {
+        let (host, name) = (Host::new(), "d".repeat(letters));
+        let path = vec![name; folders].join("/");
+        let cell = host.cell();
+        let open = cell.volume.open(unlock(1, 0)).unwrap();
+        let before = host.sealed();
+        fs::create_dir_all(cell.at(&path)).unwrap();
+        let sealed = cell.volume.seal_at_end(&open);
+        let expected = refused.map(|why| VolumeError::File(why, io::ErrorKind::InvalidFilename));
+        assert_eq!(sealed.err(), expected, "{folders} folders of {letters}");
+        assert_eq!(host.sealed() == before, refused.is_some());
+        let next = host.cell();
+        next.volume.open(unlock(2, 1)).unwrap();
+        assert_eq!(next.at(&path).exists(), refused.is_none(), "{folders} folders of {letters}");
+    }
+}
+
+#[test]
 fn files_in_clear_of_an_earlier_container_are_not_passed_over() {
     let host = Host::new();
     fs::write(host.file("notes"), "in clear").unwrap();

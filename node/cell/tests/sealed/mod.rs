@@ -5,13 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ocmt_crypto::cell::CellPlace;
+use ocmt_crypto::{cell::CellPlace, channel::StreamKind};
 use ocmt_proto::cell::v1::{LockReason, LockRequest};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tonic::Status;
 
-use crate::common::{Client, Options, Script, TestCell, WORKLOAD as DEMO, id, level, status, user::User};
+use crate::common::{
+    Client, Options, Script, TestCell, WORKLOAD as DEMO, channel::Talk, id, level, status, user::User,
+};
 
 /// Says that it was started, and that it goes on.
 const WORKLOAD: &str = "echo started >> runs; while :; do echo x >> clock; sleep 0.02; done";
@@ -189,6 +191,15 @@ async fn a_lock_that_cannot_seal_says_so_and_locks_all_the_same() {
     let said = client.lock(LockRequest { reason: LockReason::User.into() }).await.map(drop);
     assert_eq!(reason(said), "VOLUME_NOT_SEALED");
     assert!(status(&mut client).await.locked && cell.children().is_empty() && host.is_empty());
+    // and to whom nobody said it: the next unlock's log has it
+    fs::remove_dir_all(host.sealed.path().join("volume.sealed.new")).unwrap();
+    let mut user = User::new();
+    user.volume = Some((2, 1));
+    let ready = user.unlock(&cell, &mut client, &[]).await.unwrap();
+    let logs = StreamKind::Logs { follow: false };
+    let heard = Talk::open(&user, &cell, &mut client, &ready, logs).await.unwrap().finish().await;
+    let said = String::from_utf8(heard.out).unwrap();
+    assert!(said.contains("could not be sealed when the cell locked"), "{said}");
 }
 
 #[tokio::test]
