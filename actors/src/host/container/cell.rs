@@ -14,7 +14,7 @@ use ocmt_crypto::{
 };
 use ocmt_runtime::CellAddress;
 use ocmt_store::tables::Container;
-use ocmt_types::{ContainerId, Secret, Timestamp};
+use ocmt_types::{ContainerId, Secret, Timestamp, UnlockId};
 use tokio::time::timeout;
 
 use super::row::spec_of;
@@ -34,7 +34,9 @@ const CALL: Duration = Duration::from_secs(10);
 const STATUS: Duration = Duration::from_secs(2);
 /// Locking waits for the workload to end.
 const LOCK: Duration = Duration::from_secs(15);
-/// An unlock or a lock that seals a volume waits for its host's disk, which others use too.
+/// An unlock of a sealed volume: its client waits for 60 s, also for what has to be done before it.
+const UNSEALING: Duration = Duration::from_secs(40);
+/// A lock that seals a volume waits for its host's disk, which others use too.
 const SEALING: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_millis(5);
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
@@ -158,16 +160,23 @@ impl Cell {
 
     /// What its lease has left then.
     pub(super) async fn unlock(&self, env: &Env, unlock: CellUnlock) -> Result<Duration, ActorError> {
-        bounded(self.sealing_takes(CALL), env.cells.unlock(&self.target, unlock)).await
+        let within = if self.seals { UNSEALING } else { CALL };
+        bounded(within, env.cells.unlock(&self.target, unlock)).await
+    }
+
+    /// Whether it may have taken this unlock, whose answer was lost, and keep it: nobody would end its lease. One with a sealed volume
+    /// says that it is locked while it opens that.
+    pub(super) async fn may_be_unlocked_by(&self, env: &Env, unlock: UnlockId) -> bool {
+        match self.status(env).await.ok().and_then(|status| status.unlocked) {
+            Some((by, _)) => by == unlock,
+            None => self.seals,
+        }
     }
 
     /// Refused with [`NOT_SEALED`], it is locked all the same.
     pub(super) async fn lock(&self, env: &Env, reason: LockReason) -> Result<(), ActorError> {
-        bounded(self.sealing_takes(LOCK), env.cells.lock(&self.target, reason)).await
-    }
-
-    fn sealing_takes(&self, usual: Duration) -> Duration {
-        if self.seals { SEALING } else { usual }
+        let within = if self.seals { SEALING } else { LOCK };
+        bounded(within, env.cells.lock(&self.target, reason)).await
     }
 }
 

@@ -58,11 +58,7 @@ pub(super) async fn run(ctx: &Ctx, job: Job) -> Ended {
             let stated = key(ctx, &cell, job.wake).await;
             answer(ctx, row, reply, stated)
         }
-        JobKind::Unlock(unlock, reply) => {
-            let id = unlock.unlock;
-            let lease = unlocked(ctx, &row, &cell, unlock).await;
-            leased(ctx, row, Some(id), job.wake, reply, lease).await
-        }
+        JobKind::Unlock(unlock, reply) => self::unlock(ctx, row, &cell, unlock, job.wake, reply).await,
         JobKind::Extend(extension, reply) => {
             let lease = cell::call(ctx.env().cells.extend(&cell.target, extension)).await;
             let until = lease.map(|lease| ctx.env().now() + lease);
@@ -87,17 +83,27 @@ async fn key(ctx: &Ctx, cell: &Cell, wake: Wake) -> Result<CellKeyStated, ActorE
     Ok(CellKeyStated { statement, certificate_chain: ctx.env().signer.certificate_chain(), unlocked, wake })
 }
 
-async fn unlocked(
+/// Whoever asked is answered before what a lost answer has to be followed by.
+async fn unlock(
     ctx: &Ctx,
-    row: &Container,
+    row: Container,
     cell: &Cell,
     unlock: CellUnlock,
-) -> Result<Timestamp, ActorError> {
-    let lease = cell.unlock(ctx.env(), unlock).await;
-    if lease.as_ref().is_err_and(cell::raises_doubt) {
-        suspend::lock_after(ctx, row, cell).await;
+    wake: Wake,
+    reply: Reply<Unlocked>,
+) -> Ended {
+    let id = unlock.unlock;
+    match cell.unlock(ctx.env(), unlock).await {
+        Err(error) if cell::raises_doubt(&error) => {
+            reply.send(Err(error.clone()));
+            suspend::lock_after(ctx, &row, cell, id).await;
+            Ended { error: Some(error), ..ctx.done(Op::Job, row, ctx.cell.clone()) }
+        }
+        lease => {
+            let until = lease.map(|lease| ctx.env().now() + lease);
+            leased(ctx, row, Some(id), wake, reply, until).await
+        }
     }
-    Ok(ctx.env().now() + lease?)
 }
 
 /// Writes the lease down before it is answered: its end in a frozen cell is a timer of ours.

@@ -95,7 +95,8 @@ impl Ctx {
         change: impl FnOnce(&mut Container) -> Result<(), ActorError> + Clone + Send + 'static,
     ) -> Result<Container, ActorError> {
         let container = self.container;
-        let write = Write { container, change, action, failed: false, locked: false, woke: None };
+        let write =
+            Write { container, change, action, failed: false, unsealed: false, locked: false, woke: None };
         row::write(&self.scope, write).await
     }
 
@@ -164,6 +165,7 @@ impl Ctx {
             change,
             action: Some("container.failed"),
             failed: true,
+            unsealed: false,
             locked: false,
             woke: None,
         };

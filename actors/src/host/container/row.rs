@@ -79,6 +79,8 @@ pub(super) struct Write<F> {
     /// For the audit: what the node does or did; none for what nobody needs to read.
     pub(super) action: Option<&'static str>,
     pub(super) failed: bool,
+    /// Its cell has locked, and could not seal its volume.
+    pub(super) unsealed: bool,
     /// It settles a lock that was asked for.
     pub(super) locked: bool,
     /// What woke it, if this is the end of a wake and its cell is locked.
@@ -120,9 +122,12 @@ where
         }
         if let Some(action) = self.action {
             let outcome = if self.failed { AuditOutcome::Failed } else { AuditOutcome::Allowed };
-            let details =
-                next.failure.iter().filter(|_| self.failed).map(|why| ("why".to_owned(), clip(why, 500)));
-            audit::note(work, action, format!("container/{subject}"), outcome, details.collect()).await?;
+            let mut details = Vec::new();
+            details.extend(
+                next.failure.iter().filter(|_| self.failed).map(|why| ("why".to_owned(), clip(why, 500))),
+            );
+            details.extend(self.unsealed.then(|| ("volume".to_owned(), "not sealed".to_owned())));
+            audit::note(work, action, format!("container/{subject}"), outcome, details).await?;
         }
         Ok(next)
     }

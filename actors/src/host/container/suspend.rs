@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ocmt_runtime::{ContainerRef, RuntimeError};
 use ocmt_store::tables::{Container, ContainerState as Phase, DesiredState as Desired};
+use ocmt_types::UnlockId;
 
 use super::{
     cell::{Cell, NOT_SEALED},
@@ -89,7 +90,7 @@ pub(super) async fn stop(ctx: &Ctx, idle: bool) -> Ended {
         return back(ctx, op, before).await;
     }
     let of = reference(&row);
-    end(ctx, &of, before).await;
+    let unsealed = end(ctx, &of, before).await;
     match ctx.engine(ctx.grace, ctx.env().runtime.stop(&of, ctx.grace)).await {
         Ok(()) | Err(RuntimeError::NotFound(_)) => {}
         Err(error) => return ctx.failed(op, &row, from_engine(error), before).await,
@@ -104,6 +105,7 @@ pub(super) async fn stop(ctx: &Ctx, idle: bool) -> Ended {
         change,
         action: Some("container.stopped"),
         failed: false,
+        unsealed,
         locked: true,
         woke: None,
     };
@@ -113,18 +115,27 @@ pub(super) async fn stop(ctx: &Ctx, idle: bool) -> Ended {
     }
 }
 
-/// Lets the cell lock before its end. What does not answer has its secrets wiped by the kernel.
-async fn end(ctx: &Ctx, of: &ContainerRef, before: Phase) {
+/// Lets the cell lock before its end. What does not answer has its secrets wiped by the kernel. Whether it has said that its
+/// volume could not be sealed.
+async fn end(ctx: &Ctx, of: &ContainerRef, before: Phase) -> bool {
     if before == Phase::Paused && ctx.engine(Duration::ZERO, ctx.env().runtime.unpause(of)).await.is_err() {
-        return;
+        return false;
     }
     // before the lock, which ends those who wait for a confirmation
     inbox::drain(ctx).await;
-    if let Some(cell) = &ctx.cell
-        && let Err(error) = cell.lock(ctx.env(), LockReason::Stop).await
-    {
+    let Some(cell) = &ctx.cell else { return false };
+    let Err(error) = cell.lock(ctx.env(), LockReason::Stop).await else { return false };
+    let unsealed = error.reason() == NOT_SEALED;
+    if unsealed {
+        tell_unsealed(ctx, &error);
+    } else {
         tracing::debug!(container = %ctx.container, %error, "cell was not locked before its stop");
     }
+    unsealed
+}
+
+fn tell_unsealed(ctx: &Ctx, error: &ActorError) {
+    tracing::warn!(container = %ctx.container, %error, "locked, and what changed in its volume since the last sealing is lost");
 }
 
 /// Locks the cell; a paused one is thawed, locked and frozen again. A cell that does not lock is ended:
@@ -155,7 +166,7 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
         }
     };
     if let Some(error) = &unsealed {
-        tracing::warn!(container = %ctx.container, %error, "locked, and what changed in its volume since the last sealing is lost");
+        tell_unsealed(ctx, error);
     }
     if frozen {
         inbox::drain(ctx).await;
@@ -173,6 +184,7 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
         change,
         action: Some("container.locked"),
         failed: false,
+        unsealed: unsealed.is_some(),
         locked: true,
         woke: None,
     };
@@ -182,11 +194,14 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
     }
 }
 
-/// Locks a cell that has not answered to its unlock: that may be done yet, of a lease that nobody would end. The lock comes after it.
-pub(super) async fn lock_after(ctx: &Ctx, row: &Container, cell: &Cell) {
+/// Locks a cell that has not answered to this unlock, where that may be done yet, of a lease that nobody would end. The lock comes after it.
+pub(super) async fn lock_after(ctx: &Ctx, row: &Container, cell: &Cell, unlock: UnlockId) {
+    if !cell.may_be_unlocked_by(ctx.env(), unlock).await {
+        return;
+    }
     let Err(error) = cell.lock(ctx.env(), LockReason::Lease).await else { return };
     if error.reason() == NOT_SEALED {
-        return;
+        return tell_unsealed(ctx, &error);
     }
     tracing::warn!(container = %ctx.container, %error, "cell answers neither an unlock nor a lock and is ended");
     if let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.kill(&reference(row))).await {

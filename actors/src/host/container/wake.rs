@@ -301,6 +301,7 @@ async fn running(ctx: &Ctx, op: Op, cell: Arc<Cell>) -> Ended {
         change,
         action: Some("container.running"),
         failed: false,
+        unsealed: false,
         locked: false,
         woke: ctx.cause,
     };

@@ -65,7 +65,7 @@ pub(super) struct FakeCells {
     pub(super) slow_to_lock: AtomicBool,
     /// A lock is done, and the volume was not sealed.
     pub(super) unsealed: AtomicBool,
-    /// An unlock is done, and its answer is lost.
+    /// An unlock is done or refused, and its answer is lost.
     pub(super) mute: AtomicBool,
     /// What waits for the user's vault, of whichever cell.
     pub(super) inbox: Mutex<Vec<CellInboxItem>>,
@@ -225,16 +225,17 @@ impl CellLink for FakeCells {
             }
             let until = self.clock.now() + LEASE;
             self.objects.lock().unwrap().extend(unlock.objects);
-            self.with(cell, |one| {
+            let done = self.with(cell, |one| {
                 if self.lease(one).is_some() {
                     return Err(refused("CELL_NOT_LOCKED"));
                 }
                 one.unlock = Some((unlock.unlock, until));
-                if self.mute.load(Ordering::SeqCst) {
-                    return Err(CellError::Unreachable("the connection broke".to_owned()));
-                }
                 Ok(LEASE)
-            })
+            });
+            if self.mute.load(Ordering::SeqCst) {
+                return Err(CellError::Unreachable("the connection broke".to_owned()));
+            }
+            done
         })
     }
 

@@ -10,9 +10,12 @@ use ocmt_runtime::{
 use super::{PAUSE, STOP, World, unlock_cell};
 use crate::{
     LockReason,
-    api::container::*,
+    api::{audit::QueryAudit, container::*},
     tenant::TenantMessage,
-    tests::{kit::until, vault},
+    tests::{
+        kit::{Person, until},
+        vault,
+    },
 };
 
 const MOMENT: Duration = Duration::from_millis(1);
@@ -146,6 +149,17 @@ async fn a_lock_that_could_not_seal_is_a_lock_and_whoever_asked_is_told() {
     assert_eq!(world.info(&ann, container).await.unlocked_until, None);
     assert_eq!(*world.cells.locks.lock().unwrap(), [LockReason::User, LockReason::Lease]);
     assert_eq!(world.calls(Op::Kill), 0);
+    assert_eq!(unsealed(&world, &ann, "container.locked").await, 2, "the audit says so");
+    world.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
+    assert_eq!(unsealed(&world, &ann, "container.stopped").await, 1);
+}
+
+/// How many of these the audit has with a volume that was not sealed.
+async fn unsealed(world: &World, person: &Person, method: &str) -> usize {
+    let query = QueryAudit { method: Some(method.to_owned()), limit: 100, ..QueryAudit::default() };
+    let found = world.kit.call(&person.caller, query).await.unwrap().records;
+    let detail = ("volume".to_owned(), "not sealed".to_owned());
+    found.iter().filter(|record| record.details.contains(&detail)).count()
 }
 
 #[tokio::test]
@@ -157,14 +171,47 @@ async fn a_cell_that_does_not_answer_to_its_unlock_is_locked_after_it() {
     world.cells.mute.store(true, Ordering::SeqCst);
     let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
     assert_eq!(lost.reason(), "CELL_UNREACHABLE");
-    assert_eq!(
-        *world.cells.locks.lock().unwrap(),
-        [LockReason::Lease],
-        "it was unlocked, and no row says so"
-    );
+    until("what was unlocked, and no row says so, is locked", async || {
+        *world.cells.locks.lock().unwrap() == [LockReason::Lease]
+    })
+    .await;
     // it is locked: it takes the next one
     world.cells.mute.store(false, Ordering::SeqCst);
     world.unlock(&ann, container, vault).await;
+    assert_eq!(world.calls(Op::Kill), 0);
+}
+
+#[tokio::test]
+async fn who_unlocks_hears_that_the_answer_was_lost_before_the_lock_that_follows() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
+    let container = world.running(&ann).await;
+    world.cells.mute.store(true, Ordering::SeqCst);
+    world.cells.slow_to_lock.store(true, Ordering::SeqCst);
+    let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
+    assert_eq!(lost.reason(), "CELL_UNREACHABLE");
+    until("it is being locked", async || !world.cells.locks.lock().unwrap().is_empty()).await;
+    assert_eq!(world.calls(Op::Kill), 0, "it was answered before the lock was given up");
+    world.cells.mute.store(false, Ordering::SeqCst);
+    world.cells.slow_to_lock.store(false, Ordering::SeqCst);
+    world.unlock(&ann, container, vault).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_an_unlock_ends_nobody_elses() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
+    let container = world.running(&ann).await;
+    let until_ = world.unlock(&ann, container, vault).await;
+    world.cells.mute.store(true, Ordering::SeqCst);
+    let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
+    assert_eq!(lost.reason(), "CELL_UNREACHABLE");
+    // comes after whatever follows
+    world.kit.call(&ann.caller, GetCellKey { container }).await.unwrap();
+    assert_eq!(world.info(&ann, container).await.unlocked_until, Some(until_));
+    assert!(world.cells.locks.lock().unwrap().is_empty());
     assert_eq!(world.calls(Op::Kill), 0);
 }
 

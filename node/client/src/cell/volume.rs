@@ -14,6 +14,8 @@ use ocmt_types::{Clock as _, ContainerId, SystemClock};
 use super::{Given, UnlockedCell};
 use crate::{ClientError, vault::Vault};
 
+/// A serial is a clock's milliseconds: what its host says is beyond this from now is no device's, and would use up those that are left.
+const FOLLOWED: Duration = Duration::from_secs(10 * 366 * 24 * 3600);
 /// Reason of a cell that has found a sealing of a serial that is not below the unlock's.
 const SERIAL: &str = "VOLUME_SERIAL";
 
@@ -29,7 +31,10 @@ impl Vault {
     ) -> Result<UnlockedCell, ClientError> {
         let first = Box::pin(self.unlock_above(container, given, lease, accept_host, 0)).await;
         match first.as_ref().err().and_then(found_serial) {
-            Some(found) => Box::pin(self.unlock_above(container, given, lease, accept_host, found)).await,
+            Some(found) => {
+                let above = followed(found, now())?;
+                Box::pin(self.unlock_above(container, given, lease, accept_host, above)).await
+            }
             None => first,
         }
     }
@@ -52,20 +57,39 @@ impl Vault {
         let object = volume_key_id(container);
         let is_first = !self.keys().leaves().any(|leaf| leaf.object_id == object);
         let versions = self.volume_key(container, true).await?;
+        if is_first {
+            self.state().made_volume_key(container, versions.current.0)?;
+        }
         let known = self.state().volume_serial(container)?;
+        let is_first = is_first || self.state().has_made_volume_key(container)?;
         let least = demanded(known, is_first, accept_older);
         let from = if accept_older { 0 } else { self.state().volume_version(container)? };
         let earlier = readable(&versions.earlier, from).iter().map(sealing).collect::<Result<_, _>>()?;
-        let now = u64::try_from(SystemClock.now().millis()).unwrap_or(0);
         Ok(VolumeUnlock {
             current: sealing(&versions.current)?,
             earlier,
-            serial: now.max(known.unwrap_or(0).max(above).saturating_add(1)),
+            serial: now().max(known.unwrap_or(0).max(above).saturating_add(1)),
             least,
         })
     }
 }
 
+fn now() -> u64 {
+    u64::try_from(SystemClock.now().millis()).unwrap_or(0)
+}
+
+/// A serial that was found, where it is to be gone above.
+fn followed(found: u64, now: u64) -> Result<u64, ClientError> {
+    let farthest = now.saturating_add(u64::try_from(FOLLOWED.as_millis()).unwrap_or(0));
+    if found > farthest {
+        return Err(ClientError::Answer(
+            "the host says that the sealed volume was sealed more than ten years ahead of this device's clock; unless that clock is wrong, its word is not believable, and it was not followed",
+        ));
+    }
+    Ok(found)
+}
+
+/// `is_first`: no unlock of it was answered to the device that has made its key.
 fn demanded(known: Option<u64>, is_first: bool, accept_older: bool) -> u64 {
     match known {
         _ if accept_older => 0,
@@ -98,6 +122,7 @@ fn sealing((version, key): &(u64, DataKey)) -> Result<(u32, DataKey), ClientErro
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use tonic::{Code, Status};
     use tonic_types::{ErrorDetails, StatusExt as _};
 
@@ -112,6 +137,19 @@ mod tests {
         assert_eq!(demanded(Some(7), false, true), 0, "its user said so");
         assert_eq!(demanded(Some(0), true, false), 0, "made here, and unlocked nowhere");
         assert_eq!(demanded(Some(0), false, false), 1, "made here, and another device may have unlocked it");
+    }
+
+    #[test]
+    fn no_serial_is_followed_beyond_what_a_clock_may_say() {
+        let now = 1_800_000_000_000;
+        assert_eq!(followed(now + 1, now).unwrap(), now + 1);
+        assert_eq!(followed(9, now).unwrap(), 9);
+        let ten_years = 10 * 366 * 24 * 3600 * 1000;
+        assert_eq!(followed(now + ten_years, now).unwrap(), now + ten_years);
+        for lie in [now + ten_years + 1, u64::MAX - 1, u64::MAX] {
+            let refused = followed(lie, now).unwrap_err();
+            assert!(refused.to_string().contains("not believable"), "{refused}");
+        }
     }
 
     #[test]

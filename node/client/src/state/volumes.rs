@@ -14,7 +14,7 @@ impl LocalState {
         Ok(self.read()?.volumes.get(&container.to_string()).copied())
     }
 
-    /// The version of the volume key that it was sealed under then; 0 if that is not known.
+    /// The version of the volume key that it was sealed under then, or that this device has made it in; 0 if that is not known.
     pub(crate) fn volume_version(&self, container: ContainerId) -> Result<u64, ClientError> {
         Ok(self.read()?.volume_versions.get(&container.to_string()).copied().unwrap_or_default())
     }
@@ -25,6 +25,19 @@ impl LocalState {
     /// [`ClientError::State`].
     pub fn made_sealed(&self, container: ContainerId) -> Result<(), ClientError> {
         self.unlocked_volume(container, 0, 0)
+    }
+
+    /// Remembers that this device has made the volume key, before any unlock with it; that the container has a volume is not said with it.
+    pub(crate) fn made_volume_key(&self, container: ContainerId, version: u64) -> Result<(), ClientError> {
+        self.change(|content| {
+            let known = content.volume_versions.entry(container.to_string()).or_default();
+            *known = version.max(*known).max(1);
+        })
+    }
+
+    /// Whether it has made the key, and no unlock was answered to it yet.
+    pub(crate) fn has_made_volume_key(&self, container: ContainerId) -> Result<bool, ClientError> {
+        Ok(self.volume_version(container)? > 0 && self.volume_serial(container)?.unwrap_or(0) == 0)
     }
 
     /// Remembers an unlock; a lower one than before changes nothing.
@@ -64,5 +77,27 @@ mod tests {
         state.made_sealed(container).unwrap();
         assert_eq!(state.volume_serial(container).unwrap(), Some(9));
         assert_eq!(state.volume_serial(ContainerId::from_bytes([2; 16])).unwrap(), None);
+    }
+
+    #[test]
+    fn a_key_that_was_made_here_is_remembered_until_an_unlock_is_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = LocalState::open(&dir.path().join("s")).unwrap();
+        for (n, made_here) in [(1, false), (2, true)] {
+            let container = ContainerId::from_bytes([n; 16]);
+            if made_here {
+                state.made_sealed(container).unwrap();
+            }
+            assert!(!state.has_made_volume_key(container).unwrap(), "another device may have");
+            state.made_volume_key(container, 3).unwrap();
+            assert!(state.has_made_volume_key(container).unwrap());
+            assert_eq!(
+                state.volume_serial(container).unwrap(),
+                made_here.then_some(0),
+                "no word of a volume"
+            );
+            state.unlocked_volume(container, 7, 3).unwrap();
+            assert!(!state.has_made_volume_key(container).unwrap());
+        }
     }
 }
