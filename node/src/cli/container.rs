@@ -110,17 +110,30 @@ async fn create(context: &Context, client: &Client, args: CreateArgs) -> anyhow:
     };
     let made = {
         let _waiting = waiting("making the container");
-        client.create_container(&spec, !args.no_start).await?
+        client.create_container(&spec, !args.no_start).await
     };
-    tell(context, &made)?;
-    if args.sealed_volume.is_some() {
+    if args.sealed_volume.is_some()
+        && let Some(id) = with_sealed_volume(client, &made).await
+    {
         // before its first unlock too, a node's word that it has none is not enough
-        context.state.made_sealed(made.id)?;
+        context.state.made_sealed(id)?;
     }
+    tell(context, &made?)?;
     if !context.out.json {
         note("Next: `ocmt container unlock --map VARIABLE=SECRET` gives it secrets from your vault.");
     }
     Ok(())
+}
+
+/// The container that was made with a sealed volume: also one that is there and could not be started.
+async fn with_sealed_volume(client: &Client, made: &Result<Container, ClientError>) -> Option<ContainerId> {
+    match made {
+        Ok(made) => Some(made.id),
+        Err(_) => {
+            let there = client.container(client.container_or_only(None).await.ok()?).await.ok()?;
+            (there.sealed_volume_bytes > 0).then_some(there.id)
+        }
+    }
 }
 
 async fn wake(context: &Context, client: &Client, which: Option<ContainerId>) -> anyhow::Result<()> {
