@@ -189,7 +189,7 @@ impl Caller {
     /// As audit records, idempotency rows and limits name the asker: the user over all sessions, a program or key by itself.
     pub fn label(&self) -> String {
         match &self.principal {
-            Principal::User(who) => format!("user:{}", who.user),
+            Principal::User(who) => label_of(who.user),
             Principal::Program(program) => format!("program:{}", program.token),
             Principal::Key(key) => format!("key:{}", key.key),
             Principal::Operator(subject) => format!("operator:{subject}"),
@@ -197,4 +197,9 @@ impl Caller {
             Principal::System => "system".to_owned(),
         }
     }
+}
+
+/// The same of a user who is not asking.
+pub(crate) fn label_of(user: UserId) -> String {
+    format!("user:{user}")
 }

@@ -131,19 +131,27 @@ pub(crate) struct Ended {
     pub(crate) revoked: bool,
 }
 
+/// Whether its provider took the end, as its user is told whenever they ask.
 impl SystemWork for Ended {
-    type Output = ();
-    async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
+    type Output = bool;
+    async fn perform(self, work: &mut Work) -> Result<bool, ActorError> {
+        let Some(whose) = work.tx.get::<Container>(self.container).await? else { return Ok(self.revoked) };
+        let whose = (whose.user_id, self.container);
         let by_name = of(self.container).and(OauthConnection::provider.eq(&self.provider));
-        let Some(row) = work.tx.first(by_name).await? else { return Ok(()) };
+        let Some(row) = work.tx.first(by_name).await? else {
+            return container::ended(work, whose, (None, self.provider.as_str(), self.revoked)).await;
+        };
         work.tx.delete::<OauthConnection>(row.connection_id).await?;
+        let known = (Some(row.connection_id), self.provider.as_str(), self.revoked);
+        let revoked = container::ended(work, whose, known).await?;
         let details = vec![
             ("provider".to_owned(), self.provider),
             ("container".to_owned(), self.container.to_string()),
             ("revoked".to_owned(), self.revoked.to_string()),
         ];
         let object = format!("connection/{}", row.connection_id);
-        audit::note(work, "connection.ended", object, AuditOutcome::Allowed, details).await
+        audit::note(work, "connection.ended", object, AuditOutcome::Allowed, details).await?;
+        Ok(revoked)
     }
 }
 

@@ -68,9 +68,9 @@ pub(super) struct One {
 /// Refuses the one that the page showed, and no other that came since.
 pub(super) async fn refuse(State(pages): State<Pages>, visitor: Visitor, Form(one): Form<One>) -> Response {
     let done = async {
-        let caller = pages.sender(&visitor, &one.csrf).await?;
+        let sender = pages.sender(&visitor, &one.csrf).await?;
         let request = Some(one.request.parse().map_err(|_| ActorError::NotFound)?);
-        pages.ask(&caller, RefuseSlotRequest { vault: None, request }).await
+        pages.act(&sender, RefuseSlotRequest { vault: None, request }).await
     };
     match done.await {
         Ok(_) => see_other(HERE, []),

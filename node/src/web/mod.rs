@@ -29,7 +29,7 @@
 //! | `GET /static/{version}/{name}` | what pages load |
 //!
 //! Which page may send what is checked where the request came in ([`crate::edge::browser`]); the token of a form
-//! ([`crate::edge::csrf`]) is checked here, where the session lives.
+//! ([`crate::edge::csrf`]) is checked here, where the session lives. One that is sent twice acts once ([`form`]).
 
 mod answer;
 mod asked;
@@ -37,6 +37,7 @@ mod assets;
 mod audit;
 mod console;
 mod device;
+mod form;
 mod frame;
 mod guardian;
 #[cfg(test)]
@@ -116,6 +117,7 @@ pub fn routes(pages: Pages) -> Router {
         .route("/guardian/lost-mailbox", post(guardian::lost_mailbox))
         .merge(own::routes())
         .layer(middleware::from_fn(words::keep))
+        .route_layer(middleware::from_fn(form::keep))
         .route("/static/{version}/{*name}", get(assets::serve))
         .layer(DefaultBodyLimit::max(FORM_BYTES))
         .layer(middleware::from_fn(in_time))

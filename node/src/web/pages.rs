@@ -18,7 +18,14 @@ use ocmt_types::{Clock, Deadline, RequestId};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{answer::Cookie, frame::Frame, next, sign_in::enter, words::Words};
+use super::{
+    answer::Cookie,
+    form::{self, Once, Sent},
+    frame::Frame,
+    next,
+    sign_in::enter,
+    words::Words,
+};
 use crate::{
     edge::{
         call::{self, Verdict},
@@ -86,9 +93,18 @@ impl Pages {
     }
 
     /// Who sends this form: proven to be from a page of their own session.
-    pub(super) async fn sender(&self, visitor: &Visitor, csrf: &str) -> Result<Caller, ActorError> {
+    pub(super) async fn sender(&self, visitor: &Visitor, csrf: &str) -> Result<Sender, ActorError> {
         let token = visitor.session().filter(|_| visitor.proves(csrf)).ok_or(UNPROVEN)?;
-        self.caller(visitor, token).await
+        let caller = self.caller(visitor, token).await?;
+        Ok(Sender { caller, once: visitor.sent.and_then(|sent| sent.once(csrf)) })
+    }
+
+    /// Does what a form is sent for. Sent again, it does it no second time, and is answered as the first time: but for calls whose
+    /// answer is a secret, or is not kept for another reason ([`ocmt_actors::Repeat`]).
+    pub(super) async fn act<C: Call>(&self, sender: &Sender, call: C) -> Result<C::Answer, ActorError> {
+        let idempotency = sender.once.as_ref().map(|once| once.key(C::METHOD));
+        let (caller, meta) = (sender.caller.clone(), CallMeta { idempotency, ..self.meta() });
+        self.system.tenant(caller.tenant()).call(caller, meta, call).await
     }
 
     /// Asks the tenant of somebody who is signed in.
@@ -125,6 +141,12 @@ impl Pages {
             found => found,
         }
     }
+}
+
+/// Who sends a form, and what makes it the same one when it comes again.
+pub(super) struct Sender {
+    pub(super) caller: Caller,
+    once: Option<Once>,
 }
 
 /// Who is at a page that is for people with a session, whole or not.
@@ -166,6 +188,8 @@ pub(super) struct Visitor {
     /// Of the page that is asked for, if it may be come back to.
     pub(super) here: Option<String>,
     looks: bool,
+    /// What came, if it is a form.
+    sent: Option<Sent>,
     pub(super) addr: Option<IpAddr>,
     verdict: Option<Verdict>,
     pub(super) tally: Option<Tally>,
@@ -184,6 +208,7 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
             words: Words::wanted(&parts.uri, &parts.headers),
             here: next::page(parts.uri.path()),
             looks: parts.method == http::Method::GET,
+            sent: Sent::of(&parts.extensions),
             headers: parts.headers.clone(),
         })
     }
@@ -216,21 +241,21 @@ impl Visitor {
     }
 
     /// Whether what a form repeats is the token of this browser's session, or before sign-in of its binding.
-    pub(super) fn proves(&self, repeated: &str) -> bool {
+    pub(super) fn proves(&self, field: &str) -> bool {
+        let Some((repeated, _)) = form::parts(field) else { return false };
         let in_cookie = cookies::one(&self.headers, cookies::CSRF);
         let secret = self.session().map(str::as_bytes).map(<[u8]>::to_vec);
         let secret = secret.or_else(|| self.binding().map(|binding| binding.0.to_vec())).map(Zeroizing::new);
         matches!((in_cookie, secret), (Some(cookie), Some(secret)) if csrf::agree(&secret, cookie, repeated))
     }
 
-    /// The token that forms of this browser repeat under `secret`, and the cookie if it is a new one.
+    /// What forms of the page that is shown now repeat under `secret`, and the cookie if it is a new one.
     pub(super) fn csrf(&self, secret: &[u8]) -> (String, Cookie) {
         match cookies::one(&self.headers, cookies::CSRF).filter(|token| csrf::holds(secret, token)) {
-            Some(token) => (token.to_owned(), None),
+            Some(token) => (form::field(token), None),
             None => {
                 let token = csrf::issue(secret, &mut rand::rng());
-                let cookie = cookies::set(cookies::CSRF, &token);
-                (token, cookie)
+                (form::field(&token), cookies::set(cookies::CSRF, &token))
             }
         }
     }

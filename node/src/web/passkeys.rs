@@ -30,7 +30,7 @@ pub(super) struct Shown {
     csrf: String,
 }
 
-/// Takes what the authenticator answered.
+/// Takes what the authenticator answered. Sent again it is refused: the challenge is good once, and the session's token is shown once.
 pub(super) async fn show(State(pages): State<Pages>, visitor: Visitor, Form(shown): Form<Shown>) -> Response {
     if !visitor.proves(&shown.csrf) {
         return refused(&UNPROVEN, &visitor);
@@ -87,9 +87,9 @@ pub(super) struct One {
 /// Takes one away.
 pub(super) async fn remove(State(pages): State<Pages>, visitor: Visitor, Form(one): Form<One>) -> Response {
     let removed = async {
-        let caller = pages.sender(&visitor, &one.csrf).await?;
+        let sender = pages.sender(&visitor, &one.csrf).await?;
         let passkey = one.passkey.parse().map_err(|_| ActorError::NotFound)?;
-        pages.ask(&caller, RemovePasskey { passkey }).await
+        pages.act(&sender, RemovePasskey { passkey }).await
     };
     match removed.await {
         Ok(_) => see_other("/app/passkeys", []),

@@ -92,11 +92,11 @@ pub(super) struct One {
 /// Stops one.
 pub(super) async fn veto(State(pages): State<Pages>, visitor: Visitor, Form(one): Form<One>) -> Response {
     let vetoed = async {
-        let caller = pages.sender(&visitor, &one.csrf).await?;
+        let sender = pages.sender(&visitor, &one.csrf).await?;
         let id = HEXLOWER.decode(one.ceremony.as_bytes()).map_err(|_| ActorError::NotFound)?;
         let ceremony = Digest32::try_from(id.as_slice()).map_err(|_| ActorError::NotFound)?;
         let veto = VetoCeremony { ceremony, statement: Vec::new(), retirement: Vec::new() };
-        pages.ask(&caller, veto).await
+        pages.act(&sender, veto).await
     };
     match vetoed.await {
         Ok(vetoed) if vetoed.deal_anew => see_other(&format!("{HERE}?{DEAL_ANEW}"), []),

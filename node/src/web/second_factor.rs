@@ -50,11 +50,12 @@ pub(super) async fn show(State(pages): State<Pages>, visitor: Visitor, Form(show
 }
 
 async fn take(pages: &Pages, visitor: &Visitor, shown: &Shown) -> Result<Response, ActorError> {
-    let caller = pages.sender(visitor, &shown.csrf).await?;
-    match pages.ask(&caller, CompleteMfa { code: of(&shown.code) }).await {
+    let sender = pages.sender(visitor, &shown.csrf).await?;
+    // sent again it is refused: a code is good once, and the session's token is shown once
+    match pages.act(&sender, CompleteMfa { code: of(&shown.code) }).await {
         Ok(issued) => Ok(signed_in(&issued, visitor)),
         Err(error) if matches!(error.reason(), "WRONG_CODE" | "TOO_MANY_CODES") => {
-            let me = pages.ask(&caller, WhoAmI).await?;
+            let me = pages.ask(&sender.caller, WhoAmI).await?;
             Ok(form(visitor, &me, Some(&error)))
         }
         Err(error) => Err(error),

@@ -53,9 +53,9 @@ pub(super) struct One {
 /// Ends one.
 pub(super) async fn end(State(pages): State<Pages>, visitor: Visitor, Form(one): Form<One>) -> Response {
     let ended = async {
-        let caller = pages.sender(&visitor, &one.csrf).await?;
+        let sender = pages.sender(&visitor, &one.csrf).await?;
         let session: SessionId = one.session.parse().map_err(|_| ActorError::NotFound)?;
-        pages.ask(&caller, RevokeSession { session }).await
+        pages.act(&sender, RevokeSession { session }).await
     };
     match ended.await {
         // one that has ended by itself meanwhile is what was wanted
@@ -71,8 +71,8 @@ pub(super) async fn end_others(
     Form(proof): Form<Proof>,
 ) -> Response {
     let ended = async {
-        let caller = pages.sender(&visitor, &proof.csrf).await?;
-        pages.ask(&caller, RevokeOtherSessions { api_keys: false }).await
+        let sender = pages.sender(&visitor, &proof.csrf).await?;
+        pages.act(&sender, RevokeOtherSessions { api_keys: false }).await
     };
     match ended.await {
         Ok(_) => see_other(HERE, []),

@@ -115,7 +115,7 @@ pub(super) struct Wish {
     csrf: String,
 }
 
-/// Asks for a link.
+/// Asks for a link. Sent again it asks for one more, as many as are counted: there is nobody yet whose request it could be.
 pub(super) async fn ask(State(pages): State<Pages>, visitor: Visitor, Form(wish): Form<Wish>) -> Response {
     let Some(binding) = visitor.binding().filter(|_| visitor.proves(&wish.csrf)) else {
         return refused(&UNPROVEN, &visitor);
@@ -204,7 +204,7 @@ pub(super) async fn show(Path(token): Path<String>, visitor: Visitor) -> Respons
     html(StatusCode::OK, &page, [fresh, cookie])
 }
 
-/// Uses a link up.
+/// Uses a link up. Sent again it is refused: a link is good once, and the session's token is shown once.
 pub(super) async fn consume(
     State(pages): State<Pages>,
     Path(token): Path<String>,

@@ -23,8 +23,8 @@ pub(super) async fn sign_out(
     Form(proof): Form<Proof>,
 ) -> Response {
     let ended = async {
-        let caller = pages.sender(&visitor, &proof.csrf).await?;
-        pages.ask(&caller, SignOut).await
+        let sender = pages.sender(&visitor, &proof.csrf).await?;
+        pages.act(&sender, SignOut).await
     };
     match ended.await {
         // one that has ended before is out too

@@ -170,7 +170,7 @@ pub(super) async fn step_up(
 }
 
 async fn stepped_up(pages: &Pages, visitor: &Visitor, proof: &Proof) -> Result<SessionIssued, ActorError> {
-    let caller = pages.sender(visitor, &proof.csrf).await?;
+    let sender = pages.sender(visitor, &proof.csrf).await?;
     let signature = HEXLOWER.decode(proof.signature.as_bytes()).ok();
     let signature = signature.and_then(|bytes| Signature::try_from(bytes.as_slice()).ok());
     let proof = Presence::Vault {
@@ -178,7 +178,8 @@ async fn stepped_up(pages: &Pages, visitor: &Visitor, proof: &Proof) -> Result<S
         handout: proof.handout.parse().map_err(|_| ActorError::NotFound)?,
         signature: signature.ok_or_else(|| ActorError::invalid("signature", "is no signature"))?,
     };
-    pages.ask(&caller, StepUp { proof }).await
+    // the session's token is shown once: what was handed out to be signed is good once, and the script asks for another
+    pages.act(&sender, StepUp { proof }).await
 }
 
 #[cfg(test)]

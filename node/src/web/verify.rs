@@ -36,7 +36,7 @@ pub(super) async fn show(State(pages): State<Pages>, visitor: Visitor, Form(one)
 
 /// Browsers read no certificates: whoever serves this page answers for the key of the node that signed, as for the page's code.
 async fn proven(pages: &Pages, visitor: &Visitor, one: &One) -> Result<Verify, ActorError> {
-    let caller = pages.sender(visitor, &one.csrf).await?;
+    let caller = pages.sender(visitor, &one.csrf).await?.caller;
     let user = pages.ask(&caller, WhoAmI).await?.user;
     let own = QueryAudit {
         after: Some(one.number.saturating_add(1)),

@@ -14,4 +14,5 @@ mod pages;
 mod production;
 mod proxies;
 mod statuses;
+mod twice;
 mod wire;

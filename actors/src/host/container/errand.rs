@@ -77,7 +77,7 @@ impl At {
             }
             ended => ended?,
         };
-        self.system(Ended { container: self.container, provider, revoked }).await?;
+        let revoked = self.system(Ended { container: self.container, provider, revoked }).await?;
         Ok(Disconnected { revoked })
     }
 

@@ -53,8 +53,11 @@ impl CellConnections for FakeCells {
     fn disconnect<'a>(&'a self, cell: &'a CellTarget, provider: String, _: bool) -> CellCall<'a, bool> {
         Box::pin(async move {
             self.unlocked(cell).await?.ok_or_else(|| refused("CELL_LOCKED"))?;
-            self.connecting.ended.lock().unwrap().push(provider);
-            Ok(true)
+            let mut ended = self.connecting.ended.lock().unwrap();
+            // of what was ended no token is left that a provider could be told of
+            let revoked = !ended.contains(&provider);
+            ended.push(provider);
+            Ok(revoked)
         })
     }
 

@@ -293,3 +293,46 @@ async fn what_a_locked_cell_did_not_begin_counts_for_nothing_and_an_end_is_possi
     let ended = world.kit.call(&ann.caller, Disconnect { connection, anyway: true }).await.unwrap();
     assert!(!ended.revoked && list(&world, &ann, container).await.is_empty());
 }
+
+/// A connection with `git` whose tokens came.
+async fn connected(
+    world: &World,
+    ann: &Person,
+    open: &UnlockedVault,
+    container: ContainerId,
+) -> ConnectionInfo {
+    world.cells.inbox.lock().unwrap().push(tokens(open, 0));
+    world.cells.inbox_moved.notify_waiters();
+    crate::tests::kit::until("it is there", async || list(world, ann, container).await.len() == 1).await;
+    list(world, ann, container).await.remove(0)
+}
+
+#[tokio::test]
+async fn an_end_that_is_asked_for_again_under_its_key_is_answered_as_it_was_and_ends_nothing_made_since() {
+    for world in [World::sim().await, World::sqlite().await] {
+        let (ann, open, container) = unlocked(&world).await;
+        let made = connected(&world, &ann, &open, container).await;
+        let ask = async |key: u8, request: u8| {
+            let end = Disconnect { connection: made.connection, anyway: false };
+            let tenant = world.kit.system.tenant(ann.caller.tenant());
+            tenant.call(ann.caller.clone(), world.kit.keyed(key, request), end).await
+        };
+        // what was not done is done by the same request later
+        world.kit.call(&ann.caller, LockCell { container }).await.unwrap();
+        assert_eq!(ask(7, 1).await.unwrap_err().reason(), "VAULT_LOCKED");
+        world.unlock(&ann, container, open.scope().vault).await;
+        // both of two that run side by side hear what the provider said to one
+        for answer in join_all([ask(7, 1), ask(7, 1)]).await {
+            assert_eq!(answer, Ok(Disconnected { revoked: true }));
+        }
+        assert!(list(&world, &ann, container).await.is_empty());
+        let asked = world.cells.connecting.ended.lock().unwrap().len();
+        assert_eq!(ask(7, 1).await, Ok(Disconnected { revoked: true }));
+        assert_eq!(ask(8, 1).await, Err(ActorError::NotFound), "another request");
+        assert!(matches!(ask(7, 2).await, Err(ActorError::InvalidArgument { .. })), "its key");
+        let again = connected(&world, &ann, &open, container).await;
+        assert_eq!(ask(7, 1).await, Ok(Disconnected { revoked: true }));
+        assert_eq!(list(&world, &ann, container).await, [again]);
+        assert_eq!(world.cells.connecting.ended.lock().unwrap().len(), asked, "the cell was asked again");
+    }
+}

@@ -4,9 +4,10 @@
 use ocmt_crypto::token::{Token, TokenKind};
 use ocmt_store::{
     Filter,
-    tables::{Container, OauthConnection, OauthFlow},
+    tables::{Container, IdempotencyRow, OauthConnection, OauthFlow},
 };
-use ocmt_types::{AuthorizationId, ContainerId, IdGen, RandomIds};
+use ocmt_types::{AuthorizationId, ConnectionId, ContainerId, IdGen, RandomIds, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
 
 use super::{About, Admission, load_free, unlock::asked};
 use crate::{
@@ -14,8 +15,8 @@ use crate::{
         AuthorizationBegun, BeginAuthorization, ConnectionInfo, Disconnect, Disconnected, FinishAuthorization,
     },
     authorize::Action,
-    call::{Repeat, Reply},
-    caller::SignedIn,
+    call::{Call as _, Repeat, Reply},
+    caller::{SignedIn, label_of},
     error::ActorError,
     host::{
         errand::{End, Errand, Finish},
@@ -109,14 +110,79 @@ async fn take(work: &mut Work, state: &str, row: &Container, who: SignedIn) -> R
     work.tx.take_if::<OauthFlow>(token.hash(), good).await?.ok_or_else(bad)
 }
 
-asked!(
-    Disconnect, (At, End), Disconnected,
-    |(at, end), about, reply| (at, about.job(JobKind::Errand(Errand::Disconnect(end, reply)))),
-    self, work => {
-        let connection = work.tx.get::<OauthConnection>(self.connection).await?.ok_or(ActorError::NotFound)?;
-        let (row, _) = own(work, connection.container_id).await?;
-        work.object = format!("connection/{}", self.connection);
-        work.details.push(("provider".to_owned(), connection.provider.clone()));
-        Ok(((&row).into(), End { provider: connection.provider, anyway: self.anyway }))
+/// The end of a connection as it is stored for repeats: what was admitted, and how it ended once it has.
+#[derive(Serialize, Deserialize)]
+pub(in crate::tenant) struct Ending {
+    at: At,
+    connection: ConnectionId,
+    provider: String,
+    anyway: bool,
+    /// Whether the provider took it; unknown while it is under way, or was not done.
+    revoked: Option<bool>,
+}
+
+impl Admission for Disconnect {
+    type Pass = Ending;
+    const REPEAT: Repeat = Repeat::Replays;
+    fn store(ending: &Ending) -> Option<Vec<u8>> {
+        serde_json::to_vec(ending).ok()
     }
-);
+    fn stored(bytes: &[u8]) -> Option<Ending> {
+        serde_json::from_slice(bytes).ok()
+    }
+    async fn again(ending: Ending, work: &mut Work) -> Result<Ending, ActorError> {
+        work.object = format!("connection/{}", ending.connection);
+        // a connection that has ended is found no more
+        if ending.revoked.is_some() {
+            Ok(ending)
+        } else {
+            begin_end(work, ending.connection, ending.anyway).await
+        }
+    }
+    fn answered(ending: &Ending) -> Option<Disconnected> {
+        ending.revoked.map(|revoked| Disconnected { revoked })
+    }
+    fn order(ending: Ending, about: About, reply: Reply<Disconnected>) -> (At, What) {
+        let end = End { provider: ending.provider, anyway: ending.anyway };
+        (ending.at, about.job(JobKind::Errand(Errand::Disconnect(end, reply))))
+    }
+    async fn admit(self, work: &mut Work) -> Result<Ending, ActorError> {
+        begin_end(work, self.connection, self.anyway).await
+    }
+}
+
+async fn begin_end(work: &mut Work, id: ConnectionId, anyway: bool) -> Result<Ending, ActorError> {
+    let connection = work.tx.get::<OauthConnection>(id).await?.ok_or(ActorError::NotFound)?;
+    let (row, _) = own(work, connection.container_id).await?;
+    work.object = format!("connection/{id}");
+    work.details.push(("provider".to_owned(), connection.provider.clone()));
+    let provider = connection.provider;
+    Ok(Ending { at: (&row).into(), connection: id, provider, anyway, revoked: None })
+}
+
+/// Its cell has ended a connection: every repeat of a call for it is answered so from now on. None if it had ended before, which
+/// then is what is said: of two that run side by side the second finds no token left, and its provider took none from it.
+pub(crate) async fn ended(
+    work: &mut Work,
+    (user, container): (UserId, ContainerId),
+    (connection, provider, revoked): (Option<ConnectionId>, &str, bool),
+) -> Result<bool, ActorError> {
+    let asked =
+        IdempotencyRow::principal.eq(label_of(user)).and(IdempotencyRow::method.eq(Disconnect::METHOD));
+    let mut before: Option<(Timestamp, bool)> = None;
+    for mut kept in work.tx.find::<IdempotencyRow>(asked).await? {
+        let Some(mut ending) = Disconnect::stored(&kept.response) else { continue };
+        if ending.revoked.is_none() && connection == Some(ending.connection) {
+            ending.revoked = Some(revoked);
+            kept.response =
+                Disconnect::store(&ending).ok_or(ActorError::Internal(work.standing.caller.request))?;
+            work.tx.update(&kept).await?;
+        } else if let (Some(said), None) = (ending.revoked, connection)
+            && ending.at.container == container
+            && ending.provider == provider
+        {
+            before = before.max(Some((kept.created_at, said)));
+        }
+    }
+    Ok(before.map_or(revoked, |(_, said)| said))
+}

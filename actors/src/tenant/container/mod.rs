@@ -6,7 +6,8 @@
 //! leads to then travels to the container's actor with the caller's reply, and is answered there: cast if this
 //! node is the container's host, else sent to the node that is. A repeat of a stored admission is decided again: its
 //! order may have been lost, and the right to it may have been taken away since. Where the order has a timer of its
-//! own a repeat orders nothing: it waits until the container is settled and hears how it is.
+//! own a repeat orders nothing: it waits until the container is settled and hears how it is. One of what has come
+//! to its end and is found no more, a connection, hears how it ended.
 
 mod acts;
 mod connect;
@@ -24,6 +25,7 @@ use ocmt_types::{ContainerId, Deadline, RequestId};
 use ractor::ActorRef;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use connect::ended;
 pub(crate) use reads::info;
 pub(crate) use timers::lock_cells_of;
 
@@ -64,6 +66,10 @@ pub(super) trait Admission: Call {
         pass: Self::Pass,
         work: &mut Work,
     ) -> impl Future<Output = Result<Self::Pass, ActorError>> + Send;
+    /// What a repeat of something that has come to its end is answered with, without an order.
+    fn answered(_: &Self::Pass) -> Option<Self::Answer> {
+        None
+    }
     /// The order.
     fn order(pass: Self::Pass, about: About, reply: Reply<Self::Answer>) -> (At, What);
 }
@@ -147,6 +153,10 @@ async fn admit<C: Admission>(scope: Scope, incoming: Incoming<C>) -> Outcome {
     let about = About { request: caller.request, deadline: meta.deadline, since: scope.env.clock.boottime() };
     match work::perform(&scope, Admit(request), &caller, &meta).await {
         Ok((pass, mut effects)) => {
+            if let Some(answer) = C::answered(&pass) {
+                let answer: work::Answer = Box::new(move |instead| reply.send(instead.map(|()| answer)));
+                return Outcome { effects, answer: Some(answer), ..Outcome::default() };
+            }
             let (at, what) = C::order(pass, about, reply);
             effects.push(Effect::Container(at, Box::new(what)));
             Outcome { effects, ..Outcome::default() }

@@ -222,9 +222,9 @@ pub(super) async fn resign(
     Form(leaving): Form<Leaving>,
 ) -> Response {
     let left = async {
-        let caller = pages.sender(&visitor, &leaving.csrf).await?;
+        let sender = pages.sender(&visitor, &leaving.csrf).await?;
         let guardianship = leaving.guardianship.parse().map_err(|_| ActorError::NotFound)?;
-        pages.ask(&caller, ResignGuardianship { guardianship, only_change: false }).await
+        pages.act(&sender, ResignGuardianship { guardianship, only_change: false }).await
     };
     match left.await {
         Ok(_) => see_other("/guardian", []),
@@ -247,9 +247,9 @@ pub(super) async fn lost_mailbox(
     Form(lost): Form<Lost>,
 ) -> Response {
     let sent = async {
-        let caller = pages.sender(&visitor, &lost.csrf).await?;
+        let sender = pages.sender(&visitor, &lost.csrf).await?;
         let guardianship = lost.guardianship.parse().map_err(|_| ActorError::NotFound)?;
-        pages.ask(&caller, ReportLostMailbox { guardianship, new_email: lost.new_address }).await
+        pages.act(&sender, ReportLostMailbox { guardianship, new_email: lost.new_address }).await
     };
     match sent.await {
         Ok(_) => see_other(&format!("/guardian?{LOST_SENT}"), []),

@@ -75,8 +75,8 @@ pub(super) struct Wish {
 /// Makes a channel of letters.
 pub(super) async fn add(State(pages): State<Pages>, visitor: Visitor, Form(wish): Form<Wish>) -> Response {
     let made = async {
-        let caller = pages.sender(&visitor, &wish.csrf).await?;
-        pages.ask(&caller, wanted(&wish)?).await
+        let sender = pages.sender(&visitor, &wish.csrf).await?;
+        pages.act(&sender, wanted(&wish)?).await
     };
     then(made.await.map(|_| HERE), &visitor)
 }
@@ -126,12 +126,13 @@ pub(super) async fn test(State(pages): State<Pages>, visitor: Visitor, Form(one)
 }
 
 async fn tried(pages: &Pages, visitor: &Visitor, one: &One) -> Result<(Guest, Trial), ActorError> {
-    let caller = pages.sender(visitor, &one.csrf).await?;
+    let sender = pages.sender(visitor, &one.csrf).await?;
     let channel: AlertChannelId = one.channel.parse().map_err(|_| ActorError::NotFound)?;
-    let trial = pages.ask(&caller, SendTestAlert { channel }).await?;
+    // sent again it is one more trial, which is refused for a while: its answer has where to in it, and is not kept
+    let trial = pages.act(&sender, SendTestAlert { channel }).await?;
     let said = match pages.system.try_channel(&trial).await {
         Ok(()) => {
-            pages.ask(&caller, ConfirmChannel { channel, updated_at: trial.updated_at }).await?;
+            pages.act(&sender, ConfirmChannel { channel, updated_at: trial.updated_at }).await?;
             Trial { taken: true, why: String::new() }
         }
         Err(error) => Trial { taken: false, why: error.to_string().chars().take(DETAIL).collect() },

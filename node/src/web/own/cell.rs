@@ -55,7 +55,7 @@ async fn shown<T: Template>(
 
 /// Browsers read no certificates: whoever serves this page answers for the host's key, as for the page's code.
 async fn stated(pages: &Pages, visitor: &Visitor, one: &One) -> Result<Cell, ActorError> {
-    let caller = pages.sender(visitor, &one.csrf).await?;
+    let caller = pages.sender(visitor, &one.csrf).await?.caller;
     let container: ContainerId = one.container.parse().map_err(|_| ActorError::NotFound)?;
     let stated = pages.ask(&caller, GetCellKey { container }).await?;
     let node = pages.ca.prove_node(&stated.certificate_chain, &*pages.clock).map_err(|error| {

@@ -159,10 +159,10 @@ pub(super) struct One {
 /// Takes oneself out of a group.
 pub(super) async fn leave(State(pages): State<Pages>, visitor: Visitor, Form(one): Form<One>) -> Response {
     let left = async {
-        let caller = pages.sender(&visitor, &one.csrf).await?;
+        let sender = pages.sender(&visitor, &one.csrf).await?;
         let group = one.group.parse().map_err(|_| ActorError::NotFound)?;
-        let user = caller.user().ok_or(ActorError::NotFound)?.user;
-        let left = pages.ask(&caller, RemoveMember { group, user }).await?;
+        let user = sender.caller.user().ok_or(ActorError::NotFound)?.user;
+        let left = pages.act(&sender, RemoveMember { group, user }).await?;
         Ok(if left.rotation_due { format!("{HERE}?due=1") } else { HERE.to_owned() })
     };
     then(left.await, &visitor)

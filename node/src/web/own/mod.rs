@@ -73,8 +73,8 @@ async fn act<C: Call>(
     csrf: &str,
     asks: impl FnOnce() -> Option<C>,
 ) -> Result<C::Answer, ActorError> {
-    let caller = pages.sender(visitor, csrf).await?;
-    pages.ask(&caller, asks().ok_or(ActorError::NotFound)?).await
+    let sender = pages.sender(visitor, csrf).await?;
+    pages.act(&sender, asks().ok_or(ActorError::NotFound)?).await
 }
 
 /// On to the next page once it is done.

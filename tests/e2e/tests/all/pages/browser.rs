@@ -101,7 +101,9 @@ impl Browser {
 
     /// Until an expression of the page's holds: pages come and go meanwhile.
     pub(super) async fn until(&self, holds: &str) {
-        let body = json!({ "script": format!("return !!({holds})"), "args": [] });
+        // of a page that did not come everything is true that says what is not there
+        let came = "location.protocol !== 'chrome-error:'";
+        let body = json!({ "script": format!("return {came} && !!({holds})"), "args": [] });
         let held = async || {
             let said = self.driver.post("/execute/sync", &body).await;
             if said.is_ok_and(|held| held == true) {
@@ -116,7 +118,8 @@ impl Browser {
         }
     }
 
-    /// Bridges of containers come and go beside the browser, which cuts what it loads when they do.
+    /// Bridges of containers come and go beside the browser, which cuts what it loads when they do. A form is sent again by it,
+    /// and acts once; what is good once by its own nature is begun again ([`super::sign_in`]).
     async fn load_again_if_cut(&self) {
         let cut = "return location.protocol === 'chrome-error:' \
                    && document.body.innerText.includes('ERR_NETWORK_CHANGED')";

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ocmt::config::Seccomp;
 use ocmt_client::container::{Spec, State};
 use ocmt_testkit::{TestNode, docker};
+use serde_json::Value;
 
 use super::{
     ENGLISH,
@@ -73,6 +74,16 @@ async fn a_container_is_paused_and_woken_and_says_why_it_is_awake() {
     }
     let engine = docker::of_node(node.folder(), NETWORKS).await.unwrap();
     docker::clear(&engine).await.unwrap();
+}
+
+/// A script that sends a form as it was sent before.
+fn sends_again(action: &str, fields: &Value) -> String {
+    format!(
+        "const form = document.createElement('form'); form.method = 'post'; form.action = {action:?};
+         for (const [name, value] of {fields})
+           form.append(Object.assign(document.createElement('input'), {{ type: 'hidden', name, value }}));
+         document.body.append(form); form.submit();"
+    )
 }
 
 async fn text_at(browser: &Browser, url: &str) -> String {
@@ -158,16 +169,27 @@ async fn a_connection_is_seen_and_ended_at_its_provider() {
         assert!(kit.provider.ended() == 0 || habits.dark, "nobody asked for it");
         let before = kit.provider.ended();
         browser.tap(".cards summary").await;
+        let form =
+            "return [...new FormData(document.querySelector(\"form[action='/app/connections/end']\"))]";
+        let form = browser.run(form).await;
         browser.tap("form[action='/app/connections/end'] button").await;
         browser.until("document.querySelector('main [role=alert]')").await;
         browser.look("connections-ended").await;
         let said = browser.text("main [role=alert]").await;
+        let there = browser.run("return location.href").await;
         assert!(said.contains("ocmt vault rm oauth/tokens/work"), "{said}");
         assert!(kit.provider.ended() > before, "the provider was not told");
         assert!(kit.ada.client.connections(kit.container).await.unwrap().is_empty());
         // the address alone says nothing again
         browser.go(&format!("{origin}/app/connections")).await;
         browser.until("!document.querySelector('main [role=alert]')").await;
+        // and the form that is sent again, as by whoever loads its answer again after a cut, what it said
+        let told = kit.provider.ended();
+        browser.run(&sends_again("/app/connections/end", &form)).await;
+        browser.until("document.querySelector('main [role=alert]')").await;
+        assert_eq!(browser.run("return location.href").await, there);
+        assert_eq!(browser.text("main [role=alert]").await, said);
+        assert_eq!(kit.provider.ended(), told, "the provider was told twice");
         browser.end().await;
     }
 }
