@@ -142,7 +142,7 @@ impl Vault {
     ) -> Result<Snapshot, ClientError> {
         if self.client().container(container).await?.sealed_volume_bytes > 0 {
             // before a volume key is made: a first unlock is told by its absence
-            return Err(ClientError::Usage("there are no snapshots of a sealed volume".to_owned()));
+            return Err(of_a_sealed_volume());
         }
         let versions = self.volume_key(container, true).await?;
         let (ids, rng): (&dyn IdGen, _) = (&RandomIds, &mut rand::rng());
@@ -285,6 +285,9 @@ impl Vault {
             let mut edit = self.keys().edit();
             edit.create_volume_key(container, &mut rand::rng())?;
             let change = edit.finish()?;
+            if let Some(made) = change.objects.iter().find(|made| made.object_id == object) {
+                self.state().sends_volume_key(container, made.leaf().body_hash)?;
+            }
             self.commit(change).await?;
         }
         let object = self.object(object).await?;
@@ -308,6 +311,10 @@ impl Vault {
         let answer = self.client().containers().get_snapshot_cell_key(request).await?.into_inner();
         self.believe(container, &present(answer.statement, "statement")?, accept_host).await
     }
+}
+
+pub(crate) fn of_a_sealed_volume() -> ClientError {
+    ClientError::Usage("there are no snapshots of a sealed volume".to_owned())
 }
 
 fn parse(snapshot: pb::Snapshot) -> Result<Snapshot, ClientError> {

@@ -19,13 +19,15 @@ use crate::{
     Client, ClientError,
     ca::ClusterCa,
     client::{idempotency_key, present},
-    snapshot::{Scheduled, Snapshot},
+    snapshot::{Scheduled, Snapshot, of_a_sealed_volume},
     vault::Vault,
     wire::time,
 };
 
 /// A snapshot is taken within minutes of what the list says, by the clocks of two nodes.
 const DATED_WITHIN: Duration = Duration::from_secs(3600);
+/// How many are kept where neither its user says so nor a schedule that is there.
+const KEPT: u16 = 7;
 
 /// When snapshots of a container are taken by themselves: as its user signed it, and how it stands as the node says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,6 +91,19 @@ impl Client {
         })
     }
 
+    /// Looks whether there are snapshots of this container at all, before its user is asked for a passphrase.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] for a sealed volume; [`ClientError::Refused`] with `SNAPSHOTS_OFF` by a node that keeps none.
+    pub async fn takes_snapshots(&self, container: ContainerId) -> Result<(), ClientError> {
+        if self.container(container).await?.sealed_volume_bytes > 0 {
+            return Err(of_a_sealed_volume());
+        }
+        let request = pb::GetSnapshotScheduleRequest { container_id: container.to_string() };
+        self.containers().get_snapshot_schedule(request).await?;
+        Ok(())
+    }
+
     /// Takes no snapshots by schedule any more. Needs step-up.
     ///
     /// # Errors
@@ -104,8 +119,8 @@ impl Client {
 }
 
 impl Vault {
-    /// Signs a schedule for the snapshots of a container, in the place of the one before. An empty zone is UTC. To keep
-    /// fewer than before needs step-up.
+    /// Signs a schedule for the snapshots of a container, in the place of the one before. A zone and a number that are not said
+    /// are those of the one before; without one UTC and 7. To keep fewer than before needs step-up.
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::Usage`] if this vault has not pinned the container's host, whose word its snapshots
@@ -114,8 +129,8 @@ impl Vault {
         &mut self,
         container: ContainerId,
         cron: &str,
-        time_zone: &str,
-        keep: u16,
+        time_zone: Option<&str>,
+        keep: Option<u16>,
     ) -> Result<SnapshotSchedule, ClientError> {
         if self.pinned_host(container).is_none() {
             let why =
@@ -134,13 +149,15 @@ impl Vault {
         let key = ScheduleKey::of((*version, volume_key), self.keys().scope(), container)?;
         // higher than any that a host of this user has seen, also where the database was put back since
         let now = u64::try_from(SystemClock.now().millis()).unwrap_or(0);
+        let number = before.as_ref().map_or(now, |before| now.max(before.number.saturating_add(1)));
+        let (time_zone, keep) = stays(before.as_ref(), time_zone, keep);
         let schedule = Schedule {
             tenant: who.tenant,
             user: who.user,
             container,
-            number: before.map_or(now, |before| now.max(before.number.saturating_add(1))),
+            number,
             cron: cron.to_owned(),
-            time_zone: if time_zone.is_empty() { "UTC" } else { time_zone }.to_owned(),
+            time_zone,
             keep,
             key: key.public(),
             key_version: *version,
@@ -168,7 +185,8 @@ impl Vault {
         for container in pinned {
             // a container of before is not there any more
             let Ok(Some(before)) = self.client().snapshot_schedule(container, &own).await else { continue };
-            self.put_snapshot_schedule(container, &before.cron, &before.time_zone, before.keep).await?;
+            let (time_zone, keep) = (Some(before.time_zone.as_str()), Some(before.keep));
+            self.put_snapshot_schedule(container, &before.cron, time_zone, keep).await?;
         }
         Ok(())
     }
@@ -194,6 +212,13 @@ impl Vault {
         let pinned = self.pinned_host(snapshot.container);
         judge_taken(&self.client().target().ca, self.keys().scope().tenant, pinned, snapshot, scheduled)
     }
+}
+
+/// The zone and the number of a schedule in the place of `before`: what its user does not say stays.
+fn stays(before: Option<&SnapshotSchedule>, time_zone: Option<&str>, keep: Option<u16>) -> (String, u16) {
+    let said = time_zone.filter(|zone| !zone.is_empty());
+    let zone = said.or(before.map(|before| before.time_zone.as_str())).unwrap_or("UTC");
+    (zone.to_owned(), keep.or(before.map(|before| before.keep)).unwrap_or(KEPT))
 }
 
 /// What `believe_taken` decides, from what it holds against each other.
@@ -295,6 +320,25 @@ mod tests {
             wrapped_key: Vec::new(),
             scheduled: None,
         }
+    }
+
+    #[test]
+    fn what_a_schedule_does_not_say_is_that_of_the_one_before_and_else_utc_and_seven() {
+        let before = SnapshotSchedule {
+            container: ContainerId::from_bytes([2; 16]),
+            cron: "0 3 * * *".to_owned(),
+            time_zone: "Europe/Berlin".to_owned(),
+            keep: 3,
+            next_at: None,
+            due_at: None,
+            rests: String::new(),
+            failure: String::new(),
+            number: 1,
+        };
+        assert_eq!(stays(None, None, None), ("UTC".to_owned(), 7));
+        assert_eq!(stays(Some(&before), None, None), ("Europe/Berlin".to_owned(), 3));
+        assert_eq!(stays(Some(&before), Some("UTC"), None), ("UTC".to_owned(), 3));
+        assert_eq!(stays(Some(&before), None, Some(7)), ("Europe/Berlin".to_owned(), 7));
     }
 
     #[test]

@@ -91,6 +91,12 @@ struct Content {
     /// Serials of the last unlock of sealed volumes, by container.
     #[serde(default)]
     volumes: BTreeMap<String, u64>,
+    /// The highest that this device has sent, answered or not, by container.
+    #[serde(default)]
+    volumes_tried: BTreeMap<String, u64>,
+    /// Volume keys that this device has sent to the vault, by container: the hash of what was sent.
+    #[serde(default)]
+    volume_keys: BTreeMap<String, String>,
     /// Versions of the volume key that those were sealed under, by container.
     #[serde(default)]
     volume_versions: BTreeMap<String, u64>,

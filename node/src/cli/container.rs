@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use bytes::Bytes;
 use ocmt_client::{
     Client, ClientError,
     cell::UnlockedCell,
@@ -10,6 +11,7 @@ use ocmt_client::{
 };
 use ocmt_crypto::channel::StreamKind;
 use ocmt_types::ContainerId;
+use tonic::{Code, Status};
 
 use super::{
     args::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, PassphraseArgs, UnlockArgs},
@@ -108,31 +110,73 @@ async fn create(context: &Context, client: &Client, args: CreateArgs) -> anyhow:
         gateway_plain: args.gateway_plain,
         sealed_volume_bytes: args.sealed_volume.map(|mib| mib.saturating_mul(1 << 20)),
     };
+    // so that one of before is not taken for one that was made and did not start
+    let had_none = matches!(client.container_or_only(None).await, Err(ClientError::Usage(_)));
     let made = {
         let _waiting = waiting("making the container");
         client.create_container(&spec, !args.no_start).await
     };
+    let there = match &made {
+        Ok(made) => Some(made.clone()),
+        Err(_) => own(client).await,
+    };
     if args.sealed_volume.is_some()
-        && let Some(id) = with_sealed_volume(client, &made).await
+        && let Some(there) = &there
+        && (made.is_ok() || there.sealed_volume_bytes > 0)
     {
         // before its first unlock too, a node's word that it has none is not enough
-        context.state.made_sealed(id)?;
+        context.state.made_sealed(there.id)?;
     }
-    tell(context, &made?)?;
+    let made = made.map_err(|error| match there {
+        Some(there) if had_none && error.code() != Some(Code::AlreadyExists) => {
+            anyhow::Error::new(error).context(made_all_the_same(there.id, !args.no_start))
+        }
+        _ => by_flag(error).into(),
+    })?;
+    tell(context, &made)?;
     if !context.out.json {
         note("Next: `ocmt container unlock --map VARIABLE=SECRET` gives it secrets from your vault.");
     }
     Ok(())
 }
 
-/// The container that was made with a sealed volume: also one that is there and could not be started.
-async fn with_sealed_volume(client: &Client, made: &Result<Container, ClientError>) -> Option<ContainerId> {
-    match made {
-        Ok(made) => Some(made.id),
-        Err(_) => {
-            let there = client.container(client.container_or_only(None).await.ok()?).await.ok()?;
-            (there.sealed_volume_bytes > 0).then_some(there.id)
+/// The caller's container, if there is one.
+async fn own(client: &Client) -> Option<Container> {
+    client.container(client.container_or_only(None).await.ok()?).await.ok()
+}
+
+/// What a call that failed has made.
+fn made_all_the_same(id: ContainerId, start: bool) -> String {
+    if start {
+        return format!(
+            "the container {id} was made, but did not start: `ocmt container start {id}` tries again"
+        );
+    }
+    format!("the container {id} was made all the same: see `ocmt container status {id}`")
+}
+
+/// What is refused in a container that is to be made, by the option that asked for it.
+const OPTIONS: [(&str, &str); 6] = [
+    ("spec.sealed_volume_bytes: ", "--sealed-volume"),
+    ("spec.image: ", "--image"),
+    ("spec.gateway_plain: ", "--gateway-plain"),
+    ("spec.hibernation.pause_after: ", "--pause-after"),
+    ("spec.hibernation.stop_after: ", "--stop-after"),
+    ("spec.workload_argv: ", "PROGRAM"),
+];
+
+/// The same refusal in the words of whoever typed the command.
+fn by_flag(error: ClientError) -> ClientError {
+    let ClientError::Refused(status) = &error else { return error };
+    let said = OPTIONS.iter().find_map(|(field, option)| {
+        let why = status.message().strip_prefix(field)?;
+        Some(format!("{option} {why}"))
+    });
+    match said {
+        Some(said) => {
+            Status::with_details(status.code(), said, Bytes::copy_from_slice(status.details())).into()
         }
+        None => error,
     }
 }
 
@@ -313,4 +357,28 @@ async fn logs(context: &Context, args: LogsArgs) -> anyhow::Result<ExitCode> {
     let cell = attach(context, &client, args.which.container, &args.passphrase).await?;
     let channel = client.open_channel(&cell.endpoints, StreamKind::Logs { follow: args.follow }).await?;
     Box::pin(streams::print(channel)).await
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tonic_types::{ErrorDetails, StatusExt as _};
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_option_and_stays_one() {
+        let details = ErrorDetails::with_error_info("INVALID_ARGUMENT", "ocmt", []);
+        let of = |text: &str| {
+            let refused = Status::with_error_details(Code::InvalidArgument, text, details.clone());
+            by_flag(refused.into())
+        };
+        let refused = of("spec.sealed_volume_bytes: needs Docker");
+        assert_eq!(refused.to_string(), "--sealed-volume needs Docker");
+        assert_eq!(refused.reason().as_deref(), Some("INVALID_ARGUMENT"));
+        assert_eq!(refused.code(), Some(Code::InvalidArgument));
+        assert_eq!(of("user_id: is nobody").to_string(), "user_id: is nobody");
+        let other = by_flag(ClientError::Usage("spec.image: x".to_owned()));
+        assert!(matches!(other, ClientError::Usage(_)));
+    }
 }

@@ -1,10 +1,14 @@
 //! `ocmt node`, `dev`, `config`: running a node, and what belongs to it.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
-use ocmt_runtime::docker::Engine;
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::{Context as _, bail};
+use ocmt_client::ClientError;
+use ocmt_runtime::{ImageRef, docker::Engine};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 use super::{
     args::{ConfigCommand, DemoRuntime, DevArgs, NodeArgs},
@@ -17,6 +21,9 @@ use crate::{
     software::Software,
     telemetry,
 };
+
+/// What an engine has to answer whether it is there.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs a node until it is asked to stop.
 ///
@@ -65,6 +72,7 @@ pub(super) async fn dev(args: &DevArgs, software: Software) -> anyhow::Result<Ex
     config.telemetry.filter = "warn,ocmt=info".to_owned();
     containers_of(args, crate::demo::engine::from_environment(), &mut config)?;
     config::check(&config)?;
+    answers(&config.containers, ANSWERS_WITHIN).await?;
     let _traces = telemetry::init(&config.telemetry)?;
     let node = Box::pin(Node::start(&config, software)).await;
     let node = node.map_err(|error| named(&config.listen, error.into()))?;
@@ -83,6 +91,13 @@ pub(super) async fn dev(args: &DevArgs, software: Software) -> anyhow::Result<Ex
 
 /// How its containers run, and where. Docker has nothing to run without an image.
 fn containers_of(args: &DevArgs, docker_host: Option<String>, config: &mut Config) -> anyhow::Result<()> {
+    if !args.image.is_empty() && args.image.parse::<ImageRef>().is_err() {
+        let image = &args.image;
+        let text = format!(
+            "--image takes a digest, and {image:?} is none: `ocmt image build` prints that of what it makes, `docker image inspect --format '{{{{.Id}}}}' IMAGE` that of one that Docker has"
+        );
+        return Err(ClientError::Usage(text).into());
+    }
     let it = &mut config.containers;
     it.image.clone_from(&args.image);
     it.runtime = match args.runtime {
@@ -96,6 +111,23 @@ fn containers_of(args: &DevArgs, docker_host: Option<String>, config: &mut Confi
         it.docker_host = host;
     }
     Ok(())
+}
+
+/// Refuses an engine that does not answer: the node would serve, and start no container.
+async fn answers(containers: &config::Containers, patience: Duration) -> anyhow::Result<()> {
+    if containers.runtime != RuntimeKind::Docker {
+        return Ok(());
+    }
+    let at = &containers.docker_host;
+    let engine = Engine::at(at)?;
+    let why = match timeout(patience, engine.info()).await {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("nothing was said within {} s", patience.as_secs()),
+    };
+    bail!(
+        "no Docker engine answers at {at} ({why}): start it, or name another with DOCKER_HOST=unix:///…; `ocmt dev --runtime process` needs none"
+    )
 }
 
 /// Checks or prints configuration.
@@ -146,7 +178,8 @@ mod tests {
                 .map(|()| (config.containers.runtime, config.containers.docker_host, config.containers.image))
         };
         let (socket, usual) = ("unix:///run/user/7/docker.sock", "unix:///var/run/docker.sock");
-        let image = "sha256:0";
+        let digest = format!("sha256:{}", "0".repeat(64));
+        let image = digest.as_str();
         for (runtime, image, host, wanted) in [
             (Some(DemoRuntime::Docker), "", Some(socket), (RuntimeKind::Docker, socket)),
             (Some(DemoRuntime::Docker), image, None, (RuntimeKind::Docker, usual)),
@@ -165,6 +198,28 @@ mod tests {
         let elsewhere = of(Some(DemoRuntime::Docker), "", Some("tcp://docker.example:2375")).unwrap_err();
         let said = format!("{elsewhere:#}");
         assert!(said.contains("DOCKER_HOST") && said.contains("only unix:///path is taken"), "{said}");
+        for runtime in [None, Some(DemoRuntime::Docker), Some(DemoRuntime::Process)] {
+            for tag in ["foo:latest", "foo", "sha256:0"] {
+                let said = of(runtime, tag, None).unwrap_err().to_string();
+                assert!(said.contains("--image takes a digest") && said.contains(tag), "{said}");
+                assert!(said.contains("'{{.Id}}'"), "{said}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_development_node_does_not_start_over_an_engine_that_does_not_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| format!("unix://{}", folder.path().join(name).display());
+        let of = |runtime, docker_host| config::Containers { runtime, docker_host, ..Default::default() };
+        // one that takes connections, and says nothing
+        let _silent = std::os::unix::net::UnixListener::bind(folder.path().join("silent")).unwrap();
+        for name in ["silent", "absent"] {
+            let asked = answers(&of(RuntimeKind::Docker, at(name)), Duration::from_millis(50)).await;
+            let said = asked.unwrap_err().to_string();
+            assert!(said.contains(&at(name)) && said.contains("DOCKER_HOST"), "{said}");
+            answers(&of(RuntimeKind::Process, at(name)), Duration::from_millis(50)).await.unwrap();
+        }
     }
 
     #[test]

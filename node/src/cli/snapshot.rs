@@ -2,6 +2,8 @@
 
 use anyhow::Context as _;
 use ocmt_client::{Client, snapshot::Snapshot, snapshot_schedule::SnapshotSchedule};
+use ocmt_types::ContainerId;
+use serde_json::Value;
 
 use super::{
     args::{SnapshotCommand, SnapshotScheduleCommand},
@@ -14,7 +16,7 @@ pub(super) async fn run(context: &Context, command: SnapshotCommand) -> anyhow::
     let client = context.client().await?;
     match command {
         SnapshotCommand::Create(args) => {
-            let container = client.container_or_only(args.which.container).await?;
+            let container = with_snapshots(&client, args.which.container).await?;
             let mut vault = context.vault(&client, &args.passphrase).await?;
             let taken = {
                 let _waiting = waiting("taking a snapshot");
@@ -38,7 +40,7 @@ pub(super) async fn run(context: &Context, command: SnapshotCommand) -> anyhow::
             })
         }
         SnapshotCommand::Restore(args) => {
-            let container = client.container_or_only(args.container).await?;
+            let container = with_snapshots(&client, args.container).await?;
             let mut vault = context.vault(&client, &args.passphrase).await?;
             let generation = {
                 let _waiting = waiting("restoring the snapshot");
@@ -48,7 +50,7 @@ pub(super) async fn run(context: &Context, command: SnapshotCommand) -> anyhow::
             context.out.value(&json, || format!("restored: the container is generation {generation} now"))
         }
         SnapshotCommand::Verify(args) => {
-            let container = client.container_or_only(args.container).await?;
+            let container = with_snapshots(&client, args.container).await?;
             let mut vault = context.vault(&client, &args.passphrase).await?;
             {
                 let _waiting = waiting("reading the snapshot");
@@ -71,20 +73,21 @@ async fn schedule(
 ) -> anyhow::Result<()> {
     match command {
         SnapshotScheduleCommand::Set(args) => {
-            let container = client.container_or_only(args.container).await?;
+            let container = with_snapshots(client, args.container).await?;
             let mut vault = context.vault(client, &args.passphrase).await?;
-            let put = vault.put_snapshot_schedule(container, &args.cron, &args.time_zone, args.keep).await?;
+            let zone = args.time_zone.as_deref();
+            let put = vault.put_snapshot_schedule(container, &args.cron, zone, args.keep).await?;
             context.out.value(&put, || shown(&put))
         }
         SnapshotScheduleCommand::Show(which) => {
-            let container = client.container_or_only(which.container).await?;
+            let container = with_snapshots(client, which.container).await?;
             let me = client.identity()?;
             let own = context.state.own_keys(me.tenant, me.user)?;
             let own =
                 own.context("open your vault on this device once, as `ocmt vault ls` does: the schedule is signed with its key")?;
             match client.snapshot_schedule(container, &own.signing).await? {
                 Some(found) => context.out.value(&found, || shown(&found)),
-                None => context.out.done("no snapshots are taken by schedule"),
+                None => context.out.value(&Value::Null, || "no snapshots are taken by schedule".to_owned()),
             }
         }
         SnapshotScheduleCommand::Rm(which) => {
@@ -93,6 +96,13 @@ async fn schedule(
             context.out.done("no snapshots are taken by schedule any more")
         }
     }
+}
+
+/// The container that is meant, if there are snapshots of it: nobody is to type a passphrase for a refusal.
+async fn with_snapshots(client: &Client, named: Option<ContainerId>) -> anyhow::Result<ContainerId> {
+    let container = client.container_or_only(named).await?;
+    client.takes_snapshots(container).await?;
+    Ok(container)
 }
 
 fn shown(schedule: &SnapshotSchedule) -> String {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use ocmt_client::vault::{Added, Arrived, Listed, PutOptions, Vault, Worth};
+use ocmt_client::vault::{Added, Arrived, Listed, NotRenewed, PutOptions, Vault, Worth};
 use ocmt_crypto::{
     entry::{Attributes, Entry},
     kdf::Cost,
@@ -64,6 +64,7 @@ pub(super) async fn run(context: &Context, command: VaultCommand) -> anyhow::Res
                 vault.rotate(mode, &[], Vec::new(), &reason).await?
             };
             tell_filed(context, &vault, &filed).await;
+            tell_not_renewed(context, &vault, mode).await;
             context.out.done("the vault has new keys; cells that were unlocked are locked")
         }
     }
@@ -216,6 +217,31 @@ async fn tell_filed(context: &Context, vault: &Vault, filed: &[Arrived]) {
     }
 }
 
+/// What still goes by the keys of before. No failure of the command, as [`tell_filed`].
+async fn tell_not_renewed(context: &Context, vault: &Vault, mode: RotationMode) {
+    if context.out.json {
+        return;
+    }
+    match vault.not_renewed(mode).await {
+        Err(_) => {
+            note("whether snapshots by schedule go on could not be read: see `ocmt snapshot schedule show`");
+        }
+        Ok(left) => not_renewed(&left).iter().for_each(|line| note(line)),
+    }
+}
+
+fn not_renewed(left: &NotRenewed) -> Vec<String> {
+    let schedules = left.schedules.iter().map(|(id, why)| {
+        format!(
+            "the snapshot schedule of {id} rests ({why}): `ocmt snapshot schedule set CRON --container {id}`"
+        )
+    });
+    let volumes = left.volumes.iter().map(|id| {
+        format!("the sealed volume of {id} is under its key of before until its next unlock: `ocmt container unlock {id}`")
+    });
+    schedules.chain(volumes).collect()
+}
+
 async fn change_passphrase(
     context: &Context,
     old: &PassphraseArgs,
@@ -230,5 +256,26 @@ async fn change_passphrase(
         vault.rotate(RotationMode::Rekey, &drop, add, "the passphrase was changed").await?
     };
     tell_filed(context, &vault, &filed).await;
+    tell_not_renewed(context, &vault, RotationMode::Rekey).await;
     context.out.done("the passphrase was changed; the old one opens nothing any more")
+}
+
+#[cfg(test)]
+mod tests {
+    use ocmt_types::{ContainerId, Id as _};
+
+    use super::*;
+
+    #[test]
+    fn what_new_keys_do_not_reach_is_told_with_what_to_do() {
+        let (one, two) = (ContainerId::from_bytes([1; 16]), ContainerId::from_bytes([2; 16]));
+        let left =
+            NotRenewed { schedules: vec![(one, "the vault has other keys".to_owned())], volumes: vec![two] };
+        let [schedule, volume] = &not_renewed(&left)[..] else { unreachable!("two lines") };
+        assert!(schedule.contains(&format!(
+            "rests (the vault has other keys): `ocmt snapshot schedule set CRON --container {one}`"
+        )));
+        assert!(volume.contains(&format!("`ocmt container unlock {two}`")), "{volume}");
+        assert!(not_renewed(&NotRenewed::default()).is_empty());
+    }
 }

@@ -67,7 +67,8 @@ act!(CreateContainer: CreateContainer, Woken, created, self, work => {
     let spec = self.spec;
     check(&spec)?;
     if spec.sealed_volume_bytes.is_some() && work.env.runtime.kind() == RuntimeKind::Process {
-        return Err(ActorError::invalid("spec.sealed_volume_bytes", "needs Docker, which this node does not use"));
+        let why = "needs Docker, and containers of this node are child processes: leave it out, or make the container at a node with Docker";
+        return Err(ActorError::invalid("spec.sealed_volume_bytes", why));
     }
     image(&spec.image, work.env.mode)?;
     let container: ContainerId = work.env.id();

@@ -55,27 +55,35 @@ impl Vault {
         above: u64,
     ) -> Result<VolumeUnlock, ClientError> {
         let object = volume_key_id(container);
-        let is_first = !self.keys().leaves().any(|leaf| leaf.object_id == object);
+        let there = self.keys().leaves().find(|leaf| leaf.object_id == object).map(|leaf| leaf.body_hash);
+        let is_first = match there {
+            None => true,
+            // this device has made it before, and did not hear that it is there
+            Some(body_hash) => self.state().has_sent_volume_key(container, body_hash)?,
+        };
         let versions = self.volume_key(container, true).await?;
         if is_first {
             self.state().made_volume_key(container, versions.current.0)?;
         }
-        let known = self.state().volume_serial(container)?;
+        let (known, tried) = (self.state().volume_serial(container)?, self.state().tried_serial(container)?);
         let is_first = is_first || self.state().has_made_volume_key(container)?;
         let least = demanded(known, is_first, accept_older);
         let from = if accept_older { 0 } else { self.state().volume_version(container)? };
         let earlier = readable(&versions.earlier, from).iter().map(sealing).collect::<Result<_, _>>()?;
-        Ok(VolumeUnlock {
-            current: sealing(&versions.current)?,
-            earlier,
-            serial: now().max(known.unwrap_or(0).max(above).saturating_add(1)),
-            least,
-        })
+        let serial = next_serial(now(), [known.unwrap_or(0), tried, above]);
+        // before it goes out: it may be sealed so, and its answer lost
+        self.state().tries_volume(container, serial)?;
+        Ok(VolumeUnlock { current: sealing(&versions.current)?, earlier, serial, least })
     }
 }
 
 fn now() -> u64 {
     u64::try_from(SystemClock.now().millis()).unwrap_or(0)
+}
+
+/// Above all that was answered, sent or found.
+fn next_serial(now: u64, before: [u64; 3]) -> u64 {
+    before.into_iter().fold(now, |next, before| next.max(before.saturating_add(1)))
 }
 
 /// A serial that was found, where it is to be gone above.
@@ -137,6 +145,15 @@ mod tests {
         assert_eq!(demanded(Some(7), false, true), 0, "its user said so");
         assert_eq!(demanded(Some(0), true, false), 0, "made here, and unlocked nowhere");
         assert_eq!(demanded(Some(0), false, false), 1, "made here, and another device may have unlocked it");
+    }
+
+    #[test]
+    fn an_unlock_goes_above_one_whose_answer_was_lost() {
+        assert_eq!(next_serial(100, [0, 0, 0]), 100);
+        assert_eq!(next_serial(100, [90, 99, 0]), 100);
+        // the clock was put back since
+        assert_eq!(next_serial(100, [90, 120, 0]), 121);
+        assert_eq!(next_serial(100, [100, 0, 130]), 131);
     }
 
     #[test]

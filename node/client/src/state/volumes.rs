@@ -1,6 +1,7 @@
 //! Sealed volumes that this device has unlocked, so that an older one is not taken for the present one.
 
-use ocmt_types::ContainerId;
+use data_encoding::HEXLOWER;
+use ocmt_types::{ContainerId, Digest32};
 
 use super::LocalState;
 use crate::ClientError;
@@ -25,6 +26,40 @@ impl LocalState {
     /// [`ClientError::State`].
     pub fn made_sealed(&self, container: ContainerId) -> Result<(), ClientError> {
         self.unlocked_volume(container, 0, 0)
+    }
+
+    /// The highest serial that this device has sent: the answer may have been lost, and the volume sealed all the same.
+    pub(crate) fn tried_serial(&self, container: ContainerId) -> Result<u64, ClientError> {
+        Ok(self.read()?.volumes_tried.get(&container.to_string()).copied().unwrap_or_default())
+    }
+
+    /// Remembers what an unlock sends, before it goes out. The next one goes above it, and demands nothing of it.
+    pub(crate) fn tries_volume(&self, container: ContainerId, serial: u64) -> Result<(), ClientError> {
+        self.change(|content| {
+            let tried = content.volumes_tried.entry(container.to_string()).or_default();
+            *tried = serial.max(*tried);
+        })
+    }
+
+    /// Remembers which volume key this device sends to the vault, before it does: the answer may be lost, and the key be there.
+    pub(crate) fn sends_volume_key(
+        &self,
+        container: ContainerId,
+        body_hash: Digest32,
+    ) -> Result<(), ClientError> {
+        self.change(|content| {
+            content.volume_keys.insert(container.to_string(), HEXLOWER.encode(body_hash.as_bytes()));
+        })
+    }
+
+    /// Whether the volume key of this hash is the one that this device has sent.
+    pub(crate) fn has_sent_volume_key(
+        &self,
+        container: ContainerId,
+        body_hash: Digest32,
+    ) -> Result<bool, ClientError> {
+        let sent = self.read()?.volume_keys.remove(&container.to_string());
+        Ok(sent.is_some_and(|sent| sent == HEXLOWER.encode(body_hash.as_bytes())))
     }
 
     /// Remembers that this device has made the volume key, before any unlock with it; that the container has a volume is not said with it.
@@ -77,6 +112,27 @@ mod tests {
         state.made_sealed(container).unwrap();
         assert_eq!(state.volume_serial(container).unwrap(), Some(9));
         assert_eq!(state.volume_serial(ContainerId::from_bytes([2; 16])).unwrap(), None);
+    }
+
+    #[test]
+    fn what_was_sent_is_remembered_and_is_no_word_of_a_volume() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = LocalState::open(&dir.path().join("s")).unwrap();
+        let (container, other) = (ContainerId::from_bytes([1; 16]), ContainerId::from_bytes([2; 16]));
+        assert_eq!(state.tried_serial(container).unwrap(), 0);
+        for (serial, tried) in [(7, 7), (9, 9), (8, 9)] {
+            state.tries_volume(container, serial).unwrap();
+            assert_eq!(state.tried_serial(container).unwrap(), tried);
+        }
+        let key = Digest32([3; 32]);
+        state.sends_volume_key(container, key).unwrap();
+        assert!(state.has_sent_volume_key(container, key).unwrap());
+        assert!(state.has_sent_volume_key(container, key).unwrap(), "asking takes nothing away");
+        assert!(!state.has_sent_volume_key(container, Digest32([4; 32])).unwrap(), "another device's");
+        assert!(!state.has_sent_volume_key(other, key).unwrap());
+        assert_eq!(state.tried_serial(other).unwrap(), 0);
+        assert_eq!(state.volume_serial(container).unwrap(), None);
+        assert!(!state.has_made_volume_key(container).unwrap());
     }
 
     #[test]

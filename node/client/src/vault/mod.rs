@@ -31,6 +31,7 @@ pub use export::{Exported, Parts, Piece};
 pub use inbox::{Arrived, Worth};
 pub use key::Key;
 pub(crate) use open::present_vault;
+pub use rotate::NotRenewed;
 pub use slots::Added;
 pub use watch::{Changed, ChangedObject, VaultEvent, Watch};
 pub(crate) use wire::{blocking, digest, to_object, to_pb};

@@ -1,8 +1,11 @@
 //! Rotation: a new vault key and signing key, every object taken over, and the old key gone.
 
-use ocmt_crypto::vault::{Completed, Rotation, RotationMode};
+use ocmt_crypto::{
+    object::volume_key_id,
+    vault::{Completed, Rotation, RotationMode},
+};
 use ocmt_proto::v1 as pb;
-use ocmt_types::{Digest32, SlotId};
+use ocmt_types::{ContainerId, Digest32, SlotId};
 
 use super::{Added, Arrived, Vault, to_pb};
 use crate::{
@@ -13,7 +16,43 @@ use crate::{
 /// Objects re-encrypted and sent at once.
 const BATCH: usize = 48;
 
+/// What still goes by the keys of before when a vault has new ones.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct NotRenewed {
+    /// Containers whose schedule of snapshots rests, and why.
+    pub schedules: Vec<(ContainerId, String)>,
+    /// Containers whose sealed volume is under the volume key of before until its next unlock.
+    pub volumes: Vec<ContainerId>,
+}
+
 impl Vault {
+    /// Looks what a rotation of this mode has left to its user.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the vault has its new keys all the same.
+    pub async fn not_renewed(&self, mode: RotationMode) -> Result<NotRenewed, ClientError> {
+        let (me, own) = (self.client.identity()?.user, self.identity_key());
+        let mut left = NotRenewed::default();
+        let all = self.client.list_containers().await?;
+        for container in all.into_iter().filter(|container| container.user == me) {
+            let id = container.id;
+            if container.sealed_volume_bytes > 0 {
+                let has_key = self.open.leaves().any(|leaf| leaf.object_id == volume_key_id(id));
+                if has_key && mode == RotationMode::Rekey {
+                    left.volumes.push(id);
+                }
+                continue;
+            }
+            match self.client.snapshot_schedule(id, &own).await {
+                Ok(Some(found)) if !found.rests.is_empty() => left.schedules.push((id, found.rests)),
+                Ok(_) => {}
+                Err(error) if error.reason().as_deref() == Some("SNAPSHOTS_OFF") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(left)
+    }
+
     /// Rotates: drops the slots `drop`, adds those of `add`, and converts every object. An unfinished
     /// rotation of this device that does the same is gone on with; any other is dropped with all it staged. A re-keying gives the inbox a new key too, so what
     /// waits there and can be filed is filed first: what was filed.

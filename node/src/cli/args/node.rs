@@ -28,7 +28,7 @@ pub enum DemoRuntime {
 /// `ocmt dev`
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  ocmt dev\n\nThen, in another terminal:\n  ocmt login --sign-up --email you@example.org --tenant-name Home \\\n      --endpoint https://127.0.0.1:7443 --ca .ocmt/pki/ca.pem\n\nDOCKER_HOST=unix:///… names another Docker engine than that of this machine."
+    after_help = "Example:\n  ocmt dev\n\nThen, in another terminal:\n  ocmt login --sign-up --email you@example.org --tenant-name Home \\\n      --endpoint https://127.0.0.1:7443 --ca .ocmt/pki/ca.pem\n\nContainers are child processes of it, which isolate nothing, unless it is given an image:\n  ocmt dev --image sha256:…\n\nDOCKER_HOST=unix:///… names another Docker engine than that of this machine; it has to answer."
 )]
 pub struct DevArgs {
     /// Where the node keeps its state
@@ -37,7 +37,8 @@ pub struct DevArgs {
     /// Run containers so; without it in Docker if there is an image, else as child processes
     #[arg(long, value_enum)]
     pub runtime: Option<DemoRuntime>,
-    /// What containers run that name no image, by the digest that `ocmt image build` prints; in Docker there are none without it
+    /// What containers run that name no image, by the digest that `ocmt image build` prints, not by a tag; in Docker there
+    /// are none without it
     #[arg(long, value_name = "DIGEST", default_value = "")]
     pub image: String,
 }

@@ -77,7 +77,9 @@ pub enum VaultCommand {
         new: NewPassphraseArgs,
     },
     /// Give the vault new keys and encrypt everything anew
-    #[command(after_help = "Example:\n  ocmt vault rotate --reason 'lost a laptop'")]
+    #[command(
+        after_help = "Example:\n  ocmt vault rotate --reason 'lost a laptop'\n\nCells that were unlocked are locked. Your schedule of snapshots is signed anew for the new keys; where that failed, it rests, and you are told. A sealed volume is under its key of before until its next unlock."
+    )]
     Rotate {
         /// Only wrap the keys anew: faster, and takes nothing away from who had them
         #[arg(long)]

@@ -14,6 +14,7 @@ use ocmt_client::{
 use ocmt_crypto::{
     backup_key::BackupKey,
     slot::{KeySlot, SlotKind},
+    vault::RotationMode,
 };
 use ocmt_types::{Clock as _, SystemClock};
 use serde::Serialize;
@@ -27,7 +28,7 @@ use super::{
         output::{note, waiting},
         share, show,
     },
-    asked, kit, open, tell_filed,
+    asked, kit, open, tell_filed, tell_not_renewed,
 };
 
 /// A way to open the vault, for a list.
@@ -105,6 +106,7 @@ async fn remove(context: &Context, vault: &mut Vault, named: &str) -> anyhow::Re
     };
     context.out.done(&format!("the {} opens nothing any more", opened_by(kind)))?;
     tell_filed(context, vault, &filed).await;
+    tell_not_renewed(context, vault, RotationMode::Rekey).await;
     if kind == SlotKind::Recovery && !context.out.json {
         note("Your guardians' parts are worthless now: name guardians anew with `ocmt recovery setup`.");
     }
@@ -173,6 +175,9 @@ pub(super) async fn backup_key(context: &Context, args: &BackupKeyArgs) -> anyho
     }
     // nothing in it may keep the new key from being shown
     tell_filed(context, &vault, &filed).await;
+    if replaced > 0 {
+        tell_not_renewed(context, &vault, RotationMode::Rekey).await;
+    }
     Ok(())
 }
 

@@ -122,6 +122,35 @@ async fn a_schedule_is_made_changed_listed_explained_and_deleted() {
     }
     assert_eq!(desk.says(&["schedule", "rm", id]).await.code, Some(0));
     assert_eq!(json(&desk.says(&["schedule", "ls"]).await), Value::Array(Vec::new()));
+    what_cannot_be_is_told_in_time(&desk).await;
+    what_was_made_and_did_not_start_is_named(&desk).await;
+}
+
+/// In the words of the command, and before anybody is asked for a passphrase.
+async fn what_cannot_be_is_told_in_time(desk: &Desk) {
+    let snapshots: [&[&str]; 3] =
+        [&["create"], &["schedule", "set", "0 3 * * *"], &["verify", "00000000-0000-0000-0000-000000000001"]];
+    for words in snapshots {
+        let said = desk.says(&[&["snapshot"], words].concat()).await;
+        assert!(said.code == Some(3) && said.err.contains("keeps no snapshots"), "{words:?}: {}", said.err);
+    }
+    let sealed = desk.says(&["container", "create", "--sealed-volume"]).await;
+    assert!(sealed.code == Some(3) && sealed.err.contains("--sealed-volume needs Docker"), "{}", sealed.err);
+}
+
+async fn what_was_made_and_did_not_start_is_named(desk: &Desk) {
+    let bob = desk.node.person("bob").await.unwrap();
+    let state = keep(&desk.node, &bob);
+    // so that no volume can be made for them
+    let tenant = bob.client.identity().unwrap().tenant.to_string();
+    fs::write(desk.node.folder().join("data/volumes").join(tenant), "").unwrap();
+    let create = async || ocmt(&["container", "create", "--state-dir", &state]).await.unwrap();
+    let said = create().await;
+    let id = bob.client.container_or_only(None).await.unwrap();
+    let start = format!("the container {id} was made, but did not start: `ocmt container start {id}`");
+    assert!(said.code == Some(3) && said.err.contains(&start), "{}", said.err);
+    let again = create().await;
+    assert!(again.code == Some(3) && !again.err.contains("was made"), "{}", again.err);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use ocmt_client::{
     container::{Spec, State},
     oauth::Gifts,
 };
+use ocmt_crypto::vault::RotationMode;
 use ocmt_runtime::{Runtime as _, docker::DockerRuntime};
 use ocmt_testkit::{Person, TestNode, docker};
 
@@ -102,4 +103,8 @@ pub(crate) async fn keeps_what_was_written_and_shows_its_host_none_of_it(
     let gifts = Gifts { accept_older_volume: true, ..Gifts::default() };
     let cell = vault.unlock_with(id, gifts, LEASE, false).await.unwrap();
     says(&bob, &cell, &["write", "/volume/notes", "anew"]).await;
+    // new keys of the vault reach it with its next unlock, and that is told
+    for (mode, told) in [(RotationMode::Rewrap, vec![]), (RotationMode::Rekey, vec![id])] {
+        assert_eq!(vault.not_renewed(mode).await.unwrap().volumes, told);
+    }
 }

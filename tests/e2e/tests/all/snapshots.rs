@@ -8,7 +8,12 @@ use std::{
 };
 
 use ocmt::config::{Config, RuntimeKind};
-use ocmt_client::{ClientError, container::Spec, snapshot::State, vault::Vault};
+use ocmt_client::{
+    ClientError,
+    container::Spec,
+    snapshot::State,
+    vault::{NotRenewed, Vault},
+};
 use ocmt_cluster_tests::wait::until;
 use ocmt_crypto::vault::RotationMode;
 use ocmt_store::testing::TestDatabase;
@@ -145,7 +150,7 @@ async fn round(mut desk: Desk) {
 async fn by_schedule(desk: &mut Desk) {
     let Some(database) = &desk.database else { return };
     let container = desk.container;
-    let put = desk.vault.put_snapshot_schedule(container, "0 3 1 1 *", "", 3).await.unwrap();
+    let put = desk.vault.put_snapshot_schedule(container, "0 3 1 1 *", None, Some(3)).await.unwrap();
     assert!(put.next_at.is_some() && put.due_at.is_none() && put.rests.is_empty());
     // the time has come
     database.run("UPDATE snapshot_schedules SET due_at = 1").await.unwrap();
@@ -179,6 +184,11 @@ async fn by_schedule(desk: &mut Desk) {
     let own = desk.vault.identity_key();
     let renewed = desk.ada.client.snapshot_schedule(container, &own).await.unwrap().unwrap();
     assert_eq!((renewed.rests.as_str(), renewed.keep), ("", 3), "it was not signed anew");
+    assert_eq!(desk.vault.not_renewed(RotationMode::Rekey).await.unwrap(), NotRenewed::default());
+    // as where it could not be
+    database.run("UPDATE snapshot_schedules SET vault_epoch = vault_epoch - 1").await.unwrap();
+    let left = desk.vault.not_renewed(RotationMode::Rekey).await.unwrap();
+    assert!(left.schedules.len() == 1 && left.schedules[0].0 == container && left.volumes.is_empty());
     desk.vault.restore_snapshot(container, taken.id, false).await.unwrap();
     assert_eq!(desk.file(), CANARY);
     desk.ada.client.delete_snapshot_schedule(container).await.unwrap();
@@ -226,10 +236,13 @@ async fn it_is_typed() {
     assert_eq!((restored["generation"].as_u64(), desk.file().as_str()), (Some(2), CANARY));
     let scheduled = [["schedule", "set", "0 3 * * *", "--keep", "2"].as_slice(), &opened].concat();
     assert_eq!(json(&says(&scheduled).await)["keep"].as_u64(), Some(2));
+    // what is not said stays
+    json(&says(&[["schedule", "set", "0 4 * * *"].as_slice(), &opened].concat()).await);
     let shown = json(&says(&["schedule", "show"]).await);
-    assert_eq!((shown["cron"].as_str(), shown["rests"].as_str()), (Some("0 3 * * *"), Some("")));
+    assert_eq!((shown["cron"].as_str(), shown["rests"].as_str()), (Some("0 4 * * *"), Some("")));
+    assert_eq!((shown["keep"].as_u64(), shown["time_zone"].as_str()), (Some(2), Some("UTC")));
     json(&says(&["schedule", "rm"]).await);
-    assert!(json(&says(&["schedule", "show"]).await).get("cron").is_none());
+    assert!(json(&says(&["schedule", "show"]).await).is_null());
     json(&says(&["rm", id]).await);
     assert_eq!(json(&says(&["ls"]).await).as_array().map(Vec::len), Some(0));
     let gone = says(&[["restore", id].as_slice(), &opened].concat()).await;

@@ -15,7 +15,7 @@ use crate::{
     Snapshots,
     api::{
         container::*,
-        snapshot::ArchiveErrand,
+        snapshot::{ArchiveErrand, GetSnapshotSchedule},
         tenant::{DeleteTenant, GetTenant},
         users::{RemoveUser, Role},
     },
@@ -160,6 +160,9 @@ async fn a_node_without_a_store_says_so() {
     let container = world.container(&ann).await;
     let off = world.archive_cell(&ann, container, ArchiveErrand::Take, &world).await.unwrap_err();
     assert_eq!(off.reason(), "SNAPSHOTS_OFF");
+    // what a client asks before a vault is opened
+    let asked = world.kit.call(&ann.caller, GetSnapshotSchedule { container }).await.err().unwrap();
+    assert_eq!(asked.reason(), "SNAPSHOTS_OFF");
 }
 
 /// The last step goes under the ownership of the order: an owner of before puts nothing in its place.

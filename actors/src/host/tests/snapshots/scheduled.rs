@@ -1,6 +1,7 @@
 //! Snapshots that are taken by themselves: each time once, at rest, by today's right, and never in the place of a good one.
 
 mod claimed;
+mod dated;
 mod forged;
 mod goes_on;
 

@@ -6,7 +6,7 @@
 
 mod due;
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, time::Duration};
 
 use ocmt_crypto::{
     sign::VerifyKey,
@@ -40,6 +40,8 @@ const PAGE: u32 = 100;
 /// Of what a user may have, these are left for those they ask for. What a schedule has past its number takes none of them:
 /// the one that was opened, and the oldest until the newer one is there.
 const LEFT: u32 = 2;
+/// The number of a schedule is the time of the device that signs it: a clock may be ahead by so much.
+const LONGEST_AHEAD: Duration = Duration::from_secs(24 * 3600);
 const OTHER_KEYS: &str = "the vault has other keys since: put the schedule anew";
 
 impl Handle for PutSnapshotSchedule {
@@ -50,6 +52,12 @@ impl Handle for PutSnapshotSchedule {
         let before = work.tx.get::<SnapshotSchedule>(self.container).await?;
         let number =
             i64::try_from(signed.number).map_err(|_| ActorError::invalid("signed", "is no schedule"))?;
+        let follows = before.as_ref().is_some_and(|before| number == before.number.saturating_add(1));
+        if !follows && number > (work.now + LONGEST_AHEAD).millis() {
+            // once its host has seen it, none that is dated right is taken any more
+            let why = "the schedule is dated more than a day ahead: set the clock of the device that signs it, and put it anew";
+            return Err(ActorError::precondition("CLOCK_AHEAD", why));
+        }
         if let Some(before) = &before {
             if number <= before.number {
                 let why = "a later schedule is there already: read it, and put yours anew";
@@ -137,6 +145,8 @@ impl PutSnapshotSchedule {
 impl Handle for GetSnapshotSchedule {
     async fn handle(self, work: &mut Work) -> Result<SnapshotScheduleFound, ActorError> {
         let container = load(work, Action::EnterContainer, self.container).await?;
+        // clients ask this before they open a vault for a snapshot
+        super::store(&work.env)?;
         let Some(row) = work.tx.get::<SnapshotSchedule>(self.container).await? else {
             return Ok(SnapshotScheduleFound { schedule: None });
         };
