@@ -13,11 +13,40 @@ other_dockerd_runs() { pgrep -x dockerd >/dev/null 2>&1; }
 
 has_docker_chains() { iptables-save 2>/dev/null | grep -q DOCKER; }
 
+# crun 1.8 refuses a machine that has both versions of cgroups. There it is shown the first alone, which is what runc takes.
+crun_here() { # folder
+    local crun second=/sys/fs/cgroup/unified wrapper=$1/docker/crun
+    crun=$(command -v crun) || return 0
+    if [ "$(stat --file-system --format=%T "$second" 2>/dev/null)" != cgroup2fs ]; then
+        echo "$crun"
+        return 0
+    fi
+    cat >"$wrapper" <<EOF
+#!/bin/sh
+exec unshare --mount --propagation slave sh -c 'umount $second && exec $crun "\$@"' crun "\$@"
+EOF
+    chmod 755 "$wrapper"
+    echo "$wrapper"
+}
+
+# Runtimes beside runc that are installed (install.sh test), by the names that containers.oci_runtime has for them in tests.
+# gVisor uses the sockets of the container's own network namespace (--network=host): with its own stack, Debian's runsc
+# of 2022 takes that namespace for the machine's under newer kernels (6.18), and refuses.
+other_runtimes() { # folder
+    local crun runsc runtimes=()
+    crun=$(crun_here "$1")
+    [ -z "$crun" ] || runtimes+=("\"crun\": {\"path\": \"$crun\"}")
+    runsc=$(command -v runsc || true)
+    [ -z "$runsc" ] || runtimes+=("\"runsc\": {\"path\": \"$runsc\", \"runtimeArgs\": [\"--network=host\"]}")
+    local IFS=,
+    echo "{\"runtimes\": {${runtimes[*]}}}"
+}
+
 try_dockerd() { # folder, extra folder in front of the PATH
     local dir=$1/docker pid
     mkdir -p "$dir"
     PATH="${2:+$2:}$PATH" dockerd -H "unix://$dir/sock" --data-root "$dir/data" --exec-root "$dir/exec" \
-        --pidfile "$dir/pid" --bridge=none </dev/null >>"$dir/log" 2>&1 &
+        --pidfile "$dir/pid" --config-file "$dir/daemon.json" --bridge=none </dev/null >>"$dir/log" 2>&1 &
     pid=$!
     echo "$pid" >"$dir/started"
     local tenths=300
@@ -54,6 +83,7 @@ start_docker() { # folder
     mkdir -p "$dir/docker"
     if has_docker_chains || other_dockerd_runs; then touch "$dir/docker/keep-chains"; fi
     cat /proc/sys/net/ipv4/ip_forward >"$dir/docker/ip_forward"
+    other_runtimes "$dir" >"$dir/docker/daemon.json"
     if ! try_dockerd "$dir" ""; then
         legacy=$(with_legacy_iptables "$dir") || fail_with_log "Docker" "$dir/docker/log"
         say "Docker did not start with iptables as it is; trying iptables-legacy"

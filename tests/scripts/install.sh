@@ -4,9 +4,9 @@
 #   install.sh demo    what `make demo` needs (Docker engine, iptables, gdb for the memory search)
 #   install.sh release what `make release` needs (cargo-cyclonedx)
 #   install.sh test    the same as for the demo, and PostgreSQL, Redis, promtool, network namespaces, checkers of scripts and units,
-#                      Python with its cryptography, Node, Chromium, cargo-nextest, cargo-deny, cargo-audit and cargo-fuzz
+#                      two more runtimes of containers (crun, gVisor), xmlsec1, Python with its cryptography, Node, Chromium, cargo-nextest, cargo-deny, cargo-audit and cargo-fuzz
 #
-# Packages come from Debian (apt) and crates.io; semgrep.sh and quickstarts.sh fetch theirs from PyPI and npm, by digest; from nowhere else.
+# Packages come from Debian (apt) and crates.io; semgrep.sh, quickstarts.sh and saml.sh fetch theirs from PyPI and npm, by digest; from nowhere else.
 set -euo pipefail
 
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +16,7 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 # program -> Debian package that brings it
 needs_demo=(dockerd:docker.io iptables:iptables gcore:gdb cc:gcc git:git)
 needs_test=("${needs_demo[@]}" g++:g++ redis-server:redis-server promtool:prometheus ip:iproute2 setpriv:util-linux shellcheck:shellcheck
-    systemd-analyze:systemd node:nodejs npm:npm chromium:chromium chromedriver:chromium-driver)
+    crun:crun runsc:runsc xmlsec1:xmlsec1 systemd-analyze:systemd node:nodejs npm:npm chromium:chromium chromedriver:chromium-driver)
 
 debian_missing() {
     local pair program package

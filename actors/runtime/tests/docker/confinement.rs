@@ -1,5 +1,7 @@
 //! What an operator adds to the profile: fewer system calls, another runtime.
 
+use std::net::SocketAddr;
+
 use bollard::models::HostConfig;
 use ocmt_runtime::{
     ContainerSpec, Mode, Runtime as _, RuntimeError,
@@ -10,16 +12,20 @@ use ocmt_runtime::{
     },
 };
 use ocmt_types::{ContainerId, Id as _, IdGen as _, RandomIds};
+use tokio::net::TcpListener;
 
 use crate::{
     config,
-    conformance::{ask, on, secret},
+    conformance::{self, Bench, ask, on, secret},
     docker, docker_with, engine,
-    profile::client,
+    network::host_side,
+    profile::{client, no_rights_and_no_writable_root, no_way_to_gain_rights},
 };
 
-/// A second name for the runtime that every Docker has.
-const OTHER: &str = "io.containerd.runc.v2";
+/// Runtimes that `tests/scripts/docker-engine.sh` gives its engine beside `runc`: another program for this machine's kernel…
+const CRUN: &str = "crun";
+/// … and one with a kernel of its own.
+const GVISOR: &str = "runsc";
 /// `EPERM` and `ENOSYS`, as a filter answers.
 const DENIED: &str = "Err(Some(1))";
 const UNKNOWN: &str = "Err(Some(38))";
@@ -108,30 +114,78 @@ async fn what_was_made_with_dockers_filter_is_told_of_and_goes_on_and_a_foreign_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn containers_run_under_the_runtime_that_is_named_and_others_are_told() {
-    let named = Confinement { oci_runtime: Some(OTHER.to_owned()), ..strict() };
+    let named = Confinement { oci_runtime: Some(CRUN.to_owned()), ..strict() };
     let docker = docker_with(|config| config.confinement = named).await;
     let (runtime, own) = (docker.runtime, docker.config.clone());
     on(docker.bench, async |bench| {
         let spec = bench.spec();
         let (container, address) = bench.started(&spec, &secret(1)).await;
-        assert_eq!(ask(address, "ping").await, "pong");
+        no_way_to_gain_rights(address).await;
+        assert_eq!(ask(address, NARROWED[0].1).await, DENIED, "the strict filter is not there");
         let inspect = client().inspect_container(&container.to_string(), None).await.unwrap();
-        assert_eq!(inspect.host_config.unwrap().runtime.as_deref(), Some(OTHER));
+        assert_eq!(inspect.host_config.unwrap().runtime.as_deref(), Some(CRUN));
         assert_eq!(runtime.audit(&container).await.unwrap(), []);
         assert_eq!(bench.runtime.drift(&spec).await.unwrap(), Vec::<String>::new());
 
         let usual =
             DockerRuntime::open(engine(), DockerConfig { confinement: strict(), ..own }).await.unwrap();
         let told = usual.audit(&container).await.unwrap();
-        assert!(matches!(&told[..], [one] if one.item == "Runtime" && one.found == OTHER), "{told:?}");
+        assert!(matches!(&told[..], [one] if one.item == "Runtime" && one.found == CRUN), "{told:?}");
         assert_eq!(usual.drift(&spec).await.unwrap(), Vec::<String>::new(), "a setting stops nobody");
         let next = ContainerSpec { container: ContainerId::from_bytes(RandomIds.random16()), ..spec };
         let next = usual.create(&next).await.unwrap();
         let told = runtime.audit(&next).await.unwrap();
         assert!(
-            matches!(&told[..], [one] if one.item == "Runtime" && one.expected.contains(OTHER)),
+            matches!(&told[..], [one] if one.item == "Runtime" && one.expected.contains(CRUN)),
             "{told:?}"
         );
+    })
+    .await;
+}
+
+/// The life of a container, and its end.
+async fn lives(bench: &Bench) {
+    conformance::a_container_lives_from_create_to_remove(bench).await;
+    conformance::a_paused_cell_answers_only_after_unpause(bench).await;
+    conformance::a_death_is_told_with_its_code(bench).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_lives_under_crun_as_under_runc() {
+    let named = Confinement { oci_runtime: Some(CRUN.to_owned()), ..Confinement::default() };
+    on(docker_with(|config| config.confinement = named).await.bench, lives).await;
+}
+
+/// gVisor says nothing of filters and privileges, for its kernel is its own: what they are there for is asked instead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_under_gvisor_has_a_kernel_of_its_own_and_the_same_walls() {
+    let named = Confinement { oci_runtime: Some(GVISOR.to_owned()), ..Confinement::default() };
+    let docker = docker_with(|config| config.confinement = named).await;
+    let runtime = docker.runtime;
+    on(docker.bench, async |bench| {
+        let spec = bench.spec();
+        let (container, address) = bench.started(&spec, &secret(1)).await;
+        let inspect = client().inspect_container(&container.to_string(), None).await.unwrap();
+        assert_eq!(inspect.host_config.unwrap().runtime.as_deref(), Some(GVISOR));
+        let kernel = std::fs::read_to_string("/proc/version").unwrap();
+        let inside = ask(address, "read /proc/version").await;
+        assert!(inside.contains("Linux version") && !inside.contains(kernel.trim()), "{inside}");
+        no_rights_and_no_writable_root(address).await;
+        assert_eq!(runtime.audit(&container).await.unwrap(), []);
+        assert_eq!(bench.runtime.drift(&spec).await.unwrap(), Vec::<String>::new());
+
+        let (neighbour, other) = bench.started(&bench.spec(), &secret(2)).await;
+        assert_eq!(ask(other, "ping").await, "pong");
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let host = SocketAddr::new(host_side(address), listener.local_addr().unwrap().port());
+        for target in [other.0, host] {
+            let answer = ask(address, &format!("connect {target}")).await;
+            assert!(answer.starts_with("Err"), "{target}: {answer}");
+        }
+        for made in [container, neighbour] {
+            bench.runtime.remove(&made).await.unwrap();
+        }
+        lives(bench).await;
     })
     .await;
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The host's end of the container's bridge.
-fn host_side(address: ocmt_runtime::CellAddress) -> IpAddr {
+pub fn host_side(address: ocmt_runtime::CellAddress) -> IpAddr {
     let IpAddr::V4(ip) = address.0.ip() else { panic!("{address} is not IPv4") };
     IpAddr::V4((u32::from(ip) - 1).into())
 }

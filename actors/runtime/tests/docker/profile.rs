@@ -7,7 +7,7 @@ use bollard::{
     models::{ContainerConfig, ContainerCreateBody, DeviceMapping, HostConfig},
     query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder},
 };
-use ocmt_runtime::{Observed, RuntimeError, docker::drift};
+use ocmt_runtime::{CellAddress, Observed, RuntimeError, docker::drift};
 
 use crate::{
     conformance::{ask, hex, on, secret},
@@ -34,49 +34,58 @@ async fn a_container_of_ours_has_no_drift_whether_new_running_or_paused() {
     .await;
 }
 
+/// What holds under each runtime, whatever its kernel tells of itself.
+pub async fn no_rights_and_no_writable_root(address: CellAddress) {
+    let status = ask(address, "read /proc/self/status").await;
+    for line in ["Uid:\\t1000\\t1000\\t1000\\t1000", "Gid:\\t1000\\t1000\\t1000\\t1000"] {
+        assert!(status.contains(line), "{line} is not in {status}");
+    }
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd"] {
+        assert!(status.contains(&format!("{set}:\\t0000000000000000")), "{set} in {status}");
+    }
+    for place in ["/x", "/etc/x", "/ocmt-cell"] {
+        assert!(ask(address, &format!("write {place}")).await.starts_with("Err"), "{place} is writable");
+    }
+    for place in ["/tmp/x", "/run/x", "/volume/x"] {
+        assert_eq!(ask(address, &format!("write {place}")).await, "Ok(())", "{place}");
+    }
+    assert!(ask(address, "read /var/run/docker.sock").await.contains("NotFound"));
+    assert_eq!(ask(address, "cwd").await, "Ok(\"/volume\")");
+}
+
+/// The profile as a container on this machine's kernel sees it.
+pub async fn no_way_to_gain_rights(address: CellAddress) {
+    no_rights_and_no_writable_root(address).await;
+    let status = ask(address, "read /proc/self/status").await;
+    for line in ["NoNewPrivs:\\t1", "Seccomp:\\t2", "CapAmb:\\t0000000000000000"] {
+        assert!(status.contains(line), "{line} is not in {status}");
+    }
+    let mounts = ask(address, "read /proc/mounts").await;
+    for place in ["/tmp", "/run"] {
+        let options = mounts
+            .split("\\n")
+            .find(|line| line.contains(&format!(" {place} tmpfs ")))
+            .unwrap_or_else(|| panic!("{place} in {mounts}"));
+        assert!(
+            ["nosuid", "nodev", "noexec", "size="].iter().all(|option| options.contains(option)),
+            "{options}"
+        );
+    }
+    let root = mounts.trim_start_matches("Ok(\"").split("\\n").find(|line| line.contains(" / "));
+    assert!(root.is_some_and(|line| line.contains(" ro,")), "the root in {mounts}");
+    assert!(
+        ask(address, "read /proc/self/limits")
+            .await
+            .contains("Max open files            8192                 8192")
+    );
+    assert!(ask(address, "read /sys/fs/cgroup/memory/memory.limit_in_bytes").await.contains("1610612736"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn from_inside_there_are_no_rights_no_writable_root_and_no_way_to_gain_any() {
     on(docker().await.bench, async |bench| {
         let (_, address) = bench.started(&bench.spec(), &secret(1)).await;
-        let status = ask(address, "read /proc/self/status").await;
-        for line in [
-            "Uid:\\t1000\\t1000\\t1000\\t1000",
-            "Gid:\\t1000\\t1000\\t1000\\t1000",
-            "NoNewPrivs:\\t1",
-            "Seccomp:\\t2",
-        ] {
-            assert!(status.contains(line), "{line} is not in {status}");
-        }
-        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
-            assert!(status.contains(&format!("{set}:\\t0000000000000000")), "{set} in {status}");
-        }
-        for place in ["/x", "/etc/x", "/ocmt-cell"] {
-            assert!(ask(address, &format!("write {place}")).await.starts_with("Err"), "{place} is writable");
-        }
-        for place in ["/tmp/x", "/run/x", "/volume/x"] {
-            assert_eq!(ask(address, &format!("write {place}")).await, "Ok(())", "{place}");
-        }
-        let mounts = ask(address, "read /proc/mounts").await;
-        for place in ["/tmp", "/run"] {
-            let options = mounts
-                .split("\\n")
-                .find(|line| line.contains(&format!(" {place} tmpfs ")))
-                .unwrap_or_else(|| panic!("{place} in {mounts}"));
-            assert!(
-                ["nosuid", "nodev", "noexec", "size="].iter().all(|option| options.contains(option)),
-                "{options}"
-            );
-        }
-        assert!(
-            ask(address, "read /proc/self/limits")
-                .await
-                .contains("Max open files            8192                 8192")
-        );
-        assert!(
-            ask(address, "read /sys/fs/cgroup/memory/memory.limit_in_bytes").await.contains("1610612736")
-        );
-        assert!(ask(address, "read /var/run/docker.sock").await.contains("NotFound"));
-        assert_eq!(ask(address, "cwd").await, "Ok(\"/volume\")");
+        no_way_to_gain_rights(address).await;
     })
     .await;
 }
