@@ -13,7 +13,8 @@ use axum::{
     extract::ws::{CloseFrame, Message, WebSocket},
 };
 use futures_util::{
-    SinkExt as _, StreamExt as _,
+    FutureExt as _, SinkExt as _, StreamExt as _,
+    future::{BoxFuture, Shared},
     stream::{SplitSink, SplitStream},
 };
 use ocmt_actors::api::container::{Gateway, GatewayEnd};
@@ -43,9 +44,16 @@ pub(super) const PING_EVERY: Duration = Duration::from_secs(30);
 /// A client that does not take a frame for so long is gone.
 pub(super) const SEND: Duration = Duration::from_secs(30);
 /// How long the reason of an end may come after the end itself.
-const REASON: Duration = Duration::from_secs(1);
+pub(super) const REASON: Duration = Duration::from_secs(1);
 
 pub(super) type Close = (u16, &'static str);
+
+/// Why a connection is over; none if nobody could say.
+pub(super) type End = Shared<BoxFuture<'static, Option<GatewayEnd>>>;
+
+pub(super) fn end(ended: oneshot::Receiver<GatewayEnd>) -> End {
+    ended.map(Result::ok).boxed().shared()
+}
 
 /// Whoever would say why is gone: this node stops, or the tenant goes to another.
 pub(super) const MOVING: Close = (CLOSE_RESTART, "connect again");
@@ -58,19 +66,20 @@ pub(super) async fn run(
     stop: CancellationToken,
     _slot: Option<ConnectionSlot>,
 ) {
-    let Gateway { to_cell, from_cell, mut ended, .. } = gateway;
+    let Gateway { to_cell, from_cell, ended, .. } = gateway;
+    let ended = end(ended);
     let (mut sink, stream) = socket.split();
     let answered = AtomicBool::new(true);
     let close = tokio::select! {
         biased;
-        end = &mut ended => Some(end.map_or(MOVING, closing)),
+        close = told(ended.clone()) => Some(close),
         () = stop.cancelled() => Some(MOVING),
         close = inwards(stream, to_cell, &answered) => close,
         close = outwards(&mut sink, from_cell, &answered) => close,
     };
     let Some(mut close) = close else { return };
     if close.0 == CLOSE_NORMAL {
-        close = end_of(&mut ended).await;
+        close = end_of(ended).await;
     }
     let (code, reason) = close;
     let last = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
@@ -79,7 +88,19 @@ pub(super) async fn run(
     }
 }
 
-/// Frames of the client. `None`: it is gone; [`CLOSE_NORMAL`]: the cell takes no more.
+/// What the host says that ends it at once. The end of the cell's side is heard from that, after all that came before it:
+/// also where it was ended for a lock or a stop, of which the cell's last frame tells, and for which a workload may have a
+/// last word.
+pub(super) async fn told(end: End) -> Close {
+    use GatewayEnd::{CellClosed, ClientClosed, Locked, Stopped};
+    match end.await {
+        Some(CellClosed | ClientClosed | Locked | Stopped) => std::future::pending().await,
+        Some(end) => closing(end),
+        None => MOVING,
+    }
+}
+
+/// Frames of the client. `None`: it is gone.
 async fn inwards(
     mut stream: SplitStream<WebSocket>,
     to_cell: mpsc::Sender<Bytes>,
@@ -89,7 +110,8 @@ async fn inwards(
         match stream.next().await {
             Some(Ok(Message::Binary(frame))) => {
                 if to_cell.send(frame).await.is_err() {
-                    return Some((CLOSE_NORMAL, ""));
+                    // why is heard from the other direction, after what the cell has still said
+                    return std::future::pending().await;
                 }
             }
             Some(Ok(Message::Text(_))) => return Some((CLOSE_TEXT, "binary frames only")),
@@ -141,10 +163,10 @@ async fn outwards(
     }
 }
 
-async fn end_of(ended: &mut oneshot::Receiver<GatewayEnd>) -> Close {
+async fn end_of(ended: End) -> Close {
     match timeout(REASON, ended).await {
-        Ok(Ok(end)) => closing(end),
-        Ok(Err(_)) | Err(_) => MOVING,
+        Ok(Some(end)) => closing(end),
+        Ok(None) | Err(_) => MOVING,
     }
 }
 
@@ -269,15 +291,51 @@ mod tests {
         let stop = CancellationToken::new();
         let mut client = relayed(Gateway { wake, to_cell, from_cell, ended }, stop.clone()).await;
         stop.cancel();
+        assert_eq!(heard(&mut client).await, (vec![], CLOSE_RESTART));
+    }
+
+    /// The frames that a client hears, and the code that it is closed with.
+    async fn heard(
+        client: &mut tokio_tungstenite::WebSocketStream<tokio::io::DuplexStream>,
+    ) -> (Vec<Bytes>, u16) {
+        let mut frames = Vec::new();
         let closed = async {
             loop {
                 match client.next().await.unwrap().unwrap() {
                     Heard::Close(close) => return u16::from(close.unwrap().code),
+                    Heard::Binary(frame) => frames.push(frame),
                     Heard::Ping(_) => {}
                     other => panic!("{other:?}"),
                 }
             }
         };
-        assert_eq!(timeout(SEND, closed).await.unwrap(), CLOSE_RESTART);
+        let code = timeout(SEND, closed).await.unwrap();
+        (frames, code)
+    }
+
+    /// A cell that locks says so itself, sealed: that is not lost because its host says it too.
+    #[tokio::test]
+    async fn the_last_frames_of_a_cell_come_before_the_code_of_its_lock_and_none_once_the_session_is_over() {
+        for (said, code) in [
+            (GatewayEnd::Locked, CLOSE_LOCKED),
+            (GatewayEnd::Stopped, CLOSE_STOPPED),
+            (GatewayEnd::CellClosed, CLOSE_GOING_AWAY),
+            (GatewayEnd::SessionOver, CLOSE_REVOKED),
+        ] {
+            let (to_cell, cell_hears) = mpsc::channel(1);
+            let (cell_says, from_cell) = mpsc::channel(2);
+            let (tell, ended) = oneshot::channel();
+            for frame in [&b"one"[..], b"locked"] {
+                cell_says.send(Bytes::from_static(frame)).await.unwrap();
+            }
+            drop((cell_hears, cell_says));
+            tell.send(said).unwrap();
+            let wake = Wake { kind: WakeKind::None, time: Duration::ZERO };
+            let gateway = Gateway { wake, to_cell, from_cell, ended };
+            let mut client = relayed(gateway, CancellationToken::new()).await;
+            let all = if said == GatewayEnd::SessionOver { 0 } else { 2 };
+            let (frames, closed) = heard(&mut client).await;
+            assert_eq!((frames.len(), closed), (all, code), "{said:?}");
+        }
     }
 }

@@ -86,6 +86,7 @@ impl ContainerActorState {
             self.shared.egress.close();
         }
         self.profile = None;
+        self.shared.ending.send_replace(None);
         let archive = if op == Op::Archive { self.next_archive() } else { None };
         let myself = myself.clone();
         let task = supervisor::task(async move {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use ocmt_types::Clock;
+use ocmt_types::{Clock, Timestamp};
 use ractor::ActorRef;
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -58,9 +58,8 @@ impl Relay {
             end = up(from_client, cell.to_cell, container, (&seen, &said)) => end,
             end = down(cell.from_cell, to_client, way, &seen) => end,
         };
-        // a cell that locks by itself closes its channels a moment before anybody could say why
         let end = match end {
-            GatewayEnd::CellClosed if shared.lease_is_over(clock.now()) => GatewayEnd::Locked,
+            GatewayEnd::CellClosed => why_closed(&shared, &over, clock.now()),
             end => end,
         };
         let _ = ended.send(end);
@@ -77,6 +76,19 @@ async fn told(over: &mut watch::Receiver<Option<GatewayEnd>>) -> GatewayEnd {
     match over.wait_for(Option::is_some).await {
         Ok(end) => (*end).unwrap_or(GatewayEnd::Stopped),
         Err(_) => GatewayEnd::Stopped,
+    }
+}
+
+/// A cell that locks closes its channels first, long before anybody hears that it is locked: a workload has its grace, and
+/// a volume is sealed.
+fn why_closed(shared: &Shared, over: &watch::Receiver<Option<GatewayEnd>>, now: Timestamp) -> GatewayEnd {
+    // in this order: what was under way is forgotten after it was told
+    let under_way = *shared.ending.borrow();
+    match under_way.or(*over.borrow()) {
+        Some(end) => end,
+        // it locks by itself
+        None if shared.lease_is_over(now) => GatewayEnd::Locked,
+        None => GatewayEnd::CellClosed,
     }
 }
 

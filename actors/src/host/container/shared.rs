@@ -8,7 +8,7 @@ use std::sync::{
 use ocmt_types::Timestamp;
 use tokio::sync::watch;
 
-use crate::host::egress::Egress;
+use crate::host::{egress::Egress, gateway::GatewayEnd};
 
 /// What relays and operations share with the actor.
 #[derive(Default)]
@@ -17,6 +17,9 @@ pub(crate) struct Shared {
     pub(super) unlocked_until: AtomicI64,
     /// Frames may go to the cell.
     pub(super) awake: watch::Sender<bool>,
+    /// What the cell was last told to do that ends its connections, until the next operation. It closes them before it
+    /// answers, and the actor learns of it after that.
+    pub(super) ending: watch::Sender<Option<GatewayEnd>>,
     /// Requests that the workload owes an answer.
     owed: Arc<AtomicUsize>,
     /// Its way out.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::ActorError,
-    host::{erase::forget_schedules, owner::tell},
+    host::{erase::forget_schedules, gateway::GatewayEnd, owner::tell},
     ports::LockReason,
     work::run_system,
 };
@@ -124,6 +124,7 @@ async fn end(ctx: &Ctx, of: &ContainerRef, before: Phase) -> bool {
     // before the lock, which ends those who wait for a confirmation
     inbox::drain(ctx).await;
     let Some(cell) = &ctx.cell else { return false };
+    ctx.shared.ending.send_replace(Some(GatewayEnd::Stopped));
     let Err(error) = cell.lock(ctx.env(), LockReason::Stop).await else { return false };
     let unsealed = error.reason() == NOT_SEALED;
     if unsealed {
@@ -150,6 +151,7 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
     if frozen && let Err(error) = ctx.engine(Duration::ZERO, ctx.env().runtime.unpause(&of)).await {
         return ctx.failed(op, &row, from_engine(error), Phase::Paused).await;
     }
+    ctx.shared.ending.send_replace(Some(GatewayEnd::Locked));
     let locked = match &ctx.cell {
         Some(cell) => cell.lock(ctx.env(), ctx.reason).await,
         None => Err(ActorError::unavailable("CELL_UNREACHABLE", "the cell's start secret is not known")),

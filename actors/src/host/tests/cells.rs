@@ -139,6 +139,11 @@ impl FakeCells {
         f(self.by_token.lock().unwrap().entry(cell.token.expose().to_owned()).or_default())
     }
 
+    /// All channels end, and nobody has locked anything.
+    pub(super) fn hang_up(&self) {
+        self.by_token.lock().unwrap().values_mut().for_each(|one| one.channels.clear());
+    }
+
     fn lease(&self, one: &One) -> Option<(UnlockId, Duration)> {
         let now = self.clock.now();
         one.unlock.filter(|(_, until)| *until > now).map(|(id, until)| (id, until.since(now)))
@@ -257,6 +262,8 @@ impl CellLink for FakeCells {
         Box::pin(async move {
             self.find(cell).await?;
             self.locks.lock().unwrap().push(reason);
+            // as a real one: these go first
+            self.with(cell, |one| one.channels.clear());
             while self.slow_to_lock.load(Ordering::SeqCst) {
                 tokio::time::sleep(Duration::from_millis(5)).await; // why: a level is looked at
             }

@@ -1,6 +1,6 @@
 //! Connections: who gets one, what it carries, what ends it, and what keeps a container awake.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
 use ocmt_runtime::{State, sim::Op};
@@ -135,16 +135,14 @@ async fn a_lock_and_a_stop_end_the_connection_and_a_locked_cell_takes_none() {
     let (ann, container, vault) = unlocked(&world).await;
     let mut gateway = connected(&world, &ann, container).await;
     world.kit.call(&ann.caller, LockCell { container }).await.unwrap();
-    let reason = end(&mut gateway).await;
-    assert!(matches!(reason, GatewayEnd::Locked | GatewayEnd::CellClosed), "{reason:?}");
+    assert_eq!(end(&mut gateway).await, GatewayEnd::Locked);
     assert_eq!(world.info(&ann, container).await.unlocked_until, None);
     let locked = connect(&world, container, &token(&world, &ann, container).await).await.err().unwrap();
     assert_eq!(locked.reason(), "VAULT_LOCKED");
     world.unlock(&ann, container, vault).await;
     let mut gateway = connected(&world, &ann, container).await;
     world.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
-    let reason = end(&mut gateway).await;
-    assert!(matches!(reason, GatewayEnd::Stopped | GatewayEnd::CellClosed), "{reason:?}");
+    assert_eq!(end(&mut gateway).await, GatewayEnd::Stopped);
     let locked = connect(&world, container, &token(&world, &ann, container).await).await.err().unwrap();
     assert_eq!(locked.reason(), "VAULT_LOCKED", "a stopped container wakes locked");
 }
@@ -159,4 +157,34 @@ async fn a_connection_can_be_opened_in_the_session_itself() {
     let foreign =
         world.kit.system.open_channel(container, &bob.caller, world.kit.meta()).await.err().unwrap();
     assert_eq!(foreign.reason(), "NOT_FOUND");
+}
+
+/// The cell ends its channels as it begins to lock: the workload then has its grace, and a volume is sealed.
+#[tokio::test]
+async fn a_client_hears_that_it_was_a_lock_or_a_stop_before_the_cell_is_done_with_it() {
+    let world = World::sim().await;
+    let (ann, container, vault) = unlocked(&world).await;
+    let slow = |slow| world.cells.slow_to_lock.store(slow, Ordering::SeqCst);
+    let heard = async |mut gateway: Gateway| {
+        let heard = end(&mut gateway).await;
+        slow(false);
+        heard
+    };
+    let gateway = connected(&world, &ann, container).await;
+    slow(true);
+    let lock = world.kit.call(&ann.caller, LockCell { container });
+    let (locked, said) = tokio::join!(lock, heard(gateway));
+    assert_eq!((locked, said), (Ok(()), GatewayEnd::Locked));
+    world.unlock(&ann, container, vault).await;
+    let gateway = connected(&world, &ann, container).await;
+    slow(true);
+    let stop = world.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO });
+    let (stopped, said) = tokio::join!(stop, heard(gateway));
+    assert_eq!((stopped.is_ok(), said), (true, GatewayEnd::Stopped));
+    // nothing of it is said in the next life
+    world.kit.call(&ann.caller, StartContainer { container }).await.unwrap();
+    world.unlock(&ann, container, vault).await;
+    let gateway = connected(&world, &ann, container).await;
+    world.cells.hang_up();
+    assert_eq!(heard(gateway).await, GatewayEnd::CellClosed);
 }

@@ -76,8 +76,7 @@ async fn why_a_connection_ended_crosses_the_nodes() {
     let mut gateway = open(&a, &ann, container).await;
     says(&mut gateway, "one").await;
     a.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
-    let reason = end(&mut gateway).await;
-    assert!(matches!(reason, GatewayEnd::Stopped | GatewayEnd::CellClosed), "{reason:?}");
+    assert_eq!(end(&mut gateway).await, GatewayEnd::Stopped);
     let locked = a.kit.system.open_channel(container, &ann.caller, a.kit.meta()).await.err().unwrap();
     assert_eq!(locked.reason(), "VAULT_LOCKED");
 }

@@ -153,8 +153,7 @@ async fn a_locked_cell_gives_none_and_session_lock_and_stop_end_it() {
     let (ann, container, vault) = unlocked(&world).await;
     let mut gateway = connect(&world, &ann, container).await.unwrap();
     world.kit.call(&ann.caller, LockCell { container }).await.unwrap();
-    let reason = end(&mut gateway).await;
-    assert!(matches!(reason, GatewayEnd::Locked | GatewayEnd::CellClosed), "{reason:?}");
+    assert_eq!(end(&mut gateway).await, GatewayEnd::Locked);
     assert_eq!(connect(&world, &ann, container).await.err().unwrap().reason(), "VAULT_LOCKED");
     world.unlock(&ann, container, vault).await;
     let mut gateway = connect(&world, &ann, container).await.unwrap();

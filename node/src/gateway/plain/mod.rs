@@ -13,11 +13,10 @@ mod socket;
 mod stream;
 
 use axum::http::Extensions;
-use futures_util::{FutureExt as _, future::Shared};
 use ocmt_actors::{
     ActorError,
     api::container::{
-        Gateway, GatewayEnd, Shown, Wake, Way,
+        Gateway, Shown, Wake, Way,
         plain::{Word, word},
     },
 };
@@ -27,10 +26,10 @@ use tokio::sync::mpsc;
 pub use self::headers::FROM_WORKLOAD;
 use self::stream::ToWorkload;
 pub(super) use self::{request::request, socket::socket};
-use super::{GatewayState, open};
-
-/// Why a connection is over; none if nobody could say.
-type End = Shared<futures_util::future::BoxFuture<'static, Option<GatewayEnd>>>;
+use super::{
+    GatewayState, open,
+    relay::{self, End},
+};
 
 /// A connection to a workload.
 struct Opened {
@@ -66,7 +65,7 @@ async fn connect(
 impl Opened {
     fn of(gateway: Gateway) -> Self {
         let Gateway { wake, to_cell, from_cell, ended } = gateway;
-        let end = ended.map(Result::ok).boxed().shared();
+        let end = relay::end(ended);
         let words = Words(to_cell.clone());
         Self { wake, stream: ToWorkload::new(to_cell, from_cell), words, end }
     }

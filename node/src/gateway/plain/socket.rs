@@ -38,10 +38,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{
         GatewayState,
-        relay::{CLOSE_GOING_AWAY, Close, MOVING, PING_EVERY, SEND, broken, closing},
+        relay::{CLOSE_GOING_AWAY, Close, End, MOVING, PING_EVERY, REASON, SEND, broken, closing, told},
         tell, token,
     },
-    End, Opened, Words, answer, connect, headers,
+    Opened, Words, answer, connect, headers,
     stream::ToWorkload,
 };
 use crate::{edge::error::problem, server::ConnectionSlot};
@@ -138,7 +138,7 @@ async fn run(client: WebSocket, workload: Workload, both: Both, _slot: Option<Co
     let standing = Standing { answered: AtomicBool::new(true), held_up: AtomicBool::new(false) };
     let over = tokio::select! {
         biased;
-        close = told(end) => Over::Tell(Some(close)),
+        close = told(end.clone()) => Over::Tell(Some(close)),
         () = stop.cancelled() => Over::Tell(Some(MOVING)),
         over = inwards(from_client, &mut to_workload, &words, &standing) => over,
         over = outwards(&mut from_workload, &mut to_client, &words, &standing) => over,
@@ -174,6 +174,7 @@ async fn run(client: WebSocket, workload: Workload, both: Both, _slot: Option<Co
             drop(timeout(LAST_WORDS, last).await);
             return;
         }
+        Over::Tell(Some(BROKE_OFF)) => Some(frame(why_broken(end).await)),
         Over::Tell(close) => close.map(frame),
     };
     if timeout(SEND, to_client.send(Message::Close(last))).await.is_err() {
@@ -197,12 +198,11 @@ fn frame((code, reason): Close) -> CloseFrame {
     CloseFrame { code, reason: reason.into() }
 }
 
-/// What the host says. The end of the workload's own connection is heard from that, after all that came before it.
-async fn told(end: End) -> Close {
-    match end.await {
-        Some(GatewayEnd::CellClosed | GatewayEnd::ClientClosed) => std::future::pending().await,
-        Some(end) => closing(end),
-        None => MOVING,
+/// Whether somebody ended a workload that said no last word, or it broke off by itself.
+async fn why_broken(end: End) -> Close {
+    match timeout(REASON, end).await {
+        Ok(Some(end @ (GatewayEnd::Locked | GatewayEnd::Stopped))) => closing(end),
+        Ok(_) | Err(_) => BROKE_OFF,
     }
 }
 
