@@ -99,6 +99,19 @@ remove_containers() { # folder
     docker_at "$1" network prune --force >/dev/null 2>&1 || true
 }
 
+# A shim outlives its engine where its container could be neither started nor removed, with whatever runs below it: it waits
+# for words of an engine that is gone.
+end_shims() { # folder
+    local pid child
+    for pid in $(ps -eo pid=,args= | awk -v at="$1/docker/exec/containerd/containerd.sock" \
+        '$2 ~ /\/containerd-shim-[^\/]*$/ { for (i = 3; i <= NF; i++) if ($i == at) print $1 }'); do
+        for child in $(ps -eo pid=,ppid= | awk -v shim="$pid" '$2 == shim { print $1 }'); do
+            kill -s KILL "$child" 2>/dev/null || true
+        done
+        end_process "$pid" 5 KILL || return 1
+    done
+}
+
 # Deepest first; mounts that the engine's end has left (network namespaces, the data folder bound on itself).
 unmount_below() { # folder
     local path
@@ -131,6 +144,7 @@ stop_docker() { # folder
     containerd=$(cat "$dir/docker/exec/containerd/containerd.pid" 2>/dev/null || true)
     end_process "$(cat "$dir/docker/started")" 30 TERM
     [ -z "$containerd" ] || end_process "$containerd" 10 TERM
+    end_shims "$dir"
     unmount_below "$dir/docker"
     [ ! -e "$dir/docker/keep-chains" ] || return 0
     ! other_dockerd_runs || return 0

@@ -17,6 +17,7 @@ declare -a summary=() failed=()
 cleanup() {
     trap - EXIT INT TERM
     end_cells
+    end_browsers
     [ -z "$engines" ] || "$here/engines.sh" stop "$engines" || say "the engines in $engines did not stop cleanly"
 }
 
@@ -36,6 +37,22 @@ step() { # title, command...
     say "" "--- $title"
     "$@" </dev/null || { verdict=FAILED && failed+=("$title"); }
     summary+=("$(printf '%-34s %-7s %4d s' "$title" "$verdict" $((SECONDS - started)))")
+}
+
+# A test that was killed can end neither the driver of its browser nor the browser, which outlives its driver: those that
+# are told to use a folder of tests, whose parent is gone, and which are younger than this run. The folder goes with them.
+end_browsers() {
+    local pid folder
+    # a browser has lost its parent once its driver has ended
+    for _ in drivers browsers; do
+        for pid in $(ps -eo pid=,ppid=,etimes= | awk -v most="$SECONDS" '$2 == 1 && $3 <= most { print $1 }'); do
+            folder=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" |
+                sed -n 's|^TMPDIR=\(/.*/ocmt-chromium[.-][A-Za-z0-9_]*\)$|\1|p') || continue
+            [ -n "$folder" ] || continue
+            end_process "$pid" 5 KILL || true
+            rm -rf --one-file-system -- "$folder"
+        done
+    done
 }
 
 # Without these nothing after them means anything.

@@ -63,6 +63,8 @@ pub(super) struct Driver {
     child: Child,
     port: u16,
     session: String,
+    /// The browser itself, whose parent is the driver.
+    browser: Option<Pid>,
     folder: TempDir,
 }
 
@@ -79,7 +81,7 @@ impl Driver {
                 begun => break begun?,
             }
         };
-        let mut driver = Self { child, port, session: String::new(), folder };
+        let mut driver = Self { child, port, session: String::new(), browser: None, folder };
         driver.begin(language).await?;
         Ok(driver)
     }
@@ -98,6 +100,9 @@ impl Driver {
         });
         let begun =
             self.ask("POST", "/session", &json!({ "capabilities": { "alwaysMatch": wanted } })).await?;
+        let browser =
+            begun["capabilities"]["goog:processID"].as_i64().context("no process of the browser")?;
+        self.browser = Pid::from_raw(browser.try_into()?);
         self.session = format!("/session/{}", begun["sessionId"].as_str().context("no session")?);
         self.post("/timeouts", &json!({ "script": 120_000 })).await.map(drop)
     }
@@ -115,6 +120,12 @@ impl Driver {
     /// Ends the session, and with it the browser.
     pub(super) async fn end(&self) -> anyhow::Result<()> {
         self.ask("DELETE", &self.session, &Value::Null).await.map(drop)
+    }
+
+    /// The id may be another's since its browser has ended.
+    fn is_mine(&self, browser: Pid) -> bool {
+        let said = std::fs::read(format!("/proc/{}/cmdline", browser.as_raw_nonzero())).unwrap_or_default();
+        String::from_utf8_lossy(&said).contains(&*self.folder.path().to_string_lossy())
     }
 
     async fn ask(&self, method: &str, path: &str, body: &Value) -> anyhow::Result<Value> {
@@ -153,7 +164,10 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // asked rather than killed, so that its browser goes too
+        // a driver that is ended leaves its browser running: after a panic nobody has ended the session
+        if let Some(browser) = self.browser.filter(|browser| self.is_mine(*browser)) {
+            let _ = kill_process(browser, Signal::KILL);
+        }
         if let Some(pid) = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
             let _ = kill_process(pid, Signal::TERM);
         }
@@ -166,4 +180,15 @@ impl Drop for Driver {
             std::thread::sleep(Duration::from_millis(20)); // why: the browser writes into the folder for a moment more; nobody can await in a drop
         }
     }
+}
+
+#[tokio::test]
+async fn a_browser_whose_session_nobody_ended_ends_with_its_test_and_its_folder_goes() {
+    let driver = Driver::start("en").await.unwrap();
+    let (browser, folder) = (driver.browser.unwrap(), driver.folder.path().to_owned());
+    assert!(driver.is_mine(browser));
+    drop(driver);
+    let said = std::fs::read(format!("/proc/{}/cmdline", browser.as_raw_nonzero())).unwrap_or_default();
+    assert!(!String::from_utf8_lossy(&said).contains(&*folder.to_string_lossy()), "it runs on");
+    assert!(!folder.exists(), "what it wrote is left");
 }
