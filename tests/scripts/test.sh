@@ -102,6 +102,7 @@ main() {
     needed "start Docker, PostgreSQL, Redis" start_engines
     step "tests" cargo nextest run --workspace --locked --profile ci
     step "quickstarts" "$here/quickstarts.sh"
+    step "a bridge from SAML" "$here/saml.sh"
     step "examples in the documentation" cargo test --doc --workspace --locked --quiet
     step "fuzzing, 60 s a target" "$here/fuzz.sh" 60
     finish

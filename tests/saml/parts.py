@@ -1,31 +1,17 @@
-#!/usr/bin/env python3
-"""Signs somebody in through a real bridge from SAML: a SAML provider (pysaml2, in this process), SATOSA as the bridge, a
-node, and `ocmt login --sso`, with this script as the browser. For whoever changes sign-in by a provider; no test of CI.
-
-    python3 -m venv v && v/bin/pip install satosa==8.6.0 && apt-get install xmlsec1
-    OCMT=target/debug/ocmt v/bin/python tests/scripts/saml_bridge.py
-
-It says what each try came to, and fails where that is not what docs/sign-in.md says.
-"""
+"""What tests/saml/signs_in.py puts together: a SAML provider (pysaml2), SATOSA as the bridge, a node of `demo` and its clients."""
 
 import datetime
-import html
-import http.cookiejar
 import http.server
 import json
 import os
-import pathlib
 import re
 import shutil
 import socket
-import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import urllib.parse
-import urllib.request
 
 import yaml
 from cryptography import x509
@@ -44,6 +30,31 @@ OWNER, ANN = "olga@example.com", "ann@example.com"
 SECRET = "3d0c8b51f2a94e67"
 
 
+class Processes:
+    """What was started here, and has to be gone at the end whatever happens."""
+
+    def __init__(self):
+        self.running = []
+
+    def start(self, command, **how):
+        process = subprocess.Popen(command, **how)
+        self.running.append(process)
+        return process
+
+    def end(self, process):
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self.running.remove(process)
+
+    def end_all(self):
+        for process in reversed(self.running[:]):
+            self.end(process)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -51,6 +62,7 @@ def free_port():
 
 
 def wait_for(what, look, seconds=30):
+    """Whatever `look` finds; who does not come in time fails the run."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := look():
@@ -85,20 +97,22 @@ def key_pair(folder, name):
 
 
 class Provider:
-    """A SAML provider at which everybody is Ann, with a signed assertion."""
+    """A SAML provider at which everybody is Ann: with a signed assertion, if nothing else is said."""
 
     def __init__(self, folder):
         self.port, self.name_id, self.folder = free_port(), "ann-7f3a", folder
-        self.format = PERSISTENT
+        self.format, self.signs = PERSISTENT, True
         self.key, self.cert = key_pair(folder, "saml")
+        self.foreign = key_pair(folder, "foreign")
         self.base = f"http://localhost:{self.port}"
         self.server = None
 
-    def config(self, metadata):
+    def config(self, metadata, pair=None):
+        key, cert = pair or (self.key, self.cert)
         config = {
             "entityid": f"{self.base}/metadata",
-            "key_file": str(self.key),
-            "cert_file": str(self.cert),
+            "key_file": str(key),
+            "cert_file": str(cert),
             "xmlsec_binary": shutil.which("xmlsec1"),
             "service": {"idp": {
                 "endpoints": {"single_sign_on_service": [(f"{self.base}/sso", BINDING_HTTP_REDIRECT)]},
@@ -113,8 +127,11 @@ class Provider:
     def describe(self):
         return create_metadata_string(None, config=self.config(None)).decode()
 
-    def serve(self, bridge_metadata):
-        self.server = Server(config=self.config([bridge_metadata]))
+    def answers_to(self, bridge_metadata, pair=None):
+        """Which bridge it knows, and with which key it signs: its own, or one that nobody was told of."""
+        self.server = Server(config=self.config([bridge_metadata], pair))
+
+    def serve(self):
         provider = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -136,8 +153,8 @@ class Provider:
         args = self.server.response_args(request, [BINDING_HTTP_POST])
         args["name_id"] = saml.NameID(format=self.format, text=self.name_id)
         response = self.server.create_authn_response(
-            {"mail": [ANN], "displayName": ["Ann Other"]}, userid="ann", sign_response=True, sign_assertion=True,
-            authn={"class_ref": PASSWORD, "authn_auth": self.base}, **args)
+            {"mail": [ANN], "displayName": ["Ann Other"]}, userid="ann", sign_response=self.signs,
+            sign_assertion=self.signs, authn={"class_ref": PASSWORD, "authn_auth": self.base}, **args)
         form = self.server.apply_binding(
             BINDING_HTTP_POST, str(response), args["destination"], asked.get("RelayState", ""), response=True)
         return form["data"] if isinstance(form["data"], str) else "".join(form["data"])
@@ -146,8 +163,8 @@ class Provider:
 class Bridge:
     """SATOSA: a SAML service provider on one side, an OpenID provider on the other."""
 
-    def __init__(self, folder, provider, callback, verified):
-        self.port, self.folder = free_port(), folder
+    def __init__(self, processes, folder, provider, callback, verified):
+        self.port, self.folder, self.verified = free_port(), folder, verified
         self.base = f"https://localhost:{self.port}"
         (folder / "idp.xml").write_text(provider.describe())
         key_pair(folder, "token")
@@ -196,8 +213,8 @@ class Bridge:
                   "LOGGING": {"version": 1}}
         (folder / "clients.json").write_text(json.dumps({"ocmt": client}))
         (folder / "proxy_conf.yaml").write_text(yaml.safe_dump(config))
-        self.log = open(folder / "bridge.log", "wb")
-        self.process = subprocess.Popen(
+        self.log = open(folder / "bridge.log", "ab")
+        self.process = processes.start(
             [sys.executable, "-m", "gunicorn", "satosa.wsgi:app", "-b", f"127.0.0.1:{self.port}", "--threads", "4",
              "--certfile", str(folder / "tls.pem"), "--keyfile", str(folder / "tls.key")],
             env={**os.environ, "HOME": str(folder), "SATOSA_CONFIG": str(folder / "proxy_conf.yaml")},
@@ -205,18 +222,14 @@ class Bridge:
         wait_for("the bridge", listens(self.port))
 
     def metadata(self, browser):
-        return browser.open(f"{self.base}/Saml2/proxy_saml2_backend.xml").read().decode()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
+        return browser.open(f"{self.base}/Saml2/proxy_saml2_backend.xml", timeout=30).read().decode()
 
 
 class Node:
     """A node of its own in `demo`, and clients of it."""
 
-    def __init__(self, ocmt, folder, ca_file):
-        self.ocmt, self.folder = ocmt, folder
+    def __init__(self, processes, ocmt, folder, ca_file):
+        self.processes, self.ocmt, self.folder = processes, ocmt, folder
         port = free_port()
         self.endpoint = f"https://localhost:{port}"
         config = folder / "ocmt.toml"
@@ -237,19 +250,22 @@ spool = "{folder}/mail"
 ca_file = "{ca_file}"
 """)
         self.log = open(folder / "node.log", "wb")
-        self.process = subprocess.Popen([ocmt, "node", "--config", config], stdout=self.log, stderr=self.log)
+        processes.start([ocmt, "node", "--config", config], stdout=self.log, stderr=self.log)
         wait_for("the node", (folder / "data/endpoint.json").exists)
         self.seen = set()
 
     def client(self, who, *words, stdin=None):
         command = [self.ocmt, *words, "--state-dir", str(self.folder / who),
                    "--endpoint", self.endpoint, "--ca", str(self.folder / "data/pki/ca.pem")]
-        return subprocess.Popen(command, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return self.processes.start(command, stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self, who, *words):
-        out, err = self.client(who, *words).communicate(timeout=60)
-        return out, err
+        client = self.client(who, *words)
+        out, err = client.communicate(timeout=60)
+        if client.returncode != 0:
+            raise SystemExit(f"ocmt {' '.join(words)}: {err}")
+        return out
 
     def link(self, to):
         def look():
@@ -269,121 +285,3 @@ ca_file = "{ca_file}"
         if client.returncode != 0:
             raise SystemExit(f"{who}: {err}")
         return out
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-
-def browser(ca_file):
-    class Stops(urllib.request.HTTPRedirectHandler):
-        """Goes along, but not to the node: its address is pasted."""
-
-        def redirect_request(self, request, fp, code, msg, headers, newurl):
-            if "/auth/oidc" in newurl:
-                raise Back(newurl)
-            return super().redirect_request(request, fp, code, msg, headers, newurl)
-
-    context = ssl.create_default_context(cafile=ca_file)
-    return urllib.request.build_opener(
-        Stops, urllib.request.HTTPSHandler(context=context),
-        urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-
-
-class Back(Exception):
-    """The browser is sent back to the node."""
-
-
-def walk(ca_file, url):
-    """From the provider's address to the one at which the browser comes back, through the form of the SAML provider."""
-    web = browser(ca_file)
-    try:
-        page = web.open(url).read().decode()
-        fields = dict(re.findall(r'name="(SAMLResponse|RelayState)" value="([^"]*)"', page))
-        action = re.search(r'action="([^"]+)"', page).group(1)
-        fields = {name: html.unescape(value) for name, value in fields.items()}
-        web.open(html.unescape(action), urllib.parse.urlencode(fields).encode())
-    except Back as back:
-        return str(back)
-    raise SystemExit("the bridge sent nobody back")
-
-
-def try_sso(node, tenant, ca_file, who):
-    """One sign-in: whom the node says it is, or why not."""
-    client = node.client(who, "login", "--sso", "--tenant", tenant, stdin=True)
-    for line in client.stderr:
-        if found := re.search(r"https://\S+", line):
-            break
-    else:
-        return "refused: " + line.strip()
-    back = walk(ca_file, found.group(0))
-    _, err = client.communicate(back + "\n", timeout=60)
-    if client.returncode != 0:
-        return "refused: " + err.strip().splitlines()[-1]
-    out, _ = node.run(who, "whoami", "--json")
-    me = json.loads(out)
-    return f"signed in: {me['email']} {me['role']}"
-
-
-def main():
-    ocmt = os.environ["OCMT"]
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="ocmt-saml."))
-    provider = Provider(folder)
-    key_pair(folder, "tls")
-    ca_file = folder / "tls.pem"
-    node, bridge, wrong = Node(ocmt, folder, ca_file), None, []
-    try:
-        node.by_link("olga", OWNER, "--sign-up", "--email", OWNER, "--tenant-name", "Work")
-        node.run("olga", "user", "invite", ANN, "--role", "member")
-        node.by_link("ann", ANN, "--invited")
-        tenant = json.loads(node.run("olga", "whoami", "--json")[0])["tenant"]
-        secret = folder / "secret"
-        secret.write_text(SECRET)
-        secret.chmod(0o600)
-        served = False
-
-        def case(what, verified, wanted, name_id="ann-7f3a", form=PERSISTENT):
-            nonlocal bridge, served
-            provider.name_id, provider.format = name_id, form
-            if bridge is None or bridge.verified != verified:
-                if bridge:
-                    bridge.stop()
-                bridge = Bridge(folder, provider, f"{node.endpoint}/auth/oidc", verified)
-                bridge.verified = verified
-                provider.server = None
-                if not served:
-                    provider.serve(bridge.metadata(browser(ca_file)))
-                    served = True
-                else:
-                    provider.server = Server(config=provider.config([bridge.metadata(browser(ca_file))]))
-                said = node.run("olga", "tenant", "sso", "set", "--issuer", bridge.base, "--client-id", "ocmt",
-                                "--client-secret-file", str(secret), "--by-verified-email")
-                if said[1]:
-                    print(said[1].strip())
-            came = try_sso(node, tenant, ca_file, "browser")
-            print(f"{what}: {came}")
-            if not came.startswith(wanted):
-                wrong.append(what)
-
-        case("an address that the bridge says nothing of", None, "refused")
-        case("an address that it has not verified", False, "refused")
-        case("an address that it has verified", True, "signed in: ann@example.com member")
-        case("once more", True, "signed in: ann@example.com member")
-        case("another NameID with her address", True, "refused", "somebody-else")
-        case("a transient NameID", True, "refused", "t-81723", TRANSIENT)
-        # what was refused was refused for whose it was: every word of the bridge held
-        if "sign-in at a provider is not good" in (folder / "node.log").read_text():
-            wrong.append("a word of the bridge")
-    finally:
-        if bridge:
-            bridge.stop()
-        node.stop()
-        if wrong:
-            print(f"left in {folder}", file=sys.stderr)
-        else:
-            shutil.rmtree(folder)
-    if wrong:
-        raise SystemExit(f"not as said: {', '.join(wrong)}")
-
-
-main()
