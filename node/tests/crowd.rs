@@ -67,7 +67,7 @@ fn silent() -> Body {
 /// A tenant's call from elsewhere than the stranger's.
 async fn is_served(mesh: &Mesh, edge: &Node, from: u8, of: u8) -> bool {
     let client = Client::new(&mesh.papers, edge.client_address).from(from).h2().await;
-    let answer = timeout(A_SECOND, client.send(call_of(of, "/count", "four"))).await;
+    let answer = timeout(PATIENCE, client.send(call_of(of, "/count", "four"))).await;
     let Ok(answer) = answer else { return false };
     answer.into_body().collect().await.unwrap().to_bytes() == "4"
 }
@@ -236,7 +236,7 @@ async fn a_wish_for_an_upgrade_is_passed_over_where_there_are_no_websockets() {
         .header("ocmt-route", tenant(1).to_string())
         .body(Body::from("ten bytes."))
         .unwrap();
-    let answer = timeout(A_SECOND, client.h1(request)).await.expect("the owner waits for a body");
+    let answer = timeout(PATIENCE, client.h1(request)).await.expect("the owner waits for a body");
     assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "10");
     assert_eq!(owner.app.asked(), 1);
 }

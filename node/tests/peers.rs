@@ -248,7 +248,7 @@ async fn letters_that_are_held_keep_nothing_else_waiting() {
     }
     until("they are held", || there.app.open() == 1024).await;
     let order = here.pool.order(&there.peer, b"order".to_vec(), soon());
-    assert!(timeout(Duration::from_secs(1), order).await.is_ok_and(|answer| answer.is_ok()));
+    assert!(timeout(Duration::from_secs(3), order).await.is_ok_and(|answer| answer.is_ok()));
 }
 
 #[tokio::test]

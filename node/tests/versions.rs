@@ -80,7 +80,7 @@ async fn releases_too_far_apart_refuse_each_other_and_callers_hear_that_the_owne
         let letter = here.pool.deliver(&there.peer, tenant(5), b"letter".to_vec(), soon()).await;
         assert!(matches!(letter, Err(AskError::Unsent(_))), "{letter:?}");
         let call = async { mesh.client(here).await.send(mesh::call_of(of, "/count", "x")).await };
-        let answer = timeout(Duration::from_secs(5), call).await.expect("the caller hangs");
+        let answer = timeout(PATIENCE, call).await.expect("the caller hangs");
         assert_eq!(answer.headers()["grpc-status"], "14");
         assert_eq!(there.app.asked(), 0, "it was served all the same");
     }

@@ -42,7 +42,7 @@ use crate::{
 pub(crate) const PUBLIC_URL: &str = "https://ocmt.example.org";
 pub(crate) const START: Timestamp = Timestamp(1_800_000_000_000);
 /// How long a test waits for a level at the most.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Signer {
     node: NodeId,

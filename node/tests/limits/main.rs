@@ -66,7 +66,7 @@ async fn both_count(nodes: &[Limiter; 2]) {
 /// The first count that is counted in Redis.
 async fn counted(limiter: &Limiter, class: Class, subject: &Subject) -> Standing {
     let look = async || limiter.count(class, subject).await.ok();
-    wait_for(Duration::from_secs(10), look).await.expect("nobody counts")
+    wait_for(Duration::from_secs(30), look).await.expect("nobody counts")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -74,7 +74,7 @@ impl Server {
 
     async fn answers(&self) {
         let look = async || self.say("PING").ok().filter(|answer| answer == "+PONG");
-        wait_for(Duration::from_secs(10), look)
+        wait_for(Duration::from_secs(30), look)
             .await
             .expect("redis-server does not answer: is it installed (tests/scripts/install.sh test)?");
     }

@@ -89,7 +89,7 @@ impl Postgres {
         command.args(["-c", "fsync=off", "-c", "max_connections=300", "-c", "timezone=UTC"]);
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.child = Some(child);
-        let started = until("PostgreSQL answers", Duration::from_secs(20), async || {
+        let started = until("PostgreSQL answers", Duration::from_secs(60), async || {
             Ok(self.pool("postgres").await.is_ok())
         });
         started.await.with_context(|| fs::read_to_string(self.log()).unwrap_or_default())?;
@@ -123,7 +123,7 @@ impl Postgres {
     async fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         signal_to(&child, signal)?;
-        if tokio::time::timeout(Duration::from_secs(10), child.wait()).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(30), child.wait()).await.is_err() {
             bail!("PostgreSQL does not end");
         }
         Ok(())

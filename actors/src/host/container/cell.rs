@@ -52,6 +52,8 @@ pub(super) struct Cell {
     seals: bool,
     /// Version of the agent policy that it has; 0 before the first.
     policy: AtomicU64,
+    /// Its connections are ended one at a time: how one ended is written down before it is asked for another.
+    pub(super) ending: tokio::sync::Mutex<()>,
 }
 
 impl Cell {
@@ -62,7 +64,8 @@ impl Cell {
         let gateway = GatewayAuthority::of(&start, place).map_err(|_| broken())?;
         let target = CellTarget { address, token: Arc::new(token) };
         let seals = spec_of(row).is_ok_and(|spec| spec.sealed_volume_bytes.is_some());
-        Ok(Self { target, start, place, policies, gateway, seals, policy: AtomicU64::new(0) })
+        let (policy, ending) = (AtomicU64::new(0), tokio::sync::Mutex::default());
+        Ok(Self { target, start, place, policies, gateway, seals, policy, ending })
     }
 
     /// The cell of a container that runs since before this node did.

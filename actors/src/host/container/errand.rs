@@ -69,6 +69,7 @@ impl At {
     }
 
     async fn disconnect(&self, End { provider, anyway }: End) -> Result<Disconnected, ActorError> {
+        let _alone = self.cell.ending.lock().await;
         let call = self.scope.env.cells.disconnect(&self.cell.target, provider.clone(), anyway);
         let revoked = match super::cell::within(ERRAND, call).await {
             Err(error) if anyway => {

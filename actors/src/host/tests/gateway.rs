@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Somebody with an unlocked container.
 pub(super) async fn unlocked(world: &World) -> (Person, ContainerId, VaultId) {

@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// What a session that nobody vouches for is good for in these tests.
 const PINNED: Duration = Duration::from_millis(900);
 

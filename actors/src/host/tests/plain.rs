@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn connect(world: &World, person: &Person, container: ContainerId) -> Result<Gateway, ActorError> {
     let token = token(world, person, container).await;

@@ -16,7 +16,7 @@ use crate::{
         users::{InviteUser, Role},
     },
     letter::{self, Post},
-    tests::kit::{Kit, until},
+    tests::kit::{Kit, PATIENCE, until},
 };
 
 fn has_no_lease<T>(answer: Result<T, ActorError>) -> bool {
@@ -95,7 +95,7 @@ async fn pinned_streams_outlive_the_lease_for_a_minute_and_no_longer() {
     a.clock.advance(Duration::from_secs(59));
     goes_on("it is 59 seconds").await;
     a.clock.advance(Duration::from_secs(1));
-    let end = tokio::time::timeout(Duration::from_secs(5), stream.over()).await.expect("it is a minute");
+    let end = tokio::time::timeout(PATIENCE, stream.over()).await.expect("it is a minute");
     assert_eq!(end, StreamEnd::LeaseLost);
 }
 
@@ -130,6 +130,6 @@ async fn streams_end_with_their_session_and_with_their_tenants_leave() {
     a.call(&ann.caller, SignOut).await.unwrap();
     a.system.release(bob.tenant, Duration::from_secs(5)).await.unwrap();
     let ended = async { (of_ann.over().await, of_bob.over().await) };
-    let ends = tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
+    let ends = tokio::time::timeout(PATIENCE, ended).await.unwrap();
     assert_eq!(ends, (StreamEnd::SessionOver, StreamEnd::Moved));
 }

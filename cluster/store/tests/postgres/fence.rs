@@ -187,7 +187,7 @@ async fn the_directory_is_read_in_a_transaction_while_claims_hold_every_other_co
             break;
         }
     }
-    let listed = tokio::time::timeout(Duration::from_secs(1), tx.addresses("user1@example.org")).await;
+    let listed = tokio::time::timeout(Duration::from_secs(10), tx.addresses("user1@example.org")).await;
     assert_eq!(listed.expect("it waits for the claim, which waits for it").unwrap().len(), 1);
     tx.commit().await.unwrap();
     claims.join_next().await.unwrap().unwrap().unwrap();

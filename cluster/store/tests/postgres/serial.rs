@@ -33,7 +33,7 @@ where
     let mut looker = PgConnection::connect(&database.url()).await.unwrap();
     let both_wait =
         async { while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut looker).await.unwrap() < 2 {} };
-    tokio::time::timeout(Duration::from_secs(3), both_wait).await.expect("they do not meet");
+    tokio::time::timeout(Duration::from_secs(20), both_wait).await.expect("they do not meet");
     hold.commit().await.unwrap();
     callers.join_all().await
 }

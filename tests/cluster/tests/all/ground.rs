@@ -51,7 +51,7 @@ async fn chaos_ground_cuts_what_it_is_told_and_mends_it_again() {
     let mut postgres = Postgres::start(network.gateway()).await.unwrap();
     let _served: Vec<Served> = (0..3).map(|host| serve(&network, host)).collect();
     let all = async || Ok(reaches(&network, 0, 1) && reaches(&network, 1, 0) && reaches(&network, 1, 2));
-    until("all hosts answer", Duration::from_secs(10), all).await.unwrap();
+    until("all hosts answer", Duration::from_secs(30), all).await.unwrap();
     assert!(reaches(&network, 0, 2));
     network.cut(0, 1).unwrap();
     assert!(!reaches(&network, 0, 1) && !reaches(&network, 1, 0));
@@ -72,7 +72,7 @@ async fn chaos_ground_cuts_what_it_is_told_and_mends_it_again() {
         let row = sqlx::query_scalar::<_, i64>("SELECT n FROM kept").fetch_one(&pool).await;
         Ok(row.is_ok_and(|n| n == 7))
     };
-    until("the committed row is there", Duration::from_secs(5), kept).await.unwrap();
+    until("the committed row is there", Duration::from_secs(30), kept).await.unwrap();
 
     let namespace = network.namespace(0);
     drop((pool, postgres, network));

@@ -22,7 +22,7 @@ use crate::{
 };
 
 const NETWORKS: &str = "10.235.0.0/16";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Where the cell is in an image.
 const CELL: &str = "/ocmt-cell";
 

@@ -20,7 +20,7 @@ use crate::api_keys::keep;
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
 const MARK: &str = "canary 62c0d7a9 of a conversation";
 const LEASE: Duration = Duration::from_secs(600);
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A container whose program does this at each start. `$FOLDER` is a place of its own.
 async fn program(node: &TestNode, person: &Person, script: &str) -> ContainerId {
@@ -235,7 +235,7 @@ echo done >> $FOLDER/over";
     let client = node.local().client().await.unwrap();
     let client = client.signed_in(ada.client.credential().unwrap().clone(), ada.client.identity().unwrap());
     let over = node.folder().join("over");
-    let over = wait_for(6 * PATIENCE, async || over.exists().then_some(()));
+    let over = wait_for(2 * PATIENCE, async || over.exists().then_some(()));
     over.await.expect("the program does not come to its end");
     let key = ocmt_client::vault::Key::Passphrase(ocmt_crypto::kdf::Passphrase::new(PASSPHRASE).unwrap());
     let rollback = ocmt_crypto::vault::Rollback::Refuse;

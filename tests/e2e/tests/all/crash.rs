@@ -27,7 +27,7 @@ async fn what_was_acknowledged_before_a_kill_is_there_after_it() {
     };
     let killer = async {
         let enough = async || (acknowledged.lock().await.len() >= 25).then_some(());
-        ocmt::local::wait_for(std::time::Duration::from_secs(20), enough)
+        ocmt::local::wait_for(std::time::Duration::from_secs(60), enough)
             .await
             .expect("the writer is too slow");
         // in the middle of the load

@@ -6,7 +6,7 @@ use ocmt_client::{auth::Purpose, tenant::PolicyChange};
 use ocmt_testkit::TestNode;
 
 const CONFIRM: &str = "Confirm your new address";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn another_address_takes_the_place_of_the_old_one_after_its_delay() {

@@ -80,7 +80,7 @@ async fn guarded(node: &TestNode, owner: &Person, vault: &mut Vault) -> (String,
         let hers = guardian.vault("a passphrase of a guardian").await.unwrap();
         let asked = vault.invite_guardian(&guardian.email, 1).await.unwrap();
         let came = async || guardian.client.guardianship(asked.id, Side::Guardian).await.ok();
-        wait_for(Duration::from_secs(10), came).await.expect("the invitation did not come");
+        wait_for(Duration::from_secs(60), came).await.expect("the invitation did not come");
         hers.accept_guardianship(asked.id).await.unwrap();
     }
     let accepted = owner.client.guardianships(Some(Side::Owner)).await.unwrap();

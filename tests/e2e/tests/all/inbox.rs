@@ -37,7 +37,7 @@ async fn unlock(vault: &mut Vault, container: ContainerId, may_write: &[&str]) {
 }
 
 async fn arrived(vault: &Vault, count: usize) -> Vec<Arrived> {
-    wait_for(Duration::from_secs(20), async || {
+    wait_for(Duration::from_secs(60), async || {
         let items = vault.inbox().await.unwrap();
         (items.len() >= count).then_some(items)
     })
@@ -118,7 +118,7 @@ async fn items_wait_through_a_restart_of_the_node_and_a_rotation_files_them() {
     assert_eq!(vault.get("token").await.unwrap().value.as_slice(), b"value 1");
 
     // the next unlock, and a node that is killed while the items wait
-    wait_for(Duration::from_secs(20), async || {
+    wait_for(Duration::from_secs(60), async || {
         ada.client.container(container).await.unwrap().locked.then_some(())
     })
     .await

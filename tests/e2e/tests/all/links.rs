@@ -86,8 +86,12 @@ async fn a_newer_link_ends_the_older_one_of_its_device_and_no_other() {
 
 #[tokio::test]
 async fn an_expired_link_is_refused() {
-    let node = TestNode::start_with(|config| config.sessions.link = HumanDuration::seconds(1)).await.unwrap();
+    let node = TestNode::start().await.unwrap();
+    // signed up with a link that lasts
     let ada = node.person("ada").await.unwrap();
+    let (_, folder) = node.stop().await.unwrap();
+    let short = TestNode::start_again(folder, |config| config.sessions.link = HumanDuration::seconds(1));
+    let node = short.await.unwrap();
     let (pending, link) = node.request_link(&ada.email).await.unwrap();
     let clock = ocmt_types::SystemClock;
     let expired = ocmt_types::Deadline::after(&clock, Duration::from_millis(1200));

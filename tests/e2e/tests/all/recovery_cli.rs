@@ -21,7 +21,7 @@ use crate::{
 };
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An owner who lost the passphrase, three guardians of whom two are needed, and the folders of their commands.
 pub(crate) struct Table {

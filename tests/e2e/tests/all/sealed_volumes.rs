@@ -76,7 +76,7 @@ pub(crate) async fn keeps_what_was_written_and_shows_its_host_none_of_it(
     // what was written since the last sealing is lost, and no more
     says(&bob, &cell, &["write", "/volume/later", "not sealed yet"]).await;
     engine.kill(&container).await.unwrap();
-    let ended = ocmt::local::wait_for(Duration::from_secs(20), async || {
+    let ended = ocmt::local::wait_for(Duration::from_secs(60), async || {
         bob.client.container(id).await.ok().filter(|seen| seen.state != State::Running)
     });
     assert!(ended.await.is_some(), "nobody noticed its end");

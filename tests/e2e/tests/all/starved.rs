@@ -46,7 +46,7 @@ async fn a_container_that_ran_out_of_memory_is_told_as_such_and_a_sealed_volume_
     let (_, code) =
         exec(&ada, &cell, vec![docker::WORKLOAD.to_owned(), "eat".to_owned(), "256".to_owned()]).await;
     assert_eq!(code, 137, "the kernel did not end it");
-    let told = ocmt::local::wait_for(Duration::from_secs(20), async || {
+    let told = ocmt::local::wait_for(Duration::from_secs(60), async || {
         let seen = ada.client.container(made.id).await.ok()?;
         seen.exit.filter(|exit| exit.out_of_memory)
     });

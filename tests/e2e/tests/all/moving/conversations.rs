@@ -25,7 +25,7 @@ use super::{
 };
 use crate::shares::trusts;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What was said in a conversation, and whether it was finished.
 type Talk = (Vec<Vec<u8>>, bool);

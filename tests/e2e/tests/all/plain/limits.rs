@@ -95,7 +95,7 @@ async fn there_are_sixty_four_ways_to_a_workload_and_its_control_stays_free() {
             tokio::time::sleep(Duration::from_millis(20)).await; // why: a place comes back when the cell has heard of it
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), again).await.expect("its place did not come back");
+    tokio::time::timeout(Duration::from_secs(60), again).await.expect("its place did not come back");
     stage.ada.client.lock_container(stage.container).await.unwrap();
     for mut socket in open {
         socket.closed().await.unwrap();

@@ -145,7 +145,7 @@ async fn it_stays_open_while_its_container_sleeps_and_the_next_message_wakes_tha
                 }
             }
         };
-        let said = tokio::time::timeout(Duration::from_secs(5), pong).await.expect("no answer to a ping");
+        let said = tokio::time::timeout(Duration::from_secs(30), pong).await.expect("no answer to a ping");
         assert_eq!(said, "are you there");
     }
     let asleep = client.container(stage.container).await.unwrap();
