@@ -34,7 +34,9 @@ pub enum ClusterError {
     )]
     WentBack(#[from] WentBack),
     /// The database is another cluster's.
-    #[error("this node belongs to cluster {known}, and the database is that of cluster {found}")]
+    #[error(
+        "this node belongs to cluster {known}, and the database is that of cluster {found}: write the address of its own into store.url, or begin with an empty data folder"
+    )]
     OtherCluster {
         /// The node's.
         known: ClusterId,

@@ -14,13 +14,13 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use ocmt_runtime::{ContainerRef, Observed, RuntimeError, State};
 use ocmt_store::{
-    MAX_LIMIT,
+    MAX_LIMIT, StoreError,
     tables::{Container, ContainerState, DesiredState},
 };
 use ocmt_types::{ContainerId, TenantId};
 use ractor::ActorRef;
 
-use super::{HostMessage, container::from_engine, message::Order, owner};
+use super::{HostMessage, container::for_callers, message::Order, owner};
 use crate::{env::Env, error::ActorError};
 
 /// Who does not answer is asked again after this.
@@ -52,14 +52,13 @@ pub(super) async fn reconcile(env: Arc<Env>, host: ActorRef<HostMessage>) {
     let (observed, rows) = loop {
         match look(&env).await {
             Ok(found) => break found,
-            Err(error) => {
+            Err(NoLook { why, told }) => {
                 // once for each reason: an engine may be away for as long as the node runs
-                let text = error.to_string();
-                if said != text {
-                    tracing::warn!(%error, "engine and rows could not be held against each other, tried again every second");
-                    said = text;
+                if said != why {
+                    tracing::warn!(error = %why, "no container is touched until engine and rows were held against each other, tried again every second");
+                    said = why;
                 }
-                let _ = host.cast(HostMessage::Reconciled(Reconciled::NotYet(error)));
+                let _ = host.cast(HostMessage::Reconciled(Reconciled::NotYet(told)));
                 tokio::time::sleep(AGAIN_AFTER).await;
             }
         }
@@ -85,8 +84,26 @@ pub(super) async fn reconcile(env: Arc<Env>, host: ActorRef<HostMessage>) {
 type Rows = BTreeMap<ContainerId, Container>;
 
 /// The engine first: what it has was written down before it was made.
-async fn look(env: &Env) -> Result<(Vec<Observed>, Rows), ActorError> {
-    let observed = env.runtime.list().await.map_err(from_engine)?;
+/// Why engine and rows could not be read: for the log of this host, and for callers.
+struct NoLook {
+    why: String,
+    told: ActorError,
+}
+
+impl From<RuntimeError> for NoLook {
+    fn from(error: RuntimeError) -> Self {
+        Self { why: error.to_string(), told: for_callers(&error) }
+    }
+}
+
+impl From<StoreError> for NoLook {
+    fn from(error: StoreError) -> Self {
+        Self { why: error.to_string(), told: error.into() }
+    }
+}
+
+async fn look(env: &Env) -> Result<(Vec<Observed>, Rows), NoLook> {
+    let observed = env.runtime.list().await?;
     let mut rows = Rows::new();
     let mut after = None;
     loop {

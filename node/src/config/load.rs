@@ -13,7 +13,7 @@ const PREFIX: &str = "OCMT__";
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {path}: {source}")]
+    #[error("cannot read {path}: {source}{}", begin(.source))]
     Read {
         /// Which file.
         path: PathBuf,
@@ -34,6 +34,13 @@ pub enum ConfigError {
         /// What is wrong and what to do.
         problem: String,
     },
+}
+
+fn begin(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "; `ocmt config print --default` prints one to begin with",
+        _ => "",
+    }
 }
 
 /// Reads `file` (defaults without one), applies the overrides among `env`, and checks the outcome.
@@ -116,6 +123,15 @@ mod tests {
         assert!(error.contains("did you mean `pause_after`?"), "{error}");
         let error = from("[hibernaton]\n", &[]).unwrap_err().to_string();
         assert!(error.contains("did you mean `hibernation`?"), "{error}");
+    }
+
+    #[test]
+    fn who_has_no_file_yet_is_told_what_prints_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = load(Some(&folder.path().join("ocmt.toml")), std::iter::empty()).unwrap_err();
+        assert!(absent.to_string().contains("`ocmt config print --default`"), "{absent}");
+        let another = load(Some(folder.path()), std::iter::empty()).unwrap_err();
+        assert!(!another.to_string().contains("--default"), "{another}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ use crate::{
 };
 
 pub(crate) use moved::is_moved;
-pub(crate) use ops::from_engine;
+pub(crate) use ops::{for_callers, from_engine};
 pub(crate) use wake::image;
 
 /// Activity is written down this often while there is some.

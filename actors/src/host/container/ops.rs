@@ -206,7 +206,17 @@ pub(super) fn reference(row: &Container) -> ContainerRef {
 /// What the engine said, for callers. Where it says how a host is laid out, that is for its log alone.
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
 pub(crate) fn from_engine(error: RuntimeError) -> ActorError {
-    let for_all = match &error {
+    match &error {
+        RuntimeError::EngineDown(_) => tracing::warn!(%error, "nothing can be done with containers"),
+        RuntimeError::Volume { .. } | RuntimeError::Io { .. } => tracing::error!(%error, "a volume failed"),
+        _ => {}
+    }
+    for_callers(&error)
+}
+
+/// The same, for whoever writes it down himself.
+pub(crate) fn for_callers(error: &RuntimeError) -> ActorError {
+    let for_all = match error {
         RuntimeError::EngineDown(_) => Some("the container engine does not answer: repeat in a while"),
         RuntimeError::Volume { .. } | RuntimeError::Io { .. } => {
             Some("the host could not look after the volume; its operator has been told")
@@ -214,9 +224,6 @@ pub(crate) fn from_engine(error: RuntimeError) -> ActorError {
         _ => None,
     };
     let why = for_all.map_or_else(|| error.to_string(), str::to_owned);
-    if for_all.is_some() {
-        tracing::error!(%error, "the engine or a volume failed");
-    }
     match error {
         RuntimeError::EngineDown(_) | RuntimeError::TimedOut(_) => {
             ActorError::unavailable("ENGINE_DOWN", why)

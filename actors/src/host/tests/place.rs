@@ -1,6 +1,12 @@
 //! Where containers go, and what a host does before it takes work.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use ocmt_runtime::{
@@ -116,8 +122,31 @@ async fn an_older_making_of_a_container_is_removed_before_the_host_takes_work() 
     );
 }
 
+/// How often somebody was told in the log that containers cannot be looked after.
+#[derive(Clone, Default)]
+struct Told(Arc<AtomicUsize>);
+
+impl tracing::Subscriber for Told {
+    fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
+        let about = ["ocmt_actors::host::reconcile", "ocmt_actors::host::container::ops"];
+        of.is_event() && *of.level() <= tracing::Level::WARN && about.contains(&of.target())
+    }
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
 #[tokio::test]
-async fn orders_wait_for_the_first_look_and_hear_why_there_is_none() {
+async fn orders_wait_for_the_first_look_and_hear_why_there_is_none_and_the_log_once() {
+    let told = Told::default();
+    let _heard = tracing::subscriber::set_default(told.clone());
     let mut world = World::sim().await;
     let ann = world.kit.founder("ann@example.com").await;
     let container = world.container(&ann).await;
@@ -130,6 +159,9 @@ async fn orders_wait_for_the_first_look_and_hear_why_there_is_none() {
         world.wake(&ann, container).await.is_err_and(|error| error.reason() == "ENGINE_DOWN")
     })
     .await;
+    let looked = world.calls(Op::List);
+    until("it is looked again", async || world.calls(Op::List) > looked).await;
+    assert_eq!(told.0.load(Ordering::SeqCst), 1, "an engine may be away for as long as the node runs");
     world.runtime.set_down(false);
     until("it is woken", async || world.wake(&ann, container).await.is_ok()).await;
 }
