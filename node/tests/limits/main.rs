@@ -158,7 +158,8 @@ async fn l1_without_a_server_recoveries_wait_and_all_else_is_counted_here() {
     server.stop();
     answers_without(&limiter, "stopped").await;
     server.start_again().await;
-    comes_back(&server, &node(&server, 10, false)).await;
+    // a count whose answer comes late is counted all the same, and asked for again
+    comes_back(&server, &node(&server, 10, true)).await;
     counted(&limiter, Class::Recovery, &somebody(1)).await;
 }
 
