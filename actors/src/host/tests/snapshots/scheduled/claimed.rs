@@ -32,3 +32,19 @@ async fn of_those_that_claim_it_at_once_on_two_nodes_one_gets_it() {
     let row = tx.get::<SnapshotSchedule>(container).await.unwrap().unwrap();
     assert_eq!((row.snapshot_id, row.tries), (Some(got[0]), 1));
 }
+
+/// A host looks at its container and then claims: what the row says by then counts.
+#[tokio::test]
+async fn what_was_woken_meanwhile_is_claimed_by_nobody() {
+    let desk = desk().await;
+    desk.put(&desk.schedule()).await;
+    desk.world.wake(&desk.ann, desk.container).await.unwrap();
+    desk.rows_say(|row| row.due_at = Some(START)).await;
+    let own = desk.world.ownership(&desk.ann).await;
+    let scope = Scope::new(Arc::clone(&desk.world.kit.system.env), own);
+    assert!(run_system(&scope, Claim { container: desk.container }).await.unwrap().0.is_none());
+    let mut tx = desk.world.kit.store.read(own).await.unwrap();
+    assert!(tx.find::<Snapshot>(Filter::all()).await.unwrap().is_empty());
+    let row = tx.get::<SnapshotSchedule>(desk.container).await.unwrap().unwrap();
+    assert_eq!((row.due_at, row.snapshot_id, row.tries), (Some(START), None, 0));
+}
