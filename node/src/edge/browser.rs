@@ -21,7 +21,7 @@ use super::{
     site::{Site, one},
     speech,
 };
-use crate::{forward::Hopped, gateway, web};
+use crate::{gateway, web};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
@@ -44,19 +44,7 @@ const HERE_ALONE: ActorError = ActorError::PermissionDenied(
     "this gives the session another token, which no script may see: use the page, or a bearer token",
 );
 
-/// Checks what a browser sends.
-pub async fn stand(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    if request.extensions().get::<Hopped>().is_some() {
-        return next.run(request).await;
-    }
-    let (mut head, body) = request.into_parts();
-    match check(&site, &mut head) {
-        Ok(()) => next.run(Request::from_parts(head, body)).await,
-        Err(refused) => speech::refusal(&refused, &head.headers),
-    }
-}
-
-/// The same on the operator listener. A browser shows an operator's certificate whoever wrote the page that asks, and no header
+/// On the operator listener. A browser shows an operator's certificate whoever wrote the page that asks, and no header
 /// says so: what changes something there is taken from the console's own pages, and a call of gRPC from no page.
 pub async fn stand_at_operators(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let (mut head, body) = request.into_parts();
@@ -80,7 +68,11 @@ fn is_built_in(head: &Parts) -> bool {
     is_elsewhere(head) && !led_here
 }
 
-fn check(site: &Site, head: &mut Parts) -> Result<(), ActorError> {
+/// Checks what a browser sends, and takes away what is to go no further.
+///
+/// # Errors
+/// A page may not ask for it.
+pub(super) fn check(site: &Site, head: &mut Parts) -> Result<(), ActorError> {
     let path = head.uri.path();
     if path.starts_with(gateway::PATH) {
         gateway::strip_credentials(&mut head.headers);

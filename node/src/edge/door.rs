@@ -1,5 +1,5 @@
 //! The first thing behind an answer's stamp on the client listener: how large a request's head may be, whose request a
-//! proxy brings, and which pages of others may ask.
+//! proxy brings, which pages of others may ask, and what a browser sends along ([`browser`]).
 //!
 //! What another node forwards was looked at there.
 
@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use ocmt_actors::ActorError;
 
 use super::{
-    call,
+    browser, call,
     error::{problem, problem_of},
     guard, proxies,
     site::Site,
@@ -95,7 +95,12 @@ pub async fn enter(State(door): State<Door>, mut request: Request, next: Next) -
         return preflight(listed.then(|| request.headers().get(header::ORIGIN)).flatten());
     }
     let origin = request.headers().get(header::ORIGIN).filter(|_| listed).cloned();
-    let mut answer = next.run(request).await;
+    // what a browser sends is checked where it sent it, and no cookie of a call goes further
+    let (mut head, body) = request.into_parts();
+    let mut answer = match browser::check(&door.site, &mut head) {
+        Ok(()) => next.run(Request::from_parts(head, body)).await,
+        Err(refused) => speech::refusal(&refused, &head.headers),
+    };
     if let Some(origin) = origin {
         let headers = answer.headers_mut();
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);

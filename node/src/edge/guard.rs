@@ -22,6 +22,7 @@ use super::{
     pace::keep_coming,
     weigh::{Weighed, weigh},
 };
+use crate::{operator, rpc::unimplemented};
 
 /// Methods that need no session: what they show is in the message.
 pub(crate) const OPEN: [&str; 9] = [
@@ -33,7 +34,7 @@ pub(crate) const OPEN: [&str; 9] = [
     "/ocmt.v1.AuthService/BeginOidcLogin",
     "/ocmt.v1.AuthService/FinishOidcLogin",
     "/ocmt.v1.UserService/AcceptInvite",
-    crate::operator::JOIN,
+    operator::JOIN,
 ];
 
 /// On top of the longest call: what reading the message and writing the answer may take.
@@ -57,11 +58,15 @@ pub struct Guard {
     pub longest: Duration,
 }
 
-/// Refuses calls without a well-formed token of a session or a program or an API key, long ones without one that is good, and ends
-/// unary calls that take too long. Whether the token of a short call is good is the tenant's to say, after the message
-/// was read.
+/// Refuses calls of what is not served here, then those without a well-formed token of a session or a program or an API
+/// key, and long ones without one that is good, and ends unary calls that take too long. Whether the token of a short call
+/// is good is the tenant's to say, after the message was read.
 pub async fn stand(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let Some(method) = ocmt_proto::methods::find(request.uri().path()) else {
+    let path = request.uri().path();
+    if let Some(refused) = unimplemented::refusal(path).or_else(|| operator::elsewhere(path)) {
+        return refused;
+    }
+    let Some(method) = ocmt_proto::methods::find(path) else {
         return next.run(request).await;
     };
     if !OPEN.contains(&method.path)

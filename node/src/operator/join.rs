@@ -9,11 +9,7 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    extract::Request as HttpRequest,
-    middleware::Next,
-    response::{IntoResponse as _, Response as HttpResponse},
-};
+use axum::response::{IntoResponse as _, Response as HttpResponse};
 use ocmt_actors::ActorError;
 use ocmt_crypto::{
     CryptoError,
@@ -207,14 +203,13 @@ fn other_names(asked: &ServerNames, invited: &ServerNames) -> Status {
 const ADMINISTRATION: [&str; 2] =
     ["/ocmt.v1.TenantService/UpdateQuota", "/ocmt.v1.TenantService/SuspendTenant"];
 
-/// On the client listener: operators' services are elsewhere, but for joining.
-pub async fn elsewhere(request: HttpRequest, next: Next) -> HttpResponse {
-    let path = request.uri().path();
+/// The answer to calls of operators' services on the client listener, which serves joining alone of them.
+pub fn elsewhere(path: &str) -> Option<HttpResponse> {
     let ours = ["/ocmt.v1.ClusterService/", "/ocmt.v1.OperatorService/"];
     let is_ours = ADMINISTRATION.contains(&path) || ours.iter().any(|service| path.starts_with(service));
     if path == JOIN || !is_ours {
-        return next.run(request).await;
+        return None;
     }
     let refused = refuse(&ActorError::Unauthenticated(NO_CERTIFICATE));
-    refused.into_http::<tonic::body::Body>().map(axum::body::Body::new).into_response()
+    Some(refused.into_http::<tonic::body::Body>().map(axum::body::Body::new).into_response())
 }

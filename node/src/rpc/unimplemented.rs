@@ -4,9 +4,7 @@
 //! never neither.
 
 use axum::{
-    extract::Request,
     http::StatusCode,
-    middleware::Next,
     response::{IntoResponse as _, Response},
 };
 use tonic::{Code, Status};
@@ -26,12 +24,10 @@ pub fn reason(path: &str) -> Option<&'static str> {
     SERVICES.iter().find(|(service, _)| *service == method.service).map(|(_, why)| *why)
 }
 
-/// Answers calls of methods that are not there.
-pub async fn refuse(request: Request, next: Next) -> Response {
-    match reason(request.uri().path()) {
-        Some(why) => status(why).into_http::<tonic::body::Body>().map(axum::body::Body::new).into_response(),
-        None => next.run(request).await,
-    }
+/// The answer to a call of a method that is not there.
+pub fn refusal(path: &str) -> Option<Response> {
+    let why = reason(path)?;
+    Some(status(why).into_http::<tonic::body::Body>().map(axum::body::Body::new).into_response())
 }
 
 fn status(why: &str) -> Status {

@@ -12,7 +12,6 @@ use super::StartError;
 use crate::{
     config::{Config, RuntimeKind},
     edge::{
-        browser,
         door::{self, Door},
         guard::{self, Guard},
         headers,
@@ -21,9 +20,9 @@ use crate::{
     forward::ForwardLayer,
     limits::{Limiter, tally},
     meters::{Requests, measure},
-    operator::{self, OperatorRpc},
+    operator::OperatorRpc,
     pki::CaCertificate,
-    rpc::{Rpc, unimplemented},
+    rpc::Rpc,
     sso::{Fetch, Providers},
     tls,
     web::{self, Pages},
@@ -80,9 +79,7 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
         .prepare()
         .into_axum_router()
         .layer(tonic_web::GrpcWebLayer::new())
-        .layer(middleware::from_fn_with_state(guard, guard::stand))
-        .layer(middleware::from_fn(operator::elsewhere))
-        .layer(middleware::from_fn(unimplemented::refuse));
+        .layer(middleware::from_fn_with_state(guard, guard::stand));
     Ok(web::routes(pages)
         .merge(gateway)
         .fallback_service(tower::service_fn(move |request: axum::extract::Request| {
@@ -97,8 +94,6 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
         .layer(forward)
         // before it: a call that is tried again at another node is one call
         .layer(middleware::from_fn_with_state(limiter.clone(), tally::stand))
-        // what a browser sends is checked where it sent it, and no cookie of a call goes further
-        .layer(middleware::from_fn_with_state(site.clone(), browser::stand))
         .layer(middleware::from_fn_with_state(Door::new(site, at_once).counting(limiter.clone()), door::enter))
         .layer(middleware::from_fn_with_state(requests, measure))
         // outermost: what is forwarded carries the id that this node gave it

@@ -23,7 +23,6 @@ use futures_util::future::BoxFuture;
 use ocmt::{
     config::Listen,
     edge::{
-        browser,
         door::{self, Door},
         headers,
         site::Site,
@@ -225,7 +224,6 @@ impl Mesh {
         let served = app
             .routes()
             .layer(ForwardLayer::new(forwarding))
-            .layer(axum::middleware::from_fn_with_state(site.clone(), browser::stand))
             .layer(axum::middleware::from_fn_with_state(Door::new(site, HOPPED), door::enter))
             .layer(axum::middleware::from_fn_with_state(ids, headers::stamp));
         let rpc = NodeRpc::new(local, Arc::new(Echo(app.clone())), views.clone(), clock);
