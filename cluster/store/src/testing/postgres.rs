@@ -55,7 +55,7 @@ impl TestDatabase {
     /// As [`TestDatabase::create`] and [`Store::migrate_postgres`].
     pub async fn migrated() -> Result<Self, StoreError> {
         let database = Self::create().await?;
-        Store::migrate_postgres(&database.config()).await?;
+        migrate(&database.config()).await?;
         Ok(database)
     }
 
@@ -97,7 +97,7 @@ impl TestDatabase {
         let login = self.name.replace("test", "login");
         self.make_logins(&[(&login, "ocmt_tenant, ocmt_cluster, ocmt_migrate")]).await?;
         let config = PgConfig { url: Secret::new(self.url_of(&login)), ..self.config() };
-        Store::migrate_postgres(&config).await?;
+        migrate(&config).await?;
         Ok(config)
     }
 
@@ -113,7 +113,7 @@ impl TestDatabase {
         let login = |user: String| PgLogin { password: Some(Secret::new(user.clone())), user };
         let roles = PgRoles::Own { cluster: login(cluster), migrate: Some(login(migrate)) };
         let config = PgConfig { url: Secret::new(self.url_of(&tenant)), roles, ..self.config() };
-        Store::migrate_postgres(&config).await?;
+        migrate(&config).await?;
         Ok(config)
     }
 
@@ -143,6 +143,11 @@ impl TestDatabase {
     pub async fn run(&self, text: &str) -> Result<(), StoreError> {
         statement(&self.url(), text.to_owned()).await
     }
+}
+
+/// Migrates, and waits for a connection as long as it takes on a busy machine.
+async fn migrate(config: &PgConfig) -> Result<(), StoreError> {
+    Store::migrate_postgres(&PgConfig { times: PATIENT, ..config.clone() }).await
 }
 
 impl Drop for TestDatabase {
