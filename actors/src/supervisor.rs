@@ -17,6 +17,13 @@ impl Drop for Task {
     }
 }
 
+impl Task {
+    /// Whether it goes on still.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.0.is_finished()
+    }
+}
+
 /// Starts a task that is aborted when the returned handle is dropped.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place where actors start tasks")]

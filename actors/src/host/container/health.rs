@@ -76,6 +76,10 @@ impl Health {
 impl ContainerActorState {
     /// Asks the running cell how its workload is.
     pub(super) fn look_after(&mut self) {
+        // cut off while it writes down what is known from then on, it would never be told
+        if self.looking.as_ref().is_some_and(supervisor::Task::goes_on) {
+            return;
+        }
         let Some(cell) = self.cell_that_runs() else { return };
         let (scope, container, health) = (self.scope.clone(), self.container, Arc::clone(&self.health));
         self.looking = Some(supervisor::task(async move {

@@ -56,6 +56,19 @@ async fn a_workload_that_ended_by_itself_is_told_once_and_again_when_it_ends_aga
 }
 
 #[tokio::test]
+async fn an_end_whose_record_takes_longer_than_until_the_next_looks_is_told_all_the_same() {
+    let world = World::sqlite_with(watchful).await;
+    let ann = world.kit.founder("ann@example.com").await;
+    world.running(&ann).await;
+    let writing = world.kit.store.fenced(world.ownership(&ann).await).await.unwrap();
+    *world.cells.exit.lock().unwrap() = Some(3);
+    looked_at(&world).await;
+    drop(writing);
+    until("it is written down", async || noted(&world, &ann, "container.workload_ended").await.len() == 1)
+        .await;
+}
+
+#[tokio::test]
 async fn what_the_kernel_ended_for_want_of_memory_is_told_as_such() {
     let world = World::sim().await;
     let ann = world.kit.founder("ann@example.com").await;

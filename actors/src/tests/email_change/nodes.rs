@@ -69,12 +69,21 @@ async fn at_two_nodes(a: Kit) {
     // home to the first node, which tells how often it happened
     a.linked.prefers_here(true);
     b.linked.prefers_here(false);
-    let row = a.store.cluster().owner(ann.tenant).await.unwrap().unwrap();
-    if let Some(incarnation) = row.incarnation {
-        let ownership = Ownership { tenant: ann.tenant, incarnation, epoch: row.epoch };
-        a.store.cluster().release(ownership).await.unwrap();
-    }
-    let _ = a.call(&ann.caller, WhoAmI).await;
+    until("it is at home", async || {
+        let row = a.store.cluster().owner(ann.tenant).await.unwrap().unwrap();
+        match row.incarnation {
+            Some(incarnation) if incarnation == a.node.incarnation => return true,
+            Some(incarnation) => {
+                let ownership = Ownership { tenant: ann.tenant, incarnation, epoch: row.epoch };
+                // what the other was told to look at may still be on its way
+                let _ = a.store.cluster().release(ownership).await;
+            }
+            None => {}
+        }
+        let _ = a.call(&ann.caller, WhoAmI).await;
+        false
+    })
+    .await;
     let again = a.sign_in(&Person { email: NEW.to_owned(), ..ann.clone() }, LinkPurpose::SignIn).await;
     let me = a.call(&again.caller, WhoAmI).await.unwrap();
     assert_eq!((me.user, me.email.as_str()), (ann.user, NEW));
