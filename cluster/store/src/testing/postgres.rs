@@ -1,6 +1,6 @@
 //! A PostgreSQL database per test, on the server that `OCMT_TEST_POSTGRES` names.
 
-use std::{cell::RefCell, env, io, thread::JoinHandle, time::Duration};
+use std::{cell::RefCell, env, io, mem, thread::JoinHandle, time::Duration};
 
 use ocmt_types::{IdGen as _, RandomIds, Secret};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
@@ -55,7 +55,7 @@ impl TestDatabase {
     /// As [`TestDatabase::create`] and [`Store::migrate_postgres`].
     pub async fn migrated() -> Result<Self, StoreError> {
         let database = Self::create().await?;
-        migrate(&database.config()).await?;
+        migrate(database.config()).await?;
         Ok(database)
     }
 
@@ -97,8 +97,7 @@ impl TestDatabase {
         let login = self.name.replace("test", "login");
         self.make_logins(&[(&login, "ocmt_tenant, ocmt_cluster, ocmt_migrate")]).await?;
         let config = PgConfig { url: Secret::new(self.url_of(&login)), ..self.config() };
-        migrate(&config).await?;
-        Ok(config)
+        migrate(config).await
     }
 
     /// The same with a login for each role, each a member of that one alone. A login's password is its name.
@@ -113,8 +112,7 @@ impl TestDatabase {
         let login = |user: String| PgLogin { password: Some(Secret::new(user.clone())), user };
         let roles = PgRoles::Own { cluster: login(cluster), migrate: Some(login(migrate)) };
         let config = PgConfig { url: Secret::new(self.url_of(&tenant)), roles, ..self.config() };
-        migrate(&config).await?;
-        Ok(config)
+        migrate(config).await
     }
 
     async fn make_logins(&self, logins: &[(&str, &str)]) -> Result<(), StoreError> {
@@ -145,9 +143,12 @@ impl TestDatabase {
     }
 }
 
-/// Migrates, and waits for a connection as long as it takes on a busy machine.
-async fn migrate(config: &PgConfig) -> Result<(), StoreError> {
-    Store::migrate_postgres(&PgConfig { times: PATIENT, ..config.clone() }).await
+/// Migrates, and waits for a connection as long as it takes on a busy machine. Gives the configuration back.
+async fn migrate(mut config: PgConfig) -> Result<PgConfig, StoreError> {
+    let usual = mem::replace(&mut config.times, PATIENT);
+    Store::migrate_postgres(&config).await?;
+    config.times = usual;
+    Ok(config)
 }
 
 impl Drop for TestDatabase {
