@@ -55,7 +55,7 @@ impl TestDatabase {
     /// As [`TestDatabase::create`] and [`Store::migrate_postgres`].
     pub async fn migrated() -> Result<Self, StoreError> {
         let database = Self::create().await?;
-        migrate(database.config()).await?;
+        patiently_migrated(database.config()).await?;
         Ok(database)
     }
 
@@ -97,7 +97,7 @@ impl TestDatabase {
         let login = self.name.replace("test", "login");
         self.make_logins(&[(&login, "ocmt_tenant, ocmt_cluster, ocmt_migrate")]).await?;
         let config = PgConfig { url: Secret::new(self.url_of(&login)), ..self.config() };
-        migrate(config).await
+        patiently_migrated(config).await
     }
 
     /// The same with a login for each role, each a member of that one alone. A login's password is its name.
@@ -112,7 +112,7 @@ impl TestDatabase {
         let login = |user: String| PgLogin { password: Some(Secret::new(user.clone())), user };
         let roles = PgRoles::Own { cluster: login(cluster), migrate: Some(login(migrate)) };
         let config = PgConfig { url: Secret::new(self.url_of(&tenant)), roles, ..self.config() };
-        migrate(config).await
+        patiently_migrated(config).await
     }
 
     async fn make_logins(&self, logins: &[(&str, &str)]) -> Result<(), StoreError> {
@@ -144,7 +144,7 @@ impl TestDatabase {
 }
 
 /// Migrates, and waits for a connection as long as it takes on a busy machine. Gives the configuration back.
-async fn migrate(mut config: PgConfig) -> Result<PgConfig, StoreError> {
+async fn patiently_migrated(mut config: PgConfig) -> Result<PgConfig, StoreError> {
     let usual = mem::replace(&mut config.times, PATIENT);
     Store::migrate_postgres(&config).await?;
     config.times = usual;
