@@ -1,7 +1,7 @@
 //! SQL texts of statements. Written for what SQLite and PostgreSQL have in common: `$1`, ON CONFLICT,
 //! RETURNING, row values. Names come from the declarations of rows alone, values are always bound.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::{borrow::Cow, fmt::Write as _, sync::OnceLock};
 
 use super::{
     row::{Column, Table},
@@ -9,12 +9,19 @@ use super::{
     value::{Kind, Value},
 };
 
+/// Of inserts of as many rows at once the text is kept.
+const ROWS_KEPT: usize = 32;
+
 /// The texts that depend on the table alone, built once.
 #[derive(Debug)]
 pub(crate) struct Texts {
+    /// Of whole rows, before the conditions.
+    select: String,
     insert: String,
     upsert: String,
     update: String,
+    /// By the number of rows.
+    insert_all: [OnceLock<String>; ROWS_KEPT + 1],
 }
 
 /// The differences between the databases.
@@ -37,10 +44,9 @@ pub(crate) fn render(statement: &Statement, dialect: Dialect) -> (Cow<'static, s
     match &statement.action {
         Action::Select(select) => render_select(table, select, dialect),
         Action::Insert(values) => (Cow::Borrowed(&texts(table).insert), row(table, values)),
-        Action::InsertAll(rows) => (
-            Cow::Owned(insert_all(table, rows.len())),
-            rows.iter().flat_map(|values| row(table, values)).collect(),
-        ),
+        Action::InsertAll(rows) => {
+            (insert_all(table, rows.len()), rows.iter().flat_map(|values| row(table, values)).collect())
+        }
         Action::Upsert(values) => (Cow::Borrowed(&texts(table).upsert), row(table, values)),
         Action::Update { values, guards } => {
             let mut params = row(table, values);
@@ -83,7 +89,14 @@ fn row<'v>(table: &Table, values: &'v [Value]) -> Vec<Param<'v>> {
     table.columns.iter().zip(values).map(|(column, value)| Param { kind: column.kind, value }).collect()
 }
 
-fn insert_all(table: &Table, rows: usize) -> String {
+fn insert_all(table: &'static Table, rows: usize) -> Cow<'static, str> {
+    match texts(table).insert_all.get(rows) {
+        Some(text) => Cow::Borrowed(text.get_or_init(|| insert_all_text(table, rows))),
+        None => Cow::Owned(insert_all_text(table, rows)),
+    }
+}
+
+fn insert_all_text(table: &Table, rows: usize) -> String {
     let all = table.columns.len();
     let mut text = format!("INSERT INTO {} ({}) VALUES ", table.name, names(table, 0..all));
     for n in 0..rows * all {
@@ -117,6 +130,8 @@ fn texts(table: &'static Table) -> &'static Texts {
         let same_key: Vec<String> =
             (0..table.key_len).map(|i| format!("{} = ${}", table.columns[i].name, i + 1)).collect();
         Texts {
+            select: format!("SELECT {} FROM {}", names(table, 0..all), table.name),
+            insert_all: [const { OnceLock::new() }; ROWS_KEPT + 1],
             upsert: format!("{insert} ({key}) DO UPDATE SET {}", excluded.join(", ")),
             insert: format!("{insert} DO NOTHING"),
             update: format!("UPDATE {} SET {} WHERE {}", table.name, set.join(", "), same_key.join(" AND ")),
@@ -129,12 +144,13 @@ fn render_select<'v>(
     select: &'v Select,
     dialect: Dialect,
 ) -> (Cow<'static, str>, Vec<Param<'v>>) {
-    let what = match select.what {
-        What::Rows => names(table, 0..table.columns.len()),
-        What::Count => "COUNT(*)".to_owned(),
-        What::Distinct(column) => format!("DISTINCT {}", table.columns[column].name),
+    let mut text = match select.what {
+        What::Rows => texts(table).select.clone(),
+        What::Count => format!("SELECT COUNT(*) FROM {}", table.name),
+        What::Distinct(column) => {
+            format!("SELECT DISTINCT {} FROM {}", table.columns[column].name, table.name)
+        }
     };
-    let mut text = format!("SELECT {what} FROM {}", table.name);
     let mut params = Vec::new();
     conditions(&mut text, table, &select.conds, &mut params);
     if select.what == What::Count {
