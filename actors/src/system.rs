@@ -178,20 +178,21 @@ impl System {
         };
         let tenant = token.tenant().ok_or(refused.clone())?;
         self.env.strict()?;
-        let permit = self.env.admission.take_token(tenant, &token.hash(), token.expose().len())?;
+        let token_hash = token.hash();
+        let permit = self.env.admission.take_token(tenant, &token_hash, token.expose().len())?;
         let (reply, answer) = Reply::new(request, Some(permit));
-        let ask = Authenticate { kind, token_hash: token.hash(), request, addr, deadline, reply };
+        let ask = Authenticate { kind, token_hash, request, addr, deadline, reply };
         self.send(tenant, TenantMessage::Authenticate(ask));
         match answer_of(&self.env.clock, deadline, answer).await {
             Ok(caller) => {
-                self.env.admission.meet(token.hash());
+                self.env.admission.meet(token_hash);
                 Ok(caller)
             }
             // a tenant that does not exist has no sessions
             Err(ActorError::NotFound) => Err(refused),
             Err(error) => {
                 if matches!(error, ActorError::Unauthenticated(_)) {
-                    self.env.admission.forget(&token.hash());
+                    self.env.admission.forget(&token_hash);
                 }
                 Err(error)
             }
