@@ -78,8 +78,7 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
         .add_service(operators.joining())
         .prepare()
         .into_axum_router()
-        .layer(tonic_web::GrpcWebLayer::new())
-        .layer(middleware::from_fn_with_state(guard, guard::stand));
+        .layer((middleware::from_fn_with_state(guard, guard::stand), tonic_web::GrpcWebLayer::new()));
     Ok(web::routes(pages)
         .merge(gateway)
         .fallback_service(tower::service_fn(move |request: axum::extract::Request| {
@@ -91,13 +90,17 @@ pub(super) fn app(routes: Routes<'_>) -> Result<Router, StartError> {
                 if known { tower::ServiceExt::oneshot(grpc, request).await } else { Ok(not_found()) }
             }
         }))
-        .layer(forward)
-        // before it: a call that is tried again at another node is one call
-        .layer(middleware::from_fn_with_state(limiter.clone(), tally::stand))
-        .layer(middleware::from_fn_with_state(Door::new(site, at_once).counting(limiter.clone()), door::enter))
-        .layer(middleware::from_fn_with_state(requests, measure))
-        // outermost: what is forwarded carries the id that this node gave it
-        .layer(middleware::from_fn_with_state(ids, headers::stamp)))
+        // all as one, the first outermost: of those put on one by one each is boxed, and for each request copied with all that
+        // is within
+        .layer((
+            // outermost: what is forwarded carries the id that this node gave it
+            middleware::from_fn_with_state(ids, headers::stamp),
+            middleware::from_fn_with_state(requests, measure),
+            middleware::from_fn_with_state(Door::new(site, at_once).counting(limiter.clone()), door::enter),
+            // before it is forwarded: a call that is tried again at another node is one call
+            middleware::from_fn_with_state(limiter.clone(), tally::stand),
+            forward,
+        )))
 }
 
 /// The way to tenants' own providers: to public addresses alone, but for a developer's.
