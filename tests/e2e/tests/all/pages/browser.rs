@@ -239,6 +239,11 @@ impl Browser {
     /// The same of what is come to from `page`.
     pub(super) async fn look_both_by(&self, name: &str, page: &str, come: impl AsyncFnOnce()) {
         self.look(name).await;
+        self.in_the_other_language(name, page, come).await;
+    }
+
+    /// Where pictures are made, that one alone: of what stands in this tab meanwhile nothing is asked.
+    pub(super) async fn in_the_other_language(&self, name: &str, page: &str, come: impl AsyncFnOnce()) {
         let Ok(folder) = std::env::var(SHOTS) else { return };
         let own = self.driver.get("/window").await.unwrap();
         let chosen = self.devtools("Network.getCookies", &json!({ "urls": [page] })).await;

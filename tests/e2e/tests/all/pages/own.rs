@@ -215,7 +215,7 @@ async fn an_observer_is_told_what_the_role_does_not_allow_and_sees_the_rest() {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let dan = node.member(&ada, "dan", "observer").await.unwrap();
-    let browser = Browser::start(Habits { language: "de", ..ENGLISH }).await;
+    let browser = Browser::start(Habits { language: "de", dark: true, ..ENGLISH }).await;
     sign_in(&node, &browser, &dan.email, "/app/groups").await;
     let origin = node.target().unwrap().endpoint;
     for path in ["/app/groups", "/app/approvals"] {
@@ -229,6 +229,6 @@ async fn an_observer_is_told_what_the_role_does_not_allow_and_sees_the_rest() {
         // what was refused is an answer of 403, which the log names
         browser.complaints().await;
     }
-    browser.look("refused").await;
+    browser.look_both("refused", "document.querySelector('main')").await;
     browser.end().await;
 }

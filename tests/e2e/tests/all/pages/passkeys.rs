@@ -28,7 +28,7 @@ async fn a_passkey_is_added_signs_in_alone_and_after_a_link_and_is_taken_away() 
     browser.fill("#name", "my telephone").await;
     browser.tap("#add-passkey button").await;
     browser.until("document.querySelector('.cards h2')?.innerText === 'my telephone'").await;
-    browser.look("passkeys").await;
+    browser.look_both("passkeys", "document.querySelector('.cards h2')").await;
     let count = ada.client.passkeys().await.unwrap().len();
     assert_eq!(count, 1);
     // alone: no letter, no address
@@ -41,7 +41,7 @@ async fn a_passkey_is_added_signs_in_alone_and_after_a_link_and_is_taken_away() 
     assert_eq!(browser.run(hidden).await, true, "a browser that has none is asked for one");
     browser.devtools("Page.removeScriptToEvaluateOnNewDocument", &lacking).await;
     browser.go(&format!("{origin}/app/sessions")).await;
-    browser.look("sign-in-passkey").await;
+    browser.look_both("sign-in-passkey", "document.querySelector('#show-passkey')?.hidden === false").await;
     browser.tap("#show-passkey button").await;
     browser.until("location.pathname === '/app/sessions' && document.querySelector('.cards')").await;
     // her own passkey's answer signs nobody in where another secret is behind it than the challenge was asked for with
@@ -61,7 +61,7 @@ async fn a_passkey_is_added_signs_in_alone_and_after_a_link_and_is_taken_away() 
     browser.forget().await;
     sign_in(&node, &browser, &ada.email, "/app/passkeys").await;
     browser.until("document.querySelector('#code')").await;
-    browser.look("second-factor-passkey").await;
+    browser.look_both("second-factor-passkey", "document.querySelector('#code')").await;
     browser.tap("#show-passkey button").await;
     browser.until("location.pathname === '/app/passkeys' && document.querySelector('.cards h2')").await;
     browser.tap("form[action='/app/passkeys/remove'] button").await;

@@ -87,7 +87,7 @@ async fn the_second_factor_is_asked_for_on_the_way_to_a_page_and_the_language_st
     browser.until("location.pathname === '/app/audit' && !document.querySelector('#code')").await;
     browser.go(&format!("{origin}/guardian")).await;
     assert_eq!(browser.run("return document.documentElement.lang").await, "de");
-    browser.look("guardian-nothing").await;
+    browser.look_both("guardian-nothing", "document.querySelector('main h1')").await;
     browser.go(&origin).await;
     browser.look_both("home", "document.querySelector('main h1')").await;
     browser.end().await;

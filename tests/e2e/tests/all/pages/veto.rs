@@ -66,7 +66,7 @@ async fn an_owner_stops_a_request_on_the_page_that_the_letter_leads_to() {
     browser.look_both("recovery-deal-anew", "document.querySelector('main [role=alert]')").await;
     browser.go(&format!("{}/app/recovery", node.target().unwrap().endpoint)).await;
     browser.until("!document.querySelector('main [role=alert]')").await;
-    browser.look("recovery-none").await;
+    browser.look_both("recovery-none", "document.querySelector('main h1')").await;
     refuses_a_backup_key(&node, &ada, &mut vault, &browser).await;
     browser.end().await;
 }
