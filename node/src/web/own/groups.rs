@@ -9,12 +9,15 @@ use axum::{
 use data_encoding::BASE64URL_NOPAD;
 use ocmt_actors::{
     ActorError,
-    api::groups::{
-        GetGroup, GroupDetail, GroupInfo, GroupRole, ListGroups, ListResources, MemberInfo, RemoveMember,
-        ResourceInfo,
+    api::{
+        group_vaults::GetGroupVault,
+        groups::{
+            GetGroup, GroupDetail, GroupInfo, GroupRole, ListGroups, ListResources, MemberInfo, RemoveMember,
+            ResourceInfo,
+        },
     },
 };
-use ocmt_types::GroupId;
+use ocmt_types::{GroupId, Timestamp};
 use serde::Deserialize;
 
 use super::{
@@ -104,37 +107,46 @@ pub(super) async fn show(
     Entered { visitor, guest }: Entered,
 ) -> Response {
     match looked_at(&pages, &guest, &id).await {
-        Ok((group, held)) => shown(&visitor, &guest, &group, &held),
+        Ok(found) => shown(&visitor, &guest, &found),
         Err(error) => refused(&error, &visitor),
     }
 }
 
-async fn looked_at(
-    pages: &Pages,
-    guest: &Guest,
-    id: &str,
-) -> Result<(GroupDetail, Vec<ResourceInfo>), ActorError> {
+struct Found {
+    group: GroupDetail,
+    held: Vec<ResourceInfo>,
+    /// Since when its vault is due for new keys.
+    due: Option<Timestamp>,
+}
+
+async fn looked_at(pages: &Pages, guest: &Guest, id: &str) -> Result<Found, ActorError> {
     let group: GroupId = id.parse().map_err(|_| ActorError::NotFound)?;
-    let detail = pages.ask(&guest.caller, GetGroup { group }).await?;
+    let found = pages.ask(&guest.caller, GetGroup { group }).await?;
+    let due = match found.group.vault {
+        Some(_) => pages.ask(&guest.caller, GetGroupVault { group }).await?.due,
+        None => None,
+    };
     let page = move |after| async move {
         let ask = ListResources { group, after, limit: PAGE };
         pages.ask(&guest.caller, ask).await.map(|page| (page.resources, page.next))
     };
-    Ok((detail, Pages::all(page).await?))
+    Ok(Found { group: found, held: Pages::all(page).await?, due: due.map(|(_, since)| since) })
 }
 
-fn shown(visitor: &Visitor, guest: &Guest, found: &GroupDetail, held: &[ResourceInfo]) -> Response {
+fn shown(visitor: &Visitor, guest: &Guest, found: &Found) -> Response {
     let frame = visitor.frame().of_user();
     let (csrf, cookie) = visitor.own_csrf();
     let page = Group {
         frame,
-        one: row(&found.group),
-        members: found.members.iter().map(|one| member(&frame, one)).collect(),
-        held: held
+        one: row(&found.group.group),
+        due: found.due.map(at),
+        members: found.group.members.iter().map(|one| member(&frame, one)).collect(),
+        held: found
+            .held
             .iter()
             .map(|one| OneResource { container: one.container.to_string(), since: at(one.created_at) })
             .collect(),
-        inside: found.members.iter().any(|one| one.user == guest.me.user),
+        inside: found.group.members.iter().any(|one| one.user == guest.me.user),
         csrf: &csrf,
     };
     html(StatusCode::OK, &page, [cookie])

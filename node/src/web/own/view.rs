@@ -153,6 +153,8 @@ pub(super) struct OneShare {
 pub(super) struct Group<'a> {
     pub(super) frame: Frame,
     pub(super) one: OneGroup,
+    /// Since when its vault is due for new keys.
+    pub(super) due: Option<String>,
     pub(super) members: Vec<OneMember>,
     pub(super) held: Vec<OneResource>,
     /// Whether the visitor is in it.

@@ -15,6 +15,7 @@ use ocmt_crypto::{kdf::Passphrase, vault::Rollback};
 use ocmt_testkit::{
     Person, TestNode,
     command::{Said, ocmt},
+    http,
 };
 use ocmt_types::GroupId;
 use tonic::Code;
@@ -121,6 +122,15 @@ async fn a_members_device_believes_whom_it_compared_and_no_other() {
     ));
 }
 
+/// Whether the group's page tells Ada of new keys that are due, with the command that makes them.
+async fn page_says_due(team: &Team) -> bool {
+    let cookie = format!("__Host-ocmt-session={}", team.people[0].token().unwrap());
+    let path = format!("/app/groups/{}", team.group);
+    let page = http::get(&team.node.target().unwrap(), &path, &[("cookie", &cookie)]).await.unwrap();
+    assert!(page.status == 200 && page.body.contains("ocmt group vault ls"), "{}", page.body);
+    page.body.contains(&format!("<code>ocmt group vault rotate {}</code>", team.group))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_leaves_is_out_at_once_and_a_rotation_shuts_the_old_key_out() {
     let team = Team::start().await;
@@ -138,11 +148,13 @@ async fn whoever_leaves_is_out_at_once_and_a_rotation_shuts_the_old_key_out() {
     assert_eq!(code(read.secrets().get("bank").await), Some(Code::NotFound));
     assert_eq!(code(his.open_group_vault(team.group, Rollback::Refuse).await), Some(Code::NotFound));
     assert!(ada.client.group_vault(team.group).await.unwrap().due_since.is_some());
+    assert!(page_says_due(&team).await);
     let stays = open.admitted().await.unwrap();
     assert_eq!(open.rotate(&stays, "Bob has left").await.unwrap(), 1);
     let status = ada.client.group_vault(team.group).await.unwrap();
     // Ada, and Carol who takes no part
     assert!(status.due_since.is_none() && status.participants.len() == 2);
+    assert!(!page_says_due(&team).await);
     assert_eq!(open.secrets().get("bank").await.unwrap().value.as_slice(), b"the value");
     let open = hers.open_group_vault(team.group, Rollback::Refuse).await.unwrap();
     assert_eq!(open.secrets().keys().epoch(), 2);
