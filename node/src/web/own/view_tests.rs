@@ -79,6 +79,7 @@ fn what_people_call_groups_and_what_they_share_is_text() {
     harmless(&Group {
         frame,
         one: group(),
+        due: Some(text()),
         members: vec![OneMember { email: text(), role: text(), since: text() }],
         held: vec![OneResource { container: text(), since: text() }],
         inside: true,
