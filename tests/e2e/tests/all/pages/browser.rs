@@ -1,6 +1,6 @@
 //! A telephone: Chromium, 360 pixels wide, whose every page is looked at as it comes.
 
-use std::{cell::Cell, collections::BTreeMap, fs, path::Path};
+use std::{cell::Cell, collections::BTreeMap, fs, io::Write as _, path::Path};
 
 use data_encoding::BASE64;
 use ocmt::local::wait_for;
@@ -226,6 +226,12 @@ impl Browser {
         self.keep_traffic().await;
         if let Ok(folder) = std::env::var(SHOTS) {
             self.picture(Path::new(&folder), name, self.habits.dark).await;
+            let mut bytes = fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(Path::new(&folder).join("bytes.tsv"))
+                .unwrap();
+            bytes.write_all(format!("{name}\t{size}\n").as_bytes()).unwrap();
         }
     }
 
