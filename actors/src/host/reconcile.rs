@@ -83,7 +83,6 @@ pub(super) async fn reconcile(env: Arc<Env>, host: ActorRef<HostMessage>) {
 /// In order: who is told first is no chance.
 type Rows = BTreeMap<ContainerId, Container>;
 
-/// The engine first: what it has was written down before it was made.
 /// Why engine and rows could not be read: for the log of this host, and for callers.
 struct NoLook {
     why: String,
@@ -102,6 +101,7 @@ impl From<StoreError> for NoLook {
     }
 }
 
+/// The engine first: what it has was written down before it was made.
 async fn look(env: &Env) -> Result<(Vec<Observed>, Rows), NoLook> {
     let observed = env.runtime.list().await?;
     let mut rows = Rows::new();
