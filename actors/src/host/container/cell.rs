@@ -167,12 +167,18 @@ impl Cell {
         bounded(within, env.cells.unlock(&self.target, unlock)).await
     }
 
-    /// Whether it may have taken this unlock, whose answer was lost, and keep it: nobody would end its lease. One with a sealed volume
-    /// says that it is locked while it opens that.
-    pub(super) async fn may_be_unlocked_by(&self, env: &Env, unlock: UnlockId) -> bool {
-        match self.status(env).await.ok().and_then(|status| status.unlocked) {
-            Some((by, _)) => by == unlock,
-            None => self.seals,
+    /// Whether it may have taken this unlock, whose answer was lost, and keep it: nobody would end its lease. While it works at one it
+    /// says that it is locked. `held` is the unlock that its row has: one that says nothing is believed to have that one still.
+    pub(super) async fn may_be_unlocked_by(
+        &self,
+        env: &Env,
+        unlock: UnlockId,
+        held: Option<UnlockId>,
+    ) -> bool {
+        match self.status(env).await {
+            Ok(CellStatus { unlocked: Some((by, _)), .. }) => by == unlock,
+            Ok(CellStatus { unlocked: None, .. }) => true,
+            Err(_) => held.is_none(),
         }
     }
 

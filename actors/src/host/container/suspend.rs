@@ -198,7 +198,9 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
 
 /// Locks a cell that has not answered to this unlock, where that may be done yet, of a lease that nobody would end. The lock comes after it.
 pub(super) async fn lock_after(ctx: &Ctx, row: &Container, cell: &Cell, unlock: UnlockId) {
-    if !cell.may_be_unlocked_by(ctx.env(), unlock).await {
+    let lasts = row.unlocked_until.is_some_and(|until| until > ctx.env().now());
+    let held = row.unlock_id.filter(|_| lasts);
+    if !cell.may_be_unlocked_by(ctx.env(), unlock, held).await {
         return;
     }
     let Err(error) = cell.lock(ctx.env(), LockReason::Lease).await else { return };

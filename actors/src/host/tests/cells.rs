@@ -67,6 +67,8 @@ pub(super) struct FakeCells {
     pub(super) unsealed: AtomicBool,
     /// An unlock is done or refused, and its answer is lost.
     pub(super) mute: AtomicBool,
+    /// It does not say how it is.
+    pub(super) silent: AtomicBool,
     /// What waits for the user's vault, of whichever cell.
     pub(super) inbox: Mutex<Vec<CellInboxItem>>,
     pub(super) inbox_refused: Mutex<Vec<(MessageId, String)>>,
@@ -99,6 +101,7 @@ impl FakeCells {
             slow_to_lock: AtomicBool::new(false),
             unsealed: AtomicBool::new(false),
             mute: AtomicBool::new(false),
+            silent: AtomicBool::new(false),
             inbox: Mutex::default(),
             inbox_refused: Mutex::default(),
             inbox_moved: Notify::new(),
@@ -275,6 +278,9 @@ impl CellLink for FakeCells {
     fn status<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellStatus> {
         Box::pin(async move {
             self.find(cell).await?;
+            if self.silent.load(Ordering::SeqCst) {
+                return Err(CellError::Unreachable("the connection broke".to_owned()));
+            }
             let (unlocked, channels) = self.with(cell, |one| (self.lease(one), one.channels.len()));
             Ok(CellStatus {
                 unlocked,

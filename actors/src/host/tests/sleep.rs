@@ -182,6 +182,19 @@ async fn a_cell_that_does_not_answer_to_its_unlock_is_locked_after_it() {
 }
 
 #[tokio::test]
+async fn a_cell_that_answers_neither_to_its_unlock_nor_how_it_is_is_locked_all_the_same() {
+    let world = World::sim().await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
+    let container = world.running(&ann).await;
+    world.cells.mute.store(true, Ordering::SeqCst);
+    world.cells.silent.store(true, Ordering::SeqCst);
+    let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
+    assert_eq!(lost.reason(), "CELL_UNREACHABLE");
+    until("it is locked", async || *world.cells.locks.lock().unwrap() == [LockReason::Lease]).await;
+}
+
+#[tokio::test]
 async fn who_unlocks_hears_that_the_answer_was_lost_before_the_lock_that_follows() {
     let world = World::sim().await;
     let ann = world.kit.founder("ann@example.com").await;
@@ -206,10 +219,13 @@ async fn a_lost_answer_to_an_unlock_ends_nobody_elses() {
     let container = world.running(&ann).await;
     let until_ = world.unlock(&ann, container, vault).await;
     world.cells.mute.store(true, Ordering::SeqCst);
-    let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
-    assert_eq!(lost.reason(), "CELL_UNREACHABLE");
-    // comes after whatever follows
-    world.kit.call(&ann.caller, GetCellKey { container }).await.unwrap();
+    for silent in [false, true] {
+        world.cells.silent.store(silent, Ordering::SeqCst);
+        let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
+        assert_eq!(lost.reason(), "CELL_UNREACHABLE");
+        // comes after whatever follows
+        world.kit.call(&ann.caller, GetCellKey { container }).await.unwrap();
+    }
     assert_eq!(world.info(&ann, container).await.unlocked_until, Some(until_));
     assert!(world.cells.locks.lock().unwrap().is_empty());
     assert_eq!(world.calls(Op::Kill), 0);
