@@ -124,7 +124,7 @@ impl Vault {
     ///
     /// # Errors
     /// [`ClientError`]; [`ClientError::Usage`] if this vault has not pinned the container's host, whose word its snapshots
-    /// are believed by.
+    /// are believed by, and if what is there is not signed by the vault's owner and zone or number are not said.
     pub async fn put_snapshot_schedule(
         &mut self,
         container: ContainerId,
@@ -138,9 +138,15 @@ impl Vault {
             return Err(ClientError::Usage(why.to_owned()));
         }
         let own = self.identity_key();
-        // what somebody else has put there is replaced too: it only has no number that counts
+        // what somebody else has put there is replaced too: it only has no number that counts, and nothing that could stay
         let before = match self.client().snapshot_schedule(container, &own).await {
-            Err(ClientError::Answer(_)) => None,
+            Err(ClientError::Answer(_)) if time_zone.is_some() && keep.is_some() => None,
+            Err(ClientError::Answer(why)) => {
+                let why = format!(
+                    "{why}: say the time zone and how many to keep, what is there says neither for you"
+                );
+                return Err(ClientError::Usage(why));
+            }
             found => found?,
         };
         let versions = self.volume_key(container, true).await?;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ocmt_client::{
     Client, ClientError,
     cell::UnlockedCell,
-    container::{Container, Idle, Spec},
+    container::{Container, Idle, Spec, State},
     oauth::Gifts,
 };
 use ocmt_crypto::channel::StreamKind;
@@ -128,9 +128,8 @@ async fn create(context: &Context, client: &Client, args: CreateArgs) -> anyhow:
         context.state.made_sealed(there.id)?;
     }
     let made = made.map_err(|error| match there {
-        Some(there) if had_none && error.code() != Some(Code::AlreadyExists) => {
-            anyhow::Error::new(error).context(made_all_the_same(there.id, !args.no_start))
-        }
+        Some(there) if had_none && error.code() != Some(Code::AlreadyExists) => anyhow::Error::new(error)
+            .context(made_all_the_same(there.id, !args.no_start && !goes_on(there.state))),
         _ => by_flag(error).into(),
     })?;
     tell(context, &made)?;
@@ -143,6 +142,11 @@ async fn create(context: &Context, client: &Client, args: CreateArgs) -> anyhow:
 /// The caller's container, if there is one.
 async fn own(client: &Client) -> Option<Container> {
     client.container(client.container_or_only(None).await.ok()?).await.ok()
+}
+
+/// Whether a start is under way or done, whatever became of the call.
+fn goes_on(state: State) -> bool {
+    matches!(state, State::Creating | State::Waking | State::Running)
 }
 
 /// What a call that failed has made.

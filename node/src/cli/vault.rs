@@ -232,6 +232,8 @@ async fn tell_not_renewed(context: &Context, vault: &Vault, mode: RotationMode) 
 
 fn not_renewed(left: &NotRenewed) -> Vec<String> {
     let schedules = left.schedules.iter().map(|(id, why)| {
+        // a node's words
+        let why: String = why.chars().filter(|c| !c.is_control()).take(200).collect();
         format!(
             "the snapshot schedule of {id} rests ({why}): `ocmt snapshot schedule set CRON --container {id}`"
         )

@@ -145,9 +145,9 @@ impl PutSnapshotSchedule {
 impl Handle for GetSnapshotSchedule {
     async fn handle(self, work: &mut Work) -> Result<SnapshotScheduleFound, ActorError> {
         let container = load(work, Action::EnterContainer, self.container).await?;
-        // clients ask this before they open a vault for a snapshot
-        super::store(&work.env)?;
         let Some(row) = work.tx.get::<SnapshotSchedule>(self.container).await? else {
+            // clients ask this before they open a vault for a snapshot
+            super::store(&work.env)?;
             return Ok(SnapshotScheduleFound { schedule: None });
         };
         let epoch = vault_epoch(work, container.user_id).await?;
