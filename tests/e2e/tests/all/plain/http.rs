@@ -238,8 +238,9 @@ async fn an_answer_ends_with_the_session_and_is_not_taken_for_whole() {
         }
     };
     let last = tokio::time::timeout(Duration::from_secs(5), ended).await.expect("it goes on");
-    println!("ended {:?} after the sign-out: {last:?}", now() - began);
+    // before anything is printed: the error finds out its stack then, which takes a second
+    let took = now() - began;
     assert!(last.is_err(), "it looks like all of it");
-    assert!(now() - began < Duration::from_secs(1), "{:?}", now() - began);
+    assert!(took < Duration::from_secs(1), "{took:?}");
     assert_eq!(stage.visitor.get("/healthz").await.unwrap().status, StatusCode::UNAUTHORIZED);
 }
