@@ -203,7 +203,7 @@ impl Browser {
         assert_eq!(self.run(sticks_out).await, false, "{name} is wider than a telephone");
         let script = format!(
             "const done = arguments[arguments.length - 1]; const module = undefined; {AXE};
-             axe.run(document, {{ resultTypes: ['violations'] }}).then(({{ violations }}) => done(violations.map(
+             axe.run(document, {{ resultTypes: ['violations'], rules: {{ 'target-size': {{ enabled: true }} }} }}).then(({{ violations }}) => done(violations.map(
                ({{ id, impact, nodes }}) => `${{impact}} ${{id}}: ${{nodes.map(({{ html }}) => html).join(' ')}}`)), (e) => done([String(e)]))"
         );
         let found =

@@ -65,9 +65,9 @@ async fn a_container_is_paused_and_woken_and_says_why_it_is_awake() {
         assert_eq!(state().await, State::Running);
     }
     let why = text_at(&touched, &format!("{origin}/app/containers/{}", made.id)).await;
-    assert!(why.contains("woken just now") && why.contains("Paused then"), "{why}");
+    assert!(why.contains("woken just now") && why.contains("Will be paused"), "{why}");
     let why = text_at(&typed, &format!("{origin}/app/containers/{}", made.id)).await;
-    assert!(why.contains("eben erst geweckt") && why.contains("Angehalten dann"), "{why}");
+    assert!(why.contains("eben erst geweckt") && why.contains("Wird angehalten"), "{why}");
     for browser in [touched, typed] {
         assert!(browser.complaints().await.is_empty());
         browser.end().await;

@@ -78,6 +78,9 @@ async fn the_second_factor_is_asked_for_on_the_way_to_a_page_and_the_language_st
     browser.tap("main button").await;
     browser.until("document.querySelector('[role=alert]')").await;
     assert_eq!(browser.text("[role=alert]").await, "Der Code ist falsch.");
+    // and who lands in the field hears it there
+    let of_field = "return document.getElementById(document.querySelector('#code').getAttribute('aria-describedby')).innerText";
+    assert_eq!(browser.run(of_field).await, "Der Code ist falsch.");
     // a wrong code is an answer of 409, which the log names
     browser.complaints().await;
     // a letter's link that is opened before the factor was shown leads to its page
