@@ -142,10 +142,8 @@ impl Vault {
         let before = match self.client().snapshot_schedule(container, &own).await {
             Err(ClientError::Answer(_)) if time_zone.is_some() && keep.is_some() => None,
             Err(ClientError::Answer(why)) => {
-                let why = format!(
-                    "{why}: say the time zone and how many to keep, what is there says neither for you"
-                );
-                return Err(ClientError::Usage(why));
+                let both = "say the time zone and how many to keep, what is there says neither for you";
+                return Err(ClientError::Usage(format!("{why}: {both}")));
             }
             found => found?,
         };
