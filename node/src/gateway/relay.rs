@@ -20,7 +20,7 @@ use futures_util::{
 use ocmt_actors::api::container::{Gateway, GatewayEnd};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,8 @@ const CLOSE_STOPPED: u16 = 4503;
 pub(super) const PING_EVERY: Duration = Duration::from_secs(30);
 /// A client that does not take a frame for so long is gone.
 pub(super) const SEND: Duration = Duration::from_secs(30);
+/// What a cell or its workload has still said may be taken for so long after a lock or a stop.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// How long the reason of an end may come after the end itself.
 pub(super) const REASON: Duration = Duration::from_secs(1);
 
@@ -88,16 +90,19 @@ pub(super) async fn run(
     }
 }
 
-/// What the host says that ends it at once. The end of the cell's side is heard from that, after all that came before it:
-/// also where it was ended for a lock or a stop, of which the cell's last frame tells, and for which a workload may have a
-/// last word.
+/// What the host says that ends it at once. The end of the cell's side is heard from that, after all that came before it,
+/// within [`SEND`] in all; within [`LAST_WORD`] where it was ended for a lock or a stop, of which the cell's last frame tells
+/// and for which a workload may have a last word. Nobody watches the session from then on, so a client that takes its time
+/// is waited for no longer.
 pub(super) async fn told(end: End) -> Close {
     use GatewayEnd::{CellClosed, ClientClosed, Locked, Stopped};
-    match end.await {
-        Some(CellClosed | ClientClosed | Locked | Stopped) => std::future::pending().await,
-        Some(end) => closing(end),
-        None => MOVING,
+    let Some(end) = end.await else { return MOVING };
+    match end {
+        Locked | Stopped => sleep(LAST_WORD).await,
+        CellClosed | ClientClosed => sleep(SEND).await,
+        _ => {}
     }
+    closing(end)
 }
 
 /// Frames of the client. `None`: it is gone.
@@ -336,6 +341,25 @@ mod tests {
             let all = if said == GatewayEnd::SessionOver { 0 } else { 2 };
             let (frames, closed) = heard(&mut client).await;
             assert_eq!((frames.len(), closed), (all, code), "{said:?}");
+        }
+    }
+
+    /// Nobody hears of the session's end by then.
+    #[tokio::test]
+    async fn who_takes_no_frame_is_not_waited_for_once_the_cell_is_locked() {
+        for said in [GatewayEnd::Locked, GatewayEnd::Stopped] {
+            let (to_cell, _cell_hears) = mpsc::channel(1);
+            let (cell_says, from_cell) = mpsc::channel(8);
+            let (tell, ended) = oneshot::channel();
+            for _ in 0..8 {
+                cell_says.send(Bytes::from(vec![0; 60 * 1024])).await.unwrap();
+            }
+            let wake = Wake { kind: WakeKind::None, time: Duration::ZERO };
+            let gateway = Gateway { wake, to_cell, from_cell, ended };
+            let _client = relayed(gateway, CancellationToken::new()).await;
+            tell.send(said).unwrap();
+            // of eight frames each would have had its time
+            timeout(SEND / 2, cell_says.closed()).await.expect("it is waited for");
         }
     }
 }
