@@ -1,7 +1,7 @@
 //! What a container's cell is asked about its connections: orders like others, but none that the container waits for.
 //! A provider may be slow.
 
-use ocmt_types::AuthorizationId;
+use ocmt_types::{AuthorizationId, ConnectionId};
 use serde::{Deserialize, Serialize};
 
 use super::wire::base64;
@@ -34,6 +34,7 @@ pub(crate) struct Finish {
 /// A connection that is to end.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct End {
+    pub(crate) connection: ConnectionId,
     pub(crate) provider: String,
     pub(crate) anyway: bool,
 }

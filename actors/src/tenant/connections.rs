@@ -5,7 +5,7 @@
 
 use ocmt_crypto::{audit::Outcome as AuditOutcome, connect::ProviderName, unlock::InboxPlace};
 use ocmt_store::tables::{Container, InboxState, OauthConnection, OauthFlow, Vault, VaultInboxItem};
-use ocmt_types::{AuthorizationId, ContainerId, IdGen, MessageId, RandomIds, UserId, VaultId};
+use ocmt_types::{AuthorizationId, ConnectionId, ContainerId, IdGen, MessageId, RandomIds, UserId, VaultId};
 
 use super::container;
 use crate::{
@@ -124,10 +124,29 @@ impl SystemWork for Find {
     }
 }
 
+/// Whether a connection has ended already, of those whose turn to end comes later: nothing that was made since ends for it.
+pub(crate) struct Over {
+    pub(crate) container: ContainerId,
+    pub(crate) connection: ConnectionId,
+}
+
+/// What its provider said then; none while it is there.
+impl SystemWork for Over {
+    type Output = Option<bool>;
+    async fn perform(self, work: &mut Work) -> Result<Option<bool>, ActorError> {
+        if work.tx.get::<OauthConnection>(self.connection).await?.is_some() {
+            return Ok(None);
+        }
+        let container = work.tx.get::<Container>(self.container).await?.ok_or(ActorError::NotFound)?;
+        let said = container::ended(work, container.user_id, self.connection, None).await?;
+        said.map(Some).ok_or(ActorError::NotFound)
+    }
+}
+
 /// A connection that its user ended.
 pub(crate) struct Ended {
     pub(crate) container: ContainerId,
-    pub(crate) provider: String,
+    pub(crate) connection: ConnectionId,
     pub(crate) revoked: bool,
 }
 
@@ -135,23 +154,19 @@ pub(crate) struct Ended {
 impl SystemWork for Ended {
     type Output = bool;
     async fn perform(self, work: &mut Work) -> Result<bool, ActorError> {
-        let Some(whose) = work.tx.get::<Container>(self.container).await? else { return Ok(self.revoked) };
-        let whose = (whose.user_id, self.container);
-        let by_name = of(self.container).and(OauthConnection::provider.eq(&self.provider));
-        let Some(row) = work.tx.first(by_name).await? else {
-            return container::ended(work, whose, (None, self.provider.as_str(), self.revoked)).await;
+        let Some(row) = work.tx.get::<OauthConnection>(self.connection).await? else {
+            return Ok(self.revoked);
         };
         work.tx.delete::<OauthConnection>(row.connection_id).await?;
-        let known = (Some(row.connection_id), self.provider.as_str(), self.revoked);
-        let revoked = container::ended(work, whose, known).await?;
+        container::ended(work, row.user_id, row.connection_id, Some(self.revoked)).await?;
         let details = vec![
-            ("provider".to_owned(), self.provider),
+            ("provider".to_owned(), row.provider),
             ("container".to_owned(), self.container.to_string()),
             ("revoked".to_owned(), self.revoked.to_string()),
         ];
         let object = format!("connection/{}", row.connection_id);
         audit::note(work, "connection.ended", object, AuditOutcome::Allowed, details).await?;
-        Ok(revoked)
+        Ok(self.revoked)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ocmt_types::ContainerId;
+use ocmt_types::{ContainerId, Deadline};
 
 use super::{cell::Cell, ops::Ctx};
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
         connections::{AuthorizationBegun, ConnectionInfo, Disconnected},
         container::Wake,
     },
+    call::Reply,
     env::Scope,
     error::ActorError,
     host::{
@@ -18,7 +19,7 @@ use crate::{
     },
     ports::CellWish,
     supervisor,
-    tenant::connections::{Ended, Find, NotBegun},
+    tenant::connections::{Ended, Find, NotBegun, Over},
     work::{SystemWork, run_system},
 };
 
@@ -28,13 +29,13 @@ const ERRAND: Duration = Duration::from_secs(40);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Does it, beside the container's other work, and answers.
-pub(super) fn run(ctx: &Ctx, cell: Arc<Cell>, errand: Errand, wake: Wake) {
+pub(super) fn run(ctx: &Ctx, cell: Arc<Cell>, errand: Errand, wake: Wake, deadline: Option<Deadline>) {
     let at = At { scope: ctx.scope.clone(), container: ctx.container, cell };
     supervisor::detach(async move {
         match errand {
             Errand::Begin(wish, reply) => reply.send(at.begin(wish, wake).await),
             Errand::Finish(finish, reply) => reply.send(at.finish(finish).await),
-            Errand::Disconnect(end, reply) => reply.send(at.disconnect(end).await),
+            Errand::Disconnect(end, reply) => at.disconnect_in_turn(end, reply, deadline).await,
         }
     });
 }
@@ -68,9 +69,29 @@ impl At {
         self.system(Find { container: self.container, provider: it.provider }).await
     }
 
-    async fn disconnect(&self, End { provider, anyway }: End) -> Result<Disconnected, ActorError> {
-        let _alone = self.cell.ending.lock().await;
-        let call = self.scope.env.cells.disconnect(&self.cell.target, provider.clone(), anyway);
+    /// One after the other, for as long as somebody waits for it: what a provider keeps waiting holds no caller's place.
+    async fn disconnect_in_turn(&self, end: End, mut reply: Reply<Disconnected>, deadline: Option<Deadline>) {
+        let late = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep(deadline.remaining(&*self.scope.env.clock)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let _turn = tokio::select! {
+            biased;
+            () = reply.abandoned() => return,
+            turn = self.cell.ending.lock() => turn,
+            () = late => return reply.send(Err(ActorError::DeadlineExceeded)),
+        };
+        reply.send(self.disconnect(end).await);
+    }
+
+    async fn disconnect(&self, it: End) -> Result<Disconnected, ActorError> {
+        let End { connection, provider, anyway } = it;
+        if let Some(revoked) = self.system(Over { container: self.container, connection }).await? {
+            return Ok(Disconnected { revoked });
+        }
+        let call = self.scope.env.cells.disconnect(&self.cell.target, provider, anyway);
         let revoked = match super::cell::within(ERRAND, call).await {
             Err(error) if anyway => {
                 tracing::debug!(container = %self.container, %error, "a connection is forgotten that its cell did not end");
@@ -78,7 +99,7 @@ impl At {
             }
             ended => ended?,
         };
-        let revoked = self.system(Ended { container: self.container, provider, revoked }).await?;
+        let revoked = self.system(Ended { container: self.container, connection, revoked }).await?;
         Ok(Disconnected { revoked })
     }
 

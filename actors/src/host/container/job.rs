@@ -65,7 +65,7 @@ pub(super) async fn run(ctx: &Ctx, job: Job) -> Ended {
             leased(ctx, row, None, job.wake, reply, until).await
         }
         JobKind::Errand(errand) => {
-            errand::run(ctx, cell.clone(), errand, job.wake);
+            errand::run(ctx, cell.clone(), errand, job.wake, job.deadline);
             ctx.done(Op::Job, row, Some(cell))
         }
         JobKind::Connect(ticket, Way::Sealed, reply) => {

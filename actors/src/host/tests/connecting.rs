@@ -1,9 +1,13 @@
 //! What the cells of these tests do for connections: they offer an address, and send tokens to the inbox when an
 //! authorization is finished.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use ocmt_types::AuthorizationId;
+use tokio::sync::Notify;
 
 use super::cells::{FakeCells, refused};
 use crate::{
@@ -20,6 +24,11 @@ pub(super) struct Connecting {
     /// What goes into the inbox with the next one.
     pub(super) tokens: Mutex<Option<CellInboxItem>>,
     pub(super) ended: Mutex<Vec<String>>,
+    /// Ends that cells were asked for.
+    pub(super) end_asks: AtomicUsize,
+    /// The provider lets an end wait until it is told to go on, and then refuses it.
+    pub(super) hangs: AtomicBool,
+    pub(super) go_on: Notify,
 }
 
 impl CellConnections for FakeCells {
@@ -52,7 +61,12 @@ impl CellConnections for FakeCells {
 
     fn disconnect<'a>(&'a self, cell: &'a CellTarget, provider: String, _: bool) -> CellCall<'a, bool> {
         Box::pin(async move {
+            self.connecting.end_asks.fetch_add(1, Ordering::SeqCst);
             self.unlocked(cell).await?.ok_or_else(|| refused("CELL_LOCKED"))?;
+            if self.connecting.hangs.load(Ordering::SeqCst) {
+                self.connecting.go_on.notified().await;
+                return Err(refused("PROVIDER_REFUSED"));
+            }
             let mut ended = self.connecting.ended.lock().unwrap();
             // of what was ended no token is left that a provider could be told of
             let revoked = !ended.contains(&provider);

@@ -1,14 +1,18 @@
 //! Connections of containers: what is begun is finished once, by the session that began it; what a node knows of them
 //! comes with their tokens' items.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use ocmt_crypto::{
     unlock::{InboxItem, InboxPlace, UnlockKey},
     vault::UnlockedVault,
 };
 use ocmt_types::{Clock as _, ContainerId, IdGen, RandomIds, UnlockId};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{World, nodes::apart, unlock_id};
@@ -21,10 +25,13 @@ use crate::{
         users::Role,
         vault::{FileInboxItems, GetVault, ListInboxItems, Write},
     },
+    env::Scope,
+    tenant::connections::{Ended, Over},
     tests::{
-        kit::{Kit, Person},
+        kit::{Kit, Person, until},
         vault::vault_of,
     },
+    work::run_system,
 };
 
 const BACK: &str = "https://node.example/oauth/callback/git";
@@ -186,7 +193,7 @@ async fn renewed_tokens_are_told_and_an_end_or_a_removal_forgets() {
     world.kit.clock.advance(Duration::from_secs(5));
     world.cells.inbox.lock().unwrap().push(tokens(&open, 1));
     world.cells.inbox_moved.notify_waiters();
-    crate::tests::kit::until("the renewal is told", async || {
+    until("the renewal is told", async || {
         list(&world, &ann, container).await[0].refreshed_at == Some(world.kit.clock.now())
     })
     .await;
@@ -218,8 +225,7 @@ async fn renewed_tokens_are_told_and_an_end_or_a_removal_forgets() {
     let begun = world.kit.call(&ann.caller, begin(container)).await.unwrap();
     world.cells.inbox.lock().unwrap().push(tokens(&open, 2));
     world.cells.inbox_moved.notify_waiters();
-    crate::tests::kit::until("it is there again", async || list(&world, &ann, container).await.len() == 1)
-        .await;
+    until("it is there again", async || list(&world, &ann, container).await.len() == 1).await;
     world.kit.call(&ann.caller, LockCell { container }).await.unwrap();
     let locked = world.kit.call(&ann.caller, finish(container, &begun)).await.unwrap_err();
     assert_eq!(locked.reason(), "VAULT_LOCKED");
@@ -240,8 +246,7 @@ async fn newer_tokens_take_the_place_of_those_that_wait_and_have_room_beside_the
     let sent = async |items: Vec<CellInboxItem>| {
         world.cells.inbox.lock().unwrap().extend(items);
         world.cells.inbox_moved.notify_waiters();
-        crate::tests::kit::until("each is settled", async || world.cells.inbox.lock().unwrap().is_empty())
-            .await;
+        until("each is settled", async || world.cells.inbox.lock().unwrap().is_empty()).await;
     };
     sent((0..129).map(|n| item(&open, unlock, n, None)).collect()).await;
     assert_eq!(world.cells.inbox_refused.lock().unwrap().len(), 1, "the workload's own bound");
@@ -281,7 +286,7 @@ async fn what_a_locked_cell_did_not_begin_counts_for_nothing_and_an_end_is_possi
     let (ann, open, container) = unlocked(&world).await;
     world.cells.inbox.lock().unwrap().push(tokens(&open, 0));
     world.cells.inbox_moved.notify_waiters();
-    crate::tests::kit::until("it is there", async || list(&world, &ann, container).await.len() == 1).await;
+    until("it is there", async || list(&world, &ann, container).await.len() == 1).await;
     world.kit.call(&ann.caller, LockCell { container }).await.unwrap();
     for _ in 0..40 {
         let locked = world.kit.call(&ann.caller, begin(container)).await.err().unwrap();
@@ -303,7 +308,7 @@ async fn connected(
 ) -> ConnectionInfo {
     world.cells.inbox.lock().unwrap().push(tokens(open, 0));
     world.cells.inbox_moved.notify_waiters();
-    crate::tests::kit::until("it is there", async || list(world, ann, container).await.len() == 1).await;
+    until("it is there", async || list(world, ann, container).await.len() == 1).await;
     list(world, ann, container).await.remove(0)
 }
 
@@ -335,4 +340,45 @@ async fn an_end_that_is_asked_for_again_under_its_key_is_answered_as_it_was_and_
         assert_eq!(list(&world, &ann, container).await, [again]);
         assert_eq!(world.cells.connecting.ended.lock().unwrap().len(), asked, "the cell was asked again");
     }
+}
+
+#[tokio::test]
+async fn an_end_that_nobody_waits_for_any_more_is_not_asked_for_when_its_turn_comes() {
+    let world = World::sim().await;
+    let (ann, open, container) = unlocked(&world).await;
+    let made = connected(&world, &ann, &open, container).await;
+    let connecting = &world.cells.connecting;
+    let end = || world.kit.call(&ann.caller, Disconnect { connection: made.connection, anyway: false });
+    connecting.hangs.store(true, Ordering::SeqCst);
+    let queued = async {
+        until("the first is at its provider", async || connecting.end_asks.load(Ordering::SeqCst) == 1).await;
+        // whoever asks for it waits for a moment, and goes
+        assert!(timeout(Duration::from_millis(200), end()).await.is_err());
+        connecting.hangs.store(false, Ordering::SeqCst);
+        connecting.go_on.notify_one();
+    };
+    let (first, ()) = join(end(), queued).await;
+    assert_eq!(first.unwrap_err().reason(), "PROVIDER_REFUSED");
+    // behind both
+    assert_eq!(end().await, Ok(Disconnected { revoked: true }));
+    assert_eq!(connecting.end_asks.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn an_end_is_of_the_connection_that_was_named_and_not_of_one_that_was_made_since() {
+    let world = World::sim().await;
+    let (ann, open, container) = unlocked(&world).await;
+    let made = connected(&world, &ann, &open, container).await;
+    let end = Disconnect { connection: made.connection, anyway: false };
+    world.kit.call(&ann.caller, end).await.unwrap();
+    let again = connected(&world, &ann, &open, container).await;
+    // of one that waited for its turn meanwhile
+    let own = world.ownership(&ann).await;
+    let scope = Scope::new(Arc::clone(&world.kit.system.env), own);
+    let over = Over { container, connection: made.connection };
+    // it had no key, so nothing of how it ended was kept
+    assert_eq!(run_system(&scope, over).await.err(), Some(ActorError::NotFound));
+    let late = Ended { container, connection: made.connection, revoked: true };
+    run_system(&scope, late).await.unwrap();
+    assert_eq!(list(&world, &ann, container).await, [again]);
 }

@@ -6,10 +6,10 @@ use ocmt_store::{
     Filter,
     tables::{Container, IdempotencyRow, OauthConnection, OauthFlow},
 };
-use ocmt_types::{AuthorizationId, ConnectionId, ContainerId, IdGen, RandomIds, Timestamp, UserId};
+use ocmt_types::{AuthorizationId, ConnectionId, ContainerId, IdGen, RandomIds, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::{About, Admission, load_free, unlock::asked};
+use super::{About, Admission, load, load_free, unlock::asked};
 use crate::{
     api::connections::{
         AuthorizationBegun, BeginAuthorization, ConnectionInfo, Disconnect, Disconnected, FinishAuthorization,
@@ -31,6 +31,8 @@ const LASTS: std::time::Duration = std::time::Duration::from_secs(10 * 60);
 /// Authorizations of one user under way.
 const MOST_UNDER_WAY: i64 = 32;
 const MAX_ANSWER: usize = 5 * 1024;
+/// Calls of one user to end connections that are looked through when one has ended, the newest: what was refused leaves one too.
+const MOST_KEPT: u32 = 64;
 
 /// One answer for every way in which a state is not good.
 pub(crate) const BAD_STATE: &str = "the authorization is unknown, was finished, is over 10 min old, or was begun in another session: begin again";
@@ -131,20 +133,24 @@ impl Admission for Disconnect {
         serde_json::from_slice(bytes).ok()
     }
     async fn again(ending: Ending, work: &mut Work) -> Result<Ending, ActorError> {
+        if ending.revoked.is_none() {
+            return begin_end(work, ending.connection, ending.anyway).await;
+        }
+        // a connection that has ended is found no more, and perhaps not its container
+        let standing = load(work, Action::EnterContainer, ending.at.container).await;
         work.object = format!("connection/{}", ending.connection);
-        // a connection that has ended is found no more
-        if ending.revoked.is_some() {
-            Ok(ending)
-        } else {
-            begin_end(work, ending.connection, ending.anyway).await
+        match standing {
+            Ok(_) | Err(ActorError::NotFound) => Ok(ending),
+            Err(error) => Err(error),
         }
     }
     fn answered(ending: &Ending) -> Option<Disconnected> {
         ending.revoked.map(|revoked| Disconnected { revoked })
     }
     fn order(ending: Ending, about: About, reply: Reply<Disconnected>) -> (At, What) {
-        let end = End { provider: ending.provider, anyway: ending.anyway };
-        (ending.at, about.job(JobKind::Errand(Errand::Disconnect(end, reply))))
+        let Ending { at, connection, provider, anyway, .. } = ending;
+        let end = End { connection, provider, anyway };
+        (at, about.job(JobKind::Errand(Errand::Disconnect(end, reply))))
     }
     async fn admit(self, work: &mut Work) -> Result<Ending, ActorError> {
         begin_end(work, self.connection, self.anyway).await
@@ -160,29 +166,31 @@ async fn begin_end(work: &mut Work, id: ConnectionId, anyway: bool) -> Result<En
     Ok(Ending { at: (&row).into(), connection: id, provider, anyway, revoked: None })
 }
 
-/// Its cell has ended a connection: every repeat of a call for it is answered so from now on. None if it had ended before, which
-/// then is what is said: of two that run side by side the second finds no token left, and its provider took none from it.
+/// How a connection ended, by what is kept for repeats of the calls for it. With `revoked` its cell has just ended it, and every
+/// repeat is answered so from now on.
 pub(crate) async fn ended(
     work: &mut Work,
-    (user, container): (UserId, ContainerId),
-    (connection, provider, revoked): (Option<ConnectionId>, &str, bool),
-) -> Result<bool, ActorError> {
+    user: UserId,
+    connection: ConnectionId,
+    revoked: Option<bool>,
+) -> Result<Option<bool>, ActorError> {
     let asked =
         IdempotencyRow::principal.eq(label_of(user)).and(IdempotencyRow::method.eq(Disconnect::METHOD));
-    let mut before: Option<(Timestamp, bool)> = None;
-    for mut kept in work.tx.find::<IdempotencyRow>(asked).await? {
+    let mut said = revoked;
+    for mut kept in
+        work.tx.find::<IdempotencyRow>(asked.desc(IdempotencyRow::created_at).limit(MOST_KEPT)).await?
+    {
         let Some(mut ending) = Disconnect::stored(&kept.response) else { continue };
-        if ending.revoked.is_none() && connection == Some(ending.connection) {
-            ending.revoked = Some(revoked);
+        if ending.connection != connection {
+            continue;
+        }
+        said = said.or(ending.revoked);
+        if revoked.is_some() && ending.revoked.is_none() {
+            ending.revoked = revoked;
             kept.response =
                 Disconnect::store(&ending).ok_or(ActorError::Internal(work.standing.caller.request))?;
             work.tx.update(&kept).await?;
-        } else if let (Some(said), None) = (ending.revoked, connection)
-            && ending.at.container == container
-            && ending.provider == provider
-        {
-            before = before.max(Some((kept.created_at, said)));
         }
     }
-    Ok(before.map_or(revoked, |(_, said)| said))
+    Ok(said)
 }
