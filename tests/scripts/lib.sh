@@ -44,3 +44,18 @@ end_process() { # pid, seconds, signal
     kill -s KILL "$pid" 2>/dev/null || true
     wait_for 5 gone "$pid"
 }
+
+# Programs of PyPI by digest, once for each set of digests, in target/tools: prints their folder. The file `whole` says that it is complete.
+from_pypi() { # name, requirements
+    local folder
+    folder=$(realpath --canonicalize-missing -- "${CARGO_TARGET_DIR:-target}")/tools/$1-$(sha256sum "$2" | cut -c1-16)
+    if [ ! -e "$folder/whole" ]; then
+        say "installing $1 from PyPI (once; it stays in $folder)"
+        rm -rf "$folder"
+        python3 -m venv "$folder" >&2 || die "python3 cannot make a venv: apt-get install python3-venv"
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+            --only-binary :all: --requirement "$2" >&2 || die "pip could not install $1"
+        touch "$folder/whole"
+    fi
+    printf '%s\n' "$folder"
+}

@@ -10,26 +10,11 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib.sh"
 cd "$here/../.."
 
-target=$(realpath --canonicalize-missing -- "${CARGO_TARGET_DIR:-target}")
-requirements=tests/saml/requirements.txt
-
-# A folder of its own for each set of digests; the file `whole` says that it is complete.
-install() { # folder
-    say "installing SATOSA from PyPI (once; it stays in $1)"
-    rm -rf "$1"
-    python3 -m venv "$1" || die "python3 cannot make a venv: apt-get install python3-venv"
-    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
-        --only-binary :all: --requirement "$requirements"
-    touch "$1/whole"
-}
-
 main() {
-    local digest folder ocmt=${OCMT:-${OCMT_TEST_BIN:-$target/debug}/ocmt}
+    local folder ocmt=${OCMT:-${OCMT_TEST_BIN:-${CARGO_TARGET_DIR:-target}/debug}/ocmt}
     [ -x "$ocmt" ] || die "no program at $ocmt: cargo build --workspace --bins"
-    digest=$(sha256sum "$requirements" | cut -c1-16)
-    folder=$target/tools/saml-$digest
-    [ -e "$folder/whole" ] || install "$folder"
-    OCMT=$ocmt "$folder/bin/python" -B -W ignore tests/saml/signs_in.py
+    folder=$(from_pypi satosa tests/saml/requirements.txt)
+    OCMT=$(realpath -- "$ocmt") "$folder/bin/python" -B -W ignore tests/saml/signs_in.py
     say "sign-in through a bridge from SAML: ok"
 }
 

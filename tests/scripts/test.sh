@@ -39,19 +39,21 @@ step() { # title, command...
     summary+=("$(printf '%-34s %-7s %4d s' "$title" "$verdict" $((SECONDS - started)))")
 }
 
-# A test that was killed can end neither the driver of its browser nor the browser, which outlives its driver: those that
-# are told to use a folder of tests, whose parent is gone, and which are younger than this run. The folder goes with them.
+# A test that was killed can end neither the driver of its browser nor the browser: what this run started and told to use a
+# folder of tests, by the run's own id, which nothing of another run has. The folder goes with them.
 end_browsers() {
-    local pid folder
-    # a browser has lost its parent once its driver has ended
-    for _ in drivers browsers; do
-        for pid in $(ps -eo pid=,ppid=,etimes= | awk -v most="$SECONDS" '$2 == 1 && $3 <= most { print $1 }'); do
-            folder=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" |
-                sed -n 's|^TMPDIR=\(/.*/ocmt-chromium[.-][A-Za-z0-9_]*\)$|\1|p') || continue
-            [ -n "$folder" ] || continue
-            end_process "$pid" 5 KILL || true
-            rm -rf --one-file-system -- "$folder"
-        done
+    local pid folder folders=()
+    for pid in $(ps -eo pid=); do
+        folder=$(tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | awk -v run="OCMT_TEST_RUN=${OCMT_TEST_RUN:-none}" '
+            $0 == run { ours = 1 }
+            /^TMPDIR=\/.*\/ocmt-chromium[.-][A-Za-z0-9_]*$/ { folder = substr($0, 8) }
+            END { if (ours) print folder }') || continue
+        [ -n "$folder" ] || continue
+        end_process "$pid" 5 KILL || true
+        folders+=("$folder")
+    done
+    for folder in "${folders[@]}"; do
+        rm -rf --one-file-system -- "$folder"
     done
 }
 
@@ -86,6 +88,9 @@ build() {
 main() {
     export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto} CI=${CI:-true}
     # tests look for the programs here, never on the PATH
+    # what tests leave behind is known by it
+    OCMT_TEST_RUN=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
+    export OCMT_TEST_RUN
     export OCMT_TEST_BIN="$target/debug"
     export OCMT_TEST_CELL="$target/x86_64-unknown-linux-gnu/cell"
     trap cleanup EXIT
