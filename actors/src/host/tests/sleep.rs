@@ -6,6 +6,7 @@ use ocmt_runtime::{
     State,
     sim::{Fault, Op},
 };
+use ocmt_types::{ContainerId, VaultId};
 
 use super::{PAUSE, STOP, World, unlock_cell};
 use crate::{
@@ -162,15 +163,25 @@ async fn unsealed(world: &World, person: &Person, method: &str) -> usize {
     found.iter().filter(|record| record.details.contains(&detail)).count()
 }
 
-#[tokio::test]
-async fn a_cell_that_does_not_answer_to_its_unlock_is_locked_after_it() {
+async fn runs() -> (World, Person, ContainerId, VaultId) {
     let world = World::sim().await;
     let ann = world.kit.founder("ann@example.com").await;
     let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
     let container = world.running(&ann).await;
+    (world, ann, container, vault)
+}
+
+/// An unlock is taken, or refused, and nobody hears so.
+async fn loses_the_answer(world: &World, ann: &Person, container: ContainerId, vault: VaultId) {
     world.cells.mute.store(true, Ordering::SeqCst);
     let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
     assert_eq!(lost.reason(), "CELL_UNREACHABLE");
+}
+
+#[tokio::test]
+async fn a_cell_that_does_not_answer_to_its_unlock_is_locked_after_it() {
+    let (world, ann, container, vault) = runs().await;
+    loses_the_answer(&world, &ann, container, vault).await;
     until("what was unlocked, and no row says so, is locked", async || {
         *world.cells.locks.lock().unwrap() == [LockReason::Lease]
     })
@@ -183,27 +194,17 @@ async fn a_cell_that_does_not_answer_to_its_unlock_is_locked_after_it() {
 
 #[tokio::test]
 async fn a_cell_that_answers_neither_to_its_unlock_nor_how_it_is_is_locked_all_the_same() {
-    let world = World::sim().await;
-    let ann = world.kit.founder("ann@example.com").await;
-    let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
-    let container = world.running(&ann).await;
-    world.cells.mute.store(true, Ordering::SeqCst);
+    let (world, ann, container, vault) = runs().await;
     world.cells.silent.store(true, Ordering::SeqCst);
-    let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
-    assert_eq!(lost.reason(), "CELL_UNREACHABLE");
+    loses_the_answer(&world, &ann, container, vault).await;
     until("it is locked", async || *world.cells.locks.lock().unwrap() == [LockReason::Lease]).await;
 }
 
 #[tokio::test]
 async fn who_unlocks_hears_that_the_answer_was_lost_before_the_lock_that_follows() {
-    let world = World::sim().await;
-    let ann = world.kit.founder("ann@example.com").await;
-    let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
-    let container = world.running(&ann).await;
-    world.cells.mute.store(true, Ordering::SeqCst);
+    let (world, ann, container, vault) = runs().await;
     world.cells.slow_to_lock.store(true, Ordering::SeqCst);
-    let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
-    assert_eq!(lost.reason(), "CELL_UNREACHABLE");
+    loses_the_answer(&world, &ann, container, vault).await;
     until("it is being locked", async || !world.cells.locks.lock().unwrap().is_empty()).await;
     assert_eq!(world.calls(Op::Kill), 0, "it was answered before the lock was given up");
     world.cells.mute.store(false, Ordering::SeqCst);
@@ -213,16 +214,11 @@ async fn who_unlocks_hears_that_the_answer_was_lost_before_the_lock_that_follows
 
 #[tokio::test]
 async fn a_lost_answer_to_an_unlock_ends_nobody_elses() {
-    let world = World::sim().await;
-    let ann = world.kit.founder("ann@example.com").await;
-    let vault = vault::vault_of(&world.kit, &ann).await.scope().vault;
-    let container = world.running(&ann).await;
+    let (world, ann, container, vault) = runs().await;
     let until_ = world.unlock(&ann, container, vault).await;
-    world.cells.mute.store(true, Ordering::SeqCst);
     for silent in [false, true] {
         world.cells.silent.store(silent, Ordering::SeqCst);
-        let lost = world.kit.call(&ann.caller, unlock_cell(container, vault)).await.unwrap_err();
-        assert_eq!(lost.reason(), "CELL_UNREACHABLE");
+        loses_the_answer(&world, &ann, container, vault).await;
         // comes after whatever follows
         world.kit.call(&ann.caller, GetCellKey { container }).await.unwrap();
     }
