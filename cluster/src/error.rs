@@ -35,7 +35,7 @@ pub enum ClusterError {
     WentBack(#[from] WentBack),
     /// The database is another cluster's.
     #[error(
-        "this node belongs to cluster {known}, and the database is that of cluster {found}: write the address of its own into store.url, or begin with an empty data folder"
+        "this node belongs to cluster {known}, and the database is that of cluster {found}: write the address of its own into store.url, or name another data folder that is empty; this one holds the keys of its cluster"
     )]
     OtherCluster {
         /// The node's.

@@ -72,7 +72,8 @@ pub(super) async fn end_others(
 ) -> Response {
     let ended = async {
         let sender = pages.sender(&visitor, &proof.csrf).await?;
-        pages.act(&sender, RevokeOtherSessions { api_keys: false }).await
+        // sent once more it ends what was begun since: a page that was shown again must not be told of an earlier end
+        pages.ask(&sender.caller, RevokeOtherSessions { api_keys: false }).await
     };
     match ended.await {
         Ok(_) => see_other(HERE, []),
