@@ -8,7 +8,7 @@ use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
 use crate::programs;
 
 /// Longer than any command of a test takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a command ended.
 #[derive(Debug)]

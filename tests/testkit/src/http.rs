@@ -140,7 +140,11 @@ pub async fn upgrade(target: &Target, path: &str, headers: &[(&str, &str)]) -> a
     get(target, path, &all).await
 }
 
-/// Sends bytes over a connection of their own, and reads to its end or for five seconds.
+/// How long the first word of an answer may take, and how long nothing more may come before it is taken for whole.
+const FIRST_WORD: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_secs(5);
+
+/// Sends bytes over a connection of their own, and reads to its end or until nothing more comes.
 ///
 /// # Errors
 /// The node cannot be reached.
@@ -148,8 +152,10 @@ pub async fn exchange(target: &Target, bytes: &[u8]) -> anyhow::Result<String> {
     let mut stream = connect(target).await?;
     // a node that refuses early may have closed meanwhile
     drop(stream.write_all(bytes).await);
-    let mut said = Vec::new();
-    drop(timeout(Duration::from_secs(5), stream.read_to_end(&mut said)).await);
+    let (mut said, mut patience) = (Vec::new(), FIRST_WORD);
+    while let Ok(Ok(1..)) = timeout(patience, stream.read_buf(&mut said)).await {
+        patience = QUIET;
+    }
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
 

@@ -13,7 +13,7 @@ use tonic::{
 use tonic_types::StatusExt as _;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a method answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

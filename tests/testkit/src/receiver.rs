@@ -19,7 +19,7 @@ use tokio::{sync::watch, task::JoinSet};
 use crate::secure::Secure;
 
 /// How long a test waits for a post at the most.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// One post.
 #[derive(Debug, Clone)]
