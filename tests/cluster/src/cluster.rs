@@ -104,7 +104,7 @@ impl Cluster {
             mailbox: Mailbox::new(mail),
             folder,
         };
-        cluster.all_live(Duration::from_secs(20)).await?;
+        cluster.all_live(Duration::from_secs(60)).await?;
         Ok(cluster)
     }
 

@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, TcpListener},
+    net::Ipv4Addr,
     os::unix::fs::{PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::Stdio,
@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use ocmt_testkit::ports;
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tempfile::TempDir;
@@ -42,7 +43,7 @@ impl Postgres {
         let folder = TempDir::with_prefix("ocmt-cluster-postgres.")?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
         let password = hex(&rand::random::<[u8; 16]>());
-        let port = TcpListener::bind((address, 0))?.local_addr()?.port();
+        let port = ports::unused_at(address)?;
         let mut server = Self { child: None, folder, programs: programs()?, address, port, password };
         server.initialise().await?;
         server.run().await?;
@@ -89,7 +90,7 @@ impl Postgres {
         command.args(["-c", "fsync=off", "-c", "max_connections=300", "-c", "timezone=UTC"]);
         let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()?;
         self.child = Some(child);
-        let started = until("PostgreSQL answers", Duration::from_secs(60), async || {
+        let started = until("PostgreSQL answers", Duration::from_secs(120), async || {
             Ok(self.pool("postgres").await.is_ok())
         });
         started.await.with_context(|| fs::read_to_string(self.log()).unwrap_or_default())?;
@@ -123,7 +124,7 @@ impl Postgres {
     async fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };
         signal_to(&child, signal)?;
-        if tokio::time::timeout(Duration::from_secs(30), child.wait()).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(90), child.wait()).await.is_err() {
             bail!("PostgreSQL does not end");
         }
         Ok(())

@@ -15,8 +15,8 @@ use tokio::process::{Child, Command};
 
 use crate::{postgres::tail, wait::until};
 
-const START: Duration = Duration::from_secs(40);
-const STOP: Duration = Duration::from_secs(40);
+const START: Duration = Duration::from_secs(90);
+const STOP: Duration = Duration::from_secs(90);
 
 /// Which program a node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

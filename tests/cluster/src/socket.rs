@@ -17,7 +17,7 @@ use crate::{account::fresh_key, cluster::Cluster, talk::Talk};
 /// Longer than a test.
 const TOKEN_S: i64 = 900;
 /// How long a connection and its end may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The right to connect to one container, in one session: a gateway token.
 pub struct Pass {

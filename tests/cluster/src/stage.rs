@@ -18,7 +18,7 @@ use crate::{
 const DEVICES: usize = 2;
 const PAUSE: Duration = Duration::from_millis(60);
 /// How long until everybody works, and until everybody works again after a fault was mended.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where faults are played.
 pub struct Stage {

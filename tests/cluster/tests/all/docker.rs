@@ -21,7 +21,7 @@ const PEOPLE: usize = 6;
 /// "Service restart" of the registry of RFC 6455: connect again at once.
 const RESTART: u16 = 1012;
 /// How long until a container is reached again once its host is back.
-const BACK: Duration = Duration::from_secs(10);
+const BACK: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_under_load_restarts_no_container_and_loses_no_word() {

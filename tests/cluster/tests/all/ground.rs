@@ -9,6 +9,7 @@ use std::{
 use ocmt_cluster_tests::{network::Network, postgres::Postgres, wait::until};
 
 const PORT: &str = "7444";
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Something on a host that answers, until it is dropped.
 struct Served(Child);
@@ -51,16 +52,21 @@ async fn chaos_ground_cuts_what_it_is_told_and_mends_it_again() {
     let mut postgres = Postgres::start(network.gateway()).await.unwrap();
     let _served: Vec<Served> = (0..3).map(|host| serve(&network, host)).collect();
     let all = async || Ok(reaches(&network, 0, 1) && reaches(&network, 1, 0) && reaches(&network, 1, 2));
-    until("all hosts answer", Duration::from_secs(30), all).await.unwrap();
-    assert!(reaches(&network, 0, 2));
+    until("all hosts answer", PATIENCE, all).await.unwrap();
+    // of what goes through one try may come too late on a busy machine; of what was cut none comes at all
+    let goes = async |what: &str, is: &dyn Fn() -> bool| {
+        until(what, PATIENCE, async || Ok(is())).await.unwrap();
+    };
+    goes("the third answers", &|| reaches(&network, 0, 2)).await;
     network.cut(0, 1).unwrap();
     assert!(!reaches(&network, 0, 1) && !reaches(&network, 1, 0));
-    assert!(reaches(&network, 0, 2) && reaches(&network, 1, 2), "more was cut than was asked for");
-    assert!(is_served(&network, 0, postgres.port()));
+    goes("what was not cut", &|| reaches(&network, 0, 2) && reaches(&network, 1, 2)).await;
+    goes("the database", &|| is_served(&network, 0, postgres.port())).await;
     network.cut_port(0, postgres.port()).unwrap();
-    assert!(!is_served(&network, 0, postgres.port()) && is_served(&network, 1, postgres.port()));
+    assert!(!is_served(&network, 0, postgres.port()));
+    goes("the database elsewhere", &|| is_served(&network, 1, postgres.port())).await;
     network.heal(0).unwrap();
-    assert!(reaches(&network, 0, 1) && is_served(&network, 0, postgres.port()));
+    goes("what was mended", &|| reaches(&network, 0, 1) && is_served(&network, 0, postgres.port())).await;
 
     let pool = postgres.pool("postgres").await.unwrap();
     sqlx::query("CREATE TABLE kept (n bigint)").execute(&pool).await.unwrap();
@@ -72,7 +78,7 @@ async fn chaos_ground_cuts_what_it_is_told_and_mends_it_again() {
         let row = sqlx::query_scalar::<_, i64>("SELECT n FROM kept").fetch_one(&pool).await;
         Ok(row.is_ok_and(|n| n == 7))
     };
-    until("the committed row is there", Duration::from_secs(30), kept).await.unwrap();
+    until("the committed row is there", PATIENCE, kept).await.unwrap();
 
     let namespace = network.namespace(0);
     drop((pool, postgres, network));

@@ -13,7 +13,7 @@ use ocmt_cluster_tests::{
 use ocmt_testkit::plain::{Socket, Visitor};
 use ocmt_types::ContainerId;
 
-const HEARD: Duration = Duration::from_secs(10);
+const HEARD: Duration = Duration::from_secs(60);
 
 /// Talks with the workload through every node.
 pub(crate) async fn both_ways(cluster: &Cluster, talk: &Talk) -> anyhow::Result<()> {

@@ -14,6 +14,7 @@ use ocmt_cluster_tests::{
     wait::{now, since},
 };
 use ocmt_proto::v1::{self as pb, open_channel_request::Part};
+use ocmt_testkit::pace::beside;
 use ocmt_types::ContainerId;
 use tonic::{Code, Streaming};
 
@@ -26,7 +27,7 @@ const PLAIN: usize = 10;
 /// What the session's end is told with.
 const REVOKED: u16 = 4401;
 const WITHIN: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn s4_a_revoked_session_ends_what_is_open_through_every_node_within_a_second() {
@@ -39,16 +40,17 @@ async fn s4_a_revoked_session_ends_what_is_open_through_every_node_within_a_seco
         took.extend(one(&cluster, &talk, round).await.unwrap());
     }
     took.sort_unstable();
-    let (p50, longest) = (took[took.len() / 2], took[took.len() - 1]);
+    let (p50, (longest, _)) = (took[took.len() / 2].0, took[took.len() - 1]);
     println!("{} streams of {ROUNDS} revoked sessions: p50 {p50:.1?}, longest {longest:.1?}", took.len());
-    assert!(longest < WITHIN, "{longest:?}");
+    let late: Vec<_> = took.iter().filter(|(took, machine)| *took >= WITHIN + *machine).collect();
+    assert!(late.is_empty(), "{late:?}");
     // the session that revoked them has gone on all the while
     talk.end().await.unwrap();
 }
 
 /// Opens a WebSocket and a channel through each node in another session, revokes that at one of them; how long each took
-/// to end.
-async fn one(cluster: &Cluster, talk: &Talk, round: usize) -> anyhow::Result<Vec<Duration>> {
+/// to end, and a call of somebody else's meanwhile at the longest.
+async fn one(cluster: &Cluster, talk: &Talk, round: usize) -> anyhow::Result<Vec<(Duration, Duration)>> {
     let other = cluster.sign_in("talker@cluster.example", round % NODES).await?;
     let session = other.who_am_i().await?.session.context("a session")?.id;
     let pass = Pass::of_session(&other, talk.container.id).await?;
@@ -62,13 +64,19 @@ async fn one(cluster: &Cluster, talk: &Talk, round: usize) -> anyhow::Result<Vec
         plain = plain::open(cluster, &other, talk.container.id).await?;
     }
     let revoker = at(cluster, &talk.client, (round + 1) % NODES).await?;
+    // of nobody: what such a call takes meanwhile the machine takes
+    let stranger = Client::connect(cluster.target(round % NODES)).await?;
+    let control = async || drop(stranger.who_am_i().await);
     let began = now();
-    let (revoked, closed, ended, plain_ended) = tokio::join!(
-        revoker.revoke_session(session),
-        join_all(sockets.iter_mut().map(|socket| socket_ends(socket, began))),
-        join_all(channels.iter_mut().map(|channel| channel_ends(channel, began))),
-        join_all(plain.iter_mut().map(|(_, socket)| plain::ends(socket, REVOKED, began))),
-    );
+    let all_end = async {
+        tokio::join!(
+            revoker.revoke_session(session),
+            join_all(sockets.iter_mut().map(|socket| socket_ends(socket, began))),
+            join_all(channels.iter_mut().map(|channel| channel_ends(channel, began))),
+            join_all(plain.iter_mut().map(|(_, socket)| plain::ends(socket, REVOKED, began))),
+        )
+    };
+    let ((revoked, closed, ended, plain_ended), machine) = beside(control, all_end).await;
     revoked?;
     for node in 0..NODES {
         let refused = at(cluster, &other, node).await?.who_am_i().await.err().context("its token is good")?;
@@ -78,7 +86,8 @@ async fn one(cluster: &Cluster, talk: &Talk, round: usize) -> anyhow::Result<Vec
     for (visitor, _) in &plain {
         plain::refused(visitor).await?;
     }
-    closed.into_iter().chain(ended).chain(plain_ended).collect()
+    let took = closed.into_iter().chain(ended).chain(plain_ended);
+    took.map(|took| Ok((took?, machine))).collect()
 }
 
 /// The same session through another node.

@@ -24,7 +24,7 @@ pub(super) async fn drained(stage: &mut Stage, node: usize, round: usize) -> Cos
     let cost = stage
         .play(async |cluster| {
             cluster.operate(&["drain", &row.id()]).await?;
-            until("the drained node owns nothing", Duration::from_secs(20), async || {
+            until("the drained node owns nothing", Duration::from_secs(60), async || {
                 Ok(rows::owned(&cluster.pool, &row.incarnation).await? == 0)
             })
             .await?;
@@ -52,7 +52,7 @@ pub(super) async fn rolling_restart(stage: &mut Stage) -> Cost {
             for node in 0..cluster.nodes.len() {
                 cluster.nodes[node].stop().await?;
                 cluster.nodes[node].start().await?;
-                cluster.all_live(Duration::from_secs(20)).await?;
+                cluster.all_live(Duration::from_secs(60)).await?;
             }
             Ok(())
         })

@@ -7,13 +7,16 @@ use anyhow::{Context as _, ensure};
 use ocmt_cluster_tests::{
     account::Account,
     cluster::Cluster,
-    doors::Doors,
+    doors::{Doors, may_pass},
     process::Release,
     rows,
     stage::{Cost, Stage},
+    wait::until,
 };
 use ocmt_proto::v1::{GetVaultRequest, vault_service_client::VaultServiceClient};
 
+/// How long a node may take to answer a call of a tenant's that was just given to another.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A step of the next release's schema, which this one does not know: it adds.
 const EXPAND: &str = "
     ALTER TABLE tenants ADD COLUMN of_the_next_release TEXT;
@@ -42,7 +45,7 @@ pub(super) async fn one_after_the_other_and_one_back(stage: &mut Stage) -> Cost 
                 cluster.nodes[node].stop().await?;
                 cluster.nodes[node].release = to;
                 cluster.nodes[node].start().await?;
-                cluster.all_live(Duration::from_secs(20)).await?;
+                cluster.all_live(Duration::from_secs(60)).await?;
                 ways.walk(cluster).await.with_context(|| format!("node {node} runs {to:?}"))?;
                 cluster.for_a_while(Duration::from_secs(1)).await?;
             }
@@ -113,9 +116,19 @@ impl Ways {
 
     /// The node that answered a call through this one.
     async fn owner_of(&self, account: &Account, door: usize) -> anyhow::Result<String> {
-        let way = self.doors.way(door, account.bearer.clone()).context("no such door")?;
         let request = GetVaultRequest { vault_id: account.vault.to_string() };
-        let answer = VaultServiceClient::new(way).get_vault(request).await?;
+        let mut answered = None;
+        // its connection to a node that was just started again may be that to the life before
+        until("the node answers", PATIENCE, async || {
+            let way = self.doors.way(door, account.bearer.clone()).context("no such door")?;
+            match VaultServiceClient::new(way).get_vault(request.clone()).await {
+                Err(status) if may_pass(&status) => {}
+                answer => answered = Some(answer?),
+            }
+            Ok(answered.is_some())
+        })
+        .await?;
+        let answer = answered.context("it was answered")?;
         let owner = answer.metadata().get("ocmt-owner").context("it was not forwarded")?;
         Ok(owner.to_str()?.to_owned())
     }
@@ -136,5 +149,5 @@ pub(super) async fn a_step_that_takes_away_keeps_the_older_release_out(stage: &m
         .await
         .unwrap();
     node.start().await.unwrap();
-    stage.cluster.all_live(Duration::from_secs(20)).await.unwrap();
+    stage.cluster.all_live(Duration::from_secs(60)).await.unwrap();
 }
