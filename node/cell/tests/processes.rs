@@ -171,8 +171,9 @@ async fn as_the_first_process_of_a_container_it_reaps_orphans_and_obeys_sigterm(
         rustix::process::kill_process(pid, Signal::KILL).unwrap();
     }
     level("both to be reaped", || orphans().is_empty().then_some(())).await;
-    let ended = status(&mut client).await;
-    assert_eq!((ended.workload_state(), ended.exit_signal), (WorkloadState::Exited, 9));
+    let ended =
+        status_when(&mut client, "its end", |status| status.workload_state() == WorkloadState::Exited).await;
+    assert_eq!(ended.exit_signal, 9);
     cell(Signal::TERM).unwrap();
     assert!(outer.exited().await.success());
 }

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 /// How long anything may take before it counts as never.
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(90);
 /// Short, because the stand-in as PID 1 hears no SIGTERM: the kernel drops what PID 1 does not handle.
 pub const GRACE: Duration = Duration::from_secs(1);
 

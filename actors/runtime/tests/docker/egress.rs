@@ -111,6 +111,7 @@ async fn via(cell: CellAddress, proxy: SocketAddr, line: &str) -> String {
         if answer != "Err(ConnectionRefused)" {
             return answer;
         }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await; // why: between two looks of a bounded wait
     }
     panic!("nobody listens at {proxy}");
 }
@@ -123,10 +124,14 @@ async fn from_inside_the_proxy_leads_where_the_policy_says_and_never_inside() {
         let mut tasks = JoinSet::new();
         let (container, one) = bench.started(&spec(bench), &secret(1)).await;
         let (_, other) = bench.started(&spec(bench), &secret(2)).await;
-        let outside = TcpListener::bind((PUBLIC, 0)).await.unwrap();
-        let port = outside.local_addr().unwrap().port();
-        // a service of the host's on every address, on the very port that the policy allows
-        let host = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        // beside it a service of the host's, on the very port that the policy allows: one that is free at both addresses
+        let (outside, port, host) = loop {
+            let outside = TcpListener::bind((PUBLIC, 0)).await.unwrap();
+            let port = outside.local_addr().unwrap().port();
+            if let Ok(host) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
+                break (outside, port, host);
+            }
+        };
         tasks.spawn(greet(outside));
         let proxy = open(&runtime, one, vec![port, 80, 443, 5432, 7450, 7451], &mut tasks);
         let told = ask(one, "env").await;

@@ -39,7 +39,7 @@ use tonic::{
 pub const CELL: &str = env!("CARGO_BIN_EXE_ocmt-cell");
 pub const WORKLOAD: &str = env!("CARGO_BIN_EXE_ocmt-demo-workload");
 /// Bound of every wait for a level.
-pub const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(60);
 
 pub type Client = CellServiceClient<InterceptedService<Channel, ShowToken>>;
 
@@ -58,8 +58,10 @@ pub fn id<I: ocmt_types::Id>() -> I {
     ids.id()
 }
 
+/// Below those that the kernel gives to whoever asks for any: until a workload listens there it is nobody's.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::random_range(20_000..32_000)).find(is_free).unwrap()
 }
 
 /// A cell process and what its host knows of it. Killed when dropped.

@@ -16,7 +16,7 @@ async fn parallel_connections_never_send_more_than_the_day_has() {
             let _ = near.shutdown().await;
         };
         let mut got = Vec::new();
-        let _ = futures_util::join!(pushed, timeout(Duration::from_secs(20), far.read_to_end(&mut got)));
+        let _ = futures_util::join!(pushed, timeout(Duration::from_secs(60), far.read_to_end(&mut got)));
         got.len()
     });
     let total: usize = futures_util::future::join_all(carried).await.into_iter().sum();
@@ -38,7 +38,7 @@ async fn connections_requests_time_and_heads_are_bounded() {
     let mut third = bench.knock().await;
     assert!(is_ended(&mut third).await);
     assert_eq!(bench.refusals(), [("-".to_owned(), "TOO_MANY", 1)], "a third connection was taken");
-    let short = Bounds { lasts: Duration::from_secs(1), ..Bounds::default() };
+    let short = Bounds { lasts: Duration::from_secs(3), ..Bounds::default() };
     let bench = Bench::with(short, &[&[PUBLIC]], LOOPBACK).await;
     let (mut near, _far) = bench.tunnel().await;
     assert!(is_ended(&mut near).await, "a connection outlives its time");
@@ -52,7 +52,7 @@ async fn connections_requests_time_and_heads_are_bounded() {
     let bench = Bench::new(&[&[PUBLIC]]).await;
     let answer = bench.ask(&long).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
-    let idle = Bounds { idle: Duration::from_secs(1), ..Bounds::default() };
+    let idle = Bounds { idle: Duration::from_secs(3), ..Bounds::default() };
     let bench = Bench::with(idle, &[&[PUBLIC]], LOOPBACK).await;
     let (mut near, _far) = bench.tunnel().await;
     assert!(is_ended(&mut near).await, "a silent connection goes on");

@@ -23,6 +23,8 @@ use crate::egress::{Allowed, Batch, Bounds, Internet, Network, Places, Policy, R
 /// Where destinations of tests listen: refused as loopback but for the tests' network.
 const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9));
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// Where proxies of tests listen: no connection of the machine goes out from it, and takes a port that was free.
+const DOOR: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 8));
 
 /// Answers in turn, the last for ever; refuses all that the internet does, but for one address.
 #[derive(Debug)]
@@ -92,7 +94,7 @@ impl Bench {
         let proxy =
             Proxy::new(Arc::clone(&outlet), TenantId::from_bytes([1; 16]), said.clone(), Arc::clone(&book));
         // a free port; taken again at once
-        let door = TcpListener::bind((LOOPBACK, 0)).await.unwrap().local_addr().unwrap();
+        let door = TcpListener::bind((DOOR, 0)).await.unwrap().local_addr().unwrap();
         let mut running = JoinSet::new();
         running.spawn(async move {
             let never = proxy.serve(Door { listen: door, container: knows }).await;
@@ -110,7 +112,7 @@ impl Bench {
     }
 
     async fn knock(&self) -> TcpStream {
-        for _ in 0..200 {
+        for _ in 0..4000 {
             if let Ok(stream) = TcpStream::connect(self.door).await {
                 return stream;
             }
@@ -125,7 +127,7 @@ impl Bench {
         let mut stream = self.knock().await;
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
-        let _ = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.unwrap();
+        let _ = timeout(Duration::from_secs(60), stream.read_to_end(&mut answer)).await.unwrap();
         String::from_utf8_lossy(&answer).into_owned()
     }
 
@@ -134,7 +136,7 @@ impl Bench {
         let mut stream = self.knock().await;
         let ask = format!("CONNECT a.example.com:{} HTTP/1.1\r\nHost: x\r\n\r\n", self.port());
         stream.write_all(ask.as_bytes()).await.unwrap();
-        let accepted = timeout(Duration::from_secs(20), self.upstream.accept()).await;
+        let accepted = timeout(Duration::from_secs(60), self.upstream.accept()).await;
         let (far, _) = accepted.expect("the destination was not reached").unwrap();
         let mut head = vec![0; 12];
         stream.read_exact(&mut head).await.unwrap();
@@ -149,7 +151,7 @@ impl Bench {
 
     async fn drained(&self, until: impl Fn(&Batch) -> bool) -> Batch {
         let mut batch = Batch::default();
-        for _ in 0..500 {
+        for _ in 0..4000 {
             self.book.put_back(std::mem::take(&mut batch));
             batch = self.book.drain();
             if until(&batch) {
@@ -168,5 +170,5 @@ impl Bench {
 
 async fn is_ended(stream: &mut TcpStream) -> bool {
     let mut rest = Vec::new();
-    timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await.is_ok()
+    timeout(Duration::from_secs(60), stream.read_to_end(&mut rest)).await.is_ok()
 }

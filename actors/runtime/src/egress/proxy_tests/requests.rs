@@ -92,8 +92,13 @@ async fn a_name_that_leads_inside_is_refused_with_one_such_address_among_others_
 #[tokio::test]
 async fn the_address_that_was_checked_is_the_one_connected_to() {
     // the second answer leads inside, where a server waits on the same port
-    let bench = Bench::new(&[&[PUBLIC], &[LOOPBACK]]).await;
-    let inside = TcpListener::bind((LOOPBACK, bench.port())).await.unwrap();
+    let (bench, inside) = loop {
+        let bench = Bench::new(&[&[PUBLIC], &[LOOPBACK]]).await;
+        // somebody else may have it inside
+        if let Ok(inside) = TcpListener::bind((LOOPBACK, bench.port())).await {
+            break (bench, inside);
+        }
+    };
     let (_near, _far) = bench.tunnel().await;
     assert_eq!(*bench.names.1.lock().unwrap(), 1, "the name was resolved again");
     let answer = bench.ask(&format!("CONNECT a.example.com:{} HTTP/1.1\r\n\r\n", bench.port())).await;
