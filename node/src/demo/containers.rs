@@ -111,10 +111,9 @@ pub(super) async fn talk_and_prove(
     Ok(wake)
 }
 
-/// Without a network of its own the workload shares this machine's loopback.
+/// Without a network of its own the workload shares this machine's loopback. Below the ports that the kernel gives to whoever asks for
+/// any: until the workload listens there it is nobody's.
 fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .context("no free port")?
-        .port())
+    let mut tries = (0..100).map(|_| rand::random_range(20_000..32_000));
+    tries.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).context("no free port")
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, sync::Mutex, sync::PoisonErr
 
 use super::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A mail as it lies in the spool.
 #[derive(Debug, Clone)]

@@ -19,8 +19,8 @@ use crate::config::{Config, HumanDuration, Mode};
 
 pub use mailbox::{Letter, Mailbox};
 
-const START: Duration = Duration::from_secs(30);
-const STOP: Duration = Duration::from_secs(15);
+const START: Duration = Duration::from_secs(90);
+const STOP: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What a node writes into its data folder once it serves (`endpoint.json`).

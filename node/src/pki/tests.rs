@@ -44,7 +44,7 @@ async fn shake(server: Arc<ServerConfig>, client: Arc<ClientConfig>, name: &str)
         };
         tokio::try_join!(dial, take)
     };
-    tokio::time::timeout(Duration::from_secs(10), both).await.unwrap()
+    tokio::time::timeout(Duration::from_secs(60), both).await.unwrap()
 }
 
 fn shown(stream: &client::TlsStream<DuplexStream>) -> &CertificateDer<'static> {
