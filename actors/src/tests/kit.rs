@@ -27,6 +27,7 @@ use super::linked::Linked;
 pub(crate) use super::{
     mailbox::{Delivered, Mailbox},
     no_cells::{NoCells, nobody},
+    wait::{until, until_passing},
 };
 use crate::{
     ActorError, Alone, Call, CallMeta, Caller, IdempotencyKey, Limits, Mode, NodeSigner, Passkeys,
@@ -188,7 +189,7 @@ impl Kit {
             let kit = nodes[turn % nodes.len()];
             let tenant = kit.system.tenant(caller.tenant());
             match tenant.call(caller.clone(), meta.clone(), request.clone()).await {
-                Err(ActorError::NotOwner { .. }) if turn < 2_000 => {
+                Err(ActorError::NotOwner { .. }) if turn < 20_000 => {
                     tokio::time::sleep(Duration::from_millis(2)).await; // why: the pause between two tries of an edge, bounded by the turns
                 }
                 other => return other,
@@ -332,16 +333,6 @@ pub(crate) fn binding() -> (Vec<u8>, Digest32) {
 /// What signs in.
 pub(crate) fn device() -> Device {
     Device { name: "a test".to_owned(), addr: Some(IpAddr::from([192, 0, 2, 1])) }
-}
-
-/// Asks again and again until it holds: a wait on a level, with a bound.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let wait = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(5)).await; // why: the pause between two looks at a level, bounded by the timeout below
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("never came true: {what}"));
 }
 
 fn config(store: &Store, node: &TestNode, clock: &ManualClock, mailbox: &Arc<Mailbox>) -> SystemConfig {

@@ -237,15 +237,14 @@ impl Circle {
     }
 
     pub(super) async fn find_row(&self, ceremony: Digest32) -> Option<tables::Ceremony> {
-        let ownership = ownership(&self.kit, self.owner.tenant).await?;
-        self.kit.store.read(ownership).await.ok()?.get::<tables::Ceremony>(ceremony).await.ok()?
+        // after a crash its tenant is claimed anew
+        self.kit.rows(self.owner.tenant).await.get::<tables::Ceremony>(ceremony).await.unwrap()
     }
 }
 
-/// The present ownership of a tenant, for reading its rows.
+/// The present ownership of a tenant.
 pub(super) async fn ownership(kit: &Kit, tenant: TenantId) -> Option<Ownership> {
-    let owner = kit.store.cluster().owner(tenant).await.unwrap()?;
-    Some(Ownership { tenant, incarnation: owner.incarnation?, epoch: owner.epoch })
+    kit.owned(tenant).await
 }
 
 /// With a slot that needs no Argon2id, and published identity keys.
