@@ -303,7 +303,7 @@ async fn many_clients_at_two_nodes_file_an_item_once() {
         let nodes = if n % 2 == 0 { [&a.kit, &b.kit] } else { [&b.kit, &a.kit] };
         let (_, write) = vault::put(&open, "token", &[n]);
         let file = || FileInboxItems { items: there.clone(), change: write.clone() };
-        for turn in 0..2_000 {
+        for turn in 0..20_000 {
             let tenant = nodes[turn % 2].system.tenant(ann.tenant);
             match tenant.call(ann.caller.clone(), nodes[0].meta(), file()).await {
                 Err(ActorError::NotOwner { .. }) => tokio::task::yield_now().await,

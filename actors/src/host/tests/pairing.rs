@@ -148,7 +148,7 @@ async fn said_somewhere(
     meta: &crate::CallMeta,
     ask: CheckSender,
 ) -> String {
-    for turn in 0..2_000 {
+    for turn in 0..20_000 {
         let kit = nodes[turn % 2];
         match kit.system.tenant(caller.tenant()).call(caller.clone(), meta.clone(), ask.clone()).await {
             Ok(SenderDecision::Allow) => return "allow".to_owned(),

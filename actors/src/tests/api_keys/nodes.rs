@@ -59,7 +59,7 @@ async fn a_key_goes_on_at_the_node_that_has_its_tenant() {
 /// Whether a key is made in the end. A repeat tells of the first time, if its answer was lost.
 async fn wish(nodes: [&Kit; 2], first: usize, ann: &Person) -> bool {
     let wish = ask(&["tenant.read"]);
-    for turn in first..first + 2_000 {
+    for turn in first..first + 20_000 {
         let Err(error) = nodes[turn % 2].call(&ann.caller, wish.clone()).await else {
             return true;
         };

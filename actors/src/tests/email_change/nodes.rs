@@ -28,7 +28,7 @@ async fn show(
     who: &Person,
     token: &str,
 ) -> Result<EmailChangeConfirmed, ActorError> {
-    for turn in first..first + 2_000 {
+    for turn in first..first + 20_000 {
         let kit = nodes[turn % 2];
         let ask = ConfirmEmailChange { token: Secret::new(token.to_owned()) };
         match kit.system.tenant(who.tenant).call(who.caller.clone(), kit.meta(), ask).await {

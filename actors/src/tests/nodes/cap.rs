@@ -48,7 +48,7 @@ async fn sign_ins_at_two_nodes_end_with_exactly_the_cap(a: Kit) {
 
 /// Signs in as an edge does that has one node first, and goes to the other when the tenant is not there.
 async fn sign_in(nodes: [&Kit; 2], first: usize, link: &str) -> SessionIssued {
-    for turn in first..first + 2_000 {
+    for turn in first..first + 20_000 {
         match nodes[turn % 2].exchange(link).await {
             Ok(issued) => return issued,
             Err(error) => assert!(error.is_retryable() && !error.outcome_unknown(), "{error:?}"),

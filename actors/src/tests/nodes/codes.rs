@@ -28,7 +28,7 @@ async fn show(
     who: &Person,
     code: impl Fn() -> Code,
 ) -> Result<SessionIssued, ActorError> {
-    for turn in first..first + 2_000 {
+    for turn in first..first + 20_000 {
         let kit = nodes[turn % 2];
         let tenant = kit.system.tenant(who.tenant);
         let ask = CompleteMfa { code: code() };

@@ -26,7 +26,7 @@ pub(crate) async fn ask<C: Call + Clone>(
     caller: &Caller,
     call: C,
 ) -> Result<C::Answer, ActorError> {
-    for turn in usize::from(key)..usize::from(key) + 2_000 {
+    for turn in usize::from(key)..usize::from(key) + 20_000 {
         let kit = nodes[turn % 2];
         let tenant = kit.system.tenant(caller.tenant());
         match tenant.call(caller.clone(), kit.keyed(key, key), call.clone()).await {

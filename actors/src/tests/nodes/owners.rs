@@ -45,7 +45,7 @@ async fn owners_who_leave_at_two_nodes_at_once_leave_one(a: Kit) {
 async fn leave(nodes: [&Kit; 2], n: usize, owners: &[Person]) -> bool {
     let own = &owners[n];
     let other = &owners[(n + 1) % owners.len()];
-    for turn in n..n + 2_000 {
+    for turn in n..n + 20_000 {
         let kit = nodes[turn % 2];
         let key = u8::try_from(n).unwrap() + 1;
         let answer = if n.is_multiple_of(2) {

@@ -29,7 +29,7 @@ pub(super) async fn at_either<C: Call + Clone>(
     who: &Person,
     ask: C,
 ) -> Result<C::Answer, ActorError> {
-    for turn in first..first + 2_000 {
+    for turn in first..first + 20_000 {
         let kit = nodes[turn % 2];
         let tenant = kit.system.tenant(who.tenant);
         match tenant.call(who.caller.clone(), kit.meta(), ask.clone()).await {

@@ -21,7 +21,7 @@ async fn ask<C: Call + Clone>(
     by: &Caller,
     call: C,
 ) -> Result<C::Answer, ActorError> {
-    for turn in from..from + 2_000 {
+    for turn in from..from + 20_000 {
         let kit = nodes[turn % 2];
         let tenant = kit.system.tenant(by.tenant());
         match tenant.call(by.clone(), kit.meta(), call.clone()).await {
