@@ -36,7 +36,8 @@ async fn each_timer_of_sleeping_tenants_fires_once_on_two_nodes() {
     let a = Kit::sim().await;
     let b = a.beside(2).await;
     let mut tenants = Vec::new();
-    for n in 0..12 {
+    // so many that no chance has all of them preferred by one node
+    for n in 0..32 {
         tenants.push(asleep_with_timers(&a, &format!("u{n}@example.com"), 3).await);
     }
     a.clock.advance(Duration::from_secs(3601));
