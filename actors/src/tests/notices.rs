@@ -2,11 +2,8 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use ocmt_store::{
-    ReadTx,
-    tables::{Notice, Timer},
-};
-use ocmt_types::{NoticeId, Ownership, TenantId};
+use ocmt_store::tables::{Notice, Timer};
+use ocmt_types::{NoticeId, TenantId};
 
 use super::kit::{Kit, Person, START, until};
 use crate::{api::users::InviteUser, authorize::Role, tenant::TenantMessage};
@@ -45,14 +42,8 @@ async fn notice_to_other(kit: &Kit, ann: &Person) -> NoticeId {
     notice_id
 }
 
-async fn reading(kit: &Kit, tenant: TenantId) -> Option<ReadTx> {
-    let owner = kit.store.cluster().owner(tenant).await.unwrap().unwrap();
-    let ownership = Ownership { tenant, incarnation: owner.incarnation?, epoch: owner.epoch };
-    kit.store.read(ownership).await.ok()
-}
-
 async fn row(kit: &Kit, tenant: TenantId, notice: NoticeId) -> Option<Notice> {
-    reading(kit, tenant).await?.get::<Notice>(notice).await.ok()?
+    kit.reading(tenant).await?.get::<Notice>(notice).await.unwrap()
 }
 
 #[tokio::test]
@@ -84,11 +75,8 @@ async fn a_notice_that_is_refused_for_good_is_given_up_and_counts_for_nothing() 
     until("it is given up", async || row().await.is_some_and(|row| row.next_attempt_at.is_none())).await;
     assert_eq!(row().await.unwrap().handed_over_at, None, "nobody was told");
     let its = Timer::subject.eq(notice.to_string());
-    assert_eq!(
-        reading(&kit, ann.tenant).await.unwrap().count::<Timer>(its).await.unwrap(),
-        0,
-        "it would be tried again"
-    );
+    let tries = kit.rows(ann.tenant).await.count::<Timer>(its).await.unwrap();
+    assert_eq!(tries, 0, "it would be tried again");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use ocmt_store::{
     Filter, TenantRow,
     tables::{ApiKeyRow, Session},
 };
-use ocmt_types::{Ownership, Secret};
+use ocmt_types::Secret;
 
 use super::{
     api_keys::{DAY, ask as key},
@@ -38,10 +38,7 @@ async fn signs_in(kit: &Kit, person: &Person, name: &str, addr: [u8; 4]) {
 
 /// Rows of a kind that somebody's tenant has; none while nobody owns it.
 async fn stored<R: TenantRow>(kit: &Kit, person: &Person) -> Option<i64> {
-    let owner = kit.store.cluster().owner(person.tenant).await.unwrap()?;
-    let own = Ownership { tenant: person.tenant, incarnation: owner.incarnation?, epoch: owner.epoch };
-    let mut tx = kit.store.read(own).await.ok()?;
-    tx.count(Filter::<R>::all()).await.ok()
+    Some(kit.reading(person.tenant).await?.count(Filter::<R>::all()).await.unwrap())
 }
 
 async fn a_new_device_or_network_is_told_of_once_and_a_known_one_is_not(kit: Kit) {

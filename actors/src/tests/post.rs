@@ -6,7 +6,7 @@ use ocmt_store::{
     Fault, Point,
     tables::{Outbox, Timer},
 };
-use ocmt_types::{Ownership, TenantId};
+use ocmt_types::TenantId;
 
 use super::kit::{Kit, Seen, until};
 use crate::{
@@ -57,29 +57,19 @@ pub(crate) fn answers(tenant: TenantId) -> Vec<Result<Vec<u8>, ActorError>> {
 }
 
 pub(crate) async fn effects(kit: &Kit, tenant: TenantId) -> u8 {
-    let Some(ownership) = current(kit, tenant).await else {
-        return 0;
-    };
-    let Ok(mut tx) = kit.store.read(ownership).await else {
+    let Some(mut tx) = kit.reading(tenant).await else {
         return 0;
     };
     tx.get::<Timer>(("test.effects".into(), String::new())).await.unwrap().map_or(0, |row| row.payload[0])
 }
 
 pub(crate) async fn waiting(kit: &Kit, tenant: TenantId) -> Option<i64> {
-    let ownership = current(kit, tenant).await?;
-    kit.store.read(ownership).await.ok()?.count::<Outbox>(ocmt_store::Filter::all()).await.ok()
+    Some(kit.reading(tenant).await?.count::<Outbox>(ocmt_store::Filter::all()).await.unwrap())
 }
 
 pub(crate) async fn attempts(kit: &Kit, tenant: TenantId) -> Option<i64> {
-    let mut tx = kit.store.read(current(kit, tenant).await?).await.ok()?;
-    let row = tx.first::<Outbox>(ocmt_store::Filter::all()).await.ok()?;
+    let row = kit.reading(tenant).await?.first::<Outbox>(ocmt_store::Filter::all()).await.unwrap();
     row.map(|row| row.attempts)
-}
-
-async fn current(kit: &Kit, tenant: TenantId) -> Option<Ownership> {
-    let owner = kit.store.cluster().owner(tenant).await.unwrap()?;
-    Some(Ownership { tenant, incarnation: owner.incarnation?, epoch: owner.epoch })
 }
 
 /// Writes a message in a transaction of the sender, as a handler would, and wakes the sender.
@@ -182,7 +172,7 @@ async fn two_tenants_that_write_to_each_other_do_not_wait_for_each_other() {
     kit.system.send(bob.tenant, TenantMessage::TimerDue);
     until("all are settled", async || {
         // a delivery that met a restart is tried again by its timer
-        kit.clock.advance(Duration::from_millis(200));
+        kit.clock.advance(Duration::from_secs(1));
         waiting(&kit, ann.tenant).await == Some(0) && waiting(&kit, bob.tenant).await == Some(0)
     })
     .await;

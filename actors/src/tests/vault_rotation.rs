@@ -10,7 +10,7 @@ use ocmt_store::{
     Fault, Filter, Point, ReadTx,
     tables::{self, RotationObject, Usage},
 };
-use ocmt_types::{Digest32, Ownership, VaultId};
+use ocmt_types::{Digest32, VaultId};
 
 use super::{
     kit::{Kit, Person},
@@ -131,9 +131,7 @@ async fn is_whole(kit: &Kit, ann: &Person, epoch: u32, count: usize) {
 }
 
 async fn rows(kit: &Kit, ann: &Person) -> ReadTx {
-    let owner = kit.store.cluster().owner(ann.tenant).await.unwrap().unwrap();
-    let own = Ownership { tenant: ann.tenant, incarnation: owner.incarnation.unwrap(), epoch: owner.epoch };
-    kit.store.read(own).await.unwrap()
+    kit.rows(ann.tenant).await
 }
 
 async fn staged(kit: &Kit, ann: &Person) -> i64 {

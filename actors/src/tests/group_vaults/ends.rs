@@ -5,7 +5,6 @@ use ocmt_store::{
     Filter, ReadTx,
     tables::{GroupVault, ObjectBody, Slot, Usage, Vault, VaultMember, VaultObject},
 };
-use ocmt_types::Ownership;
 
 use super::*;
 use crate::{
@@ -19,13 +18,7 @@ use crate::{
 
 /// The tenant's rows, as whoever has the database reads them.
 async fn rows(kit: &Kit, team: &Team) -> ReadTx {
-    let owner = kit.store.cluster().owner(team.ann.person.tenant).await.unwrap().unwrap();
-    let own = Ownership {
-        tenant: team.ann.person.tenant,
-        incarnation: owner.incarnation.unwrap(),
-        epoch: owner.epoch,
-    };
-    kit.store.read(own).await.unwrap()
+    kit.rows(team.ann.person.tenant).await
 }
 
 async fn a_member_who_leaves_reads_nothing_at_once_and_new_keys_are_due(kit: Kit) {

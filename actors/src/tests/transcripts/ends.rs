@@ -61,7 +61,7 @@ async fn a_conversation_is_deleted_whole_by_its_owner_with_a_fresh_proof() {
     assert!(kit.call(&fresh.caller, used.clone()).await.unwrap().conversations.is_empty());
     // its records go in steps
     until("nothing is left of it", async || {
-        let mut tx = kit.store.read(kit.steal(talk.person.tenant).await).await.unwrap();
+        let mut tx = kit.rows(talk.person.tenant).await;
         let rows = tx.count::<Conversation>(Filter::all()).await.unwrap();
         let records = tx.count::<TranscriptRecord>(Filter::all()).await.unwrap();
         drop(tx);
