@@ -135,6 +135,7 @@ async fn a_crash_between_commit_and_answer_is_repeated_without_a_second_effect()
     let first =
         kit.system.tenant(ann.tenant).call(ann.caller.clone(), kit.keyed(2, 2), invite()).await.unwrap();
     // the answer never reached the client, and the process is another
+    kit.system.root.kill();
     let after = kit.another_tree().await;
     let repeated =
         after.tenant(ann.tenant).call(ann.caller.clone(), kit.keyed(2, 2), invite()).await.unwrap();

@@ -68,6 +68,7 @@ async fn hand_outs_are_waited_for_until_one_is_proved(kit: Kit) {
     assert!(kit.call(&ann.caller, wrong).await.is_err());
     assert_eq!(wait(&kit, &ann).await, Some(SECOND * 300));
     // neither a restart ends it
+    kit.system.root.kill();
     let after = kit.another_tree().await;
     let again = after
         .tenant(ann.tenant)

@@ -45,6 +45,7 @@ async fn its_time_ends_an_offer_and_what_was_taken_at_that_very_moment() {
     assert_eq!(revoke(&kit, &ann, taken).await.unwrap().rekey, [ann.id("granted").0]);
     assert_eq!(shares(&kit, &ann).await[0].state, ShareState::Expired);
     // and the time goes on for it on another node
+    kit.system.root.kill();
     let tree = kit.another_tree().await;
     let ask = ListShares { states: vec![ShareState::Expired], after: None, limit: 10 };
     let tenant = tree.tenant(ann.person.tenant);
