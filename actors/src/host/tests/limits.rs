@@ -157,7 +157,8 @@ async fn a_suspended_tenants_containers_are_stopped_at_every_host_and_none_wakes
     }
     assert_eq!(here.wake(&ann, hers).await.unwrap_err().reason(), "TENANT_SUSPENDED");
     resume(&there.kit, ann.tenant).await;
-    assert_eq!(here.info(&ann, hers).await.state, ContainerState::Stopped, "it waits to be asked for");
+    // it waits to be asked for
+    here.comes_to(&ann, hers, ContainerState::Stopped).await;
     here.wake(&ann, hers).await.unwrap();
 }
 

@@ -112,7 +112,7 @@ async fn a_lease_that_ends_while_paused_is_locked_and_frozen_again() {
     world.comes_to(&ann, container, ContainerState::Paused).await;
     until("it is frozen again", async || world.calls(Op::Pause) == 2).await;
     assert_eq!(world.engine(container).await, Some(State::Paused));
-    assert_eq!(world.info(&ann, container).await.unlocked_until, None);
+    until("so it is in the store", async || world.info(&ann, container).await.unlocked_until.is_none()).await;
 }
 
 #[tokio::test]
@@ -147,10 +147,10 @@ async fn a_lock_that_could_not_seal_is_a_lock_and_whoever_asked_is_told() {
     world.kit.clock.advance(super::cells::LEASE);
     until("it is frozen again", async || world.calls(Op::Pause) == 2).await;
     world.comes_to(&ann, container, ContainerState::Paused).await;
-    assert_eq!(world.info(&ann, container).await.unlocked_until, None);
+    until("so it is in the store", async || world.info(&ann, container).await.unlocked_until.is_none()).await;
     assert_eq!(*world.cells.locks.lock().unwrap(), [LockReason::User, LockReason::Lease]);
     assert_eq!(world.calls(Op::Kill), 0);
-    assert_eq!(unsealed(&world, &ann, "container.locked").await, 2, "the audit says so");
+    until("the audit says so", async || unsealed(&world, &ann, "container.locked").await == 2).await;
     world.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
     assert_eq!(unsealed(&world, &ann, "container.stopped").await, 1);
 }
