@@ -170,7 +170,7 @@ async fn a_watch_ends_with_its_session_whether_or_not_it_is_read() {
         }
         assert!(left <= 17, "{left} events after the end");
     };
-    tokio::time::timeout(Duration::from_secs(1), ended).await.expect("it does not end within a second");
+    tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it does not end by itself");
     assert!(watch(&kit, &second, vault, None).await.is_err());
 }
 

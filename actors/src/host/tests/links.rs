@@ -19,7 +19,7 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a session that nobody vouches for is good for in these tests.
-const PINNED: Duration = Duration::from_millis(1_500);
+const PINNED: Duration = Duration::from_secs(4);
 
 /// Ann's tenant is owned by the first, her unlocked container is on the second.
 async fn unlocked() -> (World, World, Person, ContainerId) {

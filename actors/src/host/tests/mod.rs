@@ -215,8 +215,7 @@ impl World {
 
     /// When the idle clock of a container is due, as the store has it.
     async fn due(&self, person: &Person, container: ContainerId) -> Option<Timestamp> {
-        let ownership = self.ownership(person).await;
-        let mut tx = self.kit.store.read(ownership).await.unwrap();
+        let mut tx = self.kit.rows(person.tenant).await;
         let timers = tx.find::<Timer>(Filter::all()).await.unwrap();
         let subject = container.to_string();
         timers
