@@ -2,7 +2,7 @@
 
 mod postgres;
 
-pub use postgres::TestDatabase;
+pub use postgres::{PATIENT, TestDatabase};
 
 use ocmt_crypto::audit::{Actor, Outcome};
 use ocmt_types::{

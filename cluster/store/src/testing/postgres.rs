@@ -12,7 +12,7 @@ const ROLES: &str = include_str!("../../../../migrations/postgres/roles.sql");
 /// For tests of something else than the database, whose calls nobody repeats: a machine that does much at once lets a
 /// healthy database wait for longer than a node may take it for healthy, and a test for longer than a transaction may do
 /// nothing.
-const PATIENT: PgTimes = PgTimes {
+pub const PATIENT: PgTimes = PgTimes {
     turn: Duration::from_secs(30),
     connect: Duration::from_secs(10),
     sign_of_life: Duration::from_secs(10),

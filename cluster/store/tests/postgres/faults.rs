@@ -6,7 +6,7 @@ use crate::proxy::{Line, Proxy};
 use ocmt_store::{
     Claim, Filter, PgConfig, PgIdentity, PgTimes, Store, StoreError,
     tables::Timer,
-    testing::{TestDatabase, TestNode, id},
+    testing::{PATIENT, TestDatabase, TestNode, id},
 };
 use ocmt_types::{Clock as _, Ownership, SystemClock, Timestamp};
 use sqlx::Connection as _;
@@ -28,9 +28,9 @@ async fn timers(store: &Store, own: Ownership) -> i64 {
 async fn a_frozen_owners_open_transaction_is_ended_by_whoever_buries_it() {
     let database = TestDatabase::migrated().await.unwrap();
     // no bound of the server's: what ends the transaction is the burial
-    let long = PgTimes { idle: Duration::from_secs(60), ..PgTimes::default() };
+    let long = PgTimes { idle: Duration::from_secs(60), ..PATIENT };
     let first = store_of(1, PgConfig { times: long, ..PgConfig::new(database.url()) }).await;
-    let second = store_of(2, PgConfig::new(database.url())).await;
+    let second = store_of(2, PgConfig { times: PATIENT, ..PgConfig::new(database.url()) }).await;
     let owner = TestNode::start(&first, 1).await.unwrap();
     let claimer = TestNode::start(&second, 2).await.unwrap();
     let own = owner.found(1).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_frozen_owners_open_transaction_is_ended_by_whoever_buries_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn claims_that_meet_dead_owners_need_no_second_connection() {
     let database = TestDatabase::migrated().await.unwrap();
-    let buried = database.open().await.unwrap();
+    let buried = database.open_patiently().await.unwrap();
     let mut left = Vec::new();
     for n in 1..=3 {
         let owner = TestNode::start(&buried, n).await.unwrap();
@@ -55,7 +55,7 @@ async fn claims_that_meet_dead_owners_need_no_second_connection() {
         buried.cluster().mark_dead(owner.incarnation).await.unwrap();
     }
     // this store has ended nobody's sessions yet, and has one connection for all three claims
-    let config = PgConfig { cluster_connections: 1, ..PgConfig::new(database.url()) };
+    let config = PgConfig { cluster_connections: 1, times: PATIENT, ..PgConfig::new(database.url()) };
     let store = Store::postgres(&config).await.unwrap();
     let claimer = TestNode::start(&store, 9).await.unwrap();
     let mut claims = JoinSet::new();
@@ -71,7 +71,8 @@ async fn claims_that_meet_dead_owners_need_no_second_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_does_nothing_is_ended_by_the_server() {
     let database = TestDatabase::migrated().await.unwrap();
-    let first = store_of(1, PgConfig::new(database.url())).await;
+    let times = PgTimes { idle: PgTimes::default().idle, ..PATIENT };
+    let first = store_of(1, PgConfig { times, ..PgConfig::new(database.url()) }).await;
     let own = TestNode::start(&first, 1).await.unwrap().found(1).await.unwrap();
     let mut frozen = first.fenced(own).await.unwrap();
     frozen.insert(&timer(own, "late", 1)).await.unwrap();
@@ -87,7 +88,7 @@ async fn a_transaction_that_does_nothing_is_ended_by_the_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn writers_that_touch_the_same_timers_in_any_order_do_not_deadlock() {
     let database = TestDatabase::migrated().await.unwrap();
-    let store = database.open().await.unwrap();
+    let store = database.open_patiently().await.unwrap();
     let own = TestNode::start(&store, 1).await.unwrap().found(1).await.unwrap();
     for round in 0..20 {
         let start = std::sync::Arc::new(Barrier::new(2));
@@ -115,7 +116,7 @@ async fn writers_that_touch_the_same_timers_in_any_order_do_not_deadlock() {
 async fn looks_for_made_up_tenants_leave_room_for_everything_else() {
     let database = TestDatabase::migrated().await.unwrap();
     // two may look at once
-    let config = PgConfig { cluster_connections: 4, ..PgConfig::new(database.url()) };
+    let config = PgConfig { cluster_connections: 4, times: PATIENT, ..PgConfig::new(database.url()) };
     let store = Store::postgres(&config).await.unwrap();
     let mut slow = sqlx::PgConnection::connect(&database.url()).await.unwrap();
     // another: within a transaction the server's view of its sessions stands still
@@ -150,6 +151,10 @@ async fn looks_for_made_up_tenants_leave_room_for_everything_else() {
     assert_eq!(store.cluster().look().await.unwrap().owner(id(1)).await.unwrap(), None);
 }
 
+/// Within a second on a machine that does nothing else; whoever waits for a lock, a turn, or an answer waits for longer than
+/// this.
+const SOON: Duration = Duration::from_millis(3_500);
+
 /// A store behind a proxy, and one that goes straight to the database.
 async fn behind_proxy(database: &TestDatabase) -> (Proxy, Store, Store) {
     let url = database.url();
@@ -158,7 +163,7 @@ async fn behind_proxy(database: &TestDatabase) -> (Proxy, Store, Store) {
     let proxy = Proxy::start(address.to_owned()).await;
     let through = format!("{before}@127.0.0.1:{}/{name}?sslmode=disable", proxy.port);
     let config = PgConfig { tenant_connections: 3, cluster_connections: 2, ..PgConfig::new(through) };
-    (proxy, Store::postgres(&config).await.unwrap(), database.open().await.unwrap())
+    (proxy, Store::postgres(&config).await.unwrap(), database.open_patiently().await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -193,7 +198,7 @@ async fn a_silent_database_is_told_as_unavailable_soon_and_heals() {
         let refused = store.fenced(own).await.err();
         let waited = clock.boottime().saturating_sub(begun);
         assert!(matches!(refused, Some(StoreError::Unavailable(_))), "{refused:?}");
-        assert!(waited < Duration::from_secs(1), "{waited:?}");
+        assert!(waited < SOON, "{waited:?}");
     }
     proxy.set(Line::Good);
     let healed = async {
@@ -203,7 +208,7 @@ async fn a_silent_database_is_told_as_unavailable_soon_and_heals() {
             tokio::time::sleep(Duration::from_millis(10)).await; // why: between two looks of a bounded wait
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), healed).await.expect("it does not heal");
+    tokio::time::timeout(Duration::from_secs(60), healed).await.expect("it does not heal");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -230,8 +235,8 @@ async fn a_database_that_lets_in_slower_than_callers_wait_is_found_again() {
         }
     };
     let longest =
-        tokio::time::timeout(Duration::from_secs(15), found).await.expect("each try begins from nothing");
-    assert!(longest < Duration::from_millis(1_500), "{longest:?}");
+        tokio::time::timeout(Duration::from_secs(60), found).await.expect("each try begins from nothing");
+    assert!(longest < SOON, "{longest:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,7 +256,7 @@ async fn a_store_that_closes_waits_for_no_connection_that_was_being_opened() {
                 store.close().await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(6), closed).await.expect("it does not close");
+        tokio::time::timeout(Duration::from_secs(20), closed).await.expect("it does not close");
     }
 }
 
@@ -292,21 +297,24 @@ async fn whoever_is_in_the_middle_when_the_database_falls_silent_is_told_soon_to
     assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
     assert!(matches!(committed, Err(StoreError::OutcomeUnknown(_))), "{committed:?}");
     assert!(matches!(newcomer, Some(StoreError::Unavailable(_))), "{newcomer:?}");
-    assert!(waited < Duration::from_secs(1), "{waited:?}");
+    assert!(waited < SOON, "{waited:?}");
 }
 
 /// The statement of a lone writer waits for a lock, and nobody else has anything to ask.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_for_a_lock_is_not_taken_for_a_silent_database() {
     let database = TestDatabase::migrated().await.unwrap();
-    let store = database.open().await.unwrap();
+    // a database that does much at once takes its time for a sign of life, too
+    let (sign_of_life, connect) = (Duration::from_secs(1), Duration::from_secs(2));
+    let times = PgTimes { sign_of_life, connect, ..PATIENT };
+    let store = Store::postgres(&PgConfig { times, ..database.config() }).await.unwrap();
     let own = TestNode::start(&store, 1).await.unwrap().found(1).await.unwrap();
     let mut holder = sqlx::PgConnection::connect(&database.url()).await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE timers IN ACCESS EXCLUSIVE MODE").execute(&mut holder).await.unwrap();
     let mut tx = store.fenced(own).await.unwrap();
     let row = timer(own, "a", 1);
     let release = async {
-        tokio::time::sleep(Duration::from_millis(2_500)).await; // why: longer than a silent database is waited for, shorter than a lock
+        tokio::time::sleep(Duration::from_secs(5)).await; // why: longer than a silent database is waited for, shorter than a lock
         sqlx::raw_sql("ROLLBACK").execute(&mut holder).await.unwrap();
     };
     let (written, ()) = tokio::join!(tx.insert(&row), release);
@@ -317,7 +325,7 @@ async fn a_wait_for_a_lock_is_not_taken_for_a_silent_database() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_ends_every_session_is_unavailable_and_then_all_goes_on() {
     let database = TestDatabase::migrated().await.unwrap();
-    let store = database.open().await.unwrap();
+    let store = database.open_patiently().await.unwrap();
     let own = TestNode::start(&store, 1).await.unwrap().found(1).await.unwrap();
     let mut open = store.fenced(own).await.unwrap();
     open.insert(&timer(own, "a", 1)).await.unwrap();
@@ -345,7 +353,7 @@ async fn a_server_that_ends_every_session_is_unavailable_and_then_all_goes_on() 
 #[tokio::test]
 async fn a_commit_after_a_refused_statement_is_no_success() {
     let database = TestDatabase::migrated().await.unwrap();
-    let store = database.open().await.unwrap();
+    let store = database.open_patiently().await.unwrap();
     let own = TestNode::start(&store, 1).await.unwrap().found(1).await.unwrap();
     let mut tx = store.fenced(own).await.unwrap();
     tx.insert(&timer(own, "a", 1)).await.unwrap();

@@ -8,7 +8,7 @@ use crate::{
 use ocmt_store::{
     Filter, PgConfig, PgTimes, Store, StoreError,
     tables::Timer,
-    testing::{TestDatabase, TestNode},
+    testing::{PATIENT, TestDatabase, TestNode},
 };
 use ocmt_types::Ownership;
 use sqlx::{Connection as _, PgConnection};
@@ -28,7 +28,7 @@ const CLAIM: &str = "UPDATE tenant_owner SET incarnation = $2, epoch = epoch + 1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_meets_a_claim_under_way_waits_for_it_and_is_refused() {
     let database = TestDatabase::migrated().await.unwrap();
-    let store = database.open().await.unwrap();
+    let store = database.open_patiently().await.unwrap();
     let own = TestNode::start(&store, 1).await.unwrap().found(1).await.unwrap();
     let mut claimer = raw(&database).await;
     let mut claim = claimer.begin().await.unwrap();
@@ -51,7 +51,7 @@ const UNREAD: &str = "WITH fence AS (SELECT epoch FROM tenant_owner WHERE tenant
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fence_in_a_clause_that_nobody_reads_fences_nothing_and_ours_is_read() {
     let database = TestDatabase::migrated().await.unwrap();
-    let store = database.open().await.unwrap();
+    let store = database.open_patiently().await.unwrap();
     let first = TestNode::start(&store, 1).await.unwrap();
     let second = TestNode::start(&store, 2).await.unwrap();
     let old = first.found(1).await.unwrap();
@@ -95,13 +95,13 @@ impl Meeting {
     /// transactions that rest for longer than `idle`.
     async fn at(line: Line, idle: Duration) -> Self {
         let database = TestDatabase::migrated().await.unwrap();
-        let straight = database.open().await.unwrap();
+        let straight = database.open_patiently().await.unwrap();
         let url = database.url();
         let (login, place) = url.split_once('@').unwrap();
         let (address, name) = place.split_once('/').unwrap();
         let proxy = Proxy::start(address.to_owned()).await;
         let through = format!("{login}@127.0.0.1:{}/{name}?sslmode=disable", proxy.port);
-        let times = PgTimes { idle, ..PgTimes::default() };
+        let times = PgTimes { idle, ..PATIENT };
         let config = PgConfig { tenant_connections: 8, times, ..PgConfig::new(through) };
         let store = Store::postgres(&config).await.unwrap();
         let first = TestNode::start(&straight, 1).await.unwrap();
@@ -167,7 +167,8 @@ async fn commits_that_came_before_a_claim_are_loaded_by_it_though_nobody_heard_o
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_directory_is_read_in_a_transaction_while_claims_hold_every_other_connection() {
     let database = TestDatabase::migrated().await.unwrap();
-    let config = PgConfig { tenant_connections: 1, cluster_connections: 1, ..PgConfig::new(database.url()) };
+    let alone = PgConfig { tenant_connections: 1, cluster_connections: 1, ..PgConfig::new(database.url()) };
+    let config = PgConfig { times: PATIENT, ..alone };
     let store = Store::postgres(&config).await.unwrap();
     let node = TestNode::start(&store, 1).await.unwrap();
     let own = node.found(1).await.unwrap();
@@ -187,7 +188,7 @@ async fn the_directory_is_read_in_a_transaction_while_claims_hold_every_other_co
             break;
         }
     }
-    let listed = tokio::time::timeout(Duration::from_secs(10), tx.addresses("user1@example.org")).await;
+    let listed = tokio::time::timeout(Duration::from_secs(20), tx.addresses("user1@example.org")).await;
     assert_eq!(listed.expect("it waits for the claim, which waits for it").unwrap().len(), 1);
     tx.commit().await.unwrap();
     claims.join_next().await.unwrap().unwrap().unwrap();

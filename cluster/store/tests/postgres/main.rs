@@ -11,11 +11,14 @@ mod roles;
 mod serial;
 mod wall;
 
-use ocmt_store::{Store, testing::TestDatabase};
+use ocmt_store::{
+    PgConfig, Store,
+    testing::{PATIENT, TestDatabase},
+};
 
 async fn open() -> (Store, TestDatabase) {
     let database = TestDatabase::migrated().await.unwrap();
-    (database.open().await.unwrap(), database)
+    (database.open_patiently().await.unwrap(), database)
 }
 
 suite!(crate::open);
@@ -23,7 +26,7 @@ suite!(crate::open);
 /// The same in roles, behind row security.
 async fn open_in_roles() -> (Store, TestDatabase) {
     let database = TestDatabase::create().await.unwrap();
-    let config = database.with_roles().await.unwrap();
+    let config = PgConfig { times: PATIENT, ..database.with_roles().await.unwrap() };
     (Store::postgres(&config).await.unwrap(), database)
 }
 

@@ -13,13 +13,13 @@ async fn step(database: &TestDatabase, usable_from: i64) {
 #[tokio::test]
 async fn a_schema_that_was_added_to_is_worked_on_but_neither_copied_nor_migrated() {
     let database = TestDatabase::migrated().await.unwrap();
-    let before = database.open().await.unwrap();
+    let before = database.open_patiently().await.unwrap();
     let first = TestNode::start(&before, 1).await.unwrap();
     let own = first.found(1).await.unwrap();
     step(&database, 1).await;
     // who works on it already goes on, and who comes anew is let in
     before.fenced(own).await.unwrap().commit().await.unwrap();
-    let after = database.open().await.unwrap();
+    let after = database.open_patiently().await.unwrap();
     TestNode::start(&after, 2).await.unwrap().found(2).await.unwrap();
     // a copy would leave out what this program does not know
     let mut dump = Vec::new();

@@ -3,7 +3,7 @@ use crate::conformance::{areas::record, rows::timer};
 use ocmt_store::{
     Filter, PgConfig, PgRoles, Store, StoreError,
     tables::{AuditRow, Timer},
-    testing::{TestDatabase, TestNode, id},
+    testing::{PATIENT, TestDatabase, TestNode, id},
 };
 use ocmt_types::Timestamp;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, postgres::PgConnectOptions};
@@ -31,7 +31,7 @@ async fn filled() -> (TestDatabase, PgConfig, Store) {
 }
 
 async fn fill(config: &PgConfig) -> Store {
-    let store = Store::postgres(config).await.unwrap();
+    let store = Store::postgres(&PgConfig { times: PATIENT, ..config.duplicate() }).await.unwrap();
     store.cluster().cluster(id(1_000), Timestamp(0)).await.unwrap();
     let node = TestNode::start(&store, 1).await.unwrap();
     let own = node.found(1).await.unwrap();

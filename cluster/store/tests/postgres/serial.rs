@@ -40,7 +40,7 @@ where
 
 async fn opened() -> (TestDatabase, Store) {
     let database = TestDatabase::migrated().await.unwrap();
-    let store = database.open().await.unwrap();
+    let store = database.open_patiently().await.unwrap();
     (database, store)
 }
 

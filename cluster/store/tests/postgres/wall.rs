@@ -3,7 +3,7 @@
 use ocmt_store::{
     Filter, PgConfig, Store, StoreError,
     tables::User,
-    testing::{TestDatabase, TestNode, id},
+    testing::{PATIENT, TestDatabase, TestNode, id},
 };
 use ocmt_types::{TenantId, Timestamp};
 use sqlx::{
@@ -251,7 +251,7 @@ fn without_later_steps() -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_of_before_is_refused_until_it_is_migrated_and_guarded_then() {
     let database = TestDatabase::create().await.unwrap();
-    let config = database.with_roles().await.unwrap();
+    let config = PgConfig { times: PATIENT, ..database.with_roles().await.unwrap() };
     let store = Store::postgres(&config).await.unwrap();
     store.cluster().cluster(id(1_000), Timestamp(0)).await.unwrap();
     let node = TestNode::start(&store, 1).await.unwrap();

@@ -12,7 +12,7 @@ use crate::{
     Filter, Store,
     backend::Backend,
     tables::User,
-    testing::{TestDatabase, TestNode},
+    testing::{PATIENT, TestDatabase, TestNode},
 };
 
 /// What the connection that is used next names, and how many users it sees.
@@ -27,7 +27,7 @@ async fn next(postgres: &Postgres) -> (Option<String>, i64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_used_again_sees_nothing_of_who_used_it_before() {
     let database = TestDatabase::create().await.unwrap();
-    let config = PgConfig { tenant_connections: 1, ..database.with_roles().await.unwrap() };
+    let config = PgConfig { tenant_connections: 1, times: PATIENT, ..database.with_roles().await.unwrap() };
     let store = Store::postgres(&config).await.unwrap();
     let Backend::Postgres(postgres) = store.backend() else { panic!("not PostgreSQL") };
     let node = TestNode::start(&store, 1).await.unwrap();
