@@ -88,13 +88,14 @@ async fn a_page_is_answered_where_its_session_lives_and_judged_where_it_was_aske
 #[tokio::test]
 async fn a_connection_that_asks_for_nothing_is_ended_and_one_with_a_call_is_not() {
     let mesh = Mesh::new();
-    // longer than the handshake of the second takes on a busy machine: the first waits for it without a call
-    let clients = ListenLimits { idle: Some(Duration::from_millis(750)), ..Bounds::default().clients };
+    let clients = ListenLimits { idle: Some(Duration::from_secs(1)), ..Bounds::default().clients };
     let node = mesh.node_with(1, Bounds { clients, ..Bounds::default() }).await;
-    let (busy, idle) = (mesh.client(&node).await, mesh.client(&node).await);
-    let (mut call, mut sender) = (JoinSet::new(), busy.sender.clone());
+    let (mut call, busy) = (JoinSet::new(), mesh.client(&node).await);
+    let mut sender = busy.sender.clone();
     call.spawn(async move { sender.send_request(mesh::call("/hang", "x")).await.is_ok() });
     until("the call is open", || node.app.open() == 1).await;
+    // only now, so that neither waits for the other without a call
+    let idle = mesh.client(&node).await;
     assert_eq!(idle.text("/count", "four").await, "4");
     until("the idle one is told", || idle.sender.is_closed()).await;
     assert!(!busy.sender.is_closed(), "a call was open");

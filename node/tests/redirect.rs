@@ -5,8 +5,8 @@ mod mesh;
 
 use std::time::Duration;
 
-use mesh::{Mesh, PATIENCE, tenant, until};
-use ocmt::peers::Route;
+use mesh::{Bounds, Mesh, PATIENCE, tenant, until};
+use ocmt::{forward::Times, peers::Route};
 use ocmt_client::{
     Client, ClientError, Identity,
     ca::ClusterCa,
@@ -69,10 +69,8 @@ async fn a_node_that_says_it_owns_nothing_is_left_and_the_call_repeated() {
 async fn the_first_endpoint_that_answers_is_taken_and_a_dead_owner_is_left() {
     let mesh = Mesh::new();
     let (edge, owner) = mesh.pair().await;
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let dead = format!("https://{}", nowhere.local_addr().unwrap());
-    drop(nowhere);
-    let client = signed_in(&mesh, &[&dead, &edge.peer.endpoint]).await;
+    // where nothing listens, and nobody is given the port
+    let client = signed_in(&mesh, &["https://127.0.0.1:1", &edge.peer.endpoint]).await;
     assert_eq!(hops(&client).await.unwrap(), "1");
     assert_eq!(hops(&client).await.unwrap(), "0");
     let next = mesh.node(3).await;
@@ -86,7 +84,9 @@ async fn the_first_endpoint_that_answers_is_taken_and_a_dead_owner_is_left() {
 #[tokio::test]
 async fn a_tenant_that_nobody_takes_is_given_up_after_a_while() {
     let mesh = Mesh::new();
-    let (edge, _owner) = mesh.pair().await;
+    // the client asks often, and each time the node waits as long as it may
+    let times = Times { patience: Duration::from_millis(100), ..Times::default() };
+    let (edge, _owner) = mesh.pair_with(Bounds { times, ..Bounds::default() }).await;
     edge.where_to.put(tenant(1), Route::Nobody);
     let client = signed_in(&mesh, &[&edge.peer.endpoint]).await;
     let refused = hops(&client).await.unwrap_err();
@@ -136,7 +136,7 @@ async fn a_call_is_given_up_when_its_time_is_over() {
     second.app.hold();
     let mut request = tonic::Request::new(WhoAmIRequest {});
     request.set_timeout(Duration::from_millis(700));
-    let refused = timeout(Duration::from_secs(5), client.auth().who_am_i(request)).await;
+    let refused = timeout(PATIENCE, client.auth().who_am_i(request)).await;
     let refused = refused.expect("it goes on past its time").unwrap_err();
     assert!(
         matches!(refused.code(), Code::DeadlineExceeded | Code::Cancelled | Code::Unavailable),

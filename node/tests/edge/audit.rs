@@ -18,7 +18,9 @@ async fn a_node_with_a_public_name_and_certificate_is_looked_at_too() {
     let edge = Edge::start(|config| {
         config.tls.certificate.clone_from(&certificate);
         config.tls.key.clone_from(&key);
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // below those that the kernel gives to whoever asks for any
+        let is_unused = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+        let port = std::iter::repeat_with(|| rand::random_range(20_000..32_000)).find(is_unused).unwrap();
         config.listen.client.set_port(port);
         config.listen.public_url = format!("https://node.example:{port}");
         known = Some(config.clone());

@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     browser::{EMAIL, ann},
-    kit::Edge,
+    kit::{Edge, PATIENCE},
 };
 
 /// What only a node among others has.
@@ -33,10 +33,9 @@ fn folder() -> PathBuf {
 }
 
 /// The value of the one sample that begins so.
-fn value(text: &str, series: &str) -> f64 {
-    let line = text.lines().find(|line| line.starts_with(series));
-    let line = line.unwrap_or_else(|| panic!("no {series} in\n{text}"));
-    line.rsplit(' ').next().unwrap().parse().unwrap()
+fn told(text: &str, series: &str) -> Option<f64> {
+    let line = text.lines().find(|line| line.starts_with(series))?;
+    Some(line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
 #[tokio::test]
@@ -45,19 +44,25 @@ async fn requests_are_counted_by_method_and_code_and_nobody_is_named() {
     let ann = ann(&edge).await;
     let me = ann.who_am_i().await.unwrap();
     edge.ask(Request::get("/made-up-by-a-caller"), "").await;
-    let text = metrics(&edge).await;
-    let ok = "ocmt_requests_total{method=\"AuthService/WhoAmI\",from=\"client\",code=\"OK\"}";
-    assert!(value(&text, ok) >= 1.0);
-    assert!(value(&text, "ocmt_requests_total{method=\"other\",from=\"client\",code=\"4xx\"}") >= 1.0);
-    let took = "ocmt_request_duration_seconds_count{method=\"AuthService/WhoAmI\",from=\"client\"}";
-    assert!(value(&text, took) >= 1.0);
-    assert!(value(&text, "ocmt_actor_handling_seconds_count{method=\"AuthService/WhoAmI\"}") >= 1.0);
-    assert!(value(&text, "ocmt_actor_waiting_seconds_count") >= 1.0);
-    assert_eq!(value(&text, "ocmt_actor_mailbox_depth"), 0.0);
-    assert!(value(&text, "ocmt_tenant_activations_total") >= 1.0);
-    assert_eq!(value(&text, "ocmt_tenants_awake"), 1.0);
-    let admitted = "ocmt_limit_decisions_total{limit=\"read\",decision=\"admitted\"}";
-    assert!(value(&text, admitted) >= 1.0);
+    let counted = [
+        "ocmt_requests_total{method=\"AuthService/WhoAmI\",from=\"client\",code=\"OK\"}",
+        "ocmt_requests_total{method=\"other\",from=\"client\",code=\"4xx\"}",
+        "ocmt_request_duration_seconds_count{method=\"AuthService/WhoAmI\",from=\"client\"}",
+        "ocmt_actor_handling_seconds_count{method=\"AuthService/WhoAmI\"}",
+        "ocmt_actor_waiting_seconds_count",
+        "ocmt_tenant_activations_total",
+        "ocmt_limit_decisions_total{limit=\"read\",decision=\"admitted\"}",
+    ];
+    // a request is counted when its answer has gone, which its caller may know before
+    let all = async || {
+        let text = metrics(&edge).await;
+        let all = counted.iter().all(|series| told(&text, series).is_some_and(|value| value >= 1.0));
+        (all && told(&text, "ocmt_actor_mailbox_depth") == Some(0.0)).then_some(text)
+    };
+    let Some(text) = ocmt::local::wait_for(PATIENCE, all).await else {
+        panic!("not all is counted:\n{}", metrics(&edge).await)
+    };
+    assert_eq!(told(&text, "ocmt_tenants_awake"), Some(1.0));
     for word in [EMAIL, "made-up", &me.tenant.to_string(), &me.user.to_string(), "127.0.0.1"] {
         let samples = text.split_once("\r\n\r\n").unwrap().1;
         assert!(!samples.contains(word), "{word} is told");

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -19,7 +19,7 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = unused_port();
         let server = Self { child: run(port, folder.path()), port, folder };
         server.answers().await;
         server
@@ -74,7 +74,7 @@ impl Server {
 
     async fn answers(&self) {
         let look = async || self.say("PING").ok().filter(|answer| answer == "+PONG");
-        wait_for(Duration::from_secs(30), look)
+        wait_for(Duration::from_secs(90), look)
             .await
             .expect("redis-server does not answer: is it installed (tests/scripts/install.sh test)?");
     }
@@ -85,6 +85,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Below those that the kernel gives to whoever asks for any: it is this test's also while nothing listens there.
+fn unused_port() -> u16 {
+    let is_unused = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(|| rand::random_range(20_000..32_000)).find(is_unused).unwrap()
 }
 
 fn run(port: u16, folder: &std::path::Path) -> Child {

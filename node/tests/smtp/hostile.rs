@@ -61,7 +61,7 @@ async fn a_server_that_falls_silent_is_left_in_time_wherever_it_does() {
         kit.settings.smtp_timeout = HumanDuration(bound);
         // its own bound ends it, and not this test's
         let letter = invite(ADA, "Home");
-        let why = tokio::time::timeout(Duration::from_secs(30), kit.is_kept(&letter)).await.unwrap();
+        let why = tokio::time::timeout(Duration::from_secs(90), kit.is_kept(&letter)).await.unwrap();
         assert!(why.contains("within"), "{way:?} {verb}: {why}");
     }
 }
@@ -87,8 +87,8 @@ async fn a_server_that_never_ends_a_line_is_left_at_once() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_said_to_be_so() {
     let mut kit = Kit::of(Way::Implicit).await;
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    kit.settings.smtp = nobody.to_string();
+    // where nothing listens, and nobody is given the port
+    kit.settings.smtp = "127.0.0.1:1".to_owned();
     let why = kit.is_kept(&invite(ADA, "Home")).await;
     assert!(why.contains("cannot be reached"), "{why}");
     kit.settings.smtp = "mail.invalid:465".to_owned();
