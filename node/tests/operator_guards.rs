@@ -150,7 +150,7 @@ async fn the_cluster_is_watched_with_its_tenants_and_shows_its_sealing_key() {
     let watched = live.watch_cluster(pb::WatchClusterRequest::default()).await.unwrap();
     let mut events = watched.into_inner();
     let next = async |events: &mut tonic::Streaming<pb::WatchClusterResponse>| {
-        let event = tokio::time::timeout(std::time::Duration::from_secs(20), events.message()).await;
+        let event = tokio::time::timeout(std::time::Duration::from_secs(60), events.message()).await;
         event.expect("nothing is told").unwrap().unwrap().change.unwrap()
     };
     assert!(matches!(next(&mut events).await, pb::watch_cluster_response::Change::Node(_)));

@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 type Feed = mpsc::Sender<Result<Frame<Bytes>, std::io::Error>>;
 
 /// Frames that are sent before the edge is given a moment: a client's own connection bears 2,000 unread.
-const AT_ONCE: usize = 400;
+const AT_ONCE: usize = 100;
 
 /// A call to a program that reads nothing, on a connection of its own.
 async fn unread(mesh: &Mesh, edge: &Node) -> (Feed, H2, JoinSet<()>) {

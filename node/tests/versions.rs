@@ -4,7 +4,7 @@
 
 mod mesh;
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::ops::RangeInclusive;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -35,7 +35,7 @@ async fn pair(mesh: &Mesh, first: RangeInclusive<u32>, second: RangeInclusive<u3
 }
 
 fn soon() -> Deadline {
-    Deadline::after(&SystemClock, Duration::from_secs(5))
+    Deadline::after(&SystemClock, PATIENCE)
 }
 
 /// A message in its gRPC frame.

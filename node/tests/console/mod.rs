@@ -85,7 +85,7 @@ async fn a_browsers_key_opens_the_console_until_its_certificate_is_revoked() {
     }
     assert_eq!(get("/console/events").await.status(), 401);
     let ends = async { while live.frame().await.is_some() {} };
-    tokio::time::timeout(Duration::from_secs(20), ends).await.expect("it is told of changes for good");
+    tokio::time::timeout(Duration::from_secs(60), ends).await.expect("it is told of changes for good");
 
     // where clients are served there is none, whoever asks
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&files.ca));

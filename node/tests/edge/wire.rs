@@ -79,8 +79,10 @@ async fn answers(edge: &Edge, request: &str) -> String {
     stream.write_all(request.replace("HOST", &host).as_bytes()).await.unwrap();
     let mut all = Vec::new();
     let mut part = [0; 4096];
-    while let Ok(Ok(n @ 1..)) = timeout(std::time::Duration::from_secs(2), stream.read(&mut part)).await {
+    let mut patience = PATIENCE;
+    while let Ok(Ok(n @ 1..)) = timeout(patience, stream.read(&mut part)).await {
         all.extend_from_slice(&part[..n]);
+        patience = std::time::Duration::from_secs(2);
     }
     String::from_utf8_lossy(&all).into_owned()
 }
