@@ -17,10 +17,15 @@ pub(crate) fn keep(node: &TestNode, person: &Person) -> String {
 
 /// The same in a folder of this name: one person may have two sessions.
 pub(crate) fn keep_in(node: &TestNode, person: &Person, name: &str) -> String {
+    keep_at(node, person, name, node.target().unwrap().endpoint)
+}
+
+/// The same, of a node that is reached at `endpoint`.
+pub(crate) fn keep_at(node: &TestNode, person: &Person, name: &str, endpoint: String) -> String {
     let target = node.target().unwrap();
     let identity = person.client.identity().unwrap();
     let session = StoredSession {
-        endpoint: target.endpoint.clone(),
+        endpoint,
         ca_pem: target.ca.pem().to_owned(),
         tenant: identity.tenant,
         user: identity.user,

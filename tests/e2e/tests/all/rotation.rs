@@ -14,10 +14,10 @@ use ocmt_crypto::{
     vault::{Rollback, RotationMode},
 };
 use ocmt_proto::v1 as pb;
-use ocmt_testkit::{Person, TestNode, programs};
+use ocmt_testkit::{Person, TestNode, line::Line, programs};
 use tokio::{process::Command, task::JoinSet};
 
-use crate::api_keys::keep;
+use crate::api_keys::keep_at;
 
 const OLD: &str = "violin ledger umbrella quartz";
 const NEW: &str = "tramway okapi lantern 39";
@@ -87,11 +87,21 @@ async fn whole(client: &ocmt_client::Client, device: &LocalState) -> (Vault, boo
     (vault, changed)
 }
 
+/// A line over which a rotation takes seconds, and somebody's session at its end: a client is met in the middle of its work also
+/// where whoever looks has to wait for a turn on a busy machine. Of a rewrap there is less to send.
+async fn slowly(node: &TestNode, person: &Person, rewrap: bool) -> (Line, String) {
+    let server = node.target().unwrap().authority().unwrap().to_string();
+    let pause = Duration::from_millis(if rewrap { 200 } else { 20 });
+    let line = Line::slow(server, pause).await.unwrap();
+    let state = keep_at(node, person, "slow", format!("https://{}", line.address()));
+    (line, state)
+}
+
 async fn killed_at(least: Step) {
     let node = TestNode::start().await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let epoch = filled(&ada).await.keys().epoch();
-    let state = keep(&node, &ada);
+    let (line, state) = slowly(&node, &ada, false).await;
     let at = |name: &str| node.folder().join(name);
     std::fs::write(at("old"), OLD).unwrap();
     std::fs::write(at("new"), NEW).unwrap();
@@ -106,6 +116,7 @@ async fn killed_at(least: Step) {
         .unwrap();
     reached(&ada.client, epoch, least).await;
     client.kill().await.unwrap();
+    line.cut();
     let (mut vault, changed) = whole(&ada.client, &ada.device).await;
     // what was under way at the node may have come to its end after the kill, and only then
     assert!(changed || least < Step::Finished);
@@ -136,7 +147,7 @@ async fn a_client_killed_at_the_end_of_a_rotation_leaves_the_new_vault() {
 /// `ocmt vault rotate` with `more`, killed when some of it is staged: the device, and where the rotation leads to.
 async fn cut_off(node: &TestNode, ada: &Person, more: &[&str]) -> (LocalState, bytes::Bytes) {
     let epoch = filled(ada).await.keys().epoch();
-    let state = keep(node, ada);
+    let (line, state) = slowly(node, ada, !more.is_empty()).await;
     let passphrase = node.folder().join("old");
     std::fs::write(&passphrase, OLD).unwrap();
     let mut client = Command::new(programs::ocmt().unwrap())
@@ -149,6 +160,7 @@ async fn cut_off(node: &TestNode, ada: &Person, more: &[&str]) -> (LocalState, b
         .unwrap();
     reached(&ada.client, epoch, Step::Staged).await;
     client.kill().await.unwrap();
+    line.cut();
     let rotation =
         shown(&ada.client).await.unwrap().rotation.expect("it came to its end before it was killed");
     assert!(rotation.staged_count > 1 && rotation.remaining_count > 0);

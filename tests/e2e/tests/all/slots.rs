@@ -225,7 +225,7 @@ async fn a_token_that_nobody_touches_is_given_up_in_time() {
     fs::write(&file, "00".repeat(20)).unwrap();
     let token = ocmt_client::hardware::Token::parse(&format!("'{TOKEN}' '{}' hang", file.display())).unwrap();
     let token = token.with_patience(std::time::Duration::from_millis(500));
-    let answer = tokio::time::timeout(std::time::Duration::from_secs(20), token.answer(&[7; 32])).await;
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(60), token.answer(&[7; 32])).await;
     assert!(answer.unwrap().unwrap_err().to_string().contains("no answer within"));
 }
 
@@ -254,11 +254,20 @@ async fn a_weak_passphrase_is_refused_before_anything_is_sent() {
 async fn whoever_guesses_is_told_how_long_to_wait() {
     let desk = Desk::new().await;
     desk.done("vault create --new-passphrase-file @first").await;
-    // short waits a client sits out by itself
-    for _ in 0..4 {
-        desk.refused(&format!("vault ls {BY_SECOND}"), "the passphrase is wrong").await;
+    let mut refused = None;
+    for _ in 0..5 {
+        // short waits a client sits out by itself
+        for _ in 0..4 {
+            desk.refused(&format!("vault ls {BY_SECOND}"), "the passphrase is wrong").await;
+        }
+        let said = desk.ocmt(&format!("vault ls {BY_FIRST}")).await;
+        if said.code != Some(0) {
+            refused = Some(said);
+            break;
+        }
+        // this machine took so long that the rest of the wait was a short one: the count begins anew
     }
-    let said = desk.ocmt(&format!("vault ls {BY_FIRST}")).await;
+    let said = refused.expect("every wait is sat out");
     assert_eq!(said.code, Some(3), "{}", said.err);
     let wait = said.err.split("can be made in ").nth(1).and_then(|rest| rest.split(' ').next());
     let wait: u64 = wait.unwrap_or_else(|| panic!("{}", said.err)).parse().unwrap();
@@ -268,7 +277,7 @@ async fn whoever_guesses_is_told_how_long_to_wait() {
         let said = desk.ocmt(&format!("vault ls {BY_FIRST}")).await;
         (said.code == Some(0)).then_some(())
     };
-    let opened = ocmt::local::wait_every(Duration::from_millis(500), Duration::from_secs(20), opens).await;
+    let opened = ocmt::local::wait_every(Duration::from_millis(500), Duration::from_secs(90), opens).await;
     opened.expect("it never opens again");
     for _ in 0..3 {
         desk.done(&format!("vault ls {BY_FIRST}")).await;
