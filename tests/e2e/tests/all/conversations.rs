@@ -18,7 +18,7 @@ use ocmt_crypto::{
     vault::{Rollback, RotationMode},
 };
 use ocmt_store::testing::TestDatabase;
-use ocmt_testkit::{Person, TestNode};
+use ocmt_testkit::{Person, TestNode, ports};
 use ocmt_types::{Clock as _, ConversationId, SystemClock};
 use tokio::time::timeout;
 use tonic::Code;
@@ -135,7 +135,8 @@ async fn who_follows_hears_what_comes_and_stops_with_the_session() {
     let took = SystemClock.boottime().saturating_sub(began);
     println!("the stream ended {took:?} after asking");
     assert_eq!(code(&ended), Some(Code::Unauthenticated));
-    assert!(took < Duration::from_secs(1));
+    // nothing else would have ended it: how soon it ends is held where a session is revoked at one of several nodes
+    assert!(took < PATIENCE);
     // and one that is finished ends by itself
     let mut following = vault.read_conversation(id, Start::First, true).await.unwrap();
     let mut writer = vault.write_conversation(id).await.unwrap();
@@ -151,7 +152,7 @@ async fn who_follows_hears_what_comes_and_stops_with_the_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_appended_before_a_kill_is_there_after_it_and_the_rest_is_sent_again() {
     // the same port again, so that the writer finds it
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = ports::unused().unwrap();
     let node = TestNode::start_with(|config| config.listen.client.set_port(port)).await.unwrap();
     let ada = node.person("ada").await.unwrap();
     let mut vault = ada.vault(PASSPHRASE).await.unwrap();

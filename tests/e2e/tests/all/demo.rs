@@ -63,7 +63,8 @@ async fn an_interrupted_demo_clears_away_and_exits_1() {
         }
     }
     assert_eq!(demo.wait().await.unwrap().code(), Some(1), "{seen}");
-    assert!(seen.contains("✗ interrupted") && !seen.contains("proves its secret"), "{seen}");
+    // what it had begun it may have ended before it heard of it
+    assert!(seen.contains("✗ interrupted") && !seen.contains("All of it worked"), "{seen}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "left on disk");
     assert_eq!(running_below(folder.path()), Vec::<String>::new(), "left running");
 }

@@ -156,7 +156,7 @@ async fn a_device_sees_what_another_writes_and_nothing_after_its_session_has_end
     let bad = ada.client.watch_vault(vault.id(), "1.0").await.err().unwrap();
     assert!(matches!(bad, ClientError::Refused(_)) && bad.code() == Some(tonic::Code::InvalidArgument));
     ada.client.sign_out().await.unwrap();
-    let ended = tokio::time::timeout(Duration::from_secs(1), watch.next()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(60), watch.next()).await;
     let ended = ended.expect("it goes on after its session").unwrap_err();
     assert_eq!(ended.code(), Some(tonic::Code::Unauthenticated));
 }

@@ -32,7 +32,7 @@ async fn tokens_outlive_their_key(node: &TestNode) {
         let answer = http::get(&target, "/.well-known/ocmt-gateway-keys", &[]).await.ok()?;
         serde_json::from_str::<Value>(&answer.body).ok()?["keys"][1]["exp"].as_i64()
     };
-    let until = wait_for(Duration::from_secs(20), second).await.expect("the key before is gone");
+    let until = wait_for(Duration::from_secs(60), second).await.expect("the key before is gone");
     let left = until - SystemClock.now().millis() / 1000;
     assert!((3_000..=3_660).contains(&left), "{left} s");
 }
@@ -87,9 +87,12 @@ async fn a_nodes_key_is_rotated_under_its_heads_and_operators_are_told() {
     }
     let stranger = Trust { ca: None, keys: vec![NoteKey::parse(second["key"].as_str().unwrap()).unwrap()] };
     assert!(kept.prove(&stranger).is_err(), "a later key says nothing of earlier ones");
-    // looked at every two seconds, and the posts above took longer
-    let keys = fs::read_to_string(node.folder().join("data/pki/sealing.keys")).unwrap();
-    assert!(keys.lines().any(|line| line.starts_with("2 ")), "the next sealing key was made");
+    // whether one is due the node looks now and then
+    let made = async || {
+        let keys = fs::read_to_string(node.folder().join("data/pki/sealing.keys")).ok()?;
+        keys.lines().any(|line| line.starts_with("2 ")).then_some(())
+    };
+    wait_for(Duration::from_secs(60), made).await.expect("the next sealing key was not made");
     let log = fs::read_to_string(node.folder().join("node.log")).unwrap();
     assert!(!log.contains("xyzzy"), "where a channel leads is in no log");
 }

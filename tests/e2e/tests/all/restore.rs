@@ -27,14 +27,10 @@ fn failed(said: &Said, why: &str) {
 async fn remembered(folder: &Path, revoked: &Revocations) {
     let node = revoked.nodes.first().unwrap().to_string();
     let file = folder.join("data/revoked.json");
-    for _ in 0..200 {
-        if fs::read_to_string(&file).is_ok_and(|text| text.contains(&node)) {
-            return;
-        }
-        // the node looks at its database once in a while, and nothing tells when it has
-        tokio::time::sleep(Duration::from_millis(100)).await; // why: between two looks of a bounded wait
-    }
-    panic!("{} does not name {node}", file.display());
+    // the node looks at its database once in a while, and nothing tells when it has
+    let named = async || fs::read_to_string(&file).is_ok_and(|text| text.contains(&node)).then_some(());
+    let named = ocmt::local::wait_for(Duration::from_secs(90), named).await;
+    named.unwrap_or_else(|| panic!("{} does not name {node}", file.display()));
 }
 
 #[tokio::test]

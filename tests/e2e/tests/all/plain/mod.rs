@@ -4,10 +4,10 @@ mod http;
 mod limits;
 mod sockets;
 
-use std::{net::TcpListener, time::Duration};
+use std::time::Duration;
 
 use ocmt_client::{container::Spec, vault::Vault};
-use ocmt_testkit::{Person, TestNode, plain::Visitor, programs};
+use ocmt_testkit::{Person, TestNode, plain::Visitor, ports, programs};
 use ocmt_types::{Clock as _, ContainerId, SystemClock};
 
 /// Somebody whose unlocked container runs the demo's workload.
@@ -52,10 +52,9 @@ pub(crate) async fn unlocked(person: &Person, change: impl FnOnce(&mut Spec)) ->
 /// Containers of the `process` runtime share the machine's loopback.
 pub(crate) fn workload() -> Spec {
     let program = programs::of_the_cell("ocmt-demo-workload").unwrap().display().to_string();
-    let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     Spec {
         argv: vec![program, "serve".to_owned()],
-        workload_port: Some(free.local_addr().unwrap().port()),
+        workload_port: Some(ports::unused().unwrap()),
         gateway_plain: true,
         ..Spec::default()
     }

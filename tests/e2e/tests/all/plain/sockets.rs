@@ -5,7 +5,10 @@ use std::time::Duration;
 use ::http::StatusCode;
 use futures_util::SinkExt as _;
 use ocmt_client::container::State;
-use ocmt_testkit::plain::{Socket, is_problem};
+use ocmt_testkit::{
+    pace,
+    plain::{Socket, is_problem},
+};
 use tokio::io::AsyncWriteExt as _;
 use tokio_tungstenite::tungstenite::{
     Message,
@@ -81,14 +84,12 @@ async fn a_close_comes_with_its_code_both_ways_and_what_breaks_is_told_apart() {
 
 /// Waits until the workload has heard this close.
 async fn heard_close(stage: &Stage, what: &str) {
-    for _ in 0..100 {
+    let heard = async || {
         let heard = stage.visitor.get("/closed").await.unwrap().body;
-        if heard.lines().any(|code| code == what) {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await; // why: a level is looked at
-    }
-    panic!("the workload never heard {what}");
+        heard.lines().any(|code| code == what).then_some(())
+    };
+    let heard = ocmt::local::wait_for(Duration::from_secs(60), heard).await;
+    heard.unwrap_or_else(|| panic!("the workload never heard {what}"));
 }
 
 #[tokio::test]
@@ -169,20 +170,22 @@ async fn pings_of_the_workload_and_of_the_client_are_no_use_of_it_and_messages_b
     let mut socket = stage.visitor.socket("/ws").await.unwrap();
     let state = async || stage.ada.client.container(stage.container).await.unwrap().state;
     // the workload pings for longer than the idle time, and says so in messages nowhere
-    socket.say("pings 100 50").await.unwrap();
     let began = now();
+    socket.say("pings 1200 50").await.unwrap();
     let mut pinged = 0;
     while state().await != State::Paused {
-        assert!(now() - began < Duration::from_secs(9), "kept awake by pings: {pinged}");
+        // they go on for twice as long
+        assert!(now() - began < Duration::from_secs(30), "kept awake by pings: {pinged}");
         socket.stream.send(Message::Ping("x".into())).await.unwrap();
         pinged += 1;
         tokio::time::sleep(Duration::from_millis(100)).await; // why: a client that pings ten times a second
     }
     assert!(now() - began >= Duration::from_secs(4), "slept early");
-    // what the workload says by itself keeps it awake
-    socket.say("drops 16 500").await.unwrap();
+    // what the workload says by itself keeps it awake, at another connection: at the first one it pings yet
+    let mut other = stage.visitor.socket("/ws").await.unwrap();
+    other.say("drops 16 500").await.unwrap();
     for _ in 0..16 {
-        assert_eq!(hear_text(&mut socket).await, "drop");
+        assert_eq!(hear_text(&mut other).await, "drop");
         assert_eq!(state().await, State::Running);
     }
 }
@@ -199,13 +202,19 @@ async fn it_ends_with_the_session_within_a_second_and_with_lock_and_stop() {
     for socket in &mut sockets {
         assert_eq!(socket.talk("x").await.unwrap(), "x");
     }
-    let began = now();
+    let other = stage.node.local().client().await.unwrap();
+    let control = async || drop(other.who_am_i().await);
     stage.ada.client.sign_out().await.unwrap();
-    for socket in &mut sockets {
-        assert_eq!(socket.closed().await.unwrap().0, 4401);
-    }
-    println!("closed {:?} after the sign-out", now() - began);
-    assert!(now() - began < Duration::from_secs(1));
+    let began = now();
+    let closed = async {
+        for socket in &mut sockets {
+            assert_eq!(socket.closed().await.unwrap().0, 4401);
+        }
+        now() - began
+    };
+    let (took, machine) = pace::beside(control, closed).await;
+    println!("closed {took:?} after the sign-out, {machine:?} of it the machine's");
+    assert!(took < Duration::from_secs(1) + machine, "{took:?}, {machine:?} of it the machine's");
     let stage = Stage::open().await;
     let mut socket = stage.visitor.socket("/ws").await.unwrap();
     stage.ada.client.lock_container(stage.container).await.unwrap();
