@@ -20,7 +20,7 @@ use crate::api_keys::keep;
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
 const MARK: &str = "canary 62c0d7a9 of a conversation";
 const LEASE: Duration = Duration::from_secs(600);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A container whose program does this at each start. `$FOLDER` is a place of its own.
 async fn program(node: &TestNode, person: &Person, script: &str) -> ContainerId {

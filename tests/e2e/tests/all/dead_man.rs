@@ -8,11 +8,11 @@ use ocmt_runtime::{
     docker::{DockerConfig, DockerRuntime, Engine, confinement::Confinement},
 };
 use ocmt_store::testing::TestDatabase;
-use ocmt_testkit::{TestNode, command, line::Line, programs};
+use ocmt_testkit::{TestNode, command, line::Line, ports, programs};
 
 /// Not those of other tests.
 const NETWORKS: &str = "10.231.0.0/16";
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) fn engine() -> String {
     std::env::var("OCMT_TEST_DOCKER").expect("OCMT_TEST_DOCKER names no engine: tests/scripts/engines.sh")
@@ -64,7 +64,7 @@ async fn a_node_that_cannot_rejoin_pauses_what_it_runs_and_wakes_it_when_it_is_b
     let (server, name) = place.split_once('/').unwrap();
     let line = Line::to(server.to_owned()).await.unwrap();
     let image = image().await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = ports::unused().unwrap();
     let node = TestNode::start_on(&format!("{login}@{}/{name}?sslmode=disable", line.address()), |config| {
         // each life of it listens anew, and the next is to be found where the first was
         config.listen.client.set_port(port);

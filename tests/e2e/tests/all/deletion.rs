@@ -15,7 +15,7 @@ use crate::{
 #[tokio::test]
 async fn an_owner_types_the_name_keeps_the_tenant_and_deletes_it_after_all() {
     let node = TestNode::start_with(|config| {
-        config.tenants.deletion_delay = ocmt::config::HumanDuration(Duration::from_secs(3));
+        config.tenants.deletion_delay = ocmt::config::HumanDuration(Duration::from_secs(10));
     })
     .await
     .unwrap();

@@ -1,10 +1,10 @@
 //! What an operator's certificate opens, and that no tenant's secret is behind it.
 
-use std::{net::TcpListener, path::Path};
+use std::path::Path;
 
 use ocmt::pki::OperatorFiles;
 use ocmt_proto::v1 as pb;
-use ocmt_testkit::{Person, TestNode, command, raw};
+use ocmt_testkit::{Person, TestNode, command, ports, raw};
 use tonic::{
     Code,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
@@ -47,7 +47,7 @@ pub(crate) async fn operated() -> (TestNode, Person, Ids, String) {
     let first = ["cluster", "operators", "first", "--data-dir", &at("data"), "--out", &at("operator")];
     let said = command::ocmt(&first).await.unwrap();
     assert_eq!(said.code, Some(0), "{}", said.err);
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = ports::unused().unwrap();
     let node = TestNode::start_again(folder, |config| config.listen.operators.set_port(port)).await.unwrap();
     (node, ada, ids, format!("https://127.0.0.1:{port}"))
 }

@@ -2,7 +2,7 @@
 //! counts its limits, hold neither the key that the guardians share nor the requester's, with too few parts, with enough before
 //! the release, after a veto, and after the release.
 
-use std::{fs, net::TcpListener, process::Stdio, time::Duration};
+use std::{fs, process::Stdio, time::Duration};
 
 use ocmt::{
     canary::{Marks, Place, search},
@@ -19,7 +19,7 @@ use ocmt_crypto::{
     slot::{NewSlot, RecoveryKey},
 };
 use ocmt_proto::v1 as pb;
-use ocmt_testkit::{Person, TestNode};
+use ocmt_testkit::{Person, TestNode, ports};
 use ocmt_types::{Clock as _, Digest32, GuardianSetId, IdGen, RandomIds, SystemClock};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -27,9 +27,9 @@ use tokio::process::{Child, Command};
 use crate::delays;
 
 const PASSPHRASE: &str = "violin ledger umbrella quartz";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Long enough to approve and look around before the release, and to see one.
-const DELAYS: Delays = Delays { lock_ms: 30_000, recovery_ms: 25_000, ..delays::SHORT };
+const DELAYS: Delays = Delays { lock_ms: 45_000, recovery_ms: 40_000, ..delays::SHORT };
 
 /// Where the limits are counted. What it does not count in time is refused, and done at another try.
 struct Redis {
@@ -41,7 +41,7 @@ struct Redis {
 impl Redis {
     fn start() -> Self {
         let folder = TempDir::with_prefix("ocmt-redis.").unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let port = ports::unused().unwrap().to_string();
         let process = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--dir"])
             .arg(folder.path())

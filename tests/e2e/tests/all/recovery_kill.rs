@@ -22,7 +22,7 @@ use crate::delays;
 
 const OLD: &str = "violin ledger umbrella quartz";
 const NEW: &str = "tramway-Okapi-39-lantern";
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Somebody's client of a node that has come back.
 async fn again(node: &TestNode, person: &Person) -> Client {

@@ -106,7 +106,7 @@ impl Kit {
         let at = |name: &str| -> PathBuf { self.inside.path().join(name) };
         fs::write(at("asking"), command).unwrap();
         fs::rename(at("asking"), at("ask")).unwrap();
-        wait_for(Duration::from_secs(30), async || {
+        wait_for(Duration::from_secs(120), async || {
             let said = fs::read_to_string(at("said")).ok()?;
             fs::remove_file(at("said")).unwrap();
             Some(said.trim_end().to_owned())

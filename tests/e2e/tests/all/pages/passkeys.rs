@@ -1,15 +1,13 @@
 //! A passkey is added on a page, signs in alone and after a link, and is taken away.
 
-use std::net::TcpListener;
-
-use ocmt_testkit::TestNode;
+use ocmt_testkit::{TestNode, ports};
 use serde_json::json;
 
 use super::{ENGLISH, browser::Browser, sign_in};
 
 /// Passkeys are of a name, and addresses are none.
 async fn named_node() -> TestNode {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = ports::unused().unwrap();
     let change = |config: &mut ocmt::config::Config| {
         config.listen.client.set_port(port);
         config.listen.public_url = format!("https://localhost:{port}");
