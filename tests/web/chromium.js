@@ -50,7 +50,7 @@ try {
     const answer = await page.run(
       "const done = arguments[arguments.length - 1];" +
         "const started = () => globalThis.vectors ? globalThis.vectors().then(done, (e) => done({ error: String(e.stack) }))" +
-        " : setTimeout(started, 20); started();",
+        " : performance.now() < 60_000 ? setTimeout(started, 20) : done({ error: 'no modules came' }); started();",
     );
     const complaints = (await page.log()).map(({ message }) => message);
     return { ...answer, complaints };

@@ -24,14 +24,33 @@ async function startDriver(folder) {
   throw new Error("chromedriver did not start: tests/scripts/install.sh test");
 }
 
-/** Starts a Chromium of its own, runs `work` with it, and ends it whatever comes. */
+/**
+ * What Chromium says of all that a change of the machine's network cut off, where bridges of containers come and go beside it, and its
+ * driver of a browser that did not come up.
+ */
+const PASSING = ["net::ERR_NETWORK_CHANGED", "session not created"];
+
+/**
+ * Starts a Chromium of its own, runs `work` with it, and ends it whatever comes; all of it anew after what passes. `work` answers
+ * with what the page complained of.
+ */
 export async function withChromium(work) {
+  for (let tries = 1; ; tries += 1) {
+    const told = await inChromium(work).catch((error) => ({ error, complaints: [error.message] }));
+    if (tries < 3 && told.complaints.some((one) => PASSING.some((what) => one.includes(what)))) continue;
+    if (told.error instanceof Error) throw told.error;
+    return told;
+  }
+}
+
+async function inChromium(work) {
   // the browser's own temporary folders too, which it leaves when it is killed
   const folder = await mkdtemp(join(tmpdir(), "ocmt-chromium-"));
   try {
     return await drive(folder, work);
   } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    // what is left of the browser writes for a moment more
+    await rm(folder, { recursive: true, force: true, maxRetries: 20 });
   }
 }
 
@@ -49,7 +68,7 @@ async function drive(folder, work) {
     const wanted = { "goog:chromeOptions": options, "goog:loggingPrefs": { browser: "ALL" } };
     ({ sessionId: session } = await ask("POST", "/session", { capabilities: { alwaysMatch: wanted } }));
     const at = `/session/${session}`;
-    await ask("POST", `${at}/timeouts`, { script: 120_000 });
+    await ask("POST", `${at}/timeouts`, { script: 300_000 });
     return await work({
       go: (url) => ask("POST", `${at}/url`, { url }),
       /** Runs the body of a function in the page; its last argument is what to call with the answer. */

@@ -71,16 +71,21 @@ pub(super) struct Driver {
 impl Driver {
     /// Starts both; pages are asked for in `language` first.
     pub(super) async fn start(language: &str) -> anyhow::Result<Self> {
-        let folder = TempDir::with_prefix("ocmt-chromium.")?;
         let mut tries = 0;
-        let (child, port) = loop {
+        loop {
             tries += 1;
-            match listening(folder.path()).await {
-                // it ends where the port that it found free on IPv4 is taken on IPv6
+            match Self::try_start(language).await {
+                // the driver ends where the port that it found free on IPv4 is taken on IPv6, and gives a browser up that a busy
+                // machine is slow to start
                 Err(_) if tries < TRIES => {}
-                begun => break begun?,
+                begun => return begun,
             }
-        };
+        }
+    }
+
+    async fn try_start(language: &str) -> anyhow::Result<Self> {
+        let folder = TempDir::with_prefix("ocmt-chromium.")?;
+        let (child, port) = listening(folder.path()).await?;
         let mut driver = Self { child, port, session: String::new(), browser: None, folder };
         driver.begin(language).await?;
         Ok(driver)
@@ -172,7 +177,7 @@ impl Drop for Driver {
             let _ = kill_process(pid, Signal::TERM);
         }
         let mut ended = false;
-        for _ in 0..100 {
+        for _ in 0..1500 {
             ended = ended || !matches!(self.child.try_wait(), Ok(None));
             if ended && std::fs::remove_dir_all(self.folder.path()).is_ok() {
                 break;
