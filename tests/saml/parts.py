@@ -4,6 +4,7 @@ import datetime
 import http.server
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -44,7 +45,7 @@ class Processes:
     def end(self, process):
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -56,12 +57,18 @@ class Processes:
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the kernel gives to whoever asks for any: until somebody listens there it is nobody's."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
-def wait_for(what, look, seconds=30):
+def wait_for(what, look, seconds=120):
     """Whatever `look` finds; who does not come in time fails the run."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -222,7 +229,7 @@ class Bridge:
         wait_for("the bridge", listens(self.port))
 
     def metadata(self, browser):
-        return browser.open(f"{self.base}/Saml2/proxy_saml2_backend.xml", timeout=30).read().decode()
+        return browser.open(f"{self.base}/Saml2/proxy_saml2_backend.xml", timeout=120).read().decode()
 
 
 class Node:
@@ -262,7 +269,7 @@ ca_file = "{ca_file}"
 
     def run(self, who, *words):
         client = self.client(who, *words)
-        out, err = client.communicate(timeout=60)
+        out, err = client.communicate(timeout=120)
         if client.returncode != 0:
             raise SystemExit(f"ocmt {' '.join(words)}: {err}")
         return out
@@ -281,7 +288,7 @@ ca_file = "{ca_file}"
 
     def by_link(self, who, to, *words):
         client = self.client(who, "login", *words, stdin=True)
-        out, err = client.communicate(self.link(to) + "\n", timeout=60)
+        out, err = client.communicate(self.link(to) + "\n", timeout=120)
         if client.returncode != 0:
             raise SystemExit(f"{who}: {err}")
         return out

@@ -45,11 +45,11 @@ def walk(ca_file, url):
     """From the provider's address through the form of the SAML provider: the address at which the browser comes back."""
     web = browser(ca_file)
     try:
-        page = web.open(url, timeout=30).read().decode()
+        page = web.open(url, timeout=120).read().decode()
         fields = dict(re.findall(r'name="(SAMLResponse|RelayState)" value="([^"]*)"', page))
         action = re.search(r'action="([^"]+)"', page).group(1)
         fields = {name: html.unescape(value) for name, value in fields.items()}
-        web.open(html.unescape(action), urllib.parse.urlencode(fields).encode(), timeout=30)
+        web.open(html.unescape(action), urllib.parse.urlencode(fields).encode(), timeout=120)
     except Back as back:
         return str(back)
     raise SystemExit("the bridge sent nobody back")
@@ -91,7 +91,7 @@ class World:
         if "error=access_denied" in back:
             self.processes.end(client)
             return "refused by the bridge"
-        _, err = client.communicate(back + "\n", timeout=60)
+        _, err = client.communicate(back + "\n", timeout=120)
         if client.returncode != 0:
             return "refused: " + err.strip().splitlines()[-1]
         me = json.loads(self.node.run("browser", "whoami", "--json"))

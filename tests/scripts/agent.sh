@@ -62,14 +62,14 @@ format = "text"
 TOML
     "$ocmt" node --config "$scratch/ocmt.toml" >"$scratch/node.log" 2>&1 &
     node=$!
-    wait_for 30 grep -q 'node serves' "$scratch/node.log" || fail_with_log "the node" "$scratch/node.log"
+    wait_for 120 grep -q 'node serves' "$scratch/node.log" || fail_with_log "the node" "$scratch/node.log"
     export OCMT_STATE_DIR=$scratch/state
     mkfifo "$scratch/link"
     "$ocmt" login --sign-up --email you@example.org --tenant-name Home --endpoint https://127.0.0.1:7443 \
         --ca "$scratch/data/pki/ca.pem" <"$scratch/link" >"$scratch/login.log" 2>&1 &
     local login=$!
     exec 7>"$scratch/link"
-    wait_for 30 grep -q 'https://.*/auth/link/' "$scratch/node.log" || fail_with_log "a sign-in" "$scratch/login.log"
+    wait_for 120 grep -q 'https://.*/auth/link/' "$scratch/node.log" || fail_with_log "a sign-in" "$scratch/login.log"
     grep -o 'https://.*/auth/link/[^ ]*' "$scratch/node.log" | tail -n 1 >&7
     wait "$login" || fail_with_log "a sign-in" "$scratch/login.log"
 }

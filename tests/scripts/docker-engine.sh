@@ -49,7 +49,7 @@ try_dockerd() { # folder, extra folder in front of the PATH
         --pidfile "$dir/pid" --config-file "$dir/daemon.json" --bridge=none </dev/null >>"$dir/log" 2>&1 &
     pid=$!
     echo "$pid" >"$dir/started"
-    local tenths=300
+    local tenths=1200
     while [ "$tenths" -gt 0 ]; do
         docker_answers "$1" >/dev/null 2>&1 && return 0
         gone "$pid" && return 1
@@ -142,8 +142,8 @@ stop_docker() { # folder
     [ -f "$dir/docker/started" ] || return 0
     remove_containers "$dir"
     containerd=$(cat "$dir/docker/exec/containerd/containerd.pid" 2>/dev/null || true)
-    end_process "$(cat "$dir/docker/started")" 30 TERM
-    [ -z "$containerd" ] || end_process "$containerd" 10 TERM
+    end_process "$(cat "$dir/docker/started")" 90 TERM
+    [ -z "$containerd" ] || end_process "$containerd" 30 TERM
     end_shims "$dir"
     unmount_below "$dir/docker"
     [ ! -e "$dir/docker/keep-chains" ] || return 0

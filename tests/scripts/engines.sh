@@ -60,7 +60,7 @@ start_postgres() {
         as_postgres "$bin/postgres" -D "$dir/data" -k "$dir" -h 127.0.0.1 -p "$port" -c fsync=off \
             -c max_connections=300 -c timezone=UTC </dev/null >"$dir/log" 2>&1 &
     )
-    if ! wait_for 20 "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"; then
+    if ! wait_for 120 "$bin/pg_isready" -q -h 127.0.0.1 -p "$port"; then
         fail_with_log "PostgreSQL" "$dir/log"
     fi
     echo "OCMT_TEST_POSTGRES=postgres://ocmt:$password@127.0.0.1:$port/postgres" >>"$1/env"
@@ -73,7 +73,7 @@ start_redis() {
     redis-server --bind 127.0.0.1 --port "$port" --dir "$dir" --save "" --appendonly no \
         --daemonize no --pidfile "$dir/pid" </dev/null >"$dir/log" 2>&1 &
     echo $! >"$dir/started"
-    if ! wait_for 10 redis-cli -h 127.0.0.1 -p "$port" ping; then
+    if ! wait_for 60 redis-cli -h 127.0.0.1 -p "$port" ping; then
         fail_with_log "Redis" "$dir/log"
     fi
     echo "OCMT_TEST_REDIS=redis://127.0.0.1:$port" >>"$1/env"
@@ -103,9 +103,9 @@ stop() {
     stop_docker "$dir" || left+=(Docker)
     pid=$(postgres_pid "$dir")
     # INT is PostgreSQL's fast shutdown: open transactions are rolled back
-    [ -z "$pid" ] || end_process "$pid" 20 INT || left+=(PostgreSQL)
+    [ -z "$pid" ] || end_process "$pid" 60 INT || left+=(PostgreSQL)
     if [ -f "$dir/redis/started" ]; then
-        end_process "$(cat "$dir/redis/started")" 10 TERM || left+=(Redis)
+        end_process "$(cat "$dir/redis/started")" 30 TERM || left+=(Redis)
     fi
     rm -rf --one-file-system -- "$dir" || left+=("the folder")
     [ "${#left[@]}" -eq 0 ] || die "of the engines in $dir did not end or go: ${left[*]}"

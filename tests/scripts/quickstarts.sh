@@ -30,13 +30,13 @@ world() {
     mkdir -p "$scratch"
     (cd "$scratch" && exec "$ocmt" dev --runtime process >node.log 2>&1) &
     node=$!
-    wait_for 30 grep -q 'Links are printed here' "$scratch/node.log" || die "no node: $(tail -n 5 "$scratch/node.log")"
+    wait_for 120 grep -q 'Links are printed here' "$scratch/node.log" || die "no node: $(tail -n 5 "$scratch/node.log")"
     mkfifo "$scratch/link"
     "$ocmt" login --sign-up --email you@example.org --tenant-name Home --endpoint "https://127.0.0.1:$port" \
         --ca "$scratch/.ocmt/pki/ca.pem" <"$scratch/link" >"$scratch/login.log" 2>&1 &
     local login=$!
     exec 7>"$scratch/link"
-    wait_for 30 grep -q 'https://.*/auth/link/' "$scratch/node.log" || die "no link: $(cat "$scratch/login.log")"
+    wait_for 120 grep -q 'https://.*/auth/link/' "$scratch/node.log" || die "no link: $(cat "$scratch/login.log")"
     grep -o 'https://.*/auth/link/[^ ]*' "$scratch/node.log" | tail -n 1 >&7
     wait "$login" || die "not signed in: $(cat "$scratch/login.log")"
     "$ocmt" container create >/dev/null 2>&1
