@@ -112,3 +112,4 @@ pub use ports::{
 pub use quota::{Quota, QuotaChange};
 pub use system::{StreamEnd, StreamGuard, System, TenantHandle};
 pub use tenant::{sso::BAD_SSO, transcript::follow::TranscriptWake};
+pub use watch::Told;

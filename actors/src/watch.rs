@@ -2,7 +2,9 @@
 //!
 //! What is told is read from the store, so that nothing is missed whoever wrote it: a host of another node, or the
 //! owner before this one. A [`Hint`] only says that it is worth looking now. A reader holds a bounded number of events
-//! up and nothing else. The stream ends with the session, and when the tenant moves.
+//! up and nothing else. The stream ends with the session, whatever still waits, and when the tenant moves.
+
+mod told;
 
 use std::{
     collections::HashMap,
@@ -13,6 +15,8 @@ use std::{
 
 use tokio::sync::{Notify, mpsc};
 
+pub use self::told::Told;
+use self::told::{Telling, told};
 use crate::{
     call::{Call, CallMeta},
     caller::Caller,
@@ -116,9 +120,6 @@ pub(crate) trait Log: Send + 'static {
     fn read(&mut self) -> impl Future<Output = Result<Vec<Self::Event>, ActorError>> + Send;
 }
 
-/// What a reader gets.
-pub(crate) type Told<E> = mpsc::Receiver<Result<E, ActorError>>;
-
 /// The answer to whoever asks for what is not kept any more.
 pub(crate) fn too_old() -> ActorError {
     ActorError::OutOfRange("what changed since is not kept any more: read it anew, then watch from now")
@@ -149,8 +150,8 @@ impl System {
 
 /// Follows a log until its reader goes, the session ends or the tenant moves. `begun` is told first.
 fn start<L: Log>(log: L, begun: Option<L::Event>, guard: StreamGuard, hint: Hint) -> Told<L::Event> {
-    let (events, to_reader) = mpsc::channel(AHEAD);
-    supervisor::detach(tell(log, begun, guard, hint, events));
+    let (telling, to_reader) = told();
+    supervisor::detach(tell(log, begun, guard, hint, telling));
     to_reader
 }
 
@@ -159,21 +160,23 @@ async fn tell<L: Log>(
     begun: Option<L::Event>,
     mut guard: StreamGuard,
     hint: Hint,
-    events: mpsc::Sender<Result<L::Event, ActorError>>,
+    telling: Telling<L::Event>,
 ) {
     let ended = tokio::select! {
         biased;
-        end = guard.over() => Some(match end {
-            StreamEnd::SessionOver => ActorError::Unauthenticated("the session has ended"),
-            StreamEnd::Moved | StreamEnd::LeaseLost => {
-                ActorError::unavailable("MOVED", "the tenant is worked on elsewhere: watch again from the last event")
-            }
-        }),
-        error = follow(log, begun, &hint, &events) => error,
+        end = guard.over() => Err(end),
+        error = follow(log, begun, &hint, &telling.events) => Ok(error),
     };
-    if let Some(error) = ended {
-        // a reader that is behind finds the stream at its end
-        let _ = events.try_send(Err(error));
+    match ended {
+        Err(StreamEnd::SessionOver) => {
+            telling.revoke(ActorError::Unauthenticated("the session has ended"));
+        }
+        Err(StreamEnd::Moved | StreamEnd::LeaseLost) => telling.end(ActorError::unavailable(
+            "MOVED",
+            "the tenant is worked on elsewhere: watch again from the last event",
+        )),
+        Ok(Some(error)) => telling.end(error),
+        Ok(None) => {}
     }
 }
 

@@ -48,6 +48,32 @@ async fn a_websocket_whose_node_goes_is_told_to_connect_again() {
     assert_eq!(closed(&mut socket).await, 1012);
 }
 
+/// What it has not taken stands between it and its owner's word.
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_ended_with_its_session_by_the_node_it_is_connected_to() {
+    use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio_tungstenite::tungstenite::Message;
+    let mesh = Mesh::new();
+    let (edge, _owner) = mesh.pair().await;
+    let mut socket = websocket(&mesh, &edge).await;
+    let mut sent = 0_u64;
+    let piece = Message::Binary(vec![7; 64 << 10].into());
+    while let Ok(passed) = timeout(Duration::from_secs(5), socket.send(piece.clone())).await {
+        passed.unwrap();
+        sent += 1;
+    }
+    edge.where_to.over.cancel();
+    let heard = async {
+        let mut heard = 0;
+        while let Some(Ok(_)) = socket.next().await {
+            heard += 1;
+        }
+        heard
+    };
+    let heard = timeout(PATIENCE, heard).await.expect("it goes on");
+    assert!(heard < sent, "{heard} of {sent}");
+}
+
 #[tokio::test]
 async fn requests_to_workloads_take_no_place_of_those_who_have_no_session_yet() {
     let mesh = Mesh::new();
@@ -91,7 +117,7 @@ async fn a_listener_that_stops_waits_for_what_its_connections_were_upgraded_to()
     assert!(timeout(Duration::from_millis(500), &mut serving).await.is_err(), "it did not wait");
     drop(held.lock().unwrap().take());
     // well before it would have given up
-    timeout(Duration::from_secs(3), serving).await.expect("it goes on");
+    timeout(Duration::from_secs(4), serving).await.expect("it goes on");
 }
 
 #[tokio::test]
@@ -170,7 +196,8 @@ async fn asked(
 ) -> Result<(Socket, Answer), tokio_tungstenite::tungstenite::Error> {
     use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
     let stream = Client::new(&mesh.papers, node).tls(b"http/1.1").await.unwrap();
-    let mut request = "wss://localhost/gateway/x".into_client_request().unwrap();
+    let container: ocmt_types::ContainerId = ocmt_types::Id::from_bytes([1; 16]);
+    let mut request = format!("wss://localhost/gateway/{container}").into_client_request().unwrap();
     let offered = format!("ocmt.v1, ocmt.token.{}", token());
     request.headers_mut().insert("sec-websocket-protocol", offered.parse().unwrap());
     timeout(PATIENCE, tokio_tungstenite::client_async(request, stream)).await.unwrap()

@@ -6,6 +6,7 @@
 //! [`crate::System::open_channel`] (in a session).
 
 mod state_text;
+mod unsealed;
 mod wake;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub use ocmt_store::tables::ContainerState;
 use ocmt_types::{ContainerId, Digest32, NodeId, Secret, Timestamp, UnlockId, UserId, VaultId};
 use serde::{Deserialize, Serialize};
 
+pub use unsealed::{Unsealed, VolumeFault};
 pub use wake::{Wake, WakeKind};
 
 use super::{
@@ -22,6 +24,8 @@ use super::{
     egress::{GetEgressPolicy, PolicySet, PutEgressPolicy},
 };
 pub use crate::host::{
+    elsewhere::SessionElsewhere,
+    ending::{Ender, Ending, ending},
     gateway::{Gateway, GatewayEnd, Shown, Way},
     gateway_key::GatewayKey,
     plain,
@@ -92,6 +96,9 @@ pub struct ContainerInfo {
     pub exit: Option<ContainerExit>,
     /// Why it failed or is held, for people.
     pub failure: Option<String>,
+    /// That its sealed volume was not sealed the last time.
+    #[serde(default)]
+    pub unsealed: Option<Unsealed>,
 }
 
 /// How a container ended by itself.

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use ocmt_crypto::gateway_token::{self, GatewayClaims};
 use ocmt_types::{ContainerId, RequestId, Secret, SessionId, TenantId};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
-use tokio::sync::{mpsc, oneshot};
+use std::{net::IpAddr, sync::Arc};
+use tokio::sync::mpsc;
 
-use super::{gateway_key, links::LinkSession, pin::Pinned, plain};
+use super::{
+    elsewhere::SessionElsewhere, ending::Ending, gateway_key, links::LinkSession, pin::Pinned, plain,
+};
 use crate::{
     api::container::{ConnectGateway, Wake},
     call::CallMeta,
@@ -33,8 +35,9 @@ pub struct Gateway {
     pub to_cell: mpsc::Sender<Bytes>,
     /// Frames of the cell. Ends when the connection is over.
     pub from_cell: mpsc::Receiver<Bytes>,
-    /// Why it is over. An error means that the container's actor failed: connect again.
-    pub ended: oneshot::Receiver<GatewayEnd>,
+    /// Why it is over; nothing if the container's actor failed: connect again. To be held until the last frame has gone out: the
+    /// session is watched for as long.
+    pub ended: Ending,
 }
 
 /// Why a connection is over.
@@ -153,6 +156,20 @@ impl System {
     /// [`ActorError::Unauthenticated`] for a token that is not for this container, or is over.
     pub fn gateway_session(&self, container: ContainerId, token: &str) -> Result<SessionId, ActorError> {
         self.claims(container, token).map(|claims| claims.session)
+    }
+
+    /// The same, to be watched by a node that only carries the connection.
+    ///
+    /// # Errors
+    /// Like [`Self::gateway_session`].
+    pub fn session_elsewhere(
+        &self,
+        container: ContainerId,
+        token: &str,
+    ) -> Result<SessionElsewhere, ActorError> {
+        let claims = self.claims(container, token)?;
+        let (env, tenant, session) = (Arc::clone(&self.env), claims.tenant, claims.session);
+        Ok(SessionElsewhere { env, tenant, session })
     }
 
     fn claims(&self, container: ContainerId, token: &str) -> Result<GatewayClaims, ActorError> {

@@ -18,11 +18,12 @@ use std::{
 use bytes::{BufMut as _, Bytes, BytesMut};
 use ocmt_types::{Deadline, NodeId};
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::timeout,
 };
 
 use super::{
+    ending::{Ender, ending},
     gateway::{FRAMES_AHEAD, Gateway, GatewayEnd, Way},
     pin::Pinned,
     wire::{self, ChannelId, Opened, Sent, SessionWord},
@@ -92,7 +93,7 @@ impl Drop for LinkSession {
 
 /// At the host: the connection to the cell, as a channel for the other node.
 pub(super) fn far_end(opened: Vec<u8>, gateway: Gateway) -> RemoteChannel {
-    let Gateway { to_cell, mut from_cell, ended, wake: _ } = gateway;
+    let Gateway { to_cell, mut from_cell, mut ended, wake: _ } = gateway;
     let (to_host, mut from_owner) = mpsc::channel::<Bytes>(FRAMES_AHEAD);
     let (to_owner, from_host) = mpsc::channel::<Bytes>(FRAMES_AHEAD);
     let up = supervisor::task(async move {
@@ -105,12 +106,21 @@ pub(super) fn far_end(opened: Vec<u8>, gateway: Gateway) -> RemoteChannel {
     // ends with the connection, which ends when either side goes away
     supervisor::detach(async move {
         let _up = up;
-        while let Some(frame) = from_cell.recv().await {
-            if to_owner.send(tagged(FRAME, &frame)).await.is_err() {
-                return;
+        let passed = async {
+            while let Some(frame) = from_cell.recv().await {
+                to_owner.send(tagged(FRAME, &frame)).await.ok()?;
             }
-        }
-        let end = ended.await.unwrap_or(GatewayEnd::CellClosed);
+            Some(())
+        };
+        let mut revoked = ended.clone();
+        let end = tokio::select! {
+            biased;
+            end = revoked.revoked() => end,
+            passed = passed => match passed {
+                Some(()) => ended.why().await.unwrap_or(GatewayEnd::CellClosed),
+                None => return,
+            },
+        };
         let _ = to_owner.send(tagged(END, &[code(end)])).await;
     });
     RemoteChannel { opened, to_host, from_host }
@@ -126,12 +136,11 @@ pub(super) fn near_end(
     let opened: Opened = wire::open(&channel.opened)?;
     let (to_cell, from_client) = mpsc::channel(FRAMES_AHEAD);
     let (to_client, from_cell) = mpsc::channel(FRAMES_AHEAD);
-    let (ended, end) = oneshot::channel();
+    let (ended, end) = ending();
     let near = NearEnd { env: Arc::clone(env), host, way, channel: opened.channel, session };
     supervisor::detach(async move {
         let RemoteChannel { to_host, from_host, .. } = channel;
-        let end = near.run(Frames { from_client, to_host, from_host, to_client }).await;
-        let _ = ended.send(end);
+        near.run(Frames { from_client, to_host, from_host, to_client }, ended).await;
     });
     Ok(Gateway { wake: opened.wake, to_cell, from_cell, ended: end })
 }
@@ -152,8 +161,8 @@ struct Frames {
 }
 
 impl NearEnd {
-    /// Runs until something ends it, and says what.
-    async fn run(self, frames: Frames) -> GatewayEnd {
+    /// Runs until something ends it, and says what. The session is watched for longer: until the last frame has gone out.
+    async fn run(self, frames: Frames, ended: Ender) {
         let Self { env, host, way, channel, mut session } = self;
         let passed = AtomicU64::new(0);
         let vouch = session.vouch();
@@ -164,11 +173,13 @@ impl NearEnd {
             end = up(frames.from_client, frames.to_host, way, &passed) => end,
             never = keep_telling(&env, host, channel, &vouch, &passed) => match never {},
         };
-        if matches!(end, GatewayEnd::SessionOver | GatewayEnd::Moved) {
-            // the link is dropped with this; where it does not carry that, this does
-            supervisor::detach(async move { tell(&env, host, channel, None).await });
+        ended.tell(end);
+        if end.is_revocation() {
+            // the link was dropped with this; where it does not carry that, this does
+            tell(&env, host, channel, None).await;
+        } else {
+            ended.watch(session.over()).await;
         }
-        end
     }
 }
 

@@ -10,6 +10,8 @@ mod archives;
 pub(crate) mod container;
 mod dead_man;
 pub(crate) mod egress;
+pub(crate) mod elsewhere;
+pub(crate) mod ending;
 mod erase;
 pub(crate) mod errand;
 pub(crate) mod gateway;

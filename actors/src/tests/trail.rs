@@ -9,8 +9,6 @@ use ocmt_crypto::{
     },
     merkle::leaf_hash,
 };
-use tokio::sync::mpsc;
-
 use ocmt_store::{Fault, Point};
 
 use super::kit::{Kit, Person};
@@ -25,9 +23,10 @@ use crate::{
         tenant::GetTenant,
         users::{RemoveUser, Role, SetRole},
     },
+    watch::Told,
 };
 
-type Events = mpsc::Receiver<Result<AuditEvent, ActorError>>;
+type Events = Told<AuditEvent>;
 
 /// The checkpoint, by the key of the node that says it.
 async fn head(kit: &Kit, who: &Person) -> (StatedCheckpoint, Checkpoint) {

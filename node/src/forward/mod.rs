@@ -24,6 +24,7 @@ mod met;
 pub mod names;
 mod onward;
 mod replay;
+mod sessions;
 pub mod tag;
 mod times;
 mod websocket;
@@ -31,6 +32,7 @@ mod whereabouts;
 
 pub use arrive::{Hopped, arrive};
 pub use crowd::{Crowd, Room};
+pub use sessions::{Sessions, Watched};
 pub use times::Times;
 pub use whereabouts::Whereabouts;
 
@@ -64,6 +66,8 @@ pub struct Forwarding {
     pub calls: Crowd,
     /// And how many WebSockets.
     pub sockets: Crowd,
+    /// Whose WebSockets they are.
+    pub sessions: Arc<dyn Sessions>,
     /// The node stops: WebSockets through it are told to connect again.
     pub stop: CancellationToken,
 }

@@ -17,6 +17,7 @@ use super::{
     crowd::{Crowd, Face, Place},
     names::{CLIENT_ADDR, HOP, NOT_OWNER, OWNER, TOKEN_GOOD, unhop},
     replay::Replay,
+    sessions::Watched,
     tag, websocket,
 };
 use crate::{
@@ -176,12 +177,18 @@ where
         let slot = self.head.extensions.get::<ConnectionSlot>().cloned();
         match self.on.pool.upgrade(peer, request, self.on.times.upgrade).await {
             Ok(answer) => {
-                let client = websocket::Client { upgrade, held: (slot, place) };
+                let client = websocket::Client { upgrade, session: self.session(), held: (slot, place) };
                 let switching = websocket::answer(answer, client, self.on.stop.clone());
                 self.judge(owned(switching, peer))
             }
             Err(error) => self.failed(peer, &error),
         }
+    }
+
+    /// The session behind a gateway token, whose owner reads it for itself.
+    fn session(&self) -> Option<Arc<dyn Watched>> {
+        let container = gateway::container_of(&self.head.uri)?;
+        self.on.sessions.of(container, gateway::token_of(&self.head.headers)?)
     }
 
     /// A place among those on their way. Whoever has not begun takes none of his tenant's.

@@ -1,7 +1,10 @@
 //! A WebSocket through this node to the owner's: bytes both ways, and a word to the client when the owner
 //! goes without one.
+//!
+//! The owner ends it with its session. Of a client that takes its time this node would not hear that, behind what the client has not
+//! taken: so it watches the session for itself as long as the client does.
 
-use std::time::Duration;
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
 use http::StatusCode;
@@ -9,13 +12,14 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy, split},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     crowd::Place,
     frames::{Frames, close},
+    sessions::Watched,
 };
 use crate::{server::ConnectionSlot, tasks};
 
@@ -25,10 +29,15 @@ const CONNECT_AGAIN: &str = "connect again";
 /// What the owner may still say once the client has said its last, and the client may take to read a close.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const CHUNK: usize = 16 << 10;
+/// A client that takes longer for a chunk has its session watched here.
+const AT_ONCE: Duration = Duration::from_millis(250);
+/// A client that does not take a chunk for so long is gone.
+const TAKES: Duration = Duration::from_secs(30);
 
 /// The client's end of an upgrade to come.
 pub(super) struct Client {
     pub(super) upgrade: OnUpgrade,
+    pub(super) session: Option<Arc<dyn Watched>>,
     /// Its places at the listener and among those that are forwarded, for as long as the WebSocket lives.
     pub(super) held: (Option<ConnectionSlot>, Place),
 }
@@ -41,9 +50,9 @@ pub(super) fn answer(answer: Response<Incoming>, client: Client, stop: Cancellat
     }
     let switched = Response::from_parts(head.clone(), body);
     tasks::spawn(async move {
-        let Client { upgrade, held } = client;
+        let Client { upgrade, session, held } = client;
         match tokio::try_join!(upgrade, hyper::upgrade::on(switched)) {
-            Ok((client, owner)) => join(TokioIo::new(client), TokioIo::new(owner), stop).await,
+            Ok((client, owner)) => join(TokioIo::new(client), TokioIo::new(owner), (session, stop)).await,
             Err(error) => tracing::debug!(%error, "a forwarded upgrade did not come about"),
         }
         drop(held);
@@ -51,8 +60,11 @@ pub(super) fn answer(answer: Response<Incoming>, client: Client, stop: Cancellat
     Response::from_parts(head, Body::empty())
 }
 
+/// What ends it: its session, and this node.
+type Ends = (Option<Arc<dyn Watched>>, CancellationToken);
+
 /// Carries bytes until either side is done.
-async fn join<C, O>(client: C, owner: O, stop: CancellationToken)
+async fn join<C, O>(client: C, owner: O, ends: Ends)
 where
     C: AsyncRead + AsyncWrite,
     O: AsyncRead + AsyncWrite,
@@ -65,7 +77,7 @@ where
             tracing::debug!("the owner was gone before the client");
         }
     };
-    let outwards = outwards(from_owner, to_client, stop);
+    let outwards = outwards(from_owner, to_client, ends);
     tokio::pin!(inwards, outwards);
     tokio::select! {
         biased;
@@ -79,11 +91,7 @@ where
 }
 
 /// The owner's bytes to the client. If they end without a close, or this node stops, the client gets one.
-async fn outwards(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    stop: CancellationToken,
-) {
+async fn outwards(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, (session, stop): Ends) {
     let mut frames = Frames::default();
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -94,7 +102,11 @@ async fn outwards(
         };
         let Some(bytes) = read.ok().filter(|n| *n > 0).and_then(|n| chunk.get(..n)) else { break };
         frames.pass(bytes);
-        if to.write_all(bytes).await.is_err() || to.flush().await.is_err() {
+        let passed = async {
+            to.write_all(bytes).await?;
+            to.flush().await
+        };
+        if !taken(passed, session.as_deref()).await {
             return;
         }
     }
@@ -106,5 +118,81 @@ async fn outwards(
     };
     if !matches!(timeout(LAST_WORDS, last).await, Ok(Ok(()))) {
         tracing::debug!("a client did not take the end of its WebSocket");
+    }
+}
+
+/// Whether the client took it, while its session was good.
+async fn taken(passed: impl Future<Output = io::Result<()>>, session: Option<&dyn Watched>) -> bool {
+    tokio::pin!(passed);
+    if let Ok(passed) = timeout(AT_ONCE, &mut passed).await {
+        return passed.is_ok();
+    }
+    let over = async {
+        match session {
+            Some(session) => session.over().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = over => false,
+        passed = &mut passed => passed.is_ok(),
+        () = sleep(TAKES) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use futures_util::{FutureExt as _, future::BoxFuture};
+    use tokio::io::duplex;
+
+    use super::*;
+
+    const BUFFER: usize = 1024;
+
+    struct Session(CancellationToken);
+
+    impl Watched for Session {
+        fn over(&self) -> BoxFuture<'_, ()> {
+            self.0.cancelled().boxed()
+        }
+    }
+
+    /// The owner's end does not show that the client's is full: both have room before the bytes that stand in the way.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_its_time_hears_nothing_more_once_its_session_is_over() {
+        let (mut client, here) = duplex(BUFFER);
+        let (there, mut owner) = duplex(1 << 20);
+        let over = CancellationToken::new();
+        let session: Arc<dyn Watched> = Arc::new(Session(over.clone()));
+        let mut joined = Box::pin(join(here, there, (Some(session), CancellationToken::new())));
+        owner.write_all(&vec![0x82; 4 * CHUNK]).await.unwrap();
+        assert!(timeout(TAKES / 2, &mut joined).await.is_err(), "its session is good");
+        over.cancel();
+        timeout(Duration::from_secs(1), joined).await.expect("it is waited for");
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest.len(), BUFFER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_is_gone_and_one_that_takes_its_time_is_not() {
+        for (reads, gone) in [(false, true), (true, false)] {
+            let (mut client, here) = duplex(BUFFER);
+            let (there, mut owner) = duplex(1 << 20);
+            let mut joined = Box::pin(join(here, there, (None, CancellationToken::new())));
+            owner.write_all(&vec![0x82; CHUNK]).await.unwrap();
+            assert!(timeout(TAKES / 2, &mut joined).await.is_err(), "it is not waited for");
+            if reads {
+                let mut all = vec![0; CHUNK];
+                let read = client.read_exact(&mut all);
+                tokio::select! {
+                    read = read => assert_eq!(read.unwrap(), CHUNK),
+                    () = &mut joined => panic!("it ended"),
+                }
+            }
+            assert_eq!(timeout(TAKES, &mut joined).await.is_ok(), gone);
+        }
     }
 }

@@ -87,6 +87,11 @@ pub fn token_of(headers: &HeaderMap) -> Option<&str> {
     }
 }
 
+/// The container that a gateway's address names.
+pub fn container_of(uri: &Uri) -> Option<ContainerId> {
+    target(uri).map(|(container, _)| container)
+}
+
 /// Takes away what says who somebody is to other parts of the node: here the gateway token alone does.
 pub fn strip_credentials(headers: &mut HeaderMap) {
     headers.remove(header::COOKIE);

@@ -13,13 +13,12 @@ use axum::{
     extract::ws::{CloseFrame, Message, WebSocket},
 };
 use futures_util::{
-    FutureExt as _, SinkExt as _, StreamExt as _,
-    future::{BoxFuture, Shared},
+    SinkExt as _, StreamExt as _,
     stream::{SplitSink, SplitStream},
 };
-use ocmt_actors::api::container::{Gateway, GatewayEnd};
+use ocmt_actors::api::container::{Ending, Gateway, GatewayEnd};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
@@ -47,15 +46,10 @@ pub(super) const SEND: Duration = Duration::from_secs(30);
 const LAST_WORD: Duration = Duration::from_secs(1);
 /// How long the reason of an end may come after the end itself.
 pub(super) const REASON: Duration = Duration::from_secs(1);
+/// Once the session is over, the message that is under way and the close may be taken within this.
+const PARTING: Duration = Duration::from_millis(500);
 
 pub(super) type Close = (u16, &'static str);
-
-/// Why a connection is over; none if nobody could say.
-pub(super) type End = Shared<BoxFuture<'static, Option<GatewayEnd>>>;
-
-pub(super) fn end(ended: oneshot::Receiver<GatewayEnd>) -> End {
-    ended.map(Result::ok).boxed().shared()
-}
 
 /// Whoever would say why is gone: this node stops, or the tenant goes to another.
 pub(super) const MOVING: Close = (CLOSE_RESTART, "connect again");
@@ -69,7 +63,6 @@ pub(super) async fn run(
     _slot: Option<ConnectionSlot>,
 ) {
     let Gateway { to_cell, from_cell, ended, .. } = gateway;
-    let ended = end(ended);
     let (mut sink, stream) = socket.split();
     let answered = AtomicBool::new(true);
     let close = tokio::select! {
@@ -81,28 +74,41 @@ pub(super) async fn run(
     };
     let Some(mut close) = close else { return };
     if close.0 == CLOSE_NORMAL {
-        close = end_of(ended).await;
+        close = end_of(ended.clone()).await;
     }
     let (code, reason) = close;
     let last = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
-    if timeout(SEND, sink.send(last)).await.is_err() {
+    if leave(ended, sink.send(last)).await.is_none() {
         tracing::debug!("a gateway client did not take its close");
     }
 }
 
 /// What the host says that ends it at once. The end of the cell's side is heard from that, after all that came before it,
 /// within [`SEND`] in all; within [`LAST_WORD`] where it was ended for a lock or a stop, of which the cell's last frame tells
-/// and for which a workload may have a last word. Nobody watches the session from then on, so a client that takes its time
-/// is waited for no longer.
-pub(super) async fn told(end: End) -> Close {
+/// and for which a workload may have a last word. The session is watched meanwhile: nothing of it goes out once that is over.
+pub(super) async fn told(mut ended: Ending) -> Close {
     use GatewayEnd::{CellClosed, ClientClosed, Locked, Stopped};
-    let Some(end) = end.await else { return MOVING };
-    match end {
-        Locked | Stopped => sleep(LAST_WORD).await,
-        CellClosed | ClientClosed => sleep(SEND).await,
-        _ => {}
+    let Some(end) = ended.why().await else { return MOVING };
+    let rest = match end {
+        Locked | Stopped => LAST_WORD,
+        CellClosed | ClientClosed => SEND,
+        _ => return closing(end),
+    };
+    closing(timeout(rest, ended.revoked()).await.unwrap_or(end))
+}
+
+/// The last that is sent to a client, and what came of it: none if it was not taken in time. The session is watched for as
+/// long, and once it is over a client that takes its time is waited for no more.
+pub(super) async fn leave<T>(mut ended: Ending, last: impl Future<Output = T>) -> Option<T> {
+    let over = async {
+        ended.revoked().await;
+        sleep(PARTING).await;
+    };
+    tokio::select! {
+        biased;
+        sent = timeout(SEND, last) => sent.ok(),
+        () = over => None,
     }
-    closing(end)
 }
 
 /// Frames of the client. `None`: it is gone.
@@ -168,8 +174,8 @@ async fn outwards(
     }
 }
 
-async fn end_of(ended: End) -> Close {
-    match timeout(REASON, ended).await {
+async fn end_of(mut ended: Ending) -> Close {
+    match timeout(REASON, ended.why()).await {
         Ok(Some(end)) => closing(end),
         Ok(None) | Err(_) => MOVING,
     }
@@ -191,13 +197,17 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use axum::extract::{Request, WebSocketUpgrade};
     use hyper_util::rt::TokioIo;
-    use ocmt_actors::api::container::{Wake, WakeKind};
+    use ocmt_actors::api::container::{Wake, WakeKind, ending};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
     use tokio_tungstenite::{client_async, tungstenite::Message as Heard};
     use tower::ServiceExt as _;
 
     use super::*;
     use crate::tasks;
+
+    fn gateway(to_cell: mpsc::Sender<Bytes>, from_cell: mpsc::Receiver<Bytes>, ended: Ending) -> Gateway {
+        Gateway { wake: Wake { kind: WakeKind::None, time: Duration::ZERO }, to_cell, from_cell, ended }
+    }
 
     /// A relay over a connection in memory, and the client's end of it.
     async fn relayed(
@@ -223,9 +233,8 @@ mod tests {
     async fn told(bytes: Vec<u8>) -> Option<u16> {
         let (to_cell, mut cell_hears) = mpsc::channel(8);
         let (_cell_says, from_cell) = mpsc::channel(1);
-        let (_tell, ended) = oneshot::channel();
-        let wake = Wake { kind: WakeKind::None, time: Duration::ZERO };
-        let client = relayed(Gateway { wake, to_cell, from_cell, ended }, CancellationToken::new()).await;
+        let (_tell, ended) = ending();
+        let client = relayed(gateway(to_cell, from_cell, ended), CancellationToken::new()).await;
         let (mut from_node, mut to_node) = tokio::io::split(client.into_inner());
         let mut work = tokio::task::JoinSet::new();
         work.spawn(async move { while cell_hears.recv().await.is_some() {} });
@@ -291,10 +300,9 @@ mod tests {
     async fn a_client_is_told_to_connect_again_when_the_node_stops() {
         let (to_cell, _cell_hears) = mpsc::channel(1);
         let (_cell_says, from_cell) = mpsc::channel(1);
-        let (_tell, ended) = oneshot::channel();
-        let wake = Wake { kind: WakeKind::None, time: Duration::ZERO };
+        let (_tell, ended) = ending();
         let stop = CancellationToken::new();
-        let mut client = relayed(Gateway { wake, to_cell, from_cell, ended }, stop.clone()).await;
+        let mut client = relayed(gateway(to_cell, from_cell, ended), stop.clone()).await;
         stop.cancel();
         assert_eq!(heard(&mut client).await, (vec![], CLOSE_RESTART));
     }
@@ -329,37 +337,64 @@ mod tests {
         ] {
             let (to_cell, cell_hears) = mpsc::channel(1);
             let (cell_says, from_cell) = mpsc::channel(2);
-            let (tell, ended) = oneshot::channel();
+            let (tell, ended) = ending();
             for frame in [&b"one"[..], b"locked"] {
                 cell_says.send(Bytes::from_static(frame)).await.unwrap();
             }
             drop((cell_hears, cell_says));
-            tell.send(said).unwrap();
-            let wake = Wake { kind: WakeKind::None, time: Duration::ZERO };
-            let gateway = Gateway { wake, to_cell, from_cell, ended };
-            let mut client = relayed(gateway, CancellationToken::new()).await;
+            tell.tell(said);
+            let mut client = relayed(gateway(to_cell, from_cell, ended), CancellationToken::new()).await;
             let all = if said == GatewayEnd::SessionOver { 0 } else { 2 };
             let (frames, closed) = heard(&mut client).await;
             assert_eq!((frames.len(), closed), (all, code), "{said:?}");
         }
     }
 
-    /// Nobody hears of the session's end by then.
     #[tokio::test]
     async fn who_takes_no_frame_is_not_waited_for_once_the_cell_is_locked() {
         for said in [GatewayEnd::Locked, GatewayEnd::Stopped] {
             let (to_cell, _cell_hears) = mpsc::channel(1);
             let (cell_says, from_cell) = mpsc::channel(8);
-            let (tell, ended) = oneshot::channel();
+            let (tell, ended) = ending();
             for _ in 0..8 {
                 cell_says.send(Bytes::from(vec![0; 60 * 1024])).await.unwrap();
             }
-            let wake = Wake { kind: WakeKind::None, time: Duration::ZERO };
-            let gateway = Gateway { wake, to_cell, from_cell, ended };
-            let _client = relayed(gateway, CancellationToken::new()).await;
-            tell.send(said).unwrap();
+            let _client = relayed(gateway(to_cell, from_cell, ended), CancellationToken::new()).await;
+            tell.tell(said);
             // of eight frames each would have had its time
             timeout(SEND / 2, cell_says.closed()).await.expect("it is waited for");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_no_frame_is_waited_for_no_longer_once_the_session_is_over() {
+        let ends = [None, Some(GatewayEnd::CellClosed), Some(GatewayEnd::Locked)];
+        for (first, reads) in ends.into_iter().flat_map(|end| [(end, false), (end, true)]) {
+            let (to_cell, _cell_hears) = mpsc::channel(1);
+            let (cell_says, from_cell) = mpsc::channel(8);
+            let (tell, ended) = ending();
+            for _ in 0..8 {
+                cell_says.send(Bytes::from(vec![0; 60 * 1024])).await.unwrap();
+            }
+            let mut client = relayed(gateway(to_cell, from_cell, ended), CancellationToken::new()).await;
+            if let Some(first) = first {
+                drop(cell_says);
+                tell.tell(first);
+            }
+            if reads {
+                tell.tell(GatewayEnd::SessionOver);
+                let (frames, closed) = heard(&mut client).await;
+                assert!(frames.len() <= 1 && closed == CLOSE_REVOKED, "{first:?}: {} {closed}", frames.len());
+            } else {
+                let client = client.get_mut();
+                client.read_u8().await.unwrap();
+                assert!(timeout(PARTING / 2, tell.unheard()).await.is_err(), "{first:?}: a good session");
+                tell.tell(GatewayEnd::SessionOver);
+                timeout(Duration::from_secs(1), tell.unheard()).await.expect("it is waited for");
+                let mut rest = Vec::new();
+                client.read_to_end(&mut rest).await.unwrap();
+                assert!(rest.len() < 60 * 1024, "{first:?}: {} bytes", rest.len());
+            }
         }
     }
 }

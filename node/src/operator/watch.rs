@@ -6,19 +6,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use data_encoding::BASE64URL_NOPAD;
+use futures_util::{FutureExt as _, Stream, StreamExt as _, stream};
 use ocmt_actors::ActorError;
 use ocmt_proto::v1 as pb;
 use ocmt_store::{StoreError, tables::TenantOwner};
 use ocmt_types::NodeId;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use super::{
     OperatorRpc,
-    access::{NO_CERTIFICATE, refuse, stored},
+    access::{Asking, NO_CERTIFICATE, refuse, stored},
     describe,
     laps::Laps,
 };
@@ -44,45 +45,53 @@ impl OperatorRpc {
             "" => Seen::Nothing,
             token => Seen::Token(parse(token)?),
         };
-        let (events, to_reader) = mpsc::channel(16);
+        let ((events, to_reader), (revoke, revoked)) = (mpsc::channel(16), oneshot::channel());
         let rpc = self.clone();
         tasks::spawn(async move {
-            let (mut last, mut laps) = (None::<Marks>, Laps::default());
-            loop {
-                // a database that is away says nothing of the operator
-                let ended = match rpc.still(&asking).await {
-                    Ok(true) => None,
-                    Ok(false) => Some(refuse(&ActorError::Unauthenticated(NO_CERTIFICATE))),
-                    Err(error) => Some(stored(&error)),
-                };
-                if let Some(ended) = ended {
-                    events.send(Err(ended)).await.ok();
-                    return;
-                }
-                let looked = async {
-                    let (nodes, version) = describe::nodes(&rpc.parts).await?;
-                    let nodes = seen.news(&mut last, nodes, version);
-                    Ok([nodes, rpc.moved(&mut laps, version, last.as_ref()).await?].concat())
-                };
-                let news = match looked.await {
-                    Ok(news) => news,
-                    Err(error) => {
-                        events.send(Err(stored(&error))).await.ok();
-                        return;
+            let telling = async {
+                let (mut last, mut laps) = (None::<Marks>, Laps::default());
+                loop {
+                    let looked = async {
+                        let (nodes, version) = describe::nodes(&rpc.parts).await?;
+                        let nodes = seen.news(&mut last, nodes, version);
+                        Ok([nodes, rpc.moved(&mut laps, version, last.as_ref()).await?].concat())
+                    };
+                    let news = match looked.await {
+                        Ok(news) => news,
+                        Err(error) => {
+                            events.send(Err(stored(&error))).await.ok();
+                            return;
+                        }
+                    };
+                    for event in news {
+                        if events.send(Ok(event)).await.is_err() {
+                            return;
+                        }
                     }
-                };
-                for event in news {
-                    if events.send(Ok(event)).await.is_err() {
-                        return;
+                    tokio::select! {
+                        () = tokio::time::sleep(EVERY) => {}
+                        () = events.closed() => return,
                     }
                 }
-                tokio::select! {
-                    () = tokio::time::sleep(EVERY) => {}
-                    () = events.closed() => return,
-                }
+            };
+            tokio::select! {
+                biased;
+                ended = rpc.over(&asking) => drop(revoke.send(ended)),
+                () = telling => {}
             }
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(to_reader))))
+        Ok(Response::new(until(ReceiverStream::new(to_reader), revoked)))
+    }
+
+    /// Ready when the operator may not be told any more. A database that is away says nothing of that.
+    async fn over(&self, asking: &Asking) -> Status {
+        loop {
+            match self.still(asking).await {
+                Ok(true) => tokio::time::sleep(EVERY).await,
+                Ok(false) => return refuse(&ActorError::Unauthenticated(NO_CERTIFICATE)),
+                Err(error) => return stored(&error),
+            }
+        }
     }
 
     /// Tenants that have another owner, with the token of the nodes that were told before.
@@ -108,6 +117,22 @@ impl OperatorRpc {
         };
         Ok(moved.iter().map(event).collect())
     }
+}
+
+/// The events until it is said why there are no more: before those that still wait.
+fn until<E: Send + 'static>(
+    events: impl Stream<Item = Result<E, Status>> + Send + 'static,
+    revoked: oneshot::Receiver<Status>,
+) -> BoxStream<E> {
+    let why = revoked.map(Result::ok).shared();
+    let said = why.clone();
+    let revoked = async move {
+        if said.await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let last = stream::once(why).filter_map(async |why| why.map(Err));
+    events.take_until(Box::pin(revoked)).chain(last).boxed()
 }
 
 /// What the reader knows when it begins.
@@ -170,4 +195,29 @@ fn parse(token: &str) -> Result<Vec<[u8; MARK]>, Status> {
     let bytes = BASE64URL_NOPAD.decode(token.as_bytes()).map_err(|_| wrong())?;
     let (marks, rest) = bytes.as_chunks::<MARK>();
     if rest.is_empty() { Ok(marks.to_vec()) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn who_was_revoked_is_told_that_and_nothing_that_still_waits() {
+        for revoked in [true, false] {
+            let ((events, to_reader), (revoke, over)) = (mpsc::channel(2), oneshot::channel());
+            for event in [1, 2] {
+                events.send(Ok(event)).await.unwrap();
+            }
+            drop(events);
+            if revoked {
+                revoke.send(Status::unauthenticated("revoked")).unwrap();
+            } else {
+                drop(revoke);
+            }
+            let told: Vec<Option<i32>> =
+                until(ReceiverStream::new(to_reader), over).map(Result::ok).collect().await;
+            assert_eq!(told, if revoked { vec![None] } else { vec![Some(1), Some(2)] });
+        }
+    }
 }

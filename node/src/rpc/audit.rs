@@ -11,7 +11,6 @@ use ocmt_actors::{
 use ocmt_proto::v1::{self as pb, audit_service_server::AuditService};
 use ocmt_store::PRUNED_AT_ONCE;
 use ocmt_types::Digest32;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait, codegen::BoxStream, codegen::http::HeaderMap};
 
 use super::{
@@ -132,7 +131,7 @@ impl AuditService for Rpc {
         };
         let caller = self.caller(&request).await?;
         let events = self.system.watch_audit(caller, self.meta(&request, &[]), ask).await;
-        let events = ReceiverStream::new(events.map_err(|error| refuse(&error))?);
+        let events = events.map_err(|error| refuse(&error))?;
         let told = events.map(|event| match event {
             Ok(event) => Ok(pb::WatchAuditResponse {
                 record: event.entry.map(wire::record),

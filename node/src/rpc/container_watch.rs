@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt as _;
 use ocmt_actors::{
-    ActorError,
+    Told,
     api::container_watch::{
         ChangedContainer, ContainerChange, EventAt, UnlockRequest, WakeCause, WatchContainers,
         WatchUnlockRequests,
@@ -10,8 +10,6 @@ use ocmt_actors::{
 };
 use ocmt_proto::v1 as pb;
 use ocmt_types::Timestamp;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use super::{Answer, Rpc, container_wire as wire, convert, refuse};
@@ -41,10 +39,9 @@ pub(super) async fn unlock_requests(
 }
 
 fn stream<E: Send + 'static, M: Send + 'static>(
-    events: mpsc::Receiver<Result<E, ActorError>>,
+    events: Told<E>,
     message: fn(E) -> M,
 ) -> Response<BoxStream<M>> {
-    let events = ReceiverStream::new(events);
     let events = events.map(move |event| event.map(message).map_err(|error| refuse(&error)));
     Response::new(events.boxed())
 }

@@ -4,7 +4,6 @@ use futures_util::StreamExt as _;
 use ocmt_actors::api::recovery::{CeremonyChange, CeremonyEventAt, WatchCeremonies};
 use ocmt_proto::v1 as pb;
 use ocmt_types::Timestamp;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use super::{Answer, Rpc, convert, recovery_wire as wire, refuse};
@@ -16,7 +15,7 @@ pub(super) async fn watch(
     let ask = WatchCeremonies { from: place(&request.get_ref().resume_token)? };
     let caller = rpc.caller(&request).await?;
     let events = rpc.system.watch_ceremonies(caller, rpc.meta(&request, &[]), ask).await;
-    let events = ReceiverStream::new(events.map_err(|error| refuse(&error))?);
+    let events = events.map_err(|error| refuse(&error))?;
     let events = events.map(|event| event.map(message).map_err(|error| refuse(&error)));
     Ok(Response::new(events.boxed()))
 }

@@ -5,7 +5,6 @@ use futures_util::StreamExt as _;
 use ocmt_actors::api::inbox::{InboxEntry, InboxKind, InboxPlace, ListInbox, WatchInbox};
 use ocmt_proto::v1 as pb;
 use ocmt_types::Timestamp;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use super::{Answer, Rpc, convert, refuse};
@@ -46,7 +45,7 @@ pub(super) async fn watch(
     let ask = WatchInbox { from: place(&request.get_ref().resume_token, "resume_token")? };
     let caller = rpc.caller(&request).await?;
     let events = rpc.system.watch_inbox(caller, rpc.meta(&request, &[]), ask).await;
-    let events = ReceiverStream::new(events.map_err(|error| refuse(&error))?);
+    let events = events.map_err(|error| refuse(&error))?;
     let told = events.map(|event| match event {
         Ok(event) => {
             Ok(pb::WatchInboxResponse { item: event.item.map(item), resume_token: token(event.place) })

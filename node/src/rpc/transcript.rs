@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use ocmt_actors::{
     ActorError, CallMeta, Caller, StreamEnd, StreamGuard, TranscriptWake,
     api::transcript::{
@@ -246,6 +247,10 @@ impl Following {
             };
             self.over = page.ended || (self.wake.is_none() && !page.more);
             if page.conversation.is_some() || !page.records.is_empty() {
+                // read before, it may be asked for after the end
+                if let Some(end @ StreamEnd::SessionOver) = self.guard.over().now_or_never() {
+                    return Some(Err(ended(end)));
+                }
                 self.is_used();
                 return Some(Ok(page_to_wire(page)));
             }

@@ -4,7 +4,6 @@ use futures_util::StreamExt as _;
 use ocmt_actors::api::vault::{ChangeAt, VaultEvent, VaultEventKind, WatchVault};
 use ocmt_proto::v1 as pb;
 use ocmt_types::Timestamp;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, codegen::BoxStream};
 
 use super::{Answer, Rpc, convert, refuse, vault::vault};
@@ -17,7 +16,7 @@ pub(super) async fn watch(
     let ask = WatchVault { vault: vault(&it.vault_id)?, from: place(&it.resume_token)? };
     let caller = rpc.caller(&request).await?;
     let events = rpc.system.watch_vault(caller, rpc.meta(&request, &[]), ask).await;
-    let events = ReceiverStream::new(events.map_err(|error| refuse(&error))?);
+    let events = events.map_err(|error| refuse(&error))?;
     let events = events.map(|event| event.map(message).map_err(|error| refuse(&error)));
     Ok(Response::new(events.boxed()))
 }

@@ -70,7 +70,7 @@ impl Peering {
     }
 
     /// What calls of tenants that live elsewhere go through; `stop` ends the WebSockets among them.
-    pub(super) fn forward(&self, place: &Place, stop: CancellationToken) -> ForwardLayer {
+    pub(super) fn forward(&self, place: &Place, system: &System, stop: CancellationToken) -> ForwardLayer {
         ForwardLayer::new(Forwarding {
             whereabouts: Arc::new(place.router.clone()),
             pool: self.pool.clone(),
@@ -78,6 +78,7 @@ impl Peering {
             times: Times::default(),
             calls: self.calls.clone(),
             sockets: self.sockets.clone(),
+            sessions: Arc::new(system.clone()),
             stop,
         })
     }

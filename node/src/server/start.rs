@@ -143,7 +143,7 @@ impl Node {
         let (containers, system) = actors(&claimant, &place, &pki, neighbours).await?;
         let on_call = on_call(&claimant, &place, &pki, &system, &limiter)?;
         let stops = Stops::default();
-        let forward = forward(peering.as_ref(), &place, &stops.listeners);
+        let forward = forward((peering.as_ref(), &place), &system, &stops.listeners);
         let ground = ground(&claimant, &place, &pki, &system, peering.as_ref());
         let operating = Operating::open(ground).await?;
         endpoints.operators = operating.endpoint();
@@ -346,8 +346,12 @@ fn on_call(
     OnCall { config, place, pki, system, limiter, endpoints, clock, ids }.begin()
 }
 
-fn forward(peering: Option<&Peering>, place: &Place, stop: &CancellationToken) -> ForwardLayer {
-    peering.map_or_else(ForwardLayer::alone, |peering| peering.forward(place, stop.clone()))
+fn forward(
+    (peering, place): (Option<&Peering>, &Place),
+    system: &System,
+    stop: &CancellationToken,
+) -> ForwardLayer {
+    peering.map_or_else(ForwardLayer::alone, |peering| peering.forward(place, system, stop.clone()))
 }
 
 /// Takes work: what this host runs is known before, so that nothing is started twice.

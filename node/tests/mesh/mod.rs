@@ -27,7 +27,7 @@ use ocmt::{
         headers,
         site::Site,
     },
-    forward::{Crowd, ForwardLayer, Forwarding, Room, Times, Whereabouts, arrive},
+    forward::{Crowd, ForwardLayer, Forwarding, Room, Sessions, Times, Watched, Whereabouts, arrive},
     peers::{
         self, Inbox, Local, NodeRpc, PEER_LIMITS, Peer, PeerDoor, PeerTls, Pool, Route, UPGRADES, Upgrades,
         View,
@@ -40,7 +40,7 @@ use ocmt_actors::{ActorError, RemoteChannel};
 use ocmt_cluster::ClusterError;
 use ocmt_store::tables::NodeState;
 use ocmt_types::{
-    ClusterId, Deadline, Id as _, IdGen, Incarnation, NodeId, RandomIds, SystemClock, TenantId,
+    ClusterId, ContainerId, Deadline, Id as _, IdGen, Incarnation, NodeId, RandomIds, SystemClock, TenantId,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -49,7 +49,7 @@ pub use app::App;
 pub use client::{Client, H2, bytes, call, call_of, empty, h1_over, read_h2_frames};
 pub use papers::Papers;
 
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// More than any test has at once.
 pub const HOPPED: usize = 3000;
 const ROOM: Room = Room { known: HOPPED, strangers: HOPPED, address: HOPPED };
@@ -109,7 +109,7 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            times: Times { patience: Duration::from_millis(500), ..Times::default() },
+            times: Times::default(),
             calls: ROOM,
             peers: PEER_LIMITS,
             clients: ListenLimits {
@@ -136,6 +136,8 @@ pub struct Placed {
     pub elsewhere: Mutex<Option<Peer>>,
     /// Whether forgetting a tenant leads home: as a claim would.
     pub comes_home: Mutex<bool>,
+    /// Ends the sessions of all gateway tokens.
+    pub over: CancellationToken,
 }
 
 impl Placed {
@@ -167,6 +169,20 @@ impl Whereabouts for Placed {
 
     fn peer(&self, node: NodeId) -> Option<Peer> {
         self.peers.lock().unwrap().get(&node).cloned()
+    }
+}
+
+impl Sessions for Placed {
+    fn of(&self, _: ContainerId, _: &str) -> Option<Arc<dyn Watched>> {
+        Some(Arc::new(Session(self.over.clone())))
+    }
+}
+
+struct Session(CancellationToken);
+
+impl Watched for Session {
+    fn over(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.0.cancelled())
     }
 }
 
@@ -217,6 +233,7 @@ impl Mesh {
             times: bounds.times,
             calls: Crowd::new(bounds.calls),
             sockets: Crowd::new(ROOM),
+            sessions: where_to.clone(),
             stop: stop.clone(),
         };
         let ids: Arc<dyn IdGen> = Arc::new(RandomIds);

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use ocmt_runtime::Exit;
 use ocmt_store::tables::{ContainerState, WakeCause};
 use ractor::ActorRef;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use super::{
     ContainerActorState, ContainerMessage, archive, cell,
@@ -22,6 +22,7 @@ use crate::{
     api::container::{WakeKind, Woken},
     error::ActorError,
     host::{
+        ending::ending,
         gateway::{Connected, FRAMES_AHEAD, Gateway, GatewayEnd, Ticket},
         message::{Job, JobKind},
     },
@@ -239,7 +240,7 @@ impl ContainerActorState {
         let Ticket { tie, token } = *ticket;
         let (to_cell, from_client) = mpsc::channel(FRAMES_AHEAD);
         let (to_client, from_cell) = mpsc::channel(FRAMES_AHEAD);
-        let (ended, end) = oneshot::channel();
+        let (ended, end) = ending();
         let id = self.next_relay;
         self.next_relay += 1;
         let relay = Relay {

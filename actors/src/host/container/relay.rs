@@ -12,17 +12,19 @@ use bytes::Bytes;
 use ocmt_types::{Clock, Timestamp};
 use ractor::ActorRef;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, watch},
     time::timeout,
 };
 
 use super::{ContainerMessage, Shared};
 use crate::{
     host::{
+        ending::Ender,
         gateway::{GatewayEnd, Tie, Way},
         plain::{self, Word},
     },
     ports::CellChannel,
+    supervisor,
 };
 
 /// The session hears of use at most this often.
@@ -41,28 +43,32 @@ pub(super) struct Relay {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) actor: ActorRef<ContainerMessage>,
     pub(super) over: watch::Receiver<Option<GatewayEnd>>,
-    pub(super) ended: oneshot::Sender<GatewayEnd>,
+    pub(super) ended: Ender,
 }
 
 impl Relay {
-    /// Runs until something ends it, and says what.
+    /// Runs until something ends it, and says what. The session is watched for longer: until the last frame has gone out.
     pub(super) async fn run(self, cell: CellChannel) {
         let Self { id, tie, way, from_client, to_client, shared, clock, actor, mut over, ended } = self;
-        let said = AtomicU64::new(0);
+        let said = Arc::new(AtomicU64::new(0));
+        let mut watched = Box::pin(session(tie, Arc::clone(&said)));
         let seen = || shared.touch(clock.now());
         let container = Container { way, shared: &shared, actor: &actor };
         let end = tokio::select! {
             biased;
             end = told(&mut over) => end,
-            end = session(tie, &said) => end,
-            end = up(from_client, cell.to_cell, container, (&seen, &said)) => end,
+            end = &mut watched => end,
+            end = up(from_client, cell.to_cell, container, (&seen, &*said)) => end,
             end = down(cell.from_cell, to_client, way, &seen) => end,
         };
         let end = match end {
             GatewayEnd::CellClosed => why_closed(&shared, &over, clock.now()),
             end => end,
         };
-        let _ = ended.send(end);
+        ended.tell(end);
+        if !end.is_revocation() {
+            supervisor::detach(ended.watch(watched));
+        }
         let _ = actor.cast(ContainerMessage::RelayEnded(id));
     }
 
@@ -93,7 +99,7 @@ fn why_closed(shared: &Shared, over: &watch::Receiver<Option<GatewayEnd>>, now: 
 }
 
 /// Ready when the session is over, or nobody can tell any more. Use is told to it in batches: what the client `said`.
-async fn session(tie: Tie, said: &AtomicU64) -> GatewayEnd {
+async fn session(tie: Tie, said: Arc<AtomicU64>) -> GatewayEnd {
     let mut session = match tie {
         Tie::Session(session) => session,
         // its use is told where it was let in

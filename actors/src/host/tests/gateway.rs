@@ -3,6 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use ocmt_runtime::{State, sim::Op};
 use ocmt_types::{ContainerId, VaultId};
 
@@ -51,7 +52,7 @@ async fn says(gateway: &mut Gateway, frame: &'static str) -> Bytes {
 }
 
 async fn end(gateway: &mut Gateway) -> GatewayEnd {
-    tokio::time::timeout(PATIENCE, &mut gateway.ended).await.unwrap().unwrap()
+    tokio::time::timeout(PATIENCE, gateway.ended.why()).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -187,4 +188,24 @@ async fn a_client_hears_that_it_was_a_lock_or_a_stop_before_the_cell_is_done_wit
     let gateway = connected(&world, &ann, container).await;
     world.cells.hang_up();
     assert_eq!(heard(gateway).await, GatewayEnd::CellClosed);
+}
+
+/// Its last frames are still on their way to the client by then, and do not hold the container awake.
+#[tokio::test]
+async fn a_session_is_watched_after_the_cell_has_hung_up() {
+    let world = World::sim().await;
+    let (ann, container, _) = unlocked(&world).await;
+    let mut gateway = connected(&world, &ann, container).await;
+    says(&mut gateway, "one").await;
+    world.cells.hang_up();
+    assert_eq!(end(&mut gateway).await, GatewayEnd::CellClosed);
+    until("no channel holds it awake", async || {
+        let reasons = world.kit.call(&ann.caller, ExplainIdle { container }).await.unwrap().reasons;
+        reasons.iter().all(|reason| reason.kind != AwakeKind::Channel)
+    })
+    .await;
+    assert_eq!(gateway.ended.revoked().now_or_never(), None, "the session is good");
+    world.kit.call(&ann.caller, SignOut).await.unwrap();
+    let revoked = tokio::time::timeout(PATIENCE, gateway.ended.revoked()).await.unwrap();
+    assert_eq!(revoked, GatewayEnd::SessionOver);
 }

@@ -3,6 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use ocmt_runtime::State;
 use ocmt_types::ContainerId;
 use tokio::time::timeout;
@@ -45,7 +46,7 @@ async fn says(gateway: &mut Gateway, frame: &'static str) -> Bytes {
 }
 
 async fn end(gateway: &mut Gateway) -> GatewayEnd {
-    timeout(PATIENCE, &mut gateway.ended).await.unwrap().unwrap()
+    timeout(PATIENCE, gateway.ended.why()).await.unwrap().unwrap()
 }
 
 async fn channels(world: &World, person: &Person, container: ContainerId) -> u32 {
@@ -96,6 +97,33 @@ async fn the_end_of_the_session_ends_the_connection_at_both_nodes_also_when_the_
     a.kit.call(&ann.caller, SignOut).await.unwrap();
     assert_eq!(end(&mut gateway).await, GatewayEnd::SessionOver);
     until("the host has ended it", async || b.kit.system.env.links.count() == 0).await;
+}
+
+/// Its last frames are still on their way to the client by then.
+#[tokio::test]
+async fn a_session_is_watched_after_the_cell_at_another_node_has_hung_up() {
+    let (a, b, ann, container) = unlocked().await;
+    let mut gateway = open(&a, &ann, container).await;
+    says(&mut gateway, "one").await;
+    b.cells.hang_up();
+    assert_eq!(end(&mut gateway).await, GatewayEnd::CellClosed);
+    until("the host is done with it", async || b.kit.system.env.links.count() == 0).await;
+    assert_eq!(gateway.ended.revoked().now_or_never(), None, "the session is good");
+    a.kit.call(&ann.caller, SignOut).await.unwrap();
+    let revoked = timeout(PATIENCE, gateway.ended.revoked()).await.unwrap();
+    assert_eq!(revoked, GatewayEnd::SessionOver);
+}
+
+#[tokio::test]
+async fn a_node_that_only_carries_a_connection_hears_of_the_end_of_its_session() {
+    let (a, b, ann, container) = unlocked().await;
+    let issue = IssueGatewayToken { container, lifetime: None };
+    let token = a.kit.call(&ann.caller, issue).await.unwrap().token.expose().clone();
+    let session = b.kit.system.session_elsewhere(container, &token).unwrap();
+    assert!(timeout(PINNED * 2, session.over()).await.is_err(), "its owner vouches for it");
+    a.kit.call(&ann.caller, SignOut).await.unwrap();
+    timeout(PATIENCE, session.over()).await.expect("it is over");
+    assert!(b.kit.system.session_elsewhere(container, &token[1..]).is_err());
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ async fn hears(gateway: &mut Gateway) -> Bytes {
 }
 
 async fn end(gateway: &mut Gateway) -> GatewayEnd {
-    timeout(PATIENCE, &mut gateway.ended).await.unwrap().unwrap()
+    timeout(PATIENCE, gateway.ended.why()).await.unwrap().unwrap()
 }
 
 async fn active_at(world: &World, person: &Person, container: ContainerId) -> Timestamp {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use ocmt_store::{Filter, tables::ContainerEvent};
 use ocmt_types::ContainerId;
-use tokio::sync::mpsc;
 
 use super::{
     World,
@@ -21,9 +20,10 @@ use crate::{
     },
     tenant::container::events::KEPT,
     tests::{kit::Person, vault},
+    watch::Told,
 };
 
-type Events<E> = mpsc::Receiver<Result<E, ActorError>>;
+type Events<E> = Told<E>;
 
 async fn watch(
     world: &World,

@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use super::circle::{Circle, short};
 use crate::{
-    ActorError,
     api::{
         auth::SignOut,
         inbox::{InboxEntry, InboxEvent, InboxKind, InboxPlace, ListInbox, WatchInbox},
     },
     tests::kit::{Kit, Person},
+    watch::Told,
 };
 
 async fn all(circle: &Circle, who: &Person) -> Vec<InboxEntry> {
@@ -22,15 +20,11 @@ fn of(items: &[InboxEntry], kind: InboxKind) -> Vec<String> {
     items.iter().filter(|item| item.place.kind == kind).map(|item| item.subject.clone()).collect()
 }
 
-async fn watch(
-    circle: &Circle,
-    who: &Person,
-    from: Option<InboxPlace>,
-) -> mpsc::Receiver<Result<InboxEvent, ActorError>> {
+async fn watch(circle: &Circle, who: &Person, from: Option<InboxPlace>) -> Told<InboxEvent> {
     circle.kit.system.watch_inbox(who.caller.clone(), circle.kit.meta(), WatchInbox { from }).await.unwrap()
 }
 
-async fn next(events: &mut mpsc::Receiver<Result<InboxEvent, ActorError>>) -> InboxEvent {
+async fn next(events: &mut Told<InboxEvent>) -> InboxEvent {
     let event = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
     event.expect("nothing came in time").expect("the stream has ended").unwrap()
 }

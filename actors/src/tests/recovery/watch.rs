@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use super::circle::{Circle, ownership, short};
 use crate::{
     ActorError,
     api::recovery::{CancelCeremony, CeremonyChange, CeremonyEventAt, CeremonyState, WatchCeremonies},
     tenant::ceremony::events::KEPT,
     tests::kit::{Kit, Person, until},
+    watch::Told,
 };
 
-type Events = mpsc::Receiver<Result<CeremonyChange, ActorError>>;
+type Events = Told<CeremonyChange>;
 
 async fn watch(kit: &Kit, who: &Person, from: Option<CeremonyEventAt>) -> Result<Events, ActorError> {
     kit.system.watch_ceremonies(who.caller.clone(), kit.meta(), WatchCeremonies { from }).await

@@ -1,8 +1,9 @@
 //! What a client is told when its workload does not do its part.
 
 use axum::{http::StatusCode, response::Response};
+use ocmt_actors::{ActorError, api::container::GatewayEnd};
 
-use crate::edge::error::problem_because;
+use crate::edge::error::{problem, problem_because};
 
 /// It broke off, or speaks no lawful HTTP.
 pub(super) fn broke() -> Response {
@@ -11,6 +12,14 @@ pub(super) fn broke() -> Response {
         "WORKLOAD_BROKE",
         "the workload gave no lawful answer: look into its logs",
     )
+}
+
+/// It may not be waited for any more.
+pub(super) fn revoked(end: GatewayEnd) -> Response {
+    match end {
+        GatewayEnd::SessionOver => problem(&ActorError::Unauthenticated("the session has ended")),
+        _ => broke(),
+    }
 }
 
 /// It answered a WebSocket's handshake with something else.

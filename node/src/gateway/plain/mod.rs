@@ -16,7 +16,7 @@ use axum::http::Extensions;
 use ocmt_actors::{
     ActorError,
     api::container::{
-        Gateway, Shown, Wake, Way,
+        Ending, Gateway, Shown, Wake, Way,
         plain::{Word, word},
     },
 };
@@ -26,17 +26,14 @@ use tokio::sync::mpsc;
 pub use self::headers::FROM_WORKLOAD;
 use self::stream::ToWorkload;
 pub(super) use self::{request::request, socket::socket};
-use super::{
-    GatewayState, open,
-    relay::{self, End},
-};
+use super::{GatewayState, open};
 
 /// A connection to a workload.
 struct Opened {
     wake: Wake,
     stream: ToWorkload,
     words: Words,
-    end: End,
+    ended: Ending,
 }
 
 /// Tells the host what counts.
@@ -65,8 +62,7 @@ async fn connect(
 impl Opened {
     fn of(gateway: Gateway) -> Self {
         let Gateway { wake, to_cell, from_cell, ended } = gateway;
-        let end = relay::end(ended);
         let words = Words(to_cell.clone());
-        Self { wake, stream: ToWorkload::new(to_cell, from_cell), words, end }
+        Self { wake, stream: ToWorkload::new(to_cell, from_cell), words, ended }
     }
 }

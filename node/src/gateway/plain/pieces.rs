@@ -12,8 +12,8 @@ use std::{
 use axum::body::{Body, Bytes};
 use futures_util::{StreamExt as _, stream};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
-use ocmt_actors::api::container::plain::Word;
+use hyper::body::Body as HttpBody;
+use ocmt_actors::api::container::{Ending, plain::Word};
 use tokio::time::timeout;
 
 use super::Words;
@@ -65,23 +65,61 @@ pub(super) fn up(body: Body, words: Words, wrong: Wrong) -> Body {
     }))
 }
 
-/// The workload's body, with what keeps its connection alive. Trailers stay behind.
-pub(super) fn down<K: Send + 'static>(body: Incoming, words: Words, connection: K) -> Body {
-    let state = (body, words, connection);
-    Body::from_stream(stream::try_unfold(state, |(mut body, words, connection)| async move {
-        let piece: Bytes = loop {
-            match timeout(NEXT_DOWN, body.frame()).await {
-                Ok(Some(Ok(frame))) => {
-                    if let Ok(piece) = frame.into_data() {
-                        break piece;
-                    }
-                }
-                Ok(Some(Err(error))) => return Err(io::Error::other(error)),
-                Ok(None) => return Ok(None),
-                Err(_) => return Err(io::Error::other("the workload did not go on")),
-            }
+/// The workload's body, with what keeps its connection alive, as long as the session is good. Trailers stay behind.
+pub(super) fn down<B, K>(body: B, (words, ended): (Words, Ending), connection: K) -> Body
+where
+    B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + Unpin + 'static,
+    K: Send + 'static,
+{
+    let state = (body, words, ended, connection);
+    Body::from_stream(stream::try_unfold(state, |(mut body, words, mut ended, connection)| async move {
+        let piece = tokio::select! {
+            biased;
+            _ = ended.revoked() => return Err(io::Error::other("the session has ended")),
+            piece = next(&mut body) => piece?,
         };
+        let Some(piece) = piece else { return Ok(None) };
         words.say(Word::Counts).await;
-        Ok(Some((piece, (body, words, connection))))
+        Ok(Some((piece, (body, words, ended, connection))))
     }))
+}
+
+async fn next<B>(body: &mut B) -> io::Result<Option<Bytes>>
+where
+    B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Unpin,
+{
+    loop {
+        match timeout(NEXT_DOWN, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                if let Ok(piece) = frame.into_data() {
+                    return Ok(Some(piece));
+                }
+            }
+            Ok(Some(Err(error))) => return Err(io::Error::other(error)),
+            Ok(None) => return Ok(None),
+            Err(_) => return Err(io::Error::other("the workload did not go on")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use ocmt_actors::api::container::{GatewayEnd, ending};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_workload_has_said_goes_on_after_its_end_and_not_after_that_of_the_session() {
+        for (end, all) in [(GatewayEnd::CellClosed, true), (GatewayEnd::SessionOver, false)] {
+            let (to_host, _host) = tokio::sync::mpsc::channel(8);
+            let (tell, ended) = ending();
+            let said = ["one", "two"].map(|piece| Ok::<_, io::Error>(Bytes::from_static(piece.as_bytes())));
+            let workload = Body::from_stream(stream::iter(said));
+            let mut answer = down(workload, (Words(to_host), ended), ()).into_data_stream();
+            assert_eq!(answer.next().await.unwrap().unwrap(), "one");
+            tell.tell(end);
+            assert_eq!(answer.next().await.unwrap().is_ok(), all, "{end:?}");
+        }
+    }
 }

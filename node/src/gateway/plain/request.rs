@@ -9,7 +9,7 @@ use axum::{
 };
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use ocmt_actors::api::container::plain::Word;
+use ocmt_actors::api::container::{Ending, plain::Word};
 use ocmt_types::ContainerId;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
@@ -56,7 +56,7 @@ pub(in crate::gateway) async fn request(
     let wrong = Wrong::default();
     let outgoing = outgoing(head, target, pieces::up(body, opened.words.clone(), wrong.clone()), length);
     let mut answer = match exchange(opened, outgoing).await {
-        Ok((said, words, connection)) => incoming(said, (words, connection), container, is_head),
+        Ok((said, words, connection)) => incoming(said, words, connection, (container, is_head)),
         Err(_) if wrong.is_too_long() => answer::too_long(),
         Err(_) if wrong.is_stalled() => answer::stalled(),
         Err(refused) => *refused,
@@ -78,11 +78,11 @@ fn outgoing(head: Parts, target: Uri, body: Body, length: Option<u64>) -> Reques
     request
 }
 
-type Exchanged = (http::Response<Incoming>, Words, AbortOnDropHandle<()>);
+type Exchanged = (http::Response<Incoming>, (Words, Ending), AbortOnDropHandle<()>);
 
 /// The workload is kept awake until its answer begins.
 async fn exchange(opened: Opened, request: Request<Body>) -> Result<Exchanged, Box<Response>> {
-    let Opened { stream, words, .. } = opened;
+    let Opened { stream, words, mut ended, .. } = opened;
     let shaken = http1::Builder::new()
         .max_buf_size(HEAD_BYTES)
         .max_headers(HEADERS)
@@ -96,12 +96,16 @@ async fn exchange(opened: Opened, request: Request<Body>) -> Result<Exchanged, B
     }));
     words.say(Word::Wakes).await;
     words.say(Word::Busy).await;
-    let said = timeout(ANSWER, sender.send_request(request)).await;
+    let said = tokio::select! {
+        biased;
+        end = ended.revoked() => return Err(Box::new(answer::revoked(end))),
+        said = timeout(ANSWER, sender.send_request(request)) => said,
+    };
     words.say(Word::Free).await;
     match said {
         Ok(Ok(said)) if said.status() != StatusCode::SWITCHING_PROTOCOLS => {
             words.say(Word::Counts).await;
-            Ok((said, words, connection))
+            Ok((said, (words, ended), connection))
         }
         Ok(Ok(_)) => Err(Box::new(answer::broke())),
         Ok(Err(error)) => {
@@ -114,9 +118,9 @@ async fn exchange(opened: Opened, request: Request<Body>) -> Result<Exchanged, B
 
 fn incoming(
     said: http::Response<Incoming>,
-    (words, connection): (Words, AbortOnDropHandle<()>),
-    container: ContainerId,
-    is_head: bool,
+    session: (Words, Ending),
+    connection: AbortOnDropHandle<()>,
+    (container, is_head): (ContainerId, bool),
 ) -> Response {
     let (mut head, body) = said.into_parts();
     let bare = is_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -130,6 +134,6 @@ fn incoming(
     if let Some(length) = length {
         head.headers.insert(header::CONTENT_LENGTH, length);
     }
-    let body = if bare { Body::empty() } else { pieces::down(body, words, connection) };
+    let body = if bare { Body::empty() } else { pieces::down(body, session, connection) };
     Response::from_parts(head, body)
 }

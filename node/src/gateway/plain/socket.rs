@@ -22,7 +22,7 @@ use futures_util::{
     SinkExt as _, StreamExt as _,
     stream::{SplitSink, SplitStream},
 };
-use ocmt_actors::api::container::{GatewayEnd, plain::Word};
+use ocmt_actors::api::container::{Ending, GatewayEnd, plain::Word};
 use ocmt_types::ContainerId;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::{
@@ -38,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     super::{
         GatewayState,
-        relay::{CLOSE_GOING_AWAY, Close, End, MOVING, PING_EVERY, REASON, SEND, broken, closing, told},
+        relay::{CLOSE_GOING_AWAY, Close, MOVING, PING_EVERY, REASON, SEND, broken, closing, leave, told},
         tell, token,
     },
     Opened, Words, answer, connect, headers,
@@ -75,7 +75,7 @@ pub(in crate::gateway) async fn socket(
         Ok(opened) => opened,
         Err(error) => return problem(&error),
     };
-    let Opened { wake, stream, words, end } = opened;
+    let Opened { wake, stream, words, ended } = opened;
     words.say(Word::Wakes).await;
     let Some(request) = handshake(head, &target) else { return answer::no_websocket(None) };
     let shaken = timeout(SHAKE, client_async_with_config(request, stream, Some(bounds()))).await;
@@ -93,7 +93,7 @@ pub(in crate::gateway) async fn socket(
     let stop = state.stop.clone();
     let mut answer = upgrade
         .protocols([token::PLAIN])
-        .on_upgrade(move |client| run(client, workload, Both { words, end, stop }, slot));
+        .on_upgrade(move |client| run(client, workload, Both { words, ended, stop }, slot));
     tell(answer.headers_mut(), wake);
     answer
 }
@@ -117,7 +117,7 @@ fn handshake(head: &Parts, target: &Uri) -> Option<Request<()>> {
 /// What both directions stand on.
 struct Both {
     words: Words,
-    end: End,
+    ended: Ending,
     stop: CancellationToken,
 }
 
@@ -132,13 +132,13 @@ struct Standing {
 /// Relays until either side, the session or the container is done, or the node stops. The connection keeps its slot for
 /// as long.
 async fn run(client: WebSocket, workload: Workload, both: Both, _slot: Option<ConnectionSlot>) {
-    let Both { words, end, stop } = both;
+    let Both { words, ended, stop } = both;
     let (mut to_client, from_client) = client.split();
     let (mut to_workload, mut from_workload) = workload.split();
     let standing = Standing { answered: AtomicBool::new(true), held_up: AtomicBool::new(false) };
     let over = tokio::select! {
         biased;
-        close = told(end.clone()) => Over::Tell(Some(close)),
+        close = told(ended.clone()) => Over::Tell(Some(close)),
         () = stop.cancelled() => Over::Tell(Some(MOVING)),
         over = inwards(from_client, &mut to_workload, &words, &standing) => over,
         over = outwards(&mut from_workload, &mut to_client, &words, &standing) => over,
@@ -151,20 +151,25 @@ async fn run(client: WebSocket, workload: Workload, both: Both, _slot: Option<Co
                 while from_workload.next().await.transpose()?.is_some() {}
                 Ok::<(), tungstenite::Error>(())
             };
-            if !matches!(timeout(LAST_WORDS, last).await, Ok(Ok(()))) {
-                tracing::debug!("a workload did not take the close of its client");
-            }
-            // the library answers the client's own close
-            drop(timeout(LAST_WORDS, to_client.flush()).await);
+            let gone = async {
+                if !matches!(timeout(LAST_WORDS, last).await, Ok(Ok(()))) {
+                    tracing::debug!("a workload did not take the close of its client");
+                }
+                // the library answers the client's own close
+                drop(timeout(LAST_WORDS, to_client.flush()).await);
+            };
+            leave(ended, gone).await;
             return;
         }
         Over::Unlawful(close) => {
             let away = tungstenite::protocol::CloseFrame { code: CloseCode::Away, reason: "".into() };
-            drop(timeout(LAST_WORDS, to_workload.send(Said::Close(Some(away)))).await);
-            close.map(frame)
+            let gone = timeout(LAST_WORDS, to_workload.send(Said::Close(Some(away))));
+            let told = leave(ended, to_client.send(Message::Close(close.map(frame))));
+            drop(tokio::join!(gone, told));
+            return;
         }
         Over::Closed(close) => {
-            drop(timeout(SEND, to_client.send(Message::Close(close))).await);
+            leave(ended, to_client.send(Message::Close(close))).await;
             // the library answers the workload's close; the connection is the workload's to end
             let last = async {
                 to_workload.flush().await?;
@@ -174,10 +179,10 @@ async fn run(client: WebSocket, workload: Workload, both: Both, _slot: Option<Co
             drop(timeout(LAST_WORDS, last).await);
             return;
         }
-        Over::Tell(Some(BROKE_OFF)) => Some(frame(why_broken(end).await)),
+        Over::Tell(Some(BROKE_OFF)) => Some(frame(why_broken(ended.clone()).await)),
         Over::Tell(close) => close.map(frame),
     };
-    if timeout(SEND, to_client.send(Message::Close(last))).await.is_err() {
+    if leave(ended, to_client.send(Message::Close(last))).await.is_none() {
         tracing::debug!("a gateway client did not take its close");
     }
 }
@@ -199,8 +204,8 @@ fn frame((code, reason): Close) -> CloseFrame {
 }
 
 /// Whether somebody ended a workload that said no last word, or it broke off by itself.
-async fn why_broken(end: End) -> Close {
-    match timeout(REASON, end).await {
+async fn why_broken(mut ended: Ending) -> Close {
+    match timeout(REASON, ended.why()).await {
         Ok(Some(end @ (GatewayEnd::Locked | GatewayEnd::Stopped))) => closing(end),
         Ok(_) | Err(_) => BROKE_OFF,
     }
