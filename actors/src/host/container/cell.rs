@@ -49,11 +49,11 @@ pub(super) struct Cell {
     policies: PolicyAuthority,
     gateway: GatewayAuthority,
     /// It has a sealed volume.
-    seals: bool,
+    pub(super) seals: bool,
     /// Version of the agent policy that it has; 0 before the first.
     policy: AtomicU64,
-    /// Its connections are ended one at a time: how one ended is written down before it is asked for another.
-    pub(super) ending: tokio::sync::Mutex<()>,
+    /// Its connections with one provider are ended one at a time.
+    pub(super) ending: super::errand::Turns,
 }
 
 impl Cell {
@@ -64,24 +64,29 @@ impl Cell {
         let gateway = GatewayAuthority::of(&start, place).map_err(|_| broken())?;
         let target = CellTarget { address, token: Arc::new(token) };
         let seals = spec_of(row).is_ok_and(|spec| spec.sealed_volume_bytes.is_some());
-        let (policy, ending) = (AtomicU64::new(0), tokio::sync::Mutex::default());
+        let (policy, ending) = (AtomicU64::new(0), super::errand::Turns::default());
         Ok(Self { target, start, place, policies, gateway, seals, policy, ending })
     }
 
     /// The cell of a container that runs since before this node did.
     pub(super) fn adopt(env: &Env, row: &Container, address: Option<CellAddress>) -> Option<Self> {
-        let wrapped = row.start_secret.as_deref()?;
-        let key = env
-            .sealing
-            .now()
-            .unwrap_secret(&SealingPlace { purpose: PURPOSE, row: &place_of(row) }, wrapped)
-            .ok()?;
-        let start = StartSecret::from_bytes(key.as_slice().try_into().ok()?);
+        let start = started_with(env, row).ok()??;
         let address = match address {
             Some(address) => address,
             None => CellAddress(row.cell_addr.as_deref()?.parse().ok()?),
         };
         Self::new(row, start, address).ok()
+    }
+
+    /// Whether the row is still of the start that this cell came of: each start has a secret of its own, whatever key it is
+    /// wrapped under. What was seen of one start is nothing to write into the row of the next.
+    ///
+    /// # Errors
+    /// The row's secret does not open: it is to be asked again.
+    pub(super) fn is_of(&self, env: &Env, row: &Container) -> Result<bool, ActorError> {
+        let Some(start) = started_with(env, row)? else { return Ok(false) };
+        let token = start.control_token().map_err(|_| broken())?;
+        Ok(self.place == place(row) && token.matches(self.target.token.expose().as_bytes()))
     }
 
     /// Ready when the cell has shown that it is the one we started. Never a sleep and a hope: it is asked
@@ -195,6 +200,15 @@ const PURPOSE: &str = "start secret";
 pub(super) fn wrap(env: &Env, row: &Container, start: &StartSecret) -> Result<Vec<u8>, ActorError> {
     let place = SealingPlace { purpose: PURPOSE, row: &place_of(row) };
     env.sealing.wrap(&place, start.expose(), &mut rand::rng()).map_err(|_| broken())
+}
+
+/// The secret of the start that the row is of; none of what does not run.
+fn started_with(env: &Env, row: &Container) -> Result<Option<StartSecret>, ActorError> {
+    let Some(wrapped) = row.start_secret.as_deref() else { return Ok(None) };
+    let place = SealingPlace { purpose: PURPOSE, row: &place_of(row) };
+    let key = env.sealing.now().unwrap_secret(&place, wrapped).map_err(|_| broken())?;
+    let key = key.as_slice().try_into().map_err(|_| broken())?;
+    Ok(Some(StartSecret::from_bytes(key)))
 }
 
 /// The start secret of the row under the latest generation of the sealing key.

@@ -1,6 +1,10 @@
 //! Errands to a running cell, beside the container's other work; and the way out for its connections.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
 use ocmt_types::{ContainerId, Deadline};
 
@@ -40,6 +44,25 @@ pub(super) fn run(ctx: &Ctx, cell: Arc<Cell>, errand: Errand, wake: Wake, deadli
     });
 }
 
+/// Whose turn it is to end a connection, of each provider: how one ended is written down before the next is looked at, which may be of
+/// the same. What one provider keeps waiting is nothing to another.
+#[derive(Default)]
+pub(super) struct Turns(Mutex<HashMap<String, Weak<Turn>>>);
+
+type Turn = tokio::sync::Mutex<()>;
+
+impl Turns {
+    fn of(&self, provider: &str) -> Arc<Turn> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| turn.strong_count() > 0);
+        turns.get(provider).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let turn = Arc::new(Turn::default());
+            turns.insert(provider.to_owned(), Arc::downgrade(&turn));
+            turn
+        })
+    }
+}
+
 struct At {
     scope: Scope,
     container: ContainerId,
@@ -69,7 +92,7 @@ impl At {
         self.system(Find { container: self.container, provider: it.provider }).await
     }
 
-    /// One after the other, for as long as somebody waits for it: what a provider keeps waiting holds no caller's place.
+    /// One after the other of a provider, for as long as somebody waits for it: what a provider keeps waiting holds no caller's place.
     async fn disconnect_in_turn(&self, end: End, mut reply: Reply<Disconnected>, deadline: Option<Deadline>) {
         let late = async {
             match deadline {
@@ -77,10 +100,11 @@ impl At {
                 None => std::future::pending().await,
             }
         };
+        let turn = self.cell.ending.of(&end.provider);
         let _turn = tokio::select! {
             biased;
             () = reply.abandoned() => return,
-            turn = self.cell.ending.lock() => turn,
+            turn = turn.lock() => turn,
             () = late => return reply.send(Err(ActorError::DeadlineExceeded)),
         };
         reply.send(self.disconnect(end).await);
