@@ -81,20 +81,38 @@ pub struct DeleteChannel {
     pub channel: AlertChannelId,
 }
 
-/// Try a channel. The node hands over what it is answered with.
+/// Try a channel. The node hands over what it is answered with ([`crate::System::try_channel`]).
 #[derive(Debug, Clone, Copy)]
 pub struct SendTestAlert {
     /// Which one.
     pub channel: AlertChannelId,
 }
 
-/// A channel took the alert that somebody sent to try it. The node says so.
-#[derive(Debug, Clone, Copy)]
+/// What became of the alert that somebody sent to try a channel. The node says so.
+#[derive(Debug, Clone)]
 pub struct ConfirmChannel {
     /// Which one.
     pub channel: AlertChannelId,
     /// As it was when it was tried: a change since makes it another.
     pub updated_at: Timestamp,
+    /// What the channel said.
+    pub tried: Tried,
+    /// The idempotency key that it was tried under: repeats are answered with what it said.
+    pub request: Option<Vec<u8>>,
+}
+
+/// What a channel said to a trial.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    /// It took the alert.
+    pub taken: bool,
+    /// Why not, in the receiver's words; bounded.
+    pub why: String,
+}
+
+impl Tried {
+    /// It took the alert.
+    pub const TAKEN: Self = Self { taken: true, why: String::new() };
 }
 
 /// Where an alert goes, opened. Not to be kept.
@@ -108,11 +126,15 @@ pub struct AlertTarget {
 }
 
 /// Answer of [`SendTestAlert`].
+#[derive(Serialize, Deserialize)]
 pub struct Trial {
-    /// What is to be handed over.
-    pub mail: Mail,
+    /// What is to be handed over, for the first who asks. It has where to in it, and is kept nowhere.
+    #[serde(skip)]
+    pub mail: Option<Mail>,
     /// For [`ConfirmChannel`].
     pub updated_at: Timestamp,
+    /// What the channel said, for who asks again under the same key; none while it has not.
+    pub tried: Option<Tried>,
 }
 
 /// What is told.
@@ -138,7 +160,7 @@ calls! {
         write PutChannel => ChannelInfo,
         read ListChannels => Vec<ChannelInfo>,
         write DeleteChannel => Done,
-        once SendTestAlert => Trial,
+        write SendTestAlert => Trial,
         once ConfirmChannel => Done,
     }
 }

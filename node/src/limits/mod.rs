@@ -9,6 +9,7 @@ mod local;
 pub mod methods;
 mod redis;
 pub mod tally;
+mod wishes;
 
 use std::{
     net::IpAddr,
@@ -29,6 +30,8 @@ pub use class::Class;
 use class::{BackOff, Fails};
 use local::Local;
 use redis::Redis;
+pub use wishes::Wish;
+use wishes::Wishes;
 
 use crate::{
     config::{self, Rates},
@@ -142,6 +145,7 @@ pub struct Limiter(Arc<Inner>);
 struct Inner {
     redis: Option<Redis>,
     limits: [Limit; Class::ALL.len()],
+    wishes: Wishes,
 }
 
 struct Limit {
@@ -163,7 +167,7 @@ impl Limiter {
             Limit { class, step, local: Local::new(step, clock.clone()), decisions: Decisions::default() }
         });
         let redis = (!redis.url.is_empty()).then(|| Redis::open(redis, clock.clone())).transpose()?;
-        Ok(Self(Arc::new(Inner { redis, limits })))
+        Ok(Self(Arc::new(Inner { redis, limits, wishes: Wishes::new(clock.clone()) })))
     }
 
     /// Counts one more of it, by all nodes together where there is a way.

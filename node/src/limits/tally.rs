@@ -13,9 +13,10 @@ use axum::{
 };
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
 use ocmt_actors::{ActorError, Caller};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
-use super::{Class, Limiter, Standing, Subject, class::Keyed, methods};
+use super::{Class, Limiter, Standing, Subject, Wish, class::Keyed, methods};
 use crate::{
     edge::{call, guard, speech},
     forward::Hopped,
@@ -59,6 +60,12 @@ impl Tally {
         let email = ocmt_actors::normalised_email(email)?;
         let standing = self.limiter.count(Class::Account, &Subject::account(&email, self.address)).await?;
         standing.refusal().map_or(Ok(()), Err)
+    }
+
+    /// What it wishes for, by all that makes it the same wish when it comes again; none if it was taken before.
+    pub fn wish(&self, what: &str, as_sent: &[u8]) -> Option<Wish> {
+        let digest = Sha256::new().chain_update(what).chain_update(b"\0").chain_update(as_sent);
+        self.limiter.wish(digest.finalize().into())
     }
 
     async fn count(&self, subject: &Subject) -> Result<(), ActorError> {

@@ -1,16 +1,11 @@
 //! AlertService: where a tenant's alerts go.
 
-use ocmt_actors::api::alert::{
-    AlertKind, ChannelInfo, ConfirmChannel, DeleteChannel, ListChannels, PutChannel, SendTestAlert, Severity,
-};
+use ocmt_actors::api::alert::{AlertKind, ChannelInfo, DeleteChannel, ListChannels, PutChannel, Severity};
 use ocmt_proto::v1::{self as pb, alert_service_server::AlertService};
 use ocmt_types::Secret;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::{Answer, Rpc, convert, refuse};
-
-/// Bytes of what is said of a trial.
-const DETAIL: usize = 500;
 
 #[async_trait]
 impl AlertService for Rpc {
@@ -69,20 +64,9 @@ impl AlertService for Rpc {
         let it = request.get_ref();
         let id = convert::id(&it.channel_id, "channel_id")?;
         let caller = self.caller(&request).await?;
-        let tenant = self.system.tenant(caller.tenant());
-        let trial = tenant.call(
-            caller.clone(),
-            self.meta(&request, &it.idempotency_key),
-            SendTestAlert { channel: id },
-        );
-        let trial = trial.await.map_err(|e| refuse(&e))?;
-        if let Err(error) = self.system.try_channel(&trial).await {
-            let detail = error.to_string().chars().take(DETAIL / 4).collect();
-            return Ok(Response::new(pb::SendTestAlertResponse { delivered: false, detail }));
-        }
-        let confirm = ConfirmChannel { channel: id, updated_at: trial.updated_at };
-        tenant.call(caller, self.meta(&request, &[]), confirm).await.map_err(|e| refuse(&e))?;
-        Ok(Response::new(pb::SendTestAlertResponse { delivered: true, detail: String::new() }))
+        let meta = self.meta(&request, &it.idempotency_key);
+        let tried = self.system.try_channel(&caller, meta, id).await.map_err(|e| refuse(&e))?;
+        Ok(Response::new(pb::SendTestAlertResponse { delivered: tried.taken, detail: tried.why }))
     }
 }
 

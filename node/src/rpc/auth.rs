@@ -20,7 +20,9 @@ const LINK_LIFETIME_MS: i64 = 10 * 60_000;
 #[async_trait]
 impl AuthService for Rpc {
     async fn sign_up(&self, request: Request<pb::SignUpRequest>) -> Answer<pb::SignUpResponse> {
-        self.letter_to(&request, &request.get_ref().email).await?;
+        let answer = pb::SignUpResponse { link_lifetime: Some(convert::duration(LINK_LIFETIME_MS)) };
+        let wish = self.letter_to(&request, ("SignUp", &request.get_ref().email)).await?;
+        let Some(wish) = wish else { return Ok(Response::new(answer)) };
         let it = request.into_inner();
         let ask = SignUp {
             email: it.email,
@@ -28,7 +30,8 @@ impl AuthService for Rpc {
             binding_hash: convert::digest(&it.binding_hash, "binding_hash")?,
         };
         self.system.sign_up(ask).map_err(|e| refuse(&e))?;
-        Ok(Response::new(pb::SignUpResponse { link_lifetime: Some(convert::duration(LINK_LIFETIME_MS)) }))
+        wish.granted();
+        Ok(Response::new(answer))
     }
 
     async fn request_magic_link(
@@ -41,7 +44,10 @@ impl AuthService for Rpc {
             pb::MagicLinkPurpose::StepUp => LinkPurpose::StepUp,
             pb::MagicLinkPurpose::Unspecified => return Err(convert::invalid("purpose", "is missing")),
         };
-        self.letter_to(&request, &request.get_ref().email).await?;
+        let answer =
+            pb::RequestMagicLinkResponse { link_lifetime: Some(convert::duration(LINK_LIFETIME_MS)) };
+        let wish = self.letter_to(&request, ("RequestMagicLink", &request.get_ref().email)).await?;
+        let Some(wish) = wish else { return Ok(Response::new(answer)) };
         let id = Self::request_id(&request)?;
         let it = request.into_inner();
         let ask = RequestMagicLink {
@@ -51,9 +57,8 @@ impl AuthService for Rpc {
             binding_hash: convert::digest(&it.binding_hash, "binding_hash")?,
         };
         self.system.request_magic_link(ask, id).map_err(|e| refuse(&e))?;
-        Ok(Response::new(pb::RequestMagicLinkResponse {
-            link_lifetime: Some(convert::duration(LINK_LIFETIME_MS)),
-        }))
+        wish.granted();
+        Ok(Response::new(answer))
     }
 
     async fn exchange_magic_link(

@@ -61,7 +61,7 @@ use crate::{
         call::{self, Verdict},
         error,
     },
-    limits::tally::Tally,
+    limits::{Wish, tally::Tally},
     sso::Providers,
 };
 
@@ -186,12 +186,16 @@ impl Rpc {
         Ok(who)
     }
 
-    /// Somebody who need not be known has a letter sent to this address.
-    async fn letter_to<T: Sync>(&self, request: &Request<T>, email: &str) -> Result<(), Status> {
-        match Tally::wanted(request.extensions()) {
-            Some(tally) => tally.letter_to(email).await.map_err(|e| error::status(&e)),
-            None => Ok(()),
-        }
+    /// Somebody who need not be known has a letter sent to this address; none if it is a repeat of what was granted.
+    async fn letter_to<T: Message>(
+        &self,
+        request: &Request<T>,
+        (what, email): (&str, &str),
+    ) -> Result<Option<Wish>, Status> {
+        let Some(tally) = Tally::wanted(request.extensions()) else { return Ok(Some(Wish::default())) };
+        let Some(wish) = tally.wish(what, &request.get_ref().encode_to_vec()) else { return Ok(None) };
+        tally.letter_to(email).await.map_err(|e| error::status(&e))?;
+        Ok(Some(wish))
     }
 
     /// Asks the caller's own tenant.

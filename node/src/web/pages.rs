@@ -96,15 +96,20 @@ impl Pages {
     pub(super) async fn sender(&self, visitor: &Visitor, csrf: &str) -> Result<Sender, ActorError> {
         let token = visitor.session().filter(|_| visitor.proves(csrf)).ok_or(UNPROVEN)?;
         let caller = self.caller(visitor, token).await?;
-        Ok(Sender { caller, once: visitor.sent.and_then(|sent| sent.once(csrf)) })
+        Ok(Sender { caller, once: visitor.once(csrf) })
     }
 
     /// Does what a form is sent for. Sent again, it does it no second time, and is answered as the first time: but for calls whose
     /// answer is a secret, or is not kept for another reason ([`ocmt_actors::Repeat`]).
     pub(super) async fn act<C: Call>(&self, sender: &Sender, call: C) -> Result<C::Answer, ActorError> {
-        let idempotency = sender.once.as_ref().map(|once| once.key(C::METHOD));
-        let (caller, meta) = (sender.caller.clone(), CallMeta { idempotency, ..self.meta() });
+        let (caller, meta) = (sender.caller.clone(), self.meta_of::<C>(sender));
         self.system.tenant(caller.tenant()).call(caller, meta, call).await
+    }
+
+    /// What makes it the same call once more.
+    pub(super) fn meta_of<C: Call>(&self, sender: &Sender) -> CallMeta {
+        let idempotency = sender.once.as_ref().map(|once| once.key(C::METHOD));
+        CallMeta { idempotency, ..self.meta() }
     }
 
     /// Asks the tenant of somebody who is signed in.
@@ -215,6 +220,11 @@ impl<S: Sync> FromRequestParts<S> for Visitor {
 }
 
 impl Visitor {
+    /// What makes this form the same one when it comes again; none if its page gave it no nonce.
+    pub(super) fn once(&self, csrf: &str) -> Option<Once> {
+        self.sent.and_then(|sent| sent.once(csrf))
+    }
+
     /// What is around a page for them.
     pub(super) fn frame(&self) -> Frame {
         Frame::new(self.words, self.looks)

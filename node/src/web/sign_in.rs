@@ -13,7 +13,7 @@ use ocmt_actors::{
             Assurance, Device, ExchangeMagicLink, LinkPurpose, RequestMagicLink, SessionIssued, SignOut,
             SignUp,
         },
-        users::AcceptInvite,
+        users::{AcceptInvite, Role, RoleId},
     },
 };
 use ocmt_crypto::token::{Token, TokenKind};
@@ -24,11 +24,15 @@ use sha2::{Digest as _, Sha256};
 use super::{
     answer::{Cookie, html, refused, see_other},
     assets::Script,
+    frame::Frame,
     pages::{Binding, Guest, Pages, Proof, UNPROVEN, Visitor},
     second_factor,
-    view::{CameBack, ConnectedBack, Elsewhere, Home, Link, Sent, SignIn, SignUpForm, at},
+    view::{CameBack, ConnectedBack, Elsewhere, Home, Link, Sent, SignIn, SignUpForm},
 };
-use crate::edge::{cookies, csrf};
+use crate::{
+    edge::{cookies, csrf},
+    limits,
+};
 
 /// What people are told of links: the policy's default, the same for every address.
 const LINK_MINUTES: i64 = 10;
@@ -96,16 +100,27 @@ pub(super) async fn sign_up_form(visitor: Visitor) -> Response {
 fn who(visitor: &Visitor, guest: &Guest) -> Response {
     let (csrf, cookie) = visitor.own_csrf();
     let (me, session) = (&guest.me, &guest.session);
-    let role = format!("{:?}", me.role).to_lowercase();
+    let frame = visitor.frame().of_user();
     let page = Home {
-        frame: visitor.frame().of_user(),
+        frame,
         email: &me.email,
         tenant: &me.tenant_name,
-        role: &role,
-        until: &at(session.expires_at),
+        role: role(&frame, &me.role),
+        until: &frame.at(session.expires_at),
         csrf: &csrf,
     };
     html(StatusCode::OK, &page, [cookie])
+}
+
+/// What one may do in the tenant; a role of its own is called as its maker called it.
+fn role<'a>(frame: &Frame, role: &'a RoleId) -> &'a str {
+    match role {
+        RoleId::BuiltIn(Role::Observer) => frame.say("home.observer"),
+        RoleId::BuiltIn(Role::Member) => frame.say("home.member"),
+        RoleId::BuiltIn(Role::Admin) => frame.say("home.admin"),
+        RoleId::BuiltIn(Role::Owner) => frame.say("home.owner"),
+        RoleId::Custom(name) => name,
+    }
 }
 
 #[derive(Deserialize)]
@@ -115,7 +130,7 @@ pub(super) struct Wish {
     csrf: String,
 }
 
-/// Asks for a link. Sent again it asks for one more, as many as are counted: there is nobody yet whose request it could be.
+/// Asks for a link.
 pub(super) async fn ask(State(pages): State<Pages>, visitor: Visitor, Form(wish): Form<Wish>) -> Response {
     let Some(binding) = visitor.binding().filter(|_| visitor.proves(&wish.csrf)) else {
         return refused(&UNPROVEN, &visitor);
@@ -126,8 +141,9 @@ pub(super) async fn ask(State(pages): State<Pages>, visitor: Visitor, Form(wish)
         purpose: LinkPurpose::SignIn,
         binding_hash: hash_of(&binding),
     };
-    let asked = match counted(&visitor, &wish.email).await {
-        Ok(()) => pages.system.request_magic_link(ask, visitor.request),
+    let asked = match wished(&visitor, "auth/link", &wish).await {
+        Ok(Some(wish)) => pages.system.request_magic_link(ask, visitor.request).map(|()| wish.granted()),
+        Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
     match asked {
@@ -147,8 +163,9 @@ pub(super) async fn sign_up(
     };
     let name = wish.email.trim().chars().take(TENANT_NAME).collect();
     let ask = SignUp { email: wish.email.clone(), tenant_name: name, binding_hash: hash_of(&binding) };
-    let asked = match counted(&visitor, &wish.email).await {
-        Ok(()) => pages.system.sign_up(ask),
+    let asked = match wished(&visitor, "auth/sign-up", &wish).await {
+        Ok(Some(wish)) => pages.system.sign_up(ask).map(|()| wish.granted()),
+        Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
     match asked {
@@ -161,11 +178,17 @@ fn hash_of(binding: &Binding) -> Digest32 {
     Digest32(Sha256::digest(*binding.0).into())
 }
 
-async fn counted(visitor: &Visitor, email: &str) -> Result<(), ActorError> {
-    match &visitor.tally {
-        Some(tally) => tally.letter_to(email).await,
-        None => Ok(()),
-    }
+/// What the form wishes for; none if it was sent before, and is answered as then.
+async fn wished(visitor: &Visitor, what: &str, wish: &Wish) -> Result<Option<limits::Wish>, ActorError> {
+    let Some(tally) = &visitor.tally else { return Ok(Some(limits::Wish::default())) };
+    let taken = match visitor.once(&wish.csrf) {
+        Some(once) => tally.wish(what, &once.key(what).key),
+        // a script knows itself what it has sent
+        None => Some(limits::Wish::default()),
+    };
+    let Some(taken) = taken else { return Ok(None) };
+    tally.letter_to(&wish.email).await?;
+    Ok(Some(taken))
 }
 
 /// The same for every address. The binding lives on for as long as the link may.
@@ -266,4 +289,23 @@ pub(super) fn of_session(issued: &SessionIssued) -> [Cookie; 2] {
     let token = issued.token.expose();
     let csrf = csrf::issue(token.as_bytes(), &mut rand::rng());
     [cookies::set(cookies::SESSION, token), cookies::set(cookies::CSRF, &csrf)]
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{super::words::Words, *};
+
+    #[test]
+    fn a_role_is_said_in_the_language_of_the_page_and_a_tenants_own_as_its_maker_called_it() {
+        let frame =
+            |uri: &str| Frame::new(Words::wanted(&uri.parse().unwrap(), &http::HeaderMap::new()), true);
+        let (en, de) = (frame("/?language=en"), frame("/?language=de"));
+        for built_in in [Role::Observer, Role::Member, Role::Admin, Role::Owner] {
+            let (english, german) = (RoleId::BuiltIn(built_in), RoleId::BuiltIn(built_in));
+            let (english, german) = (role(&en, &english).to_owned(), role(&de, &german).to_owned());
+            assert!(english != german && !german.starts_with("home."), "{built_in:?}: {english}, {german}");
+        }
+        assert_eq!(role(&de, &RoleId::Custom("keeper".to_owned())), "keeper");
+    }
 }

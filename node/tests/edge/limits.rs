@@ -63,7 +63,10 @@ async fn an_address_signs_in_so_often_whoever_it_says_it_is() {
 #[tokio::test]
 async fn letters_to_one_address_are_counted_however_it_is_written() {
     let edge = Edge::start(|config| config.rates.account = "2/1h".parse().unwrap()).await;
-    assert_eq!(status(&wish(&edge, "mara@example.org", 1).await), "0");
+    for _ in 0..2 {
+        // a repeat under its key is no second letter
+        assert_eq!(status(&wish(&edge, "mara@example.org", 1).await), "0");
+    }
     assert_eq!(status(&wish(&edge, "Mara@Example.org", 2).await), "0");
     assert_eq!(status(&wish(&edge, "MARA@example.org", 3).await), "8");
     assert_eq!(status(&wish(&edge, "somebody.else@example.org", 3).await), "0");
@@ -126,8 +129,7 @@ async fn an_address_floods_no_node() {
 
 #[tokio::test]
 async fn where_nobody_counts_the_way_to_a_veto_is_open_and_that_to_a_recovery_is_not() {
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let edge = Edge::start(|config| config.redis.url = format!("redis://{nowhere}")).await;
+    let edge = Edge::start(|config| config.redis.url = "redis://127.0.0.1:1".to_owned()).await;
     // signing in, the second factor, what opens a vault, the brake itself: each is answered by what it is about
     assert_eq!(status(&wish(&edge, "mara@example.org", 1).await), "0");
     let ann = ann(&edge).await;

@@ -68,3 +68,35 @@ async fn f1_a_form_that_is_sent_twice_acts_once_and_every_other_one_acts() {
     assert_eq!(add(&edge, (&mut browser, &ann), "me", &bare).await, (303, 4));
     edge.node.stop().await;
 }
+
+#[tokio::test]
+async fn f1_a_link_or_an_account_that_is_asked_for_twice_by_one_form_is_one_letter() {
+    let edge = Edge::start(|config| {
+        config.rates.account = "1/1h".parse().unwrap();
+        config.rates.sign_in = "100/1h".parse().unwrap();
+    })
+    .await;
+    for (shown, to, email) in
+        [("/", "/auth/link", "ada@example.org"), ("/auth/sign-up", "/auth/sign-up", "bob@example.org")]
+    {
+        // a second letter to the same address would be refused
+        let (mut browser, mut other) = (Browser::default(), Browser::default());
+        let form = async |browser: &mut Browser| {
+            let page = browser.get(&edge, shown).await;
+            format!("email={}&csrf={}", email.replace('@', "%40"), crate::browser::field(&page.body))
+        };
+        let first = form(&mut browser).await;
+        let answers = [
+            browser.post(&edge, to, &first).await.status.as_u16(),
+            browser.post(&edge, to, &first).await.status.as_u16(),
+        ];
+        assert_eq!(answers, [200, 200], "{to}");
+        let anew = form(&mut browser).await;
+        for _ in 0..2 {
+            assert_eq!(browser.post(&edge, to, &anew).await.status, 429, "{to}: a page that was loaded anew");
+        }
+        let elsewhere = form(&mut other).await;
+        assert_eq!(other.post(&edge, to, &elsewhere).await.status, 429, "{to}: another browser");
+    }
+    edge.node.stop().await;
+}

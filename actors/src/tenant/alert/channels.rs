@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ocmt_store::{
     Filter,
-    tables::{AlertChannel, AlertGroup, AlertKind, User, UserState},
+    tables::{AlertChannel, AlertGroup, AlertKind, IdempotencyRow, User, UserState},
 };
 use ocmt_types::AlertChannelId;
 use webauthn_rs::prelude::Url;
@@ -18,11 +18,12 @@ use crate::{
     api::{
         alert::{
             Alert, ChannelInfo, ConfirmChannel, DeleteChannel, ListChannels, PutChannel, SendTestAlert,
-            Severity, Trial,
+            Severity, Trial, Tried,
         },
         users::Done,
     },
     authorize::{Action, Object},
+    call::Call as _,
     email,
     error::ActorError,
     tenant::vault::asked,
@@ -155,7 +156,7 @@ impl Handle for SendTestAlert {
         let (mail, updated_at) = (letter(&work.env, &row, alert)?, row.updated_at);
         work.tx.update(&AlertChannel { tested_at: Some(work.now), ..row }).await?;
         work.env.alert_channels.forget(work.ownership.tenant);
-        Ok(Trial { mail, updated_at })
+        Ok(Trial { mail: Some(mail), updated_at, tried: None })
     }
 }
 
@@ -164,12 +165,28 @@ impl Handle for ConfirmChannel {
         work.authorize(Action::QueryTenantAudit, &Object::TENANT)?;
         let row = load(work, self.channel).await?;
         work.object = format!("alert_channel/{}", self.channel);
-        if row.updated_at == self.updated_at && row.verified_at.is_none() {
+        work.details.push(("taken".to_owned(), self.tried.taken.to_string()));
+        if let Some(request) = self.request {
+            said(work, request, self.tried.clone()).await?;
+        }
+        if self.tried.taken && row.updated_at == self.updated_at && row.verified_at.is_none() {
             work.tx.update(&AlertChannel { verified_at: Some(work.now), ..row }).await?;
             work.env.alert_channels.forget(work.ownership.tenant);
         }
         Ok(Done)
     }
+}
+
+/// Repeats of the request for a trial are answered with what the channel said.
+async fn said(work: &mut Work, request: Vec<u8>, tried: Tried) -> Result<(), ActorError> {
+    let kept = work.tx.get::<IdempotencyRow>((work.standing.caller.label(), request)).await?;
+    let Some(mut kept) = kept.filter(|kept| kept.method == SendTestAlert::METHOD) else { return Ok(()) };
+    let Some(trial) = SendTestAlert::decode(&kept.response) else { return Ok(()) };
+    let trial = Trial { tried: Some(tried), ..trial };
+    kept.response =
+        SendTestAlert::encode(&trial).ok_or(ActorError::Internal(work.standing.caller.request))?;
+    work.tx.update(&kept).await?;
+    Ok(())
 }
 
 /// Where alerts went before a channel was changed or deleted hears of that, and, if it was tried, of recoveries as long as

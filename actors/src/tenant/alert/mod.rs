@@ -8,6 +8,7 @@ pub(crate) mod raise;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use ocmt_crypto::sealing::SealingPlace;
 use ocmt_store::{
@@ -22,11 +23,9 @@ pub(super) use self::channels::https;
 pub(crate) use self::raise::{Channels, raise};
 use super::{TenantMessage, TenantState, audit::stream};
 use crate::{
-    api::alert::{AlertTarget, AlertsCall, Trial},
+    api::alert::{AlertTarget, AlertsCall},
     env::Env,
     error::ActorError,
-    ports::MailError,
-    system::System,
     work::Work,
 };
 
@@ -40,16 +39,6 @@ impl TenantState {
             AlertsCall::SendTestAlert(call) => self.work(myself, call),
             AlertsCall::ConfirmChannel(call) => self.work(myself, call),
         }
-    }
-}
-
-impl System {
-    /// Hands an alert over that somebody sends to try a channel, and waits for what becomes of it.
-    ///
-    /// # Errors
-    /// [`MailError`]: the channel did not take it.
-    pub async fn try_channel(&self, trial: &Trial) -> Result<(), MailError> {
-        self.env.mailer.hand_over(&trial.mail).await
     }
 }
 

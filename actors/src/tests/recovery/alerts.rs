@@ -7,7 +7,7 @@ use ocmt_types::Secret;
 use super::circle::{Circle, SHORT, pass_delay, short};
 use crate::{
     api::{
-        alert::{AlertKind, ConfirmChannel, PutChannel, Severity},
+        alert::{AlertKind, ConfirmChannel, PutChannel, Severity, Tried},
         auth::LinkPurpose,
         recovery::{CancelCeremony, CeremonyState, CollectShares, VetoCeremony},
         users::Role,
@@ -40,7 +40,8 @@ impl Circle {
             actions: actions.iter().map(|action| (*action).to_owned()).collect(),
         };
         let made = self.kit.call(&owner.caller, put).await.unwrap();
-        let tried = ConfirmChannel { channel: made.id, updated_at: made.updated_at };
+        let (channel, updated_at) = (made.id, made.updated_at);
+        let tried = ConfirmChannel { channel, updated_at, tried: Tried::TAKEN, request: None };
         self.kit.call(&owner.caller, tried).await.unwrap();
     }
 

@@ -5,8 +5,7 @@ use axum::{Form, extract::State, http::StatusCode, response::Response};
 use ocmt_actors::{
     ActorError,
     api::alert::{
-        AlertKind, ChannelInfo, ConfirmChannel, DeleteChannel, ListChannels, PutChannel, SendTestAlert,
-        Severity,
+        AlertKind, ChannelInfo, DeleteChannel, ListChannels, PutChannel, SendTestAlert, Severity, Tried,
     },
 };
 use ocmt_proto::{bounds, v1 as pb};
@@ -18,15 +17,12 @@ use super::{
         answer::{html, refused},
         frame::Frame,
         pages::{Entered, Guest, Pages, Visitor},
-        view::at,
     },
     act, then,
     view::{Alerts, OneChannel, Trial},
 };
 
 const HERE: &str = "/app/alerts";
-/// Characters of what a receiver that did not take a trial is quoted with.
-const DETAIL: usize = 125;
 
 /// All of them: they are few.
 pub(super) async fn list(State(pages): State<Pages>, Entered { visitor, guest }: Entered) -> Response {
@@ -55,11 +51,23 @@ fn row(frame: &Frame, one: ChannelInfo) -> OneChannel {
     OneChannel {
         id: one.id.to_string(),
         name: one.name,
-        kind: one.kind,
+        kind: kind(frame, &one.kind).to_owned(),
         hint: one.hint,
         least: frame.say(least).to_owned(),
         actions: one.actions.join(" "),
-        tried: one.verified_at.map_or_else(|| frame.say("alert.untried").to_owned(), at),
+        tried: one.verified_at.map_or_else(|| frame.say("alert.untried").to_owned(), |time| frame.at(time)),
+    }
+}
+
+/// As its maker calls it.
+fn kind<'a>(frame: &Frame, kind: &'a str) -> &'a str {
+    match kind {
+        "email" => frame.say("alert.letters"),
+        "slack" => "Slack",
+        "discord" => "Discord",
+        "pagerduty" => "PagerDuty",
+        "webhook" => "Webhook",
+        other => other,
     }
 }
 
@@ -128,15 +136,9 @@ pub(super) async fn test(State(pages): State<Pages>, visitor: Visitor, Form(one)
 async fn tried(pages: &Pages, visitor: &Visitor, one: &One) -> Result<(Guest, Trial), ActorError> {
     let sender = pages.sender(visitor, &one.csrf).await?;
     let channel: AlertChannelId = one.channel.parse().map_err(|_| ActorError::NotFound)?;
-    // sent again it is one more trial, which is refused for a while: its answer has where to in it, and is not kept
-    let trial = pages.act(&sender, SendTestAlert { channel }).await?;
-    let said = match pages.system.try_channel(&trial).await {
-        Ok(()) => {
-            pages.act(&sender, ConfirmChannel { channel, updated_at: trial.updated_at }).await?;
-            Trial { taken: true, why: String::new() }
-        }
-        Err(error) => Trial { taken: false, why: error.to_string().chars().take(DETAIL).collect() },
-    };
+    let meta = pages.meta_of::<SendTestAlert>(&sender);
+    let Tried { taken, why } = pages.system.try_channel(&sender.caller, meta, channel).await?;
+    let said = Trial { taken, why };
     let guest = pages.guest(visitor).await?;
     guest.map(|guest| (guest, said)).ok_or(ActorError::Unauthenticated("the session is unknown or has ended"))
 }

@@ -4,6 +4,7 @@ use ocmt_crypto::audit::{Actor, AuditRecord, Outcome};
 use ocmt_types::Ownership;
 
 use super::{super::raise, *};
+use crate::api::alert::Tried;
 
 fn record(kit: &Kit, who: &Person, action: &str, outcome: Outcome) -> AuditRecord {
     AuditRecord {
@@ -16,6 +17,11 @@ fn record(kit: &Kit, who: &Person, action: &str, outcome: Outcome) -> AuditRecor
         outcome,
         details: vec![("long".to_owned(), "x".repeat(512))],
     }
+}
+
+/// It took a trial, as it was then.
+fn took(made: &ChannelInfo, updated_at: ocmt_types::Timestamp) -> ConfirmChannel {
+    ConfirmChannel { channel: made.id, updated_at, tried: Tried::TAKEN, request: None }
 }
 
 async fn own(kit: &Kit, who: &Person) -> Ownership {
@@ -64,7 +70,7 @@ async fn a_channel_hears_of_recoveries_whatever_it_is_for_once_it_was_tried() {
     let made = put(&kit, &ann, narrow).await.unwrap();
     let opened = async || raised(&kit, &ann, "RecoveryService/OpenCeremony", Outcome::Allowed, 1).await.len();
     assert_eq!(opened().await, 0);
-    kit.call(&ann.caller, ConfirmChannel { channel: made.id, updated_at: made.updated_at }).await.unwrap();
+    kit.call(&ann.caller, took(&made, made.updated_at)).await.unwrap();
     assert_eq!(opened().await, 1);
 }
 
@@ -87,7 +93,7 @@ async fn a_trial_says_nothing_of_a_channel_that_was_led_elsewhere_since() {
     let ann = owner(&kit).await;
     let made = put(&kit, &ann, webhook(URL)).await.unwrap();
     let trial = kit.call(&ann.caller, SendTestAlert { channel: made.id }).await.unwrap();
-    let confirm = |at| ConfirmChannel { channel: made.id, updated_at: at };
+    let confirm = |at| took(&made, at);
     let verified = async || kit.call(&ann.caller, ListChannels).await.unwrap()[0].verified_at.is_some();
     let lead_to = async |url: &str| {
         kit.clock.advance(Duration::from_secs(1));
@@ -96,6 +102,9 @@ async fn a_trial_says_nothing_of_a_channel_that_was_led_elsewhere_since() {
     let led = lead_to("https://elsewhere.example.org/").await;
     kit.call(&ann.caller, confirm(trial.updated_at)).await.unwrap();
     assert!(!verified().await, "what was tried was another target");
+    let refused = Tried { taken: false, why: "no".to_owned() };
+    kit.call(&ann.caller, ConfirmChannel { tried: refused, ..confirm(led.updated_at) }).await.unwrap();
+    assert!(!verified().await, "it took nothing");
     kit.call(&ann.caller, confirm(led.updated_at)).await.unwrap();
     assert!(verified().await);
     lead_to("https://thief.example.org/").await;
