@@ -15,7 +15,7 @@ use super::{
     frame::Frame,
     pages::{Guest, Pages, Visitor},
     recovery::HERE,
-    view::{OneAsked, at},
+    view::OneAsked,
 };
 
 /// What was asked for last; none without a vault, or in a session that is not shown it.
@@ -33,9 +33,9 @@ pub(super) fn told(frame: &Frame, one: SlotRequest, now: Timestamp) -> OneAsked 
         with: frame.say(with(one.kind)).to_owned(),
         state: frame.say(state(&one, now)).to_owned(),
         client: one.client,
-        since: at(one.asked_at),
-        opens: at(one.ready_at),
-        ends: at(one.expires_at),
+        since: frame.at(one.asked_at),
+        opens: frame.at(one.ready_at),
+        ends: frame.at(one.expires_at),
         refused: one.refused,
         handed_out: one.handed_out,
     }

@@ -81,6 +81,7 @@ static ALL: LazyLock<Assets> = LazyLock::new(|| {
         "js/page/owner.js",
         "js/page/passkey.js",
         "js/page/qr.js",
+        "js/page/recovery.js",
         "js/page/request.js",
         "js/page/rotations.js",
         "js/page/shown.js",
@@ -143,6 +144,8 @@ pub(super) enum Script {
     Guardian,
     /// Showing a passkey, and adding one.
     Passkey,
+    /// The words of requests for one's own vault.
+    Recovery,
     /// A terminal in a container.
     Terminal,
     /// One's own secrets.
@@ -167,6 +170,7 @@ impl Script {
             Self::Drill => "js/page/drill.js",
             Self::Guardian => "js/page/guardian.js",
             Self::Passkey => "js/page/passkey.js",
+            Self::Recovery => "js/page/recovery.js",
             Self::Terminal => "js/page/terminal.js",
             Self::Vault => "js/page/vault.js",
             Self::VaultKeys => "js/page/vault_keys.js",

@@ -13,8 +13,9 @@ use serde::Deserialize;
 
 use super::{
     answer::{html, refused},
+    frame::Frame,
     pages::{Entered, Pages},
-    view::{Audit, OneRecord, at},
+    view::{Audit, OneRecord},
 };
 
 /// Records of one page.
@@ -42,7 +43,7 @@ pub(super) async fn list(
     match pages.ask(&guest.caller, ask).await {
         Ok(page) => {
             let frame = visitor.frame().of_user();
-            let records = page.records.iter().map(row).collect();
+            let records = page.records.iter().map(|one| row(&frame, one)).collect();
             let (csrf, cookie) = visitor.own_csrf();
             // a role of the tenant's own may have it or not, and is told when it asks
             let verifies = guest.me.role != Role::Member && guest.me.role != Role::Observer;
@@ -53,10 +54,10 @@ pub(super) async fn list(
     }
 }
 
-fn row(one: &AuditEntry) -> OneRecord {
+fn row(frame: &Frame, one: &AuditEntry) -> OneRecord {
     OneRecord {
         number: one.sequence,
-        at: at(one.at),
+        at: frame.at(one.at),
         method: one.method.clone(),
         object: one.object.clone(),
         result: one.result.clone(),

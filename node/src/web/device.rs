@@ -19,6 +19,9 @@ const SYSTEMS: [(&str, &str); 7] = [
     ("Linux", "Linux"),
 ];
 
+/// What one is kept as that says neither; pages have words of their own for it.
+pub(super) const UNKNOWN: &str = "a browser";
+
 /// `Firefox, Linux`. Nothing of the text itself is kept.
 pub(super) fn name(agent: &str) -> String {
     let found = |known: &[(&str, &'static str)]| {
@@ -27,7 +30,7 @@ pub(super) fn name(agent: &str) -> String {
     match (found(&BROWSERS), found(&SYSTEMS)) {
         (Some(browser), Some(system)) => format!("{browser}, {system}"),
         (Some(one), None) | (None, Some(one)) => one.to_owned(),
-        (None, None) => "a browser".to_owned(),
+        (None, None) => UNKNOWN.to_owned(),
     }
 }
 

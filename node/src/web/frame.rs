@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use ocmt_types::Timestamp;
+
 use super::{
     assets::{self, Named, Script},
     words::Words,
@@ -47,6 +49,20 @@ impl Frame {
 
     pub(super) fn put(&self, key: &str, what: impl Display) -> String {
         self.words.put(key, what)
+    }
+
+    pub(super) fn count(&self, key: &str, many: impl Into<u64>) -> String {
+        self.words.count(key, many.into())
+    }
+
+    /// A number as people write it.
+    pub(super) fn number(&self, number: f64) -> String {
+        number.to_string().replace('.', self.say("date.point"))
+    }
+
+    /// A time as people write it.
+    pub(super) fn at(&self, time: Timestamp) -> String {
+        self.words.at(time)
     }
 
     pub(super) fn others(&self) -> Vec<&'static Words> {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::{fs::OpenOptions, io::Write as _};
+
 use askama::Template;
 
 use super::{frame::Frame, words::Words};
@@ -17,7 +19,17 @@ pub(super) fn harmless(page: &impl Template) {
         !shown.contains("<script") && !page.contains("\" onload") && !page.contains("' onload"),
         "{page}"
     );
-    assert!(page.contains("&#60;script&#62;"), "{page}");
+    let places = page.matches("&#60;script&#62;").count();
+    assert!(places > 0, "{page}");
+    tell(places);
+}
+
+/// Adds to the figures of the pages how many places of one were tried, where somebody asks for them (docs/pages.md).
+fn tell(places: usize) {
+    if let Ok(file) = std::env::var("OCMT_FIGURES") {
+        let mut file = OpenOptions::new().create(true).append(true).open(file).unwrap();
+        file.write_all(format!("injection\tplaces of a page's template\t{places}\n").as_bytes()).unwrap();
+    }
 }
 
 /// A page's frame, in English.

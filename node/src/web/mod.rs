@@ -35,6 +35,7 @@ mod answer;
 mod asked;
 mod assets;
 mod audit;
+mod circle;
 mod console;
 mod device;
 mod form;
@@ -52,6 +53,8 @@ mod second_factor;
 mod sessions;
 mod sign_in;
 mod sign_out;
+#[cfg(test)]
+mod tidy;
 mod vault;
 mod verify;
 mod view;

@@ -18,7 +18,7 @@ use super::{
     assets::Script,
     pages::{Entered, Guest, Pages, UNPROVEN, Visitor},
     sign_in::signed_in,
-    view::{OnePasskey, Passkeys, at},
+    view::{OnePasskey, Passkeys},
 };
 
 #[derive(Deserialize)]
@@ -69,8 +69,8 @@ fn listed(visitor: &Visitor, guest: &Guest, all: &[PasskeyInfo]) -> Response {
     let passkeys = all.iter().map(|one| OnePasskey {
         id: one.id.to_string(),
         name: one.name.clone(),
-        added: at(one.created_at),
-        used: one.last_used_at.map_or_else(|| frame.say("passkey.never").to_owned(), at),
+        added: frame.at(one.created_at),
+        used: one.last_used_at.map_or_else(|| frame.say("passkey.never").to_owned(), |time| frame.at(time)),
     });
     let (csrf, cookie) = visitor.own_csrf();
     let page = Passkeys { frame, email: &guest.me.email, passkeys: passkeys.collect(), csrf: &csrf };

@@ -11,16 +11,18 @@ use ocmt_actors::{
     ActorError,
     api::recovery::{CeremonyState, CeremonyView, VetoCeremony},
 };
-use ocmt_types::Digest32;
+use ocmt_types::{Digest32, Timestamp};
 use serde::Deserialize;
 
 use super::{
     answer::{html, refused, see_other},
     asked,
+    assets::Script,
+    circle,
     frame::Frame,
-    guardian::{over_a_stop, said, state_of, under_way},
+    guardian::{agreed, coming, over_a_stop, said, state_of, under_way},
     pages::{Entered, Guest, Pages, Visitor},
-    view::{OneAsked, OneCeremony, Recovery, at},
+    view::{OneCeremony, Recovery},
 };
 
 pub(super) const HERE: &str = "/app/recovery";
@@ -35,38 +37,38 @@ pub(super) async fn list(
 ) -> Response {
     let deal_anew = query.is_some_and(|query| query.split('&').any(|one| one == DEAL_ANEW));
     match gathered(&pages, &guest, &visitor).await {
-        Ok((ceremonies, asked)) => {
+        Ok(page) => {
             let (csrf, cookie) = visitor.own_csrf();
-            let frame = visitor.frame().of_user();
-            html(StatusCode::OK, &Recovery { frame, ceremonies, asked, deal_anew, csrf: &csrf }, [cookie])
+            html(StatusCode::OK, &Recovery { deal_anew, csrf: &csrf, ..page }, [cookie])
         }
         Err(error) => refused(&error, &visitor),
     }
 }
 
-async fn gathered(
-    pages: &Pages,
-    guest: &Guest,
-    visitor: &Visitor,
-) -> Result<(Vec<OneCeremony>, Option<OneAsked>), ActorError> {
-    let frame = visitor.frame();
+async fn gathered(pages: &Pages, guest: &Guest, visitor: &Visitor) -> Result<Recovery<'static>, ActorError> {
+    let (frame, now) = (visitor.frame().of_user(), pages.clock.now());
     let all = under_way(pages, guest).await?;
     // the others are asked of the visitor as a guardian
     let own = all.iter().filter(|one| one.owner_email == guest.me.email);
-    let ceremonies = own.map(|one| told(&frame, one)).collect();
-    let asked = asked::last(pages, guest).await?;
-    Ok((ceremonies, asked.map(|one| asked::told(&frame, one, pages.clock.now()))))
+    let ceremonies: Vec<OneCeremony> = own.map(|one| told(&frame, one, now)).collect();
+    let asked = asked::last(pages, guest).await?.map(|one| asked::told(&frame, one, now));
+    let circle = circle::of(pages, guest, &frame).await?;
+    let frame = if ceremonies.is_empty() { frame } else { frame.running(Script::Recovery) };
+    Ok(Recovery { frame, ceremonies, asked, circle, deal_anew: false, csrf: "" })
 }
 
-fn told(frame: &Frame, one: &CeremonyView) -> OneCeremony {
+fn told(frame: &Frame, one: &CeremonyView, now: Timestamp) -> OneCeremony {
     OneCeremony {
         id: Digest32(one.id).to_string(),
         requester: one.requester_email.clone(),
         state: frame.say(state_of(one.state)).to_owned(),
-        since: at(one.opened_at),
-        agreed: frame.put("request.of", format!("{}/{}", one.units_approved, one.units_needed)),
-        opens: one.releasable_at.map_or_else(|| frame.say("request.not_yet").to_owned(), at),
-        ends: at(one.expires_at),
+        since: frame.at(one.opened_at),
+        agreed: agreed(frame, one),
+        opens: one
+            .releasable_at
+            .map_or_else(|| frame.say("request.not_yet").to_owned(), |time| frame.at(time)),
+        ends: frame.at(one.expires_at),
+        coming: coming(frame, one, now),
         acts: one.acts.iter().map(|act| said(frame, act)).collect(),
         lost: one.lost_mailbox.then(|| frame.put("recovery.lost", &one.requester_email)),
         unstopped: unstopped(one.state, over_a_stop(one)).map(|key| frame.say(key).to_owned()),

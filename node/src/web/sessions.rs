@@ -1,5 +1,7 @@
 //! Where one is signed in, and ending it.
 
+use std::cmp::Reverse;
+
 use axum::{Form, extract::State, http::StatusCode, response::Response};
 use ocmt_actors::{
     ActorError,
@@ -10,8 +12,9 @@ use serde::Deserialize;
 
 use super::{
     answer::{html, refused, see_other},
+    device,
     pages::{Entered, Guest, Pages, Proof, Visitor},
-    view::{OneSession, Sessions, at},
+    view::{OneSession, Sessions},
 };
 
 const HERE: &str = "/app/sessions";
@@ -25,21 +28,20 @@ pub(super) async fn list(State(pages): State<Pages>, Entered { visitor, guest }:
 }
 
 fn shown(visitor: &Visitor, guest: &Guest, all: &[SessionInfo]) -> Response {
-    let mut sessions: Vec<OneSession> = all
-        .iter()
-        .map(|one| OneSession {
-            id: one.id.to_string(),
-            here: one.id == guest.session.id,
-            device: one.client.clone(),
-            place: one.address.clone().unwrap_or_default(),
-            since: at(one.created_at),
-            seen: at(one.last_seen_at),
-            until: at(one.expires_at),
-        })
-        .collect();
-    sessions.sort_by(|a, b| b.here.cmp(&a.here).then_with(|| b.seen.cmp(&a.seen)));
-    let (csrf, cookie) = visitor.own_csrf();
     let frame = visitor.frame().of_user();
+    let here = |one: &SessionInfo| one.id == guest.session.id;
+    let mut all: Vec<&SessionInfo> = all.iter().collect();
+    all.sort_by_key(|one| (Reverse(here(one)), Reverse(one.last_seen_at)));
+    let sessions = all.into_iter().map(|one| OneSession {
+        id: one.id.to_string(),
+        here: here(one),
+        device: if one.client == device::UNKNOWN { String::new() } else { one.client.clone() },
+        place: one.address.clone().unwrap_or_default(),
+        since: frame.at(one.created_at),
+        seen: frame.at(one.last_seen_at),
+        until: frame.at(one.expires_at),
+    });
+    let (sessions, (csrf, cookie)) = (sessions.collect(), visitor.own_csrf());
     html(StatusCode::OK, &Sessions { frame, email: &guest.me.email, sessions, csrf: &csrf }, [cookie])
 }
 

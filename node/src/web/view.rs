@@ -148,6 +148,7 @@ pub(super) struct Recovery<'a> {
     pub(super) ceremonies: Vec<OneCeremony>,
     /// Of the slots that are not handed out unheard.
     pub(super) asked: Option<OneAsked>,
+    pub(super) circle: Circle,
     /// One was stopped just now, after guardians had agreed.
     pub(super) deal_anew: bool,
     pub(super) csrf: &'a str,
@@ -162,11 +163,30 @@ pub(super) struct OneCeremony {
     pub(super) agreed: String,
     pub(super) opens: String,
     pub(super) ends: String,
+    /// What comes next, and when.
+    pub(super) coming: String,
     pub(super) acts: Vec<String>,
     /// Why no veto ends it, where none does.
     pub(super) unstopped: Option<String>,
     /// That the mailbox is said to be lost, where it is.
     pub(super) lost: Option<String>,
+}
+
+/// Who guards it.
+pub(super) struct Circle {
+    pub(super) guards: Vec<OneGuard>,
+    /// How many parts open it; empty before any were dealt.
+    pub(super) need: String,
+    /// That a guardian has locked recovery; empty most of the time.
+    pub(super) locked: String,
+}
+
+/// One of them.
+pub(super) struct OneGuard {
+    pub(super) email: String,
+    pub(super) state: String,
+    pub(super) units: u32,
+    pub(super) drilled: String,
 }
 
 /// Somebody wants to open it with a backup key or a hardware token.
@@ -288,12 +308,15 @@ mod tests {
             agreed: text(),
             opens: text(),
             ends: text(),
+            coming: text(),
             acts: vec![text()],
             unstopped: Some(text()),
             lost: Some(text()),
         };
         let (ceremonies, asked) = (vec![one], Some(asked(evil)));
-        harmless(&Recovery { frame, ceremonies, asked, deal_anew: true, csrf: evil });
+        let guard = OneGuard { email: text(), state: text(), units: 1, drilled: text() };
+        let circle = Circle { guards: vec![guard], need: text(), locked: text() };
+        harmless(&Recovery { frame, ceremonies, asked, circle, deal_anew: true, csrf: evil });
         let one = OneRecord {
             number: 1,
             at: text(),

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, fmt::Display, sync::LazyLock};
 
 use axum::{extract::Request, middleware::Next, response::Response};
 use http::{HeaderMap, Uri, header};
+use ocmt_types::Timestamp;
 
 use crate::edge::cookies;
 
@@ -46,6 +47,24 @@ impl Words {
     /// The same with something put where `{}` is.
     pub(super) fn put(&self, key: &str, what: impl Display) -> String {
         self.say(key).replacen("{}", &what.to_string(), 1)
+    }
+
+    /// The same of so many: of one there are words of their own.
+    pub(super) fn count(&self, key: &str, many: u64) -> String {
+        let one = format!("{key}_one");
+        let key = if many == 1 && self.find(&one).is_some() { one.as_str() } else { key };
+        self.put(key, many)
+    }
+
+    /// A time as people of this language write it, in UTC: a node does not know where its visitor is.
+    pub(super) fn at(&self, time: Timestamp) -> String {
+        let time = jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default();
+        let time = time.to_zoned(jiff::tz::TimeZone::UTC);
+        let month = usize::try_from(time.month()).unwrap_or_default().saturating_sub(1);
+        let month = self.say("date.months").split(' ').nth(month).unwrap_or_default();
+        let day = self.put("date.day", time.day());
+        // a hand's clock and its zone stay on one line
+        format!("{day} {month} {}, {}\u{a0}UTC", time.year(), time.strftime("%H:%M"))
     }
 
     /// The words of this name, if there are any.
@@ -141,7 +160,7 @@ mod tests {
         let mut used = BTreeSet::new();
         for file in files.map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
             let text = fs::read_to_string(&file).unwrap();
-            for call in ["say(\"", "put(\""] {
+            for call in ["say(\"", "put(\"", "count(\""] {
                 used.extend(text.split(call).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
             }
         }
@@ -152,16 +171,19 @@ mod tests {
     fn every_language_says_everything_that_a_page_asks_for_and_nothing_else() {
         let used = used();
         assert!(used.len() > 50);
-        let english: BTreeSet<&String> = ALL[0].said.keys().collect();
+        // errors have their English words from where they are made, and of some there are better ones
+        let is_own = |key: &&String| !key.starts_with("reason.");
+        let english: BTreeSet<&String> = ALL[0].said.keys().filter(is_own).collect();
         for words in ALL.iter() {
-            // errors have their English words from where they are made
-            let said = words.said.keys().filter(|key| !key.starts_with("reason."));
+            let said = words.said.keys().filter(is_own);
             assert_eq!(said.collect::<BTreeSet<_>>(), english, "{}", words.tag);
             for key in &used {
                 assert!(words.find(key).is_some_and(|words| !words.is_empty()), "{}: {key}", words.tag);
             }
             for (key, text) in &words.said {
-                let known = used.contains(key) || PUT_TOGETHER.iter().any(|part| key.starts_with(part));
+                let of_one = key.strip_suffix("_one").is_some_and(|of_many| used.contains(of_many));
+                let known =
+                    used.contains(key) || of_one || PUT_TOGETHER.iter().any(|part| key.starts_with(part));
                 assert!(known, "{}: nobody says {key}", words.tag);
                 let holes = ALL[0].find(key).unwrap_or_default().matches("{}").count();
                 assert_eq!(text.matches("{}").count(), holes, "{}: {key}", words.tag);
@@ -221,6 +243,21 @@ mod tests {
             for name in names {
                 assert!(there.contains(&format!("data-say=\"{name}\"")), "{templates:?} have no {name}");
             }
+        }
+    }
+
+    #[test]
+    fn times_and_counts_are_written_as_people_of_the_language_do() {
+        let (en, de) = (Words::of("en").unwrap(), Words::of("de").unwrap());
+        let time = Timestamp(1_709_251_200_000);
+        assert_eq!(en.at(time), "1 March 2024, 00:00\u{a0}UTC");
+        assert_eq!(de.at(time), "1. März 2024, 00:00\u{a0}UTC");
+        let counted = |many| (en.count("awake.channel", many), de.count("awake.channel", many));
+        assert_eq!(counted(1), ("1 open channel".to_owned(), "1 offener Kanal".to_owned()));
+        assert_eq!(counted(2), ("2 open channels".to_owned(), "2 offene Kanäle".to_owned()));
+        assert_eq!(en.count("awake.just_woken", 1), "it was woken just now");
+        for words in [en, de] {
+            assert_eq!(words.say("date.months").split(' ').count(), 12, "{}", words.tag);
         }
     }
 

@@ -43,21 +43,24 @@ pub(super) async fn show(State(console): State<Console>, who: At) -> Response {
         node: console.ground.node.to_string(),
         awake: samples.one("ocmt_tenants_awake").unwrap_or_default().to_string(),
         sections: vec![
-            section(frame.say("node.containers"), vec![chart(frame.say("work.containers"), containers)]),
+            section(
+                frame.say("node.containers"),
+                vec![chart(&frame, frame.say("work.containers"), containers)],
+            ),
             section(frame.say("work.wakes"), wakes(&frame, &samples)),
             section(
                 frame.say("work.recovery"),
                 vec![
-                    chart(frame.say("work.open"), recoveries),
-                    chart(frame.say("work.together"), together),
-                    chart(frame.say("work.ceremonies"), entered.into_iter().map(said).collect()),
+                    chart(&frame, frame.say("work.open"), recoveries),
+                    chart(&frame, frame.say("work.together"), together),
+                    chart(&frame, frame.say("work.ceremonies"), entered.into_iter().map(said).collect()),
                 ],
             ),
             section(
                 frame.say("work.limits"),
                 vec![
-                    chart(frame.say("work.admitted"), limits("admitted")),
-                    chart(frame.say("work.refused"), limits("refused")),
+                    chart(&frame, frame.say("work.admitted"), limits("admitted")),
+                    chart(&frame, frame.say("work.refused"), limits("refused")),
                 ],
             ),
         ],
@@ -96,17 +99,26 @@ fn wakes(frame: &Frame, samples: &Samples) -> Vec<Chart> {
     let of = |(kind, title): (&str, &str)| {
         let times = samples.times(WAKES, "kind", kind);
         let last = times.buckets.iter().rev().nth(1).map_or(0.0, |(bound, _)| *bound);
-        let label =
-            |bound: f64| if bound.is_finite() { format!("≤ {bound} s") } else { format!("> {last} s") };
+        let label = |bound: f64| {
+            if bound.is_finite() {
+                format!("≤ {} s", frame.number(bound))
+            } else {
+                format!("> {} s", frame.number(last))
+            }
+        };
         let rows = times.buckets.iter().map(|(bound, count)| (label(*bound), *count));
-        Chart { note: within(frame, &times), ..chart(title, rows.collect()) }
+        // of none a table says nothing
+        let rows = if times.count() > 0 { rows.collect() } else { Vec::new() };
+        Chart { note: within(frame, &times), ..chart(frame, title, rows) }
     };
     kinds.into_iter().map(of).collect()
 }
 
 /// What half of them took at most, and nearly all.
 fn within(frame: &Frame, times: &Times) -> String {
-    let said = |seconds: f64| if seconds.is_finite() { format!("{seconds} s") } else { "∞".to_owned() };
+    let said = |seconds: f64| {
+        if seconds.is_finite() { format!("{} s", frame.number(seconds)) } else { "∞".to_owned() }
+    };
     match (times.within(50), times.within(95)) {
         (Some(half), Some(most)) => {
             format!("{} {}", frame.put("work.half", said(half)), frame.put("work.most", said(most)))
@@ -120,8 +132,9 @@ fn section(title: &str, charts: Vec<Chart>) -> Section {
 }
 
 /// Bars as long as their counts are beside the largest.
-fn chart(title: &str, rows: Vec<(String, u64)>) -> Chart {
+fn chart(frame: &Frame, title: &str, rows: Vec<(String, u64)>) -> Chart {
+    let note = if rows.is_empty() { frame.say("trail.nothing") } else { "" };
     let most = rows.iter().map(|(_, count)| *count).max().unwrap_or(0).max(1);
     let bar = |(label, count): (String, u64)| Bar { label, count, width: count.saturating_mul(100) / most };
-    Chart { title: title.to_owned(), note: String::new(), bars: rows.into_iter().map(bar).collect() }
+    Chart { title: title.to_owned(), note: note.to_owned(), bars: rows.into_iter().map(bar).collect() }
 }

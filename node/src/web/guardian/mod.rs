@@ -4,6 +4,7 @@
 //! made and signed in the browser (`node/web/js/page`), which sends it by gRPC-Web. To resign takes no key, nor to say that an owner has
 //! lost the mailbox, so these are forms.
 
+mod coming;
 mod request;
 mod view;
 
@@ -27,14 +28,16 @@ use ocmt_actors::{
 use ocmt_types::{Digest32, GuardianshipId};
 use serde::Deserialize;
 
-pub(super) use self::request::{over_a_stop, request, said, state_of};
 use self::view::{Accept, Drill, Held, Overview, Waiting};
+pub(super) use self::{
+    coming::{agreed, coming},
+    request::{over_a_stop, request, said, state_of},
+};
 use super::{
     answer::{html, refused, see_other},
     assets::Script,
     frame::Frame,
     pages::{Entered, Guest, Pages, Visitor},
-    view::at,
 };
 
 /// Asked for after a link was sent.
@@ -121,7 +124,7 @@ fn row(frame: &Frame, one: &Guardianship) -> Held {
         state: frame.say(state).to_owned(),
         units: one.units,
         holds: matches!(one.state, GuardianshipState::Dealt | GuardianshipState::Active),
-        drilled: one.drilled_at.map_or_else(|| frame.say("guardian.never").to_owned(), at),
+        drilled: one.drilled_at.map_or_else(|| frame.say("guardian.never").to_owned(), |time| frame.at(time)),
     }
 }
 
@@ -169,7 +172,7 @@ pub(super) async fn invitation(
             tenant: guest.me.tenant.to_string(),
             user: guest.me.user.to_string(),
             vault,
-            until: one.expires_at.map(at).unwrap_or_default(),
+            until: one.expires_at.map(|time| visitor.words.at(time)).unwrap_or_default(),
             csrf: csrf.clone(),
         }))
     };
@@ -203,7 +206,7 @@ pub(super) async fn drill(
         challenge: HEXLOWER.encode(&asked.challenge),
         signed_set: HEXLOWER.encode(&one.signed_set),
         sealed_units: HEXLOWER.encode(&one.sealed_units),
-        until: at(asked.expires_at),
+        until: visitor.words.at(asked.expires_at),
     };
     html(StatusCode::OK, &page, [cookie])
 }

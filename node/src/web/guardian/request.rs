@@ -21,8 +21,8 @@ use super::{
         assets::Script,
         frame::Frame,
         pages::{Entered, Guest, Pages, Visitor},
-        view::at,
     },
+    coming::{agreed, coming},
     view::Request,
 };
 
@@ -59,10 +59,13 @@ fn told(pages: &Pages, visitor: &Visitor, guest: &Guest, detail: &CeremonyDetail
         owner: view.owner_email.clone(),
         requester: view.requester_email.clone(),
         state: frame.say(state_of(view.state)).to_owned(),
-        since: at(view.opened_at),
-        agreed: frame.put("request.of", format!("{}/{}", view.units_approved, view.units_needed)),
-        opens: view.releasable_at.map_or_else(|| frame.say("request.not_yet").to_owned(), at),
-        ends: at(view.expires_at),
+        since: frame.at(view.opened_at),
+        agreed: agreed(&frame, view),
+        opens: view
+            .releasable_at
+            .map_or_else(|| frame.say("request.not_yet").to_owned(), |time| frame.at(time)),
+        ends: frame.at(view.expires_at),
+        coming: coming(&frame, view, pages.clock.now()),
         acts: view.acts.iter().map(|act| said(&frame, act)).collect(),
         mine: standing(&mine).and_then(mine_key).map(|key| frame.say(key).to_owned()),
         may,
@@ -189,8 +192,8 @@ pub(in crate::web) fn said(frame: &Frame, act: &CeremonyAct) -> String {
         CeremonyActKind::BadShare => "act.bad_share",
     };
     let what = match act.kind {
-        CeremonyActKind::Vetoed => at(act.at),
-        _ => format!("{} ({})", act.guardian_email, at(act.at)),
+        CeremonyActKind::Vetoed => frame.at(act.at),
+        _ => format!("{} ({})", act.guardian_email, frame.at(act.at)),
     };
     frame.put(key, what)
 }

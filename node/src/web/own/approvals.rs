@@ -24,7 +24,6 @@ use super::{
         assets::Script,
         frame::Frame,
         pages::{Entered, Guest, Pages, Visitor},
-        view::at,
     },
     MOST, act, lasts, shares, then,
     view::{Approval, Approvals, OneRequest},
@@ -92,8 +91,8 @@ fn row(frame: &Frame, one: &CapabilityInfo) -> OneRequest {
         entry: HEXLOWER.encode(&one.object),
         reason: one.reason.clone(),
         lasts: lasts(frame, one.lifetime_ms),
-        since: at(one.requested_at),
-        until: at(one.expires_at),
+        since: frame.at(one.requested_at),
+        until: frame.at(one.expires_at),
     }
 }
 

@@ -23,7 +23,6 @@ use super::{
         answer::{html, refused},
         frame::Frame,
         pages::{Entered, Guest, Pages, Visitor},
-        view::at,
     },
     act, then,
     view::{Connections, OneConnection},
@@ -98,8 +97,10 @@ fn row(frame: &Frame, one: ConnectionInfo) -> OneConnection {
         container: one.container.to_string(),
         provider: one.provider,
         scopes,
-        made: at(one.created_at),
-        renewed: one.refreshed_at.map_or_else(|| frame.say("connection.never").to_owned(), at),
+        made: frame.at(one.created_at),
+        renewed: one
+            .refreshed_at
+            .map_or_else(|| frame.say("connection.never").to_owned(), |time| frame.at(time)),
         unfiled: one.unfiled,
     }
 }

@@ -10,7 +10,7 @@ use ocmt_actors::{
     ActorError, HostStanding,
     api::container::{
         AwakeKind, AwakeReason, ContainerExit, ContainerInfo, ContainerState, ExplainIdle, GetContainer,
-        IdleExplained, ListContainers, PauseContainer, WakeContainer,
+        IdleExplained, ListContainers, PauseContainer, Unsealed, VolumeFault, WakeContainer,
     },
 };
 use ocmt_types::{ContainerId, Timestamp};
@@ -21,7 +21,6 @@ use super::{
         answer::{html, refused},
         frame::Frame,
         pages::{Entered, Guest, Pages, Visitor},
-        view::at,
     },
     MOST, act, behind, then,
     view::{Awake, Containers, OneContainer, Shown},
@@ -87,7 +86,7 @@ async fn looked_at(
 fn shown(visitor: &Visitor, guest: &Guest, info: &ContainerInfo, idle: Option<&IdleExplained>) -> Response {
     let frame = visitor.frame().of_user();
     let answers = info.host_is == HostStanding::Answers;
-    let some = |time: Option<Timestamp>| time.map(at).unwrap_or_default();
+    let some = |time: Option<Timestamp>| time.map(|time| frame.at(time)).unwrap_or_default();
     let (csrf, cookie) = visitor.own_csrf();
     let page = Shown {
         frame,
@@ -96,13 +95,15 @@ fn shown(visitor: &Visitor, guest: &Guest, info: &ContainerInfo, idle: Option<&I
         command: info.spec.argv.join(" "),
         cell: info.unlocked_until.map_or_else(
             || frame.say("container.locked").to_owned(),
-            |until| frame.put("container.unlocked", at(until)),
+            |until| frame.put("container.unlocked", frame.at(until)),
         ),
-        active: at(info.active_at),
+        active: frame.at(info.active_at),
         exit: info.exit.map(|exit| ended(&frame, exit)).unwrap_or_default(),
         failure: info.failure.clone().unwrap_or_default(),
+        unsealed: info.unsealed.map(|unsealed| not_sealed(&frame, unsealed)).unwrap_or_default(),
         answers,
         awake: idle.map(|idle| Awake {
+            now: info.state == ContainerState::Running,
             reasons: idle.reasons.iter().map(|reason| held_by(&frame, reason)).collect(),
             pause: some(idle.pause_due_at),
             stop: some(idle.stop_due_at),
@@ -119,9 +120,9 @@ fn row(frame: &Frame, info: &ContainerInfo) -> OneContainer {
     OneContainer {
         id: info.id.to_string(),
         state: frame.say(state_of(info.state)).to_owned(),
-        since: at(info.state_since),
+        since: frame.at(info.state_since),
         image: info.spec.image.clone(),
-        made: at(info.created_at),
+        made: frame.at(info.created_at),
     }
 }
 
@@ -148,9 +149,9 @@ fn held_by(frame: &Frame, reason: &AwakeReason) -> String {
         AwakeKind::Work => "awake.work",
         AwakeKind::JustWoken => "awake.just_woken",
     };
-    let what = frame.put(key, reason.count);
+    let what = frame.count(key, reason.count);
     match reason.until {
-        Some(until) => format!("{what}, {}", frame.put("own.until", at(until))),
+        Some(until) => format!("{what}, {}", frame.put("own.until", frame.at(until))),
         None => what,
     }
 }
@@ -161,7 +162,20 @@ fn ended(frame: &Frame, exit: ContainerExit) -> String {
         (false, Some(code)) => frame.put("container.code", code),
         (false, None) => frame.say("container.unseen").to_owned(),
     };
-    format!("{}, {how}", at(exit.at))
+    format!("{}, {how}", frame.at(exit.at))
+}
+
+/// Since when its volume is not sealed, what that means, and what helps.
+fn not_sealed(frame: &Frame, unsealed: Unsealed) -> String {
+    let what = if unsealed.lost { "container.volume_lost" } else { "container.volume_not_sealed" };
+    let helps = match unsealed.why {
+        VolumeFault::HostFull => "container.volume_host_full",
+        VolumeFault::Names => "container.volume_names",
+        VolumeFault::Restless => "container.volume_restless",
+        VolumeFault::File => "container.volume_file",
+        VolumeFault::Unknown => "container.volume_unknown",
+    };
+    format!("{} {}", frame.put(what, frame.at(unsealed.since)), frame.say(helps))
 }
 
 #[derive(Deserialize)]
@@ -185,4 +199,57 @@ pub(super) async fn pause(State(pages): State<Pages>, visitor: Visitor, Form(one
 
 fn there(container: ContainerId) -> String {
     format!("/app/containers/{container}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::HashSet;
+
+    use askama::Template as _;
+
+    use super::{super::super::words::Words, *};
+
+    const FAULTS: &[VolumeFault] = VolumeFault::ALL;
+
+    #[test]
+    fn a_volume_that_is_not_sealed_is_told_with_when_and_why_and_whether_something_is_lost() {
+        for uri in ["/?language=en", "/?language=de"] {
+            let frame = Frame::new(Words::wanted(&uri.parse().unwrap(), &http::HeaderMap::new()), true);
+            let mut said = HashSet::new();
+            for (why, lost) in FAULTS.iter().flat_map(|why| [(*why, false), (*why, true)]) {
+                let since = Timestamp(1_795_000_000_000);
+                let text = not_sealed(&frame, Unsealed { since, why, lost });
+                assert!(text.contains(&frame.at(since)), "{text}");
+                assert!(!text.contains("volume_") && !text.contains("{}"), "a word is missing: {text}");
+                let page = page(frame, text.clone()).render().unwrap();
+                let there = format!("<p class=\"alert\">{}</p>", text.replace('\'', "&#39;"));
+                assert!(page.contains(&there), "{page}");
+                said.insert(text);
+            }
+            assert_eq!(said.len(), 2 * FAULTS.len(), "two of them say the same");
+            assert!(!page(frame, String::new()).render().unwrap().contains("class=\"alert\""));
+        }
+    }
+
+    fn page(frame: Frame, unsealed: String) -> Shown<'static> {
+        let text = || "x".to_owned();
+        let one = OneContainer { id: text(), state: text(), since: text(), image: text(), made: text() };
+        Shown {
+            frame,
+            one,
+            own: true,
+            command: String::new(),
+            cell: text(),
+            active: text(),
+            exit: String::new(),
+            failure: String::new(),
+            unsealed,
+            answers: true,
+            awake: None,
+            can_wake: false,
+            can_pause: false,
+            csrf: "x",
+        }
+    }
 }

@@ -25,7 +25,6 @@ use super::{
         answer::{html, refused},
         frame::Frame,
         pages::{Entered, Guest, Pages, Visitor},
-        view::at,
     },
     MOST, shares, then,
     view::{Group, Groups, OneGroup, OneMember, OneResource},
@@ -72,7 +71,7 @@ async fn gathered(
     let shared = shares::page(pages, guest, wanted.shares.as_deref()).await?;
     Ok(Groups {
         frame,
-        groups: groups.groups.iter().map(row).collect(),
+        groups: groups.groups.iter().map(|one| row(&frame, one)).collect(),
         next: groups.next.map(|name| BASE64URL_NOPAD.encode(name.as_bytes())),
         further: wanted.after.is_some(),
         shares: shared.shares.iter().map(|one| shares::row(&frame, &guest.me.email, one)).collect(),
@@ -90,12 +89,12 @@ fn named(after: &str) -> Result<String, ActorError> {
     name.ok_or_else(|| ActorError::invalid("after", "is no page of this list"))
 }
 
-fn row(one: &GroupInfo) -> OneGroup {
+fn row(frame: &Frame, one: &GroupInfo) -> OneGroup {
     OneGroup {
         id: one.id.to_string(),
         name: one.name.clone(),
         members: one.members,
-        since: at(one.created_at),
+        since: frame.at(one.created_at),
         vault: one.vault.is_some(),
     }
 }
@@ -138,13 +137,13 @@ fn shown(visitor: &Visitor, guest: &Guest, found: &Found) -> Response {
     let (csrf, cookie) = visitor.own_csrf();
     let page = Group {
         frame,
-        one: row(&found.group.group),
-        due: found.due.map(at),
+        one: row(&frame, &found.group.group),
+        due: found.due.map(|time| frame.at(time)),
         members: found.group.members.iter().map(|one| member(&frame, one)).collect(),
         held: found
             .held
             .iter()
-            .map(|one| OneResource { container: one.container.to_string(), since: at(one.created_at) })
+            .map(|one| OneResource { container: one.container.to_string(), since: frame.at(one.created_at) })
             .collect(),
         inside: found.group.members.iter().any(|one| one.user == guest.me.user),
         csrf: &csrf,
@@ -158,7 +157,7 @@ fn member(frame: &Frame, one: &MemberInfo) -> OneMember {
         GroupRole::Member => "role.member",
         GroupRole::Admin => "role.admin",
     };
-    OneMember { email: one.email.clone(), role: frame.say(role).to_owned(), since: at(one.added_at) }
+    OneMember { email: one.email.clone(), role: frame.say(role).to_owned(), since: frame.at(one.added_at) }
 }
 
 #[derive(Deserialize)]

@@ -95,7 +95,7 @@ fn lasts(frame: &Frame, ms: i64) -> String {
         ms if ms >= 2 * HOUR => (HOUR, "span.hours"),
         _ => (MINUTE, "span.minutes"),
     };
-    frame.put(words, ms.saturating_add(unit - 1) / unit)
+    frame.count(words, ms.saturating_add(unit - 1).unsigned_abs() / unit.unsigned_abs())
 }
 
 #[cfg(test)]
@@ -107,8 +107,9 @@ mod tests {
     fn a_span_is_said_in_its_largest_unit_and_never_as_nothing() {
         let frame = Frame::new(Words::wanted(&"/".parse().unwrap(), &http::HeaderMap::new()), true);
         for (ms, said) in [
-            (1, "1 minutes"),
-            (60_000, "1 minutes"),
+            (1, "1 minute"),
+            (60_000, "1 minute"),
+            (60_001, "2 minutes"),
             (7_200_000, "2 hours"),
             (7_200_001, "3 hours"),
             (2 * 86_400_000, "2 days"),

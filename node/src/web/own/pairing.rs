@@ -19,8 +19,8 @@ use serde::Deserialize;
 use super::{
     super::{
         answer::{html, refused, see_other},
+        frame::Frame,
         pages::{Entered, Guest, Pages, Visitor},
-        view::at,
     },
     MOST, act, behind, then,
     view::{OnePairing, OneSender, Pairings},
@@ -63,12 +63,13 @@ async fn gathered(
     let waiting = pages.ask(&guest.caller, ListPendingPairings { after, limit: MOST }).await?;
     let after = behind(wanted.senders.as_deref())?;
     let paired = pages.ask(&guest.caller, ListPairedSenders { after, limit: MOST }).await?;
+    let frame = visitor.frame().of_user();
     Ok(Pairings {
-        frame: visitor.frame().of_user(),
-        waiting: waiting.pairings.into_iter().map(waits).collect(),
+        frame,
+        waiting: waiting.pairings.into_iter().map(|one| waits(&frame, one)).collect(),
         next: waiting.next.map(|next| next.to_string()),
         further: wanted.after.is_some(),
-        senders: paired.senders.into_iter().map(through).collect(),
+        senders: paired.senders.into_iter().map(|one| through(&frame, one)).collect(),
         next_sender: paired.next.map(|next| next.to_string()),
         further_senders: wanted.senders.is_some(),
         wrong: wanted.wrong.is_some(),
@@ -76,26 +77,26 @@ async fn gathered(
     })
 }
 
-fn waits(one: PendingPairing) -> OnePairing {
+fn waits(frame: &Frame, one: PendingPairing) -> OnePairing {
     OnePairing {
         id: one.id.to_string(),
         name: one.display_name,
         channel: one.channel,
         sender: one.sender,
         container: one.container.to_string(),
-        since: at(one.requested_at),
-        until: at(one.expires_at),
+        since: frame.at(one.requested_at),
+        until: frame.at(one.expires_at),
     }
 }
 
-fn through(one: PairedSender) -> OneSender {
+fn through(frame: &Frame, one: PairedSender) -> OneSender {
     OneSender {
         id: one.id.to_string(),
         name: one.display_name,
         channel: one.channel,
         sender: one.sender,
         container: one.container.to_string(),
-        since: at(one.approved_at),
+        since: frame.at(one.approved_at),
     }
 }
 

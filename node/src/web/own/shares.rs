@@ -12,7 +12,6 @@ use super::{
     super::{
         frame::Frame,
         pages::{Guest, Pages, Visitor},
-        view::at,
     },
     MOST, act, then,
     view::OneShare,
@@ -57,8 +56,8 @@ pub(super) fn row(frame: &Frame, me: &str, one: &ShareInfo) -> OneShare {
         state: frame.say(if waits { "share.is_offered" } else { "share.is_accepted" }).to_owned(),
         may: may(frame, &one.permissions),
         entries: one.grants.len(),
-        since: at(one.created_at),
-        until: one.expires_at.map_or_else(|| frame.say("share.no_end").to_owned(), at),
+        since: frame.at(one.created_at),
+        until: one.expires_at.map_or_else(|| frame.say("share.no_end").to_owned(), |time| frame.at(time)),
         can_take: taker && waits,
         can_end: taker,
         waits,

@@ -38,6 +38,8 @@ pub(super) struct Shown<'a> {
     /// How it ended by itself; may be empty, as why it failed.
     pub(super) exit: String,
     pub(super) failure: String,
+    /// That its sealed volume was not sealed, why, and what helps; may be empty.
+    pub(super) unsealed: String,
     /// Whether its host does.
     pub(super) answers: bool,
     pub(super) awake: Option<Awake>,
@@ -76,6 +78,8 @@ pub(super) struct Cell {
 
 /// What holds it awake, and when it sleeps and wakes; times may be empty.
 pub(super) struct Awake {
+    /// It is; one that sleeps is held awake by nothing.
+    pub(super) now: bool,
     pub(super) reasons: Vec<String>,
     pub(super) pause: String,
     pub(super) stop: String,

@@ -12,7 +12,7 @@ const STOP = 0x35;
 const RELEASED_UNITS = 0x38;
 const MAX_OPEN_MS = 395n * 24n * 60n * 60n * 1_000n;
 export const RECOVERY = 1;
-export const UNLOCK = 2;
+const UNLOCK = 2;
 
 export async function readCeremony(bytes) {
   const reader = new Reader(bytes, CEREMONY);

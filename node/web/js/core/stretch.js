@@ -7,7 +7,7 @@ export const DEFAULT = { memoryKib: 65_536, passes: 3, lanes: 4 };
 
 const within = (number, least, most) => number >= least && number <= most;
 
-export function checkCost({ memoryKib, passes, lanes, salt }) {
+function checkCost({ memoryKib, passes, lanes, salt }) {
   need(within(memoryKib, 19 * 1_024, 1_024 * 1_024) && within(passes, 2, 10));
   need(within(lanes, 1, 16) && within(salt.length, 16, 64));
 }

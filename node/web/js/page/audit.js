@@ -5,6 +5,7 @@ import { checkExtends, keptHead, leafHash, openKept, readHead, readRecord, rootO
 import { equal, hex, idText, need, unhex } from "../core/codec.js";
 import { call } from "./call.js";
 import { $, busy, say, Told } from "./shown.js";
+import { at } from "./vault_parts.js";
 import { message, number } from "./wire.js";
 
 const shown = $("record");
@@ -48,10 +49,14 @@ async function verified() {
 /** What the record says, by itself: not what the node says of it. */
 function tell({ record, head }, older) {
   const put = (name, text) => {
-    $(name).textContent = text;
+    const place = $(name);
+    place.textContent = text;
+    // nothing to say has no heading
+    place.hidden = text === "";
+    if (place.previousElementSibling?.tagName === "DT") place.previousElementSibling.hidden = text === "";
   };
   put("told-action", record.action);
-  put("told-at", new Date(Number(record.at)).toISOString());
+  put("told-at", at(record.at));
   put("told-object", record.object);
   put("told-details", record.details.map((pair) => pair.join(": ")).join(", "));
   put("told-size", String(head.size));

@@ -44,6 +44,7 @@ for (const [id, work] of [["show-passkey", show], ["add-passkey", add]]) {
   const form = $(id);
   if (form === null || globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === undefined) continue;
   form.hidden = false;
+  $("no-passkey")?.setAttribute("hidden", "");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     busy(() => work(form), { keys: false });

@@ -16,19 +16,22 @@ const MAX_VALUE = 65_536;
 
 let known = new Map();
 let entries = [];
+/** Some of what the node shows is not what was written. */
+let damaged = false;
 /** The entry that is being changed, and the version that its change is of; null for a new one. */
 let changing = null;
 
 // ---- the list
 
-const render = () => draw(entries, $("search").value, { show, copy, change, remove });
+const render = () => draw(entries, $("search").value, damaged, { show, copy, change, remove });
 
 async function list(open) {
   const read = await readAll(open, known);
   // locked meanwhile: nothing of it is shown any more
   need(open.vault.isOpen);
   entries = read.entries;
-  $("damaged").hidden = read.damaged === 0;
+  damaged = read.damaged > 0;
+  $("damaged").hidden = !damaged;
   render();
 }
 
@@ -158,6 +161,7 @@ begin({
   locked: () => {
     known = new Map();
     entries = [];
+    damaged = false;
     edits(null, "");
     $("search").value = "";
     clear();

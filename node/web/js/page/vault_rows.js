@@ -59,12 +59,12 @@ function row(entry, acts) {
   return one;
 }
 
-/** Draws the entries whose names have this in them. */
-export function draw(entries, search, acts) {
+/** Draws the entries whose names have this in them. Of a vault that is `damaged` nobody knows that there is none. */
+export function draw(entries, search, damaged, acts) {
   const wanted = search.trim().toLowerCase();
   const found = entries.filter(({ name }) => name.toLowerCase().includes(wanted));
   $("entries").replaceChildren(...found.slice(0, MOST_ROWS).map((entry) => row(entry, acts)));
-  $("none").hidden = entries.length > 0;
+  $("none").hidden = entries.length > 0 || damaged;
   $("not_found").hidden = entries.length === 0 || found.length > 0;
   $("more").hidden = found.length <= MOST_ROWS;
 }

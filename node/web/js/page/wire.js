@@ -62,7 +62,7 @@ export function read(buffer) {
 }
 
 /** What a message says; what is not there is as protobuf has it: empty, or 0. */
-export class Fields {
+class Fields {
   #found;
 
   constructor(found) {
