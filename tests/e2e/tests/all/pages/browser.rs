@@ -1,21 +1,28 @@
 //! A telephone: Chromium, 360 pixels wide, whose every page is looked at as it comes.
 
-use std::{cell::Cell, collections::BTreeMap, fs, io::Write as _, path::Path};
+use std::{cell::Cell, collections::BTreeMap, fs, path::Path};
 
 use data_encoding::BASE64;
 use ocmt::local::wait_for;
 use serde_json::{Value, json};
 
-use super::{PATIENCE, driver::Driver};
+use super::{PATIENCE, driver::Driver, figures};
 
 const AXE: &str = include_str!("../../../../web/vendor/axe-core/axe.min.js");
-/// An element, as WebDriver writes it.
-const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 const SHIFT: &str = "\u{e008}";
 /// A folder for pictures of the pages; none are made without it.
 const SHOTS: &str = "OCMT_SCREENSHOTS";
+/// Marks when a page can be used: its modules, which it waits for, have run, and none of them works at anything that holds its buttons.
+const USABLE: &str = "addEventListener('DOMContentLoaded', () => {
+    const main = document.querySelector('main');
+    const idle = () => !main?.hasAttribute('aria-busy') && performance.mark('usable');
+    if (!idle()) {
+        const watch = new MutationObserver(() => idle() && watch.disconnect());
+        watch.observe(main, { attributes: true, attributeFilter: ['aria-busy'] });
+    }
+})";
 /// The cookie of a language that somebody chose.
 const LANGUAGE: &str = "__Host-ocmt-language";
 
@@ -29,9 +36,11 @@ pub(super) struct Habits {
 }
 
 pub(super) struct Browser {
-    driver: Driver,
+    pub(super) driver: Driver,
     habits: Habits,
     taps: Cell<u32>,
+    /// Pages that came.
+    screens: Cell<u32>,
     /// Bytes that each page and what it loads took, by name.
     pub(super) sizes: std::cell::RefCell<BTreeMap<String, u64>>,
     /// All that was sent, as it left the browser.
@@ -41,9 +50,12 @@ pub(super) struct Browser {
 impl Browser {
     pub(super) async fn start(habits: Habits) -> Self {
         let driver = Driver::start(habits.language).await.unwrap();
-        let browser =
-            Self { driver, habits, taps: Cell::new(0), sizes: Default::default(), sent: Default::default() };
+        let (taps, screens) = (Cell::new(0), Cell::new(0));
+        let (sizes, sent) = (Default::default(), Default::default());
+        let browser = Self { driver, habits, taps, screens, sizes, sent };
         browser.as_telephone(habits.dark).await;
+        browser.is_steady().await;
+        browser.is_timed().await;
         browser
     }
 
@@ -68,17 +80,34 @@ impl Browser {
         self.driver.post("/webauthn/authenticator", &wanted).await.unwrap();
     }
 
-    pub(super) async fn go(&self, url: &str) {
-        self.driver.post("/url", &json!({ "url": url })).await.unwrap();
-    }
-
     /// Another tab of the telephone, which is in front then; its name.
     pub(super) async fn tab(&self) -> String {
         let made = self.driver.post("/window/new", &json!({ "type": "tab" })).await.unwrap();
         let name = made["handle"].as_str().unwrap().to_owned();
         self.to_tab(&name).await;
         self.as_telephone(self.habits.dark).await;
+        self.is_steady().await;
+        self.is_timed().await;
         name
+    }
+
+    /// Where pictures are made, each page says when it could first be used, and nothing is kept of the one before: as for somebody who
+    /// comes for the first time.
+    async fn is_timed(&self) {
+        if std::env::var(SHOTS).is_ok() {
+            self.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": USABLE })).await;
+            self.devtools("Network.enable", &json!({})).await;
+            self.devtools("Network.setCacheDisabled", &json!({ "cacheDisabled": true })).await;
+        }
+    }
+
+    /// When the page had loaded and run all its modules, and when it could be used, in milliseconds after it was asked for.
+    async fn times(&self) -> (f64, f64) {
+        self.until("performance.getEntriesByName('usable').length > 0").await;
+        let times = "const [page] = performance.getEntriesByType('navigation');
+            return [page.domContentLoadedEventEnd, performance.getEntriesByName('usable')[0].startTime]";
+        let times = self.run(times).await;
+        (times[0].as_f64().unwrap(), times[1].as_f64().unwrap())
     }
 
     pub(super) async fn to_tab(&self, name: &str) {
@@ -118,27 +147,9 @@ impl Browser {
         }
     }
 
-    /// Bridges of containers come and go beside the browser, which cuts what it loads when they do. A form is sent again by it,
-    /// and acts once; what is good once by its own nature is begun again ([`super::sign_in`]).
-    async fn load_again_if_cut(&self) {
-        let cut = "return location.protocol === 'chrome-error:' \
-                   && document.body.innerText.includes('ERR_NETWORK_CHANGED')";
-        let asked = json!({ "script": cut, "args": [] });
-        if self.driver.post("/execute/sync", &asked).await.is_ok_and(|is| is == true) {
-            self.driver.post("/refresh", &json!({})).await.unwrap();
-        }
-    }
-
     pub(super) async fn text(&self, selector: &str) -> String {
         let text = self.run(&format!("return document.querySelector({selector:?})?.innerText ?? ''")).await;
         text.as_str().unwrap().to_owned()
-    }
-
-    async fn element(&self, selector: &str) -> String {
-        self.until(&format!("document.querySelector({selector:?})")).await;
-        let wanted = json!({ "using": "css selector", "value": selector });
-        let found = self.driver.post("/element", &wanted).await.unwrap();
-        found[ELEMENT].as_str().unwrap().to_owned()
     }
 
     /// Touches something, or walks to it and presses it.
@@ -153,18 +164,17 @@ impl Browser {
             let key = if selector.contains("#heard") || selector.contains("#kept") { " " } else { ENTER };
             self.press(key).await;
         } else {
-            let element = self.element(selector).await;
-            self.driver.post(&format!("/element/{element}/click"), &json!({})).await.unwrap();
+            self.on(selector, "click", &json!({})).await;
         }
     }
 
     pub(super) async fn fill(&self, selector: &str, text: &str) {
-        let element = self.element(selector).await;
+        self.until(&format!("document.querySelector({selector:?})")).await;
         if self.habits.keyboard {
             self.walk_to(selector).await;
         }
-        self.driver.post(&format!("/element/{element}/clear"), &json!({})).await.unwrap();
-        self.driver.post(&format!("/element/{element}/value"), &json!({ "text": text })).await.unwrap();
+        self.on(selector, "clear", &json!({})).await;
+        self.on(selector, "value", &json!({ "text": text })).await;
     }
 
     async fn press(&self, key: &str) {
@@ -197,6 +207,12 @@ impl Browser {
         self.taps.replace(0)
     }
 
+    /// Pages that came since this was asked for last.
+    pub(super) async fn screens(&self) -> u32 {
+        self.keep_traffic().await;
+        self.screens.replace(0)
+    }
+
     /// Looks at the page as it stands: it complains of nothing, no rule of axe-core that matters is broken, nothing sticks out.
     pub(super) async fn look(&self, name: &str) {
         let sticks_out = "return document.documentElement.scrollWidth > innerWidth";
@@ -226,12 +242,9 @@ impl Browser {
         self.keep_traffic().await;
         if let Ok(folder) = std::env::var(SHOTS) {
             self.picture(Path::new(&folder), name, self.habits.dark).await;
-            let mut bytes = fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(Path::new(&folder).join("bytes.tsv"))
-                .unwrap();
-            bytes.write_all(format!("{name}\t{size}\n").as_bytes()).unwrap();
+            let (loaded, usable) = self.times().await;
+            let line = format!("{name}\t{size}\t{loaded:.0}\t{usable:.0}\n");
+            figures::add(&Path::new(&folder).join("bytes.tsv"), &line);
         }
     }
 
@@ -302,6 +315,13 @@ impl Browser {
         for entry in log.as_array().unwrap() {
             let event: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
             let (event, request) = (&event["message"], &event["message"]["params"]["request"]);
+            let came = &event["params"]["response"]["url"];
+            if event["method"] == "Network.responseReceived"
+                && event["params"]["type"] == "Document"
+                && came.as_str().is_some_and(|url| url.starts_with("https://"))
+            {
+                self.screens.set(self.screens.get() + 1);
+            }
             // what the browser asks itself goes nowhere
             let leaves = request["url"].as_str().is_some_and(|url| url.starts_with("https://"));
             if event["method"] != "Network.requestWillBeSent" || !leaves {

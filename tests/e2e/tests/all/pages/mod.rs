@@ -7,6 +7,7 @@ mod console;
 mod containers;
 mod drain;
 mod driver;
+mod figures;
 mod guardian;
 mod lacking;
 mod lost;
@@ -14,6 +15,7 @@ mod own;
 mod passkeys;
 mod qr;
 mod sessions;
+mod steady;
 mod stops;
 mod terminal;
 mod together;
@@ -39,7 +41,7 @@ use self::browser::{Browser, Habits};
 use crate::delays;
 
 /// Longest time that anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 const ENGLISH: Habits = Habits { language: "en", dark: false, keyboard: false };
 

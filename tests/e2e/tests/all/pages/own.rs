@@ -14,6 +14,7 @@ use ocmt_testkit::{Person, TestNode, command::ocmt};
 use super::{
     ENGLISH, PATIENCE,
     browser::{Browser, Habits},
+    figures::is_text,
     sign_in,
 };
 use crate::{api_keys::keep, shares::trusts};
@@ -22,13 +23,6 @@ const PASSPHRASE: &str = "violin ledger umbrella quartz";
 const EVIL: &str = "<img src=x onerror=alert(1)>\"'><script>alert(1)</script>";
 const BY_KEYS: Habits = Habits { language: "de", dark: true, keyboard: true };
 const CARDS: &str = "document.querySelectorAll('.cards > li').length";
-
-/// What somebody else wrote stands there as they wrote it, and is nothing else.
-async fn is_text(browser: &Browser) {
-    let shown = browser.text("main").await;
-    assert!(shown.contains(EVIL), "{shown}");
-    assert_eq!(browser.run("return document.querySelectorAll('main img, main script').length").await, 0);
-}
 
 async fn two(node: &TestNode, email: &str, path: &str) -> [Browser; 2] {
     let both = [Browser::start(ENGLISH).await, Browser::start(BY_KEYS).await];
@@ -59,11 +53,11 @@ async fn a_member_looks_at_a_group_and_leaves_it() {
         ada.client.add_member(group, his, MemberRole::Member).await.unwrap();
         browser.go(&format!("{}/app/groups", node.target().unwrap().endpoint)).await;
         browser.until(&format!("{CARDS} === 1")).await;
-        is_text(browser).await;
+        is_text(browser, "a group's name, in the list", EVIL).await;
         browser.look("groups").await;
         browser.tap(".cards a.button").await;
         browser.until("document.querySelector('summary')").await;
-        is_text(browser).await;
+        is_text(browser, "a group's name", EVIL).await;
         assert!(browser.text("main").await.contains(&ada.email));
         browser.look("group").await;
         browser.tap("summary").await;
@@ -122,7 +116,7 @@ async fn a_share_is_taken_on_the_page_and_read_at_the_device_and_what_is_asked_f
         async |may| bob.client.request_capability(share.vault, entry, &[may], hour, EVIL).await.unwrap().id;
     let asked = [asks(Permission::List).await, asks(Permission::Share).await];
     his.go(&format!("{}/app/approvals", node.target().unwrap().endpoint)).await;
-    is_text(&his).await;
+    is_text(&his, "the reason of a request, to who asks", EVIL).await;
     assert_eq!(
         his.run("return document.querySelectorAll('main form').length").await,
         0,
@@ -133,7 +127,7 @@ async fn a_share_is_taken_on_the_page_and_read_at_the_device_and_what_is_asked_f
     for browser in &hers {
         browser.go(&format!("{}/app/approvals", node.target().unwrap().endpoint)).await;
         browser.until(&format!("{CARDS} === {left}")).await;
-        is_text(browser).await;
+        is_text(browser, "the reason of a request", EVIL).await;
         assert!(browser.text(".cards").await.contains(&bob.email));
         browser.look("approvals").await;
         browser.tap("form[action='/app/approvals/deny'] button").await;
@@ -164,7 +158,7 @@ async fn a_sender_is_let_through_by_the_code_that_they_were_sent_and_another_is_
         };
         let code = says(sender).await.unwrap();
         browser.go(&format!("{}/app/pairing", node.target().unwrap().endpoint)).await;
-        is_text(browser).await;
+        is_text(browser, "the name of a sender who waits", EVIL).await;
         browser.look("pairing").await;
         browser.fill("input[name=code]", "22222222").await;
         browser.tap("form[action='/app/pairing/approve'] button").await;
@@ -173,7 +167,7 @@ async fn a_sender_is_let_through_by_the_code_that_they_were_sent_and_another_is_
         browser.fill("input[name=code]", &code.to_lowercase()).await;
         browser.tap("form[action='/app/pairing/approve'] button").await;
         browser.until("document.querySelector(\"form[action='/app/pairing/revoke']\")").await;
-        is_text(browser).await;
+        is_text(browser, "the name of a sender who is let through", EVIL).await;
         let through = ada.client.list_paired_senders().await.unwrap();
         assert!(through.iter().any(|one| one.sender == *sender), "{through:?}");
         says(&format!("{sender}0")).await.unwrap();
@@ -196,7 +190,7 @@ async fn alerts_are_led_to_an_address_tried_and_ended() {
         browser.fill("#name", EVIL).await;
         browser.tap("form[action='/app/alerts/add'] button").await;
         browser.until(&format!("{CARDS} === 1")).await;
-        is_text(browser).await;
+        is_text(browser, "the name of a channel", EVIL).await;
         browser.look("alerts").await;
         browser.tap("form[action='/app/alerts/test'] button").await;
         browser.until("document.querySelector('main [role=alert]')").await;

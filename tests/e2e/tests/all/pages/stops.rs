@@ -187,9 +187,10 @@ async fn signs_over_the_stop(
     let told = async || guard.client.ceremony(over.id()).await.ok();
     wait_for(PATIENCE, told).await.expect("the guardian was not told");
     sign_in(node, browser, &guard.email, &format!("/guardian/requests/{}", over.id())).await;
-    browser.until("document.querySelector('[data-act=override]')").await;
+    let ready = "document.querySelector('[data-act=override]') && document.querySelector('#words').innerText.split(' ').length === 6";
+    browser.until(ready).await;
     assert!(browser.text("main").await.contains("no veto and no lock ends it"));
-    browser.look_both("guardian-override", "document.querySelector('[data-act=override]')").await;
+    browser.look_both("guardian-override", ready).await;
     agrees(browser, "override").await;
     let signed = async || {
         let seen = session.ceremony(over.id()).await.ok()?;

@@ -71,7 +71,7 @@ async fn two_guardians_and_the_owner_decide_in_three_browsers_at_once() {
         reads(browser, &words).await;
     }
     has_agreed(&grace).await;
-    comes_to_say(&owner, &recoveries, "1/2 units").await;
+    comes_to_say(&owner, &recoveries, "1 of 2 parts").await;
     assert!(owner.text("main").await.contains(&table.guards[0].email), "who has agreed is not shown");
     owner.tap("form[action='/app/recovery/veto'] button").await;
     owner.until("document.querySelector('main [role=alert]')").await;
@@ -89,7 +89,7 @@ async fn two_guardians_and_the_owner_decide_in_three_browsers_at_once() {
         reads(browser, &other).await;
     }
     tokio::join!(has_agreed(&grace), has_agreed(&hedy));
-    comes_to_say(&owner, &recoveries, "2/2 units").await;
+    comes_to_say(&owner, &recoveries, "2 of 2 parts").await;
     let released = async || {
         let told = session.ceremony(request.id()).await.ok()?;
         (told.state == CeremonyState::Released).then_some(())

@@ -71,7 +71,8 @@ async fn what_a_node_changes_or_leaves_out_is_refused_and_told() {
     // one that is damaged is left out, and so is told
     damaged(&browser, "BatchGetEntries", 20).await;
     opens(&browser, PASSPHRASE).await;
-    let left_out = "!document.querySelector('#damaged[role=alert]').hidden && document.querySelectorAll('#entries > li').length === 0";
+    let left_out = "!document.querySelector('#damaged[role=alert]').hidden && document.querySelectorAll('#entries > li').length === 0 \
+                    && document.querySelector('#none').hidden";
     browser.until(left_out).await;
     browser.look("vault-damaged").await;
     whole_again(&browser).await;

@@ -56,7 +56,15 @@ async fn an_owner_stops_a_request_on_the_page_that_the_letter_leads_to() {
     browser.go(&node.link(&ada.email, "sign-in link").await.unwrap()).await;
     browser.tap("main button").await;
     browser.until("location.pathname === '/app/recovery' && document.querySelector('.cards h2')").await;
-    browser.look_both("recovery", "document.querySelector('.cards h2')").await;
+    // what comes next, and the six words by which she knows whether it was she; who guards her vault stands below
+    let words = request.words().await.unwrap();
+    let told =
+        format!("document.querySelector('[data-words]:not([hidden]) .words')?.innerText === '{words}'");
+    browser.until(&told).await;
+    let said = browser.text("main").await;
+    assert!(said.contains("Next: 1 more part is needed.") && said.contains("1 of 2 parts"), "{said}");
+    assert!(said.contains("2 of 2 parts open your vault.") && said.contains(&guards[1].0.email), "{said}");
+    browser.look_both("recovery", &told).await;
     browser.tap("form[action='/app/recovery/veto'] button").await;
     browser.until("location.pathname === '/app/recovery' && !document.querySelector('.cards h2')").await;
     assert_eq!(ada.client.ceremony(request.id()).await.unwrap().state, CeremonyState::Vetoed);
