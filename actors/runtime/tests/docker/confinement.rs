@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use bollard::models::HostConfig;
 use ocmt_runtime::{
-    ContainerSpec, Mode, Runtime as _, RuntimeError,
+    ContainerSpec, Egress, Mode, Runtime as _, RuntimeError,
     docker::{
         DockerConfig, DockerRuntime,
         confinement::{Confinement, Seccomp},
@@ -173,19 +173,40 @@ async fn a_container_under_gvisor_has_a_kernel_of_its_own_and_the_same_walls() {
         no_rights_and_no_writable_root(address).await;
         assert_eq!(runtime.audit(&container).await.unwrap(), []);
         assert_eq!(bench.runtime.drift(&spec).await.unwrap(), Vec::<String>::new());
+        bench.runtime.remove(&container).await.unwrap();
+        lives(bench).await;
+    })
+    .await;
+}
 
-        let (neighbour, other) = bench.started(&bench.spec(), &secret(2)).await;
-        assert_eq!(ask(other, "ping").await, "pong");
-        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-        let host = SocketAddr::new(host_side(address), listener.local_addr().unwrap().port());
-        for target in [other.0, host] {
-            let answer = ask(address, &format!("connect {target}")).await;
+/// What it may reach, it reaches, on the same network and at the same moment: else what it does not reach would show a network
+/// that is broken, and no wall.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_under_gvisor_reaches_its_own_door_and_nothing_else() {
+    let named = Confinement { oci_runtime: Some(GVISOR.to_owned()), ..Confinement::default() };
+    let docker = docker_with(|config| (config.confinement, config.egress) = (named, Egress::Proxied)).await;
+    let runtime = docker.runtime;
+    on(docker.bench, async |bench| {
+        let spec = || ContainerSpec { egress: Egress::Proxied, ..bench.spec() };
+        let (_, one) = bench.started(&spec(), &secret(1)).await;
+        let (_, other) = bench.started(&spec(), &secret(2)).await;
+        assert_eq!(ask(other, "ping").await, "pong", "the neighbour is there");
+        let door = |cell| runtime.door(cell).unwrap().listen;
+        let (own, neighbours) = (door(one), door(other));
+        let listening = [
+            TcpListener::bind(own).await.unwrap(),
+            TcpListener::bind(neighbours).await.unwrap(),
+            TcpListener::bind("0.0.0.0:0").await.unwrap(),
+        ];
+        let host = SocketAddr::new(host_side(one), listening[2].local_addr().unwrap().port());
+        let reaches = async |target: SocketAddr| ask(one, &format!("connect {target}")).await;
+        assert_eq!(reaches(own).await, "Ok(())", "its network is broken: what follows would show nothing");
+        let outside = ["169.254.169.254:80", "192.0.2.1:443"].map(|target| target.parse().unwrap());
+        for target in [other.0, neighbours, host].into_iter().chain(outside) {
+            let answer = reaches(target).await;
             assert!(answer.starts_with("Err"), "{target}: {answer}");
         }
-        for made in [container, neighbour] {
-            bench.runtime.remove(&made).await.unwrap();
-        }
-        lives(bench).await;
+        assert_eq!(reaches(own).await, "Ok(())", "it was broken meanwhile");
     })
     .await;
 }
