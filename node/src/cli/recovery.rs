@@ -9,6 +9,7 @@ use ocmt_client::{
         Ceremony, CeremonyState, Guardianship, GuardianshipState, RecoveryRequest, Side, identity_words,
         strength::{Chair, weaknesses},
     },
+    vault::NotRenewed,
 };
 use ocmt_crypto::kdf::Cost;
 use ocmt_types::Digest32;
@@ -20,6 +21,7 @@ use super::{
     output::{confirm, note, print, waiting},
     recovery_stops, recovery_who, secrets, show,
     telling::{describe, describe_circle, ended, owner_next, requester_next},
+    vault::not_renewed,
 };
 
 pub(super) async fn run(context: &Context, command: RecoveryCommand) -> anyhow::Result<()> {
@@ -237,17 +239,30 @@ async fn complete(
     released(client, request.id()).await?;
     let session = context.session()?;
     let passphrase = secrets::new_passphrase(new, &[&session.email])?;
-    let (ended, bad) = {
+    let (ended, bad, left) = {
         let _waiting = waiting("opening the vault and encrypting everything under new keys");
         let recovered = request.collect(client, &context.state).await?;
         let bad = recovered.bad().to_vec();
-        (Box::pin(recovered.complete(passphrase, Cost::DEFAULT, &context.state)).await?, bad)
+        // before the session ends; one that is good for the recovery alone is told nothing of containers
+        let left = recovered.vault().not_renewed_by_recovery().await.ok();
+        (Box::pin(recovered.complete(passphrase, Cost::DEFAULT, &context.state)).await?, bad, left)
     };
     context.state.forget_session(&session.endpoint, session.user)?;
-    let json = serde_json::json!({ "completed": true, "ended_sessions": ended, "bad": bad });
-    context.out.value(&json, || {
-        "Done. The vault is yours again, under the new passphrase; the old one opens nothing.\nAll sessions have ended, this one too. Next: `ocmt login`, then `ocmt recovery setup`: your guardians' parts are used up.".to_owned()
-    })
+    let rests = left.as_ref().map(|left| left.schedules.iter().map(|(id, _)| id).collect::<Vec<_>>());
+    let json = serde_json::json!({ "completed": true, "ended_sessions": ended, "bad": bad, "rests": rests });
+    context.out.value(&json, || completed(left.as_ref()))
+}
+
+/// That it is done, what is next, and what goes by the keys of before.
+fn completed(left: Option<&NotRenewed>) -> String {
+    let done = "Done. The vault is yours again, under the new passphrase; the old one opens nothing.\nAll sessions have ended, this one too. Next: `ocmt login`, then `ocmt recovery setup`: your guardians' parts are used up.";
+    let left = match left {
+        Some(left) => not_renewed(left),
+        None => vec![
+            "Snapshots by schedule rest until you set them again (`ocmt snapshot schedule set CRON`), and a sealed volume is under its key of before until its next unlock.".to_owned(),
+        ],
+    };
+    [vec![done.to_owned()], left].concat().join("\n")
 }
 
 /// The session ends with the completion: whoever was cut off before its answer finds that here.
@@ -351,4 +366,23 @@ async fn released(client: &Client, ceremony: Digest32) -> anyhow::Result<()> {
         return Ok(());
     }
     Err(ClientError::Usage(format!("not yet. {}", requester_next(&now))).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use ocmt_types::{ContainerId, Id as _};
+
+    use super::*;
+
+    #[test]
+    fn a_completed_recovery_says_which_schedules_rest_or_that_each_does() {
+        let nothing = completed(Some(&NotRenewed::default()));
+        assert!(nothing.starts_with("Done.") && !nothing.contains("rest"), "{nothing}");
+        let one = ContainerId::from_bytes([1; 16]);
+        let schedules = vec![(one, "the vault has other keys".to_owned())];
+        let told = completed(Some(&NotRenewed { schedules, volumes: vec![one] }));
+        assert!(told.contains(&format!("`ocmt snapshot schedule set CRON --container {one}`")), "{told}");
+        assert!(told.contains(&format!("`ocmt container unlock {one}`")), "{told}");
+        assert!(completed(None).contains("Snapshots by schedule rest until you set them again"));
+    }
 }

@@ -230,7 +230,8 @@ async fn tell_not_renewed(context: &Context, vault: &Vault, mode: RotationMode) 
     }
 }
 
-fn not_renewed(left: &NotRenewed) -> Vec<String> {
+/// What a vault's new keys have left to do, line by line.
+pub(super) fn not_renewed(left: &NotRenewed) -> Vec<String> {
     let schedules = left.schedules.iter().map(|(id, why)| {
         // a node's words
         let why: String = why.chars().filter(|c| !c.is_control()).take(200).collect();

@@ -31,10 +31,23 @@ impl Vault {
     /// # Errors
     /// [`ClientError`]; the vault has its new keys all the same.
     pub async fn not_renewed(&self, mode: RotationMode) -> Result<NotRenewed, ClientError> {
+        self.left(mode, None).await
+    }
+
+    /// Looks what a recovery by guardians will leave to its user: it makes new keys, ends the session, and signs no schedule anew.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if the session is good for the recovery alone.
+    pub async fn not_renewed_by_recovery(&self) -> Result<NotRenewed, ClientError> {
+        self.left(RotationMode::Rekey, Some("the vault has other keys")).await
+    }
+
+    /// `each` is why every schedule will rest, if it will.
+    async fn left(&self, mode: RotationMode, each: Option<&str>) -> Result<NotRenewed, ClientError> {
         let (me, own) = (self.client.identity()?.user, self.identity_key());
         let mut left = NotRenewed::default();
-        let all = self.client.list_containers().await?;
-        for container in all.into_iter().filter(|container| container.user == me) {
+        let containers = self.client.list_containers().await?;
+        for container in containers.into_iter().filter(|container| container.user == me) {
             let id = container.id;
             if container.sealed_volume_bytes > 0 {
                 let has_key = self.open.leaves().any(|leaf| leaf.object_id == volume_key_id(id));
@@ -45,7 +58,8 @@ impl Vault {
             }
             match self.client.snapshot_schedule(id, &own).await {
                 Ok(Some(found)) if !found.rests.is_empty() => left.schedules.push((id, found.rests)),
-                Ok(_) => {}
+                Ok(Some(_)) => left.schedules.extend(each.map(|why| (id, why.to_owned()))),
+                Ok(None) => {}
                 Err(error) if error.reason().as_deref() == Some("SNAPSHOTS_OFF") => {}
                 Err(error) => return Err(error),
             }

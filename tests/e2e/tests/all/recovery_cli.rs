@@ -183,6 +183,7 @@ async fn a_stop_that_was_wrong_is_gone_on_over_to_the_new_passphrase() {
     let new = table.at("new");
     let done = table.asker(&["recovery", "complete", "--new-passphrase-file", &new, "--json"]).await;
     assert_eq!(json(&done)["completed"], true);
+    assert_eq!(json(&done)["rests"], serde_json::json!([]), "no schedule of snapshots was there");
 }
 
 #[tokio::test]
@@ -215,7 +216,8 @@ async fn who_has_lost_the_mailbox_too_gets_vault_and_account_back_at_another_add
     }
     table.reaches(&request, CeremonyState::Released).await;
     let complete = ["recovery", "complete", "--new-passphrase-file", &secret, "--json"];
-    assert_eq!(json(&table.types(&folder, &complete).await)["completed"], true);
+    let done = json(&table.types(&folder, &complete).await);
+    assert!(done["completed"] == true && done["rests"].is_null(), "its session sees no schedules: {done}");
     let (pending, link) = table.node.request_link(new).await.unwrap();
     let client = pending.finish(&link, "e2e").await.unwrap();
     let me = client.who_am_i().await.unwrap();

@@ -185,6 +185,9 @@ async fn by_schedule(desk: &mut Desk) {
     let renewed = desk.ada.client.snapshot_schedule(container, &own).await.unwrap().unwrap();
     assert_eq!((renewed.rests.as_str(), renewed.keep), ("", 3), "it was not signed anew");
     assert_eq!(desk.vault.not_renewed(RotationMode::Rekey).await.unwrap(), NotRenewed::default());
+    // a recovery by guardians signs none anew, and says so before it ends the session
+    let recovered = desk.vault.not_renewed_by_recovery().await.unwrap();
+    assert!(recovered.schedules.len() == 1 && recovered.schedules[0].0 == container);
     // as where it could not be
     database.run("UPDATE snapshot_schedules SET vault_epoch = vault_epoch - 1").await.unwrap();
     let left = desk.vault.not_renewed(RotationMode::Rekey).await.unwrap();
