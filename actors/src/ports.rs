@@ -38,6 +38,7 @@ use crate::api::{
     alert::{Alert, AlertTarget},
     audit::AuditEntry,
     auth::LinkPurpose,
+    container::Unsealed,
 };
 use crate::host::GatewayBefore;
 
@@ -282,6 +283,8 @@ pub struct CellStatus {
     pub idle_for: Option<Duration>,
     /// How its workload ended by itself, 128 + n for a signal; none while it runs or was not started.
     pub exit: Option<i64>,
+    /// That its sealed volume was not sealed the last time.
+    pub unsealed: Option<Unsealed>,
 }
 
 /// One channel to a cell. Bounded; both ends close by being dropped.

@@ -16,8 +16,10 @@ use futures_util::StreamExt as _;
 use ocmt_actors::{
     CellCall, CellChannel, CellConnection, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPass,
     CellPolicy, CellStatus, CellTarget, CellUnlock, LockReason,
+    api::container::{Unsealed, VolumeFault},
 };
 use ocmt_proto::cell::v1::{self as pb, cell_service_client::CellServiceClient};
+use ocmt_types::Timestamp;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
@@ -38,6 +40,8 @@ const CONNECT: Duration = Duration::from_secs(2);
 const FRAMES: usize = 16;
 /// Items of one answer.
 const INBOX_ITEMS: usize = 48;
+/// The last second of the year 9999.
+const LATEST: i64 = 253_402_300_799;
 /// An unlock carries up to 256 bodies of 68 KiB.
 const UNLOCK_BYTES: usize = 24 << 20;
 
@@ -238,7 +242,25 @@ fn status(answer: &pb::StatusResponse) -> Result<CellStatus, CellError> {
             0 => i64::from(answer.exit_code),
             signal => 128 + i64::from(signal),
         }),
+        unsealed: answer.volume_unsealed.as_ref().map(unsealed),
     })
+}
+
+fn unsealed(said: &pb::VolumeUnsealed) -> Unsealed {
+    let since = said.since.unwrap_or_default();
+    // what people are shown as a time
+    let seconds = since.seconds.clamp(0, LATEST);
+    Unsealed {
+        since: Timestamp(seconds * 1000 + i64::from(since.nanos.clamp(0, 999_999_999) / 1_000_000)),
+        why: match said.why() {
+            pb::VolumeFault::Unspecified => VolumeFault::Unknown,
+            pb::VolumeFault::HostFull => VolumeFault::HostFull,
+            pb::VolumeFault::Names => VolumeFault::Names,
+            pb::VolumeFault::Restless => VolumeFault::Restless,
+            pb::VolumeFault::File => VolumeFault::File,
+        },
+        lost: said.lost,
+    }
 }
 
 fn time(duration: Option<prost_types::Duration>) -> Duration {

@@ -39,7 +39,7 @@ use crate::{
     oauth::{Connections, reach::Reach},
     opening::{self, Opened, SealedObject},
     policy::Policies,
-    sealed::{OpenVolume, SealedVolume},
+    sealed::{OpenVolume, SealedVolume, Unsealed},
     state::{Effect, Event, State, step},
     tasks::{self, Task},
     workload::{Phase, Workload, WorkloadSpec},
@@ -109,6 +109,8 @@ pub struct CellStatus {
     pub channels: usize,
     /// Items for the vault's inbox that wait.
     pub inbox_items: usize,
+    /// That the sealed volume was not sealed the last time.
+    pub unsealed: Option<Unsealed>,
 }
 
 impl Cell {
@@ -362,6 +364,7 @@ impl Cell {
             },
             channels: unlocked.map_or(0, |unlocked| unlocked.channels.live()),
             inbox_items: self.inbox.len(),
+            unsealed: self.volume.as_ref().and_then(|volume| volume.unsealed()),
         }
     }
 

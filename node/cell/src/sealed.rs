@@ -9,6 +9,7 @@
 
 mod chunks;
 mod files;
+mod told;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -23,7 +24,11 @@ use ocmt_crypto::{
     unlock::VolumeUnlock,
 };
 
-use self::chunks::{Chunks, Sealing};
+pub use self::told::Unsealed;
+use self::{
+    chunks::{Chunks, Sealing},
+    told::Last,
+};
 use crate::archive::{
     ArchiveError,
     pack::{Names, pack},
@@ -119,6 +124,8 @@ pub struct SealedVolume {
     sealed: PathBuf,
     place: VolumePlace,
     most: u64,
+    /// How the last sealing went.
+    last: Last,
 }
 
 /// What an unlock seals it with.
@@ -138,7 +145,7 @@ pub struct Sealed {
 impl SealedVolume {
     /// The volume of `place` in the folder `clear`, sealed into the folder `sealed`.
     pub fn new(place: VolumePlace, clear: PathBuf, sealed: PathBuf) -> Self {
-        Self { clear, sealed, place, most: MAX_ARCHIVE }
+        Self { clear, sealed, place, most: MAX_ARCHIVE, last: Last::default() }
     }
 
     /// Opens the sealing that counts into the empty working folder, and seals it anew: from then on there is one of this unlock. Refused,

@@ -4,7 +4,7 @@ mod connect;
 mod plain;
 mod transcripts;
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use ocmt_crypto::{
@@ -17,7 +17,8 @@ use ocmt_proto::cell::v1::{
     ExtendRequest, ExtendResponse, FinishAuthorizationRequest, FinishAuthorizationResponse, GetKeyRequest,
     GetKeyResponse, LockRequest, LockResponse, ProxyRequest, ProxyResponse, PutAgentPolicyRequest,
     PutAgentPolicyResponse, ReachRequest, ReachResponse, SealedInboxItem, StatusRequest, StatusResponse,
-    TakeInboxItemsRequest, TakeInboxItemsResponse, UnlockRequest, UnlockResponse, WorkloadState,
+    TakeInboxItemsRequest, TakeInboxItemsResponse, UnlockRequest, UnlockResponse, VolumeFault,
+    VolumeUnsealed, WorkloadState,
     cell_service_server::{CellService, CellServiceServer},
 };
 use ocmt_types::Digest32;
@@ -35,6 +36,7 @@ use crate::{
     channels::{Ending, Outbound, Transport},
     children::Exit,
     opening::{MAX_OBJECTS, SealedObject},
+    sealed::{Unsealed, VolumeError},
     tasks::Task,
     workload::Phase,
 };
@@ -280,7 +282,24 @@ fn status_response(status: &CellStatus) -> StatusResponse {
         activity: status.activity.total(),
         idle_for: status.idle_for.and_then(duration),
         inbox_items: count(status.inbox_items),
+        volume_unsealed: status.unsealed.map(volume_unsealed),
     }
+}
+
+fn volume_unsealed(unsealed: Unsealed) -> VolumeUnsealed {
+    let why = match unsealed.why {
+        VolumeError::HostFull => VolumeFault::HostFull,
+        VolumeError::TooManyNames | VolumeError::File(_, io::ErrorKind::InvalidFilename) => {
+            VolumeFault::Names
+        }
+        VolumeError::Restless => VolumeFault::Restless,
+        _ => VolumeFault::File,
+    };
+    let since = prost_types::Timestamp {
+        seconds: unsealed.since.millis().div_euclid(1000),
+        nanos: i32::try_from(unsealed.since.millis().rem_euclid(1000)).unwrap_or(0) * 1_000_000,
+    };
+    VolumeUnsealed { since: Some(since), why: why.into(), lost: unsealed.lost }
 }
 
 fn duration(duration: Duration) -> Option<prost_types::Duration> {

@@ -15,6 +15,7 @@ use tonic::{Code, Status};
 
 use super::{
     args::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, PassphraseArgs, UnlockArgs},
+    container_volume,
     context::Context,
     output::{self, confirm, note, print, waiting},
     show, streams,
@@ -249,7 +250,8 @@ fn tell(context: &Context, container: &Container) -> anyhow::Result<()> {
             ("state", format!("{} since {}", state(container), show::at(container.state_since))),
             ("cell", cell(container)),
             ("image", container.image.clone()),
-            ("volume", volume(container)),
+            ("volume", container_volume::kind(container)),
+            ("not sealed", container_volume::unsealed(container)),
             ("host", container.host.map(|host| host.to_string()).unwrap_or_default()),
             ("runtime", container.runtime.clone()),
             ("last activity", show::when(container.last_activity_at)),
@@ -267,17 +269,11 @@ fn state(container: &Container) -> String {
 }
 
 fn cell(container: &Container) -> String {
+    let volume = if container.unsealed.is_some() { ", volume not sealed" } else { "" };
     if container.locked {
-        return "locked".to_owned();
+        return format!("locked{volume}");
     }
-    format!("unlocked until {}", show::when(container.unlocked_until))
-}
-
-fn volume(container: &Container) -> String {
-    match container.sealed_volume_bytes >> 20 {
-        0 => "plain files of its host".to_owned(),
-        mib => format!("sealed, {mib} MiB"),
-    }
+    format!("unlocked until {}{volume}", show::when(container.unlocked_until))
 }
 
 fn explain(idle: &Idle) -> String {

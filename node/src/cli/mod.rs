@@ -16,6 +16,7 @@ mod audit_retention;
 mod audit_stream;
 mod cluster;
 mod container;
+mod container_volume;
 mod context;
 mod conversation;
 #[cfg(test)]

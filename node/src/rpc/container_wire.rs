@@ -6,7 +6,7 @@ use ocmt_actors::{
     HostStanding,
     api::container::{
         AwakeKind, AwakeReason, ContainerExit, ContainerInfo, ContainerSpec, ContainerState, IdleExplained,
-        RuntimeKind, Wake, WakeKind,
+        RuntimeKind, Unsealed, VolumeFault, Wake, WakeKind,
     },
 };
 use ocmt_proto::v1 as pb;
@@ -55,6 +55,7 @@ pub(super) fn container(info: &ContainerInfo) -> pb::Container {
         last_activity_at: Some(convert::time(info.active_at)),
         workload_exit: info.exit.map(exit),
         failure: info.failure.clone().unwrap_or_default(),
+        volume_unsealed: info.unsealed.map(volume_unsealed),
         runtime: match info.runtime {
             RuntimeKind::Docker => pb::RuntimeKind::Docker,
             RuntimeKind::Process => pb::RuntimeKind::Process,
@@ -62,6 +63,17 @@ pub(super) fn container(info: &ContainerInfo) -> pb::Container {
         }
         .into(),
     }
+}
+
+fn volume_unsealed(unsealed: Unsealed) -> pb::VolumeUnsealed {
+    let why = match unsealed.why {
+        VolumeFault::HostFull => pb::VolumeFault::HostFull,
+        VolumeFault::Names => pb::VolumeFault::Names,
+        VolumeFault::Restless => pb::VolumeFault::Restless,
+        VolumeFault::File => pb::VolumeFault::File,
+        VolumeFault::Unknown => pb::VolumeFault::Unspecified,
+    };
+    pb::VolumeUnsealed { since: Some(convert::time(unsealed.since)), why: why.into(), lost: unsealed.lost }
 }
 
 fn spec(spec: &ContainerSpec) -> pb::ContainerSpec {

@@ -1,6 +1,9 @@
 //! What runs inside a running container, looked after from outside: a workload that has ended by itself, memory that was not enough,
 //! a cell that does not answer. Each is written down once, for the tenant.
 //!
+//! A look may outlive the life that it looked at: what it saw is written into the row of that start alone ([`Cell::is_of`]), and
+//! what is known of one start is not known of the next.
+//!
 //! The container goes on: its cell can be unlocked anew, and whoever has a channel can look. What ends the container itself is
 //! [`super::seen`]'s to find.
 
@@ -12,11 +15,16 @@ use std::{
     time::Duration,
 };
 
-use ocmt_crypto::audit::Outcome as AuditOutcome;
+use ocmt_crypto::{audit::Outcome as AuditOutcome, cell::ControlToken};
 use ocmt_store::tables::{Container, ContainerState as Phase};
-use ocmt_types::ContainerId;
 
-use super::{ContainerActorState, cell::Cell, ops::is_live, row::changed};
+use super::{
+    ContainerActorState,
+    cell::Cell,
+    ops::is_live,
+    row::changed,
+    sealing::{self, Known},
+};
 use crate::{
     audit,
     env::Scope,
@@ -37,8 +45,10 @@ pub(in crate::host) const STARVED_EVERY: Duration = Duration::from_secs(60);
 /// No exit code.
 const RUNS: i64 = i64::MIN;
 
-/// What is known already.
+/// What is known already of one start.
 pub(super) struct Health {
+    /// Of which: what its cell is called by. None before the first.
+    of: Option<Arc<ControlToken>>,
     /// How the workload ended, or that it runs.
     ended: AtomicI64,
     /// How often the cell did not answer, one after the other.
@@ -47,20 +57,28 @@ pub(super) struct Health {
     starved_times: AtomicU64,
     /// It is being written down.
     starved_told: AtomicBool,
+    /// What was written down of the sealing of its volume.
+    sealing: Known,
 }
 
 impl Default for Health {
     fn default() -> Self {
         Self {
+            of: None,
             ended: AtomicI64::new(RUNS),
             silent: AtomicUsize::new(0),
             starved_times: AtomicU64::new(0),
             starved_told: AtomicBool::new(false),
+            sealing: Known::default(),
         }
     }
 }
 
 impl Health {
+    fn is_of(&self, cell: &Cell) -> bool {
+        self.of.as_ref().is_some_and(|token| token.matches(cell.target.token.expose().as_bytes()))
+    }
+
     /// Whether this end of the workload is news.
     fn is_news(&self, ended: Option<i64>) -> bool {
         let ended = ended.unwrap_or(RUNS);
@@ -81,23 +99,31 @@ impl ContainerActorState {
             return;
         }
         let Some(cell) = self.cell_that_runs() else { return };
-        let (scope, container, health) = (self.scope.clone(), self.container, Arc::clone(&self.health));
+        let (scope, health) = (self.scope.clone(), self.health_of(&cell));
+        let held = self.row.as_ref().and_then(|row| row.unlock_id);
         self.looking = Some(supervisor::task(async move {
-            let found = match cell.status(&scope.env).await {
+            let status = cell.status(&scope.env).await;
+            let found = match &status {
                 Ok(status) => {
                     health.silent.store(0, Ordering::SeqCst);
-                    match status.exit.filter(|_| health.is_news(status.exit)) {
-                        Some(code) => Found::Ended(code),
-                        None => return health.goes_on(status.exit),
+                    let news = status.exit.filter(|_| health.is_news(status.exit)).map(Found::Ended);
+                    if news.is_none() {
+                        health.goes_on(status.exit);
                     }
+                    news
                 }
-                Err(_) if health.silent.fetch_add(1, Ordering::SeqCst) + 1 == SILENT => Found::Silent,
-                Err(_) => return,
+                Err(_) if health.silent.fetch_add(1, Ordering::SeqCst) + 1 == SILENT => Some(Found::Silent),
+                Err(_) => None,
             };
-            if !written(&scope, Noted { container, found }).await {
+            if let Some(found) = found
+                && !written(&scope, Noted { cell: Arc::clone(&cell), found }).await
+            {
                 // told anew at the next look
                 health.goes_on(None);
                 health.silent.fetch_min(SILENT - 1, Ordering::SeqCst);
+            }
+            if let Ok(status) = status {
+                sealing::looked(&scope, &cell, &health.sealing, held, &status).await;
             }
         }));
     }
@@ -111,25 +137,36 @@ impl ContainerActorState {
             return false;
         }
         let Some(cell) = self.cell_that_runs() else { return true };
-        if self.health.starved_told.swap(true, Ordering::SeqCst) {
+        let health = self.health_of(&cell);
+        if health.starved_told.swap(true, Ordering::SeqCst) {
             return false;
         }
         self.starved_at = Some(now);
-        let times = self.health.starved_times.swap(0, Ordering::SeqCst);
-        let (scope, container, health) = (self.scope.clone(), self.container, Arc::clone(&self.health));
+        let times = health.starved_times.swap(0, Ordering::SeqCst);
+        let scope = self.scope.clone();
         // outlives the actor: the engine may not say it again
         supervisor::detach(async move {
             // what the kernel ended may be the workload: that is not told a second time
             let exit = cell.status(&scope.env).await.ok().and_then(|status| status.exit);
             let known = health.ended.load(Ordering::SeqCst);
             health.goes_on(exit);
-            if !written(&scope, Noted { container, found: Found::Starved { times } }).await {
+            if !written(&scope, Noted { cell, found: Found::Starved { times } }).await {
                 health.ended.store(known, Ordering::SeqCst);
                 health.starved_times.fetch_add(times, Ordering::SeqCst);
             }
             health.starved_told.store(false, Ordering::SeqCst);
         });
         true
+    }
+
+    /// What is known of this start. How often memory was not enough goes on to be counted: that is of the container.
+    fn health_of(&mut self, cell: &Cell) -> Arc<Health> {
+        if !self.health.is_of(cell) {
+            let of = Some(Arc::clone(&cell.target.token));
+            let starved_times = self.health.starved_times.swap(0, Ordering::SeqCst).into();
+            self.health = Arc::new(Health { of, starved_times, ..Health::default() });
+        }
+        Arc::clone(&self.health)
     }
 
     fn cell_that_runs(&self) -> Option<Arc<Cell>> {
@@ -150,7 +187,7 @@ enum Found {
 
 /// Whether it could be written down.
 async fn written(scope: &Scope, work: Noted) -> bool {
-    let Noted { container, found } = work;
+    let (container, found) = (work.cell.container(), work.found);
     tracing::info!(%container, ?found, "what runs in a container is not well");
     match run_system(scope, work).await {
         Ok(((), effects)) => tell(scope, effects),
@@ -163,7 +200,8 @@ async fn written(scope: &Scope, work: Noted) -> bool {
 }
 
 struct Noted {
-    container: ContainerId,
+    /// Of whose start it was seen.
+    cell: Arc<Cell>,
     found: Found,
 }
 
@@ -171,9 +209,14 @@ impl SystemWork for Noted {
     type Output = ();
 
     async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
-        let row = work.tx.get::<Container>(self.container).await?.ok_or(ActorError::NotFound)?;
+        let container = self.cell.container();
+        let row = work.tx.get::<Container>(container).await?.ok_or(ActorError::NotFound)?;
         if !is_live(row.observed) {
             // its own end says more
+            return Ok(());
+        }
+        if !self.cell.is_of(&work.env, &row)? {
+            tracing::debug!(%container, found = ?self.found, "it was of a start before this one");
             return Ok(());
         }
         let (action, exit) = match self.found {
@@ -202,6 +245,6 @@ impl SystemWork for Noted {
         } else {
             AuditOutcome::Failed
         };
-        audit::note(work, action, format!("container/{}", self.container), outcome, details).await
+        audit::note(work, action, format!("container/{container}"), outcome, details).await
     }
 }

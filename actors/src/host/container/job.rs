@@ -7,6 +7,8 @@ use super::{
     cell::{self, Cell, VAULT_LOCKED},
     errand,
     ops::{Ctx, Ended},
+    row::{self, Write},
+    sealing::Sealing,
     state::Op,
     suspend,
 };
@@ -120,12 +122,15 @@ async fn leased(
         Err(error) => return answer(ctx, row, reply, Err(error)),
     };
     let action = if unlock.is_some() { "container.unlocked" } else { "container.lease_extended" };
-    let written = ctx.write(Some(action), move |row| {
+    let change = move |row: &mut Container| {
         row.unlock_id = unlock.or(row.unlock_id);
         row.unlocked_until = Some(until);
         Ok(())
-    });
-    match written.await {
+    };
+    // an unlock is answered when the volume is open, and sealed under it
+    let sealing = if unlock.is_some() { Sealing::Open } else { Sealing::Unknown };
+    let write = Write { sealing, ..ctx.result(Some(action), change) };
+    match row::write(&ctx.scope, write).await {
         Ok(row) => answer(ctx, row, reply, Ok(Unlocked { until, wake })),
         Err(error) => {
             reply.send(Err(error.clone()));

@@ -22,6 +22,7 @@ mod ops;
 mod profile;
 mod relay;
 pub(crate) mod row;
+mod sealing;
 mod seen;
 mod shared;
 mod state;
@@ -74,6 +75,7 @@ use crate::{
 
 pub(crate) use moved::is_moved;
 pub(crate) use ops::{for_callers, from_engine};
+pub(crate) use sealing::unsealed;
 pub(crate) use wake::image;
 
 /// Activity is written down this often while there is some.

@@ -21,6 +21,7 @@ use super::{
     cell::Cell,
     job::Then,
     row::{self, Write},
+    sealing::Sealing,
     seen::{record, rest},
     state::{After, Clocks, Facts, Op},
 };
@@ -94,10 +95,21 @@ impl Ctx {
         action: Option<&'static str>,
         change: impl FnOnce(&mut Container) -> Result<(), ActorError> + Clone + Send + 'static,
     ) -> Result<Container, ActorError> {
-        let container = self.container;
-        let write =
-            Write { container, change, action, failed: false, unsealed: false, locked: false, woke: None };
-        row::write(&self.scope, write).await
+        row::write(&self.scope, self.result(action, change)).await
+    }
+
+    /// What there is to write of an intent or a result, where nothing else is to be said.
+    pub(super) fn result<F>(&self, action: Option<&'static str>, change: F) -> Write<F> {
+        Write {
+            container: self.container,
+            change,
+            action,
+            failed: false,
+            unsealed: false,
+            sealing: Sealing::Unknown,
+            locked: false,
+            woke: None,
+        }
     }
 
     /// A call of the engine, with a bound.
@@ -160,15 +172,7 @@ impl Ctx {
             row.failure = Some(why);
             Ok(())
         };
-        let write = Write {
-            container: self.container,
-            change,
-            action: Some("container.failed"),
-            failed: true,
-            unsealed: false,
-            locked: false,
-            woke: None,
-        };
+        let write = Write { failed: true, ..self.result(Some("container.failed"), change) };
         match row::write(&self.scope, write).await {
             Ok(row) => {
                 let cell = self.cell.clone().filter(|_| is_live(row.observed));

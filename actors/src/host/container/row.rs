@@ -7,7 +7,10 @@ use ocmt_crypto::audit::Outcome as AuditOutcome;
 use ocmt_store::tables::{Container, ContainerState, DesiredState, EgressPolicyRow, EgressUse, WakeCause};
 use ocmt_types::{ContainerId, Timestamp};
 
-use super::state::{Clocks, due_at};
+use super::{
+    sealing::{self, Sealing},
+    state::{Clocks, due_at},
+};
 use crate::{
     api::container::ContainerSpec,
     audit,
@@ -81,6 +84,8 @@ pub(super) struct Write<F> {
     pub(super) failed: bool,
     /// Its cell has locked, and could not seal its volume.
     pub(super) unsealed: bool,
+    /// How the last sealing went, as far as this shows it.
+    pub(super) sealing: Sealing,
     /// It settles a lock that was asked for.
     pub(super) locked: bool,
     /// What woke it, if this is the end of a wake and its cell is locked.
@@ -97,6 +102,7 @@ where
         let row = work.tx.get::<Container>(self.container).await?.ok_or(ActorError::NotFound)?;
         let before = row.observed;
         let next = changed(work, row, self.change).await?;
+        let next = sealing::take_in(work, next, self.sealing).await?;
         if next.observed != before
             && matches!(next.observed, ContainerState::Creating | ContainerState::Waking)
         {

@@ -12,6 +12,7 @@ use super::{
     job::Then,
     ops::{Ctx, Ended, How, from_engine, is_live, reference},
     row::{self, Forget, Write},
+    sealing::{self, Sealing},
     seen::rest,
     state::Op,
 };
@@ -90,7 +91,7 @@ pub(super) async fn stop(ctx: &Ctx, idle: bool) -> Ended {
         return back(ctx, op, before).await;
     }
     let of = reference(&row);
-    let unsealed = end(ctx, &of, before).await;
+    let (unsealed, sealing) = end(ctx, &of, before).await;
     match ctx.engine(ctx.grace, ctx.env().runtime.stop(&of, ctx.grace)).await {
         Ok(()) | Err(RuntimeError::NotFound(_)) => {}
         Err(error) => return ctx.failed(op, &row, from_engine(error), before).await,
@@ -100,15 +101,7 @@ pub(super) async fn stop(ctx: &Ctx, idle: bool) -> Ended {
         row.observed = if row.desired == Desired::Held { Phase::Held } else { Phase::Stopped };
         Ok(())
     };
-    let write = Write {
-        container: ctx.container,
-        change,
-        action: Some("container.stopped"),
-        failed: false,
-        unsealed,
-        locked: true,
-        woke: None,
-    };
+    let write = Write { unsealed, sealing, locked: true, ..ctx.result(Some("container.stopped"), change) };
     match row::write(&ctx.scope, write).await {
         Ok(row) => ctx.done(op, row, None),
         Err(error) => ctx.lost(op, error),
@@ -116,23 +109,27 @@ pub(super) async fn stop(ctx: &Ctx, idle: bool) -> Ended {
 }
 
 /// Lets the cell lock before its end. What does not answer has its secrets wiped by the kernel. Whether it has said that its
-/// volume could not be sealed.
-async fn end(ctx: &Ctx, of: &ContainerRef, before: Phase) -> bool {
+/// volume could not be sealed, and what it says of a lock before, which may have been its own.
+async fn end(ctx: &Ctx, of: &ContainerRef, before: Phase) -> (bool, Sealing) {
     if before == Phase::Paused && ctx.engine(Duration::ZERO, ctx.env().runtime.unpause(of)).await.is_err() {
-        return false;
+        return (false, Sealing::Unknown);
     }
     // before the lock, which ends those who wait for a confirmation
     inbox::drain(ctx).await;
-    let Some(cell) = &ctx.cell else { return false };
+    let Some(cell) = &ctx.cell else { return (false, Sealing::Unknown) };
     ctx.shared.ending.send_replace(Some(GatewayEnd::Stopped));
-    let Err(error) = cell.lock(ctx.env(), LockReason::Stop).await else { return false };
-    let unsealed = error.reason() == NOT_SEALED;
-    if unsealed {
-        tell_unsealed(ctx, &error);
-    } else {
-        tracing::debug!(container = %ctx.container, %error, "cell was not locked before its stop");
-    }
-    unsealed
+    let unsealed = match cell.lock(ctx.env(), LockReason::Stop).await {
+        Ok(()) => false,
+        Err(error) if error.reason() == NOT_SEALED => {
+            tell_unsealed(ctx, &error);
+            true
+        }
+        Err(error) => {
+            tracing::debug!(container = %ctx.container, %error, "cell was not locked before its stop");
+            false
+        }
+    };
+    (unsealed, sealing::after_lock(ctx.env(), cell, unsealed).await)
 }
 
 fn tell_unsealed(ctx: &Ctx, error: &ActorError) {
@@ -170,6 +167,10 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
     if let Some(error) = &unsealed {
         tell_unsealed(ctx, error);
     }
+    let sealing = match &ctx.cell {
+        Some(cell) => sealing::after_lock(ctx.env(), cell, unsealed.is_some()).await,
+        None => Sealing::Unknown,
+    };
     if frozen {
         inbox::drain(ctx).await;
     }
@@ -181,15 +182,8 @@ pub(super) async fn lock(ctx: &Ctx, op: Op) -> Ended {
         row.observed = if frozen { Phase::Paused } else { Phase::Running };
         Ok(())
     };
-    let write = Write {
-        container: ctx.container,
-        change,
-        action: Some("container.locked"),
-        failed: false,
-        unsealed: unsealed.is_some(),
-        locked: true,
-        woke: None,
-    };
+    let result = ctx.result(Some("container.locked"), change);
+    let write = Write { unsealed: unsealed.is_some(), sealing, locked: true, ..result };
     match row::write(&ctx.scope, write).await {
         Ok(row) => Ended { error: unsealed, ..ctx.done(op, row, ctx.cell.clone()) },
         Err(error) => ctx.lost(op, error),

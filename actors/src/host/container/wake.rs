@@ -296,15 +296,7 @@ async fn running(ctx: &Ctx, op: Op, cell: Arc<Cell>) -> Ended {
         row.cell_addr = Some(address);
         Ok(())
     };
-    let write = Write {
-        container: ctx.container,
-        change,
-        action: Some("container.running"),
-        failed: false,
-        unsealed: false,
-        locked: false,
-        woke: ctx.cause,
-    };
+    let write = Write { woke: ctx.cause, ..ctx.result(Some("container.running"), change) };
     match row::write(&ctx.scope, write).await {
         Ok(row) => ctx.done(op, row, Some(cell)),
         Err(error) => ctx.lost(op, error),

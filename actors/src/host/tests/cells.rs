@@ -23,6 +23,7 @@ use super::{connecting::Connecting, transcripts::Conversing};
 use crate::{
     CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPass, CellPolicy,
     CellStatus, CellTarget, CellUnlock, LockReason,
+    api::container::Unsealed,
     supervisor::{self, Task},
 };
 
@@ -57,6 +58,12 @@ pub(super) struct FakeCells {
     pub(super) execs: AtomicUsize,
     /// How their workloads ended.
     pub(super) exit: Mutex<Option<i64>>,
+    /// The next one that is asked how it is says that its workload ended so, and says it when `answers_late` is taken back.
+    pub(super) late_exit: Mutex<Option<i64>>,
+    pub(super) answers_late: AtomicBool,
+    /// How many late answers were heard, and how often one was asked how it is.
+    pub(super) came_late: AtomicUsize,
+    pub(super) status_asks: AtomicUsize,
     /// How late a way to the workload comes to the cell.
     pub(super) ahead: Mutex<Duration>,
     /// The workload takes no connection yet.
@@ -65,6 +72,8 @@ pub(super) struct FakeCells {
     pub(super) slow_to_lock: AtomicBool,
     /// A lock is done, and the volume was not sealed.
     pub(super) unsealed: AtomicBool,
+    /// What they say of the sealing of their volume.
+    pub(super) volume_unsealed: Mutex<Option<Unsealed>>,
     /// An unlock is done or refused, and its answer is lost.
     pub(super) mute: AtomicBool,
     /// It does not say how it is.
@@ -96,10 +105,15 @@ impl FakeCells {
             idle_for: Mutex::default(),
             execs: AtomicUsize::new(0),
             exit: Mutex::default(),
+            late_exit: Mutex::default(),
+            answers_late: AtomicBool::new(false),
+            came_late: AtomicUsize::new(0),
+            status_asks: AtomicUsize::new(0),
             ahead: Mutex::default(),
             slow: AtomicBool::new(false),
             slow_to_lock: AtomicBool::new(false),
             unsealed: AtomicBool::new(false),
+            volume_unsealed: Mutex::default(),
             mute: AtomicBool::new(false),
             silent: AtomicBool::new(false),
             inbox: Mutex::default(),
@@ -278,10 +292,19 @@ impl CellLink for FakeCells {
     fn status<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, CellStatus> {
         Box::pin(async move {
             self.find(cell).await?;
+            self.status_asks.fetch_add(1, Ordering::SeqCst);
             if self.silent.load(Ordering::SeqCst) {
                 return Err(CellError::Unreachable("the connection broke".to_owned()));
             }
             let (unlocked, channels) = self.with(cell, |one| (self.lease(one), one.channels.len()));
+            let late = self.late_exit.lock().unwrap().take();
+            if late.is_some() {
+                self.answers_late.store(true, Ordering::SeqCst);
+                while self.answers_late.load(Ordering::SeqCst) {
+                    tokio::time::sleep(Duration::from_millis(5)).await; // why: a level is looked at
+                }
+                self.came_late.fetch_add(1, Ordering::SeqCst);
+            }
             Ok(CellStatus {
                 unlocked,
                 boot_nonce: [1; 32],
@@ -290,7 +313,8 @@ impl CellLink for FakeCells {
                 log_followers: 0,
                 activity: 0,
                 idle_for: *self.idle_for.lock().unwrap(),
-                exit: *self.exit.lock().unwrap(),
+                exit: late.or(*self.exit.lock().unwrap()),
+                unsealed: *self.volume_unsealed.lock().unwrap(),
             })
         })
     }

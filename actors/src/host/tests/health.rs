@@ -12,7 +12,7 @@ use crate::{
         alert::{AlertKind, DeleteChannel, PutChannel, Severity},
         audit::QueryAudit,
         auth::LinkPurpose,
-        container::ContainerState,
+        container::{ContainerState, StopContainer},
     },
     host::container::health::STARVED_EVERY,
     tests::kit::{Kit, Person, until},
@@ -53,6 +53,46 @@ async fn a_workload_that_ended_by_itself_is_told_once_and_again_when_it_ends_aga
         *world.cells.exit.lock().unwrap() = None;
         looked_at(&world).await;
     }
+}
+
+#[tokio::test]
+async fn a_look_that_outlives_a_stop_and_a_start_writes_nothing_of_the_old_life_into_the_next() {
+    let world = World::sim_with(watchful).await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    let cells = &world.cells;
+    let asks = || cells.status_asks.load(Ordering::SeqCst);
+    // a host that is slow for once gives the look up: then there is nothing to see
+    for _ in 0..5 {
+        *cells.late_exit.lock().unwrap() = Some(3);
+        until("a look to wait", async || cells.answers_late.load(Ordering::SeqCst)).await;
+        world.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
+        world.wake(&ann, container).await.unwrap();
+        cells.answers_late.store(false, Ordering::SeqCst);
+        // one at a time: the old look is over then
+        let before = asks();
+        until("it was asked again", async || asks() > before + 3).await;
+        let info = world.info(&ann, container).await;
+        assert_eq!((info.state, info.exit), (ContainerState::Running, None));
+        assert!(noted(&world, &ann, "container.workload_ended").await.is_empty(), "it is of the old life");
+        if cells.came_late.load(Ordering::SeqCst) > 0 {
+            return;
+        }
+    }
+    panic!("no look outlived a stop and a start");
+}
+
+#[tokio::test]
+async fn a_workload_that_ends_after_a_start_as_it_did_before_it_is_told_again() {
+    let world = World::sim_with(watchful).await;
+    let ann = world.kit.founder("ann@example.com").await;
+    let container = world.running(&ann).await;
+    let ended = async || noted(&world, &ann, "container.workload_ended").await.len();
+    *world.cells.exit.lock().unwrap() = Some(3);
+    until("it is written down", async || ended().await == 1).await;
+    world.kit.call(&ann.caller, StopContainer { container, grace: Duration::ZERO }).await.unwrap();
+    world.wake(&ann, container).await.unwrap();
+    until("the second life's end is written down", async || ended().await == 2).await;
 }
 
 #[tokio::test]

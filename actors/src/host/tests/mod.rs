@@ -24,6 +24,7 @@ mod repeats;
 mod restart;
 mod rewrap;
 mod schedules;
+mod sealing;
 mod sleep;
 mod snapshots;
 mod starts;

@@ -61,6 +61,8 @@ const REFUSED: &[(&str, Severity)] = &[
     ("audit.stream_down", Severity::Warning),
     ("program.stopped", Severity::Critical),
     ("container.drift", Severity::Critical),
+    // what a workload wrote since is not kept, or is lost
+    ("container.not_sealed", Severity::Warning),
     // by schedule: the next one is due, and the last is not taken yet
     ("snapshot.overdue", Severity::Warning),
     ("snapshot.given_up", Severity::Warning),

@@ -131,6 +131,9 @@ fn fresh(
         updated_at: work.now,
         erase_volume: false,
         volume_mib: work.env.limits.volume_mib,
+        unsealed_since: None,
+        unsealed_why: None,
+        unsealed_lost: false,
     })
 }
 

@@ -28,8 +28,14 @@ pub(crate) async fn changed(
     note(work, row, ContainerEventKind::Changed, None).await
 }
 
-fn shown(row: &Container) -> (ContainerState, i64, Option<Timestamp>, Option<&str>, Option<Timestamp>) {
-    (row.observed, row.generation, row.unlocked_until, row.failure.as_deref(), row.exited_at)
+/// What people see of it.
+type Shown<'a> =
+    (ContainerState, i64, Option<Timestamp>, Option<&'a str>, Option<Timestamp>, Option<Timestamp>, bool);
+
+fn shown(row: &Container) -> Shown<'_> {
+    let failure = row.failure.as_deref();
+    let (since, lost) = (row.unsealed_since, row.unsealed_lost);
+    (row.observed, row.generation, row.unlocked_until, failure, row.exited_at, since, lost)
 }
 
 /// It is gone.

@@ -16,7 +16,10 @@ use crate::{
     authorize::{Action, Object, Role},
     env::Env,
     error::ActorError,
-    host::{container::row::spec_of, gateway_key, remote},
+    host::{
+        container::{row::spec_of, unsealed},
+        gateway_key, remote,
+    },
     ports::HostStanding,
     work::{Handle, Work},
 };
@@ -54,6 +57,7 @@ pub(crate) fn info(env: &Env, row: &Container) -> Result<ContainerInfo, ActorErr
         active_at: row.active_at,
         exit: row.exited_at.map(|at| ContainerExit { code: row.exit_code, out_of_memory: row.exit_oom, at }),
         failure: lost.or_else(|| row.failure.clone()),
+        unsealed: unsealed(row),
     })
 }
 

@@ -42,6 +42,20 @@ text_enum! {
         /// In quarantine.
         Held = "held",
     }
+
+    /// Why a sealed volume was not sealed.
+    pub enum VolumeFault {
+        /// Its host has no room for another sealing.
+        HostFull = "host_full",
+        /// Names take too much room, a path is too long, or folders lie too deep.
+        Names = "names",
+        /// Something wrote while it was copied, each time.
+        Restless = "restless",
+        /// A file of the volume or of the host could not be read or written.
+        File = "file",
+        /// Its cell did not say.
+        Unknown = "unknown",
+    }
 }
 
 rows! {
@@ -99,6 +113,12 @@ rows! {
         erase_volume: bool,
         /// The size that its volume was given, in MiB, as long as this row stands; 0 for one without a bound.
         volume_mib: i64,
+        /// Since when its sealed volume was not sealed; none if the last sealing succeeded.
+        unsealed_since: Option<Timestamp>,
+        /// Why the latest failed.
+        unsealed_why: Option<VolumeFault>,
+        /// Its cell has locked since: what was not sealed is gone.
+        unsealed_lost: bool,
     } index(tenant_id, user_id) index(host_node);
 
     /// How much memory the containers that are pinned to a node reserve. Written only with the container's

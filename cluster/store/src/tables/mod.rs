@@ -39,7 +39,7 @@ pub use alert::{AlertChannel, AlertGroup, AlertKind, AuditStream};
 pub use api_key::ApiKeyRow;
 pub use ceremony_event::CeremonyEvent;
 pub use cluster::{Cluster, JoinedNode, Node, NodeLease, NodeState, RESTORE_STEP, RevokedNode, TenantOwner};
-pub use container::{Container, ContainerState, DesiredState, HostMemory};
+pub use container::{Container, ContainerState, DesiredState, HostMemory, VolumeFault};
 pub use container_event::{ContainerEvent, ContainerEventKind, WakeCause};
 pub use deletion::{DeletedTenant, Deletion};
 pub use delivery::{Inbox, Notice, Outbox, Timer};

@@ -37,6 +37,9 @@ pub fn container(own: Ownership, n: u64, host: NodeId) -> Container {
         updated_at: Timestamp(0),
         erase_volume: false,
         volume_mib: 0,
+        unsealed_since: None,
+        unsealed_why: None,
+        unsealed_lost: false,
     }
 }
 

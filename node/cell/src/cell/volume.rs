@@ -47,10 +47,13 @@ impl Cell {
         while !self.children.kill_all_below().await {
             tracing::warn!("processes below the cell could not be ended yet");
         }
-        let opened = aside(move || volume.open(unlock)).await.inspect_err(|error| {
+        let opening = Arc::clone(&volume);
+        let opened = aside(move || opening.open(unlock)).await.inspect_err(|error| {
             self.end_if_not_emptied(error);
             self.start_locked_workload();
         })?;
+        // it is not open before it is sealed
+        volume.went(&Ok(()), self.clock.now(), false);
         tracing::info!("sealed volume opened");
         Ok(Some(Arc::new(opened)))
     }
@@ -58,14 +61,16 @@ impl Cell {
     /// Seals the volume a last time and empties it. Nothing runs any more.
     pub(super) async fn close_volume(&self) -> Result<(), CellError> {
         let Some((volume, open)) = self.opened_volume() else { return Ok(()) };
+        let closing = Arc::clone(&volume);
         let sealed = aside(move || {
-            let sealed = volume.seal_at_end(&open);
+            let sealed = closing.seal_at_end(&open);
             // locked is locked, also where it was not sealed
-            let cleared = volume.clear();
+            let cleared = closing.clear();
             cleared.and(sealed)
         })
         .await
         .inspect_err(|error| self.end_if_not_emptied(error));
+        volume.went(&sealed, self.clock.now(), true);
         if let Err(error) = &sealed {
             tracing::error!(%error, "volume not sealed: what changed since its last sealing is lost");
         }
@@ -109,8 +114,10 @@ impl Cell {
         // neither in the middle of an unlock nor of a lock
         let _transition = self.transition.lock().await;
         let Some((volume, open)) = self.opened_volume() else { return };
-        let children = Arc::clone(&self.children);
-        if let Err(error) = aside(move || standing_still(&children, &volume, &open)).await {
+        let (children, sealing) = (Arc::clone(&self.children), Arc::clone(&volume));
+        let sealed = aside(move || standing_still(&children, &sealing, &open)).await;
+        volume.went(&sealed, self.clock.now(), false);
+        if let Err(error) = sealed {
             tracing::warn!(%error, "volume not sealed this time");
             // its user reads these lines; who reads the container's log reads the other
             self.logs.append(format!("ocmt: the sealed volume could not be sealed: {error}\n").as_bytes());

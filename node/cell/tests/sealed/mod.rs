@@ -6,13 +6,14 @@ use std::{
 };
 
 use ocmt_crypto::{cell::CellPlace, channel::StreamKind};
-use ocmt_proto::cell::v1::{LockReason, LockRequest};
+use ocmt_proto::cell::v1::{LockReason, LockRequest, VolumeFault};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tonic::Status;
 
 use crate::common::{
-    Client, Options, Script, TestCell, WORKLOAD as DEMO, channel::Talk, id, level, status, user::User,
+    Client, Options, Script, TestCell, WORKLOAD as DEMO, channel::Talk, id, level, status, status_when,
+    user::User,
 };
 
 /// Says that it was started, and that it goes on.
@@ -190,7 +191,10 @@ async fn a_lock_that_cannot_seal_says_so_and_locks_all_the_same() {
     fs::create_dir_all(host.sealed.path().join("volume.sealed.new/in the way")).unwrap();
     let said = client.lock(LockRequest { reason: LockReason::User.into() }).await.map(drop);
     assert_eq!(reason(said), "VOLUME_NOT_SEALED");
-    assert!(status(&mut client).await.locked && cell.children().is_empty() && host.is_empty());
+    let seen = status(&mut client).await;
+    assert!(seen.locked && cell.children().is_empty() && host.is_empty());
+    let unsealed = seen.volume_unsealed.expect("whoever asks how it is is told");
+    assert!(unsealed.lost && unsealed.why() == VolumeFault::File && unsealed.since.is_some(), "{unsealed:?}");
     // and to whom nobody said it: the next unlock's log has it
     fs::remove_dir_all(host.sealed.path().join("volume.sealed.new")).unwrap();
     let mut user = User::new();
@@ -200,6 +204,29 @@ async fn a_lock_that_cannot_seal_says_so_and_locks_all_the_same() {
     let heard = Talk::open(&user, &cell, &mut client, &ready, logs).await.unwrap().finish().await;
     let said = String::from_utf8(heard.out).unwrap();
     assert!(said.contains("could not be sealed when the cell locked"), "{said}");
+    assert_eq!(status(&mut client).await.volume_unsealed, None, "the unlock has sealed it");
+}
+
+#[tokio::test]
+async fn a_sealing_that_failed_is_told_until_one_succeeds_and_how_long_that_is_so() {
+    let host = Host::new();
+    let (cell, mut client) = host.start("100").await;
+    unlock(&cell, &mut client, Some((1, 0))).await.unwrap();
+    assert_eq!(status(&mut client).await.volume_unsealed, None);
+    let in_the_way = host.sealed.path().join("volume.sealed.new");
+    // a sealing may be under way with a file of that name
+    level("something to be in the way", || fs::create_dir_all(in_the_way.join("of it")).ok()).await;
+    let first = status_when(&mut client, "a failed sealing", |seen| seen.volume_unsealed.is_some()).await;
+    let first = first.volume_unsealed.unwrap();
+    assert!(!first.lost && first.why() == VolumeFault::File, "{first:?}");
+    assert!(!status(&mut client).await.locked, "it goes on");
+    // the next ones fail too, and it is since the first
+    let clock = host.clear.path().join("clock");
+    let before = lines(&clock);
+    level("the workload to go on", || (lines(&clock) > before + 20).then_some(())).await;
+    assert_eq!(status(&mut client).await.volume_unsealed.unwrap().since, first.since);
+    fs::remove_dir_all(&in_the_way).unwrap();
+    status_when(&mut client, "a sealing that succeeds", |seen| seen.volume_unsealed.is_none()).await;
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::{
     wire::{duration, millis, time},
 };
 
-pub use view::{AwakeReason, Container, Exit, Idle, Spec, State};
+pub use view::{AwakeReason, Container, Exit, Idle, Spec, State, Unsealed, VolumeFault};
 pub use watch::{ContainerEvent, ContainerWatch, UnlockRequest, UnlockWatch, WakeCause};
 
 macro_rules! moves {

@@ -78,6 +78,33 @@ pub struct Exit {
     pub at: Option<Timestamp>,
 }
 
+/// A sealed volume that was not sealed the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Unsealed {
+    /// The first sealing that failed since one succeeded.
+    pub since: Option<Timestamp>,
+    /// Why the latest failed.
+    pub why: VolumeFault,
+    /// The cell has locked since: what was not sealed is lost.
+    pub lost: bool,
+}
+
+/// Why a sealed volume was not sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumeFault {
+    /// Its host has no room for another sealing.
+    HostFull,
+    /// Names of files take too much room, a path is too long, or folders lie too deep.
+    Names,
+    /// Something wrote while it was copied, each time.
+    Restless,
+    /// A file of the volume or of the host could not be read or written.
+    File,
+    /// Its cell did not say.
+    Unknown,
+}
+
 /// One container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Container {
@@ -113,6 +140,8 @@ pub struct Container {
     pub exit: Option<Exit>,
     /// Why it failed or is held.
     pub failure: String,
+    /// That its sealed volume was not sealed the last time.
+    pub unsealed: Option<Unsealed>,
 }
 
 /// Something that holds a container awake.
@@ -179,7 +208,22 @@ pub(super) fn parse(container: pb::Container) -> Result<Container, ClientError> 
             at: exit.at.as_ref().map(time),
         }),
         failure: container.failure,
+        unsealed: container.volume_unsealed.as_ref().map(unsealed),
     })
+}
+
+fn unsealed(unsealed: &pb::VolumeUnsealed) -> Unsealed {
+    Unsealed {
+        since: unsealed.since.as_ref().map(time),
+        why: match unsealed.why() {
+            pb::VolumeFault::Unspecified => VolumeFault::Unknown,
+            pb::VolumeFault::HostFull => VolumeFault::HostFull,
+            pb::VolumeFault::Names => VolumeFault::Names,
+            pb::VolumeFault::Restless => VolumeFault::Restless,
+            pb::VolumeFault::File => VolumeFault::File,
+        },
+        lost: unsealed.lost,
+    }
 }
 
 pub(super) fn state(state: pb::ContainerState) -> Result<State, ClientError> {

@@ -9,12 +9,14 @@ use std::{
 
 use ocmt_client::{
     cell::UnlockedCell,
-    container::{Spec, State},
+    container::{Spec, State, VolumeFault},
     oauth::Gifts,
+    vault::Vault,
 };
 use ocmt_crypto::vault::RotationMode;
 use ocmt_runtime::{Runtime as _, docker::DockerRuntime};
 use ocmt_testkit::{Person, TestNode, docker};
+use ocmt_types::ContainerId;
 
 use crate::starved::exec;
 
@@ -107,4 +109,21 @@ pub(crate) async fn keeps_what_was_written_and_shows_its_host_none_of_it(
     for (mode, told) in [(RotationMode::Rewrap, vec![]), (RotationMode::Rekey, vec![id])] {
         assert_eq!(vault.not_renewed(mode).await.unwrap().volumes, told);
     }
+    tells_what_it_could_not_seal(&bob, &mut vault, id, &file).await;
+}
+
+/// Whoever looks is told, until it is sealed again.
+async fn tells_what_it_could_not_seal(bob: &Person, vault: &mut Vault, id: ContainerId, file: &Path) {
+    let in_the_way = file.with_file_name("volume.sealed.new");
+    let made = ocmt::local::wait_for(Duration::from_secs(60), async || {
+        fs::create_dir_all(in_the_way.join("of it")).ok()
+    });
+    made.await.expect("a sealing has its file there all the time");
+    let refused = bob.client.lock_container(id).await.unwrap_err();
+    assert_eq!(refused.reason().as_deref(), Some("VOLUME_NOT_SEALED"), "{refused}");
+    let unsealed = bob.client.container(id).await.unwrap().unsealed.expect("its user is told");
+    assert!(unsealed.lost && unsealed.why == VolumeFault::File && unsealed.since.is_some(), "{unsealed:?}");
+    fs::remove_dir_all(&in_the_way).unwrap();
+    vault.unlock_container(id, &[], LEASE, false).await.unwrap();
+    assert_eq!(bob.client.container(id).await.unwrap().unsealed, None);
 }

@@ -159,6 +159,7 @@ impl CellLink for Cells {
                 activity: 0,
                 idle_for: None,
                 exit: None,
+                unsealed: None,
             })
         })
     }
