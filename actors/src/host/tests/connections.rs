@@ -1,18 +1,16 @@
 //! Connections of containers: what is begun is finished once, by the session that began it; what a node knows of them
 //! comes with their tokens' items.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+mod turns;
 
-use futures_util::future::{join, join_all};
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
 use ocmt_crypto::{
     unlock::{InboxItem, InboxPlace, UnlockKey},
     vault::UnlockedVault,
 };
 use ocmt_types::{Clock as _, ContainerId, IdGen, RandomIds, UnlockId};
-use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{World, nodes::apart, unlock_id};
@@ -340,52 +338,6 @@ async fn an_end_that_is_asked_for_again_under_its_key_is_answered_as_it_was_and_
         assert_eq!(list(&world, &ann, container).await, [again]);
         assert_eq!(world.cells.connecting.ended.lock().unwrap().len(), asked, "the cell was asked again");
     }
-}
-
-#[tokio::test]
-async fn an_end_that_nobody_waits_for_any_more_is_not_asked_for_when_its_turn_comes() {
-    let world = World::sim().await;
-    let (ann, open, container) = unlocked(&world).await;
-    let made = connected(&world, &ann, &open, container).await;
-    let connecting = &world.cells.connecting;
-    let end = || world.kit.call(&ann.caller, Disconnect { connection: made.connection, anyway: false });
-    connecting.hangs.store(true, Ordering::SeqCst);
-    let queued = async {
-        until("the first is at its provider", async || connecting.end_asks.load(Ordering::SeqCst) == 1).await;
-        // whoever asks for it waits for a moment, and goes
-        assert!(timeout(Duration::from_millis(200), end()).await.is_err());
-        connecting.hangs.store(false, Ordering::SeqCst);
-        connecting.go_on.notify_one();
-    };
-    let (first, ()) = join(end(), queued).await;
-    assert_eq!(first.unwrap_err().reason(), "PROVIDER_REFUSED");
-    // behind both
-    assert_eq!(end().await, Ok(Disconnected { revoked: true }));
-    assert_eq!(connecting.end_asks.load(Ordering::SeqCst), 2);
-}
-
-#[tokio::test]
-async fn an_end_waits_for_no_other_provider_than_its_own() {
-    let world = World::sim().await;
-    let (ann, open, container) = unlocked(&world).await;
-    let git = connected(&world, &ann, &open, container).await.connection;
-    let hub = CellConnection { provider: "hub".to_owned(), scopes: vec!["read".to_owned()] };
-    world.cells.inbox.lock().unwrap().push(item(&open, unlock_id(), 1, Some(hub)));
-    world.cells.inbox_moved.notify_waiters();
-    until("both are there", async || list(&world, &ann, container).await.len() == 2).await;
-    let both = list(&world, &ann, container).await;
-    let hub = both.iter().find(|one| one.provider == "hub").unwrap().connection;
-    let connecting = &world.cells.connecting;
-    let end = |connection| world.kit.call(&ann.caller, Disconnect { connection, anyway: false });
-    connecting.hangs.store(true, Ordering::SeqCst);
-    let other = async {
-        until("the first is at its provider", async || connecting.end_asks.load(Ordering::SeqCst) == 1).await;
-        let ended = timeout(Duration::from_secs(20), end(hub)).await.expect("it waits for the other");
-        assert_eq!(ended, Ok(Disconnected { revoked: true }));
-        connecting.go_on.notify_one();
-    };
-    let (first, ()) = join(end(git), other).await;
-    assert_eq!(first.unwrap_err().reason(), "PROVIDER_REFUSED");
 }
 
 #[tokio::test]
