@@ -96,4 +96,5 @@ steps! {
     39 "grants_by_entry" "0039_grants_by_entry.sql" usable_from 37;
     // an earlier program would remove a container or a user and leave their schedule standing
     40 "snapshot_schedules" "0040_snapshot_schedules.sql" usable_from 40;
+    41 "group_cells" "0041_group_cells.sql" usable_from 41;
 }
