@@ -172,6 +172,11 @@ pub type CellCall<'a, T> = BoxFuture<'a, Result<T, CellError>>;
 pub trait CellLink: CellConnections + CellTranscripts {
     /// The sealed key offer (`ocmt_crypto::cell::CellKeyOffer`). Answering it is readiness.
     fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>>;
+    /// As [`Self::get_key`], a fresh key for one unlock by several together, kept for so long.
+    fn hold_key<'a>(&'a self, _: &'a CellTarget, _: Duration) -> CellCall<'a, Vec<u8>> {
+        let (reason, why) = ("CELL_OLDER", "the cell knows no unlocks by several together".to_owned());
+        Box::pin(async move { Err(CellError::Refused { reason: reason.to_owned(), why }) })
+    }
     /// Hands over what its agents may do. Comes before anything is started.
     fn put_policy<'a>(&'a self, cell: &'a CellTarget, policy: CellPolicy) -> CellCall<'a, ()>;
     /// Hands a sealed payload over; answers with the time until the cell locks.
@@ -243,8 +248,11 @@ pub struct CellPass {
 pub struct CellUnlock {
     /// Chosen by the client.
     pub unlock: UnlockId,
-    /// Sealed to the cell's key.
+    /// Sealed to the cell's key; or, if it is by several together, what the cell opens
+    /// (`ocmt_crypto::group_cell::Handover`).
     pub sealed_payload: Vec<u8>,
+    /// It is by several together: the key that it is for was held for it.
+    pub together: bool,
     /// Object, version and ciphertext body of the mapped entries, at most 256.
     pub objects: Vec<(Digest32, u64, Vec<u8>)>,
 }

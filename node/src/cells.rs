@@ -42,8 +42,8 @@ const FRAMES: usize = 16;
 const INBOX_ITEMS: usize = 48;
 /// The last second of the year 9999.
 const LATEST: i64 = 253_402_300_799;
-/// An unlock carries up to 256 bodies of 68 KiB.
-const UNLOCK_BYTES: usize = 24 << 20;
+/// An unlock carries up to 256 bodies of 68 KiB; one by several together, what its vault is proven by too.
+const UNLOCK_BYTES: usize = 25 << 20;
 
 /// Dials cells on the containers' own networks.
 pub struct GrpcCells {
@@ -107,6 +107,12 @@ impl CellLink for GrpcCells {
         Box::pin(async move { Ok(call!(self, cell, get_key, pb::GetKeyRequest {})?.offer.to_vec()) })
     }
 
+    fn hold_key<'a>(&'a self, cell: &'a CellTarget, keep: Duration) -> CellCall<'a, Vec<u8>> {
+        let keep_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        let message = pb::HoldKeyRequest { keep_ms };
+        Box::pin(async move { Ok(call!(self, cell, hold_key, message)?.offer.to_vec()) })
+    }
+
     fn put_policy<'a>(&'a self, cell: &'a CellTarget, policy: CellPolicy) -> CellCall<'a, ()> {
         Box::pin(async move {
             let message = pb::PutAgentPolicyRequest {
@@ -121,6 +127,10 @@ impl CellLink for GrpcCells {
 
     fn unlock<'a>(&'a self, cell: &'a CellTarget, unlock: CellUnlock) -> CellCall<'a, Duration> {
         Box::pin(async move {
+            if unlock.together {
+                let message = pb::UnlockTogetherRequest { handover: unlock.sealed_payload.into() };
+                return Ok(time(call!(self, cell, unlock_together, message)?.lease_remaining));
+            }
             let objects = unlock.objects.into_iter().map(|(id, version, body)| pb::SealedObject {
                 object_id: id.0.to_vec().into(),
                 version,

@@ -16,12 +16,12 @@ use protox::prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescri
 /// and where an audit is streamed to, and how long it is kept; and
 /// `ReleaseProgramToken`, the way back of a program that was stopped.
 /// they are asked for; and `GetSnapshotCellKey` and `DeleteSnapshot` (ADR 0026); and those of
-/// vaults of groups (ADR 0036).
+/// vaults of groups (ADR 0036), and of their cells (ADR 0059).
 const TABLE: &str = "
 AuthService | SignUp, RequestMagicLink, ExchangeMagicLink, CompleteMfa, StepUp, BeginTotpEnrollment, ConfirmTotpEnrollment, RemoveTotp, RegenerateBackupCodes, BeginPasskeyRegistration, FinishPasskeyRegistration, BeginPasskeyAssertion, FinishPasskeyAssertion, ListPasskeys, RemovePasskey, BeginOidcLogin, FinishOidcLogin, RequestEmailChange, ConfirmEmailChange, GetEmailChange, CancelEmailChange, WhoAmI, ListSessions, RevokeSession, RevokeOtherSessions, SignOut, CreateApiKey, ListApiKeys, RevokeApiKey
 TenantService | CreateTenant, GetTenant, ListTenants, UpdateTenantPolicy, GetQuota, UpdateQuota, SuspendTenant, ResumeTenant, DeleteTenant, GetOidcProvider, SetOidcProvider, RemoveOidcProvider, ListInbox, WatchInbox (server stream)
 UserService | InviteUser, AcceptInvite, ListUsers, SetRole, CreateRole, ListRoles, DeleteRole, RemoveUser, PublishIdentityKey, GetIdentityKey
-GroupService | CreateGroup, GetGroup, ListGroups, DeleteGroup, AddMember, RemoveMember, SetMemberRole, CreateResource, ListResources, DeleteResource, GetGroupVault, AcceptGroupVault, AdmitToGroupVault, OpenGroupUnlock, GetGroupUnlock, ListGroupUnlocks, ApproveGroupUnlock, DenyGroupUnlock, CancelGroupUnlock, CollectGroupUnlock
+GroupService | CreateGroup, GetGroup, ListGroups, DeleteGroup, AddMember, RemoveMember, SetMemberRole, CreateResource, ListResources, DeleteResource, GetGroupVault, AcceptGroupVault, AdmitToGroupVault, OpenGroupUnlock, GetGroupUnlock, ListGroupUnlocks, ApproveGroupUnlock, DenyGroupUnlock, CancelGroupUnlock, CollectGroupUnlock, AppointGroupCell, DismissGroupCell, GetGroupCell, GetGroupCellKey, OpenGroupCell
 ShareService | CreateShare, AcceptShare, ListShares, RevokeShare, SendSharedWrite, RequestCapability, ListCapabilities, ApproveCapability, DenyCapability, CreateProgramToken, RevokeProgramToken, ReleaseProgramToken
 VaultService | CreateVault, GetVault, ListEntries, GetEntry, PutEntry, DeleteEntry, BatchGetEntries, BatchPutEntries, ListInboxItems, FileInboxItems, ListSharedWrites, FileSharedWrites, GetKeySlots, ReportUnlock, RefuseSlotRequest, AddKeySlot, RemoveKeySlot, BeginRotation, PutRewrappedKeys (client stream), ListStagedObjects, FinishRotation, WatchVault (server stream)
 TranscriptService | OpenConversation, AppendTranscript (client stream), ReadTranscript (server stream), ListConversations, DeleteConversation

@@ -4,7 +4,15 @@
 use ocmt_types::{Digest32, GroupId, Secret, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
-use super::recovery::{CeremonyState, NodeStatement};
+use super::{
+    container::{CellKeyStated, Unlocked},
+    group_cells::{
+        AppointGroupCell, CellAsked, CellEvidence, DismissGroupCell, GetGroupCell, GetGroupCellKey,
+        GroupCellView, OpenGroupCell,
+    },
+    recovery::{CeremonyState, NodeStatement},
+    users::Done,
+};
 use crate::call::calls;
 
 /// What somebody said of an unlock.
@@ -45,6 +53,12 @@ pub struct UnlockView {
     pub acts: Vec<UnlockAct>,
     /// Unlock and release key, signed by the node; none once the key is deleted.
     pub release_statement: Option<NodeStatement>,
+    /// It is into the cell of the group's container.
+    #[serde(default)]
+    pub into_cell: bool,
+    /// When it was handed to that cell the last time.
+    #[serde(default)]
+    pub handed_at: Option<Timestamp>,
 }
 
 /// Ask the group's administrators to open its vault: with step-up.
@@ -54,6 +68,8 @@ pub struct OpenGroupUnlock {
     pub group: GroupId,
     /// Canonical `ocmt_crypto::ceremony::Ceremony`.
     pub params: Vec<u8>,
+    /// Into the cell of the group's container, if it is of purpose `Cell`.
+    pub cell: Option<CellAsked>,
 }
 
 /// One unlock, with what an administrator's device needs to decide.
@@ -74,6 +90,8 @@ pub struct UnlockDetail {
     pub signed_set: Vec<u8>,
     /// The caller's part in its box; empty if they hold none.
     pub sealed_part: Vec<u8>,
+    /// What shows that it is into the group's cell; none if it is to a device.
+    pub cell: Option<CellEvidence>,
 }
 
 /// The unlocks of a group's vault, newest first.
@@ -158,5 +176,10 @@ calls! {
         write DenyGroupUnlock => UnlockView,
         write CancelGroupUnlock => UnlockView,
         read CollectGroupUnlock => UnlockParts,
+        write AppointGroupCell => Done,
+        write DismissGroupCell => Done,
+        read GetGroupCell => GroupCellView,
+        read GetGroupCellKey => CellKeyStated,
+        once OpenGroupCell => Unlocked,
     }
 }

@@ -15,6 +15,7 @@ pub mod container_watch;
 pub mod egress;
 pub mod email_change;
 pub mod factors;
+pub mod group_cells;
 pub mod group_unlocks;
 pub mod group_vaults;
 pub mod groups;

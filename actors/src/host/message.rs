@@ -164,6 +164,8 @@ pub(crate) enum JobKind {
     Nobody,
     /// The cell's key, signed by this host.
     Key(Reply<CellKeyStated>),
+    /// A key for one unlock by several together, kept for so long.
+    Hold(Duration, Reply<CellKeyStated>),
     /// Unlock the cell.
     Unlock(CellUnlock, Reply<Unlocked>),
     /// Extend its lease.
@@ -179,7 +181,7 @@ impl JobKind {
         match self {
             Self::Report(reply) | Self::Scheduled(reply) | Self::ByOther(reply) => reply.send(Err(error)),
             Self::Nobody => {}
-            Self::Key(reply) => reply.send(Err(error)),
+            Self::Key(reply) | Self::Hold(_, reply) => reply.send(Err(error)),
             Self::Unlock(_, reply) | Self::Extend(_, reply) => reply.send(Err(error)),
             Self::Connect(_, _, reply) => reply.send(Err(error)),
             Self::Errand(errand) => errand.refuse(error),
@@ -191,7 +193,7 @@ impl JobKind {
         match self {
             Self::Report(reply) | Self::Scheduled(reply) | Self::ByOther(reply) => reply.is_abandoned(),
             Self::Nobody => false,
-            Self::Key(reply) => reply.is_abandoned(),
+            Self::Key(reply) | Self::Hold(_, reply) => reply.is_abandoned(),
             Self::Unlock(_, reply) | Self::Extend(_, reply) => reply.is_abandoned(),
             Self::Connect(_, _, reply) => reply.is_abandoned(),
             Self::Errand(errand) => errand.is_abandoned(),

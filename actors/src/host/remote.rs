@@ -177,6 +177,10 @@ fn job(kind: JobKind) -> (WireWhat, Waits) {
         JobKind::ByOther(reply) => (WireWhat::WakeByOther, Waits::Woken(reply)),
         JobKind::Nobody => (WireWhat::Wake, Waits::Nobody),
         JobKind::Key(reply) => (WireWhat::Key, Waits::Key(reply)),
+        JobKind::Hold(keep, reply) => {
+            let keep_ms = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+            (WireWhat::HoldKey { keep_ms }, Waits::Key(reply))
+        }
         JobKind::Unlock(unlock, reply) => (unlock.into(), Waits::Unlocked(reply)),
         JobKind::Extend(extension, reply) => (WireWhat::Extend { extension }, Waits::Unlocked(reply)),
         JobKind::Errand(errand) => {

@@ -123,6 +123,14 @@ impl Taken<'_> {
             WireWhat::ScheduledWake => self.answer(|reply, job| job(JobKind::Scheduled(reply))).await,
             WireWhat::WakeByOther => self.answer(|reply, job| job(JobKind::ByOther(reply))).await,
             WireWhat::Key => self.answer(|reply, job| job(JobKind::Key(reply))).await,
+            WireWhat::HoldKey { keep_ms } => {
+                let keep = Duration::from_millis(keep_ms);
+                self.answer(|reply, job| job(JobKind::Hold(keep, reply))).await
+            }
+            WireWhat::UnlockTogether { unlock, handover } => {
+                let unlock = wire::unlock_together(unlock, handover);
+                self.answer(|reply, job| job(JobKind::Unlock(unlock, reply))).await
+            }
             WireWhat::Unlock { unlock, sealed_payload, objects } => {
                 let unlock = wire::unlock(unlock, sealed_payload, objects);
                 self.answer(|reply, job| job(JobKind::Unlock(unlock, reply))).await

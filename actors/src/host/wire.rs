@@ -88,6 +88,15 @@ pub(super) enum WireWhat {
     ScheduledWake,
     WakeByOther,
     Key,
+    HoldKey {
+        keep_ms: u64,
+    },
+    /// By several together.
+    UnlockTogether {
+        unlock: UnlockId,
+        #[serde(with = "base64")]
+        handover: Vec<u8>,
+    },
     Unlock {
         unlock: UnlockId,
         #[serde(with = "base64")]
@@ -201,6 +210,9 @@ pub(super) struct SessionWord {
 
 impl From<CellUnlock> for WireWhat {
     fn from(unlock: CellUnlock) -> Self {
+        if unlock.together {
+            return Self::UnlockTogether { unlock: unlock.unlock, handover: unlock.sealed_payload };
+        }
         let objects = unlock.objects.into_iter();
         Self::Unlock {
             unlock: unlock.unlock,
@@ -215,8 +227,13 @@ pub(super) fn unlock(unlock: UnlockId, sealed_payload: Vec<u8>, objects: Vec<Wir
     CellUnlock {
         unlock,
         sealed_payload,
+        together: false,
         objects: objects.map(|object| (Digest32(object.id), object.version, object.body)).collect(),
     }
+}
+
+pub(super) fn unlock_together(unlock: UnlockId, handover: Vec<u8>) -> CellUnlock {
+    CellUnlock { unlock, sealed_payload: handover, together: true, objects: Vec::new() }
 }
 
 impl From<LockReason> for WireReason {
@@ -320,6 +337,7 @@ mod tests {
         let unlock = CellUnlock {
             unlock: id(3),
             sealed_payload: vec![0, 255, 1],
+            together: false,
             objects: vec![(Digest32([4; 32]), 5, vec![6; 1000])],
         };
         let sent = Sent::Order(WireOrder { about: about(), what: unlock.into() });
@@ -332,6 +350,15 @@ mod tests {
         let unlock = super::unlock(unlock, sealed_payload, objects);
         assert_eq!((unlock.unlock, unlock.sealed_payload), (id(3), vec![0, 255, 1]));
         assert_eq!(unlock.objects, [(Digest32([4; 32]), 5, vec![6; 1000])]);
+    }
+
+    #[test]
+    fn an_unlock_by_several_comes_as_one() {
+        let sent = WireWhat::from(unlock_together(id(3), vec![0, 255, 1]));
+        let sent = Sent::Order(WireOrder { about: about(), what: sent });
+        let Sent::Order(order) = open(&seal(&sent).unwrap()).unwrap() else { panic!("another order") };
+        let WireWhat::UnlockTogether { unlock, handover } = order.what else { panic!("another order") };
+        assert_eq!((unlock, handover), (id(3), vec![0, 255, 1]));
     }
 
     #[test]

@@ -9,9 +9,11 @@ mod lease;
 pub(crate) mod plain;
 mod policy;
 mod put;
+mod together;
 mod volume;
 
 pub use policy::Delivered;
+use together::Brought;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -188,15 +190,11 @@ impl Cell {
         objects: Vec<SealedObject>,
     ) -> Result<Duration, CellError> {
         let cell = Arc::clone(self);
-        tasks::to_its_end(async move { cell.unlock_to_its_end(unlock, &sealed, &objects).await }).await?
+        let brought = Brought::Payload { unlock, sealed, objects };
+        tasks::to_its_end(async move { cell.unlock_to_its_end(brought).await }).await?
     }
 
-    async fn unlock_to_its_end(
-        &self,
-        unlock: UnlockId,
-        sealed: &[u8],
-        objects: &[SealedObject],
-    ) -> Result<Duration, CellError> {
+    async fn unlock_to_its_end(&self, brought: Brought) -> Result<Duration, CellError> {
         let _transition = self.transition.lock().await;
         if self.policies.document().is_none() {
             return Err(CellError::NoPolicy);
@@ -208,8 +206,8 @@ impl Cell {
             ));
         }
         self.step(Event::UnlockAsked)?;
-        match self.take_payload(unlock, sealed, objects).await {
-            Ok(lease_ms) => {
+        match self.take(brought).await {
+            Ok((unlock, lease_ms)) => {
                 self.step(Event::UnlockOpened { lease_ms })?;
                 self.lease_moved.notify_one();
                 tracing::info!(%unlock, lease_ms, "unlocked");
@@ -223,31 +221,27 @@ impl Cell {
         }
     }
 
-    async fn take_payload(
-        &self,
-        unlock: UnlockId,
-        sealed: &[u8],
-        objects: &[SealedObject],
-    ) -> Result<u64, CellError> {
+    async fn take(&self, brought: Brought) -> Result<(UnlockId, u64), CellError> {
         let (now, now_ms) = (self.clock.now(), self.now_ms());
         if self.lock_inner().stopping {
             return Err(CellError::Locked);
         }
-        let mut payload = self.lock_inner().keys.open(sealed, now_ms)?;
-        let opened = if payload.unlock == unlock {
-            opening::open_entries(self.place.tenant, &payload, objects)
-        } else {
-            Err(CellError::NotForThisCell)
-        };
+        let together = matches!(brought, Brought::Together(_));
+        let (mut payload, objects) = self.open_brought(brought, now, now_ms)?;
+        let unlock = payload.unlock;
+        let opened = opening::open_entries(self.place.tenant, &payload, &objects);
         let opened = opened.inspect_err(|_| self.lock_inner().keys.forget())?;
         let volume = self.open_volume(payload.volume.take()).await;
         let volume = volume.inspect_err(|_| self.lock_inner().keys.forget())?;
+        if together {
+            self.clear_below().await;
+        }
         let begun = self.begin(payload, opened, volume, now).await;
         if begun.is_err() {
             self.lock_inner().keys.forget();
             self.clear_volume().await?;
         }
-        begun
+        Ok((unlock, begun?))
     }
 
     async fn begin(
@@ -348,8 +342,9 @@ impl Cell {
     /// How the cell is.
     pub fn status(&self) -> CellStatus {
         let remaining = self.lease_remaining();
-        let (activity, exchanging) = (self.activity.read(), self.is_exchanging());
+        let (activity, exchanging, now_ms) = (self.activity.read(), self.is_exchanging(), self.now_ms());
         let inner = self.lock_inner();
+        let busy = exchanging || inner.keys.is_holding(now_ms);
         let unlocked = inner.unlocked.as_ref().filter(|_| matches!(inner.state, State::Unlocked { .. }));
         CellStatus {
             unlocked: unlocked.zip(remaining).map(|(unlocked, remaining)| (unlocked.id, remaining)),
@@ -358,9 +353,9 @@ impl Cell {
             workload_has_secrets: self.workload.has_secrets(),
             activity,
             idle_for: match activity.last_ms {
-                _ if exchanging => Some(Duration::ZERO),
+                _ if busy => Some(Duration::ZERO),
                 0 => None,
-                last => Some(Duration::from_millis(self.now_ms().saturating_sub(last))),
+                last => Some(Duration::from_millis(now_ms.saturating_sub(last))),
             },
             channels: unlocked.map_or(0, |unlocked| unlocked.channels.live()),
             inbox_items: self.inbox.len(),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use ocmt_types::GuardianshipId;
 use tonic::{Code, Status};
 
 use crate::{sealed::VolumeError, state::Refusal};
@@ -18,6 +19,12 @@ pub enum CellError {
     /// The sealed payload, an object or an extension did not open under the key of this unlock.
     #[error("the sealed bytes do not open: they are for another cell, another unlock, or damaged")]
     NotForThisCell,
+    /// The vault that several have opened together is older than what they approved.
+    #[error("the group's vault is older than the one that was asked for")]
+    VaultOlder,
+    /// Too few of the parts that were released are those that were dealt; whose is not.
+    #[error("too few parts are those that were dealt: {}", named(.0.as_ref()))]
+    PartsRefused(Option<GuardianshipId>),
     /// The host does not stand behind it, or it is another cell's.
     #[error("the agent policy is not one that this cell's host stands behind")]
     PolicyRefused,
@@ -102,6 +109,8 @@ impl CellError {
             Self::Locked => "CELL_LOCKED",
             Self::AlreadyUnlocked => "CELL_NOT_LOCKED",
             Self::NotForThisCell => "CELL_PAYLOAD_REFUSED",
+            Self::VaultOlder => "CELL_VAULT_OLDER",
+            Self::PartsRefused(_) => "CELL_PARTS_REFUSED",
             Self::PolicyRefused => "CELL_POLICY_REFUSED",
             Self::TokenRefused => "CELL_TOKEN_REFUSED",
             Self::PolicyOlder => "CELL_POLICY_OLDER",
@@ -129,6 +138,8 @@ impl From<CellError> for Status {
             | CellError::PolicyOlder
             | CellError::NoPolicy
             | CellError::NotConnected { .. }
+            | CellError::VaultOlder
+            | CellError::PartsRefused(_)
             | CellError::Volume(_)
             | CellError::Provider { may_pass: false, .. } => Code::FailedPrecondition,
             CellError::Provider { .. } | CellError::WorkloadAway(_) => Code::Unavailable,
@@ -148,6 +159,14 @@ impl From<CellError> for Status {
             .insert("ocmt-cell-reason", tonic::metadata::MetadataValue::from_static(error.reason()));
         status
     }
+}
+
+/// A holder of a part of a group's key is named by the id of the user.
+fn named(by: Option<&GuardianshipId>) -> String {
+    by.map_or_else(
+        || "of nobody who can be named".to_owned(),
+        |by| format!("that of the user {by} is another"),
+    )
 }
 
 impl From<Refusal> for CellError {

@@ -9,16 +9,17 @@ use std::{io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use ocmt_crypto::{
     cell::{ControlToken, MAX_POLICY_DOCUMENT},
+    group_cell::MAX_HANDOVER,
     sign::VerifyKey,
 };
 use ocmt_proto::cell::v1::{
     BeginAuthorizationRequest, BeginAuthorizationResponse, ChannelRequest, ChannelResponse,
     DisconnectRequest, DisconnectResponse, ExchangeTranscriptsRequest, ExchangeTranscriptsResponse,
     ExtendRequest, ExtendResponse, FinishAuthorizationRequest, FinishAuthorizationResponse, GetKeyRequest,
-    GetKeyResponse, LockRequest, LockResponse, ProxyRequest, ProxyResponse, PutAgentPolicyRequest,
-    PutAgentPolicyResponse, ReachRequest, ReachResponse, SealedInboxItem, StatusRequest, StatusResponse,
-    TakeInboxItemsRequest, TakeInboxItemsResponse, UnlockRequest, UnlockResponse, VolumeFault,
-    VolumeUnsealed, WorkloadState,
+    GetKeyResponse, HoldKeyRequest, HoldKeyResponse, LockRequest, LockResponse, ProxyRequest, ProxyResponse,
+    PutAgentPolicyRequest, PutAgentPolicyResponse, ReachRequest, ReachResponse, SealedInboxItem,
+    StatusRequest, StatusResponse, TakeInboxItemsRequest, TakeInboxItemsResponse, UnlockRequest,
+    UnlockResponse, UnlockTogetherRequest, UnlockTogetherResponse, VolumeFault, VolumeUnsealed, WorkloadState,
     cell_service_server::{CellService, CellServiceServer},
 };
 use ocmt_types::Digest32;
@@ -41,8 +42,8 @@ use crate::{
     workload::Phase,
 };
 
-/// Longest message taken: an unlock with all its objects, each at most 68 KiB.
-const MAX_MESSAGE: usize = 20 * 1024 * 1024;
+/// Longest message taken: an unlock with all its objects, each at most 68 KiB, or with what its vault is proven by.
+const MAX_MESSAGE: usize = 25 * 1024 * 1024;
 /// Longest sealed payload.
 const MAX_PAYLOAD: usize = 256 * 1024;
 /// Longest body of an object.
@@ -105,6 +106,21 @@ impl CellService for Face {
         let objects = objects.into_iter().map(sealed_object).collect::<Result<Vec<_>, _>>()?;
         let lease = self.cell.unlock(unlock, sealed_payload, objects).await?;
         Ok(Response::new(UnlockResponse { lease_remaining: duration(lease) }))
+    }
+
+    async fn hold_key(&self, request: Request<HoldKeyRequest>) -> Result<Response<HoldKeyResponse>, Status> {
+        let keep = Duration::from_millis(request.get_ref().keep_ms);
+        Ok(Response::new(HoldKeyResponse { offer: self.cell.hold_key(keep)? }))
+    }
+
+    async fn unlock_together(
+        &self,
+        request: Request<UnlockTogetherRequest>,
+    ) -> Result<Response<UnlockTogetherResponse>, Status> {
+        let handover = request.into_inner().handover;
+        bound(handover.len() <= MAX_HANDOVER, "handover is over 24 MiB")?;
+        let lease = self.cell.unlock_together(handover).await?;
+        Ok(Response::new(UnlockTogetherResponse { lease_remaining: duration(lease) }))
     }
 
     async fn put_agent_policy(

@@ -4,6 +4,7 @@
 //! The counters are what makes a roll-back visible, so they are written before a value is trusted. One
 //! JSON file of mode 0600 in a folder of mode 0700, replaced whole, changed under a file lock.
 
+mod group_cells;
 mod people;
 mod programs;
 mod recovery;
@@ -64,6 +65,12 @@ struct Content {
     /// Unlocks of groups' vaults that this device asked for, by group.
     #[serde(default)]
     unlocks: BTreeMap<String, recovery::StoredRequest>,
+    /// Containers that groups' vaults may be opened into, by vault.
+    #[serde(default)]
+    appointments: BTreeMap<String, group_cells::StoredAppointment>,
+    /// Unlocks into them that this device has asked for, by group: the last one.
+    #[serde(default)]
+    cells_asked: BTreeMap<String, String>,
     /// Identity keys of owners, by guardianship.
     #[serde(default)]
     owners: BTreeMap<String, String>,

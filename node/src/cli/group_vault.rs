@@ -1,5 +1,6 @@
 //! `ocmt group vault`: the vault that a group has together, opened by a member's own.
 
+mod cell;
 mod staying;
 mod unlock;
 
@@ -60,19 +61,17 @@ pub(super) async fn run(context: &Context, command: GroupVaultCommand) -> anyhow
             give(context, &client, group, &offer, &entry).await
         }
         GroupVaultCommand::Program { group, program: args } => program(context, &client, group, &args).await,
-        GroupVaultCommand::Rotate { of, keep, reason } => rotate(context, &client, &of, &keep, &reason).await,
-        GroupVaultCommand::ShareKey { of, need, keep } => {
-            let own = context.vault(&client, &of.passphrase).await?;
-            let open = open(&own, of.group, &of.passphrase).await?;
-            match staying::confirmed(context, &client, &open, true, &keep).await? {
-                Some(holders) => unlock::share_key(context, open, need, &holders).await,
-                None => Ok(()),
-            }
+        GroupVaultCommand::Rotate { of, keep, keep_cell, reason } => {
+            rotate(context, &client, &of, (&keep, keep_cell), &reason).await
         }
-        GroupVaultCommand::Unlock { of, lasts } => {
-            let own = context.vault(&client, &of.passphrase).await?;
-            unlock::ask(context, &own, of.group, lasts.0).await
+        GroupVaultCommand::ShareKey { of, need, keep, keep_cell } => {
+            share_key(context, &client, &of, need, (&keep, keep_cell)).await
         }
+        GroupVaultCommand::Unlock { of, lasts, into_cell } => {
+            let own = context.vault(&client, &of.passphrase).await?;
+            unlock::ask(context, &own, of.group, lasts.0, into_cell).await
+        }
+        GroupVaultCommand::Cell(command) => Box::pin(cell::run(context, &client, command)).await,
         GroupVaultCommand::Approve { of, unlock, words } => {
             let own = context.vault(&client, &of.passphrase).await?;
             unlock::approve(context, &own, of.group, unlock.as_deref(), words.as_deref()).await
@@ -222,16 +221,32 @@ async fn program(
     share::tell_token(context, &access, &args.out)
 }
 
+async fn share_key(
+    context: &Context,
+    client: &Client,
+    of: &OneGroup,
+    need: u8,
+    (keep, keep_cell): (&[String], bool),
+) -> anyhow::Result<()> {
+    let own = context.vault(client, &of.passphrase).await?;
+    let open = open(&own, of.group, &of.passphrase).await?;
+    match staying::confirmed(context, client, &open, true, keep).await? {
+        Some(holders) => unlock::share_key(context, open, need, &holders, keep_cell).await,
+        None => Ok(()),
+    }
+}
+
 async fn rotate(
     context: &Context,
     client: &Client,
     of: &OneGroup,
-    keep: &[String],
+    (keep, keep_cell): (&[String], bool),
     reason: &str,
 ) -> anyhow::Result<()> {
     let own = context.vault(client, &of.passphrase).await?;
     let mut open = open(&own, of.group, &of.passphrase).await?;
     let together = open.opens_together();
+    let appointed = cell::stays(&open, keep_cell).await?;
     let Some(stays) = staying::confirmed(context, client, &open, together, keep).await? else {
         return Ok(());
     };
@@ -239,6 +254,7 @@ async fn rotate(
         let _waiting = waiting("encrypting everything under new keys");
         open.rotate(&stays, reason).await?
     };
+    cell::again(&mut open, appointed).await;
     context.out.value(&json!({ "slots_gone": gone }), || {
         format!("the group's vault has new keys; {} of who left gone", show::count(gone, "way in"))
     })

@@ -21,7 +21,8 @@ const SIGN_IN: [&str; 9] = [
 /// What shows a second factor.
 const MFA: [&str; 3] = ["CompleteMfa", "StepUp", "ConfirmTotpEnrollment"];
 /// What vaults are opened with.
-const UNLOCK: [&str; 4] = ["GetKeySlots", "GetSnapshotCellKey", "ReportUnlock", "UnlockCell"];
+const UNLOCK: [&str; 5] =
+    ["GetKeySlots", "GetGroupCellKey", "GetSnapshotCellKey", "ReportUnlock", "UnlockCell"];
 /// What stops a ceremony, or says that it should not go on.
 const STOP: [&str; 7] = [
     "DenyGroupUnlock",
@@ -33,7 +34,10 @@ const STOP: [&str; 7] = [
     "RefuseSlotRequest",
 ];
 /// Other steps of ceremonies.
-const RECOVERY: [&str; 14] = [
+const RECOVERY: [&str; 17] = [
+    "AppointGroupCell",
+    "DismissGroupCell",
+    "OpenGroupCell",
     "OpenGroupUnlock",
     "ApproveGroupUnlock",
     "CancelGroupUnlock",

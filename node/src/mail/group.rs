@@ -35,6 +35,30 @@ pub(super) fn words(kind: &str) -> Option<(&'static str, &'static str)> {
             "If it had been released, whoever asked may have kept the key: new ones are due. Whoever opens it next runs `ocmt \
              group vault rotate`.",
         ),
+        "cell_appointed" => (
+            "A container is the cell of a group's vault",
+            "Whoever had the group's vault open has named a container whose cell it may be opened into from now on, and which \
+             entries that one gets. `ocmt group vault cell show` says which. If it should not be so, `ocmt group vault cell dismiss` ends it.",
+        ),
+        "cell_dismissed" => (
+            "A group's vault has no cell any more",
+            "The container below is the cell of the group's vault no more. If something was open in it, it is locked.",
+        ),
+        "cell_asked" => (
+            "You are asked to open a group's vault into its cell",
+            "An administrator of a group asks the others to open its vault into the cell of the group's container for a time; no \
+             device gets its key. Call them on a number that you already had. You both see six words; approve only if they read \
+             exactly yours to you, with `ocmt group vault approve`. If you know nothing of it, refuse: `ocmt group vault deny`.",
+        ),
+        "cell_released" => (
+            "A group's vault can be opened into its cell",
+            "Enough administrators approved, and the group's container gets what the vault has appointed for it, until the time \
+             below. If that is wrong, `ocmt group vault deny` ends it at once, and locks the cell.",
+        ),
+        "cell_ended" => (
+            "An unlock into a group's cell has ended",
+            "If the cell had been opened, it is locked. No device had the key of the vault.",
+        ),
         _ => return None,
     })
 }

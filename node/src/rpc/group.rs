@@ -10,7 +10,7 @@ use ocmt_actors::{
 use ocmt_proto::v1::{self as pb, group_service_server::GroupService};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Answer, Rpc, convert, group_unlock, group_vault, refuse};
+use super::{Answer, Rpc, convert, group_cell, group_unlock, group_vault, refuse};
 
 #[async_trait]
 impl GroupService for Rpc {
@@ -213,6 +213,41 @@ impl GroupService for Rpc {
         request: Request<pb::CollectGroupUnlockRequest>,
     ) -> Answer<pb::CollectGroupUnlockResponse> {
         group_unlock::collect(self, request).await
+    }
+
+    async fn appoint_group_cell(
+        &self,
+        request: Request<pb::AppointGroupCellRequest>,
+    ) -> Answer<pb::AppointGroupCellResponse> {
+        group_cell::appoint(self, request).await
+    }
+
+    async fn dismiss_group_cell(
+        &self,
+        request: Request<pb::DismissGroupCellRequest>,
+    ) -> Answer<pb::DismissGroupCellResponse> {
+        group_cell::dismiss(self, request).await
+    }
+
+    async fn get_group_cell(
+        &self,
+        request: Request<pb::GetGroupCellRequest>,
+    ) -> Answer<pb::GetGroupCellResponse> {
+        group_cell::get(self, request).await
+    }
+
+    async fn get_group_cell_key(
+        &self,
+        request: Request<pb::GetGroupCellKeyRequest>,
+    ) -> Answer<pb::GetGroupCellKeyResponse> {
+        group_cell::key(self, request).await
+    }
+
+    async fn open_group_cell(
+        &self,
+        request: Request<pb::OpenGroupCellRequest>,
+    ) -> Answer<pb::OpenGroupCellResponse> {
+        group_cell::open(self, request).await
     }
 }
 

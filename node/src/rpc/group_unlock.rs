@@ -8,7 +8,7 @@ use ocmt_proto::v1 as pb;
 use tonic::{Request, Response};
 
 use super::{
-    Answer, Rpc, convert,
+    Answer, Rpc, convert, group_cell,
     recovery_wire::{state, statement},
     vault_wire,
 };
@@ -18,7 +18,9 @@ pub(super) async fn open(
     request: Request<pb::OpenGroupUnlockRequest>,
 ) -> Answer<pb::OpenGroupUnlockResponse> {
     let it = request.get_ref();
-    let ask = OpenGroupUnlock { group: convert::id(&it.group_id, "group_id")?, params: it.params.to_vec() };
+    let cell = it.cell.as_ref().map(group_cell::asked).transpose()?;
+    let ask =
+        OpenGroupUnlock { group: convert::id(&it.group_id, "group_id")?, params: it.params.to_vec(), cell };
     let view = rpc.ask(&request, &it.idempotency_key, ask).await?;
     Ok(Response::new(pb::OpenGroupUnlockResponse { unlock: Some(unlock(view)) }))
 }
@@ -37,6 +39,7 @@ pub(super) async fn get(
         unlock: Some(unlock(found.unlock)),
         signed_set: found.signed_set.into(),
         sealed_part: found.sealed_part.into(),
+        cell: found.cell.map(group_cell::evidence),
     }))
 }
 
@@ -134,5 +137,7 @@ fn unlock(it: UnlockView) -> pb::GroupUnlock {
         units_approved: it.approved,
         acts: it.acts.into_iter().map(act).collect(),
         release_statement: it.release_statement.map(statement),
+        into_cell: it.into_cell,
+        handed_at: it.handed_at.map(convert::time),
     }
 }

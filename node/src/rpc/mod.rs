@@ -19,6 +19,7 @@ mod egress;
 mod email_change;
 mod factors;
 mod group;
+mod group_cell;
 mod group_unlock;
 mod group_vault;
 mod keys;

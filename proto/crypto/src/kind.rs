@@ -80,6 +80,10 @@ impl Kind {
     pub const SCHEDULED_KEY: Self = Self(0x2c);
     /// What a snapshot by schedule is, signed by its host.
     pub const SNAPSHOT_TAKEN: Self = Self(0x2d);
+    /// Which container's cell a group's vault may be opened into, and what of it, signed by that vault.
+    pub const CELL_APPOINTMENT: Self = Self(0x2e);
+    /// What one unlock into that cell goes by.
+    pub const CELL_ORDER: Self = Self(0x2f);
 }
 
 /// Guardians and ceremonies.
@@ -102,6 +106,8 @@ impl Kind {
     pub const DRILL_CHALLENGE: Self = Self(0x37);
     /// What a guardian releases of a unit, inside the inner box of an approval.
     pub const RELEASED_UNITS: Self = Self(0x38);
+    /// What a node hands the cell that opens a group's vault.
+    pub const CELL_HANDOVER: Self = Self(0x39);
 }
 
 /// Vaults of groups.

@@ -27,6 +27,7 @@ pub mod gateway_token;
 mod golden;
 pub mod grant;
 pub mod group;
+pub mod group_cell;
 pub mod guardian;
 pub mod import;
 pub mod join;

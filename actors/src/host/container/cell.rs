@@ -124,9 +124,17 @@ impl Cell {
         })
     }
 
-    /// The statement over the cell's key, and whether it holds an unlock.
-    pub(super) async fn statement(&self, env: &Env) -> Result<(Vec<u8>, bool), ActorError> {
-        let offer = bounded(CALL, env.cells.get_key(&self.target)).await?;
+    /// The statement over the cell's key, and whether it holds an unlock. A key that is to be kept for so long is a fresh one,
+    /// for one unlock by several together.
+    pub(super) async fn statement(
+        &self,
+        env: &Env,
+        keep: Option<Duration>,
+    ) -> Result<(Vec<u8>, bool), ActorError> {
+        let offer = match keep {
+            None => bounded(CALL, env.cells.get_key(&self.target)).await?,
+            Some(keep) => bounded(CALL, env.cells.hold_key(&self.target, keep)).await?,
+        };
         let offer = self.open(&offer, env.now())?;
         let statement =
             CellKeyStatement::sign_by(&offer, env.node, |purpose, message| env.signer.sign(purpose, message));

@@ -1,5 +1,7 @@
 //! What requests want of a running container's cell: its key, an unlock, a longer lease, a connection.
 
+use std::time::Duration;
+
 use ocmt_store::tables::Container;
 use ocmt_types::{Timestamp, UnlockId};
 
@@ -57,7 +59,11 @@ pub(super) async fn run(ctx: &Ctx, job: Job) -> Ended {
             ctx.done(Op::Job, row, Some(cell))
         }
         JobKind::Key(reply) => {
-            let stated = key(ctx, &cell, job.wake).await;
+            let stated = key(ctx, &cell, job.wake, None).await;
+            answer(ctx, row, reply, stated)
+        }
+        JobKind::Hold(keep, reply) => {
+            let stated = key(ctx, &cell, job.wake, Some(keep)).await;
             answer(ctx, row, reply, stated)
         }
         JobKind::Unlock(unlock, reply) => self::unlock(ctx, row, &cell, unlock, job.wake, reply).await,
@@ -80,8 +86,13 @@ pub(super) async fn run(ctx: &Ctx, job: Job) -> Ended {
     }
 }
 
-async fn key(ctx: &Ctx, cell: &Cell, wake: Wake) -> Result<CellKeyStated, ActorError> {
-    let (statement, unlocked) = cell.statement(ctx.env()).await?;
+async fn key(
+    ctx: &Ctx,
+    cell: &Cell,
+    wake: Wake,
+    keep: Option<Duration>,
+) -> Result<CellKeyStated, ActorError> {
+    let (statement, unlocked) = cell.statement(ctx.env(), keep).await?;
     Ok(CellKeyStated { statement, certificate_chain: ctx.env().signer.certificate_chain(), unlocked, wake })
 }
 

@@ -10,9 +10,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use ocmt_crypto::cell::{
-    CellKey, CellPlace, DeliveredPolicy, GatewayAuthority, NewestPolicy, PolicyAuthority, Standing,
-    StartSecret,
+use ocmt_crypto::{
+    cell::{
+        CellKey, CellPlace, DeliveredPolicy, GatewayAuthority, NewestPolicy, PolicyAuthority, Standing,
+        StartSecret,
+    },
+    datakey::{ObjectPlace, VaultScope},
+    entry::Entry,
+    group_cell::Handover,
+    object::open_body,
 };
 use ocmt_runtime::{ContainerRef, Observed, Runtime as _, State, sim::SimRuntime};
 use ocmt_types::{Clock, MessageId, Timestamp, UnlockId};
@@ -33,20 +39,27 @@ pub(super) const LEASE: Duration = Duration::from_secs(100);
 
 #[derive(Default)]
 struct One {
+    /// For an unlock by several together, and when it was made.
+    held: Option<(CellKey, Timestamp)>,
     newest: NewestPolicy,
     unlock: Option<(UnlockId, Timestamp)>,
     channels: Vec<Task>,
 }
 
+/// What a workload is started with.
+type Variables = Vec<(String, Vec<u8>)>;
+
 /// All cells of a runtime.
-pub(super) struct FakeCells {
+pub(crate) struct FakeCells {
     runtime: SimRuntime,
     clock: Arc<dyn Clock>,
     by_token: Mutex<HashMap<String, One>>,
     /// Nothing answers.
     pub(super) dead: AtomicBool,
     pub(super) key_asks: AtomicUsize,
-    pub(super) locks: Mutex<Vec<LockReason>>,
+    pub(crate) locks: Mutex<Vec<LockReason>>,
+    /// What cells have opened by several together: variables with values, as the workload has them.
+    pub(crate) together: Mutex<Vec<Variables>>,
     /// Bodies handed over with unlocks.
     pub(super) objects: Mutex<Vec<(ocmt_types::Digest32, u64, Vec<u8>)>>,
     /// Agent policies that were taken, in their order.
@@ -99,6 +112,7 @@ impl FakeCells {
             dead: AtomicBool::new(false),
             key_asks: AtomicUsize::new(0),
             locks: Mutex::default(),
+            together: Mutex::default(),
             objects: Mutex::default(),
             policies: Mutex::default(),
             policy_asks: AtomicUsize::new(0),
@@ -161,6 +175,32 @@ impl FakeCells {
         self.by_token.lock().unwrap().values_mut().for_each(|one| one.channels.clear());
     }
 
+    /// As a real one does it, but for the processes.
+    fn open_together(&self, one: &mut One, unlock: &CellUnlock) -> Result<Duration, CellError> {
+        if self.lease(one).is_some() {
+            return Err(refused("CELL_NOT_LOCKED"));
+        }
+        let bad = || refused("CELL_PAYLOAD_REFUSED");
+        let (key, made) = one.held.as_mut().ok_or_else(bad)?;
+        let handover = Handover::decode(&unlock.sealed_payload).map_err(|_| bad())?;
+        let now = self.clock.now();
+        let opened = key.open_together(&handover, (now.since(*made), now), &mut rand::rng());
+        let payload = opened.map_err(|_| bad())?.payload.ok_or_else(bad)?;
+        assert_eq!(payload.unlock, unlock.unlock, "host and cell call it the same");
+        let scope = VaultScope { tenant: key_tenant(&handover), vault: payload.vault };
+        let values = payload.entries.iter().map(|entry| {
+            let object = handover.objects.iter().find(|one| one.object_id == entry.object).unwrap();
+            let place = ObjectPlace { scope, object: entry.object, version: entry.version };
+            let plain = open_body(&entry.data_key, &place, &object.body).unwrap();
+            (entry.name.clone(), Entry::decode(&plain).unwrap().value.to_vec())
+        });
+        self.together.lock().unwrap().push(values.collect());
+        let lease = Duration::from_millis(payload.lease_ms);
+        one.held = None;
+        one.unlock = Some((unlock.unlock, now + lease));
+        Ok(lease)
+    }
+
     fn lease(&self, one: &One) -> Option<(UnlockId, Duration)> {
         let now = self.clock.now();
         one.unlock.filter(|(_, until)| *until > now).map(|(id, until)| (id, until.since(now)))
@@ -169,6 +209,10 @@ impl FakeCells {
 
 pub(super) fn refused(reason: &str) -> CellError {
     CellError::Refused { reason: reason.to_owned(), why: reason.to_lowercase() }
+}
+
+fn key_tenant(handover: &Handover) -> ocmt_types::TenantId {
+    ocmt_crypto::ceremony::Ceremony::decode(&handover.params).unwrap().scope.tenant
 }
 
 fn place(observed: &Observed) -> CellPlace {
@@ -215,6 +259,17 @@ impl CellLink for FakeCells {
         })
     }
 
+    fn hold_key<'a>(&'a self, cell: &'a CellTarget, _: Duration) -> CellCall<'a, Vec<u8>> {
+        Box::pin(async move {
+            let (observed, secret) = self.find(cell).await?;
+            let key = CellKey::generate(place(&observed), [1; 32], &mut rand::rng());
+            let now = self.clock.now();
+            let offer = key.offer(&secret, now).unwrap();
+            self.with(cell, |one| one.held = Some((key, now)));
+            Ok(offer)
+        })
+    }
+
     /// As a real one does it: what its host does not vouch for, and what is older, is refused.
     fn put_policy<'a>(&'a self, cell: &'a CellTarget, policy: CellPolicy) -> CellCall<'a, ()> {
         Box::pin(async move {
@@ -242,6 +297,9 @@ impl CellLink for FakeCells {
     fn unlock<'a>(&'a self, cell: &'a CellTarget, unlock: CellUnlock) -> CellCall<'a, Duration> {
         Box::pin(async move {
             self.find(cell).await?;
+            if unlock.together {
+                return self.with(cell, |one| self.open_together(one, &unlock));
+            }
             if unlock.sealed_payload != PAYLOAD {
                 return Err(refused("CELL_PAYLOAD_REFUSED"));
             }
@@ -284,7 +342,7 @@ impl CellLink for FakeCells {
             while self.slow_to_lock.load(Ordering::SeqCst) {
                 tokio::time::sleep(Duration::from_millis(5)).await; // why: a level is looked at
             }
-            self.with(cell, |one| *one = One { newest: one.newest, ..One::default() });
+            self.with(cell, |one| *one = One { newest: one.newest, held: one.held.take(), ..One::default() });
             if self.unsealed.load(Ordering::SeqCst) { Err(refused("VOLUME_NOT_SEALED")) } else { Ok(()) }
         })
     }

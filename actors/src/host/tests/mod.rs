@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod agent_policy;
-mod cells;
+pub(crate) mod cells;
 mod connecting;
 mod connections;
 mod deletion;
@@ -58,10 +58,10 @@ const PAUSE: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(600);
 
 /// A node with an engine and cells.
-struct World {
-    kit: Kit,
+pub(crate) struct World {
+    pub(crate) kit: Kit,
     runtime: SimRuntime,
-    cells: Arc<FakeCells>,
+    pub(crate) cells: Arc<FakeCells>,
 }
 
 /// The parts that outlive a node.
@@ -72,7 +72,7 @@ fn parts(config: &SystemConfig) -> (SimRuntime, Arc<FakeCells>) {
 }
 
 impl World {
-    async fn sim() -> Self {
+    pub(crate) async fn sim() -> Self {
         Self::sim_with(|_| {}).await
     }
 
@@ -186,7 +186,7 @@ impl World {
         self.kit.call(&person.caller, create).await.unwrap().container.id
     }
 
-    async fn running(&self, person: &Person) -> ContainerId {
+    pub(crate) async fn running(&self, person: &Person) -> ContainerId {
         let container = self.container(person).await;
         self.wake(person, container).await.unwrap();
         container
@@ -266,7 +266,7 @@ fn of(container: ContainerId) -> ContainerRef {
 }
 
 /// An unlock of its own, with a vault that maps nothing.
-fn unlock_cell(container: ContainerId, vault: VaultId) -> UnlockCell {
+pub(crate) fn unlock_cell(container: ContainerId, vault: VaultId) -> UnlockCell {
     UnlockCell { container, unlock: unlock_id(), sealed_payload: PAYLOAD.to_vec(), vault, objects: vec![] }
 }
 

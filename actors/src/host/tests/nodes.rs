@@ -169,6 +169,7 @@ async fn an_unlock_that_a_later_lock_has_overtaken_is_refused() {
     let unlock = crate::CellUnlock {
         unlock: super::unlock_id(),
         sealed_payload: super::cells::PAYLOAD.to_vec(),
+        together: false,
         objects: vec![],
     };
     assert_eq!(take(1_999, unlock.into()).await.unwrap_err().reason(), "CHANGED_MEANWHILE");

@@ -3,7 +3,7 @@
 use ocmt_store::tables::{Container, ContainerEvent, ContainerEventKind, ContainerState, WakeCause};
 use ocmt_types::Timestamp;
 
-use crate::{effect::Effect, error::ActorError, work::Work};
+use crate::{effect::Effect, error::ActorError, tenant::group_vault::unlock::container_gone, work::Work};
 
 /// Events of a tenant that are kept.
 pub(crate) const KEPT: i64 = 1024;
@@ -41,7 +41,8 @@ fn shown(row: &Container) -> Shown<'_> {
 /// It is gone.
 pub(crate) async fn removed(work: &mut Work, row: &Container) -> Result<(), ActorError> {
     let row = Container { observed: ContainerState::Absent, ..row.clone() };
-    note(work, &row, ContainerEventKind::Removed, None).await
+    note(work, &row, ContainerEventKind::Removed, None).await?;
+    container_gone(work, row.container_id).await
 }
 
 /// It runs, and its cell is locked.

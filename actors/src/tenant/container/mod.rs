@@ -12,6 +12,7 @@
 mod acts;
 mod connect;
 pub(crate) mod events;
+mod group_cell;
 mod place;
 mod reads;
 pub(crate) mod schedule;
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use connect::ended;
 pub(crate) use reads::info;
-pub(crate) use timers::lock_cells_of;
+pub(crate) use timers::{lock as lock_cell, lock_cells_of};
 
 use super::{TenantMessage, TenantState, group, message::Adopt};
 use crate::{
@@ -199,7 +200,11 @@ async fn again(work: &mut Work, action: Action, act: Act) -> Result<Act, ActorEr
 
 /// As [`load`], for what a held container refuses.
 async fn load_free(work: &mut Work, action: Action, container: ContainerId) -> Result<Container, ActorError> {
-    let row = load(work, action, container).await?;
+    free(load(work, action, container).await?)
+}
+
+/// A container that is neither held nor going.
+pub(super) fn free(row: Container) -> Result<Container, ActorError> {
     match row.desired {
         DesiredState::Held => Err(ActorError::precondition(
             "CONTAINER_HELD",
@@ -248,7 +253,11 @@ impl TenantState {
         }
     }
 
-    fn admit<C: Admission>(&mut self, myself: &ActorRef<TenantMessage>, call: Incoming<C>) {
+    pub(in crate::tenant) fn admit<C: Admission>(
+        &mut self,
+        myself: &ActorRef<TenantMessage>,
+        call: Incoming<C>,
+    ) {
         self.lane.push(myself, admit(self.scope.clone(), call));
     }
 

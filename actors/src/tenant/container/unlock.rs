@@ -16,7 +16,10 @@ use crate::{
         message::{At, JobKind, What},
     },
     ports::{CellUnlock, LockReason},
-    tenant::vault::{ground, read},
+    tenant::{
+        group_vault::unlock as group_unlock,
+        vault::{ground, read},
+    },
     work::Work,
 };
 
@@ -77,6 +80,7 @@ asked!(
             return Err(ActorError::NotFound);
         }
         work.object = format!("container/{}", row.container_id);
+        group_unlock::refuse_entry(work, row.container_id).await?;
         let mut objects = Vec::with_capacity(self.objects.len());
         for (id, version) in self.objects {
             let object = read::object(work, vault.vault_id, id).await?.ok_or(ActorError::NotFound)?;
@@ -88,7 +92,8 @@ asked!(
         }
         work.details.push(("objects".to_owned(), objects.len().to_string()));
         work.details.push(("unlock".to_owned(), self.unlock.to_string()));
-        let unlock = CellUnlock { unlock: self.unlock, sealed_payload: self.sealed_payload, objects };
+        let unlock =
+            CellUnlock { unlock: self.unlock, sealed_payload: self.sealed_payload, together: false, objects };
         Ok(((&row).into(), unlock))
     }
 );
@@ -101,6 +106,7 @@ asked!(
             return Err(ActorError::invalid("extension", "is longer than 1024 bytes"));
         }
         let row = load_free(work, Action::EnterContainer, self.container).await?;
+        group_unlock::refuse_entry(work, row.container_id).await?;
         // a lease that is over is not worth a wake
         if row.unlocked_until.is_none_or(|until| until <= work.now) {
             return Err(ActorError::precondition("VAULT_LOCKED", "the cell is locked: unlock it"));

@@ -253,7 +253,7 @@ pub(super) fn join(parts: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// The parts of such a column.
-pub(super) fn split(column: &[u8]) -> Result<Vec<Vec<u8>>, ActorError> {
+pub(in crate::tenant) fn split(column: &[u8]) -> Result<Vec<Vec<u8>>, ActorError> {
     let read = || {
         let mut reader = Reader::new(column);
         let parts = (0..reader.count(MAX_CHAIN, 4)?)

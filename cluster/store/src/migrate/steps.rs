@@ -97,4 +97,5 @@ steps! {
     // an earlier program would remove a container or a user and leave their schedule standing
     40 "snapshot_schedules" "0040_snapshot_schedules.sql" usable_from 40;
     41 "unsealed_volumes" "0041_unsealed_volumes.sql" usable_from 40;
+    42 "group_cells" "0042_group_cells.sql" usable_from 42;
 }

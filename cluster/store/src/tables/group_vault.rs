@@ -1,7 +1,7 @@
 //! Vaults of groups: who takes part in one, and whether it is due for new keys. Its ciphertext stands where that of every
 //! vault does.
 
-use ocmt_types::{GroupId, GuardianSetId, SlotId, Timestamp, UserId, VaultId};
+use ocmt_types::{ContainerId, Digest32, GroupId, GuardianSetId, SlotId, Timestamp, UserId, VaultId};
 
 use crate::{kernel::row::rows, text_enum};
 
@@ -63,4 +63,41 @@ rows! {
         /// The part, sealed to their identity key.
         sealed: Vec<u8>,
     };
+    /// The container whose cell a group's vault may be opened into.
+    pub struct GroupCell: tenant("group_cells") {
+        key {
+            /// Which vault.
+            vault_id: VaultId,
+        }
+        /// Which container: the cell of one group.
+        container_id: ContainerId,
+        /// Whose container.
+        user_id: UserId,
+        /// Grows from one appointment of the vault to the next.
+        number: i64,
+        /// The appointment (`docs/formats-cell-and-recovery.md`, "Appointment of a group cell"), signed by the vault.
+        body: Vec<u8>,
+        /// When it was taken.
+        appointed_at: Timestamp,
+    } unique(tenant_id, container_id);
+
+    /// What an unlock into the cell goes by: one that has none of this is to a device.
+    pub struct GroupCellUnlock: tenant("group_cell_unlocks") {
+        key {
+            /// Which unlock.
+            ceremony_id: Digest32,
+        }
+        /// Of which vault.
+        vault_id: VaultId,
+        /// Into the cell of which container.
+        container_id: ContainerId,
+        /// The order (`docs/formats-cell-and-recovery.md`, "Order of a group cell").
+        body: Vec<u8>,
+        /// The statement of the cell's key, by its host.
+        statement: Vec<u8>,
+        /// The certificates of that host, as JSON.
+        certificates: Vec<u8>,
+        /// When it was handed to the cell the last time.
+        handed_at: Option<Timestamp>,
+    } index(tenant_id, vault_id) index(tenant_id, container_id);
 }

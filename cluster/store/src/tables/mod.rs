@@ -47,7 +47,7 @@ pub use directory::{Address, Signup};
 pub use egress::{EgressPolicyRow, EgressUse};
 pub use email::{EmailChange, EmailChangeState};
 pub use factor::{BackupCode, Factor, FactorAttempts, TotpEnrollment};
-pub use group_vault::{GroupPart, GroupVault, RotationDue, VaultMember};
+pub use group_vault::{GroupCell, GroupCellUnlock, GroupPart, GroupVault, RotationDue, VaultMember};
 pub use limits::{QuotaRow, Suspension, Usage};
 pub use lost_mailbox::{FormerAddress, LostMailbox};
 pub use oauth::{OauthConnection, OauthFlow};
@@ -192,6 +192,8 @@ fn what_comes_and_goes() -> Vec<&'static Table> {
         ShareRight::table(),
         SharedWrite::table(),
         GroupPart::table(),
+        GroupCell::table(),
+        GroupCellUnlock::table(),
         LostMailbox::table(),
         FormerAddress::table(),
     ]

@@ -224,6 +224,7 @@ impl GroupVault<'_> {
         self.vault.adopt(completed)?;
         self.own.state().end_rotation(self.vault.id())?;
         self.own.state().forget_unlock(self.group)?;
+        self.together = Some(need);
         Ok(holders)
     }
 

@@ -4,9 +4,14 @@
 //! administrator seals to keys that this device has pinned.
 
 mod admin;
+mod appoint;
+mod cell;
 mod member;
 mod unlock;
+mod watch;
 
+pub use appoint::Appointed;
+pub use cell::{CellAsked, GroupCell, Known};
 pub use unlock::{Unlock, UnlockAct, UnlockReview};
 
 use ocmt_crypto::{group::Admission, vault::UnlockedVault};

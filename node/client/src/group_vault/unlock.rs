@@ -5,6 +5,7 @@ use std::time::Duration;
 use ocmt_crypto::{
     CryptoError,
     ceremony::{self as crypto, Collection, Purpose, ReleaseStatement, StopStatement, Verdict, approve},
+    group::Admission,
     guardian::{GuardianSet, Unit, open_units},
     seal::SealSecretKey,
     slot::{SlotKind, SlotSecret},
@@ -14,7 +15,7 @@ use ocmt_proto::v1 as pb;
 use ocmt_types::{Clock as _, Digest32, GroupId, SystemClock, Timestamp};
 use serde::Serialize;
 
-use super::GroupVault;
+use super::{CellAsked, GroupVault};
 use crate::{
     ClientError,
     client::{idempotency_key, present},
@@ -42,6 +43,8 @@ pub struct Unlock {
     pub approved: u32,
     /// Who said what.
     pub acts: Vec<UnlockAct>,
+    /// When what was released was handed to the cell, if it goes into one.
+    pub handed_at: Option<Timestamp>,
     #[serde(skip)]
     ceremony: crypto::Ceremony,
     #[serde(skip)]
@@ -73,6 +76,11 @@ impl Unlock {
         self.state.is_live()
     }
 
+    /// Whether it goes into a container's cell, and to no device: what its name covers.
+    pub fn into_cell(&self) -> bool {
+        self.ceremony.purpose == Purpose::Cell
+    }
+
     /// How long it lasts, from asking to its end: what its name covers.
     pub fn lasts(&self) -> Duration {
         self.ceremony.expires_at.since(self.ceremony.opened_at)
@@ -83,6 +91,8 @@ impl Unlock {
 pub struct UnlockReview {
     /// The unlock.
     pub unlock: Unlock,
+    /// The cell that it goes into, checked; none if it goes to the device of whoever asks.
+    pub cell: Option<CellAsked>,
     set: GuardianSet,
     units: Vec<Unit>,
 }
@@ -117,17 +127,8 @@ impl Vault {
     /// # Errors
     /// [`ClientError::Usage`] if the vault opens for each who takes part, or the caller holds no part of its key yet.
     pub async fn ask_for_unlock(&self, group: GroupId, lasts: Duration) -> Result<Unlock, ClientError> {
-        let request = pb::ListGroupUnlocksRequest {
-            group_id: group.to_string(),
-            page_size: 100,
-            page_token: String::new(),
-        };
-        let listed = self.client().groups().list_group_unlocks(request).await?.into_inner();
-        if listed.signed_set.is_empty() {
-            let text = "this vault opens for each who takes part: nobody has to be asked";
-            return Err(ClientError::Usage(text.to_owned()));
-        }
-        let set = self.set_of(group, &listed.signed_set).await?;
+        let listed = self.listed_unlocks(group).await?;
+        let (set, _) = self.set_of(group, &listed.signed_set).await?;
         if let Some(asked) = self.asked_before(group, listed.unlocks).await? {
             return Ok(asked);
         }
@@ -151,10 +152,29 @@ impl Vault {
         self.approve_unlock(group, &review).await
     }
 
+    /// The newest unlocks, and who holds parts.
+    pub(super) async fn listed_unlocks(
+        &self,
+        group: GroupId,
+    ) -> Result<pb::ListGroupUnlocksResponse, ClientError> {
+        let request = pb::ListGroupUnlocksRequest {
+            group_id: group.to_string(),
+            page_size: 100,
+            page_token: String::new(),
+        };
+        let listed = self.client().groups().list_group_unlocks(request).await?.into_inner();
+        if listed.signed_set.is_empty() {
+            let text = "this vault opens for each who takes part: nobody has to be asked";
+            return Err(ClientError::Usage(text.to_owned()));
+        }
+        Ok(listed)
+    }
+
     async fn open_unlock(&self, group: GroupId, ceremony: &crypto::Ceremony) -> Result<Unlock, ClientError> {
         let request = pb::OpenGroupUnlockRequest {
             group_id: group.to_string(),
             params: ceremony.encode().into(),
+            cell: None,
             idempotency_key: idempotency_key(),
         };
         let answer = self.client().groups().open_group_unlock(request).await?.into_inner();
@@ -190,18 +210,23 @@ impl Vault {
             pb::GetGroupUnlockRequest { group_id: group.to_string(), ceremony_id: which.0.to_vec().into() };
         let answer = self.client().groups().get_group_unlock(request).await?.into_inner();
         let unlock = expected(present(answer.unlock, "unlock")?, which)?;
-        let set = self.set_of(group, &answer.signed_set).await?;
+        let (set, believed) = self.set_of(group, &answer.signed_set).await?;
         unlock.ceremony.check(&set)?;
-        if unlock.ceremony.purpose != Purpose::Unlock {
-            return Err(CryptoError::Refused.into());
-        }
+        // where it goes is in its name: the one is never shown as the other
+        let cell = match (unlock.ceremony.purpose, answer.cell) {
+            (Purpose::Unlock, None) => None,
+            (Purpose::Cell, Some(evidence)) => {
+                Some(self.judge_cell(group, &believed, &unlock.ceremony, evidence).await?)
+            }
+            _ => return Err(CryptoError::Refused.into()),
+        };
         if answer.sealed_part.is_empty() {
             let text = "you hold no part of this vault's key: whoever has it open deals it anew with `ocmt group vault rotate`";
             return Err(ClientError::Usage(text.to_owned()));
         }
         let keyring = self.keys().keyring();
         let units = open_units(&answer.sealed_part, &set, &self.identity_key(), &keyring.identity_seal)?;
-        Ok(UnlockReview { unlock, set, units })
+        Ok(UnlockReview { unlock, cell, set, units })
     }
 
     /// Approves with the own part: sealed to whoever asks, that again to the release key that the node vouches for, signed.
@@ -225,6 +250,9 @@ impl Vault {
             idempotency_key: idempotency_key(),
         };
         let answer = self.client().groups().approve_group_unlock(request).await?.into_inner();
+        if let Some(cell) = &review.cell {
+            self.state().keep_appointment(review.set.scope().vault, cell.number, cell.hash)?;
+        }
         expected(present(answer.unlock, "unlock")?, review.unlock.id)
     }
 
@@ -266,7 +294,7 @@ impl Vault {
     pub(super) async fn open_together(
         &self,
         group: GroupId,
-        believed: &ocmt_crypto::group::Admission,
+        believed: &Admission,
         rollback: Rollback,
     ) -> Result<GroupVault<'_>, ClientError> {
         let kept = self.state().unlock(group)?.ok_or_else(|| {
@@ -311,20 +339,29 @@ impl Vault {
     }
 
     /// A set of this group, by the vault's own key as the administrator named it whom the own acceptance names.
-    async fn set_of(&self, group: GroupId, signed: &[u8]) -> Result<GuardianSet, ClientError> {
-        let status = self.client().group_vault(group).await?;
-        let admission = self.believed(group, status.vault()?, &status)?;
+    pub(super) async fn set_of(
+        &self,
+        group: GroupId,
+        signed: &[u8],
+    ) -> Result<(GuardianSet, Admission), ClientError> {
+        let admission = self.believed_now(group).await?;
         let set = GuardianSet::verify(signed, &admission.identity)?;
-        if set.scope() == admission.scope { Ok(set) } else { Err(CryptoError::Refused.into()) }
+        if set.scope() == admission.scope { Ok((set, admission)) } else { Err(CryptoError::Refused.into()) }
+    }
+
+    /// What the administrator said of the vault whom the own acceptance names.
+    pub(super) async fn believed_now(&self, group: GroupId) -> Result<Admission, ClientError> {
+        let status = self.client().group_vault(group).await?;
+        self.believed(group, status.vault()?, &status)
     }
 }
 
-fn expected(from: pb::GroupUnlock, which: Digest32) -> Result<Unlock, ClientError> {
+pub(super) fn expected(from: pb::GroupUnlock, which: Digest32) -> Result<Unlock, ClientError> {
     let unlock = unlock(from)?;
     if unlock.id == which { Ok(unlock) } else { Err(ClientError::Answer("unlock")) }
 }
 
-fn unlock(from: pb::GroupUnlock) -> Result<Unlock, ClientError> {
+pub(super) fn unlock(from: pb::GroupUnlock) -> Result<Unlock, ClientError> {
     let ceremony = crypto::Ceremony::decode(&from.params)?;
     let id = digest(&from.ceremony_id, "ceremony_id")?;
     // its name is the hash of what it is for: a node shows no other under it
@@ -344,6 +381,7 @@ fn unlock(from: pb::GroupUnlock) -> Result<Unlock, ClientError> {
         needed: from.units_needed,
         approved: from.units_approved,
         acts: acts.collect(),
+        handed_at: from.handed_at.as_ref().map(time),
         ceremony,
         release: from.release_statement,
     })

@@ -7,6 +7,7 @@ use ocmt_types::GroupId;
 
 use super::{
     PassphraseArgs,
+    group_cell::GroupCellCommand,
     share::{ComparedArgs, OfferArgs, ProgramCreateArgs},
 };
 use crate::config::HumanDuration;
@@ -115,10 +116,13 @@ pub enum GroupVaultCommand {
         /// Who else gets a part, once for each, instead of being asked; nobody else may take part then
         #[arg(long, value_name = "ADDRESS")]
         keep: Vec<String>,
+        /// The container that it may be opened into stays appointed, instead of being asked
+        #[arg(long)]
+        keep_cell: bool,
     },
-    /// Ask the other administrators to open the vault to this device for a time
+    /// Ask the other administrators to open the vault for a time: to this device, or into the group's container
     #[command(
-        after_help = "Example:\n  ocmt group vault unlock 0b8c2a54-… --for 2h\n\nCall them and read them the six words. When enough have approved, `ls`, `get`, `put` and `rm` work on this device until the time is over. Then `ocmt group vault rotate` while it still lasts, or whoever opens it next: you could have kept the key."
+        after_help = "Examples:\n  ocmt group vault unlock 0b8c2a54-… --for 2h\n  ocmt group vault unlock 0b8c2a54-… --into-cell --for 2h\n\nCall them and read them the six words. When enough have approved, `ls`, `get`, `put` and `rm` work on this device until the time is over. Then `ocmt group vault rotate` while it still lasts, or whoever opens it next: you could have kept the key.\n\nWith --into-cell no device gets the key: the container that was appointed (`ocmt group vault cell`) has its secrets until the time is over, and wipes them then by itself."
     )]
     Unlock {
         /// Which group.
@@ -127,7 +131,13 @@ pub enum GroupVaultCommand {
         /// For how long, from now; 5 minutes to 24 hours
         #[arg(long = "for", value_name = "TIME", default_value = "8h")]
         lasts: HumanDuration,
+        /// Into the container that was appointed, and to no device
+        #[arg(long)]
+        into_cell: bool,
     },
+    /// The container that it may be opened into, so that no device gets its key
+    #[command(subcommand)]
+    Cell(GroupCellCommand),
     /// Approve what another administrator asks for, with your part
     #[command(
         after_help = "Example:\n  ocmt group vault approve 0b8c2a54-…\n\nCall whoever asks on a number you already had. Approve only if you know the voice and the six words are the same."
@@ -177,6 +187,9 @@ pub enum GroupVaultCommand {
         /// Who else has the new key, once for each, instead of being asked; nobody else may take part then
         #[arg(long, value_name = "ADDRESS")]
         keep: Vec<String>,
+        /// The container that it may be opened into stays appointed, instead of being asked
+        #[arg(long)]
+        keep_cell: bool,
         /// Why, for the audit
         #[arg(long, default_value = "asked for by an administrator of the group")]
         reason: String,

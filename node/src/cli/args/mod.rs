@@ -11,6 +11,7 @@ mod container;
 mod conversation;
 mod egress;
 mod email;
+mod group_cell;
 mod group_vault;
 mod inbox;
 mod mfa;
@@ -52,6 +53,7 @@ pub use container::{ContainerCommand, CreateArgs, ExecArgs, LogsArgs, UnlockArgs
 pub use conversation::{AppendArgs, ConversationCommand, ConversationExportArgs, ReadArgs};
 pub use egress::{EgressCommand, EgressSetArgs};
 pub use email::EmailCommand;
+pub use group_cell::GroupCellCommand;
 pub use group_vault::{GroupVaultCommand, OneGroup};
 pub use inbox::InboxListArgs;
 pub use mfa::{CodeArgs, MfaCommand};

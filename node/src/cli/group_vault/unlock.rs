@@ -11,6 +11,7 @@ use ocmt_client::{
 use ocmt_types::GroupId;
 use serde_json::json;
 
+use super::cell;
 use crate::cli::{
     context::Context,
     guardian::same_words,
@@ -23,11 +24,14 @@ pub(super) async fn share_key(
     mut open: GroupVault<'_>,
     need: u8,
     holders: &[Participant],
+    keep_cell: bool,
 ) -> anyhow::Result<()> {
+    let appointed = cell::stays(&open, keep_cell).await?;
     let holders = {
         let _waiting = waiting("encrypting everything under a shared key");
         open.share_key(need, holders).await?
     };
+    cell::again(&mut open, appointed).await;
     let told = json!({ "needed": need, "parts": holders, "vault": open.secrets().id().to_string() });
     context.out.value(&told, || {
         format!("from now on {need} of {holders} administrators open it together: `ocmt group vault unlock` asks them")
@@ -39,7 +43,11 @@ pub(super) async fn ask(
     own: &Vault,
     group: GroupId,
     lasts: Duration,
+    into_cell: bool,
 ) -> anyhow::Result<()> {
+    if into_cell {
+        return cell::ask(context, own, group, lasts).await;
+    }
     let asked = own.ask_for_unlock(group, lasts).await?;
     let words = asked.words().await?;
     if context.out.json {
@@ -82,6 +90,10 @@ pub(super) async fn approve(
         humantime(unlock.lasts()),
         show::when(Some(unlock.expires_at))
     ));
+    match &review.cell {
+        Some(asked) => note(&cell::told(asked)),
+        None => note("It goes to their own device, which then has the vault's key and all secrets."),
+    }
     match heard {
         Some(heard) if same_words(heard, &words) => {}
         Some(_) => {
@@ -100,6 +112,9 @@ pub(super) async fn approve(
         }
     }
     let after = own.approve_unlock(group, &review).await?;
+    if after.into_cell() && after.state == CeremonyState::Released {
+        return cell::open(context, own, group, after.id).await;
+    }
     context
         .out
         .value(&after, || format!("Your part is given: {} of {} needed.", after.approved, after.needed))
@@ -111,7 +126,8 @@ pub(super) async fn deny(
     group: GroupId,
     which: Option<&str>,
 ) -> anyhow::Result<()> {
-    let asked = pick(own, group, which, is_asked).await?;
+    // one that is released too: who holds a part ends it
+    let asked = pick(own, group, which, Unlock::is_live).await?;
     let after = own.deny_unlock(group, asked.id).await?;
     context.out.value(&after, || format!("refused what {} asked for", after.requester_email))
 }
@@ -138,7 +154,7 @@ pub(super) async fn list(context: &Context, own: &Vault, group: GroupId) -> anyh
         vec![
             show::short(&one.id),
             one.requester_email.clone(),
-            format!("{:?}", one.state).to_lowercase(),
+            cell::state(one),
             format!("{} of {}", one.approved, one.needed),
             said.collect::<Vec<_>>().join(", "),
             show::at(Some(one.expires_at)),
@@ -147,7 +163,7 @@ pub(super) async fn list(context: &Context, own: &Vault, group: GroupId) -> anyh
 }
 
 /// The unlock whose id begins with these digits; without any, the only one that fits.
-async fn pick(
+pub(super) async fn pick(
     own: &Vault,
     group: GroupId,
     digits: Option<&str>,
@@ -175,7 +191,7 @@ fn is_asked(unlock: &Unlock) -> bool {
     unlock.state == CeremonyState::Open
 }
 
-fn humantime(time: Duration) -> String {
+pub(super) fn humantime(time: Duration) -> String {
     let minutes = time.as_secs().div_ceil(60);
     match (minutes / 60, minutes % 60) {
         (0, minutes) => format!("{minutes} min"),

@@ -7,6 +7,7 @@ use ocmt_types::{Timestamp, UnlockId};
 use crate::{
     CryptoError, Result,
     channel::{CellChannels, ChannelPlace},
+    group_cell::{Handover, Opened},
     seal::{SealPublicKey, SealSecretKey},
     snapshot::SnapshotPayload,
     unlock::UnlockPayload,
@@ -65,6 +66,26 @@ impl CellKey {
         let payload = UnlockPayload::open(&self.place, &self.boot_nonce, &self.secret, sealed)?;
         self.unlock = Some(payload.unlock);
         Ok(payload)
+    }
+
+    /// Opens a group's vault that its administrators have released to this key, which was made `held` ago by a clock that does not
+    /// jump: once, and never beside a payload.
+    ///
+    /// # Errors
+    /// [`CryptoError::Refused`] for whatever is not of this cell, this ceremony and one vault, or if it was used;
+    /// [`CryptoError::RolledBack`] if the vault is older than what was ordered.
+    pub fn open_together(
+        &mut self,
+        handed: &Handover,
+        (held, now): (Duration, Timestamp),
+        rng: &mut impl rand::CryptoRng,
+    ) -> Result<Opened> {
+        if self.unlock.is_some() {
+            return Err(CryptoError::Refused);
+        }
+        let opened = handed.open(&self.place, &self.secret, (held, now), rng)?;
+        self.unlock = opened.payload.as_ref().map(|payload| payload.unlock);
+        Ok(opened)
     }
 
     /// Opens a snapshot payload. For a cell that runs nothing: it takes one, does what it says, and ends.

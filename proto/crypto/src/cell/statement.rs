@@ -63,6 +63,14 @@ impl CellKeyStatement {
         Self::parse(bytes).map(|(statement, ..)| statement.node)
     }
 
+    /// The cell and the key that it is of. Not verified: for a node that stores it for those who verify.
+    ///
+    /// # Errors
+    /// [`CryptoError::Refused`] if it is no statement.
+    pub fn claimed(bytes: &[u8]) -> Result<(CellPlace, SealPublicKey)> {
+        Self::parse(bytes).map(|(statement, ..)| (statement.offer.place, statement.offer.key))
+    }
+
     /// The client's side: verifies under the key of the expected node's certificate.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub enum Purpose {
     Recovery,
     /// To open a group vault under threshold policy: no delay, all admins told.
     Unlock,
+    /// The same into the cell that the vault has appointed ([`crate::group_cell`]): the nonce is the hash of its order.
+    Cell,
 }
 
 /// The parameters of a ceremony. Public.
@@ -67,6 +69,7 @@ impl Ceremony {
         out.u8(match self.purpose {
             Purpose::Recovery => 1,
             Purpose::Unlock => 2,
+            Purpose::Cell => 3,
         });
         out.i64(self.opened_at.0).u64(self.delay_ms).i64(self.expires_at.0);
         out.option(self.overrides, |out, stopped| {
@@ -90,6 +93,7 @@ impl Ceremony {
             purpose: match reader.u8()? {
                 1 => Purpose::Recovery,
                 2 => Purpose::Unlock,
+                3 => Purpose::Cell,
                 _ => return Err(CryptoError::Refused),
             },
             opened_at: Timestamp(reader.i64()?),
@@ -117,8 +121,8 @@ impl Ceremony {
             (Purpose::Recovery, None) => set.delays().recovery_ms,
             (Purpose::Recovery, Some(_)) if set.has_override() => set.delays().lock_ms,
             (Purpose::Recovery, Some(_)) => return refuse("k = n: there is no override"),
-            (Purpose::Unlock, None) => 0,
-            (Purpose::Unlock, Some(_)) => return refuse("only a recovery overrides"),
+            (Purpose::Unlock | Purpose::Cell, None) => 0,
+            (Purpose::Unlock | Purpose::Cell, Some(_)) => return refuse("only a recovery overrides"),
         };
         if self.delay_ms < least_ms {
             return refuse("the delay is at least the set's; for an override its longest");

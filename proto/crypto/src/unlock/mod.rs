@@ -32,6 +32,7 @@ pub use inbox::{InboxItem, InboxPlace, MAX_INBOX_NAME, MAX_INBOX_VALUE};
 pub use key::UnlockKey;
 pub use lease::{Lease, LeaseExtension, MAX_LEASE_MS, MIN_LEASE_MS};
 pub use ledger::{Granted, Ledger, MAX_GRANTS, MAX_RIGHTS, SharedVerdict, Verdict, WriteRight};
+pub(crate) use payload::is_variable_name;
 pub use payload::{
     ConversationKey, MAX_CONVERSATIONS, MAX_ENTRIES, MAX_NAME, MAX_WRITES, MappedEntry, UnlockPayload,
 };

@@ -124,7 +124,7 @@ impl UnlockPayload {
         Ok(payload)
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let too_large = |what, max: usize| CryptoError::TooLarge { what, max: max as u64 };
         if self.entries.len() > MAX_ENTRIES {
             return Err(too_large("entries of an unlock", MAX_ENTRIES));
@@ -289,7 +289,7 @@ fn read_conversations(reader: &mut Reader<'_>) -> Result<Vec<ConversationKey>> {
     Ok(conversations)
 }
 
-fn is_variable_name(name: &str) -> bool {
+pub(crate) fn is_variable_name(name: &str) -> bool {
     name.len() <= MAX_NAME
         && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

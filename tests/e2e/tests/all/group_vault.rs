@@ -1,5 +1,6 @@
 //! `ocmt group vault` as people type it, and what a member's device believes.
 
+mod cell;
 mod together;
 
 use std::fs;

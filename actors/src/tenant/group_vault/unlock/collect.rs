@@ -1,5 +1,6 @@
 //! After release: the parts go to the session that asked, and to no other.
 
+use ocmt_crypto::ceremony::Purpose;
 use ocmt_store::tables::{Approval, Verdict};
 use ocmt_types::Secret;
 
@@ -16,6 +17,10 @@ impl Handle for CollectGroupUnlock {
     async fn handle(self, work: &mut Work) -> Result<UnlockParts, ActorError> {
         let vault = admin_of(work, Action::SeeToUnlock, self.group).await?;
         let mut loaded = found(work, &vault, self.ceremony).await?;
+        if loaded.params.purpose == Purpose::Cell {
+            let why = "this unlock is into the cell of the group's container: no device gets its parts";
+            return Err(ActorError::precondition("INTO_CELL", why));
+        }
         // before whose it is: a device that signed in anew is to hear that it is over, and forgets its half
         loaded.progress.step(Event::Collect, work.now).map_err(|refused| in_words(refused.into()))?;
         if work.user()?.session != loaded.row.opened_by {

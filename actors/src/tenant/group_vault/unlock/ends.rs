@@ -1,11 +1,12 @@
 //! How unlocks end: by time, with whoever leaves, and with new keys.
 
 use ocmt_store::tables::{
-    Approval, Ceremony, CeremonyPurpose, CeremonyState as Stored, GroupPart, GroupVault, GuardianSet, Verdict,
+    Approval, Ceremony, CeremonyPurpose, CeremonyState as Stored, GroupCellUnlock, GroupPart, GroupVault,
+    GuardianSet, Verdict,
 };
 use ocmt_types::{Digest32, UserId, VaultId};
 
-use super::{TIMER, advance, live_of, load, named, noted};
+use super::{TIMER, advance, cell, live_of, load, named, noted};
 use crate::{
     api::recovery::CeremonyState,
     error::ActorError,
@@ -49,7 +50,7 @@ pub(in crate::tenant) async fn member_out(
         let entered = advance(work, vault, &mut loaded, event).await?;
         noted(work, &loaded, entered).await?;
     }
-    Ok(())
+    cell::owner_out(work, vault, user).await
 }
 
 /// The vault has new keys: the unlock by which they were made is completed, and every other ends.
@@ -78,7 +79,7 @@ pub(in crate::tenant) async fn erase(work: &mut Work, vault: &GroupVault) -> Res
             forget(work, row.ceremony_id).await?;
         }
     }
-    Ok(())
+    cell::erase(work, vault).await
 }
 
 /// Takes at most so many of the unlocks that a vault has left which has ended, and of its sets with their parts; whether there
@@ -102,6 +103,7 @@ pub(in crate::tenant) async fn take_ended(
 
 async fn forget(work: &mut Work, unlock: Digest32) -> Result<(), ActorError> {
     work.tx.delete_all::<Approval>(Approval::ceremony_id.eq(unlock)).await?;
+    work.tx.delete::<GroupCellUnlock>(unlock).await?;
     work.tx.clear_timer(TIMER, &unlock.to_string()).await?;
     work.tx.delete::<Ceremony>(unlock).await?;
     Ok(())

@@ -6,6 +6,7 @@
 //! as long as whoever gave it administers the group, and it ends at the time that the requester chose and everybody saw.
 //! Whoever had the key then may have kept it, so new ones are due.
 
+mod cell;
 mod collect;
 mod deal;
 mod decide;
@@ -25,6 +26,7 @@ use ocmt_types::{Digest32, GroupId, GuardianshipId, Id as _, UserId, VaultId};
 use ractor::ActorRef;
 
 pub(in crate::tenant) use self::{
+    cell::{container_gone, handed, place, refuse_entry},
     deal::Dealt,
     deal::{check as check_deal, dealt, one_shared_slot},
     ends::{erase, look, member_out, rotated, take_ended},
@@ -65,6 +67,11 @@ impl TenantState {
             GroupUnlocksCall::DenyGroupUnlock(call) => self.work(myself, call),
             GroupUnlocksCall::CancelGroupUnlock(call) => self.work(myself, call),
             GroupUnlocksCall::CollectGroupUnlock(call) => self.work(myself, call),
+            GroupUnlocksCall::AppointGroupCell(call) => self.work(myself, call),
+            GroupUnlocksCall::DismissGroupCell(call) => self.work(myself, call),
+            GroupUnlocksCall::GetGroupCell(call) => self.work(myself, call),
+            GroupUnlocksCall::GetGroupCellKey(call) => self.admit(myself, call),
+            GroupUnlocksCall::OpenGroupCell(call) => self.admit(myself, call),
         }
     }
 }
@@ -165,10 +172,12 @@ async fn advance(
         None => drop(work.tx.clear_timer(TIMER, &subject).await?),
     }
     let over = entered.iter().any(|stage| !stage.is_live());
-    if over && loaded.row.released_at.is_some() && loaded.progress.stage != CeremonyState::Completed {
+    let into_cell = over && cell::ended(work, loaded).await?;
+    let was_open = over && loaded.row.released_at.is_some();
+    if was_open && !into_cell && loaded.progress.stage != CeremonyState::Completed {
         due(work, vault.vault_id).await?;
     }
-    if over && loaded.row.released_at.is_some() {
+    if was_open {
         // a watch of the vault that was begun while it was open shows nothing more either
         session_row::end_streams(work, loaded.row.user_id).await?;
     }

@@ -9,7 +9,7 @@ use ocmt_store::tables::{
 };
 use ocmt_types::{SessionId, UserId};
 
-use super::{TIMER, admin_of, live_of, load, set_in_force, view};
+use super::{TIMER, admin_of, cell, live_of, load, set_in_force, view};
 use crate::{
     api::group_unlocks::{OpenGroupUnlock, UnlockView},
     authorize::Action,
@@ -55,7 +55,7 @@ impl Handle for OpenGroupUnlock {
             go_on(work, &mut loaded, who.session).await?;
             return view::of(work, &loaded).await;
         }
-        check(work, &params, &set)?;
+        check(work, &params, &set, self.cell.is_some())?;
         if work.tx.get::<GroupPart>((set.set_id, who.user)).await?.is_none() {
             let why = "you hold no part of this vault's key yet: whoever has it open deals it anew with `ocmt group vault \
                        rotate`, and you get one";
@@ -63,7 +63,11 @@ impl Handle for OpenGroupUnlock {
         }
         bounded(work, &vault, who.user).await?;
         let session = work.tx.get::<Session>(who.session).await?.ok_or(ActorError::NotFound)?;
-        let row = Ceremony {
+        let cell = match self.cell {
+            Some(asked) => Some(cell::asked(work, &vault, &set, &params, asked).await?),
+            None => None,
+        };
+        let mut row = Ceremony {
             purpose: CeremonyPurpose::Unlock,
             state: Stored::Open,
             // there is no delay to count
@@ -73,6 +77,10 @@ impl Handle for OpenGroupUnlock {
         };
         if let Some(wrapped) = &row.release_private_wrapped {
             work.check_wrapped(wrapped).await?;
+        }
+        if let Some(cell) = cell {
+            row.opened_by = cell::no_session();
+            work.tx.insert(&cell).await?;
         }
         work.tx.insert(&row).await?;
         work.set_timer(TIMER, &id.to_string(), row.expires_at, &[]).await?;
@@ -85,7 +93,8 @@ impl Handle for OpenGroupUnlock {
 /// Whoever asked has signed in anew since: a session ends when it is idle for long, and that must not take what was approved.
 /// One session has it open at a time. The parts stay sealed to the device that asked.
 async fn go_on(work: &mut Work, loaded: &mut Loaded, session: SessionId) -> Result<(), ActorError> {
-    if loaded.row.opened_by == session || !loaded.progress.stage.is_live() {
+    let into_cell = loaded.params.purpose == Purpose::Cell;
+    if into_cell || loaded.row.opened_by == session || !loaded.progress.stage.is_live() {
         return Ok(());
     }
     let guard = Ceremony::version.eq(loaded.row.version);
@@ -117,9 +126,10 @@ async fn bounded(work: &mut Work, vault: &GroupVault, who: UserId) -> Result<(),
     Ok(())
 }
 
-fn check(work: &Work, params: &Params, set: &GuardianSet) -> Result<(), ActorError> {
+fn check(work: &Work, params: &Params, set: &GuardianSet, into_cell: bool) -> Result<(), ActorError> {
     let wrong = |why: String| ActorError::invalid("params", why);
-    if params.scope.tenant != work.ownership.tenant || params.purpose != Purpose::Unlock {
+    let purpose = if into_cell { Purpose::Cell } else { Purpose::Unlock };
+    if params.scope.tenant != work.ownership.tenant || params.purpose != purpose {
         return Err(wrong("are not those of an unlock of this vault".to_owned()));
     }
     params.check(&ground::signed_set(set)?).map_err(|error| wrong(error.to_string()))?;

@@ -1,11 +1,12 @@
 //! Unlocks as the group's administrators see them, and word of what happens in one.
 
+use ocmt_crypto::ceremony::Purpose;
 use ocmt_store::tables::{
-    Approval, Ceremony, CeremonyPurpose, Group, GroupPart, GroupVault, User, UserState, Verdict,
+    Approval, Ceremony, CeremonyPurpose, Group, GroupPart, GroupVault, GuardianSet, User, UserState, Verdict,
 };
-use ocmt_types::UserId;
+use ocmt_types::{ContainerId, UserId};
 
-use super::{Dealt, admin_of, decide::found, holder, load, present, set_in_force};
+use super::{Dealt, admin_of, cell, decide::found, holder, load, present, set_in_force};
 use crate::{
     api::{
         group_unlocks::{GetGroupUnlock, ListGroupUnlocks, UnlockAct, UnlockDetail, UnlockList, UnlockView},
@@ -33,6 +34,7 @@ impl Handle for GetGroupUnlock {
             unlock: of(work, &loaded).await?,
             signed_set: loaded.set_row.body,
             sealed_part: part.map(|part| part.sealed).unwrap_or_default(),
+            cell: cell::evidence(work, self.ceremony).await?,
         })
     }
 }
@@ -81,6 +83,7 @@ pub(super) async fn of(work: &mut Work, loaded: &Loaded) -> Result<UnlockView, A
         let email = self::email(work, user).await?;
         acts.push(UnlockAct { email, approved: said.verdict == Verdict::Approve, at: said.received_at });
     }
+    let cell = cell::of(work, row.ceremony_id).await?;
     let statement = NodeStatement {
         statement: row.statement.clone(),
         certificate_chain: serde_json::from_slice(&row.certificates).map_err(|_| ground::damaged())?,
@@ -98,6 +101,8 @@ pub(super) async fn of(work: &mut Work, loaded: &Loaded) -> Result<UnlockView, A
         approved: progress.approved_units(),
         acts,
         release_statement: row.release_private_wrapped.is_some().then_some(statement),
+        into_cell: params.purpose == Purpose::Cell,
+        handed_at: cell.and_then(|cell| cell.handed_at),
     })
 }
 
@@ -107,7 +112,9 @@ async fn email(work: &mut Work, user: UserId) -> Result<String, ActorError> {
 
 /// Everybody who holds a part hears that they are asked.
 pub(super) async fn announce(work: &mut Work, vault: &GroupVault, loaded: &Loaded) -> Result<(), ActorError> {
-    write(work, vault, loaded, "group_vault.unlock_asked").await
+    let cell = loaded.params.purpose == Purpose::Cell;
+    let kind = if cell { "group_vault.cell_asked" } else { "group_vault.unlock_asked" };
+    write(work, vault, loaded, kind).await
 }
 
 /// And what came of it.
@@ -117,11 +124,14 @@ pub(super) async fn tell(
     loaded: &Loaded,
     entered: &[CeremonyState],
 ) -> Result<(), ActorError> {
+    let cell = loaded.params.purpose == Purpose::Cell;
     let kind = match entered.last() {
+        Some(CeremonyState::Released) if cell => "group_vault.cell_released",
         Some(CeremonyState::Released) => "group_vault.unlock_released",
         // the letter about the new keys says it
         Some(CeremonyState::Completed) => return Ok(()),
         Some(CeremonyState::Denied) => "group_vault.unlock_denied",
+        Some(stage) if !stage.is_live() && cell => "group_vault.cell_ended",
         Some(stage) if !stage.is_live() => "group_vault.unlock_ended",
         _ => return Ok(()),
     };
@@ -144,6 +154,26 @@ pub(in crate::tenant) async fn tell_dealt(
         ("opens_with", dealt.counts()),
     ];
     send(work, "group_vault.key_shared", &vault.vault_id.to_string(), facts.into(), to).await
+}
+
+/// Everybody who holds a part hears which container may have what from now on, or that it may no more.
+pub(super) async fn tell_of_cell(
+    work: &mut Work,
+    vault: &GroupVault,
+    set: &GuardianSet,
+    kind: &str,
+    container: ContainerId,
+) -> Result<(), ActorError> {
+    let by = work.user()?.user;
+    let group = work.tx.get::<Group>(vault.group_id).await?;
+    let facts = [
+        ("group", group.map(|group| group.name).unwrap_or_default()),
+        ("group_id", vault.group_id.to_string()),
+        ("container", container.to_string()),
+        ("by", email(work, by).await?),
+    ];
+    let to = present(work, vault, set).await?;
+    send(work, kind, &vault.vault_id.to_string(), facts.into(), &to).await
 }
 
 async fn write(work: &mut Work, vault: &GroupVault, loaded: &Loaded, kind: &str) -> Result<(), ActorError> {

@@ -8,7 +8,8 @@ async fn an_unlock_is_asked_for_as_it_should_be_or_not_at_all() {
     let kit = Kit::sim().await;
     let three = Three::on(&kit).await;
     let good = three.asking(&kit, &three.team.ann, HOUR).await.params;
-    let ask = |params: Params| OpenGroupUnlock { group: three.team.group, params: params.encode() };
+    let ask =
+        |params: Params| OpenGroupUnlock { group: three.team.group, params: params.encode(), cell: None };
     let now = good.opened_at;
     for (what, bad) in [
         ("a recovery", Params { purpose: Purpose::Recovery, ..good }),

@@ -43,7 +43,7 @@ async fn who_signed_in_anew_goes_on_with_what_they_asked_for_and_nobody_else() {
     let kit = Kit::sim().await;
     let mut three = Three::on(&kit).await;
     let asked = opened(&kit, &three).await;
-    let again = OpenGroupUnlock { group: three.team.group, params: asked.params.encode() };
+    let again = OpenGroupUnlock { group: three.team.group, params: asked.params.encode(), cell: None };
     assert_eq!(reason(kit.call(three.team.bob.caller(), again.clone()).await), "ALREADY_EXISTS");
     let before = three.team.ann.person.caller.clone();
     three.team.ann.person = kit.sign_in(&three.team.ann.person, LinkPurpose::SignIn).await;

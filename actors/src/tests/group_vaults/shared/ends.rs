@@ -114,7 +114,7 @@ async fn new_keys_leave_nothing_to_parts_of_before() {
     assert!(before.id() != after.id() && after.total() == 2);
     let mut old = three.asking(&kit, &three.team.ann, HOUR).await;
     (old.params.set, old.params.set_hash) = (before.id(), before.hash());
-    let ask = OpenGroupUnlock { group: three.team.group, params: old.params.encode() };
+    let ask = OpenGroupUnlock { group: three.team.group, params: old.params.encode(), cell: None };
     assert_eq!(reason(kit.call(three.team.ann.caller(), ask).await), "INVALID_ARGUMENT");
     three.team.open = open;
 }

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bounds;
+mod cell;
 mod ends;
 mod together;
 mod two_nodes;
@@ -75,7 +76,7 @@ impl Three {
 
     async fn ask(&self, kit: &Kit, who: &Side, lasts: Duration) -> Result<Asked, ActorError> {
         let asked = self.asking(kit, who, lasts).await;
-        let ask = OpenGroupUnlock { group: self.team.group, params: asked.params.encode() };
+        let ask = OpenGroupUnlock { group: self.team.group, params: asked.params.encode(), cell: None };
         kit.call(who.caller(), ask).await.map(|_| asked)
     }
 

@@ -12,7 +12,7 @@ use crate::api_keys::{json, keep};
 
 impl Team {
     /// Bob and Carol are admitted by Ada and administer the group; each has compared words with her. Her vault of it.
-    async fn three_administrators(&self) -> GroupVault<'_> {
+    pub(super) async fn three_administrators(&self) -> GroupVault<'_> {
         let [ada, ..] = &self.people;
         let mut open = self.vaults[0].create_group_vault(self.group).await.unwrap();
         open.secrets_mut().put("bank", b"the value").await.unwrap();

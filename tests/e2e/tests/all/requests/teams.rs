@@ -29,7 +29,7 @@ pub(super) fn groups(ids: &Ids) -> Vec<Made> {
             user_id: ids.user.clone(), slot: vec![1; 100].into(), manifest: vec![1; 100].into(),
             admission: vec![1; 200].into(), idempotency_key: key() };
         GroupService/OpenGroupUnlock "group" => pb::OpenGroupUnlockRequest { group_id: group_id.clone(),
-            params: vec![1; 200].into(), idempotency_key: key() };
+            params: vec![1; 200].into(), cell: None, idempotency_key: key() };
         GroupService/GetGroupUnlock "group" => pb::GetGroupUnlockRequest { group_id: group_id.clone(),
             ceremony_id: vec![1; 32].into() };
         GroupService/ListGroupUnlocks "group" => pb::ListGroupUnlocksRequest { group_id: group_id.clone(), ..Default::default() };
@@ -41,6 +41,14 @@ pub(super) fn groups(ids: &Ids) -> Vec<Made> {
             ceremony_id: vec![1; 32].into(), idempotency_key: key() };
         GroupService/CollectGroupUnlock "group" => pb::CollectGroupUnlockRequest { group_id: group_id.clone(),
             ceremony_id: vec![1; 32].into() };
+        GroupService/AppointGroupCell "group" => pb::AppointGroupCellRequest { group_id: group_id.clone(),
+            appointment: vec![1; 200].into(), idempotency_key: key() };
+        GroupService/DismissGroupCell "group" => pb::DismissGroupCellRequest { group_id: group_id.clone(),
+            idempotency_key: key() };
+        GroupService/GetGroupCell "group" => pb::GetGroupCellRequest { group_id: group_id.clone() };
+        GroupService/GetGroupCellKey "group" => pb::GetGroupCellKeyRequest { group_id: group_id.clone(), lasts_ms: 600_000 };
+        GroupService/OpenGroupCell "group" => pb::OpenGroupCellRequest { group_id: group_id.clone(),
+            ceremony_id: vec![1; 32].into(), idempotency_key: key() };
         GroupService/DeleteGroup "group" => pb::DeleteGroupRequest { group_id, idempotency_key: key() };
     }
 }

@@ -171,6 +171,11 @@ pub(super) const RULES: &[Rule] = rules! {
         DenyGroupUnlock Member Refused,
         CancelGroupUnlock Member Refused,
         CollectGroupUnlock Member Refused,
+        AppointGroupCell Member Refused,
+        DismissGroupCell Member Refused,
+        GetGroupCell Member Refused,
+        GetGroupCellKey Member Refused,
+        OpenGroupCell Member Refused,
     }
     PairingService {
         CheckSender Member Refused,
