@@ -241,7 +241,7 @@ impl Cell {
             self.lock_inner().keys.forget();
             self.clear_volume().await?;
         }
-        Ok((unlock, begun?))
+        Ok((unlock, if together { self.left_of(begun?, now_ms) } else { begun? }))
     }
 
     async fn begin(
@@ -281,6 +281,9 @@ impl Cell {
         let cell = Arc::clone(self);
         tasks::to_its_end(async move {
             let _transition = cell.transition.lock().await;
+            if event == Event::LockAsked {
+                cell.lock_inner().keys.let_go();
+            }
             if !matches!(cell.step(event), Ok(Effect::Wipe)) {
                 return Ok(());
             }

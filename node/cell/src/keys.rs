@@ -90,6 +90,11 @@ impl Keys {
         Ok(offer.into())
     }
 
+    /// Nobody is waited for any more: what was approved for the key that is held opens nothing.
+    pub fn let_go(&mut self) {
+        self.held = None;
+    }
+
     /// Whether a key waits for those who approve.
     pub fn is_holding(&self, now_ms: u64) -> bool {
         self.held.as_ref().is_some_and(|held| now_ms < held.until_ms)

@@ -219,6 +219,12 @@ async fn another_cell_or_another_start_has_another_key() {
     assert_eq!(reason(&client.unlock_together(request.clone()).await.unwrap_err()), "CELL_PAYLOAD_REFUSED");
     let status = status(&mut client).await;
     assert!(status.locked && status.workload_state() == WorkloadState::Waiting);
+    // and a lock, of a cell that is locked too, lets go of it: whatever was asked for has ended
+    let key = hold(&cell, &mut client).await;
+    client.lock(LockRequest { reason: LockReason::Rotated.into() }).await.unwrap();
+    let request = group.released(key, Duration::from_secs(3600));
+    assert_eq!(reason(&client.unlock_together(request).await.unwrap_err()), "CELL_PAYLOAD_REFUSED");
+    assert!(common::status(&mut client).await.idle_for.is_none(), "it waits for nobody");
     // a key of a client's own unlock is none of several together
     let user = User::new();
     let own = user.statement(&cell, &mut client).await;

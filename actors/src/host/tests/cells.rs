@@ -1,5 +1,7 @@
 //! Cells without processes: they know their start secret, hold unlocks, count locks, and echo frames.
 
+mod together;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -10,21 +12,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use ocmt_crypto::{
-    cell::{
-        CellKey, CellPlace, DeliveredPolicy, GatewayAuthority, NewestPolicy, PolicyAuthority, Standing,
-        StartSecret,
-    },
-    datakey::{ObjectPlace, VaultScope},
-    entry::Entry,
-    group_cell::Handover,
-    object::open_body,
+use ocmt_crypto::cell::{
+    CellKey, CellPlace, DeliveredPolicy, GatewayAuthority, NewestPolicy, PolicyAuthority, Standing,
+    StartSecret,
 };
 use ocmt_runtime::{ContainerRef, Observed, Runtime as _, State, sim::SimRuntime};
 use ocmt_types::{Clock, MessageId, Timestamp, UnlockId};
 use rand::{SeedableRng as _, rngs::StdRng};
 use tokio::sync::{Notify, mpsc};
 
+use self::together::Variables;
 use super::{connecting::Connecting, transcripts::Conversing};
 use crate::{
     CellCall, CellChannel, CellError, CellInboxItem, CellInboxSettled, CellLink, CellPass, CellPolicy,
@@ -46,9 +43,6 @@ struct One {
     channels: Vec<Task>,
 }
 
-/// What a workload is started with.
-type Variables = Vec<(String, Vec<u8>)>;
-
 /// All cells of a runtime.
 pub(crate) struct FakeCells {
     runtime: SimRuntime,
@@ -56,7 +50,7 @@ pub(crate) struct FakeCells {
     by_token: Mutex<HashMap<String, One>>,
     /// Nothing answers.
     pub(super) dead: AtomicBool,
-    pub(super) key_asks: AtomicUsize,
+    pub(crate) key_asks: AtomicUsize,
     pub(crate) locks: Mutex<Vec<LockReason>>,
     /// What cells have opened by several together: variables with values, as the workload has them.
     pub(crate) together: Mutex<Vec<Variables>>,
@@ -81,6 +75,8 @@ pub(crate) struct FakeCells {
     pub(super) ahead: Mutex<Duration>,
     /// The workload takes no connection yet.
     pub(super) slow: AtomicBool,
+    /// It does not say its key yet.
+    pub(crate) slow_key: AtomicBool,
     /// A lock is taken and not answered for yet.
     pub(super) slow_to_lock: AtomicBool,
     /// A lock is done, and the volume was not sealed.
@@ -125,6 +121,7 @@ impl FakeCells {
             status_asks: AtomicUsize::new(0),
             ahead: Mutex::default(),
             slow: AtomicBool::new(false),
+            slow_key: AtomicBool::new(false),
             slow_to_lock: AtomicBool::new(false),
             unsealed: AtomicBool::new(false),
             volume_unsealed: Mutex::default(),
@@ -175,32 +172,6 @@ impl FakeCells {
         self.by_token.lock().unwrap().values_mut().for_each(|one| one.channels.clear());
     }
 
-    /// As a real one does it, but for the processes.
-    fn open_together(&self, one: &mut One, unlock: &CellUnlock) -> Result<Duration, CellError> {
-        if self.lease(one).is_some() {
-            return Err(refused("CELL_NOT_LOCKED"));
-        }
-        let bad = || refused("CELL_PAYLOAD_REFUSED");
-        let (key, made) = one.held.as_mut().ok_or_else(bad)?;
-        let handover = Handover::decode(&unlock.sealed_payload).map_err(|_| bad())?;
-        let now = self.clock.now();
-        let opened = key.open_together(&handover, (now.since(*made), now), &mut rand::rng());
-        let payload = opened.map_err(|_| bad())?.payload.ok_or_else(bad)?;
-        assert_eq!(payload.unlock, unlock.unlock, "host and cell call it the same");
-        let scope = VaultScope { tenant: key_tenant(&handover), vault: payload.vault };
-        let values = payload.entries.iter().map(|entry| {
-            let object = handover.objects.iter().find(|one| one.object_id == entry.object).unwrap();
-            let place = ObjectPlace { scope, object: entry.object, version: entry.version };
-            let plain = open_body(&entry.data_key, &place, &object.body).unwrap();
-            (entry.name.clone(), Entry::decode(&plain).unwrap().value.to_vec())
-        });
-        self.together.lock().unwrap().push(values.collect());
-        let lease = Duration::from_millis(payload.lease_ms);
-        one.held = None;
-        one.unlock = Some((unlock.unlock, now + lease));
-        Ok(lease)
-    }
-
     fn lease(&self, one: &One) -> Option<(UnlockId, Duration)> {
         let now = self.clock.now();
         one.unlock.filter(|(_, until)| *until > now).map(|(id, until)| (id, until.since(now)))
@@ -209,10 +180,6 @@ impl FakeCells {
 
 pub(super) fn refused(reason: &str) -> CellError {
     CellError::Refused { reason: reason.to_owned(), why: reason.to_lowercase() }
-}
-
-fn key_tenant(handover: &Handover) -> ocmt_types::TenantId {
-    ocmt_crypto::ceremony::Ceremony::decode(&handover.params).unwrap().scope.tenant
 }
 
 fn place(observed: &Observed) -> CellPlace {
@@ -253,6 +220,9 @@ impl CellLink for FakeCells {
     fn get_key<'a>(&'a self, cell: &'a CellTarget) -> CellCall<'a, Vec<u8>> {
         Box::pin(async move {
             self.key_asks.fetch_add(1, Ordering::SeqCst);
+            while self.slow_key.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await; // why: a level is looked at
+            }
             let (observed, secret) = self.find(cell).await?;
             let key = CellKey::generate(place(&observed), [1; 32], &mut StdRng::seed_from_u64(1));
             Ok(key.offer(&secret, self.clock.now()).unwrap())
@@ -342,7 +312,7 @@ impl CellLink for FakeCells {
             while self.slow_to_lock.load(Ordering::SeqCst) {
                 tokio::time::sleep(Duration::from_millis(5)).await; // why: a level is looked at
             }
-            self.with(cell, |one| *one = One { newest: one.newest, held: one.held.take(), ..One::default() });
+            self.with(cell, |one| *one = One { newest: one.newest, ..One::default() });
             if self.unsealed.load(Ordering::SeqCst) { Err(refused("VOLUME_NOT_SEALED")) } else { Ok(()) }
         })
     }

@@ -53,7 +53,8 @@ impl Handle for OpenCeremony {
             }
             return Err(ActorError::AlreadyExists("a ceremony of these parameters"));
         }
-        if params.purpose == Purpose::Unlock {
+        // each other purpose has no delay
+        if params.purpose != Purpose::Recovery {
             let why =
                 "are those of an unlock: a group's vault is opened by its administrators (OpenGroupUnlock)";
             return Err(ActorError::invalid("params", why));

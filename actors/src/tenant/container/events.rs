@@ -3,7 +3,7 @@
 use ocmt_store::tables::{Container, ContainerEvent, ContainerEventKind, ContainerState, WakeCause};
 use ocmt_types::Timestamp;
 
-use crate::{effect::Effect, error::ActorError, tenant::group_vault::unlock::container_gone, work::Work};
+use crate::{effect::Effect, error::ActorError, tenant::group_vault::unlock as group_unlock, work::Work};
 
 /// Events of a tenant that are kept.
 pub(crate) const KEPT: i64 = 1024;
@@ -42,7 +42,7 @@ fn shown(row: &Container) -> Shown<'_> {
 pub(crate) async fn removed(work: &mut Work, row: &Container) -> Result<(), ActorError> {
     let row = Container { observed: ContainerState::Absent, ..row.clone() };
     note(work, &row, ContainerEventKind::Removed, None).await?;
-    container_gone(work, row.container_id).await
+    group_unlock::container_gone(work, row.container_id).await
 }
 
 /// It runs, and its cell is locked.

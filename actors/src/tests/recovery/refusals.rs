@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use ocmt_crypto::{
-    ceremony::Verdict,
+    ceremony::{Purpose, Verdict},
     guardian::{self, Delays},
 };
 use ocmt_store::tables::{Approval, Handout};
@@ -102,6 +102,20 @@ async fn r11_shares_of_a_retired_set_are_refused() {
     circle.set = new;
     let requester = circle.opened().await;
     circle.approve(0, requester.id()).await.unwrap();
+}
+
+/// An unlock of a group's vault, to a device or into its cell, has no delay that its owner could use.
+#[tokio::test]
+async fn a_vault_is_not_recovered_by_what_is_no_recovery() {
+    let mut circle = circle(2, &[1, 1, 1]).await;
+    let mut requester = circle.requester().await;
+    for purpose in [Purpose::Unlock, Purpose::Cell] {
+        requester.params.purpose = purpose;
+        requester.params.delay_ms = 0;
+        let refused = circle.open(&requester).await.unwrap_err();
+        assert!(matches!(&refused, ActorError::InvalidArgument { field: "params", .. }), "{refused:?}");
+        assert!(circle.find_row(requester.id()).await.is_none());
+    }
 }
 
 #[tokio::test]

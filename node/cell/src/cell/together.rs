@@ -80,6 +80,12 @@ impl Cell {
         }
     }
 
+    /// What is left of a lease that began then: ending what was there takes some of it.
+    pub(super) fn left_of(&self, lease_ms: u64, since_ms: u64) -> u64 {
+        // none would be the usual lease
+        lease_ms.saturating_sub(self.now_ms().saturating_sub(since_ms)).max(1)
+    }
+
     /// Ends what runs without secrets, and all that it or somebody else has left here: what a group's secrets are given to is what
     /// its image starts, and nothing beside it.
     pub(super) async fn clear_below(&self) {

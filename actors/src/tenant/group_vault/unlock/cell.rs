@@ -150,8 +150,8 @@ pub(super) async fn ended(work: &mut Work, loaded: &Loaded) -> Result<bool, Acto
     if loaded.params.purpose != Purpose::Cell {
         return Ok(false);
     }
-    let row = of(work, loaded.row.ceremony_id).await?.ok_or_else(ground::damaged)?;
-    if row.handed_at.is_some() {
+    // handed over or not: the cell is to hold no key for it any more either. An end is not stopped by what is missing
+    if let Some(row) = of(work, loaded.row.ceremony_id).await? {
         lock_cell(work, &row.container_id.to_string()).await?;
     }
     Ok(true)

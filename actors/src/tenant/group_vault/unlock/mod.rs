@@ -227,6 +227,10 @@ async fn due(work: &mut Work, vault: VaultId) -> Result<(), ActorError> {
 /// Whether this session has the vault open by an unlock: its parts were released to it, and the time is not over.
 pub(super) async fn is_open_to_caller(work: &mut Work, vault: VaultId) -> Result<bool, ActorError> {
     let Some(who) = work.standing.caller.user() else { return Ok(false) };
+    // what is open in a cell is open to no session, and work without one has this
+    if who.session == cell::no_session() {
+        return Ok(false);
+    }
     let released = Ceremony::vault_id
         .eq(vault)
         .and(Ceremony::state.eq(Stored::Released))

@@ -23,6 +23,8 @@ use crate::{
 
 /// How old a signature may be: one that was dismissed long ago does not come back.
 const SIGNED_LATELY: Duration = Duration::from_secs(15 * 60);
+/// By how much a number may be above the time of its signature, in milliseconds.
+const AHEAD: u128 = 1_000_000;
 
 impl Handle for AppointGroupCell {
     async fn handle(self, work: &mut Work) -> Result<Done, ActorError> {
@@ -88,6 +90,11 @@ fn signed(
     let apart = appointment.appointed_at.since(work.now).max(work.now.since(appointment.appointed_at));
     if apart > SIGNED_LATELY {
         return Err(bad("was signed at another time than now: set the clock"));
+    }
+    // numbers are clocks': nobody uses all of them up
+    if u128::from(appointment.number) > u128::try_from(appointment.appointed_at.millis()).unwrap_or(0) + AHEAD
+    {
+        return Err(bad("has a number that is too far ahead"));
     }
     Ok(appointment)
 }
