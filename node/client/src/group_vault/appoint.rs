@@ -81,7 +81,7 @@ impl GroupVault<'_> {
             container,
             node,
             // of the clock, so that it grows over an appointment that nobody here knows
-            number: u64::try_from(now.millis()).unwrap_or(0).max(known + 1),
+            number: u64::try_from(now.millis()).unwrap_or(0).max(known.saturating_add(1)),
             longest_ms,
             appointed_at: now,
             mapping,

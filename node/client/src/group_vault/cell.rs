@@ -80,6 +80,9 @@ pub struct CellAsked {
     pub(super) number: u64,
     #[serde(skip)]
     pub(super) hash: Digest32,
+    /// The state of the vault that it was checked against.
+    #[serde(skip)]
+    pub(super) present: Seen,
 }
 
 /// An appointment as the node shows it, verified, and the vault's present state.
@@ -260,7 +263,7 @@ impl Vault {
             return Err(CryptoError::Refused.into());
         }
         let (number, hash) = (appointment.number, appointment.hash);
-        Ok(CellAsked { cell: shown.cell(), known, number, hash })
+        Ok(CellAsked { cell: shown.cell(), known, number, hash, present: shown.present })
     }
 
     /// The appointment in force.

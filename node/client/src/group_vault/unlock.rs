@@ -251,7 +251,10 @@ impl Vault {
         };
         let answer = self.client().groups().approve_group_unlock(request).await?.into_inner();
         if let Some(cell) = &review.cell {
-            self.state().keep_appointment(review.set.scope().vault, cell.number, cell.hash)?;
+            let vault = review.set.scope().vault;
+            self.state().keep_appointment(vault, cell.number, cell.hash)?;
+            // a device that never opens the vault hears of new keys so: nobody shows it those of before again
+            self.state().saw(vault, &cell.present)?;
         }
         expected(present(answer.unlock, "unlock")?, review.unlock.id)
     }

@@ -1,7 +1,7 @@
 // Deciding on a request for recovery. Everything is checked here before anything is opened: the owner's signature under the
 // key that this browser knows, the request against what the owner has signed, one's own parts against both.
 
-import { approve, checkCeremony, lostMailbox, readCeremony, signStop, verifyRelease } from "../core/ceremony.js";
+import { approve, checkCeremony, lostMailbox, readCeremony, RECOVERY, signStop, verifyRelease } from "../core/ceremony.js";
 import { hex, need, unhex } from "../core/codec.js";
 import { openUnits, seatOf, wipeUnits } from "../core/guardian.js";
 import { wordsOfCeremony } from "../core/words.js";
@@ -19,7 +19,8 @@ const METHODS = { deny: "DenyCeremony", doubt: "VoiceDoubt", lock: "LockCeremony
 
 async function ceremony() {
   const read = await readCeremony(unhex(params));
-  need(hex(read.hash) === id);
+  // an unlock has no delay: nobody approves one as a recovery
+  need(read.purpose === RECOVERY && hex(read.hash) === id);
   return read;
 }
 

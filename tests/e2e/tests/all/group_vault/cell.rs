@@ -210,7 +210,12 @@ async fn new_keys_end_the_appointment_unless_whoever_makes_them_signs_it_anew() 
     drop(open);
     let too_long = team.vaults[2].ask_for_cell(team.group, 3 * HOUR).await.err().unwrap();
     assert!(matches!(&too_long, ClientError::Usage(text) if text.contains("120 min")), "{too_long}");
+    // who never opens the vault hears of new keys all the same: by asking or approving
+    let carols = &team.people[2];
+    let vault = carols.client.group_vault(team.group).await.unwrap().vault.unwrap();
+    assert!(carols.device.seen(vault).unwrap().is_none());
     let asked = team.vaults[2].ask_for_cell(team.group, HOUR).await.unwrap();
+    assert!(carols.device.seen(vault).unwrap().is_some(), "it remembers the state that it approved for");
     let review = team.vaults[0].review_unlock(team.group, asked.id).await.unwrap();
     assert_eq!(review.cell.as_ref().unwrap().known, Known::Newer, "than the one that she has signed");
     team.vaults[0].approve_unlock(team.group, &review).await.unwrap();
