@@ -19,7 +19,7 @@ use crate::{
     guardian::{Dealt, Delays, Plan, Seat, deal, open_units, test_set::Person},
     object::{VaultObject, keyring_id},
     seal::SealSecretKey,
-    sign::SigningKey,
+    sign::{SigningKey, VerifyKey},
     slot::{KeySlot, NewSlot, RecoveryKey},
     vault::{self, Seen, UnlockedVault},
 };
@@ -127,7 +127,18 @@ impl World {
         statement: &[u8],
         seen: Option<&Seen>,
     ) -> Result<()> {
-        let host = self.host.verify_key();
+        self.check_by((node(), &self.host.verify_key()), ceremony, order, statement, seen)
+    }
+
+    /// The statement came with the certificate of this node.
+    pub(super) fn check_by(
+        &self,
+        node: (NodeId, &VerifyKey),
+        ceremony: &Ceremony,
+        order: &Order,
+        statement: &[u8],
+        seen: Option<&Seen>,
+    ) -> Result<()> {
         Asked {
             ceremony,
             order: &order.encode(),
@@ -135,7 +146,7 @@ impl World {
             statement,
             group: group(),
             identity: &self.open.keyring().identity_signing.verify_key(),
-            node: (node(), &host),
+            node,
         }
         .check(seen, NOW + HOUR / 4)
         .map(drop)

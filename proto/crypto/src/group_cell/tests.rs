@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ocmt_types::{ContainerId, Digest32, Id as _, UnlockId};
+use ocmt_types::{ContainerId, Digest32, Id as _, NodeId, UnlockId};
 
 use crate::{
     CryptoError,
@@ -84,8 +84,10 @@ fn nobody_seals_a_part_to_a_key_that_the_appointed_host_does_not_state() {
     // another host, whose certificate is as good
     let host = std::mem::replace(&mut world.host, SigningKey::generate(&mut world.rng));
     let forged = world.statement_of(&thief, None);
-    world.host = host;
+    let other = std::mem::replace(&mut world.host, host).verify_key();
     assert_eq!(world.check(&swapped, &order, &forged, None), refused);
+    let by = (NodeId::from_bytes([80; 16]), &other);
+    assert_eq!(world.check_by(by, &swapped, &order, &forged, None), refused, "in the appointed one's name");
     // another container of the same host
     let place = world.place;
     world.place.container = ContainerId::from_bytes([70; 16]);
@@ -96,6 +98,21 @@ fn nobody_seals_a_part_to_a_key_that_the_appointed_host_does_not_state() {
     let device = Ceremony { purpose: Purpose::Unlock, ..ceremony };
     assert_eq!(world.check(&device, &order, &good, None), refused);
     assert_eq!(world.check(&ceremony, &Order { random: [5; 32], ..order }, &good, None), refused);
+}
+
+/// What was agreed to is in the name of the ceremony, and the rest comes from the node.
+#[test]
+fn the_cell_opens_nothing_by_another_order_nor_what_was_approved_for_a_device() {
+    let mut world = World::new();
+    let order = world.order();
+    let ceremony = world.ceremony(&order);
+    let approvals = world.approvals(&ceremony, &[0, 1]);
+    let other = Order { random: [5; 32], ..order };
+    assert_eq!(world.hand(&ceremony, &other, &approvals).err(), Some(CryptoError::Refused));
+    let device = Ceremony { purpose: Purpose::Unlock, ..ceremony };
+    let parts = world.approvals(&device, &[0, 1]);
+    assert_eq!(world.hand(&device, &order, &parts).err(), Some(CryptoError::Refused));
+    assert!(world.hand(&ceremony, &order, &approvals).unwrap().payload.is_some());
 }
 
 #[test]

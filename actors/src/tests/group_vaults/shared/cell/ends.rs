@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::{
-    api::container::{GetCellKey, LockCell, RemoveContainer},
+    api::container::{ExtendUnlock, GetCellKey, LockCell, RemoveContainer},
     host::tests::unlock_cell,
 };
 
@@ -94,6 +94,8 @@ async fn its_own_user_does_not_enter_and_may_lock_it() {
     let ann = &cell.three.team.ann;
     let own = unlock_cell(cell.container, ann.own.scope().vault);
     assert_eq!(reason(cell.kit().call(ann.caller(), own.clone()).await), "GROUP_CELL");
+    let longer = ExtendUnlock { container: cell.container, extension: vec![1] };
+    assert_eq!(reason(cell.kit().call(ann.caller(), longer).await), "GROUP_CELL");
     cell.kit().call(ann.caller(), LockCell { container: cell.container }).await.unwrap();
     cell.is_locked().await;
     assert_eq!(
