@@ -6,8 +6,8 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Client, Options, TestCell, WORKLOAD, find, free_port, id, is_root, marks_in_memory, ready, status,
-    user::User,
+    Client, Options, Script, TestCell, WORKLOAD, find, free_port, id, is_root, level, marks_in_memory, ready,
+    status, user::User,
 };
 use ocmt_crypto::{
     cell::{CellKeyOffer, CellPlace},
@@ -230,6 +230,27 @@ async fn another_cell_or_another_start_has_another_key() {
     let own = user.statement(&cell, &mut client).await;
     let request = group.released(*own.key(), Duration::from_secs(3600));
     assert_eq!(reason(&client.unlock_together(request).await.unwrap_err()), "CELL_PAYLOAD_REFUSED");
+}
+
+/// Whoever entered before may have left it there to wait for the group's secrets.
+#[tokio::test]
+async fn what_ran_here_before_is_ended_before_the_secrets_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pid");
+    let stubborn = Script::new(&format!("trap '' TERM HUP; echo $$ > {}; exec sleep 600", file.display()));
+    // in a session of its own, and of the workload without secrets alone
+    let script = format!("[ -n \"$DEMO_SECRET\" ] || setsid sh {} & sleep 600", stubborn.argv()[1]);
+    let script = Script::new(&script);
+    let options = Options { workload: &script.argv(), extra: &["--start-locked"], ..Options::default() };
+    let cell = TestCell::start(&options);
+    let mut client = cell.client().await;
+    let written = || std::fs::read_to_string(&file).ok().filter(|text| text.ends_with('\n'));
+    let stray: u32 = level("it to be there", written).await.trim().parse().unwrap();
+    let group = Group::of(&cell.place);
+    let key = hold(&cell, &mut client).await;
+    client.unlock_together(group.released(key, Duration::from_secs(3600))).await.unwrap();
+    let there = || std::fs::exists(format!("/proc/{stray}")).unwrap();
+    level("it to be gone", || (!there()).then_some(())).await;
 }
 
 #[tokio::test]
