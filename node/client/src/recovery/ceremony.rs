@@ -316,6 +316,16 @@ mod tests {
         assert_eq!(at_guardian.split(' ').count(), 6);
     }
 
+    /// It has no delay in which its owner could stop it.
+    #[test]
+    fn an_unlock_is_not_shown_as_a_recovery() {
+        for purpose in [crypto::Purpose::Unlock, crypto::Purpose::Cell] {
+            let mut unlock = request();
+            unlock.ceremony.purpose = purpose;
+            assert!(matches!(parse(told(&unlock)), Err(ClientError::Answer("params"))), "{purpose:?}");
+        }
+    }
+
     #[test]
     fn who_denies_what_is_proposed_has_not_signed() {
         let act = |kind: pb::CeremonyActKind, by: &str| pb::CeremonyAct {
