@@ -39,6 +39,14 @@ fn sealed(volumes: &Path) -> PathBuf {
     files(volumes).into_iter().find(|file| file.ends_with("volume.sealed")).expect("no sealed volume")
 }
 
+/// The highest serial that Bob's device has sent for this volume, and the one that was answered last.
+fn serials(node: &TestNode, id: ContainerId) -> (u64, u64) {
+    let text = fs::read(node.folder().join("devices/bob/state.json")).unwrap();
+    let kept: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let of = |kind: &str| kept[kind][id.to_string()].as_u64().unwrap_or(0);
+    (of("volumes_tried"), of("volumes"))
+}
+
 async fn says(person: &Person, cell: &UnlockedCell, words: &[&str]) -> String {
     let argv = [&[docker::WORKLOAD], words].concat().into_iter().map(str::to_owned).collect();
     let (said, code) = exec(person, cell, argv).await;
@@ -99,6 +107,8 @@ pub(crate) async fn keeps_what_was_written_and_shows_its_host_none_of_it(
     fs::write(&file, old).unwrap();
     let refused = vault.unlock_container(id, &[], LEASE, false).await.err().unwrap();
     assert_eq!(refused.reason().as_deref(), Some("VOLUME_OLDER"), "{refused}");
+    let (sent, answered) = serials(node, id);
+    assert!(sent > answered, "what was sent is remembered whatever came of it: {sent}, {answered}");
     fs::remove_file(&file).unwrap();
     let refused = vault.unlock_container(id, &[], LEASE, false).await.err().unwrap();
     assert_eq!(refused.reason().as_deref(), Some("VOLUME_MISSING"), "{refused}");
