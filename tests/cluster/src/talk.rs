@@ -17,6 +17,7 @@ use ocmt_client::{
 };
 use ocmt_crypto::channel::{Lane, Message, StreamKind};
 use ocmt_testkit::programs;
+use ocmt_types::{ConversationId, VaultId};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -65,6 +66,10 @@ pub struct Talk {
     pub client: Client,
     /// With whom.
     pub container: Container,
+    /// Of the one who talks.
+    pub vault: VaultId,
+    /// A conversation of theirs in which nothing was said.
+    pub conversation: ConversationId,
     stop: Arc<AtomicBool>,
     speaker: JoinSet<anyhow::Result<Spoken>>,
 }
@@ -93,6 +98,7 @@ impl Talk {
         let account = cluster.account(name, node).await?;
         let mut vault = account.open(cluster.everywhere(), &cluster.device(name)?).await?;
         vault.put("a word", b"known to its owner").await?;
+        let conversation = vault.open_conversation(None).await?.id;
         let client = vault.client().clone();
         let spec = Spec {
             argv: programs.stays,
@@ -107,7 +113,7 @@ impl Talk {
         let container = client.container(made.id).await?;
         let (stop, mut speaker) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
         speaker.spawn(Box::pin(speak(channel, stop.clone())));
-        Ok(Self { client, container, stop, speaker })
+        Ok(Self { client, container, vault: vault.id(), conversation, stop, speaker })
     }
 
     /// Ends it; the container must be the same, never made anew.

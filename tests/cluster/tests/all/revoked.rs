@@ -1,9 +1,9 @@
 //! A session that is revoked at one node: what it has open through every node ends within a second, the sealed channel and
-//! the workload's own WebSockets, and its token is good nowhere.
+//! the workload's own WebSockets, a conversation that is followed and a vault that is watched, and its token is good nowhere.
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use futures_util::future::join_all;
 use ocmt_client::{Client, gateway::Gateway};
 use ocmt_cluster_tests::{
@@ -15,7 +15,7 @@ use ocmt_cluster_tests::{
 };
 use ocmt_proto::v1::{self as pb, open_channel_request::Part};
 use ocmt_testkit::pace::beside;
-use ocmt_types::ContainerId;
+use ocmt_types::{ContainerId, ConversationId, VaultId};
 use tonic::{Code, Streaming};
 
 use super::plain;
@@ -48,35 +48,38 @@ async fn s4_a_revoked_session_ends_what_is_open_through_every_node_within_a_seco
     talk.end().await.unwrap();
 }
 
-/// Opens a WebSocket and a channel through each node in another session, revokes that at one of them; how long each took
-/// to end, and a call of somebody else's meanwhile at the longest.
+/// Opens a WebSocket, a channel, a conversation and a watch through each node in another session, revokes that at one of
+/// them; how long each took to end, and what of it may be the machine's.
 async fn one(cluster: &Cluster, talk: &Talk, round: usize) -> anyhow::Result<Vec<(Duration, Duration)>> {
     let other = cluster.sign_in("talker@cluster.example", round % NODES).await?;
     let session = other.who_am_i().await?.session.context("a session")?.id;
     let pass = Pass::of_session(&other, talk.container.id).await?;
     let (mut sockets, mut channels) = (Vec::new(), Vec::new());
+    let (mut follows, mut watches) = (Vec::new(), Vec::new());
     for node in 0..NODES {
         sockets.push(pass.open(cluster, node).await?);
+        // a client that was answered goes to the owner from then on: each of these is another
         channels.push(channel(&at(cluster, &other, node).await?, talk.container.id).await?);
+        follows.push(follow(&at(cluster, &other, node).await?, talk.conversation).await?);
+        watches.push(watch(&at(cluster, &other, node).await?, talk.vault).await?);
     }
     let mut plain = Vec::new();
     if round < PLAIN {
         plain = plain::open(cluster, &other, talk.container.id).await?;
     }
     let revoker = at(cluster, &talk.client, (round + 1) % NODES).await?;
-    // of nobody: what such a call takes meanwhile the machine takes
-    let stranger = Client::connect(cluster.target(round % NODES)).await?;
-    let control = async || drop(stranger.who_am_i().await);
     let began = now();
     let all_end = async {
         tokio::join!(
             revoker.revoke_session(session),
             join_all(sockets.iter_mut().map(|socket| socket_ends(socket, began))),
             join_all(channels.iter_mut().map(|channel| channel_ends(channel, began))),
+            join_all(follows.iter_mut().map(|follow| stream_ends(follow, began))),
+            join_all(watches.iter_mut().map(|watch| stream_ends(watch, began))),
             join_all(plain.iter_mut().map(|(_, socket)| plain::ends(socket, REVOKED, began))),
         )
     };
-    let ((revoked, closed, ended, plain_ended), machine) = beside(control, all_end).await;
+    let ((revoked, closed, ended, followed, watched, plain_ended), machine) = beside(all_end).await?;
     revoked?;
     for node in 0..NODES {
         let refused = at(cluster, &other, node).await?.who_am_i().await.err().context("its token is good")?;
@@ -86,7 +89,7 @@ async fn one(cluster: &Cluster, talk: &Talk, round: usize) -> anyhow::Result<Vec
     for (visitor, _) in &plain {
         plain::refused(visitor).await?;
     }
-    let took = closed.into_iter().chain(ended).chain(plain_ended);
+    let took = closed.into_iter().chain(ended).chain(followed).chain(watched).chain(plain_ended);
     took.map(|took| Ok((took?, machine))).collect()
 }
 
@@ -122,4 +125,31 @@ async fn channel_ends(channel: &mut Channel, began: Duration) -> anyhow::Result<
     let end = tokio::time::timeout(PATIENCE, channel.answers.message()).await.context("the channel hangs")?;
     ensure!(matches!(end, Ok(None) | Err(_)), "the cell said something");
     Ok(since(began))
+}
+
+async fn follow(
+    client: &Client,
+    conversation: ConversationId,
+) -> anyhow::Result<Streaming<pb::ReadTranscriptResponse>> {
+    let conversation_id = conversation.to_string();
+    let request = pb::ReadTranscriptRequest { conversation_id, from_sequence: 0, follow: true };
+    let mut stream = client.transcripts().read_transcript(request).await?.into_inner();
+    stream.message().await?.context("it is followed")?;
+    Ok(stream)
+}
+
+async fn watch(client: &Client, vault: VaultId) -> anyhow::Result<Streaming<pb::WatchVaultResponse>> {
+    let request = pb::WatchVaultRequest { vault_id: vault.to_string(), resume_token: String::new() };
+    let mut stream = client.vaults().watch_vault(request).await?.into_inner();
+    stream.message().await?.context("it is watched")?;
+    Ok(stream)
+}
+
+/// Waits until it is told that the session is over; how long after `began` that came.
+async fn stream_ends<T>(stream: &mut Streaming<T>, began: Duration) -> anyhow::Result<Duration> {
+    match tokio::time::timeout(PATIENCE, stream.message()).await.context("the stream hangs")? {
+        Err(status) if status.code() == Code::Unauthenticated => Ok(since(began)),
+        Err(status) => bail!("it ended with {status}"),
+        Ok(_) => bail!("it went on, or ended as if it was whole"),
+    }
 }

@@ -10,7 +10,9 @@ use ocmt_client::{
 use ocmt_testkit::{
     Person, TestNode,
     command::{Said, ocmt},
+    pace,
 };
+use ocmt_types::{Clock as _, SystemClock};
 use serde_json::Value;
 
 use crate::api_keys::keep;
@@ -156,7 +158,13 @@ async fn a_device_sees_what_another_writes_and_nothing_after_its_session_has_end
     let bad = ada.client.watch_vault(vault.id(), "1.0").await.err().unwrap();
     assert!(matches!(bad, ClientError::Refused(_)) && bad.code() == Some(tonic::Code::InvalidArgument));
     ada.client.sign_out().await.unwrap();
-    let ended = tokio::time::timeout(Duration::from_secs(60), watch.next()).await;
+    let began = SystemClock.boottime();
+    let ended = async {
+        let ended = tokio::time::timeout(Duration::from_secs(60), watch.next()).await;
+        (ended, SystemClock.boottime().saturating_sub(began))
+    };
+    let ((ended, took), machine) = pace::beside(ended).await.unwrap();
     let ended = ended.expect("it goes on after its session").unwrap_err();
+    assert!(took < Duration::from_secs(1) + machine, "{took:?}, {machine:?} of it the machine's");
     assert_eq!(ended.code(), Some(tonic::Code::Unauthenticated));
 }
