@@ -20,8 +20,10 @@ const NODES: usize = 3;
 const PEOPLE: usize = 6;
 /// "Service restart" of the registry of RFC 6455: connect again at once.
 const RESTART: u16 = 1012;
+/// Until every node is there again.
+const LIVE: Duration = Duration::from_secs(60);
 /// How long until a container is reached again once its host is back.
-const BACK: Duration = Duration::from_secs(60);
+const BACK: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_restart_under_load_restarts_no_container_and_loses_no_word() {
@@ -99,7 +101,7 @@ async fn restart(cluster: &mut Cluster, node: usize, visitors: &[Visitor]) -> an
         opened(cluster, visitor, other).await?;
     }
     let served = cluster.nodes[node].start().await?;
-    cluster.all_live(BACK).await?;
+    cluster.all_live(LIVE).await?;
     let mut longest = Duration::ZERO;
     for visitor in visitors {
         for through in [node, other] {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use ocmt_cluster_tests::{
     stage::{Cost, Stage},
     wait::{now, since},
@@ -10,6 +11,10 @@ use rustix::process::Signal;
 
 use super::{PATIENCE, TAKEN_OVER, life};
 
+/// Well below a lease, that a start would wait for.
+const OWN_LEASE: Duration = Duration::from_secs(3);
+/// Until every node is there again.
+const BACK: Duration = Duration::from_secs(60);
 /// How long a frozen node holds its callers, before they ask another.
 const HELD: Duration = Duration::from_secs(3);
 
@@ -21,7 +26,9 @@ pub(super) async fn killed_and_started_again(stage: &mut Stage, node: usize) -> 
         .play(async |cluster| {
             cluster.nodes[node].kill().await?;
             served = cluster.nodes[node].start().await?;
-            Ok(())
+            // as soon as it serves, looked at once: it was the node itself
+            let own = cluster.dead(&before, Duration::ZERO).await;
+            own.map(drop).context("it serves while its earlier life has its lease")
         })
         .await
         .unwrap();
@@ -29,6 +36,14 @@ pub(super) async fn killed_and_started_again(stage: &mut Stage, node: usize) -> 
     assert_ne!(before, after, "a new life has a new incarnation");
     assert_eq!(cost.unanswered, 0, "{cost}");
     assert!(cost.silence < served + Duration::from_secs(5), "the lease was waited for: {cost}");
+    // a start of the same node, where there is no lease that it could wait for
+    stage.cluster.nodes[node].stop().await.unwrap();
+    let plain = stage.cluster.nodes[node].start().await.unwrap();
+    stage.cluster.all_live(BACK).await.unwrap();
+    assert!(
+        served < plain + plain / 2 + OWN_LEASE,
+        "it waited for its own lease: {served:.2?}, else {plain:.2?}"
+    );
     cost
 }
 

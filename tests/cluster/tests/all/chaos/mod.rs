@@ -15,8 +15,8 @@ use ocmt_cluster_tests::stage::{Cost, Stage};
 
 /// People with a tenant each, two devices each.
 const PEOPLE: usize = 9;
-/// How long until a life is declared dead: its lease, and what a busy machine takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long until a life is declared dead: its lease of six seconds, and what a busy machine takes.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// And until others answer for it from then on.
 const TAKEN_OVER: Duration = Duration::from_secs(10);
 /// And where each of them is moved again and again.
