@@ -154,6 +154,15 @@ async fn looks_for_made_up_tenants_leave_room_for_everything_else() {
 /// Within a second on a machine that does nothing else; whoever waits for a lock, a turn, or an answer waits for longer than
 /// this.
 const SOON: Duration = Duration::from_millis(3_500);
+/// Less than any try of a lost database takes. Of callers who wait for nothing half are answered within it on any machine.
+const AT_ONCE: Duration = Duration::from_millis(400);
+
+/// A lost database is tried now and then, not by every caller.
+fn most_are_refused_at_once(mut waits: Vec<Duration>) {
+    waits.sort_unstable();
+    assert!(waits[waits.len() / 2] < AT_ONCE, "{waits:?}");
+    assert!(waits[waits.len() - 1] < SOON, "{waits:?}");
+}
 
 /// A store behind a proxy, and one that goes straight to the database.
 async fn behind_proxy(database: &TestDatabase) -> (Proxy, Store, Store) {
@@ -192,17 +201,16 @@ async fn a_silent_database_is_told_as_unavailable_soon_and_heals() {
     let own = TestNode::start(&straight, 1).await.unwrap().found(1).await.unwrap();
     drop(store.fenced(own).await.unwrap());
     proxy.set(Line::Silent);
-    let clock = SystemClock;
+    let (clock, mut waits) = (SystemClock, Vec::new());
     for _ in 0..8 {
         let begun = clock.boottime();
         let refused = store.fenced(own).await.err();
-        let waited = clock.boottime().saturating_sub(begun);
+        waits.push(clock.boottime().saturating_sub(begun));
         assert!(matches!(refused, Some(StoreError::Unavailable(_))), "{refused:?}");
-        assert!(waited < SOON, "{waited:?}");
     }
+    most_are_refused_at_once(waits);
     proxy.set(Line::Good);
     let healed = async {
-        // a lost database is tried now and then, not by every caller
         while let Err(error) = store.fenced(own).await {
             assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
             tokio::time::sleep(Duration::from_millis(10)).await; // why: between two looks of a bounded wait
@@ -222,21 +230,21 @@ async fn a_database_that_lets_in_slower_than_callers_wait_is_found_again() {
     proxy.set(Line::Slow);
     let clock = SystemClock;
     let found = async {
-        let mut longest = Duration::ZERO;
+        let mut waits = Vec::new();
         loop {
             let begun = clock.boottime();
             let tried = store.fenced(own).await;
-            longest = longest.max(clock.boottime().saturating_sub(begun));
+            waits.push(clock.boottime().saturating_sub(begun));
             match tried {
-                Ok(_) => return longest,
+                Ok(_) => return waits,
                 Err(error) => assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}"),
             }
             tokio::time::sleep(Duration::from_millis(10)).await; // why: between two looks of a bounded wait
         }
     };
-    let longest =
+    let waits =
         tokio::time::timeout(Duration::from_secs(60), found).await.expect("each try begins from nothing");
-    assert!(longest < SOON, "{longest:?}");
+    most_are_refused_at_once(waits);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
