@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 const CLOSED: [Class; 1] = [Class::Recovery];
 const LOCAL: [Class; 7] =
     [Class::SignIn, Class::Account, Class::Mfa, Class::Unlock, Class::Stop, Class::Read, Class::Write];
-/// What every answer has to come within.
-const BOUND: Duration = Duration::from_millis(500);
+/// What half of the answers have to come within.
+const BOUND: Duration = Duration::from_millis(200);
 /// So long that nothing is given back under a test.
 const SLOW: &str = "/168h";
 

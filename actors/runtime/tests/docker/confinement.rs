@@ -173,7 +173,18 @@ async fn a_container_under_gvisor_has_a_kernel_of_its_own_and_the_same_walls() {
         no_rights_and_no_writable_root(address).await;
         assert_eq!(runtime.audit(&container).await.unwrap(), []);
         assert_eq!(bench.runtime.drift(&spec).await.unwrap(), Vec::<String>::new());
-        bench.runtime.remove(&container).await.unwrap();
+
+        let (neighbour, other) = bench.started(&bench.spec(), &secret(2)).await;
+        assert_eq!(ask(other, "ping").await, "pong");
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let host = SocketAddr::new(host_side(address), listener.local_addr().unwrap().port());
+        for target in [other.0, host] {
+            let answer = ask(address, &format!("connect {target}")).await;
+            assert!(answer.starts_with("Err"), "{target}: {answer}");
+        }
+        for made in [container, neighbour] {
+            bench.runtime.remove(&made).await.unwrap();
+        }
         lives(bench).await;
     })
     .await;

@@ -24,6 +24,8 @@ const MOST_KIB: u64 = 48 << 10;
 const IDLE: Duration = Duration::from_millis(200);
 /// So many seconds a machine that is busy with other tests may take to have done what came before.
 const LATE: usize = 30;
+/// And no more of a processor than this until then: a busy machine makes it late, not dear.
+const MOST_AFTER: Duration = Duration::from_secs(3);
 
 /// What came of an attack.
 struct Outcome {
@@ -54,11 +56,12 @@ async fn attack(what: &str, make: impl AsyncFnOnce(Target) -> anyhow::Result<Out
     // somebody else's connection goes on, and a new one is taken
     assert_eq!(raw::call(&channel, WHO_AM_I, None, Vec::new()).await.unwrap().code, Code::Unauthenticated);
     node.target().unwrap().connect().await.expect("a node that was attacked takes nobody");
-    let mut idle = Duration::MAX;
+    let (mut idle, mut dear) = (Duration::MAX, Duration::ZERO);
     for _ in 0..LATE {
         let quiet = usage::of(pid).unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await; // why: the second itself is measured, in which the node has nothing to do
-        idle = usage::of(pid).unwrap().cpu - quiet.cpu;
+        let now = usage::of(pid).unwrap().cpu;
+        (idle, dear) = (now - quiet.cpu, now - after.cpu);
         if idle < IDLE {
             break;
         }
@@ -73,6 +76,7 @@ async fn attack(what: &str, make: impl AsyncFnOnce(Target) -> anyhow::Result<Out
         idle.as_millis(),
     );
     assert!(peak < MOST_KIB, "{what}: the node took {peak} KiB more");
+    assert!(dear < MOST_AFTER, "{what}: the node went on for {dear:?} of a processor");
     assert!(idle < IDLE, "{what}: the node is busy with nothing: {idle:?} of a second");
     outcome
 }
