@@ -2,11 +2,12 @@
 //! goes without one.
 //!
 //! The owner ends it with its session. Of a client that takes its time this node would not hear that, behind what the client has not
-//! taken: so it watches the session for itself as long as the client does.
+//! taken: so it watches the session for itself from the first time on that the client does, however fast it is after that.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, response::Response};
+use futures_util::FutureExt as _;
 use http::StatusCode;
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
@@ -29,8 +30,8 @@ const CONNECT_AGAIN: &str = "connect again";
 /// What the owner may still say once the client has said its last, and the client may take to read a close.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const CHUNK: usize = 16 << 10;
-/// A client that takes longer for a chunk has its session watched here.
-const AT_ONCE: Duration = Duration::from_millis(250);
+/// What a client whose session is over may still take: what came before the owner's word of it, and that.
+const PARTING: Duration = Duration::from_millis(250);
 /// A client that does not take a chunk for so long is gone.
 const TAKES: Duration = Duration::from_secs(30);
 
@@ -91,13 +92,17 @@ where
 }
 
 /// The owner's bytes to the client. If they end without a close, or this node stops, the client gets one.
+/// From the first bytes on that have to wait for the client all of it ends with the session, whatever the owner's hop holds by then.
 async fn outwards(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, (session, stop): Ends) {
     let mut frames = Frames::default();
     let mut chunk = vec![0; CHUNK];
+    let (over, mut watched) = (over(session), false);
+    tokio::pin!(over);
     loop {
         let read = tokio::select! {
             biased;
             () = stop.cancelled(), if frames.may_begin() => break,
+            () = &mut over, if watched => return,
             read = from.read(&mut chunk) => read,
         };
         let Some(bytes) = read.ok().filter(|n| *n > 0).and_then(|n| chunk.get(..n)) else { break };
@@ -106,7 +111,19 @@ async fn outwards(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Un
             to.write_all(bytes).await?;
             to.flush().await
         };
-        if !taken(passed, session.as_deref()).await {
+        tokio::pin!(passed);
+        let taken = if let Some(passed) = passed.as_mut().now_or_never() {
+            passed.is_ok()
+        } else {
+            watched = true;
+            tokio::select! {
+                biased;
+                () = &mut over => false,
+                passed = passed => passed.is_ok(),
+                () = sleep(TAKES) => false,
+            }
+        };
+        if !taken {
             return;
         }
     }
@@ -121,30 +138,19 @@ async fn outwards(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Un
     }
 }
 
-/// Whether the client took it, while its session was good.
-async fn taken(passed: impl Future<Output = io::Result<()>>, session: Option<&dyn Watched>) -> bool {
-    tokio::pin!(passed);
-    if let Ok(passed) = timeout(AT_ONCE, &mut passed).await {
-        return passed.is_ok();
+/// Ready when the session is over and the client has had its time to hear of it.
+async fn over(session: Option<Arc<dyn Watched>>) {
+    match session {
+        Some(session) => session.over().await,
+        None => std::future::pending().await,
     }
-    let over = async {
-        match session {
-            Some(session) => session.over().await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        () = over => false,
-        passed = &mut passed => passed.is_ok(),
-        () = sleep(TAKES) => false,
-    }
+    sleep(PARTING).await;
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use futures_util::{FutureExt as _, future::BoxFuture};
+    use futures_util::future::BoxFuture;
     use tokio::io::duplex;
 
     use super::*;
@@ -174,6 +180,61 @@ mod tests {
         let mut rest = Vec::new();
         client.read_to_end(&mut rest).await.unwrap();
         assert_eq!(rest.len(), BUFFER);
+    }
+
+    /// It never makes this node wait for long, and what the owner has sent already would last it for minutes.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_a_little_at_a_time_hears_no_more_than_a_moment_of_it() {
+        const SIP: Duration = Duration::from_millis(10);
+        let (mut client, here) = duplex(BUFFER);
+        let (there, mut owner) = duplex(1 << 20);
+        let session = CancellationToken::new();
+        let watched: Arc<dyn Watched> = Arc::new(Session(session.clone()));
+        let mut joined = Box::pin(join(here, there, (Some(watched), CancellationToken::new())));
+        owner.write_all(&vec![0x82; 1 << 20]).await.unwrap();
+        let sips = async {
+            let (mut sips, mut sip) = (0, [0; BUFFER]);
+            while client.read_exact(&mut sip).await.is_ok() {
+                sips += 1;
+                sleep(SIP).await; // why: the pace at which it takes what comes; the clock is the test's
+                if sips == 100 {
+                    session.cancel();
+                }
+            }
+            sips
+        };
+        let ((), sips) = tokio::join!(&mut joined, sips);
+        let most = 100 + PARTING.as_millis() / SIP.as_millis() + 4;
+        assert!(sips >= 100 && sips <= most, "{sips} of {}", (1 << 20) / BUFFER);
+    }
+
+    /// The owner's close is on its way when this node hears of the end.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_was_slow_once_is_told_its_owners_word() {
+        let (mut client, here) = duplex(BUFFER);
+        let (there, mut owner) = duplex(1 << 20);
+        let session = CancellationToken::new();
+        let watched: Arc<dyn Watched> = Arc::new(Session(session.clone()));
+        let joined = join(here, there, (Some(watched), CancellationToken::new()));
+        let (word, message) = (close(4401, "over"), frame_of(4 * BUFFER));
+        let talk = async {
+            owner.write_all(&message).await.unwrap();
+            let mut heard = vec![0; message.len()];
+            client.read_exact(&mut heard).await.unwrap();
+            session.cancel();
+            sleep(PARTING / 2).await; // why: the owner's word takes longer than its end; the clock is the test's
+            owner.write_all(&word).await.unwrap();
+            let mut heard = vec![0; word.len()];
+            client.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard, word);
+        };
+        timeout(TAKES, async { tokio::join!(joined, talk) }).await.expect("it goes on");
+    }
+
+    /// A binary message of so many bytes, as a server sends it.
+    fn frame_of(bytes: usize) -> Vec<u8> {
+        let length = u16::try_from(bytes).unwrap();
+        [&[0x82, 126], length.to_be_bytes().as_slice(), &vec![7; bytes]].concat()
     }
 
     #[tokio::test(start_paused = true)]
