@@ -2,7 +2,8 @@
 //!
 //! What is told is read from the store, so that nothing is missed whoever wrote it: a host of another node, or the
 //! owner before this one. A [`Hint`] only says that it is worth looking now. A reader holds a bounded number of events
-//! up and nothing else. The stream ends with the session, whatever still waits, and when the tenant moves.
+//! up and nothing else. The stream ends with the session, whatever still waits, and when the tenant moves or its log cannot be read:
+//! then what waits, which was read while the session was good, comes first, and nobody watches the session any more.
 
 mod told;
 

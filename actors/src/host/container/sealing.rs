@@ -117,9 +117,12 @@ pub(super) async fn looked(
         (None, None) => Sealing::Locked,
     };
     match run_system(scope, Looked { cell: Arc::clone(cell), sealing, of: open_by.or(held) }).await {
-        Ok(((), effects)) => {
+        Ok((written, effects)) => {
             tell(scope, effects);
-            *lock() = Some(status.unsealed);
+            // a stop that was under way then may have come to nothing: the next look says it again
+            if written {
+                *lock() = Some(status.unsealed);
+            }
         }
         Err(error) => {
             tracing::debug!(container = %cell.container(), %error, "sealing was not written down, looked at again");
@@ -135,16 +138,17 @@ struct Looked {
 }
 
 impl SystemWork for Looked {
-    type Output = ();
+    /// Whether it was written down.
+    type Output = bool;
 
-    async fn perform(self, work: &mut Work) -> Result<(), ActorError> {
+    async fn perform(self, work: &mut Work) -> Result<bool, ActorError> {
         let row = work.tx.get::<Container>(self.cell.container()).await?.ok_or(ActorError::NotFound)?;
         if !is_live(row.observed) || !self.cell.is_of(&work.env, &row)? {
-            return Ok(());
+            return Ok(false);
         }
         if row.unlock_id != self.of {
             return Err(ActorError::Aborted("the container"));
         }
-        take_in(work, row, self.sealing).await.map(drop)
+        take_in(work, row, self.sealing).await.map(|_| true)
     }
 }

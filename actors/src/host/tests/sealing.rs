@@ -2,6 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
+use ocmt_runtime::sim::{Fault, Op};
 use ocmt_types::{ContainerId, Timestamp, VaultId};
 
 use super::{World, spec};
@@ -166,4 +167,24 @@ async fn a_lock_that_seals_takes_back_what_failed_before_it_and_one_that_does_no
     assert!(shown.lost && shown.why == VolumeFault::Unknown, "{shown:?}");
     it.looked_at().await;
     assert_eq!(it.shown().await, Some(shown), "a look at a locked cell takes nothing back");
+}
+
+#[tokio::test]
+async fn what_was_seen_during_a_stop_that_came_to_nothing_is_shown_after_it() {
+    let it = Sealed::new().await;
+    it.unlock().await;
+    it.looked_at().await;
+    let cells = &it.world.cells;
+    cells.slow_to_lock.store(true, Ordering::SeqCst);
+    it.world.runtime.fault(Op::Stop, Fault::EngineDown);
+    let stop = StopContainer { container: it.container, grace: Duration::ZERO };
+    let seen = async {
+        until("it is being locked", async || !cells.locks.lock().unwrap().is_empty()).await;
+        it.says(Some(FULL));
+        it.looked_at().await;
+        cells.slow_to_lock.store(false, Ordering::SeqCst);
+    };
+    let (stopped, ()) = tokio::join!(it.world.kit.call(&it.ann.caller, stop), seen);
+    assert!(stopped.is_err(), "the engine did not stop it");
+    it.comes_to_show(Some(FULL)).await;
 }
