@@ -106,10 +106,14 @@ impl Group {
 
     /// What was asked for and approved by both, for the key that the cell holds.
     fn released(&self, key: SealPublicKey, lasts: Duration) -> UnlockTogetherRequest {
+        self.released_at(key, SystemClock.now(), lasts)
+    }
+
+    /// The same, asked for at this time.
+    fn released_at(&self, key: SealPublicKey, now: Timestamp, lasts: Duration) -> UnlockTogetherRequest {
         let identity = self.open.keyring().identity_signing.verify_key();
         let appointment = Appointment::verify(&self.appointment, &identity).unwrap().hash;
         let order = Order { appointment, seen: self.open.seen(), random: rand::random() };
-        let now = SystemClock.now();
         let ceremony = Ceremony {
             nonce: order.nonce(),
             scope: self.open.scope(),
@@ -274,6 +278,22 @@ async fn its_time_ends_it_and_nobody_makes_it_longer() {
     assert_eq!(reason(&refused), "CELL_PAYLOAD_REFUSED");
     common::status_when(&mut client, "its time is over", |status| status.locked).await;
     assert_eq!(status(&mut client).await.workload_state(), WorkloadState::Waiting);
+}
+
+/// By the wall's clock it has hardly begun: somebody has set that back.
+#[tokio::test]
+async fn its_time_is_over_by_the_clock_that_runs_since_its_key_was_made() {
+    let cell = demo();
+    let mut client = cell.client().await;
+    let (group, lasts) = (Group::of(&cell.place), Duration::from_secs(3));
+    let later = SystemClock.now() + Duration::from_secs(3600);
+    let key = hold(&cell, &mut client).await;
+    tokio::time::sleep(lasts).await; // why: the time itself is what is over
+    let late = client.unlock_together(group.released_at(key, later, lasts)).await.unwrap_err();
+    assert_eq!(reason(&late), "CELL_PAYLOAD_REFUSED");
+    // it was for that: the same key opens what lasts longer
+    let request = group.released_at(key, later, Duration::from_secs(600));
+    client.unlock_together(request).await.unwrap();
 }
 
 #[tokio::test]
