@@ -90,7 +90,8 @@ impl Keys {
         Ok(offer.into())
     }
 
-    /// Nobody is waited for any more: what was approved for the key that is held opens nothing.
+    /// Nobody is waited for any more: what was approved for the key that is held opens nothing. An opening that waits for its turn
+    /// at the host, while its ceremony ends and the lock overtakes it, finds no key by this.
     pub fn let_go(&mut self) {
         self.held = None;
     }

@@ -11,6 +11,7 @@ use crate::{
     channel,
     connect::{Answer, ProviderName, ProviderSettings, Tokens},
     datakey::DataKey,
+    group_cell::{APPOINTMENT, Appointment, Handover, Order},
     mac,
     seal::SealSecretKey,
     sealed_volume::{HEAD_LEN, SealedHead, VolumePlace},
@@ -69,6 +70,7 @@ pub fn cells(data: &[u8]) {
         }
         (9, body) => shared(body),
         (12, bytes) => volume(bytes),
+        (14, bytes) => together(bytes),
         (13, body) => schedules(body, &start, &place),
         (10, body) => {
             let stated = under(&start.gateway_key().expect("32 bytes"), body);
@@ -150,4 +152,14 @@ fn policy(body: &[u8], start: &StartSecret, place: CellPlace) {
 pub fn channels(data: &[u8]) {
     let _ = channel::first_frame(data);
     channel::parse_anything(data);
+}
+
+/// What a group's vault is opened into a cell by. The appointment's second signature does not hold: what comes before it is parsed.
+fn together(bytes: &[u8]) {
+    same(bytes, Order::decode(bytes), Order::encode);
+    same(bytes, Handover::decode(bytes), |handover| handover.encode().to_vec());
+    let identity = SigningKey::from_bytes(&KEY);
+    let mut signed = [bytes, &[0; 64]].concat();
+    signed.extend_from_slice(&identity.sign(APPOINTMENT, &signed).0);
+    let _ = Appointment::verify(&signed, &identity.verify_key());
 }

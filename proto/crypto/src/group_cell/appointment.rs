@@ -19,7 +19,7 @@ use crate::{
 };
 
 const VERSION: u8 = 1;
-pub(super) const PURPOSE: Purpose = Purpose::new("group cell appointment");
+pub(crate) const PURPOSE: Purpose = Purpose::new("group cell appointment");
 const PRESENT: Purpose = Purpose::new("group cell present");
 const MAPPING: &[u8] = b"OCMT group cell mapping v1";
 const SIGNATURE: usize = 64;

@@ -21,6 +21,8 @@ mod test_world;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use appointment::PURPOSE as APPOINTMENT;
 pub use appointment::{Appointment, LONGEST_MS, MAX_APPOINTED, MAX_APPOINTMENT, NewAppointment, SHORTEST_MS};
 pub use asked::Asked;
 pub use opening::{Handover, MAX_HANDOVER, Opened, unlock_id};
