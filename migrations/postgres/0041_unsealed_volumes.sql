@@ -3,5 +3,5 @@
 -- An earlier program shows nothing of it, and takes nothing back.
 
 ALTER TABLE containers ADD COLUMN unsealed_since BIGINT;
-ALTER TABLE containers ADD COLUMN unsealed_why TEXT;
+ALTER TABLE containers ADD COLUMN unsealed_why TEXT COLLATE "C";
 ALTER TABLE containers ADD COLUMN unsealed_lost BIGINT NOT NULL DEFAULT 0;

@@ -167,15 +167,20 @@ fn ended(frame: &Frame, exit: ContainerExit) -> String {
 
 /// Since when its volume is not sealed, what that means, and what helps.
 fn not_sealed(frame: &Frame, unsealed: Unsealed) -> String {
-    let what = if unsealed.lost { "container.volume_lost" } else { "container.volume_not_sealed" };
-    let helps = match unsealed.why {
-        VolumeFault::HostFull => "container.volume_host_full",
-        VolumeFault::Names => "container.volume_names",
-        VolumeFault::Restless => "container.volume_restless",
-        VolumeFault::File => "container.volume_file",
-        VolumeFault::Unknown => "container.volume_unknown",
+    let since = frame.at(unsealed.since);
+    let what = if unsealed.lost {
+        frame.put("container.volume_lost", since)
+    } else {
+        frame.put("container.volume_not_sealed", since)
     };
-    format!("{} {}", frame.put(what, frame.at(unsealed.since)), frame.say(helps))
+    let helps = match unsealed.why {
+        VolumeFault::HostFull => frame.say("container.volume_host_full"),
+        VolumeFault::Names => frame.say("container.volume_names"),
+        VolumeFault::Restless => frame.say("container.volume_restless"),
+        VolumeFault::File => frame.say("container.volume_file"),
+        VolumeFault::Unknown => frame.say("container.volume_unknown"),
+    };
+    format!("{what} {helps}")
 }
 
 #[derive(Deserialize)]

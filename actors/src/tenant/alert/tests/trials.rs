@@ -15,7 +15,7 @@ async fn a_trial_that_is_asked_for_again_is_answered_as_the_first_time_and_nothi
         let both = join(ask(7), ask(7)).await;
         assert_eq!(both, (Ok(Tried::TAKEN), Ok(Tried::TAKEN)));
         assert_eq!(ask(7).await, Ok(Tried::TAKEN));
-        assert_eq!(kit.mailbox.count_of(URL, "alert.test"), 1);
+        assert_eq!(kit.mailbox.count_of(URL, "alert.alert.test"), 1);
         assert_eq!(ask(8).await.unwrap_err().reason(), "TRIED_JUST_NOW", "another request");
         // nor is it tried anew once it may be
         kit.clock.advance(Duration::from_secs(60));
@@ -25,7 +25,7 @@ async fn a_trial_that_is_asked_for_again_is_answered_as_the_first_time_and_nothi
         assert!(!refused.taken && refused.why.contains("refused by the test"), "{refused:?}");
         kit.mailbox.refuses.store(false, Ordering::SeqCst);
         assert_eq!(ask(8).await, Ok(refused));
-        assert_eq!(kit.mailbox.count_of(URL, "alert.test"), 1);
+        assert_eq!(kit.mailbox.count_of(URL, "alert.alert.test"), 1);
     }
 }
 
