@@ -19,7 +19,8 @@ use ocmt_proto::cell::v1::{
     GetKeyResponse, HoldKeyRequest, HoldKeyResponse, LockRequest, LockResponse, ProxyRequest, ProxyResponse,
     PutAgentPolicyRequest, PutAgentPolicyResponse, ReachRequest, ReachResponse, SealedInboxItem,
     StatusRequest, StatusResponse, TakeInboxItemsRequest, TakeInboxItemsResponse, UnlockRequest,
-    UnlockResponse, UnlockTogetherRequest, UnlockTogetherResponse, VolumeFault, VolumeUnsealed, WorkloadState,
+    UnlockResponse, UnlockTogetherRequest, UnlockTogetherResponse, VolumeFault, VolumeUnsealed,
+    WorkloadState,
     cell_service_server::{CellService, CellServiceServer},
 };
 use ocmt_types::Digest32;
