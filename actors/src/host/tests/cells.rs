@@ -63,6 +63,7 @@ pub(crate) struct FakeCells {
     /// What the cells report of their work.
     pub(super) idle_for: Mutex<Option<Duration>>,
     pub(super) execs: AtomicUsize,
+    pub(super) log_followers: AtomicUsize,
     /// How their workloads ended.
     pub(super) exit: Mutex<Option<i64>>,
     /// The next one that is asked how it is says that its workload ended so, and says it when `answers_late` is taken back.
@@ -114,6 +115,7 @@ impl FakeCells {
             policy_asks: AtomicUsize::new(0),
             idle_for: Mutex::default(),
             execs: AtomicUsize::new(0),
+            log_followers: AtomicUsize::new(0),
             exit: Mutex::default(),
             late_exit: Mutex::default(),
             answers_late: AtomicBool::new(false),
@@ -338,7 +340,7 @@ impl CellLink for FakeCells {
                 boot_nonce: [1; 32],
                 channels: u32::try_from(channels).unwrap(),
                 execs: u32::try_from(self.execs.load(Ordering::SeqCst)).unwrap(),
-                log_followers: 0,
+                log_followers: u32::try_from(self.log_followers.load(Ordering::SeqCst)).unwrap(),
                 activity: 0,
                 idle_for: *self.idle_for.lock().unwrap(),
                 exit: late.or(*self.exit.lock().unwrap()),

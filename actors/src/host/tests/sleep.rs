@@ -80,6 +80,17 @@ async fn what_the_cell_reports_as_work_keeps_it_awake() {
     assert_eq!(world.calls(Op::Pause), 0);
     let reasons = world.kit.call(&ann.caller, ExplainIdle { container }).await.unwrap().reasons;
     assert!(reasons.iter().any(|reason| reason.kind == AwakeKind::Exec && reason.count == 1));
+    world.cells.execs.store(0, Ordering::SeqCst);
+    world.cells.log_followers.store(2, Ordering::SeqCst);
+    world.kit.clock.advance(PAUSE);
+    let due = ocmt_types::Clock::now(&world.kit.clock) + PAUSE;
+    until("its logs are followed", async || world.due(&ann, container).await == Some(due)).await;
+    assert_eq!(world.calls(Op::Pause), 0);
+    let reasons = world.kit.call(&ann.caller, ExplainIdle { container }).await.unwrap().reasons;
+    assert!(reasons.iter().any(|reason| reason.kind == AwakeKind::Logs && reason.count == 2));
+    world.cells.log_followers.store(0, Ordering::SeqCst);
+    world.kit.clock.advance(PAUSE);
+    world.comes_to(&ann, container, ContainerState::Paused).await;
 }
 
 #[tokio::test]
