@@ -52,6 +52,8 @@ never!(
     ocmt_crypto::export::Opener,
     ocmt_crypto::export::Said,
     ocmt_crypto::export::Sealer,
+    ocmt_crypto::group_cell::Handover,
+    ocmt_crypto::group_cell::Opened,
     ocmt_crypto::guardian::Dealt,
     ocmt_crypto::guardian::Unit,
     ocmt_crypto::import::FieldKeys,
