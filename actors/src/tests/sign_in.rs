@@ -243,6 +243,11 @@ async fn the_cap_of_sessions_is_exact(kit: Kit) {
     assert_eq!(live.len(), 5);
     assert_eq!(kit.call(&live[0], ListSessions).await.unwrap().len(), 5);
     assert!(kit.authenticate(&ann.token).await.is_err(), "the oldest was ended");
+    let trail = QueryAudit { limit: 100, ..QueryAudit::default() };
+    let records = kit.call(&live[0], trail).await.unwrap().records;
+    let details = records.into_iter().flat_map(|record| record.details);
+    let ended = details.filter(|(name, _)| name == "ended_for_room").map(|(_, id)| id);
+    assert_eq!(ended.collect::<BTreeSet<_>>().len(), 1 + issued.len() - live.len(), "each is in the trail");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

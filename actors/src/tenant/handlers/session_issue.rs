@@ -20,6 +20,8 @@ pub(crate) const PENDING_LASTS: Duration = Duration::from_secs(10 * 60);
 const INERT_LASTS: Duration = Duration::from_secs(24 * 3600);
 /// Characters of what a client calls itself.
 const LONGEST_CLIENT: usize = 100;
+/// Sessions that the record of a sign-in names as ended to make room for it: one as a rule, more after a lowered cap.
+const MOST_NAMED: usize = 8;
 
 /// What somebody has shown to get a session, or another token of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +156,12 @@ async fn make_room(
     if too_many > 0 {
         let held = holders(work, user).await?;
         live.retain(|session| !held.contains(&session.session_id));
-        end(work, live.into_iter().take(too_many)).await?;
+        live.truncate(too_many);
+        let named: Vec<_> = live.iter().take(MOST_NAMED).map(|session| session.session_id.to_string()).collect();
+        if !named.is_empty() {
+            work.details.push(("ended_for_room".to_owned(), named.join(" ")));
+        }
+        end(work, live).await?;
     }
     Ok(())
 }
