@@ -157,7 +157,8 @@ async fn make_room(
         let held = holders(work, user).await?;
         live.retain(|session| !held.contains(&session.session_id));
         live.truncate(too_many);
-        let named: Vec<_> = live.iter().take(MOST_NAMED).map(|session| session.session_id.to_string()).collect();
+        let named: Vec<_> =
+            live.iter().take(MOST_NAMED).map(|session| session.session_id.to_string()).collect();
         if !named.is_empty() {
             work.details.push(("ended_for_room".to_owned(), named.join(" ")));
         }
