@@ -118,7 +118,8 @@ pub(super) async fn ask(
     note(&format!(
         "Asked: {} of {} have approved, you among them. Call the others on a number you already had, and read them these \
          six words:\n\n  {words}\n\nThen they run `ocmt group vault approve`. With the last approval the container opens the vault: \
-         you can close this device. It lasts until {until}; if the container is stopped before then, ask again.",
+         you can close this device. It lasts until {until}; if the container is stopped before then, run \
+         `ocmt group vault cell end` and ask again.",
         asked.approved, asked.needed,
     ));
     context.out.done("asked")
